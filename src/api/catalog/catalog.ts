@@ -1,0 +1,53 @@
+/**
+ * The catalog: every group, version, resource and type that the server knows. The facts are generated
+ * (`tools/catalog`); this file is their one reader. Adding a kind is a catalog entry plus a strategy, nothing more.
+ */
+import type { TypeDef } from './schema.ts'
+
+export interface GroupVersionKind {
+  readonly group: string
+  readonly version: string
+  readonly kind: string
+}
+
+export interface CatalogSubresource {
+  /** `status`, `scale`, `log` … */
+  readonly name: string
+  /** Kind of its request and answer bodies, e.g. autoscaling/v1 Scale. */
+  readonly kind: GroupVersionKind
+  readonly verbs: readonly string[]
+}
+
+export interface CatalogResource {
+  readonly group: string
+  readonly version: string
+  readonly resource: string
+  readonly singular: string
+  readonly kind: string
+  readonly namespaced: boolean
+  readonly verbs: readonly string[]
+  readonly shortNames: readonly string[]
+  readonly categories: readonly string[]
+  readonly subresources: readonly CatalogSubresource[]
+  /** The type of its objects. */
+  readonly type: TypeDef
+}
+
+export interface CatalogGroup {
+  /** '' is core. */
+  readonly name: string
+  /** In order of preference. */
+  readonly versions: readonly string[]
+}
+
+export interface Catalog {
+  /** In discovery's order, core first. */
+  readonly groups: readonly CatalogGroup[]
+  /** Of one group and version, in discovery's order. */
+  resources(group: string, version: string): readonly CatalogResource[]
+  resource(group: string, version: string, resource: string): CatalogResource | undefined
+  /** The type of a kind, also of kinds without a resource of their own (`DeleteOptions`, `Scale`, `Status`). */
+  typeOfKind(gvk: GroupVersionKind): TypeDef | undefined
+  /** By OpenAPI definition name. */
+  type(name: string): TypeDef | undefined
+}

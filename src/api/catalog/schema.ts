@@ -1,0 +1,76 @@
+/**
+ * The shape of API data as the machinery sees it: what decoding, defaulting, patching, server-side apply, protobuf and
+ * OpenAPI are driven by. Built-in kinds get theirs from the catalog; custom resources from their structural schemas.
+ */
+
+export type Schema = ScalarSchema | ObjectSchema | ArraySchema | MapSchema
+
+/** A scalar or an opaque value, by its Kubernetes meaning rather than its JSON form. */
+export interface ScalarSchema {
+  readonly type:
+    | 'string'
+    | 'boolean'
+    | 'int32'
+    | 'int64'
+    | 'double'
+    /** base64 in JSON. */
+    | 'bytes'
+    | 'time'
+    | 'microTime'
+    /** `30s`, metav1.Duration. */
+    | 'duration'
+    | 'quantity'
+    | 'intOrString'
+    /** Any JSON: RawExtension, apiextensions JSON. */
+    | 'any'
+    | 'fieldsV1'
+}
+
+export interface ObjectSchema {
+  readonly type: 'object'
+  readonly def: TypeDef
+}
+
+export interface ArraySchema {
+  readonly type: 'array'
+  readonly items: Schema
+  /** Server-side apply's list type; a list without one is atomic. */
+  readonly listType: 'atomic' | 'set' | 'map'
+  /** Keys of a `map` list, e.g. `['containerPort', 'protocol']`. */
+  readonly listMapKeys: readonly string[]
+}
+
+export interface MapSchema {
+  readonly type: 'map'
+  readonly values: Schema
+  readonly atomic: boolean
+}
+
+export interface Field {
+  /** JSON name. */
+  readonly name: string
+  readonly schema: Schema
+  /** Protobuf field number; 0 where there is none (custom resources). */
+  readonly proto: number
+  /** Listed as required in OpenAPI. */
+  readonly required: boolean
+  /** OpenAPI default; `undefined` if none. */
+  readonly default?: unknown
+  /** Strategic merge patch. */
+  readonly patchStrategy: readonly ('merge' | 'replace' | 'retainKeys')[]
+  readonly patchMergeKey?: string
+}
+
+/** A named struct. */
+export interface TypeDef {
+  /** OpenAPI definition name, e.g. `io.k8s.api.core.v1.Container`; '' for an anonymous part of a custom resource. */
+  readonly name: string
+  /** How Go prints it in messages, e.g. `v1.Container`. */
+  readonly goName: string
+  readonly fields: readonly Field[]
+  readonly fieldByName: ReadonlyMap<string, Field>
+  /** Server-side apply owns it as a whole. */
+  readonly atomic: boolean
+  /** Unknown fields are kept (custom resources only). */
+  readonly preserveUnknownFields: boolean
+}
