@@ -1,0 +1,91 @@
+/**
+ * One API request as the rooms of the server hand it on: transport builds it, authentication names the user,
+ * authorization lets it pass, the registry (with admission in front of storage) answers it, transport encodes the answer.
+ */
+import type { JsonObject, KubeObject } from '../api/resource.ts'
+import type { CatalogResource, CatalogSubresource } from '../api/catalog/catalog.ts'
+
+export interface UserInfo {
+  name: string
+  uid?: string
+  groups: readonly string[]
+  extra: Readonly<Record<string, readonly string[]>>
+}
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection'
+
+/** The attributes that authorization and admission decide on. */
+export interface RequestAttributes {
+  user: UserInfo
+  verb: Verb | (string & {})
+  group: string
+  version: string
+  resource: string
+  subresource: string
+  /** '' for cluster-scoped requests and lists over all namespaces. */
+  namespace: string
+  /** '' where the request names none. */
+  name: string
+  /** For requests outside /api and /apis: the path, and the resource fields are ''. */
+  path: string
+}
+
+/** A request on a served resource, authorized, its body decoded. */
+export interface ApiRequest {
+  user: UserInfo
+  verb: Verb
+  resource: CatalogResource
+  subresource?: CatalogSubresource
+  namespace: string
+  name: string
+  /** The decoded object (create, update), DeleteOptions (delete, deletecollection), or undefined. */
+  body?: JsonObject
+  /** The bytes of a patch, undecoded: its format decides how it is read. */
+  patch?: { type: string; bytes: Uint8Array }
+  /** Query parameters as sent; the registry validates what its verb takes. */
+  query: URLSearchParams
+  /** Up to the first `/` it is the default field manager. */
+  userAgent: string
+  /** Texts for `Warning: 299` headers; anyone on the way may add. */
+  warnings: string[]
+  signal: AbortSignal
+}
+
+/**
+ * An object as the cache holds it, in the version that was asked for: immutable, with its JSON bytes beside it
+ * (which carry kind, apiVersion and metadata.resourceVersion).
+ */
+export interface CachedObject {
+  readonly object: KubeObject
+  readonly json: Uint8Array
+}
+
+export type ApiResult =
+  | { type: 'object'; code: 200 | 201 | 202; object: JsonObject | KubeObject; json?: Uint8Array }
+  | {
+      type: 'list'
+      /** `PodList`, `v1`. */
+      kind: string
+      apiVersion: string
+      metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number }
+      items: readonly CachedObject[]
+    }
+
+/** A change as every watcher of it shares it. */
+export interface CachedEvent extends CachedObject {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'
+  /** `{"type":…,"object":…}\n`, encoded on first use and then kept: once for all watchers. */
+  line(): Uint8Array
+}
+
+/** What the verbs of all resources end in: validation of options, admission, the generic store, the watch cache. */
+export interface Registry {
+  handle(request: ApiRequest): Promise<ApiResult>
+  /** Throws before the first batch where the request is refused; ends at its timeout, at shutdown or on abort. */
+  watch(request: ApiRequest): AsyncIterable<readonly CachedEvent[]>
+}
+
+export interface Authorizer {
+  /** `reason` may be shown to the user. */
+  authorize(attributes: RequestAttributes): { allowed: boolean; reason: string }
+}
