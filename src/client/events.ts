@@ -1,7 +1,116 @@
-/** Events about objects, as `kubectl describe` shows them: repeated ones are counted up on one Event object. */
+/**
+ * Events about objects, as `kubectl describe` shows them: written as core/v1 Event objects, one after the other behind a
+ * bounded queue; repeated ones are counted up on one object (client-go's EventRecorder).
+ */
+import { randomBytes } from 'node:crypto'
+import { BoundedQueue } from '../base/boundedQueue.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import { events, type ObjectReference } from '../api/kinds/core/v1.ts'
 import type { KubeObject } from '../api/resource.ts'
+import { isNotFound, StatusError } from '../api/status.ts'
+import type { Client } from './client.ts'
+import { EventCorrelator, type Occurrence, type Series } from './eventCorrelator.ts'
 
 export interface EventRecorder {
   /** Never throws and never waits: a lost event must not stop the work that it tells of. */
   record(about: KubeObject, event: { type: 'Normal' | 'Warning'; reason: string; message: string; fieldPath?: string }): void
+}
+
+export interface EventRecorderOptions {
+  client: Client
+  /** `kubelet`, `deployment-controller`: shown in the From column of `kubectl describe`. */
+  component: string
+  /** Name of the node that the component runs on, if it is a node's. */
+  host?: string
+  log: Logger
+  clock: Clock
+}
+
+const QUEUE_LIMIT = 1_000
+const WRITE_TRIES = 5
+const RETRY_MS = 1_000
+
+/** Whole seconds, as metav1.Time has them. */
+function timeOf(ms: number): string {
+  return new Date(Math.floor(ms / 1_000) * 1_000).toISOString().replace('.000Z', 'Z')
+}
+
+export function referenceTo(about: KubeObject, fieldPath?: string): ObjectReference {
+  const { namespace, name, uid, resourceVersion } = about.metadata
+  return {
+    ...(about.kind && { kind: about.kind }),
+    ...(namespace && { namespace }),
+    name,
+    ...(uid && { uid }),
+    ...(about.apiVersion && { apiVersion: about.apiVersion }),
+    ...(resourceVersion && { resourceVersion }),
+    ...(fieldPath && { fieldPath }),
+  }
+}
+
+export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
+  const { client, component, host, log, clock } = options
+  const correlator = new EventCorrelator((about) => `${about.name}.${randomBytes(8).toString('hex')}`)
+  const queue = new BoundedQueue<Occurrence & { atMs: number }>(QUEUE_LIMIT)
+
+  async function create(event: Occurrence, series: Series, atMs: number): Promise<void> {
+    const namespace = event.about.namespace ?? 'default'
+    await client.create(events, {
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: series.name, namespace },
+      involvedObject: event.about,
+      type: event.type,
+      reason: event.reason,
+      message: series.message,
+      source: { component, ...(host && { host }) },
+      firstTimestamp: timeOf(series.firstMs),
+      lastTimestamp: timeOf(atMs),
+      count: series.count,
+      reportingComponent: component,
+      reportingInstance: host ?? '',
+    })
+  }
+
+  async function write(event: Occurrence & { atMs: number }): Promise<void> {
+    const plan = correlator.plan(event, event.atMs)
+    if (plan.action === 'drop') return
+    const { series } = plan
+    if (plan.action === 'create') return create(event, series, event.atMs)
+    const at = { namespace: event.about.namespace ?? 'default', name: series.name, type: 'application/strategic-merge-patch+json' as const }
+    const patch = { count: series.count, lastTimestamp: timeOf(event.atMs), message: series.message }
+    await client.patch(events, at, patch).catch((error: unknown) => {
+      // Events live an hour: a series that outlived its object starts a new one.
+      if (isNotFound(error)) return create(event, series, event.atMs)
+      throw error
+    })
+  }
+
+  async function writeAll(): Promise<void> {
+    for await (const event of queue) {
+      for (let tries = 1; ; tries++) {
+        try {
+          await write(event)
+          break
+        } catch (error) {
+          // The server's refusal (a namespace that is going away) is final; an unreachable server is worth some tries.
+          const final = error instanceof StatusError && error.code < 500 && error.code !== 429
+          if (final || tries === WRITE_TRIES) {
+            log.debug('event lost', { reason: event.reason, cause: String(error) })
+            break
+          }
+          await clock.sleep(RETRY_MS)
+        }
+      }
+    }
+  }
+  void writeAll()
+
+  return {
+    record(about, { type, reason, message, fieldPath }) {
+      const kept = queue.push({ about: referenceTo(about, fieldPath), type, reason, message, atMs: clock.now() })
+      if (!kept) log.warn('event lost, the queue is full', { reason })
+    },
+  }
 }
