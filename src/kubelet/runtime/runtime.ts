@@ -25,6 +25,17 @@ export interface SandboxConfig extends PodIdentity {
   sysctls: Readonly<Record<string, string>>
   seccomp: SeccompProfile
   privileged: boolean
+  /** hostPorts of the pod's containers; ignored for pods in the node's network, whose ports are the node's. */
+  portMappings?: readonly PortMapping[]
+}
+
+/** A port of the node that leads to one of the pod. */
+export interface PortMapping {
+  hostPort: number
+  containerPort: number
+  protocol: 'TCP' | 'UDP' | 'SCTP'
+  /** Undefined: on every address of the node. */
+  hostIp?: string
 }
 
 export interface Sandbox extends PodIdentity {
