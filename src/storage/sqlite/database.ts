@@ -1,0 +1,121 @@
+/**
+ * Opens the database file, creating it if there is none. What is there already is looked at before anything is written:
+ * a foreign, damaged or newer file, or one that another process has open, is refused and left as it is.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { StoreUnavailableError } from '../store.ts'
+
+/** "mcub", in SQLite's header. */
+const APPLICATION_ID = 0x6d637562
+const FORMAT_VERSION = 1
+/** How long to wait for another process (one that is just ending) to let go of the file. */
+const BUSY_TIMEOUT_MS = 1_000
+/** Files up to this size are checked through and through when they are opened; that takes a few milliseconds. */
+const FULL_CHECK_BYTES_MAX = 8 * 1024 * 1024
+const PAGE_SIZE_BYTES = 4096
+const WAL_PAGES_BEFORE_CHECKPOINT = 1_000
+const WAL_KEPT_BYTES_MAX = 8 * 1024 * 1024
+
+const SQLITE_BUSY = 5
+const SQLITE_FULL = 13
+
+/**
+ * `history` has one row for each change; `value` is NULL for a deletion, `previous` the revision that the key was at.
+ * `current` points at the newest row of each key that exists.
+ */
+const SCHEMA = `
+  CREATE TABLE history (
+    revision INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    create_revision INTEGER NOT NULL,
+    previous INTEGER,
+    value BLOB
+  );
+  CREATE INDEX history_by_key ON history (key, revision);
+  CREATE TABLE current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO meta VALUES ('compacted', 0);
+`
+
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY
+}
+
+export function unavailable(what: string, cause: unknown): StoreUnavailableError {
+  if (cause instanceof StoreUnavailableError) return cause
+  return new StoreUnavailableError(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+}
+
+export function openDatabase(path: string, maxSizeBytes: number): DatabaseSync {
+  let database: DatabaseSync | undefined
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    closeSync(openSync(path, 'a', 0o600))
+    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+    // Exclusive: a second server on the same file would give the same revisions to other changes.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE')
+    if (isBlank(database)) create(database)
+    else check(database, path)
+    configure(database, maxSizeBytes)
+    chmodSync(path, 0o600)
+    return database
+  } catch (error) {
+    database?.close()
+    const why = isBusy(error) ? 'is in use by another process' : 'cannot be opened'
+    throw unavailable(`the database ${path} ${why}`, error)
+  }
+}
+
+function pragma(database: DatabaseSync, name: string): number {
+  return Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
+}
+
+/** Also what a crash in the middle of `create` leaves. */
+function isBlank(database: DatabaseSync): boolean {
+  const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']
+  return tables === 0 && pragma(database, 'application_id') === 0 && pragma(database, 'user_version') === 0
+}
+
+function create(database: DatabaseSync): void {
+  database.exec(`
+    PRAGMA page_size = ${PAGE_SIZE_BYTES};
+    PRAGMA auto_vacuum = INCREMENTAL;
+    BEGIN IMMEDIATE;
+    PRAGMA application_id = ${APPLICATION_ID};
+    PRAGMA user_version = ${FORMAT_VERSION};
+    ${SCHEMA}
+    COMMIT;
+  `)
+}
+
+function check(database: DatabaseSync, path: string): void {
+  if (pragma(database, 'application_id') !== APPLICATION_ID) throw new StoreUnavailableError(`${path} is not a minicube database`)
+  const version = pragma(database, 'user_version')
+  if (version !== FORMAT_VERSION) {
+    throw new StoreUnavailableError(`the database ${path} has format ${version}, this version of minicube knows format ${FORMAT_VERSION}`)
+  }
+  if (statSync(path).size > FULL_CHECK_BYTES_MAX) return
+  const verdict = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})[0]
+  if (verdict !== 'ok') throw new StoreUnavailableError(`the database ${path} is damaged: ${String(verdict)}`)
+}
+
+function configure(database: DatabaseSync, maxSizeBytes: number): void {
+  database.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = ${WAL_PAGES_BEFORE_CHECKPOINT};
+    PRAGMA journal_size_limit = ${WAL_KEPT_BYTES_MAX};
+    PRAGMA max_page_count = ${Math.max(1, Math.floor(maxSizeBytes / PAGE_SIZE_BYTES))};
+  `)
+}
+
+/** Pages inside the file that hold nothing. */
+export function freePages(database: DatabaseSync): number {
+  return pragma(database, 'freelist_count')
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { after, describe, it } from 'node:test'
+import { FakeClock, systemClock } from '../../base/clock.ts'
+import { storeContract } from '../contract.ts'
+import { CompactedError, StoreUnavailableError } from '../store.ts'
+import { HISTORY_AGE_MAX_MS } from './compaction.ts'
+import { openSqliteStore } from './sqliteStore.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sqlite-store-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+let files = 0
+const newPath = (): string => join(folder, `${files++}.db`)
+const clock = systemClock
+
+storeContract('the SQLite store', async () => {
+  const path = newPath()
+  let store = openSqliteStore({ path, clock })
+  const reopen = async () => {
+    await store.close()
+    store = openSqliteStore({ path, clock })
+    return store
+  }
+  return { store, reopen }
+})
+
+describe('the file of a SQLite store', () => {
+  const refusals: { name: string; make: (path: string) => void; why: RegExp }[] = [
+    { name: 'is no database', make: (path) => writeFileSync(path, 'precious text, long enough. '.repeat(200)), why: /not a database/ },
+    { name: 'belongs to another program', make: (path) => sql(path, 'CREATE TABLE precious (x)'), why: /not a minicube database/ },
+    { name: 'is newer', make: (path) => void createThen(path, 'PRAGMA user_version = 2'), why: /has format 2/ },
+    { name: 'is damaged', make: damage, why: /damaged|malformed/ },
+  ]
+
+  function sql(path: string, statements: string): void {
+    const database = new DatabaseSync(path)
+    database.exec(statements)
+    database.close()
+  }
+
+  function createThen(path: string, statements: string): void {
+    const database = new DatabaseSync(path)
+    database.exec(`PRAGMA application_id = 0x6d637562; CREATE TABLE history (x); ${statements}`)
+    database.close()
+  }
+
+  function damage(path: string): void {
+    createThen(path, `PRAGMA user_version = 1; INSERT INTO history SELECT zeroblob(1000) FROM json_each('[${'1,'.repeat(99)}1]')`)
+    const content = readFileSync(path)
+    content.fill(0xa5, 4096 * 3, 4096 * 5)
+    writeFileSync(path, content)
+  }
+
+  for (const { name, make, why } of refusals) {
+    it(`is refused and left alone if it ${name}`, () => {
+      const path = newPath()
+      make(path)
+      const before = readFileSync(path)
+      assert.throws(() => openSqliteStore({ path, clock }), (error: unknown) => error instanceof StoreUnavailableError && why.test(error.message))
+      assert.deepEqual(readFileSync(path), before)
+    })
+  }
+
+  it('is refused while another store has it open', async () => {
+    const path = newPath()
+    const store = openSqliteStore({ path, clock })
+    assert.throws(() => openSqliteStore({ path, clock }), /in use by another process/)
+    await store.close()
+    await openSqliteStore({ path, clock }).close()
+  })
+
+  it('can be read by its owner alone', async () => {
+    const path = newPath()
+    const store = openSqliteStore({ path, clock })
+    await store.create('/a', new Uint8Array(10))
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    assert.equal(statSync(`${path}-wal`).mode & 0o777, 0o600)
+    await store.close()
+  })
+
+  it('shrinks after churn', async () => {
+    const path = newPath()
+    const store = openSqliteStore({ path, clock })
+    let { modRevision } = await store.create('/a', new Uint8Array(20_000))
+    for (let i = 0; i < 300; i++) ({ modRevision } = await store.update('/a', new Uint8Array(20_000), modRevision))
+    await store.compact(modRevision)
+    assert.ok(statSync(path).size < 200_000, `the file has ${statSync(path).size} bytes`)
+    await store.close()
+  })
+
+  it('refuses writes when it is full, keeps what it has, and recovers', async () => {
+    const path = newPath()
+    const store = openSqliteStore({ path, clock, maxSizeBytes: 1_000_000 })
+    let written = 0
+    await assert.rejects(async () => {
+      for (;; written++) await store.create(`/${written}`, new Uint8Array(50_000))
+    }, StoreUnavailableError)
+    assert.ok(written > 10)
+    assert.equal((await store.list('')).entries.length, written)
+    assert.equal(await store.revision(), written)
+    for (const { key, modRevision } of (await store.list('', { limit: 5 })).entries) await store.delete(key, modRevision)
+    await store.compact(await store.revision())
+    assert.equal((await store.create('/again', new Uint8Array(50_000))).modRevision, written + 6)
+    await store.close()
+  })
+})
+
+describe('history', () => {
+  it('is forgotten by itself after some minutes', async () => {
+    const fake = new FakeClock()
+    const store = openSqliteStore({ path: newPath(), clock: fake })
+    await store.create('/a', new Uint8Array(1))
+    await store.update('/a', new Uint8Array(1), 1)
+    await fake.advance(HISTORY_AGE_MAX_MS / 2)
+    assert.equal((await store.list('', { revision: 1 })).entries.length, 1)
+    await store.update('/a', new Uint8Array(1), 2)
+    await fake.advance(HISTORY_AGE_MAX_MS)
+    await assert.rejects(store.list('', { revision: 1 }), CompactedError)
+    assert.equal((await store.list('', { revision: 3 })).entries[0]?.modRevision, 3)
+    await store.close()
+  })
+})
