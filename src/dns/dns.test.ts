@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { decode, encode, type Packet } from 'dns-packet'
+import { systemClock } from '../base/clock.ts'
+import type { Service } from '../api/kinds/core/v1.ts'
+import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
+import { createHandler } from './dns.ts'
+import { Forwarder, framed, parseNameServers } from './forwarder.ts'
+import { ClusterZone, type ClusterView, type RecordType } from './records.ts'
+import { serveDns } from './server.ts'
+
+const META = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z', namespace: 'default' }
+
+const SERVICES: Record<string, Service> = {
+  'default/web': {
+    metadata: { ...META, name: 'web' },
+    spec: { clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
+  },
+  'default/db': {
+    metadata: { ...META, name: 'db' },
+    spec: { clusterIP: 'None', clusterIPs: ['None'], ports: [{ name: 'sql', port: 5432, protocol: 'TCP' }] },
+  },
+  'default/out': { metadata: { ...META, name: 'out' }, spec: { type: 'ExternalName', externalName: 'web.default.svc.cluster.local' } },
+}
+
+const DB: EndpointSlice = {
+  metadata: { ...META, name: 'db-1', labels: { 'kubernetes.io/service-name': 'db' } },
+  addressType: 'IPv4',
+  ports: [{ name: 'sql', port: 5432, protocol: 'TCP' }],
+  endpoints: [
+    { addresses: ['10.244.0.5'], hostname: 'db-0', conditions: { ready: true } },
+    { addresses: ['10.244.0.6'], conditions: { ready: true } },
+    { addresses: ['10.244.0.7'], hostname: 'db-2', conditions: { ready: false } },
+  ],
+}
+
+const view: ClusterView = {
+  service: (key) => SERVICES[key],
+  slicesOf: (key) => (key === 'default/db' ? [DB] : []),
+  hasNamespace: (name) => name === 'default',
+  serviceAt: (ip) => Object.values(SERVICES).find((s) => s.spec.clusterIP === ip),
+  slicesAt: (ip) => (DB.endpoints?.some((e) => e.addresses.includes(ip)) ? [DB] : []),
+}
+const zone = new ClusterZone('cluster.local', view)
+
+function shown(name: string, type: RecordType): string {
+  const answer = zone.answer(name, type)
+  if (answer.outcome !== 'found') return answer.outcome
+  return answer.records
+    .map((r) => (r.type === 'SRV' ? `SRV ${r.data.port} ${r.data.target}` : `${r.type} ${r.type === 'SOA' ? r.data.mname : r.data}`))
+    .join(', ')
+}
+
+const CASES: readonly (readonly [name: string, type: RecordType, answer: string])[] = [
+  ['web.default.svc.cluster.local', 'A', 'A 10.96.0.9'],
+  ['web.default.svc.cluster.local', 'AAAA', 'noData'],
+  ['web.default.svc.cluster.local', 'SRV', 'SRV 80 web.default.svc.cluster.local'],
+  ['_http._tcp.web.default.svc.cluster.local', 'SRV', 'SRV 80 web.default.svc.cluster.local'],
+  ['_http._udp.web.default.svc.cluster.local', 'SRV', 'noName'],
+  ['nothing.default.svc.cluster.local', 'A', 'noName'],
+  ['web.elsewhere.svc.cluster.local', 'A', 'noName'],
+  ['default.svc.cluster.local', 'A', 'noData'],
+  ['svc.cluster.local', 'A', 'noData'],
+  ['x.web.default.svc.cluster.local', 'A', 'noName'],
+  ['db.default.svc.cluster.local', 'A', 'A 10.244.0.5, A 10.244.0.6'],
+  ['db-0.db.default.svc.cluster.local', 'A', 'A 10.244.0.5'],
+  ['10-244-0-6.db.default.svc.cluster.local', 'A', 'A 10.244.0.6'],
+  ['db-2.db.default.svc.cluster.local', 'A', 'noName'],
+  ['_sql._tcp.db.default.svc.cluster.local', 'SRV', 'SRV 5432 db-0.db.default.svc.cluster.local, SRV 5432 10-244-0-6.db.default.svc.cluster.local'],
+  ['out.default.svc.cluster.local', 'A', 'CNAME web.default.svc.cluster.local'],
+  ['10-244-0-5.default.pod.cluster.local', 'A', 'A 10.244.0.5'],
+  ['10-244-0-500.default.pod.cluster.local', 'A', 'noName'],
+  ['dns-version.cluster.local', 'TXT', 'TXT 1.1.0'],
+  ['9.0.96.10.in-addr.arpa', 'PTR', 'PTR web.default.svc.cluster.local'],
+  ['5.0.244.10.in-addr.arpa', 'PTR', 'PTR db-0.db.default.svc.cluster.local'],
+  ['1.1.1.1.in-addr.arpa', 'PTR', 'none'],
+  ['example.com', 'A', 'none'],
+  ['cluster.local', 'SOA', 'SOA ns.dns.cluster.local'],
+]
+
+for (const [name, type, answer] of CASES) test(`${type} ${name}`, () => assert.equal(shown(name, type), answer))
+
+test('name servers are read from resolv.conf', () => {
+  assert.deepEqual(parseNameServers('# x\nnameserver 10.0.0.1\nsearch a\n  nameserver fd00::1\n'), [{ host: '10.0.0.1' }, { host: 'fd00::1' }])
+})
+
+async function udpAsk(port: number, name: string, type: 'A' | 'TXT'): Promise<Packet & { rcode?: string; flag_tc?: boolean }> {
+  const socket = createSocket('udp4')
+  socket.send(encode({ type: 'query', id: 7, flags: 0x0100, questions: [{ name, type }] }), port, '127.0.0.1')
+  const [message] = (await once(socket, 'message')) as [Buffer]
+  socket.close()
+  return decode(message)
+}
+
+test('the server answers over UDP, forwards, caches, and truncates what does not fit', async () => {
+  const abort = new AbortController()
+  let forwarded = 0
+  const upstream = await serveDns({ host: '127.0.0.1', port: 0 }, async ({ name }) => {
+    forwarded++
+    const answers = Array.from({ length: name.startsWith('big') ? 60 : 1 }, (_, i) => ({ type: 'A' as const, name, ttl: 60, data: `192.0.2.${i}` }))
+    return { rcode: 'NOERROR', authoritative: true, answers }
+  })
+  const forwarder = new Forwarder({ nameServers: async () => [{ host: '127.0.0.1', port: upstream.port }], clock: systemClock })
+  const server = await serveDns(
+    { host: '127.0.0.1', port: 0 },
+    createHandler(zone, { 'host.minicube.internal': '172.20.0.1' }, forwarder, abort.signal),
+  )
+  try {
+    assert.deepEqual((await udpAsk(server.port, 'WEB.default.svc.cluster.local', 'A')).answers?.map((a) => 'data' in a && a.data), ['10.96.0.9'])
+    assert.equal((await udpAsk(server.port, 'nothing.default.svc.cluster.local', 'A')).rcode, 'NXDOMAIN')
+    assert.equal((await udpAsk(server.port, 'host.minicube.internal', 'A')).answers?.length, 1)
+    const external = await udpAsk(server.port, 'out.default.svc.cluster.local', 'A')
+    assert.deepEqual(external.answers?.map((a) => a.type), ['CNAME', 'A'])
+    for (let i = 0; i < 3; i++) assert.equal((await udpAsk(server.port, 'example.org', 'A')).answers?.length, 1)
+    assert.equal(forwarded, 1)
+
+    const big = await udpAsk(server.port, 'big.example.org', 'A')
+    assert.equal(big.flag_tc, true)
+    const socket = connect(server.port, '127.0.0.1')
+    socket.write(framed(encode({ type: 'query', id: 8, questions: [{ name: 'big.example.org', type: 'A' }] })))
+    let received = Buffer.alloc(0)
+    while (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) {
+      const [chunk] = (await once(socket, 'data')) as [Buffer]
+      received = Buffer.concat([received, chunk])
+    }
+    socket.destroy()
+    assert.equal(decode(received.subarray(2)).answers?.length, 60)
+  } finally {
+    abort.abort()
+    server.close()
+    upstream.close()
+  }
+})

@@ -1,0 +1,63 @@
+/** The `kube-dns` Service, whose one endpoint is the node's DNS server. */
+import { isAlreadyExists } from '../api/status.ts'
+import { services, type Service } from '../api/kinds/core/v1.ts'
+import { endpointslices, type EndpointSlice } from '../api/kinds/discovery/v1.ts'
+import type { Draft } from '../api/resource.ts'
+import type { Client } from '../client/client.ts'
+
+const NAMESPACE = 'kube-system'
+const NAME = 'kube-dns'
+const LABELS = { 'k8s-app': NAME, 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' }
+
+interface Place {
+  client: Client
+  nodeName: string
+  nodeIp: string
+  clusterDns: string
+}
+
+function serviceOf({ clusterDns }: Place, targetPort: number): Draft<Service> {
+  return {
+    metadata: { name: NAME, namespace: NAMESPACE, labels: LABELS },
+    spec: {
+      clusterIP: clusterDns,
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP', targetPort },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort },
+      ],
+    },
+  }
+}
+
+function sliceOf({ nodeName, nodeIp }: Place, port: number): Draft<EndpointSlice> {
+  return {
+    metadata: {
+      name: `${NAME}-${nodeName}`,
+      namespace: NAMESPACE,
+      labels: { ...LABELS, 'kubernetes.io/service-name': NAME, 'endpointslice.kubernetes.io/managed-by': 'dns.minicube' },
+    },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [nodeIp], conditions: { ready: true, serving: true, terminating: false }, nodeName }],
+    ports: [
+      { name: 'dns', port, protocol: 'UDP' },
+      { name: 'dns-tcp', port, protocol: 'TCP' },
+    ],
+  }
+}
+
+export async function publishDnsService(place: Place, port: number, signal: AbortSignal): Promise<void> {
+  const { client } = place
+  await client.create(services, serviceOf(place, port), { signal }).catch((error: unknown) => {
+    if (!isAlreadyExists(error)) throw error
+  })
+  const slice = sliceOf(place, port)
+  try {
+    await client.create(endpointslices, slice, { signal })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+    // The node may have another address than when the slice was made.
+    const at = { namespace: NAMESPACE, name: `${NAME}-${place.nodeName}`, signal }
+    const { endpoints, ports } = slice
+    await client.patch(endpointslices, { ...at, type: 'application/merge-patch+json' }, { endpoints, ports })
+  }
+}
