@@ -36,6 +36,9 @@ const VERBS: Record<string, string> = {
   watchlist: 'watch',
 }
 
+/** Verbs of a `connect` operation (exec, proxy), by HTTP method. */
+const CONNECT_VERBS: Record<string, string> = { get: 'get', post: 'create', put: 'update', patch: 'patch', delete: 'delete' }
+
 interface Operation {
   'x-kubernetes-action'?: string
   'x-kubernetes-group-version-kind'?: { group: string; version: string; kind: string }
@@ -46,7 +49,7 @@ const PATH = /^\/api\/v1\/(?:watch\/)?(namespaces\/\{namespace\}\/)?([a-z]+)(?:\
 export function coreDiscovery(openapi: OpenApi): Discovery {
   const found = new Map<string, DiscoveredResource>()
   for (const [path, operations] of Object.entries(openapi.paths)) {
-    const match = PATH.exec(path.replace('/namespaces/{name}', '/namespaces/{name}'))
+    const match = PATH.exec(path)
     if (!match) continue
     const [, inNamespace, resource, subresource] = match as unknown as [string, string?, string?, string?]
     if (!resource) continue
@@ -61,8 +64,9 @@ export function coreDiscovery(openapi: OpenApi): Discovery {
     }
     found.set(resource, entry)
     if (inNamespace) entry.scope = 'Namespaced'
-    for (const operation of Object.values(operations) as Operation[]) {
-      const verb = VERBS[operation['x-kubernetes-action'] ?? '']
+    for (const [method, operation] of Object.entries(operations) as [string, Operation][]) {
+      const action = operation['x-kubernetes-action'] ?? ''
+      const verb = action === 'connect' ? CONNECT_VERBS[method] : VERBS[action]
       const gvk = operation['x-kubernetes-group-version-kind']
       if (!gvk) continue
       if (!subresource) {

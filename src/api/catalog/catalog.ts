@@ -50,4 +50,10 @@ export interface Catalog {
   typeOfKind(gvk: GroupVersionKind): TypeDef | undefined
   /** By OpenAPI definition name. */
   type(name: string): TypeDef | undefined
+  /** Every kind with a type of its own, as OpenAPI's x-kubernetes-group-version-kind names it. */
+  readonly kinds: readonly GroupVersionKind[]
+  /** OpenAPI definition names of all types. */
+  readonly typeNames: readonly string[]
+  /** Kinds that are part of every group and version (`DeleteOptions`, `WatchEvent`), and the groups and versions that publish them. */
+  readonly everywhere: { readonly kinds: readonly string[]; readonly groupVersions: readonly { group: string; version: string }[] }
 }

@@ -24,6 +24,8 @@ export interface ScalarSchema {
     /** Any JSON: RawExtension, apiextensions JSON. */
     | 'any'
     | 'fieldsV1'
+  /** For `any`: the definition behind it where there is one, e.g. `JSONSchemaPropsOrBool`. */
+  readonly definition?: string
 }
 
 export interface ObjectSchema {
@@ -38,6 +40,8 @@ export interface ArraySchema {
   readonly listType: 'atomic' | 'set' | 'map'
   /** Keys of a `map` list, e.g. `['containerPort', 'protocol']`. */
   readonly listMapKeys: readonly string[]
+  /** False where no document says the list type (it is atomic then). */
+  readonly declared?: boolean
 }
 
 export interface MapSchema {
@@ -59,6 +63,19 @@ export interface Field {
   /** Strategic merge patch. */
   readonly patchStrategy: readonly ('merge' | 'replace' | 'retainKeys')[]
   readonly patchMergeKey?: string
+  /** How Go holds the field; built-in kinds only. */
+  readonly go?: GoFieldFacts
+}
+
+/** What decides which values Go's encoder leaves out, and what decoding errors call the field's type. */
+export interface GoFieldFacts {
+  /** As printed, without the pointer: `int32`, `[]v1.Container`, `v1.PullPolicy`. */
+  readonly type: string
+  readonly pointer: boolean
+  readonly omitEmpty: boolean
+  readonly omitZero: boolean
+  /** Protobuf numbers of the embedded structs that hold the field, outermost first; mostly empty. */
+  readonly protoVia: readonly number[]
 }
 
 /** A named struct. */
@@ -73,4 +90,8 @@ export interface TypeDef {
   readonly atomic: boolean
   /** Unknown fields are kept (custom resources only). */
   readonly preserveUnknownFields: boolean
+  /** x-kubernetes-unions as published. */
+  readonly unions?: unknown
+  /** False for the few kinds that no OpenAPI document defines (Table, ListOptions, PodExecOptions). */
+  readonly published?: boolean
 }
