@@ -1,0 +1,54 @@
+/**
+ * What the host tells the node container, in its environment as MINICUBE_CONFIG (JSON), once for the container's life.
+ * Everything has a default, so that the image also starts alone.
+ */
+
+export interface NodeConfig {
+  clusterName: string
+  nodeName: string
+  /** CIDR of service addresses. */
+  serviceClusterIpRange: string
+  /** CIDR that the nodes' pod ranges are cut from. */
+  podCidr: string
+  /** Port of the API server inside the container. */
+  apiServerPort: number
+  /** Port on the host's loopback that leads to it; 0 when it is not published. */
+  hostApiPort: number
+  /** Address of the cluster's DNS Service. */
+  clusterDns: string
+  clusterDomain: string
+  /** Further names and addresses for the API server's certificate. */
+  sans: readonly string[]
+  logLevel: 'debug' | 'info' | 'warn' | 'error'
+}
+
+const DEFAULTS: NodeConfig = {
+  clusterName: 'minicube',
+  nodeName: 'minicube',
+  serviceClusterIpRange: '10.96.0.0/16',
+  podCidr: '10.244.0.0/16',
+  apiServerPort: 6443,
+  hostApiPort: 0,
+  clusterDns: '10.96.0.10',
+  clusterDomain: 'cluster.local',
+  sans: [],
+  logLevel: 'info',
+}
+
+export function readNodeConfig(env: Readonly<Record<string, string | undefined>>): NodeConfig {
+  const text = env['MINICUBE_CONFIG']
+  if (!text) return DEFAULTS
+  let given: unknown
+  try {
+    given = JSON.parse(text)
+  } catch (cause) {
+    throw new Error('MINICUBE_CONFIG is not JSON', { cause })
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new Error('MINICUBE_CONFIG must be a JSON object')
+  for (const [key, value] of Object.entries(given)) {
+    const expected = DEFAULTS[key as keyof NodeConfig]
+    if (expected === undefined) continue
+    if (typeof value !== typeof expected) throw new Error(`MINICUBE_CONFIG: ${key} must be a ${typeof expected}, not ${typeof value}`)
+  }
+  return { ...DEFAULTS, ...(given as Partial<NodeConfig>) }
+}

@@ -1,0 +1,209 @@
+/**
+ * The cluster's keys and certificates, made once and kept on the node's volume (kubeadm's names, under `pki/`).
+ * The API server's certificate is issued again when its names change or its end is near; the authorities stay.
+ */
+import 'reflect-metadata'
+import { createHash, webcrypto } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import type { X509Certificate } from '@peculiar/x509'
+
+/** A certificate with its key, both PEM. */
+export interface KeyPair {
+  cert: string
+  key: string
+}
+
+export interface Pki {
+  ca: KeyPair
+  frontProxyCa: KeyPair
+  apiServer: KeyPair
+  /** By which the API server shows itself to kubelets. */
+  kubeletClient: KeyPair
+  /** By which the aggregation layer shows itself to API extensions. */
+  frontProxyClient: KeyPair
+  /** The kubelet's serving certificate. */
+  kubelet: KeyPair
+  /** system:masters, for the user's kubeconfig. */
+  admin: KeyPair
+  /** Signs ServiceAccount tokens. */
+  serviceAccount: { privateKey: string; publicKey: string }
+}
+
+export interface PkiOptions {
+  dir: string
+  nodeName: string
+  /** DNS names and addresses of the API server. */
+  apiServerNames: readonly string[]
+  /** Names and addresses of the node. */
+  nodeNames: readonly string[]
+  nowMs: number
+}
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+const DAY_MS = 86_400_000
+const CA_DAYS = 3650
+const CERTIFICATE_DAYS = 3650
+/** Issued again when less than this is left. */
+const RENEW_DAYS = 30
+/** Clocks of host and guests differ: certificates are valid a little before they were made. */
+const BACKDATE_MS = 5 * 60_000
+
+interface Authority extends KeyPair {
+  certificate: X509Certificate
+  signingKey: CryptoKey
+}
+
+interface Subject {
+  commonName: string
+  organizations?: readonly string[]
+  names?: readonly string[]
+  usage: 'server' | 'client'
+}
+
+/** Loading the X.509 library takes longer than reading all files, so it waits until something must be made. */
+const loadX509 = async (): Promise<typeof import('@peculiar/x509')> => {
+  const x509 = await import('@peculiar/x509')
+  x509.cryptoProvider.set(webcrypto as unknown as Crypto)
+  return x509
+}
+
+function pem(label: string, bytes: ArrayBuffer): string {
+  const lines = Buffer.from(bytes).toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}
+
+const derOf = (text: string): Buffer => Buffer.from(text.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64')
+
+async function newKey(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+}
+
+const privatePem = async (key: CryptoKey): Promise<string> => pem('PRIVATE KEY', await webcrypto.subtle.exportKey('pkcs8', key))
+
+function serial(): string {
+  const bytes = webcrypto.getRandomValues(new Uint8Array(16))
+  bytes[0] = (bytes[0] as number) & 0x7f
+  return Buffer.from(bytes).toString('hex')
+}
+
+async function makeAuthority(commonName: string, nowMs: number): Promise<KeyPair> {
+  const x509 = await loadX509()
+  const keys = await newKey()
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial(),
+    name: [{ CN: [commonName] }],
+    notBefore: new Date(nowMs - BACKDATE_MS),
+    notAfter: new Date(nowMs + CA_DAYS * DAY_MS),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  })
+  return { cert: `${certificate.toString('pem')}\n`, key: await privatePem(keys.privateKey) }
+}
+
+async function openAuthority(pair: KeyPair): Promise<Authority> {
+  const x509 = await loadX509()
+  const signingKey = await webcrypto.subtle.importKey('pkcs8', Uint8Array.from(derOf(pair.key)), ALGORITHM, true, ['sign'])
+  return { ...pair, certificate: new x509.X509Certificate(pair.cert), signingKey }
+}
+
+async function issue(authority: Authority, subject: Subject, nowMs: number): Promise<KeyPair> {
+  const x509 = await loadX509()
+  const keys = await newKey()
+  const names = (subject.names ?? []).map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name }))
+  const purpose = subject.usage === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(),
+    subject: [...(subject.organizations ?? []).map((o) => ({ O: [o] })), { CN: [subject.commonName] }],
+    issuer: authority.certificate.subjectName,
+    notBefore: new Date(nowMs - BACKDATE_MS),
+    notAfter: new Date(nowMs + CERTIFICATE_DAYS * DAY_MS),
+    signingAlgorithm: ALGORITHM,
+    publicKey: keys.publicKey,
+    signingKey: authority.signingKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment, true),
+      new x509.ExtendedKeyUsageExtension([purpose]),
+      await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
+      ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
+    ],
+  })
+  return { cert: `${certificate.toString('pem')}\n`, key: await privatePem(keys.privateKey) }
+}
+
+function write(file: string, text: string, mode: number): void {
+  writeFileSync(`${file}.new`, text, { mode })
+  renameSync(`${file}.new`, file)
+}
+
+function readPair(dir: string, name: string): KeyPair | undefined {
+  const cert = join(dir, `${name}.crt`)
+  const key = join(dir, `${name}.key`)
+  if (!existsSync(cert) || !existsSync(key)) return undefined
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
+}
+
+function savePair(dir: string, name: string, pair: KeyPair): KeyPair {
+  write(join(dir, `${name}.key`), pair.key, 0o600)
+  write(join(dir, `${name}.crt`), pair.cert, 0o644)
+  return pair
+}
+
+/** What a certificate was asked for with, kept beside it: a change means a new certificate. */
+function fingerprint(subject: Subject, authority: KeyPair): string {
+  const { names = [], organizations = [] } = subject
+  return createHash('sha256').update(JSON.stringify([subject.commonName, organizations, names.toSorted(), authority.cert])).digest('hex')
+}
+
+async function ensureServiceAccountKey(dir: string): Promise<Pki['serviceAccount']> {
+  const file = join(dir, 'sa')
+  if (existsSync(`${file}.key`) && existsSync(`${file}.pub`))
+    return { privateKey: readFileSync(`${file}.key`, 'utf8'), publicKey: readFileSync(`${file}.pub`, 'utf8') }
+  const keys = await newKey()
+  const privateKey = await privatePem(keys.privateKey)
+  const publicKey = pem('PUBLIC KEY', await webcrypto.subtle.exportKey('spki', keys.publicKey))
+  write(`${file}.pub`, publicKey, 0o644)
+  write(`${file}.key`, privateKey, 0o600)
+  return { privateKey, publicKey }
+}
+
+/** Reads what is there, makes what is missing. */
+export async function ensurePki({ dir, nodeName, apiServerNames, nodeNames, nowMs }: PkiOptions): Promise<Pki> {
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const authority = async (name: string, commonName: string): Promise<KeyPair> =>
+    readPair(dir, name) ?? savePair(dir, name, await makeAuthority(commonName, nowMs))
+  const [ca, frontProxyCa, serviceAccount] = await Promise.all([
+    authority('ca', 'minicube-ca'),
+    authority('front-proxy-ca', 'minicube-front-proxy-ca'),
+    ensureServiceAccountKey(dir),
+  ])
+  const certificate = async (name: string, signer: KeyPair, subject: Subject): Promise<KeyPair> => {
+    const stamp = join(dir, `${name}.issued`)
+    const wanted = fingerprint(subject, signer)
+    const kept = readPair(dir, name)
+    const [seen, untilMs] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
+    if (kept && seen === wanted && Number(untilMs) - nowMs > RENEW_DAYS * DAY_MS) return kept
+    const made = savePair(dir, name, await issue(await openAuthority(signer), subject, nowMs))
+    write(stamp, `${wanted} ${nowMs + CERTIFICATE_DAYS * DAY_MS}`, 0o644)
+    return made
+  }
+  const [apiServer, kubeletClient, frontProxyClient, kubelet, admin] = await Promise.all([
+    certificate('apiserver', ca, { commonName: 'kube-apiserver', names: apiServerNames, usage: 'server' }),
+    certificate('apiserver-kubelet-client', ca, {
+      commonName: 'kube-apiserver-kubelet-client',
+      organizations: ['system:masters'],
+      usage: 'client',
+    }),
+    certificate('front-proxy-client', frontProxyCa, { commonName: 'front-proxy-client', usage: 'client' }),
+    certificate('kubelet', ca, { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'], names: nodeNames, usage: 'server' }),
+    certificate('admin', ca, { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client' }),
+  ])
+  return { ca, frontProxyCa, apiServer, kubeletClient, frontProxyClient, kubelet, admin, serviceAccount }
+}
