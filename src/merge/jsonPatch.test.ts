@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import jsonpatch from 'fast-json-patch'
+import { StatusError } from '../api/status.ts'
+import { applyJsonPatch } from './jsonPatch.ts'
+
+const rejected = 'the server rejected our request due to an error in our request'
+
+describe('a JSON patch', () => {
+  const document = { data: { a: '1' }, list: [{ n: 1 }, { n: 2 }], 'x/y': { '~': 0 } }
+  const cases: { name: string; patch: unknown; result: unknown }[] = [
+    { name: 'may be empty', patch: [], result: document },
+    { name: 'adds, moves and copies', patch: [
+      { op: 'add', path: '/data/b', value: '2' }, { op: 'move', from: '/data/a', path: '/data/c' }, { op: 'copy', from: '/data/b', path: '/d' },
+    ], result: { ...document, data: { b: '2', c: '1' }, d: '2' } },
+    { name: 'counts from the end', patch: [{ op: 'replace', path: '/list/-1/n', value: 3 }], result: { ...document, list: [{ n: 1 }, { n: 3 }] } },
+    { name: 'appends', patch: [{ op: 'add', path: '/list/-', value: 0 }], result: { ...document, list: [...document.list, 0] } },
+    { name: 'understands escapes', patch: [{ op: 'remove', path: '/x~1y/~0' }], result: { ...document, 'x/y': {} } },
+    { name: 'replaces everything', patch: [{ op: 'replace', path: '', value: { z: 1 } }], result: { z: 1 } },
+  ]
+  for (const { name, patch, result } of cases) {
+    it(name, () => {
+      const before = structuredClone(document)
+      assert.deepEqual(applyJsonPatch(document, patch), result)
+      assert.deepEqual(document, before)
+    })
+  }
+
+  const failures: { patch: unknown; code: number; message: string }[] = [
+    { patch: [{ op: 'test', path: '/data/a', value: '2' }], code: 422, message: rejected },
+    { patch: [{ op: 'remove', path: '/data/zz' }], code: 422, message: rejected },
+    { patch: [{ op: 'remove', path: '/list/7' }], code: 422, message: rejected },
+    { patch: [{ op: 'add', path: '/list/9', value: 1 }], code: 422, message: rejected },
+    { patch: [{ op: 'remove', path: '/list/-3' }], code: 422, message: rejected },
+    { patch: [{ op: 'add', path: '/no/where', value: 1 }], code: 422, message: rejected },
+    { patch: [{ op: 'add', path: '/__proto__/x', value: 1 }], code: 422, message: rejected },
+    { patch: [{ op: 'explode', path: '/data' }], code: 422, message: rejected },
+    { patch: [{ op: 'add' }], code: 422, message: rejected },
+    { patch: {}, code: 400, message: 'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp' },
+    { patch: ['x'], code: 400, message: 'error decoding patch: json: cannot unmarshal string into Go value of type handlers.jsonPatchOp' },
+    {
+      patch: Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/data/a', value: '1' })),
+      code: 413,
+      message: 'Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
+    },
+  ]
+  for (const { patch, code, message } of failures) {
+    it(`fails with ${code}: ${JSON.stringify(patch).slice(0, 60)}`, () => {
+      assert.throws(() => applyJsonPatch(document, patch), (error: unknown) => {
+        assert.ok(error instanceof StatusError)
+        assert.deepEqual([error.code, error.message], [code, message])
+        return true
+      })
+    })
+  }
+
+  it('cannot be used to fill the memory', () => {
+    const copies = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '', path: `/copy${i}` }))
+    assert.throws(() => applyJsonPatch({ text: 'x'.repeat(1000) }, copies), { message: rejected })
+  })
+
+  it('made from a difference gives the other document', () => {
+    const someJson = fc.dictionary(fc.string({ maxLength: 2 }).filter((k) => k !== '__proto__'), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5, noNullPrototype: true })
+    fc.assert(fc.property(someJson, someJson, (a, b) => {
+      const [from, to] = JSON.parse(JSON.stringify([a, b])) as [object, object]
+      assert.deepEqual(applyJsonPatch(from, jsonpatch.compare(from, to)), to)
+    }))
+  })
+})
