@@ -21,8 +21,8 @@ test('canonical form', () => {
 })
 
 test('refuses with upstream\'s words', () => {
-  for (const text of ['', 'lots', '1 ', ' 1', '1.2.3', '1m5x']) assert.throws(() => parseQuantity(text), /must match the regular expression/, text)
-  for (const text of ['1mi', '1K', '1g', '1ee3', '1kk', '1Mi2', '--1']) assert.throws(() => parseQuantity(text), /quantity's suffix/, text)
+  for (const text of ['', 'lots', '1 ', ' 1', '1.2.3', '1m5x', '1g']) assert.throws(() => parseQuantity(text), /must match the regular expression/, text)
+  for (const text of ['1mi', '1K', '1ee3', '1kk', '1Mi2', '--1']) assert.throws(() => parseQuantity(text), /quantity's suffix/, text)
 })
 
 test('arithmetic is exact and rounds up where it must', () => {
