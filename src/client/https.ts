@@ -60,7 +60,8 @@ class Session {
     // The session keeps the process alive for as long as something is asked of it, and no longer.
     if (this.#open++ === 0) session.ref()
     stream.once('close', () => {
-      if (--this.#open === 0 && !session.destroyed) session.unref()
+      if (--this.#open > 0) return
+      for (const idle of [session, this.#current]) if (idle && !idle.destroyed) idle.unref()
     })
     return stream
   }

@@ -30,6 +30,8 @@ export interface Informer<T extends KubeObject> extends Lister<T> {
   /** Resolves when the first list has arrived. */
   synced(signal?: AbortSignal): Promise<void>
   readonly hasSynced: boolean
+  /** The revision that the copy shows; '' before the first list. A write whose revision it has reached is in it. */
+  readonly resourceVersion: string
 }
 
 export interface InformerOptions {

@@ -40,7 +40,8 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
   readonly #listeners = new Set<(change: Change<T>) => void>()
   readonly #firstList = Promise.withResolvers<void>()
   #synced = false
-  #resourceVersion = ''
+  #seen = ''
+  #mustList = true
 
   constructor(resource: Resource<T>, selection: InformerOptions, options: InformersOptions) {
     this.resource = resource
@@ -51,6 +52,10 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
 
   get hasSynced(): boolean {
     return this.#synced
+  }
+
+  get resourceVersion(): string {
+    return this.#seen
   }
 
   get(key: string): T | undefined {
@@ -93,11 +98,11 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
     while (!signal.aborted) {
       const startedMs = clock.now()
       try {
-        if (!this.#resourceVersion) await this.#listAll()
+        if (this.#mustList) await this.#listAll()
         await this.#watch()
       } catch (error) {
         if (signal.aborted) break
-        if (isExpired(error)) this.#resourceVersion = ''
+        if (isExpired(error)) this.#mustList = true
         else if (!isAbort(error)) log.warn('list or watch failed', { resource: this.resource.resource, cause: String(error) })
       }
       if (clock.now() - startedMs >= STABLE_WATCH_MS) backoff.reset()
@@ -109,25 +114,26 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
   async #listAll(): Promise<void> {
     const { client, signal } = this.#options
     const list = await client.list(this.resource, { ...this.#selection, signal })
+    this.#seen = list.resourceVersion
     this.#replace(list.items)
-    this.#resourceVersion = list.resourceVersion
+    this.#mustList = false
     this.#synced = true
     this.#firstList.resolve()
   }
 
   async #watch(): Promise<void> {
     const { client, signal } = this.#options
-    for await (const event of client.watch(this.resource, { ...this.#selection, resourceVersion: this.#resourceVersion, signal })) {
+    for await (const event of client.watch(this.resource, { ...this.#selection, resourceVersion: this.#seen, signal })) {
       this.#apply(event)
     }
   }
 
   #apply(event: WatchEvent<T>): void {
     if (event.type === 'BOOKMARK') {
-      this.#resourceVersion = event.resourceVersion
+      this.#seen = event.resourceVersion
       return
     }
-    this.#resourceVersion = event.object.metadata.resourceVersion
+    this.#seen = event.object.metadata.resourceVersion
     const key = keyOf(event.object)
     if (event.type === 'DELETED') this.#set(key, undefined, event.object)
     else this.#set(key, event.object)

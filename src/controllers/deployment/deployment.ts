@@ -1,0 +1,125 @@
+/**
+ * The deployment controller: a Deployment's pods are those of its ReplicaSets, one for each template it has had. A rollout
+ * moves replicas from the old ones to the new one within the bounds of the strategy (upstream's pkg/controller/deployment).
+ */
+import { deployments, replicasets, type Deployment, type ReplicaSet } from '../../api/kinds/apps/v1.ts'
+import { pods } from '../../api/kinds/core/v1.ts'
+import { splitKey, type Draft, type KubeObject } from '../../api/resource.ts'
+import { isAlreadyExists, isNotFound } from '../../api/status.ts'
+import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
+import type { Informer } from '../../client/informer.ts'
+import { semanticallyEqual } from '../hash.ts'
+import { isEmptySelector } from '../labelSelector.ts'
+import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
+import { adopters, at, claim, controllerOf, indexByOwner, ownedBy, ownedOrOrphaned, ownerKey } from '../ownership.ts'
+import { hasFinished } from '../podState.ts'
+import { findCurrent, planDeployment, REVISION, type DeploymentPlan, type ReplicaSetUpdate } from './plan.ts'
+import { replicasOf } from './replicaCounts.ts'
+
+export function deploymentController(context: ControllerContext): Controller {
+  const { client, informers, events, clock } = context
+  const deploymentInformer = informers.for(deployments)
+  const replicaSetInformer = informers.for(replicasets)
+  const podInformer = informers.for(pods)
+  indexByOwner(replicaSetInformer)
+  indexByOwner(podInformer)
+  const writes = new OwnWrites()
+
+  function replicaSetKeys(rs: ReplicaSet): string[] {
+    const owner = ownerKey(rs, deployments)
+    return owner ? [owner] : adopters(rs, deploymentInformer, (deployment) => deployment.spec.selector)
+  }
+
+  /** Recreate waits for the old pods to be gone: only their end matters here. */
+  const podEnds: Watch = {
+    start(_, enqueue) {
+      podInformer.onChange(({ before, after }) => {
+        const name = before && (!after || hasFinished(after)) ? ownerKey(before, replicasets) : undefined
+        const rs = name && replicaSetInformer.get(name)
+        const key = rs && ownerKey(rs, deployments)
+        if (key && deploymentInformer.get(key)?.spec.strategy?.type === 'Recreate') enqueue(key)
+      })
+      return podInformer as unknown as Informer<KubeObject>
+    },
+  }
+
+  async function create(deployment: Deployment, draft: Draft<ReplicaSet>, key: string, signal: AbortSignal): Promise<void> {
+    try {
+      const created = await client.create(replicasets, draft, { signal })
+      writes.wrote(key, created)
+      scaled(deployment, created.metadata.name, 0, replicasOf(created))
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error
+      const existing = await client.get(replicasets, { namespace: deployment.metadata.namespace, name: draft.metadata.name ?? '', signal })
+      if (controllerOf(existing)?.uid === deployment.metadata.uid && findCurrent(deployment, [existing])) return writes.wrote(key, existing)
+      // Another template has the same hash: the next one is salted with the count.
+      const status = { ...deployment.status, collisionCount: (deployment.status?.collisionCount ?? 0) + 1 }
+      await client.update(deployments, { ...deployment, status }, { subresource: 'status', signal })
+      throw error
+    }
+  }
+
+  function scaled(deployment: Deployment, name: string, from: number, to: number): void {
+    if (from === to) return
+    const message = `Scaled ${to > from ? 'up' : 'down'} replica set ${name} from ${from} to ${to}`
+    events.record(deployment, { type: 'Normal', reason: 'ScalingReplicaSet', message })
+  }
+
+  async function update(deployment: Deployment, change: ReplicaSetUpdate, key: string, signal: AbortSignal): Promise<void> {
+    const { replicaSet, replicas, annotations, minReadySeconds } = change
+    const next: ReplicaSet = {
+      ...replicaSet,
+      metadata: { ...replicaSet.metadata, annotations },
+      spec: { ...replicaSet.spec, replicas, minReadySeconds },
+    }
+    writes.wrote(key, await client.update(replicasets, next, { signal }))
+    scaled(deployment, replicaSet.metadata.name, replicasOf(replicaSet), replicas)
+  }
+
+  async function apply(deployment: Deployment, plan: DeploymentPlan, key: string, signal: AbortSignal): Promise<void> {
+    if (plan.create) await create(deployment, plan.create, key, signal)
+    await Promise.all(plan.updates.map((change) => update(deployment, change, key, signal)))
+    let latest = deployment
+    if (plan.revision !== undefined) {
+      const patch = { metadata: { annotations: { [REVISION]: plan.revision } } }
+      latest = await client.patch(deployments, { ...at(deployment), type: 'application/merge-patch+json', signal }, patch)
+    }
+    // An update of sizes changes the ReplicaSets' generation only: the status stays what the plan says.
+    if (!semanticallyEqual(plan.status, deployment.status)) {
+      await client.update(deployments, { ...latest, status: plan.status }, { subresource: 'status', signal })
+    }
+    for (const rs of plan.remove) {
+      await client.delete(replicasets, { ...at(rs), signal }, { preconditions: { uid: rs.metadata.uid } }).catch((error: unknown) => {
+        if (!isNotFound(error)) throw error
+      })
+    }
+  }
+
+  return {
+    name: 'deployment-controller',
+    watches: [
+      watch(deployments, (deployment) => [`${deployment.metadata.namespace}/${deployment.metadata.name}`]),
+      watch(replicasets, replicaSetKeys),
+      podEnds,
+    ],
+    async reconcile(key, signal): Promise<Outcome> {
+      const deployment = deploymentInformer.get(key)
+      if (!deployment) return
+      if (isEmptySelector(deployment.spec.selector)) {
+        const message = 'This deployment is selecting all pods. A non-empty selector is required.'
+        events.record(deployment, { type: 'Warning', reason: 'SelectingAll', message })
+        return
+      }
+      if (!writes.seenBy(key, replicaSetInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      const { namespace } = splitKey(key)
+      const owned = await claim({
+        client, owner: deployment, ownerResource: deployments, resource: replicasets, selector: deployment.spec.selector,
+        candidates: ownedOrOrphaned(replicaSetInformer, deployment).filter((rs) => rs.metadata.namespace === namespace), signal,
+      })
+      const podsOfAll = owned.flatMap((rs) => ownedBy(podInformer, rs))
+      const plan = planDeployment({ deployment, replicaSets: owned, pods: podsOfAll, nowMs: clock.now() })
+      await apply(deployment, plan, key, signal)
+      if (plan.recheckAfterMs !== undefined) return { requeueAfterMs: plan.recheckAfterMs }
+    },
+  }
+}

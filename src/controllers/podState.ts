@@ -1,0 +1,70 @@
+/** What a pod's status says to the controllers. */
+import type { Pod, PodCondition, PodTemplateSpec } from '../api/kinds/core/v1.ts'
+import type { OwnerReference } from '../api/kinds/meta/v1.ts'
+import type { Draft } from '../api/resource.ts'
+
+export function hasFinished(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+}
+
+/** Neither finished nor going away. */
+export function isActive(pod: Pod): boolean {
+  return !hasFinished(pod) && pod.metadata.deletionTimestamp === undefined
+}
+
+/** Going away, but not gone. */
+export function isTerminating(pod: Pod): boolean {
+  return !hasFinished(pod) && pod.metadata.deletionTimestamp !== undefined
+}
+
+export function conditionOf(pod: Pod, type: string): PodCondition | undefined {
+  return pod.status?.conditions?.find((condition) => condition.type === type)
+}
+
+export function isReady(pod: Pod): boolean {
+  return conditionOf(pod, 'Ready')?.status === 'True'
+}
+
+/** When it became ready; undefined while it is not. */
+export function readySinceMs(pod: Pod): number | undefined {
+  const ready = conditionOf(pod, 'Ready')
+  return ready?.status === 'True' ? Date.parse(ready.lastTransitionTime ?? '') || 0 : undefined
+}
+
+/** Milliseconds until it has been ready for `minReadySeconds`: 0 when it is available, undefined while it is not ready. */
+export function availableInMs(pod: Pod, minReadySeconds: number, nowMs: number): number | undefined {
+  const sinceMs = readySinceMs(pod)
+  if (sinceMs === undefined) return undefined
+  return minReadySeconds === 0 ? 0 : Math.max(0, sinceMs + minReadySeconds * 1_000 - nowMs)
+}
+
+export function isAvailable(pod: Pod, minReadySeconds: number, nowMs: number): boolean {
+  return availableInMs(pod, minReadySeconds, nowMs) === 0
+}
+
+/** Longest prefix of a name that leaves room for the random end that the server adds. */
+const GENERATE_NAME_MAX_CHARS = 63 - 5
+
+/** A pod from a template, owned by the controller; named by the server unless `name` is given. */
+export function podFromTemplate(
+  template: PodTemplateSpec | undefined,
+  owner: { metadata: { name: string; namespace: string } },
+  reference: OwnerReference,
+  name?: string,
+): Draft<Pod> {
+  const { labels, annotations, finalizers } = template?.metadata ?? {}
+  const prefix = `${owner.metadata.name}-`.slice(0, GENERATE_NAME_MAX_CHARS)
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      ...(name ? { name } : { generateName: prefix }),
+      namespace: owner.metadata.namespace,
+      ...(labels && { labels }),
+      ...(annotations && { annotations }),
+      ...(finalizers && { finalizers }),
+      ownerReferences: [reference],
+    },
+    spec: template?.spec ?? { containers: [] },
+  }
+}
