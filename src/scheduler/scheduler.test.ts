@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FakeClock } from '../base/clock.ts'
+import type { Container, Node, Pod } from '../api/kinds/core/v1.ts'
+import { SchedulerCache } from './cache.ts'
+import { DEFAULT_PLUGINS } from './defaultPlugins.ts'
+import { SchedulingQueue } from './queue.ts'
+import { podRequests } from './resources.ts'
+import { describeRefusals, schedulePod } from './schedulePod.ts'
+
+const META = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
+
+function node(name: string, spec: Partial<Node['spec']> = {}, labels: Record<string, string> = {}, allocatable = {}): Node {
+  return {
+    metadata: { ...META, uid: name, name, labels },
+    spec,
+    status: { allocatable: { cpu: '2', memory: '4Gi', pods: '3', ...allocatable } },
+  }
+}
+
+function pod(name: string, spec: Partial<Pod['spec']> = {}): Pod {
+  return { metadata: { ...META, uid: name, name, namespace: 'default' }, spec: { containers: [{ name: 'c', image: 'x' }], ...spec } }
+}
+
+const asks = (requests: Record<string, string>): Container[] => [{ name: 'c', image: 'x', resources: { requests } }]
+const port = (hostPort: number, hostIP = ''): Container[] => [{ name: 'c', image: 'x', ports: [{ containerPort: 80, hostPort, hostIP }] }]
+
+function place(p: Pod, nodes: Node[], running: [Pod, string][] = []): string {
+  const cache = new SchedulerCache()
+  for (const n of nodes) cache.setNode(n)
+  for (const [other, where] of running) cache.setPod(other, where)
+  const snapshot = cache.snapshot()
+  const decision = schedulePod({ pod: p, snapshot, plugins: DEFAULT_PLUGINS, pick: () => 0 })
+  return 'node' in decision ? decision.node : describeRefusals(snapshot.nodes.length, decision.refusals)
+}
+
+const affinity = (key: string, operator: string, values: string[]): Partial<Pod['spec']> => ({
+  affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key, operator, values }] }] } } },
+})
+
+const TAINTED = node('a', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] })
+
+const TABLE: readonly { what: string; pod: Pod; nodes: Node[]; running?: [Pod, string][]; expected: string }[] = [
+  { what: 'the only node', pod: pod('p'), nodes: [node('a')], expected: 'a' },
+  { what: 'no nodes', pod: pod('p'), nodes: [], expected: 'no nodes available to schedule pods' },
+  { what: 'cordoned', pod: pod('p'), nodes: [node('a', { unschedulable: true })], expected: '0/1 nodes are available: 1 node(s) were unschedulable.' },
+  { what: 'tainted', pod: pod('p'), nodes: [TAINTED], expected: '0/1 nodes are available: 1 node(s) had untolerated taint(s).' },
+  { what: 'tolerated', pod: pod('p', { tolerations: [{ key: 'k', operator: 'Exists' }] }), nodes: [TAINTED], expected: 'a' },
+  { what: 'tolerates everything', pod: pod('p', { tolerations: [{ operator: 'Exists' }] }), nodes: [TAINTED], expected: 'a' },
+  {
+    what: 'too much cpu',
+    pod: pod('p', { containers: asks({ cpu: '3' }) }),
+    nodes: [node('a'), node('b', { unschedulable: true })],
+    expected: '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.',
+  },
+  {
+    what: 'what runs counts',
+    pod: pod('p', { containers: asks({ cpu: '1500m' }) }),
+    nodes: [node('a'), node('b')],
+    running: [[pod('q', { containers: asks({ cpu: '1' }) }), 'a']],
+    expected: 'b',
+  },
+  { what: 'the emptier node', pod: pod('p'), nodes: [node('a'), node('b')], running: [[pod('q', { containers: asks({ cpu: '1' }) }), 'a']], expected: 'b' },
+  {
+    what: 'the number of pods',
+    pod: pod('p'),
+    nodes: [node('a', {}, {}, { pods: '1' })],
+    running: [[pod('q'), 'a']],
+    expected: '0/1 nodes are available: 1 Too many pods.',
+  },
+  { what: 'node selector', pod: pod('p', { nodeSelector: { disk: 'ssd' } }), nodes: [node('a'), node('b', {}, { disk: 'ssd' })], expected: 'b' },
+  { what: 'affinity Gt', pod: pod('p', affinity('gen', 'Gt', ['3'])), nodes: [node('a', {}, { gen: '3' }), node('b', {}, { gen: '4' })], expected: 'b' },
+  {
+    what: 'affinity unmet',
+    pod: pod('p', affinity('gen', 'In', ['9'])),
+    nodes: [node('a')],
+    expected: "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+  },
+  {
+    what: 'host port taken',
+    pod: pod('p', { containers: port(80) }),
+    nodes: [node('a')],
+    running: [[pod('q', { containers: port(80, '127.0.0.1') }), 'a']],
+    expected: "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.",
+  },
+  {
+    what: 'the same host port on another address',
+    pod: pod('p', { containers: port(80, '127.0.0.2') }),
+    nodes: [node('a')],
+    running: [[pod('q', { containers: port(80, '127.0.0.1') }), 'a']],
+    expected: 'a',
+  },
+]
+
+for (const { what, pod: p, nodes, running, expected } of TABLE) test(`schedule: ${what}`, () => assert.equal(place(p, nodes, running), expected))
+
+test('init containers raise requests, sidecars add to them', () => {
+  const requests = podRequests(
+    pod('p', {
+      containers: asks({ cpu: '100m' }),
+      initContainers: [
+        { name: 'side', image: 'x', restartPolicy: 'Always', resources: { requests: { cpu: '50m' } } },
+        { name: 'big', image: 'x', resources: { requests: { cpu: '1', memory: '1Mi' } } },
+      ],
+      overhead: { cpu: '10m' },
+    }),
+  )
+  assert.deepEqual(Object.fromEntries(requests), { cpu: 1060, memory: 1024 * 1024 })
+})
+
+test('a finished pod gives its place back, an assumed one holds it', () => {
+  const cache = new SchedulerCache()
+  cache.setNode(node('a', {}, {}, { pods: '1' }))
+  cache.setPod(pod('p'), 'a')
+  assert.equal(cache.snapshot().nodes[0]?.pods.length, 1)
+  cache.setPod({ ...pod('p'), status: { phase: 'Succeeded' } }, 'a')
+  assert.equal(cache.snapshot().nodes[0]?.pods.length, 0)
+})
+
+test('the queue serves by priority, then age; failed pods wait for a change and their backoff', async () => {
+  const clock = new FakeClock()
+  const queue = new SchedulingQueue(clock)
+  const { signal } = new AbortController()
+  queue.add(pod('old'))
+  queue.add(pod('young'))
+  queue.add(pod('important', { priority: 10 }))
+  const order: string[] = []
+  for (let i = 0; i < 3; i++) {
+    const next = await queue.next(signal)
+    order.push(next?.pod.metadata.name ?? '')
+    if (i === 0 && next) queue.failed(next.pod, next.moves)
+  }
+  assert.deepEqual(order, ['important', 'old', 'young'])
+  assert.deepEqual(queue.lengths, { active: 0, backoff: 0, unschedulable: 1 })
+  queue.moveAll()
+  assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
+  await clock.advance(1_000)
+  assert.equal((await queue.next(signal))?.pod.metadata.name, 'important')
+})
+
+test('a change that came while a pod was tried counts for it', async () => {
+  const clock = new FakeClock()
+  const queue = new SchedulingQueue(clock)
+  queue.add(pod('p'))
+  const next = await queue.next(new AbortController().signal)
+  queue.moveAll()
+  if (next) queue.failed(next.pod, next.moves)
+  assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
+})

@@ -1,0 +1,164 @@
+/**
+ * The scheduler: gives each pod without a node the best node that fits (kube-scheduler's contract: the Binding subresource,
+ * the PodScheduled condition, its events). One pod at a time is decided; binding runs beside the next decision.
+ */
+import type { ComponentContext } from '../base/component.ts'
+import { isConflict, isNotFound } from '../api/status.ts'
+import { nodes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
+import type { Client } from '../client/client.ts'
+import type { EventRecorder } from '../client/events.ts'
+import type { Change, Informers } from '../client/informer.ts'
+import { SchedulerCache, isTerminal } from './cache.ts'
+import { DEFAULT_PLUGINS } from './defaultPlugins.ts'
+import { SchedulingQueue } from './queue.ts'
+import { describeRefusals, schedulePod, type Plugins } from './schedulePod.ts'
+
+export interface SchedulerOptions {
+  client: Client
+  informers: Informers
+  events: EventRecorder
+  /** Pods with this `schedulerName` are ours. */
+  schedulerName?: string
+  plugins?: Plugins
+  /** 0 ≤ result < 1. */
+  random?: () => number
+}
+
+const DEFAULT_SCHEDULER = 'default-scheduler'
+
+export async function runScheduler(options: SchedulerOptions, context: ComponentContext): Promise<void> {
+  const { signal, clock, ready } = context
+  const scheduler = new Scheduler(options, new SchedulingQueue(clock), context)
+  const stop = scheduler.observe()
+  try {
+    await Promise.all([options.informers.for(nodes).synced(signal), options.informers.for(pods).synced(signal)])
+    ready()
+    await scheduler.run()
+  } finally {
+    stop()
+  }
+}
+
+class Scheduler {
+  readonly #options: Required<SchedulerOptions>
+  readonly #queue: SchedulingQueue
+  readonly #cache = new SchedulerCache()
+  readonly #context: ComponentContext
+
+  constructor(options: SchedulerOptions, queue: SchedulingQueue, context: ComponentContext) {
+    this.#options = { schedulerName: DEFAULT_SCHEDULER, plugins: DEFAULT_PLUGINS, random: Math.random, ...options }
+    this.#queue = queue
+    this.#context = context
+  }
+
+  observe(): () => void {
+    const { informers } = this.#options
+    const stops = [
+      informers.for(nodes).onChange((change) => this.#nodeChanged(change)),
+      informers.for(pods).onChange((change) => this.#podChanged(change)),
+    ]
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#context
+    for (;;) {
+      const next = await this.#queue.next(signal)
+      if (!next) return
+      await this.#scheduleOne(next.pod, next.moves)
+    }
+  }
+
+  #nodeChanged({ key, before, after }: Change<Node>): void {
+    if (!after) return this.#cache.removeNode(key)
+    this.#cache.setNode(after)
+    if (!before || mayAdmitMore(before, after)) this.#queue.moveAll()
+  }
+
+  #podChanged({ before, after }: Change<Pod>): void {
+    const pod = after ?? (before as Pod)
+    const { uid } = pod.metadata
+    if (!after || isTerminal(after)) {
+      this.#queue.delete(uid)
+      this.#cache.removePod(uid)
+      if (pod.spec.nodeName) this.#queue.moveAll()
+      return
+    }
+    if (after.spec.nodeName) {
+      this.#queue.delete(uid)
+      this.#cache.setPod(after, after.spec.nodeName)
+      return
+    }
+    if (after.spec.schedulerName !== this.#options.schedulerName || after.metadata.deletionTimestamp) return this.#queue.delete(uid)
+    if ((after.spec.schedulingGates ?? []).length > 0) return
+    if (!before || !this.#queue.has(uid) || specChanged(before, after)) this.#queue.add(after)
+    else this.#queue.refresh(after)
+  }
+
+  async #scheduleOne(pod: Pod, moves: number): Promise<void> {
+    const { plugins, random } = this.#options
+    const snapshot = this.#cache.snapshot()
+    const decision = schedulePod({ pod, snapshot, plugins, pick: (count) => Math.floor(random() * count) })
+    if ('node' in decision) {
+      this.#cache.setPod(pod, decision.node)
+      void this.#bind(pod, decision.node, moves)
+      return
+    }
+    this.#queue.failed(pod, moves)
+    const why = describeRefusals(snapshot.nodes.length, decision.refusals)
+    const unhelpful = decision.refusals.filter((r) => !r.resolvable).map(() => ({ reasons: ['Preemption is not helpful for scheduling'] }))
+    const victimless = decision.refusals
+      .filter((r) => r.resolvable)
+      .map(() => ({ reasons: ['No preemption victims found for incoming pod'] }))
+    const preemption = describeRefusals(snapshot.nodes.length, [...unhelpful, ...victimless])
+    const message = snapshot.nodes.length === 0 ? why : `${why} no new claims to deallocate, preemption: ${preemption}`
+    await this.#reportFailure(pod, 'Unschedulable', message)
+  }
+
+  async #bind(pod: Pod, nodeName: string, moves: number): Promise<void> {
+    const { client, events } = this.#options
+    const { name, namespace, uid } = pod.metadata
+    try {
+      const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target: { kind: 'Node', name: nodeName } }
+      const { signal } = this.#context
+      await client.create<Pod, unknown>(pods, binding as unknown as Pod, { namespace, name, subresource: 'binding', signal })
+      this.#queue.succeeded(uid)
+      events.record(pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${namespace}/${name} to ${nodeName}` })
+    } catch (error) {
+      this.#cache.removePod(uid)
+      if (this.#context.signal.aborted || isNotFound(error)) return
+      if (!isConflict(error)) this.#context.log.error('could not bind a pod', error, { pod: `${namespace}/${name}`, node: nodeName })
+      this.#queue.failed(pod, moves - 1)
+    }
+  }
+
+  async #reportFailure(pod: Pod, reason: string, message: string): Promise<void> {
+    const { client, events } = this.#options
+    const { name, namespace } = pod.metadata
+    events.record(pod, { type: 'Warning', reason: 'FailedScheduling', message })
+    const before = pod.status?.conditions?.find((c) => c.type === 'PodScheduled')
+    if (before?.status === 'False' && before.reason === reason && before.message === message) return
+    const now = new Date(this.#context.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
+    const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : now
+    const condition = { type: 'PodScheduled', status: 'False', reason, message, lastProbeTime: null, lastTransitionTime }
+    const at = { namespace, name, subresource: 'status' as const, signal: this.#context.signal }
+    try {
+      await client.patch(pods, { ...at, type: 'application/strategic-merge-patch+json' }, { status: { conditions: [condition] } })
+    } catch (error) {
+      if (!isNotFound(error)) this.#context.log.warn('could not report that a pod is unschedulable', { pod: `${namespace}/${name}`, error: String(error) })
+    }
+  }
+}
+
+/** Whether a node's change could make room for a pod that did not fit. */
+function mayAdmitMore(before: Node, after: Node): boolean {
+  const relevant = ({ metadata, spec, status }: Node): string =>
+    JSON.stringify([metadata.labels, spec.taints, spec.unschedulable, status?.allocatable])
+  return relevant(before) !== relevant(after)
+}
+
+function specChanged(before: Pod, after: Pod): boolean {
+  return before.metadata.generation !== after.metadata.generation || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels)
+}
