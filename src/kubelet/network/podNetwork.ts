@@ -1,0 +1,219 @@
+/**
+ * The pods' network: a routed link for each pod instead of a bridge with all of them. The pod has one /32 address and the
+ * node as its gateway, so that all of its traffic, to a pod beside it too, passes the node's routing and address
+ * translation: services and their replies then work without br_netfilter. Keeps the Kubernetes network model (a pod sees
+ * itself under the address that others see) and the hostPort contract of the portmap plugin.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { run } from '../../base/exec.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { PortMapping } from '../runtime/runtime.ts'
+import { AddressPool } from './addressPool.ts'
+import { LINK_PREFIX, linkNameOf, nodeLinkBatch, nodeRouteBatch, podLinkBatch } from './links.ts'
+import { type MappedPod, hostPortScript, tableScript } from './ruleset.ts'
+
+export interface PodLink {
+  /** The pod's addresses, as `reserve` gave them. */
+  ips: readonly string[]
+  /** A process in the pod's network namespace. */
+  pid: number
+  portMappings: readonly PortMapping[]
+}
+
+export interface PodNetwork {
+  /** Before anything else: takes over the pods that live (repairing their links), removes what others left behind. */
+  recover(live: readonly PodLink[], signal: AbortSignal): Promise<void>
+  /** Addresses for a new pod, one for each IP family; AddressesExhaustedError when there are none. */
+  reserve(): readonly string[]
+  /** Makes the pod's link and maps its hostPorts. */
+  attach(pod: PodLink, signal: AbortSignal): Promise<void>
+  /** Removes link and mappings and gives the addresses back; fine when they are gone. */
+  detach(ips: readonly string[]): Promise<void>
+}
+
+export interface RoutedPodNetworkOptions {
+  /** Ranges of this node's pods; the first IPv4 one is used. */
+  podCidrs: readonly string[]
+  /** Ranges of the whole cluster: pods of all nodes, and services. Traffic to them keeps its source address. */
+  clusterCidrs: readonly string[]
+  /** The address that the node's own processes talk to pods from. */
+  nodeIp?: string
+  log: Logger
+}
+
+const COMMAND_TIMEOUT_MS = 10_000
+const REPAIRS_AT_ONCE = 4
+const DEFAULT_MTU = 1500
+
+export function createRoutedPodNetwork(options: RoutedPodNetworkOptions): PodNetwork {
+  const podCidr = options.podCidrs.find((cidr) => !cidr.includes(':'))
+  if (!podCidr) throw new RangeError(`no IPv4 range for pods among ${JSON.stringify(options.podCidrs)}`)
+  return new RoutedPodNetwork(podCidr, options)
+}
+
+class RoutedPodNetwork implements PodNetwork {
+  readonly #podCidr: string
+  readonly #options: RoutedPodNetworkOptions
+  readonly #pool: AddressPool
+  /** Pods with hostPorts, by address. */
+  readonly #mapped = new Map<string, MappedPod>()
+  #rules: Promise<void> = Promise.resolve()
+  #mtu = DEFAULT_MTU
+
+  constructor(podCidr: string, options: RoutedPodNetworkOptions) {
+    this.#podCidr = podCidr
+    this.#options = options
+    this.#pool = new AddressPool(podCidr)
+  }
+
+  async recover(live: readonly PodLink[], signal: AbortSignal): Promise<void> {
+    this.#mtu = await uplinkMtu(signal)
+    await allowForwarding()
+    for (const { ips, portMappings } of live) {
+      const ip = onlyIp(ips)
+      this.#pool.take(ip)
+      if (portMappings.length > 0) this.#mapped.set(ip, { ip, portMappings })
+    }
+    await this.#writeRules(signal, () =>
+      tableScript({ podCidrs: [this.#podCidr], clusterCidrs: this.#options.clusterCidrs.filter(isIpv4), pods: this.#mappedPods() }),
+    )
+    const present = new Set(await ourLinks(signal))
+    await this.#removeLeftovers(present, live, signal)
+    const waiting = [...live]
+    const repairNext = async (): Promise<void> => {
+      for (let pod = waiting.shift(); pod; pod = waiting.shift()) await this.#repair(pod, present, signal)
+    }
+    await Promise.all(Array.from({ length: REPAIRS_AT_ONCE }, repairNext))
+  }
+
+  async #removeLeftovers(present: ReadonlySet<string>, live: readonly PodLink[], signal: AbortSignal): Promise<void> {
+    const wanted = new Set(live.map(({ ips }) => linkNameOf(onlyIp(ips))))
+    const leftovers = [...present].filter((link) => !wanted.has(link))
+    if (leftovers.length === 0) return
+    this.#options.log.info('removing links of pods that are gone', { links: leftovers.length })
+    await run('ip', ['-force', '-batch', '-'], { input: leftovers.map((link) => `link del dev ${link}\n`).join(''), signal }).catch(
+      // A namespace that is being torn down takes its links along.
+      (error: unknown) => this.#options.log.debug('some links were gone already', { error: String(error) }),
+    )
+  }
+
+  async #repair(pod: PodLink, present: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    try {
+      const ip = onlyIp(pod.ips)
+      if (!present.has(linkNameOf(ip))) return await this.#connect(pod, signal)
+      await ipBatch(nodeRouteBatch(ip, this.#options.nodeIp), signal)
+      await ipBatchIn(pod.pid, podLinkBatch(ip), signal)
+    } catch (error) {
+      // The pod may have ended meanwhile; the others still want their network.
+      this.#options.log.error('a pod\'s link cannot be repaired', error, { ips: pod.ips })
+    }
+  }
+
+  reserve(): readonly string[] {
+    return [this.#pool.allocate()]
+  }
+
+  async attach(pod: PodLink, signal: AbortSignal): Promise<void> {
+    const ip = onlyIp(pod.ips)
+    await this.#connect(pod, signal)
+    if (pod.portMappings.length === 0) return
+    this.#mapped.set(ip, { ip, portMappings: pod.portMappings })
+    await this.#writeRules(signal, () => hostPortScript(this.#mappedPods()))
+    await forgetConnections(pod.portMappings, signal)
+  }
+
+  async #connect({ ips, pid, portMappings }: PodLink, signal: AbortSignal): Promise<void> {
+    const ip = onlyIp(ips)
+    const link = linkNameOf(ip)
+    await ipBatch(nodeLinkBatch({ ip, pid, mtu: this.#mtu, nodeIp: this.#options.nodeIp }), signal)
+    await ipBatchIn(pid, podLinkBatch(ip), signal)
+    // A pod may only send under its own address.
+    await setDeviceOption(link, 'rp_filter', '1')
+    // For hostPorts under 127.0.0.1; the table's guard drops what pods send there themselves.
+    if (portMappings.length > 0) await setDeviceOption(link, 'route_localnet', '1')
+  }
+
+  async detach(ips: readonly string[]): Promise<void> {
+    for (const ip of ips) {
+      const signal = AbortSignal.timeout(COMMAND_TIMEOUT_MS)
+      const mapped = this.#mapped.get(ip)
+      if (mapped) {
+        this.#mapped.delete(ip)
+        await this.#writeRules(signal, () => hostPortScript(this.#mappedPods()))
+        await forgetConnections(mapped.portMappings, signal)
+      }
+      await run('ip', ['link', 'del', 'dev', linkNameOf(ip)], { signal }).catch((error: unknown) => {
+        if (!/Cannot find device|No such device/i.test(String(error))) throw error
+      })
+      this.#pool.release(ip)
+    }
+  }
+
+  #mappedPods(): MappedPod[] {
+    return [...this.#mapped.values()]
+  }
+
+  /** One after the other, each rendered when its turn comes, so that the last one written is the newest. */
+  #writeRules(signal: AbortSignal, render: () => string): Promise<void> {
+    const written = this.#rules.then(async () => {
+      await run('nft', ['-f', '-'], { input: render(), signal, timeoutMs: COMMAND_TIMEOUT_MS })
+    })
+    this.#rules = written.catch(() => {})
+    return written
+  }
+}
+
+function onlyIp(ips: readonly string[]): string {
+  const ip = ips[0]
+  if (ip === undefined || ips.length !== 1) throw new RangeError(`a pod has one address here, not ${JSON.stringify(ips)}`)
+  return ip
+}
+
+function isIpv4(cidr: string): boolean {
+  return !cidr.includes(':')
+}
+
+async function ipBatch(input: string, signal: AbortSignal): Promise<void> {
+  await run('ip', ['-batch', '-'], { input, signal, timeoutMs: COMMAND_TIMEOUT_MS })
+}
+
+async function ipBatchIn(pid: number, input: string, signal: AbortSignal): Promise<void> {
+  await run('nsenter', ['-t', String(pid), '-n', 'ip', '-batch', '-'], { input, signal, timeoutMs: COMMAND_TIMEOUT_MS })
+}
+
+async function ourLinks(signal: AbortSignal): Promise<string[]> {
+  const { stdout } = await run('ip', ['-json', 'link', 'show', 'type', 'veth'], { signal, timeoutMs: COMMAND_TIMEOUT_MS })
+  const links = JSON.parse(stdout || '[]') as { ifname?: string }[]
+  const ours = new RegExp(`^${LINK_PREFIX}[0-9a-f]{8}$`)
+  return links.flatMap(({ ifname }) => (ifname && ours.test(ifname) ? [ifname] : []))
+}
+
+/** The pods' links may not take bigger packets than the way out of the node. */
+async function uplinkMtu(signal: AbortSignal): Promise<number> {
+  const { stdout } = await run('ip', ['-json', '-4', 'route', 'show', 'default'], { signal, timeoutMs: COMMAND_TIMEOUT_MS })
+  const device = (JSON.parse(stdout || '[]') as { dev?: string }[])[0]?.dev
+  if (!device) return DEFAULT_MTU
+  const link = await run('ip', ['-json', 'link', 'show', 'dev', device], { signal, timeoutMs: COMMAND_TIMEOUT_MS })
+  return (JSON.parse(link.stdout || '[]') as { mtu?: number }[])[0]?.mtu ?? DEFAULT_MTU
+}
+
+const FORWARDING = '/proc/sys/net/ipv4/ip_forward'
+
+/** The setting is this network namespace's own. */
+async function allowForwarding(): Promise<void> {
+  if ((await readFile(FORWARDING, 'utf8')).trim() !== '1') await writeFile(FORWARDING, '1')
+}
+
+async function setDeviceOption(device: string, option: string, value: string): Promise<void> {
+  await writeFile(`/proc/sys/net/ipv4/conf/${device}/${option}`, value)
+}
+
+/** Datagrams keep following an entry of the connection table, even to a pod that is gone. */
+async function forgetConnections(portMappings: readonly PortMapping[], signal: AbortSignal): Promise<void> {
+  for (const { protocol, hostPort } of portMappings) {
+    if (protocol !== 'UDP') continue
+    await run('conntrack', ['-D', '-p', 'udp', '--orig-port-dst', String(hostPort)], { signal }).catch((error: unknown) => {
+      if (!/0 flow entries have been deleted/.test(String(error))) throw error
+    })
+  }
+}

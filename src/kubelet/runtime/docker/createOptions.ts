@@ -1,0 +1,154 @@
+/** The engine's words for a sandbox or container of a pod. Pure; profiles are read by the caller. */
+import type { ContainerCreateOptions, HostConfig, MountSettings } from 'dockerode'
+import type { ContainerConfig, ContainerSecurity, LinuxResources, Mount, PodIdentity, SandboxConfig, SeccompProfile } from '../runtime.ts'
+import { type SandboxNamespaces, containerLabels, engineNameOf, sandboxLabels, sandboxNameOf } from './labels.ts'
+import { type HostPrivileges, capabilityRequest, oomScoreAdjWithin } from './privileges.ts'
+
+/** As the kubelet's containerLogMaxSize and containerLogMaxFiles are unless set. */
+const LOG_CONFIG = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '5' } }
+const PROPAGATION = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const
+/** The kubelet gives its sandboxes this, so that they are the last to be killed for memory. */
+const SANDBOX_OOM_SCORE_ADJ = -998
+const SANDBOX_CPU_SHARES = 2
+
+export interface HostFacts {
+  privileges: HostPrivileges
+  /** The profile's JSON for a `Localhost` profile. */
+  seccompJson?: string
+}
+
+export function sandboxCreateOptions(
+  config: SandboxConfig,
+  placed: { pauseImage: string; ips: readonly string[] },
+  host: HostFacts,
+): ContainerCreateOptions {
+  return {
+    name: sandboxNameOf(config),
+    Image: placed.pauseImage,
+    Hostname: config.hostname,
+    // The engine's own network set-up costs as much time as all the rest: it gives a bare namespace and we make the link.
+    NetworkDisabled: config.network === 'pod',
+    Labels: sandboxLabels({ ...config, ips: placed.ips, portMappings: config.portMappings ?? [] }),
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      NetworkMode: config.network === 'pod' ? 'none' : 'host',
+      IpcMode: config.ipcMode === 'pod' ? 'shareable' : 'host',
+      ...(config.pidMode === 'node' && { PidMode: 'host' }),
+      CgroupParent: config.cgroupParent,
+      CpuShares: SANDBOX_CPU_SHARES,
+      OomScoreAdj: oomScoreAdjWithin(SANDBOX_OOM_SCORE_ADJ, host.privileges),
+      Sysctls: { ...config.sysctls },
+      SecurityOpt: seccompOption(config.seccomp, host.seccompJson),
+      ReadonlyRootfs: true,
+      LogConfig: { Type: 'none', Config: {} },
+    },
+  }
+}
+
+export function containerCreateOptions(
+  pod: PodIdentity,
+  sandbox: { id: string } & SandboxNamespaces,
+  config: ContainerConfig,
+  host: HostFacts,
+): ContainerCreateOptions {
+  const { security } = config
+  return {
+    name: engineNameOf(pod, config.name, config.attempt),
+    Image: config.imageId,
+    ...(config.command?.length && { Entrypoint: [...config.command] }),
+    ...(config.args?.length && { Cmd: [...config.args] }),
+    ...(config.workingDir && { WorkingDir: config.workingDir }),
+    ...(security.user !== undefined && { User: security.user }),
+    Env: config.env.map(([name, value]) => `${name}=${value}`),
+    Labels: containerLabels(pod, sandbox.id, config),
+    OpenStdin: config.stdin,
+    StdinOnce: config.stdinOnce,
+    Tty: config.tty,
+    ...(config.stopSignal && { StopSignal: config.stopSignal }),
+    // Probes are the kubelet's; an image's own health check would only cost.
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      ...namespaceModes(sandbox),
+      ...engineResources(config.resources),
+      ...(config.resources.oomScoreAdj !== undefined && { OomScoreAdj: oomScoreAdjWithin(config.resources.oomScoreAdj, host.privileges) }),
+      CgroupParent: sandbox.cgroupParent,
+      Mounts: config.mounts.map(engineMount),
+      LogConfig: LOG_CONFIG,
+      ReadonlyRootfs: security.readOnlyRootFilesystem,
+      GroupAdd: security.supplementalGroups.map(String),
+      ...engineSecurity(config, host),
+    },
+  }
+}
+
+function namespaceModes(sandbox: { id: string } & SandboxNamespaces): HostConfig {
+  const joined = `container:${sandbox.id}`
+  const pidMode = { container: undefined, pod: joined, node: 'host' }[sandbox.pidMode]
+  return {
+    NetworkMode: joined,
+    IpcMode: sandbox.ipcMode === 'node' ? 'host' : joined,
+    ...(pidMode && { PidMode: pidMode }),
+  }
+}
+
+/** Of what may also change while a container runs. */
+export function engineResources(resources: LinuxResources): HostConfig {
+  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsLimit } = resources
+  return {
+    ...(cpuShares !== undefined && { CpuShares: cpuShares }),
+    ...(cpuQuotaUs !== undefined && { CpuQuota: cpuQuotaUs }),
+    ...(cpuPeriodUs !== undefined && { CpuPeriod: cpuPeriodUs }),
+    // Memory and swap together: pods get no swap.
+    ...(memoryLimitBytes !== undefined && { Memory: memoryLimitBytes, MemorySwap: memoryLimitBytes }),
+    ...(pidsLimit !== undefined && { PidsLimit: pidsLimit }),
+  }
+}
+
+/** The engine knows this since API 1.44; older ones take no notice. */
+interface BindOptions {
+  Propagation: 'rprivate' | 'rslave' | 'rshared'
+  ReadOnlyNonRecursive?: boolean
+}
+
+function engineMount({ hostPath, containerPath, readOnly, propagation }: Mount): MountSettings {
+  const bindOptions: BindOptions = { Propagation: PROPAGATION[propagation], ...(readOnly && { ReadOnlyNonRecursive: true }) }
+  return { Type: 'bind', Source: hostPath, Target: containerPath, ReadOnly: readOnly, BindOptions: bindOptions }
+}
+
+function engineSecurity({ security, devices }: ContainerConfig, { privileges, seccompJson }: HostFacts): HostConfig {
+  const asked = devices.map((d) => ({ PathOnHost: d.hostPath, PathInContainer: d.containerPath, CgroupPermissions: d.permissions }))
+  if (security.privileged && privileges.missing.length === 0) return { Privileged: true, Devices: asked }
+  if (security.privileged) return almostPrivileged(privileges, asked)
+  return {
+    ...capabilityRequest(security.capabilitiesAdd, security.capabilitiesDrop, privileges),
+    SecurityOpt: securityOptions(security, seccompJson),
+    ...(security.procMount === 'Unmasked' && { MaskedPaths: [], ReadonlyPaths: [] }),
+    Devices: asked,
+  }
+}
+
+/** The parts of `Privileged`, each on its own, without the capabilities that the host lacks. */
+function almostPrivileged(privileges: HostPrivileges, devices: readonly object[]): HostConfig {
+  return {
+    ...capabilityRequest(['ALL'], [], privileges),
+    SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
+    MaskedPaths: [],
+    ReadonlyPaths: [],
+    // A directory stands for all the devices in it.
+    Devices: [{ PathOnHost: '/dev', PathInContainer: '/dev', CgroupPermissions: 'rwm' }, ...devices],
+    DeviceCgroupRules: ['a *:* rwm'],
+  }
+}
+
+function securityOptions(security: ContainerSecurity, seccompJson: string | undefined): string[] {
+  return [
+    ...seccompOption(security.seccomp, seccompJson),
+    ...(security.noNewPrivileges ? ['no-new-privileges'] : []),
+    ...(security.apparmorProfile ? [`apparmor=${security.apparmorProfile}`] : []),
+  ]
+}
+
+function seccompOption(profile: SeccompProfile, json: string | undefined): string[] {
+  if (profile.type === 'RuntimeDefault') return []
+  return [`seccomp=${profile.type === 'Unconfined' ? 'unconfined' : (json ?? '')}`]
+}

@@ -1,0 +1,80 @@
+/**
+ * The container runtime on a Docker engine. A pod is a pause container that owns its namespaces and cgroup parent, and a
+ * container joining these for each of the pod's own. Shape and behaviour are those of the Container Runtime Interface
+ * (cri-api v1); the engine's labels and names are the only memory, so that a kubelet that was killed finds everything again.
+ */
+import type { Clock } from '../../../base/clock.ts'
+import type { Logger } from '../../../base/logger.ts'
+import type { PodNetwork } from '../../network/podNetwork.ts'
+import type { LogLine, LogOptions, Runtime } from '../runtime.ts'
+import { Containers } from './containers.ts'
+import { dialInNamespaceOf } from './dial.ts'
+import { createEngine } from './engine.ts'
+import { followEvents } from './events.ts'
+import { Images } from './images.ts'
+import { Inventory } from './inventory.ts'
+import { readLogs } from './logs.ts'
+import { Sandboxes } from './sandboxes.ts'
+import { readContainerStats } from './stats.ts'
+import { attachTo, execIn } from './streams.ts'
+
+export interface DockerRuntimeOptions {
+  /** The engine's unix socket. */
+  socketPath: string
+  network: PodNetwork
+  pauseImage: string
+  log: Logger
+  clock: Clock
+}
+
+export interface DockerRuntime extends Runtime {
+  /** Takes over what runs already and repairs its network. Happens before the first change anyway; calling it early saves that time. */
+  recover(signal: AbortSignal): Promise<void>
+}
+
+export function createDockerRuntime({ socketPath, network, pauseImage, log, clock }: DockerRuntimeOptions): DockerRuntime {
+  const engine = createEngine(socketPath)
+  const inventory = new Inventory(engine)
+  const sandboxes = new Sandboxes({ engine, inventory, network, pauseImage, log })
+  const containers = new Containers({ engine, inventory, sandboxes })
+  const images = new Images(engine, clock)
+
+  const pidOf = async (id: string): Promise<number> => {
+    const pid = await inventory.pidOf(id)
+    if (pid === undefined) throw new Error(`container ${id} is not running`)
+    return pid
+  }
+
+  return {
+    recover: (signal) => sandboxes.recover(signal),
+    version: async () => `docker://${(await (await engine()).version()).Version}`,
+
+    createSandbox: (config, signal) => sandboxes.create(config, signal),
+    stopSandbox: (id) => sandboxes.stop(id),
+    removeSandbox: (id) => sandboxes.remove(id),
+
+    createContainer: (sandboxId, config, signal) => containers.create(sandboxId, config, signal),
+    startContainer: (id, signal) => containers.start(id, signal),
+    stopContainer: (id, graceSeconds) => containers.stop(id, graceSeconds),
+    removeContainer: (id) => containers.remove(id),
+    updateResources: (id, resources) => containers.updateResources(id, resources),
+
+    list: (podUid) => inventory.list(podUid),
+    events: (signal, onEvent, onResync) => followEvents({ engine, log, clock, signal, onEvent, onResync }),
+
+    images: () => images.list(),
+    imageStatus: (name) => images.status(name),
+    pullImage: (name, auth, signal) => images.pull(name, auth, signal),
+    removeImage: (id) => images.remove(id),
+
+    async *logs(containerId: string, options: LogOptions): AsyncGenerator<LogLine> {
+      const facts = await inventory.containerFacts(containerId)
+      if (!facts) throw new Error(`container ${containerId} is not there`)
+      yield* readLogs(socketPath, { id: containerId, tty: facts.tty }, options)
+    },
+    exec: (containerId, options) => execIn(engine, clock, containerId, options),
+    attach: (containerId, options) => attachTo(engine, clock, containerId, options),
+    dial: async (sandboxId, port, signal) => dialInNamespaceOf(await pidOf(sandboxId), port, signal),
+    stats: async (containerId) => readContainerStats(await pidOf(containerId)),
+  }
+}

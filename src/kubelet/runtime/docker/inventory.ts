@@ -1,0 +1,136 @@
+/**
+ * What runs in the engine, seen as sandboxes and containers: one call lists all, and what the list leaves out (times, exit
+ * codes) is asked for once and kept, since a container of a pod is started once and ends once.
+ */
+import type { ContainerInfo, ContainerInspectInfo } from 'dockerode'
+import type { Container, Sandbox } from '../runtime.ts'
+import { type Engine, engineTimeMs, unlessGone } from './engine.ts'
+import {
+  type ContainerFacts, KIND_LABEL, POD_UID_LABEL, SANDBOX_ID_LABEL, type SandboxFacts, readContainerLabels, readSandboxLabels,
+} from './labels.ts'
+
+export class Inventory {
+  readonly #engine: Engine
+  readonly #sandboxes = new Map<string, SandboxFacts>()
+  readonly #containers = new Map<string, ContainerFacts>()
+  /** Containers that run or have ended, as they were seen. */
+  readonly #seen = new Map<string, Container>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  async list(podUid?: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }> {
+    const rows = await this.#rows(podUid === undefined ? [KIND_LABEL] : [KIND_LABEL, `${POD_UID_LABEL}=${podUid}`])
+    if (podUid === undefined) this.#forgetAllBut(new Set(rows.map((row) => row.Id)))
+    const sandboxes = rows.flatMap((row) => this.#sandboxOf(row) ?? [])
+    const containers = await Promise.all(rows.map((row) => this.#containerOf(row)))
+    return { sandboxes, containers: containers.filter((container) => container !== undefined) }
+  }
+
+  /** Ids of a sandbox's containers. */
+  async containersIn(sandboxId: string): Promise<{ id: string; running: boolean }[]> {
+    const rows = await this.#rows([`${SANDBOX_ID_LABEL}=${sandboxId}`])
+    return rows.map((row) => ({ id: row.Id, running: isRunning(row.State) }))
+  }
+
+  rememberSandbox(id: string, facts: SandboxFacts): void {
+    this.#sandboxes.set(id, facts)
+  }
+
+  /** Undefined when the engine has no such sandbox. */
+  async sandboxFacts(id: string): Promise<SandboxFacts | undefined> {
+    const known = this.#sandboxes.get(id)
+    if (known) return known
+    const info = await this.#inspect(id)
+    const facts = info && readSandboxLabels(info.Config.Labels)
+    if (facts) this.#sandboxes.set(id, facts)
+    return facts
+  }
+
+  async containerFacts(id: string): Promise<ContainerFacts | undefined> {
+    const known = this.#containers.get(id)
+    if (known) return known
+    const info = await this.#inspect(id)
+    const facts = info && readContainerLabels(info.Config.Labels)
+    if (facts) this.#containers.set(id, facts)
+    return facts
+  }
+
+  /** The process id of a running container, as seen from the node. */
+  async pidOf(id: string): Promise<number | undefined> {
+    return (await this.#inspect(id))?.State.Pid || undefined
+  }
+
+  forget(id: string): void {
+    for (const map of [this.#sandboxes, this.#containers, this.#seen]) map.delete(id)
+  }
+
+  async #rows(labels: string[]): Promise<ContainerInfo[]> {
+    return (await this.#engine()).listContainers({ all: true, filters: { label: labels } })
+  }
+
+  async #inspect(id: string): Promise<ContainerInspectInfo | undefined> {
+    return unlessGone((await this.#engine()).getContainer(id).inspect())
+  }
+
+  #sandboxOf(row: ContainerInfo): Sandbox | undefined {
+    let facts = this.#sandboxes.get(row.Id)
+    if (!facts) {
+      facts = readSandboxLabels(row.Labels)
+      if (!facts) return undefined
+      this.#sandboxes.set(row.Id, facts)
+    }
+    return sandboxFrom(row.Id, facts, isRunning(row.State), row.Created * 1000)
+  }
+
+  async #containerOf(row: ContainerInfo): Promise<Container | undefined> {
+    let facts = this.#containers.get(row.Id)
+    if (!facts) {
+      facts = readContainerLabels(row.Labels)
+      if (!facts) return undefined
+      this.#containers.set(row.Id, facts)
+    }
+    const seen = this.#seen.get(row.Id)
+    if (seen && (seen.state === 'Exited' || isRunning(row.State))) return seen
+    const info = await this.#inspect(row.Id)
+    if (!info) return undefined
+    const container = containerFrom(info, facts)
+    if (container.state !== 'Created') this.#seen.set(row.Id, container)
+    return container
+  }
+
+  #forgetAllBut(ids: ReadonlySet<string>): void {
+    for (const map of [this.#sandboxes, this.#containers, this.#seen]) {
+      for (const id of map.keys()) if (!ids.has(id)) map.delete(id)
+    }
+  }
+}
+
+function isRunning(state: string): boolean {
+  return state === 'running' || state === 'paused' || state === 'restarting'
+}
+
+export function sandboxFrom(id: string, facts: SandboxFacts, ready: boolean, createdAtMs: number): Sandbox {
+  const { podUid, podName, podNamespace, attempt, ips } = facts
+  return { id, podUid, podName, podNamespace, attempt, state: ready ? 'Ready' : 'NotReady', createdAtMs, ips }
+}
+
+export function containerFrom(info: Pick<ContainerInspectInfo, 'Id' | 'Created' | 'State'>, facts: ContainerFacts): Container {
+  const { State } = info
+  const { tty: _, ...identity } = facts
+  const common = { ...identity, id: info.Id, createdAtMs: engineTimeMs(info.Created) ?? 0, oomKilled: State.OOMKilled }
+  const startedAtMs = engineTimeMs(State.StartedAt)
+  if (isRunning(State.Status)) return { ...common, state: 'Running', ...(startedAtMs !== undefined && { startedAtMs }) }
+  // One that the engine could not start stays `created`, with the error beside it: for us it has come and gone.
+  if (State.Status === 'created' && !State.Error) return { ...common, state: 'Created' }
+  const finishedAtMs = engineTimeMs(State.FinishedAt) ?? startedAtMs ?? common.createdAtMs
+  return {
+    ...common,
+    state: 'Exited',
+    ...(startedAtMs !== undefined && { startedAtMs }),
+    finishedAtMs,
+    exitCode: State.ExitCode,
+    ...(State.Error && { error: State.Error }),
+  }
+}

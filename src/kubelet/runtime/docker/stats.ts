@@ -1,0 +1,54 @@
+/** What a container uses, from the files of its cgroup (v2, or v1 with a mount for each controller): no engine call. */
+import { readFile } from 'node:fs/promises'
+import type { ContainerStats } from '../runtime.ts'
+
+const CGROUP_ROOT = '/sys/fs/cgroup'
+
+/** From /proc/<pid>/cgroup: the group's path for each v1 controller, and under '' for v2. */
+export function parseCgroups(text: string): Map<string, string> {
+  const paths = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const match = /^\d+:([^:]*):(.*)$/.exec(line)
+    if (!match) continue
+    for (const controller of (match[1] ?? '').split(',')) paths.set(controller, match[2] ?? '')
+  }
+  return paths
+}
+
+/** The value of one `key value` line. */
+export function statValue(text: string, key: string): number {
+  const line = text.split('\n').find((l) => l.startsWith(`${key} `))
+  return line ? Number(line.slice(key.length + 1)) : 0
+}
+
+export async function readContainerStats(pid: number): Promise<ContainerStats> {
+  const cgroups = parseCgroups(await readFile(`/proc/${pid}/cgroup`, 'utf8'))
+  const memory = cgroups.get('memory')
+  const cpu = cgroups.get('cpuacct')
+  return memory !== undefined && cpu !== undefined
+    ? statsV1(`${CGROUP_ROOT}/memory${memory}`, `${CGROUP_ROOT}/cpuacct${cpu}`)
+    : statsV2(`${CGROUP_ROOT}${cgroups.get('') ?? ''}`)
+}
+
+async function statsV1(memoryDir: string, cpuDir: string): Promise<ContainerStats> {
+  const [usage, stat, cpu] = await Promise.all([
+    readFile(`${memoryDir}/memory.usage_in_bytes`, 'utf8'),
+    readFile(`${memoryDir}/memory.stat`, 'utf8'),
+    readFile(`${cpuDir}/cpuacct.usage`, 'utf8'),
+  ])
+  return { cpuUsageNs: Number(cpu), ...memoryStats(Number(usage), statValue(stat, 'total_inactive_file')) }
+}
+
+async function statsV2(dir: string): Promise<ContainerStats> {
+  const [usage, stat, cpu] = await Promise.all([
+    readFile(`${dir}/memory.current`, 'utf8'),
+    readFile(`${dir}/memory.stat`, 'utf8'),
+    readFile(`${dir}/cpu.stat`, 'utf8'),
+  ])
+  return { cpuUsageNs: statValue(cpu, 'usage_usec') * 1000, ...memoryStats(Number(usage), statValue(stat, 'inactive_file')) }
+}
+
+/** The working set is what cannot be dropped without writing: cAdvisor's definition. */
+function memoryStats(usageBytes: number, inactiveFileBytes: number): Pick<ContainerStats, 'memoryUsageBytes' | 'memoryWorkingSetBytes'> {
+  return { memoryUsageBytes: usageBytes, memoryWorkingSetBytes: Math.max(0, usageBytes - inactiveFileBytes) }
+}
