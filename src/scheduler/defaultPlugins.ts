@@ -5,9 +5,12 @@ import { imageLocalityScore } from './plugins/imageLocality.ts'
 import { nodeAffinityFilter, nodeAffinityScore } from './plugins/nodeAffinity.ts'
 import { nodeNameFilter } from './plugins/nodeName.ts'
 import { nodePortsFilter } from './plugins/nodePorts.ts'
+import { volumeBindingFilter, type VolumeListers } from './plugins/volumeBinding.ts'
 import { taintFilter, taintScore, unschedulableFilter } from './plugins/taints.ts'
 
-export const DEFAULT_PLUGINS: Plugins = {
-  filters: [unschedulableFilter, nodeNameFilter, taintFilter, nodeAffinityFilter, nodePortsFilter, fitFilter],
-  scores: [taintScore, nodeAffinityScore, leastAllocatedScore, balancedAllocationScore, imageLocalityScore],
+export function defaultPlugins(volumes: VolumeListers): Plugins {
+  return {
+    filters: [unschedulableFilter, nodeNameFilter, taintFilter, nodeAffinityFilter, nodePortsFilter, fitFilter, volumeBindingFilter(volumes)],
+    scores: [taintScore, nodeAffinityScore, leastAllocatedScore, balancedAllocationScore, imageLocalityScore],
+  }
 }

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '../base/clock.ts'
-import type { Container, Node, Pod } from '../api/kinds/core/v1.ts'
+import type { Container, Node, PersistentVolumeClaim, Pod } from '../api/kinds/core/v1.ts'
+import type { KubeObject } from '../api/resource.ts'
+import type { Lister } from '../client/informer.ts'
 import { SchedulerCache } from './cache.ts'
-import { DEFAULT_PLUGINS } from './defaultPlugins.ts'
+import { defaultPlugins } from './defaultPlugins.ts'
+import { claimsOf, type VolumeListers } from './plugins/volumeBinding.ts'
 import { SchedulingQueue } from './queue.ts'
 import { podRequests } from './resources.ts'
 import { describeRefusals, schedulePod } from './schedulePod.ts'
+
+const NOTHING: Lister<never> = { get: () => undefined, list: () => [], byIndex: () => [] }
+const NO_VOLUMES: VolumeListers = { claims: NOTHING, volumes: NOTHING, classes: NOTHING }
 
 const META = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
 
@@ -30,7 +36,7 @@ function place(p: Pod, nodes: Node[], running: [Pod, string][] = []): string {
   for (const n of nodes) cache.setNode(n)
   for (const [other, where] of running) cache.setPod(other, where)
   const snapshot = cache.snapshot()
-  const decision = schedulePod({ pod: p, snapshot, plugins: DEFAULT_PLUGINS, pick: () => 0 })
+  const decision = schedulePod({ pod: p, snapshot, plugins: defaultPlugins(NO_VOLUMES), pick: () => 0 })
   return 'node' in decision ? decision.node : describeRefusals(snapshot.nodes.length, decision.refusals)
 }
 
@@ -147,3 +153,30 @@ test('a change that came while a pod was tried counts for it', async () => {
   if (next) queue.failed(next.pod, next.moves)
   assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
 })
+
+const CLAIM = (name: string, storageClassName: string, volumeName = ''): PersistentVolumeClaim => ({
+  metadata: { ...META, uid: name, name, namespace: 'default', ...(volumeName && { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }) },
+  spec: { storageClassName, ...(volumeName && { volumeName }) },
+})
+
+const byName = <T extends KubeObject>(objects: T[]): Lister<T> => ({
+  ...NOTHING,
+  get: (key) => objects.find((o) => o.metadata.name === key.split('/').at(-1)),
+})
+
+const LISTERS: VolumeListers = {
+  claims: byName([CLAIM('bound', 'later', 'pv'), CLAIM('waiting', 'later'), CLAIM('unbound', 'now')]),
+  volumes: NOTHING,
+  classes: byName([{ metadata: { ...META, uid: 'later', name: 'later' }, provisioner: 'x', volumeBindingMode: 'WaitForFirstConsumer' }]),
+}
+
+for (const [claimName, expected] of [
+  ['bound', 'bound'],
+  ['waiting', 'delayed'],
+  ['unbound', 'pod has unbound immediate PersistentVolumeClaims'],
+  ['missing', 'persistentvolumeclaim "missing" not found'],
+] as const)
+  test(`claims: ${claimName}`, () => {
+    const { bound, problem } = claimsOf(pod('p', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }] }), LISTERS)
+    assert.equal(problem ?? (bound.length > 0 ? 'bound' : 'delayed'), expected)
+  })

@@ -4,12 +4,15 @@
  */
 import type { ComponentContext } from '../base/component.ts'
 import { isConflict, isNotFound } from '../api/status.ts'
-import { nodes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
+import { nodes, persistentvolumeclaims, persistentvolumes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
+import { storageclasses } from '../api/kinds/storage/v1.ts'
+import type { KubeObject, Resource } from '../api/resource.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informers } from '../client/informer.ts'
 import { SchedulerCache, isTerminal } from './cache.ts'
-import { DEFAULT_PLUGINS } from './defaultPlugins.ts'
+import { defaultPlugins } from './defaultPlugins.ts'
+import { bindVolumes, volumeListers } from './plugins/volumeBinding.ts'
 import { SchedulingQueue } from './queue.ts'
 import { describeRefusals, schedulePod, type Plugins } from './schedulePod.ts'
 
@@ -25,13 +28,14 @@ export interface SchedulerOptions {
 }
 
 const DEFAULT_SCHEDULER = 'default-scheduler'
+const WATCHED: readonly Resource<KubeObject>[] = [nodes, pods, persistentvolumeclaims, persistentvolumes, storageclasses] as Resource[]
 
 export async function runScheduler(options: SchedulerOptions, context: ComponentContext): Promise<void> {
   const { signal, clock, ready } = context
   const scheduler = new Scheduler(options, new SchedulingQueue(clock), context)
   const stop = scheduler.observe()
   try {
-    await Promise.all([options.informers.for(nodes).synced(signal), options.informers.for(pods).synced(signal)])
+    await Promise.all(WATCHED.map((resource) => options.informers.for(resource).synced(signal)))
     ready()
     await scheduler.run()
   } finally {
@@ -46,7 +50,7 @@ class Scheduler {
   readonly #context: ComponentContext
 
   constructor(options: SchedulerOptions, queue: SchedulingQueue, context: ComponentContext) {
-    this.#options = { schedulerName: DEFAULT_SCHEDULER, plugins: DEFAULT_PLUGINS, random: Math.random, ...options }
+    this.#options = { schedulerName: DEFAULT_SCHEDULER, plugins: defaultPlugins(volumeListers(options.informers)), random: Math.random, ...options }
     this.#queue = queue
     this.#context = context
   }
@@ -56,6 +60,9 @@ class Scheduler {
     const stops = [
       informers.for(nodes).onChange((change) => this.#nodeChanged(change)),
       informers.for(pods).onChange((change) => this.#podChanged(change)),
+      informers.for(persistentvolumeclaims).onChange(() => this.#queue.moveAll(hasClaims)),
+      informers.for(persistentvolumes).onChange(() => this.#queue.moveAll(hasClaims)),
+      informers.for(storageclasses).onChange(() => this.#queue.moveAll(hasClaims)),
     ]
     return () => {
       for (const stop of stops) stop()
@@ -118,9 +125,10 @@ class Scheduler {
   }
 
   async #bind(pod: Pod, nodeName: string, moves: number): Promise<void> {
-    const { client, events } = this.#options
+    const { client, events, informers } = this.#options
     const { name, namespace, uid } = pod.metadata
     try {
+      await bindVolumes(pod, nodeName, client, informers, this.#context.signal)
       const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target: { kind: 'Node', name: nodeName } }
       const { signal } = this.#context
       await client.create<Pod, unknown>(pods, binding as unknown as Pod, { namespace, name, subresource: 'binding', signal })
@@ -161,4 +169,8 @@ function mayAdmitMore(before: Node, after: Node): boolean {
 
 function specChanged(before: Pod, after: Pod): boolean {
   return before.metadata.generation !== after.metadata.generation || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels)
+}
+
+function hasClaims({ spec }: Pod): boolean {
+  return (spec.volumes ?? []).some((volume) => volume.persistentVolumeClaim || volume.ephemeral)
 }

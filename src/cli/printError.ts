@@ -1,0 +1,28 @@
+/** The one place where a failed command is explained: what happened and what to type next. */
+import { isAbort } from '../base/abort.ts'
+import { UserError } from '../cluster/userError.ts'
+
+/** As shells report a program that was interrupted. */
+const INTERRUPTED = 130
+const INTERNAL = 10
+
+function causes(error: unknown): string[] {
+  const lines: string[] = []
+  for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error && lines.length < 5; cause = cause.cause)
+    lines.push(cause.message)
+  return lines
+}
+
+/** Text for people and the exit code. `verbose` adds the stack of what went wrong. */
+export function explainError(error: unknown, verbose: boolean): { text: string; exitCode: number } {
+  if (isAbort(error)) return { text: 'Interrupted.\n', exitCode: INTERRUPTED }
+  if (error instanceof UserError) {
+    const detail = verbose ? causes(error).map((line) => `  cause: ${line}\n`) : []
+    const hint = error.hint ? `\n${error.hint}\n` : ''
+    return { text: `Exiting due to ${error.id}: ${error.message}\n${detail.join('')}${hint}`, exitCode: error.exitCode }
+  }
+  const message = error instanceof Error ? (verbose ? error.stack ?? error.message : error.message) : String(error)
+  const more = causes(error).map((line) => `  cause: ${line}\n`).join('')
+  const hint = verbose ? '' : '\nThis is a fault of minicube. Run the command again with -v for its details.\n'
+  return { text: `Exiting due to MK_INTERNAL: ${message}\n${more}${hint}`, exitCode: INTERNAL }
+}
