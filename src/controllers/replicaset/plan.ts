@@ -16,9 +16,9 @@ export interface ReplicaPlan {
 /** `neighbours` are the pods of related ReplicaSets (of the same Deployment), which shows how crowded each node is. */
 export function planReplicas(wanted: number, owned: readonly Pod[], neighbours: readonly Pod[]): ReplicaPlan {
   const active = owned.filter(isActive)
-  const surplus = active.length - wanted
-  if (surplus <= 0) return { create: Math.min(-surplus, BURST_REPLICAS), remove: [] }
-  return { create: 0, remove: rankForDeletion(active, neighbours).slice(0, Math.min(surplus, BURST_REPLICAS)) }
+  const missing = wanted - active.length
+  if (missing >= 0) return { create: Math.min(missing, BURST_REPLICAS), remove: [] }
+  return { create: 0, remove: rankForDeletion(active, neighbours).slice(0, Math.min(-missing, BURST_REPLICAS)) }
 }
 
 const PHASE_ORDER: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, Running: 2 }

@@ -1,0 +1,81 @@
+/** The endpointslice controller: where the pods of each Service with a selector can be reached (upstream's pkg/controller/endpointslice). */
+import { nodes, pods, services } from '../../api/kinds/core/v1.ts'
+import { endpointslices, type EndpointSlice } from '../../api/kinds/discovery/v1.ts'
+import { keyOf, type KubeObject } from '../../api/resource.ts'
+import { isNotFound } from '../../api/status.ts'
+import type { Informer } from '../../client/informer.ts'
+import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
+import { coalesce } from '../coalesce.ts'
+import { isNamespaceTerminating } from '../podControl.ts'
+import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
+import { at } from '../ownership.ts'
+import { CONTROLLER, MANAGED_BY, planSlices, SERVICE_NAME } from './plan.ts'
+import { endpointFacts, hasSelector, selectedPods, servicesOf } from './podEndpoints.ts'
+
+/** Pods that change together make one write rather than many. */
+export const BATCH_WINDOW_MS = 20
+const ZONE = 'topology.kubernetes.io/zone'
+const BY_SERVICE = 'service'
+
+/** Services whose pods changed in a way that endpoints show. */
+export function watchPods({ informers, clock }: ControllerContext): Watch {
+  const podInformer = informers.for(pods)
+  const serviceInformer = informers.for(services)
+  return {
+    start(_, enqueue) {
+      const add = coalesce(enqueue, clock, BATCH_WINDOW_MS)
+      podInformer.onChange(({ before, after }) => {
+        if (before && after && endpointFacts(before) === endpointFacts(after)) return
+        const keys = new Set([before, after].flatMap((pod) => (pod ? servicesOf(pod, serviceInformer) : [])))
+        for (const key of keys) add(key)
+      })
+      return podInformer as unknown as Informer<KubeObject>
+    },
+  }
+}
+
+function serviceKey(slice: EndpointSlice): string[] {
+  const { namespace, labels } = slice.metadata
+  return labels?.[MANAGED_BY] === CONTROLLER && labels[SERVICE_NAME] ? [`${namespace}/${labels[SERVICE_NAME]}`] : []
+}
+
+export function endpointSliceController(context: ControllerContext): Controller {
+  const { client, informers } = context
+  const serviceInformer = informers.for(services)
+  const podInformer = informers.for(pods)
+  const nodeInformer = informers.for(nodes)
+  const sliceInformer = informers.for(endpointslices)
+  sliceInformer.addIndex(BY_SERVICE, serviceKey)
+  const writes = new OwnWrites()
+
+  return {
+    name: 'endpointslice-controller',
+    watches: [watch(services, (service) => [keyOf(service)]), watchPods(context), watch(endpointslices, serviceKey), watch(nodes, () => [])],
+    async reconcile(key, signal): Promise<Outcome> {
+      const service = serviceInformer.get(key)
+      // The slices of a Service that is gone are the garbage collector's.
+      if (!service || !hasSelector(service) || service.metadata.deletionTimestamp !== undefined) return
+      if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      const { create, update, remove } = planSlices({
+        service,
+        pods: selectedPods(service, podInformer),
+        slices: sliceInformer.byIndex(BY_SERVICE, key).filter((slice) => slice.metadata.deletionTimestamp === undefined),
+        zoneOf: (node) => nodeInformer.get(node)?.metadata.labels?.[ZONE],
+      })
+      for (const slice of remove) {
+        const gone = client.delete(endpointslices, { ...at(slice), signal }, { preconditions: { uid: slice.metadata.uid } })
+        await gone.catch((error: unknown) => {
+          if (!isNotFound(error)) throw error
+        })
+      }
+      for (const slice of update) writes.wrote(key, await client.update(endpointslices, slice, { signal }))
+      for (const draft of create) {
+        try {
+          writes.wrote(key, await client.create(endpointslices, draft, { signal }))
+        } catch (error) {
+          if (!isNamespaceTerminating(error)) throw error
+        }
+      }
+    },
+  }
+}

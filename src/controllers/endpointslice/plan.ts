@@ -1,0 +1,167 @@
+/** The EndpointSlices of a Service, from its pods and the slices it has: endpoints stay where they are, slices hold up to 100. */
+import type { Pod, Service } from '../../api/kinds/core/v1.ts'
+import { services } from '../../api/kinds/core/v1.ts'
+import type { Endpoint, EndpointPort, EndpointSlice } from '../../api/kinds/discovery/v1.ts'
+import type { Draft } from '../../api/resource.ts'
+import { semanticallyEqual } from '../hash.ts'
+import { controllerReferenceTo } from '../ownership.ts'
+import { isReady } from '../podState.ts'
+import { familyOf, hostnameOf, ipsOf, isHeadless, portsKey, portsOf, type ResolvedPort } from './podEndpoints.ts'
+
+export const SERVICE_NAME = 'kubernetes.io/service-name'
+export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
+export const CONTROLLER = 'endpointslice-controller.k8s.io'
+export const HEADLESS = 'service.kubernetes.io/headless'
+export const MAX_ENDPOINTS_PER_SLICE = 100
+
+export interface SliceInput {
+  service: Service
+  /** Those that it selects, with addresses. */
+  pods: readonly Pod[]
+  /** Its slices of this controller. */
+  slices: readonly EndpointSlice[]
+  zoneOf: (nodeName: string) => string | undefined
+}
+
+export interface SlicePlan {
+  create: Draft<EndpointSlice>[]
+  update: EndpointSlice[]
+  remove: EndpointSlice[]
+}
+
+function endpointOf(service: Service, pod: Pod, ip: string, zoneOf: SliceInput['zoneOf']): Endpoint {
+  const { nodeName } = pod.spec
+  const serving = isReady(pod)
+  const terminating = pod.metadata.deletionTimestamp !== undefined
+  const hostname = hostnameOf(service, pod)
+  const zone = nodeName && zoneOf(nodeName)
+  return {
+    addresses: [ip],
+    conditions: { ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating), serving, terminating },
+    ...(hostname && { hostname }),
+    targetRef: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name, uid: pod.metadata.uid },
+    ...(nodeName && { nodeName }),
+    ...(zone && { zone }),
+  }
+}
+
+function labelsOf(service: Service): Record<string, string> {
+  const { [HEADLESS]: _, ...labels } = service.metadata.labels ?? {}
+  return { ...labels, ...(isHeadless(service) && { [HEADLESS]: '' }), [SERVICE_NAME]: service.metadata.name, [MANAGED_BY]: CONTROLLER }
+}
+
+/** In the API's own order of fields; null where there are none, as a slice without endpoints has it. */
+function slicePorts(ports: readonly ResolvedPort[]): EndpointPort[] {
+  return ports.map(({ name, port, protocol, appProtocol }) => ({ name, protocol, port, ...(appProtocol && { appProtocol }) }))
+}
+
+function existingKey(slice: EndpointSlice): string {
+  const ports = (slice.ports ?? []).map(({ name = '', protocol = 'TCP', port = 0, appProtocol }) => ({ name, protocol, port, ...(appProtocol && { appProtocol }) }))
+  return `${slice.addressType} ${portsKey(ports)}`
+}
+
+interface Group {
+  addressType: string
+  ports: readonly ResolvedPort[]
+  /** By pod uid. */
+  endpoints: Map<string, Endpoint>
+}
+
+function groupEndpoints({ service, pods, zoneOf }: SliceInput): Map<string, Group> {
+  const families = service.spec?.ipFamilies ?? ['IPv4']
+  const groups = new Map<string, Group>()
+  for (const pod of pods) {
+    const ports = portsOf(service, pod)
+    if (ports.length === 0 && (service.spec?.ports ?? []).length > 0) continue
+    for (const addressType of families) {
+      const ip = ipsOf(pod).find((candidate) => familyOf(candidate) === addressType)
+      if (!ip) continue
+      const key = `${addressType} ${portsKey(ports)}`
+      let group = groups.get(key)
+      if (!group) groups.set(key, (group = { addressType, ports, endpoints: new Map() }))
+      group.endpoints.set(pod.metadata.uid, endpointOf(service, pod, ip, zoneOf))
+    }
+  }
+  return groups
+}
+
+export function planSlices(input: SliceInput): SlicePlan {
+  const { service, slices } = input
+  const plan: SlicePlan = { create: [], update: [], remove: [] }
+  const labels = labelsOf(service)
+  const ownerReferences = [controllerReferenceTo(service, services)]
+  const groups = groupEndpoints(input)
+  const draft = (addressType: string, endpoints: Endpoint[], ports: EndpointPort[]): Draft<EndpointSlice> => ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { generateName: `${service.metadata.name}-`, namespace: service.metadata.namespace, labels, ownerReferences },
+    addressType,
+    endpoints,
+    ports,
+  })
+  const update = (slice: EndpointSlice, endpoints: Endpoint[], ports = slice.ports): void => {
+    const next: EndpointSlice = { ...slice, metadata: { ...slice.metadata, labels, ownerReferences }, endpoints, ...(ports && { ports }) }
+    if (!semanticallyEqual(next, slice)) plan.update.push(next)
+  }
+  const byKey = Map.groupBy(slices, existingKey)
+  const unused = [...byKey].filter(([key]) => !groups.has(key)).flatMap(([, list]) => list)
+  for (const [key, { addressType, ports, endpoints }] of groups) {
+    const left = new Map(endpoints)
+    const kept = (byKey.get(key) ?? []).map((slice) => ({ slice, endpoints: keepEndpoints(slice, left) }))
+    for (const one of kept) {
+      for (const [uid, endpoint] of left) {
+        if (one.endpoints.length >= MAX_ENDPOINTS_PER_SLICE) break
+        one.endpoints.push(endpoint)
+        left.delete(uid)
+      }
+      if (one.endpoints.length === 0) plan.remove.push(one.slice)
+      else update(one.slice, one.endpoints)
+    }
+    const rest = [...left.values()]
+    for (let at = 0; at < rest.length; at += MAX_ENDPOINTS_PER_SLICE) {
+      const part = rest.slice(at, at + MAX_ENDPOINTS_PER_SLICE)
+      // A slice that would go away can take the new ports instead.
+      const spare = unused.findIndex((slice) => slice.addressType === addressType)
+      const [reused] = spare < 0 ? [] : unused.splice(spare, 1)
+      if (reused) update(reused, part, slicePorts(ports))
+      else plan.create.push(draft(addressType, part, slicePorts(ports)))
+    }
+  }
+  keepPlaceholders(service, groups, unused, { plan, draft, update })
+  return plan
+}
+
+/** Takes the endpoints that the slice already holds out of `left`, as they are now. */
+function keepEndpoints(slice: EndpointSlice, left: Map<string, Endpoint>): Endpoint[] {
+  const kept: Endpoint[] = []
+  for (const { targetRef } of slice.endpoints ?? []) {
+    const endpoint = targetRef?.uid === undefined ? undefined : left.get(targetRef.uid)
+    if (!endpoint || targetRef?.uid === undefined) continue
+    kept.push(endpoint)
+    left.delete(targetRef.uid)
+  }
+  return kept
+}
+
+interface PlaceholderActions {
+  plan: SlicePlan
+  draft(addressType: string, endpoints: Endpoint[], ports: EndpointPort[]): Draft<EndpointSlice>
+  update(slice: EndpointSlice, endpoints: Endpoint[], ports?: EndpointPort[]): void
+}
+
+/** A family without endpoints keeps one empty slice, so that its consumers know that there are none. */
+function keepPlaceholders(service: Service, groups: ReadonlyMap<string, Group>, unused: readonly EndpointSlice[], { plan, draft, update }: PlaceholderActions): void {
+  const served = new Set([...groups.values()].map((group) => group.addressType))
+  const families = service.spec?.ipFamilies ?? ['IPv4']
+  const placeholders = new Set<EndpointSlice>()
+  for (const family of families) {
+    if (served.has(family)) continue
+    const empty = unused.find((slice) => slice.addressType === family)
+    if (!empty) plan.create.push(draft(family, [], []))
+    else {
+      placeholders.add(empty)
+      update(empty, [], [])
+    }
+  }
+  for (const slice of unused) if (!placeholders.has(slice)) plan.remove.push(slice)
+}
