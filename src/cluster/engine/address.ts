@@ -1,0 +1,108 @@
+/** Where an engine's API is, and one plain request to it: for what must not wait for dockerode to load (70 ms and more). */
+import http from 'node:http'
+import https from 'node:https'
+import { UserError } from '../userError.ts'
+
+export interface EngineTls {
+  ca?: string
+  cert?: string
+  key?: string
+  rejectUnauthorized?: boolean
+}
+
+export interface EngineAddress {
+  /** As in DOCKER_HOST: unix:///path, tcp://host:port, or https://host:port. */
+  host: string
+  /** Where the address came from, in words: "DOCKER_HOST", "docker context colima", "Docker Desktop's socket". */
+  source: string
+  tls?: EngineTls
+}
+
+/** What dockerode's constructor and node:http both take. */
+export interface EngineConnection {
+  socketPath?: string
+  protocol?: 'http' | 'https'
+  host?: string
+  port?: number
+}
+
+export function engineConnection(address: Pick<EngineAddress, 'host' | 'tls'>): EngineConnection {
+  if (address.host.startsWith('unix://')) return { socketPath: address.host.slice('unix://'.length) }
+  const url = /^(tcp|http|https):\/\//.test(address.host) ? new URL(address.host.replace(/^tcp:/, 'http:')) : undefined
+  if (!url?.hostname) {
+    throw new UserError({
+      area: 'DRIVER',
+      sort: 'UNSUPPORTED',
+      message: `the engine address "${address.host}" is of a kind that minicube cannot use`,
+      hint: 'Use an engine on this machine (unix://…) or over TCP (tcp://host:port); for SSH, forward its socket: ssh -L /tmp/docker.sock:/var/run/docker.sock HOST',
+    })
+  }
+  const secure = address.tls !== undefined || url.protocol === 'https:'
+  return { protocol: secure ? 'https' : 'http', host: url.hostname, port: Number(url.port || (secure ? 2376 : 2375)) }
+}
+
+export class EngineHttpError extends Error {
+  override readonly name = 'EngineHttpError'
+  readonly statusCode: number
+
+  constructor(statusCode: number, message: string) {
+    super(message)
+    this.statusCode = statusCode
+  }
+}
+
+/** No answer of the plain requests is larger. */
+const BODY_LIMIT_BYTES = 8 << 20
+
+export function engineGet(address: EngineAddress, path: string, signal: AbortSignal): Promise<unknown> {
+  return engineRequest(address, 'GET', path, signal)
+}
+
+/** One request without a body; the answer parsed as JSON where it is JSON. Throws EngineHttpError when that is other than 2xx. */
+export function engineRequest(address: EngineAddress, method: 'GET' | 'POST', path: string, signal: AbortSignal): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+  const { protocol, ...connection } = engineConnection(address)
+  const options = { ...connection, method, path, signal, agent: false as const }
+  const request = protocol === 'https' ? https.request({ ...options, ...address.tls }) : http.request(options)
+  request.on('error', reject)
+  request.on('response', (response) => {
+    const chunks: Buffer[] = []
+    let sizeBytes = 0
+    response.on('error', reject)
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      sizeBytes += chunk.length
+      if (sizeBytes > BODY_LIMIT_BYTES) response.destroy(new Error(`the engine's answer to ${path} is too large`))
+    })
+    response.on('end', () => {
+      const text = Buffer.concat(chunks).toString()
+      const body: unknown = response.headers['content-type']?.startsWith('application/json') ? JSON.parse(text) : text
+      const statusCode = response.statusCode ?? 0
+      if (statusCode >= 200 && statusCode < 300) return resolve(body)
+      reject(new EngineHttpError(statusCode, (body as { message?: string } | null)?.message ?? text))
+    })
+  })
+  request.end()
+  return promise
+}
+
+/** A socket that exists but whose engine hangs must not hang us. */
+const PING_TIMEOUT_MS = 3_000
+
+/** Undefined when the engine answers; otherwise why not, in words. */
+export async function pingEngine(address: EngineAddress, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await engineGet(address, '/_ping', AbortSignal.any([signal, AbortSignal.timeout(PING_TIMEOUT_MS)]))
+    return undefined
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof Error)) return String(error)
+    if (error instanceof UserError) return error.message
+    if (error.name === 'TimeoutError' || (error.cause as Error | undefined)?.name === 'TimeoutError') return `no answer within ${PING_TIMEOUT_MS / 1000} s`
+    const code = 'code' in error ? String(error.code) : ''
+    const reasons: Record<string, string> = {
+      ENOENT: 'no such socket', ECONNREFUSED: 'nobody listens there', EACCES: 'permission denied', ABORT_ERR: `no answer within ${PING_TIMEOUT_MS / 1000} s`,
+    }
+    return reasons[code] ?? error.message
+  }
+}

@@ -1,0 +1,23 @@
+/** The names under which a cluster's parts are found again in an engine. Every one carries labels, and only labelled ones are touched. */
+import { usageError } from './userError.ts'
+
+export const DEFAULT_PROFILE = 'minicube'
+export const NETWORK_NAME = 'minicube'
+export const PROFILE_LABEL = 'io.minicube.profile'
+export const MANAGED_LABEL = 'io.minicube.managed'
+/** The port inside the node container. */
+export const API_SERVER_PORT = 6443
+
+/** The container has the name of the profile, as with minikube. */
+export const containerName = (profile: string): string => profile
+export const volumeName = (profile: string): string => (profile === DEFAULT_PROFILE ? 'minicube' : `minicube-${profile}`)
+
+export function checkProfileName(name: string): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
+    throw usageError(
+      `"${name}" is not a profile name: it must be at most 63 characters of a-z, 0-9 and "-", and begin and end with a letter or digit`,
+      'For example: minicube start --profile dev',
+    )
+  }
+  return name
+}
