@@ -124,7 +124,7 @@ class TypeWriter {
       ...(printed && printed !== impliedGoType(schema) && { g: printed }),
       ...(property?.['x-kubernetes-patch-strategy'] && { s: property['x-kubernetes-patch-strategy'] }),
       ...(property?.['x-kubernetes-patch-merge-key'] && { k: property['x-kubernetes-patch-merge-key'] }),
-      ...(go?.via.length && { v: go.via }),
+      ...(go?.via.length && { v: go.via, e: go.embedded }),
     }
     const row: FieldRow = [name, schema, flags, go?.proto ?? 0]
     if (Object.keys(extras).length) row.push(extras)

@@ -14,9 +14,13 @@ export interface GoField {
   omitZero: boolean
   /** 0 where it has none. */
   proto: number
-  /** Protobuf numbers of the embedded structs around it, outermost first. */
+  /** Protobuf numbers of the embedded structs around it, outermost first, and the names of those structs. */
   via: number[]
+  embedded: string[]
 }
+
+/** The embedded structs on the way to a field. */
+type Way = Pick<GoField, 'via' | 'embedded'>
 
 export type GoType = { alias: string } | { fields: GoField[] }
 /** By OpenAPI definition name. */
@@ -96,18 +100,23 @@ function readFile(text: string, here: string, into: Map<string, RawType>): void 
   }
 }
 
-function flatten(raw: Map<string, RawType>, name: string, via: number[]): GoField[] {
+function flatten(raw: Map<string, RawType>, name: string, way: Way): GoField[] {
   const type = raw.get(name.replace(/^\*/, ''))
   if (!type) return []
-  if ('alias' in type) return flatten(raw, type.alias, via)
+  if ('alias' in type) return flatten(raw, type.alias, way)
   return type.fields.flatMap((field): GoField[] => {
     const json = /json:"([^"]*)"/.exec(field.tag)?.[1]
     if (json === undefined && !(field.name === '' && field.tag === '')) return []
     const [key = '', ...options] = (json ?? ',inline').split(',')
     const proto = Number(/protobuf:"\w+,(\d+)/.exec(field.tag)?.[1] ?? 0)
     if (key === '-') return []
-    if (key === '') return flatten(raw, field.type, proto ? [...via, proto] : via)
-    return [{ json: key, type: field.type, omitEmpty: options.includes('omitempty'), omitZero: options.includes('omitzero'), proto, via }]
+    if (key === '') {
+      const embedded = [...way.embedded, field.type.split('.').pop() as string]
+      // An embedded struct without a number (TypeMeta) is not part of the protobuf message.
+      if (proto) return flatten(raw, field.type, { via: [...way.via, proto], embedded })
+      return flatten(raw, field.type, { via: way.via, embedded }).map((f) => ({ ...f, proto: 0 }))
+    }
+    return [{ json: key, type: field.type, omitEmpty: options.includes('omitempty'), omitZero: options.includes('omitzero'), proto, ...way }]
   })
 }
 
@@ -122,22 +131,25 @@ export function readGoTypes(source: string): GoTypes {
   }
   const types: GoTypes = {}
   for (const [name, type] of [...raw].sort(([a], [b]) => (a < b ? -1 : 1)))
-    types[name] = 'alias' in type ? type : { fields: flatten(raw, name, []) }
+    types[name] = 'alias' in type ? type : { fields: flatten(raw, name, { via: [], embedded: [] }) }
   return types
 }
 
-/** The same in one short row a field: name, type, flags (`e` omitempty, `z` omitzero), number, numbers around it. */
-export type PackedGoTypes = Record<string, string | [string, string, string, number, ...number[]][]>
+/** The same in one short row a field: name, type, flags (`e` omitempty, `z` omitzero), number, and what it is embedded in. */
+type PackedField = [json: string, type: string, flags: string, proto: number, via?: number[], embedded?: string[]]
+export type PackedGoTypes = Record<string, string | PackedField[]>
 
 export function packGoTypes(types: GoTypes): PackedGoTypes {
-  const pack = (f: GoField): [string, string, string, number, ...number[]] =>
-    [f.json, f.type, (f.omitEmpty ? 'e' : '') + (f.omitZero ? 'z' : ''), f.proto, ...f.via]
+  const pack = (f: GoField): PackedField => {
+    const row: PackedField = [f.json, f.type, (f.omitEmpty ? 'e' : '') + (f.omitZero ? 'z' : ''), f.proto]
+    return f.embedded.length ? [row[0], row[1], row[2], row[3], f.via, f.embedded] : row
+  }
   return Object.fromEntries(Object.entries(types).map(([name, type]) => [name, 'alias' in type ? type.alias : type.fields.map(pack)]))
 }
 
 export function unpackGoTypes(packed: PackedGoTypes): GoTypes {
-  const unpack = ([json, type, flags, proto, ...via]: [string, string, string, number, ...number[]]): GoField =>
-    ({ json, type, omitEmpty: flags.includes('e'), omitZero: flags.includes('z'), proto, via })
+  const unpack = ([json, type, flags, proto, via = [], embedded = []]: PackedField): GoField =>
+    ({ json, type, omitEmpty: flags.includes('e'), omitZero: flags.includes('z'), proto, via, embedded })
   return Object.fromEntries(
     Object.entries(packed).map(([name, type]) => [name, typeof type === 'string' ? { alias: type } : { fields: type.map(unpack) }]),
   )

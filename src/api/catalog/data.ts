@@ -17,6 +17,8 @@ export interface FieldExtras {
   k?: string
   /** Protobuf numbers of the embedded structs around the field. */
   v?: number[]
+  /** The names of those structs. */
+  e?: string[]
 }
 
 /** JSON name, schema, flags (`r` required, `p` pointer, `e` omitempty, `z` omitzero), protobuf number. */

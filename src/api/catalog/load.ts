@@ -12,6 +12,7 @@ export interface CatalogOptions {
   preReleases?: boolean
 }
 
+const NOTHING: readonly never[] = []
 const STABLE = /^v\d+$/
 
 const SCALARS: Record<string, ScalarSchema> = {
@@ -118,7 +119,8 @@ class Types {
         pointer: flags.includes('p'),
         omitEmpty: flags.includes('e'),
         omitZero: flags.includes('z'),
-        protoVia: extras.v ?? [],
+        protoVia: extras.v ?? NOTHING,
+        embeddedIn: extras.e ?? NOTHING,
       },
     }
   }

@@ -76,6 +76,8 @@ export interface GoFieldFacts {
   readonly omitZero: boolean
   /** Protobuf numbers of the embedded structs that hold the field, outermost first; mostly empty. */
   readonly protoVia: readonly number[]
+  /** Names of those structs: they show up in the paths of decoding errors. */
+  readonly embeddedIn: readonly string[]
 }
 
 /** A named struct. */

@@ -1,0 +1,110 @@
+/**
+ * Which members of a struct Go's encoder writes, and what it writes for values that are not there: the shape in which every
+ * object of a built-in kind is stored and answered. A non-pointer that is empty is the same as one that is absent.
+ */
+import type { JsonObject, JsonValue } from '../resource.ts'
+import type { Field, Schema, TypeDef } from '../catalog/schema.ts'
+
+const zeros = new WeakMap<TypeDef, JsonObject>()
+
+/** A struct nobody filled in: mostly `{}`, but required members show their zero. Shared: copy it to keep it. */
+export function zeroStruct(def: TypeDef): JsonObject {
+  let zero = zeros.get(def)
+  if (!zero) {
+    zero = {}
+    for (const field of def.fields) putField(zero, field, undefined)
+    zeros.set(def, zero)
+  }
+  return zero
+}
+
+function copyOfZero(def: TypeDef): JsonObject {
+  const zero = zeroStruct(def)
+  for (const _ in zero) return structuredClone(zero)
+  return {}
+}
+
+/** The zero of a type where a value must stand: an item of a list, a member of a map, a field without omitempty. */
+export function zeroValue(schema: Schema): JsonValue {
+  switch (schema.type) {
+    case 'object':
+      return copyOfZero(schema.def)
+    case 'string':
+      return ''
+    case 'boolean':
+      return false
+    case 'int32':
+    case 'int64':
+    case 'double':
+    case 'intOrString':
+      return 0
+    case 'quantity':
+      return '0'
+    case 'duration':
+      return '0s'
+    default:
+      return null
+  }
+}
+
+function isEmpty(value: JsonValue): boolean {
+  return value === '' || value === 0 || value === false || (Array.isArray(value) && value.length === 0)
+}
+
+function isEmptyObject(value: JsonValue): boolean {
+  for (const _ in value as object) return false
+  return true
+}
+
+function equalsZero(schema: Schema, value: JsonValue): boolean {
+  return JSON.stringify(value) === JSON.stringify(zeroValue(schema))
+}
+
+/** Sets `field` in `out` as Go would write it; `undefined` stands for nil or for never set. */
+export function putField(out: JsonObject, field: Field, value: JsonValue | undefined): void {
+  const { go, schema, name } = field
+  if (!go) {
+    if (value !== undefined) out[name] = value
+    return
+  }
+  if (go.pointer) {
+    if (value !== undefined) out[name] = value
+    else if (!go.omitEmpty) out[name] = null
+    return
+  }
+  switch (schema.type) {
+    case 'object':
+    case 'time':
+    case 'microTime':
+    case 'quantity':
+    case 'intOrString':
+    case 'duration': {
+      // These are structs in Go: omitempty does nothing for them, omitzero does.
+      if (value === undefined && go.omitZero) return
+      const set = value ?? zeroValue(schema)
+      if (go.omitZero && equalsZero(schema, set)) return
+      out[name] = set
+      return
+    }
+    case 'array':
+    case 'bytes':
+      if (value === undefined || isEmpty(value)) {
+        if (!go.omitEmpty) out[name] = value ?? null
+      } else out[name] = value
+      return
+    case 'map':
+      if (value === undefined || isEmptyObject(value)) {
+        if (!go.omitEmpty) out[name] = value ?? null
+      } else out[name] = value
+      return
+    case 'any':
+    case 'fieldsV1':
+      if (value !== undefined) out[name] = value
+      else if (!go.omitEmpty || go.type.startsWith('runtime.')) out[name] = null
+      return
+    default:
+      if (value === undefined || isEmpty(value)) {
+        if (!go.omitEmpty && !go.omitZero) out[name] = zeroValue(schema)
+      } else out[name] = value
+  }
+}
