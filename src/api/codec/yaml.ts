@@ -1,0 +1,111 @@
+/**
+ * YAML bodies. The API server turns YAML into JSON (YAML 1.1 scalars, sorted keys, the first document only) and decodes that;
+ * a key that is there twice is a strict error only. Message texts are go-yaml's.
+ */
+import { type Document, isScalar, LineCounter, parseAllDocuments, type ParsedNode, stringify, type Tags, visit, type YAMLError } from 'yaml'
+import type { TypeDef } from '../catalog/schema.ts'
+import type { JsonObject, JsonValue } from '../resource.ts'
+import { type Decoded, decodeValue } from './json.ts'
+import { MAX_JSON_DEPTH, setMember } from './jsonTree.ts'
+
+export class YamlSyntaxError extends Error {
+  override readonly name = 'YamlSyntaxError'
+}
+
+/** How often aliases may be expanded in one document; more is a bomb. */
+const MAX_ALIASES = 1_000
+
+/** go-yaml leaves timestamps, base 60 numbers, sets and ordered maps alone. */
+const customTags = (tags: Tags): Tags =>
+  tags.filter((tag) => typeof tag === 'string' || !(/(timestamp|set|omap|pairs|binary)$/.test(tag.tag) || ('format' in tag && tag.format === 'TIME')))
+
+const PARSE_OPTIONS = { version: '1.1', schema: 'yaml-1.1', customTags, merge: true, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const
+
+/** What go-yaml says where this parser says something else; the first that matches. */
+const MESSAGES: readonly [RegExp, string][] = [
+  [/Flow sequence in block collection|expected flow sequence to end|Flow sequence/i, "did not find expected ',' or ']'"],
+  [/expected flow map to end|Flow map/i, "did not find expected ',' or '}'"],
+  [/Nested mappings are not allowed|compact mappings|not allowed in this context/i, 'mapping values are not allowed in this context'],
+  [/Tabs are not allowed|tab/i, 'found character that cannot start any token'],
+  [/Implicit keys need to be on a single line|Implicit map keys need to be followed by map values|implicit key/i, "could not find expected ':'"],
+  [/Missing closing|quote/i, 'found unexpected end of stream'],
+  [/Plain value cannot start|reserved character/i, 'found character that cannot start any token'],
+  [/Unresolved alias/i, 'unknown anchor'],
+  [/indent/i, 'did not find expected key'],
+]
+
+function goMessage(error: YAMLError, lines: LineCounter): string {
+  const line = Math.max(1, lines.linePos(error.pos[0]).line)
+  const message = MESSAGES.find(([pattern]) => pattern.test(error.message))?.[1] ?? 'did not find expected node content'
+  return `yaml: line ${line}: ${message}`
+}
+
+/** `line 5: key "data" already set in map` for each key that its map has already. */
+function doubleKeys(document: Document.Parsed, lines: LineCounter): string[] {
+  const found: string[] = []
+  visit(document, {
+    Map(_, map) {
+      const seen = new Set<unknown>()
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue
+        if (seen.has(key.value)) found.push(`line ${lines.linePos(key.range?.[0] ?? 0).line}: key ${JSON.stringify(key.value)} already set in map`)
+        seen.add(key.value)
+      }
+    },
+  })
+  return found
+}
+
+function toJson(value: unknown, depth = 0): JsonValue {
+  if (depth > MAX_JSON_DEPTH) throw new YamlSyntaxError('yaml: exceeded max depth')
+  if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new YamlSyntaxError(`json: unsupported value: ${value}`)
+  if (typeof value !== 'object' || value === null) return (value ?? null) as JsonValue
+  if (Array.isArray(value)) return value.map((item) => toJson(item, depth + 1))
+  const out: JsonObject = {}
+  const entries: [string, unknown][] = value instanceof Map ? [...value].map(([key, member]) => [keyText(key), member]) : Object.entries(value)
+  for (const [key, member] of entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) setMember(out, key, toJson(member, depth + 1))
+  return out
+}
+
+function keyText(key: unknown): string {
+  if (typeof key === 'object' && key !== null) throw new YamlSyntaxError('yaml: invalid map key')
+  return String(key)
+}
+
+export interface ParsedYaml {
+  value: JsonValue
+  /** What only strict decoding minds. */
+  strictErrors: string[]
+}
+
+/** Throws YamlSyntaxError (`yaml: line 1: did not find expected ',' or ']'`). */
+export function parseYaml(body: Uint8Array | string): ParsedYaml {
+  const text = typeof body === 'string' ? body : new TextDecoder().decode(body)
+  const lineCounter = new LineCounter()
+  const documents = parseAllDocuments<ParsedNode>(text, { ...PARSE_OPTIONS, lineCounter })
+  const document = 'empty' in documents ? undefined : documents[0]
+  if (!document) return { value: null, strictErrors: [] }
+  const error = document.errors[0]
+  if (error) throw new YamlSyntaxError(goMessage(error, lineCounter), { cause: error })
+  const doubles = doubleKeys(document, lineCounter)
+  let value: unknown
+  try {
+    value = document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true })
+  } catch (cause) {
+    throw new YamlSyntaxError('yaml: document contains excessive aliasing', { cause })
+  }
+  return { value: toJson(value), strictErrors: doubles.length ? [`yaml: unmarshal errors:\n${doubles.map((text) => `  ${text}`).join('\n')}`] : [] }
+}
+
+/** Throws YamlSyntaxError and DecodeError. */
+export function decodeYaml(body: Uint8Array | string | ParsedYaml, def: TypeDef): Decoded {
+  const parsed = typeof body === 'string' || body instanceof Uint8Array ? parseYaml(body) : body
+  const { object, strictErrors } = decodeValue(parsed.value as JsonObject, def)
+  return { object, strictErrors: [...parsed.strictErrors, ...strictErrors] }
+}
+
+/** As the API server writes it: sorted keys, lists at the level of their key. */
+export function encodeYaml(value: JsonValue | object): string {
+  return stringify(value, { version: '1.1', schema: 'yaml-1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false })
+}
