@@ -28,6 +28,8 @@ export interface RequestAttributes {
   name: string
   /** For requests outside /api and /apis: the path, and the resource fields are ''. */
   path: string
+  /** Of lists, watches and collection deletes, as sent: a node may list only what is its own. */
+  fieldSelector?: string
 }
 
 /** A request on a served resource, authorized, its body decoded. */

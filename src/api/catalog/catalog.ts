@@ -31,6 +31,18 @@ export interface CatalogResource {
   readonly subresources: readonly CatalogSubresource[]
   /** The type of its objects. */
   readonly type: TypeDef
+  /** Of custom resources: their definition's columns. */
+  readonly printerColumns?: readonly PrinterColumn[]
+}
+
+/** A column of a custom resource's table (apiextensions' CustomResourceColumnDefinition). */
+export interface PrinterColumn {
+  readonly name: string
+  readonly type: string
+  readonly jsonPath: string
+  readonly format?: string
+  readonly priority?: number
+  readonly description?: string
 }
 
 export interface CatalogGroup {

@@ -1,0 +1,126 @@
+/**
+ * Who is asking? The authenticators in upstream's order: front proxy headers, client certificate, bearer token (static,
+ * service account, bootstrap), and anonymous only where no credential was shown. A credential that is shown and wrong is a
+ * 401 everywhere, also where anonymous would do.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { X509Certificate } from 'node:crypto'
+import type { Secret } from '../../api/kinds/core/v1.ts'
+import { newUnauthorized } from '../../api/status.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { UserInfo } from '../request.ts'
+import { bootstrapUser } from './bootstrapTokens.ts'
+import { userOfHeaders } from './requestHeader.ts'
+import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
+import type { Authenticated, ServiceAccountTokens } from './serviceAccountTokens.ts'
+import { ANONYMOUS, withAuthenticatedGroup } from './users.ts'
+import { clientCertificate, isForClients, isSignedBy, parseCertificates, userOfCertificate } from './x509.ts'
+
+export interface Credentials {
+  headers: IncomingHttpHeaders
+  socket: TLSSocket
+  /** The same object for all requests of one connection. */
+  connection: object
+}
+
+export interface AuthenticatorOptions {
+  clientCa: string
+  /** The front proxy's CA; its headers are ignored without it. */
+  requestHeaderCa?: string
+  /** Common names that the front proxy's certificate may have; any if empty. */
+  requestHeaderAllowedNames?: readonly string[]
+  serviceAccountTokens: ServiceAccountTokens
+  staticTokens?: ReadonlyMap<string, UserInfo>
+  getSecret: (namespace: string, name: string) => Promise<Secret | undefined>
+  clock: Clock
+}
+
+/** What the certificate of a connection stands for; it cannot change while the connection lives, except by time. */
+interface CertificateFacts {
+  user?: UserInfo
+  frontProxy: boolean
+  /** A certificate was shown, and none of the CAs knows it. */
+  unknown: boolean
+  expiresMs: number
+}
+
+const WEBSOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
+
+/** The bearer token, `''` included; undefined where there is none or the scheme is another. */
+export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
+  const [scheme = '', token = ''] = (headers.authorization ?? '').trim().split(/\s+/, 2)
+  if (scheme.toLowerCase() === 'bearer' && token !== '') return token
+  const protocols = String(headers['sec-websocket-protocol'] ?? '').split(',').map((p) => p.trim())
+  const carried = protocols.find((p) => p.startsWith(WEBSOCKET_TOKEN))
+  return carried ? Buffer.from(carried.slice(WEBSOCKET_TOKEN.length), 'base64url').toString() : undefined
+}
+
+export class Authenticator {
+  readonly #options: AuthenticatorOptions
+  readonly #clientCas: readonly X509Certificate[]
+  readonly #requestHeaderCas: readonly X509Certificate[]
+  readonly #byConnection = new WeakMap<object, CertificateFacts>()
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options
+    this.#clientCas = parseCertificates(options.clientCa)
+    this.#requestHeaderCas = options.requestHeaderCa ? parseCertificates(options.requestHeaderCa) : []
+  }
+
+  /** Throws 401. */
+  async authenticate(credentials: Credentials): Promise<UserInfo> {
+    const facts = this.#certificateFacts(credentials)
+    if (facts.frontProxy) {
+      const user = userOfHeaders(credentials.headers)
+      if (user) return withAuthenticatedGroup(user)
+    }
+    if (facts.user) return facts.user
+    const token = bearerToken(credentials.headers)
+    if (token !== undefined) {
+      const { user } = await this.authenticateToken(token).catch((error: unknown) => {
+        if (error instanceof InvalidTokenError || error instanceof AudienceError) throw newUnauthorized()
+        throw error
+      })
+      return user
+    }
+    if (facts.unknown) throw newUnauthorized()
+    return ANONYMOUS
+  }
+
+  /** The user of a bearer token, with `system:authenticated`. Throws InvalidTokenError or AudienceError. */
+  async authenticateToken(token: string, audiences?: readonly string[]): Promise<Authenticated> {
+    const { serviceAccountTokens, staticTokens, getSecret, clock } = this.#options
+    const ownAudiences = [...serviceAccountTokens.audiences]
+    const fixed = staticTokens?.get(token)
+    if (fixed) return { user: withAuthenticatedGroup(fixed), audiences: ownAudiences }
+    if (serviceAccountTokens.isOurs(token)) {
+      const found = await serviceAccountTokens.authenticate(token, audiences)
+      return { ...found, user: withAuthenticatedGroup(found.user) }
+    }
+    const bootstrap = await bootstrapUser(token, (name) => getSecret('kube-system', name), clock.now())
+    if (bootstrap) return { user: withAuthenticatedGroup(bootstrap), audiences: ownAudiences }
+    throw new InvalidTokenError('invalid bearer token')
+  }
+
+  #certificateFacts({ connection, socket }: Credentials): CertificateFacts {
+    const nowMs = this.#options.clock.now()
+    const known = this.#byConnection.get(connection)
+    if (known && known.expiresMs > nowMs) return known
+    const facts = this.#judgeCertificate(socket, nowMs)
+    this.#byConnection.set(connection, facts)
+    return facts
+  }
+
+  #judgeCertificate(socket: TLSSocket, nowMs: number): CertificateFacts {
+    const certificate = clientCertificate(socket)
+    if (!certificate) return { frontProxy: false, unknown: false, expiresMs: Infinity }
+    const expiresMs = certificate.leaf.validToDate.getTime()
+    const names = this.#options.requestHeaderAllowedNames ?? []
+    const frontProxy = this.#requestHeaderCas.length > 0 && isSignedBy(certificate, this.#requestHeaderCas, nowMs)
+      && (names.length === 0 || names.includes(certificate.commonName))
+    const ours = isForClients(certificate) && isSignedBy(certificate, this.#clientCas, nowMs)
+    if (!ours || certificate.commonName === '') return { frontProxy, unknown: !frontProxy, expiresMs: frontProxy ? expiresMs : Infinity }
+    return { user: withAuthenticatedGroup(userOfCertificate(certificate)), frontProxy, unknown: false, expiresMs }
+  }
+}

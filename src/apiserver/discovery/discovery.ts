@@ -1,0 +1,107 @@
+/**
+ * Answers discovery requests from the catalog, in the plain form and the aggregated one (apidiscovery.k8s.io/v2) that
+ * current clients ask for. Documents are made when first asked for and kept until the catalog's groups change.
+ */
+import { createHash } from 'node:crypto'
+import type { Catalog } from '../../api/catalog/catalog.ts'
+import { newMethodNotAllowed } from '../../api/status.ts'
+import { parseAccept, newNotAcceptable } from '../transport/negotiation.ts'
+import { newNoSuchPath } from '../transport/routes.ts'
+import type { MediaType } from '../transport/negotiation.ts'
+import { apiGroupDiscoveryList, apiGroupDocument, apiGroupList, apiResourceList, apiVersions } from './documents.ts'
+
+export interface DiscoveryAnswer {
+  document: object
+  mediaType: MediaType
+  /** The whole content type where it is more than the media type. */
+  contentType: string
+  etag?: string
+}
+
+const AGGREGATED_PARAMS = ';g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+const MEDIA_TYPES: Readonly<Record<string, MediaType>> = {
+  'application/json': 'application/json', '*/*': 'application/json', 'application/*': 'application/json',
+  'application/yaml': 'application/yaml', 'application/vnd.kubernetes.protobuf': 'application/vnd.kubernetes.protobuf',
+}
+
+export class Discovery {
+  readonly #catalog: Catalog
+  readonly #serverAddress: () => string
+  readonly #etags = new WeakMap<object, string>()
+  #made: { identity: readonly unknown[]; aggregated: Map<boolean, object> } | undefined
+
+  constructor(options: { catalog: Catalog; serverAddress: () => string }) {
+    this.#catalog = options.catalog
+    this.#serverAddress = options.serverAddress
+  }
+
+  /** Undefined where the path is none of discovery's. Throws a StatusError as upstream answers it. */
+  answer(path: string, method: string, accept: string): DiscoveryAnswer | undefined {
+    const parts = path.replace(/\/$/, '').split('/').slice(1)
+    const [root, group = '', version = ''] = parts
+    if (root === 'api' && parts.length === 1) return this.#root(true, accept)
+    if (root === 'apis' && parts.length === 1) return this.#root(false, accept)
+    if (root === 'api' && parts.length === 2) return this.#resources('', group, method, accept)
+    if (root === 'apis' && parts.length === 2) {
+      const document = apiGroupDocument(this.#catalog, group)
+      return document && plain(document, accept)
+    }
+    if (root === 'apis' && parts.length === 3) {
+      return this.#catalog.groups.some((g) => g.name === group) ? this.#resources(group, version, method, accept) : undefined
+    }
+    return undefined
+  }
+
+  #resources(group: string, version: string, method: string, accept: string): DiscoveryAnswer {
+    const document = apiResourceList(this.#catalog, group, version)
+    if (!document) throw newNoSuchPath()
+    if (method !== 'GET') throw newMethodNotAllowed()
+    return plain(document, accept)
+  }
+
+  #root(core: boolean, accept: string): DiscoveryAnswer {
+    for (const { type, params } of parseAccept(accept === '' ? '*/*' : accept)) {
+      const mediaType = MEDIA_TYPES[type]
+      if (!mediaType) continue
+      if (params['as'] === undefined) {
+        const document = core ? apiVersions(this.#serverAddress()) : apiGroupList(this.#catalog)
+        return { document, mediaType, contentType: mediaType }
+      }
+      if (params['as'] === 'APIGroupDiscoveryList' && params['g'] === 'apidiscovery.k8s.io' && params['v'] === 'v2') {
+        const document = this.#aggregated(core)
+        return { document, mediaType, contentType: `${mediaType}${AGGREGATED_PARAMS}`, etag: this.#etag(document) }
+      }
+    }
+    throw newNotAcceptable()
+  }
+
+  #aggregated(core: boolean): object {
+    const { groups } = this.#catalog
+    // A catalog that grows (custom resources) answers new arrays for what changed.
+    const identity = [groups, ...groups.flatMap((g) => g.versions.map((v) => this.#catalog.resources(g.name, v)))]
+    const made = this.#made
+    const same = made && made.identity.length === identity.length && identity.every((part, at) => part === made.identity[at])
+    const current = same ? made : { identity, aggregated: new Map<boolean, object>() }
+    this.#made = current
+    let document = current.aggregated.get(core)
+    if (!document) current.aggregated.set(core, (document = apiGroupDiscoveryList(this.#catalog, core)))
+    return document
+  }
+
+  #etag(document: object): string {
+    let etag = this.#etags.get(document)
+    if (!etag) {
+      etag = `"${createHash('sha512').update(JSON.stringify(document)).digest('hex').toUpperCase()}"`
+      this.#etags.set(document, etag)
+    }
+    return etag
+  }
+}
+
+function plain(document: object, accept: string): DiscoveryAnswer {
+  for (const { type, params } of parseAccept(accept === '' ? '*/*' : accept)) {
+    const mediaType = MEDIA_TYPES[type]
+    if (mediaType && params['as'] === undefined) return { document, mediaType, contentType: mediaType }
+  }
+  throw newNotAcceptable()
+}

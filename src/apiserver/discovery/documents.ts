@@ -1,0 +1,99 @@
+/** The discovery documents (`/api`, `/apis`, …) as the catalog's groups and resources come to them. Pure. */
+import { createHash } from 'node:crypto'
+import type { Catalog, CatalogResource } from '../../api/catalog/catalog.ts'
+
+interface GroupVersion {
+  groupVersion: string
+  version: string
+}
+
+const groupVersionOf = (group: string, version: string): string => (group ? `${group}/${version}` : version)
+
+/** APIResourceList repeats a group or version only where it differs from the list's own. */
+function foreign(resource: CatalogResource, kind: { group: string; version: string }): { group?: string; version?: string } {
+  if (kind.group === resource.group && kind.version === resource.version) return {}
+  return { ...(kind.group && { group: kind.group }), version: kind.version }
+}
+
+export function apiVersions(serverAddress: string): object {
+  return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] }
+}
+
+export function apiGroup(catalog: Catalog, name: string): { name: string; versions: GroupVersion[]; preferredVersion: GroupVersion } | undefined {
+  const group = catalog.groups.find((g) => g.name === name && g.name !== '')
+  if (!group) return undefined
+  const versions = group.versions.map((version) => ({ groupVersion: groupVersionOf(name, version), version }))
+  return { name, versions, preferredVersion: versions[0] as GroupVersion }
+}
+
+export function apiGroupDocument(catalog: Catalog, name: string): object | undefined {
+  const group = apiGroup(catalog, name)
+  return group && { kind: 'APIGroup', apiVersion: 'v1', ...group }
+}
+
+export function apiGroupList(catalog: Catalog): object {
+  const groups = catalog.groups.filter((g) => g.name !== '').map((g) => apiGroup(catalog, g.name))
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups }
+}
+
+/** Tells clients when a kind is stored in another version than before; only kinds that are stored have one. */
+function storageVersionHash({ group, version, kind, verbs }: CatalogResource): string | undefined {
+  if (!verbs.includes('create') || !verbs.includes('list')) return undefined
+  return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64')
+}
+
+function resourceRows(resource: CatalogResource): { name: string }[] {
+  const { resource: name, singular, namespaced, kind, verbs, shortNames, categories } = resource
+  const hash = storageVersionHash(resource)
+  const row = {
+    name, singularName: singular, namespaced, kind, verbs,
+    ...(shortNames.length > 0 && { shortNames }),
+    ...(categories.length > 0 && { categories }),
+    ...(hash && { storageVersionHash: hash }),
+  }
+  const subresources = resource.subresources.map((sub) => ({
+    name: `${name}/${sub.name}`, singularName: '', namespaced, ...foreign(resource, sub.kind), kind: sub.kind.kind, verbs: sub.verbs,
+  }))
+  return verbs.length > 0 ? [row, ...subresources] : subresources
+}
+
+export function apiResourceList(catalog: Catalog, group: string, version: string): object | undefined {
+  const known = catalog.groups.find((g) => g.name === group)
+  if (!known?.versions.includes(version)) return undefined
+  const resources = catalog.resources(group, version).flatMap(resourceRows)
+  return { kind: 'APIResourceList', ...(group !== '' && { apiVersion: 'v1' }), groupVersion: groupVersionOf(group, version), resources }
+}
+
+/** Upstream leaves group and version of a built-in resource's own kind empty, and clients fill them in. */
+function responseKind(resource: CatalogResource, kind: { group: string; version: string; kind: string }): object {
+  const own = kind.group === resource.group && kind.version === resource.version
+  return own ? { group: '', version: '', kind: kind.kind } : { group: kind.group, version: kind.version, kind: kind.kind }
+}
+
+function discoveredResource(resource: CatalogResource): object {
+  const { singular, shortNames, categories, verbs } = resource
+  const subresources = resource.subresources.map((sub) => ({
+    subresource: sub.name, responseKind: responseKind(resource, sub.kind), verbs: sub.verbs,
+  }))
+  return {
+    resource: resource.resource,
+    responseKind: responseKind(resource, resource),
+    scope: resource.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: singular,
+    verbs,
+    ...(shortNames.length > 0 && { shortNames }),
+    ...(categories.length > 0 && { categories }),
+    ...(subresources.length > 0 && { subresources }),
+  }
+}
+
+/** Aggregated discovery: every group with every resource in one document. `core` tells /api from /apis. */
+export function apiGroupDiscoveryList(catalog: Catalog, core: boolean): object {
+  const items = catalog.groups.filter((g) => (g.name === '') === core).map((group) => ({
+    metadata: group.name === '' ? {} : { name: group.name },
+    versions: group.versions.map((version) => ({
+      version, resources: catalog.resources(group.name, version).map(discoveredResource), freshness: 'Current',
+    })),
+  }))
+  return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items }
+}

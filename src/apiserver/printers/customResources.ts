@@ -1,0 +1,39 @@
+/** Tables of custom resources: the columns stand in their definition; name and age where it has none. */
+import type { CatalogResource, PrinterColumn } from '../../api/catalog/catalog.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import { NAME, nameOf, since } from './format.ts'
+import { findAll, parseJsonPath } from './jsonPath.ts'
+import type { JsonPath } from './jsonPath.ts'
+import type { Cell, Column, Printer } from './table.ts'
+
+const AGE_COLUMN: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
+
+function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObject, nowMs: number): Cell {
+  const values = path ? findAll(path, object) : []
+  const value = values[0]
+  if (value === undefined || value === null) return null
+  switch (column.type) {
+    case 'integer':
+    case 'number':
+      return typeof value === 'number' ? value : null
+    case 'boolean':
+      return typeof value === 'boolean' ? value : null
+    case 'date':
+      return typeof value === 'string' ? (Number.isNaN(Date.parse(value)) ? '<invalid>' : since(value, nowMs)) : null
+    default:
+      return values.length > 1 || typeof value === 'object' ? JSON.stringify(values.length > 1 ? values : value) : String(value)
+  }
+}
+
+export function customPrinter(resource: CatalogResource): Printer {
+  const columns = (resource.printerColumns?.length ? resource.printerColumns : [AGE_COLUMN]).map((column) => ({ column, path: parseJsonPath(column.jsonPath) }))
+  const definitions = columns.map(({ column }): Column => ({
+    name: column.name, type: column.type as Column['type'],
+    ...(column.format && { format: column.format as 'name' }), ...(column.priority && { priority: column.priority }),
+    ...(column.description && { description: column.description }),
+  }))
+  return {
+    columns: [NAME, ...definitions],
+    cells: (object, nowMs) => [nameOf(object), ...columns.map(({ column, path }) => cell(column, path, object, nowMs))],
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Objects as tables, the way `kubectl get` shows them: the server chooses columns and cells, so that every client prints
+ * the same. What a kind's columns are stands in one file per API group.
+ */
+import type { CatalogResource } from '../../api/catalog/catalog.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import { newBadRequest } from '../../api/status.ts'
+import { printerOf } from './printers.ts'
+
+export type IncludeObject = 'None' | 'Metadata' | 'Object'
+export type Cell = string | number | boolean | null
+
+export interface Column {
+  name: string
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
+  /** `name` marks the column that names the object. */
+  format?: 'name'
+  /** Above 0: shown by `-o wide` only. */
+  priority?: number
+  description?: string
+}
+
+export interface RowCondition {
+  type: 'Completed'
+  status: 'True'
+  reason: string
+  message: string
+}
+
+export interface Printer {
+  columns: readonly Column[]
+  cells(object: KubeObject, nowMs: number): Cell[]
+  conditions?(object: KubeObject): RowCondition[]
+  /** Sorts a list's rows where it is not by name. */
+  compare?(a: KubeObject, b: KubeObject): number
+  /** An empty list answers `rows: null`. */
+  nullWhenEmpty?: boolean
+}
+
+export interface TableOptions {
+  resource: CatalogResource
+  objects: readonly KubeObject[]
+  /** A list, not one object. */
+  list: boolean
+  metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number }
+  includeObject: IncludeObject
+  nowMs: number
+  apiVersion: string
+  /** False for all but the first event of a watch. */
+  withColumns?: boolean
+}
+
+export function partialMetadata(object: KubeObject, apiVersion: string): object {
+  return { kind: 'PartialObjectMetadata', apiVersion, metadata: object.metadata }
+}
+
+/** The query parameter; throws upstream's 400. */
+export function parseIncludeObject(query: URLSearchParams): IncludeObject {
+  const value = query.get('includeObject') ?? ''
+  if (value === '') return 'Metadata'
+  if (value === 'None' || value === 'Metadata' || value === 'Object') return value
+  throw newBadRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(value)}: must be 'Metadata', 'Object', 'None', or empty`,
+  )
+}
+
+function columnDefinition({ name, type, format, priority, description }: Column): object {
+  return { name, type, format: format ?? '', description: description || `${name} of the object.`, priority: priority ?? 0 }
+}
+
+function rowObject(object: KubeObject, include: IncludeObject, apiVersion: string): object | null {
+  if (include === 'None') return null
+  return include === 'Object' ? object : partialMetadata(object, apiVersion)
+}
+
+export function tableOf(options: TableOptions): object {
+  const { resource, objects, list, metadata, includeObject, nowMs, apiVersion, withColumns = true } = options
+  const printer = printerOf(resource, objects[0]?.kind ?? '')
+  const sorted = printer.compare && list ? objects.toSorted(printer.compare) : objects
+  const rows = sorted.map((object) => {
+    const conditions = printer.conditions?.(object) ?? []
+    return {
+      cells: printer.cells(object, nowMs),
+      ...(conditions.length > 0 && { conditions }),
+      object: rowObject(object, includeObject, apiVersion),
+    }
+  })
+  const empty = list && rows.length === 0 && printer.nullWhenEmpty
+  return {
+    kind: 'Table', apiVersion, metadata, columnDefinitions: withColumns ? printer.columns.map(columnDefinition) : null, rows: empty ? null : rows,
+  }
+}

@@ -1,0 +1,171 @@
+/** Requests on served resources: decodes what came, hands it to the registry, encodes what it answers. */
+import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import { parseIncludeObject } from '../printers/table.ts'
+import type { ApiRequest, Registry, UserInfo } from '../request.ts'
+import type { ObjectCodec } from './codec.ts'
+import { readBody } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { bodyMediaType, negotiate, patchMediaType, wantsPretty } from './negotiation.ts'
+import type { Negotiated, Transform } from './negotiation.ts'
+import { encodeResult, send } from './responses.ts'
+import type { Route } from './routes.ts'
+import { serveWatch } from './watchStream.ts'
+
+export interface ApiRequestsOptions {
+  catalog: Catalog
+  registry: Registry
+  codec: ObjectCodec
+  metrics: Metrics
+  now: () => number
+}
+
+export interface ApiCall {
+  exchange: Exchange
+  route: Route
+  user: UserInfo
+  query: URLSearchParams
+  /** Aborts when the client is gone, the request took too long, or the server stops. */
+  signal: AbortSignal
+}
+
+const LIST_TRANSFORMS: readonly Transform[] = ['Table', 'PartialObjectMetadataList', 'PartialObjectMetadata']
+const DELETE_OPTIONS: GroupVersionKind = { group: '', version: 'v1', kind: 'DeleteOptions' }
+/** Kinds of which every answer says that they are on their way out. */
+const DEPRECATED: Readonly<Record<string, string>> = {
+  endpoints: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  componentstatuses: 'v1 ComponentStatus is deprecated in v1.19+',
+}
+
+export class ApiRequests {
+  readonly #options: ApiRequestsOptions
+
+  constructor(options: ApiRequestsOptions) {
+    this.#options = options
+  }
+
+  /** Answers the number of bytes sent. Throws StatusErrors as long as nothing was. */
+  async serve(call: ApiCall): Promise<number> {
+    const { exchange, route, query } = call
+    const deprecation = route.resource.group === '' ? DEPRECATED[route.resource.resource] : undefined
+    if (deprecation) exchange.setHeader('warning', warningHeader(deprecation))
+    const negotiated = negotiate(headerText(exchange, 'accept'), {
+      routed: true,
+      transforms: LIST_TRANSFORMS,
+      streaming: route.verb === 'watch',
+      list: route.verb === 'list' || route.verb === 'watch',
+      pretty: wantsPretty(query, headerText(exchange, 'user-agent')),
+    })
+    if (negotiated.as === 'Table') parseIncludeObject(query)
+    const request = await this.#request(call)
+    if (deprecation) request.warnings.push(deprecation)
+    if (route.verb === 'watch') {
+      await this.#watch(call, request, negotiated)
+      return 0
+    }
+    return this.#answer(call, request, negotiated)
+  }
+
+  async #answer({ exchange, route, query }: ApiCall, request: ApiRequest, negotiated: Negotiated): Promise<number> {
+    const { registry, codec, now } = this.#options
+    try {
+      const result = await registry.handle(request)
+      const includeObject = negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata'
+      const body = encodeResult(result, { codec, negotiated, resource: route.resource, includeObject, nowMs: now() })
+      writeWarnings(exchange, request.warnings)
+      const params = negotiated.as ? `;as=${negotiated.as};g=meta.k8s.io;v=${negotiated.asVersion}` : ''
+      // The parameters of a JSON answer are left out, as upstream leaves them.
+      const contentType = negotiated.mediaType === 'application/json' ? negotiated.mediaType : `${negotiated.mediaType}${params}`
+      return await send(exchange, result.type === 'object' ? result.code : 200, contentType, body)
+    } finally {
+      if (!exchange.answered) writeWarnings(exchange, request.warnings)
+    }
+  }
+
+  async #watch({ exchange, route, query }: ApiCall, request: ApiRequest, negotiated: Negotiated): Promise<void> {
+    const { registry, codec, metrics, now } = this.#options
+    writeWarnings(exchange, request.warnings)
+    await serveWatch({
+      exchange, registry, request, codec, now,
+      negotiated: negotiated.as === 'PartialObjectMetadataList' ? { ...negotiated, as: 'PartialObjectMetadata' } : negotiated,
+      includeObject: negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata',
+      onEvents: (count) => metrics.watchEvents(route.resource, count),
+    })
+  }
+
+  async #request(call: ApiCall): Promise<ApiRequest> {
+    const { exchange, route, user, query, signal } = call
+    const { verb, resource, subresource, namespace, name } = route
+    const request: ApiRequest = {
+      user, verb, resource, ...(subresource && { subresource }), namespace, name, query,
+      userAgent: headerText(exchange, 'user-agent'), warnings: [], signal,
+    }
+    switch (verb) {
+      case 'create':
+      case 'update':
+        request.body = await this.#body(call, request, kindOf(route))
+        break
+      case 'patch':
+        request.patch = { type: patchMediaType(headerText(exchange, 'content-type')), bytes: await readBody(exchange) }
+        break
+      case 'delete':
+      case 'deletecollection': {
+        const options = await this.#deleteOptions(exchange)
+        if (options) request.body = options
+        break
+      }
+      default:
+    }
+    return request
+  }
+
+  async #body({ exchange, query }: ApiCall, request: ApiRequest, kind: GroupVersionKind): Promise<JsonObject> {
+    const { codec, catalog } = this.#options
+    const mediaType = bodyMediaType(headerText(exchange, 'content-type'))
+    const bytes = await readBody(exchange)
+    const type = request.subresource ? catalog.typeOfKind(kind) : request.resource.type
+    const { object, warnings } = codec.decode(bytes, mediaType, { kind, type, fieldValidation: query.get('fieldValidation') ?? '' })
+    request.warnings.push(...warnings)
+    return object
+  }
+
+  async #deleteOptions(exchange: Exchange): Promise<JsonObject | undefined> {
+    const bytes = await readBody(exchange)
+    if (bytes.length === 0) return undefined
+    const mediaType = bodyMediaType(headerText(exchange, 'content-type'))
+    return this.#options.codec.decode(bytes, mediaType, { kind: DELETE_OPTIONS, type: this.#options.catalog.typeOfKind(DELETE_OPTIONS), fieldValidation: 'Ignore' }).object
+  }
+}
+
+/** The kind of a request's body. */
+function kindOf({ resource, subresource }: Route): GroupVersionKind {
+  return subresource?.kind ?? { group: resource.group, version: resource.version, kind: resource.kind }
+}
+
+export function headerText(exchange: Exchange, name: string): string {
+  const value = exchange.headers[name]
+  return (typeof value === 'string' ? value : value?.join(', ')) ?? ''
+}
+
+/** RFC 7234 warn-text as Kubernetes sends it: code 299, no agent. */
+export function warningHeader(text: string): string {
+  const escaped = text.replace(/["\\]/g, '\\$&').replace(/[\r\n]+/g, ' ')
+  return `299 - "${escaped}"`
+}
+
+const MAX_WARNINGS_SIZE_BYTES = 4096
+
+/** One header for each text, each once, as long as there is room in the answer's head. */
+export function writeWarnings(exchange: Exchange, warnings: readonly string[]): void {
+  let sizeBytes = 0
+  const headers: string[] = []
+  for (const warning of new Set(warnings)) {
+    const header = warningHeader(warning)
+    sizeBytes += header.length
+    if (sizeBytes > MAX_WARNINGS_SIZE_BYTES) break
+    headers.push(header)
+  }
+  if (headers.length > 0) exchange.setHeader('warning', headers)
+}
+

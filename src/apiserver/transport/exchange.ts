@@ -1,0 +1,216 @@
+/**
+ * One HTTP request and its answer, the same over HTTP/2 (stream API) and HTTP/1.1, so that nothing behind it knows which.
+ */
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Readable, Writable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { newStatusError } from '../../api/status.ts'
+
+/** Upstream's limit for any request body. */
+export const MAX_BODY_SIZE_BYTES = 3 * 1024 * 1024
+
+export interface Exchange {
+  readonly method: string
+  /** Path and query as sent. */
+  readonly target: string
+  readonly headers: IncomingHttpHeaders
+  readonly httpVersion: '1.1' | '2.0'
+  readonly socket: TLSSocket
+  /** Where per-connection facts (the certificate's user) are kept. */
+  readonly connection: object
+  readonly body: Readable
+  readonly remoteAddress: string
+  /** Aborts when the client went away before the answer was complete. */
+  readonly signal: AbortSignal
+  readonly answered: boolean
+  /** The answer's code and size so far, for the metrics. */
+  readonly status: number
+  readonly sentBytes: number
+  /** Calls back when the client went away before the answer was complete, or the exchange is over. */
+  onGone(callback: () => void): void
+  /** Sets a header of the answer whatever it will be. */
+  setHeader(name: string, value: string | string[]): void
+  /** A whole answer. */
+  respond(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void
+  /** Starts an answer of unknown length; what is written goes out at once. */
+  stream(status: number, headers: OutgoingHttpHeaders): Writable
+  /** Breaks off an answer that cannot be completed. */
+  destroy(): void
+}
+
+abstract class BaseExchange {
+  protected readonly extraHeaders: OutgoingHttpHeaders = {}
+  #abort: AbortController | undefined
+  #gone = false
+  #onGone: (() => void)[] = []
+  status = 0
+  sentBytes = 0
+
+  setHeader(name: string, value: string | string[]): void {
+    this.extraHeaders[name] = value
+  }
+
+  /** Made when first asked for: most requests are over before anyone would. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      if (this.#gone) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  onGone(callback: () => void): void {
+    if (this.#gone) callback()
+    else this.#onGone.push(callback)
+  }
+
+  protected clientGone(): void {
+    this.#gone = true
+    this.#abort?.abort()
+    for (const callback of this.#onGone) callback()
+    this.#onGone = []
+  }
+
+  protected sent(status: number, body?: Uint8Array | string): void {
+    this.status = status
+    this.sentBytes = body?.length ?? 0
+  }
+}
+
+export class Http2Exchange extends BaseExchange implements Exchange {
+  readonly method: string
+  readonly target: string
+  readonly headers: IncomingHttpHeaders
+  readonly httpVersion = '2.0'
+  readonly #stream: ServerHttp2Stream
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    super()
+    this.#stream = stream
+    this.headers = headers
+    this.method = String(headers[':method'] ?? 'GET')
+    this.target = String(headers[':path'] ?? '/')
+    stream.on('error', () => {})
+    stream.on('close', () => this.clientGone())
+  }
+
+  get socket(): TLSSocket {
+    return this.#stream.session?.socket as TLSSocket
+  }
+
+  get connection(): object {
+    return this.#stream.session ?? this
+  }
+
+  get body(): Readable {
+    return this.#stream
+  }
+
+  get remoteAddress(): string {
+    return this.#stream.session?.socket.remoteAddress ?? ''
+  }
+
+  get answered(): boolean {
+    return this.#stream.headersSent
+  }
+
+  respond(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
+    const stream = this.#stream
+    if (stream.destroyed || stream.closed || stream.headersSent) return
+    this.sent(status, body)
+    const head = { ':status': status, ...this.extraHeaders, ...headers }
+    if (body === undefined || body.length === 0 || this.method === 'HEAD') {
+      stream.respond(head, { endStream: true })
+    } else {
+      stream.respond(head)
+      stream.end(body)
+    }
+    // A body that nobody read would keep the stream open.
+    if (!stream.readableEnded) stream.resume()
+  }
+
+  stream(status: number, headers: OutgoingHttpHeaders): Writable {
+    this.sent(status)
+    if (!this.#stream.destroyed && !this.#stream.closed) this.#stream.respond({ ':status': status, ...this.extraHeaders, ...headers })
+    return this.#stream
+  }
+
+  destroy(): void {
+    this.#stream.destroy()
+  }
+}
+
+export class Http1Exchange extends BaseExchange implements Exchange {
+  readonly method: string
+  readonly target: string
+  readonly headers: IncomingHttpHeaders
+  readonly httpVersion = '1.1'
+  readonly body: Readable
+  readonly socket: TLSSocket
+  readonly #response: ServerResponse
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    super()
+    this.method = request.method ?? 'GET'
+    this.target = request.url ?? '/'
+    this.headers = request.headers
+    this.body = request
+    this.socket = request.socket as TLSSocket
+    this.#response = response
+    request.on('error', () => {})
+    response.on('close', () => this.clientGone())
+  }
+
+  get connection(): object {
+    return this.socket
+  }
+
+  get remoteAddress(): string {
+    return this.socket.remoteAddress ?? ''
+  }
+
+  get answered(): boolean {
+    return this.#response.headersSent
+  }
+
+  respond(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
+    const response = this.#response
+    if (response.headersSent || response.destroyed) return
+    this.sent(status, body)
+    const length = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
+    const sized = status === 204 || status === 304 ? {} : { 'content-length': length }
+    response.writeHead(status, { ...this.extraHeaders, ...headers, ...sized })
+    response.end(body)
+    this.body.resume()
+  }
+
+  stream(status: number, headers: OutgoingHttpHeaders): Writable {
+    this.sent(status)
+    this.#response.writeHead(status, { ...this.extraHeaders, ...headers })
+    this.#response.flushHeaders()
+    return this.#response
+  }
+
+  destroy(): void {
+    this.#response.destroy()
+  }
+}
+
+export function newBodyTooLarge(): Error {
+  return newStatusError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY_SIZE_BYTES}`)
+}
+
+/** The whole body; 413 beyond the limit, of which no more than the limit was kept. */
+export async function readBody(exchange: Exchange, limitBytes = MAX_BODY_SIZE_BYTES): Promise<Uint8Array> {
+  if (Number(exchange.headers['content-length'] ?? 0) > limitBytes) throw newBodyTooLarge()
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  // Giving up on the body must not take the stream down: the answer still goes out on it.
+  for await (const chunk of exchange.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length
+    if (sizeBytes > limitBytes) throw newBodyTooLarge()
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
+}

@@ -1,0 +1,226 @@
+/**
+ * The way of every request, top to bottom in `serve`: what stands above sees a request earlier and its answer later.
+ * The order is upstream's (DefaultBuildHandlerChain): nobody unauthenticated costs more than a look at credentials, and
+ * nobody unauthorized learns whether something exists.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Catalog } from '../../api/catalog/catalog.ts'
+import { StatusError, newStatusError } from '../../api/status.ts'
+import { isAbort } from '../../base/abort.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Authenticator } from '../authentication/authenticator.ts'
+import { impersonate } from '../authentication/impersonation.ts'
+import { newForbiddenFor } from '../authorization/forbidden.ts'
+import type { Discovery } from '../discovery/discovery.ts'
+import type { Metrics, RequestLabels } from '../metrics/metrics.ts'
+import type { Authorizer, UserInfo } from '../request.ts'
+import type { ApiRequests } from './apiRequests.ts'
+import { headerText } from './apiRequests.ts'
+import type { ObjectCodec } from './codec.ts'
+import type { Exchange } from './exchange.ts'
+import type { InFlight } from './inFlight.ts'
+import { negotiateError, wantsPretty } from './negotiation.ts'
+import { attributesOf, parseRequestInfo } from './requestInfo.ts'
+import type { RequestInfo } from './requestInfo.ts'
+import { send } from './responses.ts'
+import { isConnect, routeOf } from './routes.ts'
+import type { Route } from './routes.ts'
+
+/** A request outside /api and /apis. Answers false where the path is none of its own. */
+export interface PathHandler {
+  handle(context: RequestContext): Promise<boolean>
+}
+
+/** Streams and proxied requests on subresources. */
+export interface ConnectHandler {
+  serve(context: RequestContext, route: Route): Promise<void>
+}
+
+/** Group versions that another server answers for (aggregation); undefined where none does. */
+export interface Aggregator {
+  serve(context: RequestContext): Promise<void> | undefined
+}
+
+export interface RequestContext {
+  exchange: Exchange
+  path: string
+  query: URLSearchParams
+  info: RequestInfo
+  user: UserInfo
+  signal: AbortSignal
+}
+
+export interface FiltersOptions {
+  catalog: Catalog
+  authenticator: Authenticator
+  authorizer: Authorizer
+  inFlight: InFlight
+  discovery: Discovery
+  apiRequests: ApiRequests
+  connect: ConnectHandler
+  paths: PathHandler
+  aggregator?: Aggregator
+  codec: ObjectCodec
+  metrics: Metrics
+  log: Logger
+  clock: Clock
+  /** Aborts when the server stops: long-running requests end then. */
+  stopping: AbortSignal
+  /** Uids of the flow schema and priority level that requests are counted under. */
+  flowControl: () => { flowSchemaUid: string; priorityLevelUid: string }
+}
+
+/** Upstream's --request-timeout. */
+const REQUEST_TIMEOUT_MS = 60_000
+const LONG_RUNNING_SUBRESOURCES = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
+const NOT_FOUND_TEXT = '404 page not found\n'
+
+function isLongRunning(info: RequestInfo): boolean {
+  return info.isResourceRequest && (info.verb === 'watch' || LONG_RUNNING_SUBRESOURCES.has(info.subresource))
+}
+
+export class Filters {
+  readonly #options: FiltersOptions
+
+  constructor(options: FiltersOptions) {
+    this.#options = options
+  }
+
+  async serve(exchange: Exchange): Promise<void> {
+    const { clock, inFlight, authenticator, authorizer, metrics } = this.#options
+    const startMs = clock.now()
+    const { path, query } = splitTarget(exchange.target)
+    const info = parseRequestInfo(exchange.method, path, query)
+    const longRunning = isLongRunning(info)
+    const deadline = longRunning ? undefined : this.#deadline(exchange, query)
+    const kind = inFlight.kindOf(info.verb)
+    let entered = false
+    try {
+      this.#setHeaders(exchange)
+      if (!longRunning) {
+        inFlight.enter(kind)
+        entered = true
+      }
+      const requestor = await authenticator.authenticate(exchange)
+      const user = impersonate(exchange.headers, attributesOf(info, requestor, query), authorizer)
+      const attributes = attributesOf(info, user, query)
+      const { allowed, reason } = authorizer.authorize(attributes)
+      if (!allowed) throw newForbiddenFor(attributes, reason)
+      const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
+      await this.#dispatch({ exchange, path, query, info, user, signal })
+    } catch (error) {
+      await this.#fail(exchange, query, error)
+    } finally {
+      deadline?.clear()
+      if (entered) inFlight.leave(kind)
+      metrics.finished(labelsOf(info), exchange.status, (clock.now() - startMs) / 1000, exchange.sentBytes)
+    }
+  }
+
+  async #dispatch(context: RequestContext): Promise<void> {
+    const { discovery, paths, catalog, apiRequests, connect, aggregator, metrics } = this.#options
+    const { exchange, path, info } = context
+    const { method } = exchange
+    if (info.rest === '' && path.includes('//')) return this.#notFound(exchange)
+    const aggregated = aggregator?.serve(context)
+    if (aggregated) return aggregated
+    if (!info.isResourceRequest) {
+      const found = discovery.answer(path, method, headerText(exchange, 'accept'))
+      if (found) return this.#sendDiscovery(exchange, context.query, found)
+      if (await paths.handle(context)) return
+      return this.#notFound(exchange)
+    }
+    const group = catalog.groups.find((g) => g.name === info.group)
+    if (!group) return this.#notFound(exchange)
+    const route = routeOf(catalog, info, method)
+    const end = isLongRunning(info) ? metrics.longRunning(labelsOf(info)) : undefined
+    try {
+      if (isConnect(route.subresource)) await connect.serve(context, route)
+      else await apiRequests.serve({ exchange, route, user: context.user, query: context.query, signal: context.signal })
+    } finally {
+      end?.()
+    }
+  }
+
+  #setHeaders(exchange: Exchange): void {
+    const { flowSchemaUid, priorityLevelUid } = this.#options.flowControl()
+    const auditId = headerText(exchange, 'audit-id')
+    exchange.setHeader('audit-id', auditId && auditId.length <= 64 ? auditId : randomUUID())
+    exchange.setHeader('cache-control', 'no-cache, private')
+    exchange.setHeader('x-kubernetes-pf-flowschema-uid', flowSchemaUid)
+    exchange.setHeader('x-kubernetes-pf-prioritylevel-uid', priorityLevelUid)
+  }
+
+  /** Ends what takes longer than the client or the server wants to wait. */
+  #deadline(exchange: Exchange, query: URLSearchParams): { signal: AbortSignal; clear: () => void } {
+    const abort = new AbortController()
+    const wanted = /^(\d+)s$/.exec(query.get('timeout') ?? '')
+    const timeoutMs = wanted ? Math.min(Number(wanted[1]) * 1000, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS
+    const cancel = this.#options.clock.after(timeoutMs, () => {
+      abort.abort()
+      const error = newStatusError(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {})
+      void this.#fail(exchange, query, error)
+    })
+    exchange.onGone(() => abort.abort())
+    return { signal: abort.signal, clear: cancel }
+  }
+
+  async #sendDiscovery(exchange: Exchange, query: URLSearchParams, found: NonNullable<ReturnType<Discovery['answer']>>): Promise<void> {
+    const { document, mediaType, contentType, etag } = found
+    const headers: Record<string, string> = etag ? { etag, vary: 'Accept' } : {}
+    if (etag && headerText(exchange, 'if-none-match') === etag) return exchange.respond(304, headers)
+    const body = this.#options.codec.encode(document, mediaType, wantsPretty(query, headerText(exchange, 'user-agent')))
+    await send(exchange, 200, contentType, body, headers)
+  }
+
+  #notFound(exchange: Exchange): void {
+    exchange.respond(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, NOT_FOUND_TEXT)
+  }
+
+  /** Whatever went wrong becomes a Status; what nobody foresaw becomes a 500 and a line in the log. */
+  async #fail(exchange: Exchange, query: URLSearchParams, error: unknown): Promise<void> {
+    if (exchange.answered) {
+      if (!(error instanceof StatusError) && !isAbort(error)) this.#options.log.error('a request failed after its answer had begun', error, { target: exchange.target })
+      return exchange.destroy()
+    }
+    if (isAbort(error) && exchange.signal.aborted) return
+    const status = error instanceof StatusError ? error : this.#unforeseen(exchange, error)
+    const negotiated = negotiateError(headerText(exchange, 'accept'), wantsPretty(query, headerText(exchange, 'user-agent')))
+    const retryAfter = status.status.details?.retryAfterSeconds
+    const headers: Record<string, string> = retryAfter ? { 'retry-after': String(retryAfter) } : {}
+    if (status.code === 413) headers['connection'] = 'close'
+    try {
+      await send(exchange, status.code, negotiated.mediaType, this.#options.codec.encode(status.status, negotiated.mediaType, negotiated.pretty), exchange.httpVersion === '2.0' ? without(headers, 'connection') : headers)
+    } catch (cause) {
+      this.#options.log.error('an error could not be written', cause, { target: exchange.target })
+      exchange.destroy()
+    }
+  }
+
+  #unforeseen(exchange: Exchange, error: unknown): StatusError {
+    const { pathname } = new URL(exchange.target, 'https://server')
+    this.#options.log.error('a request failed', error, { method: exchange.method, path: pathname })
+    const message = error instanceof Error ? error.message : String(error)
+    return newStatusError(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] })
+  }
+}
+
+function without(headers: Record<string, string>, name: string): Record<string, string> {
+  const { [name]: _dropped, ...rest } = headers
+  return rest
+}
+
+function splitTarget(target: string): { path: string; query: URLSearchParams } {
+  const mark = target.indexOf('?')
+  return mark < 0 ? { path: target, query: new URLSearchParams() } : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
+}
+
+export function labelsOf(info: RequestInfo): RequestLabels {
+  if (!info.isResourceRequest) return { verb: info.verb.toUpperCase(), group: '', version: '', resource: '', subresource: '', scope: '' }
+  const { verb, group, version, resource, subresource } = info
+  const scope = info.name ? 'resource' : info.namespace ? 'namespace' : 'cluster'
+  return { verb: VERB_LABELS[verb] ?? verb.toUpperCase(), group, version, resource, subresource, scope }
+}
+
+const VERB_LABELS: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' }

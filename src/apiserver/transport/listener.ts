@@ -1,0 +1,112 @@
+/**
+ * The one TLS port of the API server: HTTP/2 for client-go and kubectl (Node's stream API), HTTP/1.1 for curl and for the
+ * upgrades of exec, attach and port-forward. Client certificates are asked for and judged by authentication, not by TLS,
+ * since a bearer token must work without one.
+ */
+import { createSecureServer } from 'node:http2'
+import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { Http1Exchange, Http2Exchange } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+
+export interface UpgradeRequest {
+  request: IncomingMessage
+  socket: TLSSocket
+  /** What the client sent after the request's head. */
+  head: Buffer
+}
+
+export interface ListenerOptions {
+  tls: { key: string; cert: string; clientCa: string; requestHeaderCa?: string }
+  onRequest: (exchange: Exchange) => void
+  onUpgrade: (upgrade: UpgradeRequest) => void
+}
+
+/** kubectl and client-go cancel watches in bursts; Node's default of 1,000 resets ends their whole session. */
+const STREAM_RESET = { burst: 100_000, perSecond: 20_000 }
+const MAX_CONCURRENT_STREAMS = 1_000
+/** A client that opened a connection and says nothing. */
+const HANDSHAKE_TIMEOUT_MS = 30_000
+const HEADERS_TIMEOUT_MS = 32_000
+const DRAIN_TIMEOUT_MS = 5_000
+
+export class Listener {
+  readonly #server: Http2SecureServer
+  readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #sockets = new Set<Socket>()
+
+  constructor(options: ListenerOptions) {
+    const { tls, onRequest, onUpgrade } = options
+    const server = createSecureServer({
+      key: tls.key,
+      cert: tls.cert,
+      ca: tls.requestHeaderCa ? [tls.clientCa, tls.requestHeaderCa] : [tls.clientCa],
+      minVersion: 'TLSv1.2',
+      allowHTTP1: true,
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      streamResetBurst: STREAM_RESET.burst,
+      streamResetRate: STREAM_RESET.perSecond,
+      settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: 256 * 1024 },
+    })
+    server.on('request', (request, response) => {
+      onRequest(new Http1Exchange(request as unknown as IncomingMessage, response as unknown as ServerResponse))
+    })
+    // A 'request' listener makes Node install its HTTP/1 look-alike for HTTP/2 streams; these go their own, faster way.
+    server.removeAllListeners('stream')
+    server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => onRequest(new Http2Exchange(stream, headers)))
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => onUpgrade({ request, socket: socket as TLSSocket, head }))
+    server.on('session', (session) => {
+      this.#sessions.add(session)
+      session.on('close', () => this.#sessions.delete(session))
+      session.on('error', () => {})
+    })
+    server.on('connection', (socket: Socket) => {
+      socket.setNoDelay(true)
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+      socket.on('error', () => {})
+    })
+    server.on('tlsClientError', () => {})
+    Object.assign(server, { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 120_000 })
+    this.#server = server
+  }
+
+  /** Resolves with the port once the socket listens. */
+  listen(at: { host: string; port: number }): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ host: at.host, port: at.port, backlog: 1024 }, () => {
+        this.#server.off('error', reject)
+        const address = this.#server.address()
+        resolve(typeof address === 'object' && address ? address.port : at.port)
+      })
+    })
+  }
+
+  /** Takes no new connections, lets running requests end for a while, then closes what is left. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const session of this.#sessions) session.close()
+    const cut = setTimeout(() => {
+      for (const session of this.#sessions) session.destroy()
+      for (const socket of this.#sockets) socket.destroy()
+    }, DRAIN_TIMEOUT_MS)
+    for (const socket of this.#sockets) if (!this.#hasSession(socket)) this.#closeWhenIdle(socket)
+    await closed
+    clearTimeout(cut)
+  }
+
+  #hasSession(_socket: Socket): boolean {
+    return this.#sessions.size > 0 && this.#sockets.size <= this.#sessions.size
+  }
+
+  /** An HTTP/1.1 connection that is kept alive would hold the server open for ever. */
+  #closeWhenIdle(socket: Socket): void {
+    socket.setTimeout(200, () => socket.destroy())
+  }
+}

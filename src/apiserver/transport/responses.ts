@@ -1,0 +1,144 @@
+/** Writes what the registry answered in the representation that was negotiated. */
+import { gzip } from 'node:zlib'
+import { promisify } from 'node:util'
+import type { CatalogResource } from '../../api/catalog/catalog.ts'
+import { apiVersionOf } from '../../api/resource.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
+import { newStatusError } from '../../api/status.ts'
+import type { StatusError } from '../../api/status.ts'
+import type { ApiResult } from '../request.ts'
+import { partialMetadata, tableOf } from '../printers/table.ts'
+import type { IncludeObject } from '../printers/table.ts'
+import type { ObjectCodec } from './codec.ts'
+import type { Exchange } from './exchange.ts'
+import type { Negotiated } from './negotiation.ts'
+
+/** Upstream compresses from here on: below, the time costs more than the bytes. */
+const GZIP_FROM_BYTES = 128 * 1024
+const GZIP_LEVEL = 1
+const NEWLINE = Buffer.from('\n')
+const compress = promisify(gzip)
+
+export interface AnswerOptions {
+  codec: ObjectCodec
+  negotiated: Negotiated
+  resource: CatalogResource
+  includeObject: IncludeObject
+  nowMs: number
+}
+
+type ListResult = Extract<ApiResult, { type: 'list' }>
+
+/** Go's name of the type that is printed when a representation does not fit, e.g. `*core.ConfigMap`. */
+function internalType(resource: CatalogResource, list: boolean): string {
+  if (resource.type.name === '') return list ? '*unstructured.UnstructuredList' : '*unstructured.Unstructured'
+  const first = resource.group.split('.')[0] as string
+  const pkg = resource.group === '' || resource.group === 'events.k8s.io' ? 'core' : first
+  return `*${pkg}.${resource.kind}${list ? 'List' : ''}`
+}
+
+function newWrongShape(options: AnswerOptions, list: boolean): StatusError {
+  const { resource, negotiated } = options
+  const is = list ? 'is a list' : 'is not a list'
+  return newStatusError(406, 'NotAcceptable', `you requested ${negotiated.as}, but the requested object ${is} (${internalType(resource, list)})`)
+}
+
+/** Items of a built-in list carry no kind and apiVersion: their JSON begins with both, in one of two orders. */
+export function stripType(json: Uint8Array, prefixes: readonly Buffer[]): Uint8Array {
+  for (const prefix of prefixes) {
+    if (json.length > prefix.length && prefix.compare(json, 0, prefix.length) === 0) return json.subarray(prefix.length)
+  }
+  const { kind: _kind, apiVersion: _apiVersion, ...rest } = JSON.parse(Buffer.from(json).toString()) as JsonObject
+  return Buffer.from(JSON.stringify(rest)).subarray(1)
+}
+
+function listMetadata({ metadata }: ListResult): string {
+  const { resourceVersion, continue: token, remainingItemCount } = metadata
+  return JSON.stringify({ resourceVersion, ...(token && { continue: token }), ...(remainingItemCount !== undefined && { remainingItemCount }) })
+}
+
+/** A list's JSON, joined from the bytes of its items. */
+function listJson(result: ListResult, resource: CatalogResource): Buffer {
+  const custom = resource.type.name === ''
+  const kind = JSON.stringify(resource.kind)
+  const apiVersion = JSON.stringify(apiVersionOf(resource))
+  const prefixes = [Buffer.from(`{"kind":${kind},"apiVersion":${apiVersion},`), Buffer.from(`{"apiVersion":${apiVersion},"kind":${kind},`)]
+  const head = custom
+    ? `{"apiVersion":${JSON.stringify(result.apiVersion)},"items":[`
+    : `{"kind":${JSON.stringify(result.kind)},"apiVersion":${JSON.stringify(result.apiVersion)},"metadata":${listMetadata(result)},"items":[`
+  const parts: Uint8Array[] = [Buffer.from(head)]
+  const [first, next] = custom ? [Buffer.alloc(0), Buffer.from(',')] : [Buffer.from('{'), Buffer.from(',{')]
+  result.items.forEach((item, at) => parts.push(at === 0 ? first : next, custom ? item.json : stripType(item.json, prefixes)))
+  parts.push(Buffer.from(custom ? `],"kind":${JSON.stringify(result.kind)},"metadata":${listMetadata(result)}}\n` : ']}\n'))
+  return Buffer.concat(parts)
+}
+
+function listObject(result: ListResult, resource: CatalogResource): object {
+  const custom = resource.type.name === ''
+  const items = result.items.map(({ object }) => {
+    if (custom) return object
+    const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
+    return rest
+  })
+  return { kind: result.kind, apiVersion: result.apiVersion, metadata: result.metadata, items }
+}
+
+function encodeList(result: ListResult, options: AnswerOptions): Uint8Array {
+  const { negotiated, codec, resource, includeObject, nowMs } = options
+  const { mediaType, pretty, as } = negotiated
+  const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`
+  const objects = (): KubeObject[] => result.items.map((item) => item.object)
+  switch (as) {
+    case 'Table':
+      return codec.encode(tableOf({ resource, objects: objects(), list: true, metadata: result.metadata, includeObject, nowMs, apiVersion }), mediaType, pretty)
+    case 'PartialObjectMetadata':
+      throw newWrongShape(options, true)
+    case 'PartialObjectMetadataList': {
+      const items = objects().map((object) => partialMetadata(object, apiVersion))
+      return codec.encode({ kind: as, apiVersion, metadata: result.metadata, items }, mediaType, pretty)
+    }
+    default:
+      if (mediaType === 'application/json' && !pretty) return listJson(result, resource)
+      return codec.encode(listObject(result, resource), mediaType, pretty)
+  }
+}
+
+function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: AnswerOptions): Uint8Array {
+  const { negotiated, codec, resource, includeObject, nowMs } = options
+  const { mediaType, pretty } = negotiated
+  const object = result.object as KubeObject
+  // What is told about a deletion stays what it is.
+  const as = object.kind === 'Status' ? undefined : negotiated.as
+  const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`
+  switch (as) {
+    case 'Table': {
+      const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' }
+      return codec.encode(tableOf({ resource, objects: [object], list: false, metadata, includeObject, nowMs, apiVersion }), mediaType, pretty)
+    }
+    case 'PartialObjectMetadata':
+      return codec.encode(partialMetadata(object, apiVersion), mediaType, pretty)
+    case 'PartialObjectMetadataList':
+      throw newWrongShape(options, false)
+    default:
+      if (result.json && mediaType === 'application/json' && !pretty) return Buffer.concat([result.json, NEWLINE])
+      return codec.encode(object, mediaType, pretty)
+  }
+}
+
+export function encodeResult(result: ApiResult, options: AnswerOptions): Uint8Array {
+  return result.type === 'list' ? encodeList(result, options) : encodeObject(result, options)
+}
+
+/** Sends a whole answer, compressed where that pays. Answers how many bytes went out. */
+export async function send(
+  exchange: Exchange, status: number, contentType: string, body: Uint8Array, headers: Record<string, string> = {},
+): Promise<number> {
+  const accepts = String(exchange.headers['accept-encoding'] ?? '').includes('gzip')
+  if (status === 200 && accepts && body.length > GZIP_FROM_BYTES) {
+    const packed = await compress(body, { level: GZIP_LEVEL })
+    exchange.respond(status, { ...headers, 'content-type': contentType, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, packed)
+    return packed.length
+  }
+  exchange.respond(status, { ...headers, 'content-type': contentType }, body)
+  return body.length
+}
