@@ -1,0 +1,180 @@
+/**
+ * The garbage collector: an object whose owners are all gone goes too; foreground deletion takes the dependents first, orphan
+ * deletion sets them free (upstream's pkg/controller/garbagecollector).
+ *
+ * It follows every resource through the shared informers, whose objects it does not copy: the graph costs a few pointers an
+ * object. What its graph does not know is asked of the API before anything is deleted for the lack of it.
+ */
+import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
+import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
+import type { KubeObject, Resource } from '../../api/resource.ts'
+import { isNotFound } from '../../api/status.ts'
+import type { Change, Informer, Informers } from '../../client/informer.ts'
+import { createInformers } from '../../client/sharedInformer.ts'
+import type { Controller, ControllerContext, Watch } from '../../reconcile/controller.ts'
+import { builtInResources, customResource, kindId, kindIdOf, resourceId } from '../deletableResources.ts'
+import { at } from '../ownership.ts'
+import { OwnerGraph, ownersOf, type GraphNode } from './graph.ts'
+import { blocks, FOREGROUND, isWaiting, mustOrphan, ORPHAN, planGarbage, type OwnerState } from './plan.ts'
+
+const WORKERS = 20
+/** Uids known to be gone: spares asking for the owner of each of many dependents. */
+const REMEMBERED_GONE_LIMIT = 10_000
+const NOT_OWNED = new Set(['/events'])
+
+export function garbageCollector(context: ControllerContext): Controller {
+  const { client } = context
+  const graph = new OwnerGraph()
+  const gone = new Set<string>()
+  const kinds = new Map<string, Resource>()
+  const custom = new Map<string, { resource: Resource; stop: AbortController }>()
+  let enqueue: (uid: string) => void = () => {}
+
+  function rememberGone(uid: string): void {
+    gone.add(uid)
+    if (gone.size <= REMEMBERED_GONE_LIMIT) return
+    for (const oldest of gone) {
+      gone.delete(oldest)
+      return
+    }
+  }
+
+  function tellWaitingOwners(object: KubeObject): void {
+    for (const { uid } of ownersOf(object)) {
+      const owner = graph.get(uid)
+      if (owner && isWaiting(owner.object)) enqueue(uid)
+    }
+  }
+
+  function onChange(resource: Resource, { before, after }: Change<KubeObject>): void {
+    if (after) {
+      graph.put(resource, after)
+      const ownerMissing = ownersOf(after).some((owner) => !graph.get(owner.uid))
+      if (ownerMissing || isWaiting(after) || mustOrphan(after)) enqueue(after.metadata.uid)
+      tellWaitingOwners(after)
+      if (before) tellWaitingOwners(before)
+      return
+    }
+    if (!before) return
+    const { uid } = before.metadata
+    graph.remove(uid)
+    rememberGone(uid)
+    for (const dependent of graph.dependentsOf(uid)) enqueue(dependent.object.metadata.uid)
+    tellWaitingOwners(before)
+  }
+
+  function follow(resource: Resource, informers: Informers): Informer<KubeObject> {
+    kinds.set(kindIdOf(resource), resource)
+    const informer = informers.for(resource)
+    informer.onChange((change) => onChange(resource, change))
+    return informer
+  }
+
+  /** A custom resource is followed for as long as its definition serves it. */
+  function followCustom(name: string, definition: CustomResourceDefinition | undefined): void {
+    const resource = definition && customResource(definition)
+    const known = custom.get(name)
+    if (resource && known?.resource.version === resource.version) return
+    if (known) {
+      known.stop.abort()
+      custom.delete(name)
+    }
+    if (!resource) return
+    const stop = new AbortController()
+    custom.set(name, { resource, stop })
+    follow(resource, createInformers({ ...context, signal: AbortSignal.any([context.signal, stop.signal]) }))
+  }
+
+  async function stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {
+    const known = graph.get(owner.uid)
+    if (known) return isWaiting(known.object) ? 'waiting' : 'there'
+    if (gone.has(owner.uid)) return 'gone'
+    const resource = kinds.get(kindId(owner.apiVersion, owner.kind))
+    const { namespace } = dependent.metadata
+    // Of a kind that nobody serves, or in a namespace that the dependent isn't in: not ours to judge.
+    if (!resource || (resource.namespaced && !namespace)) return 'there'
+    try {
+      const live = await client.get(resource, { name: owner.name, ...(resource.namespaced && namespace && { namespace }), signal: context.signal })
+      if (live.metadata.uid === owner.uid) return isWaiting(live) ? 'waiting' : 'there'
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+    rememberGone(owner.uid)
+    return 'gone'
+  }
+
+  async function patchMetadata({ resource, object }: GraphNode, metadata: object, signal: AbortSignal): Promise<void> {
+    const { uid, resourceVersion } = object.metadata
+    const patch = { metadata: { uid, resourceVersion, ...metadata } }
+    await ignoreGone(client.patch(resource, { ...at(object), type: 'application/merge-patch+json', signal }, patch))
+  }
+
+  async function removeFinalizer(node: GraphNode, finalizer: string, signal: AbortSignal): Promise<void> {
+    await patchMetadata(node, { finalizers: (node.object.metadata.finalizers ?? []).filter((name) => name !== finalizer) }, signal)
+  }
+
+  async function orphan(node: GraphNode, signal: AbortSignal): Promise<void> {
+    const { uid } = node.object.metadata
+    for (const dependent of graph.dependentsOf(uid)) {
+      await patchMetadata(dependent, { ownerReferences: ownersOf(dependent.object).filter((owner) => owner.uid !== uid) }, signal)
+    }
+    await removeFinalizer(node, ORPHAN, signal)
+  }
+
+  async function finishForeground(node: GraphNode, signal: AbortSignal): Promise<void> {
+    const { uid } = node.object.metadata
+    const dependents = graph.dependentsOf(uid)
+    if (!dependents.some((dependent) => blocks(dependent.object, uid))) return removeFinalizer(node, FOREGROUND, signal)
+    for (const dependent of dependents) if (!isWaiting(dependent.object)) enqueue(dependent.object.metadata.uid)
+  }
+
+  async function collect(node: GraphNode, signal: AbortSignal): Promise<void> {
+    const { resource, object } = node
+    const { uid, resourceVersion } = object.metadata
+    const owners = ownersOf(object)
+    const states = new Map(await Promise.all(owners.map(async (owner) => [owner.uid, await stateOf(owner, object)] as const)))
+    const plan = planGarbage(object, states, graph.dependentsOf(uid).length > 0)
+    if (plan.action === 'forgetOwners') return patchMetadata(node, { ownerReferences: plan.keep }, signal)
+    if (plan.action === 'keep') return
+    const options = { propagationPolicy: plan.policy, preconditions: { uid, resourceVersion } }
+    await ignoreGone(client.delete(resource, { ...at(object), signal }, options))
+  }
+
+  const definitions: Watch = {
+    start(informers) {
+      const informer = informers.for(customresourcedefinitions)
+      informer.onChange(({ key, after }) => followCustom(key, after))
+      return informer as unknown as Informer<KubeObject>
+    },
+  }
+  const builtIns = builtInResources().filter((resource) => !NOT_OWNED.has(resourceId(resource)))
+
+  return {
+    name: 'garbage-collector-controller',
+    workers: WORKERS,
+    watches: [
+      ...builtIns.map((resource): Watch => ({
+        start(informers, add) {
+          enqueue = add
+          return follow(resource, informers)
+        },
+      })),
+      definitions,
+    ],
+    async reconcile(uid, signal) {
+      const node = graph.get(uid)
+      if (!node) return
+      if (mustOrphan(node.object)) return orphan(node, signal)
+      if (isWaiting(node.object)) await finishForeground(node, signal)
+      await collect(node, signal)
+    },
+  }
+}
+
+async function ignoreGone(work: Promise<unknown>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The namespace controller: empties a namespace that is being deleted, pods first, and lets it go once nothing is left
+ * (upstream's pkg/controller/namespace, with ordered deletion).
+ */
+import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
+import { namespaces, pods, type Namespace } from '../../api/kinds/core/v1.ts'
+import type { KubeObject, Resource } from '../../api/resource.ts'
+import { isNotFound, reasonOf } from '../../api/status.ts'
+import type { Informer } from '../../client/informer.ts'
+import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
+import { builtInResources, customResource, resourceId } from '../deletableResources.ts'
+import { semanticallyEqual } from '../hash.ts'
+import { at } from '../ownership.ts'
+import { namespaceConditions, type Remaining } from './plan.ts'
+
+const FINALIZER = 'kubernetes'
+/** Custom objects aren't watched here: their end is looked for. */
+const CUSTOM_RECHECK_MS = 1_000
+/** The rest wakes the namespace by itself; this is for what a watch may have missed. */
+const RECHECK_MS = 15_000
+const NOT_WATCHED = new Set(['/events'])
+
+export function namespaceController(context: ControllerContext): Controller {
+  const { client, informers, clock } = context
+  const namespaceInformer = informers.for(namespaces)
+  const definitionInformer = informers.for(customresourcedefinitions)
+  const builtIns = builtInResources().filter((resource) => resource.namespaced)
+
+  /** Wakes a terminating namespace when something in it is gone. */
+  const departures = (resource: Resource): Watch => ({
+    start(_, enqueue) {
+      const informer = informers.for(resource)
+      informer.onChange(({ before, after }) => {
+        const namespace = before?.metadata.namespace
+        if (!after && namespace && namespaceInformer.get(namespace)?.metadata.deletionTimestamp !== undefined) enqueue(namespace)
+      })
+      return informer as Informer<KubeObject>
+    },
+  })
+
+  async function deleteAll(resource: Resource, namespace: string, signal: AbortSignal): Promise<Remaining> {
+    try {
+      await client.deleteCollection(resource, { namespace, signal }, { propagationPolicy: 'Background' })
+    } catch (error) {
+      if (isNotFound(error)) return { resource, objects: [] }
+      if (reasonOf(error) !== 'MethodNotAllowed') throw error
+      const { items } = await client.list(resource, { namespace, signal })
+      for (const object of items) await client.delete(resource, { ...at(object), signal }, { propagationPolicy: 'Background' })
+    }
+    const { items } = await client.list(resource, { namespace, signal })
+    return { resource, objects: items }
+  }
+
+  async function empty(name: string, signal: AbortSignal): Promise<{ remaining: Remaining[]; failures: string[] }> {
+    const isPods = (resource: Resource): boolean => resourceId(resource) === resourceId(pods)
+    const first = await deleteAll(pods, name, signal)
+    if (first.objects.length > 0) return { remaining: [first], failures: [] }
+    const custom = definitionInformer.list().flatMap((definition) => customResource(definition) ?? []).filter((resource) => resource.namespaced)
+    const rest = [...builtIns.filter((resource) => !isPods(resource)), ...custom]
+    const results = await Promise.allSettled(rest.map((resource) => deleteAll(resource, name, signal)))
+    return {
+      remaining: results.flatMap((result) => (result.status === 'fulfilled' && result.value.objects.length > 0 ? [result.value] : [])),
+      failures: results.flatMap((result) => (result.status === 'rejected' ? [String((result.reason as Error).message)] : [])),
+    }
+  }
+
+  async function report(namespace: Namespace, remaining: Remaining[], failures: string[], signal: AbortSignal): Promise<void> {
+    const conditions = namespaceConditions(namespace.status?.conditions, remaining, failures, clock.now())
+    const status = { ...namespace.status, phase: 'Terminating', conditions }
+    if (semanticallyEqual(status, namespace.status)) return
+    await client.update(namespaces, { ...namespace, status }, { subresource: 'status', signal })
+  }
+
+  return {
+    name: 'namespace-controller',
+    workers: 10,
+    watches: [
+      watch(namespaces, (namespace) => [namespace.metadata.name]),
+      watch(customresourcedefinitions, () => []),
+      ...builtIns.filter((resource) => !NOT_WATCHED.has(resourceId(resource))).map(departures),
+    ],
+    async reconcile(name, signal): Promise<Outcome> {
+      const namespace = namespaceInformer.get(name)
+      if (!namespace || namespace.metadata.deletionTimestamp === undefined || !namespace.spec.finalizers?.includes(FINALIZER)) return
+      const { remaining, failures } = await empty(name, signal)
+      if (remaining.length > 0 || failures.length > 0) {
+        await report(namespace, remaining, failures, signal)
+        const customRemains = remaining.some(({ resource }) => !builtIns.some((known) => resourceId(known) === resourceId(resource)))
+        return { requeueAfterMs: customRemains ? CUSTOM_RECHECK_MS : RECHECK_MS }
+      }
+      const finalizers = namespace.spec.finalizers.filter((finalizer) => finalizer !== FINALIZER)
+      try {
+        await client.update(namespaces, { ...namespace, spec: { ...namespace.spec, finalizers } }, { subresource: 'finalize', signal })
+      } catch (error) {
+        if (!isNotFound(error)) throw error
+      }
+    },
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The node lifecycle controller: listens to the heartbeats (leases, and status) of the nodes, and turns what it hears into
+ * conditions, taints and the readiness of pods (upstream's pkg/controller/nodelifecycle).
+ *
+ * A heartbeat's age is counted from when this process saw it change: the node's clock does not matter.
+ */
+import { leases } from '../../api/kinds/coordination/v1.ts'
+import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
+import { isNotFound } from '../../api/status.ts'
+import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
+import { timeOf } from '../conditions.ts'
+import { at } from '../ownership.ts'
+import { conditionOf, hasFinished } from '../podState.ts'
+import { GRACE_MS, planTaints, planUnknown, readiness } from './plan.ts'
+
+const LEASE_NAMESPACE = 'kube-node-lease'
+export const BY_NODE = 'nodeName'
+
+export function podsByNode(pod: Pod): string[] {
+  return pod.spec.nodeName ? [pod.spec.nodeName] : []
+}
+
+interface Heard {
+  heartbeat: string
+  atMs: number
+}
+
+export function nodeLifecycleController(context: ControllerContext): Controller {
+  const { client, informers, events, clock } = context
+  const nodeInformer = informers.for(nodes)
+  const leaseInformer = informers.for(leases, { namespace: LEASE_NAMESPACE })
+  const podInformer = informers.for(pods)
+  podInformer.addIndex(BY_NODE, podsByNode)
+  const heard = new Map<string, Heard>()
+
+  function heartbeatOf(node: Node): string {
+    const lease = leaseInformer.get(`${LEASE_NAMESPACE}/${node.metadata.name}`)
+    const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready')
+    return `${lease?.spec.renewTime ?? ''} ${ready?.status === 'Unknown' ? '' : (ready?.lastHeartbeatTime ?? '')}`
+  }
+
+  /** Milliseconds until the node counts as lost. */
+  function graceLeftMs(node: Node): number {
+    const { name } = node.metadata
+    const heartbeat = heartbeatOf(node)
+    let last = heard.get(name)
+    if (last?.heartbeat !== heartbeat) heard.set(name, (last = { heartbeat, atMs: clock.now() }))
+    return last.atMs + GRACE_MS - clock.now()
+  }
+
+  async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
+    for (const pod of podInformer.byIndex(BY_NODE, node.metadata.name)) {
+      const ready = conditionOf(pod, 'Ready')
+      if (hasFinished(pod) || ready?.status !== 'True') continue
+      const changed = { ...ready, status: 'False', lastTransitionTime: timeOf(clock.now()) }
+      const conditions = (pod.status?.conditions ?? []).map((condition) => (condition === ready ? changed : condition))
+      try {
+        await client.update(pods, { ...pod, status: { ...pod.status, conditions } }, { subresource: 'status', signal })
+        events.record(pod, { type: 'Warning', reason: 'NodeNotReady', message: 'Node is not ready' })
+      } catch (error) {
+        if (!isNotFound(error)) throw error
+      }
+    }
+  }
+
+  async function setTaints(node: Node, signal: AbortSignal): Promise<void> {
+    const taints = planTaints(node, clock.now())
+    if (!taints) return
+    const { resourceVersion } = node.metadata
+    const patch = { metadata: { resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } }
+    await client.patch(nodes, { ...at(node), type: 'application/merge-patch+json', signal }, patch)
+  }
+
+  return {
+    name: 'node-lifecycle-controller',
+    watches: [
+      watch(nodes, (node) => [node.metadata.name]),
+      watch(leases, (lease) => [lease.metadata.name], { namespace: LEASE_NAMESPACE }),
+      watch(pods, () => []),
+    ],
+    async reconcile(name, signal): Promise<Outcome> {
+      const node = nodeInformer.get(name)
+      if (!node) {
+        heard.delete(name)
+        return
+      }
+      const leftMs = graceLeftMs(node)
+      const unknown = leftMs <= 0 ? planUnknown(node, clock.now()) : undefined
+      if (unknown) {
+        events.record(node, { type: 'Normal', reason: 'NodeNotReady', message: `Node ${name} status is now: NodeNotReady` })
+        await client.update(nodes, { ...node, status: { ...node.status, conditions: unknown } }, { subresource: 'status', signal })
+        return
+      }
+      await setTaints(node, signal)
+      if (readiness(node) !== 'True') await markPodsNotReady(node, signal)
+      if (leftMs > 0) return { requeueAfterMs: leftMs }
+    },
+  }
+}

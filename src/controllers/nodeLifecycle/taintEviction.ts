@@ -1,0 +1,71 @@
+/** The taint eviction controller: pods that don't tolerate a NoExecute taint of their node are deleted, at once or when their toleration runs out. */
+import { nodes, pods, type Pod, type Taint, type Toleration } from '../../api/kinds/core/v1.ts'
+import { keyOf } from '../../api/resource.ts'
+import { isNotFound } from '../../api/status.ts'
+import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
+import { timeOf } from '../conditions.ts'
+import { at } from '../ownership.ts'
+import { hasFinished } from '../podState.ts'
+import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
+
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (toleration.effect && toleration.effect !== taint.effect) return false
+  if (toleration.key && toleration.key !== taint.key) return false
+  return toleration.operator === 'Exists' || (Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? ''))
+}
+
+/** When the pod must leave; undefined when it may stay. `seenMs` stands in for a taint without a time. */
+export function evictionAtMs(tolerations: readonly Toleration[], taints: readonly Taint[], seenMs: number): number | undefined {
+  let atMs: number | undefined
+  for (const taint of taints.filter((candidate) => candidate.effect === 'NoExecute')) {
+    const matching = tolerations.filter((toleration) => tolerates(toleration, taint))
+    const sinceMs = taint.timeAdded ? Date.parse(taint.timeAdded) : seenMs
+    if (matching.length === 0) return sinceMs
+    const limits = matching.map((toleration) => toleration.tolerationSeconds).filter((seconds) => seconds !== undefined)
+    if (limits.length === 0) continue
+    const leaveMs = sinceMs + Math.max(0, Math.min(...limits)) * 1_000
+    atMs = atMs === undefined ? leaveMs : Math.min(atMs, leaveMs)
+  }
+  return atMs
+}
+
+export function taintEvictionController(context: ControllerContext): Controller {
+  const { client, informers, events, clock } = context
+  const nodeInformer = informers.for(nodes)
+  const podInformer = informers.for(pods)
+  podInformer.addIndex(BY_NODE, podsByNode)
+
+  async function evict(pod: Pod, signal: AbortSignal): Promise<void> {
+    const key = keyOf(pod)
+    events.record(pod, { type: 'Normal', reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${key}` })
+    const target = {
+      type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message: 'Taint manager: deleting due to NoExecute taint',
+      lastTransitionTime: timeOf(clock.now()),
+    }
+    const conditions = [...(pod.status?.conditions ?? []).filter((condition) => condition.type !== target.type), target]
+    try {
+      await client.update(pods, { ...pod, status: { ...pod.status, conditions } }, { subresource: 'status', signal })
+      await client.delete(pods, { ...at(pod), signal }, { preconditions: { uid: pod.metadata.uid } })
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+  }
+
+  return {
+    name: 'taint-eviction-controller',
+    watches: [
+      watch(nodes, (node) => podInformer.byIndex(BY_NODE, node.metadata.name).map(keyOf)),
+      watch(pods, (pod) => (pod.spec.nodeName ? [keyOf(pod)] : [])),
+    ],
+    async reconcile(key, signal): Promise<Outcome> {
+      const pod = podInformer.get(key)
+      if (!pod?.spec.nodeName || pod.metadata.deletionTimestamp !== undefined || hasFinished(pod)) return
+      const taints = nodeInformer.get(pod.spec.nodeName)?.spec?.taints ?? []
+      const atMs = evictionAtMs(pod.spec.tolerations ?? [], taints, clock.now())
+      if (atMs === undefined) return
+      const leftMs = atMs - clock.now()
+      if (leftMs > 0) return { requeueAfterMs: leftMs }
+      await evict(pod, signal)
+    },
+  }
+}
