@@ -2,7 +2,6 @@
  * The cluster's keys and certificates, made once and kept on the node's volume (kubeadm's names, under `pki/`).
  * The API server's certificate is issued again when its names change or its end is near; the authorities stay.
  */
-import 'reflect-metadata'
 import { createHash, webcrypto } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
@@ -64,6 +63,7 @@ interface Subject {
 
 /** Loading the X.509 library takes longer than reading all files, so it waits until something must be made. */
 const loadX509 = async (): Promise<typeof import('@peculiar/x509')> => {
+  await import('reflect-metadata')
   const x509 = await import('@peculiar/x509')
   x509.cryptoProvider.set(webcrypto as unknown as Crypto)
   return x509

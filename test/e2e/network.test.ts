@@ -1,0 +1,103 @@
+/** Names, services and updates as an application meets them. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { eventually, shellPod, startedCluster, webDeployment, webService, type Cluster } from './minicube.ts'
+
+let cluster: Cluster
+
+before(async () => {
+  cluster = await startedCluster('e2e-net')
+  await cluster.apply([
+    webDeployment('web', 2),
+    webService('web', 'NodePort'),
+    webDeployment('solo', 1),
+    webService('solo'),
+    webService('balanced', 'LoadBalancer'),
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'headless' }, spec: { clusterIP: 'None', selector: { app: 'web' }, ports: [{ name: 'http', port: 8080 }] } },
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'outside' }, spec: { type: 'ExternalName', externalName: 'web.default.svc.cluster.local' } },
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'nobody' }, spec: { selector: { app: 'nobody' }, ports: [{ port: 80 }] } },
+    shellPod('client', 'sleep 10000'),
+  ])
+  for (const name of ['web', 'solo']) await cluster.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=90s'])
+  await cluster.kubectl(['wait', 'pod/client', '--for=condition=Ready', '--timeout=60s'])
+})
+after(() => cluster?.remove())
+
+const inPod = async (command: string, pod = 'client'): Promise<string> => {
+  const { stdout, stderr } = await cluster.kubectl(['exec', pod, '--', 'sh', '-c', command], { mayFail: true })
+  return stdout + stderr
+}
+
+test('a service is found by name and answers', async () => {
+  for (const name of ['web', 'web.default', 'web.default.svc.cluster.local', 'outside'])
+    assert.match(await inPod(`wget -qO- -T 5 http://${name}/cgi-bin/who`), /^web-/, name)
+})
+
+test('a headless service names its pods', async () => {
+  const addresses = (await inPod('nslookup headless.default.svc.cluster.local')).matchAll(/Address(?: \d+)?:\s*(10\.244\.\d+\.\d+)/g)
+  assert.equal(new Set([...addresses].map((m) => m[1])).size, 2)
+})
+
+test('an unknown name fails at once', async () => {
+  assert.match(await inPod('time nslookup nothing.default.svc.cluster.local'), /NXDOMAIN|can't resolve/)
+})
+
+test('a pod reaches itself through its service', async () => {
+  const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('pods', '-l', 'app=solo')
+  assert.match(await inPod('wget -qO- -T 5 http://solo/cgi-bin/who', items[0]?.metadata.name), /^solo-/)
+})
+
+test('a service that nobody serves is refused at once', async () => {
+  assert.match(await inPod('wget -qO- -T 5 http://nobody/'), /refused|unreachable/i)
+})
+
+test('node port and load balancer answer from the host', async () => {
+  const url = (await cluster.minicube(['service', 'web', '--url'])).stdout.trim()
+  assert.match(await (await fetch(`${url}/cgi-bin/who`)).text(), /^web-/)
+  await cluster.kubectl(['patch', 'service', 'balanced', '-p', '{"spec":{"selector":{"app":"web"}}}'])
+  const ip = await eventually('a load balancer address', async () =>
+    (await cluster.kubectl(['get', 'service', 'balanced', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'])).stdout || undefined,
+  )
+  const text = await eventually('the load balancer', async () => (await fetch(`http://${ip}/cgi-bin/who`, { signal: AbortSignal.timeout(2_000) })).text())
+  assert.match(text, /^web-/)
+})
+
+test('the API server is reached from a pod with its token', async () => {
+  const token = '/var/run/secrets/kubernetes.io/serviceaccount'
+  const answer = await inPod(`wget -qO- --no-check-certificate --header "Authorization: Bearer $(cat ${token}/token)" https://kubernetes.default/version`)
+  assert.match(answer, /"gitVersion": "v1\.36/)
+})
+
+test('a rolling update loses no request', async () => {
+  const url = `${(await cluster.minicube(['service', 'web', '--url'])).stdout.trim()}/cgi-bin/who`
+  const seen = { ok: 0, failures: [] as string[], versions: new Set<string>() }
+  let running = true
+  const load = async (): Promise<void> => {
+    while (running) {
+      try {
+        const response = await fetch(url, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5_000) })
+        const text = await response.text()
+        if (!response.ok) throw new Error(`status ${response.status}`)
+        seen.ok++
+        seen.versions.add(text.trim().split(' ').at(-1) ?? '')
+      } catch (error) {
+        seen.failures.push(error instanceof Error ? `${error.message} ${String(error.cause)}` : String(error))
+      }
+    }
+  }
+  const workers = [load(), load(), load()]
+  try {
+    await cluster.apply(webDeployment('web', 2, '2'))
+    await cluster.kubectl(['rollout', 'status', 'deployment/web', '--timeout=90s'])
+    await eventually('the new version alone', async () => {
+      seen.versions.clear()
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      return seen.versions.size === 1 && seen.versions.has('2')
+    })
+  } finally {
+    running = false
+    await Promise.all(workers)
+  }
+  assert.ok(seen.ok > 20, `only ${seen.ok} requests`)
+  assert.deepEqual(seen.failures, [])
+})
