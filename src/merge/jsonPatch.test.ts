@@ -17,6 +17,8 @@ describe('a JSON patch', () => {
     { name: 'counts from the end', patch: [{ op: 'replace', path: '/list/-1/n', value: 3 }], result: { ...document, list: [{ n: 1 }, { n: 3 }] } },
     { name: 'appends', patch: [{ op: 'add', path: '/list/-', value: 0 }], result: { ...document, list: [...document.list, 0] } },
     { name: 'understands escapes', patch: [{ op: 'remove', path: '/x~1y/~0' }], result: { ...document, 'x/y': {} } },
+    { name: 'replaces a key that is not there', patch: [{ op: 'replace', path: '/data/new', value: '2' }], result: { ...document, data: { a: '1', new: '2' } } },
+    { name: 'takes a missing key for null', patch: [{ op: 'test', path: '/data/none', value: null }], result: document },
     { name: 'replaces everything', patch: [{ op: 'replace', path: '', value: { z: 1 } }], result: { z: 1 } },
   ]
   for (const { name, patch, result } of cases) {
@@ -29,6 +31,8 @@ describe('a JSON patch', () => {
 
   const failures: { patch: unknown; code: number; message: string }[] = [
     { patch: [{ op: 'test', path: '/data/a', value: '2' }], code: 422, message: rejected },
+    { patch: [{ op: 'test', path: '/data/none', value: '1' }], code: 422, message: rejected },
+    { patch: [{ op: 'replace', path: '/no/where', value: 1 }], code: 422, message: rejected },
     { patch: [{ op: 'remove', path: '/data/zz' }], code: 422, message: rejected },
     { patch: [{ op: 'remove', path: '/list/7' }], code: 422, message: rejected },
     { patch: [{ op: 'add', path: '/list/9', value: 1 }], code: 422, message: rejected },

@@ -1,6 +1,7 @@
 /**
- * JSON patch (RFC 6902) as the API server takes it. Like upstream's library, an index may count from the end (`/-1`), and
- * copies are limited in size. Whatever goes wrong while applying is one and the same 422.
+ * JSON patch (RFC 6902) as the API server takes it. As with upstream's library, an index may count from the end (`/-1`),
+ * `replace` adds a key that an object lacks, `test` takes such a key for null, and copies are limited in size. Whatever
+ * goes wrong while applying is one and the same 422.
  */
 import jsonpatch, { type Operation } from 'fast-json-patch'
 import { newBadRequest, newStatusError, StatusError } from '../api/status.ts'
@@ -40,7 +41,7 @@ function decode(patch: unknown): readonly Operation[] {
 function applyAll(document: unknown, operations: readonly Operation[]): unknown {
   let copiedBytes = 0
   for (const given of operations) {
-    const operation = fromTheEnd(document, given)
+    const operation = leniently(document, fromTheEnd(document, given))
     if (operation.op === 'copy') {
       copiedBytes += JSON.stringify(jsonpatch.getValueByPointer(document, operation.from) ?? null).length
       if (copiedBytes > COPIED_BYTES_MAX) throw new Error(`the patch copies more than ${COPIED_BYTES_MAX} bytes`)
@@ -48,6 +49,21 @@ function applyAll(document: unknown, operations: readonly Operation[]): unknown 
     document = jsonpatch.applyOperation(document, operation, true, true, true).newDocument
   }
   return document
+}
+
+function leniently(document: unknown, operation: Operation): Operation {
+  if ((operation.op !== 'replace' && operation.op !== 'test') || !lacksKey(document, operation.path)) return operation
+  if (operation.op === 'replace') return { ...operation, op: 'add' }
+  return operation.value === null ? { op: 'test', path: '', value: document } : operation
+}
+
+/** Whether a path leads to an object that does not have the path's last key. */
+function lacksKey(document: unknown, path: string): boolean {
+  if (typeof path !== 'string' || path === '') return false
+  const end = path.lastIndexOf('/')
+  const parent: unknown = jsonpatch.getValueByPointer(document, path.slice(0, end))
+  const key = jsonpatch.unescapePathComponent(path.slice(end + 1))
+  return isObject(parent) && (!Object.hasOwn(parent, key) || parent[key] === undefined)
 }
 
 /** The operation with the negative indices of its paths counted out. */

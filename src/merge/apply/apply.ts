@@ -1,0 +1,123 @@
+/**
+ * Server-side apply: merges a configuration into the live object, takes out what the applier no longer mentions and
+ * nobody else owns, and keeps account of who owns what (k8s.io/apimachinery/pkg/util/managedfields over
+ * structured-merge-diff v6 is the reference). Pure: the result shares parts with the arguments, which are not changed.
+ */
+import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
+import { newBadRequest, newStatusError } from '../../api/status.ts'
+import { isObject, jsonEqual, type JsonObject } from '../jsonValue.ts'
+import { newApplyConflict } from './conflict.ts'
+import { difference, type FieldSet, intersection, isEmpty, union } from './fieldSet.ts'
+import { fieldSetOf, withNamedFields } from './fieldSetOf.ts'
+import { fieldsStillAsLastApplied, withLastApplied } from './lastApplied.ts'
+import {
+  BadManagedFields, decodeManagedFields, encodeManagedFields, entriesOf, keyOf, type Managed, type ManagerId, type Managers, setFields, timeOf,
+} from './managedFields.ts'
+import { mergeTyped, removeItems } from './mergeTyped.ts'
+import { type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'
+import { recordUpdate } from './update.ts'
+import { validateTyped } from './validateTyped.ts'
+
+export interface ApplyOptions extends OwnershipContext {
+  /** The stored object at `apiVersion`, or the kind's empty object if there is none. */
+  live: JsonObject
+  /** The configuration, of the same kind and API version. */
+  applied: JsonObject
+  manager: string
+  force: boolean
+  subresource?: string | undefined
+  nowMs: number
+}
+
+export interface Applied {
+  /** Without managedFields; not yet defaulted. */
+  object: JsonObject
+  managedFields: ManagedFieldsEntry[] | undefined
+}
+
+const BEFORE_FIRST_APPLY = 'before-first-apply'
+const KUBECTL = 'kubectl'
+
+/** Throws StatusError: 409 with the conflicts, 500 for a configuration that does not fit its type, 400 for a wrong kind. */
+export function applyPatch(options: ApplyOptions): Applied {
+  const { applied, manager, nowMs, apiVersion } = options
+  if (entriesOf(applied) !== undefined && entriesOf(applied) !== null) throw newBadRequest('metadata.managedFields must be nil')
+  const fault = validateTyped(applied, options.schema)
+  if (fault !== undefined) throw newStatusError(500, '', `failed to create typed patch object (${describe(applied)}): ${fault}`)
+  const managers = decode(options.live)
+  const live = withoutManagedFields(options.live)
+  if (managers.size === 0) {
+    const id: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion }
+    recordUpdate({ apiVersion: live['apiVersion'], kind: live['kind'] }, live, managers, id, nowMs, options)
+  }
+  const { object, managers: after } = applyTo(live, managers, options)
+  const shown = manager === KUBECTL ? withLastApplied(object, applied) : object
+  return { object: shown, managedFields: encodeManagedFields(after) }
+}
+
+function decode(live: JsonObject): Managers {
+  try {
+    return decodeManagedFields(entriesOf(live))
+  } catch (error) {
+    if (!(error instanceof BadManagedFields)) throw error
+    throw newStatusError(500, '', `failed to decode managed fields: ${error.message}`)
+  }
+}
+
+/** `default/web; apps/v1, Kind=Deployment` */
+function describe(object: JsonObject): string {
+  const metadata = isObject(object['metadata']) ? object['metadata'] : {}
+  const apiVersion = String(object['apiVersion'])
+  const groupVersion = apiVersion.includes('/') ? apiVersion : `/${apiVersion}`
+  return `${String(metadata['namespace'] ?? '')}/${String(metadata['name'] ?? '')}; ${groupVersion}, Kind=${String(object['kind'])}`
+}
+
+function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): { object: JsonObject; managers: Managers } {
+  const { applied, schema, manager, apiVersion, subresource, nowMs } = options
+  const id: ManagerId = { manager, operation: 'Apply', apiVersion, subresource }
+  const self = keyOf(id)
+  const last = managers.get(self)
+  const fields = withoutReset(fieldSetOf(applied, schema), options)
+  const mine: Managed = { id, fields, time: last?.time }
+  managers.set(self, mine)
+  const object = pruned(mergeTyped(live, applied, schema), managers, last?.fields, fields, options)
+  const ownership = ownershipAfter(live, object, managers, self, options)
+  if (!mayOverride(ownership.conflicts, live, options)) throw newApplyConflict(ownership.conflicts, managers)
+  ownership.settle()
+  const same = jsonEqual(live, object)
+  const owned = withoutNeverOwned(fields)
+  const unchanged = same && last && jsonEqual(last.fields, owned) && last.id.apiVersion === apiVersion
+  if (unchanged) managers.set(self, last)
+  else setFields(managers, self, { id, fields: owned, time: same ? last?.time : timeOf(nowMs) })
+  return { object: same ? live : object, managers }
+}
+
+/** Without force, kubectl may still take over what its own client-side apply set and nobody has changed since. */
+function mayOverride(conflicts: ReadonlyMap<string, FieldSet>, live: JsonObject, { force, manager, apiVersion, schema }: ApplyOptions): boolean {
+  if (force || conflicts.size === 0) return true
+  if (manager !== KUBECTL) return false
+  const allowed = fieldsStillAsLastApplied(live, apiVersion, schema)
+  return allowed !== undefined && [...conflicts.values()].every((fields) => isEmpty(difference(fields, allowed)))
+}
+
+/**
+ * The merged object without the fields that the manager applied last time, does not apply now, and nobody else owns.
+ * Parts of such a field that somebody owns bring their parents back.
+ */
+function pruned(
+  merged: JsonObject,
+  managers: Managers,
+  lastFields: FieldSet | undefined,
+  fields: FieldSet,
+  { schema }: ApplyOptions,
+): JsonObject {
+  if (!lastFields || isEmpty(difference(lastFields, fields))) return merged
+  const setOf = (object: JsonObject): FieldSet => withNamedFields(fieldSetOf(object, schema), schema)
+  const last = withNamedFields(lastFields, schema)
+  const owned = [...managers.values()].map((managed) => managed.fields).reduce(union, {})
+  const withoutLast = removeItems(merged, last, schema)
+  const keep = union(setOf(withoutLast), withNamedFields(owned, schema))
+  const mergedSet = setOf(merged)
+  const withOwned = removeItems(merged, difference(mergedSet, keep), schema)
+  return removeItems(merged, intersection(difference(mergedSet, setOf(withOwned)), last), schema)
+}

@@ -1,0 +1,83 @@
+/** Field ownership of creates, updates and patches other than apply. */
+import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
+import { isObject, type JsonObject } from '../jsonValue.ts'
+import { isEmpty, union } from './fieldSet.ts'
+import {
+  BadManagedFields, capUpdateManagers, decodeManagedFields, encodeManagedFields, entriesOf, keyOf, type ManagerId, type Managers, timeOf,
+} from './managedFields.ts'
+import { type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
+
+export interface UpdateOptions extends OwnershipContext {
+  /** The stored object; undefined on create. */
+  before: JsonObject | undefined
+  /** The object as it is going to be stored; its managedFields are what the client sent. */
+  after: JsonObject
+  manager: string
+  subresource?: string | undefined
+  nowMs: number
+}
+
+/** The managedFields that the new object is to have; undefined for none. Neither object is changed. */
+export function updateManagedFields(options: UpdateOptions): ManagedFieldsEntry[] | undefined {
+  const { before, after, manager, apiVersion, subresource, nowMs } = options
+  const managers = managersBefore(options)
+  // Objects whose managedFields were cleared stay without until something is applied to them.
+  if (managers.size === 0 && hasUid(before)) return undefined
+  const id: ManagerId = { manager: manager || 'unknown', operation: 'Update', apiVersion, subresource }
+  recordUpdate(before ?? emptyLike(after), after, managers, id, nowMs, options)
+  capUpdateManagers(managers)
+  return encodeManagedFields(managers)
+}
+
+/** Gives a manager what changed between two objects, and takes it from the others. */
+export function recordUpdate(
+  before: JsonObject,
+  after: JsonObject,
+  managers: Managers,
+  id: ManagerId,
+  nowMs: number,
+  context: OwnershipContext,
+): void {
+  // The manager's own earlier entry is one of the others here: it too loses what was removed.
+  const ownership = ownershipAfter(withoutManagedFields(before), withoutManagedFields(after), managers, '', context)
+  const key = keyOf(id)
+  ownership.settle(key)
+  const fields = withoutNeverOwned(ownership.comparison.changed)
+  if (isEmpty(fields)) return
+  const own = managers.get(key)
+  managers.set(key, { ...own, id, fields: union(own?.fields ?? {}, fields), time: timeOf(nowMs) })
+}
+
+/** What Go's empty object of a kind shows: nothing, or its kind alone. */
+function emptyLike({ apiVersion, kind }: JsonObject): JsonObject {
+  return { apiVersion, kind }
+}
+
+function hasUid(object: JsonObject | undefined): boolean {
+  return isObject(object?.['metadata']) && Boolean(object['metadata']['uid'])
+}
+
+function isReset(entries: unknown): boolean {
+  if (!Array.isArray(entries)) return false
+  return entries.length === 0 || (entries.length === 1 && isObject(entries[0]) && Object.keys(entries[0]).length === 0)
+}
+
+/** A client may clear managedFields or edit them; what cannot be understood is ignored. */
+function managersBefore({ before, after, subresource }: UpdateOptions): Managers {
+  if (!subresource) {
+    const sent = entriesOf(after)
+    if (isReset(sent)) return new Map()
+    const managers = tryDecode(sent)
+    if (managers && managers.size > 0) return managers
+  }
+  return tryDecode(entriesOf(before)) ?? new Map()
+}
+
+function tryDecode(entries: unknown): Managers | undefined {
+  try {
+    return decodeManagedFields(entries)
+  } catch (error) {
+    if (error instanceof BadManagedFields) return undefined
+    throw error
+  }
+}
