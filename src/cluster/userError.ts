@@ -15,6 +15,10 @@ export interface UserErrorOptions {
   message: string
   /** What to do next, with the command to type where there is one. */
   hint?: string
+  /** Instead of the one made of area and sort, where minikube has a name of its own. */
+  id?: string
+  /** As `id`. */
+  exitCode?: number
   cause?: unknown
 }
 
@@ -27,9 +31,9 @@ export class UserError extends Error {
 
   constructor(options: UserErrorOptions) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.id = `${options.area === 'PROGRAM' ? 'MK' : options.area}_${options.sort}`
+    this.id = options.id ?? `${options.area === 'PROGRAM' ? 'MK' : options.area}_${options.sort}`
     this.hint = options.hint
-    this.exitCode = AREA[options.area] + SORT[options.sort]
+    this.exitCode = options.exitCode ?? AREA[options.area] + SORT[options.sort]
   }
 }
 

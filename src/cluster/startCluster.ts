@@ -1,0 +1,124 @@
+/**
+ * `minicube start`: from nothing, from a stopped cluster, or from a running one (which it leaves alone) to a cluster that can
+ * be used. The work is a list of steps; this file decides which, `startSteps.ts` says how each is done and undone.
+ */
+import { systemClock } from '../base/clock.ts'
+import { isApiReady } from './apiServer.ts'
+import { kubeconfigEntry, readCredentials } from './credentials.ts'
+import { addressOf } from './engine/engine.ts'
+import { withFileLock } from './fileLock.ts'
+import { makePrivateDirectory, minicubeHome, profilePaths, profilesDirectory } from './home.ts'
+import { kubeconfigPath, lookUpKubeconfig, mergeKubeconfig } from './kubeconfig/file.ts'
+import { checkProfileName } from './names.ts'
+import { checkOwned, inspectNode, type NodeState } from './nodeContainer.ts'
+import { parsePublish } from './ports.ts'
+import { type ProfileConfig, readProfile, setActiveProfile } from './profile.ts'
+import { type StartContext, startSteps } from './startSteps.ts'
+import { runSteps, type StepReporter } from './steps.ts'
+import { usageError, UserError } from './userError.ts'
+
+export interface StartClusterOptions {
+  profile: string
+  cpus?: number
+  memoryBytes?: number
+  /** `[ADDRESS:]HOSTPORT:NODEPORT[/PROTOCOL]` each; a stopped cluster that is started with other ones gets them. */
+  publish?: string[]
+  /** A node image to use instead of this checkout's. */
+  image?: string
+  /** False for `--wait=false`: return as soon as the API server answers. */
+  wait?: boolean
+  timeoutMs?: number
+  keepContext?: boolean
+  /** Leave everything as it is when a step fails. */
+  retain?: boolean
+  /** False for `--no-install`. */
+  installAllowed?: boolean
+  reporter: StepReporter
+  signal: AbortSignal
+  env?: NodeJS.ProcessEnv
+}
+
+export interface StartResult {
+  profile: ProfileConfig
+  /** False when the cluster was running already. */
+  changed: boolean
+  kubeconfig: string
+}
+
+const DEFAULT_TIMEOUT_MS = 120_000
+const MIN_MEMORY_BYTES = 256 * 2 ** 20
+
+export async function startCluster(options: StartClusterOptions): Promise<StartResult> {
+  const { profile: name, signal, reporter, env = process.env } = options
+  check(options)
+  const home = minicubeHome(env)
+  await makePrivateDirectory(profilesDirectory(home))
+  const onWait = (): void => reporter.onNotice(`Waiting: another minicube is working on profile "${name}"`)
+  return withFileLock({ path: profilePaths(home, name).lock, signal, onWait }, async () => {
+    const profile = await readProfile(home, name)
+    const state = profile && (await inspectNode(await addressOf(profile.engineHost, env), name, signal).catch(() => undefined))
+    if (state) checkOwned(state, name)
+    if (profile && state?.running && !state.paused && (await isUsable(home, profile, signal))) return alreadyRunning(home, profile, options, env)
+    const context = await runStart(home, profile, state, options, env)
+    if (!profile) await setActiveProfile(home, name)
+    return { profile: context.requireProfile(), changed: true, kubeconfig: await kubeconfigPath({ env }) }
+  })
+}
+
+function check(options: StartClusterOptions): void {
+  checkProfileName(options.profile)
+  options.publish?.forEach(parsePublish)
+  if (options.cpus !== undefined && !(options.cpus > 0)) throw usageError(`--cpus must be a number above 0, not ${options.cpus}`)
+  if (options.memoryBytes !== undefined && options.memoryBytes < MIN_MEMORY_BYTES) {
+    throw new UserError({ area: 'RESOURCE', sort: 'NOT_RUNNING', id: 'RSRC_INSUFFICIENT_REQ_MEMORY', message: 'a cluster needs at least 256 MiB of memory', hint: 'For example: --memory 2g' })
+  }
+}
+
+async function isUsable(home: string, profile: ProfileConfig, signal: AbortSignal): Promise<boolean> {
+  const credentials = await readCredentials(home, profile.name)
+  return credentials !== undefined && isApiReady(credentials, signal)
+}
+
+/** Nothing changes but a kubeconfig that has lost its entry. */
+async function alreadyRunning(home: string, profile: ProfileConfig, options: StartClusterOptions, env: NodeJS.ProcessEnv): Promise<StartResult> {
+  const credentials = await readCredentials(home, profile.name)
+  const entry = await lookUpKubeconfig(profile.name, { env })
+  if (credentials && (entry?.server !== credentials.server || (!entry.isCurrent && !options.keepContext))) {
+    const keepContext = options.keepContext ?? false
+    await mergeKubeconfig(kubeconfigEntry(profile.name, credentials), { env, keepContext, signal: options.signal })
+  }
+  return { profile, changed: false, kubeconfig: await kubeconfigPath({ env }) }
+}
+
+async function runStart(
+  home: string,
+  profile: ProfileConfig | undefined,
+  state: NodeState | undefined,
+  options: StartClusterOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<StartContext> {
+  const { signal, reporter, timeoutMs = DEFAULT_TIMEOUT_MS, retain = false } = options
+  const context: StartContext = {
+    home,
+    env,
+    options,
+    before: profile,
+    stateBefore: profile && state,
+    reporter,
+    timeoutMs,
+    requireProfile() {
+      if (!context.profile) throw new Error('the profile is not planned yet')
+      return context.profile
+    },
+    requireEngine() {
+      if (!context.engine) throw new Error('the engine is not known yet')
+      return context.engine
+    },
+  }
+  try {
+    await runSteps(startSteps({ wait: options.wait ?? true }), context, { reporter, signal, clock: systemClock, retain })
+    return context
+  } finally {
+    context.boot?.close()
+  }
+}

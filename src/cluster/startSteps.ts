@@ -1,0 +1,295 @@
+/** The steps of `minicube start`, each with its way back. What was there before the command is never undone, only stopped again. */
+import { existsSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { isApiReady } from './apiServer.ts'
+import { BOOT_PHASES, type BootLog, type BootPhase, followBoot, PHASE_MESSAGES } from './bootLog.ts'
+import { fetchCredentials, kubeconfigEntry, writeCredentials } from './credentials.ts'
+import { type Engine, type EngineInfo, engineInfo, findOrStartEngine, openEngine } from './engine/engine.ts'
+import type { ClusterEntry } from './kubeconfig/document.ts'
+import { mergeKubeconfig, removeFromKubeconfig } from './kubeconfig/file.ts'
+import { containerName, volumeName } from './names.ts'
+import { chooseNodeIP, ensureNetwork, removeNetwork } from './network.ts'
+import { checkOwned, containerSpec, explainStartError, inspectNode, lacksCapability, likelyMode, nodeContainer, type NodeState, STOP_TIMEOUT_S } from './nodeContainer.ts'
+import { ensureNamedImage, ensureNodeImage } from './nodeImage/nodeImage.ts'
+import { chooseApiPort } from './ports.ts'
+import { type ContainerMode, listProfiles, type ProfileConfig, removeProfile, writeProfile } from './profile.ts'
+import type { StartClusterOptions } from './startCluster.ts'
+import type { Step, StepControl, StepReporter } from './steps.ts'
+import { UserError } from './userError.ts'
+
+export interface StartContext {
+  home: string
+  env: NodeJS.ProcessEnv
+  options: StartClusterOptions
+  reporter: StepReporter
+  timeoutMs: number
+  /** The profile and the container that were there before. */
+  before: ProfileConfig | undefined
+  stateBefore: NodeState | undefined
+  engine?: Engine
+  info?: EngineInfo
+  image?: string
+  profile?: ProfileConfig
+  /** True once this command made the container. */
+  created?: boolean
+  credentialsEntry?: ClusterEntry
+  boot?: BootLog
+  bootSignal?: AbortSignal
+  requireEngine(): Engine
+  requireProfile(): ProfileConfig
+}
+
+type StartStep = Step<StartContext>
+
+const KUBERNETES_VERSION = 'v1.36.0'
+const RANGES = { serviceClusterIpRange: '10.96.0.0/16', podCidr: '10.244.0.0/16', clusterDns: '10.96.0.10', clusterDomain: 'cluster.local' }
+/** How often a node that was running already, but did not answer, is asked again. */
+const REPAIR_CHECK_EVERY_MS = 250
+const UNDO_TIMEOUT_MS = 15_000
+
+export function startSteps({ wait }: { wait: boolean }): StartStep[] {
+  const phases = wait ? BOOT_PHASES.slice(BOOT_PHASES.indexOf('api') + 1) : []
+  return [engineStep, imageStep, planStep, createStep, bootStep, phaseStep('engine'), apiStep, kubeconfigStep, ...phases.map(phaseStep)]
+}
+
+const engineStep: StartStep = {
+  name: 'engine',
+  message: 'Finding the container engine',
+  async run(context, { signal }) {
+    const { options, before, reporter } = context
+    const address = await findOrStartEngine({
+      ...(before && { host: before.engineHost }),
+      installAllowed: options.installAllowed ?? true,
+      onNotice: reporter.onNotice,
+      signal,
+      env: context.env,
+    })
+    const [engine, info] = await Promise.all([openEngine(address), engineInfo(address, signal)])
+    reporter.onDetail(`engine: ${address.source} at ${address.host}: ${info.operatingSystem}, version ${info.serverVersion}, ${info.architecture}, cgroup v${info.cgroupVersion}`)
+    checkEngine(info, options)
+    Object.assign(context, { engine, info })
+  },
+}
+
+function checkEngine(info: EngineInfo, options: StartClusterOptions): void {
+  if (info.rootless) {
+    throw new UserError({
+      area: 'DRIVER',
+      sort: 'UNSUPPORTED',
+      message: 'this engine runs rootless, and a node needs rights that a rootless engine cannot give (cgroups of its own, mounts, nftables)',
+      hint: 'Use an engine that runs as root: docker context use default, or DOCKER_HOST=unix:///var/run/docker.sock',
+    })
+  }
+  if (options.cpus !== undefined && options.cpus > info.cpus) {
+    throw new UserError({ area: 'RESOURCE', sort: 'UNAVAILABLE', id: 'RSRC_INSUFFICIENT_CORES', message: `--cpus ${options.cpus} is more than the ${info.cpus} of the engine` })
+  }
+  if (options.memoryBytes !== undefined && options.memoryBytes > info.memoryBytes) {
+    const available = Math.floor(info.memoryBytes / 2 ** 20)
+    throw new UserError({ area: 'RESOURCE', sort: 'NOT_RUNNING', id: 'RSRC_INSUFFICIENT_CONTAINER_MEMORY', message: `--memory asks for more than the engine's ${available} MiB` })
+  }
+}
+
+const imageStep: StartStep = {
+  name: 'image',
+  message: 'Preparing the node image',
+  async run(context, { signal, progress }) {
+    const { options, before, reporter, info } = context
+    const engine = context.requireEngine()
+    const named = options.image ?? (before?.imagePinned ? before.image : undefined)
+    context.image = named
+      ? await ensureNamedImage(engine, named, progress, signal)
+      : await ensureNodeImage({
+          engine,
+          architecture: (info as EngineInfo).architecture,
+          installAllowed: options.installAllowed ?? true,
+          onNotice: reporter.onNotice,
+          onProgress: progress,
+          signal,
+        })
+    reporter.onDetail(`node image: ${context.image}`)
+  },
+}
+
+const planStep: StartStep = {
+  name: 'plan',
+  message: 'Choosing network and ports',
+  async run(context) {
+    const { options, before, home } = context
+    const engine = context.requireEngine()
+    const info = context.info as EngineInfo
+    const network = await ensureNetwork(engine, info)
+    const others = (await listProfiles(home)).valid.filter((profile) => profile.name !== options.profile)
+    const sameNetwork = before?.network.subnet === network.subnet
+    const taken = new Set(others.map((profile) => profile.network.nodeIP))
+    context.profile = {
+      createdAt: new Date().toISOString(),
+      kubernetesVersion: KUBERNETES_VERSION,
+      containerMode: likelyMode(info),
+      hostApiPort: before?.hostApiPort ?? (await chooseApiPort(new Set(others.map((profile) => profile.hostApiPort)))),
+      publish: [],
+      ...RANGES,
+      ...before,
+      name: options.profile,
+      engineHost: engine.address.host,
+      image: context.image as string,
+      imagePinned: options.image !== undefined || (before?.imagePinned ?? false),
+      network: { ...network, nodeIP: sameNetwork ? before.network.nodeIP : chooseNodeIP(network.subnet, taken) },
+      ...(options.publish && { publish: options.publish }),
+      ...(options.cpus && { cpus: options.cpus }),
+      ...(options.memoryBytes && { memoryBytes: options.memoryBytes }),
+    }
+    await writeProfile(home, context.profile)
+  },
+  async undo(context) {
+    if (context.before) {
+      await writeProfile(context.home, context.before)
+      return
+    }
+    await removeProfile(context.home, context.options.profile)
+    if (context.engine) await removeNetwork(context.engine)
+  },
+}
+
+/** What cannot be changed in a container that exists. */
+function mustRecreate(before: ProfileConfig, now: ProfileConfig): boolean {
+  const fixed = ({ image, publish, cpus, memoryBytes, network, hostApiPort, containerMode }: ProfileConfig): string =>
+    JSON.stringify([image, publish, cpus, memoryBytes, network, hostApiPort, containerMode])
+  return fixed(before) !== fixed(now)
+}
+
+const createStep: StartStep = {
+  name: 'create',
+  message: 'Creating the node container',
+  async run(context, { signal }) {
+    const { before } = context
+    const engine = context.requireEngine()
+    const profile = context.requireProfile()
+    const existing = await inspectNode(engine.address, profile.name, signal)
+    if (existing) {
+      checkOwned(existing, profile.name)
+      if (existing.running || (before && !mustRecreate(before, profile))) return
+      // All that lasts is in the volume.
+      await nodeContainer(engine, profile.name).remove({ force: true })
+    }
+    await create(context, profile.containerMode)
+  },
+  async undo(context) {
+    if (!context.created || context.before) return
+    await removeNode(context.requireEngine(), context.options.profile)
+  },
+}
+
+async function create(context: StartContext, mode: ContainerMode): Promise<void> {
+  const engine = context.requireEngine()
+  const info = context.info as EngineInfo
+  const profile = { ...context.requireProfile(), containerMode: mode }
+  context.profile = profile
+  context.created = true
+  const kernelModules = !info.local || existsSync('/lib/modules')
+  await engine.docker.createContainer(containerSpec({ profile, mode, engine: info, kernelModules, env: context.env }))
+  context.reporter.onDetail(mode === 'privileged' ? 'node container: --privileged' : 'node container: every capability but SYS_RESOURCE, which this host lacks')
+}
+
+/** Removes the container and its volume, whichever are there. */
+export async function removeNode(engine: Engine, profile: string): Promise<void> {
+  const gone = (error: unknown): void => {
+    if (!(error instanceof Error && 'statusCode' in error && error.statusCode === 404)) throw error
+  }
+  await engine.docker.getContainer(containerName(profile)).remove({ force: true, v: true }).catch(gone)
+  await engine.docker.getVolume(volumeName(profile)).remove({ force: true }).catch(gone)
+}
+
+const bootStep: StartStep = {
+  name: 'start',
+  message: 'Starting the node container',
+  async run(context, { signal }) {
+    const engine = context.requireEngine()
+    const { name } = context.requireProfile()
+    const container = nodeContainer(engine, name)
+    if (context.stateBefore?.paused) await container.unpause()
+    else if (!context.stateBefore?.running) await startContainer(context)
+    const state = await inspectNode(engine.address, name, signal)
+    if (!state) throw new UserError({ area: 'GUEST', sort: 'NOT_FOUND', message: 'the node container disappeared while it was started' })
+    context.boot = await followBoot(container, state.startedAt)
+    context.bootSignal = AbortSignal.timeout(context.timeoutMs)
+  },
+  async undo(context) {
+    context.boot?.close()
+    if (!context.before || context.stateBefore?.running) return
+    await nodeContainer(context.requireEngine(), context.options.profile).stop({ t: STOP_TIMEOUT_S })
+  },
+}
+
+async function startContainer(context: StartContext): Promise<void> {
+  const engine = context.requireEngine()
+  const profile = context.requireProfile()
+  try {
+    await nodeContainer(engine, profile.name).start()
+  } catch (error) {
+    if (profile.containerMode !== 'privileged' || !lacksCapability(error)) throw explainStartError(error, profile)
+    context.reporter.onDetail('the engine refused a privileged container')
+    await nodeContainer(engine, profile.name).remove({ force: true })
+    await create(context, 'capabilities')
+    await writeProfile(context.home, context.requireProfile())
+    await nodeContainer(engine, profile.name).start().catch((second: unknown) => Promise.reject(explainStartError(second, profile)))
+  }
+}
+
+async function waitFor(context: StartContext, phase: BootPhase, { signal }: StepControl): Promise<number> {
+  const boot = context.boot as BootLog
+  const timeout = context.bootSignal as AbortSignal
+  try {
+    return await boot.waitFor(phase, AbortSignal.any([signal, timeout]))
+  } catch (error) {
+    if (!timeout.aborted || signal.aborted || error instanceof UserError) throw error
+    throw new UserError({
+      area: 'GUEST',
+      sort: 'TIMEOUT',
+      message: `the cluster was not ready within ${context.timeoutMs / 1000} s: still waiting for ${PHASE_MESSAGES[phase]}`,
+      hint: 'More time: --timeout 5m. What the node does: start with --retain, then minicube logs',
+      cause: error,
+    })
+  }
+}
+
+function phaseStep(phase: BootPhase): StartStep {
+  return {
+    name: `wait-${phase}`,
+    message: `Waiting for ${PHASE_MESSAGES[phase]}`,
+    async run(context, control) {
+      const elapsedMs = await waitFor(context, phase, control)
+      context.reporter.onDetail(`${PHASE_MESSAGES[phase]}: ${elapsedMs} ms after the node process started`)
+    },
+  }
+}
+
+const apiStep: StartStep = {
+  name: 'wait-api',
+  message: `Waiting for ${PHASE_MESSAGES.api}`,
+  async run(context, control) {
+    await waitFor(context, 'api', control)
+    const { name, hostApiPort } = context.requireProfile()
+    const credentials = await fetchCredentials(nodeContainer(context.requireEngine(), name), hostApiPort)
+    await writeCredentials(context.home, name, credentials)
+    // The log of a node that was running already tells of its first boot; whether it works now it must say itself.
+    while (context.stateBefore?.running && !(await isApiReady(credentials, control.signal))) {
+      await setTimeout(REPAIR_CHECK_EVERY_MS, undefined, { signal: control.signal })
+      if (context.bootSignal?.aborted) throw new UserError({ area: 'K8S', sort: 'TIMEOUT', message: 'the node runs, but its API server does not answer', hint: `Restart it: minicube stop --profile ${name} && minicube start --profile ${name}` })
+    }
+    context.credentialsEntry = kubeconfigEntry(name, credentials)
+  },
+}
+
+const kubeconfigStep: StartStep = {
+  name: 'kubeconfig',
+  message: 'Writing the kubeconfig',
+  async run(context, { signal }) {
+    const entry = context.credentialsEntry
+    if (!entry) throw new Error('the credentials are not known yet')
+    await mergeKubeconfig(entry, { env: context.env, keepContext: context.options.keepContext ?? false, signal })
+  },
+  async undo(context) {
+    // The command's own signal may be the reason why it is undone.
+    if (!context.before) await removeFromKubeconfig(context.options.profile, { env: context.env, signal: AbortSignal.timeout(UNDO_TIMEOUT_MS) })
+  },
+}
