@@ -13,7 +13,7 @@ import { checkProfileName } from './names.ts'
 import { checkOwned, inspectNode, type NodeState } from './nodeContainer.ts'
 import { parsePublish } from './ports.ts'
 import { type ProfileConfig, readProfile, setActiveProfile } from './profile.ts'
-import { type StartContext, startSteps } from './startSteps.ts'
+import type { StartContext } from './startSteps.ts'
 import { runSteps, type StepReporter } from './steps.ts'
 import { usageError, UserError } from './userError.ts'
 
@@ -115,6 +115,8 @@ async function runStart(
       return context.engine
     },
   }
+  // Loaded only when there is something to do: it brings the image builder and more.
+  const { startSteps } = await import('./startSteps.ts')
   try {
     await runSteps(startSteps({ wait: options.wait ?? true }), context, { reporter, signal, clock: systemClock, retain })
     return context

@@ -18,6 +18,11 @@ export interface EngineAddress {
   tls?: EngineTls
 }
 
+/** minicube's own engine (ownEngine.ts). */
+export const OWN_RUN_DIRECTORY = '/run/minicube'
+export const OWN_SOCKET = `${OWN_RUN_DIRECTORY}/docker.sock`
+export const OWN_ENGINE: EngineAddress = { host: `unix://${OWN_SOCKET}`, source: "minicube's own engine" }
+
 /** What dockerode's constructor and node:http both take. */
 export interface EngineConnection {
   socketPath?: string

@@ -4,10 +4,8 @@
  */
 import type Docker from 'dockerode'
 import { UserError } from '../userError.ts'
-import type { EngineAddress } from './address.ts'
-import { engineConnection, engineGet, pingEngine } from './address.ts'
+import { type EngineAddress, engineConnection, engineGet, OWN_ENGINE, pingEngine } from './address.ts'
 import { describeTried, engineCandidates, findEngine } from './discovery.ts'
-import { OWN_ENGINE, startOwnEngine } from './ownEngine.ts'
 
 export interface Engine {
   address: EngineAddress
@@ -59,13 +57,19 @@ export async function findOrStartEngine(options: FindEngineOptions): Promise<Eng
         : 'Install Docker (https://docs.docker.com/engine/install), or run minicube as root to let it run an engine of its own',
     })
   }
+  return startOurs(options)
+}
+
+/** Loaded only when it is started: most commands find it running. */
+async function startOurs(options: FindEngineOptions): Promise<EngineAddress> {
+  const { startOwnEngine } = await import('./ownEngine.ts')
   return startOwnEngine(options)
 }
 
 /** The engine of an existing cluster, started first if it is our own. */
 async function requireEngine(host: string, options: FindEngineOptions): Promise<EngineAddress> {
   const address = await addressOf(host, options.env)
-  if (host === OWN_ENGINE.host && process.getuid?.() === 0) return startOwnEngine(options)
+  if (host === OWN_ENGINE.host && process.getuid?.() === 0) return startOurs(options)
   const problem = await pingEngine(address, options.signal)
   if (problem === undefined) return address
   throw new UserError({

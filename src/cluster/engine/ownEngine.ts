@@ -10,19 +10,18 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { run } from '../../base/exec.ts'
 import { isErrorCode, UserError } from '../userError.ts'
-import type { EngineAddress } from './address.ts'
-import { engineGet, engineRequest, pingEngine } from './address.ts'
+import { type EngineAddress, engineGet, engineRequest, OWN_ENGINE, OWN_RUN_DIRECTORY, OWN_SOCKET, pingEngine } from './address.ts'
 import { withFileLock } from '../fileLock.ts'
 import { findProgram, installPackages, SYSTEM_PATH } from './packages.ts'
 import { addressIn, BRIDGE_SUBNETS, freeSubnets, hostRanges } from './subnet.ts'
 
 const DATA = '/var/lib/minicube'
-const RUN = '/run/minicube'
+const RUN = OWN_RUN_DIRECTORY
 const PATHS = {
   dataRoot: join(DATA, 'engine'),
   bridgeSubnet: join(DATA, 'bridge-subnet'),
   log: join(DATA, 'engine.log'),
-  socket: join(RUN, 'docker.sock'),
+  socket: OWN_SOCKET,
   pid: join(RUN, 'docker.pid'),
   config: join(RUN, 'daemon.json'),
   execRoot: join(RUN, 'engine'),
@@ -37,8 +36,6 @@ const LOG_LIMIT_BYTES = 10_000_000
 const CHECK_EVERY_MS = 20
 /** dockerd wants a negative oom_score_adj by default before 24, which needs CAP_SYS_RESOURCE. */
 const FIRST_MAJOR_WITHOUT_OOM_SCORE = 24
-
-export const OWN_ENGINE: EngineAddress = { host: `unix://${PATHS.socket}`, source: "minicube's own engine" }
 
 export interface StartOwnEngineOptions {
   installAllowed: boolean

@@ -1,0 +1,30 @@
+/** `minicube stop`: the node container stops in order within its bound, and everything in its volume waits for the next start. */
+import { addressOf, openEngine } from './engine/engine.ts'
+import { withFileLock } from './fileLock.ts'
+import { minicubeHome, profilePaths } from './home.ts'
+import { inspectNode, nodeContainer, STOP_TIMEOUT_S } from './nodeContainer.ts'
+import { requireProfile } from './profile.ts'
+
+export interface StopClusterOptions {
+  profile: string
+  onNotice(message: string): void
+  signal: AbortSignal
+  env?: NodeJS.ProcessEnv
+}
+
+/** True when it was running. */
+export async function stopCluster(options: StopClusterOptions): Promise<boolean> {
+  const { profile: name, signal, env = process.env } = options
+  const home = minicubeHome(env)
+  const profile = await requireProfile(home, name)
+  const onWait = (): void => options.onNotice(`Waiting: another minicube is working on profile "${name}"`)
+  return withFileLock({ path: profilePaths(home, name).lock, signal, onWait }, async () => {
+    const address = await addressOf(profile.engineHost, env)
+    const state = await inspectNode(address, name, signal)
+    if (!state || (!state.running && state.status !== 'restarting')) return false
+    const container = nodeContainer(await openEngine(address), name)
+    if (state.paused) await container.unpause()
+    await container.stop({ t: STOP_TIMEOUT_S, abortSignal: signal } as object)
+    return true
+  })
+}
