@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import jsonpatch from 'fast-json-patch'
 import { StatusError } from '../api/status.ts'
 import { applyJsonPatch } from './jsonPatch.ts'

@@ -3,7 +3,7 @@
  * `replace` adds a key that an object lacks, `test` takes such a key for null, and copies are limited in size. Whatever
  * goes wrong while applying is one and the same 422.
  */
-import jsonpatch, { type Operation } from 'fast-json-patch'
+import jsonpatch, { type Operation, unescapePathComponent } from 'fast-json-patch'
 import { newBadRequest, newStatusError, StatusError } from '../api/status.ts'
 import { goJsonKind, isObject } from './jsonValue.ts'
 
@@ -62,7 +62,7 @@ function lacksKey(document: unknown, path: string): boolean {
   if (typeof path !== 'string' || path === '') return false
   const end = path.lastIndexOf('/')
   const parent: unknown = jsonpatch.getValueByPointer(document, path.slice(0, end))
-  const key = jsonpatch.unescapePathComponent(path.slice(end + 1))
+  const key = unescapePathComponent(path.slice(end + 1))
   return isObject(parent) && (!Object.hasOwn(parent, key) || parent[key] === undefined)
 }
 
@@ -79,7 +79,7 @@ function resolveIndices(document: unknown, path: string): string {
   const tokens = path.split('/').map((token, i) => {
     if (i === 0) return token
     const resolved = Array.isArray(at) && /^-[0-9]+$/.test(token) ? String(at.length + Number(token)) : token
-    const key = jsonpatch.unescapePathComponent(resolved)
+    const key = unescapePathComponent(resolved)
     at = Array.isArray(at) || isObject(at) ? (at as Record<string, unknown>)[key] : undefined
     return resolved
   })

@@ -139,7 +139,7 @@ function withoutDirectives(value: unknown): unknown {
 
 /** `$setElementOrder/x` merges the list x as well, so that x is not merged once more afterwards. */
 function mergeOrderedLists(result: Map<string, unknown>, patch: Map<string, unknown>, schema: Schema | undefined): void {
-  for (const [patchKey, order] of [...patch]) {
+  for (const [patchKey, order] of patch) {
     if (!patchKey.startsWith(ELEMENT_ORDER)) continue
     patch.delete(patchKey)
     if (!Array.isArray(order)) throw failed(`expected a []interface {}, but received a ${goTypeOf(order)}`)

@@ -1,7 +1,7 @@
 /** The test suite that every store passes: what `store.ts` promises, by example and as laws over random operations. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { compareKeys } from './keyOrder.ts'
 import {
   CompactedError, FutureRevisionError, KeyExistsError, RevisionMismatchError, SlowWatcherError, StoreUnavailableError,
@@ -281,9 +281,9 @@ function describeLaws(open: () => Promise<OpenedStore>): void {
 
   it('a watch started in the midst of writes sees each change once, in order', async () => {
     const { store } = await open()
-    let writing = true
+    const stop = new AbortController()
     const writer = (async () => {
-      for (let i = 0; writing; i++) await Promise.all([0, 1, 2].map((n) => store.create(`/w/${i}-${n}`, bytes(''))))
+      for (let i = 0; !stop.signal.aborted; i++) await Promise.all([0, 1, 2].map((n) => store.create(`/w/${i}-${n}`, bytes(''))))
     })()
     await store.create('/first', bytes(''))
     for (let i = 0; i < 20; i++) {
@@ -292,7 +292,7 @@ function describeLaws(open: () => Promise<OpenedStore>): void {
       const revisions = seen.map((event) => (event.type === 'put' ? event.entry.modRevision : event.revision))
       assert.deepEqual(revisions, revisions.map((_, n) => Math.max(0, start - 20) + 1 + n))
     }
-    writing = false
+    stop.abort()
     await writer
     await store.close()
   })

@@ -1,5 +1,5 @@
 /** The 409 of an apply that would change fields of other managers. */
-import { newStatusError, StatusError } from '../../api/status.ts'
+import { newStatusError, type StatusError } from '../../api/status.ts'
 import { type FieldSet, pathsOf } from './fieldSet.ts'
 import { compareText, type Managers, type ManagerId } from './managedFields.ts'
 

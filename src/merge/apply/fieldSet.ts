@@ -11,7 +11,7 @@ export interface FieldSet {
 
 export const EMPTY: FieldSet = Object.freeze({})
 /** A path's own membership, without anything below it. */
-export const LEAF: FieldSet = EMPTY
+export const LEAF: FieldSet = Object.freeze({})
 const SELF = '.'
 
 /** Below the root undefined stands for the empty set, since `{}` is a member there. */

@@ -1,5 +1,5 @@
 /** Types and objects that the tests of this folder share. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { loadCatalog } from '../../api/catalog/load.ts'
 import type { Field, Schema, TypeDef } from '../../api/catalog/schema.ts'
 import type { JsonObject } from '../jsonValue.ts'

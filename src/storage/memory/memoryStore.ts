@@ -115,7 +115,7 @@ class MemoryStore implements Store {
     if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted)
     if (revision === this.#newest) return this.#current
     const state = new Map(this.#current)
-    for (const event of this.#history.slice(revision - this.#compacted).reverse()) {
+    for (const event of this.#history.slice(revision - this.#compacted).toReversed()) {
       if (event.previous) state.set(keyOf(event), event.previous)
       else state.delete(keyOf(event))
     }
