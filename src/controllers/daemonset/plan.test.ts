@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DaemonSet, RollingUpdateDaemonSet } from '../../api/kinds/apps/v1.ts'
+import type { Node, Pod, Taint } from '../../api/kinds/core/v1.ts'
+import { nodeOf, planDaemonSet, templateFor } from './plan.ts'
+
+const meta = (name: string) => ({ name, uid: name, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' })
+
+function node(name: string, facts: { taints?: Taint[]; labels?: Record<string, string> } = {}): Node {
+  return { metadata: { ...meta(name), labels: facts.labels ?? {} }, spec: { taints: facts.taints ?? [] } }
+}
+
+function pod(name: string, on: string, facts: { hash?: string; ready?: boolean; phase?: string } = {}): Pod {
+  const { hash = 'new', ready = true, phase = 'Running' } = facts
+  return {
+    metadata: { ...meta(name), namespace: 'ns', labels: { 'controller-revision-hash': hash } },
+    spec: { containers: [], nodeName: on },
+    status: { phase, conditions: [{ type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: '2026-01-01T00:00:00Z' }] },
+  }
+}
+
+function daemonSet(rollingUpdate: RollingUpdateDaemonSet = {}, nodeSelector: Record<string, string> = {}): DaemonSet {
+  return {
+    metadata: { ...meta('ds'), namespace: 'ns', generation: 1 },
+    spec: { selector: { matchLabels: { a: 'b' } }, template: { spec: { containers: [], nodeSelector } }, updateStrategy: { type: 'RollingUpdate', rollingUpdate } },
+  }
+}
+
+const plan = (ds: DaemonSet, nodes: Node[], pods: Pod[]) => {
+  const { create, remove, status } = planDaemonSet({ ds, nodes, pods, hash: 'new', nowMs: Date.UTC(2026, 1, 1) })
+  return { create, remove: remove.map((p) => p.metadata.name), status }
+}
+
+test('one pod on every node that fits', () => {
+  const nodes = [
+    node('plain'), node('has'), node('twice'),
+    node('cordoned', { taints: [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }] }),
+    node('tainted', { taints: [{ key: 'mine', effect: 'NoSchedule' }] }),
+    node('driven', { taints: [{ key: 'mine', effect: 'NoExecute' }] }),
+  ]
+  const pods = [pod('p1', 'has'), pod('p2', 'twice'), pod('p3', 'twice'), pod('p4', 'tainted'), pod('p5', 'driven')]
+  const { create, remove, status } = plan(daemonSet(), nodes, pods)
+  assert.deepEqual(create, ['plain', 'cordoned'])
+  assert.deepEqual(remove, ['p3', 'p5'])
+  assert.deepEqual(status, {
+    desiredNumberScheduled: 4, currentNumberScheduled: 2, numberMisscheduled: 2, numberReady: 2, numberAvailable: 2, numberUnavailable: 2,
+    updatedNumberScheduled: 2, observedGeneration: 1,
+  })
+})
+
+test('the node selector decides', () => {
+  const nodes = [node('yes', { labels: { disk: 'ssd' } }), node('no')]
+  assert.deepEqual(plan(daemonSet({}, { disk: 'ssd' }), nodes, [pod('p', 'no')]), {
+    create: ['yes'], remove: ['p'], status: { desiredNumberScheduled: 1, currentNumberScheduled: 0, numberMisscheduled: 1, numberReady: 0, numberUnavailable: 1, observedGeneration: 1 },
+  })
+})
+
+test('an update replaces what does nothing first, and as many more as may be unavailable', () => {
+  const nodes = ['a', 'b', 'c'].map((name) => node(name))
+  const old = { hash: 'old' }
+  const cases: [string, RollingUpdateDaemonSet, Pod[], { create: string[]; remove: string[] }][] = [
+    ['one at a time', {}, [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: ['1'] }],
+    ['waits for the new one', {}, [pod('1', 'a', { ready: false }), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: [] }],
+    ['broken old ones go at once', {}, [pod('1', 'a', { ...old, ready: false }), pod('2', 'b', { ...old, ready: false }), pod('3', 'c', old)], { create: [], remove: ['1', '2'] }],
+    ['half of them', { maxUnavailable: '50%' }, [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: ['1', '2'] }],
+    ['surge first', { maxSurge: 1, maxUnavailable: 0 }, [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)], { create: ['a'], remove: [] }],
+    ['then the old one', { maxSurge: 1, maxUnavailable: 0 }, [pod('1', 'a', old), pod('4', 'a'), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: ['1'] }],
+  ]
+  for (const [name, strategy, pods, expected] of cases) {
+    const { create, remove } = plan(daemonSet(strategy), nodes, pods)
+    assert.deepEqual({ create, remove }, expected, name)
+  }
+})
+
+test('a pod is bound to its node by affinity, which narrows every term that was there', () => {
+  const { spec } = templateFor({ spec: { containers: [] } }, 'n1', 'h')
+  assert.equal(nodeOf({ metadata: { ...meta('p'), namespace: 'ns' }, spec: spec ?? { containers: [] } }), 'n1')
+  const terms = [{ matchExpressions: [{ key: 'x', operator: 'Exists' }] }, { matchExpressions: [{ key: 'y', operator: 'Exists' }] }]
+  const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } }
+  const narrowed = templateFor({ spec: { containers: [], affinity } }, 'n1', 'h').spec?.affinity?.nodeAffinity
+  assert.deepEqual(narrowed?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms.map((t) => t.matchFields?.[0]?.values), [['n1'], ['n1']])
+})
