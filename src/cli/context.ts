@@ -8,7 +8,13 @@ export interface CliContext {
   stdin: NodeJS.ReadStream
   /** Aborts on Ctrl-C and SIGTERM. */
   signal: AbortSignal
-  /** The profile named by --profile, MINICUBE_PROFILE or `minicube profile`. */
-  profile(): Promise<string>
   verbose: boolean
+  /** The command was asked for JSON: failures are told as events too. */
+  json: boolean
+  /** What the process exits with when the command does not throw. */
+  exitCode: number
+  /** Of --profile. */
+  profileOption?: string
+  /** The profile named by --profile, by MINICUBE_PROFILE, or the active one. */
+  profile(): Promise<string>
 }

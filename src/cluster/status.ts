@@ -10,12 +10,15 @@ import { lookUpKubeconfig } from './kubeconfig/file.ts'
 import { inspectNode } from './nodeContainer.ts'
 import { type ProfileConfig, requireProfile } from './profile.ts'
 
+export type HostState = 'Running' | 'Stopped' | 'Paused' | 'Starting' | 'Nonexistent'
+
 export interface ClusterStatus {
   Name: string
-  Host: 'Running' | 'Stopped' | 'Paused' | 'Starting' | 'Nonexistent' | 'Error'
-  Kubelet: 'Running' | 'Stopped' | 'Paused'
-  APIServer: 'Running' | 'Stopped' | 'Paused'
-  Kubeconfig: 'Configured' | 'Misconfigured'
+  Host: HostState
+  Kubelet: HostState
+  APIServer: HostState
+  /** As the host where that does not run, as minikube says it. */
+  Kubeconfig: 'Configured' | 'Misconfigured' | HostState
   Worker: boolean
 }
 
@@ -39,21 +42,19 @@ async function statusOf(home: string, profile: ProfileConfig, { signal, env = pr
     credentials ? isNodeReady(credentials, profile.name, signal) : false,
     lookUpKubeconfig(profile.name, { env }),
   ])
-  const component = (running: boolean): 'Running' | 'Stopped' | 'Paused' => {
-    if (host === 'Paused') return 'Paused'
-    return host === 'Running' && running ? 'Running' : 'Stopped'
-  }
+  const component = (running: boolean): HostState => (host === 'Running' && !running ? 'Stopped' : host)
+  const configured = entry?.server === `https://127.0.0.1:${profile.hostApiPort}` ? 'Configured' : 'Misconfigured'
   return {
     Name: profile.name,
     Host: host,
     Kubelet: component(kubelet),
     APIServer: component(api),
-    Kubeconfig: entry?.server === `https://127.0.0.1:${profile.hostApiPort}` ? 'Configured' : 'Misconfigured',
+    Kubeconfig: host === 'Running' ? configured : host,
     Worker: false,
   }
 }
 
-async function hostState(profile: ProfileConfig, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<ClusterStatus['Host']> {
+async function hostState(profile: ProfileConfig, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<HostState> {
   try {
     const state = await inspectNode(await addressOf(profile.engineHost, env), profile.name, signal)
     if (!state) return 'Nonexistent'

@@ -77,7 +77,7 @@ test('a restart of the node container brings back the same cluster', async () =>
 test('a restart of the host’s engine brings back the same cluster', async (t) => {
   const port = await serverPort()
   const { restartOwnEngine } = await import('./engine.ts')
-  const skipped = await restartOwnEngine()
+  const skipped = await restartOwnEngine(cluster)
   if (skipped) return t.skip(skipped)
   await eventually('the API server', async () => (await cluster.kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok', 90_000)
   await assertTheSame(port)

@@ -1,0 +1,65 @@
+/** The command line's entry: parses, runs one command, prints failures in one place. */
+import { appendFileSync } from 'node:fs'
+import { CommanderError } from 'commander'
+import { usageError } from '../cluster/userError.ts'
+import type { CliContext } from './context.ts'
+import { explainError } from './printError.ts'
+import { createProgram } from './program.ts'
+import { errorEvent } from './reporters.ts'
+
+/** A second Ctrl-C does not wait for things to be undone. */
+function interruptible(): AbortSignal {
+  const abort = new AbortController()
+  const onSignal = (): void => {
+    if (abort.signal.aborted) process.exit(130)
+    abort.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return abort.signal
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const context: CliContext = {
+    env: process.env,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    signal: interruptible(),
+    verbose: false,
+    json: false,
+    exitCode: 0,
+    async profile() {
+      const { activeProfile } = await import('../cluster/profile.ts')
+      const { minicubeHome } = await import('../cluster/home.ts')
+      const { checkProfileName } = await import('../cluster/names.ts')
+      return checkProfileName(context.profileOption ?? (await activeProfile(minicubeHome(context.env), context.env)))
+    },
+  }
+  try {
+    await createProgram(context).parseAsync([...argv], { from: 'user' })
+    return context.exitCode
+  } catch (error) {
+    return report(error, context)
+  }
+}
+
+function report(error: unknown, context: CliContext): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0
+    return report(usageError(error.message.replace(/^error: /, '').trim(), 'To see the commands and their flags: minicube --help'), context)
+  }
+  const { text, exitCode } = explainError(error, context.verbose)
+  if (context.json) process.stdout.write(`${JSON.stringify(errorEvent(error))}\n`)
+  process.stderr.write(text)
+  return exitCode
+}
+
+// A reader that went away (`minicube logs | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  appendFileSync(2, `${error.message}\n`)
+  process.exit(1)
+})
+
+process.exitCode = await main(process.argv.slice(2))

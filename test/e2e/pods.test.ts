@@ -1,0 +1,97 @@
+/** A pod's life as people meet it: images that are missing, probes, init containers, configuration, crash loops. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { eventually, shellPod, startedCluster, type Cluster } from './minicube.ts'
+
+let cluster: Cluster
+
+before(async () => {
+  cluster = await startedCluster('e2e-pods')
+})
+after(() => cluster?.remove())
+
+const IMAGE = 'minicube/busybox:1.37'
+const shell = (script: string, more: object = {}): object => ({ name: 'main', image: IMAGE, command: ['sh', '-c', script], ...more })
+const pod = (name: string, spec: object): object => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { terminationGracePeriodSeconds: 1, ...spec } })
+const field = async (name: string, path: string): Promise<string> => (await cluster.kubectl(['get', 'pod', name, '-o', `jsonpath={${path}}`])).stdout
+const logs = async (name: string): Promise<string> => (await cluster.kubectl(['logs', name])).stdout
+const phase = (name: string, wanted: string): Promise<unknown> => cluster.kubectl(['wait', `pod/${name}`, `--for=jsonpath={.status.phase}=${wanted}`, '--timeout=60s'])
+
+test('an image that is not there fails at once, with a reason', async () => {
+  await cluster.apply(pod('missing', { containers: [{ name: 'main', image: 'no-such-image-anywhere:1' }] }))
+  await eventually('a waiting reason', async () => /ErrImagePull|ImagePullBackOff/.test(await field('missing', '.status.containerStatuses[0].state.waiting.reason')))
+  assert.match((await cluster.kubectl(['describe', 'pod', 'missing'])).stdout, /Failed to pull image "no-such-image-anywhere:1"/)
+})
+
+test('environment, ConfigMap, Secret and the downward API', async () => {
+  await cluster.apply([
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { COLOUR: 'blue', 'file.txt': 'from-file' } },
+    { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, stringData: { TOKEN: 's3cret' } },
+    pod('config', {
+      restartPolicy: 'Never',
+      containers: [
+        shell('echo $COLOUR $TOKEN $NAME $(cat /etc/settings/file.txt) $(ls /var/run/secrets/kubernetes.io/serviceaccount | sort | tr "\\n" ",") $(stat -Lc %a /etc/keys/TOKEN)', {
+          env: [{ name: 'NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+          envFrom: [{ configMapRef: { name: 'settings' } }, { secretRef: { name: 'keys' } }],
+          volumeMounts: [{ name: 'settings', mountPath: '/etc/settings' }, { name: 'keys', mountPath: '/etc/keys' }],
+        }),
+      ],
+      volumes: [{ name: 'settings', configMap: { name: 'settings' } }, { name: 'keys', secret: { secretName: 'keys', defaultMode: 0o400 } }],
+    }),
+  ])
+  await phase('config', 'Succeeded')
+  assert.equal(await logs('config'), 'blue s3cret config from-file ca.crt,namespace,token, 400\n')
+})
+
+test('init containers run first, in order, over a shared volume', async () => {
+  await cluster.apply(
+    pod('ordered', {
+      restartPolicy: 'Never',
+      initContainers: [1, 2].map((n) => ({ ...(shell(`echo ${n} >> /work/order`) as object), name: `init-${n}`, volumeMounts: [{ name: 'work', mountPath: '/work' }] })),
+      containers: [shell('cat /work/order', { volumeMounts: [{ name: 'work', mountPath: '/work' }] })],
+      volumes: [{ name: 'work', emptyDir: {} }],
+    }),
+  )
+  await phase('ordered', 'Succeeded')
+  assert.equal(await logs('ordered'), '1\n2\n')
+})
+
+test('a failing liveness probe restarts, a failing readiness probe does not', async () => {
+  const probe = (file: string): object => ({ exec: { command: ['test', '-f', file] }, periodSeconds: 1, failureThreshold: 1 })
+  await cluster.apply([
+    pod('alive', { containers: [shell('touch /tmp/ok; sleep 3; rm /tmp/ok; sleep 1000', { livenessProbe: { ...probe('/tmp/ok'), initialDelaySeconds: 1 } })] }),
+    pod('unready', { containers: [shell('sleep 1000', { readinessProbe: probe('/tmp/never') })] }),
+  ])
+  await eventually('a restart', async () => Number(await field('alive', '.status.containerStatuses[0].restartCount')) >= 1)
+  assert.equal(await field('unready', '.status.containerStatuses[0].ready'), 'false')
+  assert.equal(await field('unready', '.status.containerStatuses[0].restartCount'), '0')
+})
+
+test('a container that keeps failing is in CrashLoopBackOff, with its last state', async () => {
+  await cluster.apply(pod('crashing', { containers: [shell('echo dying; exit 3')] }))
+  await eventually('CrashLoopBackOff', async () => (await field('crashing', '.status.containerStatuses[0].state.waiting.reason')) === 'CrashLoopBackOff')
+  assert.equal(await field('crashing', '.status.containerStatuses[0].lastState.terminated.exitCode'), '3')
+})
+
+test('memory over the limit is OOMKilled', async () => {
+  await cluster.apply(pod('hungry', { restartPolicy: 'Never', containers: [shell('x=a; while :; do x=$x$x; done', { resources: { limits: { memory: '16Mi' } } })] }))
+  await phase('hungry', 'Failed')
+  assert.equal(await field('hungry', '.status.containerStatuses[0].state.terminated.reason'), 'OOMKilled')
+})
+
+test('a job completes; a cron job makes jobs', async () => {
+  await cluster.apply({
+    apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'sum' },
+    spec: { completions: 2, parallelism: 2, template: { spec: { restartPolicy: 'Never', containers: [shell('echo done')] } } },
+  })
+  await cluster.kubectl(['wait', 'job/sum', '--for=condition=Complete', '--timeout=60s'])
+  assert.equal((await cluster.get<{ status: { succeeded: number } }>('job', 'sum')).status.succeeded, 2)
+})
+
+test('a deleted namespace takes everything along', async () => {
+  await cluster.kubectl(['create', 'namespace', 'doomed'])
+  await cluster.kubectl(['-n', 'doomed', 'create', 'configmap', 'c'])
+  await cluster.kubectl(['-n', 'doomed', 'apply', '-f', '-'], { input: JSON.stringify(shellPod('p', 'sleep 1000')) })
+  await cluster.kubectl(['delete', 'namespace', 'doomed', '--timeout=60s'])
+  assert.notEqual((await cluster.kubectl(['get', 'namespace', 'doomed'], { mayFail: true })).code, 0)
+})
