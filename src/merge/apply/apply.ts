@@ -14,7 +14,7 @@ import {
   BadManagedFields, decodeManagedFields, encodeManagedFields, entriesOf, keyOf, type Managed, type ManagerId, type Managers, setFields, timeOf,
 } from './managedFields.ts'
 import { mergeTyped, removeItems } from './mergeTyped.ts'
-import { type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'
+import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'
 import { recordUpdate } from './update.ts'
 import { validateTyped } from './validateTyped.ts'
 
@@ -45,6 +45,7 @@ export function applyPatch(options: ApplyOptions): Applied {
   const fault = validateTyped(applied, options.schema)
   if (fault !== undefined) throw newStatusError(500, '', `failed to create typed patch object (${describe(applied)}): ${fault}`)
   const managers = decode(options.live)
+  fitManagers(managers, options)
   const live = withoutManagedFields(options.live)
   if (managers.size === 0) {
     const id: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion }

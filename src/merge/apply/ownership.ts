@@ -4,6 +4,7 @@ import { isObject, type JsonObject } from '../jsonValue.ts'
 import { compare, type Comparison } from './compare.ts'
 import { difference, differenceWithBelow, EMPTY, type FieldSet, fieldSetOfPaths, intersection, isEmpty } from './fieldSet.ts'
 import { type Managers, setFields } from './managedFields.ts'
+import { fitToSchema } from './schemaChanges.ts'
 
 /** An object as another API version shows it. */
 export interface ObjectVersion {
@@ -44,6 +45,15 @@ export function withoutManagedFields(object: JsonObject): JsonObject {
   if (!isObject(metadata) || metadata['managedFields'] === undefined) return object
   const { managedFields: _, ...rest } = metadata
   return { ...object, metadata: rest }
+}
+
+/** Brings stored sets into line with what their types look like today. */
+export function fitManagers(managers: Managers, { schema, apiVersion, versionOf }: OwnershipContext): void {
+  for (const [key, managed] of managers) {
+    const type = managed.id.apiVersion === apiVersion ? schema : versionOf?.(managed.id.apiVersion)?.type
+    const fields = type ? fitToSchema(managed.fields, type) : managed.fields
+    if (fields !== managed.fields) setFields(managers, key, { ...managed, fields })
+  }
 }
 
 /** Differences as each API version shows them, computed once a version. */

@@ -94,6 +94,13 @@ describe('an update', () => {
     }, { time: '2026-01-01T00:00:04Z' }))
   })
 
+  it('owns as a whole what has become atomic since', () => {
+    const schema = customType({ map: { type: 'map', values: { type: 'string' }, atomic: true } })
+    const before = { metadata: { managedFields: [entry('one', { 'f:map': { '.': {}, 'f:a': {} } })] }, map: { a: '1' } }
+    assert.deepEqual(update(before, before, { schema }), [entry('one', { 'f:map': {} })])
+    assert.deepEqual(update(before, { ...before, map: { a: '2' } }, { schema }), [entry('m', { 'f:map': {} })])
+  })
+
   it('finds its way with lists that no longer fit their type', () => {
     const before = { metadata: { uid: 'u', finalizers: ['a', 'a'], managedFields: [entry('one', { 'f:metadata': { 'f:finalizers': { 'v:"a"': {} } } })] } }
     assert.deepEqual(update(before, { ...before, metadata: { ...before.metadata, finalizers: ['a'] } })?.map(({ manager }) => manager), ['m'])

@@ -5,7 +5,7 @@ import { isEmpty, union } from './fieldSet.ts'
 import {
   BadManagedFields, capUpdateManagers, decodeManagedFields, encodeManagedFields, entriesOf, keyOf, type ManagerId, type Managers, timeOf,
 } from './managedFields.ts'
-import { type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
+import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
 
 export interface UpdateOptions extends OwnershipContext {
   /** The stored object; undefined on create. */
@@ -24,6 +24,7 @@ export function updateManagedFields(options: UpdateOptions): ManagedFieldsEntry[
   // Objects whose managedFields were cleared stay without until something is applied to them.
   if (managers.size === 0 && hasUid(before)) return undefined
   const id: ManagerId = { manager: manager || 'unknown', operation: 'Update', apiVersion, subresource }
+  fitManagers(managers, options)
   recordUpdate(before ?? emptyLike(after), after, managers, id, nowMs, options)
   capUpdateManagers(managers)
   return encodeManagedFields(managers)
