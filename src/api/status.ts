@@ -104,7 +104,7 @@ export interface FieldError {
 /** 422 with one cause for each field error; `kind` is the Kind (not the resource). */
 export function newInvalid(kind: { group: string; kind: string }, name: string, errors: readonly FieldError[]): StatusError {
   const texts = errors.map((e) => `${e.field}: ${e.message}`)
-  const aggregated = texts.length === 1 ? texts[0] : `[${[...new Set(texts)].join(', ')}]`
+  const aggregated = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
   const subject = kind.group ? `${kind.kind}.${kind.group}` : kind.kind
   const causes: StatusCause[] = errors.map((e) => ({ reason: e.type, message: e.message, field: e.field }))
   return newStatusError(422, 'Invalid', `${subject} "${name}" is invalid: ${aggregated}`, {

@@ -1,0 +1,145 @@
+/** ObjectMeta's rules (k8s.io/apimachinery/pkg/api/validation): on create and on update. */
+import { forbidden, IMMUTABLE, invalid, invalidAll, required, tooLong } from './fieldErrors.ts'
+import { isLabelValue, isQualifiedName, nameIsDnsSubdomain, nameIsDnsLabel } from './names.ts'
+import type { NameRule } from './names.ts'
+import type { FieldError } from '../status.ts'
+import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from '../kinds/meta/v1.ts'
+
+const ANNOTATIONS_LIMIT_BYTES = 256 * 1024
+const MANAGER_LIMIT_BYTES = 128
+
+export interface MetaRules {
+  namespaced: boolean
+  /** A DNS subdomain unless given. */
+  validateName?: NameRule
+}
+
+export function validateObjectMeta(meta: ObjectMeta, rules: MetaRules, path = 'metadata'): FieldError[] {
+  const validateName = rules.validateName ?? nameIsDnsSubdomain
+  const errors: FieldError[] = []
+  if (meta.generateName) errors.push(...invalidAll(`${path}.generateName`, meta.generateName, validateName(meta.generateName, true)))
+  if (!meta.name) errors.push(required(`${path}.name`, 'name or generateName is required'))
+  else errors.push(...invalidAll(`${path}.name`, meta.name, validateName(meta.name, false)))
+  if (rules.namespaced) {
+    if (!meta.namespace) errors.push(required(`${path}.namespace`))
+    else errors.push(...invalidAll(`${path}.namespace`, meta.namespace, nameIsDnsLabel(meta.namespace, false)))
+  } else if (meta.namespace) errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'))
+  return [...errors, ...validateMetaFields(meta, path)]
+}
+
+function validateMetaFields(meta: ObjectMeta, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  if ((meta.generation ?? 0) < 0) errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'))
+  if (meta.labels) errors.push(...validateLabels(meta.labels, `${path}.labels`))
+  if (meta.annotations) errors.push(...validateAnnotations(meta.annotations, `${path}.annotations`))
+  if (meta.ownerReferences) errors.push(...validateOwnerReferences(meta.ownerReferences, `${path}.ownerReferences`))
+  if (meta.finalizers) errors.push(...validateFinalizers(meta.finalizers, `${path}.finalizers`))
+  if (meta.managedFields) errors.push(...validateManagedFields(meta.managedFields, `${path}.managedFields`))
+  return errors
+}
+
+export function validateLabels(labels: Readonly<Record<string, string>>, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  for (const [key, value] of Object.entries(labels)) {
+    errors.push(...invalidAll(path, key, isQualifiedName(key)))
+    errors.push(...invalidAll(path, value, isLabelValue(value)))
+  }
+  return errors
+}
+
+export function validateAnnotations(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  let sizeBytes = 0
+  for (const [key, value] of Object.entries(annotations)) {
+    errors.push(...invalidAll(path, key, isQualifiedName(key.toLowerCase())))
+    sizeBytes += Buffer.byteLength(key) + Buffer.byteLength(value)
+  }
+  if (sizeBytes > ANNOTATIONS_LIMIT_BYTES) errors.push(tooLong(path, ANNOTATIONS_LIMIT_BYTES))
+  return errors
+}
+
+function validateOwnerReferences(references: readonly OwnerReference[], path: string): FieldError[] {
+  const errors = references.flatMap((reference) => {
+    const slash = reference.apiVersion.indexOf('/')
+    const version = slash < 0 ? reference.apiVersion : reference.apiVersion.slice(slash + 1)
+    const group = slash < 0 ? '' : reference.apiVersion.slice(0, slash)
+    const found: FieldError[] = []
+    if (!version) found.push(invalid(`${path}.apiVersion`, reference.apiVersion, 'version must not be empty'))
+    if (!reference.kind) found.push(invalid(`${path}.kind`, reference.kind, 'must not be empty'))
+    if (!reference.name) found.push(invalid(`${path}.name`, reference.name, 'must not be empty'))
+    if (!reference.uid) found.push(invalid(`${path}.uid`, reference.uid, 'must not be empty'))
+    if (group === '' && version === 'v1' && reference.kind === 'Event') {
+      found.push(invalid(path, inGoOrder(reference), '/v1, Kind=Event is disallowed from being an owner'))
+    }
+    return found
+  })
+  const controllers = references.filter((reference) => reference.controller)
+  if (controllers.length > 1) {
+    const [first, second] = controllers as [OwnerReference, OwnerReference]
+    const detail = `Only one reference can have Controller set to true. Found "true" in references for ${first.kind}/${first.name} and ${second.kind}/${second.name}`
+    errors.push(invalid(path, references.map(inGoOrder), detail))
+  }
+  return errors
+}
+
+function inGoOrder({ apiVersion, kind, name, uid, controller, blockOwnerDeletion }: OwnerReference): OwnerReference {
+  return { apiVersion, kind, name, uid, ...(controller !== undefined && { controller }), ...(blockOwnerDeletion !== undefined && { blockOwnerDeletion }) }
+}
+
+const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
+
+export function validateFinalizerName(name: string, path: string): FieldError[] {
+  const errors = invalidAll(path, name, isQualifiedName(name))
+  if (errors.length === 0 && !name.includes('/') && !STANDARD_FINALIZERS.has(name)) {
+    errors.push(invalid(path, name, 'name is neither a standard finalizer name nor is it fully qualified'))
+  }
+  return errors
+}
+
+function validateFinalizers(finalizers: readonly string[], path: string): FieldError[] {
+  const errors = finalizers.flatMap((finalizer) => {
+    const syntax = invalidAll(path, finalizer, isQualifiedName(finalizer))
+    return syntax
+  })
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
+    errors.push(invalid(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'))
+  }
+  return errors
+}
+
+function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
+  return entries.flatMap((entry, i) => {
+    const at = `${path}[${i}]`
+    const errors: FieldError[] = []
+    if (entry.operation !== 'Apply' && entry.operation !== 'Update') {
+      errors.push(invalid(`${at}.operation`, entry.operation ?? '', 'must be `Apply` or `Update`'))
+    }
+    if (entry.fieldsType && entry.fieldsType !== 'FieldsV1') errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'))
+    if (Buffer.byteLength(entry.manager ?? '') > MANAGER_LIMIT_BYTES) errors.push(tooLong(`${at}.fieldManager`, MANAGER_LIMIT_BYTES))
+    return errors
+  })
+}
+
+export function validateObjectMetaUpdate(next: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
+  const errors: FieldError[] = []
+  const immutable = (field: keyof ObjectMeta, shown: unknown = next[field]): void => {
+    if ((next[field] ?? '') !== (old[field] ?? '')) errors.push(invalid(`${path}.${field}`, shown ?? null, IMMUTABLE))
+  }
+  if (next.finalizers && old.deletionTimestamp) {
+    const known = new Set(old.finalizers)
+    const added = next.finalizers.filter((finalizer) => !known.has(finalizer))
+    if (added.length > 0) {
+      const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ')
+      errors.push(forbidden(`${path}.finalizers`, `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`))
+    }
+  }
+  if ((next.generation ?? 0) < (old.generation ?? 0)) {
+    errors.push(invalid(`${path}.generation`, next.generation, `must not be decremented: was ${old.generation}`))
+  }
+  immutable('name')
+  immutable('namespace')
+  immutable('uid')
+  immutable('deletionTimestamp')
+  immutable('deletionGracePeriodSeconds')
+  return [...errors, ...validateMetaFields(next, path)]
+}

@@ -1,0 +1,75 @@
+/**
+ * Admission: an ordered list of plugins between the decoded request and the store (k8s.io/apiserver/pkg/admission).
+ * All `admit` hooks run first and may change the object, then the registry validates it, then all `validate` hooks run.
+ */
+import { newForbidden } from '../../api/status.ts'
+import type { StatusError } from '../../api/status.ts'
+import type { CatalogResource } from '../../api/catalog/catalog.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { UserInfo } from '../request.ts'
+
+export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
+
+export interface AdmissionRequest {
+  readonly operation: Operation
+  /** As requested, which need not be the version that objects are stored in. */
+  readonly resource: CatalogResource
+  /** '' for the object itself. */
+  readonly subresource: string
+  readonly namespace: string
+  /** '' for a create that generates the name. */
+  readonly name: string
+  /** The new object (create, update, and the body of subresources such as binding); `admit` may change or replace it. */
+  object?: KubeObject
+  /** The existing object (update, delete): shared, never to be written. */
+  readonly oldObject?: KubeObject
+  /** CreateOptions, UpdateOptions or DeleteOptions. */
+  readonly options: Readonly<Record<string, unknown>>
+  readonly dryRun: boolean
+  readonly user: UserInfo
+  readonly warnings: string[]
+  readonly signal: AbortSignal
+}
+
+export interface AdmissionPlugin {
+  /** Upstream's name, e.g. `LimitRanger`. */
+  readonly name: string
+  /** May change `request.object`. Throws a StatusError to refuse. */
+  admit?(request: AdmissionRequest): void | Promise<void>
+  /** Must not change anything. Throws a StatusError to refuse. */
+  validate?(request: AdmissionRequest): void | Promise<void>
+}
+
+export class AdmissionChain {
+  readonly #admitting: readonly AdmissionPlugin[]
+  readonly #validating: readonly AdmissionPlugin[]
+
+  constructor(plugins: readonly AdmissionPlugin[]) {
+    this.#admitting = plugins.filter((plugin) => plugin.admit)
+    this.#validating = plugins.filter((plugin) => plugin.validate)
+  }
+
+  async admit(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.#admitting) {
+      const pending = plugin.admit?.(request)
+      if (pending) await pending
+    }
+  }
+
+  async validate(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.#validating) {
+      const pending = plugin.validate?.(request)
+      if (pending) await pending
+    }
+  }
+}
+
+/** A refusal that names the object as upstream's plugins do. */
+export function forbid(request: AdmissionRequest, why: string): StatusError {
+  const meta = request.object?.metadata
+  return newForbidden(request.resource, request.name || meta?.name || meta?.generateName || '', why)
+}
+
+export function isResource(request: AdmissionRequest, group: string, resource: string, subresource = ''): boolean {
+  return request.resource.resource === resource && request.resource.group === group && request.subresource === subresource
+}

@@ -1,0 +1,89 @@
+/** One watcher of a resource's cache: what it wants to see, and what it has not read yet. */
+import { newStatusError } from '../../api/status.ts'
+import type { CacheChange } from './resourceCache.ts'
+import type { SharedEvent, StoredObject } from './storedObject.ts'
+
+/** Events that a watcher may leave unread before it is closed. */
+const UNREAD_LIMIT = 10_000
+
+export interface WatchFilter {
+  /** Only keys that begin with this: a resource, or a resource in a namespace. */
+  prefix: string
+  /** Selectors; everything unless given. */
+  matches?: (object: StoredObject) => boolean
+}
+
+export class CacheWatcher {
+  readonly #prefix: string
+  readonly #matches: (object: StoredObject) => boolean
+  readonly #onEnd: () => void
+  #unread: SharedEvent[] = []
+  #waiting: PromiseWithResolvers<void> | undefined
+  #ended = false
+  #error: Error | undefined
+
+  constructor(filter: WatchFilter, onEnd: () => void) {
+    this.#prefix = filter.prefix
+    this.#matches = filter.matches ?? (() => true)
+    this.#onEnd = onEnd
+  }
+
+  offer(change: CacheChange): void {
+    const key = (change.after ?? change.before)?.key
+    if (this.#ended || !key?.startsWith(this.#prefix)) return
+    const event = change.eventFor(this.#matches)
+    if (event) this.#push(event)
+  }
+
+  /** For bookmarks. */
+  send(event: SharedEvent): void {
+    this.#push(event)
+    this.flush()
+  }
+
+  #push(event: SharedEvent): void {
+    if (this.#unread.length >= UNREAD_LIMIT) {
+      this.end(newStatusError(500, 'InternalError', `the watch is too slow: more than ${UNREAD_LIMIT} events were not read`))
+      return
+    }
+    this.#unread.push(event)
+  }
+
+  /** Wakes the reader if there is something to read. */
+  flush(): void {
+    if (this.#unread.length > 0) this.#wake()
+  }
+
+  /** The reader gets what is left, then `error` if there is one. */
+  end(error?: Error): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#error = error
+    this.#onEnd()
+    this.#wake()
+  }
+
+  #wake(): void {
+    this.#waiting?.resolve()
+    this.#waiting = undefined
+  }
+
+  async *batches(): AsyncGenerator<readonly SharedEvent[]> {
+    try {
+      for (;;) {
+        if (this.#unread.length > 0) {
+          const batch = this.#unread
+          this.#unread = []
+          yield batch
+          continue
+        }
+        if (this.#ended) break
+        this.#waiting = Promise.withResolvers<void>()
+        await this.#waiting.promise
+      }
+      if (this.#error) throw this.#error
+    } finally {
+      this.end()
+    }
+  }
+}

@@ -1,0 +1,139 @@
+/** All objects of one resource, the changes of the recent past, and those who watch. */
+import { atRevision, SharedEvent } from './storedObject.ts'
+import { SortedKeys } from './sortedKeys.ts'
+import { CacheWatcher } from './cacheWatcher.ts'
+import { newExpired } from '../../api/status.ts'
+import type { StoredObject } from './storedObject.ts'
+import type { WatchFilter } from './cacheWatcher.ts'
+
+/** Changes kept for watchers that start in the past. */
+const HISTORY_LIMIT = 1_000
+
+/** One change with what was there before, and its events, shared by all watchers. */
+export class CacheChange {
+  readonly revision: number
+  readonly before: StoredObject | undefined
+  readonly after: StoredObject | undefined
+  #added: SharedEvent | undefined
+  #modified: SharedEvent | undefined
+  #deleted: SharedEvent | undefined
+
+  constructor(revision: number, before: StoredObject | undefined, after: StoredObject | undefined) {
+    this.revision = revision
+    this.before = before
+    this.after = after
+  }
+
+  /**
+   * The event for a watcher that sees only what `matches`: what begins to match was added, what no longer matches was
+   * deleted and is shown as it was, at the revision of the change.
+   */
+  eventFor(matches: (object: StoredObject) => boolean): SharedEvent | undefined {
+    const matched = this.before !== undefined && matches(this.before)
+    if (this.after && matches(this.after)) {
+      return matched ? (this.#modified ??= new SharedEvent('MODIFIED', this.after)) : (this.#added ??= new SharedEvent('ADDED', this.after))
+    }
+    if (!matched) return undefined
+    return (this.#deleted ??= new SharedEvent('DELETED', atRevision(this.before as StoredObject, this.revision)))
+  }
+}
+
+export class ResourceCache {
+  readonly prefix: string
+  readonly #byKey = new Map<string, StoredObject>()
+  readonly #keys = new SortedKeys()
+  readonly #history: CacheChange[] = []
+  readonly #watchers = new Set<CacheWatcher>()
+  /** Changes after this revision are all in the history. */
+  #historyStart: number
+  #lastChange: number
+
+  constructor(prefix: string, startRevision: number) {
+    this.prefix = prefix
+    this.#historyStart = startRevision
+    this.#lastChange = startRevision
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  /** The revision of the newest change: what the cache shows is the state of every revision from there on. */
+  get lastChange(): number {
+    return this.#lastChange
+  }
+
+  get(key: string): StoredObject | undefined {
+    return this.#byKey.get(key)
+  }
+
+  /** In key order. */
+  *under(prefix: string, after?: string): Iterable<StoredObject> {
+    for (const key of this.#keys.under(prefix, after)) yield this.#byKey.get(key) as StoredObject
+  }
+
+  countUnder(prefix: string, after?: string): number {
+    return this.#keys.under(prefix, after).length
+  }
+
+  values(): Iterable<StoredObject> {
+    return this.#byKey.values()
+  }
+
+  /** Everything anew, after a gap in the store's watch: the past is forgotten, watchers have to start over. */
+  replace(objects: readonly StoredObject[], revision: number): void {
+    this.#byKey.clear()
+    for (const object of objects) this.#byKey.set(object.key, object)
+    this.#keys.replace(this.#byKey.keys())
+    this.#history.length = 0
+    this.#historyStart = revision
+    this.#lastChange = revision
+    for (const watcher of [...this.#watchers]) watcher.end(newExpired('the watch cache was filled anew, list again'))
+  }
+
+  /** Applies one change; watchers get it with the next `flush`. */
+  apply(key: string, after: StoredObject | undefined, revision: number): CacheChange {
+    const before = this.#byKey.get(key)
+    if (after) {
+      this.#byKey.set(key, after)
+      if (!before) this.#keys.add(key)
+    } else {
+      this.#byKey.delete(key)
+      this.#keys.delete(key)
+    }
+    this.#lastChange = revision
+    const change = new CacheChange(revision, before, after)
+    this.#history.push(change)
+    if (this.#history.length > 2 * HISTORY_LIMIT) this.#trim()
+    for (const watcher of this.#watchers) watcher.offer(change)
+    return change
+  }
+
+  flush(): void {
+    for (const watcher of this.#watchers) watcher.flush()
+  }
+
+  /**
+   * A watcher of the changes after `afterRevision`. It throws Expired where they are not all known any more.
+   * Nothing is missed between the call and the first read.
+   */
+  watch(filter: WatchFilter, afterRevision: number): CacheWatcher {
+    if (afterRevision < this.#historyStart) {
+      throw newExpired(`too old resource version: ${afterRevision} (${this.#historyStart})`)
+    }
+    const watcher: CacheWatcher = new CacheWatcher(filter, () => this.#watchers.delete(watcher))
+    for (const change of this.#history) if (change.revision > afterRevision) watcher.offer(change)
+    watcher.flush()
+    this.#watchers.add(watcher)
+    return watcher
+  }
+
+  endWatchers(error?: Error): void {
+    for (const watcher of [...this.#watchers]) watcher.end(error)
+  }
+
+  #trim(): void {
+    const dropped = this.#history.splice(0, this.#history.length - HISTORY_LIMIT)
+    this.#historyStart = (dropped.at(-1) as CacheChange).revision
+  }
+}

@@ -1,0 +1,106 @@
+/** One object at one revision, as the store gave it: parsed once, its JSON bytes spliced together on first use. */
+import { isJsonObject } from './json.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { CachedEvent, CachedObject } from '../request.ts'
+import type { Entry } from '../../storage/store.ts'
+
+const encoder = new TextEncoder()
+const METADATA_OPENING = Buffer.from('"metadata":{')
+/** kind and apiVersion stand before the metadata; a stored object whose metadata begins later is encoded anew. */
+const LONGEST_HEAD_BYTES = 400
+
+/**
+ * The bytes that go into the store: kind and apiVersion first, then metadata without its resourceVersion (the store's
+ * revision is that), so that the bytes of an answer are the stored ones with the revision put in between.
+ */
+export function encodeForStore(object: KubeObject): Uint8Array {
+  const { kind, apiVersion, metadata, ...rest } = object
+  const { resourceVersion: _, ...meta } = metadata
+  return encoder.encode(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }))
+}
+
+function spliceRevision(stored: Uint8Array, revision: number): Uint8Array | undefined {
+  const head = Buffer.from(stored.buffer, stored.byteOffset, Math.min(stored.byteLength, LONGEST_HEAD_BYTES))
+  const at = head.indexOf(METADATA_OPENING)
+  if (at < 0 || head.includes('{', 1) === false || head.indexOf('{', 1) !== at + METADATA_OPENING.length - 1) return undefined
+  const cut = at + METADATA_OPENING.length
+  const field = Buffer.from(stored[cut] === 0x7d /* } */ ? `"resourceVersion":"${revision}"` : `"resourceVersion":"${revision}",`)
+  const json = new Uint8Array(stored.byteLength + field.byteLength)
+  json.set(stored.subarray(0, cut))
+  json.set(field, cut)
+  json.set(stored.subarray(cut), cut + field.byteLength)
+  return json
+}
+
+export class StoredObject implements CachedObject {
+  readonly key: string
+  readonly revision: number
+  readonly object: KubeObject
+  #stored: Uint8Array | undefined
+  #json: Uint8Array | undefined
+
+  constructor(key: string, revision: number, object: KubeObject, stored?: Uint8Array) {
+    this.key = key
+    this.revision = revision
+    this.object = object
+    this.#stored = stored
+  }
+
+  get json(): Uint8Array {
+    if (!this.#json) {
+      this.#json = (this.#stored && spliceRevision(this.#stored, this.revision)) ?? encoder.encode(JSON.stringify(this.object))
+      this.#stored = undefined
+    }
+    return this.#json
+  }
+}
+
+/**
+ * Objects that this process has just encoded, by the bytes that it gave to the store: when the store's watch hands the same
+ * bytes back they need not be parsed again.
+ */
+export type ParsedBytes = WeakMap<Uint8Array, KubeObject>
+
+export function decodeEntry(entry: Entry, parsed: ParsedBytes): StoredObject {
+  const known = parsed.get(entry.value)
+  const object = known ?? parseObject(entry)
+  const metadata = { ...object.metadata, resourceVersion: String(entry.modRevision) }
+  return new StoredObject(entry.key, entry.modRevision, { ...object, metadata }, entry.value)
+}
+
+function parseObject(entry: Entry): KubeObject {
+  const value: unknown = JSON.parse(Buffer.from(entry.value.buffer, entry.value.byteOffset, entry.value.byteLength).toString('utf8'))
+  if (!isJsonObject(value) || !isJsonObject(value['metadata'])) throw new Error(`the stored value of ${entry.key} is not an object with metadata`)
+  return value as unknown as KubeObject
+}
+
+/** The same object at a later revision, as watchers see it when it leaves. */
+export function atRevision(stored: StoredObject, revision: number): StoredObject {
+  const metadata = { ...stored.object.metadata, resourceVersion: String(revision) }
+  return new StoredObject(stored.key, revision, { ...stored.object, metadata })
+}
+
+const LINE_END = encoder.encode('}\n')
+
+export class SharedEvent implements CachedEvent {
+  readonly type: CachedEvent['type']
+  readonly source: CachedObject
+  #line: Uint8Array | undefined
+
+  constructor(type: CachedEvent['type'], source: CachedObject) {
+    this.type = type
+    this.source = source
+  }
+
+  get object(): KubeObject {
+    return this.source.object
+  }
+
+  get json(): Uint8Array {
+    return this.source.json
+  }
+
+  line(): Uint8Array {
+    return (this.#line ??= Buffer.concat([encoder.encode(`{"type":"${this.type}","object":`), this.json, LINE_END]))
+  }
+}

@@ -1,0 +1,58 @@
+/** Continue tokens (k8s.io/apiserver/pkg/storage/continue.go): where a list goes on, and at which revision. */
+import { newBadRequest } from '../../api/status.ts'
+import type { StatusError } from '../../api/status.ts'
+
+const TOKEN_VERSION = 'meta.k8s.io/v1'
+
+export interface ContinueToken {
+  /** -1: whatever is the newest (the continuation of a list whose revision is gone). */
+  revision: number
+  /** The last key that was listed. */
+  after: string
+}
+
+export function encodeContinue(token: ContinueToken, prefix: string): string {
+  const start = `${token.after.slice(prefix.length)}\0`
+  return Buffer.from(JSON.stringify({ v: TOKEN_VERSION, rv: token.revision, start })).toString('base64url')
+}
+
+function broken(why: string): StatusError {
+  return newBadRequest(`invalid continue token: continue key is not valid: ${why}`)
+}
+
+function describeJsonError(text: string): string {
+  try {
+    JSON.parse(text)
+  } catch {
+    const at = firstBadCharacter(text)
+    if (at === undefined) return 'unexpected end of JSON input'
+    const code = at.codePointAt(0) as number
+    const shown = code < 0x20 || (code >= 0x7f && code < 0xa0) ? `\\u${code.toString(16).padStart(4, '0')}` : at
+    return `invalid character '${shown}' looking for beginning of value`
+  }
+  return 'start key is not a string'
+}
+
+function firstBadCharacter(text: string): string | undefined {
+  const first = text.trimStart()[0]
+  return first === undefined || first === '{' ? undefined : first
+}
+
+export function decodeContinue(token: string, prefix: string): ContinueToken {
+  const bytes = Buffer.from(token, 'base64url')
+  let value: { v?: string; rv?: number; start?: string }
+  try {
+    value = JSON.parse(bytes.toString('utf8')) as typeof value
+  } catch {
+    throw broken(describeJsonError(bytes.toString('latin1')))
+  }
+  if (value.v !== TOKEN_VERSION) throw broken(`server does not recognize this encoded version ${value.v ?? ''}`)
+  if (!value.start) throw broken('encoded start key empty (version meta.k8s.io/v1)')
+  if (value.start.includes('..') && value.start.split('/').includes('..')) throw broken(`${value.start}`)
+  return { revision: value.rv ?? 0, after: prefix + value.start.replace(/\0$/, '') }
+}
+
+export function parseRevision(text: string): number | undefined {
+  return /^\d+$/.test(text) ? Number(text) : undefined
+}
+

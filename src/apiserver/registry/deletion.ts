@@ -1,0 +1,108 @@
+/**
+ * What a DELETE does to an object (k8s.io/apiserver's BeforeDelete and the garbage collection finalizers): remove it,
+ * mark it as being deleted, or leave it because that has happened already.
+ */
+import { newConflict } from '../../api/status.ts'
+import { cloneJson } from './jsonValues.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { DeleteOptions } from './options.ts'
+import type { Strategy } from './strategy.ts'
+
+const ORPHAN = 'orphan'
+const FOREGROUND = 'foregroundDeletion'
+
+export type DeletionPlan =
+  /** `object` is what the client is shown. */
+  | { type: 'remove'; object: KubeObject }
+  | { type: 'mark'; object: KubeObject }
+  | { type: 'leave' }
+
+export function checkPreconditions(kind: string, object: KubeObject, preconditions: DeleteOptions['preconditions']): void {
+  const { name, uid, resourceVersion } = object.metadata
+  if (preconditions.uid !== undefined && preconditions.uid !== uid) {
+    const why = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`
+    throw newConflict({ group: '', resource: kind }, name, why)
+  }
+  if (preconditions.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion) {
+    const why = `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`
+    throw newConflict({ group: '', resource: kind }, name, why)
+  }
+}
+
+/** The finalizers that the propagation policy asks the garbage collector to work off. */
+function finalizersFor(object: KubeObject, options: DeleteOptions, strategy: Strategy): string[] {
+  const existing = object.metadata.finalizers ?? []
+  const others = existing.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND)
+  if (options.orphanDependents !== undefined) return options.orphanDependents ? [...others, ORPHAN] : others
+  switch (options.propagationPolicy) {
+    case 'Orphan':
+      return [...others, ORPHAN]
+    case 'Foreground':
+      return [...others, FOREGROUND]
+    case 'Background':
+      return others
+    case undefined:
+      if (existing.includes(ORPHAN) || existing.includes(FOREGROUND)) return [...existing]
+      return strategy.defaultPropagation === 'Orphan' ? [...others, ORPHAN] : others
+  }
+}
+
+function sameFinalizers(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((finalizer) => b.includes(finalizer))
+}
+
+/** In whole seconds, as metav1.Time prints. */
+export function formatTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+function mark(object: KubeObject, nowMs: number, graceSeconds: number, finalizers: readonly string[]): KubeObject {
+  const next = cloneJson(object)
+  const { metadata } = next
+  if (!metadata.deletionTimestamp) {
+    metadata.deletionTimestamp = formatTime(nowMs + graceSeconds * 1000)
+    metadata.deletionGracePeriodSeconds = graceSeconds
+    if (metadata.generation) metadata.generation++
+  }
+  if (finalizers.length > 0) metadata.finalizers = [...finalizers]
+  else delete metadata.finalizers
+  return next
+}
+
+/** A running grace period can only become shorter. */
+function shorten(object: KubeObject, nowMs: number, graceSeconds: number): KubeObject {
+  const next = cloneJson(object)
+  const { metadata } = next
+  const startedMs = Date.parse(metadata.deletionTimestamp as string) - (metadata.deletionGracePeriodSeconds ?? 0) * 1000
+  metadata.deletionTimestamp = formatTime(Math.max(startedMs + graceSeconds * 1000, nowMs))
+  metadata.deletionGracePeriodSeconds = graceSeconds
+  return next
+}
+
+export function planDeletion(object: KubeObject, options: DeleteOptions, strategy: Strategy, nowMs: number): DeletionPlan {
+  const { metadata } = object
+  const graceful = strategy.gracePeriodSeconds !== undefined
+  const grace = strategy.gracePeriodSeconds?.(object, options.gracePeriodSeconds)
+  const finalizers = finalizersFor(object, options, strategy)
+  const stays = finalizers.length > 0 || (strategy.mustStay?.(object) ?? false)
+
+  if (metadata.deletionTimestamp) {
+    const running = metadata.deletionGracePeriodSeconds ?? 0
+    if (graceful && running > 0 && options.gracePeriodSeconds !== 0) {
+      const asked = options.gracePeriodSeconds
+      return asked !== undefined && asked < running ? { type: 'mark', object: shorten(object, nowMs, asked) } : { type: 'leave' }
+    }
+    if (!stays) return { type: 'remove', object }
+    if (graceful && running > 0) return { type: 'mark', object: shorten({ ...object, metadata: { ...metadata, finalizers } }, nowMs, 0) }
+    return sameFinalizers(metadata.finalizers ?? [], finalizers) ? { type: 'leave' } : { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
+  }
+  if (grace !== undefined && grace > 0) return { type: 'mark', object: mark(object, nowMs, grace, finalizers) }
+  if (stays) return { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
+  return { type: 'remove', object: graceful ? mark(object, nowMs, 0, finalizers) : object }
+}
+
+/** Whether an update has taken the last thing that held a deleted object. */
+export function isDeletable(object: KubeObject, strategy: Strategy): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata
+  return Boolean(deletionTimestamp) && !finalizers?.length && !deletionGracePeriodSeconds && !(strategy.mustStay?.(object) ?? false)
+}

@@ -1,0 +1,108 @@
+/** metadata.managedFields: recorded on every write, and decided on by server-side apply. */
+import { applyPatch } from '../../merge/apply/apply.ts'
+import { fieldSetOfPaths } from '../../merge/apply/fieldSet.ts'
+import { updateManagedFields } from '../../merge/apply/update.ts'
+import { apiVersionOf } from '../../api/resource.ts'
+import { newBadRequest } from '../../api/status.ts'
+import { cloneJson } from './jsonValues.ts'
+import { emptyObject } from './schema.ts'
+import { convertBetween } from './versions.ts'
+import type { FieldSet } from '../../merge/apply/fieldSet.ts'
+import type { ObjectVersion } from '../../merge/apply/ownership.ts'
+import type { JsonObject as ReadonlyJson } from '../../merge/jsonValue.ts'
+import type { Catalog, CatalogResource } from '../../api/catalog/catalog.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
+import type { StoredKind } from './kind.ts'
+
+const RESET_BY_MAIN = fieldSetOfPaths([['status']])
+const RESET_BY_STATUS = fieldSetOfPaths([['spec']])
+const RESET_BY_STATUS_WITH_METADATA = fieldSetOfPaths([['spec'], ['metadata']])
+
+/** Fields that the endpoint does not write: nobody comes to own them through it. */
+export function resetFields(kind: StoredKind, subresource: string): FieldSet | undefined {
+  if (!kind.hasStatus) return undefined
+  if (subresource === '') return RESET_BY_MAIN
+  if (subresource !== 'status') return undefined
+  return kind.strategy.statusKeepsMetadata ? RESET_BY_STATUS : RESET_BY_STATUS_WITH_METADATA
+}
+
+export interface Tracking {
+  catalog: Catalog
+  kind: StoredKind
+  /** As requested: entries carry this version. */
+  resource: CatalogResource
+  manager: string
+  subresource: string
+  nowMs: number
+}
+
+function ownershipContext(tracking: Tracking): {
+  schema: CatalogResource['type']
+  apiVersion: string
+  resetFields: FieldSet | undefined
+  versionOf?: (apiVersion: string) => ObjectVersion | undefined
+} {
+  const { resource, kind, subresource, catalog } = tracking
+  const versionOf = (apiVersion: string): ObjectVersion | undefined => {
+    const slash = apiVersion.indexOf('/')
+    const group = slash < 0 ? '' : apiVersion.slice(0, slash)
+    const other = catalog.resource(group, apiVersion.slice(slash + 1), resource.resource)
+    if (!other) return undefined
+    const convert = (object: ReadonlyJson): ReadonlyJson => convertBetween(object as unknown as KubeObject, resource, other) as unknown as ReadonlyJson
+    return { type: other.type, convert }
+  }
+  return {
+    schema: resource.type,
+    apiVersion: apiVersionOf(resource),
+    resetFields: resetFields(kind, subresource),
+    ...(!kind.custom && { versionOf }),
+  }
+}
+
+const asJson = (object: KubeObject): ReadonlyJson => object as unknown as ReadonlyJson
+
+/** Writes the managedFields that the new object is to have. */
+export function trackUpdate(next: KubeObject, old: KubeObject | undefined, tracking: Tracking): void {
+  const managedFields = updateManagedFields({
+    ...ownershipContext(tracking),
+    before: old && asJson(old),
+    after: asJson(next),
+    manager: tracking.manager,
+    nowMs: tracking.nowMs,
+    ...(tracking.subresource && { subresource: tracking.subresource }),
+  })
+  if (managedFields) next.metadata.managedFields = managedFields
+  else delete next.metadata.managedFields
+}
+
+export interface ApplyTarget extends Tracking {
+  namespace: string
+  name: string
+  force: boolean
+}
+
+/** The object that comes of applying a configuration to the live one (undefined: it is created). */
+export function applyConfiguration(old: KubeObject | undefined, configuration: JsonObject, target: ApplyTarget): KubeObject {
+  const { resource, name, namespace } = target
+  const { kind, apiVersion } = configuration
+  const meta = configuration['metadata'] as JsonObject | undefined
+  if (!meta?.['name']) throw newBadRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`)
+  if (kind !== resource.kind || apiVersion !== apiVersionOf(resource)) {
+    const version = String(apiVersion ?? '')
+    throw newBadRequest(`invalid object type: ${version.includes('/') ? version : `/${version}`}, Kind=${String(kind ?? '')}`)
+  }
+  if (resource.namespaced) meta['namespace'] ??= namespace
+  const live = old ?? emptyObject(resource)
+  const { object, managedFields } = applyPatch({
+    ...ownershipContext(target),
+    live: asJson(live),
+    applied: configuration,
+    manager: target.manager,
+    force: target.force,
+    nowMs: target.nowMs,
+    ...(target.subresource && { subresource: target.subresource }),
+  })
+  const applied = cloneJson(object) as unknown as KubeObject
+  if (managedFields) applied.metadata.managedFields = managedFields
+  return applied
+}

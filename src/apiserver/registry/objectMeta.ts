@@ -1,0 +1,50 @@
+/** What the server itself does to metadata: fills it on create, keeps it on update (registry/rest's BeforeCreate and BeforeUpdate). */
+import { randomUUID } from 'node:crypto'
+import { newBadRequest, newStatusError } from '../../api/status.ts'
+import type { ObjectMeta } from '../../api/kinds/meta/v1.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { StoredKind } from './kind.ts'
+
+/** The namespace in the URL and the one in the object have to agree. */
+export function matchNamespace(object: KubeObject, namespaced: boolean, namespace: string): void {
+  const { metadata } = object
+  if (!namespaced) {
+    if (metadata.namespace) throw newBadRequest('namespace may not be set on cluster-scoped objects')
+    return
+  }
+  if (!metadata.namespace) metadata.namespace = namespace
+  if (metadata.namespace !== namespace) {
+    throw newBadRequest('the namespace of the provided object does not match the namespace sent on the request')
+  }
+}
+
+export function wipeSystemFields(metadata: Partial<ObjectMeta>): void {
+  delete metadata.deletionTimestamp
+  delete metadata.deletionGracePeriodSeconds
+  delete metadata.selfLink
+  delete metadata.uid
+  delete metadata.creationTimestamp
+}
+
+/** After admission: identity and, for kinds that count it, the first generation. */
+export function fillForCreate(object: KubeObject, kind: StoredKind, now: string): void {
+  const { metadata } = object
+  if (metadata.resourceVersion && metadata.resourceVersion !== '0') throw newStatusError(500, '', 'resourceVersion should not be set on objects to be created')
+  delete (metadata as Partial<ObjectMeta>).resourceVersion
+  wipeSystemFields(metadata)
+  metadata.uid = randomUUID()
+  metadata.creationTimestamp = now
+  if (kind.strategy.managesGeneration) metadata.generation = 1
+}
+
+/** What a client leaves out of an update is kept; what it may not change is set back or left for validation to refuse. */
+export function keepOnUpdate(next: KubeObject, old: KubeObject): void {
+  const meta = next.metadata
+  meta.uid ||= old.metadata.uid
+  meta.creationTimestamp = old.metadata.creationTimestamp
+  if (old.metadata.generation === undefined) delete meta.generation
+  else meta.generation = old.metadata.generation
+  if (old.metadata.deletionTimestamp !== undefined) meta.deletionTimestamp = old.metadata.deletionTimestamp
+  if (old.metadata.deletionGracePeriodSeconds !== undefined) meta.deletionGracePeriodSeconds ??= old.metadata.deletionGracePeriodSeconds
+  delete meta.selfLink
+}

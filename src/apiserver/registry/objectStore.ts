@@ -1,0 +1,309 @@
+/**
+ * The generic store of all kinds (k8s.io/apiserver/pkg/registry/generic/registry): what create, update and delete do
+ * whatever the kind is. Reads come from the watch cache, writes go to the store and are waited for in the cache.
+ */
+import { newAlreadyExists, newConflict, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
+import { RevisionMismatchError } from '../../storage/store.ts'
+import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
+import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
+import { checkPreconditions, formatTime, isDeletable, planDeletion } from './deletion.ts'
+import { cloneJson, jsonEqual, semanticEqual } from './jsonValues.ts'
+import { keyFor } from './kind.ts'
+import { generateName } from '../../api/names.ts'
+import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
+import { normalizeObject } from './schema.ts'
+import { newModified, translateStorageError } from './storageErrors.ts'
+import type { FieldError } from '../../api/status.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Store } from '../../storage/store.ts'
+import type { WatchCache } from '../cache/watchCache.ts'
+import type { StoredKind } from './kind.ts'
+import type { DeleteOptions } from './options.ts'
+import type { Fields, StrategyContext } from './strategy.ts'
+
+/** Tries of a write that asked for no particular resourceVersion and found another one in between. */
+const CONFLICT_RETRIES = 20
+/** Tries to find a free name for generateName. */
+const NAME_RETRIES = 8
+
+export interface ObjectStoreOptions {
+  store: Store
+  cache: WatchCache
+  clock: Clock
+}
+
+/** Which part of an object a write is about. */
+export type Part = 'main' | 'status' | 'other'
+
+export interface UpdateSteps {
+  namespace: string
+  name: string
+  part: Part
+  /** The object as it should be, made from the newest one (undefined: it would be created). Called again after a conflict. */
+  change(old: StoredObject | undefined): Promise<KubeObject>
+  /** Validating admission. */
+  approve(next: KubeObject, old: KubeObject | undefined): Promise<void>
+  /** Whether another write in between is met with a fresh try even though the object names a resourceVersion. */
+  retryConflicts: boolean
+  /** For subresources with rules of their own: instead of the strategy's. */
+  validate?(next: KubeObject, old: KubeObject): FieldError[]
+  preconditions?: DeleteOptions['preconditions']
+}
+
+export interface WriteResult {
+  stored: StoredObject
+  created: boolean
+}
+
+export class ObjectStore {
+  readonly #store: Store
+  readonly #cache: WatchCache
+  readonly #clock: Clock
+
+  constructor(options: ObjectStoreOptions) {
+    this.#store = options.store
+    this.#cache = options.cache
+    this.#clock = options.clock
+  }
+
+  find(kind: StoredKind, namespace: string, name: string): StoredObject | undefined {
+    return this.#cache.resource(kind.prefix).get(keyFor(kind, namespace, name))
+  }
+
+  get(kind: StoredKind, namespace: string, name: string): StoredObject {
+    const stored = this.find(kind, namespace, name)
+    if (!stored) throw newNotFound(kind.storage, name)
+    return stored
+  }
+
+  /** `object` belongs to the call; it comes decoded, with defaults, through mutating admission. */
+  async create(kind: StoredKind, object: KubeObject, context: StrategyContext, approve: (object: KubeObject) => Promise<void>): Promise<StoredObject> {
+    const { metadata } = object
+    fillForCreate(object, kind, context.now)
+    const generated = !metadata.name && metadata.generateName ? metadata.generateName : undefined
+    for (let tries = 1; ; tries++) {
+      if (generated) metadata.name = generateName(generated)
+      try {
+        return await this.#createOnce(kind, object, context, approve)
+      } catch (error) {
+        const taken = generated && error instanceof Error && (error as { reason?: string }).reason === 'AlreadyExists'
+        if (!taken || tries >= NAME_RETRIES) throw error
+      }
+    }
+  }
+
+  async #createOnce(kind: StoredKind, given: KubeObject, context: StrategyContext, approve: (object: KubeObject) => Promise<void>): Promise<StoredObject> {
+    const { strategy } = kind
+    let object = given
+    const fields = object as unknown as Fields
+    if (strategy.initialStatus !== 'keep') {
+      if (strategy.initialStatus) fields['status'] = strategy.initialStatus(object)
+      else if (kind.custom) { if (kind.hasStatus) delete fields['status'] }
+      else if (kind.hasStatus) fields['status'] = {}
+    }
+    strategy.prepareForCreate?.(object, context)
+    const giveBack = strategy.reserve?.(object, undefined, context)
+    if (!kind.custom) object = normalizeObject(kind.storage, object)
+    try {
+      this.#validateNew(kind, object, context)
+      context.warnings.push(...(strategy.warningsOnCreate?.(object) ?? []))
+      await approve(object)
+      const { name, namespace = '' } = object.metadata
+      const key = keyFor(kind, namespace, name)
+      if (context.dryRun) {
+        if (this.find(kind, namespace, name)) throw newAlreadyExists(kind.storage, name)
+        giveBack?.()
+        return new StoredObject(key, 0, object)
+      }
+      return await this.#write(kind, key, object, (bytes) => this.#store.create(key, bytes))
+    } catch (error) {
+      giveBack?.()
+      throw this.#refineExists(kind, object, error)
+    }
+  }
+
+  #refineExists(kind: StoredKind, object: KubeObject, error: unknown): unknown {
+    const refusal = translateStorageError(error, kind.storage, object.metadata.name)
+    if ((refusal as { reason?: string }).reason !== 'AlreadyExists') return refusal
+    const existing = this.find(kind, object.metadata.namespace ?? '', object.metadata.name)
+    if (!existing?.object.metadata.deletionTimestamp) return refusal
+    const { message, details } = newAlreadyExists(kind.storage, object.metadata.name).status
+    return newStatusError(409, 'AlreadyExists', `object is being deleted: ${message}`, details)
+  }
+
+  #validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
+    const rules = { namespaced: kind.storage.namespaced, ...(kind.strategy.validateName && { validateName: kind.strategy.validateName }) }
+    const errors = [...validateObjectMeta(object.metadata, rules), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
+    if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
+  }
+
+  async #write(kind: StoredKind, key: string, object: KubeObject, send: (bytes: Uint8Array) => Promise<{ modRevision: number }>): Promise<StoredObject> {
+    const fields = object as unknown as Fields
+    fields['kind'] = kind.storage.kind
+    fields['apiVersion'] = kind.storageApiVersion
+    const bytes = encodeForStore(object)
+    this.#cache.remember(bytes, object)
+    const { modRevision } = await send(bytes)
+    await this.#cache.observed(modRevision)
+    const current = this.#cache.resource(kind.prefix).get(key)
+    if (current?.revision === modRevision) return current
+    const metadata = { ...object.metadata, resourceVersion: String(modRevision) }
+    return new StoredObject(key, modRevision, { ...object, metadata }, bytes)
+  }
+
+  async update(kind: StoredKind, steps: UpdateSteps, context: StrategyContext, create: (object: KubeObject) => Promise<StoredObject>): Promise<WriteResult> {
+    for (let tries = 1; ; tries++) {
+      const old = this.find(kind, steps.namespace, steps.name)
+      const next = await steps.change(old)
+      if (!old) return { stored: await create(next), created: true }
+      const conditional = Boolean(next.metadata.resourceVersion) && !steps.retryConflicts
+      try {
+        return { stored: await this.#updateOnce(kind, steps, context, next, old), created: false }
+      } catch (error) {
+        if (!(error instanceof RevisionMismatchError)) throw error
+        if (error.current) await this.#cache.observed(error.current.modRevision)
+        else await this.#cache.observed(await this.#store.revision())
+        if (conditional || tries >= CONFLICT_RETRIES) throw newModified(kind.storage, steps.name)
+      }
+    }
+  }
+
+  #checkIdentity(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: StoredObject): void {
+    const { uid, resourceVersion } = next.metadata
+    if (steps.part === 'other') return
+    if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
+      const why = `StorageError: invalid object, Code: 4, Key: ${old.key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.object.metadata.uid}`
+      throw newConflict(kind.storage, steps.name, why)
+    }
+    if (!resourceVersion) {
+      if (kind.strategy.allowUnconditionalUpdate === false || kind.custom) {
+        throw newInvalid(kind.storage, steps.name, [
+          { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', message: `Invalid value: ${kind.custom ? '0' : '0'}: must be specified for an update` },
+        ])
+      }
+    } else if (resourceVersion !== String(old.revision)) throw newModified(kind.storage, steps.name)
+  }
+
+  async #updateOnce(kind: StoredKind, steps: UpdateSteps, context: StrategyContext, changed: KubeObject, old: StoredObject): Promise<StoredObject> {
+    this.#checkIdentity(kind, steps, changed, old)
+    const { strategy } = kind
+    this.#prepare(kind, steps, changed, old.object, context)
+    const giveBack = strategy.reserve && steps.part === 'main' ? strategy.reserve(changed, old.object, context) : undefined
+    const next = kind.custom ? changed : normalizeObject(kind.storage, changed)
+    try {
+      this.#validateChange(kind, steps, next, old.object, context)
+      if (steps.part === 'main') context.warnings.push(...(strategy.warningsOnUpdate?.(next, old.object) ?? []))
+      await steps.approve(next, old.object)
+      return await this.#commit(kind, next, old, context)
+    } catch (error) {
+      giveBack?.()
+      throw error instanceof RevisionMismatchError ? error : translateStorageError(error, kind.storage, steps.name)
+    }
+  }
+
+  /** What belongs to another part of the object is taken from the old one; the generation counts the rest. */
+  #prepare(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
+    keepOnUpdate(next, old)
+    const { strategy } = kind
+    if (steps.part === 'other') return
+    const fields = next as unknown as Fields
+    const oldFields = old as unknown as Fields
+    if (steps.part === 'status') {
+      for (const field of new Set([...Object.keys(fields), ...Object.keys(oldFields)])) {
+        if (field === 'status' || field === 'metadata') continue
+        if (oldFields[field] === undefined) delete fields[field]
+        else fields[field] = oldFields[field]
+      }
+      if (!strategy.statusKeepsMetadata) {
+        const { managedFields } = next.metadata
+        next.metadata = { ...cloneJson(old.metadata), ...(managedFields && { managedFields }) }
+      }
+      strategy.prepareForStatusUpdate?.(next, old, context)
+      return
+    }
+    if (kind.hasStatus) {
+      if (oldFields['status'] === undefined) delete fields['status']
+      else fields['status'] = oldFields['status']
+    }
+    strategy.prepareForUpdate?.(next, old, context)
+    if (strategy.managesGeneration || kind.custom) this.#countGeneration(kind, next, old)
+  }
+
+  #countGeneration(kind: StoredKind, next: KubeObject, old: KubeObject): void {
+    const { metadata: meta, status: _, ...rest } = next as unknown as Fields & KubeObject
+    const { metadata: oldMeta, status: __, ...oldRest } = old as unknown as Fields & KubeObject
+    const changed = !semanticEqual(rest, oldRest) || (kind.custom && !kind.hasStatus && !semanticEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
+    const annotated = kind.strategy.generationCountsAnnotations && !semanticEqual(meta.annotations, oldMeta.annotations)
+    if (changed || annotated) meta.generation = (oldMeta.generation ?? 0) + 1
+  }
+
+  #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
+    const { strategy } = kind
+    const metaErrors = validateObjectMetaUpdate(next.metadata, old.metadata)
+    const errors = [...metaErrors, ...metaErrors]
+    if (steps.validate) errors.push(...steps.validate(next, old))
+    else if (steps.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
+    else if (steps.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))
+    if (errors.length > 0) throw newInvalid(kind.storage, steps.name, errors)
+  }
+
+  async #commit(kind: StoredKind, next: KubeObject, old: StoredObject, context: StrategyContext): Promise<StoredObject> {
+    delete (next.metadata as Partial<KubeObject['metadata']>).resourceVersion
+    if (isDeletable(next, kind.strategy)) {
+      const answered = new StoredObject(old.key, old.revision, { ...next, metadata: { ...next.metadata, resourceVersion: String(old.revision) } })
+      if (!context.dryRun) await this.#remove(old)
+      return answered
+    }
+    const { resourceVersion: _, ...oldMeta } = old.object.metadata
+    if (jsonEqual(next, { ...old.object, metadata: oldMeta })) return old
+    if (context.dryRun) {
+      return new StoredObject(old.key, old.revision, { ...next, metadata: { ...next.metadata, resourceVersion: String(old.revision) } })
+    }
+    return this.#write(kind, old.key, next, (bytes) => this.#store.update(old.key, bytes, old.revision))
+  }
+
+  async #remove(old: StoredObject): Promise<number> {
+    const revision = await this.#store.delete(old.key, old.revision)
+    await this.#cache.observed(revision)
+    return revision
+  }
+
+  /** Answers the object as it was or now is, and whether it is gone. `approve` is validating admission. */
+  async delete(
+    kind: StoredKind, at: { namespace: string; name: string }, options: DeleteOptions, context: StrategyContext,
+    approve: (old: KubeObject) => Promise<void>,
+  ): Promise<{ object: KubeObject; stored?: StoredObject; gone: boolean }> {
+    for (let tries = 1; ; tries++) {
+      const old = this.get(kind, at.namespace, at.name)
+      checkPreconditions(kind.storage.kind, old.object, options.preconditions)
+      await approve(old.object)
+      const plan = planDeletion(old.object, options, kind.strategy, this.#clock.now())
+      try {
+        switch (plan.type) {
+          case 'leave':
+            return { object: old.object, stored: old, gone: false }
+          case 'remove': {
+            if (context.dryRun) return { object: plan.object, gone: true }
+            const revision = await this.#remove(old)
+            return { object: { ...plan.object, metadata: { ...plan.object.metadata, resourceVersion: String(revision) } }, gone: true }
+          }
+          case 'mark': {
+            kind.strategy.prepareForDeletion?.(plan.object, context)
+            if (context.dryRun) return { object: plan.object, gone: false }
+            const stored = await this.#write(kind, old.key, plan.object, (bytes) => this.#store.update(old.key, bytes, old.revision))
+            return { object: stored.object, stored, gone: false }
+          }
+        }
+      } catch (error) {
+        if (!(error instanceof RevisionMismatchError)) throw translateStorageError(error, kind.storage, at.name)
+        await this.#cache.observed(error.current?.modRevision ?? (await this.#store.revision()))
+        if (tries >= CONFLICT_RETRIES) throw newModified(kind.storage, at.name)
+      }
+    }
+  }
+
+  now(): string {
+    return formatTime(this.#clock.now())
+  }
+}

@@ -1,0 +1,217 @@
+/** The options of each verb (metav1.CreateOptions, …): from the query and, for deletes, the body; refused as upstream refuses them. */
+import { newBadRequest, newInvalid } from '../../api/status.ts'
+import { isJsonObject } from '../cache/json.ts'
+import type { FieldError } from '../../api/status.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import type { ApiRequest } from '../request.ts'
+
+export interface WriteOptions {
+  dryRun: boolean
+  /** The given field manager, or the user agent up to its first `/`. */
+  manager: string
+  fieldValidation: '' | 'Ignore' | 'Strict' | 'Warn'
+}
+
+export interface PatchOptions extends WriteOptions {
+  force: boolean
+}
+
+export type PropagationPolicy = 'Foreground' | 'Background' | 'Orphan'
+
+export interface DeleteOptions {
+  dryRun: boolean
+  gracePeriodSeconds?: number
+  propagationPolicy?: PropagationPolicy
+  orphanDependents?: boolean
+  preconditions: { uid?: string; resourceVersion?: string }
+}
+
+const LONGEST_MANAGER = 128
+
+function quoteList(values: readonly string[]): string {
+  return values.map((value) => JSON.stringify(value)).join(', ')
+}
+
+export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
+  return { type: 'FieldValueNotSupported', field, message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${quoteList(supported)}` }
+}
+
+export function goParseError(fn: string, text: string): string {
+  return `strconv.${fn}: parsing ${JSON.stringify(text)}: invalid syntax`
+}
+
+function throwInvalidOptions(kind: string, errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw newInvalid({ group: 'meta.k8s.io', kind }, '', errors)
+}
+
+export function parseInteger(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null || text === '') return undefined
+  if (!/^[+-]?\d+$/.test(text)) throw newBadRequest(goParseError('ParseInt', text))
+  return Number(text)
+}
+
+/** Anything but `false` and `0` is true, as in apimachinery's conversion of query strings. */
+export function parseBoolean(query: URLSearchParams, name: string): boolean | undefined {
+  const text = query.get(name)
+  return text === null ? undefined : !['false', '0'].includes(text.toLowerCase())
+}
+
+function dryRunErrors(values: readonly unknown[]): FieldError[] {
+  return values.every((value) => value === 'All') ? [] : [notSupported('dryRun', values, ['All'])]
+}
+
+function managerErrors(manager: string): FieldError[] {
+  if (manager.length > LONGEST_MANAGER) {
+    return [{ type: 'FieldValueTooLong', field: 'fieldManager', message: `Too long: may not be more than ${LONGEST_MANAGER} bytes` }]
+  }
+  // oxlint-disable-next-line no-control-regex
+  const odd = [...manager].some((c) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(c))
+  return odd
+    ? [{ type: 'FieldValueInvalid', field: 'fieldManager', message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters` }]
+    : []
+}
+
+function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readonly FieldError[] = []): WriteOptions {
+  const { query } = request
+  const dryRun = query.getAll('dryRun')
+  const given = query.get('fieldManager') ?? ''
+  const fieldValidation = query.get('fieldValidation') ?? ''
+  const validationErrors = ['', 'Ignore', 'Strict', 'Warn'].includes(fieldValidation)
+    ? []
+    : [notSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn'])]
+  throwInvalidOptions(kind, [...moreErrors.filter((e) => e.field === 'force'), ...managerErrors(given), ...moreErrors.filter((e) => e.field !== 'force'), ...dryRunErrors(dryRun), ...validationErrors])
+  return {
+    dryRun: dryRun.length > 0,
+    manager: given || defaultManager(request.userAgent),
+    fieldValidation: fieldValidation as WriteOptions['fieldValidation'],
+  }
+}
+
+function defaultManager(userAgent: string): string {
+  return userAgent.split('/')[0]?.slice(0, LONGEST_MANAGER) || 'unknown'
+}
+
+export const parseCreateOptions = (request: ApiRequest): WriteOptions => parseWriteOptions(request, 'CreateOptions')
+export const parseUpdateOptions = (request: ApiRequest): WriteOptions => parseWriteOptions(request, 'UpdateOptions')
+
+export function parsePatchOptions(request: ApiRequest): PatchOptions {
+  const isApply = request.patch?.type.startsWith('application/apply-patch') ?? false
+  const force = parseBoolean(request.query, 'force')
+  const errors: FieldError[] = []
+  if (isApply && !request.query.get('fieldManager')) {
+    errors.push({ type: 'FieldValueRequired', field: 'fieldManager', message: 'Required value: is required for apply patch' })
+  }
+  if (!isApply && force !== undefined) {
+    errors.push({ type: 'FieldValueForbidden', field: 'force', message: 'Forbidden: may not be specified for non-apply patch' })
+  }
+  return { ...parseWriteOptions(request, 'PatchOptions', errors), force: force ?? false }
+}
+
+function deleteOptionsOfQuery(query: URLSearchParams): JsonObject {
+  const options: JsonObject = {}
+  const grace = parseInteger(query, 'gracePeriodSeconds')
+  if (grace !== undefined) options['gracePeriodSeconds'] = grace
+  const propagation = query.get('propagationPolicy')
+  if (propagation !== null) options['propagationPolicy'] = propagation
+  const orphan = parseBoolean(query, 'orphanDependents')
+  if (orphan !== undefined) options['orphanDependents'] = orphan
+  const dryRun = query.getAll('dryRun')
+  if (dryRun.length > 0) options['dryRun'] = dryRun
+  return options
+}
+
+/** The body's options win as a whole over the query's. */
+export function parseDeleteOptions(request: ApiRequest): DeleteOptions {
+  const body = request.body && Object.keys(request.body).length > 0 ? request.body : undefined
+  const given = body ?? deleteOptionsOfQuery(request.query)
+  const dryRun = Array.isArray(given['dryRun']) ? given['dryRun'] : []
+  const propagation = given['propagationPolicy'] ?? undefined
+  const orphan = given['orphanDependents'] ?? undefined
+  const errors: FieldError[] = []
+  if (propagation !== undefined && orphan !== undefined) {
+    const message = `Invalid value: ${JSON.stringify(propagation)}: orphanDependents and deletionPropagation cannot be both set`
+    errors.push({ type: 'FieldValueInvalid', field: 'propagationPolicy', message })
+  }
+  if (propagation !== undefined && !['Foreground', 'Background', 'Orphan'].includes(propagation as string)) {
+    errors.push(notSupported('propagationPolicy', propagation, ['Foreground', 'Background', 'Orphan', 'nil']))
+  }
+  errors.push(...dryRunErrors(dryRun))
+  throwInvalidOptions('DeleteOptions', errors)
+  const preconditions = isJsonObject(given['preconditions']) ? given['preconditions'] : {}
+  const grace = given['gracePeriodSeconds']
+  return {
+    dryRun: dryRun.length > 0,
+    ...(typeof grace === 'number' && { gracePeriodSeconds: grace }),
+    ...(typeof propagation === 'string' && { propagationPolicy: propagation as PropagationPolicy }),
+    ...(typeof orphan === 'boolean' && { orphanDependents: orphan }),
+    preconditions: {
+      ...(typeof preconditions['uid'] === 'string' && { uid: preconditions['uid'] }),
+      ...(typeof preconditions['resourceVersion'] === 'string' && { resourceVersion: preconditions['resourceVersion'] }),
+    },
+  }
+}
+
+export interface ListOptions {
+  labelSelector: string
+  fieldSelector: string
+  /** 0 is no limit. */
+  limit: number
+  continue: string
+  /** '' asks for the newest state. */
+  resourceVersion: string
+  resourceVersionMatch: '' | 'Exact' | 'NotOlderThan'
+  timeoutSeconds?: number
+  allowWatchBookmarks: boolean
+  sendInitialEvents?: boolean
+}
+
+function versionMatchErrors(options: ListOptions, isWatch: boolean): FieldError[] {
+  const { resourceVersion, resourceVersionMatch: match } = options
+  const forbidden = (field: string, why: string): FieldError => ({ type: 'FieldValueForbidden', field, message: `Forbidden: ${why}` })
+  const field = 'resourceVersionMatch'
+  const errors: FieldError[] = []
+  if (isWatch) {
+    if (options.sendInitialEvents === undefined) {
+      if (match) errors.push(forbidden(field, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'))
+    } else if (match !== 'NotOlderThan') {
+      errors.push(forbidden(field, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'))
+    }
+    if (match && match !== 'NotOlderThan') errors.push(notSupported(field, match, ['NotOlderThan']))
+    if (match && options.continue) errors.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'))
+    return errors
+  }
+  if (options.sendInitialEvents !== undefined) {
+    errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
+  }
+  if (!match) return errors
+  if (!resourceVersion) errors.push(forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'))
+  if (options.continue) errors.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'))
+  if (match !== 'Exact' && match !== 'NotOlderThan') errors.push(notSupported(field, match, ['Exact', 'NotOlderThan', '']))
+  if (match === 'Exact' && resourceVersion === '0') {
+    errors.push(forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+  }
+  return errors
+}
+
+export function parseListOptions(query: URLSearchParams, isWatch: boolean): ListOptions {
+  const timeoutSeconds = parseInteger(query, 'timeoutSeconds')
+  const sendInitialEvents = parseBoolean(query, 'sendInitialEvents')
+  const options: ListOptions = {
+    labelSelector: query.get('labelSelector') ?? '',
+    fieldSelector: query.get('fieldSelector') ?? '',
+    limit: Math.max(0, parseInteger(query, 'limit') ?? 0),
+    continue: query.get('continue') ?? '',
+    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersionMatch: (query.get('resourceVersionMatch') ?? '') as ListOptions['resourceVersionMatch'],
+    ...(timeoutSeconds !== undefined && { timeoutSeconds }),
+    allowWatchBookmarks: parseBoolean(query, 'allowWatchBookmarks') ?? false,
+    ...(sendInitialEvents !== undefined && { sendInitialEvents }),
+  }
+  throwInvalidOptions('ListOptions', versionMatchErrors(options, isWatch))
+  return options
+}
+
+export function invalidResourceVersion(text: string): string {
+  return `resourceVersion: Invalid value: ${JSON.stringify(text)}: ${goParseError('ParseUint', text)}`
+}

@@ -1,0 +1,104 @@
+/** PATCH in its four formats, on the whole object or on a part of it. */
+import { applyJsonPatch } from '../../merge/jsonPatch.ts'
+import { applyMergePatch } from '../../merge/mergePatch.ts'
+import { applyStrategicMergePatch } from '../../merge/strategicMergePatch.ts'
+import { newBadRequest, newStatusError } from '../../api/status.ts'
+import { isJsonObject } from '../cache/json.ts'
+import { cloneJson } from './jsonValues.ts'
+import { parsePatchOptions } from './options.ts'
+import { applyDefaults } from './defaults.ts'
+import { decodePatched, parseJson, parseYaml } from './schema.ts'
+import { applyConfiguration } from './fieldManagement.ts'
+import { changeObject, matchIdentity, tracking } from './writes.ts'
+import type { TypeDef } from '../../api/catalog/schema.ts'
+import type { JsonObject, JsonValue, KubeObject } from '../../api/resource.ts'
+import type { ApiRequest, ApiResult } from '../request.ts'
+import type { StoredKind } from './kind.ts'
+import type { PatchOptions } from './options.ts'
+import type { RegistryCore } from './registry.ts'
+import type { PartRules } from './writes.ts'
+
+const JSON_PATCH = 'application/json-patch+json'
+const MERGE_PATCH = 'application/merge-patch+json'
+const STRATEGIC_MERGE_PATCH = 'application/strategic-merge-patch+json'
+const APPLY_PATCH = 'application/apply-patch+yaml'
+
+/** A decoded patch. */
+export interface Patcher {
+  apply(base: JsonObject): JsonObject
+  /** A strategic merge patch is shown by messages, of the others what they made. */
+  shown?: JsonValue
+}
+
+export function patchTypeOf(request: ApiRequest): string {
+  return (request.patch?.type ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
+}
+
+export function isApply(request: ApiRequest): boolean {
+  return patchTypeOf(request) === APPLY_PATCH
+}
+
+export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean): Patcher {
+  const bytes = request.patch?.bytes ?? new Uint8Array()
+  switch (patchTypeOf(request)) {
+    case JSON_PATCH: {
+      const patch = parseJson(bytes, 'error decoding patch: ')
+      return { apply: (base) => applyJsonPatch(base, patch) as JsonObject }
+    }
+    case MERGE_PATCH: {
+      const patch = parseJson(bytes, 'error decoding patch: ')
+      return { apply: (base) => applyMergePatch(base, patch) as JsonObject }
+    }
+    case STRATEGIC_MERGE_PATCH: {
+      if (custom) {
+        const types = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml'
+        throw newStatusError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${types}`)
+      }
+      const patch = parseJson(bytes, '')
+      return { apply: (base) => applyStrategicMergePatch(base, patch, type) as JsonObject, shown: patch }
+    }
+    default:
+      throw newStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
+  }
+}
+
+export async function patchObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules): Promise<ApiResult> {
+  const options = parsePatchOptions(request)
+  if (isApply(request)) return applyObject(core, kind, request, rules, options)
+  const patch = patcherFor(request, request.resource.type, kind.custom)
+  return changeObject(core, kind, request, {
+    rules, options,
+    make(old) {
+      const patched = patch.apply(cloneJson(old) as unknown as JsonObject)
+      const object = decodePatched(request, request.resource.type, patched, options.fieldValidation, patch.shown) as unknown as KubeObject
+      if (isJsonObject(object.metadata)) matchIdentity(object, request)
+      applyDefaults(request.resource, object)
+      return object
+    },
+    retryConflicts: true,
+    allowCreate: false,
+    tracked: false,
+  })
+}
+
+function applyObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules, options: PatchOptions): Promise<ApiResult> {
+  const configuration = parseYaml(request.patch?.bytes ?? new Uint8Array())
+  if (!isJsonObject(configuration)) throw newBadRequest('error decoding YAML: the body is not an object')
+  return changeObject(core, kind, request, {
+    rules, options,
+    make(old) {
+      const object = applyConfiguration(old, cloneJson(configuration), {
+        ...tracking(core, kind, request, options),
+        namespace: request.namespace,
+        name: request.name,
+        force: options.force,
+      })
+      matchIdentity(object, request)
+      applyDefaults(request.resource, object)
+      return object
+    },
+    retryConflicts: true,
+    allowCreate: rules.part === 'main',
+    tracked: true,
+  })
+}

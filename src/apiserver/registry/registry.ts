@@ -1,0 +1,197 @@
+/**
+ * The registry: every verb of every resource ends here. Options are validated, admission runs, the generic store writes,
+ * the watch cache answers. A kind is a catalog entry plus a strategy; nothing here knows any kind by name.
+ */
+import { newNotFound, newStatusError, newMethodNotAllowed } from '../../api/status.ts'
+import { apiVersionOf } from '../../api/resource.ts'
+import { AdmissionChain } from '../admission/admission.ts'
+import { WatchCache } from '../cache/watchCache.ts'
+import { Compaction } from './compaction.ts'
+import { deleteCollection, deleteObject } from './deletes.ts'
+import { createReader } from './reader.ts'
+import { invalidResourceVersion, parseListOptions } from './options.ts'
+import { parseRevision } from './continueToken.ts'
+import { Kinds } from './kinds.ts'
+import { listObjects, waitForRevision } from './lists.ts'
+import { ObjectStore } from './objectStore.ts'
+import { patchObject } from './patches.ts'
+import { parseSelection } from './selection.ts'
+import { postedResources, subresources } from './subresources/table.ts'
+import { emptyObject } from './schema.ts'
+import { convertEvent, fromStorage } from './versions.ts'
+import { watchObjects } from './watches.ts'
+import { createObject, updateObject } from './writes.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Catalog } from '../../api/catalog/catalog.ts'
+import type { Store } from '../../storage/store.ts'
+import type { AdmissionPlugin } from '../admission/admission.ts'
+import type { ApiRequest, ApiResult, Authorizer, CachedEvent, Registry } from '../request.ts'
+import type { StoredKind } from './kind.ts'
+import type { CustomKinds } from './kinds.ts'
+import type { ListSource } from './lists.ts'
+import type { ObjectReader } from './reader.ts'
+import type { Services } from './services/services.ts'
+import type { Tokens } from './tokens.ts'
+
+export interface RegistryOptions {
+  catalog: Catalog
+  store: Store
+  clock: Clock
+  log: Logger
+  services: Services
+  /** For RBAC's escalation checks and NodeRestriction. */
+  authorizer: Authorizer
+  tokens: Tokens
+  /** In order: mutation of all, then validation of all. */
+  admission: (reader: ObjectReader) => readonly AdmissionPlugin[]
+  /** Resources without storage, by `group/resource`. */
+  virtualResources?: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
+  customKinds?: CustomKinds
+  /** Other API servers write to the same store. */
+  sharedStore?: boolean
+}
+
+/** What the verbs share. */
+export interface RegistryCore extends ListSource {
+  readonly catalog: Catalog
+  readonly kinds: Kinds
+  readonly objects: ObjectStore
+  readonly reader: ObjectReader
+  readonly admission: AdmissionChain
+  readonly authorizer: Authorizer
+  readonly tokens: Tokens
+  readonly services: Services
+  readonly log: Logger
+}
+
+const DEPRECATED: Record<string, string> = {
+  '/endpoints': 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  '/componentstatuses': 'v1 ComponentStatus is deprecated in v1.19+',
+}
+
+export class ObjectRegistry implements Registry {
+  readonly #core: RegistryCore
+  readonly #virtual: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
+  readonly #compaction: Compaction
+
+  constructor(options: RegistryOptions, cache: WatchCache) {
+    const { store, clock, catalog, log, authorizer, tokens, services } = options
+    const reader = createReader(cache)
+    this.#virtual = options.virtualResources ?? new Map()
+    this.#core = {
+      catalog, store, cache, clock, log, reader, authorizer, tokens, services,
+      sharedStore: options.sharedStore ?? false,
+      kinds: new Kinds(catalog, options.customKinds),
+      objects: new ObjectStore({ store, cache, clock }),
+      admission: new AdmissionChain(options.admission(reader)),
+    }
+    this.#compaction = new Compaction({ store, cache, clock, log })
+  }
+
+  /** The caches, for components of the API server itself (RBAC, token checks, policies). */
+  get reader(): ObjectReader {
+    return this.#core.reader
+  }
+
+  get cache(): WatchCache {
+    return this.#core.cache
+  }
+
+  get core(): RegistryCore {
+    return this.#core
+  }
+
+  async close(): Promise<void> {
+    this.#compaction.stop()
+    await this.#core.cache.close()
+  }
+
+  async handle(request: ApiRequest): Promise<ApiResult> {
+    const path = `${request.resource.group}/${request.resource.resource}`
+    const warning = DEPRECATED[path]
+    if (warning) request.warnings.push(warning)
+    const virtual = this.#virtual.get(path)
+    if (virtual) return virtual(request)
+    const kind = this.#core.kinds.of(request.resource)
+    if (request.subresource) {
+      const handler = subresources.get(`${path}/${request.subresource.name}`) ?? subresources.get(`*/${request.subresource.name}`)
+      if (!handler) throw newMethodNotAllowed()
+      return handler(this.#core, kind, request)
+    }
+    const posted = postedResources.get(path)
+    if (posted) return posted(this.#core, kind, request)
+    switch (request.verb) {
+      case 'get':
+        return this.#get(kind, request)
+      case 'list':
+        return this.#list(kind, request)
+      case 'create':
+        return createObject(this.#core, kind, request)
+      case 'update':
+        return updateObject(this.#core, kind, request, { part: 'main' })
+      case 'patch':
+        return patchObject(this.#core, kind, request, { part: 'main' })
+      case 'delete':
+        return deleteObject(this.#core, kind, request)
+      case 'deletecollection':
+        return deleteCollection(this.#core, kind, request)
+      case 'watch':
+        throw new Error('a watch goes to watch()')
+    }
+  }
+
+  async #get(kind: StoredKind, request: ApiRequest): Promise<ApiResult> {
+    const asked = request.query.get('resourceVersion') ?? ''
+    if (asked) {
+      const revision = parseRevision(asked)
+      if (revision === undefined) throw newStatusError(500, '', invalidResourceVersion(asked))
+      await waitForRevision(this.#core, revision, request.signal)
+    } else if (this.#core.sharedStore) {
+      await waitForRevision(this.#core, await this.#core.store.revision(), request.signal)
+    }
+    const stored = this.#core.objects.find(kind, request.namespace, request.name)
+    if (!stored) throw newNotFound(request.resource, request.name)
+    const { object, json } = fromStorage(stored, request.resource, kind)
+    return { type: 'object', code: 200, object, json }
+  }
+
+  async #list(kind: StoredKind, request: ApiRequest): Promise<ApiResult> {
+    const options = parseListOptions(request.query, false)
+    const { prefix, matches } = parseSelection(kind, request.namespace, options, request.resource)
+    const { items, revision, continue: token, remainingItemCount } = await listObjects(this.#core, kind, prefix, options, matches, request.signal)
+    return {
+      type: 'list',
+      kind: `${request.resource.kind}List`,
+      apiVersion: apiVersionOf(request.resource),
+      metadata: {
+        resourceVersion: String(revision),
+        ...(token && { continue: token }),
+        ...(remainingItemCount !== undefined && { remainingItemCount }),
+      },
+      items: items.map((stored) => fromStorage(stored, request.resource, kind)),
+    }
+  }
+
+  async *watch(request: ApiRequest): AsyncIterable<readonly CachedEvent[]> {
+    const { resource } = request
+    const warning = DEPRECATED[`${resource.group}/${resource.resource}`]
+    if (warning) request.warnings.push(warning)
+    const kind = this.#core.kinds.of(resource)
+    const options = parseListOptions(request.query, true)
+    const named = request.name ? { ...options, fieldSelector: `metadata.name=${request.name}` } : options
+    const { prefix, matches } = parseSelection(kind, request.namespace, named, resource)
+    const events = watchObjects(this.#core, {
+      kind, prefix, options, matches, signal: request.signal, emptyObject: () => emptyObject(resource),
+    })
+    for await (const batch of events) yield kind.storage === resource ? batch : batch.map((event) => convertEvent(event, resource, kind))
+  }
+}
+
+/** Fills the cache and starts to serve. */
+export async function createRegistry(options: RegistryOptions): Promise<ObjectRegistry> {
+  const cache = new WatchCache(options)
+  await cache.start()
+  options.services.follow(cache)
+  return new ObjectRegistry(options, cache)
+}

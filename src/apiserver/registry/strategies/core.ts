@@ -1,0 +1,132 @@
+/** The core group, pods and services aside. */
+import {
+  validateConfigMap, validateConfigMapUpdate, validateLimitRange, validateNamespace, validateResourceQuota, validateSecret, validateSecretUpdate,
+} from '../../../api/validation/config.ts'
+import { validateEvent } from '../../../api/validation/events.ts'
+import { nameIsDnsLabel } from '../../../api/validation/names.ts'
+import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
+import { validateEndpoints } from '../../../api/validation/service.ts'
+import { validatePersistentVolume, validatePersistentVolumeClaim, validatePersistentVolumeClaimUpdate, validatePersistentVolumeUpdate } from '../../../api/validation/persistentVolumes.ts'
+import { validatePodTemplate, validateReplicationController, validateReplicationControllerUpdate } from '../../../api/validation/apps.ts'
+import { podStrategy } from './pods.ts'
+import { serviceStrategy } from './services.ts'
+import { activeStatus, pendingStatus, replicaStatus, volumeStatus } from './status.ts'
+import type {
+  ConfigMap, Endpoints, Event, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, PodTemplate, ReplicationController, ResourceQuota, Secret,
+} from '../../../api/kinds/core/v1.ts'
+import type { Strategy } from '../strategy.ts'
+
+const unsupported = (label: string): string => `field label not supported: ${label}`
+
+const namespaces: Strategy<Namespace> = {
+  ...activeStatus,
+  statusKeepsMetadata: true,
+  returnsDeleted: true,
+  selectsNamespace: false,
+  validateName: nameIsDnsLabel,
+  prepareForCreate(next) {
+    const finalizers = next.spec?.finalizers ?? []
+    if (!finalizers.includes('kubernetes')) next.spec = { ...next.spec, finalizers: [...finalizers, 'kubernetes'] }
+  },
+  prepareForUpdate(next, old) {
+    next.spec = old.spec
+  },
+  prepareForDeletion(next) {
+    next.status = { ...next.status, phase: 'Terminating' }
+  },
+  mustStay: (namespace) => (namespace.spec?.finalizers ?? []).length > 0,
+  validateCreate: validateNamespace,
+  selectableFields: { 'status.phase': (namespace) => namespace.status?.phase ?? '', name: (namespace) => namespace.metadata.name },
+  unknownFieldLabel: unsupported,
+}
+
+const nodes: Strategy<Node> = {
+  initialStatus: 'keep',
+  statusKeepsMetadata: true,
+  selectsNamespace: false,
+  validateCreate: validateNode,
+  validateUpdate: validateNodeUpdate,
+  selectableFields: { 'spec.unschedulable': (node) => String(node.spec?.unschedulable ?? false) },
+  unknownFieldLabel: unsupported,
+}
+
+const configMaps: Strategy<ConfigMap> = { validateCreate: validateConfigMap, validateUpdate: validateConfigMapUpdate }
+
+const secrets: Strategy<Secret> = {
+  validateCreate: validateSecret,
+  prepareForUpdate(next, old) {
+    if (!next.type) next.type = old.type ?? 'Opaque'
+  },
+  validateUpdate: validateSecretUpdate,
+  selectableFields: { type: (secret) => secret.type ?? '' },
+  unknownFieldLabel: unsupported,
+}
+
+const events: Strategy<Event> = {
+  allowCreateOnUpdate: true,
+  validateCreate: (event) => validateEvent(event),
+  validateUpdate: validateEvent,
+  selectableFields: {
+    'involvedObject.kind': (e) => e.involvedObject.kind ?? '',
+    'involvedObject.namespace': (e) => e.involvedObject.namespace ?? '',
+    'involvedObject.name': (e) => e.involvedObject.name ?? '',
+    'involvedObject.uid': (e) => e.involvedObject.uid ?? '',
+    'involvedObject.apiVersion': (e) => e.involvedObject.apiVersion ?? '',
+    'involvedObject.resourceVersion': (e) => e.involvedObject.resourceVersion ?? '',
+    'involvedObject.fieldPath': (e) => e.involvedObject.fieldPath ?? '',
+    reason: (e) => e.reason ?? '',
+    reportingComponent: (e) => e.reportingComponent || e.source?.component || '',
+    source: (e) => e.source?.component || e.reportingComponent || '',
+    type: (e) => e.type ?? '',
+  },
+  unknownFieldLabel: unsupported,
+}
+
+const replicationControllers: Strategy<ReplicationController> = {
+  ...replicaStatus,
+  managesGeneration: true,
+  statusKeepsMetadata: true,
+  validateCreate: validateReplicationController,
+  validateUpdate: validateReplicationControllerUpdate,
+  selectableFields: { 'status.replicas': (controller) => String(controller.status?.replicas ?? 0) },
+  unknownFieldLabel: unsupported,
+}
+
+const persistentVolumes: Strategy<PersistentVolume> = {
+  ...volumeStatus,
+  statusKeepsMetadata: true,
+  returnsDeleted: true,
+  validateCreate: validatePersistentVolume,
+  validateUpdate: validatePersistentVolumeUpdate,
+}
+
+const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
+  ...pendingStatus,
+  statusKeepsMetadata: true,
+  returnsDeleted: true,
+  validateCreate: validatePersistentVolumeClaim,
+  validateUpdate: validatePersistentVolumeClaimUpdate,
+}
+
+const podTemplates: Strategy<PodTemplate> = { managesGeneration: true, returnsDeleted: true, validateCreate: validatePodTemplate, validateUpdate: validatePodTemplate }
+const limitRanges: Strategy<LimitRange> = { allowCreateOnUpdate: true, validateCreate: validateLimitRange, validateUpdate: validateLimitRange }
+const resourceQuotas: Strategy<ResourceQuota> = { returnsDeleted: true, validateCreate: validateResourceQuota, validateUpdate: validateResourceQuota }
+const endpoints: Strategy<Endpoints> = { allowCreateOnUpdate: true, validateCreate: validateEndpoints, validateUpdate: validateEndpoints }
+
+export const coreStrategies: Record<string, Strategy> = {
+  '/namespaces': namespaces as Strategy,
+  '/nodes': nodes as Strategy,
+  '/configmaps': configMaps as Strategy,
+  '/secrets': secrets as Strategy,
+  '/events': events as Strategy,
+  '/pods': podStrategy as Strategy,
+  '/services': serviceStrategy as Strategy,
+  '/endpoints': endpoints as Strategy,
+  '/serviceaccounts': { returnsDeleted: true },
+  '/replicationcontrollers': replicationControllers as Strategy,
+  '/persistentvolumes': persistentVolumes as Strategy,
+  '/persistentvolumeclaims': persistentVolumeClaims as Strategy,
+  '/podtemplates': podTemplates as Strategy,
+  '/limitranges': limitRanges as Strategy,
+  '/resourcequotas': resourceQuotas as Strategy,
+}

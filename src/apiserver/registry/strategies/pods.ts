@@ -1,0 +1,50 @@
+/** Pods: quality of service, deletion with grace, what an update may change. */
+import { qosClassOf } from '../../../api/validation/podQos.ts'
+import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../../api/validation/pod.ts'
+import { podSpecWarnings } from '../../../api/validation/podWarnings.ts'
+import type { Pod } from '../../../api/kinds/core/v1.ts'
+import type { Strategy } from '../strategy.ts'
+
+const DEFAULT_GRACE_SECONDS = 30
+
+/** A pod that no kubelet has, or that has ended, goes at once. */
+function graceOf(pod: Pod, asked: number | undefined): number {
+  const grace = asked ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS
+  if (!pod.spec.nodeName) return 0
+  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return 0
+  return Math.max(grace, grace < 0 ? 1 : 0)
+}
+
+export const podStrategy: Strategy<Pod> = {
+  managesGeneration: true,
+  statusKeepsMetadata: true,
+  returnsDeleted: true,
+  initialStatus: (pod) => {
+    const gated = (pod.spec?.schedulingGates ?? []).length > 0
+    const condition = { type: 'PodScheduled', status: 'False', lastProbeTime: null, lastTransitionTime: null, reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates' }
+    return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: qosClassOf(pod.spec ?? {}) }
+  },
+  prepareForUpdate(next, old) {
+    if (next.status) next.status = { ...next.status, qosClass: old.status?.qosClass ?? qosClassOf(next.spec) }
+  },
+  validateCreate: (pod) => validatePod(pod),
+  validateUpdate: (next, old) => validatePodUpdate(next, old),
+  validateStatusUpdate: (next, old) => validatePodStatusUpdate(next, old),
+  prepareForStatusUpdate(next, old) {
+    if (next.status && old.status?.qosClass) next.status = { ...next.status, qosClass: old.status.qosClass }
+  },
+  warningsOnCreate: (pod) => podSpecWarnings(pod.spec, pod.metadata, 'spec', ''),
+  gracePeriodSeconds: graceOf,
+  selectableFields: {
+    'spec.nodeName': (pod) => pod.spec.nodeName ?? '',
+    'spec.restartPolicy': (pod) => pod.spec.restartPolicy ?? '',
+    'spec.schedulerName': (pod) => pod.spec.schedulerName ?? '',
+    'spec.serviceAccountName': (pod) => pod.spec.serviceAccountName ?? '',
+    'spec.hostNetwork': (pod) => String(pod.spec.hostNetwork ?? false),
+    'status.phase': (pod) => pod.status?.phase ?? '',
+    'status.podIP': (pod) => pod.status?.podIP ?? '',
+    'status.podIPs': (pod) => pod.status?.podIPs?.[0]?.ip ?? '',
+    'status.nominatedNodeName': (pod) => pod.status?.nominatedNodeName ?? '',
+  },
+  unknownFieldLabel: (label) => `field label not supported: ${label}`,
+}

@@ -1,0 +1,23 @@
+/** rbac.authorization.k8s.io: names are path segments, PUT creates. */
+import { isPathSegmentName } from '../../../api/validation/names.ts'
+import { validateBinding, validateBindingUpdate, validateClusterRole, validateRole } from '../../../api/validation/rbac.ts'
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from '../../../api/kinds/rbac/v1.ts'
+import type { Strategy } from '../strategy.ts'
+
+const common = { allowCreateOnUpdate: true, validateName: isPathSegmentName }
+
+const roles: Strategy<Role> = { ...common, validateCreate: validateRole, validateUpdate: validateRole }
+const clusterRoles: Strategy<ClusterRole> = { ...common, validateCreate: validateClusterRole, validateUpdate: validateClusterRole }
+const bindings: Strategy<RoleBinding> = { ...common, validateCreate: (b) => validateBinding(b, true), validateUpdate: (b, old) => validateBindingUpdate(b, old, true) }
+const clusterBindings: Strategy<ClusterRoleBinding> = {
+  ...common,
+  validateCreate: (b) => validateBinding(b, false),
+  validateUpdate: (b, old) => validateBindingUpdate(b, old, false),
+}
+
+export const rbacStrategies: Record<string, Strategy> = {
+  'rbac.authorization.k8s.io/roles': roles as Strategy,
+  'rbac.authorization.k8s.io/clusterroles': clusterRoles as Strategy,
+  'rbac.authorization.k8s.io/rolebindings': bindings as Strategy,
+  'rbac.authorization.k8s.io/clusterrolebindings': clusterBindings as Strategy,
+}

@@ -1,0 +1,115 @@
+/** Services: addresses and ports, and what a change of type lets go of. */
+import { nameIsDns1035Label } from '../../../api/validation/names.ts'
+import { validateService, validateServiceUpdate } from '../../../api/validation/service.ts'
+import { loadBalancerStatus } from './status.ts'
+import type { Service, ServiceSpec } from '../../../api/kinds/core/v1.ts'
+import type { Strategy } from '../strategy.ts'
+
+/** One family, IPv4: the node has no other. */
+function defaultFamilies(spec: ServiceSpec): void {
+  if (spec.type === 'ExternalName') return
+  const headlessWithoutSelector = spec.clusterIP === 'None' && Object.keys(spec.selector ?? {}).length === 0
+  spec.ipFamilyPolicy ??= headlessWithoutSelector && !spec.ipFamilies ? 'RequireDualStack' : 'SingleStack'
+  if (!spec.ipFamilies?.length) spec.ipFamilies = headlessWithoutSelector && spec.ipFamilyPolicy === 'RequireDualStack' ? ['IPv4', 'IPv6'] : ['IPv4']
+}
+
+/** clusterIP and clusterIPs say the same; a client may set either. */
+function unifyAddresses(next: ServiceSpec, old: ServiceSpec | undefined): void {
+  if (!old) {
+    if (next.clusterIP && !next.clusterIPs?.length) next.clusterIPs = [next.clusterIP]
+    else if (!next.clusterIP && next.clusterIPs?.[0]) next.clusterIP = next.clusterIPs[0]
+    return
+  }
+  const oneChanged = next.clusterIP !== old.clusterIP
+  const listChanged = JSON.stringify(next.clusterIPs ?? []) !== JSON.stringify(old.clusterIPs ?? [])
+  if (oneChanged && !listChanged) {
+    if (next.clusterIP) next.clusterIPs = [next.clusterIP]
+    else delete next.clusterIPs
+  } else if (!oneChanged && listChanged && !next.clusterIPs?.length && old.clusterIPs?.length) {
+    if (next.clusterIP) next.clusterIPs = [...old.clusterIPs]
+  }
+}
+
+/** A client that leaves out what the server filled in does not mean to change it. */
+function keepAllocated(next: Service, old: Service): void {
+  const spec = next.spec as ServiceSpec
+  const before = old.spec as ServiceSpec
+  if (before.type !== 'ExternalName' && spec.type !== 'ExternalName' && !spec.clusterIP && !spec.clusterIPs?.length) {
+    if (before.clusterIP) spec.clusterIP = before.clusterIP
+    if (before.clusterIPs) spec.clusterIPs = [...before.clusterIPs]
+  }
+  if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') {
+    if (before.ipFamilies && !spec.ipFamilies?.length) spec.ipFamilies = [...before.ipFamilies]
+    if (before.ipFamilyPolicy) spec.ipFamilyPolicy ??= before.ipFamilyPolicy
+  }
+  const needs = (s: ServiceSpec): boolean => s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts !== false)
+  if (needs(spec) && needs(before)) {
+    const used = new Set((spec.ports ?? []).map((port) => port.nodePort).filter(Boolean))
+    for (const port of spec.ports ?? []) {
+      const twin = (before.ports ?? []).find((b) => b.port === port.port && (b.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
+      if (!port.nodePort && twin?.nodePort && !used.has(twin.nodePort)) port.nodePort = twin.nodePort
+    }
+  }
+  if (spec.type === 'LoadBalancer' && before.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local' && before.healthCheckNodePort) {
+    spec.healthCheckNodePort ??= before.healthCheckNodePort
+  }
+}
+
+/** What belongs to the old type and was not touched goes away with it. */
+function dropTypeDependent(next: Service, old: Service): void {
+  const spec = next.spec as ServiceSpec
+  const before = old.spec as ServiceSpec
+  const needsAddress = (s: ServiceSpec): boolean => s.type !== 'ExternalName'
+  const needsPorts = (s: ServiceSpec): boolean => s.type === 'NodePort' || s.type === 'LoadBalancer'
+  if (needsAddress(before) && !needsAddress(spec)) {
+    if (spec.clusterIP === before.clusterIP) delete spec.clusterIP
+    if (JSON.stringify(spec.clusterIPs) === JSON.stringify(before.clusterIPs)) delete spec.clusterIPs
+    if (JSON.stringify(spec.ipFamilies) === JSON.stringify(before.ipFamilies)) delete spec.ipFamilies
+    if (spec.ipFamilyPolicy === before.ipFamilyPolicy) delete spec.ipFamilyPolicy
+    if (spec.internalTrafficPolicy === before.internalTrafficPolicy) delete spec.internalTrafficPolicy
+  }
+  if (needsPorts(before) && !needsPorts(spec)) {
+    const ports = (s: ServiceSpec): string => JSON.stringify((s.ports ?? []).map((port) => port.nodePort))
+    if (ports(spec) === ports(before)) for (const port of spec.ports ?? []) delete port.nodePort
+  }
+  const external = (s: ServiceSpec): boolean => needsPorts(s) || (s.externalIPs ?? []).length > 0
+  if (external(before) && !external(spec) && spec.externalTrafficPolicy === before.externalTrafficPolicy) delete spec.externalTrafficPolicy
+  const checked = (s: ServiceSpec): boolean => s.type === 'LoadBalancer' && s.externalTrafficPolicy === 'Local'
+  if (checked(before) && !checked(spec) && spec.healthCheckNodePort === before.healthCheckNodePort) delete spec.healthCheckNodePort
+  if (before.type === 'LoadBalancer' && spec.type !== 'LoadBalancer') {
+    if (spec.allocateLoadBalancerNodePorts === before.allocateLoadBalancerNodePorts) delete spec.allocateLoadBalancerNodePorts
+    if (spec.loadBalancerClass === before.loadBalancerClass) delete spec.loadBalancerClass
+  }
+}
+
+function needsNoStatus(next: Service): boolean {
+  return next.spec?.type !== 'LoadBalancer'
+}
+
+export const serviceStrategy: Strategy<Service> = {
+  ...loadBalancerStatus,
+  returnsDeleted: true,
+  allowCreateOnUpdate: true,
+  validateName: nameIsDns1035Label,
+  prepareForCreate(next) {
+    if (!next.spec) return
+    unifyAddresses(next.spec, undefined)
+    defaultFamilies(next.spec)
+  },
+  prepareForUpdate(next, old) {
+    if (!next.spec || !old.spec) return
+    unifyAddresses(next.spec, old.spec)
+    keepAllocated(next, old)
+    dropTypeDependent(next, old)
+    defaultFamilies(next.spec)
+    if (needsNoStatus(next) && old.spec.type === 'LoadBalancer') next.status = { ...next.status, loadBalancer: {} }
+  },
+  validateCreate: (service) => validateService(service),
+  validateUpdate: (next, old) => validateServiceUpdate(next, old),
+  reserve: (next, old, { services }) => services.allocate(next, old),
+  selectableFields: {
+    'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',
+    'spec.type': (service) => service.spec?.type ?? '',
+  },
+  unknownFieldLabel: (label) => `field label not supported: ${label}`,
+}

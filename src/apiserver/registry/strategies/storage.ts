@@ -1,0 +1,36 @@
+/** storage.k8s.io, and resource.k8s.io's devices. */
+import { validateCsiDriver, validateCsiNode, validateStorageClass, validateStorageClassUpdate, validateVolumeAttachment } from '../../../api/validation/storage.ts'
+import { attachmentStatus } from './status.ts'
+import type { CSIDriver, CSINode, StorageClass, VolumeAttachment } from '../../../api/kinds/storage/v1.ts'
+import type { ResourceSlice } from '../../../api/kinds/resource/v1.ts'
+import type { Strategy } from '../strategy.ts'
+
+const storageClasses: Strategy<StorageClass> = { returnsDeleted: true, validateCreate: validateStorageClass, validateUpdate: validateStorageClassUpdate }
+const drivers: Strategy<CSIDriver> = { returnsDeleted: true, allowUnconditionalUpdate: false, validateCreate: validateCsiDriver }
+const nodes: Strategy<CSINode> = { returnsDeleted: true, allowUnconditionalUpdate: false, validateCreate: validateCsiNode, validateUpdate: validateCsiNode }
+const attachments: Strategy<VolumeAttachment> = {
+  ...attachmentStatus,
+  returnsDeleted: true,
+  allowUnconditionalUpdate: false,
+  validateCreate: validateVolumeAttachment,
+}
+const slices: Strategy<ResourceSlice> = {
+  returnsDeleted: true,
+  managesGeneration: true,
+  selectsNamespace: false,
+  selectableFields: { 'spec.nodeName': (slice) => slice.spec.nodeName ?? '', 'spec.driver': (slice) => slice.spec.driver },
+  unknownFieldLabel: (label) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${label}`,
+}
+
+export const storageStrategies: Record<string, Strategy> = {
+  'storage.k8s.io/storageclasses': storageClasses as Strategy,
+  'storage.k8s.io/csidrivers': drivers as Strategy,
+  'storage.k8s.io/csinodes': nodes as Strategy,
+  'storage.k8s.io/volumeattachments': attachments as Strategy,
+  'storage.k8s.io/volumeattributesclasses': { returnsDeleted: true },
+  'storage.k8s.io/csistoragecapacities': { allowUnconditionalUpdate: false },
+  'resource.k8s.io/resourceslices': slices as Strategy,
+  'resource.k8s.io/deviceclasses': { returnsDeleted: true, managesGeneration: true },
+  'resource.k8s.io/resourceclaims': { returnsDeleted: true },
+  'resource.k8s.io/resourceclaimtemplates': { returnsDeleted: true },
+}

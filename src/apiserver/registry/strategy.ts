@@ -1,0 +1,67 @@
+/**
+ * What is special about a kind (k8s.io/apiserver/pkg/registry/rest's strategies). The generic store does the rest; a kind
+ * without special rules needs no strategy. Hooks get their own copies of objects and may write to `next`, never to `old`.
+ */
+import type { FieldError } from '../../api/status.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { UserInfo } from '../request.ts'
+import type { ObjectReader } from './reader.ts'
+import type { Services } from './services/services.ts'
+
+/** An object that belongs to the request at work. */
+export type Fields = { [field: string]: unknown }
+
+export interface StrategyContext {
+  user: UserInfo
+  /** RFC 3339, whole seconds. */
+  now: string
+  dryRun: boolean
+  reader: ObjectReader
+  services: Services
+  /** Texts for `Warning` headers. */
+  warnings: string[]
+}
+
+export interface Strategy<T extends KubeObject = KubeObject> {
+  /** The status that a new object begins with; `keep` leaves what the client sent. `{}` for kinds with a status subresource. */
+  initialStatus?: 'keep' | ((object: T) => unknown)
+  /** metadata.generation starts at 1 and counts changes outside metadata and status. */
+  managesGeneration?: boolean
+  /** Beside the spec, these count too. */
+  generationCountsAnnotations?: boolean
+  /** A write to /status may change labels, annotations and the like. */
+  statusKeepsMetadata?: boolean
+  /** PUT creates what is not there. */
+  allowCreateOnUpdate?: boolean
+  /** False: an update must name the resourceVersion that it changes. */
+  allowUnconditionalUpdate?: boolean
+  /** DELETE answers the object instead of a Status. */
+  returnsDeleted?: boolean
+  /** Propagation when the client names none: Background unless given. */
+  defaultPropagation?: 'Orphan' | 'Background'
+
+  prepareForCreate?(next: T, context: StrategyContext): void
+  validateCreate?(next: T, context: StrategyContext): FieldError[]
+  prepareForUpdate?(next: T, old: T, context: StrategyContext): void
+  validateUpdate?(next: T, old: T, context: StrategyContext): FieldError[]
+  prepareForStatusUpdate?(next: T, old: T, context: StrategyContext): void
+  validateStatusUpdate?(next: T, old: T, context: StrategyContext): FieldError[]
+  /** Reserve what the object needs outside itself (addresses, ports); the result gives it back when the write fails. */
+  reserve?(next: T, old: T | undefined, context: StrategyContext): () => void
+  /** The grace that a deletion gets, or undefined for at once; `asked` is what the client asked for. */
+  gracePeriodSeconds?(object: T, asked: number | undefined): number | undefined
+  /** A finished object that is still wanted by something else (namespaces with content). */
+  mustStay?(object: T): boolean
+  /** Called on the object that gets its deletionTimestamp. */
+  prepareForDeletion?(next: T, context: StrategyContext): void
+  /** Values of field selectors beside metadata.name and metadata.namespace. */
+  selectableFields?: Readonly<Record<string, (object: T) => string>>
+  /** How an unknown field selector is refused. */
+  unknownFieldLabel?(label: string): string
+  /** Whether metadata.namespace is selectable; as the scope says unless given. */
+  selectsNamespace?: boolean
+  /** metadata.name: which rule it has to keep. */
+  validateName?(name: string, isPrefix: boolean): string[]
+  warningsOnCreate?(next: T): string[]
+  warningsOnUpdate?(next: T, old: T): string[]
+}

@@ -1,0 +1,71 @@
+/** pods/binding: the scheduler's decision. */
+import { newConflict, newStatusError } from '../../../api/status.ts'
+import { cloneJson } from '../jsonValues.ts'
+import { parseCreateOptions } from '../options.ts'
+import { trackUpdate } from '../fieldManagement.ts'
+import { admissionRequest, bodyObject, strategyContext, tracking } from '../writes.ts'
+import type { Binding, Pod } from '../../../api/kinds/core/v1.ts'
+import type { JsonObject } from '../../../api/resource.ts'
+import type { ApiRequest, ApiResult } from '../../request.ts'
+import type { StoredKind } from '../kind.ts'
+import type { RegistryCore } from '../registry.ts'
+import type { SubresourceHandler } from './table.ts'
+
+export const SUCCESS: JsonObject = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' }
+
+function checkTarget({ target }: Binding): void {
+  const errors: string[] = []
+  if (target?.kind && target.kind !== 'Node') errors.push(`target.kind: Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`)
+  if (!target?.name) errors.push('target.name: Required value')
+  if (errors.length > 0) throw newStatusError(500, '', errors.length === 1 ? (errors[0] as string) : `[${errors.join(', ')}]`)
+}
+
+function assign(pod: Pod, binding: Binding, now: string): void {
+  const conflict = (why: string): Error => newConflict({ group: '', resource: 'pods/binding' }, pod.metadata.name, why)
+  const { uid, resourceVersion } = binding.metadata
+  if (uid && uid !== pod.metadata.uid) throw conflict(`Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`)
+  if (resourceVersion && resourceVersion !== pod.metadata.resourceVersion) {
+    throw conflict(`Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${pod.metadata.resourceVersion}`)
+  }
+  if (pod.metadata.deletionTimestamp) throw conflict(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`)
+  if (pod.spec.nodeName) throw conflict(`pod ${pod.metadata.name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`)
+  if (pod.spec.schedulingGates?.length) throw conflict(`pod ${pod.metadata.name} has non-empty .spec.schedulingGates`)
+  pod.spec.nodeName = binding.target.name as string
+  const { annotations, labels } = binding.metadata
+  if (annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations }
+  if (labels) pod.metadata.labels = { ...pod.metadata.labels, ...labels }
+  const conditions = (pod.status?.conditions ?? []).filter((condition) => condition.type !== 'PodScheduled')
+  const scheduled = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: now } as unknown as (typeof conditions)[number]
+  pod.status = { ...pod.status, conditions: [...conditions, scheduled] }
+}
+
+async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, name: string): Promise<ApiResult> {
+  const options = parseCreateOptions(request)
+  const binding = bodyObject(request) as Binding
+  const admission = admissionRequest(request, kind, 'CREATE', binding, undefined, options)
+  await core.admission.admit(admission)
+  checkTarget(binding)
+  const context = strategyContext(core, request, options.dryRun)
+  const steps = {
+    namespace: request.namespace, name, part: 'other' as const, retryConflicts: true,
+    change: async () => {
+      const pod = cloneJson(core.objects.get(kind, request.namespace, name).object) as Pod
+      const old = core.objects.get(kind, request.namespace, name).object
+      assign(pod, binding, context.now)
+      if (pod.metadata.generation) pod.metadata.generation++
+      trackUpdate(pod, old, tracking(core, kind, request, options))
+      return pod
+    },
+    approve: () => core.admission.validate(admission),
+  }
+  await core.objects.update(kind, steps, context, () => Promise.reject(new Error('a binding creates no pod')))
+  return { type: 'object', code: 201, object: SUCCESS }
+}
+
+export const bindPod: SubresourceHandler = (core, kind, request) => bind(core, kind, request, request.name)
+
+/** POST /api/v1/namespaces/x/bindings: the body names the pod. */
+export const createBinding: SubresourceHandler = (core, _kind, request) => {
+  const pods = core.kinds.named('', 'pods') as StoredKind
+  return bind(core, pods, request, bodyObject(request).metadata.name)
+}

@@ -1,0 +1,26 @@
+/** Subresources that are a part of the object itself: read as the whole, written by PUT and PATCH. */
+import { newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
+import { patchObject } from '../patches.ts'
+import { fromStorage } from '../versions.ts'
+import { updateObject } from '../writes.ts'
+import type { ApiRequest, ApiResult } from '../../request.ts'
+import type { StoredKind } from '../kind.ts'
+import type { RegistryCore } from '../registry.ts'
+import type { PartRules } from '../writes.ts'
+
+export async function partOfObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules): Promise<ApiResult> {
+  switch (request.verb) {
+    case 'get': {
+      const stored = core.objects.find(kind, request.namespace, request.name)
+      if (!stored) throw newNotFound(request.resource, request.name)
+      const { object, json } = fromStorage(stored, request.resource, kind)
+      return { type: 'object', code: 200, object, json }
+    }
+    case 'update':
+      return updateObject(core, kind, request, rules)
+    case 'patch':
+      return patchObject(core, kind, request, rules)
+    default:
+      throw newMethodNotAllowed()
+  }
+}

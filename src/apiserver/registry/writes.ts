@@ -1,0 +1,165 @@
+/** CREATE and UPDATE, from the decoded body to the answer. */
+import { newBadRequest, newNotFound } from '../../api/status.ts'
+import { cloneJson } from './jsonValues.ts'
+import { matchNamespace, wipeSystemFields } from './objectMeta.ts'
+import { parseCreateOptions, parseUpdateOptions } from './options.ts'
+import { applyDefaults } from './defaults.ts'
+import { trackUpdate } from './fieldManagement.ts'
+import { fromStorage, toStorage } from './versions.ts'
+import type { AdmissionRequest, Operation } from '../admission/admission.ts'
+import type { FieldError } from '../../api/status.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { ApiRequest, ApiResult } from '../request.ts'
+import type { StoredObject } from '../cache/storedObject.ts'
+import type { StoredKind } from './kind.ts'
+import type { Tracking } from './fieldManagement.ts'
+import type { Part } from './objectStore.ts'
+import type { WriteOptions } from './options.ts'
+import type { RegistryCore } from './registry.ts'
+import type { StrategyContext } from './strategy.ts'
+
+/** What a write is about when it is not about the whole object. */
+export interface PartRules {
+  part: Part
+  /** Makes the whole object from the part that the client may write. */
+  reshape?(next: KubeObject, old: KubeObject, context: StrategyContext): KubeObject
+  validate?(next: KubeObject, old: KubeObject): FieldError[]
+}
+
+export function strategyContext(core: RegistryCore, request: ApiRequest, dryRun: boolean): StrategyContext {
+  return { user: request.user, now: core.objects.now(), dryRun, reader: core.reader, services: core.services, warnings: request.warnings }
+}
+
+export function admissionRequest(
+  request: ApiRequest, kind: StoredKind, operation: Operation, object: KubeObject | undefined, oldObject: KubeObject | undefined,
+  options: { dryRun: boolean } & object,
+): AdmissionRequest {
+  return {
+    operation,
+    resource: kind.storage,
+    subresource: request.subresource?.name ?? '',
+    namespace: request.namespace,
+    name: request.name || object?.metadata.name || '',
+    ...(object && { object }),
+    ...(oldObject && { oldObject }),
+    options: options as unknown as Record<string, unknown>,
+    dryRun: options.dryRun,
+    user: request.user,
+    warnings: request.warnings,
+    signal: request.signal,
+  }
+}
+
+export function tracking(core: RegistryCore, kind: StoredKind, request: ApiRequest, options: WriteOptions): Tracking {
+  return {
+    catalog: core.catalog,
+    kind,
+    resource: request.resource,
+    manager: options.manager,
+    subresource: request.subresource?.name ?? '',
+    nowMs: core.clock.now(),
+  }
+}
+
+/** The body as an object of its own, whatever the client left out of it. */
+export function bodyObject(request: ApiRequest): KubeObject {
+  const object = cloneJson(request.body ?? {}) as unknown as KubeObject
+  object.metadata ??= {} as KubeObject['metadata']
+  return object
+}
+
+export function answer(stored: StoredObject, request: ApiRequest, kind: StoredKind, code: 200 | 201): ApiResult {
+  const { object, json } = fromStorage(stored, request.resource, kind)
+  return { type: 'object', code, object, json }
+}
+
+/** Admission and storage of a new object that is decoded, in the storage version, with defaults. */
+export async function admitAndCreate(core: RegistryCore, kind: StoredKind, request: ApiRequest, object: KubeObject, options: WriteOptions): Promise<StoredObject> {
+  const admission = admissionRequest(request, kind, 'CREATE', object, undefined, options)
+  await core.admission.admit(admission)
+  const context = strategyContext(core, request, options.dryRun)
+  return core.objects.create(kind, admission.object as KubeObject, context, (created) => {
+    admission.object = created
+    return core.admission.validate(admission)
+  })
+}
+
+export async function createObject(core: RegistryCore, kind: StoredKind, request: ApiRequest): Promise<ApiResult> {
+  const options = parseCreateOptions(request)
+  const received = bodyObject(request)
+  matchNamespace(received, request.resource.namespaced, request.namespace)
+  wipeSystemFields(received.metadata)
+  applyDefaults(request.resource, received)
+  trackUpdate(received, undefined, tracking(core, kind, request, options))
+  const object = toStorage(received, request.resource, kind)
+  const stored = await admitAndCreate(core, kind, request, object, options)
+  return answer(stored, request, kind, 201)
+}
+
+/** The name and namespace in an update's object have to be those of the URL. */
+export function matchIdentity(object: KubeObject, request: ApiRequest): void {
+  const { metadata } = object
+  if (!metadata.name) throw newBadRequest(`the name of the object (${request.name} based on URL) was undeterminable: name must be provided`)
+  if (metadata.name !== request.name) {
+    throw newBadRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${request.name})`)
+  }
+  matchNamespace(object, request.resource.namespaced, request.namespace)
+}
+
+export interface ChangeRequest {
+  rules: PartRules
+  options: WriteOptions
+  /** The new object in the requested version, decoded and with defaults; made from the old one in that version. */
+  make(old: KubeObject | undefined): KubeObject | Promise<KubeObject>
+  retryConflicts: boolean
+  allowCreate: boolean
+  /** `make` has written managedFields already (apply). */
+  tracked: boolean
+}
+
+/** The way of PUT and PATCH from the new object on: managed fields, admission, the store. */
+export async function changeObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, change: ChangeRequest): Promise<ApiResult> {
+  const { rules, options } = change
+  const context = strategyContext(core, request, options.dryRun)
+  let admission: AdmissionRequest | undefined
+  const steps = {
+    namespace: request.namespace,
+    name: request.name,
+    part: rules.part,
+    retryConflicts: change.retryConflicts,
+    ...(rules.validate && { validate: rules.validate }),
+    async change(old: StoredObject | undefined): Promise<KubeObject> {
+      if (!old && !change.allowCreate) throw newNotFound(request.resource, request.name)
+      const oldObject = old && fromStorage(old, request.resource, kind).object
+      let made = await change.make(oldObject)
+      if (old && oldObject && rules.reshape) made = rules.reshape(made, oldObject, context)
+      if (!change.tracked) trackUpdate(made, oldObject, tracking(core, kind, request, options))
+      const object = toStorage(made, request.resource, kind)
+      if (!old) return object
+      admission = admissionRequest(request, kind, 'UPDATE', object, old.object, options)
+      await core.admission.admit(admission)
+      return admission.object as KubeObject
+    },
+    async approve(next: KubeObject): Promise<void> {
+      if (!admission) return
+      admission.object = next
+      await core.admission.validate(admission)
+    },
+  }
+  const { stored, created } = await core.objects.update(kind, steps, context, (object) => admitAndCreate(core, kind, request, object, options))
+  return answer(stored, request, kind, created ? 201 : 200)
+}
+
+export async function updateObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules): Promise<ApiResult> {
+  const options = parseUpdateOptions(request)
+  const received = bodyObject(request)
+  matchIdentity(received, request)
+  applyDefaults(request.resource, received)
+  return changeObject(core, kind, request, {
+    rules, options,
+    make: () => cloneJson(received),
+    retryConflicts: false,
+    allowCreate: rules.part === 'main' && (kind.strategy.allowCreateOnUpdate ?? false),
+    tracked: false,
+  })
+}
