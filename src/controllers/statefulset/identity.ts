@@ -1,0 +1,89 @@
+/** The fixed identity of a StatefulSet's pods: name, labels, host name and claims by ordinal. */
+import { statefulsets, type StatefulSet } from '../../api/kinds/apps/v1.ts'
+import type { PersistentVolumeClaim, Pod, PodTemplateSpec, Volume } from '../../api/kinds/core/v1.ts'
+import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
+import type { Draft } from '../../api/resource.ts'
+import { REVISION_HASH } from '../history.ts'
+import { controllerReferenceTo } from '../ownership.ts'
+import { podFromTemplate } from '../podState.ts'
+
+const POD_NAME = 'statefulset.kubernetes.io/pod-name'
+const POD_INDEX = 'apps.kubernetes.io/pod-index'
+
+export function podName(set: StatefulSet, ordinal: number): string {
+  return `${set.metadata.name}-${ordinal}`
+}
+
+/** -1 for a pod that is not named after the set. */
+export function ordinalOf(set: StatefulSet, name: string): number {
+  const prefix = `${set.metadata.name}-`
+  const rest = name.startsWith(prefix) ? name.slice(prefix.length) : ''
+  return /^(0|[1-9]\d*)$/.test(rest) ? Number(rest) : -1
+}
+
+export function claimName(set: StatefulSet, template: PersistentVolumeClaim, ordinal: number): string {
+  return `${template.metadata.name}-${podName(set, ordinal)}`
+}
+
+function volumesOf(set: StatefulSet, template: PodTemplateSpec, ordinal: number): Volume[] {
+  const claims = (set.spec.volumeClaimTemplates ?? []).map((claim) => ({
+    name: claim.metadata.name,
+    persistentVolumeClaim: { claimName: claimName(set, claim, ordinal) },
+  }))
+  const names = new Set(claims.map((volume) => volume.name))
+  return [...claims, ...(template.spec?.volumes ?? []).filter((volume) => !names.has(volume.name))]
+}
+
+export function podOf(set: StatefulSet, template: PodTemplateSpec, ordinal: number, revision: string): Draft<Pod> {
+  const name = podName(set, ordinal)
+  const draft = podFromTemplate(template, set, controllerReferenceTo(set, statefulsets), name)
+  const volumes = volumesOf(set, template, ordinal)
+  return {
+    ...draft,
+    metadata: { ...draft.metadata, labels: { ...draft.metadata.labels, [POD_NAME]: name, [POD_INDEX]: String(ordinal), [REVISION_HASH]: revision } },
+    spec: {
+      ...draft.spec,
+      hostname: name,
+      ...(set.spec.serviceName && { subdomain: set.spec.serviceName }),
+      ...(volumes.length > 0 && { volumes }),
+    },
+  }
+}
+
+export function claimOf(set: StatefulSet, template: PersistentVolumeClaim, ordinal: number): Draft<PersistentVolumeClaim> {
+  const { labels, annotations } = template.metadata
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      name: claimName(set, template, ordinal),
+      namespace: set.metadata.namespace,
+      labels: { ...labels, ...set.spec.selector.matchLabels },
+      ...(annotations && { annotations }),
+    },
+    spec: template.spec ?? {},
+  }
+}
+
+export function matchesIdentity(set: StatefulSet, pod: Pod): boolean {
+  return pod.metadata.labels?.[POD_NAME] === pod.metadata.name && ordinalOf(set, pod.metadata.name) >= 0
+}
+
+/**
+ * Owner references of a claim by the retention policy: owned by the set it goes with the set, owned by the pod it goes when the
+ * pod is scaled away. Undefined when they already are as they should be.
+ */
+export function claimOwners(set: StatefulSet, claim: PersistentVolumeClaim, pod: Pod, condemned: boolean): OwnerReference[] | undefined {
+  const { whenDeleted = 'Retain', whenScaled = 'Retain' } = set.spec.persistentVolumeClaimRetentionPolicy ?? {}
+  const known = claim.metadata.ownerReferences ?? []
+  const others = known.filter((owner) => owner.uid !== set.metadata.uid && !(owner.kind === 'Pod' && owner.name === pod.metadata.name))
+  const bySet = whenDeleted === 'Delete' && !(condemned && whenScaled === 'Delete')
+  const byPod = whenScaled === 'Delete' && condemned
+  const wanted: OwnerReference[] = [
+    ...others,
+    ...(bySet ? [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: set.metadata.name, uid: set.metadata.uid }] : []),
+    ...(byPod ? [{ apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid }] : []),
+  ]
+  const ids = (owners: readonly OwnerReference[]): string => owners.map((owner) => owner.uid).sort().join()
+  return ids(wanted) === ids(known) ? undefined : wanted
+}
