@@ -65,7 +65,8 @@ describe('a JSON patch', () => {
   })
 
   it('made from a difference gives the other document', () => {
-    const someJson = fc.dictionary(fc.string({ maxLength: 2 }).filter((k) => k !== '__proto__'), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5, noNullPrototype: true })
+    const someValue = fc.jsonValue({ maxDepth: 3 }).filter((value) => !JSON.stringify(value).includes('__proto__'))
+    const someJson = fc.dictionary(fc.string({ maxLength: 2 }), someValue, { maxKeys: 5, noNullPrototype: true })
     fc.assert(fc.property(someJson, someJson, (a, b) => {
       const [from, to] = JSON.parse(JSON.stringify([a, b])) as [object, object]
       assert.deepEqual(applyJsonPatch(from, jsonpatch.compare(from, to)), to)

@@ -18,7 +18,8 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
     return applyAll(structuredClone(document), structuredClone(operations))
   } catch (error) {
     if (error instanceof StatusError) throw error
-    throw newStatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {})
+    const message = 'the server rejected our request due to an error in our request'
+    throw new StatusError({ message, reason: 'Invalid', details: {}, code: 422 }, error)
   }
 }
 
