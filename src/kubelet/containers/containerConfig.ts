@@ -1,0 +1,100 @@
+/** All that the runtime needs to create a container and a sandbox, from the pod's spec. */
+import type { Container, Pod } from '../../api/kinds/core/v1.ts'
+import type { PodDirectories } from '../podDirectories.ts'
+import { podFileMounts } from '../podFiles/podFiles.ts'
+import { podNames } from '../podFiles/hosts.ts'
+import type { ContainerConfig, Image, SandboxConfig } from '../runtime/runtime.ts'
+import type { PreparedVolumes } from '../volumes/volumes.ts'
+import { annotation } from './annotations.ts'
+import { containerHash } from './containerHash.ts'
+import { containerEnvironment } from './environment.ts'
+import type { EnvironmentSources } from './environment.ts'
+import { expand } from './expansion.ts'
+import type { PodFacts } from './fieldRef.ts'
+import { containerMounts, DEFAULT_TERMINATION_MESSAGE_PATH } from './mounts.ts'
+import { podCgroup } from './qos.ts'
+import { linuxResources } from './resources.ts'
+import { containerSecurity, containerUser, seccompProfile } from './security.ts'
+
+export interface ContainerConfigInput {
+  pod: Pod
+  container: Container
+  attempt: number
+  image: Image
+  facts: PodFacts
+  sources: EnvironmentSources
+  volumes: PreparedVolumes
+  directories: PodDirectories
+  rootDir: string
+  nodeMemoryBytes: number
+}
+
+const DEFAULT_GRACE_SECONDS = 30
+
+function annotationsOf({ pod, container, image }: ContainerConfigInput): Record<string, string> {
+  const { preStop } = container.lifecycle ?? {}
+  const user = containerUser(pod, container, image)
+  return {
+    [annotation.hash]: containerHash(container),
+    [annotation.terminationMessagePath]: container.terminationMessagePath || DEFAULT_TERMINATION_MESSAGE_PATH,
+    [annotation.terminationMessagePolicy]: container.terminationMessagePolicy ?? 'File',
+    [annotation.gracePeriod]: String(pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS),
+    ...(preStop && { [annotation.preStop]: JSON.stringify(preStop) }),
+    ...(user && { [annotation.user]: JSON.stringify(user) }),
+  }
+}
+
+export async function containerConfig(input: ContainerConfigInput): Promise<ContainerConfig> {
+  const { pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeMemoryBytes } = input
+  const env = await containerEnvironment({ pod, container, facts, sources })
+  const byName = new Map(env)
+  const expanded = (texts: readonly string[]): string[] => texts.map((text) => expand(text, (name) => byName.get(name)))
+  const mounts = await containerMounts({ container, attempt, volumes, env: byName, directories })
+  const { command, args, workingDir, lifecycle } = container
+  return {
+    name: container.name,
+    attempt,
+    imageId: image.id,
+    image: container.image ?? '',
+    ...(command?.length && { command: expanded(command) }),
+    ...(args?.length && { args: expanded(args) }),
+    ...(workingDir && { workingDir }),
+    env,
+    mounts: [...mounts, ...podFileMounts(container, directories)],
+    devices: [],
+    resources: linuxResources(pod, container, nodeMemoryBytes),
+    security: containerSecurity(pod, container, image, rootDir),
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    ...(lifecycle?.stopSignal && { stopSignal: lifecycle.stopSignal }),
+    annotations: annotationsOf(input),
+  }
+}
+
+export interface SandboxConfigInput {
+  pod: Pod
+  attempt: number
+  clusterDomain: string
+  nodeName: string
+  rootDir: string
+}
+
+export function sandboxConfig({ pod, attempt, clusterDomain, nodeName, rootDir }: SandboxConfigInput): SandboxConfig {
+  const { hostNetwork, hostPID, hostIPC, shareProcessNamespace, securityContext, containers = [], initContainers = [] } = pod.spec ?? {}
+  const { name, namespace, uid } = pod.metadata
+  return {
+    podUid: uid,
+    podName: name,
+    podNamespace: namespace,
+    attempt,
+    hostname: podNames(pod, clusterDomain, nodeName).hostname,
+    network: hostNetwork ? 'node' : 'pod',
+    pidMode: hostPID ? 'node' : shareProcessNamespace ? 'pod' : 'container',
+    ipcMode: hostIPC ? 'node' : 'pod',
+    cgroupParent: podCgroup(pod),
+    sysctls: Object.fromEntries((securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value])),
+    seccomp: seccompProfile(securityContext?.seccompProfile ?? { type: 'RuntimeDefault' }, rootDir),
+    privileged: [...initContainers, ...containers].some((container) => container.securityContext?.privileged === true),
+  }
+}

@@ -1,0 +1,48 @@
+/** Quality of service: a pod's class, its cgroup, and how willing the kernel is to kill its containers. */
+import type { Container, Pod } from '../../api/kinds/core/v1.ts'
+import { quantityValue } from './amounts.ts'
+
+export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort'
+
+const COMPUTE = ['cpu', 'memory'] as const
+const GUARANTEED_OOM_SCORE_ADJ = -997
+const BEST_EFFORT_OOM_SCORE_ADJ = 1000
+
+function positive(amounts: Record<string, string> | undefined, resource: string): number {
+  return quantityValue(amounts?.[resource] ?? '0')
+}
+
+export function podQosClass(pod: Pod): QosClass {
+  const parts = pod.spec?.resources ? [{ resources: pod.spec.resources }] : [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
+  const asks = parts.some((c) => COMPUTE.some((r) => positive(c.resources?.requests, r) > 0 || positive(c.resources?.limits, r) > 0))
+  if (!asks) return 'BestEffort'
+  const guaranteed = parts.every((c) =>
+    COMPUTE.every((r) => {
+      const limit = positive(c.resources?.limits, r)
+      return limit > 0 && (c.resources?.requests?.[r] === undefined || positive(c.resources.requests, r) === limit)
+    }),
+  )
+  return guaranteed ? 'Guaranteed' : 'Burstable'
+}
+
+const CGROUP_OF_CLASS: Record<QosClass, string> = {
+  Guaranteed: '/kubepods',
+  Burstable: '/kubepods/burstable',
+  BestEffort: '/kubepods/besteffort',
+}
+
+export function podCgroup(pod: Pod): string {
+  return `${CGROUP_OF_CLASS[podQosClass(pod)]}/pod${pod.metadata.uid}`
+}
+
+/** Pods of this priority and above are the node's own. */
+const CRITICAL_PRIORITY = 2_000_000_000
+
+export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {
+  const qos = podQosClass(pod)
+  if (qos === 'Guaranteed' || (pod.spec?.priority ?? 0) >= CRITICAL_PRIORITY) return GUARANTEED_OOM_SCORE_ADJ
+  if (qos === 'BestEffort') return BEST_EFFORT_OOM_SCORE_ADJ
+  const request = positive(container.resources?.requests, 'memory')
+  const score = Math.floor(1000 - (1000 * request) / Math.max(1, nodeMemoryBytes))
+  return Math.min(Math.max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
+}

@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { leases } from '../api/kinds/coordination/v1.ts'
+import { configmaps, nodes, pods, serviceaccounts } from '../api/kinds/core/v1.ts'
+import type { Container, Pod, PodSpec } from '../api/kinds/core/v1.ts'
+import { FakeClock } from '../base/clock.ts'
+import { silentLogger } from '../base/logger.ts'
+import { Client } from '../client/client.ts'
+import { createInformers } from '../client/sharedInformer.ts'
+import { createKubelet } from './kubelet.ts'
+import { FakeApi } from './testing/fakeApi.ts'
+import { FakeRuntime } from './testing/fakeRuntime.ts'
+
+const NODE = 'minicube'
+
+interface World {
+  clock: FakeClock
+  api: FakeApi
+  runtime: FakeRuntime
+  events: string[]
+  rootDir: string
+  /** Stops the kubelet and starts another one. */
+  restart(): Promise<void>
+  /** Lets everything that is due happen until `done`; fails after a bounded number of turns. */
+  until(what: string, done: () => boolean): Promise<void>
+  pod(name: string): Pod
+}
+
+async function world(t: TestContext): Promise<World> {
+  const clock = new FakeClock()
+  const api = new FakeApi()
+  const runtime = new FakeRuntime(clock)
+  runtime.addImage('busybox:1.36')
+  const events: string[] = []
+  const rootDir = await mkdtemp(join(tmpdir(), 'kubelet-'))
+  const client = new Client(api)
+  let stop = async (): Promise<void> => {}
+  const start = (): void => {
+    const abort = new AbortController()
+    const informers = createInformers({ client, signal: abort.signal, log: silentLogger, clock })
+    const kubelet = createKubelet({
+      client, informers, runtime, nodeName: NODE, nodeIp: '192.168.0.2', rootDir, clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local',
+      events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
+      capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),
+    })
+    const done = kubelet.run({ signal: abort.signal, log: silentLogger, clock, ready: () => {} })
+    stop = async () => {
+      abort.abort()
+      await done.catch(() => {})
+    }
+  }
+  t.after(async () => {
+    await stop()
+    await rm(rootDir, { recursive: true, force: true })
+  })
+  start()
+  return {
+    clock, api, runtime, events, rootDir,
+    async restart() {
+      await stop()
+      start()
+    },
+    async until(what, done) {
+      for (let turn = 0; turn < 2000; turn++) {
+        if (done()) return
+        await clock.advance(0)
+        // Real file access takes real turns of the event loop.
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+      assert.fail(`never happened: ${what}\n${runtime.calls.join('\n')}\n${events.join('\n')}`)
+    },
+    pod: (name) => api.get(pods, 'default', name) as Pod,
+  }
+}
+
+const main: Container = { name: 'main', image: 'busybox:1.36' }
+
+function newPod(name: string, spec: Partial<PodSpec> = {}, metadata: object = {}): Pod {
+  return {
+    apiVersion: 'v1', kind: 'Pod',
+    metadata: { name, namespace: 'default', uid: `uid-${name}`, creationTimestamp: '', resourceVersion: '', generation: 1, ...metadata },
+    spec: { nodeName: NODE, containers: [main], ...spec },
+  }
+}
+
+const phase = (w: World, name: string): string | undefined => w.pod(name)?.status?.phase
+const waitingReason = (w: World, name: string): string | undefined => w.pod(name)?.status?.containerStatuses?.[0]?.state?.waiting?.reason
+
+test('the node is registered Ready and has a lease', async (t) => {
+  const w = await world(t)
+  await w.until('lease', () => w.api.get(leases, 'kube-node-lease', NODE) !== undefined)
+  const node = w.api.get(nodes, '', NODE)
+  assert.equal(node?.status?.conditions?.find((c) => c.type === 'Ready')?.status, 'True')
+  assert.equal(node?.status?.capacity?.cpu, '2')
+  assert.equal(node?.metadata.labels?.['kubernetes.io/hostname'], NODE)
+  assert.equal(w.api.requests.filter((r) => r.startsWith('patch nodes/status')).length, 0)
+})
+
+test('a pod runs, reports itself Running and Ready, and is deleted within its grace', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('web'))
+  await w.until('running', () => phase(w, 'web') === 'Running')
+  const { status } = w.pod('web')
+  assert.equal(status?.podIP, '10.244.0.1')
+  assert.equal(status?.qosClass, 'BestEffort')
+  assert.equal(status?.conditions?.find((c) => c.type === 'Ready')?.status, 'True')
+  assert.equal(status?.containerStatuses?.[0]?.started, true)
+  assert.match(status?.containerStatuses?.[0]?.containerID ?? '', /^docker:\/\/container-/)
+  const hosts = await readFile(join(w.rootDir, 'pods/uid-web/etc-hosts'), 'utf8')
+  assert.match(hosts, /10\.244\.0\.1\tweb/)
+  const { metadata } = w.pod('web')
+  w.api.put(pods, { ...w.pod('web'), metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 5 } })
+  await w.until('gone', () => w.pod('web') === undefined && w.runtime.containers.size === 0 && w.runtime.sandboxes.size === 0)
+  assert.ok(w.runtime.calls.includes('stop main 5'))
+  assert.deepEqual(w.events.filter((e) => e.includes('Killing')), ['Normal Killing web: Stopping container main'])
+})
+
+test('a pod whose containers are done succeeds and keeps its container for the log', async (t) => {
+  const w = await world(t)
+  w.runtime.exitAtOnce.set('main', 0)
+  w.api.put(pods, newPod('job', { restartPolicy: 'Never' }))
+  await w.until('succeeded', () => phase(w, 'job') === 'Succeeded')
+  assert.equal(w.pod('job').status?.containerStatuses?.[0]?.state?.terminated?.reason, 'Completed')
+  await w.until('sandbox stopped', () => [...w.runtime.sandboxes.values()].every((s) => s.state === 'NotReady'))
+  assert.equal(w.runtime.containers.size, 1)
+  assert.equal(w.runtime.calls.filter((call) => call.startsWith('createSandbox')).length, 1)
+})
+
+test('a container that keeps failing backs off 10 s, then 20 s', async (t) => {
+  const w = await world(t)
+  w.runtime.exitAtOnce.set('main', 1)
+  w.api.put(pods, newPod('crash'))
+  await w.until('backing off', () => waitingReason(w, 'crash') === 'CrashLoopBackOff')
+  assert.equal(w.pod('crash').status?.phase, 'Running')
+  assert.equal(w.pod('crash').status?.containerStatuses?.[0]?.restartCount, 1)
+  const starts = (): number => w.runtime.calls.filter((call) => call.startsWith('start main')).length
+  assert.equal(starts(), 2)
+  await w.clock.advance(9000)
+  assert.equal(starts(), 2)
+  await w.clock.advance(2000)
+  await w.until('third start', () => starts() === 3)
+  await w.until('longer backoff', () => w.pod('crash').status?.containerStatuses?.[0]?.state?.waiting?.message?.startsWith('back-off 20s') === true)
+  assert.ok(w.events.some((e) => e.includes('Back-off restarting failed container main in pod crash_default(uid-crash)')))
+  // Old containers do not pile up.
+  await w.until('old containers removed', () => w.runtime.containers.size <= 2)
+})
+
+test('init containers run in order, a sidecar stays, and the pod ends when its regular containers do', async (t) => {
+  const w = await world(t)
+  w.runtime.exitAtOnce.set('first', 0)
+  w.api.put(pods, newPod('inits', {
+    restartPolicy: 'Never',
+    initContainers: [{ name: 'first', image: 'busybox:1.36' }, { name: 'side', image: 'busybox:1.36', restartPolicy: 'Always' }],
+  }))
+  await w.until('running', () => phase(w, 'inits') === 'Running')
+  assert.deepEqual(w.runtime.calls.filter((c) => c.startsWith('start')), ['start first 0', 'start side 0', 'start main 0'])
+  w.runtime.end(w.runtime.newest('main')?.id ?? '', 3)
+  await w.until('failed', () => phase(w, 'inits') === 'Failed')
+  assert.equal(w.runtime.newest('side')?.state, 'Exited')
+})
+
+test('a missing image is shown as ErrImagePull, then ImagePullBackOff, and pulled once it is there', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('pull', { containers: [{ name: 'main', image: 'registry.test/app:1' }] }))
+  await w.until('pull error', () => waitingReason(w, 'pull') === 'ErrImagePull')
+  await w.clock.advance(3000)
+  await w.until('back off', () => waitingReason(w, 'pull') === 'ImagePullBackOff')
+  w.runtime.pullable.set('registry.test/app:1', { id: 'sha256:app', repoTags: ['registry.test/app:1'], repoDigests: ['registry.test/app@sha256:1'], sizeBytes: 9 })
+  await w.clock.advance(8000)
+  await w.until('running', () => phase(w, 'pull') === 'Running')
+  assert.equal(w.pod('pull').status?.containerStatuses?.[0]?.imageID, 'registry.test/app@sha256:1')
+  assert.equal(w.runtime.calls.filter((c) => c === 'pull registry.test/app:1').length, 2)
+})
+
+test('a restarted kubelet finds its containers and starts none anew', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('stay'))
+  await w.until('running', () => phase(w, 'stay') === 'Running')
+  const before = w.runtime.calls.length
+  await w.restart()
+  w.api.put(pods, newPod('second'))
+  await w.until('second runs', () => phase(w, 'second') === 'Running')
+  assert.deepEqual(w.runtime.calls.slice(before), ['createSandbox second 0', 'create main 0', 'start main 0'])
+  assert.equal(phase(w, 'stay'), 'Running')
+})
+
+test('a pod deleted while the kubelet was away is stopped and removed', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('lost'))
+  await w.until('running', () => phase(w, 'lost') === 'Running')
+  w.api.failNext = undefined
+  const restarting = w.restart()
+  w.api.remove(pods, 'default', 'lost')
+  await restarting
+  await w.until('cleaned', () => w.runtime.containers.size === 0 && w.runtime.sandboxes.size === 0)
+})
+
+test('a ConfigMap that is missing holds the pod back; once it is there the pod runs, and its file follows it', async (t) => {
+  const w = await world(t)
+  w.api.put(serviceaccounts, { metadata: { name: 'default', namespace: 'default', uid: '', creationTimestamp: '', resourceVersion: '' } })
+  const file = join(w.rootDir, 'pods/uid-conf/volumes/kubernetes.io~configmap/conf/key')
+  w.api.put(pods, newPod('conf', {
+    containers: [{ ...main, volumeMounts: [{ name: 'conf', mountPath: '/conf' }], env: [{ name: 'K', valueFrom: { configMapKeyRef: { name: 'settings', key: 'key' } } }] }],
+    volumes: [{ name: 'conf', configMap: { name: 'settings' } }],
+  }))
+  await w.until('failed mount', () => w.events.some((e) => e.includes('MountVolume.SetUp failed for volume "conf" : configmap "settings" not found')))
+  assert.equal(waitingReason(w, 'conf'), 'ContainerCreating')
+  const settings = (value: string) => ({ metadata: { name: 'settings', namespace: 'default', uid: 'u', creationTimestamp: '', resourceVersion: '' }, data: { key: value } })
+  w.api.put(configmaps, settings('one'))
+  await w.until('running', () => phase(w, 'conf') === 'Running')
+  assert.equal(await readFile(file, 'utf8'), 'one')
+  const config = w.runtime.configs.get(w.runtime.newest('main')?.id ?? '')
+  assert.deepEqual(config?.env.find(([name]) => name === 'K'), ['K', 'one'])
+  w.api.put(configmaps, settings('two'))
+  let content = ''
+  await w.until('file updated', () => {
+    void readFile(file, 'utf8').then((text) => (content = text))
+    return content === 'two'
+  })
+})
+
+test('activeDeadlineSeconds ends the pod', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('late', { activeDeadlineSeconds: 60 }))
+  await w.until('running', () => phase(w, 'late') === 'Running')
+  await w.clock.advance(61_000)
+  await w.until('failed', () => phase(w, 'late') === 'Failed')
+  assert.equal(w.pod('late').status?.reason, 'DeadlineExceeded')
+  await w.until('stopped', () => w.runtime.newest('main')?.state === 'Exited')
+})
+
+test('a failed liveness probe restarts the container; readiness decides whether the pod is ready', async (t) => {
+  const w = await world(t)
+  let ready = false
+  let alive = true
+  w.runtime.onExec = (_, [command]) => ((command === 'ready' ? ready : alive) ? 0 : 1)
+  w.api.put(pods, newPod('probed', {
+    containers: [{
+      ...main,
+      readinessProbe: { exec: { command: ['ready'] }, periodSeconds: 5 },
+      livenessProbe: { exec: { command: ['alive'] }, periodSeconds: 10, failureThreshold: 2 },
+    }],
+  }))
+  await w.until('running', () => phase(w, 'probed') === 'Running')
+  const isReady = (): boolean => w.pod('probed').status?.conditions?.find((c) => c.type === 'Ready')?.status === 'True'
+  assert.equal(isReady(), false)
+  ready = true
+  await w.clock.advance(5000)
+  await w.until('ready', isReady)
+  alive = false
+  for (let second = 0; second < 25; second++) {
+    await w.clock.advance(1000)
+    await w.until('a turn', () => true)
+  }
+  alive = true
+  await w.until('restarted', () => w.pod('probed').status?.containerStatuses?.[0]?.restartCount === 1)
+  assert.ok(w.events.includes('Normal Killing probed: Container main failed liveness probe, will be restarted'))
+})
+
+test('a grace period under way can be shortened', async (t) => {
+  const w = await world(t)
+  w.runtime.stubborn = true
+  w.api.put(pods, newPod('slow', { terminationGracePeriodSeconds: 300 }))
+  await w.until('running', () => phase(w, 'slow') === 'Running')
+  const deleting = (seconds: number): void => {
+    w.api.put(pods, { ...w.pod('slow'), metadata: { ...w.pod('slow').metadata, deletionTimestamp: 'now', deletionGracePeriodSeconds: seconds } })
+  }
+  deleting(300)
+  await w.until('stopping', () => w.runtime.calls.includes('stop main 300'))
+  deleting(3)
+  await w.until('stopping sooner', () => w.runtime.calls.includes('stop main 3'))
+  await w.clock.advance(4000)
+  await w.until('gone', () => w.pod('slow') === undefined)
+})
+
+test('a dead sandbox is replaced', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('sand'))
+  await w.until('running', () => phase(w, 'sand') === 'Running')
+  const [sandbox] = w.runtime.sandboxes.values()
+  await w.runtime.stopSandbox(sandbox?.id ?? '')
+  await w.until('new sandbox', () => w.runtime.calls.includes('createSandbox sand 1'))
+  await w.until('new address', () => w.pod('sand').status?.podIP !== '10.244.0.1' && w.pod('sand').status?.containerStatuses?.[0]?.restartCount === 1)
+})

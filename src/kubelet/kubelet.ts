@@ -1,0 +1,195 @@
+/**
+ * The kubelet: runs the pods that are bound to this node and tells the API how they do. It is driven by the watch of those
+ * pods and by the runtime's events; nothing polls. All that must outlive it is in the API and in the runtime, so that a
+ * kubelet that starts anew finds its containers and lets them run.
+ * Upstream contract: the kubelet of Kubernetes 1.36 as the API shows it (pod status, node status, events, leases).
+ */
+import { mkdir, readdir } from 'node:fs/promises'
+import { pods, services } from '../api/kinds/core/v1.ts'
+import type { Pod } from '../api/kinds/core/v1.ts'
+import { aborted } from '../base/abort.ts'
+import { Backoff } from '../base/backoff.ts'
+import type { ComponentContext } from '../base/component.ts'
+import type { Client } from '../client/client.ts'
+import type { EventRecorder } from '../client/events.ts'
+import type { Change, Informers } from '../client/informer.ts'
+import { ImagePuller } from './images/imagePuller.ts'
+import { capacityAmounts, readCapacity } from './node/capacity.ts'
+import type { NodeCapacity } from './node/capacity.ts'
+import { NodeReporter } from './node/nodeReporter.ts'
+import { podsDirectory } from './podDirectories.ts'
+import { RealPodLife } from './podLife.ts'
+import { PodObjects } from './podObjects.ts'
+import { PodObserver } from './podObserver.ts'
+import { allContainers, byPod, readySandbox } from './podRuntimeStatus.ts'
+import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
+import { PodWorkers } from './podWorkers.ts'
+import { createProber } from './probes/prober.ts'
+import { PodProbes } from './probes/podProbes.ts'
+import type { Runtime } from './runtime/runtime.ts'
+import type { KubeletPods } from './server/pods.ts'
+import { StatusManager } from './status/statusManager.ts'
+import { Volumes } from './volumes/volumes.ts'
+
+export interface KubeletOptions {
+  client: Client
+  informers: Informers
+  events: EventRecorder
+  runtime: Runtime
+  nodeName: string
+  nodeIp: string
+  /** `/var/lib/kubelet`. */
+  rootDir: string
+  clusterDns: readonly string[]
+  clusterDomain: string
+  /** Beside the ones that every node has. */
+  nodeLabels?: Readonly<Record<string, string>>
+  /** Read from the machine and the node's cgroup unless given. */
+  capacity?: () => Promise<NodeCapacity>
+  /** 10250 unless given. */
+  kubeletPort?: number
+}
+
+export interface Kubelet {
+  run(context: ComponentContext): Promise<void>
+  /** The pods on this node, for the kubelet's own server. */
+  pods: KubeletPods
+}
+
+const KUBELET_PORT = 10_250
+const EVENTS_RETRY = { baseMs: 100, maxMs: 5000 }
+
+/** What one run of the kubelet is made of. */
+interface Parts {
+  workers: PodWorkers
+  observer: PodObserver
+  node: NodeReporter
+  life: RealPodLife
+}
+
+async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
+  const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
+  const capacity = await (options.capacity ?? (() => readCapacity(rootDir)))()
+  const observer = new PodObserver({ runtime, rootDir })
+  const objects = new PodObjects({
+    client, clock, log, signal,
+    onChange: (uids) => {
+      for (const uid of uids) {
+        life.objectsChanged(uid)
+        workers.wake(uid)
+      }
+    },
+  })
+  const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
+  const serviceInformer = informers.for(services)
+  const life = new RealPodLife({
+    runtime, events, clock, log, signal, rootDir, nodeName, nodeIp, observer, probes, objects,
+    files: { clusterDns, clusterDomain, nodeName },
+    nodeMemoryBytes: capacity.memoryBytes,
+    allocatable: capacityAmounts(capacity),
+    services: () => serviceInformer.list(),
+    statuses: new StatusManager({ client, clock, log, signal }),
+    images: new ImagePuller({ runtime, events, clock, signal }),
+    volumes: new Volumes({ client, clock, objects, rootDir }),
+  })
+  const workers = new PodWorkers({ life, clock, log, signal })
+  const node = new NodeReporter({
+    client, runtime, events, clock, log, signal, nodeName, nodeIp, capacity,
+    kubeletPort: options.kubeletPort ?? KUBELET_PORT, nodeLabels: options.nodeLabels ?? {},
+  })
+  return { workers, observer, node, life }
+}
+
+/** A pod that is known from the runtime or the disk alone; nothing of it is wanted any more. */
+function orphan(podUid: string, status: PodRuntimeStatus | undefined): Pod {
+  const known = status?.sandboxes[0] ?? (status && allContainers(status)[0])
+  const metadata = { uid: podUid, name: known?.podName ?? podUid, namespace: known?.podNamespace ?? '', creationTimestamp: '', resourceVersion: '' }
+  return { metadata, spec: { containers: [] } }
+}
+
+/** Pods that the API no longer has, but whose containers or directories are still here. */
+async function removeOrphans(parts: Parts, rootDir: string, found: ReadonlyMap<string, PodRuntimeStatus>, wanted: ReadonlySet<string>): Promise<void> {
+  const onDisk = await readdir(podsDirectory(rootDir)).catch(() => [])
+  for (const uid of new Set([...found.keys(), ...onDisk])) {
+    if (!wanted.has(uid)) parts.workers.remove(orphan(uid, found.get(uid)))
+  }
+}
+
+function onPodChange({ workers }: Parts, { before, after }: Change<Pod>): void {
+  if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before)
+  // Items of a list carry no kind; events about the pod need it.
+  if (after) workers.update(after.kind ? after : { ...after, kind: 'Pod', apiVersion: 'v1' })
+}
+
+/** Follows the runtime; whenever the connection is new, everything may have changed. */
+async function followRuntime(options: KubeletOptions, parts: Parts, context: ComponentContext): Promise<void> {
+  const { runtime } = options
+  const { workers, observer, node } = parts
+  const { signal, clock, log } = context
+  const backoff = new Backoff(EVENTS_RETRY)
+  const resync = (): void => {
+    backoff.reset()
+    observer.invalidateAll()
+    node.runtimeChanged(undefined)
+    for (const pod of workers.all()) workers.wake(pod.metadata.uid)
+  }
+  while (!signal.aborted) {
+    try {
+      await runtime.events(signal, ({ podUid }) => {
+        observer.invalidate(podUid)
+        workers.wake(podUid)
+      }, resync)
+    } catch (error) {
+      if (signal.aborted) return
+      log.warn('the runtime cannot be followed', { error: String(error) })
+      node.runtimeChanged(error instanceof Error ? error.message : String(error))
+    }
+    await clock.sleep(backoff.next(), signal).catch(() => {})
+  }
+}
+
+export function createKubelet(options: KubeletOptions): Kubelet {
+  let parts: Parts | undefined
+
+  async function run(context: ComponentContext): Promise<void> {
+    const { informers, runtime, rootDir, nodeName } = options
+    const { signal } = context
+    await mkdir(podsDirectory(rootDir), { recursive: true, mode: 0o750 })
+    const own = await assemble(options, context)
+    parts = own
+    const ofNode = informers.for(pods, { fieldSelector: `spec.nodeName=${nodeName}` })
+    const registered = own.node.register()
+    const [listed] = await Promise.all([runtime.list(), ofNode.synced(signal), informers.for(services).synced(signal)])
+    const found = byPod(listed)
+    own.observer.begin(found)
+    const stop = ofNode.onChange((change) => onPodChange(own, change))
+    try {
+      await removeOrphans(own, rootDir, found, new Set(ofNode.list().map((pod) => pod.metadata.uid)))
+      const following = followRuntime(options, own, context)
+      await registered
+      context.ready()
+      const reporting = own.node.run()
+      await aborted(signal)
+      await Promise.all([following, reporting])
+    } finally {
+      stop()
+    }
+  }
+
+  return { run, pods: podProvider(options, () => parts) }
+}
+
+function podProvider({ informers, nodeName }: KubeletOptions, parts: () => Parts | undefined): KubeletPods {
+  const ofNode = () => informers.for(pods, { fieldSelector: `spec.nodeName=${nodeName}` })
+  return {
+    get: (namespace, name) => ofNode().get(`${namespace}/${name}`),
+    all: () => ofNode().list(),
+    containerId(podUid, containerName, { previous = false } = {}) {
+      return parts()?.observer.last(podUid).containers.get(containerName)?.[previous ? 1 : 0]?.id
+    },
+    sandboxId(podUid) {
+      const status = parts()?.observer.last(podUid)
+      return status && readySandbox(status)?.id
+    },
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Registers the node and keeps the API informed: its status when it changes (and every five minutes), a Lease every ten
+ * seconds as the sign of life. A new node is Ready in the very request that creates it.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { leases } from '../../api/kinds/coordination/v1.ts'
+import type { Lease } from '../../api/kinds/coordination/v1.ts'
+import { nodes } from '../../api/kinds/core/v1.ts'
+import type { Node, NodeStatus, NodeSystemInfo } from '../../api/kinds/core/v1.ts'
+import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts'
+import { Backoff } from '../../base/backoff.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Client } from '../../client/client.ts'
+import type { EventRecorder } from '../../client/events.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { NodeCapacity } from './capacity.ts'
+import { readNodeInfo } from './nodeInfo.ts'
+import { newNode, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
+
+const LEASE_NAMESPACE = 'kube-node-lease'
+const LEASE_SECONDS = 40
+const LEASE_INTERVAL_MS = 10_000
+const STATUS_INTERVAL_MS = 5 * 60_000
+/** Images come and go in bursts. */
+const IMAGES_DELAY_MS = 1000
+const RETRY = { baseMs: 100, maxMs: 7000 }
+
+export interface NodeReporterOptions {
+  client: Client
+  runtime: Runtime
+  events: EventRecorder
+  clock: Clock
+  log: Logger
+  signal: AbortSignal
+  nodeName: string
+  nodeIp: string
+  kubeletPort: number
+  nodeLabels: Readonly<Record<string, string>>
+  capacity: NodeCapacity
+}
+
+export class NodeReporter {
+  readonly #options: NodeReporterOptions
+  #info: NodeSystemInfo | undefined
+  #node: Node | undefined
+  #sent: NodeStatus | undefined
+  #runtimeError: string | undefined
+  #cancelSoon: (() => void) | undefined
+  #sending: Promise<void> = Promise.resolve()
+
+  constructor(options: NodeReporterOptions) {
+    this.#options = options
+  }
+
+  /** The node's object once it is registered; events about the node refer to it. */
+  get node(): Node | undefined {
+    return this.#node
+  }
+
+  /** Resolves when the node is registered and Ready. */
+  async register(): Promise<void> {
+    const { runtime, log, clock, signal } = this.#options
+    const backoff = new Backoff(RETRY)
+    for (;;) {
+      try {
+        this.#info ??= await readNodeInfo(await runtime.version())
+        await this.#createOrUpdate()
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        log.warn('the node could not be registered', { error: String(error) })
+        await clock.sleep(backoff.next(), signal)
+      }
+    }
+  }
+
+  /** Keeps the lease and the status fresh until the signal aborts. */
+  async run(): Promise<void> {
+    const { clock, log, signal } = this.#options
+    let statusDueMs = clock.now() + STATUS_INTERVAL_MS
+    while (!signal.aborted) {
+      await this.#renewLease().catch((error: unknown) => {
+        if (!signal.aborted) log.warn('the node lease could not be renewed', { error: String(error) })
+      })
+      if (clock.now() >= statusDueMs) {
+        statusDueMs = clock.now() + STATUS_INTERVAL_MS
+        this.#sendSoon(0, true)
+      }
+      await clock.sleep(LEASE_INTERVAL_MS, signal).catch(() => {})
+    }
+    this.#cancelSoon?.()
+    await this.#sending
+  }
+
+  /** The images on the node changed. */
+  imagesChanged(): void {
+    this.#sendSoon(IMAGES_DELAY_MS, false)
+  }
+
+  /** The runtime stopped working, or works again. */
+  runtimeChanged(error: string | undefined): void {
+    if (this.#runtimeError === error) return
+    this.#runtimeError = error
+    this.#sendSoon(0, false)
+  }
+
+  #sendSoon(delayMs: number, always: boolean): void {
+    if (this.#cancelSoon && delayMs > 0) return
+    this.#cancelSoon?.()
+    const { clock, log, signal } = this.#options
+    this.#cancelSoon = clock.after(delayMs, () => {
+      this.#cancelSoon = undefined
+      this.#sending = this.#sending.then(() => this.#send(always)).catch((error: unknown) => {
+        if (signal.aborted) return
+        log.warn('the node status could not be sent', { error: String(error) })
+        this.#sendSoon(RETRY.maxMs, always)
+      })
+    })
+  }
+
+  async #status(): Promise<NodeStatus> {
+    const { nodeName, nodeIp, kubeletPort, capacity, clock, runtime } = this.#options
+    const images = this.#runtimeError === undefined ? await runtime.images() : []
+    return nodeStatus({
+      nodeName, nodeIp, kubeletPort, capacity, images,
+      info: this.#info as NodeSystemInfo, runtimeError: this.#runtimeError, before: this.#sent, nowMs: clock.now(),
+    })
+  }
+
+  async #createOrUpdate(): Promise<void> {
+    const { client, nodeName, signal, nodeLabels: more } = this.#options
+    const labels = nodeLabels(nodeName, (this.#info as NodeSystemInfo).architecture, more)
+    const status = await this.#status()
+    try {
+      this.#node = await client.create(nodes, newNode(nodeName, labels, status) as Node, { signal })
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error
+      const patch = { metadata: { labels } }
+      this.#node = await client.patch(nodes, { name: nodeName, type: 'application/merge-patch+json', signal }, patch)
+    }
+    this.#sent = this.#node?.status
+    await this.#send(true)
+  }
+
+  async #send(always: boolean): Promise<void> {
+    const { client, nodeName, signal } = this.#options
+    const status = await this.#status()
+    const same = this.#sent !== undefined && isDeepStrictEqual(withoutHeartbeats(status), withoutHeartbeats(pick(this.#sent, status)))
+    if (same && (!always || isReady(this.#sent) === isReady(status)) && !this.#heartbeatDue(status)) return
+    const patched = await client.patch(
+      nodes, { name: nodeName, subresource: 'status', type: 'application/strategic-merge-patch+json', signal },
+      { status: { ...status, addresses: [{ $patch: 'replace' }, ...(status.addresses ?? [])] } },
+    )
+    this.#node = patched
+    this.#sent = status
+  }
+
+  #heartbeatDue(status: NodeStatus): boolean {
+    const of = (one: NodeStatus | undefined): number => Date.parse(one?.conditions?.find((c) => c.type === 'Ready')?.lastHeartbeatTime ?? '') || 0
+    return of(status) - of(this.#sent) >= STATUS_INTERVAL_MS - LEASE_INTERVAL_MS
+  }
+
+  async #renewLease(): Promise<void> {
+    const { client, nodeName, clock, signal } = this.#options
+    const renewTime = new Date(clock.now()).toISOString().replace('Z', '000Z')
+    const at = { namespace: LEASE_NAMESPACE, name: nodeName, signal }
+    try {
+      await client.patch(leases, { ...at, type: 'application/merge-patch+json' }, { spec: { renewTime, holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS } })
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+      const owner = this.#node && { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: this.#node.metadata.uid }
+      const lease = {
+        metadata: { name: nodeName, namespace: LEASE_NAMESPACE, ...(owner && { ownerReferences: [owner] }) },
+        spec: { renewTime, holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS },
+      }
+      await client.create(leases, lease as unknown as Lease, { namespace: LEASE_NAMESPACE, signal }).catch((failure: unknown) => {
+        if (!isAlreadyExists(failure) && !isConflict(failure)) throw failure
+      })
+    }
+  }
+}
+
+/** Of what the API has, the part that the kubelet reports. */
+function pick(sent: NodeStatus, like: NodeStatus): NodeStatus {
+  const keys = Object.keys(like) as (keyof NodeStatus)[]
+  const conditions = (sent.conditions ?? []).filter((condition) => like.conditions?.some((own) => own.type === condition.type))
+  return { ...Object.fromEntries(keys.filter((key) => sent[key] !== undefined).map((key) => [key, sent[key]])), conditions }
+}
+
+function isReady(status: NodeStatus | undefined): boolean {
+  return status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') ?? false
+}

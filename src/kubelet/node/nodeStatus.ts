@@ -1,0 +1,91 @@
+/** The Node object as the kubelet reports it: pure. */
+import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../api/kinds/core/v1.ts'
+import type { Image } from '../runtime/runtime.ts'
+import { timestamp } from '../status/containerStatus.ts'
+import { capacityAmounts } from './capacity.ts'
+import type { NodeCapacity } from './capacity.ts'
+
+export interface NodeStatusInput {
+  nodeName: string
+  nodeIp: string
+  kubeletPort: number
+  info: NodeSystemInfo
+  capacity: NodeCapacity
+  images: readonly Image[]
+  /** Undefined: the runtime works. */
+  runtimeError: string | undefined
+  /** The status reported last. */
+  before: NodeStatus | undefined
+  nowMs: number
+}
+
+const MAX_IMAGES = 50
+const MAX_NAMES_PER_IMAGE = 5
+
+type Verdict = Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>
+
+function verdicts(runtimeError: string | undefined): Verdict[] {
+  const fine = (type: string, reason: string, message: string): Verdict => ({ type, status: 'False', reason, message })
+  return [
+    fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+    fine('DiskPressure', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
+    fine('PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+    runtimeError === undefined
+      ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
+      : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: `container runtime is down: ${runtimeError}` },
+  ]
+}
+
+function conditions({ runtimeError, before, nowMs }: NodeStatusInput): NodeCondition[] {
+  const now = timestamp(nowMs)
+  return verdicts(runtimeError).map((verdict) => {
+    const known = before?.conditions?.find((condition) => condition.type === verdict.type)
+    const changedAt = known?.status === verdict.status ? known.lastTransitionTime : undefined
+    return { ...verdict, lastHeartbeatTime: now, lastTransitionTime: changedAt ?? now }
+  })
+}
+
+export function nodeStatus(input: NodeStatusInput): NodeStatus {
+  const { nodeName, nodeIp, kubeletPort, info, capacity, images } = input
+  const amounts = capacityAmounts(capacity)
+  return {
+    addresses: [
+      { type: 'InternalIP', address: nodeIp },
+      { type: 'Hostname', address: nodeName },
+    ],
+    allocatable: amounts,
+    capacity: amounts,
+    conditions: conditions(input),
+    daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
+    images: images
+      .filter((image) => image.repoTags.length + image.repoDigests.length > 0)
+      .toSorted((a, b) => b.sizeBytes - a.sizeBytes)
+      .slice(0, MAX_IMAGES)
+      .map((image) => ({ names: [...image.repoDigests, ...image.repoTags].slice(0, MAX_NAMES_PER_IMAGE), sizeBytes: image.sizeBytes })),
+    nodeInfo: info,
+  }
+}
+
+/** Whether there is news apart from the heartbeat. */
+export function withoutHeartbeats(status: NodeStatus): NodeStatus {
+  return { ...status, conditions: (status.conditions ?? []).map(({ lastHeartbeatTime: _, ...condition }) => condition) }
+}
+
+export function nodeLabels(nodeName: string, architecture: string, more: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    'beta.kubernetes.io/arch': architecture,
+    'beta.kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': architecture,
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': 'linux',
+    ...more,
+  }
+}
+
+export function newNode(nodeName: string, labels: Record<string, string>, status: NodeStatus): Pick<Node, 'spec' | 'status'> & { metadata: { name: string; labels: Record<string, string>; annotations: Record<string, string> } } {
+  return {
+    metadata: { name: nodeName, labels, annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' } },
+    spec: {},
+    status,
+  }
+}

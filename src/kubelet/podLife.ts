@@ -1,0 +1,451 @@
+/**
+ * A pod's life as the kubelet leads it: observe what runs, plan what to do (`podActions.ts`), do it, report it. Sandbox,
+ * volumes and images are prepared side by side, since the time until a container runs is what people wait for.
+ */
+import { rm } from 'node:fs/promises'
+import type { Container, Pod, PodStatus, Secret, Service } from '../api/kinds/core/v1.ts'
+import { orAbort } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import type { EventRecorder } from '../client/events.ts'
+import { sandboxConfig } from './containers/containerConfig.ts'
+import { containerHash } from './containers/containerHash.ts'
+import { environmentReferences } from './containers/environment.ts'
+import type { EnvironmentSources } from './containers/environment.ts'
+import type { PodFacts } from './containers/fieldRef.ts'
+import { goDuration } from './containers/goDuration.ts'
+import { CrashLoopBackoff } from './crashLoopBackoff.ts'
+import type { ImagePuller } from './images/imagePuller.ts'
+import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
+import type { KillOptions } from './killPod.ts'
+import { computePodActions } from './podActions.ts'
+import type { ContainerKill, ContainerStart, PodActions } from './podActions.ts'
+import { podDirectories } from './podDirectories.ts'
+import { podFilesOf } from './podFiles/podFiles.ts'
+import type { PodFilesOptions } from './podFiles/podFiles.ts'
+import type { ObjectReference, PodObjects } from './podObjects.ts'
+import type { PodObserver } from './podObserver.ts'
+import { allContainers, latest, readySandbox } from './podRuntimeStatus.ts'
+import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
+import { allSpecContainers, describePod, fieldPathOf, isTerminalPhase } from './podSpec.ts'
+import type { PodLife, SyncOutcome } from './podWorkers.ts'
+import type { PodProbes } from './probes/podProbes.ts'
+import type { Image, Runtime, Sandbox } from './runtime/runtime.ts'
+import { nextAttempt, startContainer, StartError } from './startContainer.ts'
+import type { WaitingReason } from './status/containerStatus.ts'
+import { containerIdOf } from './status/containerStatus.ts'
+import { podStatus } from './status/podStatus.ts'
+import type { StatusManager } from './status/statusManager.ts'
+import { VolumeError, volumeReferences } from './volumes/volumes.ts'
+import type { PreparedVolumes, Volumes } from './volumes/volumes.ts'
+
+export interface PodLifeOptions {
+  runtime: Runtime
+  events: EventRecorder
+  clock: Clock
+  log: Logger
+  /** Ends with the kubelet. */
+  signal: AbortSignal
+  rootDir: string
+  nodeName: string
+  nodeIp: string
+  files: PodFilesOptions
+  nodeMemoryBytes: number
+  allocatable: Readonly<Record<string, string>>
+  services(): readonly Service[]
+  observer: PodObserver
+  statuses: StatusManager
+  probes: PodProbes
+  images: ImagePuller
+  objects: PodObjects
+  volumes: Volumes
+}
+
+/** After a failure that time alone may mend. */
+const RETRY_AFTER_MS = 10_000
+/** A pull that failed is shown as such this long before it is shown as backing off. */
+const SHOW_PULL_ERROR_MS = 2000
+
+interface PodState {
+  waiting: Map<string, WaitingReason>
+  /** Ends of containers whose backing off was told in an event. */
+  toldBackoff: Set<string>
+  volumes: PreparedVolumes | undefined
+  /** The volumes have to be looked at again: an object, the spec or a token has changed. */
+  volumesStale: boolean
+  /** Generation and labels that the volumes were made for. */
+  volumesFor: string
+  filesFor: string
+}
+
+const noVolumes: PreparedVolumes = { byName: new Map(), renewAtMs: undefined }
+
+export class RealPodLife implements PodLife {
+  readonly #options: PodLifeOptions
+  readonly #crashLoops = new CrashLoopBackoff()
+  readonly #states = new Map<string, PodState>()
+
+  constructor(options: PodLifeOptions) {
+    this.#options = options
+  }
+
+  /** An object that the pod uses has changed. */
+  objectsChanged(podUid: string): void {
+    const state = this.#states.get(podUid)
+    if (state) state.volumesStale = true
+  }
+
+  async sync(pod: Pod, signal: AbortSignal): Promise<SyncOutcome> {
+    const { observer, clock, statuses } = this.#options
+    const { uid } = pod.metadata
+    const state = this.#state(uid)
+    this.#options.objects.use(uid, referencesOf(pod))
+    const observed = await observer.observe(uid)
+    this.#updateProbes(pod, observed)
+    const nowMs = clock.now()
+    const deadlineMs = deadlineOf(pod, statuses.current(pod))
+    if (deadlineMs !== undefined && deadlineMs <= nowMs) {
+      const message = 'Pod was active on the node longer than the specified deadline'
+      this.#options.events.record(pod, { type: 'Normal', reason: 'DeadlineExceeded', message })
+      this.#report(pod, observed, { evicted: { reason: 'DeadlineExceeded', message } })
+      return { terminal: true }
+    }
+    const plan = this.#plan(pod, observed, nowMs)
+    this.#noteWaiting(pod, plan, state)
+    const status = this.#report(pod, observed)
+    if (isTerminalPhase(status.phase)) return { terminal: true }
+    const { again, wakeAtMs } = await this.#apply(pod, plan, observed, state, signal)
+    return { terminal: false, again, wakeAtMs: earliest([wakeAtMs, deadlineMs, ...plan.backingOff.map((wait) => wait.untilMs)]) }
+  }
+
+  async terminate(pod: Pod, { grace, report }: { grace: Grace; report: boolean }): Promise<void> {
+    const { observer, probes } = this.#options
+    const { uid } = pod.metadata
+    observer.invalidate(uid)
+    const observed = await observer.observe(uid)
+    probes.terminating(uid)
+    if (report) this.#report(pod, observed)
+    await killPod(this.#kills, { pod, observed, grace })
+    observer.invalidate(uid)
+    const after = await observer.observe(uid)
+    const alive = allContainers(after).find((container) => container.state === 'Running')
+    if (alive) throw new Error(`container ${alive.name} of ${describePod(pod)} is still running`)
+  }
+
+  async terminated(pod: Pod, { report }: { report: boolean }): Promise<void> {
+    const { observer, probes, volumes, objects, images } = this.#options
+    const { uid } = pod.metadata
+    probes.remove(uid)
+    if (report) this.#report(pod, await observer.observe(uid), { terminal: true })
+    objects.release(uid)
+    images.forget(uid)
+    this.#crashLoops.forgetAll(`${uid}/`)
+    await volumes.tearDown(uid)
+  }
+
+  finish(pod: Pod): Promise<void> {
+    return this.#options.statuses.finish(pod)
+  }
+
+  async cleanUp(podUid: string): Promise<void> {
+    const { runtime, observer, statuses, probes, objects, rootDir } = this.#options
+    const { containers, sandboxes } = await runtime.list(podUid)
+    await Promise.all(containers.map((container) => runtime.removeContainer(container.id)))
+    await Promise.all(sandboxes.map((sandbox) => runtime.removeSandbox(sandbox.id)))
+    await rm(podDirectories(rootDir, podUid).pod, { recursive: true, force: true })
+    probes.remove(podUid)
+    objects.release(podUid)
+    statuses.forget(podUid)
+    observer.forget(podUid)
+    this.#states.delete(podUid)
+  }
+
+  get #kills(): KillOptions {
+    const { runtime, events, clock, log, nodeIp } = this.#options
+    return { runtime, events, clock, log, nodeIp }
+  }
+
+  #state(podUid: string): PodState {
+    let state = this.#states.get(podUid)
+    if (!state) {
+      state = { waiting: new Map(), toldBackoff: new Set(), volumes: undefined, volumesStale: true, volumesFor: '', filesFor: '' }
+      this.#states.set(podUid, state)
+    }
+    return state
+  }
+
+  #plan(pod: Pod, observed: PodRuntimeStatus, nowMs: number): PodActions {
+    const { probes } = this.#options
+    const { uid } = pod.metadata
+    return computePodActions({
+      pod,
+      observed,
+      nowMs,
+      probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
+      restartDelayMs: (container, finishedAtMs) => this.#crashLoops.delayMs(loopKey(pod, container), finishedAtMs),
+    })
+  }
+
+  #updateProbes(pod: Pod, observed: PodRuntimeStatus): void {
+    const known = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])]
+    const of = (id: string) => known.find((status) => status.containerID === containerIdOf(id))
+    this.#options.probes.update({
+      pod,
+      observed,
+      wasReady: (container) => of(container.id)?.ready === true,
+      wasStarted: (container) => of(container.id)?.started === true,
+    })
+  }
+
+  #report(pod: Pod, observed: PodRuntimeStatus, more: { terminal?: boolean; evicted?: { reason: string; message: string } } = {}): PodStatus {
+    const { statuses, probes, observer, nodeIp, clock } = this.#options
+    const { uid } = pod.metadata
+    const status = podStatus({
+      pod,
+      observed,
+      before: statuses.current(pod),
+      waiting: this.#states.get(uid)?.waiting ?? new Map(),
+      probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
+      terminationMessage: (containerId) => observer.terminationMessage(uid, containerId),
+      imageIdOf: (container) => observer.imageIdOf(container),
+      nodeIp,
+      nowMs: clock.now(),
+      terminal: more.terminal ?? false,
+      ...(more.evicted && { evicted: more.evicted }),
+    })
+    statuses.set(pod, status)
+    return status
+  }
+
+  /** Why containers that should run do not: those that back off are told of, those that are over wait for nothing. */
+  #noteWaiting(pod: Pod, plan: PodActions, state: PodState): void {
+    const concerned = new Set([...plan.start, ...plan.backingOff].map(({ container }) => container.name))
+    for (const name of state.waiting.keys()) if (!concerned.has(name)) state.waiting.delete(name)
+    for (const { container, previous, delayMs } of plan.backingOff) {
+      const message = `back-off ${goDuration(delayMs)} restarting failed container=${container.name} pod=${describePod(pod)}`
+      state.waiting.set(container.name, { reason: 'CrashLoopBackOff', message })
+      if (state.toldBackoff.has(previous.id)) continue
+      state.toldBackoff.add(previous.id)
+      this.#options.events.record(pod, {
+        type: 'Warning',
+        reason: 'BackOff',
+        message: `Back-off restarting failed container ${container.name} in pod ${describePod(pod)}`,
+        fieldPath: fieldPathOf(pod, container.name),
+      })
+    }
+  }
+
+  async #apply(
+    pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal,
+  ): Promise<{ again: boolean; wakeAtMs: number | undefined }> {
+    const { observer } = this.#options
+    const { uid } = pod.metadata
+    const changes = plan.killPod || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0
+    if (!changes) {
+      await this.#refreshVolumes(pod, state, signal)
+      return { again: false, wakeAtMs: state.volumes?.renewAtMs }
+    }
+    try {
+      await this.#stopWhatMustGo(pod, plan, observed, signal)
+      const starts = plan.createSandbox || plan.start.length > 0
+      const failed = starts ? await this.#startAll(pod, plan, observed, state, signal) : []
+      const again = failed.length === 0 && !plan.start.every((start) => start.kind === 'regular')
+      const retries = failed.map((error) => this.#retryAt(error))
+      const stopped = plan.kill.length > 0 || (plan.killPod && !starts && (readySandbox(observed) !== undefined || someRuns(observed)))
+      return { again: again || (stopped && failed.length === 0), wakeAtMs: earliest([...retries, state.volumes?.renewAtMs]) }
+    } finally {
+      observer.invalidate(uid)
+      if (!signal.aborted) {
+        const after = await observer.observe(uid)
+        this.#updateProbes(pod, after)
+        this.#report(pod, after)
+        void this.#removeOld(after).catch((error: unknown) => this.#options.log.warn('old containers could not be removed', { pod: pod.metadata.name, error: String(error) }))
+      }
+    }
+  }
+
+  #retryAt(error: StartError): number {
+    const nowMs = this.#options.clock.now()
+    if (error.retryAtMs === undefined) return nowMs + RETRY_AFTER_MS
+    return error.reason === 'ImagePullBackOff' ? error.retryAtMs : Math.min(error.retryAtMs, nowMs + SHOW_PULL_ERROR_MS)
+  }
+
+  async #stopWhatMustGo(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, signal: AbortSignal): Promise<void> {
+    const { clock, events } = this.#options
+    if (plan.killPod) {
+      if (plan.createSandbox) events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' })
+      await orAbort(killPod(this.#kills, { pod, observed, grace: new Grace(graceSecondsOf(pod), clock) }), signal)
+      return
+    }
+    const podIp = readySandbox(observed)?.ips[0] ?? this.#options.nodeIp
+    await orAbort(Promise.all(plan.kill.map((kill) => this.#killOne(pod, kill, podIp))), signal)
+  }
+
+  #killOne(pod: Pod, { container, spec, message, probe }: ContainerKill, podIp: string): Promise<void> {
+    const seconds = (probe && spec[probe]?.terminationGracePeriodSeconds) ?? graceSecondsOf(pod)
+    return killContainer(this.#kills, { pod, container, podIp, grace: new Grace(seconds, this.#options.clock), message })
+  }
+
+  /** Starts what the plan says; answers the containers that could not be started. */
+  async #startAll(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal): Promise<StartError[]> {
+    const preparing = this.#refreshVolumes(pod, state, signal)
+    const images = new Map(plan.start.map(({ container }) => [container.name, this.#image(pod, container, signal)]))
+    // Whoever awaits them handles their failures.
+    for (const promise of [preparing, ...images.values()]) promise.catch(() => {})
+    const sandbox = plan.createSandbox ? await this.#createSandbox(pod, plan, signal) : readySandbox(observed)
+    if (!sandbox) throw new Error(`${describePod(pod)} has no sandbox`)
+    const slow = await this.#reportIfSlow(pod, plan, sandbox, [preparing, ...images.values()])
+    const [volumes] = await Promise.all([preparing, this.#writeFiles(pod, sandbox, state)])
+    if (slow) signal.throwIfAborted()
+    const failed: StartError[] = []
+    for (const start of plan.start) {
+      const error = await this.#startOne(pod, start, { observed, sandbox, volumes, image: images.get(start.container.name) as Promise<Image> }, state, signal)
+      if (error) failed.push(error)
+    }
+    return failed
+  }
+
+  /** While an image is being pulled the pod's address is already there to see. */
+  async #reportIfSlow(pod: Pod, plan: PodActions, sandbox: Sandbox, work: readonly Promise<unknown>[]): Promise<boolean> {
+    if (!plan.createSandbox) return false
+    const done = Promise.allSettled(work).then(() => 'done')
+    const turn = new Promise<string>((resolve) => setImmediate(() => resolve('slow')))
+    if ((await Promise.race([done, turn])) === 'done') return false
+    this.#report(pod, { sandboxes: [sandbox], containers: this.#options.observer.last(pod.metadata.uid).containers })
+    return true
+  }
+
+  async #createSandbox(pod: Pod, plan: PodActions, signal: AbortSignal): Promise<Sandbox> {
+    const { runtime, events, nodeName, rootDir, files, signal: lifetime } = this.#options
+    const config = sandboxConfig({ pod, attempt: plan.sandboxAttempt, clusterDomain: files.clusterDomain, nodeName, rootDir })
+    try {
+      const sandbox = await runtime.createSandbox(config, lifetime)
+      signal.throwIfAborted()
+      return sandbox
+    } catch (error) {
+      signal.throwIfAborted()
+      const text = error instanceof Error ? error.message : String(error)
+      events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${text}` })
+      throw error
+    }
+  }
+
+  async #writeFiles(pod: Pod, sandbox: Sandbox, state: PodState): Promise<void> {
+    const { rootDir, files } = this.#options
+    const wanted = await podFilesOf(pod, sandbox.ips, files)
+    if (state.filesFor === wanted.key) return
+    await wanted.write(podDirectories(rootDir, pod.metadata.uid))
+    state.filesFor = wanted.key
+  }
+
+  #image(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
+    const { objects, images } = this.#options
+    const { namespace } = pod.metadata
+    const pullSecrets = async (): Promise<Secret[]> => {
+      const found = await Promise.all((pod.spec?.imagePullSecrets ?? []).map(({ name }) => name && objects.secret(namespace, name, signal)))
+      return found.filter((secret) => typeof secret === 'object')
+    }
+    return images.ensure({ pod, container, pullSecrets, signal })
+  }
+
+  async #startOne(
+    pod: Pod, { container, previous }: ContainerStart, ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> },
+    state: PodState, signal: AbortSignal,
+  ): Promise<StartError | undefined> {
+    const { rootDir, clock, nodeMemoryBytes, observer, signal: lifetime } = this.#options
+    const { sandbox, volumes, observed, image } = ready
+    const attempt = nextAttempt(pod, container, latest(observed, container.name))
+    if (previous?.state === 'Exited') this.#crashLoops.restarted(loopKey(pod, container), previous.finishedAtMs ?? previous.createdAtMs, clock.now())
+    try {
+      await startContainer(
+        { ...this.#kills, rootDir, nodeMemoryBytes, lifetime },
+        {
+          pod, container, attempt, sandbox, image, volumes,
+          facts: this.#facts(sandbox), sources: this.#sources(pod, signal), directories: podDirectories(rootDir, pod.metadata.uid), signal,
+        },
+      )
+      observer.learnImage(await image)
+      state.waiting.delete(container.name)
+      return undefined
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof StartError)) throw error
+      state.waiting.set(container.name, { reason: error.reason, message: error.message })
+      return error
+    }
+  }
+
+  #facts(sandbox: Sandbox | undefined): PodFacts {
+    const { nodeIp, allocatable } = this.#options
+    return { nodeIp, allocatable, podIps: sandbox?.ips.length ? sandbox.ips : [nodeIp] }
+  }
+
+  #sources(pod: Pod, signal: AbortSignal): EnvironmentSources {
+    const { objects, services } = this.#options
+    const { namespace } = pod.metadata
+    return {
+      services: services(),
+      configMap: (name) => objects.configMap(namespace, name, signal),
+      secret: (name) => objects.secret(namespace, name, signal),
+    }
+  }
+
+  async #refreshVolumes(pod: Pod, state: PodState, signal: AbortSignal): Promise<PreparedVolumes> {
+    const { volumes, events, clock } = this.#options
+    if (!pod.spec?.volumes?.length) return (state.volumes = noVolumes)
+    const wantedFor = JSON.stringify([pod.metadata.labels, pod.metadata.annotations, pod.metadata.generation])
+    const due = (state.volumes?.renewAtMs ?? Infinity) <= clock.now()
+    if (state.volumes && !state.volumesStale && !due && state.volumesFor === wantedFor) return state.volumes
+    state.volumesStale = false
+    try {
+      state.volumes = await volumes.prepare(pod, this.#facts(undefined), signal)
+      state.volumesFor = wantedFor
+      return state.volumes
+    } catch (error) {
+      state.volumesStale = true
+      if (error instanceof VolumeError) events.record(pod, { type: 'Warning', reason: 'FailedMount', message: error.message })
+      throw error
+    }
+  }
+
+  /** Keeps one ended container of each name, for its log, and no sandbox that nothing belongs to. */
+  async #removeOld(observed: PodRuntimeStatus): Promise<void> {
+    const { runtime } = this.#options
+    const old = [...observed.containers.values()].flatMap((attempts) => attempts.filter((c) => c.state !== 'Running').slice(attempts[0]?.state === 'Running' ? 1 : 2))
+    await Promise.all(old.map((container) => runtime.removeContainer(container.id)))
+    const kept = new Set(allContainers(observed).filter((container) => !old.includes(container)).map((container) => container.sandboxId))
+    const empty = observed.sandboxes.slice(1).filter((sandbox) => sandbox.state === 'NotReady' && !kept.has(sandbox.id))
+    await Promise.all(empty.map((sandbox) => runtime.removeSandbox(sandbox.id)))
+  }
+}
+
+function someRuns(observed: PodRuntimeStatus): boolean {
+  return allContainers(observed).some((container) => container.state === 'Running')
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined)
+  return known.length > 0 ? Math.min(...known) : undefined
+}
+
+function loopKey(pod: Pod, container: Container): string {
+  return `${pod.metadata.uid}/${container.name}/${containerHash(container)}`
+}
+
+function deadlineOf(pod: Pod, status: PodStatus): number | undefined {
+  const seconds = pod.spec?.activeDeadlineSeconds
+  return seconds === undefined || !status.startTime ? undefined : Date.parse(status.startTime) + seconds * 1000
+}
+
+function referencesOf(pod: Pod): ObjectReference[] {
+  const { namespace } = pod.metadata
+  const fromEnv = allSpecContainers(pod).flatMap((container): ObjectReference[] => {
+    const { configMaps, secrets } = environmentReferences(container)
+    return [
+      ...configMaps.map((name) => ({ kind: 'ConfigMap' as const, namespace, name })),
+      ...secrets.map((name) => ({ kind: 'Secret' as const, namespace, name })),
+    ]
+  })
+  const pull = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }): ObjectReference[] => (name ? [{ kind: 'Secret', namespace, name }] : []))
+  return [...fromEnv, ...pull, ...volumeReferences(pod)]
+}

@@ -1,0 +1,133 @@
+/** Starts one container: image, configuration, create, start, postStart hook. Failures name the waiting reason. */
+import type { Container, Pod, Secret } from '../api/kinds/core/v1.ts'
+import { orAbort } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import type { EventRecorder } from '../client/events.ts'
+import { containerConfig } from './containers/containerConfig.ts'
+import { ContainerConfigError } from './containers/environment.ts'
+import type { EnvironmentSources } from './containers/environment.ts'
+import type { PodFacts } from './containers/fieldRef.ts'
+import { ImageUnavailableError } from './images/imagePuller.ts'
+import { Grace, graceSecondsOf, killContainer } from './killPod.ts'
+import { runHook } from './lifecycle.ts'
+import type { PodDirectories } from './podDirectories.ts'
+import { fieldPathOf } from './podSpec.ts'
+import type { ContainerConfig, Image, Runtime, Sandbox } from './runtime/runtime.ts'
+import type { PreparedVolumes } from './volumes/volumes.ts'
+
+export class StartError extends Error {
+  override readonly name = 'StartError'
+  readonly reason: string
+  readonly retryAtMs: number | undefined
+  constructor(reason: string, message: string, options: { retryAtMs?: number | undefined; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.reason = reason
+    this.retryAtMs = options.retryAtMs
+  }
+}
+
+export interface StartOptions {
+  runtime: Runtime
+  events: EventRecorder
+  clock: Clock
+  log: Logger
+  rootDir: string
+  nodeIp: string
+  nodeMemoryBytes: number
+  /** Ends with the kubelet: what was begun in the runtime is not left half done when only the sync ends. */
+  lifetime: AbortSignal
+}
+
+export interface ContainerStartRequest {
+  pod: Pod
+  container: Container
+  attempt: number
+  sandbox: Sandbox
+  image: Promise<Image>
+  volumes: PreparedVolumes
+  facts: PodFacts
+  sources: EnvironmentSources
+  directories: PodDirectories
+  signal: AbortSignal
+}
+
+const text = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+async function configure(options: StartOptions, request: ContainerStartRequest, image: Image): Promise<ContainerConfig> {
+  const { pod, container, attempt, facts, sources, volumes, directories } = request
+  const { rootDir, nodeMemoryBytes } = options
+  try {
+    return await containerConfig({ pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeMemoryBytes })
+  } catch (error) {
+    request.signal.throwIfAborted()
+    const reason = error instanceof ContainerConfigError ? 'CreateContainerConfigError' : 'CreateContainerError'
+    throw new StartError(reason, text(error), { cause: error })
+  }
+}
+
+async function imageOf({ image, signal }: ContainerStartRequest): Promise<Image> {
+  try {
+    return await orAbort(image, signal)
+  } catch (error) {
+    if (error instanceof ImageUnavailableError) throw new StartError(error.reason, error.message, { retryAtMs: error.retryAtMs, cause: error })
+    throw error
+  }
+}
+
+export async function startContainer(options: StartOptions, request: ContainerStartRequest): Promise<string> {
+  const { runtime, events, lifetime } = options
+  const { pod, container, sandbox, signal } = request
+  const fieldPath = fieldPathOf(pod, container.name)
+  const fail = (reason: string, error: unknown): StartError => {
+    events.record(pod, { type: 'Warning', reason: 'Failed', message: `Error: ${text(error)}`, fieldPath })
+    return new StartError(reason, text(error), { cause: error })
+  }
+  const image = await imageOf(request)
+  const config = await configure(options, request, image).catch((error: unknown) => {
+    throw error instanceof StartError ? fail(error.reason, error) : error
+  })
+  signal.throwIfAborted()
+  const id = await runtime.createContainer(sandbox.id, config, lifetime).catch((error: unknown) => {
+    throw fail('CreateContainerError', error)
+  })
+  events.record(pod, { type: 'Normal', reason: 'Created', message: 'Container created', fieldPath })
+  signal.throwIfAborted()
+  await runtime.startContainer(id, lifetime).catch((error: unknown) => {
+    throw fail('RunContainerError', error)
+  })
+  events.record(pod, { type: 'Normal', reason: 'Started', message: 'Container started', fieldPath })
+  await runPostStart(options, request, id, config)
+  return id
+}
+
+async function runPostStart(options: StartOptions, request: ContainerStartRequest, id: string, config: ContainerConfig): Promise<void> {
+  const { runtime, events, clock, nodeIp } = options
+  const { pod, container, sandbox, signal } = request
+  const handler = container.lifecycle?.postStart
+  if (!handler) return
+  const podIp = sandbox.ips[0] ?? nodeIp
+  try {
+    await runHook(handler, { container, containerId: id, podIp }, { runtime, clock, signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    events.record(pod, { type: 'Warning', reason: 'FailedPostStartHook', message: 'PostStartHook failed', fieldPath: fieldPathOf(pod, container.name) })
+    const { podUid, podName, podNamespace } = sandbox
+    const started = {
+      id, podUid, podName, podNamespace, sandboxId: sandbox.id, name: container.name, attempt: config.attempt, state: 'Running' as const,
+      createdAtMs: clock.now(), oomKilled: false, image: config.image, imageId: config.imageId, annotations: config.annotations,
+    }
+    await orAbort(killContainer(options, { pod, container: started, podIp, grace: new Grace(graceSecondsOf(pod), clock), message: 'FailedPostStartHook' }), signal)
+    throw new StartError('PostStartHookError', text(error), { cause: error })
+  }
+}
+
+/** Attempts go on counting where the runtime, or else the API's status, left off. */
+export function nextAttempt(pod: Pod, container: Container, newest: { attempt: number } | undefined): number {
+  if (newest) return newest.attempt + 1
+  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {}
+  const before = [...initContainerStatuses, ...containerStatuses].find((status) => status.name === container.name)
+  return before?.containerID ? before.restartCount + 1 : 0
+}
+
+export type PullSecrets = () => Promise<Secret[]>

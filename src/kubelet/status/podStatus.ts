@@ -1,0 +1,120 @@
+/** A pod's whole status as the kubelet reports it: pure, from the spec, the runtime, the probes and the status before. */
+import type { ContainerStatus, Pod, PodStatus } from '../../api/kinds/core/v1.ts'
+import { podQosClass } from '../containers/qos.ts'
+import { allContainers, readySandbox } from '../podRuntimeStatus.ts'
+import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
+import { isSidecar, isTerminalPhase, usesHostNetwork } from '../podSpec.ts'
+import type { Container } from '../runtime/runtime.ts'
+import { containerStatus, timestamp } from './containerStatus.ts'
+import type { WaitingReason } from './containerStatus.ts'
+import { KUBELET_CONDITIONS, podConditions } from './conditions.ts'
+import { podPhase } from './phase.ts'
+
+export interface PodStatusInput {
+  pod: Pod
+  observed: PodRuntimeStatus
+  /** The status reported last, or the API's. */
+  before: PodStatus
+  /** By container name. */
+  waiting: ReadonlyMap<string, WaitingReason>
+  probeResult(containerId: string, probe: 'readinessProbe' | 'startupProbe'): boolean | undefined
+  terminationMessage(containerId: string): string | undefined
+  imageIdOf(container: Container): string
+  nodeIp: string
+  nowMs: number
+  /** Nothing will be started any more: the pod is being deleted or has ended. */
+  terminal: boolean
+  /** Set when the kubelet itself ends the pod, e.g. by its deadline. */
+  evicted?: { reason: string; message: string }
+}
+
+type Spec = NonNullable<Pod['spec']>['containers'][number]
+
+function statusesOf(input: PodStatusInput, specs: readonly Spec[], before: readonly ContainerStatus[] | undefined): ContainerStatus[] {
+  const hasInit = (input.pod.spec?.initContainers?.length ?? 0) > 0
+  const defaultWaiting = { reason: hasInit ? 'PodInitializing' : 'ContainerCreating' }
+  return specs.map((spec) =>
+    containerStatus({
+      spec,
+      attempts: input.observed.containers.get(spec.name) ?? [],
+      before: before?.find((status) => status.name === spec.name),
+      waiting: input.waiting.get(spec.name),
+      defaultWaiting,
+      terminal: input.terminal,
+      terminationMessage: input.terminationMessage,
+      imageIdOf: input.imageIdOf,
+    }),
+  )
+}
+
+function running(input: PodStatusInput, status: ContainerStatus): Container | undefined {
+  return status.state?.running ? input.observed.containers.get(status.name)?.[0] : undefined
+}
+
+/** Adds what probes decide: `started` and `ready`. */
+function withProbes(input: PodStatusInput, spec: Spec, status: ContainerStatus): ContainerStatus {
+  const container = running(input, status)
+  const started = container !== undefined && (!spec.startupProbe || input.probeResult(container.id, 'startupProbe') === true)
+  const ready = started && (!spec.readinessProbe || input.probeResult(container.id, 'readinessProbe') === true)
+  return { ...status, started, ready }
+}
+
+function withInitProgress(input: PodStatusInput, spec: Spec, status: ContainerStatus): ContainerStatus {
+  if (isSidecar(spec)) return withProbes(input, spec, status)
+  return { ...status, started: status.state?.running !== undefined, ready: status.state?.terminated?.exitCode === 0 }
+}
+
+function addresses(input: PodStatusInput): Pick<PodStatus, 'hostIP' | 'hostIPs' | 'podIP' | 'podIPs'> {
+  const { pod, observed, before, nodeIp } = input
+  const own = usesHostNetwork(pod) ? [nodeIp] : (readySandbox(observed)?.ips ?? [])
+  const podIps = own.length > 0 ? own : (before.podIPs ?? []).flatMap(({ ip }) => (ip ? [ip] : []))
+  const podIp = podIps[0]
+  return {
+    hostIP: nodeIp,
+    hostIPs: [{ ip: nodeIp }],
+    ...(podIp && { podIP: podIp, podIPs: podIps.map((ip) => ({ ip })) }),
+  }
+}
+
+function phaseOf(input: PodStatusInput, computed: string): string {
+  const { pod, before, evicted } = input
+  if (evicted) return 'Failed'
+  const reported = [pod.status?.phase, before.phase].find(isTerminalPhase)
+  return reported ?? computed
+}
+
+export function podStatus(input: PodStatusInput): PodStatus {
+  const { pod, observed, before, nowMs, evicted } = input
+  const spec = pod.spec
+  const inits = spec?.initContainers ?? []
+  const containers = spec?.containers ?? []
+  const rawInit = statusesOf(input, inits, before.initContainerStatuses)
+  const initContainerStatuses = rawInit.map((status, index) => withInitProgress(input, inits[index] as Spec, status))
+  const containerStatuses = statusesOf(input, containers, before.containerStatuses).map((status, index) =>
+    withProbes(input, containers[index] as Spec, status),
+  )
+  const ephemeral = statusesOf(input, spec?.ephemeralContainers ?? [], before.ephemeralContainerStatuses)
+  const everStarted = allContainers(observed).some((c) => containers.some((own) => own.name === c.name) && c.startedAtMs !== undefined)
+  const phases = { pod, initStatuses: initContainerStatuses, statuses: containerStatuses, terminal: input.terminal, initialized: everStarted }
+  const phase = phaseOf(input, podPhase(phases))
+  const why = evicted ?? (phase === before.phase ? { reason: before.reason, message: before.message } : {})
+  const sandboxReady = readySandbox(observed) !== undefined
+  const { generation } = pod.metadata
+  const foreign = (pod.status?.conditions ?? []).filter((c) => !(KUBELET_CONDITIONS as readonly string[]).includes(c.type))
+  return {
+    phase,
+    ...(why.reason && { reason: why.reason }),
+    ...(why.message && { message: why.message }),
+    conditions: [
+      ...foreign,
+      ...podConditions({ ...phases, phase, sandboxReady, before: before.conditions ?? [], nowMs }),
+    ],
+    ...addresses(input),
+    startTime: before.startTime ?? timestamp(nowMs),
+    ...(inits.length > 0 && { initContainerStatuses }),
+    containerStatuses,
+    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
+    qosClass: pod.status?.qosClass ?? podQosClass(pod),
+    ...(generation !== undefined && { observedGeneration: generation }),
+  }
+}

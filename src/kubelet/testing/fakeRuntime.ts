@@ -1,0 +1,167 @@
+/** A container runtime in memory, for tests: containers run until they are told to end, and every call is noted. */
+import { PassThrough } from 'node:stream'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '../../base/clock.ts'
+import { aborted } from '../../base/abort.ts'
+import { ImagePullError } from '../runtime/runtime.ts'
+import type {
+  Attached, Container, ContainerConfig, ContainerStats, ExecOptions, Image, LogLine, Runtime, RuntimeEvent, Sandbox, SandboxConfig,
+} from '../runtime/runtime.ts'
+
+export class FakeRuntime implements Runtime {
+  readonly #clock: Clock
+  readonly sandboxes = new Map<string, Sandbox>()
+  readonly containers = new Map<string, Container>()
+  readonly configs = new Map<string, ContainerConfig>()
+  readonly present = new Map<string, Image>()
+  readonly pullable = new Map<string, Image>()
+  readonly calls: string[] = []
+  /** What a command answers; its exit code. */
+  onExec: (containerId: string, command: readonly string[]) => number = () => 0
+  /** Does a container ignore its stop signal for the whole grace period? */
+  stubborn = false
+  /** Ends a container as soon as it starts, with this exit code. */
+  exitAtOnce = new Map<string, number>()
+  failSandbox: Error | undefined
+  #listener: ((event: RuntimeEvent) => void) | undefined
+  #ids = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  addImage(name: string, image: Partial<Image> = {}): void {
+    this.present.set(name, { id: `sha256:${name}`, repoTags: [name], repoDigests: [], sizeBytes: 1, ...image })
+  }
+
+  /** The container of that name that came last. */
+  newest(name: string): Container | undefined {
+    return [...this.containers.values()].filter((container) => container.name === name).at(-1)
+  }
+
+  end(id: string, exitCode: number): void {
+    const container = this.containers.get(id)
+    if (container?.state !== 'Running') return
+    this.containers.set(id, { ...container, state: 'Exited', exitCode, finishedAtMs: this.#clock.now() })
+    this.#tell(container, 'Died')
+  }
+
+  #tell({ podUid, id: containerId }: Pick<Container, 'podUid' | 'id'>, type: RuntimeEvent['type']): void {
+    this.#listener?.({ podUid, containerId, type })
+  }
+
+  async version(): Promise<string> {
+    return 'docker://26.1.5'
+  }
+
+  async createSandbox(config: SandboxConfig): Promise<Sandbox> {
+    this.calls.push(`createSandbox ${config.podName} ${config.attempt}`)
+    if (this.failSandbox) throw this.failSandbox
+    const { podUid, podName, podNamespace, attempt } = config
+    const id = `sandbox-${++this.#ids}`
+    const sandbox: Sandbox = { id, podUid, podName, podNamespace, attempt, state: 'Ready', createdAtMs: this.#clock.now(), ips: [`10.244.0.${this.#ids}`] }
+    this.sandboxes.set(id, sandbox)
+    return sandbox
+  }
+
+  async stopSandbox(id: string): Promise<void> {
+    this.calls.push(`stopSandbox ${id}`)
+    const sandbox = this.sandboxes.get(id)
+    if (sandbox) this.sandboxes.set(id, { ...sandbox, state: 'NotReady', ips: [] })
+    for (const container of this.containers.values()) if (container.sandboxId === id) this.end(container.id, 137)
+  }
+
+  async removeSandbox(id: string): Promise<void> {
+    this.sandboxes.delete(id)
+  }
+
+  async createContainer(sandboxId: string, config: ContainerConfig): Promise<string> {
+    this.calls.push(`create ${config.name} ${config.attempt}`)
+    const sandbox = this.sandboxes.get(sandboxId)
+    if (sandbox?.state !== 'Ready') throw new Error(`sandbox ${sandboxId} is not ready`)
+    const { podUid, podName, podNamespace } = sandbox
+    const id = `container-${++this.#ids}`
+    const { name, attempt, image, imageId, annotations } = config
+    this.configs.set(id, config)
+    this.containers.set(id, {
+      id, sandboxId, podUid, podName, podNamespace, name, attempt, state: 'Created', createdAtMs: this.#clock.now(), oomKilled: false, image, imageId, annotations,
+    })
+    return id
+  }
+
+  async startContainer(id: string): Promise<void> {
+    const container = this.containers.get(id)
+    if (!container) throw new Error(`no container ${id}`)
+    this.calls.push(`start ${container.name} ${container.attempt}`)
+    this.containers.set(id, { ...container, state: 'Running', startedAtMs: this.#clock.now() })
+    this.#tell(container, 'Started')
+    const exitCode = this.exitAtOnce.get(container.name)
+    if (exitCode !== undefined) this.end(id, exitCode)
+  }
+
+  async stopContainer(id: string, graceSeconds: number): Promise<void> {
+    const container = this.containers.get(id)
+    this.calls.push(`stop ${container?.name} ${graceSeconds}`)
+    if (this.stubborn) await this.#clock.sleep(graceSeconds * 1000)
+    this.end(id, this.stubborn ? 137 : 0)
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    this.calls.push(`remove ${this.containers.get(id)?.name} ${this.containers.get(id)?.attempt}`)
+    this.containers.delete(id)
+  }
+
+  async updateResources(): Promise<void> {}
+
+  async list(podUid?: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }> {
+    const ours = (item: { podUid: string }): boolean => podUid === undefined || item.podUid === podUid
+    return { sandboxes: [...this.sandboxes.values()].filter(ours), containers: [...this.containers.values()].filter(ours) }
+  }
+
+  async events(signal: AbortSignal, onEvent: (event: RuntimeEvent) => void, onResync: () => void): Promise<void> {
+    this.#listener = onEvent
+    onResync()
+    await aborted(signal)
+  }
+
+  async images(): Promise<Image[]> {
+    return [...this.present.values()]
+  }
+
+  async imageStatus(name: string): Promise<Image | undefined> {
+    return this.present.get(name) ?? [...this.present.values()].find((image) => image.id === name)
+  }
+
+  async pullImage(name: string): Promise<Image> {
+    this.calls.push(`pull ${name}`)
+    const image = this.pullable.get(name)
+    if (!image) throw new ImagePullError('ErrImagePull', `pull access denied for ${name}`)
+    this.present.set(name, image)
+    return image
+  }
+
+  async removeImage(id: string): Promise<void> {
+    this.present.delete(id)
+  }
+
+  async *logs(): AsyncIterable<LogLine> {}
+
+  async exec(containerId: string, options: ExecOptions): Promise<Attached> {
+    this.calls.push(`exec ${this.containers.get(containerId)?.name} ${options.command.join(' ')}`)
+    const stdout = new PassThrough()
+    stdout.end()
+    return { stdout, resize: async () => {}, exit: Promise.resolve(this.onExec(containerId, options.command)) }
+  }
+
+  attach(): Promise<Attached> {
+    return Promise.reject(new Error('nothing to attach to'))
+  }
+
+  dial(): Promise<Duplex> {
+    return Promise.reject(new Error('nothing listens'))
+  }
+
+  async stats(): Promise<ContainerStats> {
+    return { cpuUsageNs: 0, memoryUsageBytes: 0, memoryWorkingSetBytes: 0 }
+  }
+}

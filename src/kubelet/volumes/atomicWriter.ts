@@ -1,0 +1,106 @@
+/**
+ * Writes a set of files so that readers see all of the old ones or all of the new ones: the files are in a directory of
+ * their own, `..data` points to it, and the visible names are links through `..data` (upstream's AtomicWriter layout).
+ */
+import { randomBytes } from 'node:crypto'
+import { chmod, chown, lchown, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Payload } from './payload.ts'
+
+const DATA_LINK = '..data'
+const NEW_DATA_LINK = '..data_tmp'
+const MAX_PATH_LENGTH = 4096
+
+/** A path in a volume may not lead out of it, nor take the names that the writer itself uses. */
+export function assertSafePath(path: string): void {
+  const parts = path.split('/')
+  if (path === '' || path.startsWith('/')) throw new Error(`invalid path: must be relative path: ${path}`)
+  if (path.length > MAX_PATH_LENGTH) throw new Error(`invalid path: must be less than or equal to ${MAX_PATH_LENGTH} characters`)
+  if (parts.includes('..')) throw new Error(`invalid path: must not contain '..': ${path}`)
+  if (parts[0]?.startsWith('..')) throw new Error(`invalid path: must not start with '..': ${path}`)
+  if (path.includes('\0')) throw new Error('invalid path: must not contain a null character')
+}
+
+export interface Ownership {
+  /** Group of the files, which may then read them. */
+  gid?: number
+}
+
+async function filesUnder(directory: string, prefix = ''): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  for (const entry of await readdir(join(directory, prefix), { withFileTypes: true })) {
+    const path = join(prefix, entry.name)
+    if (entry.isDirectory()) for (const [name, full] of await filesUnder(directory, path)) found.set(name, full)
+    else found.set(path, join(directory, path))
+  }
+  return found
+}
+
+function effectiveMode(mode: number, gid: number | undefined): number {
+  return gid === undefined ? mode : mode | 0o040
+}
+
+async function isCurrent(current: string, payload: Payload, gid: number | undefined): Promise<boolean> {
+  const files = await filesUnder(current).catch(() => undefined)
+  if (!files || files.size !== payload.size) return false
+  for (const [path, { data, mode }] of payload) {
+    const full = files.get(path)
+    if (!full) return false
+    const [bytes, info] = await Promise.all([readFile(full), stat(full)])
+    if (!bytes.equals(data) || (info.mode & 0o777) !== (effectiveMode(mode, gid) & 0o777)) return false
+  }
+  return true
+}
+
+async function writeFiles(directory: string, payload: Payload, gid: number | undefined): Promise<void> {
+  for (const [path, { data, mode, uid }] of payload) {
+    const full = join(directory, path)
+    const parent = dirname(full)
+    if (parent !== directory) await mkdir(parent, { recursive: true, mode: 0o755 })
+    await writeFile(full, data)
+    await chmod(full, effectiveMode(mode, gid))
+    if (uid !== undefined || gid !== undefined) await chown(full, uid ?? 0, gid ?? 0)
+  }
+}
+
+function topNames(payload: Payload): Set<string> {
+  return new Set([...payload.keys()].map((path) => path.split('/')[0] as string))
+}
+
+/** Links for what is new, none for what is gone. */
+async function updateLinks(target: string, payload: Payload): Promise<void> {
+  const wanted = topNames(payload)
+  const entries = await readdir(target, { withFileTypes: true })
+  const present = new Set<string>()
+  for (const entry of entries) {
+    if (entry.name.startsWith('..') || !entry.isSymbolicLink()) continue
+    if (wanted.has(entry.name)) present.add(entry.name)
+    else await rm(join(target, entry.name))
+  }
+  for (const name of wanted) if (!present.has(name)) await symlink(join(DATA_LINK, name), join(target, name))
+}
+
+/** Answers whether anything changed. */
+export async function writeAtomically(target: string, payload: Payload, ownership: Ownership = {}): Promise<boolean> {
+  for (const path of payload.keys()) assertSafePath(path)
+  const { gid } = ownership
+  await mkdir(target, { recursive: true, mode: 0o755 })
+  const before = await readlink(join(target, DATA_LINK)).catch(() => undefined)
+  if (before !== undefined && (await isCurrent(join(target, before), payload, gid))) {
+    await updateLinks(target, payload)
+    return false
+  }
+  const stamp = new Date().toISOString().replace(/[-:]/g, '_').replace(/[TZ]/g, '_')
+  const name = `..${stamp}${randomBytes(4).toString('hex')}`
+  const directory = join(target, name)
+  await mkdir(directory, { mode: 0o755 })
+  await chmod(directory, 0o755)
+  await writeFiles(directory, payload, gid)
+  await rm(join(target, NEW_DATA_LINK), { force: true })
+  await symlink(name, join(target, NEW_DATA_LINK))
+  if (gid !== undefined) await lchown(join(target, NEW_DATA_LINK), 0, gid)
+  await rename(join(target, NEW_DATA_LINK), join(target, DATA_LINK))
+  await updateLinks(target, payload)
+  if (before !== undefined) await rm(join(target, before), { recursive: true, force: true })
+  return true
+}
