@@ -198,10 +198,11 @@ describe('apply', () => {
     const c = configMap()
     const annotation = 'kubectl.kubernetes.io/last-applied-configuration'
     const lastApplied = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' }, data: { a: '1' } })
-    c.update('kubectl-client-side-apply', { metadata: { name: 'x', annotations: { [annotation]: lastApplied } }, data: { a: '1' } })
+    c.update('kubectl-client-side-apply', { metadata: { name: 'x', annotations: { [annotation]: lastApplied } }, data: { a: '1', b: '1' } })
+    assert.match(failure(() => c.apply('kubectl', { data: { a: '2', b: '2' } })).message, /1 conflict: .* using v1: \.data\.b$/)
     assert.throws(() => c.apply('m', { data: { a: '2' } }), /1 conflict/)
     c.apply('kubectl', { metadata: { name: 'x' }, data: { a: '2' } })
-    assert.deepEqual(c.object['data'], { a: '2' })
+    assert.deepEqual(c.object['data'], { a: '2', b: '1' })
     const { annotations } = c.object['metadata'] as { annotations: Record<string, string> }
     assert.deepEqual(JSON.parse(annotations[annotation] ?? ''), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' }, data: { a: '2' } })
   })

@@ -83,7 +83,8 @@ function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): {
   managers.set(self, mine)
   const object = pruned(mergeTyped(live, applied, schema), managers, last?.fields, fields, options)
   const ownership = ownershipAfter(live, object, managers, self, options)
-  if (!mayOverride(ownership.conflicts, live, options)) throw newApplyConflict(ownership.conflicts, managers)
+  const conflicts = forbidden(ownership.conflicts, live, options)
+  if (conflicts.size > 0) throw newApplyConflict(conflicts, managers)
   ownership.settle()
   const same = jsonEqual(live, object)
   const owned = withoutNeverOwned(fields)
@@ -93,12 +94,17 @@ function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): {
   return { object: same ? live : object, managers }
 }
 
-/** Without force, kubectl may still take over what its own client-side apply set and nobody has changed since. */
-function mayOverride(conflicts: ReadonlyMap<string, FieldSet>, live: JsonObject, { force, manager, apiVersion, schema }: ApplyOptions): boolean {
-  if (force || conflicts.size === 0) return true
-  if (manager !== KUBECTL) return false
-  const allowed = fieldsStillAsLastApplied(live, apiVersion, schema)
-  return allowed !== undefined && [...conflicts.values()].every((fields) => isEmpty(difference(fields, allowed)))
+/** The conflicts that stand: kubectl may take over what its own client-side apply set and nobody has changed since. */
+function forbidden(
+  conflicts: ReadonlyMap<string, FieldSet>,
+  live: JsonObject,
+  { force, manager, apiVersion, schema }: ApplyOptions,
+): ReadonlyMap<string, FieldSet> {
+  if (force) return new Map()
+  const allowed = manager === KUBECTL && conflicts.size > 0 ? fieldsStillAsLastApplied(live, apiVersion, schema) : undefined
+  if (!allowed) return conflicts
+  const standing = [...conflicts].map(([key, fields]) => [key, difference(fields, allowed)] as const)
+  return new Map(standing.filter(([, fields]) => !isEmpty(fields)))
 }
 
 /**
