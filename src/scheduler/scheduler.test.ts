@@ -36,7 +36,7 @@ function place(p: Pod, nodes: Node[], running: [Pod, string][] = []): string {
   for (const n of nodes) cache.setNode(n)
   for (const [other, where] of running) cache.setPod(other, where)
   const snapshot = cache.snapshot()
-  const decision = schedulePod({ pod: p, snapshot, plugins: defaultPlugins(NO_VOLUMES), pick: () => 0 })
+  const decision = schedulePod({ pod: p, snapshot, plugins: defaultPlugins({ ...NO_VOLUMES, namespaces: NOTHING }), pick: () => 0 })
   return 'node' in decision ? decision.node : describeRefusals(snapshot.nodes.length, decision.refusals)
 }
 
@@ -98,7 +98,49 @@ const TABLE: readonly { what: string; pod: Pod; nodes: Node[]; running?: [Pod, s
   },
 ]
 
-for (const { what, pod: p, nodes, running, expected } of TABLE) test(`schedule: ${what}`, () => assert.equal(place(p, nodes, running), expected))
+const web = (name: string, spec: Partial<Pod['spec']> = {}, namespace = 'default'): Pod => {
+  const made = pod(name, spec)
+  return { ...made, metadata: { ...made.metadata, namespace, labels: { app: 'web' } } }
+}
+const ZONES = ['a', 'b'].map((zone) => node(zone, {}, { zone, 'kubernetes.io/hostname': zone }))
+const WEB = { labelSelector: { matchLabels: { app: 'web' } }, topologyKey: 'zone' }
+const near = { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [WEB] } } }
+const far = { affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [WEB] } } }
+const spread = (more: object = {}): Partial<Pod['spec']> => ({
+  topologySpreadConstraints: [{ ...WEB, maxSkew: 1, whenUnsatisfiable: 'DoNotSchedule', ...more }],
+})
+
+const TOPOLOGY: typeof TABLE = [
+  { what: 'near others', pod: pod('p', near), nodes: ZONES, running: [[web('w'), 'b']], expected: 'b' },
+  { what: 'near nobody', pod: pod('p', near), nodes: ZONES, expected: "0/2 nodes are available: 2 node(s) didn't match pod affinity rules." },
+  { what: 'the first of its own kind', pod: web('p', near), nodes: ZONES, expected: 'a' },
+  { what: 'far from others', pod: pod('p', far), nodes: ZONES, running: [[web('w'), 'a']], expected: 'b' },
+  { what: 'other namespaces do not count', pod: pod('p', far), nodes: ZONES.slice(0, 1), running: [[web('w', {}, 'other'), 'a']], expected: 'a' },
+  {
+    what: 'others want to be far from it',
+    pod: web('p'),
+    nodes: ZONES.slice(0, 1),
+    running: [[pod('q', far), 'a']],
+    expected: "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules.",
+  },
+  { what: 'spread evenly', pod: web('p', spread()), nodes: ZONES, running: [[web('w'), 'a']], expected: 'b' },
+  { what: 'spread softly', pod: web('p', spread({ whenUnsatisfiable: 'ScheduleAnyway' })), nodes: ZONES, running: [[web('w'), 'a']], expected: 'b' },
+  {
+    what: 'too few domains',
+    pod: web('p', spread({ minDomains: 3 })),
+    nodes: ZONES,
+    running: [[web('w'), 'a'], [web('x'), 'b']],
+    expected: "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints.",
+  },
+  {
+    what: 'without the label',
+    pod: web('p', spread({ topologyKey: 'rack' })),
+    nodes: ZONES,
+    expected: "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints (missing required label).",
+  },
+]
+
+for (const { what, pod: p, nodes, running, expected } of [...TABLE, ...TOPOLOGY]) test(`schedule: ${what}`, () => assert.equal(place(p, nodes, running), expected))
 
 test('init containers raise requests, sidecars add to them', () => {
   const requests = podRequests(

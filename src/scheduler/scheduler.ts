@@ -4,7 +4,7 @@
  */
 import type { ComponentContext } from '../base/component.ts'
 import { isConflict, isNotFound } from '../api/status.ts'
-import { nodes, persistentvolumeclaims, persistentvolumes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
+import { namespaces, nodes, persistentvolumeclaims, persistentvolumes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
 import { storageclasses } from '../api/kinds/storage/v1.ts'
 import type { KubeObject, Resource } from '../api/resource.ts'
 import type { Client } from '../client/client.ts'
@@ -28,7 +28,7 @@ export interface SchedulerOptions {
 }
 
 const DEFAULT_SCHEDULER = 'default-scheduler'
-const WATCHED: readonly Resource<KubeObject>[] = [nodes, pods, persistentvolumeclaims, persistentvolumes, storageclasses] as Resource[]
+const WATCHED: readonly Resource<KubeObject>[] = [namespaces, nodes, pods, persistentvolumeclaims, persistentvolumes, storageclasses] as Resource[]
 
 export async function runScheduler(options: SchedulerOptions, context: ComponentContext): Promise<void> {
   const { signal, clock, ready } = context
@@ -50,7 +50,7 @@ class Scheduler {
   readonly #context: ComponentContext
 
   constructor(options: SchedulerOptions, queue: SchedulingQueue, context: ComponentContext) {
-    this.#options = { schedulerName: DEFAULT_SCHEDULER, plugins: defaultPlugins(volumeListers(options.informers)), random: Math.random, ...options }
+    this.#options = { schedulerName: DEFAULT_SCHEDULER, plugins: defaultPlugins({ ...volumeListers(options.informers), namespaces: options.informers.for(namespaces) }), random: Math.random, ...options }
     this.#queue = queue
     this.#context = context
   }

@@ -1,5 +1,5 @@
 /** TaintToleration and NodeUnschedulable. */
-import type { Taint, Toleration } from '../../api/kinds/core/v1.ts'
+import type { Node, Pod, Taint, Toleration } from '../../api/kinds/core/v1.ts'
 import { FITS, normalizeByMax, refuses, type FilterPlugin, type ScorePlugin } from '../framework.ts'
 
 export function tolerates({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean {
@@ -10,15 +10,14 @@ export function tolerates({ key, operator = 'Equal', value = '', effect }: Toler
 
 const isTolerated = (tolerations: readonly Toleration[], taint: Taint): boolean => tolerations.some((t) => tolerates(t, taint))
 
+export function toleratesHardTaints(pod: Pod, node: Node): boolean {
+  const hard = (node.spec.taints ?? []).filter((t) => t.effect === 'NoSchedule' || t.effect === 'NoExecute')
+  return hard.every((taint) => isTolerated(pod.spec.tolerations ?? [], taint))
+}
+
 export const taintFilter: FilterPlugin = {
   name: 'TaintToleration',
-  prepare(pod) {
-    const tolerations = pod.spec.tolerations ?? []
-    return ({ node }) => {
-      const hard = (node.spec.taints ?? []).filter((t) => t.effect === 'NoSchedule' || t.effect === 'NoExecute')
-      return hard.every((taint) => isTolerated(tolerations, taint)) ? FITS : refuses('node(s) had untolerated taint(s)', false)
-    }
-  },
+  prepare: (pod) => (info) => (toleratesHardTaints(pod, info.node) ? FITS : refuses('node(s) had untolerated taint(s)', false)),
 }
 
 export const taintScore: ScorePlugin = {
