@@ -11,13 +11,27 @@ describe('a JSON patch', () => {
   const document = { data: { a: '1' }, list: [{ n: 1 }, { n: 2 }], 'x/y': { '~': 0 } }
   const cases: { name: string; patch: unknown; result: unknown }[] = [
     { name: 'may be empty', patch: [], result: document },
-    { name: 'adds, moves and copies', patch: [
-      { op: 'add', path: '/data/b', value: '2' }, { op: 'move', from: '/data/a', path: '/data/c' }, { op: 'copy', from: '/data/b', path: '/d' },
-    ], result: { ...document, data: { b: '2', c: '1' }, d: '2' } },
-    { name: 'counts from the end', patch: [{ op: 'replace', path: '/list/-1/n', value: 3 }], result: { ...document, list: [{ n: 1 }, { n: 3 }] } },
+    {
+      name: 'adds, moves and copies',
+      patch: [
+        { op: 'add', path: '/data/b', value: '2' },
+        { op: 'move', from: '/data/a', path: '/data/c' },
+        { op: 'copy', from: '/data/b', path: '/d' },
+      ],
+      result: { ...document, data: { b: '2', c: '1' }, d: '2' },
+    },
+    {
+      name: 'counts from the end',
+      patch: [{ op: 'replace', path: '/list/-1/n', value: 3 }],
+      result: { ...document, list: [{ n: 1 }, { n: 3 }] },
+    },
     { name: 'appends', patch: [{ op: 'add', path: '/list/-', value: 0 }], result: { ...document, list: [...document.list, 0] } },
     { name: 'understands escapes', patch: [{ op: 'remove', path: '/x~1y/~0' }], result: { ...document, 'x/y': {} } },
-    { name: 'replaces a key that is not there', patch: [{ op: 'replace', path: '/data/new', value: '2' }], result: { ...document, data: { a: '1', new: '2' } } },
+    {
+      name: 'replaces a key that is not there',
+      patch: [{ op: 'replace', path: '/data/new', value: '2' }],
+      result: { ...document, data: { a: '1', new: '2' } },
+    },
     { name: 'takes a missing key for null', patch: [{ op: 'test', path: '/data/none', value: null }], result: document },
     { name: 'replaces everything', patch: [{ op: 'replace', path: '', value: { z: 1 } }], result: { z: 1 } },
   ]
@@ -51,11 +65,14 @@ describe('a JSON patch', () => {
   ]
   for (const { patch, code, message } of failures) {
     it(`fails with ${code}: ${JSON.stringify(patch).slice(0, 60)}`, () => {
-      assert.throws(() => applyJsonPatch(document, patch), (error: unknown) => {
-        assert.ok(error instanceof StatusError)
-        assert.deepEqual([error.code, error.message], [code, message])
-        return true
-      })
+      assert.throws(
+        () => applyJsonPatch(document, patch),
+        (error: unknown) => {
+          assert.ok(error instanceof StatusError)
+          assert.deepEqual([error.code, error.message], [code, message])
+          return true
+        },
+      )
     })
   }
 
@@ -67,9 +84,11 @@ describe('a JSON patch', () => {
   it('made from a difference gives the other document', () => {
     const someValue = fc.jsonValue({ maxDepth: 3 }).filter((value) => !JSON.stringify(value).includes('__proto__'))
     const someJson = fc.dictionary(fc.string({ maxLength: 2 }), someValue, { maxKeys: 5, noNullPrototype: true })
-    fc.assert(fc.property(someJson, someJson, (a, b) => {
-      const [from, to] = JSON.parse(JSON.stringify([a, b])) as [object, object]
-      assert.deepEqual(applyJsonPatch(from, jsonpatch.compare(from, to)), to)
-    }))
+    fc.assert(
+      fc.property(someJson, someJson, (a, b) => {
+        const [from, to] = JSON.parse(JSON.stringify([a, b])) as [object, object]
+        assert.deepEqual(applyJsonPatch(from, jsonpatch.compare(from, to)), to)
+      }),
+    )
   })
 })

@@ -6,7 +6,9 @@ import { applyMergePatch } from './mergePatch.ts'
 
 /** The patch that leads from one document without nulls to another. */
 function difference(a: JsonObject, b: JsonObject): JsonObject {
-  const entries: [string, unknown][] = Object.keys(a).filter((key) => !Object.hasOwn(b, key)).map((key) => [key, null])
+  const entries: [string, unknown][] = Object.keys(a)
+    .filter((key) => !Object.hasOwn(b, key))
+    .map((key) => [key, null])
   for (const [key, value] of Object.entries(b)) {
     const before = Object.hasOwn(a, key) ? a[key] : undefined
     if (isObject(before) && isObject(value)) entries.push([key, difference(before, value)])
@@ -43,13 +45,15 @@ describe('a merge patch', () => {
   })
 
   it('made from a difference gives the other document, once or twice', () => {
-    fc.assert(fc.property(someTree, someTree, (a, b) => {
-      const before = structuredClone(a)
-      const patch = difference(a, b)
-      const once = applyMergePatch(a, patch)
-      assert.deepEqual(once, b)
-      assert.deepEqual(applyMergePatch(once, patch), b)
-      assert.deepEqual(a, before)
-    }))
+    fc.assert(
+      fc.property(someTree, someTree, (a, b) => {
+        const before = structuredClone(a)
+        const patch = difference(a, b)
+        const once = applyMergePatch(a, patch)
+        assert.deepEqual(once, b)
+        assert.deepEqual(applyMergePatch(once, patch), b)
+        assert.deepEqual(a, before)
+      }),
+    )
   })
 })

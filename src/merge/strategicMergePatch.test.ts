@@ -15,7 +15,16 @@ function typeOf(group: string, kind: string): TypeDef {
 
 const podSpec: JsonObject = {
   containers: [
-    { name: 'one', image: '1', env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }], args: ['x', 'y'], ports: [{ containerPort: 80 }] },
+    {
+      name: 'one',
+      image: '1',
+      env: [
+        { name: 'A', value: '1' },
+        { name: 'B', value: '2' },
+      ],
+      args: ['x', 'y'],
+      ports: [{ containerPort: 80 }],
+    },
     { name: 'two', image: '2' },
   ],
   tolerations: [{ key: 't' }],
@@ -23,13 +32,18 @@ const podSpec: JsonObject = {
 }
 const pod: JsonObject = { metadata: { finalizers: ['f/1', 'f/2'], labels: { a: '1', b: '2' } }, spec: podSpec }
 
-const patched = (document: JsonObject, patch: unknown, type = typeOf('', 'Pod')): JsonObject => applyStrategicMergePatch(document, patch, type)
+const patched = (document: JsonObject, patch: unknown, type = typeOf('', 'Pod')): JsonObject =>
+  applyStrategicMergePatch(document, patch, type)
 
 const [one, two] = podSpec['containers'] as [JsonObject, JsonObject]
 
 describe('a strategic merge patch', () => {
   const cases: { name: string; spec?: JsonObject; metadata?: JsonObject; result: JsonObject }[] = [
-    { name: 'merges items by their key', spec: { containers: [{ name: 'one', image: 'new' }] }, result: { containers: [{ ...one, image: 'new' }, two] } },
+    {
+      name: 'merges items by their key',
+      spec: { containers: [{ name: 'one', image: 'new' }] },
+      result: { containers: [{ ...one, image: 'new' }, two] },
+    },
     { name: 'puts new items first', spec: { containers: [{ name: 'three' }] }, result: { containers: [{ name: 'three' }, one, two] } },
     { name: 'deletes items', spec: { containers: [{ name: 'two', $patch: 'delete' }] }, result: { containers: [one] } },
     {
@@ -37,27 +51,55 @@ describe('a strategic merge patch', () => {
       spec: { containers: [{ name: 'one', env: [{ name: 'A', $patch: 'delete' }] }] },
       result: { containers: [{ ...one, env: [{ name: 'B', value: '2' }] }, two] },
     },
-    { name: 'replaces lists when told to', spec: { containers: [{ $patch: 'replace' }, { name: 'only' }] }, result: { containers: [{ name: 'only' }] } },
+    {
+      name: 'replaces lists when told to',
+      spec: { containers: [{ $patch: 'replace' }, { name: 'only' }] },
+      result: { containers: [{ name: 'only' }] },
+    },
     { name: 'replaces lists without a merge key', spec: { tolerations: [{ key: 'u' }] }, result: { tolerations: [{ key: 'u' }] } },
-    { name: 'replaces lists of scalars without a strategy', spec: { containers: [{ name: 'one', args: ['z'] }] }, result: { containers: [{ ...one, args: ['z'] }, two] } },
+    {
+      name: 'replaces lists of scalars without a strategy',
+      spec: { containers: [{ name: 'one', args: ['z'] }] },
+      result: { containers: [{ ...one, args: ['z'] }, two] },
+    },
     {
       name: 'orders items',
       spec: { '$setElementOrder/containers': [{ name: 'two' }, { name: 'one' }], containers: [{ name: 'two', image: 'new' }] },
       result: { containers: [{ name: 'two', image: 'new' }, one] },
     },
-    { name: 'orders items that it does not change', spec: { '$setElementOrder/containers': [{ name: 'two' }, { name: 'one' }] }, result: { containers: [two, one] } },
+    {
+      name: 'orders items that it does not change',
+      spec: { '$setElementOrder/containers': [{ name: 'two' }, { name: 'one' }] },
+      result: { containers: [two, one] },
+    },
     {
       name: 'keeps only the keys that it names',
       spec: { volumes: [{ name: 'v', $retainKeys: ['name', 'configMap'], configMap: { name: 'c' } }] },
       result: { volumes: [{ name: 'v', configMap: { name: 'c' } }] },
     },
     { name: 'removes with null', spec: { tolerations: null, volumes: null }, result: { tolerations: undefined, volumes: undefined } },
-    { name: 'adds to lists of scalars, new ones first', metadata: { finalizers: ['f/3', 'f/1'] }, result: { finalizers: ['f/3', 'f/1', 'f/2'] } },
-    { name: 'deletes from lists of scalars', metadata: { '$deleteFromPrimitiveList/finalizers': ['f/1', 'f/9'] }, result: { finalizers: ['f/2'] } },
-    { name: 'orders lists of scalars', metadata: { '$setElementOrder/finalizers': ['f/2', 'f/1'] }, result: { finalizers: ['f/2', 'f/1'] } },
+    {
+      name: 'adds to lists of scalars, new ones first',
+      metadata: { finalizers: ['f/3', 'f/1'] },
+      result: { finalizers: ['f/3', 'f/1', 'f/2'] },
+    },
+    {
+      name: 'deletes from lists of scalars',
+      metadata: { '$deleteFromPrimitiveList/finalizers': ['f/1', 'f/9'] },
+      result: { finalizers: ['f/2'] },
+    },
+    {
+      name: 'orders lists of scalars',
+      metadata: { '$setElementOrder/finalizers': ['f/2', 'f/1'] },
+      result: { finalizers: ['f/2', 'f/1'] },
+    },
     { name: 'replaces maps when told to', metadata: { labels: { $patch: 'replace', c: '3' } }, result: { labels: { c: '3' } } },
     { name: 'empties maps when told to', metadata: { labels: { $patch: 'delete' } }, result: { labels: {} } },
-    { name: 'leaves out directives and nulls of what is new', metadata: { annotations: { x: null, y: '1' }, ownerReferences: [{ uid: 'u', $patch: 'delete' }] }, result: { annotations: { y: '1' }, ownerReferences: [] } },
+    {
+      name: 'leaves out directives and nulls of what is new',
+      metadata: { annotations: { x: null, y: '1' }, ownerReferences: [{ uid: 'u', $patch: 'delete' }] },
+      result: { annotations: { y: '1' }, ownerReferences: [] },
+    },
     { name: 'deletes nothing from a map', metadata: { '$deleteFromPrimitiveList/labels': ['a'] }, result: {} },
   ]
   for (const { name, spec, metadata, result } of cases) {
@@ -78,8 +120,16 @@ describe('a strategic merge patch', () => {
   })
 
   const failures: { patch: unknown; code: number; message: string }[] = [
-    { patch: { spec: { containers: [{ image: 'x' }] } }, code: 500, message: 'map: map[image:x] does not contain declared merge key: name' },
-    { patch: { spec: { containers: [{ name: 'one', $patch: 'explode' }] } }, code: 500, message: 'unknown patch type: explode in map: map[$patch:explode name:one]' },
+    {
+      patch: { spec: { containers: [{ image: 'x' }] } },
+      code: 500,
+      message: 'map: map[image:x] does not contain declared merge key: name',
+    },
+    {
+      patch: { spec: { containers: [{ name: 'one', $patch: 'explode' }] } },
+      code: 500,
+      message: 'unknown patch type: explode in map: map[$patch:explode name:one]',
+    },
     { patch: { metadata: { labels: { $patch: 'wat' } } }, code: 500, message: 'unknown patch type: wat in map: map[$patch:wat]' },
     {
       patch: { spec: { '$setElementOrder/containers': [{ name: 'zero' }], containers: [{ name: 'one', image: 'x' }] } },
@@ -92,29 +142,43 @@ describe('a strategic merge patch', () => {
   ]
   for (const { patch, code, message } of failures) {
     it(`fails with ${code}: ${JSON.stringify(patch)}`, () => {
-      assert.throws(() => patched(pod, patch), (error: unknown) => {
-        assert.ok(error instanceof StatusError)
-        assert.deepEqual([error.code, error.message], [code, message])
-        return true
-      })
+      assert.throws(
+        () => patched(pod, patch),
+        (error: unknown) => {
+          assert.ok(error instanceof StatusError)
+          assert.deepEqual([error.code, error.message], [code, message])
+          return true
+        },
+      )
     })
   }
 
   it('applied twice does what it does once', () => {
     const someName = fc.constantFrom('a', 'b', 'c', 'd')
     const someContainers = fc.uniqueArray(
-      fc.record({ name: someName, image: someName, args: fc.array(someName, { maxLength: 2 }) }, { requiredKeys: ['name'], noNullPrototype: true }),
+      fc.record(
+        { name: someName, image: someName, args: fc.array(someName, { maxLength: 2 }) },
+        { requiredKeys: ['name'], noNullPrototype: true },
+      ),
       { selector: ({ name }) => name },
     )
-    const somePod = fc.record({
-      metadata: fc.record({ labels: fc.dictionary(someName, someName, { noNullPrototype: true }), finalizers: fc.uniqueArray(someName) }, { noNullPrototype: true }),
-      spec: fc.record({ containers: someContainers }, { noNullPrototype: true }),
-    }, { requiredKeys: [], noNullPrototype: true })
-    fc.assert(fc.property(somePod, somePod, (document, patch) => {
-      const inputs = structuredClone([document, patch])
-      const once = patched(document, patch)
-      assert.deepEqual(patched(once, patch), once)
-      assert.deepEqual([document, patch], inputs)
-    }))
+    const somePod = fc.record(
+      {
+        metadata: fc.record(
+          { labels: fc.dictionary(someName, someName, { noNullPrototype: true }), finalizers: fc.uniqueArray(someName) },
+          { noNullPrototype: true },
+        ),
+        spec: fc.record({ containers: someContainers }, { noNullPrototype: true }),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    )
+    fc.assert(
+      fc.property(somePod, somePod, (document, patch) => {
+        const inputs = structuredClone([document, patch])
+        const once = patched(document, patch)
+        assert.deepEqual(patched(once, patch), once)
+        assert.deepEqual([document, patch], inputs)
+      }),
+    )
   })
 })

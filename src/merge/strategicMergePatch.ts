@@ -103,7 +103,11 @@ function mergeField(result: Map<string, unknown>, patchKey: string, value: unkno
   } else if (Array.isArray(value) && Array.isArray(before)) {
     assertKnown(schema, key)
     const strategy = listStrategy(schema, key)
-    if (deleting) result.set(key, before.filter((item) => !value.includes(item)))
+    if (deleting)
+      result.set(
+        key,
+        before.filter((item) => !value.includes(item)),
+      )
     else result.set(key, strategy.merge ? mergeList(before, value, strategy) : value)
   } else {
     result.set(key, value)
@@ -169,7 +173,11 @@ function goTypeOf(value: unknown): string {
   return value === null ? '<nil>' : goJsonKind(value)
 }
 
-function mergeForOrder(before: readonly unknown[] | undefined, change: readonly unknown[] | undefined, strategy: ListStrategy): readonly unknown[] {
+function mergeForOrder(
+  before: readonly unknown[] | undefined,
+  change: readonly unknown[] | undefined,
+  strategy: ListStrategy,
+): readonly unknown[] {
   if (!before) return withoutDirectives(change) as unknown[]
   if (!change) return before
   return strategy.merge ? mergeList(before, change, strategy) : change
@@ -251,12 +259,20 @@ function arrange(merged: readonly unknown[], order: readonly unknown[], serverOr
   const positions = (list: readonly unknown[]): Map<unknown, number> => new Map(list.map((item, i) => [keyOfItem(item, mergeKey), i]))
   const [inOrder, onServer] = [positions(order), positions(serverOrder)]
   const place = (item: unknown, where: Map<unknown, number>): number => where.get(keyOfItem(item, mergeKey)) ?? -1
-  const sortedBy = (list: readonly unknown[], where: Map<unknown, number>): unknown[] => list.toSorted((a, b) => place(a, where) - place(b, where))
-  const ours = sortedBy(merged.filter((item) => place(item, inOrder) >= 0), inOrder)
-  const theirs = sortedBy(merged.filter((item) => place(item, inOrder) < 0), onServer)
+  const sortedBy = (list: readonly unknown[], where: Map<unknown, number>): unknown[] =>
+    list.toSorted((a, b) => place(a, where) - place(b, where))
+  const ours = sortedBy(
+    merged.filter((item) => place(item, inOrder) >= 0),
+    inOrder,
+  )
+  const theirs = sortedBy(
+    merged.filter((item) => place(item, inOrder) < 0),
+    onServer,
+  )
   const result: unknown[] = []
   for (const item of ours) {
-    while (theirs.length > 0 && place(theirs[0], onServer) >= 0 && place(item, onServer) > place(theirs[0], onServer)) result.push(theirs.shift())
+    while (theirs.length > 0 && place(theirs[0], onServer) >= 0 && place(item, onServer) > place(theirs[0], onServer))
+      result.push(theirs.shift())
     result.push(item)
   }
   return [...result, ...theirs]

@@ -4,8 +4,15 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { compareKeys } from './keyOrder.ts'
 import {
-  CompactedError, FutureRevisionError, KeyExistsError, RevisionMismatchError, SlowWatcherError, StoreUnavailableError,
-  type Entry, type Store, type StoreEvent,
+  CompactedError,
+  FutureRevisionError,
+  KeyExistsError,
+  RevisionMismatchError,
+  SlowWatcherError,
+  StoreUnavailableError,
+  type Entry,
+  type Store,
+  type StoreEvent,
 } from './store.ts'
 import { WATCH_BUFFER_EVENTS_MAX } from './watchHub.ts'
 
@@ -168,12 +175,21 @@ function describeWriting(open: () => Promise<OpenedStore>): void {
   it('writes made at once each succeed or fail by themselves, in order', async () => {
     const { store } = await open()
     const settled = await Promise.allSettled([
-      store.create('/a', bytes('1')), store.create('/a', bytes('2')), store.update('/a', bytes('3'), 1), store.update('/a', bytes('4'), 1),
-      store.create('/b', bytes('5')), store.delete('/a', 2),
+      store.create('/a', bytes('1')),
+      store.create('/a', bytes('2')),
+      store.update('/a', bytes('3'), 1),
+      store.update('/a', bytes('4'), 1),
+      store.create('/b', bytes('5')),
+      store.delete('/a', 2),
     ])
-    assert.deepEqual(settled.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+    assert.deepEqual(
+      settled.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+    )
     assert.deepEqual(await store.list(''), {
-      entries: [{ key: '/b', value: bytes('5'), createRevision: 3, modRevision: 3 }], revision: 4, remaining: 0,
+      entries: [{ key: '/b', value: bytes('5'), createRevision: 3, modRevision: 3 }],
+      revision: 4,
+      remaining: 0,
     })
     await store.close()
   })
@@ -198,9 +214,7 @@ function describeWatching(open: () => Promise<OpenedStore>): void {
     const events = watchEvents(store, '/a/', 0, 4)
     await store.delete('/a/1', 3)
     await store.create('/a/1', bytes('z'))
-    assert.deepEqual((await events).map(show), [
-      'put /a/1=x@1', 'put /a/1=y@3 (was x@1)', 'delete /a/1@4 (was y@3)', 'put /a/1=z@5',
-    ])
+    assert.deepEqual((await events).map(show), ['put /a/1=x@1', 'put /a/1=y@3 (was x@1)', 'delete /a/1@4 (was y@3)', 'put /a/1=z@5'])
     await store.close()
   })
 
@@ -270,7 +284,10 @@ function describeLaws(open: () => Promise<OpenedStore>): void {
         assert.equal(await store.revision(), newest)
         const revision = compacted + (listAt % (newest - compacted + 1))
         const { entries } = await store.list('', { revision })
-        assert.deepEqual(entries.map(({ key, value }) => [key, text(value)]), sorted(states[revision] as State))
+        assert.deepEqual(
+          entries.map(({ key, value }) => [key, text(value)]),
+          sorted(states[revision] as State),
+        )
         const events = await watchEvents(store, '', revision, newest - revision)
         assert.deepEqual(sorted(replayed(entries, events)), sorted(states[newest] as State))
         await store.close()
@@ -290,7 +307,10 @@ function describeLaws(open: () => Promise<OpenedStore>): void {
       const start = await store.revision()
       const seen = await watchEvents(store, '', Math.max(0, start - 20), 60)
       const revisions = seen.map((event) => (event.type === 'put' ? event.entry.modRevision : event.revision))
-      assert.deepEqual(revisions, revisions.map((_, n) => Math.max(0, start - 20) + 1 + n))
+      assert.deepEqual(
+        revisions,
+        revisions.map((_, n) => Math.max(0, start - 20) + 1 + n),
+      )
     }
     stop.abort()
     await writer

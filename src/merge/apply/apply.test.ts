@@ -46,8 +46,10 @@ class Stored {
   /** `m1 Apply: .data.a .data.b` */
   get owners(): string[] {
     const entries = ((this.object['metadata'] as JsonObject)['managedFields'] ?? []) as Applied['managedFields'] & object
-    return entries.map(({ manager, operation, subresource, fieldsV1 }) =>
-      `${manager} ${operation}${subresource ? ` ${subresource}` : ''}: ${pathsOf(fieldsV1 as never).join(' ')}`)
+    return entries.map(
+      ({ manager, operation, subresource, fieldsV1 }) =>
+        `${manager} ${operation}${subresource ? ` ${subresource}` : ''}: ${pathsOf(fieldsV1 as never).join(' ')}`,
+    )
   }
 
   get times(): (number | undefined)[] {
@@ -108,24 +110,42 @@ describe('apply', () => {
     const c = configMap()
     c.update('creator', { data: { a: '1' } })
     assert.deepEqual(c.owners, ['creator Update: .data .data.a'])
-    assert.equal(failure(() => c.apply('m', { data: { a: '2' } })).message, 'Apply failed with 1 conflict: conflict with "creator" using v1: .data.a')
+    assert.equal(
+      failure(() => c.apply('m', { data: { a: '2' } })).message,
+      'Apply failed with 1 conflict: conflict with "creator" using v1: .data.a',
+    )
     c.apply('m', { data: { a: '2' } }, { force: true })
     assert.deepEqual(c.owners, ['m Apply: .data.a', 'creator Update: .data'])
     c.update('scaler', { data: { a: '3' } }, 'scale')
-    assert.match(failure(() => c.apply('m', { data: { a: '2' } })).message, /conflict with "scaler" with subresource "scale" using v1: \.data\.a$/)
+    assert.match(
+      failure(() => c.apply('m', { data: { a: '2' } })).message,
+      /conflict with "scaler" with subresource "scale" using v1: \.data\.a$/,
+    )
   })
 
   it('merges lists by their keys, filling in keys that have defaults', () => {
     const s = service()
-    s.apply('m1', { spec: { ports: [{ name: 'a', port: 80 }, { name: 'b', port: 80, protocol: 'UDP' }] } })
+    s.apply('m1', {
+      spec: {
+        ports: [
+          { name: 'a', port: 80 },
+          { name: 'b', port: 80, protocol: 'UDP' },
+        ],
+      },
+    })
     s.apply('m2', { spec: { ports: [{ name: 'c', port: 81 }] } })
     assert.deepEqual((s.object['spec'] as JsonObject)['ports'], [
-      { name: 'a', port: 80 }, { name: 'b', port: 80, protocol: 'UDP' }, { name: 'c', port: 81 },
+      { name: 'a', port: 80 },
+      { name: 'b', port: 80, protocol: 'UDP' },
+      { name: 'c', port: 81 },
     ])
     const conflict = failure(() => s.apply('m2', { spec: { ports: [{ name: 'renamed', port: 80 }] } }))
     assert.match(conflict.message, /: \.spec\.ports\[port=80,protocol="TCP"\]\.name$/)
     s.apply('m1', { spec: { ports: [{ name: 'a', port: 80 }] } })
-    assert.deepEqual((s.object['spec'] as JsonObject)['ports'], [{ name: 'a', port: 80 }, { name: 'c', port: 81 }])
+    assert.deepEqual((s.object['spec'] as JsonObject)['ports'], [
+      { name: 'a', port: 80 },
+      { name: 'c', port: 81 },
+    ])
   })
 
   it('owns atomic maps and lists as a whole', () => {
@@ -159,7 +179,10 @@ describe('apply', () => {
       said(container({ ports: [{ containerPort: 'eighty' }] })),
       `${subject}: ${one}.ports[containerPort="eighty",protocol="TCP"].containerPort: expected numeric (int or float), got string`,
     )
-    assert.match(said({ spec: { template: { spec: { containers: [{ name: 'a' }, { name: 'a' }] } } } }), /duplicate entries for key \[name="a"\]$/)
+    assert.match(
+      said({ spec: { template: { spec: { containers: [{ name: 'a' }, { name: 'a' }] } } } }),
+      /duplicate entries for key \[name="a"\]$/,
+    )
     assert.match(said(container({ image: 1 })), /expected string, got &value\.valueUnstructured\{Value:1\}$/)
     assert.equal(failure(() => deployment().apply('m', { metadata: { managedFields: [] } })).code, 400)
   })
@@ -204,16 +227,29 @@ describe('apply', () => {
     c.apply('kubectl', { metadata: { name: 'x' }, data: { a: '2' } })
     assert.deepEqual(c.object['data'], { a: '2', b: '1' })
     const { annotations } = c.object['metadata'] as { annotations: Record<string, string> }
-    assert.deepEqual(JSON.parse(annotations[annotation] ?? ''), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' }, data: { a: '2' } })
+    assert.deepEqual(JSON.parse(annotations[annotation] ?? ''), {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'x' },
+      data: { a: '2' },
+    })
   })
 
   it('sees managers at other versions through their version, and drops those of versions that are gone', () => {
     const v1 = customType({ apiVersion: { type: 'string' }, kind: { type: 'string' }, size: { type: 'int32' } })
     const v2 = customType({ length: { type: 'int32' } })
     const convert = (object: JsonObject): JsonObject => ({ length: object['size'] })
-    const s = new Stored({ schema: v1, apiVersion: 'g/v1', versionOf: (version) => (version === 'g/v2' ? { type: v2, convert } : undefined) }, 'K')
-    const entry = (manager: string, apiVersion: string): JsonObject =>
-      ({ manager, apiVersion, operation: 'Apply', fieldsType: 'FieldsV1', fieldsV1: { 'f:length': {} } })
+    const s = new Stored(
+      { schema: v1, apiVersion: 'g/v1', versionOf: (version) => (version === 'g/v2' ? { type: v2, convert } : undefined) },
+      'K',
+    )
+    const entry = (manager: string, apiVersion: string): JsonObject => ({
+      manager,
+      apiVersion,
+      operation: 'Apply',
+      fieldsType: 'FieldsV1',
+      fieldsV1: { 'f:length': {} },
+    })
     s.object = { ...s.object, size: 1, metadata: { uid: 'u', managedFields: [entry('old', 'g/v0'), entry('other', 'g/v2')] } }
     assert.equal(failure(() => s.apply('m', { size: 2 })).message, 'Apply failed with 1 conflict: conflict with "other": .length')
     s.apply('m', { size: 1 })
@@ -225,50 +261,75 @@ describe('apply obeys its laws', () => {
   const options = { schema: sampleType, apiVersion: 'g/v1', force: true, nowMs: startMs }
 
   it('a second apply of the same changes nothing', () => {
-    fc.assert(fc.property(someSample, someSample, someSample, (live, other, applied) => {
-      const inputs = structuredClone([live, applied])
-      const before = applyPatch({ ...options, live, applied: other, manager: 'other' })
-      const held = { ...before.object, metadata: { managedFields: before.managedFields } }
-      const once = applyPatch({ ...options, live: held, applied, manager: 'm' })
-      const again = { ...once.object, metadata: { managedFields: once.managedFields } }
-      const twice = applyPatch({ ...options, live: again, applied, manager: 'm', nowMs: startMs + 5000 })
-      assert.deepEqual(withoutMetadata(twice.object), withoutMetadata(once.object))
-      assert.deepEqual(twice.managedFields, once.managedFields)
-      assert.deepEqual([live, applied], inputs)
-    }))
+    fc.assert(
+      fc.property(someSample, someSample, someSample, (live, other, applied) => {
+        const inputs = structuredClone([live, applied])
+        const before = applyPatch({ ...options, live, applied: other, manager: 'other' })
+        const held = { ...before.object, metadata: { managedFields: before.managedFields } }
+        const once = applyPatch({ ...options, live: held, applied, manager: 'm' })
+        const again = { ...once.object, metadata: { managedFields: once.managedFields } }
+        const twice = applyPatch({ ...options, live: again, applied, manager: 'm', nowMs: startMs + 5000 })
+        assert.deepEqual(withoutMetadata(twice.object), withoutMetadata(once.object))
+        assert.deepEqual(twice.managedFields, once.managedFields)
+        assert.deepEqual([live, applied], inputs)
+      }),
+    )
   })
 
   it('the object has what was applied', () => {
-    fc.assert(fc.property(someSample, someSample, someSample, (live, first, applied) => {
-      const before = applyPatch({ ...options, live, applied: first, manager: 'm' })
-      const { object } = applyPatch({ ...options, live: { ...before.object, metadata: { managedFields: before.managedFields } }, applied, manager: 'm' })
-      const has = pathsOf(fieldSetOf(object, sampleType))
-      for (const path of leavesOf(applied)) assert.ok(has.some((other) => other.startsWith(path)), path)
-      const { changed, removed } = compare(object, mergeTyped(object, applied, sampleType), sampleType)
-      const differing = [...pathsOf(changed), ...pathsOf(removed)]
-      // An empty list is owned by nobody, so it goes with the last of its items.
-      assert.deepEqual(differing.filter((path) => path !== '.set' && path !== '.list'), [])
-    }))
+    fc.assert(
+      fc.property(someSample, someSample, someSample, (live, first, applied) => {
+        const before = applyPatch({ ...options, live, applied: first, manager: 'm' })
+        const { object } = applyPatch({
+          ...options,
+          live: { ...before.object, metadata: { managedFields: before.managedFields } },
+          applied,
+          manager: 'm',
+        })
+        const has = pathsOf(fieldSetOf(object, sampleType))
+        for (const path of leavesOf(applied))
+          assert.ok(
+            has.some((other) => other.startsWith(path)),
+            path,
+          )
+        const { changed, removed } = compare(object, mergeTyped(object, applied, sampleType), sampleType)
+        const differing = [...pathsOf(changed), ...pathsOf(removed)]
+        // An empty list is owned by nobody, so it goes with the last of its items.
+        assert.deepEqual(
+          differing.filter((path) => path !== '.set' && path !== '.list'),
+          [],
+        )
+      }),
+    )
   })
 
   it('what one manager applied and gives up is gone', () => {
-    fc.assert(fc.property(someSample, (applied) => {
-      const first = applyPatch({ ...options, live: {}, applied, manager: 'm' })
-      const last = applyPatch({ ...options, live: { ...first.object, metadata: { managedFields: first.managedFields } }, applied: {}, manager: 'm' })
-      assert.deepEqual(pathsOf(fieldSetOf(withoutMetadata(last.object), sampleType)), [])
-      assert.equal(last.managedFields, undefined)
-    }))
+    fc.assert(
+      fc.property(someSample, (applied) => {
+        const first = applyPatch({ ...options, live: {}, applied, manager: 'm' })
+        const last = applyPatch({
+          ...options,
+          live: { ...first.object, metadata: { managedFields: first.managedFields } },
+          applied: {},
+          manager: 'm',
+        })
+        assert.deepEqual(pathsOf(fieldSetOf(withoutMetadata(last.object), sampleType)), [])
+        assert.equal(last.managedFields, undefined)
+      }),
+    )
   })
 
   it('a comparison names what differs and nothing else', () => {
-    fc.assert(fc.property(someSample, someSample, (a, b) => {
-      assert.deepEqual(compare(a, structuredClone(a), sampleType), { changed: EMPTY, removed: EMPTY })
-      const { changed, removed } = compare(a, b, sampleType)
-      const [inA, inB] = [leavesOf(a), leavesOf(b)]
-      const within = (path: string, paths: ReadonlySet<string>): boolean => [...paths].some((other) => other.startsWith(path))
-      for (const path of inB.difference(inA)) assert.ok(pathsOf(changed).includes(path) || within(path, inA), `${path} came`)
-      for (const path of inA.difference(inB)) assert.ok(pathsOf(removed).includes(path) || within(path, inB), `${path} went`)
-    }))
+    fc.assert(
+      fc.property(someSample, someSample, (a, b) => {
+        assert.deepEqual(compare(a, structuredClone(a), sampleType), { changed: EMPTY, removed: EMPTY })
+        const { changed, removed } = compare(a, b, sampleType)
+        const [inA, inB] = [leavesOf(a), leavesOf(b)]
+        const within = (path: string, paths: ReadonlySet<string>): boolean => [...paths].some((other) => other.startsWith(path))
+        for (const path of inB.difference(inA)) assert.ok(pathsOf(changed).includes(path) || within(path, inA), `${path} came`)
+        for (const path of inA.difference(inB)) assert.ok(pathsOf(removed).includes(path) || within(path, inB), `${path} went`)
+      }),
+    )
   })
 })
 

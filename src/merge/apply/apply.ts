@@ -11,7 +11,16 @@ import { difference, type FieldSet, intersection, isEmpty, union } from './field
 import { fieldSetOf, withNamedFields } from './fieldSetOf.ts'
 import { fieldsStillAsLastApplied, withLastApplied } from './lastApplied.ts'
 import {
-  BadManagedFields, decodeManagedFields, encodeManagedFields, entriesOf, keyOf, type Managed, type ManagerId, type Managers, setFields, timeOf,
+  BadManagedFields,
+  decodeManagedFields,
+  encodeManagedFields,
+  entriesOf,
+  keyOf,
+  type Managed,
+  type ManagerId,
+  type Managers,
+  setFields,
+  timeOf,
 } from './managedFields.ts'
 import { mergeTyped, removeItems } from './mergeTyped.ts'
 import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'

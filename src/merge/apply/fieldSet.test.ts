@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  canonical, difference, differenceWithBelow, EMPTY, type FieldSet, fieldSetOfPaths, intersection, isFieldSet, pathsOf, union,
+  canonical,
+  difference,
+  differenceWithBelow,
+  EMPTY,
+  type FieldSet,
+  fieldSetOfPaths,
+  intersection,
+  isFieldSet,
+  pathsOf,
+  union,
 } from './fieldSet.ts'
 import { someFieldSet } from './testTypes.ts'
 
@@ -14,7 +23,14 @@ describe('a field set', () => {
       'f:spec': { 'f:ports': { 'k:{"port":443}': {}, 'k:{"port":80}': { '.': {}, 'f:name': {} } }, 'f:args': { 'v:"x"': {}, 'i:0': {} } },
       'f:kind': {},
     }
-    assert.deepEqual(pathsOf(set), ['.kind', '.spec.args[="x"]', '.spec.args[0]', '.spec.ports[port=80]', '.spec.ports[port=443]', '.spec.ports[port=80].name'])
+    assert.deepEqual(pathsOf(set), [
+      '.kind',
+      '.spec.args[="x"]',
+      '.spec.args[0]',
+      '.spec.ports[port=80]',
+      '.spec.ports[port=443]',
+      '.spec.ports[port=80].name',
+    ])
   })
 
   it('is put in order, numbers by their value', () => {
@@ -32,20 +48,24 @@ describe('a field set', () => {
 
   it('can lose members with all that is below them', () => {
     assert.deepEqual(differenceWithBelow({ 'f:a': { 'f:b': {} }, 'f:c': {} }, { 'f:a': {} }), { 'f:c': {} })
-    assert.deepEqual(differenceWithBelow({ 'f:a': { '.': {}, 'f:b': {}, 'f:c': {} } }, { 'f:a': { 'f:b': {} } }), { 'f:a': { '.': {}, 'f:c': {} } })
+    assert.deepEqual(differenceWithBelow({ 'f:a': { '.': {}, 'f:b': {}, 'f:c': {} } }, { 'f:a': { 'f:b': {} } }), {
+      'f:a': { '.': {}, 'f:c': {} },
+    })
   })
 
   it('obeys the laws of sets', () => {
-    fc.assert(fc.property(someFieldSet, someFieldSet, (a, b) => {
-      assert.deepEqual(members(union(a, b)), members(a).union(members(b)))
-      assert.deepEqual(members(difference(a, b)), members(a).difference(members(b)))
-      assert.deepEqual(members(intersection(a, b)), members(a).intersection(members(b)))
-      assert.deepEqual(canonical(difference(union(a, b), b)), canonical(difference(a, b)))
-      assert.equal(union(a, a), a)
-      assert.equal(difference(a, EMPTY), a)
-      assert.deepEqual(difference(a, a), EMPTY)
-      assert.ok(isFieldSet(a))
-      assert.deepEqual(canonical(a), a)
-    }))
+    fc.assert(
+      fc.property(someFieldSet, someFieldSet, (a, b) => {
+        assert.deepEqual(members(union(a, b)), members(a).union(members(b)))
+        assert.deepEqual(members(difference(a, b)), members(a).difference(members(b)))
+        assert.deepEqual(members(intersection(a, b)), members(a).intersection(members(b)))
+        assert.deepEqual(canonical(difference(union(a, b), b)), canonical(difference(a, b)))
+        assert.equal(union(a, a), a)
+        assert.equal(difference(a, EMPTY), a)
+        assert.deepEqual(difference(a, a), EMPTY)
+        assert.ok(isFieldSet(a))
+        assert.deepEqual(canonical(a), a)
+      }),
+    )
   })
 })

@@ -119,7 +119,9 @@ export function fieldSetOfPaths(paths: readonly (readonly string[])[]): FieldSet
 export function pathsOf(set: FieldSet): string[] {
   const paths: string[] = []
   const visit = (node: FieldSet, prefix: string): void => {
-    const elements = Object.keys(node).filter((element) => element !== SELF).sort(compareElements)
+    const elements = Object.keys(node)
+      .filter((element) => element !== SELF)
+      .sort(compareElements)
     for (const element of elements) if (isMember(node[element] as FieldSet)) paths.push(prefix + printElement(element))
     for (const element of elements) visit(node[element] as FieldSet, prefix + printElement(element))
   }

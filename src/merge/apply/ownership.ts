@@ -27,9 +27,12 @@ export interface OwnershipContext {
 
 /** Fields that the system sets: nobody ever owns them. */
 const NEVER_OWNED = fieldSetOfPaths([
-  ['apiVersion'], ['kind'], ['metadata'],
-  ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion']
-    .map((name) => ['metadata', name]),
+  ['apiVersion'],
+  ['kind'],
+  ['metadata'],
+  ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion'].map(
+    (name) => ['metadata', name],
+  ),
 ])
 
 export function withoutNeverOwned(fields: FieldSet): FieldSet {
@@ -84,7 +87,13 @@ export interface Ownership {
 }
 
 /** `self`: the key of the manager that makes the change. */
-export function ownershipAfter(before: JsonObject, after: JsonObject, managers: Managers, self: string, context: OwnershipContext): Ownership {
+export function ownershipAfter(
+  before: JsonObject,
+  after: JsonObject,
+  managers: Managers,
+  self: string,
+  context: OwnershipContext,
+): Ownership {
   const comparisonOf = comparisons(before, after, context)
   const conflicts = new Map<string, FieldSet>()
   const losses = new Map<string, Comparison>()

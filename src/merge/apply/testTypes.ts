@@ -17,11 +17,21 @@ export function typeOf(kind: string, group = '', version = 'v1'): TypeDef {
 export function customType(fields: Record<string, Schema>, more: Partial<TypeDef> = {}): TypeDef {
   const list: Field[] = Object.entries(fields).map(([name, schema]) => ({ name, schema, proto: 0, required: false, patchStrategy: [] }))
   return {
-    name: '', goName: 'object', fields: list, fieldByName: new Map(list.map((f) => [f.name, f])), atomic: false, preserveUnknownFields: false, ...more,
+    name: '',
+    goName: 'object',
+    fields: list,
+    fieldByName: new Map(list.map((f) => [f.name, f])),
+    atomic: false,
+    preserveUnknownFields: false,
+    ...more,
   }
 }
 
-const item = customType({ key: { type: 'string' }, size: { type: 'int32' }, labels: { type: 'map', values: { type: 'string' }, atomic: false } })
+const item = customType({
+  key: { type: 'string' },
+  size: { type: 'int32' },
+  labels: { type: 'map', values: { type: 'string' }, atomic: false },
+})
 
 /** One of everything. */
 export const sampleType = customType({

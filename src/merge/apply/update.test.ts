@@ -14,7 +14,13 @@ function update(before: JsonObject | undefined, after: JsonObject, more: Partial
 }
 
 const entry = (manager: string, fieldsV1: JsonObject, more: Partial<ManagedFieldsEntry> = {}): ManagedFieldsEntry => ({
-  manager, operation: 'Update', apiVersion: 'v1', time: '2026-01-01T00:00:00Z', fieldsType: 'FieldsV1', fieldsV1, ...more,
+  manager,
+  operation: 'Update',
+  apiVersion: 'v1',
+  time: '2026-01-01T00:00:00Z',
+  fieldsType: 'FieldsV1',
+  fieldsV1,
+  ...more,
 })
 
 const held = (data: JsonObject, managedFields: unknown): JsonObject => ({ metadata: { name: 'c', uid: 'u', managedFields }, data })
@@ -70,14 +76,25 @@ describe('an update', () => {
     for (const bad of [{ operation: 'Bogus' }, { fieldsType: 'FieldsV9' }, { apiVersion: '' }, { fieldsV1: { nonsense: {} } }]) {
       assert.deepEqual(update(before, held({ a: '1' }, [{ ...edited[0], ...bad }])), entries)
     }
-    assert.deepEqual(update(before, held({ a: '1' }, edited), { subresource: 'status' }), entries, 'through a subresource they cannot be edited')
+    assert.deepEqual(
+      update(before, held({ a: '1' }, edited), { subresource: 'status' }),
+      entries,
+      'through a subresource they cannot be edited',
+    )
   })
 
   it('does not own what its endpoint resets', () => {
     const before = { metadata: {}, spec: { replicas: 1 }, status: {} }
     const after = { metadata: {}, spec: { replicas: 2 }, status: { replicas: 1 } }
-    const options = { schema: typeOf('Deployment', 'apps'), apiVersion: 'apps/v1', subresource: 'status', resetFields: fieldSetOfPaths([['spec']]) }
-    assert.deepEqual(update(before, after, options), [entry('m', { 'f:status': { 'f:replicas': {} } }, { apiVersion: 'apps/v1', subresource: 'status' })])
+    const options = {
+      schema: typeOf('Deployment', 'apps'),
+      apiVersion: 'apps/v1',
+      subresource: 'status',
+      resetFields: fieldSetOfPaths([['spec']]),
+    }
+    assert.deepEqual(update(before, after, options), [
+      entry('m', { 'f:status': { 'f:replicas': {} } }, { apiVersion: 'apps/v1', subresource: 'status' }),
+    ])
   })
 
   it('gathers the oldest updaters once there are more than ten', () => {
@@ -88,10 +105,20 @@ describe('an update', () => {
       object = held(after['data'] as JsonObject, managedFields)
     }
     const entries = (object['metadata'] as JsonObject)['managedFields'] as ManagedFieldsEntry[]
-    assert.deepEqual(entries.map(({ manager }) => manager), ['ancient-changes', 'm5', 'm6', 'm7', 'm8', 'm9', 'm10', 'm11', 'm12', 'm13'])
-    assert.deepEqual(entries[0], entry('ancient-changes', {
-      'f:data': { '.': {}, 'f:k0': {}, 'f:k1': {}, 'f:k2': {}, 'f:k3': {}, 'f:k4': {} },
-    }, { time: '2026-01-01T00:00:04Z' }))
+    assert.deepEqual(
+      entries.map(({ manager }) => manager),
+      ['ancient-changes', 'm5', 'm6', 'm7', 'm8', 'm9', 'm10', 'm11', 'm12', 'm13'],
+    )
+    assert.deepEqual(
+      entries[0],
+      entry(
+        'ancient-changes',
+        {
+          'f:data': { '.': {}, 'f:k0': {}, 'f:k1': {}, 'f:k2': {}, 'f:k3': {}, 'f:k4': {} },
+        },
+        { time: '2026-01-01T00:00:04Z' },
+      ),
+    )
   })
 
   it('owns as a whole what has become atomic since', () => {
@@ -102,7 +129,12 @@ describe('an update', () => {
   })
 
   it('finds its way with lists that no longer fit their type', () => {
-    const before = { metadata: { uid: 'u', finalizers: ['a', 'a'], managedFields: [entry('one', { 'f:metadata': { 'f:finalizers': { 'v:"a"': {} } } })] } }
-    assert.deepEqual(update(before, { ...before, metadata: { ...before.metadata, finalizers: ['a'] } })?.map(({ manager }) => manager), ['m'])
+    const before = {
+      metadata: { uid: 'u', finalizers: ['a', 'a'], managedFields: [entry('one', { 'f:metadata': { 'f:finalizers': { 'v:"a"': {} } } })] },
+    }
+    assert.deepEqual(
+      update(before, { ...before, metadata: { ...before.metadata, finalizers: ['a'] } })?.map(({ manager }) => manager),
+      ['m'],
+    )
   })
 })

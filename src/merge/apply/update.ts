@@ -3,7 +3,15 @@ import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
 import { isEmpty, union } from './fieldSet.ts'
 import {
-  BadManagedFields, capUpdateManagers, decodeManagedFields, encodeManagedFields, entriesOf, keyOf, type ManagerId, type Managers, timeOf,
+  BadManagedFields,
+  capUpdateManagers,
+  decodeManagedFields,
+  encodeManagedFields,
+  entriesOf,
+  keyOf,
+  type ManagerId,
+  type Managers,
+  timeOf,
 } from './managedFields.ts'
 import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
 

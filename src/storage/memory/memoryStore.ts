@@ -4,8 +4,17 @@
  */
 import { compareKeys } from '../keyOrder.ts'
 import {
-  CompactedError, FutureRevisionError, KeyExistsError, RevisionMismatchError, StoreUnavailableError,
-  type Entry, type ListOptions, type ListResult, type Store, type StoreEvent, type WatchOptions,
+  CompactedError,
+  FutureRevisionError,
+  KeyExistsError,
+  RevisionMismatchError,
+  StoreUnavailableError,
+  type Entry,
+  type ListOptions,
+  type ListResult,
+  type Store,
+  type StoreEvent,
+  type WatchOptions,
 } from '../store.ts'
 import { keyOf, revisionOf, WatchHub } from '../watchHub.ts'
 

@@ -60,7 +60,10 @@ describe('the file of a SQLite store', () => {
       const path = newPath()
       make(path)
       const before = readFileSync(path)
-      assert.throws(() => openSqliteStore({ path, clock }), (error: unknown) => error instanceof StoreUnavailableError && why.test(error.message))
+      assert.throws(
+        () => openSqliteStore({ path, clock }),
+        (error: unknown) => error instanceof StoreUnavailableError && why.test(error.message),
+      )
       assert.deepEqual(readFileSync(path), before)
     })
   }
@@ -97,7 +100,7 @@ describe('the file of a SQLite store', () => {
     const store = openSqliteStore({ path, clock, maxSizeBytes: 1_000_000 })
     let written = 0
     await assert.rejects(async () => {
-      for (;; written++) await store.create(`/${written}`, new Uint8Array(50_000))
+      for (; ; written++) await store.create(`/${written}`, new Uint8Array(50_000))
     }, StoreUnavailableError)
     assert.ok(written > 10)
     assert.equal((await store.list('')).entries.length, written)

@@ -11,8 +11,17 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../base/clock.ts'
 import { silentLogger, type Logger } from '../../base/logger.ts'
 import {
-  CompactedError, FutureRevisionError, KeyExistsError, RevisionMismatchError, StoreUnavailableError,
-  type Entry, type ListOptions, type ListResult, type Store, type StoreEvent, type WatchOptions,
+  CompactedError,
+  FutureRevisionError,
+  KeyExistsError,
+  RevisionMismatchError,
+  StoreUnavailableError,
+  type Entry,
+  type ListOptions,
+  type ListResult,
+  type Store,
+  type StoreEvent,
+  type WatchOptions,
 } from '../store.ts'
 import { WatchHub } from '../watchHub.ts'
 import { CompactionSchedule } from './compaction.ts'
