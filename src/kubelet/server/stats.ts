@@ -1,0 +1,169 @@
+/** What pods and node use: /stats/summary (the summary API) and /metrics/resource, in upstream's shapes. */
+import type { Clock } from '../../base/clock.ts'
+import type { ContainerStats, Runtime } from '../runtime/runtime.ts'
+import { containerNames } from './containerLogs.ts'
+import { type KubeletPods, type ServedPod, servedPod } from './pods.ts'
+
+export interface NodeUsage {
+  cpuUsageNs: number
+  memoryUsageBytes: number
+  memoryWorkingSetBytes: number
+  memoryCapacityBytes: number
+  startedAtMs: number
+}
+
+export interface StatsOptions {
+  nodeName: string
+  pods: KubeletPods
+  runtime: Pick<Runtime, 'stats'>
+  nodeUsage: () => Promise<NodeUsage>
+  clock: Clock
+}
+
+interface ContainerUsage {
+  name: string
+  id: string
+  startedAtMs: number
+  stats: ContainerStats
+}
+
+interface PodUsage {
+  pod: ServedPod['pod']
+  startedAtMs: number
+  containers: ContainerUsage[]
+}
+
+/** Rates want two readings this far apart; closer ones get the rate before. */
+const RATE_WINDOW_MS = 1_000
+
+export class Stats {
+  readonly #options: StatsOptions
+  readonly #rates = new Map<string, { atMs: number; cpuUsageNs: number; nanoCores?: number }>()
+
+  constructor(options: StatsOptions) {
+    this.#options = options
+  }
+
+  async summary(): Promise<object> {
+    const { nodeName, clock } = this.#options
+    const [node, pods] = await this.#read()
+    const atMs = clock.now()
+    const time = rfc3339(atMs)
+    const seen = new Set<string>(['node'])
+    const cpu = (key: string, cpuUsageNs: number): object => {
+      seen.add(key)
+      const usageNanoCores = this.#rate(key, cpuUsageNs, atMs)
+      return { time, ...(usageNanoCores !== undefined && { usageNanoCores }), usageCoreNanoSeconds: cpuUsageNs }
+    }
+    const podStats = pods.map(({ pod, startedAtMs, containers }) => ({
+      podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
+      startTime: rfc3339(startedAtMs),
+      containers: containers.map(({ name, id, startedAtMs: startMs, stats }) => ({
+        name, startTime: rfc3339(startMs), cpu: cpu(id, stats.cpuUsageNs), memory: memoryStats(time, stats),
+      })),
+      cpu: cpu(pod.metadata.uid ?? '', sum(containers, 'cpuUsageNs')),
+      memory: memoryStats(time, { memoryUsageBytes: sum(containers, 'memoryUsageBytes'), memoryWorkingSetBytes: sum(containers, 'memoryWorkingSetBytes') }),
+    }))
+    const availableBytes = Math.max(0, node.memoryCapacityBytes - node.memoryWorkingSetBytes)
+    const summary = {
+      node: {
+        nodeName,
+        startTime: rfc3339(node.startedAtMs),
+        cpu: cpu('node', node.cpuUsageNs),
+        memory: { ...memoryStats(time, node), availableBytes },
+      },
+      pods: podStats,
+    }
+    for (const key of this.#rates.keys()) if (!seen.has(key)) this.#rates.delete(key)
+    return summary
+  }
+
+  async resourceMetrics(): Promise<string> {
+    const [node, pods] = await this.#read()
+    return renderResourceMetrics(node, pods, this.#options.clock.now())
+  }
+
+  async #read(): Promise<[NodeUsage, PodUsage[]]> {
+    const { pods, nodeUsage } = this.#options
+    return Promise.all([nodeUsage(), Promise.all(pods.all().map((pod) => this.#podUsage(servedPod(pods, pod))))])
+  }
+
+  async #podUsage(served: ServedPod): Promise<PodUsage> {
+    const containers = await Promise.all(containerNames(served.pod).map((name) => this.#containerUsage(served, name)))
+    const startedAtMs = Date.parse(served.pod.status?.startTime ?? '') || this.#options.clock.now()
+    return { pod: served.pod, startedAtMs, containers: containers.filter((container) => container !== undefined) }
+  }
+
+  async #containerUsage({ pod, containerId }: ServedPod, name: string): Promise<ContainerUsage | undefined> {
+    const id = containerId(name)
+    const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.ephemeralContainerStatuses ?? [])]
+    const startedAt = statuses.find((status) => status.name === name)?.state?.running?.startedAt
+    if (id === undefined || startedAt === undefined) return undefined
+    try {
+      return { name, id, startedAtMs: Date.parse(startedAt), stats: await this.#options.runtime.stats(id) }
+    } catch {
+      // It ended meanwhile.
+      return undefined
+    }
+  }
+
+  #rate(key: string, cpuUsageNs: number, atMs: number): number | undefined {
+    const last = this.#rates.get(key)
+    if (last && atMs - last.atMs < RATE_WINDOW_MS) return last.nanoCores
+    const nanoCores = last && Math.max(0, Math.round(((cpuUsageNs - last.cpuUsageNs) * 1000) / (atMs - last.atMs)))
+    this.#rates.set(key, { atMs, cpuUsageNs, ...(nanoCores !== undefined && { nanoCores }) })
+    return nanoCores
+  }
+}
+
+function rfc3339(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+function memoryStats(time: string, stats: Pick<ContainerStats, 'memoryUsageBytes' | 'memoryWorkingSetBytes'>): object {
+  return { time, usageBytes: stats.memoryUsageBytes, workingSetBytes: stats.memoryWorkingSetBytes }
+}
+
+function sum(containers: readonly ContainerUsage[], key: keyof ContainerStats): number {
+  return containers.reduce((total, { stats }) => total + stats[key], 0)
+}
+
+const HELP = {
+  container_cpu_usage_seconds_total: ['counter', 'Cumulative cpu time consumed by the container in core-seconds'],
+  container_memory_working_set_bytes: ['gauge', 'Current working set of the container in bytes'],
+  container_start_time_seconds: ['gauge', 'Start time of the container since unix epoch in seconds'],
+  node_cpu_usage_seconds_total: ['counter', 'Cumulative cpu time consumed by the node in core-seconds'],
+  node_memory_working_set_bytes: ['gauge', 'Current working set of the node in bytes'],
+  pod_cpu_usage_seconds_total: ['counter', 'Cumulative cpu time consumed by the pod in core-seconds'],
+  pod_memory_working_set_bytes: ['gauge', 'Current working set of the pod in bytes'],
+  resource_scrape_error: ['gauge', '1 if there was an error while getting container metrics, 0 otherwise'],
+} as const
+
+function renderResourceMetrics(node: NodeUsage, pods: readonly PodUsage[], nowMs: number): string {
+  const samples = new Map<keyof typeof HELP, string[]>()
+  const add = (name: keyof typeof HELP, labels: Record<string, string>, value: number, timed = true): void => {
+    const text = Object.entries(labels).map(([label, v]) => `${label}=${JSON.stringify(v)}`).join(',')
+    const lines = samples.get(name) ?? []
+    lines.push(`${name}${text && `{${text}}`} ${value}${timed ? ` ${nowMs}` : ''}`)
+    samples.set(name, lines)
+  }
+  for (const { pod, containers } of pods) {
+    if (containers.length === 0) continue
+    const podLabels = { namespace: pod.metadata.namespace, pod: pod.metadata.name }
+    for (const { name, startedAtMs, stats } of containers) {
+      const labels = { container: name, ...podLabels }
+      add('container_cpu_usage_seconds_total', labels, stats.cpuUsageNs / 1e9)
+      add('container_memory_working_set_bytes', labels, stats.memoryWorkingSetBytes)
+      add('container_start_time_seconds', labels, startedAtMs / 1000, false)
+    }
+    add('pod_cpu_usage_seconds_total', podLabels, sum(containers, 'cpuUsageNs') / 1e9)
+    add('pod_memory_working_set_bytes', podLabels, sum(containers, 'memoryWorkingSetBytes'))
+  }
+  add('node_cpu_usage_seconds_total', {}, node.cpuUsageNs / 1e9)
+  add('node_memory_working_set_bytes', {}, node.memoryWorkingSetBytes)
+  add('resource_scrape_error', {}, 0, false)
+  const names = (Object.keys(HELP) as (keyof typeof HELP)[]).filter((name) => samples.has(name))
+  return names
+    .map((name) => `# HELP ${name} [STABLE] ${HELP[name][1]}\n# TYPE ${name} ${HELP[name][0]}\n${(samples.get(name) ?? []).join('\n')}\n`)
+    .join('')
+}
