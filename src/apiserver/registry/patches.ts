@@ -6,7 +6,7 @@ import { newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
-import { applyDefaults } from './defaults.ts'
+import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { decodePatched, parseJson, parseYaml } from './schema.ts'
 import { applyConfiguration } from './fieldManagement.ts'
 import { changeObject, matchIdentity, tracking } from './writes.ts'
@@ -72,7 +72,7 @@ export async function patchObject(core: RegistryCore, kind: StoredKind, request:
       const patched = patch.apply(cloneJson(old) as unknown as JsonObject)
       const object = decodePatched(request, request.resource.type, patched, options.fieldValidation, patch.shown) as unknown as KubeObject
       if (isJsonObject(object.metadata)) matchIdentity(object, request)
-      applyDefaults(request.resource, object)
+      applyDefaults(request.resource.type, object, { nowMs: core.clock.now() })
       return object
     },
     retryConflicts: true,
@@ -94,7 +94,7 @@ function applyObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, 
         force: options.force,
       })
       matchIdentity(object, request)
-      applyDefaults(request.resource, object)
+      applyDefaults(request.resource.type, object, { nowMs: core.clock.now() })
       return object
     },
     retryConflicts: true,

@@ -3,7 +3,7 @@ import { newBadRequest, newNotFound } from '../../api/status.ts'
 import { cloneJson } from './jsonValues.ts'
 import { matchNamespace, wipeSystemFields } from './objectMeta.ts'
 import { parseCreateOptions, parseUpdateOptions } from './options.ts'
-import { applyDefaults } from './defaults.ts'
+import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { trackUpdate } from './fieldManagement.ts'
 import { fromStorage, toStorage } from './versions.ts'
 import type { AdmissionRequest, Operation } from '../admission/admission.ts'
@@ -89,7 +89,7 @@ export async function createObject(core: RegistryCore, kind: StoredKind, request
   const received = bodyObject(request)
   matchNamespace(received, request.resource.namespaced, request.namespace)
   wipeSystemFields(received.metadata)
-  applyDefaults(request.resource, received)
+  applyDefaults(request.resource.type, received, { nowMs: core.clock.now() })
   trackUpdate(received, undefined, tracking(core, kind, request, options))
   const object = toStorage(received, request.resource, kind)
   const stored = await admitAndCreate(core, kind, request, object, options)
@@ -154,7 +154,7 @@ export async function updateObject(core: RegistryCore, kind: StoredKind, request
   const options = parseUpdateOptions(request)
   const received = bodyObject(request)
   matchIdentity(received, request)
-  applyDefaults(request.resource, received)
+  applyDefaults(request.resource.type, received, { nowMs: core.clock.now() })
   return changeObject(core, kind, request, {
     rules, options,
     make: () => cloneJson(received),
