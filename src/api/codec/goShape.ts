@@ -86,16 +86,18 @@ export function putField(out: JsonObject, field: Field, value: JsonValue | undef
       out[name] = set
       return
     }
+    // Protobuf, in which upstream stores, does not tell an empty list from none. Lists of objects never pass through it.
     case 'array':
+      if (value !== undefined && !isEmpty(value)) out[name] = value
+      else if (!go.omitEmpty) out[name] = name === 'items' ? [] : null
+      return
     case 'bytes':
-      if (value === undefined || isEmpty(value)) {
-        if (!go.omitEmpty) out[name] = value ?? null
-      } else out[name] = value
+      if (value !== undefined && !isEmpty(value)) out[name] = value
+      else if (!go.omitEmpty) out[name] = null
       return
     case 'map':
-      if (value === undefined || isEmptyObject(value)) {
-        if (!go.omitEmpty) out[name] = value ?? null
-      } else out[name] = value
+      if (value !== undefined && !isEmptyObject(value)) out[name] = value
+      else if (!go.omitEmpty) out[name] = null
       return
     case 'any':
     case 'fieldsV1':
