@@ -1,0 +1,153 @@
+/** `minicube image`: the images that pods are made of, in the engine inside the node. */
+import { createReadStream, lstatSync } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import tar from 'tar-fs'
+import { followProgress } from './nodeImage/buildImage.ts'
+import { imageExists, saveImages } from './nodeImage/nodeImage.ts'
+import { innerEngine } from './nodeStream.ts'
+import { parseDockerignore } from './dockerignore.ts'
+import { type ClusterOptions, openNode } from './runningNode.ts'
+import { usageError, UserError } from './userError.ts'
+
+export interface NodeImage {
+  id: string
+  /** `repository:tag` as they were given, without docker.io/library. */
+  tags: string[]
+  digests: string[]
+  sizeBytes: number
+  createdAt: string
+}
+
+export async function listImages(options: ClusterOptions): Promise<NodeImage[]> {
+  const { container } = await openNode(options)
+  const images = await (await innerEngine(container)).listImages()
+  return images
+    .map((image) => ({
+      id: image.Id,
+      tags: image.RepoTags?.filter((tag) => tag !== '<none>:<none>') ?? [],
+      digests: image.RepoDigests ?? [],
+      sizeBytes: image.Size,
+      createdAt: new Date(image.Created * 1000).toISOString(),
+    }))
+    .sort((a, b) => (a.tags[0] ?? a.id).localeCompare(b.tags[0] ?? b.id))
+}
+
+export interface LoadImagesOptions extends ClusterOptions {
+  /** `-` for standard input, the path of an archive of `docker save`, or the name of an image in the user's engine. */
+  sources: string[]
+  stdin: NodeJS.ReadableStream
+  onProgress(detail: string): void
+}
+
+/** Answers what was loaded, as the engine names it. */
+export async function loadImages(options: LoadImagesOptions): Promise<string[]> {
+  const { sources, stdin, signal } = options
+  if (sources.length === 0) throw usageError('minicube image load needs an image, an archive, or - for standard input', 'For example: minicube image load my-app:dev')
+  const { container, engine } = await openNode(options)
+  const inner = await innerEngine(container)
+  const names: string[] = []
+  const archives: NodeJS.ReadableStream[] = []
+  for (const source of sources) {
+    if (source === '-') archives.push(stdin)
+    else if (await isFile(source)) archives.push(createReadStream(source))
+    else if (await imageExists(engine, source, signal)) names.push(source)
+    else {
+      throw new UserError({
+        area: 'GUEST',
+        sort: 'NOT_FOUND',
+        message: `"${source}" is neither a file nor an image in the engine at ${engine.address.host}`,
+        hint: `Build it into the cluster: minicube image build -t ${source} DIR, or give an archive of docker save`,
+      })
+    }
+  }
+  // Images that share layers travel in one archive.
+  if (names.length > 0) archives.push(await saveImages(engine, names))
+  const loaded: string[] = []
+  for (const archive of archives) {
+    const answer = await inner.loadImage(archive, { quiet: true, abortSignal: signal } as object)
+    await followProgress(answer, (message: { stream?: string; error?: string }) => {
+      if (message.error) throw new UserError({ area: 'GUEST', sort: 'CONFIG', message: `the archive could not be loaded: ${message.error}` })
+      const text = message.stream?.trim() ?? ''
+      if (text) options.onProgress(text)
+      const name = /^Loaded image(?: ID)?: (.+)$/.exec(text)?.[1]
+      if (name) loaded.push(name)
+    })
+  }
+  return loaded
+}
+
+const isFile = (path: string): Promise<boolean> => stat(path).then((found) => found.isFile(), () => false)
+
+export interface BuildNodeImageOptions extends ClusterOptions {
+  /** The folder with the build context. */
+  folder: string
+  tag?: string
+  /** Relative to the folder; `Dockerfile` unless given. */
+  dockerfile?: string
+  buildArgs?: Record<string, string>
+  target?: string
+  noCache?: boolean
+  /** What the builder says, as it says it. */
+  onOutput(text: string): void
+}
+
+/** Builds in the node's own engine: nothing has to be loaded afterwards. Answers the image's ID. */
+export async function buildNodeImage(options: BuildNodeImageOptions): Promise<string> {
+  const { folder, tag, dockerfile = 'Dockerfile', signal } = options
+  if (!(await isFile(join(folder, dockerfile)))) {
+    throw usageError(`there is no ${dockerfile} in ${folder}`, 'Give the folder with the Dockerfile, or its path in there with --file')
+  }
+  const { container, profile } = await openNode(options)
+  const inner = await innerEngine(container)
+  const dockerignore = parseDockerignore(await readFile(join(folder, '.dockerignore'), 'utf8').catch(() => ''))
+  const context = tar.pack(folder, {
+    ignore: (path) => {
+      const name = relative(folder, path).replaceAll('\\', '/')
+      if (name === dockerfile || name === '.dockerignore' || !dockerignore.ignores(name)) return false
+      return !(dockerignore.hasExceptions && lstatSync(path).isDirectory())
+    },
+    map: (header) => ({ ...header, uid: 0, gid: 0 }),
+  })
+  const answer = await inner.buildImage(context as unknown as NodeJS.ReadableStream, {
+    ...(tag && { t: tag }),
+    dockerfile,
+    version: '1',
+    rm: true,
+    forcerm: true,
+    // The engine inside has no bridge: what RUN lines fetch goes through the node.
+    networkmode: 'host',
+    ...(options.buildArgs && { buildargs: options.buildArgs }),
+    ...(options.target && { target: options.target }),
+    ...(options.noCache && { nocache: true }),
+    abortSignal: signal,
+  })
+  let id = ''
+  await followProgress(answer, (message: { stream?: string; status?: string; error?: string; aux?: { ID?: string } }) => {
+    if (message.error) throw new UserError({ area: 'GUEST', sort: 'UNAVAILABLE', message: `the image could not be built in "${profile.name}": ${message.error}` })
+    if (message.aux?.ID) id = message.aux.ID
+    if (message.stream) options.onOutput(message.stream)
+    else if (message.status) options.onOutput(`${message.status}\n`)
+  })
+  return id
+}
+
+export interface RemoveImagesOptions extends ClusterOptions {
+  names: string[]
+  force?: boolean
+}
+
+export async function removeImages(options: RemoveImagesOptions): Promise<void> {
+  const { names, force = false } = options
+  if (names.length === 0) throw usageError('minicube image rm needs the name of an image')
+  const { container } = await openNode(options)
+  const inner = await innerEngine(container)
+  for (const name of names) {
+    await inner.getImage(name).remove({ force }).catch((cause: unknown) => {
+      const statusCode = cause instanceof Error && 'statusCode' in cause ? cause.statusCode : 0
+      if (statusCode === 404) throw new UserError({ area: 'GUEST', sort: 'NOT_FOUND', message: `the node has no image "${name}"`, hint: 'minicube image ls', cause })
+      if (statusCode === 409) throw new UserError({ area: 'GUEST', sort: 'CONFLICT', message: `the image "${name}" is in use: ${(cause as Error).message}`, hint: `minicube image rm --force ${name}`, cause })
+      throw cause
+    })
+  }
+}

@@ -1,0 +1,52 @@
+/** The node container of a profile, for commands that need a running cluster. */
+import type Docker from 'dockerode'
+import { addressOf, type Engine, openEngine } from './engine/engine.ts'
+import { minicubeHome } from './home.ts'
+import { DEFAULT_PROFILE } from './names.ts'
+import { inspectNode, nodeContainer, type NodeState } from './nodeContainer.ts'
+import { type ProfileConfig, requireProfile } from './profile.ts'
+import { UserError } from './userError.ts'
+
+export interface ClusterOptions {
+  profile: string
+  signal: AbortSignal
+  env?: NodeJS.ProcessEnv
+}
+
+export interface RunningNode {
+  home: string
+  profile: ProfileConfig
+  engine: Engine
+  container: Docker.Container
+  state: NodeState
+}
+
+/** A node that is stopped is an error (exit code 83), unless `stopped` says that it will do. */
+export async function openNode({ profile: name, signal, env = process.env }: ClusterOptions, { stopped = false } = {}): Promise<RunningNode> {
+  const home = minicubeHome(env)
+  const profile = await requireProfile(home, name)
+  const address = await addressOf(profile.engineHost, env)
+  const state = await inspectNode(address, name, signal).catch((cause: unknown) => {
+    signal.throwIfAborted()
+    throw notRunning(name, cause)
+  })
+  if (!state || (!state.running && !stopped)) throw notRunning(name)
+  const engine = await openEngine(address)
+  return { home, profile, engine, container: nodeContainer(engine, name), state }
+}
+
+function notRunning(name: string, cause?: unknown): UserError {
+  return new UserError({
+    area: 'GUEST',
+    sort: 'NOT_RUNNING',
+    message: `the cluster "${name}" is not running`,
+    hint: `To start it: minicube start${name === DEFAULT_PROFILE ? '' : ` --profile ${name}`}`,
+    cause,
+  })
+}
+
+/** The node's address, as the engine gave it. */
+export async function getNodeIP(options: ClusterOptions): Promise<string> {
+  const { state, profile } = await openNode(options)
+  return state.nodeIP || profile.network.nodeIP
+}
