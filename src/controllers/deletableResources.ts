@@ -3,9 +3,9 @@
  * Components talk to the API by resource, so that both come without asking its discovery.
  */
 import type { CustomResourceDefinition } from '../api/kinds/apiextensions/v1.ts'
+import { findCondition } from '../api/meta.ts'
 import { loadCatalog } from '../api/catalog/load.ts'
 import { apiVersionOf, type Resource } from '../api/resource.ts'
-import { findCondition } from './conditions.ts'
 
 const NEEDED_VERBS = ['list', 'watch', 'delete']
 

@@ -4,11 +4,12 @@
  */
 import { controllerrevisions, type ControllerRevision } from '../api/kinds/apps/v1.ts'
 import type { PodTemplateSpec } from '../api/kinds/core/v1.ts'
+import { newControllerRef } from '../api/meta.ts'
 import type { Draft, KubeObject, Resource } from '../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../api/status.ts'
 import type { Client } from '../client/client.ts'
 import { safeHash, semanticallyEqual } from './hash.ts'
-import { at, controllerReferenceTo } from './ownership.ts'
+import { at } from './ownership.ts'
 
 export const REVISION_HASH = 'controller-revision-hash'
 
@@ -56,7 +57,7 @@ export function planHistory(owner: HistoryOwner, revisions: readonly ControllerR
     draft: {
       apiVersion: 'apps/v1',
       kind: 'ControllerRevision',
-      metadata: { name: `${name}-${hash}`, namespace, labels, ...(annotations && { annotations }), ownerReferences: [controllerReferenceTo(owner.object, owner.resource)] },
+      metadata: { name: `${name}-${hash}`, namespace, labels, ...(annotations && { annotations }), ownerReferences: [newControllerRef(owner.object, owner.resource)] },
       data,
       revision: next,
     },

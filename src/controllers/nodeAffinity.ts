@@ -1,6 +1,6 @@
 /** Whether a pod's node selector and required node affinity admit a node. */
 import type { Node, NodeSelectorRequirement, NodeSelectorTerm, PodSpec } from '../api/kinds/core/v1.ts'
-import { matchesLabels } from './labelSelector.ts'
+import { selectsAll } from '../api/selectors.ts'
 
 function matchesRequirement({ key, operator, values = [] }: NodeSelectorRequirement, facts: Readonly<Record<string, string>>): boolean {
   const value = Object.hasOwn(facts, key) ? facts[key] : undefined
@@ -35,7 +35,7 @@ export function matchesNodeTerms(terms: readonly NodeSelectorTerm[], node: Node)
 }
 
 export function admitsNode(spec: Pick<PodSpec, 'nodeSelector' | 'affinity'> | undefined, node: Node): boolean {
-  if (!matchesLabels(spec?.nodeSelector ?? {}, node.metadata.labels)) return false
+  if (!selectsAll(spec?.nodeSelector ?? {}, node.metadata.labels)) return false
   const required = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
   return !required || matchesNodeTerms(required.nodeSelectorTerms, node)
 }

@@ -3,26 +3,12 @@
  * owned ones that no longer match released (upstream's ControllerRefManager).
  */
 import type { LabelSelector, OwnerReference } from '../api/kinds/meta/v1.ts'
+import { controllerOf, newControllerRef } from '../api/meta.ts'
 import { apiVersionOf, type KubeObject, type Resource } from '../api/resource.ts'
+import { labelMatcher, labelSelectorMatches } from '../api/selectors.ts'
 import { isInvalid, isNotFound } from '../api/status.ts'
 import type { Client } from '../client/client.ts'
 import type { Informer } from '../client/informer.ts'
-import { matchesSelector } from './labelSelector.ts'
-
-export function controllerOf(object: KubeObject): OwnerReference | undefined {
-  return object.metadata.ownerReferences?.find((reference) => reference.controller)
-}
-
-export function controllerReferenceTo(owner: KubeObject, resource: Resource): OwnerReference {
-  return {
-    apiVersion: apiVersionOf(resource),
-    kind: resource.kind,
-    name: owner.metadata.name,
-    uid: owner.metadata.uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  }
-}
 
 /** Key of the controller of that resource which owns the object, if one does. */
 export function ownerKey(object: KubeObject, resource: Resource): string | undefined {
@@ -62,7 +48,7 @@ export function adopters<T extends KubeObject>(
   const { namespace, labels } = orphan.metadata
   return informer
     .list(namespace)
-    .filter((candidate) => matchesSelector(selectorOf(candidate), labels))
+    .filter((candidate) => labelSelectorMatches(selectorOf(candidate), labels))
     .map((candidate) => `${namespace}/${candidate.metadata.name}`)
 }
 
@@ -77,9 +63,10 @@ export interface Claims<T> {
 
 export function planClaims<T extends KubeObject>(owner: KubeObject, selector: LabelSelector | undefined, candidates: readonly T[]): Claims<T> {
   const claims: Claims<T> = { owned: [], adopt: [], release: [] }
+  const matchesSelector = labelMatcher(selector)
   const ownerLeaves = owner.metadata.deletionTimestamp !== undefined
   for (const object of candidates) {
-    const matches = matchesSelector(selector, object.metadata.labels)
+    const matches = matchesSelector(object.metadata.labels)
     const controller = controllerOf(object)
     if (controller) {
       if (controller.uid !== owner.metadata.uid) continue
@@ -111,7 +98,7 @@ export async function claim<O extends KubeObject, T extends KubeObject>(claiming
     const live = await client.get(ownerResource, { ...at(owner), signal })
     const same = live.metadata.uid === owner.metadata.uid && live.metadata.deletionTimestamp === undefined
     for (const orphan of same ? adopt : []) {
-      const adopted = await tolerateGone(setReferences(claiming, orphan, [...(orphan.metadata.ownerReferences ?? []), controllerReferenceTo(owner, ownerResource)]))
+      const adopted = await tolerateGone(setReferences(claiming, orphan, [...(orphan.metadata.ownerReferences ?? []), newControllerRef(owner, ownerResource)]))
       if (adopted) owned.push(adopted)
     }
   }
@@ -147,3 +134,7 @@ export function at(object: KubeObject): { name: string; namespace?: string } {
   return namespace ? { name, namespace } : { name }
 }
 
+
+export function isEmptySelector(selector: LabelSelector | undefined): boolean {
+  return Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions ?? []).length === 0
+}

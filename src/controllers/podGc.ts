@@ -3,9 +3,9 @@
  * finished pods when there are too many.
  */
 import { nodes, pods, type Pod } from '../api/kinds/core/v1.ts'
+import { timestamp } from '../api/meta.ts'
 import { isNotFound } from '../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../reconcile/controller.ts'
-import { timeOf } from './conditions.ts'
 import { at } from './ownership.ts'
 import { hasFinished } from './podState.ts'
 
@@ -40,7 +40,7 @@ export function podGcController(context: ControllerContext): Controller {
   async function remove(pod: Pod, orphaned: boolean, signal: AbortSignal): Promise<void> {
     try {
       if (!hasFinished(pod)) {
-        const reason = { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByPodGC', lastTransitionTime: timeOf(clock.now()) }
+        const reason = { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByPodGC', lastTransitionTime: timestamp(clock.now()) }
         const disruption = orphaned ? [{ ...reason, message: 'PodGC: node no longer exists' }] : []
         const conditions = [...(pod.status?.conditions ?? []), ...disruption]
         await client.update(pods, { ...pod, status: { ...pod.status, phase: 'Failed', conditions } }, { subresource: 'status', signal })

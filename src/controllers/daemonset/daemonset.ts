@@ -1,15 +1,15 @@
 /** The daemonset controller: one pod on every node that fits, placed by the scheduler (upstream's pkg/controller/daemon). */
 import { controllerrevisions, daemonsets, type DaemonSet } from '../../api/kinds/apps/v1.ts'
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
+import { newControllerRef } from '../../api/meta.ts'
 import { keyOf, type KubeObject } from '../../api/resource.ts'
 import { KeyedBackoff } from '../../base/backoff.ts'
 import type { Informer } from '../../client/informer.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { canonicalJson, semanticallyEqual } from '../hash.ts'
 import { applyHistory, expiredRevisions, HashCollision, planHistory, removeRevisions, REVISION_HASH } from '../history.ts'
-import { isEmptySelector } from '../labelSelector.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
-import { adopters, claim, controllerReferenceTo, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
+import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey, isEmptySelector } from '../ownership.ts'
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { availableInMs, podFromTemplate } from '../podState.ts'
 import { nodeOf, planDaemonSet, templateFor } from './plan.ts'
@@ -117,7 +117,7 @@ export function daemonSetController(context: ControllerContext): Controller {
       if (!semanticallyEqual(plan.status, ds.status)) {
         await client.update(daemonsets, { ...ds, status: plan.status }, { subresource: 'status', signal })
       }
-      const reference = controllerReferenceTo(ds, daemonsets)
+      const reference = newControllerRef(ds, daemonsets)
       const missing = [...plan.create]
       try {
         await slowStart(missing.length, async () => {

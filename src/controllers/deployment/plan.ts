@@ -2,9 +2,9 @@
 import type { Deployment, DeploymentStatus, ReplicaSet } from '../../api/kinds/apps/v1.ts'
 import { deployments } from '../../api/kinds/apps/v1.ts'
 import type { Pod, PodTemplateSpec } from '../../api/kinds/core/v1.ts'
+import { newControllerRef } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
 import { safeHash, semanticallyEqual } from '../hash.ts'
-import { controllerReferenceTo } from '../ownership.ts'
 import { hasFinished } from '../podState.ts'
 import {
   DESIRED_REPLICAS, fenceposts, isScaling, MAX_REPLICAS, newReplicas, olderFirst, replicasOf, scale, shrinkOld, type Resize,
@@ -95,7 +95,7 @@ function newReplicaSet(deployment: Deployment, revision: number, replicas: numbe
       namespace: metadata.namespace,
       labels,
       annotations: { ...inherited(deployment), ...sizeMarks(deployment), [REVISION]: String(revision) },
-      ownerReferences: [controllerReferenceTo(deployment, deployments)],
+      ownerReferences: [newControllerRef(deployment, deployments)],
     },
     spec: {
       replicas,

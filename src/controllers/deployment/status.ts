@@ -1,6 +1,7 @@
 /** The status of a Deployment: counts from its ReplicaSets, and the conditions that `kubectl rollout status` waits for. */
 import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '../../api/kinds/apps/v1.ts'
-import { findCondition, timeOf, withoutCondition } from '../conditions.ts'
+import { findCondition, timestamp } from '../../api/meta.ts'
+import { withoutCondition } from '../conditions.ts'
 import { fenceposts, replicasOf, totalStatus } from './replicaCounts.ts'
 
 /** kubectl sends this where a user asked for no deadline. */
@@ -13,7 +14,7 @@ export interface StatusPlan {
 }
 
 function condition(type: string, status: string, reason: string, message: string, nowMs: number): DeploymentCondition {
-  return { type, status, lastUpdateTime: timeOf(nowMs), lastTransitionTime: timeOf(nowMs), reason, message }
+  return { type, status, lastUpdateTime: timestamp(nowMs), lastTransitionTime: timestamp(nowMs), reason, message }
 }
 
 /** Same status and reason is no news, whatever the message. */

@@ -2,9 +2,9 @@
 import type { Pod, Service } from '../../api/kinds/core/v1.ts'
 import { services } from '../../api/kinds/core/v1.ts'
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../api/kinds/discovery/v1.ts'
+import { newControllerRef } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
 import { semanticallyEqual } from '../hash.ts'
-import { controllerReferenceTo } from '../ownership.ts'
 import { isReady } from '../podState.ts'
 import { familyOf, hostnameOf, ipsOf, isHeadless, portsKey, portsOf, type ResolvedPort } from './podEndpoints.ts'
 
@@ -89,7 +89,7 @@ export function planSlices(input: SliceInput): SlicePlan {
   const { service, slices } = input
   const plan: SlicePlan = { create: [], update: [], remove: [] }
   const labels = labelsOf(service)
-  const ownerReferences = [controllerReferenceTo(service, services)]
+  const ownerReferences = [newControllerRef(service, services)]
   const groups = groupEndpoints(input)
   const draft = (addressType: string, endpoints: Endpoint[], ports: EndpointPort[]): Draft<EndpointSlice> => ({
     apiVersion: 'discovery.k8s.io/v1',

@@ -1,7 +1,7 @@
 /** What of a Service's pods goes into its EndpointSlices and Endpoints. */
 import type { Pod, Service, ServicePort } from '../../api/kinds/core/v1.ts'
+import { selectsAll } from '../../api/selectors.ts'
 import type { Informer } from '../../client/informer.ts'
-import { matchesLabels } from '../labelSelector.ts'
 import { hasFinished } from '../podState.ts'
 
 export interface ResolvedPort {
@@ -63,7 +63,7 @@ export function hostnameOf(service: Service, pod: Pod): string | undefined {
 
 export function selectedPods(service: Service, pods: Informer<Pod>): Pod[] {
   const selector = service.spec?.selector ?? {}
-  return pods.list(service.metadata.namespace).filter((pod) => matchesLabels(selector, pod.metadata.labels) && !hasFinished(pod) && ipsOf(pod).length > 0)
+  return pods.list(service.metadata.namespace).filter((pod) => selectsAll(selector, pod.metadata.labels) && !hasFinished(pod) && ipsOf(pod).length > 0)
 }
 
 /** Keys of the Services that select the pod. */
@@ -71,7 +71,7 @@ export function servicesOf(pod: Pod, services: Informer<Service>): string[] {
   const { namespace, labels } = pod.metadata
   return services
     .list(namespace)
-    .filter((service) => hasSelector(service) && matchesLabels(service.spec?.selector ?? {}, labels))
+    .filter((service) => hasSelector(service) && selectsAll(service.spec?.selector ?? {}, labels))
     .map((service) => `${namespace}/${service.metadata.name}`)
 }
 

@@ -1,7 +1,8 @@
 /** What is left of a namespace that goes away, told as its conditions. */
 import type { NamespaceCondition } from '../../api/kinds/core/v1.ts'
+import { timestamp } from '../../api/meta.ts'
 import type { KubeObject, Resource } from '../../api/resource.ts'
-import { timeOf, withCondition } from '../conditions.ts'
+import { withCondition } from '../conditions.ts'
 
 export interface Remaining {
   resource: Resource
@@ -10,7 +11,7 @@ export interface Remaining {
 
 /** Errors of deletions, by message. */
 export function namespaceConditions(known: readonly NamespaceCondition[] | undefined, remaining: readonly Remaining[], failures: readonly string[], nowMs: number): NamespaceCondition[] {
-  const lastTransitionTime = timeOf(nowMs)
+  const lastTransitionTime = timestamp(nowMs)
   const of = (type: string, problem: boolean, reason: string, message: string): NamespaceCondition => ({
     type, status: problem ? 'True' : 'False', lastTransitionTime, reason, message,
   })

@@ -6,9 +6,9 @@
  */
 import { leases } from '../../api/kinds/coordination/v1.ts'
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
+import { timestamp } from '../../api/meta.ts'
 import { isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { timeOf } from '../conditions.ts'
 import { at } from '../ownership.ts'
 import { conditionOf, hasFinished } from '../podState.ts'
 import { GRACE_MS, planTaints, planUnknown, readiness } from './plan.ts'
@@ -52,7 +52,7 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
     for (const pod of podInformer.byIndex(BY_NODE, node.metadata.name)) {
       const ready = conditionOf(pod, 'Ready')
       if (hasFinished(pod) || ready?.status !== 'True') continue
-      const changed = { ...ready, status: 'False', lastTransitionTime: timeOf(clock.now()) }
+      const changed = { ...ready, status: 'False', lastTransitionTime: timestamp(clock.now()) }
       const conditions = (pod.status?.conditions ?? []).map((condition) => (condition === ready ? changed : condition))
       try {
         await client.update(pods, { ...pod, status: { ...pod.status, conditions } }, { subresource: 'status', signal })

@@ -1,6 +1,6 @@
 /** What a node's heartbeat and conditions mean for its taints, its pods and its status. No I/O. */
 import type { Node, NodeCondition, Taint } from '../../api/kinds/core/v1.ts'
-import { findCondition, timeOf } from '../conditions.ts'
+import { findCondition, timestamp } from '../../api/meta.ts'
 
 export const NOT_READY = 'node.kubernetes.io/not-ready'
 export const UNREACHABLE = 'node.kubernetes.io/unreachable'
@@ -45,7 +45,7 @@ export function planTaints(node: Node, nowMs: number): Taint[] | undefined {
   }
   if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule' })
   // A node that has not come up yet has no pods to drive away.
-  if (readyTaint && findCondition(node.status?.conditions, 'Ready')) wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded: timeOf(nowMs) })
+  if (readyTaint && findCondition(node.status?.conditions, 'Ready')) wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded: timestamp(nowMs) })
   const isManaged = (taint: Taint): boolean => MANAGED.has(taint.key) && taint.effect !== 'PreferNoSchedule'
   const kept = current.filter((taint) => !isManaged(taint) || wanted.some((other) => sameTaint(other, taint)))
   const added = wanted.filter((taint) => !current.some((other) => sameTaint(other, taint)))
@@ -57,7 +57,7 @@ const HEARTBEAT_CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPre
 /** The conditions of a node that has not been heard of: all that its kubelet reports becomes Unknown. Undefined: they already are. */
 export function planUnknown(node: Node, nowMs: number): NodeCondition[] | undefined {
   const conditions = [...(node.status?.conditions ?? [])]
-  const now = timeOf(nowMs)
+  const now = timestamp(nowMs)
   let changed = false
   for (const type of HEARTBEAT_CONDITIONS) {
     const at = conditions.findIndex((condition) => condition.type === type)

@@ -1,9 +1,9 @@
 /** The taint eviction controller: pods that don't tolerate a NoExecute taint of their node are deleted, at once or when their toleration runs out. */
 import { nodes, pods, type Pod, type Taint, type Toleration } from '../../api/kinds/core/v1.ts'
+import { timestamp } from '../../api/meta.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { timeOf } from '../conditions.ts'
 import { at } from '../ownership.ts'
 import { hasFinished } from '../podState.ts'
 import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
@@ -40,7 +40,7 @@ export function taintEvictionController(context: ControllerContext): Controller 
     events.record(pod, { type: 'Normal', reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${key}` })
     const target = {
       type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message: 'Taint manager: deleting due to NoExecute taint',
-      lastTransitionTime: timeOf(clock.now()),
+      lastTransitionTime: timestamp(clock.now()),
     }
     const conditions = [...(pod.status?.conditions ?? []).filter((condition) => condition.type !== target.type), target]
     try {

@@ -1,8 +1,9 @@
 /** How a ReplicaSet (or a ReplicationController) gets to its number of pods, and what it reports. No I/O. */
 import type { ReplicaSetCondition, ReplicaSetStatus } from '../../api/kinds/apps/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { findCondition, timeOf, withCondition, withoutCondition } from '../conditions.ts'
-import { matchesLabels } from '../labelSelector.ts'
+import { findCondition, timestamp } from '../../api/meta.ts'
+import { selectsAll } from '../../api/selectors.ts'
+import { withCondition, withoutCondition } from '../conditions.ts'
 import { availableInMs, isActive, isReady, isTerminating, readySinceMs } from '../podState.ts'
 
 /** At most so many pods are created or deleted in one pass. */
@@ -78,7 +79,7 @@ export function planReplicaStatus(of: Replicated, owned: readonly Pod[], nowMs: 
   const waiting = waits.filter((ms) => ms > 0)
   const status: ReplicaSetStatus = {
     replicas: active.length,
-    ...counted('fullyLabeledReplicas', active.filter((pod) => matchesLabels(of.templateLabels, pod.metadata.labels)).length),
+    ...counted('fullyLabeledReplicas', active.filter((pod) => selectsAll(of.templateLabels, pod.metadata.labels)).length),
     ...counted('readyReplicas', waits.length),
     ...counted('availableReplicas', waits.length - waiting.length),
     terminatingReplicas: owned.filter(isTerminating).length,
@@ -102,5 +103,5 @@ function failureConditions(
   if (!failure) return withoutCondition(known, 'ReplicaFailure')
   if (findCondition(known, 'ReplicaFailure')) return [...(known ?? [])]
   const reason = failure.creating ? 'FailedCreate' : 'FailedDelete'
-  return withCondition(known, { type: 'ReplicaFailure', status: 'True', reason, message: failure.message, lastTransitionTime: timeOf(nowMs) })
+  return withCondition(known, { type: 'ReplicaFailure', status: 'True', reason, message: failure.message, lastTransitionTime: timestamp(nowMs) })
 }

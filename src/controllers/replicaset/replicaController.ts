@@ -5,11 +5,12 @@
 import type { ReplicaSetStatus } from '../../api/kinds/apps/v1.ts'
 import { pods, type Pod, type PodTemplateSpec } from '../../api/kinds/core/v1.ts'
 import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
+import { controllerOf, newControllerRef } from '../../api/meta.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
-import { adopters, claim, controllerOf, controllerReferenceTo, indexByOwner, ownedBy, ownedOrOrphaned, ownerKey } from '../ownership.ts'
+import { adopters, claim, indexByOwner, ownedBy, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { podFromTemplate } from '../podState.ts'
 import { planReplicas, planReplicaStatus } from './plan.ts'
@@ -58,7 +59,7 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
 
   async function resize(object: T, owned: readonly Pod[], key: string, signal: AbortSignal): Promise<{ changed: boolean; failure?: Failure }> {
     const plan = planReplicas(kind.replicasOf(object), owned, neighboursOf(object, owned))
-    const reference = controllerReferenceTo(object, kind.resource)
+    const reference = newControllerRef(object, kind.resource)
     const changed = plan.create > 0 || plan.remove.length > 0
     try {
       await slowStart(plan.create, async () => {

@@ -2,9 +2,9 @@
 import { statefulsets, type StatefulSet } from '../../api/kinds/apps/v1.ts'
 import type { PersistentVolumeClaim, Pod, PodTemplateSpec, Volume } from '../../api/kinds/core/v1.ts'
 import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
+import { newControllerRef } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
 import { REVISION_HASH } from '../history.ts'
-import { controllerReferenceTo } from '../ownership.ts'
 import { podFromTemplate } from '../podState.ts'
 
 const POD_NAME = 'statefulset.kubernetes.io/pod-name'
@@ -36,7 +36,7 @@ function volumesOf(set: StatefulSet, template: PodTemplateSpec, ordinal: number)
 
 export function podOf(set: StatefulSet, template: PodTemplateSpec, ordinal: number, revision: string): Draft<Pod> {
   const name = podName(set, ordinal)
-  const draft = podFromTemplate(template, set, controllerReferenceTo(set, statefulsets), name)
+  const draft = podFromTemplate(template, set, newControllerRef(set, statefulsets), name)
   const volumes = volumesOf(set, template, ordinal)
   return {
     ...draft,

@@ -81,7 +81,7 @@ test('identity', () => {
 
 test('who a claim goes with', () => {
   const [pod] = pods('2') as [Pod]
-  const claim = { metadata: { name: 'data-db-2', namespace: 'ns', uid: 'c', resourceVersion: '1', creationTimestamp: '' } }
+  const claim = { metadata: { name: 'data-db-2', namespace: 'ns', uid: 'c', resourceVersion: '1', creationTimestamp: '' }, spec: {} }
   const kinds = (policy: object, condemned: boolean) => claimOwners(set({ persistentVolumeClaimRetentionPolicy: policy }), claim, pod, condemned)?.map((owner) => owner.kind)
   assert.equal(kinds({ whenDeleted: 'Retain', whenScaled: 'Retain' }, true), undefined)
   assert.deepEqual(kinds({ whenDeleted: 'Delete' }, false), ['StatefulSet'])

@@ -1,0 +1,125 @@
+/** What a CronJob does now: which of its times is due, what stands in the way, and what of its history goes. No I/O. */
+import { cronjobs, type CronJob, type CronJobStatus, type Job } from '../../api/kinds/batch/v1.ts'
+import { newControllerRef, timestamp } from '../../api/meta.ts'
+import type { Draft } from '../../api/resource.ts'
+import { isFinished } from '../job/plan.ts'
+import type { Schedule } from './schedule.ts'
+
+const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp'
+/** Past so many missed times they are not counted any further. */
+const MISSED_LIMIT = 100
+
+export interface DueTime {
+  /** The last time that has passed and was not served. */
+  dueMs: number | undefined
+  missed: number
+  nextMs: number | undefined
+}
+
+export function dueTime(cronJob: CronJob, schedule: Schedule, nowMs: number): DueTime {
+  const { status, metadata, spec } = cronJob
+  let earliestMs = Date.parse(status?.lastScheduleTime ?? metadata.creationTimestamp)
+  if (spec.startingDeadlineSeconds !== undefined) earliestMs = Math.max(earliestMs, nowMs - spec.startingDeadlineSeconds * 1_000)
+  let dueMs: number | undefined
+  let missed = 0
+  let nextMs = schedule.next(earliestMs)
+  while (nextMs !== undefined && nextMs <= nowMs) {
+    dueMs = nextMs
+    missed++
+    // Long after the last run only the newest time counts: jump near it instead of walking there.
+    if (missed === MISSED_LIMIT) {
+      const stepMs = (nextMs - earliestMs) / missed
+      nextMs = schedule.next(Math.max(nextMs, nowMs - 2 * stepMs)) ?? undefined
+      continue
+    }
+    nextMs = schedule.next(nextMs)
+  }
+  return { dueMs, missed, nextMs }
+}
+
+/** The same for the same time, so that no time is served twice. */
+export function jobName(cronJob: CronJob, scheduledMs: number): string {
+  return `${cronJob.metadata.name}-${Math.floor(scheduledMs / 60_000)}`
+}
+
+export function jobOf(cronJob: CronJob, scheduledMs: number): Draft<Job> {
+  const { jobTemplate, timeZone } = cronJob.spec
+  const { labels, annotations } = jobTemplate.metadata ?? {}
+  const zoned = timeZone ? new Date(scheduledMs).toLocaleString('sv-SE', { timeZone }).replace(' ', 'T') : undefined
+  const at = zoned ? zoned + offsetOf(scheduledMs, timeZone as string) : timestamp(scheduledMs)
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: jobName(cronJob, scheduledMs),
+      namespace: cronJob.metadata.namespace,
+      ...(labels && { labels }),
+      annotations: { ...annotations, [SCHEDULED_AT]: at },
+      ownerReferences: [newControllerRef(cronJob, cronjobs)],
+    },
+    spec: jobTemplate.spec ?? { template: {} },
+  }
+}
+
+function offsetOf(atMs: number, timeZone: string): string {
+  const name = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' }).formatToParts(atMs).find((part) => part.type === 'timeZoneName')?.value ?? ''
+  return name === 'GMT' ? 'Z' : name.replace('GMT', '')
+}
+
+export type CronAction =
+  | { action: 'none' }
+  | { action: 'tooLate' | 'forbidden'; scheduledMs: number }
+  | { action: 'start'; scheduledMs: number; replace: Job[] }
+
+export interface CronPlan {
+  next: CronAction
+  /** Finished Jobs beyond the history limits. */
+  expired: Job[]
+  /** Without what `next` adds. */
+  status: CronJobStatus
+  missed: number
+  recheckAfterMs?: number
+}
+
+export function succeeded(job: Job): boolean {
+  return (job.status?.conditions ?? []).some(({ type, status }) => type === 'Complete' && status === 'True')
+}
+
+const byAge = (a: Job, b: Job): number => Date.parse(a.status?.startTime ?? a.metadata.creationTimestamp) - Date.parse(b.status?.startTime ?? b.metadata.creationTimestamp)
+
+function expiredJobs({ spec }: CronJob, owned: readonly Job[]): Job[] {
+  const beyond = (jobs: readonly Job[], limit: number): Job[] => jobs.toSorted(byAge).slice(0, Math.max(0, jobs.length - limit))
+  const finished = owned.filter(isFinished)
+  return [
+    ...beyond(finished.filter(succeeded), spec.successfulJobsHistoryLimit ?? 3),
+    ...beyond(finished.filter((job) => !succeeded(job)), spec.failedJobsHistoryLimit ?? 1),
+  ]
+}
+
+function statusOf(cronJob: CronJob, active: readonly Job[], owned: readonly Job[]): CronJobStatus {
+  const references = active.map(({ metadata: { name, namespace, uid, resourceVersion } }) => ({ apiVersion: 'batch/v1', kind: 'Job', name, namespace, uid, resourceVersion }))
+  const known = cronJob.status?.active ?? []
+  // A reference stays as it was first written: the Job's later revisions are no news of the CronJob.
+  const kept = references.map((reference) => known.find((other) => other.uid === reference.uid) ?? reference)
+  const ends = owned.filter(succeeded).map((job) => job.status?.completionTime ?? '')
+  const last = [cronJob.status?.lastSuccessfulTime ?? '', ...ends].sort().at(-1)
+  const { lastScheduleTime } = cronJob.status ?? {}
+  return { ...(kept.length > 0 && { active: kept }), ...(lastScheduleTime && { lastScheduleTime }), ...(last && { lastSuccessfulTime: last }) }
+}
+
+export function planCronJob(cronJob: CronJob, schedule: Schedule, owned: readonly Job[], nowMs: number): CronPlan {
+  const { spec } = cronJob
+  const active = owned.filter((job) => !isFinished(job))
+  const plan: CronPlan = { next: { action: 'none' }, expired: expiredJobs(cronJob, owned), status: statusOf(cronJob, active, owned), missed: 0 }
+  if (cronJob.metadata.deletionTimestamp !== undefined || spec.suspend) return plan
+  const { dueMs, missed, nextMs } = dueTime(cronJob, schedule, nowMs)
+  plan.missed = missed
+  if (nextMs !== undefined) plan.recheckAfterMs = nextMs - nowMs
+  if (dueMs === undefined) return plan
+  const served = owned.some((job) => job.metadata.name === jobName(cronJob, dueMs))
+  if (served) plan.status.lastScheduleTime ??= timestamp(dueMs)
+  else if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs) plan.next = { action: 'tooLate', scheduledMs: dueMs }
+  else if (spec.concurrencyPolicy === 'Forbid' && active.length > 0) plan.next = { action: 'forbidden', scheduledMs: dueMs }
+  else plan.next = { action: 'start', scheduledMs: dueMs, replace: spec.concurrencyPolicy === 'Replace' ? active : [] }
+  return plan
+}

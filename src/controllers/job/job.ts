@@ -1,0 +1,117 @@
+/** The job controller: runs pods to completion and counts each of them exactly once (upstream's pkg/controller/job). */
+import { jobs, type Job } from '../../api/kinds/batch/v1.ts'
+import { pods, type Pod } from '../../api/kinds/core/v1.ts'
+import { newControllerRef } from '../../api/meta.ts'
+import { keyOf, type Draft } from '../../api/resource.ts'
+import { isNotFound } from '../../api/status.ts'
+import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
+import { semanticallyEqual } from '../hash.ts'
+import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
+import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
+import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
+import { podFromTemplate } from '../podState.ts'
+import { COMPLETION_INDEX, INDEX_FAILURES, isIndexed, TRACKING_FINALIZER } from './finishedPods.ts'
+import { planJob, type JobPlan } from './plan.ts'
+
+const OUR_MANAGER = 'kubernetes.io/job-controller'
+
+export function jobPod(job: Job, { index, failures }: JobPlan['create'][number]): Draft<Pod> {
+  const template = job.spec?.template
+  const draft = podFromTemplate(template, job, newControllerRef(job, jobs))
+  const perIndex = job.spec?.backoffLimitPerIndex !== undefined
+  const { finalizers = [], annotations, labels } = draft.metadata
+  const tracked = { ...draft.metadata, finalizers: [...finalizers, TRACKING_FINALIZER] }
+  if (index === undefined) return { ...draft, metadata: tracked }
+  const env = { name: 'JOB_COMPLETION_INDEX', valueFrom: { fieldRef: { fieldPath: `metadata.labels['${COMPLETION_INDEX}']` } } }
+  const withIndex = <C extends { name: string; env?: { name: string }[] }>(containers: readonly C[]): C[] =>
+    containers.map((container) => ({ ...container, env: [...(container.env ?? []).filter((known) => known.name !== env.name), env] }))
+  const { spec } = draft
+  return {
+    ...draft,
+    metadata: {
+      ...tracked,
+      generateName: `${job.metadata.name}-${index}-`,
+      labels: { ...labels, [COMPLETION_INDEX]: String(index) },
+      annotations: { ...annotations, [COMPLETION_INDEX]: String(index), ...(perIndex && { [INDEX_FAILURES]: String(failures) }) },
+    },
+    spec: {
+      ...spec,
+      hostname: spec.hostname ?? `${job.metadata.name}-${index}`,
+      containers: withIndex(spec.containers),
+      ...(spec.initContainers && { initContainers: withIndex(spec.initContainers) }),
+    },
+  }
+}
+
+export function jobController(context: ControllerContext): Controller {
+  const { client, informers, events, clock } = context
+  const jobInformer = informers.for(jobs)
+  const podInformer = informers.for(pods)
+  indexByOwner(podInformer)
+  const podControl = createPodControl(context)
+  const podWrites = new OwnWrites()
+  const jobWrites = new OwnWrites()
+
+  async function untrack(pod: Pod, key: string, signal: AbortSignal): Promise<void> {
+    const finalizers = (pod.metadata.finalizers ?? []).filter((finalizer) => finalizer !== TRACKING_FINALIZER)
+    const patch = { metadata: { uid: pod.metadata.uid, resourceVersion: pod.metadata.resourceVersion, finalizers } }
+    try {
+      podWrites.wrote(key, await client.patch(pods, { ...at(pod), type: 'application/merge-patch+json', signal }, patch))
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+  }
+
+  /** Pods whose Job is gone must not be held back by it. */
+  async function release(key: string, signal: AbortSignal): Promise<void> {
+    const [namespace = '', name = ''] = key.split('/')
+    for (const pod of podInformer.list(namespace)) {
+      const owner = pod.metadata.ownerReferences?.find((reference) => reference.controller)
+      if (owner?.kind === 'Job' && owner.name === name && pod.metadata.finalizers?.includes(TRACKING_FINALIZER)) await untrack(pod, key, signal)
+    }
+  }
+
+  async function apply(job: Job, plan: JobPlan, key: string, signal: AbortSignal): Promise<void> {
+    await Promise.all(plan.discard.map((pod) => untrack(pod, key, signal)))
+    await Promise.all([...plan.remove, ...plan.discard].map(async (pod) => podWrites.wrote(key, await podControl.remove(job, pod, signal))))
+    const missing = [...plan.create]
+    try {
+      await slowStart(missing.length, async () => {
+        const next = missing.shift()
+        if (next) podWrites.wrote(key, await podControl.create(job, jobPod(job, next), signal))
+      })
+    } catch (error) {
+      if (!isNamespaceTerminating(error)) throw error
+    }
+    // The order matters: what is counted must be on record before the pods may go.
+    if (!semanticallyEqual(plan.status, job.status)) {
+      jobWrites.wrote(key, await client.update(jobs, { ...job, status: plan.status }, { subresource: 'status', signal }))
+      if (plan.event) events.record(job, plan.event)
+    }
+    await Promise.all(plan.untrack.map((pod) => untrack(pod, key, signal)))
+  }
+
+  return {
+    name: 'job-controller',
+    watches: [
+      watch(jobs, (job) => [keyOf(job)]),
+      watch(pods, (pod) => {
+        const owner = ownerKey(pod, jobs)
+        return owner ? [owner] : adopters(pod, jobInformer, (job) => job.spec?.selector)
+      }),
+    ],
+    async reconcile(key, signal): Promise<Outcome> {
+      const job = jobInformer.get(key)
+      if (!job) return release(key, signal)
+      if (job.spec?.managedBy && job.spec.managedBy !== OUR_MANAGER) return
+      if (!podWrites.seenBy(key, podInformer) || !jobWrites.seenBy(key, jobInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      const owned = await claim({
+        client, owner: job, ownerResource: jobs, resource: pods, selector: job.spec?.selector, candidates: ownedOrOrphaned(podInformer, job), signal,
+      })
+      if (isIndexed(job) && job.spec?.completions === undefined) return
+      const plan = planJob(job, owned, clock.now())
+      await apply(job, plan, key, signal)
+      if (plan.recheckAfterMs !== undefined) return { requeueAfterMs: plan.recheckAfterMs }
+    },
+  }
+}

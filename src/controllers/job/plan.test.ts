@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Job, JobSpec } from '../../api/kinds/batch/v1.ts'
+import type { Pod } from '../../api/kinds/core/v1.ts'
+import { formatIndexes, parseIndexes, TRACKING_FINALIZER } from './finishedPods.ts'
+import { planJob, type JobPlan } from './plan.ts'
+
+const START = Date.UTC(2026, 0, 1)
+
+function job(spec: Partial<JobSpec> = {}): Job {
+  return {
+    metadata: { name: 'j', namespace: 'ns', uid: 'j', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { completions: 1, parallelism: 1, backoffLimit: 6, template: { spec: { containers: [], restartPolicy: 'Never' } }, ...spec },
+  }
+}
+
+/** A cluster of one Job: pods do what the test says, and finalizers hold them back as they do in a real one. */
+class World {
+  job: Job
+  pods: Pod[] = []
+  nowMs = START
+  #made = 0
+
+  constructor(spec: Partial<JobSpec> = {}) {
+    this.job = job(spec)
+  }
+
+  pass(): JobPlan {
+    const plan = planJob(this.job, this.pods, this.nowMs)
+    this.job = { ...this.job, status: plan.status }
+    this.pods = this.pods.filter((pod) => !plan.discard.includes(pod)).map((pod) => {
+      const { finalizers: _, ...metadata } = pod.metadata
+      if (plan.untrack.includes(pod)) return { ...pod, metadata }
+      return plan.remove.includes(pod) ? { ...pod, metadata: { ...pod.metadata, deletionTimestamp: 'now' } } : pod
+    }).filter((pod: Pod) => pod.metadata.deletionTimestamp === undefined || pod.metadata.finalizers)
+    for (const { index, failures } of plan.create) {
+      const name = `p${this.#made++}`
+      this.pods.push({
+        metadata: {
+          name, namespace: 'ns', uid: name, resourceVersion: '1', creationTimestamp: new Date(this.nowMs).toISOString(), finalizers: [TRACKING_FINALIZER],
+          ...(index !== undefined && { annotations: { 'batch.kubernetes.io/job-completion-index': String(index), 'batch.kubernetes.io/job-index-failure-count': String(failures) } }),
+        },
+        spec: { containers: [] }, status: { phase: 'Running' },
+      })
+    }
+    return plan
+  }
+
+  /** Passes until nothing changes any more. */
+  settle(): void {
+    for (let i = 0; i < 20; i++) {
+      const before = JSON.stringify([this.job, this.pods])
+      this.pass()
+      if (JSON.stringify([this.job, this.pods]) === before) return
+    }
+    assert.fail('the job does not settle')
+  }
+
+  end(name: string, phase: 'Succeeded' | 'Failed', exitCode = 1): void {
+    const terminated = { exitCode: phase === 'Failed' ? exitCode : 0, finishedAt: new Date(this.nowMs).toISOString() }
+    const containerStatuses = [{ name: 'c', image: '', imageID: '', ready: false, restartCount: 0, state: { terminated } }]
+    this.pods = this.pods.map((pod) => (pod.metadata.name === name ? { ...pod, status: { phase, containerStatuses } } : pod))
+  }
+
+  running(): string[] {
+    return this.pods.filter((pod) => pod.status?.phase === 'Running').map((pod) => pod.metadata.name)
+  }
+
+  conditions(): string[] {
+    return (this.job.status?.conditions ?? []).filter((c) => c.status === 'True').map((c) => `${c.type} ${c.reason}`)
+  }
+}
+
+test('pods run up to the parallelism until enough have succeeded', () => {
+  const world = new World({ completions: 3, parallelism: 2 })
+  world.settle()
+  assert.deepEqual(world.running(), ['p0', 'p1'])
+  world.end('p0', 'Succeeded')
+  world.settle()
+  assert.deepEqual(world.running(), ['p1', 'p2'])
+  assert.equal(world.job.status?.succeeded, 1)
+  world.end('p1', 'Succeeded')
+  world.end('p2', 'Succeeded')
+  world.settle()
+  const { succeeded, active, completionTime, uncountedTerminatedPods } = world.job.status ?? {}
+  assert.deepEqual({ succeeded, active, completionTime, uncountedTerminatedPods }, { succeeded: 3, active: undefined, completionTime: '2026-01-01T00:00:00Z', uncountedTerminatedPods: {} })
+  assert.deepEqual(world.conditions(), ['SuccessCriteriaMet CompletionsReached', 'Complete CompletionsReached'])
+})
+
+test('a pod is announced before its finalizer goes, and counted once', () => {
+  const world = new World()
+  world.settle()
+  world.end('p0', 'Failed')
+  const plan = world.pass()
+  assert.deepEqual(plan.status.uncountedTerminatedPods, { failed: ['p0'] })
+  assert.deepEqual(plan.untrack.map((pod) => pod.metadata.name), ['p0'])
+  assert.equal(plan.status.failed, undefined)
+  world.pass()
+  assert.equal(world.job.status?.failed, 1)
+})
+
+test('failures are tried again later and later, up to the limit', () => {
+  const world = new World({ backoffLimit: 2 })
+  world.settle()
+  const waits: (number | undefined)[] = []
+  for (let i = 0; i < 2; i++) {
+    world.end(`p${i}`, 'Failed')
+    world.settle()
+    waits.push(world.pass().recheckAfterMs)
+    world.nowMs += waits[i] ?? 0
+    world.settle()
+    assert.deepEqual(world.running(), [`p${i + 1}`])
+  }
+  assert.deepEqual(waits, [10_000, 20_000])
+  world.end('p2', 'Failed')
+  world.settle()
+  assert.deepEqual(world.conditions(), ['FailureTarget BackoffLimitExceeded', 'Failed BackoffLimitExceeded'])
+  assert.deepEqual([world.job.status?.failed, world.job.status?.completionTime], [3, undefined])
+})
+
+test('the deadline ends what still runs', () => {
+  const world = new World({ activeDeadlineSeconds: 30, completions: 2, parallelism: 2 })
+  world.settle()
+  assert.equal(world.pass().recheckAfterMs, 30_000)
+  world.nowMs += 30_000
+  world.settle()
+  assert.deepEqual(world.running(), [])
+  assert.deepEqual(world.conditions(), ['FailureTarget DeadlineExceeded', 'Failed DeadlineExceeded'])
+})
+
+test('indexed Jobs run each index once and report which are done', () => {
+  const world = new World({ completionMode: 'Indexed', completions: 4, parallelism: 3 })
+  world.settle()
+  world.end('p0', 'Succeeded')
+  world.end('p1', 'Succeeded')
+  world.end('p2', 'Failed')
+  world.settle()
+  world.nowMs += 10_000
+  world.settle()
+  assert.equal(world.job.status?.completedIndexes, '0,1')
+  const indexes = world.pods.filter((pod) => pod.status?.phase === 'Running').map((pod) => pod.metadata.annotations?.['batch.kubernetes.io/job-completion-index'])
+  assert.deepEqual(indexes, ['2', '3'])
+})
+
+test('a limit per index gives up that index only', () => {
+  const world = new World({ completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 0, backoffLimit: 2 ** 31 - 1 })
+  world.settle()
+  world.end('p0', 'Failed')
+  world.settle()
+  assert.equal(world.job.status?.failedIndexes, '0')
+  world.end('p1', 'Succeeded')
+  world.settle()
+  assert.deepEqual(world.conditions(), ['FailureTarget FailedIndexes', 'Failed FailedIndexes'])
+})
+
+test('failure policies: fail at once, or do not count', () => {
+  const rule = (action: string, values: number[]) => ({ action, onExitCodes: { operator: 'In', values } })
+  const world = new World({ podFailurePolicy: { rules: [rule('Ignore', [1]), rule('FailJob', [42])] }, backoffLimit: 0 })
+  world.settle()
+  world.end('p0', 'Failed', 1)
+  world.settle()
+  assert.equal(world.job.status?.failed, undefined)
+  world.nowMs += 10_000
+  world.settle()
+  world.end('p1', 'Failed', 42)
+  world.settle()
+  assert.equal(world.job.status?.conditions?.[0]?.message, 'Container c for pod ns/p1 failed with exit code 42 matching FailJob rule at index 1')
+})
+
+test('a success policy ends the Job early', () => {
+  const world = new World({ completionMode: 'Indexed', completions: 3, parallelism: 3, successPolicy: { rules: [{ succeededIndexes: '0' }] } })
+  world.settle()
+  world.end('p0', 'Succeeded')
+  world.settle()
+  assert.deepEqual(world.running(), [])
+  assert.deepEqual(world.conditions(), ['SuccessCriteriaMet SuccessPolicy', 'Complete SuccessPolicy'])
+})
+
+test('suspending takes the pods away uncounted, resuming brings them back', () => {
+  const world = new World({ completions: 2, parallelism: 2 })
+  world.settle()
+  world.job = { ...world.job, spec: { ...job({ completions: 2, parallelism: 2 }).spec, suspend: true } as JobSpec }
+  world.settle()
+  assert.deepEqual([world.running(), world.conditions(), world.job.status?.failed], [[], ['Suspended JobSuspended'], undefined])
+  world.job = { ...world.job, spec: { ...world.job.spec, suspend: false } as JobSpec }
+  world.settle()
+  assert.deepEqual([world.running().length, world.conditions()], [2, []])
+})
+
+test('sets of indexes as text', () => {
+  for (const text of ['', '0', '0,1', '1,3-5,7', '0-99']) assert.equal(formatIndexes(parseIndexes(text, 100)), text)
+})

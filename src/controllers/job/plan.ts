@@ -1,0 +1,256 @@
+/** One pass over a Job: which pods to create, delete and count, and what to report. No I/O. */
+import type { Job, JobCondition, JobStatus } from '../../api/kinds/batch/v1.ts'
+import type { Pod } from '../../api/kinds/core/v1.ts'
+import { findCondition, timestamp } from '../../api/meta.ts'
+import { hasFinished, isReady, isTerminating } from '../podState.ts'
+import { formatIndexes, INDEX_FAILURES, indexOf, isIndexed, isTracked, parseIndexes, tally, waitsForEnd, type Tally } from './finishedPods.ts'
+import { failuresOfIndex, judgeFailure, judgeSuccess } from './policies.ts'
+
+/** At most so many pods are created or deleted in one pass. */
+const BURST_PODS = 500
+
+export interface JobPlan {
+  /** One for each pod; undefined where pods have no index. */
+  create: { index: number | undefined; failures: number }[]
+  remove: Pod[]
+  /** Pods that are deleted because there are too many, not because they failed: they are never counted. */
+  discard: Pod[]
+  /** Pods whose tracking finalizer goes, after `status` is written. */
+  untrack: Pod[]
+  /** To be written before the finalizers go: it names the pods being counted. */
+  status: JobStatus
+  event?: { type: 'Normal' | 'Warning'; reason: string; message: string }
+  recheckAfterMs?: number
+}
+
+interface Outcome {
+  type: 'Complete' | 'Failed'
+  reason: string
+  message: string
+}
+
+export function isFinished(job: Job): boolean {
+  return (job.status?.conditions ?? []).some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
+}
+
+function pendingOutcome(job: Job): Outcome | undefined {
+  for (const { type, status, reason = '', message = '' } of job.status?.conditions ?? []) {
+    if (status !== 'True') continue
+    if (type === 'FailureTarget') return { type: 'Failed', reason, message }
+    if (type === 'SuccessCriteriaMet') return { type: 'Complete', reason, message }
+  }
+  return undefined
+}
+
+interface Facts {
+  job: Job
+  pods: readonly Pod[]
+  counted: Tally
+  failedIndexes: Set<number>
+  active: Pod[]
+  nowMs: number
+}
+
+/** Why the Job ends, if it does. */
+function outcomeOf({ job, pods, counted, failedIndexes, active, nowMs }: Facts): Outcome | undefined {
+  const pending = pendingOutcome(job)
+  if (pending) return pending
+  const { spec } = job
+  for (const pod of pods.filter((candidate) => candidate.status?.phase === 'Failed' && isTracked(candidate))) {
+    const verdict = judgeFailure(job, pod)
+    if (verdict.action === 'FailJob') return { type: 'Failed', reason: 'PodFailurePolicy', message: verdict.message }
+  }
+  const perIndex = spec?.backoffLimitPerIndex !== undefined
+  const restarts = spec?.template.spec?.restartPolicy === 'OnFailure' ? restartsOf(active) : 0
+  const limit = spec?.backoffLimit ?? (perIndex ? 2 ** 31 - 1 : 6)
+  if (counted.failed > limit || (restarts > 0 && restarts >= limit && limit > 0) || (limit === 0 && restarts > 0)) {
+    return { type: 'Failed', reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' }
+  }
+  const startedMs = Date.parse(job.status?.startTime ?? '')
+  if (spec?.activeDeadlineSeconds !== undefined && !spec.suspend && startedMs + spec.activeDeadlineSeconds * 1_000 <= nowMs) {
+    return { type: 'Failed', reason: 'DeadlineExceeded', message: 'Job was active longer than specified deadline' }
+  }
+  const early = judgeSuccess(job, counted.succeededIndexes)
+  if (early) return { type: 'Complete', reason: 'SuccessPolicy', message: early }
+  return completionOf(job, counted, failedIndexes, active)
+}
+
+function completionOf({ spec }: Job, counted: Tally, failedIndexes: ReadonlySet<number>, active: readonly Pod[]): Outcome | undefined {
+  const reached: Outcome = { type: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
+  if (spec?.maxFailedIndexes !== undefined && failedIndexes.size > spec.maxFailedIndexes) {
+    return { type: 'Failed', reason: 'MaxFailedIndexesExceeded', message: 'Job has exceeded the specified maximal number of failed indexes' }
+  }
+  if (spec?.completions === undefined) return counted.succeeded > 0 && active.length === 0 ? reached : undefined
+  if (failedIndexes.size > 0 && failedIndexes.size + counted.succeeded >= spec.completions) {
+    return { type: 'Failed', reason: 'FailedIndexes', message: 'Job has failed indexes' }
+  }
+  return counted.succeeded >= spec.completions ? reached : undefined
+}
+
+function restartsOf(pods: readonly Pod[]): number {
+  const all = pods.flatMap((pod) => [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])])
+  return all.reduce((sum, status) => sum + status.restartCount, 0)
+}
+
+const BACKOFF_BASE_MS = 10_000
+const BACKOFF_MAX_MS = 10 * 60_000
+
+/** After failures new pods wait: twice as long each time, counted from the last failure. */
+function backoffLeftMs(pods: readonly Pod[], nowMs: number): number {
+  const ends = pods.flatMap((pod) => {
+    const times = (pod.status?.containerStatuses ?? []).map((status) => Date.parse(status.state?.terminated?.finishedAt ?? ''))
+    const at = Math.max(...times.filter(Number.isFinite))
+    return [{ failed: pod.status?.phase === 'Failed', atMs: Number.isFinite(at) ? at : Date.parse(pod.metadata.creationTimestamp) }]
+  })
+  const lastSuccessMs = Math.max(0, ...ends.filter((end) => !end.failed).map((end) => end.atMs))
+  const failures = ends.filter((end) => end.failed && end.atMs > lastSuccessMs)
+  if (failures.length === 0) return 0
+  const lastMs = Math.max(...failures.map((end) => end.atMs))
+  return lastMs + Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (failures.length - 1)) - nowMs
+}
+
+/** Indexes without a pod, in order. */
+function missingIndexes({ job, pods, counted, failedIndexes, active }: Facts, count: number): JobPlan['create'] {
+  const taken = new Set(active.map(indexOf))
+  if (waitsForEnd(job)) for (const pod of pods) if (isTerminating(pod)) taken.add(indexOf(pod))
+  const missing: JobPlan['create'] = []
+  for (let index = 0; index < (job.spec?.completions ?? 0) && missing.length < count; index++) {
+    if (taken.has(index) || counted.succeededIndexes.has(index) || failedIndexes.has(index)) continue
+    missing.push({ index, failures: failuresOfIndex(pods, index, INDEX_FAILURES) })
+  }
+  return missing
+}
+
+/** The pods to create or delete for the parallelism that is wanted. */
+function resize(facts: Facts): Pick<JobPlan, 'create' | 'discard' | 'recheckAfterMs'> {
+  const { job, pods, counted, active, nowMs } = facts
+  const { parallelism = 1, completions } = job.spec ?? {}
+  const leaving = waitsForEnd(job) ? pods.filter(isTerminating).length : 0
+  let wanted: number
+  if (completions === undefined) wanted = counted.succeeded > 0 ? active.length : parallelism
+  else wanted = Math.min(parallelism, completions - counted.succeeded - facts.failedIndexes.size)
+  if (active.length > wanted) {
+    const spare = active.toSorted((a, b) => Number(isReady(a)) - Number(isReady(b)) || Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp))
+    return { create: [], discard: spare.slice(0, Math.min(BURST_PODS, active.length - Math.max(0, wanted))) }
+  }
+  const count = Math.min(BURST_PODS, wanted - active.length - leaving)
+  if (count <= 0) return { create: [], discard: [] }
+  const waitMs = backoffLeftMs(pods.filter(hasFinished), nowMs)
+  if (waitMs > 0) return { create: [], discard: [], recheckAfterMs: waitMs }
+  if (isIndexed(job)) return { create: missingIndexes(facts, count), discard: [] }
+  return { create: Array.from({ length: count }, () => ({ index: undefined, failures: 0 })), discard: [] }
+}
+
+function newlyFailedIndexes({ job, pods, counted }: Omit<Facts, 'failedIndexes'>): Set<number> {
+  const { completions = 0, backoffLimitPerIndex } = job.spec ?? {}
+  const failed = parseIndexes(job.status?.failedIndexes, completions)
+  if (backoffLimitPerIndex === undefined) return failed
+  for (const pod of counted.newlyFailed) {
+    const index = indexOf(pod)
+    if (index === undefined || counted.succeededIndexes.has(index)) continue
+    const failures = failuresOfIndex(pods, index, INDEX_FAILURES)
+    if (failures > backoffLimitPerIndex || judgeFailure(job, pod).action === 'FailIndex') failed.add(index)
+  }
+  return failed
+}
+
+function put(conditions: readonly JobCondition[], type: string, status: string, reason: string, message: string, nowMs: number): JobCondition[] {
+  if (findCondition(conditions, type)?.status === status) return [...conditions]
+  const at = timestamp(nowMs)
+  return [...conditions.filter((condition) => condition.type !== type), { type, status, lastProbeTime: at, lastTransitionTime: at, reason, message }]
+}
+
+function suspension(job: Job, conditions: readonly JobCondition[], nowMs: number): { conditions: JobCondition[]; event?: JobPlan['event'] } {
+  const suspended = findCondition(conditions, 'Suspended')?.status === 'True'
+  if (job.spec?.suspend && !suspended) {
+    return { conditions: put(conditions, 'Suspended', 'True', 'JobSuspended', 'Job suspended', nowMs), event: { type: 'Normal', reason: 'Suspended', message: 'Job suspended' } }
+  }
+  if (!job.spec?.suspend && suspended) {
+    return { conditions: put(conditions, 'Suspended', 'False', 'JobResumed', 'Job resumed', nowMs), event: { type: 'Normal', reason: 'Resumed', message: 'Job resumed' } }
+  }
+  return { conditions: [...conditions] }
+}
+
+/** Counts that were announced and whose pods have lost their finalizer become part of the totals. */
+function settle(job: Job, pods: readonly Pod[], counted: Tally): Pick<JobStatus, 'succeeded' | 'failed' | 'uncountedTerminatedPods'> {
+  const tracked = new Set(pods.filter(isTracked).map((pod) => pod.metadata.uid))
+  const { succeeded: announcedGood = [], failed: announcedBad = [] } = job.status?.uncountedTerminatedPods ?? {}
+  const stillGood = announcedGood.filter((uid) => tracked.has(uid))
+  const stillBad = announcedBad.filter((uid) => tracked.has(uid))
+  const ignored = (pod: Pod): boolean => judgeFailure(job, pod).action === 'Ignore'
+  const newGood = isIndexed(job) ? [] : counted.newlySucceeded.map((pod) => pod.metadata.uid)
+  const newBad = counted.newlyFailed.filter((pod) => !ignored(pod)).map((pod) => pod.metadata.uid)
+  const good = [...stillGood, ...newGood]
+  const bad = [...stillBad, ...newBad]
+  const succeeded = isIndexed(job) ? counted.succeededIndexes.size : (job.status?.succeeded ?? 0) + announcedGood.length - stillGood.length
+  const failed = (job.status?.failed ?? 0) + announcedBad.length - stillBad.length
+  return {
+    ...(succeeded > 0 && { succeeded }),
+    ...(failed > 0 && { failed }),
+    uncountedTerminatedPods: { ...(good.length > 0 && { succeeded: good }), ...(bad.length > 0 && { failed: bad }) },
+  }
+}
+
+export function planJob(job: Job, pods: readonly Pod[], nowMs: number): JobPlan {
+  if (isFinished(job) || job.metadata.deletionTimestamp !== undefined) {
+    return { create: [], remove: [], discard: [], untrack: pods.filter(isTracked), status: job.status ?? {} }
+  }
+  const counted = tally(job, pods, (pod) => judgeFailure(job, pod).action === 'Ignore')
+  const active = pods.filter((pod) => !hasFinished(pod) && pod.metadata.deletionTimestamp === undefined)
+  const failedIndexes = newlyFailedIndexes({ job, pods, counted, active, nowMs })
+  const facts: Facts = { job, pods, counted, failedIndexes, active, nowMs }
+  const outcome = outcomeOf(facts)
+  const suspended = job.spec?.suspend === true
+  const sized = outcome ? { create: [], discard: [] } : suspended ? { create: [], discard: active } : resize(facts)
+  const remove = outcome ? active : []
+  const leaving = remove.length + sized.discard.length
+  const { conditions, event } = suspension(job, job.status?.conditions ?? [], nowMs)
+  const untrack = pods.filter((pod) => isTracked(pod) && (hasFinished(pod) || counted.newlyFailed.includes(pod)))
+  const remaining = active.length - leaving
+  const status = {
+    ...reported(facts, remaining, leaving),
+    ...settle(job, pods, counted),
+    ...(conditions.length > 0 && { conditions }),
+  }
+  const plan: JobPlan = { ...sized, remove, untrack, status, ...(event && { event }) }
+  if (!outcome) return { ...plan, ...deadline(job, status, plan.recheckAfterMs, nowMs) }
+  return finish(plan, outcome, { job, pods, remaining, nowMs })
+}
+
+function reported({ job, pods, counted, failedIndexes, active, nowMs }: Facts, remaining: number, removing: number): JobStatus {
+  const starts = job.status?.startTime ?? (job.spec?.suspend ? undefined : timestamp(nowMs))
+  // A suspended Job starts its deadline anew when it goes on.
+  const startTime = job.spec?.suspend ? undefined : starts
+  const completed = formatIndexes(counted.succeededIndexes)
+  const failed = formatIndexes(failedIndexes)
+  return {
+    ...(startTime && { startTime }),
+    ...(remaining > 0 && { active: remaining }),
+    ready: active.filter(isReady).length,
+    terminating: pods.filter(isTerminating).length + removing,
+    ...(completed && { completedIndexes: completed }),
+    ...(job.spec?.backoffLimitPerIndex !== undefined && { failedIndexes: failed }),
+  }
+}
+
+function deadline(job: Job, status: JobStatus, recheckAfterMs: number | undefined, nowMs: number): { recheckAfterMs?: number } {
+  const { activeDeadlineSeconds } = job.spec ?? {}
+  const startedMs = Date.parse(status.startTime ?? '')
+  const leftMs = activeDeadlineSeconds === undefined || !Number.isFinite(startedMs) ? Infinity : startedMs + activeDeadlineSeconds * 1_000 - nowMs
+  const next = Math.min(recheckAfterMs ?? Infinity, leftMs)
+  return Number.isFinite(next) ? { recheckAfterMs: Math.max(1, next) } : {}
+}
+
+/** First the verdict is told; the Job has ended when all its pods have, and are counted. */
+function finish(plan: JobPlan, outcome: Outcome, { job, pods, remaining, nowMs }: { job: Job; pods: readonly Pod[]; remaining: number; nowMs: number }): JobPlan {
+  const { type, reason, message } = outcome
+  const interim = type === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet'
+  let conditions = put(plan.status.conditions ?? [], interim, 'True', reason, message, nowMs)
+  const uncounted = plan.status.uncountedTerminatedPods ?? {}
+  const open = remaining > 0 || plan.remove.length > 0 || pods.some(isTerminating) || (uncounted.succeeded ?? []).length > 0 || (uncounted.failed ?? []).length > 0
+  if (open || plan.untrack.length > 0) return { ...plan, status: { ...plan.status, conditions } }
+  conditions = put(conditions, type, 'True', reason, message, nowMs)
+  const event = type === 'Failed' ? ({ type: 'Warning', reason, message } as const) : ({ type: 'Normal', reason: 'Completed', message: 'Job completed' } as const)
+  const suspended = job.spec?.suspend ? {} : { event }
+  return { ...plan, ...suspended, status: { ...plan.status, conditions, ...(type === 'Complete' && { completionTime: timestamp(nowMs) }) } }
+}

@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { controllerFactories, selectControllers, UnknownControllerError } from './registry.ts'
+
+test('which controllers a flag leaves', () => {
+  const known = ['a', 'b', 'c']
+  assert.deepEqual(selectControllers(known, ['*']), known)
+  assert.deepEqual(selectControllers(known, ['*', '-b']), ['a', 'c'])
+  assert.deepEqual(selectControllers(known, ['b']), ['b'])
+  assert.throws(() => selectControllers(known, ['*', '-x']), UnknownControllerError)
+})
+
+test('tokens are made only where they can be signed', () => {
+  const name = 'legacy-serviceaccount-token-controller'
+  assert.equal(controllerFactories({ rootCa: '' }).has(name), false)
+  assert.equal(controllerFactories({ rootCa: '', signLegacyToken: async () => '' }).has(name), true)
+})

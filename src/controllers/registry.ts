@@ -1,0 +1,70 @@
+/**
+ * Every controller of the controller manager by its upstream name, which flags and logs use
+ * (kube-controller-manager's `--controllers=*,-cronjob-controller`).
+ */
+import type { ControllerFactory } from '../reconcile/controller.ts'
+import { cronJobController } from './cronjob/cronjob.ts'
+import { daemonSetController } from './daemonset/daemonset.ts'
+import { deploymentController } from './deployment/deployment.ts'
+import { endpointsController } from './endpointslice/endpoints.ts'
+import { endpointSliceController } from './endpointslice/endpointslice.ts'
+import { garbageCollector } from './garbageCollector/garbageCollector.ts'
+import { jobController } from './job/job.ts'
+import { namespaceController } from './namespace/namespace.ts'
+import { nodeLifecycleController } from './nodeLifecycle/nodeLifecycle.ts'
+import { taintEvictionController } from './nodeLifecycle/taintEviction.ts'
+import { podGcController } from './podGc.ts'
+import { replicaSetController } from './replicaset/replicaset.ts'
+import { replicationControllerController } from './replicationcontroller.ts'
+import { rootCaPublisher } from './rootCaPublisher.ts'
+import { serviceAccountController } from './serviceaccount.ts'
+import { serviceAccountTokenController, type SignLegacyToken } from './serviceAccountToken.ts'
+import { statefulSetController } from './statefulset/statefulset.ts'
+import { ttlAfterFinishedController } from './ttlAfterFinished.ts'
+
+export interface ControllerOptions {
+  /** PEM of the authority by which pods know the API server. */
+  rootCa: string
+  /** Signs the tokens of legacy Secrets; without it there is no controller for them. */
+  signLegacyToken?: SignLegacyToken
+}
+
+export function controllerFactories(options: ControllerOptions): Map<string, ControllerFactory> {
+  const { rootCa, signLegacyToken } = options
+  const factories: [string, ControllerFactory][] = [
+    ['serviceaccount-controller', serviceAccountController],
+    ['root-ca-certificate-publisher-controller', (context) => rootCaPublisher(context, rootCa)],
+    ['namespace-controller', namespaceController],
+    ['deployment-controller', deploymentController],
+    ['replicaset-controller', replicaSetController],
+    ['replicationcontroller-controller', replicationControllerController],
+    ['statefulset-controller', statefulSetController],
+    ['daemonset-controller', daemonSetController],
+    ['job-controller', jobController],
+    ['cronjob-controller', cronJobController],
+    ['ttl-after-finished-controller', ttlAfterFinishedController],
+    ['endpointslice-controller', endpointSliceController],
+    ['endpoints-controller', endpointsController],
+    ['garbage-collector-controller', garbageCollector],
+    ['node-lifecycle-controller', nodeLifecycleController],
+    ['taint-eviction-controller', taintEvictionController],
+    ['pod-garbage-collector-controller', podGcController],
+  ]
+  if (signLegacyToken) {
+    factories.push(['legacy-serviceaccount-token-controller', (context) => serviceAccountTokenController(context, rootCa, signLegacyToken)])
+  }
+  return new Map(factories)
+}
+
+export class UnknownControllerError extends Error {
+  override readonly name = 'UnknownControllerError'
+}
+
+/** The controllers that a flag such as `['*', '-cronjob-controller']` leaves. `*` stands for all; a later entry does not undo an earlier one. */
+export function selectControllers(known: Iterable<string>, flag: readonly string[]): string[] {
+  const names = [...known]
+  const named = flag.map((entry) => entry.replace(/^[-+]/, '')).filter((name) => name !== '*')
+  const strange = named.find((name) => !names.includes(name))
+  if (strange !== undefined) throw new UnknownControllerError(`"${strange}" is not in the list of known controllers`)
+  return names.filter((name) => !flag.includes(`-${name}`) && (flag.includes(name) || flag.includes('*')))
+}
