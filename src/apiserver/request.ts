@@ -3,6 +3,7 @@
  * authorization lets it pass, the registry (with admission in front of storage) answers it, transport encodes the answer.
  */
 import type { JsonObject, KubeObject } from '../api/resource.ts'
+import type { PolicyRule, RoleRef } from '../api/kinds/rbac/v1.ts'
 import type { CatalogResource, CatalogSubresource } from '../api/catalog/catalog.ts'
 
 export interface UserInfo {
@@ -90,4 +91,11 @@ export interface Registry {
 export interface Authorizer {
   /** `reason` may be shown to the user. */
   authorize(attributes: RequestAttributes): { allowed: boolean; reason: string }
+  /**
+   * Nobody may grant rights that they don't hold: upstream's text for the Forbidden where `user` does not hold all of `rules`
+   * in `namespace` ('' for cluster roles), undefined where they do.
+   */
+  escalation(user: UserInfo, namespace: string, rules: readonly PolicyRule[]): string | undefined
+  /** The rules that a binding in `namespace` would grant; undefined if its role is missing. */
+  rulesOf(roleRef: RoleRef, namespace: string): readonly PolicyRule[] | undefined
 }

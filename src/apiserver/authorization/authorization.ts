@@ -4,21 +4,20 @@
  */
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../api/kinds/core/v1.ts'
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from '../../api/kinds/rbac/v1.ts'
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef } from '../../api/kinds/rbac/v1.ts'
 import type { ResourceSlice } from '../../api/kinds/resource/v1.ts'
 import type { VolumeAttachment } from '../../api/kinds/storage/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import { MASTERS_GROUP } from '../authentication/users.ts'
-import type { Authorizer, Registry, RequestAttributes } from '../request.ts'
+import type { Authorizer, Registry, RequestAttributes, UserInfo } from '../request.ts'
 import { LiveObjects } from './liveObjects.ts'
 import { NodeAuthorizer } from './node.ts'
 import { Rbac } from './rbac.ts'
 
 export interface AuthorizationOptions {
   catalog: Catalog
-  registry: Registry
   log: Logger
   clock: Clock
 }
@@ -67,8 +66,8 @@ export class Authorization implements Authorizer {
   }
 
   /** Follows the objects that decisions are made on until the signal aborts; `synced` resolves when all are there. */
-  run(signal: AbortSignal): { synced: Promise<void>; done: Promise<void> } {
-    const done = Promise.all(this.#live.map((live) => live.run(signal))).then(() => {})
+  run(registry: Registry, signal: AbortSignal): { synced: Promise<void>; done: Promise<void> } {
+    const done = Promise.all(this.#live.map((live) => live.run(registry, signal))).then(() => {})
     return { synced: Promise.all(this.#live.map((live) => live.synced)).then(() => {}), done }
   }
 
@@ -79,5 +78,13 @@ export class Authorization implements Authorizer {
     const byRbac = this.rbac.authorize(attributes)
     if (byRbac.allowed || !byNode?.reason) return byRbac
     return { allowed: false, reason: byRbac.reason ? `${byNode.reason}\n${byRbac.reason}` : byNode.reason }
+  }
+
+  escalation(user: UserInfo, namespace: string, rules: readonly PolicyRule[]): string | undefined {
+    return user.groups.includes(MASTERS_GROUP) ? undefined : this.rbac.escalation(user, namespace, rules)
+  }
+
+  rulesOf(roleRef: RoleRef, namespace: string): readonly PolicyRule[] | undefined {
+    return this.rbac.rulesOf(roleRef, namespace)
   }
 }

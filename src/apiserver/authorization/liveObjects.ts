@@ -13,7 +13,6 @@ import { LOOPBACK_USER } from '../authentication/users.ts'
 import type { ApiRequest, Registry } from '../request.ts'
 
 export interface LiveObjectsOptions<T extends KubeObject> {
-  registry: Registry
   resource: CatalogResource
   /** After each change; `before` or `after` is undefined where the object is new or gone. */
   onChange?: (before: T | undefined, after: T | undefined) => void
@@ -47,14 +46,14 @@ export class LiveObjects<T extends KubeObject> {
   }
 
   /** Follows the resource until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(registry: Registry, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(RETRY)
     while (!signal.aborted) {
       try {
-        await this.#list(signal)
+        await this.#list(registry, signal)
         this.#synced.resolve()
         backoff.reset()
-        await this.#watch(signal)
+        await this.#watch(registry, signal)
       } catch (error) {
         if (signal.aborted) return
         if (!isExpired(error)) this.#options.log.warn('following a resource failed, listing again', { resource: this.#options.resource.resource, error: String(error) })
@@ -70,8 +69,8 @@ export class LiveObjects<T extends KubeObject> {
     }
   }
 
-  async #list(signal: AbortSignal): Promise<void> {
-    const result = await this.#options.registry.handle(this.#request('list', {}, signal))
+  async #list(registry: Registry, signal: AbortSignal): Promise<void> {
+    const result = await registry.handle(this.#request('list', {}, signal))
     if (result.type !== 'list') throw new Error('a list request was answered with an object')
     const gone = new Map(this.#byKey)
     for (const { object } of result.items) {
@@ -83,10 +82,10 @@ export class LiveObjects<T extends KubeObject> {
   }
 
   /** Goes on watching from where the last watch ended, until the revision is gone. */
-  async #watch(signal: AbortSignal): Promise<void> {
+  async #watch(registry: Registry, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const request = this.#request('watch', { watch: 'true', resourceVersion: this.#revision, allowWatchBookmarks: 'true' }, signal)
-      for await (const batch of this.#options.registry.watch(request)) {
+      for await (const batch of registry.watch(request)) {
         for (const { type, object } of batch) {
           this.#revision = object.metadata.resourceVersion ?? this.#revision
           if (type === 'BOOKMARK') continue

@@ -58,6 +58,7 @@ export class ApiRequests {
       pretty: wantsPretty(query, headerText(exchange, 'user-agent')),
     })
     if (negotiated.as === 'Table') parseIncludeObject(query)
+    await this.#options.codec.prepare(negotiated.mediaType)
     const request = await this.#request(call)
     if (deprecation) request.warnings.push(deprecation)
     if (route.verb === 'watch') {
@@ -124,8 +125,10 @@ export class ApiRequests {
     const { codec, catalog } = this.#options
     const mediaType = bodyMediaType(headerText(exchange, 'content-type'))
     const bytes = await readBody(exchange)
+    await codec.prepare(mediaType)
     const type = request.subresource ? catalog.typeOfKind(kind) : request.resource.type
-    const { object, warnings } = codec.decode(bytes, mediaType, { kind, type, fieldValidation: query.get('fieldValidation') ?? '' })
+    // The type of a custom resource has no name.
+    const { object, warnings } = codec.decode(bytes, mediaType, { kind, type: type?.name ? type : undefined, fieldValidation: query.get('fieldValidation') ?? '' })
     request.warnings.push(...warnings)
     return object
   }
@@ -133,8 +136,11 @@ export class ApiRequests {
   async #deleteOptions(exchange: Exchange): Promise<JsonObject | undefined> {
     const bytes = await readBody(exchange)
     if (bytes.length === 0) return undefined
+    const { codec, catalog } = this.#options
     const mediaType = bodyMediaType(headerText(exchange, 'content-type'))
-    return this.#options.codec.decode(bytes, mediaType, { kind: DELETE_OPTIONS, type: this.#options.catalog.typeOfKind(DELETE_OPTIONS), fieldValidation: 'Ignore' }).object
+    await codec.prepare(mediaType)
+    const type = catalog.typeOfKind(DELETE_OPTIONS)
+    return codec.decode(bytes, mediaType, { kind: DELETE_OPTIONS, type, fieldValidation: 'Ignore', options: true }).object
   }
 }
 

@@ -1,20 +1,223 @@
-/** The representations that transport can write and read, as one object for the handlers; the formats are in api/codec. */
-import type { GroupVersionKind } from '../../api/catalog/catalog.ts'
+/**
+ * The representations that transport reads and writes, over the formats of api/codec: which type a body is decoded into, and
+ * the texts of what is wrong with it (k8s.io/apiserver/pkg/endpoints/handlers transformDecodeError). Protobuf is loaded when
+ * the first client asks for it.
+ */
+import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
+import { DecodeError, JsonSyntaxError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
+import type { TypeMeta } from '../../api/codec/json.ts'
+import { YamlSyntaxError, encodeYaml, parseYaml } from '../../api/codec/yaml.ts'
 import type { JsonObject } from '../../api/resource.ts'
+import { newBadRequest, newStatusError } from '../../api/status.ts'
+import type { StatusError } from '../../api/status.ts'
+import { newNotAcceptable } from './negotiation.ts'
 import type { MediaType } from './negotiation.ts'
+
+type Protobuf = typeof import('../../api/codec/protobuf.ts')
 
 export interface DecodeTarget {
   kind: GroupVersionKind
+  /** Undefined for custom resources, which are decoded without a type. */
   type: TypeDef | undefined
-  /** '', `Ignore`, `Warn` or `Strict`; anything else is refused by the registry. */
+  /** '' and `Warn` warn, `Strict` refuses, `Ignore` does nothing; anything else is refused by the registry. */
   fieldValidation: string
+  /** DeleteOptions: other versions of it are as good, and messages are shorter. */
+  options?: boolean
+}
+
+export interface Decoded {
+  object: JsonObject
+  warnings: readonly string[]
 }
 
 export interface ObjectCodec {
+  /** To be awaited before a media type is used. */
+  prepare(mediaType: string): Promise<void>
   /** Throws a StatusError (400) with upstream's text. */
-  decode(bytes: Uint8Array, mediaType: MediaType, target: DecodeTarget): { object: JsonObject; warnings: readonly string[] }
+  decode(bytes: Uint8Array, mediaType: MediaType, target: DecodeTarget): Decoded
   encode(object: object, mediaType: MediaType, pretty: boolean): Uint8Array
   /** One watch event, framed for the stream. */
   encodeEvent(type: string, object: object, mediaType: MediaType): Uint8Array
 }
+
+/** How much of an undecodable body is shown. */
+const SHOWN_BYTES = 30
+const SCHEME = 'pkg/api/legacyscheme/scheme.go:30'
+const OPTIONS_SCHEME = 'k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27'
+
+function summary(bytes: Uint8Array): string {
+  if (bytes.length === 0) return '<empty>'
+  const head = Buffer.from(bytes.subarray(0, SHOWN_BYTES))
+  const more = bytes.length > SHOWN_BYTES ? ' ...' : ''
+  return `${bytes[0] === 0x7b ? head.toString() : head.toString('hex')}${more}`
+}
+
+function versionOf({ group, version }: GroupVersionKind): string {
+  return group ? `${group}/${version}` : version
+}
+
+function parseGroupVersion(apiVersion: string): { group: string; version: string } {
+  const slash = apiVersion.indexOf('/')
+  return slash < 0 ? { group: '', version: apiVersion } : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) }
+}
+
+/** Go's package of a group's internal types. */
+function internalPackage(group: string): string {
+  return group === '' ? 'core' : (group.split('.')[0] as string)
+}
+
+/** A body before its type is known to fit. */
+interface Parsed {
+  meta: TypeMeta
+  /** Undefined `type` decodes as it stands. */
+  decode(type: TypeDef | undefined): { object: JsonObject; strictErrors: readonly string[] }
+}
+
+function parseJsonBody(bytes: Uint8Array): Parsed {
+  const parsed = parseJson(bytes)
+  return {
+    meta: typeMetaOf(parsed),
+    decode(type) {
+      if (type) return decodeJson(parsed, type)
+      const { value, strictErrors } = jsonValue(parsed)
+      return { object: (value ?? {}) as JsonObject, strictErrors }
+    },
+  }
+}
+
+function parseYamlBody(bytes: Uint8Array): Parsed {
+  const { value, strictErrors } = parseYaml(bytes)
+  const meta = typeMetaOf({ text: '', value, keys: -1 })
+  return {
+    meta,
+    decode(type) {
+      if (!type) return { object: (value ?? {}) as JsonObject, strictErrors }
+      const decoded = decodeValue((value ?? {}) as JsonObject, type)
+      return { object: decoded.object, strictErrors: [...strictErrors, ...decoded.strictErrors] }
+    },
+  }
+}
+
+export class Codec implements ObjectCodec {
+  readonly #catalog: Catalog
+  #protobuf: Protobuf | undefined
+
+  constructor(catalog: Catalog) {
+    this.#catalog = catalog
+  }
+
+  async prepare(mediaType: string): Promise<void> {
+    if (mediaType.includes('protobuf')) this.#protobuf ??= await import('../../api/codec/protobuf.ts')
+  }
+
+  decode(bytes: Uint8Array, mediaType: MediaType, target: DecodeTarget): Decoded {
+    const parsed = this.#parse(bytes, mediaType, target)
+    const kind = this.#kindOf(parsed.meta, target)
+    const { object, strictErrors } = this.#attempt(target, kind, () => parsed.decode(target.type))
+    this.#checkKind(kind, target, parsed.meta)
+    const strict = target.fieldValidation === 'Strict' && strictErrors.length > 0
+    if (strict) throw this.#cannotBeHandled(kind, target, `strict decoding error: ${strictErrors.join(', ')}`)
+    const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
+    return {
+      object: { kind: kind.kind, apiVersion: versionOf(kind), ...rest } as JsonObject,
+      warnings: target.fieldValidation === '' || target.fieldValidation === 'Warn' ? strictErrors : [],
+    }
+  }
+
+  encode(object: object, mediaType: MediaType, pretty: boolean): Uint8Array {
+    switch (mediaType) {
+      case 'application/yaml':
+        return Buffer.from(encodeYaml(object))
+      case 'application/vnd.kubernetes.protobuf':
+        return this.#encodeProtobuf(object)
+      default:
+        return Buffer.from(pretty ? JSON.stringify(object, undefined, 2) : `${JSON.stringify(object)}\n`)
+    }
+  }
+
+  encodeEvent(type: string, object: object, mediaType: MediaType): Uint8Array {
+    if (mediaType !== 'application/vnd.kubernetes.protobuf') return Buffer.from(`${JSON.stringify({ type, object })}\n`)
+    return (this.#protobuf as Protobuf).encodeWatchFrame(type, this.#encodeProtobuf(object))
+  }
+
+  #encodeProtobuf(object: object): Uint8Array {
+    const { apiVersion = 'v1', kind = '' } = object as Partial<TypeMeta>
+    const { group, version } = parseGroupVersion(apiVersion)
+    const type = this.#catalog.typeOfKind({ group, version, kind })
+    // Custom resources have no protobuf form.
+    if (!type || !this.#protobuf) throw newNotAcceptable()
+    return this.#protobuf.encodeProtobuf(object, type)
+  }
+
+  #parse(bytes: Uint8Array, mediaType: MediaType, target: DecodeTarget): Parsed {
+    try {
+      if (mediaType === 'application/yaml') return parseYamlBody(bytes)
+      if (mediaType === 'application/vnd.kubernetes.protobuf') return this.#parseProtobuf(bytes)
+      return parseJsonBody(bytes)
+    } catch (error) {
+      const known = error instanceof JsonSyntaxError || error instanceof YamlSyntaxError || error instanceof DecodeError || (error as Error).name === 'ProtobufError'
+      if (!known) throw error
+      const why = error instanceof JsonSyntaxError ? `couldn't get version/kind; json parse error: ${error.message}` : (error as Error).message
+      if (target.options) throw newBadRequest(why)
+      throw newBadRequest(`the object provided is unrecognized (must be of type ${target.kind.kind}): ${why} (${summary(bytes)})`)
+    }
+  }
+
+  #parseProtobuf(bytes: Uint8Array): Parsed {
+    const protobuf = this.#protobuf as Protobuf
+    return {
+      meta: protobuf.protobufTypeMeta(bytes),
+      decode(type) {
+        if (!type) throw newBadRequest('custom resources have no protobuf form')
+        return { object: protobuf.decodeProtobuf(bytes, type), strictErrors: [] }
+      },
+    }
+  }
+
+  /** What the body says it is; what it leaves out is as the URL has it. */
+  #kindOf(meta: TypeMeta, target: DecodeTarget): GroupVersionKind {
+    const { group, version } = meta.apiVersion ? parseGroupVersion(meta.apiVersion) : target.kind
+    return { group, version, kind: meta.kind || target.kind.kind }
+  }
+
+  #checkKind(kind: GroupVersionKind, target: DecodeTarget, meta: TypeMeta): void {
+    const { kind: wanted, type, options } = target
+    if (!type) {
+      if (versionOf(kind) !== versionOf(wanted) || meta.apiVersion === '') throw this.#versionMismatch(meta.apiVersion, wanted)
+      return
+    }
+    if (kind.kind === wanted.kind && versionOf(kind) === versionOf(wanted)) return
+    if (options && kind.kind === wanted.kind) return
+    if (options || !this.#catalog.typeOfKind(kind)) {
+      const scheme = options ? OPTIONS_SCHEME : SCHEME
+      const why = `no kind ${JSON.stringify(kind.kind)} is registered for version ${JSON.stringify(versionOf(kind))} in scheme ${JSON.stringify(scheme)}`
+      throw options ? newBadRequest(why) : this.#cannotBeHandled(kind, target, why)
+    }
+    if (kind.kind === wanted.kind && kind.group === wanted.group) throw this.#versionMismatch(versionOf(kind), wanted)
+    const why = `converting (${kind.version}.${kind.kind}) to (${internalPackage(wanted.group)}.${wanted.kind}): unknown conversion`
+    throw this.#cannotBeHandled(kind, target, why)
+  }
+
+  #versionMismatch(given: string, wanted: GroupVersionKind): StatusError {
+    return newBadRequest(`the API version in the data (${given}) does not match the expected API version (${versionOf(wanted)})`)
+  }
+
+  #cannotBeHandled(kind: GroupVersionKind, target: DecodeTarget, why: string): StatusError {
+    return newStatusError(400, 'BadRequest',
+      `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${target.kind.kind}: ${why}`)
+  }
+
+  #attempt<T>(target: DecodeTarget, kind: GroupVersionKind, work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (!(error instanceof DecodeError) && (error as Error).name !== 'ProtobufError') throw error
+      // Another kind cannot be told apart by what does not fit: that it is another is what counts.
+      if (kind.kind !== target.kind.kind && target.type) this.#checkKind(kind, target, { kind: kind.kind, apiVersion: versionOf(kind) })
+      if (target.options) throw newBadRequest((error as Error).message)
+      throw this.#cannotBeHandled(kind, target, (error as Error).message)
+    }
+  }
+}
+

@@ -39,7 +39,7 @@ export interface Exchange {
   destroy(): void
 }
 
-abstract class BaseExchange {
+export abstract class BaseExchange {
   protected readonly extraHeaders: OutgoingHttpHeaders = {}
   #abort: AbortController | undefined
   #gone = false

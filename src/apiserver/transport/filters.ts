@@ -19,6 +19,8 @@ import type { ApiRequests } from './apiRequests.ts'
 import { headerText } from './apiRequests.ts'
 import type { ObjectCodec } from './codec.ts'
 import type { Exchange } from './exchange.ts'
+import type { UpgradeRequest } from './listener.ts'
+import { UpgradeExchange } from './upgradeExchange.ts'
 import type { InFlight } from './inFlight.ts'
 import { negotiateError, wantsPretty } from './negotiation.ts'
 import { attributesOf, parseRequestInfo } from './requestInfo.ts'
@@ -67,8 +69,8 @@ export interface FiltersOptions {
   clock: Clock
   /** Aborts when the server stops: long-running requests end then. */
   stopping: AbortSignal
-  /** Uids of the flow schema and priority level that requests are counted under. */
-  flowControl: () => { flowSchemaUid: string; priorityLevelUid: string }
+  /** Headers that name the flow schema and priority level that a user's requests are counted under. */
+  flowControl: (user: UserInfo) => object | undefined
 }
 
 /** Upstream's --request-timeout. */
@@ -103,6 +105,7 @@ export class Filters {
         entered = true
       }
       const requestor = await authenticator.authenticate(exchange)
+      for (const [name, value] of Object.entries(this.#options.flowControl(requestor) ?? {})) exchange.setHeader(name, String(value))
       const user = impersonate(exchange.headers, attributesOf(info, requestor, query), authorizer)
       const attributes = attributesOf(info, user, query)
       const { allowed, reason } = authorizer.authorize(attributes)
@@ -116,6 +119,11 @@ export class Filters {
       if (entered) inFlight.leave(kind)
       metrics.finished(labelsOf(info), exchange.status, (clock.now() - startMs) / 1000, exchange.sentBytes)
     }
+  }
+
+  /** Upgrades pass the same gates as requests; what answers them is the other server's connection, or a refusal. */
+  async upgrade(upgrade: UpgradeRequest): Promise<void> {
+    return this.serve(new UpgradeExchange(upgrade))
   }
 
   async #dispatch(context: RequestContext): Promise<void> {
@@ -144,12 +152,9 @@ export class Filters {
   }
 
   #setHeaders(exchange: Exchange): void {
-    const { flowSchemaUid, priorityLevelUid } = this.#options.flowControl()
     const auditId = headerText(exchange, 'audit-id')
     exchange.setHeader('audit-id', auditId && auditId.length <= 64 ? auditId : randomUUID())
     exchange.setHeader('cache-control', 'no-cache, private')
-    exchange.setHeader('x-kubernetes-pf-flowschema-uid', flowSchemaUid)
-    exchange.setHeader('x-kubernetes-pf-prioritylevel-uid', priorityLevelUid)
   }
 
   /** Ends what takes longer than the client or the server wants to wait. */
@@ -170,6 +175,7 @@ export class Filters {
     const { document, mediaType, contentType, etag } = found
     const headers: Record<string, string> = etag ? { etag, vary: 'Accept' } : {}
     if (etag && headerText(exchange, 'if-none-match') === etag) return exchange.respond(304, headers)
+    await this.#options.codec.prepare(mediaType)
     const body = this.#options.codec.encode(document, mediaType, wantsPretty(query, headerText(exchange, 'user-agent')))
     await send(exchange, 200, contentType, body, headers)
   }
@@ -191,6 +197,7 @@ export class Filters {
     const headers: Record<string, string> = retryAfter ? { 'retry-after': String(retryAfter) } : {}
     if (status.code === 413) headers['connection'] = 'close'
     try {
+      await this.#options.codec.prepare(negotiated.mediaType)
       await send(exchange, status.code, negotiated.mediaType, this.#options.codec.encode(status.status, negotiated.mediaType, negotiated.pretty), exchange.httpVersion === '2.0' ? without(headers, 'connection') : headers)
     } catch (cause) {
       this.#options.log.error('an error could not be written', cause, { target: exchange.target })

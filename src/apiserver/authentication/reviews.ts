@@ -1,0 +1,51 @@
+/** TokenReview (is this token good, and whose is it?) and SelfSubjectReview (who am I?). */
+import type { TokenReview } from '../../api/kinds/authentication/v1.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import { newBadRequest } from '../../api/status.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { ApiRequest, ApiResult, UserInfo } from '../request.ts'
+import type { Authenticator } from './authenticator.ts'
+import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
+
+const GROUP = 'authentication.k8s.io'
+
+function userJson({ name, uid, groups, extra }: UserInfo): object {
+  return { username: name, ...(uid && { uid }), ...(groups.length > 0 && { groups }), ...(Object.keys(extra).length > 0 && { extra }) }
+}
+
+function object(code: 200 | 201, value: object): ApiResult {
+  return { type: 'object', code, object: value as JsonObject }
+}
+
+async function reviewStatus(authenticator: Authenticator, token: string, audiences: readonly string[] | undefined): Promise<object> {
+  try {
+    const found = await authenticator.authenticateToken(token, audiences)
+    return { authenticated: true, user: userJson(found.user), audiences: found.audiences }
+  } catch (error) {
+    // Upstream asks every token authenticator; the other ones say this much.
+    if (error instanceof AudienceError) return { user: {}, error: `[invalid bearer token, ${error.message}]` }
+    if (error instanceof InvalidTokenError) {
+      return { user: {}, error: error.message === 'invalid bearer token' ? error.message : `[invalid bearer token, ${error.message}]` }
+    }
+    throw error
+  }
+}
+
+/** By `group/resource`, as the registry takes resources without storage. */
+export function authenticationReviews(
+  authenticator: () => Authenticator, clock: Clock,
+): [string, (request: ApiRequest) => Promise<ApiResult>][] {
+  return [
+    [`${GROUP}/tokenreviews`, async ({ body }) => {
+      const review = (body ?? {}) as unknown as TokenReview
+      const { token, audiences } = review.spec ?? {}
+      if (!token) throw newBadRequest('token is required for TokenReview in authentication')
+      const status = await reviewStatus(authenticator(), token, audiences?.length ? audiences : undefined)
+      return object(201, { kind: 'TokenReview', apiVersion: `${GROUP}/v1`, ...review, metadata: review.metadata ?? {}, status })
+    }],
+    [`${GROUP}/selfsubjectreviews`, async ({ user }) => {
+      const creationTimestamp = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
+      return object(201, { kind: 'SelfSubjectReview', apiVersion: `${GROUP}/v1`, metadata: { creationTimestamp }, status: { userInfo: userJson(user) } })
+    }],
+  ]
+}

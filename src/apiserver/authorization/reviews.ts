@@ -1,0 +1,116 @@
+/** SubjectAccessReview and its siblings: asking the authorizers without doing anything. */
+import type {
+  LocalSubjectAccessReview, NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview,
+} from '../../api/kinds/authorization/v1.ts'
+import type { PolicyRule } from '../../api/kinds/rbac/v1.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import { newBadRequest, newInvalid } from '../../api/status.ts'
+import type { FieldError } from '../../api/status.ts'
+import type { ApiRequest, ApiResult, RequestAttributes, UserInfo } from '../request.ts'
+import type { Authorization } from './authorization.ts'
+import { compactRules } from './rules.ts'
+
+type Spec = { resourceAttributes?: ResourceAttributes; nonResourceAttributes?: NonResourceAttributes }
+export type VirtualResource = (request: ApiRequest) => Promise<ApiResult>
+
+const GROUP = 'authorization.k8s.io'
+
+function created(request: ApiRequest, status: object): ApiResult {
+  const { resource, body } = request
+  const object = { kind: resource.kind, apiVersion: `${resource.group}/${resource.version}`, ...body, metadata: body?.['metadata'] ?? {}, status }
+  return { type: 'object', code: 201, object: object as JsonObject }
+}
+
+function specErrors(spec: Spec): FieldError[] {
+  const { resourceAttributes, nonResourceAttributes } = spec
+  const message = (value: string, why: string): string => `Invalid value: ${value}: ${why}`
+  if (resourceAttributes && nonResourceAttributes) {
+    const value = JSON.stringify(nonResourceAttributes)
+    return [{
+      type: 'FieldValueInvalid', field: 'spec.nonResourceAttributes',
+      message: message(value, 'cannot be specified in combination with resourceAttributes'),
+    }]
+  }
+  if (!resourceAttributes && !nonResourceAttributes) {
+    return [{
+      type: 'FieldValueInvalid', field: 'spec.resourceAttributes',
+      message: message('null', 'exactly one of nonResourceAttributes or resourceAttributes must be specified'),
+    }]
+  }
+  return []
+}
+
+function subjectErrors(spec: { user?: string; groups?: string[] }): FieldError[] {
+  if (spec.user || spec.groups?.length) return []
+  return [{ type: 'FieldValueRequired', field: 'spec.user', message: 'Required value: at least one of user or group must be specified' }]
+}
+
+/** The kind is left out of these messages: upstream's object has none when it is validated. */
+function check(errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw newInvalid({ group: GROUP, kind: '' }, '', errors)
+}
+
+function attributesOf(spec: Spec, user: UserInfo): RequestAttributes {
+  const { resourceAttributes: r, nonResourceAttributes: n } = spec
+  if (n) return { user, verb: n.verb ?? '', group: '', version: '', resource: '', subresource: '', namespace: '', name: '', path: n.path ?? '' }
+  const requirement = r?.fieldSelector?.requirements?.find((q) => q.operator === 'In' && q.values?.length === 1)
+  const fieldSelector = r?.fieldSelector?.rawSelector ?? (requirement && `${requirement.key}=${requirement.values?.[0]}`)
+  return {
+    user, verb: r?.verb ?? '', group: r?.group ?? '', version: r?.version ?? '*', resource: r?.resource ?? '', subresource: r?.subresource ?? '',
+    namespace: r?.namespace ?? '', name: r?.name ?? '', path: '', ...(fieldSelector && { fieldSelector }),
+  }
+}
+
+function statusOf(authorization: Authorization, attributes: RequestAttributes): object {
+  const { allowed, reason } = authorization.authorize(attributes)
+  return { allowed, ...(reason && { reason }) }
+}
+
+function userOf(spec: SubjectAccessReview['spec']): UserInfo {
+  return { name: spec.user ?? '', ...(spec.uid && { uid: spec.uid }), groups: spec.groups ?? [], extra: spec.extra ?? {} }
+}
+
+function rulesStatus(rules: readonly PolicyRule[]): object {
+  const resourceRules = compactRules(rules.filter((r) => (r.resources ?? []).length > 0)).map(({ verbs, apiGroups, resources, resourceNames }) => ({
+    verbs, ...(apiGroups && { apiGroups }), ...(resources && { resources }), ...(resourceNames?.length && { resourceNames }),
+  }))
+  const nonResourceRules = rules.filter((r) => (r.nonResourceURLs ?? []).length > 0).map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs }))
+  return { resourceRules, nonResourceRules, incomplete: false }
+}
+
+/** By `group/resource`, as the registry takes resources without storage. */
+export function accessReviews(authorization: Authorization): [string, VirtualResource][] {
+  const subjectAccessReview: VirtualResource = async (request) => {
+    const { spec = {} } = (request.body ?? {}) as unknown as SubjectAccessReview
+    check([...specErrors(spec), ...subjectErrors(spec)])
+    return created(request, statusOf(authorization, attributesOf(spec, userOf(spec))))
+  }
+  const localSubjectAccessReview: VirtualResource = async (request) => {
+    const { spec = {} } = (request.body ?? {}) as unknown as LocalSubjectAccessReview
+    check([...specErrors(spec), ...subjectErrors(spec)])
+    const namespace = spec.resourceAttributes?.namespace ?? ''
+    if (namespace !== request.namespace) throw newBadRequest(`spec.resourceAttributes.namespace must match namespace: ${request.namespace}`)
+    return created(request, statusOf(authorization, attributesOf(spec, userOf(spec))))
+  }
+  const selfSubjectAccessReview: VirtualResource = async (request) => {
+    const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectAccessReview
+    check(specErrors(spec))
+    return created(request, statusOf(authorization, attributesOf(spec, request.user)))
+  }
+  const selfSubjectRulesReview: VirtualResource = async (request) => {
+    const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectRulesReview
+    const { namespace } = spec
+    if (!namespace) throw newBadRequest('no namespace on request')
+    const masters = request.user.groups.includes('system:masters')
+    const everything: PolicyRule[] = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }]
+    const rules = [...(masters ? everything : []), ...authorization.rbac.rulesFor(request.user, namespace)]
+    const object = { kind: request.resource.kind, apiVersion: 'authorization.k8s.io/v1', metadata: {}, spec: {}, status: rulesStatus(rules) }
+    return { type: 'object', code: 201, object: object as unknown as JsonObject }
+  }
+  return [
+    [`${GROUP}/subjectaccessreviews`, subjectAccessReview],
+    [`${GROUP}/localsubjectaccessreviews`, localSubjectAccessReview],
+    [`${GROUP}/selfsubjectaccessreviews`, selfSubjectAccessReview],
+    [`${GROUP}/selfsubjectrulesreviews`, selfSubjectRulesReview],
+  ]
+}

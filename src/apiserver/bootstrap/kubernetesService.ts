@@ -1,0 +1,69 @@
+/** The `kubernetes` service in `default`, by which pods reach the API server, and its endpoints. */
+import type { Endpoints, Service } from '../../api/kinds/core/v1.ts'
+import type { EndpointSlice } from '../../api/kinds/discovery/v1.ts'
+import { isNotFound } from '../../api/status.ts'
+import type { Draft, KubeObject } from '../../api/resource.ts'
+import type { CatalogResource } from '../../api/catalog/catalog.ts'
+import type { Loopback } from './bootstrap.ts'
+
+export interface KubernetesServiceOptions {
+  /** The first address of the service range. */
+  clusterIp: string
+  /** Where the server is reached from inside the cluster. */
+  advertise: { address: string; port: number }
+}
+
+const NAME = 'kubernetes'
+const NAMESPACE = 'default'
+const LABELS = { component: 'apiserver', provider: 'kubernetes' }
+const PORT = 443
+
+export function serviceObject({ clusterIp, advertise }: KubernetesServiceOptions): Draft<Service> {
+  return {
+    apiVersion: 'v1', kind: 'Service', metadata: { name: NAME, namespace: NAMESPACE, labels: LABELS },
+    spec: {
+      type: 'ClusterIP', clusterIP: clusterIp, clusterIPs: [clusterIp], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack', sessionAffinity: 'None',
+      ports: [{ name: 'https', port: PORT, protocol: 'TCP', targetPort: advertise.port }],
+    },
+  }
+}
+
+export function endpointsObject({ advertise }: KubernetesServiceOptions): Draft<Endpoints> {
+  return {
+    apiVersion: 'v1', kind: 'Endpoints',
+    metadata: { name: NAME, namespace: NAMESPACE, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: [{ addresses: [{ ip: advertise.address }], ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }] }],
+  }
+}
+
+export function endpointSliceObject({ advertise }: KubernetesServiceOptions): Draft<EndpointSlice> {
+  return {
+    apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice',
+    metadata: { name: NAME, namespace: NAMESPACE, labels: { 'kubernetes.io/service-name': NAME } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [advertise.address], conditions: { ready: true } }],
+    ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }],
+  }
+}
+
+async function put(loopback: Loopback, resource: CatalogResource, wanted: Draft<KubeObject>, field: string): Promise<void> {
+  const at = { namespace: NAMESPACE, name: NAME }
+  try {
+    const existing = await loopback.send('get', resource, at)
+    const value = (object: object): unknown => (object as Record<string, unknown>)[field]
+    if (JSON.stringify(value(existing)) === JSON.stringify(value(wanted))) return
+    await loopback.send('update', resource, { ...at, body: { ...existing, [field]: value(wanted) } })
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+    await loopback.ensure(resource, wanted)
+  }
+}
+
+/** Once the address is known: the service if it is missing, its endpoints as they have to be. */
+export async function kubernetesService(loopback: Loopback, options: KubernetesServiceOptions): Promise<void> {
+  await loopback.ensure(loopback.resource('', 'v1', 'services'), serviceObject(options))
+  await Promise.all([
+    put(loopback, loopback.resource('', 'v1', 'endpoints'), endpointsObject(options), 'subsets'),
+    put(loopback, loopback.resource('discovery.k8s.io', 'v1', 'endpointslices'), endpointSliceObject(options), 'endpoints'),
+  ])
+}

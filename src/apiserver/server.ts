@@ -1,0 +1,222 @@
+/**
+ * The API server put together: transport → authentication → authorization → registry, with discovery, tables, streams and
+ * the bootstrap objects. It behaves as kube-apiserver v1.36 does; which file keeps which contract stands at the head of each.
+ */
+import type { Catalog } from '../api/catalog/catalog.ts'
+import { pods as podResource, secrets as secretResource } from '../api/kinds/core/v1.ts'
+import type { Secret } from '../api/kinds/core/v1.ts'
+import type { KubeObject, Resource } from '../api/resource.ts'
+import { isNotFound } from '../api/status.ts'
+import { aborted } from '../base/abort.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Transport } from '../client/client.ts'
+import { Authenticator } from './authentication/authenticator.ts'
+import { authenticationReviews } from './authentication/reviews.ts'
+import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
+import type { LookUp, ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
+import { Authorization } from './authorization/authorization.ts'
+import { accessReviews } from './authorization/reviews.ts'
+import { Loopback, bootstrap } from './bootstrap/bootstrap.ts'
+import { kubernetesService } from './bootstrap/kubernetesService.ts'
+import { DirectTransport } from './direct.ts'
+import { Discovery } from './discovery/discovery.ts'
+import { FlowControl } from './metrics/flowControl.ts'
+import { Metrics } from './metrics/metrics.ts'
+import { Connect } from './proxy/connect.ts'
+import type { KubeletClient, ObjectReader } from './proxy/kubelet.ts'
+import type { ApiRequest, ApiResult, Authorizer, Registry, UserInfo } from './request.ts'
+import { ApiRequests } from './transport/apiRequests.ts'
+import { Codec } from './transport/codec.ts'
+import { Filters } from './transport/filters.ts'
+import type { Aggregator, PathHandler } from './transport/filters.ts'
+import { ALL_KINDS, HealthChecks } from './transport/health.ts'
+import type { HealthCheck } from './transport/health.ts'
+import { InFlight } from './transport/inFlight.ts'
+import { Listener } from './transport/listener.ts'
+import { ServerPaths } from './transport/serverPaths.ts'
+import type { VersionInfo } from './transport/serverPaths.ts'
+
+/** What the registry takes from the server that is built around it. */
+export interface RegistryAccess {
+  authorizer: Authorizer
+  tokens: Tokens
+  /** Resources without storage, by `group/resource`. */
+  virtualResources: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
+}
+
+/** Issues the token of a TokenRequest that the registry has checked. */
+export interface Tokens {
+  issue(
+    subject: {
+      namespace: string
+      serviceAccount: { name: string; uid: string }
+      pod?: { name: string; uid: string }
+      node?: { name: string; uid: string }
+      secret?: { name: string; uid: string }
+    },
+    options: { audiences: readonly string[]; expirationSeconds: number },
+  ): Promise<{ token: string; expirationTimestamp: string }>
+  readonly defaultAudiences: readonly string[]
+}
+
+export interface ApiServerOptions {
+  catalog: Catalog
+  createRegistry: (access: RegistryAccess) => Promise<Registry>
+  /** PEM. */
+  tls: { key: string; cert: string; clientCa: string; requestHeaderCa?: string }
+  /** Common names that the front proxy may have. */
+  requestHeaderAllowedNames?: readonly string[]
+  serviceAccounts: ServiceAccountKeys
+  kubeletClient: KubeletClient
+  staticTokens?: ReadonlyMap<string, UserInfo>
+  version: VersionInfo
+  /** The `kubernetes` service: its address in the service range, and where it leads. */
+  kubernetesService: { clusterIp: string; address: string }
+  /** Further paths, such as /openapi. */
+  paths?: readonly PathHandler[]
+  aggregator?: Aggregator
+  log: Logger
+  clock: Clock
+}
+
+export interface ApiServer {
+  readonly registry: Registry
+  readonly authorizer: Authorizer
+  readonly metrics: Metrics
+  /** Serves until the signal aborts; resolves with the port once it listens. `done` resolves when all is over. */
+  listen(at: { host: string; port: number; signal: AbortSignal }): Promise<{ port: number; done: Promise<void> }>
+  /** The client's transport for a component in this process. */
+  directTransport(user: UserInfo, userAgent?: string): Transport
+  addHealthCheck(check: HealthCheck): void
+}
+
+function formatTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function tokensOf(tokens: ServiceAccountTokens): Tokens {
+  return {
+    defaultAudiences: tokens.audiences,
+    async issue({ namespace, serviceAccount, pod, node, secret }, { audiences, expirationSeconds }) {
+      const claims = { namespace, serviceaccount: serviceAccount, ...(pod && { pod }), ...(node && { node }), ...(secret && { secret }) }
+      const issued = await tokens.issue(claims, audiences.length > 0 ? audiences : tokens.audiences, expirationSeconds)
+      return { token: issued.token, expirationTimestamp: formatTime(issued.expiresMs) }
+    },
+  }
+}
+
+/** Reads objects as the server itself. */
+class Reader implements ObjectReader {
+  readonly #loopback: Loopback
+
+  constructor(loopback: Loopback) {
+    this.#loopback = loopback
+  }
+
+  async get<T extends KubeObject>(resource: Resource<T>, namespace: string, name: string): Promise<T | undefined> {
+    try {
+      const found = this.#loopback.resource(resource.group, resource.version, resource.resource)
+      return (await this.#loopback.send('get', found, { namespace, name })) as T
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+
+  async list<T extends KubeObject>(resource: Resource<T>, namespace: string, labelSelector: string): Promise<T[]> {
+    const found = this.#loopback.resource(resource.group, resource.version, resource.resource)
+    return [...(await this.#loopback.list(found, { namespace, labelSelector })).values()] as T[]
+  }
+}
+
+/** Builds the server, has its registry made, and brings the bootstrap objects about. It serves in process from then on. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { catalog, log, clock } = options
+  const stop = new AbortController()
+  const stopping = stop.signal
+  const authorization = new Authorization({ catalog, log, clock })
+  let reader: Reader | undefined
+  const lookUp: LookUp = async (kind, namespace, name) => {
+    const resource: Resource = { ...(kind === 'pods' ? podResource : secretResource), resource: kind, group: '', version: 'v1', kind: '', namespaced: kind !== 'nodes' }
+    return reader?.get(resource, namespace, name)
+  }
+  const tokens = new ServiceAccountTokens({ keys: options.serviceAccounts, lookUp, clock })
+  const authenticator = new Authenticator({
+    ...options.tls,
+    requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
+    serviceAccountTokens: tokens,
+    ...(options.staticTokens && { staticTokens: options.staticTokens }),
+    getSecret: async (namespace, name): Promise<Secret | undefined> => reader?.get(secretResource, namespace, name),
+    clock,
+  })
+  const registry = await options.createRegistry({
+    authorizer: authorization,
+    tokens: tokensOf(tokens),
+    virtualResources: new Map([...accessReviews(authorization), ...authenticationReviews(() => authenticator, clock)]),
+  })
+  const loopback = new Loopback({ catalog, registry, signal: stopping })
+  reader = new Reader(loopback)
+
+  await bootstrap({
+    catalog, registry, clock, clientCa: options.tls.clientCa, ...(options.tls.requestHeaderCa && { requestHeaderCa: options.tls.requestHeaderCa }),
+    requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [], signal: stopping,
+  })
+  const following = authorization.run(registry, stopping)
+  const flowControl = new FlowControl()
+  await Promise.all([following.synced, flowControl.load(loopback)])
+
+  const metrics = new Metrics()
+  const codec = new Codec(catalog)
+  const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))
+  health.add({ name: 'log', kinds: ALL_KINDS, check: () => {} })
+  health.add({ name: 'poststarthook/rbac/bootstrap-roles', kinds: ALL_KINDS, check: () => {} })
+  health.add({ name: 'shutdown', kinds: ['readyz'], check: () => stopping.throwIfAborted() })
+
+  const now = (): number => clock.now()
+  let port = 0
+  const address = (): string => `${options.kubernetesService.address}:${port}`
+  const connect = new Connect({ reader, kubelet: options.kubeletClient })
+  const filters = new Filters({
+    catalog, authenticator, authorizer: authorization, inFlight: new InFlight(metrics), codec, metrics, log, clock, stopping, connect,
+    discovery: new Discovery({ catalog, serverAddress: address }),
+    apiRequests: new ApiRequests({ catalog, registry, codec, metrics, now }),
+    paths: new ServerPaths({
+      version: options.version, health, metrics, tokens, codec, more: options.paths ?? [], externalUrl: () => `https://${address()}`,
+      groupPaths: () => groupPaths(catalog),
+    }),
+    ...(options.aggregator && { aggregator: options.aggregator }),
+    flowControl: (user) => flowControl.headersFor(user),
+  })
+
+  return {
+    registry,
+    authorizer: authorization,
+    metrics,
+    addHealthCheck: (check) => health.add(check),
+    directTransport: (user, userAgent = user.name) => new DirectTransport({ catalog, registry, authorizer: authorization, user, userAgent, stopping }),
+    async listen({ host, port: wanted, signal }) {
+      const listener = new Listener({
+        tls: options.tls,
+        onRequest: (exchange) => void filters.serve(exchange),
+        onUpgrade: (upgrade) => void filters.upgrade(upgrade),
+      })
+      port = await listener.listen({ host, port: wanted })
+      await kubernetesService(loopback, { clusterIp: options.kubernetesService.clusterIp, advertise: { address: options.kubernetesService.address, port } })
+      log.info('serving', { host, port })
+      const done = aborted(signal).then(async () => {
+        stop.abort()
+        await listener.close()
+        await following.done
+      })
+      return { port, done }
+    },
+  }
+}
+
+function groupPaths(catalog: Catalog): string[] {
+  const groups = catalog.groups.flatMap(({ name, versions }) => (name === ''
+    ? ['/api', ...versions.map((v) => `/api/${v}`)]
+    : [`/apis/${name}`, ...versions.map((v) => `/apis/${name}/${v}`)]))
+  return ['/apis', '/apis/', ...groups]
+}

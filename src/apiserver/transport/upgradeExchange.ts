@@ -1,0 +1,82 @@
+/**
+ * An HTTP/1.1 request that asks for another protocol. Until a handler takes the socket it can be answered like any other
+ * request; the connection closes after such an answer.
+ */
+import { STATUS_CODES } from 'node:http'
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import { PassThrough } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { BaseExchange } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import type { UpgradeRequest } from './listener.ts'
+
+export class UpgradeExchange extends BaseExchange implements Exchange {
+  readonly method: string
+  readonly target: string
+  readonly headers: IncomingHttpHeaders
+  readonly httpVersion = '1.1'
+  readonly socket: TLSSocket
+  readonly body: Readable
+  readonly #head: Buffer
+  #answered = false
+
+  constructor({ request, socket, head }: UpgradeRequest) {
+    super()
+    this.method = request.method ?? 'GET'
+    this.target = request.url ?? '/'
+    this.headers = request.headers
+    this.socket = socket
+    this.body = request
+    this.#head = head
+    socket.on('error', () => {})
+    socket.on('close', () => this.clientGone())
+  }
+
+  get connection(): object {
+    return this.socket
+  }
+
+  get remoteAddress(): string {
+    return this.socket.remoteAddress ?? ''
+  }
+
+  get answered(): boolean {
+    return this.#answered
+  }
+
+  /** Hands the raw connection over, with what the client has already sent on it; `status` is for the metrics. */
+  take(status: number): { socket: TLSSocket; head: Buffer } {
+    this.#answered = true
+    this.sent(status)
+    return { socket: this.socket, head: this.#head }
+  }
+
+  respond(status: number, headers: OutgoingHttpHeaders, body?: Uint8Array | string): void {
+    if (this.#answered || this.socket.destroyed) return
+    this.#answered = true
+    this.sent(status, body)
+    const length = body === undefined ? 0 : Buffer.byteLength(body)
+    this.socket.write(this.#headText(status, { ...headers, 'content-length': length }))
+    this.socket.end(body ?? '')
+  }
+
+  stream(status: number, headers: OutgoingHttpHeaders): Writable {
+    this.#answered = true
+    this.sent(status)
+    this.socket.write(this.#headText(status, headers))
+    const through = new PassThrough()
+    through.pipe(this.socket)
+    return through
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  #headText(status: number, headers: OutgoingHttpHeaders): string {
+    const all: OutgoingHttpHeaders = { ...this.extraHeaders, ...headers, connection: 'close' }
+    const lines = Object.entries(all).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => `${name}: ${one}`))
+    return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n`
+  }
+}
