@@ -96,9 +96,8 @@ describe('WebSocket streams', () => {
     const socket = new WebSocket(`wss://127.0.0.1:${kubelet.server.port}${path}`, protocols, { ...kubelet.client, rejectUnauthorized: false })
     const channels = new Map<number, string>()
     socket.on('message', (message: Buffer) => channels.set(message[0] ?? -1, (channels.get(message[0] ?? -1) ?? '') + message.toString('utf8', 1)))
-    const closed = once(socket, 'close')
     await once(socket, 'open')
-    return { socket, channels, closed }
+    return { socket, channels, closed: once(socket, 'close') }
   }
 
   test('input ends, output and exit code come', async () => {

@@ -32,6 +32,8 @@ const ZLIB_HEADER_WITH_DICTIONARY = 0x78bb
 /** Of one block, uncompressed. Ours are a few hundred bytes. */
 const BLOCK_LIMIT_BYTES = 64 * 1024
 const STORED_LIMIT_BYTES = 0xffff
+/** What zlib's sync flush ends with; Go's decoder gives out what it has read only then. */
+const EMPTY_BLOCK = Buffer.of(0, 0, 0, 0xff, 0xff)
 
 function lengthPrefixed(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8')
@@ -81,12 +83,12 @@ export class HeaderEncoder {
     const stored = Buffer.alloc(5)
     stored.writeUInt16LE(pairs.length, 1)
     stored.writeUInt16LE(pairs.length ^ 0xffff, 3)
-    if (this.#started) return Buffer.concat([stored, pairs])
+    if (this.#started) return Buffer.concat([stored, pairs, EMPTY_BLOCK])
     this.#started = true
     const start = Buffer.alloc(6)
     start.writeUInt16BE(ZLIB_HEADER_WITH_DICTIONARY, 0)
     start.writeUInt32BE(DICTIONARY_ID, 2)
-    return Buffer.concat([start, stored, pairs])
+    return Buffer.concat([start, stored, pairs, EMPTY_BLOCK])
   }
 }
 
