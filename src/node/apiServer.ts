@@ -1,0 +1,76 @@
+/** The API server of a node or of a control plane alone: catalog, store, registry and server put together. */
+import { loadCatalog } from '../api/catalog/load.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import { admissionPlugins } from '../apiserver/admission/plugins.ts'
+import { createRegistry } from '../apiserver/registry/registry.ts'
+import { Services } from '../apiserver/registry/services/services.ts'
+import { createApiServer, type ApiServer } from '../apiserver/server.ts'
+import type { UserInfo } from '../apiserver/request.ts'
+import type { Store } from '../storage/store.ts'
+import type { Pki } from './pki.ts'
+
+export interface AssembledApiServerOptions {
+  store: Store
+  pki: Pki
+  serviceClusterIpRange: string
+  /** Where the `kubernetes` service leads: the address that clients inside the cluster reach. */
+  advertiseAddress: string
+  clusterDomain: string
+  log: Logger
+  clock: Clock
+}
+
+/** What the server says it is; clients decide by it what they may ask for. */
+export const KUBERNETES_VERSION = 'v1.36.2'
+const NODE_PORTS = { first: 30_000, last: 32_767 }
+
+/** A component's own identity. Components of the control plane are trusted like the server that they run in. */
+export const componentUser = (name: string): UserInfo => ({ name, groups: ['system:masters', 'system:authenticated'], extra: {} })
+
+export const nodeUser = (nodeName: string): UserInfo => ({
+  name: `system:node:${nodeName}`,
+  groups: ['system:nodes', 'system:authenticated'],
+  extra: {},
+})
+
+export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
+  const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock } = options
+  const log = options.log.child({ component: 'kube-apiserver' })
+  const catalog = loadCatalog()
+  const services = new Services({ serviceClusterIpRange, nodePortRange: NODE_PORTS })
+  const issuer = `https://kubernetes.default.svc.${clusterDomain}`
+  return createApiServer({
+    catalog,
+    createRegistry: ({ authorizer, tokens, virtualResources }) =>
+      createRegistry({
+        catalog,
+        store,
+        clock,
+        log,
+        services,
+        authorizer,
+        tokens,
+        virtualResources,
+        admission: (reader) => admissionPlugins({ reader, authorizer }),
+      }),
+    tls: { ...pki.apiServer, clientCa: pki.ca.cert, requestHeaderCa: pki.frontProxyCa.cert },
+    requestHeaderAllowedNames: ['front-proxy-client'],
+    serviceAccounts: {
+      privateKeyPem: pki.serviceAccount.privateKey,
+      publicKeysPem: [pki.serviceAccount.publicKey],
+      issuer,
+      audiences: [issuer],
+    },
+    kubeletClient: { ...pki.kubeletClient, ca: pki.ca.cert },
+    version: {
+      gitVersion: KUBERNETES_VERSION,
+      gitCommit: '',
+      buildDate: '',
+      platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+    },
+    kubernetesService: { clusterIp: services.firstAddress, address: advertiseAddress },
+    log,
+    clock,
+  })
+}

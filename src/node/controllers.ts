@@ -1,0 +1,38 @@
+/** Runs the chosen controllers, each with its own identity for events, all on one set of informers. */
+import type { Component } from '../base/component.ts'
+import type { Client } from '../client/client.ts'
+import { createEventRecorder } from '../client/events.ts'
+import type { Informers } from '../client/informer.ts'
+import type { ControllerFactory } from '../reconcile/controller.ts'
+import { runController } from '../reconcile/runController.ts'
+
+export interface ControllerComponentOptions {
+  name: string
+  factories: ReadonlyMap<string, ControllerFactory>
+  controllers: readonly string[]
+  client: Client
+  informers: Informers
+}
+
+/** One component for a controller manager: a controller that throws takes its manager along, which is started again. */
+export function controllerComponent({ name, factories, controllers, client, informers }: ControllerComponentOptions): Component {
+  return {
+    name,
+    async run(context) {
+      const abort = new AbortController()
+      const signal = AbortSignal.any([context.signal, abort.signal])
+      const running = controllers.map(async (controllerName) => {
+        const factory = factories.get(controllerName) as ControllerFactory
+        const events = createEventRecorder({ client, component: controllerName, log: context.log, clock: context.clock })
+        const inner = { ...context, signal, client, informers, events }
+        await runController(factory(inner), inner)
+      })
+      context.ready()
+      try {
+        await Promise.all(running)
+      } finally {
+        abort.abort()
+      }
+    },
+  }
+}

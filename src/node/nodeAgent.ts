@@ -1,0 +1,128 @@
+/** The node agent: kubelet, its runtime and network on the engine, and its server. */
+import { readFileSync } from 'node:fs'
+import { totalmem, uptime } from 'node:os'
+import { systemClock } from '../base/clock.ts'
+import type { Component } from '../base/component.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Authorizer } from '../apiserver/request.ts'
+import type { Client } from '../client/client.ts'
+import { createEventRecorder } from '../client/events.ts'
+import type { Informers } from '../client/informer.ts'
+import { createKubelet } from '../kubelet/kubelet.ts'
+import { createRoutedPodNetwork } from '../kubelet/network/podNetwork.ts'
+import { createDockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
+import type { AuthorizeCaller } from '../kubelet/server/authentication.ts'
+import { startKubeletServer } from '../kubelet/server/server.ts'
+import type { NodeUsage } from '../kubelet/server/stats.ts'
+import type { NodeAddress } from './addresses.ts'
+import type { NodeConfig } from './config.ts'
+import type { Pki } from './pki.ts'
+
+export interface NodeAgentOptions {
+  config: NodeConfig
+  address: NodeAddress
+  pki: Pki
+  client: Client
+  informers: Informers
+  authorizer: Authorizer
+  engineSocket: string
+  log: Logger
+}
+
+export interface NodeAgent {
+  component: Component
+  /** Before a shutdown: ends every container within its grace period, but no later than the node's own bound. */
+  terminatePods(): Promise<void>
+}
+
+const ROOT_DIR = '/var/lib/kubelet'
+const PAUSE_IMAGE = 'minicube/pause:1'
+const KUBELET_PORT = 10_250
+const SHUTDOWN_GRACE_SECONDS = 10
+const NODE_RANGE_BITS = 24
+
+/** The first range of the cluster's pod addresses; the node IPAM controller gives it to the first node. */
+function nodePodCidr(podCidr: string): string {
+  return `${podCidr.split('/')[0] ?? ''}/${NODE_RANGE_BITS}`
+}
+
+export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
+  const { config, address, pki, client, informers, authorizer, engineSocket } = options
+  const { nodeName, clusterDns, clusterDomain, podCidr, serviceClusterIpRange } = config
+  const log = options.log.child({ component: 'kubelet' })
+  const network = createRoutedPodNetwork({
+    podCidrs: [nodePodCidr(podCidr)],
+    clusterCidrs: [podCidr, serviceClusterIpRange],
+    nodeIp: address.ip,
+    log,
+  })
+  const runtime = createDockerRuntime({ socketPath: engineSocket, network, pauseImage: PAUSE_IMAGE, log, clock: systemClock })
+  const kubelet = createKubelet({
+    client,
+    informers,
+    events: createEventRecorder({ client, component: 'kubelet', host: nodeName, log, clock: systemClock }),
+    runtime,
+    nodeName,
+    nodeIp: address.ip,
+    rootDir: ROOT_DIR,
+    clusterDns: [clusterDns],
+    clusterDomain,
+    kubeletPort: KUBELET_PORT,
+  })
+  const authorize: AuthorizeCaller = (caller, access) =>
+    authorizer.authorize({
+      user: { name: caller.name, groups: caller.groups, extra: {} },
+      verb: access.verb,
+      group: '',
+      version: 'v1',
+      resource: 'nodes',
+      subresource: access.subresource,
+      namespace: '',
+      name: nodeName,
+      path: '',
+    }).allowed
+
+  return {
+    component: {
+      name: 'kubelet',
+      async run(context) {
+        const server = await startKubeletServer({
+          address: '0.0.0.0',
+          port: KUBELET_PORT,
+          tls: { ...pki.kubelet, clientCa: pki.ca.cert },
+          authorize,
+          nodeName,
+          pods: kubelet.pods,
+          runtime,
+          nodeUsage,
+          log,
+          clock: systemClock,
+        })
+        try {
+          await kubelet.run(context)
+        } finally {
+          await server.close()
+        }
+      },
+    },
+    async terminatePods() {
+      const { containers } = await runtime.list()
+      const running = containers.filter(({ state }) => state === 'Running')
+      await Promise.allSettled(running.map(({ id }) => runtime.stopContainer(id, SHUTDOWN_GRACE_SECONDS)))
+    },
+  }
+}
+
+async function nodeUsage(): Promise<NodeUsage> {
+  const cpu = readFileSync('/proc/stat', 'utf8').split('\n')[0]?.trim().split(/\s+/).slice(1).map(Number) ?? []
+  const [user = 0, nice = 0, system = 0] = cpu
+  const available = Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0) * 1024
+  const used = totalmem() - available
+  return {
+    cpuUsageNs: (user + nice + system) * 1e7,
+    memoryUsageBytes: used,
+    memoryWorkingSetBytes: used,
+    memoryCapacityBytes: totalmem(),
+    startedAtMs: Date.now() - uptime() * 1000,
+  }
+}
