@@ -1,0 +1,223 @@
+/** The controllers against the real API server in one process: in-memory store, real registry and admission, no kubelet. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { daemonsets, deployments, replicasets, statefulsets } from '../../src/api/kinds/apps/v1.ts'
+import { cronjobs, jobs } from '../../src/api/kinds/batch/v1.ts'
+import {
+  configmaps, endpoints, events, namespaces, nodes, pods, secrets, serviceaccounts, services, type Pod, type PodTemplateSpec,
+} from '../../src/api/kinds/core/v1.ts'
+import { endpointslices } from '../../src/api/kinds/discovery/v1.ts'
+import { loadCatalog } from '../../src/api/catalog/load.ts'
+import { timestamp } from '../../src/api/meta.ts'
+import type { KubeObject, Resource } from '../../src/api/resource.ts'
+import { isNotFound } from '../../src/api/status.ts'
+import { admissionPlugins } from '../../src/apiserver/admission/plugins.ts'
+import { DirectTransport } from '../../src/apiserver/direct.ts'
+import type { Authorizer } from '../../src/apiserver/request.ts'
+import { createRegistry } from '../../src/apiserver/registry/registry.ts'
+import { Services } from '../../src/apiserver/registry/services/services.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { createLogger } from '../../src/base/logger.ts'
+import { Client } from '../../src/client/client.ts'
+import { createEventRecorder } from '../../src/client/events.ts'
+import { createInformers } from '../../src/client/sharedInformer.ts'
+import { controllerFactories } from '../../src/controllers/registry.ts'
+import { runController } from '../../src/reconcile/runController.ts'
+import { createMemoryStore } from '../../src/storage/memory/memoryStore.ts'
+
+const ROOT_CA = '-----BEGIN CERTIFICATE-----\ntest\n-----END CERTIFICATE-----\n'
+const WAIT_LIMIT_MS = 5_000
+const stop = new AbortController()
+const log = createLogger({ level: 'error', write: (line) => process.stderr.write(line) })
+const clock = systemClock
+let client: Client
+
+before(async () => {
+  const catalog = loadCatalog()
+  const authorizer: Authorizer = { authorize: () => ({ allowed: true, reason: '' }), escalation: () => undefined, rulesOf: () => [] }
+  const tokens = { defaultAudiences: [], issue: () => Promise.reject(new Error('no tokens here')) }
+  const registry = await createRegistry({
+    catalog, store: createMemoryStore(), clock, log, authorizer, tokens,
+    services: new Services({ serviceClusterIpRange: '10.96.0.0/16', nodePortRange: { first: 30_000, last: 32_767 } }),
+    admission: (reader) => admissionPlugins({ reader, authorizer }),
+  })
+  const user = { name: 'system:kube-controller-manager', groups: ['system:masters'], extra: {} }
+  client = new Client(new DirectTransport({ catalog, registry, authorizer, user, userAgent: 'test', stopping: stop.signal }))
+  const informers = createInformers({ client, signal: stop.signal, log, clock })
+  const recorder = createEventRecorder({ client, component: 'controllers', log, clock })
+  const context = { client, informers, events: recorder, signal: stop.signal, log, clock }
+  for (const factory of controllerFactories({ rootCa: ROOT_CA, signLegacyToken: async () => 'a.b.c' }).values()) void runController(factory(context), context)
+  await client.create(namespaces, { metadata: { name: 'default' }, spec: {} })
+  await eventually(() => client.get(serviceaccounts, { namespace: 'default', name: 'default' }))
+})
+after(() => stop.abort())
+
+/** Waits until `look` succeeds and answers something. */
+async function eventually<T>(look: () => Promise<T | undefined | false>): Promise<T> {
+  const untilMs = Date.now() + WAIT_LIMIT_MS
+  for (let last: unknown = new Error('nothing to see');;) {
+    const found = await look().catch((error: unknown) => void (last = error))
+    if (found) return found as T
+    if (Date.now() > untilMs) throw last
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+const gone = (resource: Resource, at: { name: string; namespace?: string }): Promise<true> =>
+  eventually(async () => client.get(resource, at).then(() => false as const, (error: unknown) => isNotFound(error) && (true as const)))
+
+const podsOf = async (app: string, namespace = 'default'): Promise<Pod[]> => (await client.list(pods, { namespace, labelSelector: `app=${app}` })).items
+
+/** What a kubelet would report. */
+async function report(pod: Pod, status: Partial<NonNullable<Pod['status']>>, ready = true): Promise<void> {
+  const conditions = [{ type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: timestamp(Date.now() - 1_000) }]
+  const live = await client.get(pods, { namespace: pod.metadata.namespace, name: pod.metadata.name })
+  await client.update(pods, { ...live, status: { ...live.status, phase: 'Running', conditions, ...status } }, { subresource: 'status' })
+}
+
+let lastIp = 0
+const nextIp = (): string => `10.244.0.${++lastIp}`
+const running = (pod: Pod): Promise<void> => report(pod, { podIP: nextIp(), podIPs: [{ ip: `10.244.0.${lastIp}` }] })
+
+const template = (app: string, image = 'app:1', restartPolicy = 'Always'): PodTemplateSpec => ({
+  metadata: { labels: { app } },
+  spec: { restartPolicy, containers: [{ name: 'c', image, ports: [{ name: 'http', containerPort: 8080 }] }] },
+})
+const selector = (app: string) => ({ matchLabels: { app } })
+
+async function deploy(app: string, replicas: number, image = 'app:1'): Promise<void> {
+  await client.create(deployments, { metadata: { name: app, namespace: 'default' }, spec: { replicas, selector: selector(app), template: template(app, image) } })
+}
+
+test('a Deployment becomes pods within milliseconds, and reports when they are ready', async () => {
+  const startedMs = performance.now()
+  await deploy('web', 3)
+  const made = await eventually(async () => (await podsOf('web')).length === 3 && podsOf('web'))
+  const tookMs = performance.now() - startedMs
+  assert.ok(tookMs < 1_000, `it took ${tookMs} ms`)
+  for (const pod of made) await running(pod)
+  const deployment = await eventually(async () => {
+    const d = await client.get(deployments, { namespace: 'default', name: 'web' })
+    return d.status?.conditions?.some((c) => c.reason === 'NewReplicaSetAvailable') && d
+  })
+  assert.equal(deployment.status?.availableReplicas, 3)
+  assert.equal(deployment.metadata.annotations?.['deployment.kubernetes.io/revision'], '1')
+  const told = await eventually(async () => (await client.list(events, { namespace: 'default' })).items.find((e) => e.reason === 'ScalingReplicaSet'))
+  assert.match(told.message ?? '', /^Scaled up replica set web-\w+ from 0 to 3$/)
+})
+
+test('a rollout replaces the pods; the history stays', async () => {
+  await deploy('roll', 2)
+  for (const pod of await eventually(async () => (await podsOf('roll')).length === 2 && podsOf('roll'))) await running(pod)
+  const live = await eventually(async () => {
+    const d = await client.get(deployments, { namespace: 'default', name: 'roll' })
+    return d.status?.availableReplicas === 2 && d
+  })
+  await client.update(deployments, { ...live, spec: { ...live.spec, template: template('roll', 'app:2') } })
+  await eventually(async () => {
+    const all = await podsOf('roll')
+    for (const pod of all) if (!pod.status?.podIP) await running(pod)
+    return all.length === 2 && all.every((pod) => pod.spec.containers[0]?.image === 'app:2')
+  })
+  const sets = (await client.list(replicasets, { namespace: 'default', labelSelector: 'app=roll' })).items
+  assert.deepEqual(sets.map((rs) => rs.metadata.annotations?.['deployment.kubernetes.io/revision']).sort(), ['1', '2'])
+})
+
+test('a Service leads to the ready pods, in slices and in Endpoints', async () => {
+  await deploy('svc', 2)
+  await client.create(services, { metadata: { name: 'svc', namespace: 'default' }, spec: { selector: { app: 'svc' }, ports: [{ port: 80, targetPort: 'http' }] } })
+  const made = await eventually(async () => (await podsOf('svc')).length === 2 && podsOf('svc'))
+  for (const pod of made) await running(pod)
+  const slice = await eventually(async () => {
+    const [only] = (await client.list(endpointslices, { namespace: 'default', labelSelector: 'kubernetes.io/service-name=svc' })).items
+    return only?.endpoints?.filter((e) => e.conditions?.ready).length === 2 && only
+  })
+  assert.deepEqual(slice.ports, [{ name: '', port: 8080, protocol: 'TCP' }])
+  const subsets = await eventually(async () => {
+    const object = await client.get(endpoints, { namespace: 'default', name: 'svc' })
+    return object.subsets?.[0]?.addresses?.length === 2 && object.subsets
+  })
+  assert.equal(subsets.length, 1)
+  await client.delete(services, { namespace: 'default', name: 'svc' })
+  await gone(endpoints, { namespace: 'default', name: 'svc' })
+  await gone(endpointslices, { namespace: 'default', name: slice.metadata.name })
+})
+
+test('deleting a Deployment takes all that it owned, unless it is orphaned', async () => {
+  await deploy('tree', 2)
+  const [pod] = await eventually(async () => (await podsOf('tree')).length === 2 && podsOf('tree'))
+  await client.delete(deployments, { namespace: 'default', name: 'tree' }, { propagationPolicy: 'Foreground' })
+  await gone(deployments, { namespace: 'default', name: 'tree' })
+  await gone(pods, { namespace: 'default', name: pod?.metadata.name ?? '' })
+
+  await deploy('orphan', 1)
+  const set = await eventually(async () => (await client.list(replicasets, { namespace: 'default', labelSelector: 'app=orphan' })).items[0])
+  await client.delete(deployments, { namespace: 'default', name: 'orphan' }, { propagationPolicy: 'Orphan' })
+  await gone(deployments, { namespace: 'default', name: 'orphan' })
+  const free = await client.get(replicasets, { namespace: 'default', name: set.metadata.name })
+  assert.equal(free.metadata.ownerReferences, undefined)
+})
+
+test('a namespace comes with its account and the CA, and goes with everything in it', async () => {
+  await client.create(namespaces, { metadata: { name: 'team' }, spec: {} })
+  await eventually(() => client.get(serviceaccounts, { namespace: 'team', name: 'default' }))
+  const ca = await eventually(() => client.get(configmaps, { namespace: 'team', name: 'kube-root-ca.crt' }))
+  assert.deepEqual(ca.data, { 'ca.crt': ROOT_CA })
+  await client.create(pods, { metadata: { name: 'p', namespace: 'team' }, spec: { containers: [{ name: 'c', image: 'i' }] } })
+  await client.delete(namespaces, { name: 'team' })
+  await gone(namespaces, { name: 'team' })
+})
+
+test('a token Secret is filled, and goes with its ServiceAccount', async () => {
+  await client.create(serviceaccounts, { metadata: { name: 'robot', namespace: 'default' } })
+  const annotations = { 'kubernetes.io/service-account.name': 'robot' }
+  await client.create(secrets, { metadata: { name: 'robot-token', namespace: 'default', annotations }, type: 'kubernetes.io/service-account-token' })
+  const secret = await eventually(async () => {
+    const s = await client.get(secrets, { namespace: 'default', name: 'robot-token' })
+    return s.data?.['token'] ? s : undefined
+  })
+  assert.equal(Buffer.from(secret.data?.['token'] ?? '', 'base64').toString(), 'a.b.c')
+  await client.delete(serviceaccounts, { namespace: 'default', name: 'robot' })
+  await gone(secrets, { namespace: 'default', name: 'robot-token' })
+})
+
+test('a StatefulSet makes its pods in order', async () => {
+  await client.create(statefulsets, { metadata: { name: 'db', namespace: 'default' }, spec: { replicas: 2, serviceName: 'db', selector: selector('db'), template: template('db') } })
+  await running(await eventually(() => client.get(pods, { namespace: 'default', name: 'db-0' })))
+  await running(await eventually(() => client.get(pods, { namespace: 'default', name: 'db-1' })))
+  await eventually(async () => (await client.get(statefulsets, { namespace: 'default', name: 'db' })).status?.readyReplicas === 2)
+})
+
+test('a DaemonSet puts a pod on each ready node', async () => {
+  await client.create(nodes, { metadata: { name: 'n1' }, spec: {} })
+  await client.create(daemonsets, { metadata: { name: 'agent', namespace: 'default' }, spec: { selector: selector('agent'), template: template('agent') } })
+  assert.equal((await client.get(nodes, { name: 'n1' })).spec?.taints?.[0]?.key, 'node.kubernetes.io/not-ready')
+  const node = await client.get(nodes, { name: 'n1' })
+  const conditions = [{ type: 'Ready', status: 'True', lastHeartbeatTime: timestamp(Date.now()) }]
+  await client.update(nodes, { ...node, status: { ...node.status, conditions } }, { subresource: 'status' })
+  const [pod] = await eventually(async () => (await podsOf('agent')).length === 1 && podsOf('agent'))
+  const terms = pod?.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
+  assert.deepEqual(terms?.[0]?.matchFields, [{ key: 'metadata.name', operator: 'In', values: ['n1'] }])
+  assert.equal((await client.get(nodes, { name: 'n1' })).spec?.taints, undefined)
+})
+
+test('a Job runs to completion and counts its pods once', async () => {
+  await client.create(jobs, { metadata: { name: 'sum', namespace: 'default' }, spec: { completions: 2, parallelism: 2, template: template('sum', 'app:1', 'Never') } })
+  const made = await eventually(async () => (await podsOf('sum')).length === 2 && podsOf('sum'))
+  for (const pod of made) await report(pod, { phase: 'Succeeded' }, false)
+  const job = await eventually(async () => {
+    const j = await client.get(jobs, { namespace: 'default', name: 'sum' })
+    return j.status?.conditions?.some((c) => c.type === 'Complete') && j
+  })
+  assert.equal(job.status?.succeeded, 2)
+  assert.ok((await podsOf('sum')).every((pod) => !pod.metadata.finalizers))
+  await client.delete(jobs, { namespace: 'default', name: 'sum' }, { propagationPolicy: 'Background' })
+  await eventually(async () => (await podsOf('sum')).length === 0)
+})
+
+test('a CronJob starts what it missed', async () => {
+  await client.create(cronjobs, { metadata: { name: 'tick', namespace: 'default' }, spec: { schedule: '@every 1s', jobTemplate: { spec: { template: template('tick', 'app:1', 'Never') } } } })
+  const job = await eventually(async () => (await client.list(jobs, { namespace: 'default' })).items.find((j) => j.metadata.name.startsWith('tick-')))
+  assert.equal((job as KubeObject).metadata.ownerReferences?.[0]?.name, 'tick')
+  await client.delete(cronjobs, { namespace: 'default', name: 'tick' }, { propagationPolicy: 'Background' })
+})
