@@ -4,6 +4,7 @@
  * person may have changed it (upstream's autoupdate annotations); writes go out together, so that they share their fsyncs.
  */
 import type { Catalog, CatalogResource } from '../../api/catalog/catalog.ts'
+import type { APIService } from '../../api/kinds/apiregistration/v1.ts'
 import type { ConfigMap, Namespace } from '../../api/kinds/core/v1.ts'
 import type { ClusterRole, PolicyRule, Role, Subject } from '../../api/kinds/rbac/v1.ts'
 import type { PriorityClass } from '../../api/kinds/scheduling/v1.ts'
@@ -34,6 +35,13 @@ export interface BootstrapOptions {
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const RBAC = 'rbac.authorization.k8s.io'
 
+interface At {
+  namespace?: string
+  name?: string
+  subresource?: string
+  body?: object
+}
+
 /** The registry as its own process uses it. */
 export class Loopback {
   readonly #options: Pick<BootstrapOptions, 'catalog' | 'registry' | 'signal'>
@@ -48,7 +56,7 @@ export class Loopback {
     return found
   }
 
-  async send(verb: Exclude<Verb, 'watch'>, resource: CatalogResource, at: { namespace?: string; name?: string; body?: object }): Promise<KubeObject> {
+  async send(verb: Exclude<Verb, 'watch'>, resource: CatalogResource, at: At): Promise<KubeObject> {
     const result = await this.#options.registry.handle(this.#request(verb, resource, at))
     if (result.type !== 'object') throw new Error('an object was asked for')
     return result.object as KubeObject
@@ -70,9 +78,10 @@ export class Loopback {
     })
   }
 
-  #request(verb: Verb, resource: CatalogResource, at: { namespace?: string; name?: string; body?: object }): ApiRequest {
+  #request(verb: Verb, resource: CatalogResource, at: At): ApiRequest {
+    const subresource = resource.subresources.find((s) => s.name === at.subresource)
     return {
-      user: LOOPBACK_USER, verb, resource, namespace: at.namespace ?? '', name: at.name ?? '', query: new URLSearchParams(),
+      user: LOOPBACK_USER, verb, resource, ...(subresource && { subresource }), namespace: at.namespace ?? '', name: at.name ?? '', query: new URLSearchParams(),
       ...(at.body && { body: structuredClone(at.body) as JsonObject }), userAgent: 'kube-apiserver', warnings: [], signal: this.#options.signal,
     }
   }
@@ -177,10 +186,17 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
   ])
 }
 
-/** An APIService's status cannot be created with it. */
-async function reconcileApiServices(loopback: Loopback, wanted: readonly Draft<KubeObject>[]): Promise<void> {
+/** An APIService's status cannot be created with it: what serves the group right here is available. */
+async function reconcileApiServices(loopback: Loopback, wanted: readonly Draft<APIService>[]): Promise<void> {
   const resource = loopback.resource('apiregistration.k8s.io', 'v1', 'apiservices')
   await reconcile(loopback, resource, wanted, leave)
+  const existing = await loopback.list(resource)
+  await Promise.all(wanted.map(async ({ metadata, status }) => {
+    const { name = '' } = metadata
+    const found = existing.get(name) as APIService | undefined
+    if (!found || found.status?.conditions?.length) return
+    await loopback.send('update', resource, { name, subresource: 'status', body: { ...found, ...(status && { status }) } })
+  }))
 }
 
 async function reconcileConfigMap(loopback: Loopback, wanted: Draft<ConfigMap>): Promise<void> {

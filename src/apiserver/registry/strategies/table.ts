@@ -1,5 +1,6 @@
 /** The strategies of all kinds that need one, by `group/resource`. */
 import { admissionStrategies } from './admissionregistration.ts'
+import { apiregistrationStrategies } from './apiregistration.ts'
 import { batchStrategies } from './batch.ts'
 import { clusterStrategies } from './cluster.ts'
 import { coreStrategies } from './core.ts'
@@ -19,5 +20,6 @@ export const strategies: ReadonlyMap<string, Strategy> = new Map(
     ...rbacStrategies,
     ...admissionStrategies,
     ...clusterStrategies,
+    ...apiregistrationStrategies,
   }),
 )
