@@ -4,7 +4,7 @@
  */
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { addressIn, freeSubnets, hostRanges, NETWORK_SUBNETS, parseCidr } from './engine/subnet.ts'
-import { MANAGED_LABEL, NETWORK_NAME } from './names.ts'
+import { MANAGED_LABEL, NETWORK_NAME, PROFILE_LABEL } from './names.ts'
 import { UserError } from './userError.ts'
 
 /** The engine's own bridge is masqueraded by this name where it is our engine. */
@@ -59,6 +59,18 @@ export function chooseNodeIP(subnet: string, taken: ReadonlySet<string>): string
     if (!taken.has(address)) return address
   }
   throw new UserError({ area: 'IF', sort: 'UNAVAILABLE', message: `the network ${subnet} has no address left for a node` })
+}
+
+/** Addresses that node containers keep, running or not, also those of other users' profiles. */
+export async function otherNodeIPs(engine: Engine, profile: string): Promise<string[]> {
+  const containers = await engine.docker.listContainers({ all: true, filters: { label: [PROFILE_LABEL] } })
+  return containers
+    .filter((container) => container.Labels[PROFILE_LABEL] !== profile)
+    .map((container) => {
+      const endpoint = container.NetworkSettings.Networks[NETWORK_NAME] as { IPAddress?: string; IPAMConfig?: { IPv4Address?: string } | null } | undefined
+      return endpoint?.IPAMConfig?.IPv4Address || endpoint?.IPAddress || ''
+    })
+    .filter((address) => address !== '')
 }
 
 /** Removes the network if nothing uses it any more. */

@@ -1,15 +1,18 @@
 /** The steps of `minicube start`, each with its way back. What was there before the command is never undone, only stopped again. */
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isApiReady } from './apiServer.ts'
 import { BOOT_PHASES, type BootLog, type BootPhase, followBoot, PHASE_MESSAGES } from './bootLog.ts'
 import { kubeconfigEntry, writeCredentials } from './credentials.ts'
+import { engineGet, EngineHttpError } from './engine/address.ts'
 import { type Engine, type EngineInfo, engineInfo, findOrStartEngine, openEngine } from './engine/engine.ts'
 import { fetchCredentials } from './fetchCredentials.ts'
+import { withFileLock } from './fileLock.ts'
 import type { ClusterEntry } from './kubeconfig/document.ts'
 import { mergeKubeconfig, removeFromKubeconfig } from './kubeconfig/file.ts'
 import { containerName, volumeName } from './names.ts'
-import { chooseNodeIP, ensureNetwork, removeNetwork } from './network.ts'
+import { chooseNodeIP, ensureNetwork, otherNodeIPs, removeNetwork } from './network.ts'
 import { checkOwned, containerSpec, explainStartError, inspectNode, lacksCapability, likelyMode, nodeContainer, type NodeState, STOP_TIMEOUT_S } from './nodeContainer.ts'
 import { ensureNamedImage, ensureNodeImage } from './nodeImage/nodeImage.ts'
 import { chooseApiPort } from './ports.ts'
@@ -33,6 +36,8 @@ export interface StartContext {
   profile?: ProfileConfig
   /** True once this command made the container. */
   created?: boolean
+  /** The volume was there although no profile knew of it: it is not this command's to delete. */
+  volumeExisted?: boolean
   credentialsEntry?: ClusterEntry
   boot?: BootLog
   bootSignal?: AbortSignal
@@ -96,17 +101,20 @@ const imageStep: StartStep = {
   async run(context, { signal, progress }) {
     const { options, before, reporter, info } = context
     const engine = context.requireEngine()
+    const lock = { path: join(context.home, '.image.lock'), signal, onWait: () => reporter.onNotice('Waiting: another minicube is building the node image') }
     const named = options.image ?? (before?.imagePinned ? before.image : undefined)
     context.image = named
       ? await ensureNamedImage(engine, named, progress, signal)
-      : await ensureNodeImage({
-          engine,
-          architecture: (info as EngineInfo).architecture,
-          installAllowed: options.installAllowed ?? true,
-          onNotice: reporter.onNotice,
-          onProgress: progress,
-          signal,
-        })
+      : await withFileLock(lock, () =>
+          ensureNodeImage({
+            engine,
+            architecture: (info as EngineInfo).architecture,
+            installAllowed: options.installAllowed ?? true,
+            onNotice: reporter.onNotice,
+            onProgress: progress,
+            signal,
+          }),
+        )
     reporter.onDetail(`node image: ${context.image}`)
   },
 }
@@ -114,32 +122,10 @@ const imageStep: StartStep = {
 const planStep: StartStep = {
   name: 'plan',
   message: 'Choosing network and ports',
-  async run(context) {
-    const { options, before, home } = context
-    const engine = context.requireEngine()
-    const info = context.info as EngineInfo
-    const network = await ensureNetwork(engine, info)
-    const others = (await listProfiles(home)).valid.filter((profile) => profile.name !== options.profile)
-    const sameNetwork = before?.network.subnet === network.subnet
-    const taken = new Set(others.map((profile) => profile.network.nodeIP))
-    context.profile = {
-      createdAt: new Date().toISOString(),
-      kubernetesVersion: KUBERNETES_VERSION,
-      containerMode: likelyMode(info),
-      hostApiPort: before?.hostApiPort ?? (await chooseApiPort(new Set(others.map((profile) => profile.hostApiPort)))),
-      publish: [],
-      ...RANGES,
-      ...before,
-      name: options.profile,
-      engineHost: engine.address.host,
-      image: context.image as string,
-      imagePinned: options.image !== undefined || (before?.imagePinned ?? false),
-      network: { ...network, nodeIP: sameNetwork ? before.network.nodeIP : chooseNodeIP(network.subnet, taken) },
-      ...(options.publish && { publish: options.publish }),
-      ...(options.cpus && { cpus: options.cpus }),
-      ...(options.memoryBytes && { memoryBytes: options.memoryBytes }),
-    }
-    await writeProfile(home, context.profile)
+  async run(context, { signal }) {
+    // Two starts at once must not choose the same port or address: each sees what the other wrote.
+    const lock = { path: join(context.home, '.plan.lock'), signal }
+    await withFileLock(lock, () => plan(context))
   },
   async undo(context) {
     if (context.before) {
@@ -149,6 +135,34 @@ const planStep: StartStep = {
     await removeProfile(context.home, context.options.profile)
     if (context.engine) await removeNetwork(context.engine)
   },
+}
+
+async function plan(context: StartContext): Promise<void> {
+  const { options, before, home } = context
+  const engine = context.requireEngine()
+  const info = context.info as EngineInfo
+  const network = await ensureNetwork(engine, info)
+  const others = (await listProfiles(home)).valid.filter((profile) => profile.name !== options.profile)
+  const sameNetwork = before?.network.subnet === network.subnet
+  const taken = new Set([...others.map((profile) => profile.network.nodeIP), ...(await otherNodeIPs(engine, options.profile))])
+  context.profile = {
+    createdAt: new Date().toISOString(),
+    kubernetesVersion: KUBERNETES_VERSION,
+    containerMode: likelyMode(info),
+    hostApiPort: before?.hostApiPort ?? (await chooseApiPort(new Set(others.map((profile) => profile.hostApiPort)))),
+    publish: [],
+    ...RANGES,
+    ...before,
+    name: options.profile,
+    engineHost: engine.address.host,
+    image: context.image as string,
+    imagePinned: options.image !== undefined || (before?.imagePinned ?? false),
+    network: { ...network, nodeIP: sameNetwork ? before.network.nodeIP : chooseNodeIP(network.subnet, taken) },
+    ...(options.publish && { publish: options.publish }),
+    ...(options.cpus && { cpus: options.cpus }),
+    ...(options.memoryBytes && { memoryBytes: options.memoryBytes }),
+  }
+  await writeProfile(home, context.profile)
 }
 
 /** What cannot be changed in a container that exists. */
@@ -165,6 +179,7 @@ const createStep: StartStep = {
     const { before } = context
     const engine = context.requireEngine()
     const profile = context.requireProfile()
+    context.volumeExisted = await volumeExists(engine, profile.name, signal)
     const existing = await inspectNode(engine.address, profile.name, signal)
     if (existing) {
       checkOwned(existing, profile.name)
@@ -176,8 +191,18 @@ const createStep: StartStep = {
   },
   async undo(context) {
     if (!context.created || context.before) return
-    await removeNode(context.requireEngine(), context.options.profile)
+    await removeNode(context.requireEngine(), context.options.profile, { keepVolume: context.volumeExisted ?? false })
   },
+}
+
+async function volumeExists(engine: Engine, profile: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await engineGet(engine.address, `/volumes/${volumeName(profile)}`, signal)
+    return true
+  } catch (error) {
+    if (error instanceof EngineHttpError && error.statusCode === 404) return false
+    throw error
+  }
 }
 
 async function create(context: StartContext, mode: ContainerMode): Promise<void> {
@@ -192,11 +217,12 @@ async function create(context: StartContext, mode: ContainerMode): Promise<void>
 }
 
 /** Removes the container and its volume, whichever are there. */
-export async function removeNode(engine: Engine, profile: string): Promise<void> {
+export async function removeNode(engine: Engine, profile: string, { keepVolume = false } = {}): Promise<void> {
   const gone = (error: unknown): void => {
     if (!(error instanceof Error && 'statusCode' in error && error.statusCode === 404)) throw error
   }
   await engine.docker.getContainer(containerName(profile)).remove({ force: true, v: true }).catch(gone)
+  if (keepVolume) return
   await engine.docker.getVolume(volumeName(profile)).remove({ force: true }).catch(gone)
 }
 

@@ -2,7 +2,7 @@
  * Our entries in somebody's kubeconfig, as changes to its YAML document: comments, order and fields that are not ours stay.
  * Cluster, user and context all have the profile's name, as with minikube. Pure.
  */
-import { Document, isMap, isSeq, parseDocument, YAMLMap, YAMLSeq } from 'yaml'
+import { Document, isMap, isScalar, isSeq, parseDocument, YAMLMap, YAMLSeq } from 'yaml'
 
 export interface ClusterEntry {
   name: string
@@ -23,7 +23,7 @@ function parse(text: string): Document {
   const document: Document = parseDocument(text, { keepSourceTokens: false })
   const [error] = document.errors
   if (error) throw new KubeconfigSyntaxError(error.message)
-  if (document.contents === null) return new Document({ apiVersion: 'v1', kind: 'Config', preferences: {} })
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return new Document({ apiVersion: 'v1', kind: 'Config', preferences: {} })
   if (!isMap(document.contents)) throw new KubeconfigSyntaxError('it is not a mapping')
   const kind: unknown = document.get('kind')
   if (kind !== undefined && kind !== 'Config') throw new KubeconfigSyntaxError(`its kind is ${String(kind)}, not Config`)

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BootLog, engineTime, parseBootLine } from './bootLog.ts'
+import { UserError } from './userError.ts'
+
+const signal = new AbortController().signal
+const boot = (phase: string, elapsedMs = 5): string => JSON.stringify({ time: 'x', level: 'info', message: 'boot phase', event: 'boot', phase, elapsedMs })
+
+test('lines of the log', () => {
+  assert.deepEqual(parseBootLine(boot('api', 7)), { kind: 'phase', phase: 'api', elapsedMs: 7 })
+  assert.deepEqual(parseBootLine('{"event":"boot-failed","error":"no disk"}'), { kind: 'failed', error: 'no disk' })
+  for (const line of ['', 'plain', '{"event"', '{"event":"other"}', boot('unheard-of'), '{"message":"\\"event\\""}']) assert.deepEqual(parseBootLine(line), { kind: 'other' }, line)
+})
+
+test('a phase counts as reached with the next one', async () => {
+  const log = new BootLog(() => {})
+  log.read(boot('node', 40))
+  assert.equal(await log.waitFor('engine', signal), 40)
+  assert.equal(await log.waitFor('node', signal), 40)
+})
+
+test('a phase that was reached stays so when the log ends', async () => {
+  const log = new BootLog(() => {})
+  log.read(boot('api'))
+  log.ended()
+  assert.equal(await log.waitFor('api', signal), 5)
+  await assert.rejects(log.waitFor('ready', signal), UserError)
+})
+
+test('a failed boot fails at once, with the last lines', async () => {
+  let stopped = 0
+  const log = new BootLog(() => stopped++)
+  const waiting = log.waitFor('ready', signal)
+  log.read('{"level":"error","component":"store","message":"cannot open","error":{"message":"disk full"}}')
+  log.read('{"event":"boot-failed","error":"the store is broken"}')
+  await assert.rejects(waiting, (error) => error instanceof UserError && /the store is broken/.test(error.message) && /\[store\] error cannot open disk full/.test(error.message))
+  assert.equal(stopped, 1)
+})
+
+test('an abort ends the wait with its reason', async () => {
+  const controller = new AbortController()
+  const waiting = new BootLog(() => {}).waitFor('dns', controller.signal)
+  controller.abort(new Error('enough'))
+  await assert.rejects(waiting, { message: 'enough' })
+})
+
+test('the engine\'s times keep their nanoseconds', () => {
+  assert.equal(engineTime('2026-11-22T16:54:12.973950512Z'), '1795366452.973950512')
+  assert.equal(engineTime('2026-11-22T16:54:12Z'), '1795366452.000000000')
+})
