@@ -89,7 +89,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     allocatable: capacityAmounts(capacity),
     services: () => serviceInformer.list(),
     statuses: new StatusManager({ client, clock, log, signal }),
-    images: new ImagePuller({ runtime, events, clock, signal }),
+    images: new ImagePuller({ runtime, events, clock, signal, onPulled: () => node.imagesChanged() }),
     volumes: new Volumes({ client, clock, objects, rootDir }),
   })
   const workers = new PodWorkers({ life, clock, log, signal })

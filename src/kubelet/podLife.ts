@@ -31,7 +31,8 @@ import { allSpecContainers, describePod, fieldPathOf, isTerminalPhase } from './
 import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from './probes/podProbes.ts'
 import type { Image, Runtime, Sandbox } from './runtime/runtime.ts'
-import { nextAttempt, startContainer, StartError } from './startContainer.ts'
+import { createContainer, nextAttempt, startContainer, StartError } from './startContainer.ts'
+import type { ContainerStartRequest } from './startContainer.ts'
 import type { WaitingReason } from './status/containerStatus.ts'
 import { containerIdOf } from './status/containerStatus.ts'
 import { podStatus } from './status/podStatus.ts'
@@ -68,6 +69,8 @@ const SHOW_PULL_ERROR_MS = 2000
 
 interface PodState {
   waiting: Map<string, WaitingReason>
+  /** Until when a container that could not be started is left alone, by name. */
+  holds: Map<string, number>
   /** Ends of containers whose backing off was told in an event. */
   toldBackoff: Set<string>
   volumes: PreparedVolumes | undefined
@@ -92,7 +95,9 @@ export class RealPodLife implements PodLife {
   /** An object that the pod uses has changed. */
   objectsChanged(podUid: string): void {
     const state = this.#states.get(podUid)
-    if (state) state.volumesStale = true
+    if (!state) return
+    state.volumesStale = true
+    state.holds.clear()
   }
 
   async sync(pod: Pod, signal: AbortSignal): Promise<SyncOutcome> {
@@ -114,8 +119,8 @@ export class RealPodLife implements PodLife {
     this.#noteWaiting(pod, plan, state)
     const status = this.#report(pod, observed)
     if (isTerminalPhase(status.phase)) return { terminal: true }
-    const { again, wakeAtMs } = await this.#apply(pod, plan, observed, state, signal)
-    return { terminal: false, again, wakeAtMs: earliest([wakeAtMs, deadlineMs, ...plan.backingOff.map((wait) => wait.untilMs)]) }
+    const { again, wakeAtMs } = await this.#apply(pod, withoutHeld(plan, state.holds, nowMs), observed, state, signal)
+    return { terminal: false, again, wakeAtMs: earliest([wakeAtMs, deadlineMs, ...plan.backingOff.map((wait) => wait.untilMs), ...state.holds.values()]) }
   }
 
   async terminate(pod: Pod, { grace, report }: { grace: Grace; report: boolean }): Promise<void> {
@@ -168,7 +173,7 @@ export class RealPodLife implements PodLife {
   #state(podUid: string): PodState {
     let state = this.#states.get(podUid)
     if (!state) {
-      state = { waiting: new Map(), toldBackoff: new Set(), volumes: undefined, volumesStale: true, volumesFor: '', filesFor: '' }
+      state = { waiting: new Map(), holds: new Map(), toldBackoff: new Set(), volumes: undefined, volumesStale: true, volumesFor: '', filesFor: '' }
       this.#states.set(podUid, state)
     }
     return state
@@ -221,6 +226,7 @@ export class RealPodLife implements PodLife {
   #noteWaiting(pod: Pod, plan: PodActions, state: PodState): void {
     const concerned = new Set([...plan.start, ...plan.backingOff].map(({ container }) => container.name))
     for (const name of state.waiting.keys()) if (!concerned.has(name)) state.waiting.delete(name)
+    for (const name of state.holds.keys()) if (!plan.start.some(({ container }) => container.name === name)) state.holds.delete(name)
     for (const { container, previous, delayMs } of plan.backingOff) {
       const message = `back-off ${goDuration(delayMs)} restarting failed container=${container.name} pod=${describePod(pod)}`
       state.waiting.set(container.name, { reason: 'CrashLoopBackOff', message })
@@ -250,9 +256,8 @@ export class RealPodLife implements PodLife {
       const starts = plan.createSandbox || plan.start.length > 0
       const failed = starts ? await this.#startAll(pod, plan, observed, state, signal) : []
       const again = failed.length === 0 && !plan.start.every((start) => start.kind === 'regular')
-      const retries = failed.map((error) => this.#retryAt(error))
       const stopped = plan.kill.length > 0 || (plan.killPod && !starts && (readySandbox(observed) !== undefined || someRuns(observed)))
-      return { again: again || (stopped && failed.length === 0), wakeAtMs: earliest([...retries, state.volumes?.renewAtMs]) }
+      return { again: again || (stopped && failed.length === 0), wakeAtMs: state.volumes?.renewAtMs }
     } finally {
       observer.invalidate(uid)
       if (!signal.aborted) {
@@ -297,11 +302,33 @@ export class RealPodLife implements PodLife {
     const slow = await this.#reportIfSlow(pod, plan, sandbox, [preparing, ...images.values()])
     const [volumes] = await Promise.all([preparing, this.#writeFiles(pod, sandbox, state)])
     if (slow) signal.throwIfAborted()
+    const requests = plan.start.map((start) => this.#request(pod, start, { observed, sandbox, volumes, image: images.get(start.container.name) as Promise<Image> }, signal))
+    return this.#startInOrder(requests, state, signal)
+  }
+
+  /** Containers are created side by side and started one after the other, in the order of the spec. */
+  async #startInOrder(requests: readonly ContainerStartRequest[], state: PodState, signal: AbortSignal): Promise<StartError[]> {
+    const { rootDir, nodeMemoryBytes, observer, signal: lifetime } = this.#options
+    const options = { ...this.#kills, rootDir, nodeMemoryBytes, lifetime }
+    const creating = requests.map((request) => ({ request, created: createContainer(options, request) }))
+    for (const { created } of creating) created.catch(() => {})
     const failed: StartError[] = []
-    for (const start of plan.start) {
-      const error = await this.#startOne(pod, start, { observed, sandbox, volumes, image: images.get(start.container.name) as Promise<Image> }, state, signal)
-      if (error) failed.push(error)
+    for (const { request, created } of creating) {
+      const { name } = request.container
+      try {
+        await startContainer(options, request, await created)
+        observer.learnImage(await request.image)
+        state.waiting.delete(name)
+        state.holds.delete(name)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof StartError)) throw error
+        state.waiting.set(name, { reason: error.reason, message: error.message })
+        state.holds.set(name, this.#retryAt(error))
+        failed.push(error)
+      }
     }
+    await Promise.allSettled(creating.map(({ created }) => created))
     return failed
   }
 
@@ -348,30 +375,16 @@ export class RealPodLife implements PodLife {
     return images.ensure({ pod, container, pullSecrets, signal })
   }
 
-  async #startOne(
-    pod: Pod, { container, previous }: ContainerStart, ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> },
-    state: PodState, signal: AbortSignal,
-  ): Promise<StartError | undefined> {
-    const { rootDir, clock, nodeMemoryBytes, observer, signal: lifetime } = this.#options
-    const { sandbox, volumes, observed, image } = ready
-    const attempt = nextAttempt(pod, container, latest(observed, container.name))
+  #request(
+    pod: Pod, { container, previous }: ContainerStart,
+    ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> }, signal: AbortSignal,
+  ): ContainerStartRequest {
+    const { rootDir, clock } = this.#options
+    const { observed, ...made } = ready
     if (previous?.state === 'Exited') this.#crashLoops.restarted(loopKey(pod, container), previous.finishedAtMs ?? previous.createdAtMs, clock.now())
-    try {
-      await startContainer(
-        { ...this.#kills, rootDir, nodeMemoryBytes, lifetime },
-        {
-          pod, container, attempt, sandbox, image, volumes,
-          facts: this.#facts(sandbox), sources: this.#sources(pod, signal), directories: podDirectories(rootDir, pod.metadata.uid), signal,
-        },
-      )
-      observer.learnImage(await image)
-      state.waiting.delete(container.name)
-      return undefined
-    } catch (error) {
-      signal.throwIfAborted()
-      if (!(error instanceof StartError)) throw error
-      state.waiting.set(container.name, { reason: error.reason, message: error.message })
-      return error
+    return {
+      pod, container, attempt: nextAttempt(pod, container, latest(observed, container.name)), ...made,
+      facts: this.#facts(ready.sandbox), sources: this.#sources(pod, signal), directories: podDirectories(rootDir, pod.metadata.uid), signal,
     }
   }
 
@@ -417,6 +430,11 @@ export class RealPodLife implements PodLife {
     const empty = observed.sandboxes.slice(1).filter((sandbox) => sandbox.state === 'NotReady' && !kept.has(sandbox.id))
     await Promise.all(empty.map((sandbox) => runtime.removeSandbox(sandbox.id)))
   }
+}
+
+/** A start that failed is not tried again with every change of the pod; its reason stays to be seen. */
+function withoutHeld(plan: PodActions, holds: ReadonlyMap<string, number>, nowMs: number): PodActions {
+  return { ...plan, start: plan.start.filter(({ container }) => (holds.get(container.name) ?? 0) <= nowMs) }
 }
 
 function someRuns(observed: PodRuntimeStatus): boolean {

@@ -1,5 +1,5 @@
 /** Starts one container: image, configuration, create, start, postStart hook. Failures name the waiting reason. */
-import type { Container, Pod, Secret } from '../api/kinds/core/v1.ts'
+import type { Container, Pod } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -75,30 +75,42 @@ async function imageOf({ image, signal }: ContainerStartRequest): Promise<Image>
   }
 }
 
-export async function startContainer(options: StartOptions, request: ContainerStartRequest): Promise<string> {
+/** A container that exists but does not run yet. */
+export interface CreatedContainer {
+  id: string
+  config: ContainerConfig
+}
+
+const recordFailure = ({ events }: StartOptions, { pod, container }: ContainerStartRequest, reason: string, error: unknown): StartError => {
+  events.record(pod, { type: 'Warning', reason: 'Failed', message: `Error: ${text(error)}`, fieldPath: fieldPathOf(pod, container.name) })
+  return new StartError(reason, text(error), { cause: error })
+}
+
+export async function createContainer(options: StartOptions, request: ContainerStartRequest): Promise<CreatedContainer> {
   const { runtime, events, lifetime } = options
   const { pod, container, sandbox, signal } = request
-  const fieldPath = fieldPathOf(pod, container.name)
-  const fail = (reason: string, error: unknown): StartError => {
-    events.record(pod, { type: 'Warning', reason: 'Failed', message: `Error: ${text(error)}`, fieldPath })
-    return new StartError(reason, text(error), { cause: error })
-  }
   const image = await imageOf(request)
   const config = await configure(options, request, image).catch((error: unknown) => {
-    throw error instanceof StartError ? fail(error.reason, error) : error
+    throw error instanceof StartError ? recordFailure(options, request, error.reason, error) : error
   })
   signal.throwIfAborted()
   const id = await runtime.createContainer(sandbox.id, config, lifetime).catch((error: unknown) => {
-    throw fail('CreateContainerError', error)
+    throw recordFailure(options, request, 'CreateContainerError', error)
   })
-  events.record(pod, { type: 'Normal', reason: 'Created', message: 'Container created', fieldPath })
+  events.record(pod, { type: 'Normal', reason: 'Created', message: 'Container created', fieldPath: fieldPathOf(pod, container.name) })
+  return { id, config }
+}
+
+/** Resolves once it runs and its postStart hook is through. */
+export async function startContainer(options: StartOptions, request: ContainerStartRequest, { id, config }: CreatedContainer): Promise<void> {
+  const { runtime, events, lifetime } = options
+  const { pod, container, signal } = request
   signal.throwIfAborted()
   await runtime.startContainer(id, lifetime).catch((error: unknown) => {
-    throw fail('RunContainerError', error)
+    throw recordFailure(options, request, 'RunContainerError', error)
   })
-  events.record(pod, { type: 'Normal', reason: 'Started', message: 'Container started', fieldPath })
+  events.record(pod, { type: 'Normal', reason: 'Started', message: 'Container started', fieldPath: fieldPathOf(pod, container.name) })
   await runPostStart(options, request, id, config)
-  return id
 }
 
 async function runPostStart(options: StartOptions, request: ContainerStartRequest, id: string, config: ContainerConfig): Promise<void> {
@@ -129,5 +141,3 @@ export function nextAttempt(pod: Pod, container: Container, newest: { attempt: n
   const before = [...initContainerStatuses, ...containerStatuses].find((status) => status.name === container.name)
   return before?.containerID ? before.restartCount + 1 : 0
 }
-
-export type PullSecrets = () => Promise<Secret[]>

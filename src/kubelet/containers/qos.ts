@@ -1,5 +1,6 @@
 /** Quality of service: a pod's class, its cgroup, and how willing the kernel is to kill its containers. */
 import type { Container, Pod } from '../../api/kinds/core/v1.ts'
+import { compareQuantity, quantitySign } from '../../api/quantity.ts'
 import { quantityValue } from './amounts.ts'
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort'
@@ -8,18 +9,18 @@ const COMPUTE = ['cpu', 'memory'] as const
 const GUARANTEED_OOM_SCORE_ADJ = -997
 const BEST_EFFORT_OOM_SCORE_ADJ = 1000
 
-function positive(amounts: Record<string, string> | undefined, resource: string): number {
-  return quantityValue(amounts?.[resource] ?? '0')
+function isAsked(amounts: Record<string, string> | undefined, resource: string): boolean {
+  return quantitySign(amounts?.[resource] ?? '0') > 0
 }
 
 export function podQosClass(pod: Pod): QosClass {
   const parts = pod.spec?.resources ? [{ resources: pod.spec.resources }] : [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
-  const asks = parts.some((c) => COMPUTE.some((r) => positive(c.resources?.requests, r) > 0 || positive(c.resources?.limits, r) > 0))
+  const asks = parts.some((c) => COMPUTE.some((r) => isAsked(c.resources?.requests, r) || isAsked(c.resources?.limits, r)))
   if (!asks) return 'BestEffort'
   const guaranteed = parts.every((c) =>
     COMPUTE.every((r) => {
-      const limit = positive(c.resources?.limits, r)
-      return limit > 0 && (c.resources?.requests?.[r] === undefined || positive(c.resources.requests, r) === limit)
+      const limit = c.resources?.limits?.[r] ?? '0'
+      return quantitySign(limit) > 0 && compareQuantity(c.resources?.requests?.[r] ?? limit, limit) === 0
     }),
   )
   return guaranteed ? 'Guaranteed' : 'Burstable'
@@ -42,7 +43,7 @@ export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: num
   const qos = podQosClass(pod)
   if (qos === 'Guaranteed' || (pod.spec?.priority ?? 0) >= CRITICAL_PRIORITY) return GUARANTEED_OOM_SCORE_ADJ
   if (qos === 'BestEffort') return BEST_EFFORT_OOM_SCORE_ADJ
-  const request = positive(container.resources?.requests, 'memory')
+  const request = quantityValue(container.resources?.requests?.memory ?? '0')
   const score = Math.floor(1000 - (1000 * request) / Math.max(1, nodeMemoryBytes))
   return Math.min(Math.max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
 }

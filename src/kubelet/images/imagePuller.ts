@@ -34,6 +34,8 @@ export interface ImagePullerOptions {
   clock: Clock
   /** Ends pulls when the kubelet ends. */
   signal: AbortSignal
+  /** An image is new on the node. */
+  onPulled(): void
 }
 
 export interface ImageRequest {
@@ -124,6 +126,7 @@ export class ImagePuller {
       const { pulled, pullMs } = await orAbort(this.#pullOnce(image, auths), request.signal)
       const inAll = seconds(clock.now() - startedMs)
       this.#failures.delete(key)
+      this.#options.onPulled()
       this.#event(request, 'Normal', 'Pulled', `Successfully pulled image "${image}" in ${seconds(pullMs)} (${inAll} including waiting). Image size: ${pulled.sizeBytes} bytes.`)
       return pulled
     } catch (error) {

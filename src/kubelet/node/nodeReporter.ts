@@ -66,6 +66,8 @@ export class NodeReporter {
       try {
         this.#info ??= await readNodeInfo(await runtime.version())
         await this.#createOrUpdate()
+        this.#record('Starting', 'Starting kubelet.')
+        this.#record('NodeReady', `Node ${this.#options.nodeName} status is now: NodeReady`)
         return
       } catch (error) {
         signal.throwIfAborted()
@@ -117,6 +119,13 @@ export class NodeReporter {
         this.#sendSoon(RETRY.maxMs, always)
       })
     })
+  }
+
+  /** Events about a node carry its name as the uid, as those of every kubelet do. */
+  #record(reason: string, message: string): void {
+    const { nodeName, events } = this.#options
+    const metadata = { name: nodeName, uid: nodeName, creationTimestamp: '', resourceVersion: '' }
+    events.record({ apiVersion: 'v1', kind: 'Node', metadata }, { type: 'Normal', reason, message })
   }
 
   async #status(): Promise<NodeStatus> {

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { pods } from '../../api/kinds/core/v1.ts'
-import type { Pod, PodStatus } from '../../api/kinds/core/v1.ts'
+import type { Pod, PodCondition, PodStatus } from '../../api/kinds/core/v1.ts'
 import { isConflict, isInvalid, isNotFound } from '../../api/status.ts'
 import { isAbort } from '../../base/abort.ts'
 import { KeyedBackoff } from '../../base/backoff.ts'
@@ -40,9 +40,8 @@ export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): objec
     if (isDeepStrictEqual(sent[key], wanted[key])) continue
     if (key === 'conditions') {
       const own = (wanted.conditions ?? []).filter((c) => (KUBELET_CONDITIONS as readonly string[]).includes(c.type))
-      const changed = own.filter((c) => !isDeepStrictEqual(c, sent.conditions?.find((s) => s.type === c.type)))
-      // A field that a condition no longer has must be taken away by name.
-      if (changed.length > 0) status.conditions = changed.map((c) => ({ reason: null, message: null, ...c }))
+      const changed = own.flatMap((c) => conditionPatch(sent.conditions?.find((s) => s.type === c.type), c) ?? [])
+      if (changed.length > 0) status.conditions = changed
     } else if (wanted[key] === undefined) {
       if (FIELDS_OWNED.has(key)) status[key] = null
     } else if (key === 'podIPs' || key === 'hostIPs') {
@@ -53,6 +52,13 @@ export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): objec
   }
   if (Object.keys(status).length === 0) return undefined
   return { metadata: { uid: pod.metadata.uid }, status }
+}
+
+/** A field that a condition no longer has must be taken away by name. */
+function conditionPatch(before: PodCondition | undefined, after: PodCondition): object | undefined {
+  if (isDeepStrictEqual(before, after)) return undefined
+  const lost = (['reason', 'message'] as const).filter((field) => before?.[field] !== undefined && after[field] === undefined)
+  return { ...Object.fromEntries(lost.map((field) => [field, null])), ...after }
 }
 
 const FIELDS_OWNED: ReadonlySet<keyof PodStatus> = new Set(['reason', 'message'])

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { ConfigMap, Pod } from '../../api/kinds/core/v1.ts'
+import { assertSafePath, writeAtomically } from './atomicWriter.ts'
+import { prepareHostPath } from './hostPath.ts'
+import { applyFsGroup } from './ownership.ts'
+import { configMapPayload, downwardPayload } from './payload.ts'
+import type { Payload } from './payload.ts'
+import { resolveSubPath } from './subPath.ts'
+
+async function scratch(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'volumes-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+const files = (entries: Record<string, string>, mode = 0o644): Payload => new Map(Object.entries(entries).map(([path, text]) => [path, { data: Buffer.from(text), mode }]))
+
+test('files appear behind ..data, change together and vanish together', async (t) => {
+  const directory = await scratch(t)
+  assert.equal(await writeAtomically(directory, files({ a: '1', 'sub/b': '2' })), true)
+  assert.equal(await readFile(join(directory, 'a'), 'utf8'), '1')
+  assert.equal(await readFile(join(directory, 'sub/b'), 'utf8'), '2')
+  assert.equal(await readlink(join(directory, 'a')), '..data/a')
+  const first = await readlink(join(directory, '..data'))
+  assert.equal(await writeAtomically(directory, files({ a: '1', 'sub/b': '2' })), false)
+  assert.equal(await readlink(join(directory, '..data')), first)
+  assert.equal(await writeAtomically(directory, files({ a: '9' })), true)
+  assert.equal(await readFile(join(directory, 'a'), 'utf8'), '9')
+  const names = await readdir(directory)
+  assert.deepEqual(names.filter((name) => !name.startsWith('..')), ['a'])
+  assert.equal(names.filter((name) => name.startsWith('..2')).length, 1)
+  assert.notEqual(await readlink(join(directory, '..data')), first)
+})
+
+test('a changed mode is a change', async (t) => {
+  const directory = await scratch(t)
+  await writeAtomically(directory, files({ a: '1' }, 0o644))
+  assert.equal(await writeAtomically(directory, files({ a: '1' }, 0o400)), true)
+  assert.equal((await stat(join(directory, 'a'))).mode & 0o777, 0o400)
+})
+
+for (const path of ['', '/etc/passwd', '../x', 'a/../../x', '..data', '..x/y', 'a\0b']) {
+  test(`the path ${JSON.stringify(path)} is refused`, () => assert.throws(() => assertSafePath(path)))
+}
+for (const path of ['a', 'a/b', '.hidden', 'a..b']) test(`the path ${path} is fine`, () => assertSafePath(path))
+
+test('a ConfigMap gives its keys, or the items that are named', () => {
+  const map = { data: { a: '1', b: '2' }, binaryData: { c: Buffer.from([0, 255]).toString('base64') } } as unknown as ConfigMap
+  const options = { defaultMode: 0o644, optional: false, what: 'configmap' }
+  assert.deepEqual([...configMapPayload(map, { ...options, items: undefined }).keys()], ['a', 'b', 'c'])
+  const chosen = configMapPayload(map, { ...options, items: [{ key: 'a', path: 'x/y', mode: 0o400 }] })
+  assert.deepEqual([...chosen].map(([path, file]) => [path, Buffer.from(file.data).toString(), file.mode]), [['x/y', '1', 0o400]])
+  assert.throws(() => configMapPayload(map, { ...options, items: [{ key: 'nope', path: 'x' }] }), /configmap references non-existent config key: nope/)
+  assert.equal(configMapPayload(map, { ...options, optional: true, items: [{ key: 'nope', path: 'x' }] }).size, 0)
+})
+
+test('the downward API writes labels as sorted key="value" lines', () => {
+  const pod = { metadata: { name: 'p', namespace: 'n', uid: 'u', labels: { b: '2', a: 'say "hi"' } }, spec: { containers: [] } } as unknown as Pod
+  const payload = downwardPayload(pod, [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }], 0o644, { nodeIp: '', podIps: [], allocatable: {} })
+  assert.equal(Buffer.from(payload.get('labels')?.data ?? []).toString(), 'a="say \\"hi\\""\nb="2"')
+})
+
+test('a subPath is made where it is missing and never leads out of the volume', async (t) => {
+  const directory = await scratch(t)
+  const volume = join(directory, 'volume')
+  await mkdir(join(volume, 'real'), { recursive: true })
+  await symlink('real', join(volume, 'inside'))
+  await symlink('/etc', join(volume, 'outside'))
+  assert.equal(await resolveSubPath(volume, 'a/b'), join(volume, 'a/b'))
+  assert.ok((await stat(join(volume, 'a/b'))).isDirectory())
+  assert.equal(await resolveSubPath(volume, 'inside'), join(volume, 'real'))
+  await assert.rejects(resolveSubPath(volume, 'outside/passwd'), /leads out of its volume/)
+  await assert.rejects(resolveSubPath(volume, '../x'), /must not contain '\.\.'/)
+  await assert.rejects(resolveSubPath(volume, '/x'), /must not be an absolute path/)
+})
+
+test('hostPath types are checked, and made where they say so', async (t) => {
+  const directory = await scratch(t)
+  await writeFile(join(directory, 'file'), '')
+  await prepareHostPath(join(directory, 'file'), 'File')
+  await prepareHostPath(join(directory, 'new'), 'DirectoryOrCreate')
+  await prepareHostPath(join(directory, 'touched'), 'FileOrCreate')
+  assert.ok((await stat(join(directory, 'touched'))).isFile())
+  await assert.rejects(prepareHostPath(join(directory, 'file'), 'Directory'), /hostPath type check failed: .*file is not a directory/)
+  await assert.rejects(prepareHostPath(join(directory, 'none'), 'Socket'), /is not a socket/)
+})
+
+test('fsGroup owns the tree', { skip: process.getuid?.() === 0 ? false : 'needs root' }, async (t) => {
+  const directory = await scratch(t)
+  await writeFile(join(directory, 'f'), '')
+  await chmod(join(directory, 'f'), 0o600)
+  await applyFsGroup(directory, { gid: 4321, policy: undefined, readOnly: false })
+  const info = await stat(join(directory, 'f'))
+  assert.deepEqual([info.gid, info.mode & 0o777], [4321, 0o660])
+  assert.equal((await stat(directory)).mode & 0o2070, 0o2070)
+})
