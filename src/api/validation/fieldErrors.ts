@@ -50,6 +50,11 @@ export function tooMany(field: string, actual: number, max: number): FieldError 
 
 export const IMMUTABLE = 'field is immutable'
 
+/** Adds one error for each rule that the value breaks. */
+export function check(errors: FieldError[], field: string, value: unknown, broken: readonly string[]): void {
+  for (const detail of broken) errors.push(invalid(field, value, detail))
+}
+
 /** One error for each failed rule of a value. */
 export function invalidAll(field: string, value: unknown, details: readonly string[]): FieldError[] {
   return details.map((detail) => invalid(field, value, detail))

@@ -61,6 +61,21 @@ export function isDns1123Subdomain(value: string): string[] {
   return errors
 }
 
+const UNDERSCORE_SUBDOMAIN = '[a-z0-9_]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*'
+const UNDERSCORE_SUBDOMAIN_RE = new RegExp(`^${UNDERSCORE_SUBDOMAIN}$`)
+const UNDERSCORE_SUBDOMAIN_ERROR = regexError(
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+  UNDERSCORE_SUBDOMAIN, 'example.com',
+)
+
+/** What DNS search domains are allowed: a subdomain that may have underscores. */
+export function isDns1123SubdomainWithUnderscore(value: string): string[] {
+  const errors: string[] = []
+  if (byteLength(value) > 253) errors.push(tooLong(253))
+  if (!UNDERSCORE_SUBDOMAIN_RE.test(value)) errors.push(UNDERSCORE_SUBDOMAIN_ERROR)
+  return errors
+}
+
 export function isDns1035Label(value: string): string[] {
   const errors: string[] = []
   if (byteLength(value) > 63) errors.push(tooLong(63))
@@ -142,6 +157,21 @@ export function isPortNumber(value: number): string[] {
   return value >= 1 && value <= 65_535 ? [] : ['must be between 1 and 65535, inclusive']
 }
 
+/** Ids of users and groups. */
+export function isUnixId(value: number): string[] {
+  return value >= 0 && value <= 2_147_483_647 ? [] : ['must be between 0 and 2147483647, inclusive']
+}
+
+export function isPercent(value: string): string[] {
+  const text = "a valid percent string must be a numeric string followed by an ending '%'"
+  return /^[0-9]+%$/.test(value) ? [] : [regexError(text, '[0-9]+%', '1%', '93%')]
+}
+
+/** A port by number or by name. */
+export function isPortNumberOrName(value: number | string): string[] {
+  return typeof value === 'number' ? isPortNumber(value) : isPortName(value)
+}
+
 export function isPortName(value: string): string[] {
   const errors: string[] = []
   if (value.length > 15) errors.push(tooLong(15))
@@ -157,19 +187,83 @@ export function isHttpHeaderName(value: string): string[] {
   return /^[-A-Za-z0-9]+$/.test(value) ? [] : [regexError(text, '[-A-Za-z0-9]+', 'X-Header-Name')]
 }
 
-export function isValidIp(value: string): string[] {
-  return isIP(value) === 0 || hasLeadingZeros(value) ? ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'] : []
+/** IPv4 parts may have leading zeros for Go's lenient parser; zones are never allowed. */
+function lenientIp(value: string): string | undefined {
+  if (value.includes('%')) return undefined
+  if (isIP(value) !== 0) return value
+  const stripped = value.includes('.') && !value.includes(':') ? value.split('.').map((part) => part.replace(/^0+(?=\d)/, '')).join('.') : ''
+  return isIPv4(stripped) ? stripped : undefined
 }
 
-function hasLeadingZeros(value: string): boolean {
-  return isIPv4(value) && value.split('.').some((part) => part.length > 1 && part.startsWith('0'))
+const MAPPED_RE = /^::ffff:\d+\.\d+\.\d+\.\d+$/i
+
+/** An IPv6 address as RFC 5952 writes it, an IPv4 one without leading zeros; undefined for what is no address. */
+export function canonicalIp(value: string): string | undefined {
+  const ip = lenientIp(value)
+  if (ip === undefined || !ip.includes(':')) return ip
+  if (MAPPED_RE.test(ip)) return ip.slice('::ffff:'.length)
+  return new URL(`http://[${ip}]`).hostname.slice(1, -1)
+}
+
+export function isValidIp(value: string): string[] {
+  const ip = lenientIp(value)
+  if (ip === undefined) return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)']
+  if (ip !== value) return ['must not have leading 0s']
+  return MAPPED_RE.test(value) ? ['must not be an IPv4-mapped IPv6 address'] : []
+}
+
+/** isValidIp, and in its one right spelling. */
+export function isCanonicalIp(value: string): string[] {
+  const broken = isValidIp(value)
+  if (broken.length > 0) return broken
+  const canonical = canonicalIp(value)
+  return canonical === value ? [] : [`must be in canonical form ("${canonical}")`]
+}
+
+/** The bits of an address, most significant first. */
+function bitsOf(ip: string): bigint {
+  if (isIPv4(ip)) return ip.split('.').reduce((bits, part) => (bits << 8n) | BigInt(part), 0n)
+  const [head = '', tail] = (canonicalIp(ip) as string).split('::')
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))
+  const [left, right] = [groups(head), groups(tail ?? '')]
+  const zeros = tail === undefined ? [] : Array.from({ length: 8 - left.length - right.length }, () => '0')
+  return [...left, ...zeros, ...right].reduce((bits, group) => (bits << 16n) | BigInt(`0x${group}`), 0n)
+}
+
+const CIDR_ERROR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+
+export interface Cidr {
+  version: 4 | 6
+  bits: bigint
+  prefixLength: number
+}
+
+/** Undefined for what is no CIDR, also in Go's lenient reading. */
+export function parseCidr(value: string): Cidr | undefined {
+  const [address = '', length, ...rest] = value.split('/')
+  const ip = lenientIp(address)
+  if (ip === undefined || rest.length > 0 || length === undefined || !/^\d{1,4}$/.test(length)) return undefined
+  const version = isIPv4(ip) ? 4 : 6
+  const prefixLength = Number(length)
+  if (prefixLength > (version === 4 ? 32 : 128)) return undefined
+  return { version, bits: MAPPED_RE.test(ip) ? bitsOf(ip.slice('::ffff:'.length)) : bitsOf(ip), prefixLength }
+}
+
+/** Whether `inner` lies within `outer`. */
+export function cidrContains(outer: Cidr, inner: Cidr): boolean {
+  if (outer.version !== inner.version || inner.prefixLength < outer.prefixLength) return false
+  const shift = BigInt((outer.version === 4 ? 32 : 128) - outer.prefixLength)
+  return outer.bits >> shift === inner.bits >> shift
 }
 
 export function isValidCidr(value: string): string[] {
-  const [address, bits, ...rest] = value.split('/')
-  const version = isIP(address ?? '')
-  const ok = rest.length === 0 && version !== 0 && /^\d{1,3}$/.test(bits ?? '') && Number(bits) <= (version === 4 ? 32 : 128)
-  return ok ? [] : ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)']
+  const cidr = parseCidr(value)
+  if (!cidr) return [CIDR_ERROR]
+  const [address = '', length = ''] = value.split('/')
+  if (lenientIp(address) !== address || /^0\d/.test(length)) return ['must not have leading 0s in IP or prefix length']
+  if (MAPPED_RE.test(address)) return ['must not have an IPv4-mapped IPv6 address']
+  const hostBits = BigInt((cidr.version === 4 ? 32 : 128) - cidr.prefixLength)
+  return (cidr.bits >> hostBits) << hostBits === cidr.bits ? [] : ['must not have bits set beyond the prefix length']
 }
 
 /** Names that are one segment of a URL path: all that RBAC asks of a name. */

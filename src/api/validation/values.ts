@@ -1,5 +1,5 @@
 /** Rules of plain values that many kinds share. */
-import { invalid, notSupported } from './fieldErrors.ts'
+import { invalid, notSupported, required } from './fieldErrors.ts'
 import { nanosOf } from './quantities.ts'
 import type { FieldError } from '../status.ts'
 
@@ -17,3 +17,40 @@ export function validateQuantityNotNegative(value: string, path: string): FieldE
   return nanosOf(value) < 0n ? [invalid(path, value, NOT_NEGATIVE)] : []
 }
 
+
+/** Octal 0777 is the most that a file's mode may be. */
+const MAX_FILE_MODE = 0o777
+
+export function checkFileMode(errors: FieldError[], path: string, mode: number | undefined): void {
+  if (mode !== undefined && (mode < 0 || mode > MAX_FILE_MODE)) errors.push(invalid(path, mode, 'must be a number between 0 and 0777 (octal), both inclusive'))
+}
+
+export function checkNotNegative(errors: FieldError[], path: string, value: number | undefined): void {
+  if (value !== undefined && value < 0) errors.push(invalid(path, value, NOT_NEGATIVE))
+}
+
+export function checkPositive(errors: FieldError[], path: string, value: number | undefined): void {
+  if (value !== undefined && value <= 0) errors.push(invalid(path, value, 'must be greater than 0'))
+}
+
+/** `supported` in the order that upstream prints it; nothing given is an error of its own. */
+export function checkOneOf(errors: FieldError[], path: string, value: string | undefined, supported: readonly string[]): void {
+  if (!value) errors.push(required(path))
+  else if (!supported.includes(value)) errors.push(notSupported(path, value, supported))
+}
+
+/** No step back to a parent folder. */
+export function checkNoBacksteps(errors: FieldError[], path: string, value: string): void {
+  if (value.includes('..') && value.split('/').includes('..')) errors.push(invalid(path, value, "must not contain '..'"))
+}
+
+export function checkDescendingPath(errors: FieldError[], path: string, value: string): void {
+  if (value.startsWith('/')) errors.push(invalid(path, value, 'must be a relative path'))
+  checkNoBacksteps(errors, path, value)
+}
+
+/** A file's place inside a volume, where `..` names are the kubelet's own. */
+export function checkLocalPath(errors: FieldError[], path: string, value: string): void {
+  checkDescendingPath(errors, path, value)
+  if (value.startsWith('..') && !value.startsWith('../')) errors.push(invalid(path, value, "must not start with '..'"))
+}
