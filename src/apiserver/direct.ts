@@ -8,6 +8,7 @@ import type { JsonObject, KubeList, KubeObject, Resource } from '../api/resource
 import { newNotFound } from '../api/status.ts'
 import type { ResourceRequest, Transport, WatchEvent, WatchRequest } from '../client/client.ts'
 import { newForbiddenFor } from './authorization/forbidden.ts'
+import { nameInSelector } from './transport/requestInfo.ts'
 import type { ApiRequest, Authorizer, Registry, UserInfo, Verb } from './request.ts'
 
 export interface DirectTransportOptions {
@@ -95,7 +96,7 @@ export class DirectTransport implements Transport {
     const { group, version } = resource
     const fieldSelector = query.get('fieldSelector')
     const attributes = {
-      user, verb, group, version, resource: resource.resource, subresource: subresource?.name ?? '', namespace, name, path: '',
+      user, verb, group, version, resource: resource.resource, subresource: subresource?.name ?? '', namespace, name: name || nameInSelector(fieldSelector ?? ''), path: '',
       ...(fieldSelector && { fieldSelector }),
     }
     const { allowed, reason } = this.#options.authorizer.authorize(attributes)

@@ -28,7 +28,7 @@ function nonResource(method: string, path: string): RequestInfo {
 }
 
 /** `metadata.name=x` among the requirements of a field selector. */
-function nameInSelector(fieldSelector: string): string {
+export function nameInSelector(fieldSelector: string): string {
   for (const part of fieldSelector.split(',')) {
     const match = /^metadata\.name={1,2}([^=!]+)$/.exec(part)
     if (match) return match[1] as string
