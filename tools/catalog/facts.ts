@@ -55,14 +55,11 @@ function arrayCode(property: Property): string {
   return type === 'map' ? `[map:${(property['x-kubernetes-list-map-keys'] ?? []).join(',')}]` : `[${type}]`
 }
 
-function schemaCode(property: Property, goType: string): string {
+function schemaCode(property: Property): string {
   const ref = property.$ref?.replace('#/definitions/', '')
   if (ref) return SCALARS[ref] ?? `@${abbreviate(ref)}`
-  if (property.type === 'array') return arrayCode(property) + schemaCode(property.items as Property, goType)
-  if (property.additionalProperties) {
-    const kind = property['x-kubernetes-map-type']
-    return `{${kind ?? ''}}${schemaCode(property.additionalProperties, goType)}`
-  }
+  if (property.type === 'array') return arrayCode(property) + schemaCode(property.items as Property)
+  if (property.additionalProperties) return `{}${schemaCode(property.additionalProperties)}`
   const code = JSON_SCALARS[property.format ? `${property.type}/${property.format}` : (property.type ?? 'object')]
   if (!code) throw new Error(`no schema for ${JSON.stringify(property)}`)
   return code
@@ -116,13 +113,14 @@ class TypeWriter {
 
   #row(name: string, property: Property | undefined, published: Property | undefined, required: boolean, go: GoField | undefined): FieldRow {
     const goType = go?.type ?? ''
-    const schema = property ? schemaCode(property, goType) : this.goSchemaCode(goType)
+    const schema = property ? schemaCode(property) : this.goSchemaCode(goType)
     const printed = printedGoType(goType.replace(/^\*/, '')).replace('[]byte', '[]uint8')
     const flags = [required && 'r', goType.startsWith('*') && 'p', go?.omitEmpty && 'e', go?.omitZero && 'z'].filter(Boolean).join('')
     const extras = {
       ...(published?.default !== undefined && { d: published.default }),
       ...(printed && printed !== impliedGoType(schema) && { g: printed }),
       ...(property?.['x-kubernetes-patch-strategy'] && { s: property['x-kubernetes-patch-strategy'] }),
+      ...(property?.['x-kubernetes-map-type'] && { m: property['x-kubernetes-map-type'] }),
       ...(property?.['x-kubernetes-patch-merge-key'] && { k: property['x-kubernetes-patch-merge-key'] }),
       ...(go?.via.length && { v: go.via, e: go.embedded }),
     }

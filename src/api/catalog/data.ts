@@ -3,7 +3,7 @@
 /**
  * Codes of schemas. Scalars: `s` string, `b` boolean, `i` int32, `l` int64, `d` double, `y` bytes, `t` time, `m` microTime,
  * `u` duration, `q` quantity, `o` intOrString, `f` fieldsV1, `a` any (`a:X`: any, and X is the definition behind it).
- * `@type`, `[]item` (list type not declared), `[atomic]item`, `[set]item`, `[map:key,key]item`, `{}value`, `{atomic}value`.
+ * `@type`, `[]item` (list type not declared), `[atomic]item`, `[set]item`, `[map:key,key]item`, `{}value`.
  */
 export type SchemaCode = string
 
@@ -15,6 +15,8 @@ export interface FieldExtras {
   /** Patch strategy, patch merge key. */
   s?: string
   k?: string
+  /** x-kubernetes-map-type of the field. */
+  m?: 'atomic' | 'granular'
   /** Protobuf numbers of the embedded structs around the field. */
   v?: number[]
   /** The names of those structs. */

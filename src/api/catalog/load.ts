@@ -102,7 +102,8 @@ class Types {
   }
 
   #field([name, code, flags, proto, extras = {}]: FieldRow): Field {
-    const schema = this.#schema(code)
+    const parsed = this.#schema(code)
+    const schema = parsed.type === 'map' && extras.m === 'atomic' ? { ...parsed, atomic: true } : parsed
     let goType = extras.g
     return {
       name,
@@ -112,6 +113,7 @@ class Types {
       ...('d' in extras && { default: extras.d }),
       patchStrategy: (extras.s?.split(',') ?? []) as Field['patchStrategy'],
       ...(extras.k && { patchMergeKey: extras.k }),
+      ...(extras.m && { mapType: extras.m }),
       go: {
         get type() {
           return (goType ??= goTypeOf(schema))
@@ -139,10 +141,7 @@ class Types {
         declared: type !== '',
       }
     }
-    if (head === '{') {
-      const end = code.indexOf('}')
-      return { type: 'map', values: this.#schema(code.slice(end + 1)), atomic: code.slice(1, end) === 'atomic' }
-    }
+    if (head === '{') return { type: 'map', values: this.#schema(code.slice(2)), atomic: false }
     if (code.startsWith('a:')) return { type: 'any', definition: code.slice(2) }
     return SCALARS[code] as Schema
   }

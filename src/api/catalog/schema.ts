@@ -63,6 +63,8 @@ export interface Field {
   /** Strategic merge patch. */
   readonly patchStrategy: readonly ('merge' | 'replace' | 'retainKeys')[]
   readonly patchMergeKey?: string
+  /** Where the field says so itself: it goes before what its type says (`granular` claimRef of an atomic ObjectReference). */
+  readonly mapType?: 'atomic' | 'granular'
   /** How Go holds the field; built-in kinds only. */
   readonly go?: GoFieldFacts
 }

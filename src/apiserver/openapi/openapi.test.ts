@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { loadCatalog } from '../../api/catalog/load.ts'
+import { buildOpenApiV2 } from './v2.ts'
+import { OpenApiV3 } from './v3.ts'
+
+const shared = process.env['MINICUBE_SHARED'] ?? join(import.meta.dirname, '../../../../shared')
+const published = join(shared, 'kubernetes-1.36')
+const skip = !existsSync(published) && `no published documents in ${shared}`
+
+type Json = { [key: string]: unknown }
+
+/** Lists whose order means nothing. */
+const UNORDERED = new Set(['required', 'consumes', 'produces', 'parameters', 'x-kubernetes-group-version-kind'])
+
+/** Without prose, and without CBOR, which is off by default; members in order. */
+function comparable(value: unknown, key = ''): unknown {
+  if (Array.isArray(value)) {
+    const items = value.filter((v) => typeof v !== 'string' || !v.includes('cbor')).map((v) => comparable(v))
+    return UNORDERED.has(key) ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items
+  }
+  if (typeof value !== 'object' || value === null) return value
+  const members = Object.entries(value).filter(([k, v]) => !(k === 'description' && typeof v === 'string') && !k.includes('cbor'))
+  return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, comparable(v, k)]))
+}
+
+/** Published for one field of bytes, where it means nothing. */
+function withoutListTypeOfBytes(definitions: Json | undefined): void {
+  const spec = definitions?.['io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec'] as { properties: { caBundle: Json } } | undefined
+  if (spec) delete spec.properties.caBundle['x-kubernetes-list-type']
+}
+
+const read = (file: string): Json => JSON.parse(readFileSync(join(published, file), 'utf8')) as Json
+
+test('version 3: every document is the published one', { skip }, () => {
+  const openapi = new OpenApiV3(loadCatalog({ preReleases: true }))
+  const files = readdirSync(join(published, 'openapi-v3')).filter((f) => f !== 'logs_openapi.json')
+  assert.ok(files.length > 50)
+  for (const file of files) {
+    const expected = read(`openapi-v3/${file}`) as { components: { schemas?: Json } }
+    withoutListTypeOfBytes(expected.components.schemas)
+    const name = file.replace('_openapi.json', '').replaceAll('__', '/')
+    const document = openapi.document(name)
+    assert.ok(document, name)
+    assert.deepEqual(comparable(JSON.parse(document.json.toString())), comparable(expected), name)
+  }
+})
+
+function inlineParameters(value: unknown, parameters: Json): unknown {
+  if (Array.isArray(value)) return value.map((v) => inlineParameters(v, parameters))
+  if (typeof value !== 'object' || value === null) return value
+  const { $ref } = value as Json
+  if (typeof $ref === 'string' && $ref.startsWith('#/parameters/')) return parameters[$ref.slice('#/parameters/'.length)]
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, inlineParameters(v, parameters)]))
+}
+
+test('version 2: the document is the published one, parameters written out', { skip }, () => {
+  const { parameters, ...document } = read('openapi-v2.json') as { parameters: Json; definitions: Json; paths: Json }
+  withoutListTypeOfBytes(document.definitions)
+  for (const path of ['/logs/', '/logs/{logpath}']) delete document.paths[path]
+  const built = buildOpenApiV2(loadCatalog({ preReleases: true }))
+  assert.deepEqual(comparable(built), comparable(inlineParameters(document, parameters)))
+})
+
+test('the index names each served document with its hash', () => {
+  const openapi = new OpenApiV3(loadCatalog())
+  const { paths } = openapi.index(new Map([['apis/example.com/v1', 'ABC']]))
+  assert.equal(paths['apis/apps/v1']?.serverRelativeURL, `/openapi/v3/apis/apps/v1?hash=${openapi.document('apis/apps/v1')?.hash}`)
+  assert.equal(paths['apis/example.com/v1']?.serverRelativeURL, '/openapi/v3/apis/example.com/v1?hash=ABC')
+  assert.equal(paths['apis/resource.k8s.io/v1beta1'], undefined)
+  assert.deepEqual(Object.keys(paths), Object.keys(paths).toSorted())
+})
+
+test('descriptions go where upstream has them', () => {
+  const openapi = new OpenApiV3(loadCatalog(), (definition, field) => (definition.endsWith('core.v1.Pod') ? `about ${field ?? 'pods'}` : undefined))
+  const document = JSON.parse(openapi.document('api/v1')?.json.toString() ?? '') as { components: { schemas: Record<string, { description: string; properties: Record<string, Json> }> } }
+  const pod = document.components.schemas['io.k8s.api.core.v1.Pod']
+  assert.equal(pod?.description, 'about pods')
+  assert.deepEqual(pod?.properties['spec'], { allOf: [{ $ref: '#/components/schemas/io.k8s.api.core.v1.PodSpec' }], description: 'about spec', default: {} })
+})

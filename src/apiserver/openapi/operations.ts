@@ -1,0 +1,299 @@
+/**
+ * Every path of the API and what can be done there, derived from the catalog: the content of an OpenAPI document before it is
+ * written as version 2 or 3 (k8s.io/apiserver endpoints/installer and kube-openapi). Names follow upstream's, since clients
+ * are generated from them.
+ */
+import type { Catalog, CatalogResource, CatalogSubresource, GroupVersionKind } from '../../api/catalog/catalog.ts'
+import type { Schema, TypeDef } from '../../api/catalog/schema.ts'
+
+export interface Parameter {
+  readonly name: string
+  readonly in: 'path' | 'query'
+  readonly type: 'string' | 'integer' | 'boolean'
+}
+
+export type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'head' | 'options'
+
+export interface Operation {
+  readonly method: HttpMethod
+  readonly operationId: string
+  readonly tag: string
+  readonly action?: string
+  readonly kind?: GroupVersionKind
+  readonly query: readonly Parameter[]
+  /** Definition of the body. */
+  readonly body?: string
+  readonly bodyRequired?: boolean
+  readonly consumes?: readonly string[]
+  readonly produces: readonly string[]
+  /** Status codes of success, and the definition that they answer; '' is a plain string, undefined says nothing. */
+  readonly codes: readonly number[]
+  readonly answer?: string
+}
+
+export interface PathItem {
+  readonly path: string
+  /** In the path, and query parameters that all operations share. */
+  readonly parameters: readonly Parameter[]
+  readonly operations: readonly Operation[]
+}
+
+const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
+const OBJECTS = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
+const STREAMS = [...OBJECTS, 'application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch']
+const PATCHES = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml']
+const ANY = ['*/*']
+
+const query = (name: string, type: Parameter['type'] = 'string'): Parameter => ({ name, in: 'query', type })
+const inPath = (name: string): Parameter => ({ name, in: 'path', type: 'string' })
+
+const PRETTY = query('pretty')
+const SELECTION = [
+  query('continue'), query('fieldSelector'), query('labelSelector'), query('limit', 'integer'), query('resourceVersion'),
+  query('resourceVersionMatch'), query('sendInitialEvents', 'boolean'), query('shardSelector'), query('timeoutSeconds', 'integer'),
+]
+const LIST = [query('allowWatchBookmarks', 'boolean'), ...SELECTION, query('watch', 'boolean')]
+const WRITE = [query('dryRun'), query('fieldManager'), query('fieldValidation')]
+const PATCH = [...WRITE, query('force', 'boolean')]
+const DELETE = [
+  query('dryRun'), query('gracePeriodSeconds', 'integer'), query('ignoreStoreReadErrorWithClusterBreakingPotential', 'boolean'),
+  query('orphanDependents', 'boolean'), query('propagationPolicy'),
+]
+
+/** Kinds whose deletion answers the object; of the others it answers a Status. */
+const DELETE_ANSWERS_OBJECT = new Set([
+  'Pod', 'PodTemplate', 'Service', 'ServiceAccount', 'ResourceQuota', 'PersistentVolume', 'PersistentVolumeClaim', 'StorageClass', 'CSIDriver',
+  'CSINode', 'VolumeAttachment', 'VolumeAttributesClass', 'DeviceClass', 'ResourceClaim', 'ResourceClaimTemplate', 'ResourceSlice', 'DeviceTaintRule', 'ResourcePoolStatusRequest',
+])
+
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** `RbacAuthorization` of rbac.authorization.k8s.io. */
+function groupName(group: string): string {
+  return group === '' ? 'Core' : group.replace(/\.k8s\.io$/, '').split('.').map(capitalized).join('')
+}
+
+const uncapitalized = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
+
+export function groupPath(group: string): string {
+  return group === '' ? '/api/' : `/apis/${group}/`
+}
+
+export function groupVersionPath(group: string, version: string): string {
+  return group === '' ? `/api/${version}/` : `/apis/${group}/${version}/`
+}
+
+/** Query parameters that every operation of a path has belong to the path. */
+function pathItem(path: string, pathParameters: readonly Parameter[], operations: readonly Operation[]): PathItem {
+  const [first, ...others] = operations
+  const shared = (first?.query ?? []).filter((p) => others.every((o) => o.query.some((q) => q.name === p.name)))
+  const byName = (a: Parameter, b: Parameter): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.in < b.in ? -1 : 1)
+  return {
+    path,
+    parameters: [...pathParameters, ...shared].sort(byName),
+    operations: operations.map((o) => ({ ...o, query: o.query.filter((q) => !shared.some((p) => p.name === q.name)).sort(byName) })),
+  }
+}
+
+interface ResourceContext {
+  resource: CatalogResource
+  /** `CoreV1`. */
+  name: string
+  tag: string
+  base: string
+  definition: string
+}
+
+/** `io.k8s.api.core.v1.PodList`. */
+const listDefinition = (definition: string): string => `${definition}List`
+
+class ResourcePaths {
+  readonly #context: ResourceContext
+  readonly #catalog: Catalog
+
+  constructor(catalog: Catalog, resource: CatalogResource) {
+    const { group, version } = resource
+    const name = groupName(group)
+    this.#catalog = catalog
+    this.#context = {
+      resource,
+      name: name + capitalized(version),
+      tag: `${uncapitalized(name)}_${version}`,
+      base: groupVersionPath(group, version),
+      definition: resource.type.name,
+    }
+  }
+
+  all(): PathItem[] {
+    const { resource, base } = this.#context
+    const scope = resource.namespaced ? 'namespaces/{namespace}/' : ''
+    const scopeParameters = resource.namespaced ? [inPath('namespace')] : []
+    const item = [inPath('name'), ...scopeParameters]
+    const place = `${base}${scope}${resource.resource}`
+    const paths = [
+      pathItem(place, scopeParameters, this.#collection()),
+      pathItem(`${place}/{name}`, item, this.#item()),
+      ...resource.subresources.flatMap((sub) => this.#subresource(sub, `${place}/{name}/${sub.name}`, item)),
+    ]
+    if (resource.namespaced && this.#has('list')) paths.push(pathItem(`${base}${resource.resource}`, [], [this.#list('ForAllNamespaces')]))
+    if (this.#has('watch')) {
+      paths.push(pathItem(`${base}watch/${scope}${resource.resource}`, scopeParameters, [this.#watch('List', 'watchlist')]))
+      paths.push(pathItem(`${base}watch/${scope}${resource.resource}/{name}`, item, [this.#watch('', 'watch')]))
+      if (resource.namespaced) paths.push(pathItem(`${base}watch/${resource.resource}`, [], [this.#watch('ListForAllNamespaces', 'watchlist')]))
+    }
+    return paths.filter((p) => p.operations.length > 0)
+  }
+
+  #has(verb: string): boolean {
+    return this.#context.resource.verbs.includes(verb)
+  }
+
+  #gvk(): GroupVersionKind {
+    const { group, version, kind } = this.#context.resource
+    return { group, version, kind }
+  }
+
+  #id(verb: string, tail = '', infix = '', scoped = this.#context.resource.namespaced): string {
+    return `${verb}${this.#context.name}${infix}${scoped ? 'Namespaced' : ''}${this.#context.resource.kind}${tail}`
+  }
+
+  #operation(method: HttpMethod, action: string, operationId: string, rest: Partial<Operation>): Operation {
+    const { tag, definition } = this.#context
+    return { method, action, operationId, tag, kind: this.#gvk(), query: [PRETTY], consumes: ANY, produces: OBJECTS, codes: [200], answer: definition, ...rest }
+  }
+
+  #list(tail: '' | 'ForAllNamespaces'): Operation {
+    const scoped = tail === '' && this.#context.resource.namespaced
+    return this.#operation('get', 'list', this.#id('list', tail, '', scoped), {
+      query: [...LIST, PRETTY], produces: STREAMS, answer: listDefinition(this.#context.definition),
+    })
+  }
+
+  #watch(tail: '' | 'List' | 'ListForAllNamespaces', action: string): Operation {
+    const scoped = tail !== 'ListForAllNamespaces' && this.#context.resource.namespaced
+    return this.#operation('get', action, this.#id('watch', tail, '', scoped), { query: [...LIST, PRETTY], produces: STREAMS, answer: `${META}.WatchEvent` })
+  }
+
+  #create(tail = '', answer = this.#context.definition, kind = this.#gvk()): Operation {
+    return this.#operation('post', 'post', this.#id('create', tail), {
+      kind, query: [...WRITE, PRETTY], body: answer, bodyRequired: true, codes: [200, 201, 202], answer,
+    })
+  }
+
+  #collection(): Operation[] {
+    const operations: Operation[] = []
+    if (this.#has('deletecollection')) {
+      operations.push(this.#operation('delete', 'deletecollection', this.#id('delete', '', 'Collection'), {
+        query: [...SELECTION, ...DELETE, PRETTY], body: `${META}.DeleteOptions`, answer: `${META}.Status`,
+      }))
+    }
+    if (this.#has('list')) operations.push(this.#list(''))
+    if (this.#has('create')) operations.push(this.#create())
+    return operations
+  }
+
+  #item(): Operation[] {
+    const { definition, resource } = this.#context
+    const operations: Operation[] = []
+    if (this.#has('delete')) {
+      const answer = DELETE_ANSWERS_OBJECT.has(resource.kind) ? definition : `${META}.Status`
+      operations.push(this.#operation('delete', 'delete', this.#id('delete'), { query: [...DELETE, PRETTY], body: `${META}.DeleteOptions`, codes: [200, 202], answer }))
+    }
+    return [...operations, ...this.#readAndWrite(resource.verbs, '', definition, this.#gvk())]
+  }
+
+  #readAndWrite(verbs: readonly string[], tail: string, answer: string, kind: GroupVersionKind): Operation[] {
+    const operations: Operation[] = []
+    if (verbs.includes('get')) operations.push(this.#operation('get', 'get', this.#id('read', tail), { kind, answer }))
+    if (verbs.includes('patch')) {
+      operations.push(this.#operation('patch', 'patch', this.#id('patch', tail), {
+        kind, query: [...PATCH, PRETTY], body: `${META}.Patch`, bodyRequired: true, consumes: PATCHES, codes: [200, 201], answer,
+      }))
+    }
+    if (verbs.includes('update')) {
+      operations.push(this.#operation('put', 'put', this.#id('replace', tail), {
+        kind, query: [...WRITE, PRETTY], body: answer, bodyRequired: true, codes: [200, 201], answer,
+      }))
+    }
+    return operations
+  }
+
+  #subresource(sub: CatalogSubresource, path: string, parameters: readonly Parameter[]): PathItem[] {
+    const type = this.#catalog.typeOfKind(sub.kind)
+    if (!type) return []
+    const tail = capitalized(sub.name)
+    if (sub.kind.kind.endsWith('Options')) return this.#connect(sub, type, path, parameters)
+    if (sub.name === 'log') {
+      const options = this.#catalog.typeOfKind({ group: '', version: 'v1', kind: 'PodLogOptions' })
+      const query = [...(options ? queryOf(options) : []), PRETTY]
+      const log = this.#operation('get', 'get', this.#id('read', tail), { query, produces: ['text/plain', ...OBJECTS], answer: '' })
+      return [pathItem(path, parameters, [log])]
+    }
+    const operations = this.#readAndWrite(sub.verbs, CAMEL_CASE[sub.name] ?? tail, type.name, sub.kind)
+    if (sub.verbs.includes('create')) operations.unshift(this.#create(tail, type.name, sub.kind))
+    return [pathItem(path, parameters, operations)]
+  }
+
+  #connect(sub: CatalogSubresource, options: TypeDef, path: string, parameters: readonly Parameter[]): PathItem[] {
+    const proxied = sub.verbs.length > 2
+    const methods: HttpMethod[] = proxied ? ['delete', 'get', 'head', 'options', 'patch', 'post', 'put'] : ['get', 'post']
+    const tail = CAMEL_CASE[sub.name] ?? capitalized(sub.name)
+    const operations = (suffix: string): Operation[] =>
+      methods.map((method) =>
+        this.#operation(method, 'connect', this.#id('connect', tail + suffix, capitalized(method)), {
+          kind: sub.kind, query: queryOf(options), produces: ANY, answer: '',
+        }),
+      )
+    const items = [pathItem(path, parameters, operations(''))]
+    if (proxied) items.push(pathItem(`${path}/{path}`, [...parameters, inPath('path')], operations('WithPath')))
+    return items
+  }
+}
+
+/** Subresources whose name in an operation has more than one capital. */
+const CAMEL_CASE: Record<string, string> = { portforward: 'Portforward', ephemeralcontainers: 'Ephemeralcontainers' }
+
+/** The options of a connection as query parameters. */
+function queryOf(options: TypeDef): Parameter[] {
+  return options.fields
+    .filter((f) => f.name !== 'kind' && f.name !== 'apiVersion')
+    .filter((f) => f.schema.type !== 'time')
+    .map((f) => query(f.name, parameterType(f.schema.type === 'array' ? f.schema.items : f.schema)))
+}
+
+function parameterType({ type }: Schema): Parameter['type'] {
+  if (type === 'boolean') return 'boolean'
+  return type === 'int32' || type === 'int64' ? 'integer' : 'string'
+}
+
+function root(path: string, operationId: string, tag: string, answer: string | undefined, produces: readonly string[], consumes?: readonly string[]): PathItem {
+  const operation: Operation = {
+    method: 'get', operationId, tag, query: [], produces, codes: answer === undefined ? [] : [200],
+    ...(answer !== undefined && { answer }), ...(consumes && { consumes }),
+  }
+  return { path, parameters: [], operations: [operation] }
+}
+
+export function resourcePaths(catalog: Catalog, group: string, version: string): PathItem[] {
+  const name = groupName(group)
+  const tag = `${uncapitalized(name)}_${version}`
+  const listing = root(groupVersionPath(group, version), `get${name}${capitalized(version)}APIResources`, tag, `${META}.APIResourceList`, OBJECTS, OBJECTS)
+  return [listing, ...catalog.resources(group, version).flatMap((resource) => new ResourcePaths(catalog, resource).all())]
+}
+
+/** A group's own page. The core group's is that of all its versions. */
+export function groupPaths(group: string): PathItem[] {
+  const name = groupName(group)
+  if (group === '') return [root('/api/', 'getCoreAPIVersions', 'core', `${META}.APIVersions`, OBJECTS, OBJECTS)]
+  return [root(groupPath(group), `get${name}APIGroup`, uncapitalized(name), `${META}.APIGroup`, OBJECTS, OBJECTS)]
+}
+
+/** What stands beside the groups, by the name of its document. */
+export const ROOT_DOCUMENTS: Readonly<Record<string, PathItem[]>> = {
+  '.well-known/openid-configuration': [
+    root('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', 'WellKnown', '', ['application/json']),
+  ],
+  apis: [root('/apis/', 'getAPIVersions', 'apis', `${META}.APIGroupList`, OBJECTS, OBJECTS)],
+  'openid/v1/jwks': [root('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'openid', '', ['application/jwk-set+json'])],
+  version: [root('/version/', 'getCodeVersion', 'version', 'io.k8s.apimachinery.pkg.version.Info', ['application/json'], ['application/json'])],
+}

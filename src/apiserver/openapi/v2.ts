@@ -1,0 +1,57 @@
+/** `/openapi/v2`: everything in one document (Swagger 2.0). Old clients read it; `explain --output=plaintext-openapiv2` too. */
+import type { Catalog } from '../../api/catalog/catalog.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import { groupPaths, type Operation, type Parameter, type PathItem, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
+import { closure, type Descriptions, kindsByDefinition, newSchemaWriter, type SchemaWriter } from './schemas.ts'
+
+function parameterV2({ name, in: place, type }: Parameter): JsonObject {
+  return { in: place, name, ...(place === 'path' && { required: true }), type, uniqueItems: true }
+}
+
+function refer(writer: SchemaWriter, definition: string): JsonObject {
+  if (definition === '') return { type: 'string' }
+  writer.referred.add(definition)
+  return { $ref: writer.prefix + definition }
+}
+
+function operationV2(writer: SchemaWriter, operation: Operation): JsonObject {
+  const { operationId, tag, action, kind, query, body, answer, consumes, produces } = operation
+  const responses: JsonObject = {}
+  for (const code of operation.codes) responses[code] = { description: 'OK', ...(answer !== undefined && { schema: refer(writer, answer) }) }
+  responses[401] = { description: 'Unauthorized' }
+  const bodyParameter = body ? [{ in: 'body', name: 'body', ...(operation.bodyRequired && { required: true }), schema: refer(writer, body) }] : []
+  const parameters = [...bodyParameter, ...query.map(parameterV2)]
+  return {
+    ...(consumes && { consumes: [...consumes] }),
+    produces: [...produces],
+    schemes: ['https'],
+    tags: [tag],
+    operationId,
+    ...(parameters.length && { parameters }),
+    responses,
+    ...(action && { 'x-kubernetes-action': action }),
+    ...(kind && { 'x-kubernetes-group-version-kind': { group: kind.group, version: kind.version, kind: kind.kind } }),
+  }
+}
+
+function pathsOf(catalog: Catalog): PathItem[] {
+  const ofGroups = catalog.groups.flatMap(({ name, versions }) => [...groupPaths(name), ...versions.flatMap((version) => resourcePaths(catalog, name, version))])
+  return [...Object.values(ROOT_DOCUMENTS).flat(), ...ofGroups].sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+export function buildOpenApiV2(catalog: Catalog, describe?: Descriptions): JsonObject {
+  const writer = newSchemaWriter(2, describe)
+  const paths: JsonObject = {}
+  for (const item of pathsOf(catalog)) {
+    const operations = Object.fromEntries(item.operations.map((o) => [o.method, operationV2(writer, o)]))
+    paths[item.path] = { ...operations, ...(item.parameters.length && { parameters: item.parameters.map(parameterV2) }) }
+  }
+  return {
+    swagger: '2.0',
+    info: { title: 'Kubernetes', version: 'unversioned' },
+    paths,
+    definitions: closure(writer, catalog, kindsByDefinition(catalog)),
+    securityDefinitions: { BearerToken: { type: 'apiKey', name: 'authorization', in: 'header' } },
+    security: [{ BearerToken: [] }],
+  }
+}

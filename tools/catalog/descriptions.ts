@@ -1,0 +1,57 @@
+/**
+ * `node tools/catalog/descriptions.ts [FILE]`: collects the descriptions of kinds and fields for `kubectl explain` out of
+ * @kubernetes/client-node's declarations (those generated from this Kubernetes release) into FILE, by default
+ * `.cache/descriptions.json`. The prose is not part of this repository; without the file OpenAPI has none.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { loadCatalog } from '../../src/api/catalog/load.ts'
+import type { TypeDef } from '../../src/api/catalog/schema.ts'
+
+const RELEASE = 'release-1.36'
+/** Classes are named after group, version and kind, without the group where the rest is unique. */
+const GROUP = /\.([\w-]+)\.(v\d\w*)\.(\w+)$/
+
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+function fileOf(models: string, definition: string): string | undefined {
+  const match = GROUP.exec(definition)
+  const names = match
+    ? [capitalized(match[1] as string) + capitalized(match[2] as string) + match[3], capitalized(match[2] as string) + match[3]]
+    : [definition.endsWith('.version.Info') ? 'VersionInfo' : '']
+  return names.map((name) => join(models, `${name}.d.ts`)).find((file) => existsSync(file))
+}
+
+function prose(comment: string): string {
+  return comment.replace(/^\s*\* ?/gm, '').replace(/\\(['"])/g, '$1').trim()
+}
+
+/** JavaScript names drop what is no identifier: `_default`, `x_kubernetes_map_type`. */
+const plain = (name: string): string => name.replace(/[^a-zA-Z0-9]/g, '')
+
+function descriptionsIn(text: string, def: TypeDef): Record<string, string> {
+  const found: Record<string, string> = {}
+  const ofClass = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export declare class/.exec(text)
+  if (ofClass) found[''] = prose(ofClass[1] as string)
+  const fields = new Map(def.fields.map((f) => [plain(f.name), f.name]))
+  for (const match of text.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*'([^']+)'\??:/g)) {
+    const name = fields.get(plain(match[2] as string))
+    if (name) found[name] = prose(match[1] as string)
+  }
+  return found
+}
+
+const root = join(import.meta.dirname, '../..')
+const out = process.argv[2] ?? join(root, '.cache/descriptions.json')
+const models = join(dirname(createRequire(import.meta.url).resolve('@kubernetes/client-node')), 'gen/models')
+const catalog = loadCatalog({ preReleases: true })
+const descriptions: Record<string, Record<string, string>> = {}
+for (const name of catalog.typeNames) {
+  const file = fileOf(models, name)
+  const text = file ? readFileSync(file, 'utf8') : ''
+  if (text.includes(RELEASE)) descriptions[name] = descriptionsIn(text, catalog.type(name) as TypeDef)
+}
+mkdirSync(dirname(out), { recursive: true })
+writeFileSync(out, JSON.stringify(descriptions))
+console.log(`${Object.keys(descriptions).length} of ${catalog.typeNames.length} definitions described in ${out}`)
