@@ -110,7 +110,7 @@ export function newInvalid(kind: { group: string; kind: string }, name: string, 
   return newStatusError(422, 'Invalid', `${subject} "${name}" is invalid: ${aggregated}`, {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),
-    kind: kind.kind,
+    ...(kind.kind && { kind: kind.kind }),
     causes,
   })
 }

@@ -16,6 +16,8 @@ import { authenticationReviews } from './authentication/reviews.ts'
 import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
 import type { LookUp, ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
 import { Authorization } from './authorization/authorization.ts'
+import type { AdmissionPlugin } from './admission/admission.ts'
+import { createEscalationCheck } from './authorization/escalation.ts'
 import { accessReviews } from './authorization/reviews.ts'
 import { Loopback, bootstrap } from './bootstrap/bootstrap.ts'
 import { kubernetesService } from './bootstrap/kubernetesService.ts'
@@ -41,6 +43,8 @@ import type { VersionInfo } from './transport/serverPaths.ts'
 export interface RegistryAccess {
   authorizer: Authorizer
   tokens: Tokens
+  /** To stand among the admission plugins: nobody grants more than they hold. */
+  escalationCheck: AdmissionPlugin
   /** Resources without storage, by `group/resource`. */
   virtualResources: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
 }
@@ -153,7 +157,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const registry = await options.createRegistry({
     authorizer: authorization,
     tokens: tokensOf(tokens),
-    virtualResources: new Map([...accessReviews(authorization), ...authenticationReviews(() => authenticator, clock)]),
+    escalationCheck: createEscalationCheck(authorization),
+    virtualResources: new Map([...accessReviews(authorization, clock), ...authenticationReviews(() => authenticator, clock)]),
   })
   const loopback = new Loopback({ catalog, registry, signal: stopping })
   reader = new Reader(loopback)

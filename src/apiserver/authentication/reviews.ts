@@ -5,16 +5,13 @@ import { newBadRequest } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { ApiRequest, ApiResult, UserInfo } from '../request.ts'
 import type { Authenticator } from './authenticator.ts'
+import { reviewResult } from './reviewObject.ts'
 import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
 
 const GROUP = 'authentication.k8s.io'
 
 function userJson({ name, uid, groups, extra }: UserInfo): object {
   return { username: name, ...(uid && { uid }), ...(groups.length > 0 && { groups }), ...(Object.keys(extra).length > 0 && { extra }) }
-}
-
-function object(code: 200 | 201, value: object): ApiResult {
-  return { type: 'object', code, object: value as JsonObject }
 }
 
 async function reviewStatus(authenticator: Authenticator, token: string, audiences: readonly string[] | undefined): Promise<object> {
@@ -36,16 +33,17 @@ export function authenticationReviews(
   authenticator: () => Authenticator, clock: Clock,
 ): [string, (request: ApiRequest) => Promise<ApiResult>][] {
   return [
-    [`${GROUP}/tokenreviews`, async ({ body }) => {
-      const review = (body ?? {}) as unknown as TokenReview
+    [`${GROUP}/tokenreviews`, async (request) => {
+      const review = (request.body ?? {}) as unknown as TokenReview
       const { token, audiences } = review.spec ?? {}
       if (!token) throw newBadRequest('token is required for TokenReview in authentication')
       const status = await reviewStatus(authenticator(), token, audiences?.length ? audiences : undefined)
-      return object(201, { kind: 'TokenReview', apiVersion: `${GROUP}/v1`, ...review, metadata: review.metadata ?? {}, status })
+      return reviewResult(request, status, clock.now())
     }],
     [`${GROUP}/selfsubjectreviews`, async ({ user }) => {
       const creationTimestamp = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
-      return object(201, { kind: 'SelfSubjectReview', apiVersion: `${GROUP}/v1`, metadata: { creationTimestamp }, status: { userInfo: userJson(user) } })
+      const review = { kind: 'SelfSubjectReview', apiVersion: `${GROUP}/v1`, metadata: { creationTimestamp }, status: { userInfo: userJson(user) } }
+      return { type: 'object', code: 201, object: review as unknown as JsonObject }
     }],
   ]
 }

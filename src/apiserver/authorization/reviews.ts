@@ -4,9 +4,11 @@ import type {
 } from '../../api/kinds/authorization/v1.ts'
 import type { PolicyRule } from '../../api/kinds/rbac/v1.ts'
 import type { JsonObject } from '../../api/resource.ts'
+import type { Clock } from '../../base/clock.ts'
 import { newBadRequest, newInvalid } from '../../api/status.ts'
 import type { FieldError } from '../../api/status.ts'
 import type { ApiRequest, ApiResult, RequestAttributes, UserInfo } from '../request.ts'
+import { reviewResult } from '../authentication/reviewObject.ts'
 import type { Authorization } from './authorization.ts'
 import { compactRules } from './rules.ts'
 
@@ -14,12 +16,6 @@ type Spec = { resourceAttributes?: ResourceAttributes; nonResourceAttributes?: N
 export type VirtualResource = (request: ApiRequest) => Promise<ApiResult>
 
 const GROUP = 'authorization.k8s.io'
-
-function created(request: ApiRequest, status: object): ApiResult {
-  const { resource, body } = request
-  const object = { kind: resource.kind, apiVersion: `${resource.group}/${resource.version}`, ...body, metadata: body?.['metadata'] ?? {}, status }
-  return { type: 'object', code: 201, object: object as JsonObject }
-}
 
 function specErrors(spec: Spec): FieldError[] {
   const { resourceAttributes, nonResourceAttributes } = spec
@@ -79,23 +75,23 @@ function rulesStatus(rules: readonly PolicyRule[]): object {
 }
 
 /** By `group/resource`, as the registry takes resources without storage. */
-export function accessReviews(authorization: Authorization): [string, VirtualResource][] {
+export function accessReviews(authorization: Authorization, clock: Clock): [string, VirtualResource][] {
   const subjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SubjectAccessReview
     check([...specErrors(spec), ...subjectErrors(spec)])
-    return created(request, statusOf(authorization, attributesOf(spec, userOf(spec))))
+    return reviewResult(request, statusOf(authorization, attributesOf(spec, userOf(spec))), clock.now())
   }
   const localSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as LocalSubjectAccessReview
     check([...specErrors(spec), ...subjectErrors(spec)])
     const namespace = spec.resourceAttributes?.namespace ?? ''
     if (namespace !== request.namespace) throw newBadRequest(`spec.resourceAttributes.namespace must match namespace: ${request.namespace}`)
-    return created(request, statusOf(authorization, attributesOf(spec, userOf(spec))))
+    return reviewResult(request, statusOf(authorization, attributesOf(spec, userOf(spec))), clock.now())
   }
   const selfSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectAccessReview
     check(specErrors(spec))
-    return created(request, statusOf(authorization, attributesOf(spec, request.user)))
+    return reviewResult(request, statusOf(authorization, attributesOf(spec, request.user)), clock.now())
   }
   const selfSubjectRulesReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectRulesReview

@@ -13,7 +13,7 @@ import type { RuntimeClass } from '../../api/kinds/node/v1.ts'
 import type { ClusterRoleBinding, RoleBinding, Subject } from '../../api/kinds/rbac/v1.ts'
 import type { ResourceClaim, ResourceSlice } from '../../api/kinds/resource/v1.ts'
 import type { PriorityClass } from '../../api/kinds/scheduling/v1.ts'
-import type { CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../api/kinds/storage/v1.ts'
+import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../api/kinds/storage/v1.ts'
 import { ingressAddresses, printer } from './core.ts'
 import { AGE, NAME, age, boolean, formatLabelSelector, humanDuration, integer, nameOf, text, withMore } from './format.ts'
 import type { Cell, Printer } from './table.ts'
@@ -98,9 +98,6 @@ export const storagePrinters: Printers = {
       (o.spec?.volumeLifecycleModes ?? []).join(',') || '<none>', age(o, now),
     ],
   ),
-  csistoragecapacities: printer<CSIStorageCapacity>([NAME, text('StorageClassName'), text('Capacity')], (o) => [
-    nameOf(o), o.storageClassName ?? '', o.capacity ?? '<unset>',
-  ], { nullWhenEmpty: true }),
 }
 
 function subjects(all: readonly Subject[] | undefined): Cell[] {

@@ -37,7 +37,7 @@ const DEFAULT: Printer = {
   cells: (object) => [nameOf(object), object.metadata.creationTimestamp ?? '<unknown>'],
 }
 
-const NULL_WHEN_EMPTY = new Set(['clusterroles', 'roles', 'limitranges'])
+const NULL_WHEN_EMPTY = new Set(['clusterroles', 'roles', 'limitranges', 'csistoragecapacities'])
 const custom = new WeakMap<CatalogResource, Printer>()
 
 /** `kind` is that of the objects, which a subresource may have another of. */

@@ -9,6 +9,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
+import { newMethodNotAllowed } from '../../api/status.ts'
 import { Http1Exchange, Http2Exchange } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -32,6 +33,17 @@ const MAX_CONCURRENT_STREAMS = 1_000
 const HANDSHAKE_TIMEOUT_MS = 30_000
 const HEADERS_TIMEOUT_MS = 32_000
 const DRAIN_TIMEOUT_MS = 5_000
+
+/** Node's parser knows the methods of HTTP; what a client makes up is a 405 like any other. */
+function answerUnparsable(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable) return
+  if (error.code !== 'HPE_INVALID_METHOD') {
+    socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    return
+  }
+  const body = `${JSON.stringify(newMethodNotAllowed().status)}\n`
+  socket.end(`HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+}
 
 export class Listener {
   readonly #server: Http2SecureServer
@@ -72,6 +84,7 @@ export class Listener {
       socket.on('error', () => {})
     })
     server.on('tlsClientError', () => {})
+    server.on('clientError', answerUnparsable)
     Object.assign(server, { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 120_000 })
     this.#server = server
   }

@@ -103,10 +103,16 @@ function encodeList(result: ListResult, options: AnswerOptions): Uint8Array {
   }
 }
 
+/** A Status that a create answers (binding, eviction) carries the code, one that a delete answers does not. */
+function withCode({ object, code }: Extract<ApiResult, { type: 'object' }>): KubeObject {
+  const status = object as KubeObject & { code?: number }
+  return status.kind === 'Status' && code === 201 && status.code === undefined ? ({ ...status, code } as KubeObject) : status
+}
+
 function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: AnswerOptions): Uint8Array {
   const { negotiated, codec, resource, includeObject, nowMs } = options
   const { mediaType, pretty } = negotiated
-  const object = result.object as KubeObject
+  const object = withCode(result)
   // What is told about a deletion stays what it is.
   const as = object.kind === 'Status' ? undefined : negotiated.as
   const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`

@@ -1,0 +1,66 @@
+/**
+ * Who writes roles and bindings may grant no more than they hold (upstream's policy-based RBAC storage), unless the verb
+ * `escalate` on the role or `bind` on the role that is bound says otherwise. An admission plugin, so that it sees the object as it would be stored.
+ */
+import type { ClusterRole, PolicyRule, Role, RoleBinding, RoleRef } from '../../api/kinds/rbac/v1.ts'
+import { newForbidden, newNotFound } from '../../api/status.ts'
+import type { AdmissionPlugin, AdmissionRequest } from '../admission/admission.ts'
+import type { Authorizer, RequestAttributes } from '../request.ts'
+
+const GROUP = 'rbac.authorization.k8s.io'
+
+function may(authorizer: Authorizer, { user, resource, namespace }: AdmissionRequest, verb: string, on: { resource: string; name: string }): boolean {
+  const attributes: RequestAttributes = {
+    user, verb, group: GROUP, version: resource.version, resource: on.resource, subresource: '', namespace, name: on.name, path: '',
+  }
+  return authorizer.authorize(attributes).allowed
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null)
+}
+
+function nameOf({ name, object }: AdmissionRequest): string {
+  return name || (object?.metadata.name ?? '')
+}
+
+function checkRole(authorizer: Authorizer, request: AdmissionRequest): void {
+  const role = request.object as Role | ClusterRole
+  const old = request.oldObject as Role | ClusterRole | undefined
+  const aggregates = 'aggregationRule' in role && role.aggregationRule !== undefined
+  if (old && same(old.rules, role.rules) && same((old as ClusterRole).aggregationRule, (role as ClusterRole).aggregationRule)) return
+  if (may(authorizer, request, 'escalate', { resource: request.resource.resource, name: nameOf(request) })) return
+  // What an aggregated role will come to is not known: it takes all rights to make one.
+  const everything: PolicyRule[] = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }]
+  const why = authorizer.escalation(request.user, request.namespace, aggregates ? everything : (role.rules ?? []))
+  if (why) throw newForbidden(request.resource, nameOf(request), aggregates ? 'must have cluster-admin privileges to use the aggregationRule' : why)
+}
+
+function resourceOf({ kind }: RoleRef): string {
+  return kind === 'ClusterRole' ? 'clusterroles' : 'roles'
+}
+
+function checkBinding(authorizer: Authorizer, request: AdmissionRequest): void {
+  const binding = request.object as RoleBinding
+  const old = request.oldObject as RoleBinding | undefined
+  if (old && same(old.roleRef, binding.roleRef) && same(old.subjects, binding.subjects)) return
+  const { roleRef } = binding
+  if (may(authorizer, request, 'bind', { resource: resourceOf(roleRef), name: roleRef.name })) return
+  const rules = authorizer.rulesOf(roleRef, request.namespace)
+  if (!rules) throw newNotFound({ group: GROUP, resource: resourceOf(roleRef) }, roleRef.name)
+  const why = authorizer.escalation(request.user, request.namespace, rules)
+  if (why) throw newForbidden(request.resource, nameOf(request), why)
+}
+
+export function createEscalationCheck(authorizer: Authorizer): AdmissionPlugin {
+  return {
+    name: 'RBACEscalationCheck',
+    validate(request) {
+      if (request.resource.group !== GROUP || request.operation === 'DELETE' || !request.object) return
+      if (request.user.groups.includes('system:masters')) return
+      const { resource } = request.resource
+      if (resource === 'roles' || resource === 'clusterroles') checkRole(authorizer, request)
+      else if (resource === 'rolebindings' || resource === 'clusterrolebindings') checkBinding(authorizer, request)
+    },
+  }
+}
