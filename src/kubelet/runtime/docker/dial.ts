@@ -1,8 +1,8 @@
 /**
  * A connection to a port inside a sandbox. A process of its own must make it, since a process enters a network namespace
- * as a whole: `nsenter` and `socat` in the node's image, for as long as the connection lasts.
+ * as a whole: `nsenter` (util-linux) and `socat` of the node's image, for as long as the connection lasts.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { Duplex } from 'node:stream'
 
 /** The other direction may go on this long after one has ended. */
@@ -24,8 +24,9 @@ export async function dialInNamespaceOf(pid: number, port: number, signal: Abort
 
 async function dialOne(pid: number, address: string, signal: AbortSignal): Promise<Duplex> {
   signal.throwIfAborted()
-  // Two -d: it says when it is connected.
-  const child = spawn('nsenter', ['-t', String(pid), '-n', 'socat', '-d', '-d', '-t', String(HALF_CLOSED_SECONDS), 'STDIO', address])
+  // Two -d: it says when it is connected. Descriptor 3 is one end of a socket pair, so each direction can end on its own.
+  const args = ['-t', String(pid), '-n', 'socat', '-d', '-d', '-t', String(HALF_CLOSED_SECONDS), 'FD:3,shut-down', address]
+  const child = spawn('nsenter', args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
   const onAbort = (): void => void child.kill('SIGKILL')
   signal.addEventListener('abort', onAbort, { once: true })
   try {
@@ -39,16 +40,15 @@ async function dialOne(pid: number, address: string, signal: AbortSignal): Promi
   }
 }
 
-async function connected(child: ChildProcessWithoutNullStreams, address: string): Promise<void> {
+async function connected(child: ChildProcess, address: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let said = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     if (said.length < COMPLAINTS_LIMIT_CHARS) said += text
     if (said.includes(CONNECTED)) resolve()
   })
-  child.stdin.on('error', () => {})
   child.on('error', (cause) => reject(new Error(`port forwarding needs nsenter: ${cause.message}`, { cause })))
-  child.on('close', () => reject(new Error(complaintOf(said, address))))
+  child.on('exit', () => reject(new Error(complaintOf(said, address))))
   await promise
 }
 
@@ -59,19 +59,12 @@ export function complaintOf(said: string, address: string): string {
   return `dial ${target}: connect: ${refused ? 'connection refused' : said.trim().split('\n').at(-1) || 'the relay ended'}`
 }
 
-function connectionOf(child: ChildProcessWithoutNullStreams): Duplex {
-  const connection = new Duplex({
-    read: () => void child.stdout.resume(),
-    write: (chunk: Buffer, _, done) => void child.stdin.write(chunk, done),
-    final: (done) => void child.stdin.end(done),
-    destroy(error, done) {
-      child.kill('SIGKILL')
-      done(error)
-    },
-  })
-  child.stdout.on('data', (chunk: Buffer) => void (connection.push(chunk) || child.stdout.pause()))
-  child.stdout.on('end', () => connection.push(null))
+function connectionOf(child: ChildProcess): Duplex {
+  const connection = child.stdio[3]
+  if (!(connection instanceof Duplex)) throw new TypeError('the relay has no connection')
+  connection.allowHalfOpen = true
   // A broken connection is one that has closed: whoever reads it sees that.
   connection.on('error', () => {})
+  connection.on('close', () => child.kill('SIGKILL'))
   return connection
 }
