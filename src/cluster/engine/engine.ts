@@ -5,6 +5,7 @@
 import type Docker from 'dockerode'
 import { UserError } from '../userError.ts'
 import { type EngineAddress, engineConnection, engineGet, OWN_ENGINE, pingEngine } from './address.ts'
+import type { StartOwnEngineOptions } from './ownEngine.ts'
 import { describeTried, engineCandidates, findEngine } from './discovery.ts'
 
 export interface Engine {
@@ -57,11 +58,11 @@ export async function findOrStartEngine(options: FindEngineOptions): Promise<Eng
         : 'Install Docker (https://docs.docker.com/engine/install), or run minicube as root to let it run an engine of its own',
     })
   }
-  return startOurs(options)
+  return startOurs({ ...options, findStarted: async () => (await findEngine(candidates, signal)).found })
 }
 
 /** Loaded only when it is started: most commands find it running. */
-async function startOurs(options: FindEngineOptions): Promise<EngineAddress> {
+async function startOurs(options: StartOwnEngineOptions): Promise<EngineAddress> {
   const { startOwnEngine } = await import('./ownEngine.ts')
   return startOwnEngine(options)
 }

@@ -39,6 +39,8 @@ const FIRST_MAJOR_WITHOUT_OOM_SCORE = 24
 
 export interface StartOwnEngineOptions {
   installAllowed: boolean
+  /** Asked after packages were installed: on hosts with systemd they start an engine by themselves, which is then the user's. */
+  findStarted?(): Promise<EngineAddress | undefined>
   onNotice(message: string): void
   signal: AbortSignal
 }
@@ -49,27 +51,25 @@ export async function startOwnEngine(options: StartOwnEngineOptions): Promise<En
   if ((await pingEngine(OWN_ENGINE, signal)) === undefined) return OWN_ENGINE
   await mkdir(RUN, { recursive: true, mode: 0o755 })
   await mkdir(PATHS.dataRoot, { recursive: true, mode: 0o710 })
-  await withFileLock({ path: PATHS.lock, onWait: () => options.onNotice('Waiting for another minicube that is starting the engine'), signal }, async () => {
-    if ((await pingEngine(OWN_ENGINE, signal)) === undefined) return
-    const dockerd = await findDockerd(options)
+  const onWait = (): void => options.onNotice('Waiting for another minicube that is starting the engine')
+  return withFileLock({ path: PATHS.lock, onWait, signal }, async () => {
+    if ((await pingEngine(OWN_ENGINE, signal)) === undefined) return OWN_ENGINE
+    if (!installedDockerd()) {
+      const { installAllowed: allowed, onNotice } = options
+      await installPackages({ packages: PACKAGES, purpose: 'a container engine of minicube\'s own', allowed, onNotice, signal })
+      const started = await options.findStarted?.()
+      if (started) return started
+    }
     await prepareBridge(signal)
-    await launch(dockerd, signal)
+    await launch(requireDockerd(), signal)
+    return OWN_ENGINE
   })
-  return OWN_ENGINE
 }
 
-async function findDockerd(options: StartOwnEngineOptions): Promise<string> {
-  const complete = (): string | undefined => (findProgram('nft') && findProgram('ip') ? findProgram('dockerd') : undefined)
-  const installed = complete()
-  if (installed) return installed
-  await installPackages({
-    packages: PACKAGES,
-    purpose: 'a container engine of minicube\'s own',
-    allowed: options.installAllowed,
-    onNotice: options.onNotice,
-    signal: options.signal,
-  })
-  const dockerd = complete()
+const installedDockerd = (): string | undefined => (findProgram('nft') && findProgram('ip') ? findProgram('dockerd') : undefined)
+
+function requireDockerd(): string {
+  const dockerd = installedDockerd()
   if (!dockerd) throw new UserError({ area: 'DRIVER', sort: 'NOT_FOUND', message: `dockerd is not there although ${PACKAGES.join(', ')} are installed` })
   return dockerd
 }

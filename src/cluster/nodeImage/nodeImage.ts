@@ -19,6 +19,7 @@ const REGISTRY_BASE = `node:26-${SUITE}-slim`
 export const PAUSE_IMAGE = 'minicube/pause:1'
 export const BUSYBOX_IMAGE = 'minicube/busybox:1.37'
 const REGISTRY_CHECK_TIMEOUT_MS = 1_500
+const KEEP_UNUSED_S = 600
 const IMAGES_TAR_LIMIT_BYTES = 64 << 20
 
 export interface NodeImageOptions {
@@ -140,7 +141,9 @@ export function saveImages(engine: Engine, names: string[]): Promise<NodeJS.Read
 /** Older node images that no container uses: each holds its own copy of our code only, but hundreds of them add up. */
 async function removeUnused(engine: Engine, keep: string[]): Promise<void> {
   const images = await engine.docker.listImages({ filters: { reference: [NODE_REPOSITORY, BASE_REPOSITORY] } })
-  const old = images.flatMap((image) => image.RepoTags ?? []).filter((tag) => !keep.includes(tag))
+  // One that was just built may be about to get its container, by another minicube.
+  const before = Date.now() / 1000 - KEEP_UNUSED_S
+  const old = images.filter((image) => image.Created < before).flatMap((image) => image.RepoTags ?? []).filter((tag) => !keep.includes(tag))
   // Refused for images in use, which is what keeps those.
   for (const tag of old) await engine.docker.getImage(tag).remove().catch(() => {})
 }

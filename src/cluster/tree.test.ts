@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { podTrees } from './tree.ts'
+
+const listed = (pod: string, container: string): Parameters<typeof podTrees>[0][number] => ({
+  Id: `${pod}-${container}`,
+  State: 'running',
+  Status: 'Up 2 seconds',
+  Image: 'x:1',
+  Labels: {
+    'io.minicube.pod.uid': pod,
+    'io.minicube.pod.name': pod,
+    'io.minicube.pod.namespace': 'default',
+    ...(container && { 'io.minicube.container.name': container }),
+  },
+})
+
+test('containers stand below their pods, others are left out', () => {
+  const foreign = { ...listed('x', ''), Labels: {} }
+  const trees = podTrees([listed('web', 'app'), listed('db', ''), foreign, listed('web', '')])
+  assert.deepEqual(
+    trees.map(({ text, children }) => [text, ...children.map((c) => c.text)]),
+    [
+      ['pod default/db', 'sandbox  x:1  Up 2 seconds'],
+      ['pod default/web', 'app  x:1  Up 2 seconds', 'sandbox  x:1  Up 2 seconds'],
+    ],
+  )
+})
