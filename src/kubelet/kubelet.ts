@@ -70,7 +70,7 @@ interface Parts {
 async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
   const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
   const capacity = await (options.capacity ?? (() => readCapacity(rootDir)))()
-  const observer = new PodObserver({ runtime, rootDir })
+  const observer = new PodObserver({ runtime, rootDir, clock })
   const objects = new PodObjects({
     client, clock, log, signal,
     onChange: (uids) => {
@@ -135,9 +135,9 @@ async function followRuntime(options: KubeletOptions, parts: Parts, context: Com
   }
   while (!signal.aborted) {
     try {
-      await runtime.events(signal, ({ podUid }) => {
-        observer.invalidate(podUid)
-        workers.wake(podUid)
+      await runtime.events(signal, (event) => {
+        observer.onEvent(event)
+        workers.wake(event.podUid)
       }, resync)
     } catch (error) {
       if (signal.aborted) return

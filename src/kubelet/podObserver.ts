@@ -1,16 +1,23 @@
 /** Reads what the runtime has of a pod, once for each change, with what containers said when they ended. */
+import type { Clock } from '../base/clock.ts'
 import { nothingRuns, toPodRuntimeStatus, allContainers } from './podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { podDirectories } from './podDirectories.ts'
 import { readTerminationMessage } from './containers/terminationMessage.ts'
-import type { Container, Image, Runtime } from './runtime/runtime.ts'
+import type { Container, Image, Runtime, RuntimeEvent } from './runtime/runtime.ts'
 
 interface Observation {
   status: PodRuntimeStatus
   stale: boolean
   /** By id of ended containers. */
   messages: Map<string, string>
+  /** Ids of containers whose end was told by an event: they never run again. */
+  died: Set<string>
 }
+
+/** An engine may tell of a container's end a moment before its list knows of it. */
+const LIST_LAG_MS = 10
+const MAX_LIST_TRIES = 50
 
 /** Names of images that were looked up; beyond this the oldest are looked up again. */
 const MAX_IMAGE_NAMES = 500
@@ -18,10 +25,12 @@ const MAX_IMAGE_NAMES = 500
 export class PodObserver {
   readonly #runtime: Runtime
   readonly #rootDir: string
+  readonly #clock: Clock
   readonly #pods = new Map<string, Observation>()
   readonly #imageNames = new Map<string, string>()
 
-  constructor(options: { runtime: Runtime; rootDir: string }) {
+  constructor(options: { runtime: Runtime; rootDir: string; clock: Clock }) {
+    this.#clock = options.clock
     this.#runtime = options.runtime
     this.#rootDir = options.rootDir
   }
@@ -29,14 +38,21 @@ export class PodObserver {
   /** What was found when the kubelet began; pods it does not name have nothing. */
   begin(found: ReadonlyMap<string, PodRuntimeStatus>): void {
     this.#pods.clear()
-    for (const [uid, status] of found) this.#pods.set(uid, { status, stale: true, messages: new Map() })
+    for (const [uid, status] of found) this.#pods.set(uid, { status, stale: true, messages: new Map(), died: new Set() })
   }
 
   /** Something about the pod changed in the runtime. */
-  invalidate(podUid: string): void {
-    const observation = this.#pods.get(podUid)
-    if (observation) observation.stale = true
-    else this.#pods.set(podUid, { status: nothingRuns, stale: true, messages: new Map() })
+  invalidate(podUid: string): Observation {
+    let observation = this.#pods.get(podUid)
+    if (!observation) this.#pods.set(podUid, (observation = { status: nothingRuns, stale: true, messages: new Map(), died: new Set() }))
+    observation.stale = true
+    return observation
+  }
+
+  onEvent({ podUid, containerId, type }: RuntimeEvent): void {
+    const observation = this.invalidate(podUid)
+    if (type === 'Died') observation.died.add(containerId)
+    if (type === 'Removed') observation.died.delete(containerId)
   }
 
   invalidateAll(): void {
@@ -50,17 +66,26 @@ export class PodObserver {
 
   async observe(podUid: string): Promise<PodRuntimeStatus> {
     let observation = this.#pods.get(podUid)
-    if (!observation) this.#pods.set(podUid, (observation = { status: nothingRuns, stale: false, messages: new Map() }))
+    if (!observation) this.#pods.set(podUid, (observation = { status: nothingRuns, stale: false, messages: new Map(), died: new Set() }))
     if (!observation.stale) return observation.status
     observation.stale = false
     try {
-      const status = toPodRuntimeStatus(await this.#runtime.list(podUid))
+      const status = await this.#list(podUid, observation.died)
       await Promise.all(allContainers(status).map((container) => this.#learn(container, observation.messages)))
       observation.status = status
       return status
     } catch (error) {
       observation.stale = true
       throw error
+    }
+  }
+
+  async #list(podUid: string, died: ReadonlySet<string>): Promise<PodRuntimeStatus> {
+    for (let tries = 1; ; tries++) {
+      const listed = await this.#runtime.list(podUid)
+      const lags = listed.containers.some(({ id, state }) => state === 'Running' && died.has(id))
+      if (!lags || tries >= MAX_LIST_TRIES) return toPodRuntimeStatus(listed)
+      await this.#clock.sleep(LIST_LAG_MS)
     }
   }
 

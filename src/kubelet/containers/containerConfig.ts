@@ -3,7 +3,7 @@ import type { Container, Pod } from '../../api/kinds/core/v1.ts'
 import type { PodDirectories } from '../podDirectories.ts'
 import { podFileMounts } from '../podFiles/podFiles.ts'
 import { podNames } from '../podFiles/hosts.ts'
-import type { ContainerConfig, Image, SandboxConfig } from '../runtime/runtime.ts'
+import type { ContainerConfig, Image, PortMapping, SandboxConfig } from '../runtime/runtime.ts'
 import type { PreparedVolumes } from '../volumes/volumes.ts'
 import { annotation } from './annotations.ts'
 import { containerHash } from './containerHash.ts'
@@ -72,6 +72,14 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
   }
 }
 
+/** The node's ports that lead to the pod's containers. */
+function portMappings(containers: readonly Container[]): PortMapping[] {
+  const ports = containers.flatMap((container) => container.ports ?? [])
+  return ports.flatMap(({ hostPort, containerPort, protocol = 'TCP', hostIP }) =>
+    hostPort ? [{ hostPort, containerPort, protocol: protocol as PortMapping['protocol'], ...(hostIP && hostIP !== '0.0.0.0' && { hostIp: hostIP }) }] : [],
+  )
+}
+
 export interface SandboxConfigInput {
   pod: Pod
   attempt: number
@@ -96,5 +104,6 @@ export function sandboxConfig({ pod, attempt, clusterDomain, nodeName, rootDir }
     sysctls: Object.fromEntries((securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value])),
     seccomp: seccompProfile(securityContext?.seccompProfile ?? { type: 'RuntimeDefault' }, rootDir),
     privileged: [...initContainers, ...containers].some((container) => container.securityContext?.privileged === true),
+    portMappings: hostNetwork ? [] : portMappings([...initContainers, ...containers]),
   }
 }
