@@ -73,7 +73,7 @@ export class ApiRequests {
     try {
       const result = await registry.handle(request)
       const includeObject = negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata'
-      const body = encodeResult(result, { codec, negotiated, resource: route.resource, includeObject, nowMs: now() })
+      const body = encodeResult(result, { codec, negotiated, resource: route.resource, includeObject, nowMs: now(), withoutTable: isWithoutTable(route) })
       writeWarnings(exchange, request.warnings)
       const params = negotiated.as ? `;as=${negotiated.as};g=meta.k8s.io;v=${negotiated.asVersion}` : ''
       // The parameters of a JSON answer are left out, as upstream leaves them.
@@ -142,6 +142,11 @@ export class ApiRequests {
     const type = catalog.typeOfKind(DELETE_OPTIONS)
     return codec.decode(bytes, mediaType, { kind: DELETE_OPTIONS, type, fieldValidation: 'Ignore', options: true }).object
   }
+}
+
+/** Upstream's status storage of resource claims has no table converter. */
+function isWithoutTable({ resource, subresource }: Route): boolean {
+  return resource.resource === 'resourceclaims' && subresource?.name === 'status'
 }
 
 /** The kind of a request's body. */

@@ -117,7 +117,7 @@ export class Filters {
     } finally {
       deadline?.clear()
       if (entered) inFlight.leave(kind)
-      metrics.finished(labelsOf(info), exchange.status, (clock.now() - startMs) / 1000, exchange.sentBytes)
+      metrics.finished(labelsOf(info, this.#options.catalog), exchange.status, (clock.now() - startMs) / 1000, exchange.sentBytes)
     }
   }
 
@@ -142,7 +142,7 @@ export class Filters {
     const group = catalog.groups.find((g) => g.name === info.group)
     if (!group) return this.#notFound(exchange)
     const route = routeOf(catalog, info, method)
-    const end = isLongRunning(info) ? metrics.longRunning(labelsOf(info)) : undefined
+    const end = isLongRunning(info) ? metrics.longRunning(labelsOf(info, catalog)) : undefined
     try {
       if (isConnect(route.subresource)) await connect.serve(context, route)
       else await apiRequests.serve({ exchange, route, user: context.user, query: context.query, signal: context.signal })
@@ -223,9 +223,16 @@ function splitTarget(target: string): { path: string; query: URLSearchParams } {
   return mark < 0 ? { path: target, query: new URLSearchParams() } : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
 }
 
-export function labelsOf(info: RequestInfo): RequestLabels {
-  if (!info.isResourceRequest) return { verb: info.verb.toUpperCase(), group: '', version: '', resource: '', subresource: '', scope: '' }
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** Names that clients make up must not become labels: there would be no end of them. */
+export function labelsOf(info: RequestInfo, catalog: Catalog): RequestLabels {
   const { verb, group, version, resource, subresource } = info
+  const known = info.isResourceRequest ? catalog.resource(group, version, resource) : undefined
+  if (!known || (subresource && !known.subresources.some((s) => s.name === subresource))) {
+    const method = verb.toUpperCase()
+    return { verb: METHODS.has(method) ? method : 'OTHER', group: '', version: '', resource: '', subresource: '', scope: '' }
+  }
   const scope = info.name ? 'resource' : info.namespace ? 'namespace' : 'cluster'
   return { verb: VERB_LABELS[verb] ?? verb.toUpperCase(), group, version, resource, subresource, scope }
 }

@@ -25,6 +25,8 @@ export interface AnswerOptions {
   resource: CatalogResource
   includeObject: IncludeObject
   nowMs: number
+  /** The subresource answers the object itself also where a table is asked for. */
+  withoutTable?: boolean
 }
 
 type ListResult = Extract<ApiResult, { type: 'list' }>
@@ -114,7 +116,8 @@ function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: A
   const { mediaType, pretty } = negotiated
   const object = withCode(result)
   // What is told about a deletion stays what it is.
-  const as = object.kind === 'Status' ? undefined : negotiated.as
+  const plain = object.kind === 'Status' || options.withoutTable
+  const as = plain ? undefined : negotiated.as
   const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`
   switch (as) {
     case 'Table': {
