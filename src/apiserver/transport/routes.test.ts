@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadCatalog } from '../../api/catalog/load.ts'
+import { StatusError } from '../../api/status.ts'
+import { parseRequestInfo } from './requestInfo.ts'
+import { routeOf } from './routes.ts'
+
+const catalog = loadCatalog()
+
+function outcome(method: string, path: string): string | number {
+  try {
+    const { resource, subresource, verb, namespace, name } = routeOf(catalog, parseRequestInfo(method, path, new URLSearchParams()), method)
+    return [verb, resource.resource, subresource?.name ?? '-', namespace || '-', name || '-'].join(' ')
+  } catch (error) {
+    if (error instanceof StatusError) return error.code
+    throw error
+  }
+}
+
+test('methods on paths mean verbs on resources, or 404 and 405', () => {
+  const cases: [string, string, string | number][] = [
+    ['GET', '/api/v1/namespaces/a/pods/p', 'get pods - a p'],
+    ['GET', '/api/v1/pods', 'list pods - - -'],
+    ['POST', '/api/v1/pods', 405],
+    ['DELETE', '/api/v1/namespaces', 405],
+    ['PUT', '/api/v1/namespaces/a/pods', 405],
+    ['POST', '/api/v1/namespaces/a/pods/p', 405],
+    ['HEAD', '/api/v1/namespaces/a/pods', 405],
+    ['GET', '/api/v1/namespaces/a/nothing', 404],
+    ['GET', '/api/v1/pods/p', 404],
+    ['GET', '/api/v1/namespaces/a/nodes', 404],
+    ['GET', '/api/v1/namespaces/a/namespaces', 404],
+    ['GET', '/api/v1/namespaces/a/pods/p/nothing', 404],
+    ['GET', '/api/v1/namespaces/a/pods/p/status/more', 404],
+    ['GET', '/api/v1/namespaces/a/pods/p/eviction', 405],
+    ['POST', '/api/v1/namespaces/a/pods/p/eviction', 'create pods eviction a p'],
+    ['GET', '/api/v1/namespaces/a/pods/p/exec', 'get pods exec a p'],
+    ['DELETE', '/api/v1/namespaces/a/pods/p/proxy/x', 'delete pods proxy a p'],
+    ['PUT', '/api/v1/namespaces/a/finalize', 'update namespaces finalize - a'],
+    ['GET', '/api/v1/watch/namespaces/a/pods/p', 'watch pods - a p'],
+    ['GET', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 405],
+    ['POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 'create selfsubjectaccessreviews - - -'],
+  ]
+  for (const [method, path, expected] of cases) assert.equal(outcome(method, path), expected, `${method} ${path}`)
+})
