@@ -4,9 +4,12 @@ import { after, before, test } from 'node:test'
 import { daemonsets, deployments, replicasets, statefulsets } from '../../src/api/kinds/apps/v1.ts'
 import { cronjobs, jobs } from '../../src/api/kinds/batch/v1.ts'
 import {
-  configmaps, endpoints, events, namespaces, nodes, pods, secrets, serviceaccounts, services, type Pod, type PodTemplateSpec,
+  configmaps, endpoints, events, namespaces, nodes, persistentvolumeclaims, persistentvolumes, pods, resourcequotas, secrets, serviceaccounts, services, type Pod, type PodTemplateSpec,
 } from '../../src/api/kinds/core/v1.ts'
 import { endpointslices } from '../../src/api/kinds/discovery/v1.ts'
+import { poddisruptionbudgets } from '../../src/api/kinds/policy/v1.ts'
+import { clusterroles } from '../../src/api/kinds/rbac/v1.ts'
+import { storageclasses } from '../../src/api/kinds/storage/v1.ts'
 import { loadCatalog } from '../../src/api/catalog/load.ts'
 import { timestamp } from '../../src/api/meta.ts'
 import type { KubeObject, Resource } from '../../src/api/resource.ts'
@@ -31,6 +34,7 @@ const stop = new AbortController()
 const log = createLogger({ level: 'error', write: (line) => process.stderr.write(line) })
 const clock = systemClock
 let client: Client
+const removedPaths: string[] = []
 
 before(async () => {
   const catalog = loadCatalog()
@@ -46,7 +50,11 @@ before(async () => {
   const informers = createInformers({ client, signal: stop.signal, log, clock })
   const recorder = createEventRecorder({ client, component: 'controllers', log, clock })
   const context = { client, informers, events: recorder, signal: stop.signal, log, clock }
-  for (const factory of controllerFactories({ rootCa: ROOT_CA, signLegacyToken: async () => 'a.b.c' }).values()) void runController(factory(context), context)
+  const options = {
+    rootCa: ROOT_CA, signLegacyToken: async () => 'a.b.c', podCidr: { clusterCidr: '10.244.0.0/16', nodeMaskBits: 24 },
+    hostPathVolumes: { directory: '/volumes', remove: async (path: string) => void removedPaths.push(path) },
+  }
+  for (const factory of controllerFactories(options).values()) void runController(factory(context), context)
   await client.create(namespaces, { metadata: { name: 'default' }, spec: {} })
   await eventually(() => client.get(serviceaccounts, { namespace: 'default', name: 'default' }))
 })
@@ -220,4 +228,85 @@ test('a CronJob starts what it missed', async () => {
   const job = await eventually(async () => (await client.list(jobs, { namespace: 'default' })).items.find((j) => j.metadata.name.startsWith('tick-')))
   assert.equal((job as KubeObject).metadata.ownerReferences?.[0]?.name, 'tick')
   await client.delete(cronjobs, { namespace: 'default', name: 'tick' }, { propagationPolicy: 'Background' })
+})
+
+test('a claim of the default class waits for its node, gets a volume there, and takes it along', async () => {
+  await eventually(() => client.get(storageclasses, { name: 'standard' }))
+  const at = { namespace: 'default', name: 'data' }
+  await client.create(persistentvolumeclaims, { metadata: at, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } })
+  await eventually(async () => (await client.list(events, { namespace: 'default' })).items.some((e) => e.reason === 'WaitForFirstConsumer'))
+  await client.patch(persistentvolumeclaims, { ...at, type: 'application/merge-patch+json' }, { metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n1' } } })
+  const claim = await eventually(async () => {
+    const c = await client.get(persistentvolumeclaims, at)
+    return c.status?.phase === 'Bound' && c
+  })
+  assert.deepEqual(claim.status?.capacity, { storage: '1Gi' })
+  const name = claim.spec.volumeName ?? ''
+  const volume = await client.get(persistentvolumes, { name })
+  assert.deepEqual([volume.status?.phase, volume.spec.hostPath?.path], ['Bound', `/volumes/default_data_${name}`])
+  await client.delete(persistentvolumeclaims, at)
+  await gone(persistentvolumes, { name })
+  assert.deepEqual(removedPaths, [`/volumes/default_data_${name}`])
+})
+
+test('a claim takes the smallest volume that fits; the volume outlives it', async () => {
+  for (const [name, storage] of [['big', '10Gi'], ['small', '2Gi'], ['tiny', '1Mi']] as const) {
+    const spec = { capacity: { storage }, accessModes: ['ReadWriteOnce'], hostPath: { path: `/${name}` }, storageClassName: 'manual', persistentVolumeReclaimPolicy: 'Retain' }
+    await client.create(persistentvolumes, { metadata: { name }, spec })
+  }
+  const at = { namespace: 'default', name: 'picky' }
+  await client.create(persistentvolumeclaims, { metadata: at, spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'manual', resources: { requests: { storage: '1Gi' } } } })
+  await eventually(async () => (await client.get(persistentvolumeclaims, at)).status?.phase === 'Bound')
+  assert.equal((await client.get(persistentvolumeclaims, at)).spec.volumeName, 'small')
+  await client.delete(persistentvolumeclaims, at)
+  await eventually(async () => (await client.get(persistentvolumes, { name: 'small' })).status?.phase === 'Released')
+})
+
+test('a claim that a pod uses stays until the pod is gone', async () => {
+  const at = { namespace: 'default', name: 'used' }
+  await client.create(persistentvolumeclaims, { metadata: at, spec: { accessModes: ['ReadWriteOnce'], storageClassName: '', resources: { requests: { storage: '1Gi' } } } })
+  const spec = { containers: [{ name: 'c', image: 'i' }], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'used' } }] }
+  await client.create(pods, { metadata: { name: 'user', namespace: 'default' }, spec })
+  await client.delete(persistentvolumeclaims, at)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.ok((await client.get(persistentvolumeclaims, at)).metadata.deletionTimestamp)
+  await client.delete(pods, { namespace: 'default', name: 'user' })
+  await gone(persistentvolumeclaims, at)
+})
+
+test('a quota shows what is used', async () => {
+  await client.create(namespaces, { metadata: { name: 'limited' }, spec: {} })
+  const hard = { pods: '5', 'requests.cpu': '2', 'count/configmaps': '10' }
+  await client.create(resourcequotas, { metadata: { name: 'q', namespace: 'limited' }, spec: { hard } })
+  await eventually(() => client.get(serviceaccounts, { namespace: 'limited', name: 'default' }))
+  await client.create(pods, { metadata: { name: 'p', namespace: 'limited' }, spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '250m' } } }] } })
+  const used = { pods: '1', 'requests.cpu': '250m', 'count/configmaps': '1' }
+  await eventually(async () => {
+    const quota = await client.get(resourcequotas, { namespace: 'limited', name: 'q' })
+    assert.deepEqual(quota.status?.used, used)
+    return true
+  })
+})
+
+test('a disruption budget counts the healthy pods of a Deployment', async () => {
+  await deploy('guarded', 3)
+  await client.create(poddisruptionbudgets, { metadata: { name: 'guard', namespace: 'default' }, spec: { maxUnavailable: 1, selector: selector('guarded') } })
+  for (const pod of await eventually(async () => (await podsOf('guarded')).length === 3 && podsOf('guarded'))) await running(pod)
+  const { status } = await eventually(async () => {
+    const budget = await client.get(poddisruptionbudgets, { namespace: 'default', name: 'guard' })
+    return budget.status?.disruptionsAllowed === 1 && budget
+  })
+  assert.deepEqual([status?.currentHealthy, status?.desiredHealthy, status?.expectedPods], [3, 2, 3])
+})
+
+test('cluster roles aggregate, nodes get addresses', async () => {
+  const labels = { 'aggregate-to-test': 'true' }
+  await client.create(clusterroles, { metadata: { name: 'sum' }, aggregationRule: { clusterRoleSelectors: [{ matchLabels: labels }] }, rules: [] })
+  const rules = [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }]
+  await client.create(clusterroles, { metadata: { name: 'part', labels }, rules })
+  await eventually(async () => {
+    assert.deepEqual((await client.get(clusterroles, { name: 'sum' })).rules, rules)
+    return true
+  })
+  assert.equal((await eventually(async () => (await client.get(nodes, { name: 'n1' })).spec)).podCIDR, '10.244.0.0/24')
 })

@@ -1,0 +1,77 @@
+/** How many pods of a disruption budget may be evicted now. No I/O. */
+import type { Pod } from '../../api/kinds/core/v1.ts'
+import type { Condition } from '../../api/kinds/meta/v1.ts'
+import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from '../../api/kinds/policy/v1.ts'
+import { setCondition, timestamp } from '../../api/meta.ts'
+import { scaledValue } from '../intOrPercent.ts'
+import { hasFinished, isReady } from '../podState.ts'
+
+/** An eviction that was granted but has not shown in the pod after this time counts as not made. */
+const DISRUPTION_TIMEOUT_MS = 2 * 60_000
+
+export interface BudgetInput {
+  budget: PodDisruptionBudget
+  /** Those that it selects. */
+  pods: readonly Pod[]
+  /** Replicas that the pods' controllers want together; undefined when one of them has no scale. */
+  wantedByControllers: number | undefined
+  nowMs: number
+}
+
+export interface BudgetPlan {
+  status: PodDisruptionBudgetStatus
+  recheckAfterMs?: number
+}
+
+function expectations({ budget, pods, wantedByControllers }: BudgetInput): { expected: number; desired: number } | undefined {
+  const { minAvailable, maxUnavailable } = budget.spec
+  if (maxUnavailable !== undefined) {
+    if (wantedByControllers === undefined) return undefined
+    return { expected: wantedByControllers, desired: Math.max(0, wantedByControllers - scaledValue(maxUnavailable, wantedByControllers, 'up')) }
+  }
+  if (typeof minAvailable === 'number') return { expected: pods.length, desired: minAvailable }
+  if (minAvailable === undefined) return { expected: pods.length, desired: 0 }
+  if (wantedByControllers === undefined) return undefined
+  return { expected: wantedByControllers, desired: scaledValue(minAvailable, wantedByControllers, 'up') }
+}
+
+/** Evictions under way: granted, and the pod does not show it yet. */
+function stillDisrupted({ budget, pods, nowMs }: BudgetInput): { disrupted: Record<string, string>; recheckAfterMs?: number } {
+  const disrupted: Record<string, string> = {}
+  let recheckAfterMs = Infinity
+  for (const [name, since] of Object.entries(budget.status?.disruptedPods ?? {})) {
+    const pod = pods.find((candidate) => candidate.metadata.name === name)
+    const leftMs = Date.parse(since) + DISRUPTION_TIMEOUT_MS - nowMs
+    if (!pod || pod.metadata.deletionTimestamp !== undefined || leftMs <= 0) continue
+    disrupted[name] = since
+    recheckAfterMs = Math.min(recheckAfterMs, leftMs)
+  }
+  return { disrupted, ...(Number.isFinite(recheckAfterMs) && { recheckAfterMs }) }
+}
+
+export function planBudget(input: BudgetInput): BudgetPlan {
+  const { budget, pods, nowMs } = input
+  const observedGeneration = budget.metadata.generation ?? 0
+  const put = (status: 'True' | 'False', reason: string, message: string): readonly Condition[] =>
+    setCondition(budget.status?.conditions, { type: 'DisruptionAllowed', status, reason, message, observedGeneration }, timestamp(nowMs))
+  const wanted = expectations(input)
+  if (!wanted) {
+    const conditions = put('False', 'SyncFailed', 'found no controller ref for a pod, or a controller without a scale')
+    return { status: { ...budget.status, disruptionsAllowed: 0, conditions: [...conditions] } }
+  }
+  const { disrupted, recheckAfterMs } = stillDisrupted(input)
+  const live = pods.filter((pod) => !hasFinished(pod) && pod.metadata.deletionTimestamp === undefined)
+  const healthy = live.filter((pod) => isReady(pod) && !(pod.metadata.name in disrupted)).length
+  const allowed = wanted.expected > 0 ? Math.max(0, healthy - wanted.desired) : 0
+  const conditions = allowed > 0 ? put('True', 'SufficientPods', '') : put('False', 'InsufficientPods', '')
+  const status: PodDisruptionBudgetStatus = {
+    disruptionsAllowed: allowed,
+    currentHealthy: healthy,
+    desiredHealthy: wanted.desired,
+    expectedPods: wanted.expected,
+    observedGeneration,
+    ...(Object.keys(disrupted).length > 0 && { disruptedPods: disrupted }),
+    conditions: [...conditions],
+  }
+  return { status, ...(recheckAfterMs !== undefined && { recheckAfterMs }) }
+}

@@ -1,0 +1,75 @@
+/** The resourcequota controller: keeps the observed usage of quotas true; admission counts on it when it lets objects in. */
+import { persistentvolumeclaims, pods, resourcequotas, services, type Pod, type ResourceQuota } from '../../api/kinds/core/v1.ts'
+import { newQuantity } from '../../api/quantity.ts'
+import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import type { Informer } from '../../client/informer.ts'
+import { watch, type Controller, type ControllerContext, type Watch } from '../../reconcile/controller.ts'
+import { coalesce } from '../coalesce.ts'
+import { builtInResources, resourceId } from '../deletableResources.ts'
+import { semanticallyEqual } from '../hash.ts'
+import { hasFinished } from '../podState.ts'
+import { addUsage, claimUsage, countsPod, hasScopes, podUsage, serviceUsage, usedOf, type Usage } from './usage.ts'
+
+/** A namespace that fills up makes one write for many objects. */
+const BATCH_WINDOW_MS = 100
+/** Names of the plain counts, beside `count/<resource>.<group>`. */
+const PLAIN_COUNTS: Readonly<Record<string, string>> = {
+  '/configmaps': 'configmaps', '/secrets': 'secrets', '/replicationcontrollers': 'replicationcontrollers', '/resourcequotas': 'resourcequotas',
+}
+const OWN_USAGE = new Set(['/pods', '/services', '/persistentvolumeclaims'])
+
+function countName({ group, resource }: Resource): string {
+  return `count/${resource}${group ? `.${group}` : ''}`
+}
+
+export function resourceQuotaController({ client, informers, clock }: ControllerContext): Controller {
+  const quotaInformer = informers.for(resourcequotas)
+  const podInformer = informers.for(pods)
+  const serviceInformer = informers.for(services)
+  const claimInformer = informers.for(persistentvolumeclaims)
+  const counted = builtInResources().filter((resource) => resource.namespaced && !OWN_USAGE.has(resourceId(resource)) && resourceId(resource) !== '/events')
+
+  function usageOf(quota: ResourceQuota): Usage {
+    const { namespace } = quota.metadata
+    let usage: Usage = {}
+    for (const pod of podInformer.list(namespace)) if (countsPod(quota, pod)) usage = addUsage(usage, podUsage(pod))
+    if (hasScopes(quota)) return usage
+    for (const service of serviceInformer.list(namespace)) usage = addUsage(usage, serviceUsage(service))
+    for (const claim of claimInformer.list(namespace)) usage = addUsage(usage, claimUsage(claim))
+    for (const resource of counted) {
+      const count = newQuantity(informers.for(resource).list(namespace).length)
+      usage[countName(resource)] = count
+      const plain = PLAIN_COUNTS[resourceId(resource)]
+      if (plain) usage[plain] = count
+    }
+    return usage
+  }
+
+  /** Objects that come or go; of pods also their end, which gives back what they had. */
+  const changes = (resource: Resource): Watch => ({
+    start(_, enqueue) {
+      const informer = informers.for(resource)
+      const add = coalesce(enqueue, clock, BATCH_WINDOW_MS)
+      informer.onChange(({ before, after }) => {
+        const isPod = resourceId(resource) === '/pods'
+        const ended = isPod && before && after && hasFinished(before as Pod) !== hasFinished(after as Pod)
+        if (before && after && (isPod || !OWN_USAGE.has(resourceId(resource))) && !ended) return
+        const namespace = (after ?? before)?.metadata.namespace
+        for (const quota of namespace ? quotaInformer.list(namespace) : []) add(keyOf(quota))
+      })
+      return informer as Informer<KubeObject>
+    },
+  })
+
+  return {
+    name: 'resourcequota-controller',
+    watches: [watch(resourcequotas, (quota) => [keyOf(quota)]), ...[pods, services, persistentvolumeclaims].map((resource) => changes(resource as Resource)), ...counted.map(changes)],
+    async reconcile(key, signal) {
+      const quota = quotaInformer.get(key)
+      if (!quota || quota.metadata.deletionTimestamp !== undefined) return
+      const status = { hard: quota.spec?.hard ?? {}, used: usedOf(quota, usageOf(quota)) }
+      if (semanticallyEqual(status, quota.status)) return
+      await client.update(resourcequotas, { ...quota, status }, { subresource: 'status', signal })
+    },
+  }
+}

@@ -1,0 +1,121 @@
+/** What objects count for in a ResourceQuota. No I/O. */
+import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from '../../api/kinds/core/v1.ts'
+import { addQuantity, compareQuantity, formatQuantity, newQuantity, type Quantity, type QuantityLike } from '../../api/quantity.ts'
+import { hasFinished } from '../podState.ts'
+
+export type Usage = Record<string, QuantityLike>
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  const sum = { ...a }
+  for (const [name, value] of Object.entries(b)) sum[name] = name in sum ? addQuantity(sum[name] as QuantityLike, value) : value
+  return sum
+}
+
+type ResourceList = Readonly<Record<string, QuantityLike>> | undefined
+
+function largest(a: Usage, b: ResourceList): Usage {
+  const result = { ...a }
+  for (const [name, value] of Object.entries(b ?? {})) {
+    const known = result[name]
+    if (known === undefined || compareQuantity(known, value) < 0) result[name] = value
+  }
+  return result
+}
+
+/** What a pod asks for: the sum of what runs together, or the most that an init container needs on its way. */
+function podResources({ spec }: Pod, kind: 'requests' | 'limits'): Usage {
+  let running: Usage = {}
+  for (const container of spec.containers) running = addUsage(running, container.resources?.[kind] ?? {})
+  let sidecars: Usage = {}
+  let init: Usage = {}
+  for (const container of spec.initContainers ?? []) {
+    const own = container.resources?.[kind] ?? {}
+    if (container.restartPolicy === 'Always') sidecars = addUsage(sidecars, own)
+    else init = largest(init, addUsage(sidecars, own))
+  }
+  const together = largest(addUsage(running, sidecars), init)
+  return spec.overhead ? addUsage(together, spec.overhead) : together
+}
+
+export function podUsage(pod: Pod): Usage {
+  const usage: Usage = { 'count/pods': newQuantity(1) }
+  // Finished pods take up a place in the store, and nothing else.
+  if (hasFinished(pod)) return usage
+  usage['pods'] = newQuantity(1)
+  for (const [name, value] of Object.entries(podResources(pod, 'requests'))) {
+    usage[`requests.${name}`] = value
+    if (!name.includes('/')) usage[name] = value
+  }
+  for (const [name, value] of Object.entries(podResources(pod, 'limits'))) usage[`limits.${name}`] = value
+  return usage
+}
+
+export function serviceUsage({ spec }: Service): Usage {
+  const ports = spec?.ports?.length ?? 0
+  const usage: Usage = { 'count/services': newQuantity(1), services: newQuantity(1) }
+  const hasNodePorts = spec?.type === 'NodePort' || (spec?.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)
+  if (hasNodePorts) usage['services.nodeports'] = newQuantity(ports)
+  if (spec?.type === 'LoadBalancer') usage['services.loadbalancers'] = newQuantity(1)
+  return usage
+}
+
+export function claimUsage(claim: PersistentVolumeClaim): Usage {
+  const one = newQuantity(1)
+  const storage = claim.status?.allocatedResources?.['storage'] ?? claim.spec.resources?.requests?.['storage'] ?? '0'
+  const usage: Usage = { 'count/persistentvolumeclaims': one, persistentvolumeclaims: one, 'requests.storage': storage }
+  const storageClass = claim.spec.storageClassName
+  if (storageClass) {
+    usage[`${storageClass}.storageclass.storage.k8s.io/requests.storage`] = storage
+    usage[`${storageClass}.storageclass.storage.k8s.io/persistentvolumeclaims`] = one
+  }
+  return usage
+}
+
+function isBestEffort({ spec }: Pod): boolean {
+  return [...spec.containers, ...(spec.initContainers ?? [])].every(({ resources }) =>
+    ['cpu', 'memory'].every((name) => !resources?.requests?.[name] && !resources?.limits?.[name]),
+  )
+}
+
+function inScope(pod: Pod, scope: string, operator: string, values: readonly string[]): boolean {
+  const terms = [pod.spec.affinity?.podAffinity, pod.spec.affinity?.podAntiAffinity].flatMap((affinity) => [
+    ...(affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
+    ...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((weighted) => weighted.podAffinityTerm),
+  ])
+  switch (scope) {
+    case 'Terminating':
+      return (pod.spec.activeDeadlineSeconds ?? -1) >= 0
+    case 'NotTerminating':
+      return pod.spec.activeDeadlineSeconds === undefined
+    case 'BestEffort':
+      return isBestEffort(pod)
+    case 'NotBestEffort':
+      return !isBestEffort(pod)
+    case 'CrossNamespacePodAffinity':
+      return terms.some((term) => (term.namespaces ?? []).length > 0 || term.namespaceSelector !== undefined)
+    case 'PriorityClass': {
+      const name = pod.spec.priorityClassName ?? ''
+      if (operator === 'Exists') return name !== ''
+      if (operator === 'DoesNotExist') return name === ''
+      return (operator === 'In') === values.includes(name)
+    }
+    default:
+      return false
+  }
+}
+
+/** Whether a quota's scopes let it count a pod. Quotas with scopes count nothing but pods. */
+export function countsPod({ spec }: ResourceQuota, pod: Pod): boolean {
+  const scopes = (spec?.scopes ?? []).every((scope) => inScope(pod, scope, 'Exists', []))
+  return scopes && (spec?.scopeSelector?.matchExpressions ?? []).every(({ scopeName, operator, values = [] }) => inScope(pod, scopeName, operator, values))
+}
+
+export function hasScopes({ spec }: ResourceQuota): boolean {
+  return (spec?.scopes ?? []).length > 0 || (spec?.scopeSelector?.matchExpressions ?? []).length > 0
+}
+
+/** The usage as the status shows it: for what the quota limits, and nothing else. */
+export function usedOf(quota: ResourceQuota, usage: Usage): Record<string, string> {
+  const zero: Quantity = newQuantity(0)
+  return Object.fromEntries(Object.keys(quota.spec?.hard ?? {}).map((name) => [name, formatQuantity(usage[name] ?? zero)]))
+}

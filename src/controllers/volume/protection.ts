@@ -1,0 +1,73 @@
+/** Claims that pods use, and volumes that claims are bound to, are not let go: a finalizer holds them until then. */
+import { persistentvolumeclaims, persistentvolumes, pods, type PersistentVolume, type PersistentVolumeClaim, type Pod } from '../../api/kinds/core/v1.ts'
+import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import { isNotFound } from '../../api/status.ts'
+import type { Client } from '../../client/client.ts'
+import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
+import { at } from '../ownership.ts'
+import { hasFinished } from '../podState.ts'
+
+const CLAIM_FINALIZER = 'kubernetes.io/pvc-protection'
+const VOLUME_FINALIZER = 'kubernetes.io/pv-protection'
+const BY_CLAIM = 'persistentVolumeClaim'
+
+/** Keys of the claims that a pod uses, its ephemeral ones included. */
+export function claimsOf(pod: Pod): string[] {
+  const { name, namespace } = pod.metadata
+  return (pod.spec.volumes ?? []).flatMap((volume) => {
+    const claim = volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? `${name}-${volume.name}` : undefined)
+    return claim ? [`${namespace}/${claim}`] : []
+  })
+}
+
+async function setFinalizer<T extends KubeObject>(client: Client, resource: Resource<T>, object: T, finalizer: string, present: boolean, signal: AbortSignal): Promise<void> {
+  const { finalizers = [], resourceVersion } = object.metadata
+  if (finalizers.includes(finalizer) === present) return
+  const next = present ? [...finalizers, finalizer] : finalizers.filter((other) => other !== finalizer)
+  try {
+    await client.patch(resource, { ...at(object), type: 'application/merge-patch+json', signal }, { metadata: { resourceVersion, finalizers: next } })
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}
+
+export function pvcProtectionController({ client, informers }: ControllerContext): Controller {
+  const claimInformer = informers.for(persistentvolumeclaims)
+  const podInformer = informers.for(pods)
+  podInformer.addIndex(BY_CLAIM, claimsOf)
+  const isUsed = (key: string, users: readonly Pod[]): boolean => users.some((pod) => !hasFinished(pod) && claimsOf(pod).includes(key))
+
+  /** A claim is let go only when the API server agrees that nobody uses it: the cache may not have the newest pod yet. */
+  async function isUsedLive(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<boolean> {
+    const { items } = await client.list(pods, { namespace: claim.metadata.namespace, signal })
+    return isUsed(keyOf(claim), items)
+  }
+
+  return {
+    name: 'persistentvolumeclaim-protection-controller',
+    watches: [watch(persistentvolumeclaims, (claim) => [keyOf(claim)]), watch(pods, claimsOf)],
+    async reconcile(key, signal) {
+      const claim = claimInformer.get(key)
+      if (!claim) return
+      if (claim.metadata.deletionTimestamp === undefined) return setFinalizer(client, persistentvolumeclaims, claim, CLAIM_FINALIZER, true, signal)
+      if (isUsed(key, podInformer.byIndex(BY_CLAIM, key)) || (await isUsedLive(claim, signal))) return
+      await setFinalizer(client, persistentvolumeclaims, claim, CLAIM_FINALIZER, false, signal)
+    },
+  }
+}
+
+export function pvProtectionController({ client, informers }: ControllerContext): Controller {
+  const informer = informers.for(persistentvolumes)
+  const isBound = (volume: PersistentVolume): boolean => volume.status?.phase === 'Bound'
+  return {
+    name: 'persistentvolume-protection-controller',
+    watches: [watch(persistentvolumes, (volume) => [keyOf(volume)])],
+    async reconcile(key, signal) {
+      const volume = informer.get(key)
+      if (!volume) return
+      const leaving = volume.metadata.deletionTimestamp !== undefined
+      if (leaving && isBound(volume)) return
+      await setFinalizer(client, persistentvolumes, volume, VOLUME_FINALIZER, !leaving, signal)
+    },
+  }
+}
