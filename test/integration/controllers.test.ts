@@ -310,3 +310,14 @@ test('cluster roles aggregate, nodes get addresses', async () => {
   })
   assert.equal((await eventually(async () => (await client.get(nodes, { name: 'n1' })).spec)).podCIDR, '10.244.0.0/24')
 })
+
+test('once everything is as it should be, nothing is written any more', async () => {
+  const revision = async (): Promise<string> => (await client.list(namespaces)).resourceVersion
+  const settled = await eventually(async () => {
+    const before = await revision()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    return before === (await revision()) && before
+  })
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  assert.equal(await revision(), settled)
+})
