@@ -113,6 +113,7 @@ export class HeaderDecoder {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#inflate.write(block, () => resolve())
     await Promise.race([promise, this.#failed.promise])
+    if (this.#sizeBytes > BLOCK_LIMIT_BYTES) throw new RangeError('SPDY headers too large')
     const pairs = Buffer.concat(this.#parts)
     this.#parts = []
     this.#sizeBytes = 0
