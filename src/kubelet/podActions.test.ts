@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Container as SpecContainer, Pod, PodSpec } from '../api/kinds/core/v1.ts'
+import type { Container as SpecContainer, Pod, PodSpec, ResourceRequirements } from '../api/kinds/core/v1.ts'
 import { annotation } from './containers/annotations.ts'
 import { containerHash } from './containers/containerHash.ts'
 import { computePodActions } from './podActions.ts'
@@ -31,8 +31,9 @@ interface Case {
   sandboxes?: Sandbox[]
   containers?: Container[]
   probes?: Record<string, boolean>
+  resources?: ResourceRequirements
   delayMs?: number
-  want: { start?: string[]; kill?: string[]; waiting?: string[]; createSandbox?: number; killPod?: boolean }
+  want: { start?: string[]; resize?: string[]; kill?: string[]; waiting?: string[]; createSandbox?: number; killPod?: boolean }
 }
 
 const one = { containers: [spec('a')] }
@@ -121,13 +122,23 @@ const cases: Record<string, Case> = {
     spec: { ...two, restartPolicy: 'OnFailure' }, sandboxes: [sandbox(0, 'NotReady')], containers: [container('a', 'Exited'), container('b', 'Exited', { exitCode: 1 })],
     want: { killPod: true, createSandbox: 1, start: ['b'] },
   },
+  'changed limits are applied to the running container': {
+    spec: { containers: [spec('a', { resources: { limits: { cpu: '2' } } })] }, containers: [container('a', 'Running')], resources: { limits: { cpu: '1' } }, want: { resize: ['a'] },
+  },
+  'a resize that the policy restarts for kills the container': {
+    spec: { containers: [spec('a', { resources: { limits: { memory: '2Gi' } }, resizePolicy: [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }] })], restartPolicy: 'Always' },
+    containers: [container('a', 'Running')], resources: { limits: { memory: '1Gi' } }, want: { kill: ['a: Container a resize requires restart, will be restarted'] },
+  },
+  'unchanged limits are left alone': {
+    spec: { containers: [spec('a', { resources: { limits: { cpu: '2' } } })] }, containers: [container('a', 'Running')], resources: { limits: { cpu: '2' } }, want: {},
+  },
   'an ephemeral container starts once': {
     spec: { ...one, ephemeralContainers: [spec('debug'), spec('done')] }, containers: [container('a', 'Running'), container('done', 'Exited', { exitCode: 1 })], want: { start: ['debug'] },
   },
   'a container left created but never started is made anew': { spec: one, containers: [container('a', 'Created')], want: { start: ['a'] } },
 }
 
-for (const [name, { spec: podSpec, sandboxes = [sandbox()], containers = [], probes = {}, delayMs = 0, want }] of Object.entries(cases)) {
+for (const [name, { spec: podSpec, sandboxes = [sandbox()], containers = [], probes = {}, resources, delayMs = 0, want }] of Object.entries(cases)) {
   test(name, () => {
     const pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, spec: { containers: [], ...podSpec } } as unknown as Pod
     const input: PodActionsInput = {
@@ -135,18 +146,20 @@ for (const [name, { spec: podSpec, sandboxes = [sandbox()], containers = [], pro
       observed: toPodRuntimeStatus({ sandboxes, containers }),
       nowMs: NOW,
       probeResult: (id, probe) => probes[`${id} ${probe}`],
+      resourcesOf: () => resources,
       restartDelayMs: () => delayMs,
     }
     const plan = computePodActions(input)
     assert.deepEqual(
       {
         start: plan.start.map((start) => start.container.name),
+        resize: plan.resize.map((resize) => resize.container.name),
         kill: plan.kill.map((kill) => `${kill.container.name}: ${kill.message}`),
         waiting: plan.backingOff.map((wait) => `${wait.container.name} until ${wait.untilMs}`),
         createSandbox: plan.createSandbox ? plan.sandboxAttempt : undefined,
         killPod: plan.killPod,
       },
-      { start: [], kill: [], waiting: [], createSandbox: undefined, killPod: false, ...want },
+      { start: [], resize: [], kill: [], waiting: [], createSandbox: undefined, killPod: false, ...want },
     )
   })
 }

@@ -2,7 +2,8 @@
  * The plan of one sync: from a pod's spec and what the runtime has of it to what must be killed, made and started.
  * Pure; `syncPod.ts` applies it. The rules are those of upstream's kuberuntime `computePodActions`.
  */
-import type { Container as SpecContainer, Pod } from '../api/kinds/core/v1.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { Container as SpecContainer, Pod, ResourceRequirements } from '../api/kinds/core/v1.ts'
 import { containerHash } from './containers/containerHash.ts'
 import { annotation } from './containers/annotations.ts'
 import { isSidecar, shouldRestart, shouldRestartInit } from './podSpec.ts'
@@ -28,6 +29,12 @@ export interface ContainerKill {
   probe?: 'livenessProbe' | 'startupProbe'
 }
 
+/** A running container whose requests or limits are to change. */
+export interface ContainerResize {
+  container: Container
+  spec: SpecContainer
+}
+
 /** A container that must wait before its next start. */
 export interface ContainerWait {
   container: SpecContainer
@@ -45,6 +52,7 @@ export interface PodActions {
   /** In the order in which they are to be started. */
   start: ContainerStart[]
   kill: ContainerKill[]
+  resize: ContainerResize[]
   backingOff: ContainerWait[]
 }
 
@@ -54,8 +62,18 @@ export interface PodActionsInput {
   nowMs: number
   /** What the probes of a running container last said; undefined is not known yet. */
   probeResult(containerId: string, probe: 'livenessProbe' | 'startupProbe'): boolean | undefined
+  /** The requests and limits that a running container has; undefined where its spec's hold. */
+  resourcesOf(containerId: string): ResourceRequirements | undefined
   /** The whole crash-loop delay that holds for a container that ended. */
   restartDelayMs(container: SpecContainer, finishedAtMs: number): number
+}
+
+/** The resources that differ between what a running container has and what its spec says. */
+function resized(spec: SpecContainer, running: Container, input: PodActionsInput): string[] {
+  const has = input.resourcesOf(running.id)
+  if (!has) return []
+  const differs = (kind: 'requests' | 'limits', name: string): boolean => !isDeepStrictEqual(has[kind]?.[name], spec.resources?.[kind]?.[name])
+  return ['cpu', 'memory'].filter((name) => differs('requests', name) || differs('limits', name))
 }
 
 /** Why a running container must go, if it must. */
@@ -64,6 +82,8 @@ function killReason(spec: SpecContainer, running: Container, input: PodActionsIn
   if (hash !== undefined && hash !== containerHash(spec)) {
     return { reason: 'Changed', message: `Container ${spec.name} definition changed` }
   }
+  const restarts = resized(spec, running, input).filter((name) => spec.resizePolicy?.some((rule) => rule.resourceName === name && rule.restartPolicy === 'RestartContainer'))
+  if (restarts.length > 0) return { reason: 'Changed', message: `Container ${spec.name} resize requires restart` }
   if (input.probeResult(running.id, 'livenessProbe') === false) {
     return { reason: 'Unhealthy', message: `Container ${spec.name} failed liveness probe`, probe: 'livenessProbe' }
   }
@@ -73,12 +93,16 @@ function killReason(spec: SpecContainer, running: Container, input: PodActionsIn
   return undefined
 }
 
+/** 128 + SIGKILL. */
+const KILLED_EXIT_CODE = 137
+
 class Plan implements PodActions {
   killPod = false
   createSandbox = false
   sandboxAttempt = 0
   start: ContainerStart[] = []
   kill: ContainerKill[] = []
+  resize: ContainerResize[] = []
   backingOff: ContainerWait[] = []
   readonly #input: PodActionsInput
 
@@ -103,14 +127,17 @@ class Plan implements PodActions {
   /** Kills a running container that has to go. Its successor starts in the next sync, when its end has been seen. */
   killIfNeeded(spec: SpecContainer, running: Container, restarts: boolean): boolean {
     const why = killReason(spec, running, this.#input)
-    if (!why) return false
+    if (!why) {
+      if (resized(spec, running, this.#input).length > 0) this.resize.push({ container: running, spec })
+      return false
+    }
     this.kill.push({ container: running, spec, ...why, message: restarts ? `${why.message}, will be restarted` : why.message })
     return true
   }
 
   result(): PodActions {
-    const { killPod, createSandbox, sandboxAttempt, start, kill, backingOff } = this
-    return { killPod, createSandbox, sandboxAttempt, start, kill, backingOff }
+    const { killPod, createSandbox, sandboxAttempt, start, kill, resize, backingOff } = this
+    return { killPod, createSandbox, sandboxAttempt, start, kill, resize, backingOff }
   }
 }
 
@@ -201,11 +228,8 @@ function planRegularContainers(plan: Plan, input: PodActionsInput, here: PodRunt
     const own = latest(here, container.name)
     if (own?.state === 'Running') {
       alive++
-      const running = killReason(container, own, input)
-      if (running) {
-        const changed = running.reason === 'Changed'
-        plan.killIfNeeded(container, own, changed || shouldRestart(pod, container, 137))
-      }
+      const changed = killReason(container, own, input)?.reason === 'Changed'
+      plan.killIfNeeded(container, own, changed || shouldRestart(pod, container, KILLED_EXIT_CODE))
       continue
     }
     const previous = own ?? latest(observed, container.name)

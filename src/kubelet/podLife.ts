@@ -3,63 +3,44 @@
  * volumes and images are prepared side by side, since the time until a container runs is what people wait for.
  */
 import { rm } from 'node:fs/promises'
-import type { Container, Pod, PodStatus, Secret, Service } from '../api/kinds/core/v1.ts'
+import type { Container, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
-import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
-import type { EventRecorder } from '../client/events.ts'
-import { sandboxConfig } from './containers/containerConfig.ts'
 import { containerHash } from './containers/containerHash.ts'
 import { environmentReferences } from './containers/environment.ts'
-import type { EnvironmentSources } from './containers/environment.ts'
-import type { PodFacts } from './containers/fieldRef.ts'
 import { goDuration } from './containers/goDuration.ts'
+import { linuxResources } from './containers/resources.ts'
 import { CrashLoopBackoff } from './crashLoopBackoff.ts'
-import type { ImagePuller } from './images/imagePuller.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
 import { computePodActions } from './podActions.ts'
-import type { ContainerKill, ContainerStart, PodActions } from './podActions.ts'
+import type { ContainerKill, ContainerResize, ContainerStart, PodActions } from './podActions.ts'
 import { podDirectories } from './podDirectories.ts'
-import { podFilesOf } from './podFiles/podFiles.ts'
-import type { PodFilesOptions } from './podFiles/podFiles.ts'
-import type { ObjectReference, PodObjects } from './podObjects.ts'
+import type { ObjectReference } from './podObjects.ts'
 import type { PodObserver } from './podObserver.ts'
+import { nothingPrepared, PodPreparation, podVersion } from './podPreparation.ts'
+import type { PodPreparationOptions, Prepared } from './podPreparation.ts'
 import { allContainers, latest, readySandbox } from './podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { allSpecContainers, describePod, fieldPathOf, isTerminalPhase } from './podSpec.ts'
 import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from './probes/podProbes.ts'
-import type { Image, Runtime, Sandbox } from './runtime/runtime.ts'
+import type { Image, Sandbox } from './runtime/runtime.ts'
 import { createContainer, nextAttempt, startContainer, StartError } from './startContainer.ts'
 import type { ContainerStartRequest } from './startContainer.ts'
 import type { WaitingReason } from './status/containerStatus.ts'
 import { containerIdOf } from './status/containerStatus.ts'
 import { podStatus } from './status/podStatus.ts'
 import type { StatusManager } from './status/statusManager.ts'
-import { VolumeError, volumeReferences } from './volumes/volumes.ts'
-import type { PreparedVolumes, Volumes } from './volumes/volumes.ts'
+import { volumeReferences } from './volumes/volumes.ts'
+import type { PreparedVolumes } from './volumes/volumes.ts'
 
-export interface PodLifeOptions {
-  runtime: Runtime
-  events: EventRecorder
-  clock: Clock
+export interface PodLifeOptions extends PodPreparationOptions {
   log: Logger
-  /** Ends with the kubelet. */
-  signal: AbortSignal
-  rootDir: string
-  nodeName: string
-  nodeIp: string
-  files: PodFilesOptions
   nodeMemoryBytes: number
-  allocatable: Readonly<Record<string, string>>
-  services(): readonly Service[]
   observer: PodObserver
   statuses: StatusManager
   probes: PodProbes
-  images: ImagePuller
-  objects: PodObjects
-  volumes: Volumes
 }
 
 /** After a failure that time alone may mend. */
@@ -67,29 +48,27 @@ const RETRY_AFTER_MS = 10_000
 /** A pull that failed is shown as such this long before it is shown as backing off. */
 const SHOW_PULL_ERROR_MS = 2000
 
-interface PodState {
+interface PodState extends Prepared {
   waiting: Map<string, WaitingReason>
   /** Until when a container that could not be started is left alone, by name. */
   holds: Map<string, number>
+  /** The version of the pod that the holds are for. */
+  holdsFor: string
   /** Ends of containers whose backing off was told in an event. */
   toldBackoff: Set<string>
-  volumes: PreparedVolumes | undefined
-  /** The volumes have to be looked at again: an object, the spec or a token has changed. */
-  volumesStale: boolean
-  /** Generation and labels that the volumes were made for. */
-  volumesFor: string
-  filesFor: string
+  /** Requests and limits of running containers, by id, as they were applied last. */
+  resources: Map<string, ResourceRequirements>
 }
-
-const noVolumes: PreparedVolumes = { byName: new Map(), renewAtMs: undefined }
 
 export class RealPodLife implements PodLife {
   readonly #options: PodLifeOptions
   readonly #crashLoops = new CrashLoopBackoff()
   readonly #states = new Map<string, PodState>()
+  readonly #preparation: PodPreparation
 
   constructor(options: PodLifeOptions) {
     this.#options = options
+    this.#preparation = new PodPreparation(options)
   }
 
   /** An object that the pod uses has changed. */
@@ -115,6 +94,9 @@ export class RealPodLife implements PodLife {
       this.#report(pod, observed, { evicted: { reason: 'DeadlineExceeded', message } })
       return { terminal: true }
     }
+    learnResources(pod, observed, state.resources)
+    if (state.holdsFor !== podVersion(pod)) state.holds.clear()
+    state.holdsFor = podVersion(pod)
     const plan = this.#plan(pod, observed, nowMs)
     this.#noteWaiting(pod, plan, state)
     const status = this.#report(pod, observed)
@@ -173,7 +155,7 @@ export class RealPodLife implements PodLife {
   #state(podUid: string): PodState {
     let state = this.#states.get(podUid)
     if (!state) {
-      state = { waiting: new Map(), holds: new Map(), toldBackoff: new Set(), volumes: undefined, volumesStale: true, volumesFor: '', filesFor: '' }
+      state = { ...nothingPrepared(), waiting: new Map(), holds: new Map(), holdsFor: '', toldBackoff: new Set(), resources: new Map() }
       this.#states.set(podUid, state)
     }
     return state
@@ -187,6 +169,7 @@ export class RealPodLife implements PodLife {
       observed,
       nowMs,
       probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
+      resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
       restartDelayMs: (container, finishedAtMs) => this.#crashLoops.delayMs(loopKey(pod, container), finishedAtMs),
     })
   }
@@ -211,6 +194,7 @@ export class RealPodLife implements PodLife {
       before: statuses.current(pod),
       waiting: this.#states.get(uid)?.waiting ?? new Map(),
       probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
+      resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
       terminationMessage: (containerId) => observer.terminationMessage(uid, containerId),
       imageIdOf: (container) => observer.imageIdOf(container),
       nodeIp,
@@ -246,13 +230,14 @@ export class RealPodLife implements PodLife {
   ): Promise<{ again: boolean; wakeAtMs: number | undefined }> {
     const { observer } = this.#options
     const { uid } = pod.metadata
-    const changes = plan.killPod || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0
+    const changes = plan.killPod || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0 || plan.resize.length > 0
     if (!changes) {
-      await this.#refreshVolumes(pod, state, signal)
+      await this.#preparation.refreshVolumes(pod, state, signal)
       return { again: false, wakeAtMs: state.volumes?.renewAtMs }
     }
     try {
       await this.#stopWhatMustGo(pod, plan, observed, signal)
+      await Promise.all(plan.resize.map((resize) => this.#resize(pod, resize, state)))
       const starts = plan.createSandbox || plan.start.length > 0
       const failed = starts ? await this.#startAll(pod, plan, observed, state, signal) : []
       const again = failed.length === 0 && !plan.start.every((start) => start.kind === 'regular')
@@ -286,6 +271,12 @@ export class RealPodLife implements PodLife {
     await orAbort(Promise.all(plan.kill.map((kill) => this.#killOne(pod, kill, podIp))), signal)
   }
 
+  async #resize(pod: Pod, { container, spec }: ContainerResize, state: PodState): Promise<void> {
+    const { runtime, nodeMemoryBytes } = this.#options
+    await runtime.updateResources(container.id, linuxResources(pod, spec, nodeMemoryBytes))
+    state.resources.set(container.id, spec.resources ?? {})
+  }
+
   #killOne(pod: Pod, { container, spec, message, probe }: ContainerKill, podIp: string): Promise<void> {
     const seconds = (probe && spec[probe]?.terminationGracePeriodSeconds) ?? graceSecondsOf(pod)
     return killContainer(this.#kills, { pod, container, podIp, grace: new Grace(seconds, this.#options.clock), message })
@@ -293,14 +284,14 @@ export class RealPodLife implements PodLife {
 
   /** Starts what the plan says; answers the containers that could not be started. */
   async #startAll(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal): Promise<StartError[]> {
-    const preparing = this.#refreshVolumes(pod, state, signal)
-    const images = new Map(plan.start.map(({ container }) => [container.name, this.#image(pod, container, signal)]))
+    const preparing = this.#preparation.refreshVolumes(pod, state, signal)
+    const images = new Map(plan.start.map(({ container }) => [container.name, this.#preparation.image(pod, container, signal)]))
     // Whoever awaits them handles their failures.
     for (const promise of [preparing, ...images.values()]) promise.catch(() => {})
-    const sandbox = plan.createSandbox ? await this.#createSandbox(pod, plan, signal) : readySandbox(observed)
+    const sandbox = plan.createSandbox ? await this.#preparation.createSandbox(pod, plan.sandboxAttempt, signal) : readySandbox(observed)
     if (!sandbox) throw new Error(`${describePod(pod)} has no sandbox`)
     const slow = await this.#reportIfSlow(pod, plan, sandbox, [preparing, ...images.values()])
-    const [volumes] = await Promise.all([preparing, this.#writeFiles(pod, sandbox, state)])
+    const [volumes] = await Promise.all([preparing, this.#preparation.writeFiles(pod, sandbox, state)])
     if (slow) signal.throwIfAborted()
     const requests = plan.start.map((start) => this.#request(pod, start, { observed, sandbox, volumes, image: images.get(start.container.name) as Promise<Image> }, signal))
     return this.#startInOrder(requests, state, signal)
@@ -316,7 +307,9 @@ export class RealPodLife implements PodLife {
     for (const { request, created } of creating) {
       const { name } = request.container
       try {
-        await startContainer(options, request, await created)
+        const container = await created
+        await startContainer(options, request, container)
+        state.resources.set(container.id, request.container.resources ?? {})
         observer.learnImage(await request.image)
         state.waiting.delete(name)
         state.holds.delete(name)
@@ -342,39 +335,6 @@ export class RealPodLife implements PodLife {
     return true
   }
 
-  async #createSandbox(pod: Pod, plan: PodActions, signal: AbortSignal): Promise<Sandbox> {
-    const { runtime, events, nodeName, rootDir, files, signal: lifetime } = this.#options
-    const config = sandboxConfig({ pod, attempt: plan.sandboxAttempt, clusterDomain: files.clusterDomain, nodeName, rootDir })
-    try {
-      const sandbox = await runtime.createSandbox(config, lifetime)
-      signal.throwIfAborted()
-      return sandbox
-    } catch (error) {
-      signal.throwIfAborted()
-      const text = error instanceof Error ? error.message : String(error)
-      events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${text}` })
-      throw error
-    }
-  }
-
-  async #writeFiles(pod: Pod, sandbox: Sandbox, state: PodState): Promise<void> {
-    const { rootDir, files } = this.#options
-    const wanted = await podFilesOf(pod, sandbox.ips, files)
-    if (state.filesFor === wanted.key) return
-    await wanted.write(podDirectories(rootDir, pod.metadata.uid))
-    state.filesFor = wanted.key
-  }
-
-  #image(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
-    const { objects, images } = this.#options
-    const { namespace } = pod.metadata
-    const pullSecrets = async (): Promise<Secret[]> => {
-      const found = await Promise.all((pod.spec?.imagePullSecrets ?? []).map(({ name }) => name && objects.secret(namespace, name, signal)))
-      return found.filter((secret) => typeof secret === 'object')
-    }
-    return images.ensure({ pod, container, pullSecrets, signal })
-  }
-
   #request(
     pod: Pod, { container, previous }: ContainerStart,
     ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> }, signal: AbortSignal,
@@ -384,40 +344,7 @@ export class RealPodLife implements PodLife {
     if (previous?.state === 'Exited') this.#crashLoops.restarted(loopKey(pod, container), previous.finishedAtMs ?? previous.createdAtMs, clock.now())
     return {
       pod, container, attempt: nextAttempt(pod, container, latest(observed, container.name)), ...made,
-      facts: this.#facts(ready.sandbox), sources: this.#sources(pod, signal), directories: podDirectories(rootDir, pod.metadata.uid), signal,
-    }
-  }
-
-  #facts(sandbox: Sandbox | undefined): PodFacts {
-    const { nodeIp, allocatable } = this.#options
-    return { nodeIp, allocatable, podIps: sandbox?.ips.length ? sandbox.ips : [nodeIp] }
-  }
-
-  #sources(pod: Pod, signal: AbortSignal): EnvironmentSources {
-    const { objects, services } = this.#options
-    const { namespace } = pod.metadata
-    return {
-      services: services(),
-      configMap: (name) => objects.configMap(namespace, name, signal),
-      secret: (name) => objects.secret(namespace, name, signal),
-    }
-  }
-
-  async #refreshVolumes(pod: Pod, state: PodState, signal: AbortSignal): Promise<PreparedVolumes> {
-    const { volumes, events, clock } = this.#options
-    if (!pod.spec?.volumes?.length) return (state.volumes = noVolumes)
-    const wantedFor = JSON.stringify([pod.metadata.labels, pod.metadata.annotations, pod.metadata.generation])
-    const due = (state.volumes?.renewAtMs ?? Infinity) <= clock.now()
-    if (state.volumes && !state.volumesStale && !due && state.volumesFor === wantedFor) return state.volumes
-    state.volumesStale = false
-    try {
-      state.volumes = await volumes.prepare(pod, this.#facts(undefined), signal)
-      state.volumesFor = wantedFor
-      return state.volumes
-    } catch (error) {
-      state.volumesStale = true
-      if (error instanceof VolumeError) events.record(pod, { type: 'Warning', reason: 'FailedMount', message: error.message })
-      throw error
+      facts: this.#preparation.facts(ready.sandbox), sources: this.#preparation.sources(pod, signal), directories: podDirectories(rootDir, pod.metadata.uid), signal,
     }
   }
 
@@ -429,6 +356,18 @@ export class RealPodLife implements PodLife {
     const kept = new Set(allContainers(observed).filter((container) => !old.includes(container)).map((container) => container.sandboxId))
     const empty = observed.sandboxes.slice(1).filter((sandbox) => sandbox.state === 'NotReady' && !kept.has(sandbox.id))
     await Promise.all(empty.map((sandbox) => runtime.removeSandbox(sandbox.id)))
+  }
+}
+
+/** Notes what running containers have: what the API says of those that ran before this kubelet did, else what the spec says. */
+function learnResources(pod: Pod, observed: PodRuntimeStatus, known: Map<string, ResourceRequirements>): void {
+  const reported = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])]
+  const running = allContainers(observed).filter((container) => container.state === 'Running')
+  for (const id of known.keys()) if (!running.some((container) => container.id === id)) known.delete(id)
+  for (const { id, name } of running) {
+    if (known.has(id)) continue
+    const before = reported.find((status) => status.containerID === containerIdOf(id))?.resources
+    known.set(id, before ?? allSpecContainers(pod).find((container) => container.name === name)?.resources ?? {})
   }
 }
 

@@ -25,7 +25,7 @@ function subPathOf(mount: VolumeMount, env: ReadonlyMap<string, string>): string
   const missing: string[] = []
   const path = expand(mount.subPathExpr, (name) => {
     const value = env.get(name)
-    if (value === undefined) missing.push(name)
+    if (!value) missing.push(name)
     return value
   })
   if (missing.length > 0) throw new ContainerConfigError(`failed to expand subPath for volumeMount "${mount.name}": missing value for "${missing.join('", "')}"`)

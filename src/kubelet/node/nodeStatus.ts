@@ -68,7 +68,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
 
 /** Whether there is news apart from the heartbeat. */
 export function withoutHeartbeats(status: NodeStatus): NodeStatus {
-  return { ...status, conditions: (status.conditions ?? []).map(({ lastHeartbeatTime: _, ...condition }) => condition) }
+  return { ...status, conditions: (status.conditions ?? []).map((condition) => ({ ...condition, lastHeartbeatTime: '' })) }
 }
 
 export function nodeLabels(nodeName: string, architecture: string, more: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,5 +1,5 @@
 /** One container's entry in a pod's status, from what the runtime says of it and why it does not run, if it does not. */
-import type { Container as SpecContainer, ContainerState, ContainerStateTerminated, ContainerStatus, ContainerUser } from '../../api/kinds/core/v1.ts'
+import type { Container as SpecContainer, ContainerState, ContainerStateTerminated, ContainerStatus, ContainerUser, ResourceRequirements } from '../../api/kinds/core/v1.ts'
 import { annotation } from '../containers/annotations.ts'
 import type { Container } from '../runtime/runtime.ts'
 
@@ -20,6 +20,8 @@ export interface ContainerStatusInput {
   defaultWaiting: WaitingReason
   /** The pod will start nothing more. */
   terminal: boolean
+  /** What it has, where that is not (yet) what its spec says. */
+  resources: ResourceRequirements | undefined
   terminationMessage(containerId: string): string | undefined
   /** `docker.io/library/x@sha256:…` where it is known. */
   imageIdOf(container: Container): string
@@ -93,8 +95,7 @@ function mountsOf(spec: SpecContainer): Pick<ContainerStatus, 'volumeMounts'> {
   }
 }
 
-function resourcesOf(spec: SpecContainer): Pick<ContainerStatus, 'resources' | 'allocatedResources'> {
-  const { requests, limits } = spec.resources ?? {}
+function resourcesOf({ requests, limits }: ResourceRequirements): Pick<ContainerStatus, 'resources' | 'allocatedResources'> {
   return {
     ...(requests && { allocatedResources: requests }),
     resources: { ...(limits && { limits }), ...(requests && { requests }) },
@@ -103,7 +104,7 @@ function resourcesOf(spec: SpecContainer): Pick<ContainerStatus, 'resources' | '
 
 /** `ready` and `started` are added by the pod's status, which knows the probes. */
 export function containerStatus(input: ContainerStatusInput): ContainerStatus {
-  const { spec, attempts, before, imageIdOf } = input
+  const { spec, attempts, before, resources, imageIdOf } = input
   const newest = attempts[0]
   const state = stateOf(input, newest)
   const user = newest && userOf(newest)
@@ -117,7 +118,7 @@ export function containerStatus(input: ContainerStatusInput): ContainerStatus {
     image: newest?.image ?? spec.image ?? '',
     imageID: newest ? imageIdOf(newest) : (before?.imageID ?? ''),
     ...(containerID && { containerID }),
-    ...(newest && resourcesOf(spec)),
+    ...(newest && resourcesOf(resources ?? spec.resources ?? {})),
     ...(newest && mountsOf(spec)),
     ...(user && { user }),
   }

@@ -1,5 +1,5 @@
 /** A pod's whole status as the kubelet reports it: pure, from the spec, the runtime, the probes and the status before. */
-import type { ContainerStatus, Pod, PodStatus } from '../../api/kinds/core/v1.ts'
+import type { ContainerStatus, Pod, PodStatus, ResourceRequirements } from '../../api/kinds/core/v1.ts'
 import { podQosClass } from '../containers/qos.ts'
 import { allContainers, readySandbox } from '../podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
@@ -18,6 +18,8 @@ export interface PodStatusInput {
   /** By container name. */
   waiting: ReadonlyMap<string, WaitingReason>
   probeResult(containerId: string, probe: 'readinessProbe' | 'startupProbe'): boolean | undefined
+  /** The requests and limits of a running container, where they are not its spec's. */
+  resourcesOf(containerId: string): ResourceRequirements | undefined
   terminationMessage(containerId: string): string | undefined
   imageIdOf(container: Container): string
   nodeIp: string
@@ -33,18 +35,20 @@ type Spec = NonNullable<Pod['spec']>['containers'][number]
 function statusesOf(input: PodStatusInput, specs: readonly Spec[], before: readonly ContainerStatus[] | undefined): ContainerStatus[] {
   const hasInit = (input.pod.spec?.initContainers?.length ?? 0) > 0
   const defaultWaiting = { reason: hasInit ? 'PodInitializing' : 'ContainerCreating' }
-  return specs.map((spec) =>
-    containerStatus({
+  return specs.map((spec) => {
+    const attempts = input.observed.containers.get(spec.name) ?? []
+    return containerStatus({
       spec,
-      attempts: input.observed.containers.get(spec.name) ?? [],
+      attempts,
       before: before?.find((status) => status.name === spec.name),
       waiting: input.waiting.get(spec.name),
       defaultWaiting,
       terminal: input.terminal,
       terminationMessage: input.terminationMessage,
+      resources: attempts[0] && input.resourcesOf(attempts[0].id),
       imageIdOf: input.imageIdOf,
-    }),
-  )
+    })
+  })
 }
 
 function running(input: PodStatusInput, status: ContainerStatus): Container | undefined {
