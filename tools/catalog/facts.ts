@@ -66,12 +66,12 @@ function schemaCode(property: Property): string {
 }
 
 /** `v1.Container`: the package's last element and the name, as Go prints it. */
-export function printedGoType(type: string): string {
+function printedGoType(type: string): string {
   return type.replaceAll(/(?:[\w-]+\.)*([\w-]+\.\w+)/g, '$1')
 }
 
 /** What the printed Go type is when nothing else is known: the loader fills it in. */
-export function impliedGoType(code: string): string {
+function impliedGoType(code: string): string {
   const plain: Record<string, string> = {
     s: 'string', b: 'bool', i: 'int32', l: 'int64', d: 'float64', y: '[]uint8', t: 'v1.Time', m: 'v1.MicroTime', u: 'v1.Duration',
     q: 'resource.Quantity', o: 'intstr.IntOrString', f: 'v1.FieldsV1',

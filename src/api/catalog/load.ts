@@ -102,8 +102,7 @@ class Types {
   }
 
   #field([name, code, flags, proto, extras = {}]: FieldRow): Field {
-    const parsed = this.#schema(code)
-    const schema = parsed.type === 'map' && extras.m === 'atomic' ? { ...parsed, atomic: true } : parsed
+    const schema = withMapType(this.#schema(code), extras.m)
     let goType = extras.g
     return {
       name,
@@ -145,6 +144,30 @@ class Types {
     if (code.startsWith('a:')) return { type: 'any', definition: code.slice(2) }
     return SCALARS[code] as Schema
   }
+}
+
+/** A field's own map type goes before that of its type. */
+function withMapType(schema: Schema, mapType: 'atomic' | 'granular' | undefined): Schema {
+  if (!mapType) return schema
+  const atomic = mapType === 'atomic'
+  if (schema.type === 'map') return { ...schema, atomic }
+  if (schema.type !== 'object' || schema.def.atomic === atomic) return schema
+  const { def } = schema
+  // Spelled out, since a spread would decode the fields at once.
+  const own: TypeDef = {
+    name: def.name,
+    goName: def.goName,
+    preserveUnknownFields: false,
+    published: def.published !== false,
+    get fields() {
+      return def.fields
+    },
+    get fieldByName() {
+      return def.fieldByName
+    },
+    atomic,
+  }
+  return { type: 'object', def: own }
 }
 
 function parseKind(text: string): GroupVersionKind {

@@ -122,7 +122,7 @@ export class Decoder {
       met++
       putField(out, field, this.#value(field.schema, field.go ? field.go.type : '', member, def))
     }
-    if (Object.keys(node).length !== met) throw ODD
+    if (Object.keys(node).length !== met && countSet(node) !== met) throw ODD
     this.keys += met
     return out
   }
@@ -285,6 +285,11 @@ function quantityOf(node: Node & {}): string {
 function merged(schema: Schema, before: JsonValue | undefined, value: JsonValue | undefined): JsonValue | undefined {
   if (before === undefined || value === undefined || (schema.type !== 'map' && schema.type !== 'object')) return value
   return { ...(before as JsonObject), ...(value as JsonObject) }
+}
+
+/** Objects made in this process may have members that are undefined: they are not there. */
+function countSet(node: { [key: string]: Node | undefined }): number {
+  return Object.values(node).filter((member) => member !== undefined).length
 }
 
 function countKeys(node: Node): number {

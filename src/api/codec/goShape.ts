@@ -8,7 +8,7 @@ import type { Field, Schema, TypeDef } from '../catalog/schema.ts'
 const zeros = new WeakMap<TypeDef, JsonObject>()
 
 /** A struct nobody filled in: mostly `{}`, but required members show their zero. Shared: copy it to keep it. */
-export function zeroStruct(def: TypeDef): JsonObject {
+function zeroStruct(def: TypeDef): JsonObject {
   let zero = zeros.get(def)
   if (!zero) {
     zero = {}

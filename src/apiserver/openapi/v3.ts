@@ -127,11 +127,3 @@ export class OpenApiV3 {
 export function hashOf(bytes: Uint8Array): string {
   return createHash('sha512').update(bytes).digest('hex').toUpperCase()
 }
-
-export function buildOpenApiV3Index(catalog: Catalog, describe?: Descriptions): OpenApiV3Index {
-  return new OpenApiV3(catalog, describe).index()
-}
-
-export function buildOpenApiV3(catalog: Catalog, group: string, version: string, describe?: Descriptions): JsonObject {
-  return documentV3(catalog, resourcePaths(catalog, group, version), kindsIn(catalog, group, version), describe)
-}
