@@ -16,8 +16,6 @@ import { authenticationReviews } from './authentication/reviews.ts'
 import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
 import type { LookUp, ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
 import { Authorization } from './authorization/authorization.ts'
-import type { AdmissionPlugin } from './admission/admission.ts'
-import { createEscalationCheck } from './authorization/escalation.ts'
 import { accessReviews } from './authorization/reviews.ts'
 import { Loopback, bootstrap } from './bootstrap/bootstrap.ts'
 import { kubernetesService } from './bootstrap/kubernetesService.ts'
@@ -26,6 +24,7 @@ import { Discovery } from './discovery/discovery.ts'
 import { FlowControl } from './metrics/flowControl.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { Connect } from './proxy/connect.ts'
+import type { OpenApiDocument } from './openapi/v3.ts'
 import type { KubeletClient, ObjectReader } from './proxy/kubelet.ts'
 import type { ApiRequest, ApiResult, Authorizer, Registry, UserInfo } from './request.ts'
 import { ApiRequests } from './transport/apiRequests.ts'
@@ -36,6 +35,7 @@ import { ALL_KINDS, HealthChecks } from './transport/health.ts'
 import type { HealthCheck } from './transport/health.ts'
 import { InFlight } from './transport/inFlight.ts'
 import { Listener } from './transport/listener.ts'
+import { OpenApiPaths } from './transport/openApiPaths.ts'
 import { ServerPaths } from './transport/serverPaths.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
 
@@ -43,8 +43,6 @@ import type { VersionInfo } from './transport/serverPaths.ts'
 export interface RegistryAccess {
   authorizer: Authorizer
   tokens: Tokens
-  /** To stand among the admission plugins: nobody grants more than they hold. */
-  escalationCheck: AdmissionPlugin
   /** Resources without storage, by `group/resource`. */
   virtualResources: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
 }
@@ -77,7 +75,11 @@ export interface ApiServerOptions {
   version: VersionInfo
   /** The `kubernetes` service: its address in the service range, and where it leads. */
   kubernetesService: { clusterIp: string; address: string }
-  /** Further paths, such as /openapi. */
+  /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
+  descriptionsFile?: string
+  /** OpenAPI v3 documents of custom resources, by name (`apis/example.com/v1`). */
+  customDocuments?: () => ReadonlyMap<string, OpenApiDocument>
+  /** Further paths of their own. */
   paths?: readonly PathHandler[]
   aggregator?: Aggregator
   log: Logger
@@ -157,7 +159,6 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const registry = await options.createRegistry({
     authorizer: authorization,
     tokens: tokensOf(tokens),
-    escalationCheck: createEscalationCheck(authorization),
     virtualResources: new Map([...accessReviews(authorization, clock), ...authenticationReviews(() => authenticator, clock)]),
   })
   const loopback = new Loopback({ catalog, registry, signal: stopping })
@@ -182,12 +183,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   let port = 0
   const address = (): string => `${options.kubernetesService.address}:${port}`
   const connect = new Connect({ reader, kubelet: options.kubeletClient })
+  const openApi = new OpenApiPaths({
+    catalog, clock, ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }), ...(options.customDocuments && { customDocuments: options.customDocuments }),
+  })
   const filters = new Filters({
     catalog, authenticator, authorizer: authorization, inFlight: new InFlight(metrics), codec, metrics, log, clock, stopping, connect,
     discovery: new Discovery({ catalog, serverAddress: address }),
     apiRequests: new ApiRequests({ catalog, registry, codec, metrics, now }),
     paths: new ServerPaths({
-      version: options.version, health, metrics, tokens, codec, more: options.paths ?? [], externalUrl: () => `https://${address()}`,
+      version: options.version, health, metrics, tokens, codec, more: [openApi, ...(options.paths ?? [])], externalUrl: () => `https://${address()}`,
       groupPaths: () => groupPaths(catalog),
     }),
     ...(options.aggregator && { aggregator: options.aggregator }),

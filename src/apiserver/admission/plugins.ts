@@ -5,6 +5,7 @@ import { createNamespaceLifecycle } from './namespaceLifecycle.ts'
 import { createPriority } from './priority.ts'
 import { createRuntimeClass, defaultTolerationSeconds, taintNodesByCondition } from './podDefaults.ts'
 import { createServiceAccount } from './serviceAccount.ts'
+import { createEscalationCheck } from '../authorization/escalation.ts'
 import type { Authorizer } from '../request.ts'
 import type { ObjectReader } from '../registry/reader.ts'
 import type { AdmissionPlugin } from './admission.ts'
@@ -16,7 +17,7 @@ export interface AdmissionOptions {
   external?: readonly AdmissionPlugin[]
 }
 
-export function admissionPlugins({ reader, external = [] }: AdmissionOptions): AdmissionPlugin[] {
+export function admissionPlugins({ reader, authorizer, external = [] }: AdmissionOptions): AdmissionPlugin[] {
   return [
     createNamespaceLifecycle(reader),
     createLimitRanger(reader),
@@ -29,6 +30,7 @@ export function admissionPlugins({ reader, external = [] }: AdmissionOptions): A
     createPersistentVolumeClaimResize(reader),
     createRuntimeClass(reader),
     createDefaultIngressClass(reader),
+    createEscalationCheck(authorizer),
     ...external,
   ]
 }

@@ -46,6 +46,10 @@ export function endpointSliceObject({ advertise }: KubernetesServiceOptions): Dr
   }
 }
 
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1'
+}
+
 async function put(loopback: Loopback, resource: CatalogResource, wanted: Draft<KubeObject>, field: string): Promise<void> {
   const at = { namespace: NAMESPACE, name: NAME }
   try {
@@ -62,6 +66,8 @@ async function put(loopback: Loopback, resource: CatalogResource, wanted: Draft<
 /** Once the address is known: the service if it is missing, its endpoints as they have to be. */
 export async function kubernetesService(loopback: Loopback, options: KubernetesServiceOptions): Promise<void> {
   await loopback.ensure(loopback.resource('', 'v1', 'services'), serviceObject(options))
+  // An address that only this machine reaches is no endpoint: the API refuses it, and no pod could use it.
+  if (isLoopback(options.advertise.address)) return
   await Promise.all([
     put(loopback, loopback.resource('', 'v1', 'endpoints'), endpointsObject(options), 'subsets'),
     put(loopback, loopback.resource('discovery.k8s.io', 'v1', 'endpointslices'), endpointSliceObject(options), 'endpoints'),

@@ -1,0 +1,117 @@
+/**
+ * /openapi/v2 and /openapi/v3. The documents are big and few clients ask for them: their makers are loaded, and documents
+ * made, when the first client does. Version 3 documents are named by their hash, so that clients may keep them for ever.
+ */
+import type { Catalog } from '../../api/catalog/catalog.ts'
+import { newMethodNotAllowed } from '../../api/status.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { OpenApiDocument, OpenApiV3 } from '../openapi/v3.ts'
+import { headerText } from './apiRequests.ts'
+import type { Exchange } from './exchange.ts'
+import type { PathHandler, RequestContext } from './filters.ts'
+import { parseAccept } from './negotiation.ts'
+import { send } from './responses.ts'
+
+export interface OpenApiPathsOptions {
+  catalog: Catalog
+  clock: Clock
+  descriptionsFile?: string
+  customDocuments?: () => ReadonlyMap<string, OpenApiDocument>
+}
+
+interface Document {
+  bytes: Uint8Array
+  contentType: string
+  etag: string
+}
+
+const V2_PROTOBUF = /^application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf$/
+const V3_PATH = /^\/openapi\/v3\/(.+?)\/?$/
+const YEAR_MS = 365 * 24 * 3_600_000
+
+export class OpenApiPaths implements PathHandler {
+  readonly #options: OpenApiPathsOptions
+  #v3: Promise<OpenApiV3> | undefined
+  #v2: Promise<{ json: Document; protobuf: Document }> | undefined
+
+  constructor(options: OpenApiPathsOptions) {
+    this.#options = options
+  }
+
+  async handle({ exchange, path, query }: RequestContext): Promise<boolean> {
+    if (!path.startsWith('/openapi/')) return false
+    const v3 = V3_PATH.exec(path)
+    if (path !== '/openapi/v2' && path !== '/openapi/v3' && path !== '/openapi/v3/' && !v3) return false
+    if (exchange.method !== 'GET' && exchange.method !== 'HEAD') throw newMethodNotAllowed()
+    if (path === '/openapi/v2') {
+      await this.#sendV2(exchange)
+      return true
+    }
+    if (v3?.[1]) return this.#sendV3(exchange, v3[1], query)
+    await this.#sendIndex(exchange)
+    return true
+  }
+
+  async #describe(): Promise<((definition: string, field?: string) => string | undefined) | undefined> {
+    const { descriptionsFile } = this.#options
+    if (!descriptionsFile) return undefined
+    const { loadDescriptions } = await import('../openapi/descriptions.ts')
+    return loadDescriptions(descriptionsFile)
+  }
+
+  #documents(): Promise<OpenApiV3> {
+    this.#v3 ??= (async () => {
+      const [{ OpenApiV3: Documents }, describe] = await Promise.all([import('../openapi/v3.ts'), this.#describe()])
+      return new Documents(this.#options.catalog, describe)
+    })()
+    return this.#v3
+  }
+
+  async #sendIndex(exchange: Exchange): Promise<void> {
+    const custom = this.#options.customDocuments?.() ?? new Map<string, OpenApiDocument>()
+    const index = (await this.#documents()).index(new Map([...custom].map(([name, { hash }]) => [name, hash])))
+    await send(exchange, 200, 'text/plain; charset=utf-8', Buffer.from(JSON.stringify(index)))
+  }
+
+  async #sendV3(exchange: Exchange, name: string, query: URLSearchParams): Promise<boolean> {
+    const document = this.#options.customDocuments?.().get(name) ?? (await this.#documents()).document(name)
+    if (!document) return false
+    const { json, hash } = document
+    const asked = query.get('hash')
+    if (asked !== null && asked !== hash) {
+      exchange.respond(301, { location: `/openapi/v3/${name}?hash=${hash}` })
+      return true
+    }
+    const etag = `"${hash}"`
+    const kept = { 'cache-control': 'public, immutable', expires: new Date(this.#options.clock.now() + YEAR_MS).toUTCString() }
+    const headers = { etag, vary: 'Accept', ...(asked !== null && kept) }
+    if (headerText(exchange, 'if-none-match') === etag) exchange.respond(304, headers)
+    else await send(exchange, 200, 'application/json', json, headers)
+    return true
+  }
+
+  async #sendV2(exchange: Exchange): Promise<void> {
+    const clauses = parseAccept(headerText(exchange, 'accept') || '*/*')
+    const wanted = clauses.map(({ type }) => (V2_PROTOBUF.test(type) ? 'protobuf' : ['*/*', 'application/*', 'application/json'].includes(type) ? 'json' : undefined))
+    const format = wanted.find((f) => f !== undefined)
+    if (!format) return exchange.respond(406, {})
+    this.#v2 ??= this.#makeV2()
+    const { bytes, contentType, etag } = (await this.#v2)[format]
+    const headers = { etag, vary: 'Accept' }
+    if (headerText(exchange, 'if-none-match') === etag) return exchange.respond(304, headers)
+    await send(exchange, 200, contentType, bytes, headers)
+  }
+
+  async #makeV2(): Promise<{ json: Document; protobuf: Document }> {
+    const [{ buildOpenApiV2 }, { encodeOpenApiV2, OPENAPI_V2_PROTOBUF }, { hashOf }, describe] = await Promise.all([
+      import('../openapi/v2.ts'), import('../openapi/v2Protobuf.ts'), import('../openapi/v3.ts'), this.#describe(),
+    ])
+    const document = buildOpenApiV2(this.#options.catalog, describe)
+    const json = Buffer.from(JSON.stringify(document))
+    const protobuf = encodeOpenApiV2(document)
+    return {
+      json: { bytes: json, contentType: 'application/json', etag: `"${hashOf(json)}"` },
+      protobuf: { bytes: protobuf, contentType: OPENAPI_V2_PROTOBUF, etag: `"${hashOf(protobuf)}"` },
+    }
+  }
+}
