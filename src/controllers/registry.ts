@@ -19,6 +19,7 @@ import { namespaceController } from './namespace/namespace.ts'
 import { nodeIpamController, type NodeIpamOptions } from './nodeIpam.ts'
 import { nodeLifecycleController } from './nodeLifecycle/nodeLifecycle.ts'
 import { taintEvictionController } from './nodeLifecycle/taintEviction.ts'
+import { horizontalPodAutoscalerController } from './podautoscaler/horizontal.ts'
 import { podGcController } from './podGc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { replicationControllerController } from './replicationcontroller.ts'
@@ -75,6 +76,7 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['persistentvolume-protection-controller', pvProtectionController],
     ['ephemeral-volume-controller', ephemeralVolumeController],
     ['certificatesigningrequest-cleaner-controller', certificateCleanerController],
+    ['horizontal-pod-autoscaler-controller', horizontalPodAutoscalerController],
   ]
   if (signLegacyToken) {
     factories.push(['legacy-serviceaccount-token-controller', (context) => serviceAccountTokenController(context, rootCa, signLegacyToken)])
