@@ -61,7 +61,8 @@ export function isDns1123Subdomain(value: string): string[] {
   return errors
 }
 
-const UNDERSCORE_SUBDOMAIN = '[a-z0-9_]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*'
+const UNDERSCORE_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?'
+const UNDERSCORE_SUBDOMAIN = `${UNDERSCORE_LABEL}(\\.${UNDERSCORE_LABEL})*`
 const UNDERSCORE_SUBDOMAIN_RE = new RegExp(`^${UNDERSCORE_SUBDOMAIN}$`)
 const UNDERSCORE_SUBDOMAIN_ERROR = regexError(
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",

@@ -5,6 +5,8 @@ import type { FieldError } from '../status.ts'
 
 export const NOT_NEGATIVE = 'must be greater than or equal to 0'
 
+export const NOT_POSITIVE = 'must be greater than zero'
+
 export function validateNotNegative(value: number | undefined, path: string): FieldError[] {
   return value !== undefined && value < 0 ? [invalid(path, value, NOT_NEGATIVE)] : []
 }
@@ -30,7 +32,7 @@ export function checkNotNegative(errors: FieldError[], path: string, value: numb
 }
 
 export function checkPositive(errors: FieldError[], path: string, value: number | undefined): void {
-  if (value !== undefined && value <= 0) errors.push(invalid(path, value, 'must be greater than 0'))
+  if (value !== undefined && value <= 0) errors.push(invalid(path, value, NOT_POSITIVE))
 }
 
 /** `supported` in the order that upstream prints it; nothing given is an error of its own. */

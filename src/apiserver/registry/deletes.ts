@@ -19,7 +19,7 @@ const COLLECTION_BATCH = 50
 
 function warnOfOrphans(kind: StoredKind, request: ApiRequest, options: DeleteOptions): void {
   const silent = options.propagationPolicy !== undefined || options.orphanDependents !== undefined
-  if (kind.strategy.defaultPropagation === 'Orphan' && !silent) request.warnings.push(JOBS_WARNING)
+  if (kind.strategy.warnsOfOrphans && !silent) request.warnings.push(JOBS_WARNING)
 }
 
 function deleteOne(core: RegistryCore, kind: StoredKind, request: ApiRequest, at: { namespace: string; name: string }, options: DeleteOptions): ReturnType<RegistryCore['objects']['delete']> {

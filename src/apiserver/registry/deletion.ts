@@ -4,6 +4,7 @@
  */
 import { newConflict } from '../../api/status.ts'
 import { cloneJson } from './jsonValues.ts'
+import type { GroupResource } from '../../api/status.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { DeleteOptions } from './options.ts'
 import type { Strategy } from './strategy.ts'
@@ -17,15 +18,15 @@ export type DeletionPlan =
   | { type: 'mark'; object: KubeObject }
   | { type: 'leave' }
 
-export function checkPreconditions(kind: string, object: KubeObject, preconditions: DeleteOptions['preconditions']): void {
+export function checkPreconditions(kind: GroupResource, object: KubeObject, preconditions: DeleteOptions['preconditions']): void {
   const { name, uid, resourceVersion } = object.metadata
   if (preconditions.uid !== undefined && preconditions.uid !== uid) {
     const why = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`
-    throw newConflict({ group: '', resource: kind }, name, why)
+    throw newConflict(kind, name, why)
   }
   if (preconditions.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion) {
     const why = `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`
-    throw newConflict({ group: '', resource: kind }, name, why)
+    throw newConflict(kind, name, why)
   }
 }
 

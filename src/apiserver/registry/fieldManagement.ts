@@ -65,7 +65,7 @@ const asJson = (object: KubeObject): ReadonlyJson => object as unknown as Readon
 export function trackUpdate(next: KubeObject, old: KubeObject | undefined, tracking: Tracking): void {
   const managedFields = updateManagedFields({
     ...ownershipContext(tracking),
-    before: old && asJson(old),
+    before: asJson(old ?? emptyObject(tracking.resource)),
     after: asJson(next),
     manager: tracking.manager,
     nowMs: tracking.nowMs,
@@ -83,7 +83,7 @@ export interface ApplyTarget extends Tracking {
 
 /** The object that comes of applying a configuration to the live one (undefined: it is created). */
 export function applyConfiguration(old: KubeObject | undefined, configuration: JsonObject, target: ApplyTarget): KubeObject {
-  const { resource, name, namespace } = target
+  const { resource, name } = target
   const { kind, apiVersion } = configuration
   const meta = configuration['metadata'] as JsonObject | undefined
   if (!meta?.['name']) throw newBadRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`)
@@ -91,8 +91,8 @@ export function applyConfiguration(old: KubeObject | undefined, configuration: J
     const version = String(apiVersion ?? '')
     throw newBadRequest(`invalid object type: ${version.includes('/') ? version : `/${version}`}, Kind=${String(kind ?? '')}`)
   }
-  if (resource.namespaced) meta['namespace'] ??= namespace
-  const live = old ?? emptyObject(resource)
+  if (!old) delete meta['resourceVersion']
+  const live = old ?? ({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: {} } as KubeObject)
   const { object, managedFields } = applyPatch({
     ...ownershipContext(target),
     live: asJson(live),

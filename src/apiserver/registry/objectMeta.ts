@@ -48,3 +48,20 @@ export function keepOnUpdate(next: KubeObject, old: KubeObject): void {
   if (old.metadata.deletionGracePeriodSeconds !== undefined) meta.deletionGracePeriodSeconds ??= old.metadata.deletionGracePeriodSeconds
   delete meta.selfLink
 }
+
+/** The same owner twice is once. */
+export function dedupeOwners(object: KubeObject, warnings: string[]): void {
+  const references = object.metadata.ownerReferences
+  if (!references || references.length < 2) return
+  const kept: typeof references = []
+  const doubles = new Set<string>()
+  for (const reference of references) {
+    if (kept.some((other) => JSON.stringify(other) === JSON.stringify(reference))) doubles.add(reference.uid)
+    else kept.push(reference)
+  }
+  if (doubles.size === 0) return
+  object.metadata.ownerReferences = kept
+  warnings.push(
+    `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${[...doubles].join(', ')}`,
+  )
+}

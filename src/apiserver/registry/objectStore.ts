@@ -241,7 +241,7 @@ export class ObjectStore {
   #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
     const { strategy } = kind
     const metaErrors = validateObjectMetaUpdate(next.metadata, old.metadata)
-    const errors = [...metaErrors, ...metaErrors]
+    const errors = strategy.checksMetaOnce ? [...metaErrors] : [...metaErrors, ...metaErrors]
     if (steps.validate) errors.push(...steps.validate(next, old))
     else if (steps.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
     else if (steps.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))
@@ -276,7 +276,8 @@ export class ObjectStore {
   ): Promise<{ object: KubeObject; stored?: StoredObject; gone: boolean }> {
     for (let tries = 1; ; tries++) {
       const old = this.get(kind, at.namespace, at.name)
-      checkPreconditions(kind.storage.kind, old.object, options.preconditions)
+      if (kind.strategy.checkPreconditions) kind.strategy.checkPreconditions(old.object, options.preconditions)
+      else checkPreconditions({ group: kind.storage.group, resource: kind.storage.kind }, old.object, options.preconditions)
       await approve(old.object)
       const plan = planDeletion(old.object, options, kind.strategy, this.#clock.now())
       try {

@@ -178,7 +178,7 @@ function versionMatchErrors(options: ListOptions, isWatch: boolean): FieldError[
       errors.push(forbidden(field, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'))
     }
     if (match && match !== 'NotOlderThan') errors.push(notSupported(field, match, ['NotOlderThan']))
-    if (match && options.continue) errors.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'))
+    if (options.continue) errors.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'))
     return errors
   }
   if (options.sendInitialEvents !== undefined) {

@@ -110,7 +110,7 @@ export class ObjectRegistry implements Registry {
   async handle(request: ApiRequest): Promise<ApiResult> {
     const path = `${request.resource.group}/${request.resource.resource}`
     const warning = DEPRECATED[path]
-    if (warning) request.warnings.push(warning)
+    if (warning) request.warnings.unshift(warning)
     const virtual = this.#virtual.get(path)
     if (virtual) return virtual(request)
     const kind = this.#core.kinds.of(request.resource)

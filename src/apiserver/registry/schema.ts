@@ -44,6 +44,8 @@ export function decodePatched(request: ApiRequest, type: TypeDef, patched: JsonO
     if (error instanceof DecodeError) throw rejectPatched(shown, error.message)
     throw error
   }
+  // Upstream decodes what a patch has made from text with sorted keys.
+  decoded.strictErrors.sort()
   if (decoded.strictErrors.length > 0) {
     if (validation === 'Strict') throw rejectPatched(shown, `strict decoding error: ${decoded.strictErrors.join(', ')}`)
     if (validation !== 'Ignore') request.warnings.push(...decoded.strictErrors)

@@ -37,7 +37,7 @@ function storageLabel(resource: CatalogResource, label: string): string {
 type Test = (object: KubeObject) => boolean
 
 function fieldTests(kind: StoredKind, resource: CatalogResource, selector: string): Test[] {
-  return refused(() => parseFieldSelector(selector)).map(({ field, value, negated }) => {
+  return refused(() => parseFieldSelector(selector)).filter(({ field, value }) => field !== '' || value !== '').map(({ field, value, negated }) => {
     const valueOf = selectableField(kind, resource, field)
     return (object) => (valueOf(object) === value) !== negated
   })

@@ -39,6 +39,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   returnsDeleted?: boolean
   /** Propagation when the client names none: Background unless given. */
   defaultPropagation?: 'Orphan' | 'Background'
+  /** Tells the client when the default leaves dependents behind. */
+  warnsOfOrphans?: boolean
 
   prepareForCreate?(next: T, context: StrategyContext): void
   validateCreate?(next: T, context: StrategyContext): FieldError[]
@@ -52,6 +54,12 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   gracePeriodSeconds?(object: T, asked: number | undefined): number | undefined
   /** A finished object that is still wanted by something else (namespaces with content). */
   mustStay?(object: T): boolean
+  /** Where preconditions are refused in other words. */
+  checkPreconditions?(object: T, preconditions: { uid?: string; resourceVersion?: string }): void
+  /** Upstream reports errors in metadata twice, except for kinds whose update rules leave metadata out. */
+  checksMetaOnce?: boolean
+  /** What decoding does to the object beside defaults: before managed fields are recorded. */
+  decoded?(object: T): void
   /** Called on the object that gets its deletionTimestamp. */
   prepareForDeletion?(next: T, context: StrategyContext): void
   /** Values of field selectors beside metadata.name and metadata.namespace. */

@@ -1,7 +1,7 @@
 /** CREATE and UPDATE, from the decoded body to the answer. */
 import { newBadRequest, newNotFound } from '../../api/status.ts'
 import { cloneJson } from './jsonValues.ts'
-import { matchNamespace, wipeSystemFields } from './objectMeta.ts'
+import { dedupeOwners, matchNamespace, wipeSystemFields } from './objectMeta.ts'
 import { parseCreateOptions, parseUpdateOptions } from './options.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { trackUpdate } from './fieldManagement.ts'
@@ -90,6 +90,8 @@ export async function createObject(core: RegistryCore, kind: StoredKind, request
   matchNamespace(received, request.resource.namespaced, request.namespace)
   wipeSystemFields(received.metadata)
   applyDefaults(request.resource.type, received, { nowMs: core.clock.now() })
+  kind.strategy.decoded?.(received)
+  dedupeOwners(received, request.warnings)
   trackUpdate(received, undefined, tracking(core, kind, request, options))
   const object = toStorage(received, request.resource, kind)
   const stored = await admitAndCreate(core, kind, request, object, options)
@@ -133,9 +135,14 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       const oldObject = old && fromStorage(old, request.resource, kind).object
       let made = await change.make(oldObject)
       if (old && oldObject && rules.reshape) made = rules.reshape(made, oldObject, context)
+      kind.strategy.decoded?.(made)
+      dedupeOwners(made, request.warnings)
       if (!change.tracked) trackUpdate(made, oldObject, tracking(core, kind, request, options))
       const object = toStorage(made, request.resource, kind)
-      if (!old) return object
+      if (!old) {
+        delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
+        return object
+      }
       admission = admissionRequest(request, kind, 'UPDATE', object, old.object, options)
       await core.admission.admit(admission)
       return admission.object as KubeObject

@@ -23,6 +23,7 @@ const jobs: Strategy<Job> = {
   managesGeneration: true,
   statusKeepsMetadata: true,
   defaultPropagation: 'Orphan',
+  warnsOfOrphans: true,
   prepareForCreate: generateSelector,
   prepareForUpdate(next, old) {
     if (!next.spec.selector && old.spec.selector) next.spec.selector = old.spec.selector

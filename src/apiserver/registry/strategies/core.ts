@@ -3,11 +3,13 @@ import {
   validateConfigMap, validateConfigMapUpdate, validateLimitRange, validateNamespace, validateResourceQuota, validateSecret, validateSecretUpdate,
 } from '../../../api/validation/config.ts'
 import { validateEvent } from '../../../api/validation/events.ts'
-import { nameIsDnsLabel } from '../../../api/validation/names.ts'
+import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/service.ts'
 import { validatePersistentVolume, validatePersistentVolumeClaim, validatePersistentVolumeClaimUpdate, validatePersistentVolumeUpdate } from '../../../api/validation/persistentVolumes.ts'
 import { validatePodTemplate, validateReplicationController, validateReplicationControllerUpdate } from '../../../api/validation/apps.ts'
+import { randomUUID } from 'node:crypto'
+import { newConflict } from '../../../api/status.ts'
 import { podStrategy } from './pods.ts'
 import { serviceStrategy } from './services.ts'
 import { activeStatus, pendingStatus, replicaStatus, volumeStatus } from './status.ts'
@@ -31,12 +33,19 @@ const namespaces: Strategy<Namespace> = {
   prepareForUpdate(next, old) {
     next.spec = old.spec
   },
+  checkPreconditions({ metadata }, { uid, resourceVersion }) {
+    const refuse = (what: string, given: string, is: string): Error =>
+      newConflict({ group: '', resource: 'namespaces' }, metadata.name, `Precondition failed: ${what} in precondition: ${given}, ${what} in object meta: ${is}`)
+    if (uid !== undefined && uid !== metadata.uid) throw refuse('UID', uid, metadata.uid)
+    if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) throw refuse('ResourceVersion', resourceVersion, metadata.resourceVersion)
+  },
   prepareForDeletion(next) {
+    if (next.spec?.finalizers?.length) delete next.metadata.deletionGracePeriodSeconds
     next.status = { ...next.status, phase: 'Terminating' }
   },
   mustStay: (namespace) => (namespace.spec?.finalizers ?? []).length > 0,
   validateCreate: validateNamespace,
-  selectableFields: { 'status.phase': (namespace) => namespace.status?.phase ?? '', name: (namespace) => namespace.metadata.name },
+  selectableFields: { 'status.phase': (namespace) => namespace.status?.phase ?? '' },
   unknownFieldLabel: unsupported,
 }
 
@@ -63,6 +72,7 @@ const secrets: Strategy<Secret> = {
 }
 
 const events: Strategy<Event> = {
+  validateName: isPathSegmentName,
   allowCreateOnUpdate: true,
   validateCreate: (event) => validateEvent(event),
   validateUpdate: validateEvent,
@@ -75,7 +85,7 @@ const events: Strategy<Event> = {
     'involvedObject.resourceVersion': (e) => e.involvedObject.resourceVersion ?? '',
     'involvedObject.fieldPath': (e) => e.involvedObject.fieldPath ?? '',
     reason: (e) => e.reason ?? '',
-    reportingComponent: (e) => e.reportingComponent || e.source?.component || '',
+    reportingComponent: (e) => e.reportingComponent ?? '',
     source: (e) => e.source?.component || e.reportingComponent || '',
     type: (e) => e.type ?? '',
   },
@@ -83,6 +93,7 @@ const events: Strategy<Event> = {
 }
 
 const replicationControllers: Strategy<ReplicationController> = {
+  defaultPropagation: 'Orphan',
   ...replicaStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
@@ -93,6 +104,7 @@ const replicationControllers: Strategy<ReplicationController> = {
 }
 
 const persistentVolumes: Strategy<PersistentVolume> = {
+  checksMetaOnce: true,
   ...volumeStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
@@ -109,7 +121,11 @@ const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
 }
 
 const podTemplates: Strategy<PodTemplate> = { managesGeneration: true, returnsDeleted: true, validateCreate: validatePodTemplate, validateUpdate: validatePodTemplate }
-const limitRanges: Strategy<LimitRange> = { allowCreateOnUpdate: true, validateCreate: validateLimitRange, validateUpdate: validateLimitRange }
+const limitRanges: Strategy<LimitRange> = {
+  prepareForCreate(next) {
+    next.metadata.name ||= randomUUID()
+  },
+  allowCreateOnUpdate: true, validateCreate: validateLimitRange, validateUpdate: validateLimitRange }
 const resourceQuotas: Strategy<ResourceQuota> = { returnsDeleted: true, validateCreate: validateResourceQuota, validateUpdate: validateResourceQuota }
 const endpoints: Strategy<Endpoints> = { allowCreateOnUpdate: true, validateCreate: validateEndpoints, validateUpdate: validateEndpoints }
 

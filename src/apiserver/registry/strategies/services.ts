@@ -1,5 +1,5 @@
 /** Services: addresses and ports, and what a change of type lets go of. */
-import { nameIsDns1035Label } from '../../../api/validation/names.ts'
+import { nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateService, validateServiceUpdate } from '../../../api/validation/service.ts'
 import { loadBalancerStatus } from './status.ts'
 import type { Service, ServiceSpec } from '../../../api/kinds/core/v1.ts'
@@ -90,7 +90,7 @@ export const serviceStrategy: Strategy<Service> = {
   ...loadBalancerStatus,
   returnsDeleted: true,
   allowCreateOnUpdate: true,
-  validateName: nameIsDns1035Label,
+  validateName: nameIsDnsLabel,
   prepareForCreate(next) {
     if (!next.spec) return
     unifyAddresses(next.spec, undefined)

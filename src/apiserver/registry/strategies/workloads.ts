@@ -4,6 +4,8 @@ import {
   validateStatefulSet, validateStatefulSetUpdate,
 } from '../../../api/validation/apps.ts'
 import { validateDisruptionBudget, validateHorizontalPodAutoscaler } from '../../../api/validation/policies.ts'
+import { nameIsDnsLabel } from '../../../api/validation/names.ts'
+import { semanticEqual } from '../jsonValues.ts'
 import { autoscalerStatus, daemonSetStatus, disruptionStatus, replicaStatus, statefulSetStatus } from './status.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../../api/kinds/apps/v1.ts'
 import type { HorizontalPodAutoscaler } from '../../../api/kinds/autoscaling/v2.ts'
@@ -22,16 +24,33 @@ const replicaSets: Strategy<ReplicaSet> = {
   statusKeepsMetadata: true,
   validateCreate: validateReplicaSet,
   validateUpdate: validateReplicaSetUpdate,
-  selectableFields: { 'status.replicas': (set) => String(set.status?.replicas ?? 0) },
 }
 const statefulSets: Strategy<StatefulSet> = {
+  validateName: nameIsDnsLabel,
   ...statefulSetStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
   validateCreate: validateStatefulSet,
   validateUpdate: validateStatefulSetUpdate,
 }
+/** What used to be spec.templateGeneration lives on in an annotation. */
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation'
+
+function templateGeneration(set: DaemonSet): number {
+  return Number(set.metadata.annotations?.[TEMPLATE_GENERATION] ?? 0)
+}
+
+function setTemplateGeneration(set: DaemonSet, generation: number): void {
+  set.metadata.annotations = { ...set.metadata.annotations, [TEMPLATE_GENERATION]: String(generation) }
+}
+
 const daemonSets: Strategy<DaemonSet> = {
+  decoded: (set) => setTemplateGeneration(set, templateGeneration(set)),
+  prepareForCreate: (set) => setTemplateGeneration(set, Math.max(1, templateGeneration(set))),
+  prepareForUpdate(next, old) {
+    const changed = !semanticEqual(next.spec?.template, old.spec?.template)
+    setTemplateGeneration(next, templateGeneration(old) + (changed ? 1 : 0))
+  },
   ...daemonSetStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,

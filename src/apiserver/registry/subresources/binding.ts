@@ -11,7 +11,7 @@ import type { StoredKind } from '../kind.ts'
 import type { RegistryCore } from '../registry.ts'
 import type { SubresourceHandler } from './table.ts'
 
-export const SUCCESS: JsonObject = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' }
+export const SUCCESS: JsonObject = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
 
 function checkTarget({ target }: Binding): void {
   const errors: string[] = []

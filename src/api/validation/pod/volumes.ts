@@ -1,0 +1,106 @@
+/** A pod's volumes. */
+import { check, duplicate, forbidden, invalid, required } from '../fieldErrors.ts'
+import { isDns1123Label, nameIsDnsSubdomain } from '../names.ts'
+import { nanosOf } from '../quantities.ts'
+import { checkDescendingPath, checkFileMode, checkOneOf } from '../values.ts'
+import { checkClaimTemplate } from '../claimSpec.ts'
+import {
+  checkAzureDisk, checkCsiDriverName, checkFibreChannel, checkFlex, checkFlocker, checkHostPath, checkIscsi, checkNfs, checkQuobyte, checkSources, checkStorageOs, needs,
+  needsDisk,
+} from '../volumeSources.ts'
+import { checkDownwardFile, checkKeysToPaths, checkProjected } from './files.ts'
+import type { Volume } from '../../kinds/core/v1.ts'
+import type { ObjectMeta } from '../../kinds/meta/v1.ts'
+import type { FieldError } from '../../status.ts'
+import type { SourceRules } from '../volumeSources.ts'
+
+export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never']
+
+const RULES: SourceRules<Omit<Volume, 'name'>> = {
+  emptyDir(errors, { sizeLimit }, path) {
+    if (sizeLimit !== undefined && nanosOf(sizeLimit) < 0n) errors.push(forbidden(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
+  },
+  hostPath: checkHostPath,
+  gitRepo(errors, source, path) {
+    if (!source.repository) errors.push(required(`${path}.repository`))
+    if (source.directory) checkDescendingPath(errors, `${path}.directory`, source.directory)
+  },
+  gcePersistentDisk: needsDisk('pdName'),
+  awsElasticBlockStore: needsDisk('volumeID'),
+  secret(errors, source, path) {
+    if (!source.secretName) errors.push(required(`${path}.secretName`))
+    checkFileMode(errors, `${path}.defaultMode`, source.defaultMode)
+    checkKeysToPaths(errors, source.items, `${path}.items`)
+  },
+  nfs: checkNfs,
+  iscsi: (errors, source, path, name) => checkIscsi(errors, source, path, name, true),
+  glusterfs: needs('endpoints', 'path'),
+  flocker: checkFlocker,
+  persistentVolumeClaim: needs('claimName'),
+  rbd: needs('monitors', 'image'),
+  cinder(errors, source, path) {
+    if (!source.volumeID) errors.push(required(`${path}.volumeID`))
+    if (source.secretRef && !source.secretRef.name) errors.push(required(`${path}.secretRef.name`))
+  },
+  cephfs: needs('monitors'),
+  quobyte: checkQuobyte,
+  downwardAPI(errors, source, path) {
+    checkFileMode(errors, `${path}.defaultMode`, source.defaultMode)
+    for (const file of source.items ?? []) checkDownwardFile(errors, file, path)
+  },
+  fc: checkFibreChannel,
+  flexVolume: checkFlex,
+  configMap(errors, source, path) {
+    if (!source.name) errors.push(required(`${path}.name`))
+    checkFileMode(errors, `${path}.defaultMode`, source.defaultMode)
+    checkKeysToPaths(errors, source.items, `${path}.items`)
+  },
+  azureFile: needs('secretName', 'shareName'),
+  vsphereVolume: needs('volumePath'),
+  photonPersistentDisk: needs('pdID'),
+  portworxVolume: needs('volumeID'),
+  azureDisk: checkAzureDisk,
+  storageos: checkStorageOs,
+  projected: checkProjected,
+  scaleIO: needs('gateway', 'system', 'volumeName'),
+  csi(errors, { driver, nodePublishSecretRef: secret }, path) {
+    checkCsiDriverName(errors, driver, `${path}.driver`)
+    if (!secret) return
+    if (!secret.name) errors.push(required(`${path}.nodePublishSecretRef.name`))
+    else check(errors, `${path}.name`, secret.name, nameIsDnsSubdomain(secret.name, false))
+  },
+  ephemeral(errors, { volumeClaimTemplate }, path) {
+    if (!volumeClaimTemplate) errors.push(required(`${path}.volumeClaimTemplate`))
+    else checkClaimTemplate(errors, volumeClaimTemplate, `${path}.volumeClaimTemplate`)
+  },
+  image(errors, { pullPolicy }, path) {
+    checkOneOf(errors, `${path}.pullPolicy`, pullPolicy, PULL_POLICIES)
+  },
+}
+
+/** Answers the volumes that are valid, which mounts may name. `meta` is missing in a template. */
+export function checkVolumes(errors: FieldError[], volumes: readonly Volume[], meta: Partial<ObjectMeta> | undefined, isPod: boolean, path: string): Map<string, Volume> {
+  const podName = meta?.name ?? ''
+  const made = new Set(podName ? volumes.filter(({ ephemeral }) => ephemeral).map(({ name }) => `${podName}-${name}`) : [])
+  const valid = new Map<string, Volume>()
+  for (const [i, volume] of volumes.entries()) {
+    const at = `${path}[${i}]`
+    const { name } = volume
+    const before = errors.length
+    checkSources(errors, volume as Omit<Volume, 'name'>, RULES, at, name)
+    if (isPod && volume.image && !volume.image.reference) errors.push(required(`${at}.image.reference`))
+    if (volume.ephemeral && podName && name) {
+      const claim = `${podName}-${name}`
+      check(errors, `${at}.name`, name, nameIsDnsSubdomain(claim, false).map((error) => `PVC name ${JSON.stringify(claim)}: ${error}`))
+    }
+    if (!name) errors.push(required(`${at}.name`))
+    else check(errors, `${at}.name`, name, isDns1123Label(name))
+    if (valid.has(name)) errors.push(duplicate(`${at}.name`, name))
+    if (errors.length === before) valid.set(name, volume)
+    const claimName = volume.persistentVolumeClaim?.claimName
+    if (claimName !== undefined && made.has(claimName)) {
+      errors.push(invalid(`${at}.persistentVolumeClaim.claimName`, claimName, 'must not reference a PVC that gets created for an ephemeral volume'))
+    }
+  }
+  return valid
+}
