@@ -1,6 +1,65 @@
+/** CertificateSigningRequests. */
+import { invalid, invalidAll, notSupported, required } from './fieldErrors.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { CertificateSigningRequest } from '../kinds/certificates/v1.ts'
 import type { FieldError } from '../status.ts'
 
-export function validateCertificateSigningRequestApproval(..._objects: readonly unknown[]): FieldError[] {
-  return []
+const USAGES = [
+  'any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only',
+  'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping',
+]
+const SHORTEST_SECONDS = 600
+/** Signers have a domain and a path; together no longer than this. */
+const SIGNER_LIMIT = 571
+
+function validateSignerName(name: string, path: string): FieldError[] {
+  if (!name) return [required(path)]
+  const slash = name.indexOf('/')
+  if (slash < 0) return [invalid(path, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"')]
+  const domain = name.slice(0, slash)
+  const errors = invalidAll(path, domain, isDns1123Subdomain(domain))
+  if (!domain.includes('.')) errors.push(invalid(path, domain, 'should be a domain with at least two segments separated by dots'))
+  if (name.length > SIGNER_LIMIT) errors.push({ type: 'FieldValueTooLong', field: path, message: `Too long: may not be more than ${SIGNER_LIMIT} bytes` })
+  return errors
 }
 
+export function validateCertificateSigningRequest({ spec }: CertificateSigningRequest): FieldError[] {
+  const errors: FieldError[] = []
+  const pem = Buffer.from(spec?.request ?? '', 'base64').toString('latin1')
+  if (!pem.includes('-----BEGIN CERTIFICATE REQUEST-----')) {
+    errors.push(invalid('spec.request', [...Buffer.from(spec?.request ?? '', 'base64')], 'PEM block type must be CERTIFICATE REQUEST'))
+  }
+  const usages = spec?.usages ?? []
+  if (usages.length === 0) errors.push(required('spec.usages'))
+  for (const [i, usage] of usages.entries()) {
+    if (!USAGES.includes(usage)) errors.push(notSupported(`spec.usages[${i}]`, usage, USAGES))
+    if (usages.indexOf(usage) < i) errors.push({ type: 'FieldValueDuplicate', field: `spec.usages[${i}]`, message: `Duplicate value: ${JSON.stringify(usage)}` })
+  }
+  errors.push(...validateSignerName(spec?.signerName ?? '', 'spec.signerName'))
+  const seconds = spec?.expirationSeconds
+  if (seconds !== undefined && seconds < SHORTEST_SECONDS) errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
+  return errors
+}
+
+export function validateCertificateSigningRequestApproval(next: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  const errors: FieldError[] = []
+  const conditions = next.status?.conditions ?? []
+  for (const [i, condition] of conditions.entries()) {
+    const at = `status.conditions[${i}]`
+    if (!condition.type) errors.push(required(`${at}.type`))
+    const decides = ['Approved', 'Denied', 'Failed'].includes(condition.type)
+    if (decides && condition.status !== 'True') errors.push(notSupported(`${at}.status`, condition.status ?? '', ['True']))
+    if (conditions.findIndex((other) => other.type === condition.type) < i) errors.push({ type: 'FieldValueDuplicate', field: `${at}.type`, message: `Duplicate value: ${JSON.stringify(condition.type)}` })
+  }
+  const has = (type: string): boolean => conditions.some((condition) => condition.type === type)
+  if (has('Approved') && has('Denied')) {
+    const at = conditions.findIndex((condition) => condition.type === 'Denied')
+    errors.push(invalid(`status.conditions[${at}].type`, 'Denied', 'Approved and Denied conditions are mutually exclusive'))
+  }
+  for (const type of ['Approved', 'Denied', 'Failed']) {
+    if (old.status?.conditions?.some((condition) => condition.type === type) && !has(type)) {
+      errors.push({ type: 'FieldValueForbidden', field: 'status.conditions', message: `Forbidden: updates may not remove a condition of type ${JSON.stringify(type)}` })
+    }
+  }
+  return errors
+}

@@ -1,4 +1,5 @@
 /** Kinds about the cluster itself: leases, classes, flow control, certificates. */
+import { validateCertificateSigningRequest } from '../../../api/validation/certificates.ts'
 import { validateLease, validatePriorityClass, validatePriorityClassUpdate, validateRuntimeClass, validateRuntimeClassUpdate } from '../../../api/validation/cluster.ts'
 import type { CertificateSigningRequest } from '../../../api/kinds/certificates/v1.ts'
 import type { Lease } from '../../../api/kinds/coordination/v1.ts'
@@ -26,6 +27,7 @@ const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
     if (extra.length > 0) next.spec.extra = Object.fromEntries(extra.map(([key, values]) => [key, [...values]]))
     else delete next.spec.extra
   },
+  validateCreate: (csr) => validateCertificateSigningRequest(csr),
   prepareForUpdate(next, old) {
     next.spec = old.spec
   },

@@ -1,6 +1,6 @@
 /** Services: addresses and ports, and what a change of type lets go of. */
 import { nameIsDnsLabel } from '../../../api/validation/names.ts'
-import { validateService, validateServiceUpdate } from '../../../api/validation/service.ts'
+import { validateService, validateServiceStatus, validateServiceUpdate } from '../../../api/validation/service.ts'
 import { loadBalancerStatus } from './status.ts'
 import type { Service, ServiceSpec } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
@@ -106,6 +106,7 @@ export const serviceStrategy: Strategy<Service> = {
   },
   validateCreate: (service) => validateService(service),
   validateUpdate: (next, old) => validateServiceUpdate(next, old),
+  validateStatusUpdate: (next) => validateServiceStatus(next),
   reserve: (next, old, { services }) => services.allocate(next, old),
   selectableFields: {
     'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',

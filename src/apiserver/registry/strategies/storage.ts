@@ -1,7 +1,7 @@
 /** storage.k8s.io, and resource.k8s.io's devices. */
-import { validateCsiDriver, validateCsiNode, validateStorageClass, validateStorageClassUpdate, validateVolumeAttachment } from '../../../api/validation/storage.ts'
+import { validateCsiDriver, validateCsiNode, validateStorageClass, validateStorageClassUpdate, validateVolumeAttachment, validateVolumeAttributesClass, validateVolumeAttributesClassUpdate } from '../../../api/validation/storage.ts'
 import { attachmentStatus } from './status.ts'
-import type { CSIDriver, CSINode, StorageClass, VolumeAttachment } from '../../../api/kinds/storage/v1.ts'
+import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../../api/kinds/storage/v1.ts'
 import type { ResourceSlice } from '../../../api/kinds/resource/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -13,6 +13,11 @@ const attachments: Strategy<VolumeAttachment> = {
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateVolumeAttachment,
+}
+const attributesClasses: Strategy<VolumeAttributesClass> = {
+  returnsDeleted: true,
+  validateCreate: validateVolumeAttributesClass,
+  validateUpdate: validateVolumeAttributesClassUpdate,
 }
 const slices: Strategy<ResourceSlice> = {
   returnsDeleted: true,
@@ -27,7 +32,7 @@ export const storageStrategies: Record<string, Strategy> = {
   'storage.k8s.io/csidrivers': drivers as Strategy,
   'storage.k8s.io/csinodes': nodes as Strategy,
   'storage.k8s.io/volumeattachments': attachments as Strategy,
-  'storage.k8s.io/volumeattributesclasses': { returnsDeleted: true },
+  'storage.k8s.io/volumeattributesclasses': attributesClasses as Strategy,
   'storage.k8s.io/csistoragecapacities': { allowUnconditionalUpdate: false },
   'resource.k8s.io/resourceslices': slices as Strategy,
   'resource.k8s.io/deviceclasses': { returnsDeleted: true, managesGeneration: true },
