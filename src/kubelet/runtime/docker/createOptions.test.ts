@@ -6,7 +6,7 @@ import { containerCreateOptions, engineResources, sandboxCreateOptions } from '.
 import { ALL_PRIVILEGES, capabilityRequest, oomScoreAdjWithin, privilegesFrom } from './privileges.ts'
 import { CONTAINER, POD, SANDBOX } from './testConfigs.ts'
 
-const LACKING = { missing: ['SYS_RESOURCE'], oomScoreAdjFloor: 0 }
+const LACKING = { missing: ['SYS_RESOURCE'], privilegedWorks: false, oomScoreAdjFloor: 0 }
 
 describe('sandboxes', () => {
   const cases: [name: string, change: Partial<SandboxConfig>, expected: Partial<HostConfig>][] = [
@@ -73,7 +73,8 @@ describe('containers', () => {
     const security = { ...CONTAINER.security, privileged: true }
     assert.equal(options({ security }).HostConfig?.Privileged, true)
     const { HostConfig } = options({ security }, {}, LACKING)
-    assert.deepEqual([HostConfig?.Privileged, HostConfig?.CapAdd, HostConfig?.CapDrop], [undefined, ['ALL'], ['SYS_RESOURCE']])
+    assert.deepEqual([HostConfig?.Privileged, HostConfig?.CapDrop], [undefined, []])
+    assert.deepEqual([HostConfig?.CapAdd.length, HostConfig?.CapAdd.includes('SYS_RESOURCE')], [40, false])
     assert.deepEqual(HostConfig?.DeviceCgroupRules, ['a *:* rwm'])
   })
   test('an out-of-memory score below what the host allows is raised to it', () => {
@@ -91,12 +92,14 @@ test('limits: memory takes swap along, and nothing is said of what is undefined'
 
 describe('the host\'s privileges', () => {
   test('are read from the kernel', () => {
-    assert.deepEqual(privilegesFrom('Name:\tx\nCapBnd:\t000001fffeffffff\n', '0\n'), LACKING)
-    assert.deepEqual(privilegesFrom('CapBnd:\t000001ffffffffff\n', '-5\n'), ALL_PRIVILEGES)
+    assert.deepEqual(privilegesFrom('Name:\tx\nCapBnd:\t000001fffeffffff\n', '0\n', '20.10.24+dfsg1'), LACKING)
+    assert.deepEqual(privilegesFrom('CapBnd:\t000001fffeffffff\n', '0\n', '26.1.5+dfsg1'), { ...LACKING, privilegedWorks: true })
+    assert.deepEqual(privilegesFrom('CapBnd:\t000001ffffffffff\n', '-5\n', '20.10.24'), ALL_PRIVILEGES)
   })
   test('what is missing is not asked for', () => {
     assert.deepEqual(capabilityRequest(['sys_resource', 'CAP_CHOWN'], [], LACKING), { CapAdd: ['CHOWN'], CapDrop: [] })
-    assert.deepEqual(capabilityRequest(['ALL'], ['KILL'], LACKING), { CapAdd: ['ALL'], CapDrop: ['KILL', 'SYS_RESOURCE'] })
+    assert.deepEqual(capabilityRequest(['CHOWN'], ['KILL', 'SYS_RESOURCE', 'ALL'], LACKING), { CapAdd: ['CHOWN'], CapDrop: ['KILL', 'ALL'] })
+    assert.deepEqual(capabilityRequest(['ALL'], [], ALL_PRIVILEGES), { CapAdd: ['ALL'], CapDrop: [] })
     assert.equal(oomScoreAdjWithin(undefined, LACKING), undefined)
     assert.equal(oomScoreAdjWithin(1000, LACKING), 1000)
   })

@@ -117,7 +117,7 @@ function engineMount({ hostPath, containerPath, readOnly, propagation }: Mount):
 
 function engineSecurity({ security, devices }: ContainerConfig, { privileges, seccompJson }: HostFacts): HostConfig {
   const asked = devices.map((d) => ({ PathOnHost: d.hostPath, PathInContainer: d.containerPath, CgroupPermissions: d.permissions }))
-  if (security.privileged && privileges.missing.length === 0) return { Privileged: true, Devices: asked }
+  if (security.privileged && privileges.privilegedWorks) return { Privileged: true, Devices: asked }
   if (security.privileged) return almostPrivileged(privileges, asked)
   return {
     ...capabilityRequest(security.capabilitiesAdd, security.capabilitiesDrop, privileges),

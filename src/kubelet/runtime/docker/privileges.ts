@@ -16,21 +16,26 @@ const CAPABILITIES = [
 export interface HostPrivileges {
   /** Capabilities, without `CAP_`, that no process here can have. */
   missing: readonly string[]
+  /** Whether the engine's own `Privileged` works: older engines then ask for what is missing. */
+  privilegedWorks: boolean
   /** Without CAP_SYS_RESOURCE nothing may go below its parent's value; undefined: no such floor. */
   oomScoreAdjFloor: number | undefined
 }
 
-export const ALL_PRIVILEGES: HostPrivileges = { missing: [], oomScoreAdjFloor: undefined }
+export const ALL_PRIVILEGES: HostPrivileges = { missing: [], privilegedWorks: true, oomScoreAdjFloor: undefined }
+/** From this engine on, `Privileged` means all that the engine itself has. */
+const MINDFUL_ENGINE_MAJOR = 26
 
-/** From the text of /proc/self/status and /proc/self/oom_score_adj. */
-export function privilegesFrom(status: string, oomScoreAdj: string): HostPrivileges {
+/** From the text of /proc/self/status and /proc/self/oom_score_adj, and the engine's version. */
+export function privilegesFrom(status: string, oomScoreAdj: string, engineVersion: string): HostPrivileges {
   const bounding = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? 'ffffffffffffffff'}`)
   const missing = CAPABILITIES.filter((_, bit) => (bounding & (1n << BigInt(bit))) === 0n)
-  return { missing, oomScoreAdjFloor: missing.includes('SYS_RESOURCE') ? Number(oomScoreAdj) : undefined }
+  const privilegedWorks = missing.length === 0 || Number.parseInt(engineVersion, 10) >= MINDFUL_ENGINE_MAJOR
+  return { missing, privilegedWorks, oomScoreAdjFloor: missing.includes('SYS_RESOURCE') ? Number(oomScoreAdj) : undefined }
 }
 
-export async function readHostPrivileges(): Promise<HostPrivileges> {
-  return privilegesFrom(await readFile('/proc/self/status', 'utf8'), await readFile('/proc/self/oom_score_adj', 'utf8'))
+export async function readHostPrivileges(engineVersion: string): Promise<HostPrivileges> {
+  return privilegesFrom(await readFile('/proc/self/status', 'utf8'), await readFile('/proc/self/oom_score_adj', 'utf8'), engineVersion)
 }
 
 function bare(capability: string): string {
@@ -43,10 +48,11 @@ export function capabilityRequest(
   drop: readonly string[],
   { missing }: HostPrivileges,
 ): { CapAdd: string[]; CapDrop: string[] } {
-  const added = add.map(bare).filter((capability) => !missing.includes(capability))
-  const dropped = drop.map(bare)
-  if (added.includes('ALL')) dropped.push(...missing.filter((capability) => !dropped.includes(capability)))
-  return { CapAdd: added, CapDrop: dropped }
+  const there = (capability: string): boolean => !missing.includes(capability)
+  const added = add.map(bare).filter(there)
+  // An engine may take ALL for more than there is.
+  const named = missing.length > 0 && added.includes('ALL') ? CAPABILITIES.filter(there) : added
+  return { CapAdd: [...named], CapDrop: drop.map(bare).filter(there) }
 }
 
 export function oomScoreAdjWithin(wanted: number | undefined, { oomScoreAdjFloor }: HostPrivileges): number | undefined {

@@ -42,8 +42,9 @@ export class Sandboxes {
   }
 
   async #recover(signal: AbortSignal): Promise<void> {
-    const { inventory, network } = this.#options
-    this.privileges = await readHostPrivileges()
+    const { engine, inventory, network } = this.#options
+    const { Version } = await (await engine()).version()
+    this.privileges = await readHostPrivileges(Version)
     const { sandboxes } = await inventory.list()
     const ready = sandboxes.filter((sandbox) => sandbox.state === 'Ready' && sandbox.ips.length > 0)
     const live = await Promise.all(ready.map(async ({ id, ips }) => {
