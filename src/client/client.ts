@@ -94,13 +94,21 @@ export class Client {
   }
 
   /** `R` is the shape of the answer where a subresource answers another kind. */
-  create<T extends KubeObject, R = T>(resource: Resource<T>, body: Draft<T>, at: In & { name?: string; subresource?: Subresource } = {}): Promise<R> {
+  create<T extends KubeObject, R = T>(
+    resource: Resource<T>,
+    body: Draft<T>,
+    at: In & { name?: string; subresource?: Subresource } = {},
+  ): Promise<R> {
     const namespace = at.namespace ?? body.metadata.namespace
     return this.#send({ verb: 'create', resource, ...at, ...(namespace && { namespace }), body })
   }
 
   /** Replaces the object; a Conflict when `body.metadata.resourceVersion` is not the newest. */
-  update<T extends KubeObject>(resource: Resource<T>, body: T, options: { subresource?: Subresource; signal?: AbortSignal } = {}): Promise<T> {
+  update<T extends KubeObject>(
+    resource: Resource<T>,
+    body: T,
+    options: { subresource?: Subresource; signal?: AbortSignal } = {},
+  ): Promise<T> {
     const { name, namespace } = body.metadata
     return this.#send({ verb: 'update', resource, name, ...(namespace && { namespace }), ...options, body })
   }
@@ -108,8 +116,15 @@ export class Client {
   patch<T extends KubeObject>(resource: Resource<T>, at: At & RequestOptions & { type: PatchType }, patch: JsonValue | object): Promise<T> {
     const { namespace, name, subresource, signal, type, ...options } = at
     return this.#send({
-      verb: 'patch', resource, name, patchType: type, body: patch, options,
-      ...(namespace && { namespace }), ...(subresource && { subresource }), ...(signal && { signal }),
+      verb: 'patch',
+      resource,
+      name,
+      patchType: type,
+      body: patch,
+      options,
+      ...(namespace && { namespace }),
+      ...(subresource && { subresource }),
+      ...(signal && { signal }),
     })
   }
 
@@ -121,7 +136,12 @@ export class Client {
   deleteCollection(resource: Resource, options: In & RequestOptions, deleteOptions: DeleteOptions = {}): Promise<unknown> {
     const { namespace, signal, ...query } = options
     return this.#send({
-      verb: 'deletecollection', resource, ...(namespace && { namespace }), ...(signal && { signal }), options: query, body: deleteOptions,
+      verb: 'deletecollection',
+      resource,
+      ...(namespace && { namespace }),
+      ...(signal && { signal }),
+      options: query,
+      body: deleteOptions,
     })
   }
 

@@ -57,10 +57,18 @@ test('paths, methods, headers and bodies', async (t) => {
 
 test('a list gives every item its kind', async (t) => {
   const { client } = await setUp(t, (stream) =>
-    json(stream, 200, { kind: 'ConfigMapList', metadata: { resourceVersion: '7', continue: 'more' }, items: [{ metadata: { name: 'a' } }] }),
+    json(stream, 200, {
+      kind: 'ConfigMapList',
+      metadata: { resourceVersion: '7', continue: 'more' },
+      items: [{ metadata: { name: 'a' } }],
+    }),
   )
   const list = await client.list(configmaps, { limit: 1 })
-  assert.deepEqual(list, { resourceVersion: '7', continue: 'more', items: [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } }] })
+  assert.deepEqual(list, {
+    resourceVersion: '7',
+    continue: 'more',
+    items: [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } }],
+  })
 })
 
 test('a Status becomes an error; so does any other failing answer', async (t) => {
@@ -69,8 +77,14 @@ test('a Status becomes an error; so does any other failing answer', async (t) =>
     stream.respond({ ':status': 503 })
     stream.end('no upstream')
   })
-  await assert.rejects(client.get(configmaps, { namespace: 'ns', name: 'a' }), (error: Error) => isNotFound(error) && error.message === 'configmaps "a" not found')
-  await assert.rejects(client.get(configmaps, { namespace: 'ns', name: 'b' }), (error: Error) => reasonOf(error) === 'ServiceUnavailable' && error.message === 'no upstream')
+  await assert.rejects(
+    client.get(configmaps, { namespace: 'ns', name: 'a' }),
+    (error: Error) => isNotFound(error) && error.message === 'configmaps "a" not found',
+  )
+  await assert.rejects(
+    client.get(configmaps, { namespace: 'ns', name: 'b' }),
+    (error: Error) => reasonOf(error) === 'ServiceUnavailable' && error.message === 'no upstream',
+  )
 })
 
 test('a broken connection is told as ServiceUnavailable, and the next request connects anew', async (t) => {
@@ -103,7 +117,9 @@ test('watch lines may come in any pieces; an ERROR event is thrown', async () =>
   const text = [
     { type: 'BOOKMARK', object: { metadata: { resourceVersion: '9' } } },
     { type: 'ERROR', object: newExpired('too old resource version: 1 (5)').status },
-  ].map((e) => `${JSON.stringify(e)}\n`).join('')
+  ]
+    .map((e) => `${JSON.stringify(e)}\n`)
+    .join('')
   const bytes = Buffer.from(text)
   for (const size of [1, 7, bytes.length]) {
     const pieces = async function* (): AsyncGenerator<Uint8Array> {

@@ -2,7 +2,14 @@
  * The API over HTTPS: one HTTP/2 session for everything, made when it is needed and again when it breaks. JSON both ways;
  * a failure's Status body becomes a StatusError; a watch is line-delimited JSON.
  */
-import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
 import { apiVersionOf, type KubeList, type KubeObject } from '../api/resource.ts'
 import type { Status } from '../api/kinds/meta/v1.ts'
 import { newServiceUnavailable, newStatusError, StatusError, type StatusReason } from '../api/status.ts'
@@ -36,7 +43,13 @@ export interface HttpsTransport extends Transport {
 }
 
 const METHODS = {
-  get: 'GET', list: 'GET', create: 'POST', update: 'PUT', patch: 'PATCH', delete: 'DELETE', deletecollection: 'DELETE',
+  get: 'GET',
+  list: 'GET',
+  create: 'POST',
+  update: 'PUT',
+  patch: 'PATCH',
+  delete: 'DELETE',
+  deletecollection: 'DELETE',
 } as const satisfies Record<ResourceRequest['verb'], string>
 
 class Session {
@@ -86,7 +99,10 @@ class Session {
       clearInterval(pinging)
       if (this.#current === session) this.#current = undefined
     }
-    const connecting = setTimeout(() => session.destroy(new Error(`no connection to ${server} after ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS)
+    const connecting = setTimeout(
+      () => session.destroy(new Error(`no connection to ${server} after ${CONNECT_TIMEOUT_MS} ms`)),
+      CONNECT_TIMEOUT_MS,
+    )
     connecting.unref()
     const pinging = setInterval(() => pingOnce(session), PING_INTERVAL_MS)
     pinging.unref()
@@ -129,9 +145,21 @@ async function bodyOf(stream: ClientHttp2Stream): Promise<Buffer> {
 }
 
 const REASON_OF_CODE: Readonly<Record<number, StatusReason>> = {
-  400: 'BadRequest', 401: 'Unauthorized', 403: 'Forbidden', 404: 'NotFound', 405: 'MethodNotAllowed', 406: 'NotAcceptable', 409: 'Conflict',
-  410: 'Gone', 413: 'RequestEntityTooLarge', 415: 'UnsupportedMediaType', 422: 'Invalid', 429: 'TooManyRequests', 500: 'InternalError',
-  503: 'ServiceUnavailable', 504: 'Timeout',
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  406: 'NotAcceptable',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'RequestEntityTooLarge',
+  415: 'UnsupportedMediaType',
+  422: 'Invalid',
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
 }
 
 /** The error that an answer with a failing code stands for. */
@@ -194,7 +222,9 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
     if (signal?.aborted) return signal.reason
     if (error instanceof StatusError) return error
     const cause = session.lastError ?? error
-    const failure = newServiceUnavailable(`the API server at ${options.server} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`)
+    const failure = newServiceUnavailable(
+      `the API server at ${options.server} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`,
+    )
     failure.cause = cause
     return failure
   }
@@ -226,10 +256,7 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
 
   async function* watch(asked: WatchRequest): AsyncGenerator<WatchEvent> {
     try {
-      const stream = session.open(
-        { [constants.HTTP2_HEADER_METHOD]: 'GET', [constants.HTTP2_HEADER_PATH]: watchPath(asked) },
-        asked.signal,
-      )
+      const stream = session.open({ [constants.HTTP2_HEADER_METHOD]: 'GET', [constants.HTTP2_HEADER_PATH]: watchPath(asked) }, asked.signal)
       stream.end()
       const headers = await headersOf(stream)
       const code = Number(headers[constants.HTTP2_HEADER_STATUS])

@@ -18,7 +18,11 @@ test('taking over counts a transition, renewing does not', () => {
   const nowMs = Date.UTC(2026, 0, 1)
   const taken = claimLease({ holderIdentity: 'other', leaseTransitions: 3, acquireTime: 'x' }, 'me', 15_000, nowMs)
   assert.deepEqual(taken, {
-    holderIdentity: 'me', leaseDurationSeconds: 15, leaseTransitions: 4, acquireTime: microTime(nowMs), renewTime: '2026-01-01T00:00:00.000000Z',
+    holderIdentity: 'me',
+    leaseDurationSeconds: 15,
+    leaseTransitions: 4,
+    acquireTime: microTime(nowMs),
+    renewTime: '2026-01-01T00:00:00.000000Z',
   })
   const renewed = claimLease(taken, 'me', 15_000, nowMs + 1_000)
   assert.deepEqual(renewed, { ...taken, renewTime: '2026-01-01T00:00:01.000000Z' })

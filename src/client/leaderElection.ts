@@ -125,7 +125,11 @@ class LeaderElection {
     const { client, namespace, name, identity, clock } = this.#options
     const lease = await client.get(leases, { namespace, name })
     if (lease.spec.holderIdentity !== identity) return
-    const spec: LeaseSpec = { leaseDurationSeconds: 1, renewTime: microTime(clock.now()), leaseTransitions: lease.spec.leaseTransitions ?? 0 }
+    const spec: LeaseSpec = {
+      leaseDurationSeconds: 1,
+      renewTime: microTime(clock.now()),
+      leaseTransitions: lease.spec.leaseTransitions ?? 0,
+    }
     await client.update(leases, { ...lease, spec })
   }
 }
@@ -134,7 +138,11 @@ class LeaderElection {
  * Waits for the lease, runs `lead` while it is held, and gives it back at the end. Throws when the lease is lost: the
  * supervisor then starts the component again.
  */
-export async function runAsLeader(options: LeaderElectionOptions, signal: AbortSignal, lead: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function runAsLeader(
+  options: LeaderElectionOptions,
+  signal: AbortSignal,
+  lead: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const complete = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000, ...options }
   const election = new LeaderElection(complete)
   await election.acquire(signal)

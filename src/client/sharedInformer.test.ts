@@ -64,7 +64,10 @@ test('lists, then follows the watch from the list’s revision, keeping the very
   watch.events.push({ type: 'DELETED', object: configMap('b', 8) })
   await clock.advance(0)
   assert.deepEqual(summary(changes), ['ns/a -→1', 'ns/b -→6', 'ns/a 1→7', 'ns/b 8→-'])
-  assert.deepEqual(informer.list('ns').map((c) => c.metadata.name), ['a'])
+  assert.deepEqual(
+    informer.list('ns').map((c) => c.metadata.name),
+    ['a'],
+  )
   assert.deepEqual(informer.list('other'), [])
 })
 

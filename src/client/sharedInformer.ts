@@ -149,7 +149,7 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
       if (known && known.metadata.uid !== object.metadata.uid) this.#set(key, undefined)
       if (known?.metadata.resourceVersion !== object.metadata.resourceVersion) this.#set(key, object)
     }
-    for (const key of [...this.#items.keys()]) if (!seen.has(key)) this.#set(key, undefined)
+    for (const key of this.#items.keys()) if (!seen.has(key)) this.#set(key, undefined)
   }
 
   /** `last` is the final state of a deleted object, which listeners get as `before`. */
@@ -159,7 +159,7 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
     if (known) this.#forget(key, known)
     if (after) this.#remember(key, after)
     const change = { key, before: after ? known : (last ?? known), after }
-    for (const listener of [...this.#listeners]) this.#tell(listener, change)
+    for (const listener of Array.from(this.#listeners)) this.#tell(listener, change)
   }
 
   #remember(key: string, object: T): void {

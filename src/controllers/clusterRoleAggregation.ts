@@ -24,7 +24,11 @@ export function clusterRoleAggregationController({ client, informers }: Controll
   const aggregating = (changed: ClusterRole): string[] =>
     informer
       .list()
-      .filter((role) => role === changed || role.aggregationRule?.clusterRoleSelectors?.some((selector) => labelSelectorMatches(selector, changed.metadata.labels)))
+      .filter(
+        (role) =>
+          role === changed ||
+          role.aggregationRule?.clusterRoleSelectors?.some((selector) => labelSelectorMatches(selector, changed.metadata.labels)),
+      )
       .map((role) => role.metadata.name)
   return {
     name: 'clusterrole-aggregation-controller',

@@ -30,7 +30,9 @@ export function builtInResources(): Resource[] {
 /** The custom resource that a definition serves now. */
 export function customResource(definition: CustomResourceDefinition): Resource | undefined {
   const established = findCondition(definition.status?.conditions, 'Established')?.status === 'True'
-  const version = definition.spec.versions.find((candidate) => candidate.storage && candidate.served) ?? definition.spec.versions.find((candidate) => candidate.served)
+  const version =
+    definition.spec.versions.find((candidate) => candidate.storage && candidate.served) ??
+    definition.spec.versions.find((candidate) => candidate.served)
   if (!established || !version) return undefined
   const { group, names, scope } = definition.spec
   return { group, version: version.name, resource: names.plural, kind: names.kind, namespaced: scope === 'Namespaced' }

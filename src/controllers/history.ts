@@ -57,7 +57,13 @@ export function planHistory(owner: HistoryOwner, revisions: readonly ControllerR
     draft: {
       apiVersion: 'apps/v1',
       kind: 'ControllerRevision',
-      metadata: { name: `${name}-${hash}`, namespace, labels, ...(annotations && { annotations }), ownerReferences: [newControllerRef(owner.object, owner.resource)] },
+      metadata: {
+        name: `${name}-${hash}`,
+        namespace,
+        labels,
+        ...(annotations && { annotations }),
+        ownerReferences: [newControllerRef(owner.object, owner.resource)],
+      },
       data,
       revision: next,
     },
@@ -84,15 +90,21 @@ export async function applyHistory(client: Client, plan: HistoryPlan, signal: Ab
 }
 
 /** Revisions beyond the limit that neither a pod nor the rollout needs, the oldest first. */
-export function expiredRevisions(revisions: readonly ControllerRevision[], inUse: (revision: ControllerRevision) => boolean, limit: number): ControllerRevision[] {
+export function expiredRevisions(
+  revisions: readonly ControllerRevision[],
+  inUse: (revision: ControllerRevision) => boolean,
+  limit: number,
+): ControllerRevision[] {
   const idle = revisions.toSorted(byRevision).filter((revision) => !inUse(revision))
   return idle.slice(0, Math.max(0, idle.length - limit))
 }
 
 export async function removeRevisions(client: Client, revisions: readonly ControllerRevision[], signal: AbortSignal): Promise<void> {
   for (const revision of revisions) {
-    await client.delete(controllerrevisions, { ...at(revision), signal }, { preconditions: { uid: revision.metadata.uid } }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error
-    })
+    await client
+      .delete(controllerrevisions, { ...at(revision), signal }, { preconditions: { uid: revision.metadata.uid } })
+      .catch((error: unknown) => {
+        if (!isNotFound(error)) throw error
+      })
   }
 }

@@ -41,14 +41,21 @@ export function nodeIpamController({ client, informers, events }: ControllerCont
         return
       }
       if (cidrsOf(node).length > 0) return
-      const taken = new Set([...informer.list().flatMap(cidrsOf), ...[...given].filter(([other]) => other !== name).map(([, cidr]) => cidr)])
+      const taken = new Set([
+        ...informer.list().flatMap(cidrsOf),
+        ...[...given].filter(([other]) => other !== name).map(([, cidr]) => cidr),
+      ])
       const cidr = given.get(name) ?? freeCidr(options, taken)
       if (!cidr) {
         events.record(node, { type: 'Normal', reason: 'CIDRNotAvailable', message: `Node ${name} status is now: CIDRNotAvailable` })
         throw new Error(`no part of ${options.clusterCidr} is left for node ${name}`)
       }
       given.set(name, cidr)
-      await client.patch(nodes, { ...at(node), type: 'application/strategic-merge-patch+json', signal }, { spec: { podCIDR: cidr, podCIDRs: [cidr] } })
+      await client.patch(
+        nodes,
+        { ...at(node), type: 'application/strategic-merge-patch+json', signal },
+        { spec: { podCIDR: cidr, podCIDRs: [cidr] } },
+      )
     },
   }
 }

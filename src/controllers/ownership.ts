@@ -61,7 +61,11 @@ export interface Claims<T> {
   release: T[]
 }
 
-export function planClaims<T extends KubeObject>(owner: KubeObject, selector: LabelSelector | undefined, candidates: readonly T[]): Claims<T> {
+export function planClaims<T extends KubeObject>(
+  owner: KubeObject,
+  selector: LabelSelector | undefined,
+  candidates: readonly T[],
+): Claims<T> {
   const claims: Claims<T> = { owned: [], adopt: [], release: [] }
   const matchesSelector = labelMatcher(selector)
   const ownerLeaves = owner.metadata.deletionTimestamp !== undefined
@@ -98,7 +102,9 @@ export async function claim<O extends KubeObject, T extends KubeObject>(claiming
     const live = await client.get(ownerResource, { ...at(owner), signal })
     const same = live.metadata.uid === owner.metadata.uid && live.metadata.deletionTimestamp === undefined
     for (const orphan of same ? adopt : []) {
-      const adopted = await tolerateGone(setReferences(claiming, orphan, [...(orphan.metadata.ownerReferences ?? []), newControllerRef(owner, ownerResource)]))
+      const adopted = await tolerateGone(
+        setReferences(claiming, orphan, [...(orphan.metadata.ownerReferences ?? []), newControllerRef(owner, ownerResource)]),
+      )
       if (adopted) owned.push(adopted)
     }
   }
@@ -133,7 +139,6 @@ export function at(object: KubeObject): { name: string; namespace?: string } {
   const { name, namespace } = object.metadata
   return namespace ? { name, namespace } : { name }
 }
-
 
 export function isEmptySelector(selector: LabelSelector | undefined): boolean {
   return Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions ?? []).length === 0

@@ -61,7 +61,8 @@ export function podGcController(context: ControllerContext): Controller {
     }
   }
 
-  const concerns = (pod: Pod): boolean => hasFinished(pod) || (pod.spec.nodeName ? !nodeInformer.get(pod.spec.nodeName) : pod.metadata.deletionTimestamp !== undefined)
+  const concerns = (pod: Pod): boolean =>
+    hasFinished(pod) || (pod.spec.nodeName ? !nodeInformer.get(pod.spec.nodeName) : pod.metadata.deletionTimestamp !== undefined)
 
   return {
     name: 'pod-garbage-collector-controller',
@@ -82,7 +83,8 @@ export function podGcController(context: ControllerContext): Controller {
         missingSinceMs.set(name, sinceMs)
         const leftMs = sinceMs + QUARANTINE_MS - clock.now()
         if (leftMs > 0) nextMs = Math.min(nextMs, leftMs)
-        else if (await isGone(name, signal)) for (const pod of plan.stray.filter((candidate) => candidate.spec.nodeName === name)) await remove(pod, true, signal)
+        else if (await isGone(name, signal))
+          for (const pod of plan.stray.filter((candidate) => candidate.spec.nodeName === name)) await remove(pod, true, signal)
       }
       if (Number.isFinite(nextMs)) return { requeueAfterMs: nextMs }
     },

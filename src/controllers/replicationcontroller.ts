@@ -11,7 +11,8 @@ const REPLICATION_CONTROLLER: ReplicaKind<ReplicationController> = {
   replicasOf: (rc) => rc.spec.replicas ?? 1,
   minReadySecondsOf: (rc) => rc.spec.minReadySeconds ?? 0,
   statusOf: (rc) => rc.status,
-  withStatus(rc, { terminatingReplicas: _, ...status }) {
+  withStatus(rc, counted) {
+    const { terminatingReplicas: _, ...status } = counted
     return { ...rc, status }
   },
 }

@@ -27,9 +27,11 @@ export function rootCaPublisher({ client, informers }: ControllerContext, rootCa
         await client.update(configmaps, { ...known, data }, { signal })
         return
       }
-      await client.create(configmaps, { metadata: { name: NAME, namespace: key, annotations }, data }, { signal }).catch((error: unknown) => {
-        if (!isAlreadyExists(error) && !isNamespaceTerminating(error) && !isNotFound(error)) throw error
-      })
+      await client
+        .create(configmaps, { metadata: { name: NAME, namespace: key, annotations }, data }, { signal })
+        .catch((error: unknown) => {
+          if (!isAlreadyExists(error) && !isNamespaceTerminating(error) && !isNotFound(error)) throw error
+        })
     },
   }
 }

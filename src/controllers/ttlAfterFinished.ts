@@ -25,9 +25,11 @@ export function ttlAfterFinishedController({ client, informers, clock }: Control
       const leftMs = dueMs - clock.now()
       if (leftMs > 0) return { requeueAfterMs: leftMs }
       const { uid, resourceVersion } = job.metadata
-      await client.delete(jobs, { ...at(job), signal }, { propagationPolicy: 'Foreground', preconditions: { uid, resourceVersion } }).catch((error: unknown) => {
-        if (!isNotFound(error)) throw error
-      })
+      await client
+        .delete(jobs, { ...at(job), signal }, { propagationPolicy: 'Foreground', preconditions: { uid, resourceVersion } })
+        .catch((error: unknown) => {
+          if (!isNotFound(error)) throw error
+        })
     },
   }
 }

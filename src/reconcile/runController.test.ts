@@ -13,10 +13,23 @@ function setUp(t: TestContext, reconcile: (key: string) => Promise<Outcome>, wor
   const stop = new AbortController()
   const synced = Promise.withResolvers<void>()
   let enqueue: (key: string) => void = () => {}
-  const unused = { request: () => Promise.reject(new Error('unused')), watch: () => { throw new Error('unused') } }
+  const unused = {
+    request: () => Promise.reject(new Error('unused')),
+    watch: () => {
+      throw new Error('unused')
+    },
+  }
   const context: ControllerContext = {
-    client: new Client(unused), informers: { for: () => { throw new Error('unused') } },
-    events: { record: () => {} }, signal: stop.signal, log: silentLogger, clock,
+    client: new Client(unused),
+    informers: {
+      for: () => {
+        throw new Error('unused')
+      },
+    },
+    events: { record: () => {} },
+    signal: stop.signal,
+    log: silentLogger,
+    clock,
   }
   const informer = { synced: () => synced.promise } as unknown as Informer<KubeObject>
   const watches = [{ start: (_: unknown, add: (key: string) => void) => ((enqueue = add), informer) }]
@@ -39,7 +52,10 @@ test('nothing is worked on before the caches are filled; it ends with its signal
 })
 
 test('one key is never worked on twice at a time, several keys are', async (t) => {
-  const gates = new Map<string, PromiseWithResolvers<void>[]>([['a', []], ['b', []]])
+  const gates = new Map<string, PromiseWithResolvers<void>[]>([
+    ['a', []],
+    ['b', []],
+  ])
   const { clock, synced, enqueue } = setUp(t, (key) => {
     const gate = Promise.withResolvers<void>()
     gates.get(key)?.push(gate)

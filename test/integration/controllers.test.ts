@@ -4,7 +4,20 @@ import { after, before, test } from 'node:test'
 import { daemonsets, deployments, replicasets, statefulsets } from '../../src/api/kinds/apps/v1.ts'
 import { cronjobs, jobs } from '../../src/api/kinds/batch/v1.ts'
 import {
-  configmaps, endpoints, events, namespaces, nodes, persistentvolumeclaims, persistentvolumes, pods, resourcequotas, secrets, serviceaccounts, services, type Pod, type PodTemplateSpec,
+  configmaps,
+  endpoints,
+  events,
+  namespaces,
+  nodes,
+  persistentvolumeclaims,
+  persistentvolumes,
+  pods,
+  resourcequotas,
+  secrets,
+  serviceaccounts,
+  services,
+  type Pod,
+  type PodTemplateSpec,
 } from '../../src/api/kinds/core/v1.ts'
 import { endpointslices } from '../../src/api/kinds/discovery/v1.ts'
 import { poddisruptionbudgets } from '../../src/api/kinds/policy/v1.ts'
@@ -41,7 +54,12 @@ before(async () => {
   const authorizer: Authorizer = { authorize: () => ({ allowed: true, reason: '' }), escalation: () => undefined, rulesOf: () => [] }
   const tokens = { defaultAudiences: [], issue: () => Promise.reject(new Error('no tokens here')) }
   const registry = await createRegistry({
-    catalog, store: createMemoryStore(), clock, log, authorizer, tokens,
+    catalog,
+    store: createMemoryStore(),
+    clock,
+    log,
+    authorizer,
+    tokens,
     services: new Services({ serviceClusterIpRange: '10.96.0.0/16', nodePortRange: { first: 30_000, last: 32_767 } }),
     admission: (reader) => admissionPlugins({ reader, authorizer }),
   })
@@ -51,7 +69,9 @@ before(async () => {
   const recorder = createEventRecorder({ client, component: 'controllers', log, clock })
   const context = { client, informers, events: recorder, signal: stop.signal, log, clock }
   const options = {
-    rootCa: ROOT_CA, signLegacyToken: async () => 'a.b.c', podCidr: { clusterCidr: '10.244.0.0/16', nodeMaskBits: 24 },
+    rootCa: ROOT_CA,
+    signLegacyToken: async () => 'a.b.c',
+    podCidr: { clusterCidr: '10.244.0.0/16', nodeMaskBits: 24 },
     hostPathVolumes: { directory: '/volumes', remove: async (path: string) => void removedPaths.push(path) },
   }
   for (const factory of controllerFactories(options).values()) void runController(factory(context), context)
@@ -63,7 +83,7 @@ after(() => stop.abort())
 /** Waits until `look` succeeds and answers something. */
 async function eventually<T>(look: () => Promise<T | undefined | false>): Promise<T> {
   const untilMs = Date.now() + WAIT_LIMIT_MS
-  for (let last: unknown = new Error('nothing to see');;) {
+  for (let last: unknown = new Error('nothing to see'); ;) {
     const found = await look().catch((error: unknown) => void (last = error))
     if (found) return found as T
     if (Date.now() > untilMs) throw last
@@ -72,9 +92,15 @@ async function eventually<T>(look: () => Promise<T | undefined | false>): Promis
 }
 
 const gone = (resource: Resource, at: { name: string; namespace?: string }): Promise<true> =>
-  eventually(async () => client.get(resource, at).then(() => false as const, (error: unknown) => isNotFound(error) && (true as const)))
+  eventually(async () =>
+    client.get(resource, at).then(
+      () => false as const,
+      (error: unknown) => isNotFound(error) && (true as const),
+    ),
+  )
 
-const podsOf = async (app: string, namespace = 'default'): Promise<Pod[]> => (await client.list(pods, { namespace, labelSelector: `app=${app}` })).items
+const podsOf = async (app: string, namespace = 'default'): Promise<Pod[]> =>
+  (await client.list(pods, { namespace, labelSelector: `app=${app}` })).items
 
 /** What a kubelet would report. */
 async function report(pod: Pod, status: Partial<NonNullable<Pod['status']>>, ready = true): Promise<void> {
@@ -94,7 +120,10 @@ const template = (app: string, image = 'app:1', restartPolicy = 'Always'): PodTe
 const selector = (app: string) => ({ matchLabels: { app } })
 
 async function deploy(app: string, replicas: number, image = 'app:1'): Promise<void> {
-  await client.create(deployments, { metadata: { name: app, namespace: 'default' }, spec: { replicas, selector: selector(app), template: template(app, image) } })
+  await client.create(deployments, {
+    metadata: { name: app, namespace: 'default' },
+    spec: { replicas, selector: selector(app), template: template(app, image) },
+  })
 }
 
 test('a Deployment becomes pods within milliseconds, and reports when they are ready', async () => {
@@ -110,7 +139,9 @@ test('a Deployment becomes pods within milliseconds, and reports when they are r
   })
   assert.equal(deployment.status?.availableReplicas, 3)
   assert.equal(deployment.metadata.annotations?.['deployment.kubernetes.io/revision'], '1')
-  const told = await eventually(async () => (await client.list(events, { namespace: 'default' })).items.find((e) => e.reason === 'ScalingReplicaSet'))
+  const told = await eventually(async () =>
+    (await client.list(events, { namespace: 'default' })).items.find((e) => e.reason === 'ScalingReplicaSet'),
+  )
   assert.match(told.message ?? '', /^Scaled up replica set web-\w+ from 0 to 3$/)
 })
 
@@ -133,7 +164,10 @@ test('a rollout replaces the pods; the history stays', async () => {
 
 test('a Service leads to the ready pods, in slices and in Endpoints', async () => {
   await deploy('svc', 2)
-  await client.create(services, { metadata: { name: 'svc', namespace: 'default' }, spec: { selector: { app: 'svc' }, ports: [{ port: 80, targetPort: 'http' }] } })
+  await client.create(services, {
+    metadata: { name: 'svc', namespace: 'default' },
+    spec: { selector: { app: 'svc' }, ports: [{ port: 80, targetPort: 'http' }] },
+  })
   const made = await eventually(async () => (await podsOf('svc')).length === 2 && podsOf('svc'))
   for (const pod of made) await running(pod)
   const slice = await eventually(async () => {
@@ -179,7 +213,10 @@ test('a namespace comes with its account and the CA, and goes with everything in
 test('a token Secret is filled, and goes with its ServiceAccount', async () => {
   await client.create(serviceaccounts, { metadata: { name: 'robot', namespace: 'default' } })
   const annotations = { 'kubernetes.io/service-account.name': 'robot' }
-  await client.create(secrets, { metadata: { name: 'robot-token', namespace: 'default', annotations }, type: 'kubernetes.io/service-account-token' })
+  await client.create(secrets, {
+    metadata: { name: 'robot-token', namespace: 'default', annotations },
+    type: 'kubernetes.io/service-account-token',
+  })
   const secret = await eventually(async () => {
     const s = await client.get(secrets, { namespace: 'default', name: 'robot-token' })
     return s.data?.['token'] ? s : undefined
@@ -190,7 +227,10 @@ test('a token Secret is filled, and goes with its ServiceAccount', async () => {
 })
 
 test('a StatefulSet makes its pods in order', async () => {
-  await client.create(statefulsets, { metadata: { name: 'db', namespace: 'default' }, spec: { replicas: 2, serviceName: 'db', selector: selector('db'), template: template('db') } })
+  await client.create(statefulsets, {
+    metadata: { name: 'db', namespace: 'default' },
+    spec: { replicas: 2, serviceName: 'db', selector: selector('db'), template: template('db') },
+  })
   await running(await eventually(() => client.get(pods, { namespace: 'default', name: 'db-0' })))
   await running(await eventually(() => client.get(pods, { namespace: 'default', name: 'db-1' })))
   await eventually(async () => (await client.get(statefulsets, { namespace: 'default', name: 'db' })).status?.readyReplicas === 2)
@@ -198,7 +238,10 @@ test('a StatefulSet makes its pods in order', async () => {
 
 test('a DaemonSet puts a pod on each ready node', async () => {
   await client.create(nodes, { metadata: { name: 'n1' }, spec: {} })
-  await client.create(daemonsets, { metadata: { name: 'agent', namespace: 'default' }, spec: { selector: selector('agent'), template: template('agent') } })
+  await client.create(daemonsets, {
+    metadata: { name: 'agent', namespace: 'default' },
+    spec: { selector: selector('agent'), template: template('agent') },
+  })
   assert.equal((await client.get(nodes, { name: 'n1' })).spec?.taints?.[0]?.key, 'node.kubernetes.io/not-ready')
   const node = await client.get(nodes, { name: 'n1' })
   const conditions = [{ type: 'Ready', status: 'True', lastHeartbeatTime: timestamp(Date.now()) }]
@@ -210,7 +253,10 @@ test('a DaemonSet puts a pod on each ready node', async () => {
 })
 
 test('a Job runs to completion and counts its pods once', async () => {
-  await client.create(jobs, { metadata: { name: 'sum', namespace: 'default' }, spec: { completions: 2, parallelism: 2, template: template('sum', 'app:1', 'Never') } })
+  await client.create(jobs, {
+    metadata: { name: 'sum', namespace: 'default' },
+    spec: { completions: 2, parallelism: 2, template: template('sum', 'app:1', 'Never') },
+  })
   const made = await eventually(async () => (await podsOf('sum')).length === 2 && podsOf('sum'))
   for (const pod of made) await report(pod, { phase: 'Succeeded' }, false)
   const job = await eventually(async () => {
@@ -224,8 +270,13 @@ test('a Job runs to completion and counts its pods once', async () => {
 })
 
 test('a CronJob starts what it missed', async () => {
-  await client.create(cronjobs, { metadata: { name: 'tick', namespace: 'default' }, spec: { schedule: '@every 1s', jobTemplate: { spec: { template: template('tick', 'app:1', 'Never') } } } })
-  const job = await eventually(async () => (await client.list(jobs, { namespace: 'default' })).items.find((j) => j.metadata.name.startsWith('tick-')))
+  await client.create(cronjobs, {
+    metadata: { name: 'tick', namespace: 'default' },
+    spec: { schedule: '@every 1s', jobTemplate: { spec: { template: template('tick', 'app:1', 'Never') } } },
+  })
+  const job = await eventually(async () =>
+    (await client.list(jobs, { namespace: 'default' })).items.find((j) => j.metadata.name.startsWith('tick-')),
+  )
   assert.equal((job as KubeObject).metadata.ownerReferences?.[0]?.name, 'tick')
   await client.delete(cronjobs, { namespace: 'default', name: 'tick' }, { propagationPolicy: 'Background' })
 })
@@ -233,9 +284,16 @@ test('a CronJob starts what it missed', async () => {
 test('a claim of the default class waits for its node, gets a volume there, and takes it along', async () => {
   await eventually(() => client.get(storageclasses, { name: 'standard' }))
   const at = { namespace: 'default', name: 'data' }
-  await client.create(persistentvolumeclaims, { metadata: at, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } })
+  await client.create(persistentvolumeclaims, {
+    metadata: at,
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+  })
   await eventually(async () => (await client.list(events, { namespace: 'default' })).items.some((e) => e.reason === 'WaitForFirstConsumer'))
-  await client.patch(persistentvolumeclaims, { ...at, type: 'application/merge-patch+json' }, { metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n1' } } })
+  await client.patch(
+    persistentvolumeclaims,
+    { ...at, type: 'application/merge-patch+json' },
+    { metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n1' } } },
+  )
   const claim = await eventually(async () => {
     const c = await client.get(persistentvolumeclaims, at)
     return c.status?.phase === 'Bound' && c
@@ -250,12 +308,25 @@ test('a claim of the default class waits for its node, gets a volume there, and 
 })
 
 test('a claim takes the smallest volume that fits; the volume outlives it', async () => {
-  for (const [name, storage] of [['big', '10Gi'], ['small', '2Gi'], ['tiny', '1Mi']] as const) {
-    const spec = { capacity: { storage }, accessModes: ['ReadWriteOnce'], hostPath: { path: `/${name}` }, storageClassName: 'manual', persistentVolumeReclaimPolicy: 'Retain' }
+  for (const [name, storage] of [
+    ['big', '10Gi'],
+    ['small', '2Gi'],
+    ['tiny', '1Mi'],
+  ] as const) {
+    const spec = {
+      capacity: { storage },
+      accessModes: ['ReadWriteOnce'],
+      hostPath: { path: `/${name}` },
+      storageClassName: 'manual',
+      persistentVolumeReclaimPolicy: 'Retain',
+    }
     await client.create(persistentvolumes, { metadata: { name }, spec })
   }
   const at = { namespace: 'default', name: 'picky' }
-  await client.create(persistentvolumeclaims, { metadata: at, spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'manual', resources: { requests: { storage: '1Gi' } } } })
+  await client.create(persistentvolumeclaims, {
+    metadata: at,
+    spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'manual', resources: { requests: { storage: '1Gi' } } },
+  })
   await eventually(async () => (await client.get(persistentvolumeclaims, at)).status?.phase === 'Bound')
   assert.equal((await client.get(persistentvolumeclaims, at)).spec.volumeName, 'small')
   await client.delete(persistentvolumeclaims, at)
@@ -264,7 +335,10 @@ test('a claim takes the smallest volume that fits; the volume outlives it', asyn
 
 test('a claim that a pod uses stays until the pod is gone', async () => {
   const at = { namespace: 'default', name: 'used' }
-  await client.create(persistentvolumeclaims, { metadata: at, spec: { accessModes: ['ReadWriteOnce'], storageClassName: '', resources: { requests: { storage: '1Gi' } } } })
+  await client.create(persistentvolumeclaims, {
+    metadata: at,
+    spec: { accessModes: ['ReadWriteOnce'], storageClassName: '', resources: { requests: { storage: '1Gi' } } },
+  })
   const spec = { containers: [{ name: 'c', image: 'i' }], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'used' } }] }
   await client.create(pods, { metadata: { name: 'user', namespace: 'default' }, spec })
   await client.delete(persistentvolumeclaims, at)
@@ -279,7 +353,10 @@ test('a quota shows what is used', async () => {
   const hard = { pods: '5', 'requests.cpu': '2', 'count/configmaps': '10' }
   await client.create(resourcequotas, { metadata: { name: 'q', namespace: 'limited' }, spec: { hard } })
   await eventually(() => client.get(serviceaccounts, { namespace: 'limited', name: 'default' }))
-  await client.create(pods, { metadata: { name: 'p', namespace: 'limited' }, spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '250m' } } }] } })
+  await client.create(pods, {
+    metadata: { name: 'p', namespace: 'limited' },
+    spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: '250m' } } }] },
+  })
   const used = { pods: '1', 'requests.cpu': '250m', 'count/configmaps': '1' }
   await eventually(async () => {
     const quota = await client.get(resourcequotas, { namespace: 'limited', name: 'q' })
@@ -290,7 +367,10 @@ test('a quota shows what is used', async () => {
 
 test('a disruption budget counts the healthy pods of a Deployment', async () => {
   await deploy('guarded', 3)
-  await client.create(poddisruptionbudgets, { metadata: { name: 'guard', namespace: 'default' }, spec: { maxUnavailable: 1, selector: selector('guarded') } })
+  await client.create(poddisruptionbudgets, {
+    metadata: { name: 'guard', namespace: 'default' },
+    spec: { maxUnavailable: 1, selector: selector('guarded') },
+  })
   for (const pod of await eventually(async () => (await podsOf('guarded')).length === 3 && podsOf('guarded'))) await running(pod)
   const { status } = await eventually(async () => {
     const budget = await client.get(poddisruptionbudgets, { namespace: 'default', name: 'guard' })
@@ -301,7 +381,11 @@ test('a disruption budget counts the healthy pods of a Deployment', async () => 
 
 test('cluster roles aggregate, nodes get addresses', async () => {
   const labels = { 'aggregate-to-test': 'true' }
-  await client.create(clusterroles, { metadata: { name: 'sum' }, aggregationRule: { clusterRoleSelectors: [{ matchLabels: labels }] }, rules: [] })
+  await client.create(clusterroles, {
+    metadata: { name: 'sum' },
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: labels }] },
+    rules: [],
+  })
   const rules = [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }]
   await client.create(clusterroles, { metadata: { name: 'part', labels }, rules })
   await eventually(async () => {

@@ -29,8 +29,18 @@ export function certificateApprovingController({ client, informers, clock }: Con
 
   async function isAllowed(request: Request, subresource: string, signal: AbortSignal): Promise<boolean> {
     const { username = '', uid = '', groups = [], extra } = request.spec
-    const resourceAttributes = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests', verb: 'create', version: '*', subresource }
-    const review = await client.create(subjectaccessreviews, { metadata: {}, spec: { user: username, uid, groups, ...(extra && { extra }), resourceAttributes } }, { signal })
+    const resourceAttributes = {
+      group: 'certificates.k8s.io',
+      resource: 'certificatesigningrequests',
+      verb: 'create',
+      version: '*',
+      subresource,
+    }
+    const review = await client.create(
+      subjectaccessreviews,
+      { metadata: {}, spec: { user: username, uid, groups, ...(extra && { extra }), resourceAttributes } },
+      { signal },
+    )
     return review.status?.allowed === true
   }
 
@@ -39,11 +49,17 @@ export function certificateApprovingController({ client, informers, clock }: Con
     watches: [watch(certificatesigningrequests, (request) => [request.metadata.name])],
     async reconcile(key, signal) {
       const request = informer.get(key)
-      if (!request || request.spec.signerName !== KUBELET_CLIENT || hasCondition(request, 'Approved') || hasCondition(request, 'Denied')) return
+      if (!request || request.spec.signerName !== KUBELET_CLIENT || hasCondition(request, 'Approved') || hasCondition(request, 'Denied'))
+        return
       const subject = await signer.inspect(pemOf(request)).catch(() => undefined)
       if (!subject || kubeletClientProblem(subject, request.spec.usages ?? [])) return
       const isSelf = subject.commonName === request.spec.username
-      const rights = isSelf ? [['selfnodeclient', 'self kubelet client'], ['nodeclient', 'kubelet client']] : [['nodeclient', 'kubelet client']]
+      const rights = isSelf
+        ? [
+            ['selfnodeclient', 'self kubelet client'],
+            ['nodeclient', 'kubelet client'],
+          ]
+        : [['nodeclient', 'kubelet client']]
       for (const [subresource = '', what] of rights) {
         if (!(await isAllowed(request, subresource, signal))) continue
         const message = `Auto approving ${what} certificate after SubjectAccessReview.`
@@ -63,7 +79,14 @@ export function certificateSigningController({ client, informers, clock }: Contr
     async reconcile(key, signal) {
       const request = informer.get(key)
       const ours = request && (SIGNERS as readonly string[]).includes(request.spec.signerName)
-      if (!ours || request.status?.certificate || hasCondition(request, 'Denied') || hasCondition(request, 'Failed') || !hasCondition(request, 'Approved')) return
+      if (
+        !ours ||
+        request.status?.certificate ||
+        hasCondition(request, 'Denied') ||
+        hasCondition(request, 'Failed') ||
+        !hasCondition(request, 'Approved')
+      )
+        return
       const requestPem = pemOf(request)
       const problem = signerProblem(request, await signer.inspect(requestPem))
       if (problem) {
@@ -73,7 +96,11 @@ export function certificateSigningController({ client, informers, clock }: Contr
       }
       const { usages = [], expirationSeconds } = request.spec
       const certificate = Buffer.from(await signer.sign({ requestPem, usages, expirationSeconds })).toString('base64')
-      await client.update(certificatesigningrequests, { ...request, status: { ...request.status, certificate } }, { subresource: 'status', signal })
+      await client.update(
+        certificatesigningrequests,
+        { ...request, status: { ...request.status, certificate } },
+        { subresource: 'status', signal },
+      )
     },
   }
 }

@@ -59,7 +59,9 @@ export function signerProblem({ spec }: CertificateSigningRequest, subject: Requ
     case KUBELET_CLIENT:
       return kubeletClientProblem(subject, usages)
     case API_CLIENT:
-      return usages.includes('client auth') && usages.every((usage) => CLIENT_USAGES.has(usage)) ? undefined : 'usages did not match those permitted'
+      return usages.includes('client auth') && usages.every((usage) => CLIENT_USAGES.has(usage))
+        ? undefined
+        : 'usages did not match those permitted'
     default:
       return undefined
   }

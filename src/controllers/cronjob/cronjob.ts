@@ -40,7 +40,10 @@ export function cronJobController(context: ControllerContext): Controller {
 
   async function remove(cronJob: CronJob, job: Job, key: string, signal: AbortSignal): Promise<void> {
     try {
-      jobWrites.wrote(key, await client.delete(jobs, { ...at(job), signal }, { propagationPolicy: 'Background', preconditions: { uid: job.metadata.uid } }))
+      jobWrites.wrote(
+        key,
+        await client.delete(jobs, { ...at(job), signal }, { propagationPolicy: 'Background', preconditions: { uid: job.metadata.uid } }),
+      )
       tell(cronJob, 'Normal', 'SuccessfulDelete', `Deleted job ${job.metadata.name}`)
     } catch (error) {
       if (!isNotFound(error)) throw error
@@ -59,7 +62,11 @@ export function cronJobController(context: ControllerContext): Controller {
       jobWrites.wrote(key, job)
       tell(cronJob, 'Normal', 'SuccessfulCreate', `Created job ${job.metadata.name}`)
       const { name, namespace, uid, resourceVersion } = job.metadata
-      return { ...plan.status, active: [...active, { apiVersion: 'batch/v1', kind: 'Job', name, namespace, uid, resourceVersion }], lastScheduleTime }
+      return {
+        ...plan.status,
+        active: [...active, { apiVersion: 'batch/v1', kind: 'Job', name, namespace, uid, resourceVersion }],
+        lastScheduleTime,
+      }
     } catch (error) {
       if (isNamespaceTerminating(error)) return plan.status
       if (isAlreadyExists(error)) return { ...plan.status, lastScheduleTime }
@@ -90,9 +97,17 @@ export function cronJobController(context: ControllerContext): Controller {
       const plan = planCronJob(cronJob, schedule, owned, clock.now())
       tellEnded(cronJob, owned)
       for (const job of plan.expired) await remove(cronJob, job, key, signal)
-      if (plan.missed > TOO_MANY_MISSED) tell(cronJob, 'Warning', 'TooManyMissedTimes', 'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew')
-      if (plan.next.action === 'tooLate') tell(cronJob, 'Warning', 'MissSchedule', `Missed scheduled time to start a job: ${new Date(plan.next.scheduledMs).toUTCString()}`)
-      if (plan.next.action === 'forbidden') tell(cronJob, 'Normal', 'JobAlreadyActive', 'Not starting job because prior execution is running and concurrency policy is Forbid')
+      if (plan.missed > TOO_MANY_MISSED)
+        tell(
+          cronJob,
+          'Warning',
+          'TooManyMissedTimes',
+          'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew',
+        )
+      if (plan.next.action === 'tooLate')
+        tell(cronJob, 'Warning', 'MissSchedule', `Missed scheduled time to start a job: ${new Date(plan.next.scheduledMs).toUTCString()}`)
+      if (plan.next.action === 'forbidden')
+        tell(cronJob, 'Normal', 'JobAlreadyActive', 'Not starting job because prior execution is running and concurrency policy is Forbid')
       const status = await start(cronJob, plan, key, signal)
       if (!semanticallyEqual(status, cronJob.status)) {
         cronWrites.wrote(key, await client.update(cronjobs, { ...cronJob, status }, { subresource: 'status', signal }))

@@ -4,7 +4,8 @@ import type { CronJob, CronJobSpec, Job } from '../../api/kinds/batch/v1.ts'
 import { jobOf, planCronJob } from './plan.ts'
 import { parseSchedule, ScheduleError } from './schedule.ts'
 
-const iso = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : new Date(ms).toISOString().replace('.000Z', 'Z'))
+const iso = (ms: number | undefined): string | undefined =>
+  ms === undefined ? undefined : new Date(ms).toISOString().replace('.000Z', 'Z')
 const NOON = Date.parse('2026-01-01T12:00:00Z')
 
 test('schedules', () => {
@@ -22,7 +23,8 @@ test('schedules', () => {
     ['0 0 31 2 *', undefined, undefined],
   ]
   for (const [text, zone, expected] of cases) assert.equal(iso(parseSchedule(text, zone).next(NOON)), expected, text)
-  for (const text of ['* * * *', '61 * * * *', 'tomorrow', '@every x', '* * * * * *']) assert.throws(() => parseSchedule(text), ScheduleError, text)
+  for (const text of ['* * * *', '61 * * * *', 'tomorrow', '@every x', '* * * * * *'])
+    assert.throws(() => parseSchedule(text), ScheduleError, text)
   assert.throws(() => parseSchedule('* * * * *', 'Nowhere/Land'), ScheduleError)
 })
 
@@ -73,9 +75,20 @@ test('after a long time away only the newest time counts', () => {
 
 test('history keeps the newest of each kind', () => {
   const owned = [job('a', 'Complete'), job('bb', 'Complete'), job('ccc', 'Failed'), job('dddd', 'Failed'), job('eeeee')]
-  const { expired, status } = planCronJob(cronJob({ successfulJobsHistoryLimit: 1, suspend: true }), parseSchedule('0 * * * *'), owned, NOON)
-  assert.deepEqual(expired.map((j) => j.metadata.name), ['a', 'ccc'])
-  assert.deepEqual(status.active?.map((reference) => reference.name), ['eeeee'])
+  const { expired, status } = planCronJob(
+    cronJob({ successfulJobsHistoryLimit: 1, suspend: true }),
+    parseSchedule('0 * * * *'),
+    owned,
+    NOON,
+  )
+  assert.deepEqual(
+    expired.map((j) => j.metadata.name),
+    ['a', 'ccc'],
+  )
+  assert.deepEqual(
+    status.active?.map((reference) => reference.name),
+    ['eeeee'],
+  )
 })
 
 test('a Job is named after its time', () => {

@@ -62,7 +62,9 @@ export function jobOf(cronJob: CronJob, scheduledMs: number): Draft<Job> {
 }
 
 function offsetOf(atMs: number, timeZone: string): string {
-  const name = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' }).formatToParts(atMs).find((part) => part.type === 'timeZoneName')?.value ?? ''
+  const name =
+    new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' }).formatToParts(atMs).find((part) => part.type === 'timeZoneName')
+      ?.value ?? ''
   return name === 'GMT' ? 'Z' : name.replace('GMT', '')
 }
 
@@ -85,32 +87,52 @@ export function succeeded(job: Job): boolean {
   return (job.status?.conditions ?? []).some(({ type, status }) => type === 'Complete' && status === 'True')
 }
 
-const byAge = (a: Job, b: Job): number => Date.parse(a.status?.startTime ?? a.metadata.creationTimestamp) - Date.parse(b.status?.startTime ?? b.metadata.creationTimestamp)
+const byAge = (a: Job, b: Job): number =>
+  Date.parse(a.status?.startTime ?? a.metadata.creationTimestamp) - Date.parse(b.status?.startTime ?? b.metadata.creationTimestamp)
 
 function expiredJobs({ spec }: CronJob, owned: readonly Job[]): Job[] {
   const beyond = (jobs: readonly Job[], limit: number): Job[] => jobs.toSorted(byAge).slice(0, Math.max(0, jobs.length - limit))
   const finished = owned.filter(isFinished)
   return [
     ...beyond(finished.filter(succeeded), spec.successfulJobsHistoryLimit ?? 3),
-    ...beyond(finished.filter((job) => !succeeded(job)), spec.failedJobsHistoryLimit ?? 1),
+    ...beyond(
+      finished.filter((job) => !succeeded(job)),
+      spec.failedJobsHistoryLimit ?? 1,
+    ),
   ]
 }
 
 function statusOf(cronJob: CronJob, active: readonly Job[], owned: readonly Job[]): CronJobStatus {
-  const references = active.map(({ metadata: { name, namespace, uid, resourceVersion } }) => ({ apiVersion: 'batch/v1', kind: 'Job', name, namespace, uid, resourceVersion }))
+  const references = active.map(({ metadata: { name, namespace, uid, resourceVersion } }) => ({
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    name,
+    namespace,
+    uid,
+    resourceVersion,
+  }))
   const known = cronJob.status?.active ?? []
   // A reference stays as it was first written: the Job's later revisions are no news of the CronJob.
   const kept = references.map((reference) => known.find((other) => other.uid === reference.uid) ?? reference)
   const ends = owned.filter(succeeded).map((job) => job.status?.completionTime ?? '')
   const last = [cronJob.status?.lastSuccessfulTime ?? '', ...ends].sort().at(-1)
   const { lastScheduleTime } = cronJob.status ?? {}
-  return { ...(kept.length > 0 && { active: kept }), ...(lastScheduleTime && { lastScheduleTime }), ...(last && { lastSuccessfulTime: last }) }
+  return {
+    ...(kept.length > 0 && { active: kept }),
+    ...(lastScheduleTime && { lastScheduleTime }),
+    ...(last && { lastSuccessfulTime: last }),
+  }
 }
 
 export function planCronJob(cronJob: CronJob, schedule: Schedule, owned: readonly Job[], nowMs: number): CronPlan {
   const { spec } = cronJob
   const active = owned.filter((job) => !isFinished(job))
-  const plan: CronPlan = { next: { action: 'none' }, expired: expiredJobs(cronJob, owned), status: statusOf(cronJob, active, owned), missed: 0 }
+  const plan: CronPlan = {
+    next: { action: 'none' },
+    expired: expiredJobs(cronJob, owned),
+    status: statusOf(cronJob, active, owned),
+    missed: 0,
+  }
   if (cronJob.metadata.deletionTimestamp !== undefined || spec.suspend) return plan
   const { dueMs, missed, nextMs } = dueTime(cronJob, schedule, nowMs)
   plan.missed = missed
@@ -118,7 +140,8 @@ export function planCronJob(cronJob: CronJob, schedule: Schedule, owned: readonl
   if (dueMs === undefined) return plan
   const served = owned.some((job) => job.metadata.name === jobName(cronJob, dueMs))
   if (served) plan.status.lastScheduleTime ??= timestamp(dueMs)
-  else if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs) plan.next = { action: 'tooLate', scheduledMs: dueMs }
+  else if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs)
+    plan.next = { action: 'tooLate', scheduledMs: dueMs }
   else if (spec.concurrencyPolicy === 'Forbid' && active.length > 0) plan.next = { action: 'forbidden', scheduledMs: dueMs }
   else plan.next = { action: 'start', scheduledMs: dueMs, replace: spec.concurrencyPolicy === 'Replace' ? active : [] }
   return plan

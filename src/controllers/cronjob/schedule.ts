@@ -22,7 +22,10 @@ function every(text: string): Schedule {
 
 /** `5/15` means from 5 on; croner wants the end said. */
 function withRangeEnd(field: string, max: number): string {
-  return field.split(',').map((part) => part.replace(/^(\d+)\/(\d+)$/, `$1-${max}/$2`)).join(',')
+  return field
+    .split(',')
+    .map((part) => part.replace(/^(\d+)\/(\d+)$/, `$1-${max}/$2`))
+    .join(',')
 }
 
 const FIELD_MAX = [59, 23, 31, 12, 6]
@@ -32,7 +35,9 @@ export function parseSchedule(text: string, timeZone?: string): Schedule {
   if (zoned) return parseSchedule(zoned[2] as string, zoned[1])
   if (text.startsWith('@every ')) return every(text.slice('@every '.length).trim())
   const fields = text.trim().split(/\s+/)
-  const pattern = text.startsWith('@') ? text : fields.map((field, n) => withRangeEnd(field.replaceAll('?', '*'), FIELD_MAX[n] ?? 0)).join(' ')
+  const pattern = text.startsWith('@')
+    ? text
+    : fields.map((field, n) => withRangeEnd(field.replaceAll('?', '*'), FIELD_MAX[n] ?? 0)).join(' ')
   let cron: Cron
   try {
     cron = new Cron(pattern, { mode: '5-part', legacyMode: true, paused: true, timezone: timeZone ?? 'UTC' })

@@ -51,7 +51,9 @@ export function daemonSetController(context: ControllerContext): Controller {
     let waitMs: number | undefined
     for (const pod of failed) {
       const id = `${key}/${nodeOf(pod) ?? ''}`
-      const known = notBeforeMs.get(pod.metadata.uid) ?? clock.now() + (failedBackoff.failures(id) === 0 ? (failedBackoff.next(id), 0) : failedBackoff.next(id))
+      const known =
+        notBeforeMs.get(pod.metadata.uid) ??
+        clock.now() + (failedBackoff.failures(id) === 0 ? (failedBackoff.next(id), 0) : failedBackoff.next(id))
       notBeforeMs.set(pod.metadata.uid, known)
       const leftMs = known - clock.now()
       if (leftMs <= 0) {
@@ -65,9 +67,21 @@ export function daemonSetController(context: ControllerContext): Controller {
   async function currentRevision(ds: DaemonSet, key: string, signal: AbortSignal) {
     const candidates = ownedOrOrphaned(revisionInformer, ds)
     const revisions = await claim({
-      client, owner: ds, ownerResource: daemonsets, resource: controllerrevisions, selector: ds.spec.selector, candidates, signal,
+      client,
+      owner: ds,
+      ownerResource: daemonsets,
+      resource: controllerrevisions,
+      selector: ds.spec.selector,
+      candidates,
+      signal,
     })
-    const owner = { object: ds, resource: daemonsets, template: ds.spec.template, hashLabel: REVISION_HASH, collisionCount: ds.status?.collisionCount }
+    const owner = {
+      object: ds,
+      resource: daemonsets,
+      template: ds.spec.template,
+      hashLabel: REVISION_HASH,
+      collisionCount: ds.status?.collisionCount,
+    }
     try {
       const current = await applyHistory(client, planHistory(owner, revisions), signal)
       revisionWrites.wrote(key, current)
@@ -96,15 +110,26 @@ export function daemonSetController(context: ControllerContext): Controller {
       const ds = setInformer.get(key)
       if (!ds) return
       if (isEmptySelector(ds.spec.selector)) {
-        events.record(ds, { type: 'Warning', reason: 'SelectingAll', message: 'This daemon set is selecting all pods. A non-empty selector is required.' })
+        events.record(ds, {
+          type: 'Warning',
+          reason: 'SelectingAll',
+          message: 'This daemon set is selecting all pods. A non-empty selector is required.',
+        })
         return
       }
       if (ds.metadata.deletionTimestamp !== undefined) return
-      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer))
+        return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { current, revisions } = await currentRevision(ds, key, signal)
       const hash = current.metadata.labels?.[REVISION_HASH] ?? ''
       const owned = await claim({
-        client, owner: ds, ownerResource: daemonsets, resource: pods, selector: ds.spec.selector, candidates: ownedOrOrphaned(podInformer, ds), signal,
+        client,
+        owner: ds,
+        ownerResource: daemonsets,
+        resource: pods,
+        selector: ds.spec.selector,
+        candidates: ownedOrOrphaned(podInformer, ds),
+        signal,
       })
       const plan = planDaemonSet({ ds, nodes: nodeInformer.list(), pods: owned, hash, nowMs: clock.now() })
       const { due, waitMs } = mayReplace(plan.failed, key)
@@ -130,7 +155,8 @@ export function daemonSetController(context: ControllerContext): Controller {
       }
       await Promise.all(remove.map(async (pod) => podWrites.wrote(key, await podControl.remove(ds, pod, signal))))
       const used = new Set(owned.map((pod) => pod.metadata.labels?.[REVISION_HASH]))
-      const inUse = (revision: (typeof revisions)[number]): boolean => revision.metadata.uid === current.metadata.uid || used.has(revision.metadata.labels?.[REVISION_HASH])
+      const inUse = (revision: (typeof revisions)[number]): boolean =>
+        revision.metadata.uid === current.metadata.uid || used.has(revision.metadata.labels?.[REVISION_HASH])
       await removeRevisions(client, expiredRevisions(revisions, inUse, ds.spec.revisionHistoryLimit ?? 10), signal)
       return recheck([waitMs, ...owned.map((pod) => availableInMs(pod, ds.spec.minReadySeconds ?? 0, clock.now()))])
     },

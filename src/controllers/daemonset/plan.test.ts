@@ -22,7 +22,11 @@ function pod(name: string, on: string, facts: { hash?: string; ready?: boolean; 
 function daemonSet(rollingUpdate: RollingUpdateDaemonSet = {}, nodeSelector: Record<string, string> = {}): DaemonSet {
   return {
     metadata: { ...meta('ds'), namespace: 'ns', generation: 1 },
-    spec: { selector: { matchLabels: { a: 'b' } }, template: { spec: { containers: [], nodeSelector } }, updateStrategy: { type: 'RollingUpdate', rollingUpdate } },
+    spec: {
+      selector: { matchLabels: { a: 'b' } },
+      template: { spec: { containers: [], nodeSelector } },
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate },
+    },
   }
 }
 
@@ -33,7 +37,9 @@ const plan = (ds: DaemonSet, nodes: Node[], pods: Pod[]) => {
 
 test('one pod on every node that fits', () => {
   const nodes = [
-    node('plain'), node('has'), node('twice'),
+    node('plain'),
+    node('has'),
+    node('twice'),
     node('cordoned', { taints: [{ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }] }),
     node('tainted', { taints: [{ key: 'mine', effect: 'NoSchedule' }] }),
     node('driven', { taints: [{ key: 'mine', effect: 'NoExecute' }] }),
@@ -43,15 +49,30 @@ test('one pod on every node that fits', () => {
   assert.deepEqual(create, ['plain', 'cordoned'])
   assert.deepEqual(remove, ['p3', 'p5'])
   assert.deepEqual(status, {
-    desiredNumberScheduled: 4, currentNumberScheduled: 2, numberMisscheduled: 2, numberReady: 2, numberAvailable: 2, numberUnavailable: 2,
-    updatedNumberScheduled: 2, observedGeneration: 1,
+    desiredNumberScheduled: 4,
+    currentNumberScheduled: 2,
+    numberMisscheduled: 2,
+    numberReady: 2,
+    numberAvailable: 2,
+    numberUnavailable: 2,
+    updatedNumberScheduled: 2,
+    observedGeneration: 1,
   })
 })
 
 test('the node selector decides', () => {
   const nodes = [node('yes', { labels: { disk: 'ssd' } }), node('no')]
   assert.deepEqual(plan(daemonSet({}, { disk: 'ssd' }), nodes, [pod('p', 'no')]), {
-    create: ['yes'], remove: ['p'], status: { desiredNumberScheduled: 1, currentNumberScheduled: 0, numberMisscheduled: 1, numberReady: 0, numberUnavailable: 1, observedGeneration: 1 },
+    create: ['yes'],
+    remove: ['p'],
+    status: {
+      desiredNumberScheduled: 1,
+      currentNumberScheduled: 0,
+      numberMisscheduled: 1,
+      numberReady: 0,
+      numberUnavailable: 1,
+      observedGeneration: 1,
+    },
   })
 })
 
@@ -61,10 +82,30 @@ test('an update replaces what does nothing first, and as many more as may be una
   const cases: [string, RollingUpdateDaemonSet, Pod[], { create: string[]; remove: string[] }][] = [
     ['one at a time', {}, [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: ['1'] }],
     ['waits for the new one', {}, [pod('1', 'a', { ready: false }), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: [] }],
-    ['broken old ones go at once', {}, [pod('1', 'a', { ...old, ready: false }), pod('2', 'b', { ...old, ready: false }), pod('3', 'c', old)], { create: [], remove: ['1', '2'] }],
-    ['half of them', { maxUnavailable: '50%' }, [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: ['1', '2'] }],
-    ['surge first', { maxSurge: 1, maxUnavailable: 0 }, [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)], { create: ['a'], remove: [] }],
-    ['then the old one', { maxSurge: 1, maxUnavailable: 0 }, [pod('1', 'a', old), pod('4', 'a'), pod('2', 'b', old), pod('3', 'c', old)], { create: [], remove: ['1'] }],
+    [
+      'broken old ones go at once',
+      {},
+      [pod('1', 'a', { ...old, ready: false }), pod('2', 'b', { ...old, ready: false }), pod('3', 'c', old)],
+      { create: [], remove: ['1', '2'] },
+    ],
+    [
+      'half of them',
+      { maxUnavailable: '50%' },
+      [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)],
+      { create: [], remove: ['1', '2'] },
+    ],
+    [
+      'surge first',
+      { maxSurge: 1, maxUnavailable: 0 },
+      [pod('1', 'a', old), pod('2', 'b', old), pod('3', 'c', old)],
+      { create: ['a'], remove: [] },
+    ],
+    [
+      'then the old one',
+      { maxSurge: 1, maxUnavailable: 0 },
+      [pod('1', 'a', old), pod('4', 'a'), pod('2', 'b', old), pod('3', 'c', old)],
+      { create: [], remove: ['1'] },
+    ],
   ]
   for (const [name, strategy, pods, expected] of cases) {
     const { create, remove } = plan(daemonSet(strategy), nodes, pods)
@@ -78,5 +119,8 @@ test('a pod is bound to its node by affinity, which narrows every term that was 
   const terms = [{ matchExpressions: [{ key: 'x', operator: 'Exists' }] }, { matchExpressions: [{ key: 'y', operator: 'Exists' }] }]
   const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } }
   const narrowed = templateFor({ spec: { containers: [], affinity } }, 'n1', 'h').spec?.affinity?.nodeAffinity
-  assert.deepEqual(narrowed?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms.map((t) => t.matchFields?.[0]?.values), [['n1'], ['n1']])
+  assert.deepEqual(
+    narrowed?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms.map((t) => t.matchFields?.[0]?.values),
+    [['n1'], ['n1']],
+  )
 })

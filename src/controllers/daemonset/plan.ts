@@ -25,7 +25,12 @@ export const BURST_REPLICAS = 250
 function tolerationsOf(spec: PodSpec | undefined): Toleration[] {
   const own = spec?.tolerations ?? []
   const added = [...DAEMON_TOLERATIONS, ...(spec?.hostNetwork ? [HOST_NETWORK_TOLERATION] : [])]
-  return [...own, ...added.filter((extra) => !own.some((known) => known.key === extra.key && known.effect === extra.effect && known.operator === extra.operator))]
+  return [
+    ...own,
+    ...added.filter(
+      (extra) => !own.some((known) => known.key === extra.key && known.effect === extra.effect && known.operator === extra.operator),
+    ),
+  ]
 }
 
 /** The template with what binds a pod of it to one node, through the scheduler. */
@@ -40,7 +45,10 @@ export function templateFor(template: PodTemplateSpec, nodeName: string, hash: s
     spec: {
       ...(template.spec ?? { containers: [] }),
       tolerations: tolerationsOf(template.spec),
-      affinity: { ...affinity, nodeAffinity: { ...affinity?.nodeAffinity, requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } },
+      affinity: {
+        ...affinity,
+        nodeAffinity: { ...affinity?.nodeAffinity, requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } },
+      },
     },
   }
 }
@@ -57,7 +65,9 @@ function fits(ds: DaemonSet, node: Node): { shouldRun: boolean; mayStay: boolean
   const wanted = (!spec?.nodeName || spec.nodeName === node.metadata.name) && admitsNode(spec, node)
   if (!wanted) return { shouldRun: false, mayStay: false }
   const tolerations = tolerationsOf(spec)
-  const refused = (node.spec?.taints ?? []).filter((taint) => taint.effect !== 'PreferNoSchedule' && !tolerations.some((toleration) => tolerates(toleration, taint)))
+  const refused = (node.spec?.taints ?? []).filter(
+    (taint) => taint.effect !== 'PreferNoSchedule' && !tolerations.some((toleration) => tolerates(toleration, taint)),
+  )
   return { shouldRun: refused.length === 0, mayStay: refused.every((taint) => taint.effect !== 'NoExecute') }
 }
 
@@ -95,7 +105,11 @@ function bounds(ds: DaemonSet, desired: number): { maxUnavailable: number; maxSu
 }
 
 /** What is missing and what is too much, before any update. */
-function manage(input: DaemonInput, onNode: ReadonlyMap<string, Pod[]>, surging: boolean): Pick<DaemonPlan, 'create' | 'remove' | 'failed'> {
+function manage(
+  input: DaemonInput,
+  onNode: ReadonlyMap<string, Pod[]>,
+  surging: boolean,
+): Pick<DaemonPlan, 'create' | 'remove' | 'failed'> {
   const { ds, nodes, hash } = input
   const plan: Pick<DaemonPlan, 'create' | 'remove' | 'failed'> = { create: [], remove: [], failed: [] }
   for (const node of nodes) {
@@ -113,7 +127,8 @@ function manage(input: DaemonInput, onNode: ReadonlyMap<string, Pod[]>, surging:
     }
   }
   const known = new Set(nodes.map((node) => node.metadata.name))
-  for (const [name, pods] of onNode) if (!known.has(name)) plan.remove.push(...pods.filter((pod) => !pod.spec.nodeName && !isTerminating(pod)))
+  for (const [name, pods] of onNode)
+    if (!known.has(name)) plan.remove.push(...pods.filter((pod) => !pod.spec.nodeName && !isTerminating(pod)))
   return plan
 }
 
@@ -192,7 +207,8 @@ export function planDaemonSet(input: DaemonInput): DaemonPlan {
   const rolling = ds.spec.updateStrategy?.type !== 'OnDelete'
   const { maxSurge } = bounds(ds, wanted.length)
   const plan = manage(input, onNode, rolling && maxSurge > 0)
-  const replaced = rolling && plan.create.length === 0 && plan.remove.length === 0 ? update(input, onNode, wanted) : { create: [], remove: [] }
+  const replaced =
+    rolling && plan.create.length === 0 && plan.remove.length === 0 ? update(input, onNode, wanted) : { create: [], remove: [] }
   return {
     create: [...plan.create, ...replaced.create].slice(0, BURST_REPLICAS),
     remove: [...plan.remove, ...replaced.remove].slice(0, BURST_REPLICAS),

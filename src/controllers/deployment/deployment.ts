@@ -113,8 +113,13 @@ export function deploymentController(context: ControllerContext): Controller {
       if (!writes.seenBy(key, replicaSetInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { namespace } = splitKey(key)
       const owned = await claim({
-        client, owner: deployment, ownerResource: deployments, resource: replicasets, selector: deployment.spec.selector,
-        candidates: ownedOrOrphaned(replicaSetInformer, deployment).filter((rs) => rs.metadata.namespace === namespace), signal,
+        client,
+        owner: deployment,
+        ownerResource: deployments,
+        resource: replicasets,
+        selector: deployment.spec.selector,
+        candidates: ownedOrOrphaned(replicaSetInformer, deployment).filter((rs) => rs.metadata.namespace === namespace),
+        signal,
       })
       const podsOfAll = owned.flatMap((rs) => ownedBy(podInformer, rs))
       const plan = planDeployment({ deployment, replicaSets: owned, pods: podsOfAll, nowMs: clock.now() })

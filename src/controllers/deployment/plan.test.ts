@@ -11,7 +11,10 @@ function deployment(spec: Partial<DeploymentSpec> & { image?: string } = {}): De
   return {
     metadata: { name: 'web', namespace: 'ns', uid: 'd', resourceVersion: '1', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
     spec: {
-      replicas: 3, progressDeadlineSeconds: 600, revisionHistoryLimit: 2, selector: { matchLabels: { app: 'web' } },
+      replicas: 3,
+      progressDeadlineSeconds: 600,
+      revisionHistoryLimit: 2,
+      selector: { matchLabels: { app: 'web' } },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
       template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image }] } },
       ...rest,
@@ -40,7 +43,9 @@ class World {
         if (!change) return rs
         const available = Math.min(rs.status?.availableReplicas ?? 0, change.replicas)
         return {
-          ...rs, metadata: { ...rs.metadata, annotations: change.annotations }, spec: { ...rs.spec, replicas: change.replicas },
+          ...rs,
+          metadata: { ...rs.metadata, annotations: change.annotations },
+          spec: { ...rs.spec, replicas: change.replicas },
           status: { ...rs.status, replicas: change.replicas, availableReplicas: available, readyReplicas: available },
         }
       })
@@ -49,7 +54,8 @@ class World {
       const uid = `rs${this.#made++}`
       const creationTimestamp = new Date(NOW + this.#made * 1_000).toISOString()
       this.sets.push({
-        ...rest, metadata: { ...metadata, name: metadata.name as string, namespace: 'ns', uid, resourceVersion: '1', creationTimestamp },
+        ...rest,
+        metadata: { ...metadata, name: metadata.name as string, namespace: 'ns', uid, resourceVersion: '1', creationTimestamp },
         status: { replicas: rest.spec.replicas ?? 0 },
       })
     }
@@ -103,7 +109,14 @@ test('the first pass makes the ReplicaSet at its full size', () => {
 })
 
 test('a rollout keeps within its bounds at every step, for any bounds', () => {
-  for (const [maxSurge, maxUnavailable] of [[1, 0], [0, 1], ['25%', '25%'], ['100%', 0], [0, 0], [2, '50%']] as const) {
+  for (const [maxSurge, maxUnavailable] of [
+    [1, 0],
+    [0, 1],
+    ['25%', '25%'],
+    ['100%', 0],
+    [0, 0],
+    [2, '50%'],
+  ] as const) {
     for (const replicas of [1, 4, 7]) {
       const spec = { replicas, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable } } }
       const world = new World(deployment(spec))
@@ -155,16 +168,25 @@ test('a paused Deployment rolls nothing out, but scales', () => {
 })
 
 test('scaling amid a rollout keeps the proportions', () => {
-  const world = new World(deployment({ replicas: 10, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } } }))
+  const world = new World(
+    deployment({ replicas: 10, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } } }),
+  )
   world.settle()
   const [old] = world.sets
   const sized = (image: string, replicas: number): ReplicaSet => ({
-    ...(old as ReplicaSet), metadata: { ...(old as ReplicaSet).metadata, uid: image, annotations: { [DESIRED_REPLICAS]: '10', [MAX_REPLICAS]: '13' } },
+    ...(old as ReplicaSet),
+    metadata: { ...(old as ReplicaSet).metadata, uid: image, annotations: { [DESIRED_REPLICAS]: '10', [MAX_REPLICAS]: '13' } },
     spec: { ...(old as ReplicaSet).spec, replicas },
   })
   const d = deployment({ replicas: 15, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } } })
   const resized = scale(d, sized('new', 5), [sized('old', 8)])
-  assert.deepEqual(resized.map(({ replicaSet, replicas }) => [replicaSet.metadata.uid, replicas]), [['old', 11], ['new', 7]])
+  assert.deepEqual(
+    resized.map(({ replicaSet, replicas }) => [replicaSet.metadata.uid, replicas]),
+    [
+      ['old', 11],
+      ['new', 7],
+    ],
+  )
 })
 
 test('Recreate ends the old pods before the first new one', () => {

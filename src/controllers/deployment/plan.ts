@@ -7,7 +7,16 @@ import type { Draft } from '../../api/resource.ts'
 import { safeHash, semanticallyEqual } from '../hash.ts'
 import { hasFinished } from '../podState.ts'
 import {
-  DESIRED_REPLICAS, fenceposts, isScaling, MAX_REPLICAS, newReplicas, olderFirst, replicasOf, scale, shrinkOld, type Resize,
+  DESIRED_REPLICAS,
+  fenceposts,
+  isScaling,
+  MAX_REPLICAS,
+  newReplicas,
+  olderFirst,
+  replicasOf,
+  scale,
+  shrinkOld,
+  type Resize,
 } from './replicaCounts.ts'
 import { isComplete, planStatus } from './status.ts'
 
@@ -16,7 +25,12 @@ const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history'
 const POD_TEMPLATE_HASH = 'pod-template-hash'
 /** Not handed on from a Deployment to its ReplicaSets. */
 const OWN_ANNOTATIONS = new Set([
-  'kubectl.kubernetes.io/last-applied-configuration', REVISION, REVISION_HISTORY, DESIRED_REPLICAS, MAX_REPLICAS, 'deprecated.deployment.rollback.to',
+  'kubectl.kubernetes.io/last-applied-configuration',
+  REVISION,
+  REVISION_HISTORY,
+  DESIRED_REPLICAS,
+  MAX_REPLICAS,
+  'deprecated.deployment.rollback.to',
 ])
 
 export interface DeploymentInput {
@@ -115,7 +129,11 @@ function expired(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet
   return idle.toSorted((a, b) => revisionOf(a) - revisionOf(b) || olderFirst(a, b)).slice(0, Math.max(0, idle.length - limit))
 }
 
-function resizes({ deployment, replicaSets, pods }: DeploymentInput, current: ReplicaSet | undefined, old: readonly ReplicaSet[]): Resize[] {
+function resizes(
+  { deployment, replicaSets, pods }: DeploymentInput,
+  current: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): Resize[] {
   if (deployment.spec.paused || isScaling(deployment, replicaSets)) return scale(deployment, current, old)
   if (deployment.spec.strategy?.type === 'Recreate') {
     const running = old.filter((rs) => replicasOf(rs) > 0)
@@ -132,7 +150,9 @@ function resizes({ deployment, replicaSets, pods }: DeploymentInput, current: Re
 
 function oldPodsRun(pods: readonly Pod[], old: readonly ReplicaSet[]): boolean {
   const uids = new Set(old.map((rs) => rs.metadata.uid))
-  return pods.some((pod) => !hasFinished(pod) && pod.metadata.ownerReferences?.some((reference) => reference.controller && uids.has(reference.uid)))
+  return pods.some(
+    (pod) => !hasFinished(pod) && pod.metadata.ownerReferences?.some((reference) => reference.controller && uids.has(reference.uid)),
+  )
 }
 
 function mayCreate({ deployment, replicaSets, pods }: DeploymentInput): boolean {
@@ -158,7 +178,10 @@ export function planDeployment(input: DeploymentInput): DeploymentPlan {
     const sized = sizes.has(rs) || (replicas > 0 && isScaling(deployment, [rs]))
     const annotations = sized ? { ...base, ...sizeMarks(deployment) } : base
     const minReadySeconds = rs === current ? (deployment.spec.minReadySeconds ?? 0) : (rs.spec.minReadySeconds ?? 0)
-    const same = replicas === replicasOf(rs) && minReadySeconds === (rs.spec.minReadySeconds ?? 0) && semanticallyEqual(annotations, rs.metadata.annotations)
+    const same =
+      replicas === replicasOf(rs) &&
+      minReadySeconds === (rs.spec.minReadySeconds ?? 0) &&
+      semanticallyEqual(annotations, rs.metadata.annotations)
     if (!same) updates.push({ replicaSet: rs, replicas, annotations, minReadySeconds })
   }
   const report = planStatus({ deployment, current, old, nowMs, ...(create?.metadata.name && { created: create.metadata.name }) })

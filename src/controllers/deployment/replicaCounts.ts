@@ -18,7 +18,10 @@ export function totalReplicas(replicaSets: readonly ReplicaSet[]): number {
   return replicaSets.reduce((sum, rs) => sum + replicasOf(rs), 0)
 }
 
-export function totalStatus(replicaSets: readonly ReplicaSet[], field: 'replicas' | 'readyReplicas' | 'availableReplicas' | 'terminatingReplicas'): number {
+export function totalStatus(
+  replicaSets: readonly ReplicaSet[],
+  field: 'replicas' | 'readyReplicas' | 'availableReplicas' | 'terminatingReplicas',
+): number {
   return replicaSets.reduce((sum, rs) => sum + (rs.status?.[field] ?? 0), 0)
 }
 
@@ -101,7 +104,9 @@ export function scale(deployment: Deployment, current: ReplicaSet | undefined, o
 
 function isSaturated(deployment: Deployment, rs: ReplicaSet): boolean {
   const wanted = replicasOf(deployment)
-  return replicasOf(rs) === wanted && Number(rs.metadata.annotations?.[DESIRED_REPLICAS]) === wanted && rs.status?.availableReplicas === wanted
+  return (
+    replicasOf(rs) === wanted && Number(rs.metadata.annotations?.[DESIRED_REPLICAS]) === wanted && rs.status?.availableReplicas === wanted
+  )
 }
 
 function scaleInProportion(deployment: Deployment, active: readonly ReplicaSet[]): Resize[] {

@@ -108,15 +108,26 @@ function pausedCondition(deployment: Deployment, conditions: readonly Deployment
   const known = findCondition(conditions, 'Progressing')
   if (known?.reason === 'ProgressDeadlineExceeded') return [...conditions]
   const paused = known?.reason === 'DeploymentPaused'
-  if (deployment.spec.paused && !paused) return put(conditions, condition('Progressing', 'Unknown', 'DeploymentPaused', 'Deployment is paused', nowMs))
-  if (!deployment.spec.paused && paused) return put(conditions, condition('Progressing', 'Unknown', 'DeploymentResumed', 'Deployment is resumed', nowMs))
+  if (deployment.spec.paused && !paused)
+    return put(conditions, condition('Progressing', 'Unknown', 'DeploymentPaused', 'Deployment is paused', nowMs))
+  if (!deployment.spec.paused && paused)
+    return put(conditions, condition('Progressing', 'Unknown', 'DeploymentResumed', 'Deployment is resumed', nowMs))
   return [...conditions]
 }
 
-function newReplicaSetNews(conditions: readonly DeploymentCondition[], current: ReplicaSet | undefined, created: string | undefined, nowMs: number): DeploymentCondition[] {
-  if (created) return put(conditions, condition('Progressing', 'True', 'NewReplicaSetCreated', `Created new replica set "${created}"`, nowMs))
+function newReplicaSetNews(
+  conditions: readonly DeploymentCondition[],
+  current: ReplicaSet | undefined,
+  created: string | undefined,
+  nowMs: number,
+): DeploymentCondition[] {
+  if (created)
+    return put(conditions, condition('Progressing', 'True', 'NewReplicaSetCreated', `Created new replica set "${created}"`, nowMs))
   if (current && !findCondition(conditions, 'Progressing')) {
-    return put(conditions, condition('Progressing', 'True', 'FoundNewReplicaSet', `Found new replica set "${current.metadata.name}"`, nowMs))
+    return put(
+      conditions,
+      condition('Progressing', 'True', 'FoundNewReplicaSet', `Found new replica set "${current.metadata.name}"`, nowMs),
+    )
   }
   return [...conditions]
 }
@@ -150,14 +161,21 @@ export function planStatus({ deployment, current, old, created, nowMs }: StatusI
   } else {
     conditions = withoutCondition(conditions, 'Progressing')
   }
-  const failing = [current, ...old].map((rs) => findCondition(rs?.status?.conditions, 'ReplicaFailure')).find((found) => found !== undefined)
+  const failing = [current, ...old]
+    .map((rs) => findCondition(rs?.status?.conditions, 'ReplicaFailure'))
+    .find((found) => found !== undefined)
   conditions = failing
     ? put(conditions, condition('ReplicaFailure', failing.status, failing.reason ?? '', failing.message ?? '', nowMs))
     : withoutCondition(conditions, 'ReplicaFailure')
   return { status: { ...status, conditions }, ...recheck(deployment, status, conditions, nowMs) }
 }
 
-function recheck(deployment: Deployment, status: DeploymentStatus, conditions: readonly DeploymentCondition[], nowMs: number): { recheckAfterMs?: number } {
+function recheck(
+  deployment: Deployment,
+  status: DeploymentStatus,
+  conditions: readonly DeploymentCondition[],
+  nowMs: number,
+): { recheckAfterMs?: number } {
   const progressing = findCondition(conditions, 'Progressing')
   const settled = isComplete(deployment, status) || deployment.spec.paused || progressing?.reason === 'ProgressDeadlineExceeded'
   if (!hasDeadline(deployment) || settled) return {}

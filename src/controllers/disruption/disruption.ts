@@ -24,7 +24,10 @@ export function disruptionController({ client, informers, clock }: ControllerCon
     if (!key) return undefined
     const set = ownerKey(pod, replicasets) ? replicaSetInformer.get(key) : undefined
     const deployment = set && ownerKey(set, deployments) ? deploymentInformer.get(ownerKey(set, deployments) ?? '') : undefined
-    const scale = deployment ?? set ?? (ownerKey(pod, statefulsets) ? statefulSetInformer.get(key) : undefined) ??
+    const scale =
+      deployment ??
+      set ??
+      (ownerKey(pod, statefulsets) ? statefulSetInformer.get(key) : undefined) ??
       (ownerKey(pod, replicationcontrollers) ? replicationInformer.get(key) : undefined)
     return scale && { uid: scale.metadata.uid, replicas: scale.spec.replicas ?? 1 }
   }
@@ -45,7 +48,12 @@ export function disruptionController({ client, informers, clock }: ControllerCon
     name: 'disruption-controller',
     watches: [
       watch(poddisruptionbudgets, (budget) => [keyOf(budget)]),
-      watch(pods, (pod) => budgetInformer.list(pod.metadata.namespace).filter((budget) => labelSelectorMatches(budget.spec.selector, pod.metadata.labels)).map(keyOf)),
+      watch(pods, (pod) =>
+        budgetInformer
+          .list(pod.metadata.namespace)
+          .filter((budget) => labelSelectorMatches(budget.spec.selector, pod.metadata.labels))
+          .map(keyOf),
+      ),
       watch(deployments, inNamespace),
       watch(replicasets, inNamespace),
       watch(statefulsets, inNamespace),
@@ -54,7 +62,9 @@ export function disruptionController({ client, informers, clock }: ControllerCon
     async reconcile(key, signal): Promise<Outcome> {
       const budget = budgetInformer.get(key)
       if (!budget) return
-      const selected = podInformer.list(budget.metadata.namespace).filter((pod) => labelSelectorMatches(budget.spec.selector, pod.metadata.labels))
+      const selected = podInformer
+        .list(budget.metadata.namespace)
+        .filter((pod) => labelSelectorMatches(budget.spec.selector, pod.metadata.labels))
       const plan = planBudget({ budget, pods: selected, wantedByControllers: wantedByControllers(selected), nowMs: clock.now() })
       if (!semanticallyEqual(plan.status, budget.status)) {
         await client.update(poddisruptionbudgets, { ...budget, status: plan.status }, { subresource: 'status', signal })

@@ -27,7 +27,10 @@ function expectations({ budget, pods, wantedByControllers }: BudgetInput): { exp
   const { minAvailable, maxUnavailable } = budget.spec
   if (maxUnavailable !== undefined) {
     if (wantedByControllers === undefined) return undefined
-    return { expected: wantedByControllers, desired: Math.max(0, wantedByControllers - scaledValue(maxUnavailable, wantedByControllers, 'up')) }
+    return {
+      expected: wantedByControllers,
+      desired: Math.max(0, wantedByControllers - scaledValue(maxUnavailable, wantedByControllers, 'up')),
+    }
   }
   if (typeof minAvailable === 'number') return { expected: pods.length, desired: minAvailable }
   if (minAvailable === undefined) return { expected: pods.length, desired: 0 }

@@ -1,5 +1,14 @@
 /** The endpoints controller: the older form of the same, one Endpoints object for each Service, for clients that still read it. */
-import { endpoints, pods, services, type EndpointAddress, type Endpoints, type EndpointSubset, type Pod, type Service } from '../../api/kinds/core/v1.ts'
+import {
+  endpoints,
+  pods,
+  services,
+  type EndpointAddress,
+  type Endpoints,
+  type EndpointSubset,
+  type Pod,
+  type Service,
+} from '../../api/kinds/core/v1.ts'
 import { keyOf, splitKey } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
@@ -51,15 +60,28 @@ export function planSubsets(service: Service, selected: readonly Pod[]): { subse
     const list = unready || isReady(pod) ? group.ready : group.notReady
     list.push(addressOf(service, pod, ip))
   }
-  const subsets = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { ports, ready, notReady }]) => ({
-    ...(ready.length > 0 && { addresses: ready.sort(byIp) }),
-    ...(notReady.length > 0 && { notReadyAddresses: notReady.sort(byIp) }),
-    ...(ports.length > 0 && { ports: ports.map(({ name, port, protocol, appProtocol }) => ({ ...(name && { name }), port, protocol, ...(appProtocol && { appProtocol }) })) }),
-  }))
+  const subsets = [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { ports, ready, notReady }]) => ({
+      ...(ready.length > 0 && { addresses: ready.sort(byIp) }),
+      ...(notReady.length > 0 && { notReadyAddresses: notReady.sort(byIp) }),
+      ...(ports.length > 0 && {
+        ports: ports.map(({ name, port, protocol, appProtocol }) => ({
+          ...(name && { name }),
+          port,
+          protocol,
+          ...(appProtocol && { appProtocol }),
+        })),
+      }),
+    }))
   return { subsets, truncated: room < 0 }
 }
 
-function desired(service: Service, selected: readonly Pod[], known: Endpoints | undefined): Pick<Endpoints, 'subsets'> & { labels: Record<string, string>; annotations: Record<string, string> } {
+function desired(
+  service: Service,
+  selected: readonly Pod[],
+  known: Endpoints | undefined,
+): Pick<Endpoints, 'subsets'> & { labels: Record<string, string>; annotations: Record<string, string> } {
   const { subsets, truncated } = planSubsets(service, selected)
   const { [OVER_CAPACITY]: _, ...annotations } = known?.metadata.annotations ?? {}
   const { [HEADLESS]: __, ...labels } = service.metadata.labels ?? {}
@@ -99,7 +121,11 @@ export function endpointsController(context: ControllerContext): Controller {
         return
       }
       try {
-        await client.create(endpoints, { apiVersion: 'v1', kind: 'Endpoints', metadata: { name, namespace, labels, annotations }, ...(subsets && { subsets }) }, { signal })
+        await client.create(
+          endpoints,
+          { apiVersion: 'v1', kind: 'Endpoints', metadata: { name, namespace, labels, annotations }, ...(subsets && { subsets }) },
+          { signal },
+        )
       } catch (error) {
         if (!isNamespaceTerminating(error) && !isAlreadyExists(error)) throw error
       }

@@ -50,7 +50,12 @@ export function endpointSliceController(context: ControllerContext): Controller 
 
   return {
     name: 'endpointslice-controller',
-    watches: [watch(services, (service) => [keyOf(service)]), watchPods(context), watch(endpointslices, serviceKey), watch(nodes, () => [])],
+    watches: [
+      watch(services, (service) => [keyOf(service)]),
+      watchPods(context),
+      watch(endpointslices, serviceKey),
+      watch(nodes, () => []),
+    ],
     async reconcile(key, signal): Promise<Outcome> {
       const service = serviceInformer.get(key)
       // The slices of a Service that is gone are the garbage collector's.

@@ -21,12 +21,19 @@ const BY_SERVICE = 'mirrored'
 type SliceBody = Pick<EndpointSlice, 'addressType' | 'endpoints' | 'ports'>
 
 function endpointsOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset, addressType: string): Endpoint[] {
-  const all = [...addresses.map((address) => ({ address, ready: true })), ...notReadyAddresses.map((address) => ({ address, ready: false }))]
+  const all = [
+    ...addresses.map((address) => ({ address, ready: true })),
+    ...notReadyAddresses.map((address) => ({ address, ready: false })),
+  ]
   return all
     .filter(({ address }) => familyOf(address.ip) === addressType)
     .slice(0, MAX_ENDPOINTS_PER_SUBSET)
     .map(({ address: { ip, hostname, nodeName, targetRef }, ready }) => ({
-      addresses: [ip], conditions: { ready }, ...(hostname && { hostname }), ...(nodeName && { nodeName }), ...(targetRef && { targetRef }),
+      addresses: [ip],
+      conditions: { ready },
+      ...(hostname && { hostname }),
+      ...(nodeName && { nodeName }),
+      ...(targetRef && { targetRef }),
     }))
 }
 
@@ -34,7 +41,12 @@ function endpointsOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset,
 export function mirroredSlices(object: Endpoints): SliceBody[] {
   const slices: SliceBody[] = []
   for (const subset of object.subsets ?? []) {
-    const ports: EndpointPort[] = (subset.ports ?? []).map(({ name = '', port, protocol = 'TCP', appProtocol }) => ({ name, port, protocol, ...(appProtocol && { appProtocol }) }))
+    const ports: EndpointPort[] = (subset.ports ?? []).map(({ name = '', port, protocol = 'TCP', appProtocol }) => ({
+      name,
+      port,
+      protocol,
+      ...(appProtocol && { appProtocol }),
+    }))
     for (const addressType of ['IPv4', 'IPv6']) {
       const list = endpointsOf(subset, addressType)
       if (list.length > 0) slices.push({ addressType, endpoints: list, ports })
@@ -62,7 +74,8 @@ export function endpointSliceMirroringController({ client, informers }: Controll
   function wanted(key: string): { object: Endpoints; bodies: SliceBody[] } | undefined {
     const service = serviceInformer.get(key)
     const object = endpointsInformer.get(key)
-    if (!service || !object || hasSelector(service) || !isMirrored(object) || service.metadata.deletionTimestamp !== undefined) return undefined
+    if (!service || !object || hasSelector(service) || !isMirrored(object) || service.metadata.deletionTimestamp !== undefined)
+      return undefined
     return { object, bodies: mirroredSlices(object) }
   }
 
@@ -73,7 +86,10 @@ export function endpointSliceMirroringController({ client, informers }: Controll
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: {
-        generateName: `${name}-`, namespace, labels: { ...labels, [SERVICE_NAME]: name, [MANAGED_BY]: CONTROLLER }, annotations,
+        generateName: `${name}-`,
+        namespace,
+        labels: { ...labels, [SERVICE_NAME]: name, [MANAGED_BY]: CONTROLLER },
+        annotations,
         ownerReferences: [newControllerRef(object, endpoints)],
       },
       ...body,
@@ -82,7 +98,11 @@ export function endpointSliceMirroringController({ client, informers }: Controll
 
   return {
     name: 'endpointslice-mirroring-controller',
-    watches: [watch(endpoints, (object) => [keyOf(object)]), watch(services, (service) => [keyOf(service)]), watch(endpointslices, serviceKey)],
+    watches: [
+      watch(endpoints, (object) => [keyOf(object)]),
+      watch(services, (service) => [keyOf(service)]),
+      watch(endpointslices, serviceKey),
+    ],
     async reconcile(key, signal): Promise<Outcome> {
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { object, bodies } = wanted(key) ?? { object: undefined, bodies: [] }
@@ -93,9 +113,11 @@ export function endpointSliceMirroringController({ client, informers }: Controll
       }
       for (const body of object ? bodies : []) {
         const known =
-          take((slice) => slice.addressType === body.addressType && canonicalJson(slice.ports) === canonicalJson(body.ports)) ?? take((slice) => slice.addressType === body.addressType)
+          take((slice) => slice.addressType === body.addressType && canonicalJson(slice.ports) === canonicalJson(body.ports)) ??
+          take((slice) => slice.addressType === body.addressType)
         if (!known) writes.wrote(key, await client.create(endpointslices, draftOf(object as Endpoints, body), { signal }))
-        else if (!semanticallyEqual({ ...known, ...body }, known)) writes.wrote(key, await client.update(endpointslices, { ...known, ...body }, { signal }))
+        else if (!semanticallyEqual({ ...known, ...body }, known))
+          writes.wrote(key, await client.update(endpointslices, { ...known, ...body }, { signal }))
       }
       for (const slice of spare) {
         await client.delete(endpointslices, { ...at(slice), signal }).catch((error: unknown) => {

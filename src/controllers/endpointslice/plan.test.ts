@@ -8,14 +8,26 @@ import { planSlices, type SlicePlan } from './plan.ts'
 function service(spec: Partial<ServiceSpec> = {}): Service {
   return {
     metadata: { name: 'web', namespace: 'ns', uid: 's', resourceVersion: '1', creationTimestamp: '' },
-    spec: { selector: { app: 'web' }, ipFamilies: ['IPv4'], ports: [{ name: 'http', port: 80, targetPort: 'web', protocol: 'TCP' }], ...spec },
+    spec: {
+      selector: { app: 'web' },
+      ipFamilies: ['IPv4'],
+      ports: [{ name: 'http', port: 80, targetPort: 'web', protocol: 'TCP' }],
+      ...spec,
+    },
   }
 }
 
 function pod(n: number, facts: { ready?: boolean; deleting?: boolean; port?: number; ips?: string[] } = {}): Pod {
   const { ready = true, deleting, port = 8080, ips = [`10.0.0.${n}`] } = facts
   return {
-    metadata: { name: `p${n}`, namespace: 'ns', uid: `u${n}`, resourceVersion: '1', creationTimestamp: '', ...(deleting && { deletionTimestamp: 'x' }) },
+    metadata: {
+      name: `p${n}`,
+      namespace: 'ns',
+      uid: `u${n}`,
+      resourceVersion: '1',
+      creationTimestamp: '',
+      ...(deleting && { deletionTimestamp: 'x' }),
+    },
     spec: { nodeName: 'node', containers: [{ name: 'c', ports: [{ name: 'web', containerPort: port, protocol: 'TCP' }] }] },
     status: { podIPs: ips.map((ip) => ({ ip })), conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
   }
@@ -38,20 +50,29 @@ const nothing: SlicePlan = { create: [], update: [], remove: [] }
 
 test('one pod makes one slice with what is known of it', () => {
   const { create } = planSlices({ service: service(), pods: [pod(1)], slices: [], zoneOf })
-  assert.deepEqual(create, [{
-    apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice',
-    metadata: {
-      generateName: 'web-', namespace: 'ns',
-      labels: { 'kubernetes.io/service-name': 'web', 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io' },
-      ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name: 'web', uid: 's', controller: true, blockOwnerDeletion: true }],
+  assert.deepEqual(create, [
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: {
+        generateName: 'web-',
+        namespace: 'ns',
+        labels: { 'kubernetes.io/service-name': 'web', 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io' },
+        ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name: 'web', uid: 's', controller: true, blockOwnerDeletion: true }],
+      },
+      addressType: 'IPv4',
+      endpoints: [
+        {
+          addresses: ['10.0.0.1'],
+          conditions: { ready: true, serving: true, terminating: false },
+          nodeName: 'node',
+          zone: 'z1',
+          targetRef: { kind: 'Pod', namespace: 'ns', name: 'p1', uid: 'u1' },
+        },
+      ],
+      ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
     },
-    addressType: 'IPv4',
-    endpoints: [{
-      addresses: ['10.0.0.1'], conditions: { ready: true, serving: true, terminating: false }, nodeName: 'node', zone: 'z1',
-      targetRef: { kind: 'Pod', namespace: 'ns', name: 'p1', uid: 'u1' },
-    }],
-    ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-  }])
+  ])
 })
 
 test('conditions', () => {
@@ -82,7 +103,10 @@ test('any change of the pods settles in one step, and endpoints stay in their sl
   assert.deepEqual([grown.create.length, grown.update.length, sizes()], [2, 1, [100, 100, 50]])
   const shrunk = go(all.slice(1))
   assert.deepEqual([shrunk.create.length, shrunk.update.length, shrunk.remove.length], [0, 1, 0])
-  assert.equal(sizes().reduce((a, b) => a + b), 249)
+  assert.equal(
+    sizes().reduce((a, b) => a + b),
+    249,
+  )
   go([])
   assert.deepEqual(sizes(), [0])
 })
@@ -98,7 +122,8 @@ test('Endpoints: ready and not ready addresses in one subset for the same ports,
   const pods = [pod(2), pod(1), pod(3, { ready: false }), pod(4, { deleting: true })]
   const { subsets, truncated } = planSubsets(service(), pods)
   assert.equal(truncated, false)
-  assert.deepEqual(subsets.map((s) => [s.addresses?.map((a) => a.ip), s.notReadyAddresses?.map((a) => a.ip), s.ports]), [
-    [['10.0.0.1', '10.0.0.2'], ['10.0.0.3'], [{ name: 'http', port: 8080, protocol: 'TCP' }]],
-  ])
+  assert.deepEqual(
+    subsets.map((s) => [s.addresses?.map((a) => a.ip), s.notReadyAddresses?.map((a) => a.ip), s.ports]),
+    [[['10.0.0.1', '10.0.0.2'], ['10.0.0.3'], [{ name: 'http', port: 8080, protocol: 'TCP' }]]],
+  )
 })

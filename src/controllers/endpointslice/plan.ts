@@ -56,7 +56,12 @@ function slicePorts(ports: readonly ResolvedPort[]): EndpointPort[] {
 }
 
 function existingKey(slice: EndpointSlice): string {
-  const ports = (slice.ports ?? []).map(({ name = '', protocol = 'TCP', port = 0, appProtocol }) => ({ name, protocol, port, ...(appProtocol && { appProtocol }) }))
+  const ports = (slice.ports ?? []).map(({ name = '', protocol = 'TCP', port = 0, appProtocol }) => ({
+    name,
+    protocol,
+    port,
+    ...(appProtocol && { appProtocol }),
+  }))
   return `${slice.addressType} ${portsKey(ports)}`
 }
 
@@ -150,7 +155,12 @@ interface PlaceholderActions {
 }
 
 /** A family without endpoints keeps one empty slice, so that its consumers know that there are none. */
-function keepPlaceholders(service: Service, groups: ReadonlyMap<string, Group>, unused: readonly EndpointSlice[], { plan, draft, update }: PlaceholderActions): void {
+function keepPlaceholders(
+  service: Service,
+  groups: ReadonlyMap<string, Group>,
+  unused: readonly EndpointSlice[],
+  { plan, draft, update }: PlaceholderActions,
+): void {
   const served = new Set([...groups.values()].map((group) => group.addressType))
   const families = service.spec?.ipFamilies ?? ['IPv4']
   const placeholders = new Set<EndpointSlice>()

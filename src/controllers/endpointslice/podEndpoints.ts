@@ -36,7 +36,10 @@ export function portsOf(service: Service, pod: Pod): ResolvedPort[] {
 }
 
 export function portsKey(ports: readonly ResolvedPort[]): string {
-  return ports.map((p) => [p.name, p.protocol, p.port, p.appProtocol].join('/')).sort().join(',')
+  return ports
+    .map((p) => [p.name, p.protocol, p.port, p.appProtocol].join('/'))
+    .sort()
+    .join(',')
 }
 
 export function isHeadless(service: Service): boolean {
@@ -63,7 +66,9 @@ export function hostnameOf(service: Service, pod: Pod): string | undefined {
 
 export function selectedPods(service: Service, pods: Informer<Pod>): Pod[] {
   const selector = service.spec?.selector ?? {}
-  return pods.list(service.metadata.namespace).filter((pod) => selectsAll(selector, pod.metadata.labels) && !hasFinished(pod) && ipsOf(pod).length > 0)
+  return pods
+    .list(service.metadata.namespace)
+    .filter((pod) => selectsAll(selector, pod.metadata.labels) && !hasFinished(pod) && ipsOf(pod).length > 0)
 }
 
 /** Keys of the Services that select the pod. */

@@ -94,7 +94,11 @@ export function garbageCollector(context: ControllerContext): Controller {
     // Of a kind that nobody serves, or in a namespace that the dependent isn't in: not ours to judge.
     if (!resource || (resource.namespaced && !namespace)) return 'there'
     try {
-      const live = await client.get(resource, { name: owner.name, ...(resource.namespaced && namespace && { namespace }), signal: context.signal })
+      const live = await client.get(resource, {
+        name: owner.name,
+        ...(resource.namespaced && namespace && { namespace }),
+        signal: context.signal,
+      })
       if (live.metadata.uid === owner.uid) return isWaiting(live) ? 'waiting' : 'there'
     } catch (error) {
       if (!isNotFound(error)) throw error

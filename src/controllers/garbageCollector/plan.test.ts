@@ -6,7 +6,13 @@ import { OwnerGraph } from './graph.ts'
 import { planGarbage, type OwnerState } from './plan.ts'
 
 function object(uid: string, owners: string[], more: Partial<KubeObject['metadata']> = {}): KubeObject {
-  const ownerReferences = owners.map((owner) => ({ apiVersion: 'v1', kind: 'ConfigMap', name: owner, uid: owner, blockOwnerDeletion: true }))
+  const ownerReferences = owners.map((owner) => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    name: owner,
+    uid: owner,
+    blockOwnerDeletion: true,
+  }))
   return { metadata: { name: uid, uid, namespace: 'ns', resourceVersion: '1', creationTimestamp: '', ownerReferences, ...more } }
 }
 
@@ -27,7 +33,15 @@ test('an object goes with its last owner', () => {
 })
 
 test('with one owner left the others are forgotten', () => {
-  const plan = planGarbage(object('x', ['a', 'b', 'c']), new Map<string, OwnerState>([['a', 'gone'], ['b', 'there'], ['c', 'waiting']]), true)
+  const plan = planGarbage(
+    object('x', ['a', 'b', 'c']),
+    new Map<string, OwnerState>([
+      ['a', 'gone'],
+      ['b', 'there'],
+      ['c', 'waiting'],
+    ]),
+    true,
+  )
   assert.deepEqual(plan.action === 'forgetOwners' && plan.keep.map((owner) => owner.uid), ['b'])
 })
 

@@ -24,7 +24,7 @@ export function isIndexed(job: Job): boolean {
 export function formatIndexes(indexes: ReadonlySet<number>): string {
   const sorted = [...indexes].sort((a, b) => a - b)
   const parts: string[] = []
-  for (let at = 0; at < sorted.length; ) {
+  for (let at = 0; at < sorted.length;) {
     let end = at
     while (sorted[end + 1] === (sorted[end] as number) + 1) end++
     // Two neighbours are written one by one, as upstream does it.
@@ -68,11 +68,17 @@ export interface Tally {
 export function tally(job: Job, pods: readonly Pod[], ignored: (pod: Pod) => boolean): Tally {
   const { status = {}, spec } = job
   const completions = spec?.completions ?? 0
-  const uncounted = { succeeded: new Set(status.uncountedTerminatedPods?.succeeded), failed: new Set(status.uncountedTerminatedPods?.failed) }
+  const uncounted = {
+    succeeded: new Set(status.uncountedTerminatedPods?.succeeded),
+    failed: new Set(status.uncountedTerminatedPods?.failed),
+  }
   const succeededIndexes = isIndexed(job) ? parseIndexes(status.completedIndexes, completions) : new Set<number>()
   const result: Tally = {
-    succeeded: (status.succeeded ?? 0) + uncounted.succeeded.size, failed: (status.failed ?? 0) + uncounted.failed.size,
-    newlySucceeded: [], newlyFailed: [], succeededIndexes,
+    succeeded: (status.succeeded ?? 0) + uncounted.succeeded.size,
+    failed: (status.failed ?? 0) + uncounted.failed.size,
+    newlySucceeded: [],
+    newlyFailed: [],
+    succeededIndexes,
   }
   for (const pod of pods) {
     const { uid } = pod.metadata

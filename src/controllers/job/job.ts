@@ -67,7 +67,8 @@ export function jobController(context: ControllerContext): Controller {
     const [namespace = '', name = ''] = key.split('/')
     for (const pod of podInformer.list(namespace)) {
       const owner = pod.metadata.ownerReferences?.find((reference) => reference.controller)
-      if (owner?.kind === 'Job' && owner.name === name && pod.metadata.finalizers?.includes(TRACKING_FINALIZER)) await untrack(pod, key, signal)
+      if (owner?.kind === 'Job' && owner.name === name && pod.metadata.finalizers?.includes(TRACKING_FINALIZER))
+        await untrack(pod, key, signal)
     }
   }
 
@@ -106,7 +107,13 @@ export function jobController(context: ControllerContext): Controller {
       if (job.spec?.managedBy && job.spec.managedBy !== OUR_MANAGER) return
       if (!podWrites.seenBy(key, podInformer) || !jobWrites.seenBy(key, jobInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const owned = await claim({
-        client, owner: job, ownerResource: jobs, resource: pods, selector: job.spec?.selector, candidates: ownedOrOrphaned(podInformer, job), signal,
+        client,
+        owner: job,
+        ownerResource: jobs,
+        resource: pods,
+        selector: job.spec?.selector,
+        candidates: ownedOrOrphaned(podInformer, job),
+        signal,
       })
       if (isIndexed(job) && job.spec?.completions === undefined) return
       const plan = planJob(job, owned, clock.now())

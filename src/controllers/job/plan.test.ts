@@ -28,19 +28,33 @@ class World {
   pass(): JobPlan {
     const plan = planJob(this.job, this.pods, this.nowMs)
     this.job = { ...this.job, status: plan.status }
-    this.pods = this.pods.filter((pod) => !plan.discard.includes(pod)).map((pod) => {
-      const { finalizers: _, ...metadata } = pod.metadata
-      if (plan.untrack.includes(pod)) return { ...pod, metadata }
-      return plan.remove.includes(pod) ? { ...pod, metadata: { ...pod.metadata, deletionTimestamp: 'now' } } : pod
-    }).filter((pod: Pod) => pod.metadata.deletionTimestamp === undefined || pod.metadata.finalizers)
+    this.pods = this.pods
+      .filter((pod) => !plan.discard.includes(pod))
+      .map((pod) => {
+        const { finalizers: _, ...metadata } = pod.metadata
+        if (plan.untrack.includes(pod)) return { ...pod, metadata }
+        return plan.remove.includes(pod) ? { ...pod, metadata: { ...pod.metadata, deletionTimestamp: 'now' } } : pod
+      })
+      .filter((pod: Pod) => pod.metadata.deletionTimestamp === undefined || pod.metadata.finalizers)
     for (const { index, failures } of plan.create) {
       const name = `p${this.#made++}`
       this.pods.push({
         metadata: {
-          name, namespace: 'ns', uid: name, resourceVersion: '1', creationTimestamp: new Date(this.nowMs).toISOString(), finalizers: [TRACKING_FINALIZER],
-          ...(index !== undefined && { annotations: { 'batch.kubernetes.io/job-completion-index': String(index), 'batch.kubernetes.io/job-index-failure-count': String(failures) } }),
+          name,
+          namespace: 'ns',
+          uid: name,
+          resourceVersion: '1',
+          creationTimestamp: new Date(this.nowMs).toISOString(),
+          finalizers: [TRACKING_FINALIZER],
+          ...(index !== undefined && {
+            annotations: {
+              'batch.kubernetes.io/job-completion-index': String(index),
+              'batch.kubernetes.io/job-index-failure-count': String(failures),
+            },
+          }),
         },
-        spec: { containers: [] }, status: { phase: 'Running' },
+        spec: { containers: [] },
+        status: { phase: 'Running' },
       })
     }
     return plan
@@ -83,7 +97,10 @@ test('pods run up to the parallelism until enough have succeeded', () => {
   world.end('p2', 'Succeeded')
   world.settle()
   const { succeeded, active, completionTime, uncountedTerminatedPods } = world.job.status ?? {}
-  assert.deepEqual({ succeeded, active, completionTime, uncountedTerminatedPods }, { succeeded: 3, active: undefined, completionTime: '2026-01-01T00:00:00Z', uncountedTerminatedPods: {} })
+  assert.deepEqual(
+    { succeeded, active, completionTime, uncountedTerminatedPods },
+    { succeeded: 3, active: undefined, completionTime: '2026-01-01T00:00:00Z', uncountedTerminatedPods: {} },
+  )
   assert.deepEqual(world.conditions(), ['SuccessCriteriaMet CompletionsReached', 'Complete CompletionsReached'])
 })
 
@@ -93,7 +110,10 @@ test('a pod is announced before its finalizer goes, and counted once', () => {
   world.end('p0', 'Failed')
   const plan = world.pass()
   assert.deepEqual(plan.status.uncountedTerminatedPods, { failed: ['p0'] })
-  assert.deepEqual(plan.untrack.map((pod) => pod.metadata.name), ['p0'])
+  assert.deepEqual(
+    plan.untrack.map((pod) => pod.metadata.name),
+    ['p0'],
+  )
   assert.equal(plan.status.failed, undefined)
   world.pass()
   assert.equal(world.job.status?.failed, 1)
@@ -138,7 +158,9 @@ test('indexed Jobs run each index once and report which are done', () => {
   world.nowMs += 10_000
   world.settle()
   assert.equal(world.job.status?.completedIndexes, '0,1')
-  const indexes = world.pods.filter((pod) => pod.status?.phase === 'Running').map((pod) => pod.metadata.annotations?.['batch.kubernetes.io/job-completion-index'])
+  const indexes = world.pods
+    .filter((pod) => pod.status?.phase === 'Running')
+    .map((pod) => pod.metadata.annotations?.['batch.kubernetes.io/job-completion-index'])
   assert.deepEqual(indexes, ['2', '3'])
 })
 
@@ -164,11 +186,19 @@ test('failure policies: fail at once, or do not count', () => {
   world.settle()
   world.end('p1', 'Failed', 42)
   world.settle()
-  assert.equal(world.job.status?.conditions?.[0]?.message, 'Container c for pod ns/p1 failed with exit code 42 matching FailJob rule at index 1')
+  assert.equal(
+    world.job.status?.conditions?.[0]?.message,
+    'Container c for pod ns/p1 failed with exit code 42 matching FailJob rule at index 1',
+  )
 })
 
 test('a success policy ends the Job early', () => {
-  const world = new World({ completionMode: 'Indexed', completions: 3, parallelism: 3, successPolicy: { rules: [{ succeededIndexes: '0' }] } })
+  const world = new World({
+    completionMode: 'Indexed',
+    completions: 3,
+    parallelism: 3,
+    successPolicy: { rules: [{ succeededIndexes: '0' }] },
+  })
   world.settle()
   world.end('p0', 'Succeeded')
   world.settle()

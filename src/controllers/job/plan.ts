@@ -3,7 +3,17 @@ import type { Job, JobCondition, JobStatus } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { findCondition, timestamp } from '../../api/meta.ts'
 import { hasFinished, isReady, isTerminating } from '../podState.ts'
-import { formatIndexes, INDEX_FAILURES, indexOf, isIndexed, isTracked, parseIndexes, tally, waitsForEnd, type Tally } from './finishedPods.ts'
+import {
+  formatIndexes,
+  INDEX_FAILURES,
+  indexOf,
+  isIndexed,
+  isTracked,
+  parseIndexes,
+  tally,
+  waitsForEnd,
+  type Tally,
+} from './finishedPods.ts'
 import { failuresOfIndex, judgeFailure, judgeSuccess } from './policies.ts'
 
 /** At most so many pods are created or deleted in one pass. */
@@ -78,7 +88,11 @@ function outcomeOf({ job, pods, counted, failedIndexes, active, nowMs }: Facts):
 function completionOf({ spec }: Job, counted: Tally, failedIndexes: ReadonlySet<number>, active: readonly Pod[]): Outcome | undefined {
   const reached: Outcome = { type: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
   if (spec?.maxFailedIndexes !== undefined && failedIndexes.size > spec.maxFailedIndexes) {
-    return { type: 'Failed', reason: 'MaxFailedIndexesExceeded', message: 'Job has exceeded the specified maximal number of failed indexes' }
+    return {
+      type: 'Failed',
+      reason: 'MaxFailedIndexesExceeded',
+      message: 'Job has exceeded the specified maximal number of failed indexes',
+    }
   }
   if (spec?.completions === undefined) return counted.succeeded > 0 && active.length === 0 ? reached : undefined
   if (failedIndexes.size > 0 && failedIndexes.size + counted.succeeded >= spec.completions) {
@@ -130,7 +144,10 @@ function resize(facts: Facts): Pick<JobPlan, 'create' | 'discard' | 'recheckAfte
   if (completions === undefined) wanted = counted.succeeded > 0 ? active.length : parallelism
   else wanted = Math.min(parallelism, completions - counted.succeeded - facts.failedIndexes.size)
   if (active.length > wanted) {
-    const spare = active.toSorted((a, b) => Number(isReady(a)) - Number(isReady(b)) || Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp))
+    const spare = active.toSorted(
+      (a, b) =>
+        Number(isReady(a)) - Number(isReady(b)) || Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp),
+    )
     return { create: [], discard: spare.slice(0, Math.min(BURST_PODS, active.length - Math.max(0, wanted))) }
   }
   const count = Math.min(BURST_PODS, wanted - active.length - leaving)
@@ -154,19 +171,39 @@ function newlyFailedIndexes({ job, pods, counted }: Omit<Facts, 'failedIndexes'>
   return failed
 }
 
-function put(conditions: readonly JobCondition[], type: string, status: string, reason: string, message: string, nowMs: number): JobCondition[] {
+function put(
+  conditions: readonly JobCondition[],
+  type: string,
+  status: string,
+  reason: string,
+  message: string,
+  nowMs: number,
+): JobCondition[] {
   if (findCondition(conditions, type)?.status === status) return [...conditions]
   const at = timestamp(nowMs)
-  return [...conditions.filter((condition) => condition.type !== type), { type, status, lastProbeTime: at, lastTransitionTime: at, reason, message }]
+  return [
+    ...conditions.filter((condition) => condition.type !== type),
+    { type, status, lastProbeTime: at, lastTransitionTime: at, reason, message },
+  ]
 }
 
-function suspension(job: Job, conditions: readonly JobCondition[], nowMs: number): { conditions: JobCondition[]; event?: JobPlan['event'] } {
+function suspension(
+  job: Job,
+  conditions: readonly JobCondition[],
+  nowMs: number,
+): { conditions: JobCondition[]; event?: JobPlan['event'] } {
   const suspended = findCondition(conditions, 'Suspended')?.status === 'True'
   if (job.spec?.suspend && !suspended) {
-    return { conditions: put(conditions, 'Suspended', 'True', 'JobSuspended', 'Job suspended', nowMs), event: { type: 'Normal', reason: 'Suspended', message: 'Job suspended' } }
+    return {
+      conditions: put(conditions, 'Suspended', 'True', 'JobSuspended', 'Job suspended', nowMs),
+      event: { type: 'Normal', reason: 'Suspended', message: 'Job suspended' },
+    }
   }
   if (!job.spec?.suspend && suspended) {
-    return { conditions: put(conditions, 'Suspended', 'False', 'JobResumed', 'Job resumed', nowMs), event: { type: 'Normal', reason: 'Resumed', message: 'Job resumed' } }
+    return {
+      conditions: put(conditions, 'Suspended', 'False', 'JobResumed', 'Job resumed', nowMs),
+      event: { type: 'Normal', reason: 'Resumed', message: 'Job resumed' },
+    }
   }
   return { conditions: [...conditions] }
 }
@@ -236,21 +273,34 @@ function reported({ job, pods, counted, failedIndexes, active, nowMs }: Facts, r
 function deadline(job: Job, status: JobStatus, recheckAfterMs: number | undefined, nowMs: number): { recheckAfterMs?: number } {
   const { activeDeadlineSeconds } = job.spec ?? {}
   const startedMs = Date.parse(status.startTime ?? '')
-  const leftMs = activeDeadlineSeconds === undefined || !Number.isFinite(startedMs) ? Infinity : startedMs + activeDeadlineSeconds * 1_000 - nowMs
+  const leftMs =
+    activeDeadlineSeconds === undefined || !Number.isFinite(startedMs) ? Infinity : startedMs + activeDeadlineSeconds * 1_000 - nowMs
   const next = Math.min(recheckAfterMs ?? Infinity, leftMs)
   return Number.isFinite(next) ? { recheckAfterMs: Math.max(1, next) } : {}
 }
 
 /** First the verdict is told; the Job has ended when all its pods have, and are counted. */
-function finish(plan: JobPlan, outcome: Outcome, { job, pods, remaining, nowMs }: { job: Job; pods: readonly Pod[]; remaining: number; nowMs: number }): JobPlan {
+function finish(
+  plan: JobPlan,
+  outcome: Outcome,
+  { job, pods, remaining, nowMs }: { job: Job; pods: readonly Pod[]; remaining: number; nowMs: number },
+): JobPlan {
   const { type, reason, message } = outcome
   const interim = type === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet'
   let conditions = put(plan.status.conditions ?? [], interim, 'True', reason, message, nowMs)
   const uncounted = plan.status.uncountedTerminatedPods ?? {}
-  const open = remaining > 0 || plan.remove.length > 0 || pods.some(isTerminating) || (uncounted.succeeded ?? []).length > 0 || (uncounted.failed ?? []).length > 0
+  const open =
+    remaining > 0 ||
+    plan.remove.length > 0 ||
+    pods.some(isTerminating) ||
+    (uncounted.succeeded ?? []).length > 0 ||
+    (uncounted.failed ?? []).length > 0
   if (open || plan.untrack.length > 0) return { ...plan, status: { ...plan.status, conditions } }
   conditions = put(conditions, type, 'True', reason, message, nowMs)
-  const event = type === 'Failed' ? ({ type: 'Warning', reason, message } as const) : ({ type: 'Normal', reason: 'Completed', message: 'Job completed' } as const)
+  const event =
+    type === 'Failed'
+      ? ({ type: 'Warning', reason, message } as const)
+      : ({ type: 'Normal', reason: 'Completed', message: 'Job completed' } as const)
   const suspended = job.spec?.suspend ? {} : { event }
   return { ...plan, ...suspended, status: { ...plan.status, conditions, ...(type === 'Complete' && { completionTime: timestamp(nowMs) }) } }
 }

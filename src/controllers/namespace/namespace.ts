@@ -55,7 +55,10 @@ export function namespaceController(context: ControllerContext): Controller {
     const isPods = (resource: Resource): boolean => resourceId(resource) === resourceId(pods)
     const first = await deleteAll(pods, name, signal)
     if (first.objects.length > 0) return { remaining: [first], failures: [] }
-    const custom = definitionInformer.list().flatMap((definition) => customResource(definition) ?? []).filter((resource) => resource.namespaced)
+    const custom = definitionInformer
+      .list()
+      .flatMap((definition) => customResource(definition) ?? [])
+      .filter((resource) => resource.namespaced)
     const rest = [...builtIns.filter((resource) => !isPods(resource)), ...custom]
     const results = await Promise.allSettled(rest.map((resource) => deleteAll(resource, name, signal)))
     return {

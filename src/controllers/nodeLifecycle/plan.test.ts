@@ -5,10 +5,15 @@ import { planTaints, planUnknown } from './plan.ts'
 import { evictionAtMs } from './taintEviction.ts'
 
 function node(conditions: NodeCondition[], spec: Node['spec'] = {}): Node {
-  return { metadata: { name: 'n', uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }, spec, status: { conditions } }
+  return {
+    metadata: { name: 'n', uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec,
+    status: { conditions },
+  }
 }
 const ready = (status: string): NodeCondition => ({ type: 'Ready', status })
-const brief = (taints: Taint[] | undefined): string[] | undefined => taints?.map((taint) => `${taint.key.replace('node.kubernetes.io/', '')}:${taint.effect}`)
+const brief = (taints: Taint[] | undefined): string[] | undefined =>
+  taints?.map((taint) => `${taint.key.replace('node.kubernetes.io/', '')}:${taint.effect}`)
 const notReady = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }
 
 test('taints follow the state of the node', () => {
@@ -20,19 +25,26 @@ test('taints follow the state of the node', () => {
     ['ready', node([ready('True')], { taints: [own] }), undefined],
     ['not ready', node([ready('False')]), ['not-ready:NoSchedule', 'not-ready:NoExecute']],
     ['unknown', node([ready('Unknown')], { taints: [notReady] }), ['unreachable:NoSchedule', 'unreachable:NoExecute']],
-    ['cordoned and short of disk', node([ready('True'), { type: 'DiskPressure', status: 'True' }], { unschedulable: true }), ['disk-pressure:NoSchedule', 'unschedulable:NoSchedule']],
+    [
+      'cordoned and short of disk',
+      node([ready('True'), { type: 'DiskPressure', status: 'True' }], { unschedulable: true }),
+      ['disk-pressure:NoSchedule', 'unschedulable:NoSchedule'],
+    ],
   ]
   for (const [name, subject, expected] of cases) assert.deepEqual(brief(planTaints(subject, 0)), expected, name)
 })
 
 test('a silent node becomes unknown, once', () => {
   const conditions = planUnknown(node([{ ...ready('True'), lastTransitionTime: 'before' }]), 0)
-  assert.deepEqual(conditions?.map((c) => [c.type, c.status, c.reason]), [
-    ['Ready', 'Unknown', 'NodeStatusUnknown'],
-    ['MemoryPressure', 'Unknown', 'NodeStatusNeverUpdated'],
-    ['DiskPressure', 'Unknown', 'NodeStatusNeverUpdated'],
-    ['PIDPressure', 'Unknown', 'NodeStatusNeverUpdated'],
-  ])
+  assert.deepEqual(
+    conditions?.map((c) => [c.type, c.status, c.reason]),
+    [
+      ['Ready', 'Unknown', 'NodeStatusUnknown'],
+      ['MemoryPressure', 'Unknown', 'NodeStatusNeverUpdated'],
+      ['DiskPressure', 'Unknown', 'NodeStatusNeverUpdated'],
+      ['PIDPressure', 'Unknown', 'NodeStatusNeverUpdated'],
+    ],
+  )
   assert.equal(planUnknown(node(conditions ?? []), 1), undefined)
 })
 
@@ -46,7 +58,15 @@ test('when a pod must leave a tainted node', () => {
     ['everything tolerated', [{ operator: 'Exists' }], [taint], undefined],
     ['tolerated for a while', [{ key: 'k', operator: 'Equal', value: 'v', effect: 'NoExecute', tolerationSeconds: 300 }], [taint], 310_000],
     ['another value', [{ key: 'k', value: 'w' }], [taint], 10_000],
-    ['the shortest counts', [{ key: 'k', operator: 'Exists', tolerationSeconds: 5 }, { operator: 'Exists', tolerationSeconds: 300 }], [taint], 15_000],
+    [
+      'the shortest counts',
+      [
+        { key: 'k', operator: 'Exists', tolerationSeconds: 5 },
+        { operator: 'Exists', tolerationSeconds: 300 },
+      ],
+      [taint],
+      15_000,
+    ],
   ]
   for (const [name, tolerations, taints, expected] of cases) assert.equal(evictionAtMs(tolerations, taints, 0), expected, name)
 })

@@ -45,7 +45,8 @@ export function planTaints(node: Node, nowMs: number): Taint[] | undefined {
   }
   if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule' })
   // A node that has not come up yet has no pods to drive away.
-  if (readyTaint && findCondition(node.status?.conditions, 'Ready')) wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded: timestamp(nowMs) })
+  if (readyTaint && findCondition(node.status?.conditions, 'Ready'))
+    wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded: timestamp(nowMs) })
   const isManaged = (taint: Taint): boolean => MANAGED.has(taint.key) && taint.effect !== 'PreferNoSchedule'
   const kept = current.filter((taint) => !isManaged(taint) || wanted.some((other) => sameTaint(other, taint)))
   const added = wanted.filter((taint) => !current.some((other) => sameTaint(other, taint)))
@@ -65,10 +66,23 @@ export function planUnknown(node: Node, nowMs: number): NodeCondition[] | undefi
     if (known?.status === 'Unknown') continue
     changed = true
     if (known) {
-      conditions[at] = { ...known, status: 'Unknown', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.', lastTransitionTime: now }
+      conditions[at] = {
+        ...known,
+        status: 'Unknown',
+        reason: 'NodeStatusUnknown',
+        message: 'Kubelet stopped posting node status.',
+        lastTransitionTime: now,
+      }
     } else {
       const message = 'Kubelet never posted node status.'
-      conditions.push({ type, status: 'Unknown', reason: 'NodeStatusNeverUpdated', message, lastHeartbeatTime: node.metadata.creationTimestamp, lastTransitionTime: now })
+      conditions.push({
+        type,
+        status: 'Unknown',
+        reason: 'NodeStatusNeverUpdated',
+        message,
+        lastHeartbeatTime: node.metadata.creationTimestamp,
+        lastTransitionTime: now,
+      })
     }
   }
   return changed ? conditions : undefined

@@ -39,7 +39,10 @@ export function taintEvictionController(context: ControllerContext): Controller 
     const key = keyOf(pod)
     events.record(pod, { type: 'Normal', reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${key}` })
     const target = {
-      type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message: 'Taint manager: deleting due to NoExecute taint',
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'DeletionByTaintManager',
+      message: 'Taint manager: deleting due to NoExecute taint',
       lastTransitionTime: timestamp(clock.now()),
     }
     const conditions = [...(pod.status?.conditions ?? []).filter((condition) => condition.type !== target.type), target]

@@ -21,7 +21,10 @@ export interface ScalingMemory {
 const DEFAULT_UP: Required<Pick<HPAScalingRules, 'policies' | 'selectPolicy' | 'stabilizationWindowSeconds'>> = {
   stabilizationWindowSeconds: 0,
   selectPolicy: 'Max',
-  policies: [{ type: 'Pods', value: 4, periodSeconds: 15 }, { type: 'Percent', value: 100, periodSeconds: 15 }],
+  policies: [
+    { type: 'Pods', value: 4, periodSeconds: 15 },
+    { type: 'Percent', value: 100, periodSeconds: 15 },
+  ],
 }
 const DEFAULT_DOWN: typeof DEFAULT_UP = {
   stabilizationWindowSeconds: 300,
@@ -30,7 +33,14 @@ const DEFAULT_DOWN: typeof DEFAULT_UP = {
 }
 const LONGEST_WINDOW_MS = 60 * 60_000
 
-function stabilized(desired: number, current: number, memory: ScalingMemory, up: typeof DEFAULT_UP, down: typeof DEFAULT_UP, nowMs: number): number {
+function stabilized(
+  desired: number,
+  current: number,
+  memory: ScalingMemory,
+  up: typeof DEFAULT_UP,
+  down: typeof DEFAULT_UP,
+  nowMs: number,
+): number {
   const within = (rules: typeof DEFAULT_UP): number[] =>
     memory.recommendations.filter(({ atMs }) => atMs > nowMs - rules.stabilizationWindowSeconds * 1_000).map(({ replicas }) => replicas)
   const lowest = Math.min(desired, ...within(up))

@@ -12,10 +12,17 @@ function pod(name: string, facts: { ready?: boolean; request?: string; phase?: s
   return {
     metadata: { name, namespace: 'ns', uid: name, resourceVersion: '1', creationTimestamp: '' },
     spec: { containers: [{ name: 'c', resources: { requests: { cpu: request } } }] },
-    status: { phase, startTime: '2026-01-01T00:00:00Z', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: '2026-01-01T00:00:10Z' }] },
+    status: {
+      phase,
+      startTime: '2026-01-01T00:00:00Z',
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: '2026-01-01T00:00:10Z' }],
+    },
   }
 }
-const utilization = (percent: number): MetricSpec => ({ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percent } } })
+const utilization = (percent: number): MetricSpec => ({
+  type: 'Resource',
+  resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percent } },
+})
 const usage = (name: string, cpu: string) => ({ metadata: { name }, containers: [{ name: 'c', usage: { cpu } }] })
 
 function replicas(percent: number, pods: Pod[], metrics: ReturnType<typeof usage>[]): number {
@@ -40,7 +47,10 @@ test('what the status shows, and what fails', () => {
   assert.deepEqual(propose(utilization(50), input).status.resource?.current, { averageValue: '75m', averageUtilization: 75 })
   const { request: _, ...bare } = { request: '', ...pod('a') }
   const without = { ...bare, spec: { containers: [{ name: 'c' }] } }
-  assert.throws(() => propose(utilization(50), { ...input, pods: [without] }), (error: unknown) => error instanceof MetricError && /missing request for cpu in container c of Pod a/.test(error.message))
+  assert.throws(
+    () => propose(utilization(50), { ...input, pods: [without] }),
+    (error: unknown) => error instanceof MetricError && /missing request for cpu in container c of Pod a/.test(error.message),
+  )
   assert.throws(() => propose(utilization(50), { ...input, metrics: [] }), MetricError)
 })
 
@@ -54,7 +64,10 @@ function autoscaler(behavior: HorizontalPodAutoscalerBehavior = {}, minReplicas 
 }
 
 test('the pace', () => {
-  const seen = (value: number, agoSeconds: number): ScalingMemory => ({ ...NOTHING, recommendations: [{ replicas: value, atMs: NOW - agoSeconds * 1_000 }] })
+  const seen = (value: number, agoSeconds: number): ScalingMemory => ({
+    ...NOTHING,
+    recommendations: [{ replicas: value, atMs: NOW - agoSeconds * 1_000 }],
+  })
   const slow = { scaleDown: { stabilizationWindowSeconds: 0, policies: [{ type: 'Pods', value: 1, periodSeconds: 60 }] } }
   const cases: [string, HorizontalPodAutoscaler, number, number, ScalingMemory, number, string][] = [
     ['up by four or double', autoscaler(), 3, 15, NOTHING, 7, 'ScaleUpLimit'],

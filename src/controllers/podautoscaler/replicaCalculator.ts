@@ -42,7 +42,9 @@ interface Source {
 function usageOf(metrics: PodMetrics, { resource, container }: Source): number | undefined {
   const containers = metrics.containers.filter(({ name }) => container === undefined || name === container)
   const amounts = containers.map(({ usage }) => usage[resource]).filter((amount) => amount !== undefined)
-  return amounts.length === 0 || amounts.length < containers.length ? undefined : amounts.reduce((sum, amount) => sum + quantityMilliValue(amount), 0)
+  return amounts.length === 0 || amounts.length < containers.length
+    ? undefined
+    : amounts.reduce((sum, amount) => sum + quantityMilliValue(amount), 0)
 }
 
 function requestOf(pod: Pod, { resource, container }: Source): number {
@@ -50,7 +52,8 @@ function requestOf(pod: Pod, { resource, container }: Source): number {
   const containers = [...pod.spec.containers, ...sidecars].filter(({ name }) => container === undefined || name === container)
   return containers.reduce((sum, { name, resources }) => {
     const request = resources?.requests?.[resource]
-    if (request === undefined) throw new MetricError('FailedGetResourceMetric', `missing request for ${resource} in container ${name} of Pod ${pod.metadata.name}`)
+    if (request === undefined)
+      throw new MetricError('FailedGetResourceMetric', `missing request for ${resource} in container ${name} of Pod ${pod.metadata.name}`)
     return sum + quantityMilliValue(request)
   }, 0)
 }
@@ -98,7 +101,8 @@ function replicasFor(input: MetricInput, grouped: Grouped, targetOf: (pod: Pod |
   }
   const { counted, unready, missing } = grouped
   const ratio = ratioOf(counted)
-  if (missing.length === 0 && (unready.length === 0 || ratio <= 1)) return isClose(ratio) ? currentReplicas : Math.ceil(ratio * counted.size)
+  if (missing.length === 0 && (unready.length === 0 || ratio <= 1))
+    return isClose(ratio) ? currentReplicas : Math.ceil(ratio * counted.size)
   // What is not known is taken to speak against the change.
   const filled = new Map(counted)
   for (const pod of missing) filled.set(pod.metadata.name, ratio < 1 ? targetOf(pod) : 0)
@@ -121,13 +125,17 @@ function sourceOf(metric: MetricSpec): { source: Source; target: { type: string;
     const { name, container, target } = metric.containerResource
     return { source: { resource: name, container }, target }
   }
-  throw new MetricError(`FailedGet${metric.type}Metric`, `unable to get ${metric.type.toLowerCase()} metrics: no custom metrics API is served`)
+  throw new MetricError(
+    `FailedGet${metric.type}Metric`,
+    `unable to get ${metric.type.toLowerCase()} metrics: no custom metrics API is served`,
+  )
 }
 
 export function propose(metric: MetricSpec, input: MetricInput): Proposal {
   const { source, target } = sourceOf(metric)
   const reason = metric.resource ? 'FailedGetResourceMetric' : 'FailedGetContainerResourceMetric'
-  if (input.metrics.length === 0) throw new MetricError(reason, `unable to get metrics for resource ${source.resource}: no metrics returned from resource metrics API`)
+  if (input.metrics.length === 0)
+    throw new MetricError(reason, `unable to get metrics for resource ${source.resource}: no metrics returned from resource metrics API`)
   const grouped = group(input, source)
   if (grouped.counted.size === 0) throw new MetricError(reason, `did not receive metrics for targeted pods (pods might be unready)`)
   const used = [...grouped.counted.values()].reduce((sum, usage) => sum + usage, 0)
@@ -137,7 +145,9 @@ export function propose(metric: MetricSpec, input: MetricInput): Proposal {
   if (target.averageUtilization !== undefined) {
     const share = target.averageUtilization / 100
     replicas = replicasFor(input, grouped, (pod) => (pod ? requestOf(pod, source) * share : 0))
-    const requested = input.pods.filter((pod) => grouped.counted.has(pod.metadata.name)).reduce((sum, pod) => sum + requestOf(pod, source), 0)
+    const requested = input.pods
+      .filter((pod) => grouped.counted.has(pod.metadata.name))
+      .reduce((sum, pod) => sum + requestOf(pod, source), 0)
     current.averageUtilization = Math.floor((used * 100) / requested)
   } else {
     const perPod = quantityMilliValue(target.averageValue ?? '0')

@@ -19,8 +19,14 @@ function pod(name: string, facts: PodFacts = {}): Pod {
   const { node = 'n1', phase = 'Running', readySince, created = '2026-01-01T00:00:00Z', cost, restarts, deleting } = facts
   return {
     metadata: {
-      name, namespace: 'ns', uid: name, resourceVersion: '1', creationTimestamp: created, labels: { app: 'web' },
-      ...(cost && { annotations: { 'controller.kubernetes.io/pod-deletion-cost': cost } }), ...(deleting && { deletionTimestamp: created }),
+      name,
+      namespace: 'ns',
+      uid: name,
+      resourceVersion: '1',
+      creationTimestamp: created,
+      labels: { app: 'web' },
+      ...(cost && { annotations: { 'controller.kubernetes.io/pod-deletion-cost': cost } }),
+      ...(deleting && { deletionTimestamp: created }),
     },
     spec: { containers: [], ...(node && { nodeName: node }) },
     status: {
@@ -62,7 +68,13 @@ test('what is missed least goes first', () => {
 })
 
 test('the status counts, and says when the next pod becomes available', () => {
-  const owned = [pod('a', ready), pod('b', { readySince: '2026-01-01T00:59:50Z' }), pod('c'), pod('d', { deleting: true }), pod('e', { phase: 'Succeeded' })]
+  const owned = [
+    pod('a', ready),
+    pod('b', { readySince: '2026-01-01T00:59:50Z' }),
+    pod('c'),
+    pod('d', { deleting: true }),
+    pod('e', { phase: 'Succeeded' }),
+  ]
   const of = { generation: 4, minReadySeconds: 30, templateLabels: { app: 'web' }, status: undefined }
   assert.deepEqual(planReplicaStatus(of, owned, NOW), {
     status: { replicas: 3, fullyLabeledReplicas: 3, readyReplicas: 2, availableReplicas: 1, terminatingReplicas: 1, observedGeneration: 4 },
@@ -74,7 +86,13 @@ test('a failure is told once and taken back', () => {
   const of = { generation: 1, minReadySeconds: 0, templateLabels: {}, status: undefined }
   const { status } = planReplicaStatus(of, [], NOW, { creating: true, message: 'exceeded quota' })
   assert.deepEqual(status.conditions, [
-    { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'exceeded quota', lastTransitionTime: '2026-01-01T01:00:00Z' },
+    {
+      type: 'ReplicaFailure',
+      status: 'True',
+      reason: 'FailedCreate',
+      message: 'exceeded quota',
+      lastTransitionTime: '2026-01-01T01:00:00Z',
+    },
   ])
   assert.equal(planReplicaStatus({ ...of, status }, [], NOW).status.conditions, undefined)
 })

@@ -37,7 +37,8 @@ function restarts(pod: Pod): number {
 /** The pods that are missed least come first. */
 export function rankForDeletion(active: readonly Pod[], neighbours: readonly Pod[]): Pod[] {
   const onNode = new Map<string, number>()
-  for (const pod of neighbours) if (isActive(pod) && pod.spec.nodeName) onNode.set(pod.spec.nodeName, (onNode.get(pod.spec.nodeName) ?? 0) + 1)
+  for (const pod of neighbours)
+    if (isActive(pod) && pod.spec.nodeName) onNode.set(pod.spec.nodeName, (onNode.get(pod.spec.nodeName) ?? 0) + 1)
   const crowd = (pod: Pod): number => onNode.get(pod.spec.nodeName ?? '') ?? 0
   // Each criterion: what is smaller goes first.
   const criteria: ((pod: Pod) => number)[] = [
@@ -73,7 +74,12 @@ export interface ReplicaStatusPlan {
 }
 
 /** `failure` is why the last pods could not be made or removed. */
-export function planReplicaStatus(of: Replicated, owned: readonly Pod[], nowMs: number, failure?: { creating: boolean; message: string }): ReplicaStatusPlan {
+export function planReplicaStatus(
+  of: Replicated,
+  owned: readonly Pod[],
+  nowMs: number,
+  failure?: { creating: boolean; message: string },
+): ReplicaStatusPlan {
   const active = owned.filter(isActive)
   const waits = active.map((pod) => availableInMs(pod, of.minReadySeconds, nowMs)).filter((ms) => ms !== undefined)
   const waiting = waits.filter((ms) => ms > 0)
@@ -103,5 +109,11 @@ function failureConditions(
   if (!failure) return withoutCondition(known, 'ReplicaFailure')
   if (findCondition(known, 'ReplicaFailure')) return [...(known ?? [])]
   const reason = failure.creating ? 'FailedCreate' : 'FailedDelete'
-  return withCondition(known, { type: 'ReplicaFailure', status: 'True', reason, message: failure.message, lastTransitionTime: timestamp(nowMs) })
+  return withCondition(known, {
+    type: 'ReplicaFailure',
+    status: 'True',
+    reason,
+    message: failure.message,
+    lastTransitionTime: timestamp(nowMs),
+  })
 }

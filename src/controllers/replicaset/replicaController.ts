@@ -54,10 +54,18 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
   function neighboursOf(object: T, owned: readonly Pod[]): readonly Pod[] {
     const controller = controllerOf(object)
     if (!controller) return owned
-    return informer.list(object.metadata.namespace).filter((other) => controllerOf(other)?.uid === controller.uid).flatMap((other) => ownedBy(podInformer, other))
+    return informer
+      .list(object.metadata.namespace)
+      .filter((other) => controllerOf(other)?.uid === controller.uid)
+      .flatMap((other) => ownedBy(podInformer, other))
   }
 
-  async function resize(object: T, owned: readonly Pod[], key: string, signal: AbortSignal): Promise<{ changed: boolean; failure?: Failure }> {
+  async function resize(
+    object: T,
+    owned: readonly Pod[],
+    key: string,
+    signal: AbortSignal,
+  ): Promise<{ changed: boolean; failure?: Failure }> {
     const plan = planReplicas(kind.replicasOf(object), owned, neighboursOf(object, owned))
     const reference = newControllerRef(object, kind.resource)
     const changed = plan.create > 0 || plan.remove.length > 0
@@ -82,8 +90,13 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
       if (!object) return
       if (!writes.seenBy(key, podInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const owned = await claim({
-        client, owner: object, ownerResource: kind.resource, resource: pods, selector: kind.selectorOf(object),
-        candidates: ownedOrOrphaned(podInformer, object), signal,
+        client,
+        owner: object,
+        ownerResource: kind.resource,
+        resource: pods,
+        selector: kind.selectorOf(object),
+        candidates: ownedOrOrphaned(podInformer, object),
+        signal,
       })
       const leaving = object.metadata.deletionTimestamp !== undefined
       const { changed, failure } = leaving ? {} : await resize(object, owned, key, signal)
@@ -92,10 +105,14 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
       const status = kind.statusOf(object)
       const plan = planReplicaStatus(
         {
-          generation: object.metadata.generation, minReadySeconds: kind.minReadySecondsOf(object),
-          templateLabels: kind.templateOf(object)?.metadata?.labels ?? {}, status,
+          generation: object.metadata.generation,
+          minReadySeconds: kind.minReadySecondsOf(object),
+          templateLabels: kind.templateOf(object)?.metadata?.labels ?? {},
+          status,
         },
-        owned, clock.now(), failure,
+        owned,
+        clock.now(),
+        failure,
       )
       const next = kind.withStatus(object, plan.status)
       if (!semanticallyEqual(kind.statusOf(next), status)) await client.update(kind.resource, next, { subresource: 'status', signal })

@@ -14,7 +14,10 @@ import { addUsage, claimUsage, countsPod, hasScopes, podUsage, serviceUsage, use
 const BATCH_WINDOW_MS = 100
 /** Names of the plain counts, beside `count/<resource>.<group>`. */
 const PLAIN_COUNTS: Readonly<Record<string, string>> = {
-  '/configmaps': 'configmaps', '/secrets': 'secrets', '/replicationcontrollers': 'replicationcontrollers', '/resourcequotas': 'resourcequotas',
+  '/configmaps': 'configmaps',
+  '/secrets': 'secrets',
+  '/replicationcontrollers': 'replicationcontrollers',
+  '/resourcequotas': 'resourcequotas',
 }
 const OWN_USAGE = new Set(['/pods', '/services', '/persistentvolumeclaims'])
 
@@ -27,7 +30,9 @@ export function resourceQuotaController({ client, informers, clock }: Controller
   const podInformer = informers.for(pods)
   const serviceInformer = informers.for(services)
   const claimInformer = informers.for(persistentvolumeclaims)
-  const counted = builtInResources().filter((resource) => resource.namespaced && !OWN_USAGE.has(resourceId(resource)) && resourceId(resource) !== '/events')
+  const counted = builtInResources().filter(
+    (resource) => resource.namespaced && !OWN_USAGE.has(resourceId(resource)) && resourceId(resource) !== '/events',
+  )
 
   function usageOf(quota: ResourceQuota): Usage {
     const { namespace } = quota.metadata
@@ -63,7 +68,11 @@ export function resourceQuotaController({ client, informers, clock }: Controller
 
   return {
     name: 'resourcequota-controller',
-    watches: [watch(resourcequotas, (quota) => [keyOf(quota)]), ...[pods, services, persistentvolumeclaims].map((resource) => changes(resource as Resource)), ...counted.map(changes)],
+    watches: [
+      watch(resourcequotas, (quota) => [keyOf(quota)]),
+      ...[pods, services, persistentvolumeclaims].map((resource) => changes(resource as Resource)),
+      ...counted.map(changes),
+    ],
     async reconcile(key, signal) {
       const quota = quotaInformer.get(key)
       if (!quota || quota.metadata.deletionTimestamp !== undefined) return

@@ -107,7 +107,10 @@ function inScope(pod: Pod, scope: string, operator: string, values: readonly str
 /** Whether a quota's scopes let it count a pod. Quotas with scopes count nothing but pods. */
 export function countsPod({ spec }: ResourceQuota, pod: Pod): boolean {
   const scopes = (spec?.scopes ?? []).every((scope) => inScope(pod, scope, 'Exists', []))
-  return scopes && (spec?.scopeSelector?.matchExpressions ?? []).every(({ scopeName, operator, values = [] }) => inScope(pod, scopeName, operator, values))
+  return (
+    scopes &&
+    (spec?.scopeSelector?.matchExpressions ?? []).every(({ scopeName, operator, values = [] }) => inScope(pod, scopeName, operator, values))
+  )
 }
 
 export function hasScopes({ spec }: ResourceQuota): boolean {

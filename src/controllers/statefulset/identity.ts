@@ -40,7 +40,10 @@ export function podOf(set: StatefulSet, template: PodTemplateSpec, ordinal: numb
   const volumes = volumesOf(set, template, ordinal)
   return {
     ...draft,
-    metadata: { ...draft.metadata, labels: { ...draft.metadata.labels, [POD_NAME]: name, [POD_INDEX]: String(ordinal), [REVISION_HASH]: revision } },
+    metadata: {
+      ...draft.metadata,
+      labels: { ...draft.metadata.labels, [POD_NAME]: name, [POD_INDEX]: String(ordinal), [REVISION_HASH]: revision },
+    },
     spec: {
       ...draft.spec,
       hostname: name,
@@ -84,6 +87,10 @@ export function claimOwners(set: StatefulSet, claim: PersistentVolumeClaim, pod:
     ...(bySet ? [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: set.metadata.name, uid: set.metadata.uid }] : []),
     ...(byPod ? [{ apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid }] : []),
   ]
-  const ids = (owners: readonly OwnerReference[]): string => owners.map((owner) => owner.uid).sort().join()
+  const ids = (owners: readonly OwnerReference[]): string =>
+    owners
+      .map((owner) => owner.uid)
+      .sort()
+      .join()
   return ids(wanted) === ids(known) ? undefined : wanted
 }

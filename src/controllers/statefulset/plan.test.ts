@@ -8,29 +8,52 @@ import { planStatefulSet } from './plan.ts'
 function set(spec: Partial<StatefulSetSpec> = {}, status: Partial<StatefulSet['status']> = {}): StatefulSet {
   return {
     metadata: { name: 'db', namespace: 'ns', uid: 's', resourceVersion: '1', creationTimestamp: '', generation: 1 },
-    spec: { replicas: 3, serviceName: 'db', selector: { matchLabels: { app: 'db' } }, template: { metadata: { labels: { app: 'db' } }, spec: { containers: [] } }, ...spec },
+    spec: {
+      replicas: 3,
+      serviceName: 'db',
+      selector: { matchLabels: { app: 'db' } },
+      template: { metadata: { labels: { app: 'db' } }, spec: { containers: [] } },
+      ...spec,
+    },
     status: { replicas: 0, ...status },
   }
 }
 
 /** `0` ready, `0?` not ready, `0-` leaving, `0!` failed; `*` marks the old revision. */
 function pods(text: string): Pod[] {
-  return text.split(' ').filter(Boolean).map((word) => ({
-    metadata: {
-      name: `db-${Number.parseInt(word)}`, namespace: 'ns', uid: word, resourceVersion: '1', creationTimestamp: '',
-      labels: { 'controller-revision-hash': word.includes('*') ? 'old' : 'new' }, ...(word.includes('-') && { deletionTimestamp: 'x' }),
-    },
-    spec: { containers: [] },
-    status: {
-      phase: word.includes('!') ? 'Failed' : 'Running',
-      conditions: [{ type: 'Ready', status: /[?!]/.test(word) ? 'False' : 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }],
-    },
-  }))
+  return text
+    .split(' ')
+    .filter(Boolean)
+    .map((word) => ({
+      metadata: {
+        name: `db-${Number.parseInt(word)}`,
+        namespace: 'ns',
+        uid: word,
+        resourceVersion: '1',
+        creationTimestamp: '',
+        labels: { 'controller-revision-hash': word.includes('*') ? 'old' : 'new' },
+        ...(word.includes('-') && { deletionTimestamp: 'x' }),
+      },
+      spec: { containers: [] },
+      status: {
+        phase: word.includes('!') ? 'Failed' : 'Running',
+        conditions: [{ type: 'Ready', status: /[?!]/.test(word) ? 'False' : 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }],
+      },
+    }))
 }
 
 function steps(spec: Partial<StatefulSetSpec>, state: string): string {
-  const plan = planStatefulSet({ set: set(spec), pods: pods(state), currentRevision: 'old', updateRevision: 'new', nowMs: Date.UTC(2026, 1, 1) })
-  return [...plan.create.map(({ ordinal, revision }) => `+${ordinal}${revision === 'old' ? '*' : ''}`), ...plan.remove.map((pod) => `-${pod.metadata.name.slice(3)}`)].join(' ')
+  const plan = planStatefulSet({
+    set: set(spec),
+    pods: pods(state),
+    currentRevision: 'old',
+    updateRevision: 'new',
+    nowMs: Date.UTC(2026, 1, 1),
+  })
+  return [
+    ...plan.create.map(({ ordinal, revision }) => `+${ordinal}${revision === 'old' ? '*' : ''}`),
+    ...plan.remove.map((pod) => `-${pod.metadata.name.slice(3)}`),
+  ].join(' ')
 }
 
 test('the next step', () => {
@@ -61,28 +84,49 @@ test('the next step', () => {
 })
 
 test('a finished update makes its revision the current one', () => {
-  const of = (state: string) => planStatefulSet({ set: set(), pods: pods(state), currentRevision: 'old', updateRevision: 'new', nowMs: Date.UTC(2026, 1, 1) }).status
+  const of = (state: string) =>
+    planStatefulSet({ set: set(), pods: pods(state), currentRevision: 'old', updateRevision: 'new', nowMs: Date.UTC(2026, 1, 1) }).status
   assert.deepEqual(of('0* 1 2'), {
-    replicas: 3, readyReplicas: 3, availableReplicas: 3, currentReplicas: 1, updatedReplicas: 2, currentRevision: 'old', updateRevision: 'new', collisionCount: 0, observedGeneration: 1,
+    replicas: 3,
+    readyReplicas: 3,
+    availableReplicas: 3,
+    currentReplicas: 1,
+    updatedReplicas: 2,
+    currentRevision: 'old',
+    updateRevision: 'new',
+    collisionCount: 0,
+    observedGeneration: 1,
   })
   assert.equal(of('0 1 2').currentRevision, 'new')
 })
 
 test('identity', () => {
-  assert.deepEqual(['db-0', 'db-12', 'db-01', 'db-x', 'other-1'].map((name) => ordinalOf(set(), name)), [0, 12, -1, -1, -1])
+  assert.deepEqual(
+    ['db-0', 'db-12', 'db-01', 'db-x', 'other-1'].map((name) => ordinalOf(set(), name)),
+    [0, 12, -1, -1, -1],
+  )
   const claims = [{ metadata: { name: 'data', namespace: 'ns', uid: '', resourceVersion: '', creationTimestamp: '' }, spec: {} }]
-  const pod = podOf(set({ volumeClaimTemplates: claims }), { metadata: { labels: { app: 'db' } }, spec: { containers: [], volumes: [{ name: 'data' }, { name: 'tmp' }] } }, 2, 'rev')
+  const pod = podOf(
+    set({ volumeClaimTemplates: claims }),
+    { metadata: { labels: { app: 'db' } }, spec: { containers: [], volumes: [{ name: 'data' }, { name: 'tmp' }] } },
+    2,
+    'rev',
+  )
   assert.deepEqual([pod.metadata.name, pod.spec.hostname, pod.spec.subdomain], ['db-2', 'db-2', 'db'])
   assert.deepEqual(pod.spec.volumes, [{ name: 'data', persistentVolumeClaim: { claimName: 'data-db-2' } }, { name: 'tmp' }])
   assert.deepEqual(pod.metadata.labels, {
-    app: 'db', 'statefulset.kubernetes.io/pod-name': 'db-2', 'apps.kubernetes.io/pod-index': '2', 'controller-revision-hash': 'rev',
+    app: 'db',
+    'statefulset.kubernetes.io/pod-name': 'db-2',
+    'apps.kubernetes.io/pod-index': '2',
+    'controller-revision-hash': 'rev',
   })
 })
 
 test('who a claim goes with', () => {
   const [pod] = pods('2') as [Pod]
   const claim = { metadata: { name: 'data-db-2', namespace: 'ns', uid: 'c', resourceVersion: '1', creationTimestamp: '' }, spec: {} }
-  const kinds = (policy: object, condemned: boolean) => claimOwners(set({ persistentVolumeClaimRetentionPolicy: policy }), claim, pod, condemned)?.map((owner) => owner.kind)
+  const kinds = (policy: object, condemned: boolean) =>
+    claimOwners(set({ persistentVolumeClaimRetentionPolicy: policy }), claim, pod, condemned)?.map((owner) => owner.kind)
   assert.equal(kinds({ whenDeleted: 'Retain', whenScaled: 'Retain' }, true), undefined)
   assert.deepEqual(kinds({ whenDeleted: 'Delete' }, false), ['StatefulSet'])
   assert.deepEqual(kinds({ whenScaled: 'Delete' }, true), ['Pod'])

@@ -72,7 +72,12 @@ function statusOf(input: StatefulInput): StatefulSetStatus {
     ...(set.status?.conditions && { conditions: set.status.conditions }),
   }
   const rolling = (set.spec.updateStrategy?.type ?? 'RollingUpdate') === 'RollingUpdate'
-  if (rolling && status.updatedReplicas === status.replicas && status.readyReplicas === status.replicas && status.replicas === (set.spec.replicas ?? 1)) {
+  if (
+    rolling &&
+    status.updatedReplicas === status.replicas &&
+    status.readyReplicas === status.replicas &&
+    status.replicas === (set.spec.replicas ?? 1)
+  ) {
     status.currentRevision = updateRevision
     status.currentReplicas = status.updatedReplicas ?? 0
   }

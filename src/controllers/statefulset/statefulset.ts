@@ -5,7 +5,16 @@ import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { semanticallyEqual } from '../hash.ts'
-import { applyHistory, byRevision, expiredRevisions, HashCollision, planHistory, removeRevisions, REVISION_HASH, templateOf } from '../history.ts'
+import {
+  applyHistory,
+  byRevision,
+  expiredRevisions,
+  HashCollision,
+  planHistory,
+  removeRevisions,
+  REVISION_HASH,
+  templateOf,
+} from '../history.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey, isEmptySelector } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
@@ -27,15 +36,28 @@ export function statefulSetController(context: ControllerContext): Controller {
   const revisionWrites = new OwnWrites()
 
   function claimsOf(set: StatefulSet, ordinal: number): PersistentVolumeClaim[] {
-    return (set.spec.volumeClaimTemplates ?? []).flatMap((template) => claimInformer.get(`${set.metadata.namespace}/${claimName(set, template, ordinal)}`) ?? [])
+    return (set.spec.volumeClaimTemplates ?? []).flatMap(
+      (template) => claimInformer.get(`${set.metadata.namespace}/${claimName(set, template, ordinal)}`) ?? [],
+    )
   }
 
   async function revisionsOf(set: StatefulSet, key: string, signal: AbortSignal) {
     const revisions = await claim({
-      client, owner: set, ownerResource: statefulsets, resource: controllerrevisions, selector: set.spec.selector,
-      candidates: ownedOrOrphaned(revisionInformer, set), signal,
+      client,
+      owner: set,
+      ownerResource: statefulsets,
+      resource: controllerrevisions,
+      selector: set.spec.selector,
+      candidates: ownedOrOrphaned(revisionInformer, set),
+      signal,
     })
-    const owner = { object: set, resource: statefulsets, template: set.spec.template, hashLabel: HASH_LABEL, collisionCount: set.status?.collisionCount }
+    const owner = {
+      object: set,
+      resource: statefulsets,
+      template: set.spec.template,
+      hashLabel: HASH_LABEL,
+      collisionCount: set.status?.collisionCount,
+    }
     try {
       const update = await applyHistory(client, planHistory(owner, revisions), signal)
       revisionWrites.wrote(key, update)
@@ -56,10 +78,20 @@ export function statefulSetController(context: ControllerContext): Controller {
     const done = error === undefined
     const outcome = done ? 'successful' : `failed error: ${error instanceof Error ? error.message : String(error)}`
     const reason = `${done ? 'Successful' : 'Failed'}${verb === 'create' ? 'Create' : 'Delete'}`
-    events.record(set, { type: done ? 'Normal' : 'Warning', reason, message: `${verb} ${what} in StatefulSet ${set.metadata.name} ${outcome}` })
+    events.record(set, {
+      type: done ? 'Normal' : 'Warning',
+      reason,
+      message: `${verb} ${what} in StatefulSet ${set.metadata.name} ${outcome}`,
+    })
   }
 
-  async function createPod(set: StatefulSet, ordinal: number, revision: ControllerRevision, key: string, signal: AbortSignal): Promise<void> {
+  async function createPod(
+    set: StatefulSet,
+    ordinal: number,
+    revision: ControllerRevision,
+    key: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const draft = podOf(set, templateOf(revision), ordinal, revision.metadata.name)
     const { name } = draft.metadata
     try {
@@ -91,13 +123,19 @@ export function statefulSetController(context: ControllerContext): Controller {
   }
 
   /** Claims change hands before the pods that they go with are deleted. */
-  async function handOverClaims(set: StatefulSet, owned: readonly Pod[], condemned: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
+  async function handOverClaims(
+    set: StatefulSet,
+    owned: readonly Pod[],
+    condemned: ReadonlySet<number>,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (!set.spec.persistentVolumeClaimRetentionPolicy) return
     for (const pod of owned) {
       const ordinal = ordinalOf(set, pod.metadata.name)
       for (const held of claimsOf(set, ordinal)) {
         const ownerReferences = claimOwners(set, held, pod, condemned.has(ordinal))
-        if (ownerReferences) await client.update(persistentvolumeclaims, { ...held, metadata: { ...held.metadata, ownerReferences } }, { signal })
+        if (ownerReferences)
+          await client.update(persistentvolumeclaims, { ...held, metadata: { ...held.metadata, ownerReferences } }, { signal })
       }
     }
   }
@@ -117,15 +155,32 @@ export function statefulSetController(context: ControllerContext): Controller {
       const set = setInformer.get(key)
       if (!set) return
       if (isEmptySelector(set.spec.selector)) {
-        events.record(set, { type: 'Warning', reason: 'SelectingAll', message: 'This StatefulSet is selecting all pods. A non-empty selector is required.' })
+        events.record(set, {
+          type: 'Warning',
+          reason: 'SelectingAll',
+          message: 'This StatefulSet is selecting all pods. A non-empty selector is required.',
+        })
         return
       }
-      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer))
+        return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { all, update, current } = await revisionsOf(set, key, signal)
       const candidates = ownedOrOrphaned(podInformer, set).filter((pod) => ordinalOf(set, pod.metadata.name) >= 0)
-      const owned = await claim({ client, owner: set, ownerResource: statefulsets, resource: pods, selector: set.spec.selector, candidates, signal })
+      const owned = await claim({
+        client,
+        owner: set,
+        ownerResource: statefulsets,
+        resource: pods,
+        selector: set.spec.selector,
+        candidates,
+        signal,
+      })
       const plan = planStatefulSet({
-        set, pods: owned, currentRevision: current.metadata.name, updateRevision: update.metadata.name, nowMs: clock.now(),
+        set,
+        pods: owned,
+        currentRevision: current.metadata.name,
+        updateRevision: update.metadata.name,
+        nowMs: clock.now(),
       })
       await handOverClaims(set, owned, plan.condemned, signal)
       const revisionNamed = (name: string): ControllerRevision => (name === current.metadata.name ? current : update)
@@ -135,9 +190,15 @@ export function statefulSetController(context: ControllerContext): Controller {
         await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal })
       }
       const used = new Set([current.metadata.name, update.metadata.name, ...owned.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
-      const expired = expiredRevisions(all.toSorted(byRevision), (revision) => used.has(revision.metadata.name), set.spec.revisionHistoryLimit ?? 10)
+      const expired = expiredRevisions(
+        all.toSorted(byRevision),
+        (revision) => used.has(revision.metadata.name),
+        set.spec.revisionHistoryLimit ?? 10,
+      )
       await removeRevisions(client, expired, signal)
-      const waits = owned.map((pod) => availableInMs(pod, set.spec.minReadySeconds ?? 0, clock.now())).filter((ms) => ms !== undefined && ms > 0)
+      const waits = owned
+        .map((pod) => availableInMs(pod, set.spec.minReadySeconds ?? 0, clock.now()))
+        .filter((ms) => ms !== undefined && ms > 0)
       if (waits.length > 0) return { requeueAfterMs: Math.min(...(waits as number[])) }
     },
   }

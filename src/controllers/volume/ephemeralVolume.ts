@@ -26,12 +26,22 @@ export function ephemeralVolumeController({ client, informers, events }: Control
         if (known && isControlledBy(known, pod)) continue
         if (known) throw new Error(`PVC ${pod.metadata.namespace}/${name} was not created for pod ${key} (pod is not owner)`)
         const { labels, annotations } = template.metadata ?? {}
-        const metadata = { name, namespace: pod.metadata.namespace, ...(labels && { labels }), ...(annotations && { annotations }), ownerReferences: [newControllerRef(pod, pods)] }
+        const metadata = {
+          name,
+          namespace: pod.metadata.namespace,
+          ...(labels && { labels }),
+          ...(annotations && { annotations }),
+          ownerReferences: [newControllerRef(pod, pods)],
+        }
         try {
           await client.create(persistentvolumeclaims, { metadata, spec: template.spec }, { signal })
         } catch (error) {
           if (isAlreadyExists(error) || isNamespaceTerminating(error)) continue
-          events.record(pod, { type: 'Warning', reason: 'EphemeralVolumeCreateFailed', message: `ephemeral volume controller: create PVC ${name}: ${String(error)}` })
+          events.record(pod, {
+            type: 'Warning',
+            reason: 'EphemeralVolumeCreateFailed',
+            message: `ephemeral volume controller: create PVC ${name}: ${String(error)}`,
+          })
           throw error
         }
       }

@@ -38,9 +38,16 @@ export function refusal(claim: PersistentVolumeClaim): string | undefined {
   return undefined
 }
 
-export function hostPathVolume(claim: PersistentVolumeClaim, storageClass: StorageClass, directory: string, nodeName: string | undefined): Draft<PersistentVolume> {
+export function hostPathVolume(
+  claim: PersistentVolumeClaim,
+  storageClass: StorageClass,
+  directory: string,
+  nodeName: string | undefined,
+): Draft<PersistentVolume> {
   const name = provisionedName(claim)
-  const required = { nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [nodeName ?? ''] }] }] }
+  const required = {
+    nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [nodeName ?? ''] }] }],
+  }
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolume',

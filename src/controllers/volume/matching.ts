@@ -26,7 +26,11 @@ function fits(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
 }
 
 /** The smallest volume that fits; one that names the claim before all others. With `delayed` only such a one: the rest waits for a pod. */
-export function findVolume(volumes: readonly PersistentVolume[], claim: PersistentVolumeClaim, delayed: boolean): PersistentVolume | undefined {
+export function findVolume(
+  volumes: readonly PersistentVolume[],
+  claim: PersistentVolumeClaim,
+  delayed: boolean,
+): PersistentVolume | undefined {
   const usable = volumes.filter((volume) => volume.metadata.deletionTimestamp === undefined)
   const reserved = usable.find((volume) => isClaimedBy(volume.spec.claimRef, claim) && fits(volume, claim))
   if (reserved || delayed) return reserved
@@ -38,7 +42,11 @@ export function findVolume(volumes: readonly PersistentVolume[], claim: Persiste
       (!claim.spec.selector || labelSelectorMatches(claim.spec.selector, volume.metadata.labels)) &&
       fits(volume, claim),
   )
-  return free.toSorted((a, b) => compareQuantity(a.spec.capacity?.['storage'] ?? '0', b.spec.capacity?.['storage'] ?? '0') || (a.metadata.name < b.metadata.name ? -1 : 1))[0]
+  return free.toSorted(
+    (a, b) =>
+      compareQuantity(a.spec.capacity?.['storage'] ?? '0', b.spec.capacity?.['storage'] ?? '0') ||
+      (a.metadata.name < b.metadata.name ? -1 : 1),
+  )[0]
 }
 
 export function referenceTo(claim: PersistentVolumeClaim): ObjectReference {

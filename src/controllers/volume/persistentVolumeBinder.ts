@@ -2,7 +2,13 @@
  * The persistentvolume-binder controller: brings claims and volumes together, has volumes provisioned, and disposes of those
  * whose claim is gone (upstream's pkg/controller/volume/persistentvolume).
  */
-import { nodes, persistentvolumeclaims, persistentvolumes, type PersistentVolume, type PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
+import {
+  nodes,
+  persistentvolumeclaims,
+  persistentvolumes,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+} from '../../api/kinds/core/v1.ts'
 import { storageclasses, type StorageClass } from '../../api/kinds/storage/v1.ts'
 import { timestamp } from '../../api/meta.ts'
 import { keyOf } from '../../api/resource.ts'
@@ -10,7 +16,15 @@ import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
 import { matchesNodeTerms } from '../nodeAffinity.ts'
 import { at } from '../ownership.ts'
-import { defaultStorageClass, hostPathVolume, PROVISIONED_BY, provisionedName, PROVISIONER, refusal, type HostPathVolumes } from './hostPathProvisioner.ts'
+import {
+  defaultStorageClass,
+  hostPathVolume,
+  PROVISIONED_BY,
+  provisionedName,
+  PROVISIONER,
+  refusal,
+  type HostPathVolumes,
+} from './hostPathProvisioner.ts'
 import { classOf, findVolume, isClaimedBy, referenceTo } from './matching.ts'
 
 const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
@@ -33,7 +47,12 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     events.record(about, { type, reason, message })
   }
 
-  async function setClaimPhase(claim: PersistentVolumeClaim, phase: string, volume: PersistentVolume | undefined, signal: AbortSignal): Promise<void> {
+  async function setClaimPhase(
+    claim: PersistentVolumeClaim,
+    phase: string,
+    volume: PersistentVolume | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { accessModes, capacity } = volume?.spec ?? {}
     const { phase: was, accessModes: _, capacity: __, ...rest } = claim.status ?? {}
     const same = was === phase && (!volume || claim.status?.capacity?.['storage'] !== undefined)
@@ -54,12 +73,20 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     if (volume.spec.claimRef?.uid !== claim.metadata.uid) {
       const ours = !volume.spec.claimRef
       const annotations = { ...volume.metadata.annotations, ...(ours && { [BOUND_BY_CONTROLLER]: 'yes' }) }
-      bound = await client.update(persistentvolumes, { ...volume, metadata: { ...volume.metadata, annotations }, spec: { ...volume.spec, claimRef: referenceTo(claim) } }, { signal })
+      bound = await client.update(
+        persistentvolumes,
+        { ...volume, metadata: { ...volume.metadata, annotations }, spec: { ...volume.spec, claimRef: referenceTo(claim) } },
+        { signal },
+      )
     }
     if (bound.status?.phase !== 'Bound') await setVolumePhase(bound, 'Bound', signal)
     let latest = claim
     if (claim.spec.volumeName !== volume.metadata.name || claim.metadata.annotations?.[BIND_COMPLETED] !== 'yes') {
-      const annotations = { ...claim.metadata.annotations, ...(!claim.spec.volumeName && { [BOUND_BY_CONTROLLER]: 'yes' }), [BIND_COMPLETED]: 'yes' }
+      const annotations = {
+        ...claim.metadata.annotations,
+        ...(!claim.spec.volumeName && { [BOUND_BY_CONTROLLER]: 'yes' }),
+        [BIND_COMPLETED]: 'yes',
+      }
       const spec = { ...claim.spec, volumeName: volume.metadata.name }
       latest = await client.update(persistentvolumeclaims, { ...claim, metadata: { ...claim.metadata, annotations }, spec }, { signal })
     }
@@ -69,7 +96,11 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
   async function provision(claim: PersistentVolumeClaim, storageClass: StorageClass, signal: AbortSignal): Promise<void> {
     const { provisioner } = storageClass
     if (claim.metadata.annotations?.[STORAGE_PROVISIONER] !== provisioner) {
-      const annotations = { ...claim.metadata.annotations, [STORAGE_PROVISIONER]: provisioner, 'volume.beta.kubernetes.io/storage-provisioner': provisioner }
+      const annotations = {
+        ...claim.metadata.annotations,
+        [STORAGE_PROVISIONER]: provisioner,
+        'volume.beta.kubernetes.io/storage-provisioner': provisioner,
+      }
       // Its event brings the claim back.
       await client.update(persistentvolumeclaims, { ...claim, metadata: { ...claim.metadata, annotations } }, { signal })
       return
@@ -97,7 +128,9 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
   function reachable(nodeName: string | undefined): readonly PersistentVolume[] {
     const node = nodeName === undefined ? undefined : nodeInformer.get(nodeName)
     if (!node) return volumeInformer.list()
-    return volumeInformer.list().filter(({ spec }) => !spec.nodeAffinity?.required || matchesNodeTerms(spec.nodeAffinity.required.nodeSelectorTerms, node))
+    return volumeInformer
+      .list()
+      .filter(({ spec }) => !spec.nodeAffinity?.required || matchesNodeTerms(spec.nodeAffinity.required.nodeSelectorTerms, node))
   }
 
   async function syncUnbound(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<void> {
@@ -123,7 +156,8 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     const completed = claim.metadata.annotations?.[BIND_COMPLETED] === 'yes'
     if (!volume) {
       if (!completed) return setClaimPhase(claim, 'Pending', undefined, signal)
-      if (claim.status?.phase !== 'Lost') tell(claim, 'Warning', 'ClaimLost', 'Bound claim has lost its PersistentVolume. Data on the volume is lost!')
+      if (claim.status?.phase !== 'Lost')
+        tell(claim, 'Warning', 'ClaimLost', 'Bound claim has lost its PersistentVolume. Data on the volume is lost!')
       return setClaimPhase(claim, 'Lost', undefined, signal)
     }
     if (!volume.spec.claimRef || isClaimedBy(volume.spec.claimRef, claim)) return bind(claim, volume, signal)
@@ -174,9 +208,11 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
       return setVolumePhase(volume, 'Failed', signal, message)
     }
     await hostPath.remove(path, signal)
-    await client.delete(persistentvolumes, { ...at(volume), signal }, { preconditions: { uid: volume.metadata.uid } }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error
-    })
+    await client
+      .delete(persistentvolumes, { ...at(volume), signal }, { preconditions: { uid: volume.metadata.uid } })
+      .catch((error: unknown) => {
+        if (!isNotFound(error)) throw error
+      })
   }
 
   /** Once, at the start: who deletes the class afterwards does not want it. */
@@ -189,7 +225,11 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     })
   }
 
-  const waitingClaims = (): string[] => claimInformer.list().filter((claim) => claim.status?.phase !== 'Bound').map((claim) => CLAIM + keyOf(claim))
+  const waitingClaims = (): string[] =>
+    claimInformer
+      .list()
+      .filter((claim) => claim.status?.phase !== 'Bound')
+      .map((claim) => CLAIM + keyOf(claim))
 
   return {
     name: 'persistentvolume-binder-controller',

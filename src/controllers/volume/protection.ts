@@ -1,5 +1,12 @@
 /** Claims that pods use, and volumes that claims are bound to, are not let go: a finalizer holds them until then. */
-import { persistentvolumeclaims, persistentvolumes, pods, type PersistentVolume, type PersistentVolumeClaim, type Pod } from '../../api/kinds/core/v1.ts'
+import {
+  persistentvolumeclaims,
+  persistentvolumes,
+  pods,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+  type Pod,
+} from '../../api/kinds/core/v1.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import type { Client } from '../../client/client.ts'
@@ -20,12 +27,23 @@ export function claimsOf(pod: Pod): string[] {
   })
 }
 
-async function setFinalizer<T extends KubeObject>(client: Client, resource: Resource<T>, object: T, finalizer: string, present: boolean, signal: AbortSignal): Promise<void> {
+async function setFinalizer<T extends KubeObject>(
+  client: Client,
+  resource: Resource<T>,
+  object: T,
+  finalizer: string,
+  present: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const { finalizers = [], resourceVersion } = object.metadata
   if (finalizers.includes(finalizer) === present) return
   const next = present ? [...finalizers, finalizer] : finalizers.filter((other) => other !== finalizer)
   try {
-    await client.patch(resource, { ...at(object), type: 'application/merge-patch+json', signal }, { metadata: { resourceVersion, finalizers: next } })
+    await client.patch(
+      resource,
+      { ...at(object), type: 'application/merge-patch+json', signal },
+      { metadata: { resourceVersion, finalizers: next } },
+    )
   } catch (error) {
     if (!isNotFound(error)) throw error
   }
@@ -49,7 +67,8 @@ export function pvcProtectionController({ client, informers }: ControllerContext
     async reconcile(key, signal) {
       const claim = claimInformer.get(key)
       if (!claim) return
-      if (claim.metadata.deletionTimestamp === undefined) return setFinalizer(client, persistentvolumeclaims, claim, CLAIM_FINALIZER, true, signal)
+      if (claim.metadata.deletionTimestamp === undefined)
+        return setFinalizer(client, persistentvolumeclaims, claim, CLAIM_FINALIZER, true, signal)
       if (isUsed(key, podInformer.byIndex(BY_CLAIM, key)) || (await isUsedLive(claim, signal))) return
       await setFinalizer(client, persistentvolumeclaims, claim, CLAIM_FINALIZER, false, signal)
     },

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { mirroredSlices } from './mirroring.ts'
+
+test('one slice for each subset and family', () => {
+  const metadata = { name: 'e', namespace: 'ns', uid: 'e', resourceVersion: '1', creationTimestamp: '' }
+  const subsets = [
+    { addresses: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }], notReadyAddresses: [{ ip: '10.0.0.2', hostname: 'h' }], ports: [{ port: 80 }] },
+    { addresses: [{ ip: '10.0.0.3' }], ports: [{ name: 'x', port: 90, protocol: 'UDP' }] },
+  ]
+  assert.deepEqual(mirroredSlices({ metadata, subsets }), [
+    {
+      addressType: 'IPv4',
+      ports: [{ name: '', port: 80, protocol: 'TCP' }],
+      endpoints: [
+        { addresses: ['10.0.0.1'], conditions: { ready: true } },
+        { addresses: ['10.0.0.2'], conditions: { ready: false }, hostname: 'h' },
+      ],
+    },
+    {
+      addressType: 'IPv6',
+      ports: [{ name: '', port: 80, protocol: 'TCP' }],
+      endpoints: [{ addresses: ['fd00::1'], conditions: { ready: true } }],
+    },
+    {
+      addressType: 'IPv4',
+      ports: [{ name: 'x', port: 90, protocol: 'UDP' }],
+      endpoints: [{ addresses: ['10.0.0.3'], conditions: { ready: true } }],
+    },
+  ])
+})

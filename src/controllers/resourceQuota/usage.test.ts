@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Container, Pod, PodSpec, ResourceQuota, ServiceSpec } from '../../api/kinds/core/v1.ts'
+import { claimUsage, countsPod, podUsage, serviceUsage, usedOf, type Usage } from './usage.ts'
+
+const metadata = { name: 'x', namespace: 'ns', uid: 'x', resourceVersion: '1', creationTimestamp: '' }
+
+function container(cpu: string, more: Partial<Container> = {}): Container {
+  return { name: 'c', resources: { requests: { cpu }, limits: { cpu: '1', 'example.com/gpu': '1' } }, ...more }
+}
+function pod(spec: Partial<PodSpec>, phase = 'Running'): Pod {
+  return { metadata, spec: { containers: [], ...spec }, status: { phase } }
+}
+function quota(names: string[], spec: ResourceQuota['spec'] = {}): ResourceQuota {
+  return { metadata, spec: { ...spec, hard: Object.fromEntries(names.map((name) => [name, '100'])) } }
+}
+const used = (usage: Usage, ...names: string[]): Record<string, string> => usedOf(quota(names), usage)
+
+test('what a pod counts for', () => {
+  const names = ['pods', 'count/pods', 'cpu', 'requests.cpu', 'limits.cpu', 'requests.example.com/gpu', 'limits.example.com/gpu', 'memory']
+  assert.deepEqual(used(podUsage(pod({ containers: [container('100m'), container('250m')] })), ...names), {
+    pods: '1',
+    'count/pods': '1',
+    cpu: '350m',
+    'requests.cpu': '350m',
+    'limits.cpu': '2',
+    'requests.example.com/gpu': '0',
+    'limits.example.com/gpu': '2',
+    memory: '0',
+  })
+  assert.deepEqual(used(podUsage(pod({ containers: [container('1')] }, 'Succeeded')), 'pods', 'count/pods', 'cpu'), {
+    pods: '0',
+    'count/pods': '1',
+    cpu: '0',
+  })
+})
+
+test('init containers count where they need more, sidecars always', () => {
+  const spec = { containers: [container('100m')], initContainers: [container('50m', { restartPolicy: 'Always' }), container('300m')] }
+  assert.deepEqual(used(podUsage(pod(spec)), 'cpu'), { cpu: '350m' })
+  assert.deepEqual(
+    used(podUsage(pod({ ...spec, initContainers: [container('50m', { restartPolicy: 'Always' }), container('10m')] })), 'cpu'),
+    { cpu: '150m' },
+  )
+})
+
+test('services and claims', () => {
+  const service = (spec: ServiceSpec): Record<string, string> =>
+    used(
+      serviceUsage({ metadata, spec: { ports: [{ port: 1 }, { port: 2 }], ...spec } }),
+      'services',
+      'services.nodeports',
+      'services.loadbalancers',
+    )
+  assert.deepEqual(service({ type: 'ClusterIP' }), { services: '1', 'services.nodeports': '0', 'services.loadbalancers': '0' })
+  assert.deepEqual(service({ type: 'LoadBalancer' }), { services: '1', 'services.nodeports': '2', 'services.loadbalancers': '1' })
+  const claim = claimUsage({ metadata, spec: { storageClassName: 'fast', resources: { requests: { storage: '2Gi' } } } })
+  const names = [
+    'persistentvolumeclaims',
+    'requests.storage',
+    'fast.storageclass.storage.k8s.io/requests.storage',
+    'slow.storageclass.storage.k8s.io/requests.storage',
+  ]
+  assert.deepEqual(Object.values(used(claim, ...names)), ['1', '2Gi', '2Gi', '0'])
+})
+
+test('scopes', () => {
+  const burstable = pod({ containers: [container('1')] })
+  const bare = pod({ containers: [{ name: 'c' }], activeDeadlineSeconds: 5, priorityClassName: 'high' })
+  const priority = (operator: string, values?: string[]) => ({
+    scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', operator, ...(values && { values }) }] },
+  })
+  const cases: [ResourceQuota['spec'], boolean, boolean][] = [
+    [{}, true, true],
+    [{ scopes: ['BestEffort'] }, false, true],
+    [{ scopes: ['NotBestEffort'] }, true, false],
+    [{ scopes: ['Terminating'] }, false, true],
+    [{ scopes: ['NotTerminating'] }, true, false],
+    [priority('In', ['high']), false, true],
+    [priority('NotIn', ['high']), true, false],
+    [priority('Exists'), false, true],
+  ]
+  for (const [spec, first, second] of cases)
+    assert.deepEqual([countsPod(quota([], spec), burstable), countsPod(quota([], spec), bare)], [first, second], JSON.stringify(spec))
+})
