@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Authorizer, RequestAttributes } from '../request.ts'
+import { impersonate } from './impersonation.ts'
+
+const REQUEST: RequestAttributes = {
+  user: { name: 'root', groups: ['ops'], extra: {} }, verb: 'list', group: '', version: 'v1', resource: 'pods', subresource: '', namespace: 'n', name: '', path: '',
+}
+
+/** Allows what is listed as `verb resource name`. */
+function allowing(...rights: string[]): Authorizer {
+  return {
+    authorize: ({ verb, resource, subresource, name }) => ({ allowed: rights.includes(`${verb} ${subresource ? `${resource}/${subresource}` : resource} ${name}`), reason: '' }),
+    escalation: () => undefined,
+    rulesOf: () => undefined,
+  }
+}
+
+test('who asks for nobody stays who they are', () => {
+  assert.equal(impersonate({}, REQUEST, allowing()), REQUEST.user)
+})
+
+test('users, groups, uid and extra are asked for one by one', () => {
+  const headers = { 'impersonate-user': 'jane', 'impersonate-group': 'devs, qa', 'impersonate-uid': '7', 'impersonate-extra-why%2fnot': 'test' }
+  const all = ['impersonate users jane', 'impersonate groups devs', 'impersonate groups qa', 'impersonate uids 7', 'impersonate userextras/why/not test']
+  assert.deepEqual(impersonate(headers, REQUEST, allowing(...all)), {
+    name: 'jane', uid: '7', groups: ['devs', 'qa', 'system:authenticated'], extra: { 'why/not': ['test'] },
+  })
+  for (const missing of all) assert.throws(() => impersonate(headers, REQUEST, allowing(...all.filter((right) => right !== missing))), { name: 'StatusError' }, missing)
+})
+
+test('a service account gets its groups', () => {
+  const user = impersonate({ 'impersonate-user': 'system:serviceaccount:a:bot' }, REQUEST, allowing('impersonate serviceaccounts bot'))
+  assert.deepEqual(user.groups, ['system:serviceaccounts', 'system:serviceaccounts:a', 'system:authenticated'])
+})
+
+test('constrained impersonation is a right on the user and one on the deed', () => {
+  const headers = { 'impersonate-user': 'jane' }
+  const rights = ['impersonate-on:user-info:list pods ', 'impersonate:user-info users jane']
+  assert.equal(impersonate(headers, REQUEST, allowing(...rights)).name, 'jane')
+  assert.throws(() => impersonate(headers, REQUEST, allowing(rights[1] as string)), /cannot impersonate-on:user-info:list resource "pods"/)
+})
+
+test('system:masters can be had only by the old right', () => {
+  const headers = { 'impersonate-user': 'jane', 'impersonate-group': 'system:masters' }
+  const constrained = ['impersonate-on:user-info:list pods ', 'impersonate:user-info users jane', 'impersonate:user-info groups system:masters']
+  assert.throws(() => impersonate(headers, REQUEST, allowing(...constrained)), /impersonating the system:masters group is not allowed/)
+  assert.equal(impersonate(headers, REQUEST, allowing('impersonate users jane', 'impersonate groups system:masters')).name, 'jane')
+})
+
+test('groups without a user are a bad request', () => {
+  assert.throws(
+    () => impersonate({ 'impersonate-group': 'devs' }, REQUEST, allowing()),
+    /requested &user\.DefaultInfo\{Name:"", UID:"", Groups:\[\]string\{"devs"\}, Extra:map\[string\]\[\]string\(nil\)\} without impersonating a user name/,
+  )
+})

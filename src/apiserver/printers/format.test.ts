@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { formatLabelSelector, formatLabels, humanDuration, withMore } from './format.ts'
+import { findAll, parseJsonPath } from './jsonPath.ts'
+
+const S = 1000
+const M = 60 * S
+const H = 60 * M
+const D = 24 * H
+
+test('durations are written as kubectl writes them', () => {
+  const cases: [number, string][] = [
+    [-3 * S, '<invalid>'], [-1 * S, '0s'], [0, '0s'], [1.9 * S, '1s'], [119 * S, '119s'], [2 * M, '2m'], [2 * M + 5 * S, '2m5s'], [9 * M + 59 * S, '9m59s'],
+    [10 * M + 30 * S, '10m'], [179 * M, '179m'], [3 * H, '3h'], [3 * H + 4 * M, '3h4m'], [8 * H + 30 * M, '8h'], [47 * H, '47h'],
+    [2 * D, '2d'], [2 * D + 3 * H, '2d3h'], [8 * D + 5 * H, '8d'], [729 * D, '729d'], [730 * D, '2y'], [731 * D, '2y1d'], [3000 * D, '8y'],
+  ]
+  for (const [ms, expected] of cases) assert.equal(humanDuration(ms), expected)
+})
+
+test('labels, selectors and lists are cut and sorted', () => {
+  assert.equal(formatLabels({ b: '2', a: '1' }), 'a=1,b=2')
+  assert.equal(formatLabels({}), '<none>')
+  assert.equal(formatLabelSelector({ matchLabels: { app: 'demo' }, matchExpressions: [{ key: 'app', operator: 'Exists' }, { key: 'a', operator: 'NotIn', values: ['y', 'x'] }] }), 'a notin (x,y),app=demo,app')
+  assert.equal(formatLabelSelector(undefined), '<none>')
+  assert.equal(withMore(['1', '2', '3', '4'], 3), '1,2,3 + 1 more...')
+  assert.equal(withMore([], 3), '<unset>')
+})
+
+test('the JSONPath of printer columns', () => {
+  const object = { spec: { size: 3, 'a.b': 'dotted' }, items: [{ name: 'x' }, { name: 'y' }], conditions: [{ type: 'Ready', status: 'True' }, { type: 'Other', status: 'False' }] }
+  for (const [path, expected] of [
+    ['.spec.size', [3]],
+    ['{.spec.size}', [3]],
+    [String.raw`.spec.a\.b`, ['dotted']],
+    [".spec['a.b']", ['dotted']],
+    ['.items[1].name', ['y']],
+    ['.items[-1].name', ['y']],
+    ['.items[*].name', ['x', 'y']],
+    ['.conditions[?(@.type=="Ready")].status', ['True']],
+    ['.conditions[?(@.type!="Ready")].status', ['False']],
+    ['.spec.none.more', []],
+  ] as const) {
+    const parsed = parseJsonPath(path)
+    assert.ok(parsed, path)
+    assert.deepEqual(findAll(parsed, object), expected, path)
+  }
+  assert.equal(parseJsonPath('.items[?(@.a > 1)]'), undefined)
+})
