@@ -116,7 +116,9 @@ class TypeWriter {
     const schema = property ? schemaCode(property) : this.goSchemaCode(goType)
     const printed = printedGoType(goType.replace(/^\*/, '')).replace('[]byte', '[]uint8')
     const flags = [required && 'r', goType.startsWith('*') && 'p', go?.omitEmpty && 'e', go?.omitZero && 'z'].filter(Boolean).join('')
+    const named = this.go[goType.replace(/^(\*|\[\]|map\[[^\]]+\])+/, '')]
     const extras = {
+      ...(named && 'alias' in named && named.values?.length && { n: named.values }),
       ...(published?.default !== undefined && { d: published.default }),
       ...(printed && printed !== impliedGoType(schema) && { g: printed }),
       ...(property?.['x-kubernetes-patch-strategy'] && { s: property['x-kubernetes-patch-strategy'] }),

@@ -22,7 +22,8 @@ export interface GoField {
 /** The embedded structs on the way to a field. */
 type Way = Pick<GoField, 'via' | 'embedded'>
 
-export type GoType = { alias: string } | { fields: GoField[] }
+/** `values` are the constants of a type that is marked `+enum`. */
+export type GoType = { alias: string; values?: string[] } | { fields: GoField[] }
 /** By OpenAPI definition name. */
 export type GoTypes = Record<string, GoType>
 
@@ -46,7 +47,7 @@ interface RawField {
   type: string
   tag: string
 }
-type RawType = { alias: string } | { fields: RawField[] }
+type RawType = { alias: string; values?: string[] } | { fields: RawField[] }
 
 function packageFolders(root: string): string[] {
   const here = readdirSync(root, { withFileTypes: true })
@@ -100,6 +101,17 @@ function readFile(text: string, here: string, into: Map<string, RawType>): void 
   }
 }
 
+/** Constants of the enumerations of a package: `PullAlways PullPolicy = "Always"`. */
+function readEnums(texts: readonly string[], here: string, into: Map<string, RawType>): void {
+  const all = texts.join('\n')
+  for (const marked of all.matchAll(/^\/\/ \+enum\n(?:\/\/.*\n)*type (\w+) string$/gm)) {
+    const name = marked[1] as string
+    const constants = all.matchAll(new RegExp(`^(?:const)?\\s*\\w+\\s+${name}\\s*=\\s*"([^"]*)"`, 'gm'))
+    const type = into.get(`${here}.${name}`)
+    if (type && 'alias' in type) type.values = [...new Set([...constants].map((c) => c[1] as string))].sort()
+  }
+}
+
 function flatten(raw: Map<string, RawType>, name: string, way: Way): GoField[] {
   const type = raw.get(name.replace(/^\*/, ''))
   if (!type) return []
@@ -124,10 +136,10 @@ export function readGoTypes(source: string): GoTypes {
   const raw = new Map<string, RawType>()
   for (const folder of ROOTS.flatMap((r) => packageFolders(join(source, r)))) {
     const here = definitionPrefix(`k8s.io${folder.slice(source.length)}`)
-    for (const file of readdirSync(folder)) {
-      if (!file.endsWith('.go') || /_test\.go$|^zz_|generated|swagger/.test(file)) continue
-      readFile(readFileSync(join(folder, file), 'utf8'), here, raw)
-    }
+    const files = readdirSync(folder).filter((f) => f.endsWith('.go') && !/_test\.go$|^zz_|generated|swagger/.test(f))
+    const texts = files.map((f) => readFileSync(join(folder, f), 'utf8'))
+    for (const text of texts) readFile(text, here, raw)
+    readEnums(texts, here, raw)
   }
   const types: GoTypes = {}
   for (const [name, type] of [...raw].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -137,20 +149,24 @@ export function readGoTypes(source: string): GoTypes {
 
 /** The same in one short row a field: name, type, flags (`e` omitempty, `z` omitzero), number, and what it is embedded in. */
 type PackedField = [json: string, type: string, flags: string, proto: number, via?: number[], embedded?: string[]]
-export type PackedGoTypes = Record<string, string | PackedField[]>
+export type PackedGoTypes = Record<string, string | { alias: string; values: string[] } | PackedField[]>
 
 export function packGoTypes(types: GoTypes): PackedGoTypes {
+  const packType = (type: GoType): PackedGoTypes[string] => {
+    if ('fields' in type) return type.fields.map(pack)
+    return type.values ? { alias: type.alias, values: type.values } : type.alias
+  }
   const pack = (f: GoField): PackedField => {
     const row: PackedField = [f.json, f.type, (f.omitEmpty ? 'e' : '') + (f.omitZero ? 'z' : ''), f.proto]
     return f.embedded.length ? [row[0], row[1], row[2], row[3], f.via, f.embedded] : row
   }
-  return Object.fromEntries(Object.entries(types).map(([name, type]) => [name, 'alias' in type ? type.alias : type.fields.map(pack)]))
+  return Object.fromEntries(Object.entries(types).map(([name, type]) => [name, packType(type)]))
 }
 
 export function unpackGoTypes(packed: PackedGoTypes): GoTypes {
   const unpack = ([json, type, flags, proto, via = [], embedded = []]: PackedField): GoField =>
     ({ json, type, omitEmpty: flags.includes('e'), omitZero: flags.includes('z'), proto, via, embedded })
   return Object.fromEntries(
-    Object.entries(packed).map(([name, type]) => [name, typeof type === 'string' ? { alias: type } : { fields: type.map(unpack) }]),
+    Object.entries(packed).map(([name, type]) => [name, typeof type === 'string' ? { alias: type } : Array.isArray(type) ? { fields: type.map(unpack) } : type]),
   )
 }

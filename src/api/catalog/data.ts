@@ -15,6 +15,8 @@ export interface FieldExtras {
   /** Patch strategy, patch merge key. */
   s?: string
   k?: string
+  /** The values of an enumeration, sorted: of the field, or of its items. */
+  n?: string[]
   /** x-kubernetes-map-type of the field. */
   m?: 'atomic' | 'granular'
   /** Protobuf numbers of the embedded structs around the field. */

@@ -112,6 +112,7 @@ class Types {
       ...('d' in extras && { default: extras.d }),
       patchStrategy: (extras.s?.split(',') ?? []) as Field['patchStrategy'],
       ...(extras.k && { patchMergeKey: extras.k }),
+      ...(extras.n && { enum: extras.n }),
       ...(extras.m && { mapType: extras.m }),
       go: {
         get type() {

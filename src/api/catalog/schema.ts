@@ -63,6 +63,8 @@ export interface Field {
   /** Strategic merge patch. */
   readonly patchStrategy: readonly ('merge' | 'replace' | 'retainKeys')[]
   readonly patchMergeKey?: string
+  /** The values of an enumeration, sorted: of the field, or of its items. Validation has its own, sometimes narrower, rules. */
+  readonly enum?: readonly string[]
   /** Where the field says so itself: it goes before what its type says (`granular` claimRef of an atomic ObjectReference). */
   readonly mapType?: 'atomic' | 'granular'
   /** How Go holds the field; built-in kinds only. */

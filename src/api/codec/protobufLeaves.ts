@@ -1,5 +1,5 @@
 /** The protobuf form of everything that is not a struct, list or map: scalars, and the types that look like a scalar in JSON. */
-import protobuf from 'protobufjs/minimal.js'
+import type protobuf from 'protobufjs/minimal.js'
 import type { ScalarSchema } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { formatDuration, parseDuration } from './goTime.ts'

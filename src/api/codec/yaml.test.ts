@@ -39,5 +39,7 @@ test('what is written reads back', () => {
   const value = { metadata: { name: 'yes', labels: { a: 'true', b: '1' } }, data: { text: 'one\ntwo\n', empty: '' }, list: [{ b: 1, a: 2 }], none: [] }
   const text = encodeYaml(value)
   assert.deepEqual(parseYaml(text).value, value)
+  assert.equal(encodeYaml({ '.': {}, t: '2026-01-01T00:00:00Z' }), '.: {}\nt: "2026-01-01T00:00:00Z"\n')
+  assert.deepEqual(parseYaml('.: {}').value, { '.': {} })
   assert.equal(encodeYaml({ b: [{ w: 1, x: 'z' }], a: { c: 'true' } }), 'a:\n  c: "true"\nb:\n- w: 1\n  x: z\n')
 })

@@ -15,9 +15,15 @@ export class YamlSyntaxError extends Error {
 /** How often aliases may be expanded in one document; more is a bomb. */
 const MAX_ALIASES = 1_000
 
+/** A lone dot is no number. */
+function strictFloats(tags: Tags): Tags {
+  return tags.map((tag) => (typeof tag !== 'string' && tag.tag.endsWith(':float') && 'test' in tag && tag.test?.test('.') ? { ...tag, test: FLOAT } : tag)) as Tags
+}
+const FLOAT = /^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)$/
+
 /** go-yaml leaves timestamps, base 60 numbers, sets and ordered maps alone. */
 const customTags = (tags: Tags): Tags =>
-  tags.filter((tag) => typeof tag === 'string' || !(/(timestamp|set|omap|pairs|binary)$/.test(tag.tag) || ('format' in tag && tag.format === 'TIME')))
+  strictFloats(tags).filter((tag) => typeof tag === 'string' || !(/(timestamp|set|omap|pairs|binary)$/.test(tag.tag) || ('format' in tag && tag.format === 'TIME')))
 
 const PARSE_OPTIONS = { version: '1.1', schema: 'yaml-1.1', customTags, merge: true, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const
 
@@ -107,5 +113,5 @@ export function decodeYaml(body: Uint8Array | string | ParsedYaml, def: TypeDef)
 
 /** As the API server writes it: sorted keys, lists at the level of their key. */
 export function encodeYaml(value: JsonValue | object): string {
-  return stringify(value, { version: '1.1', schema: 'yaml-1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false })
+  return stringify(value, { version: '1.1', schema: 'yaml-1.1', customTags: strictFloats, sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false })
 }

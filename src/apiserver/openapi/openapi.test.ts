@@ -15,14 +15,14 @@ type Json = { [key: string]: unknown }
 /** Lists whose order means nothing. */
 const UNORDERED = new Set(['required', 'consumes', 'produces', 'parameters', 'x-kubernetes-group-version-kind'])
 
-/** Without prose, and without CBOR, which is off by default; members in order. */
+/** Without prose, without CBOR, which is off by default, and without enumerations, which a server has and the published documents lack. */
 function comparable(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) {
     const items = value.filter((v) => typeof v !== 'string' || !v.includes('cbor')).map((v) => comparable(v))
     return UNORDERED.has(key) ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items
   }
   if (typeof value !== 'object' || value === null) return value
-  const members = Object.entries(value).filter(([k, v]) => !(k === 'description' && typeof v === 'string') && !k.includes('cbor'))
+  const members = Object.entries(value).filter(([k, v]) => !(k === 'description' && typeof v === 'string') && !k.includes('cbor') && !(k === 'enum' && Array.isArray(v)))
   return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, comparable(v, k)]))
 }
 

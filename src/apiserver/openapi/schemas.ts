@@ -90,6 +90,13 @@ function isUndescribed(def: TypeDef, field: Field): boolean {
   return (def.name === JSON_SCHEMA_PROPS && field.name !== 'default') || (def.name === 'io.k8s.api.networking.v1.IngressRule' && field.name === 'http')
 }
 
+/** To the string at the bottom of lists and maps. */
+function addEnum(schema: JsonObject, values: string[]): void {
+  const inner = schema['items'] ?? schema['additionalProperties']
+  if (inner) addEnum(inner as JsonObject, values)
+  else if (schema['type'] === 'string') schema['enum'] = values
+}
+
 function fieldSchema(writer: SchemaWriter, def: TypeDef, field: Field): JsonObject {
   const description = writer.describe(def.name, field.name)
   const beside: JsonObject = {
@@ -100,6 +107,7 @@ function fieldSchema(writer: SchemaWriter, def: TypeDef, field: Field): JsonObje
     ...(field.mapType && { 'x-kubernetes-map-type': field.mapType }),
   }
   const schema = schemaOf(writer, field.schema)
+  if (field.enum && writer.version === 3) addEnum(schema, [...field.enum])
   const wrap = '$ref' in schema && writer.version === 3 && !isUndescribed(def, field)
   return wrap ? { allOf: [schema], ...beside } : { ...schema, ...beside }
 }
