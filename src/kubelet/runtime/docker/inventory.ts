@@ -128,7 +128,8 @@ export function containerFrom(info: Pick<ContainerInspectInfo, 'Id' | 'Created' 
   return {
     ...common,
     state: 'Exited',
-    ...(startedAtMs !== undefined && { startedAtMs }),
+    // The engine notes the start of a short-lived one only after its end.
+    ...(startedAtMs !== undefined && { startedAtMs: Math.min(startedAtMs, finishedAtMs) }),
     finishedAtMs,
     exitCode: State.ExitCode,
     ...(State.Error && { error: State.Error }),
