@@ -1,5 +1,5 @@
 /** The `kube-dns` Service, whose one endpoint is the node's DNS server. */
-import { isAlreadyExists } from '../api/status.ts'
+import { isAlreadyExists, isNotFound } from '../api/status.ts'
 import { services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices, type EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Draft } from '../api/resource.ts'
@@ -47,9 +47,13 @@ function sliceOf({ nodeName, nodeIp }: Place, port: number): Draft<EndpointSlice
 
 export async function publishDnsService(place: Place, port: number, signal: AbortSignal): Promise<void> {
   const { client } = place
-  await client.create(services, serviceOf(place, port), { signal }).catch((error: unknown) => {
-    if (!isAlreadyExists(error)) throw error
-  })
+  try {
+    // Asked first: a Service that is there is refused for its taken address, before its name is looked at.
+    await client.get(services, { namespace: NAMESPACE, name: NAME, signal })
+  } catch (missing) {
+    if (!isNotFound(missing)) throw missing
+    await client.create(services, serviceOf(place, port), { signal })
+  }
   const slice = sliceOf(place, port)
   try {
     await client.create(endpointslices, slice, { signal })

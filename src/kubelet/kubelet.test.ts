@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { leases } from '../api/kinds/coordination/v1.ts'
-import { configmaps, nodes, pods, serviceaccounts } from '../api/kinds/core/v1.ts'
+import { configmaps, nodes, persistentvolumeclaims, persistentvolumes, pods, secrets, serviceaccounts } from '../api/kinds/core/v1.ts'
 import type { Container, Pod, PodSpec } from '../api/kinds/core/v1.ts'
 import { FakeClock } from '../base/clock.ts'
 import { silentLogger } from '../base/logger.ts'
@@ -285,4 +285,64 @@ test('a dead sandbox is replaced', async (t) => {
   await w.runtime.stopSandbox(sandbox?.id ?? '')
   await w.until('new sandbox', () => w.runtime.calls.includes('createSandbox sand 1'))
   await w.until('new address', () => w.pod('sand').status?.podIP !== '10.244.0.1' && w.pod('sand').status?.containerStatuses?.[0]?.restartCount === 1)
+})
+
+test('a pod deleted before anything of it ran goes at once', async (t) => {
+  const w = await world(t)
+  w.runtime.failSandbox = new Error('no address left')
+  w.api.put(pods, newPod('early'))
+  await w.until('sandbox failure', () => w.events.includes('Warning FailedCreatePodSandBox early: Failed to create pod sandbox: no address left'))
+  w.api.put(pods, { ...w.pod('early'), metadata: { ...w.pod('early').metadata, deletionTimestamp: 'now', deletionGracePeriodSeconds: 30 } })
+  await w.until('gone', () => w.pod('early') === undefined)
+})
+
+test('a claim bound to a hostPath volume is mounted; one that is not bound holds the pod back', async (t) => {
+  const w = await world(t)
+  const meta = (name: string, namespace?: string) => ({ name, ...(namespace && { namespace }), uid: name, creationTimestamp: '', resourceVersion: '' })
+  const path = join(w.rootDir, 'disk')
+  w.api.put(persistentvolumes, { metadata: meta('pv'), spec: { hostPath: { path, type: 'DirectoryOrCreate' }, accessModes: ['ReadWriteOnce'] } })
+  const claim = (bound: boolean) => ({
+    metadata: { ...meta('claim'), namespace: 'default' }, spec: bound ? { volumeName: 'pv' } : {}, status: { phase: bound ? 'Bound' : 'Pending' },
+  })
+  w.api.put(persistentvolumeclaims, claim(false))
+  w.api.put(pods, newPod('disk', {
+    containers: [{ ...main, volumeMounts: [{ name: 'd', mountPath: '/d', subPath: 'in' }] }], volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'claim' } }],
+  }))
+  await w.until('not bound', () => w.events.some((e) => e.includes('MountVolume.SetUp failed for volume "d" : PVC default/claim is not bound')))
+  w.api.put(persistentvolumeclaims, claim(true))
+  await w.clock.advance(30_000)
+  await w.until('running', () => phase(w, 'disk') === 'Running')
+  const mount = w.runtime.configs.get(w.runtime.newest('main')?.id ?? '')?.mounts.find((m) => m.containerPath === '/d')
+  assert.deepEqual(mount, { hostPath: join(path, 'in'), containerPath: '/d', readOnly: false, propagation: 'None' })
+})
+
+test('a volume of a kind that this node cannot make is named', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('nfs', { containers: [{ ...main, volumeMounts: [{ name: 'n', mountPath: '/n' }] }], volumes: [{ name: 'n', nfs: { server: 's', path: '/' } }] }))
+  await w.until('failed mount', () => w.events.some((e) => e.includes('FailedMount nfs: MountVolume.SetUp failed for volume "n" : volumes of type nfs are not supported on this node')))
+})
+
+test('changed limits are applied without a restart', async (t) => {
+  const w = await world(t)
+  const sized = (cpu: string): Container[] => [{ ...main, resources: { limits: { cpu, memory: '1Gi' } } }]
+  w.api.put(pods, newPod('sized', { containers: sized('1') }))
+  await w.until('running', () => phase(w, 'sized') === 'Running')
+  w.api.put(pods, { ...w.pod('sized'), metadata: { ...w.pod('sized').metadata, generation: 2 }, spec: { nodeName: NODE, containers: sized('2') } })
+  await w.until('resized', () => w.pod('sized').status?.containerStatuses?.[0]?.resources?.limits?.cpu === '2')
+  assert.deepEqual(w.runtime.calls.filter((c) => c.startsWith('update')), ['update main 200000'])
+  assert.equal(w.pod('sized').status?.observedGeneration, 2)
+  assert.equal(w.pod('sized').status?.containerStatuses?.[0]?.restartCount, 0)
+})
+
+test('a container that cannot be started is tried again after a while, not at once', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('env', { containers: [{ ...main, env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'late', key: 'k' } } }] }] }))
+  await w.until('config error', () => waitingReason(w, 'env') === 'CreateContainerConfigError')
+  assert.equal(w.pod('env').status?.containerStatuses?.[0]?.state?.waiting?.message, 'secret "late" not found')
+  const tries = (): number => w.events.filter((e) => e.includes('Error: secret "late" not found')).length
+  const before = tries()
+  await w.clock.advance(9000)
+  assert.equal(tries(), before)
+  w.api.put(secrets, { metadata: { name: 'late', namespace: 'default', uid: 's', creationTimestamp: '', resourceVersion: '' }, data: { k: 'dg==' } })
+  await w.until('running', () => phase(w, 'env') === 'Running')
 })

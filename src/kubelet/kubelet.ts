@@ -13,6 +13,7 @@ import type { ComponentContext } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informers } from '../client/informer.ts'
+import { annotation } from './containers/annotations.ts'
 import { ImagePuller } from './images/imagePuller.ts'
 import { capacityAmounts, readCapacity } from './node/capacity.ts'
 import type { NodeCapacity } from './node/capacity.ts'
@@ -104,7 +105,8 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
 function orphan(podUid: string, status: PodRuntimeStatus | undefined): Pod {
   const known = status?.sandboxes[0] ?? (status && allContainers(status)[0])
   const metadata = { uid: podUid, name: known?.podName ?? podUid, namespace: known?.podNamespace ?? '', creationTimestamp: '', resourceVersion: '' }
-  return { metadata, spec: { containers: [] } }
+  const kept = status && allContainers(status)[0]?.annotations[annotation.gracePeriod]
+  return { metadata, spec: { containers: [], ...(kept !== undefined && { terminationGracePeriodSeconds: Number(kept) }) } }
 }
 
 /** Pods that the API no longer has, but whose containers or directories are still here. */
@@ -151,28 +153,35 @@ async function followRuntime(options: KubeletOptions, parts: Parts, context: Com
 export function createKubelet(options: KubeletOptions): Kubelet {
   let parts: Parts | undefined
 
-  async function run(context: ComponentContext): Promise<void> {
+  async function runUntil(context: ComponentContext): Promise<void> {
     const { informers, runtime, rootDir, nodeName } = options
     const { signal } = context
     await mkdir(podsDirectory(rootDir), { recursive: true, mode: 0o750 })
     const own = await assemble(options, context)
     parts = own
     const ofNode = informers.for(pods, { fieldSelector: `spec.nodeName=${nodeName}` })
-    const registered = own.node.register()
-    const [listed] = await Promise.all([runtime.list(), ofNode.synced(signal), informers.for(services).synced(signal)])
+    const [listed] = await Promise.all([runtime.list(), own.node.register(), ofNode.synced(signal), informers.for(services).synced(signal)])
     const found = byPod(listed)
     own.observer.begin(found)
     const stop = ofNode.onChange((change) => onPodChange(own, change))
     try {
       await removeOrphans(own, rootDir, found, new Set(ofNode.list().map((pod) => pod.metadata.uid)))
-      const following = followRuntime(options, own, context)
-      await registered
+      const working = [followRuntime(options, own, context), own.node.run()]
       context.ready()
-      const reporting = own.node.run()
       await aborted(signal)
-      await Promise.all([following, reporting])
+      await Promise.all(working)
     } finally {
       stop()
+    }
+  }
+
+  /** Whatever of this run is still under way when it fails ends with it: the next run begins anew. */
+  async function run(context: ComponentContext): Promise<void> {
+    const over = new AbortController()
+    try {
+      await runUntil({ ...context, signal: AbortSignal.any([context.signal, over.signal]) })
+    } finally {
+      over.abort()
     }
   }
 

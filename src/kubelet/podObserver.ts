@@ -73,6 +73,8 @@ export class PodObserver {
       const status = await this.#list(podUid, observation.died)
       await Promise.all(allContainers(status).map((container) => this.#learn(container, observation.messages)))
       observation.status = status
+      const known = new Set(allContainers(status).map((container) => container.id))
+      for (const id of observation.messages.keys()) if (!known.has(id)) observation.messages.delete(id)
       return status
     } catch (error) {
       observation.stale = true

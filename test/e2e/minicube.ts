@@ -138,7 +138,7 @@ const BUSYBOX = 'minicube/busybox:1.37'
 
 /** A Deployment of a web server that answers with its pod's name (and `version`). */
 export function webDeployment(name: string, replicas: number, version = '1'): object {
-  const script = `mkdir -p /www/cgi-bin && printf '#!/bin/sh\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n%s ${version}\\\\n" "$(hostname)"\\n' > /www/cgi-bin/who && chmod +x /www/cgi-bin/who && exec httpd -f -p 8080 -h /www`
+  const script = `mkdir -p /www/cgi-bin && printf '#!/bin/sh\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n%%s ${version}\\\\n" "$(hostname)"\\n' > /www/cgi-bin/who && chmod +x /www/cgi-bin/who && exec httpd -f -p 8080 -h /www`
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',

@@ -106,7 +106,7 @@ function readEnums(texts: readonly string[], here: string, into: Map<string, Raw
   const all = texts.join('\n')
   for (const marked of all.matchAll(/^\/\/ \+enum\n(?:\/\/.*\n)*type (\w+) string$/gm)) {
     const name = marked[1] as string
-    const constants = all.matchAll(new RegExp(`^(?:const)?\\s*\\w+\\s+${name}\\s*=\\s*"([^"]*)"`, 'gm'))
+    const constants = all.matchAll(new RegExp(`^(?:const)?\\s*\\w+\\s+(?:${name}\\s*=\\s*|=\\s*${name}\\()"([^"]*)"`, 'gm'))
     const type = into.get(`${here}.${name}`)
     if (type && 'alias' in type) type.values = [...new Set([...constants].map((c) => c[1] as string))].sort()
   }

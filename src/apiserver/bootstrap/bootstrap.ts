@@ -10,7 +10,7 @@ import type { ClusterRole, PolicyRule, Role, Subject } from '../../api/kinds/rba
 import type { PriorityClass } from '../../api/kinds/scheduling/v1.ts'
 import { keyOf } from '../../api/resource.ts'
 import type { Draft, JsonObject, KubeObject } from '../../api/resource.ts'
-import { isAlreadyExists } from '../../api/status.ts'
+import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import { LOOPBACK_USER } from '../authentication/users.ts'
 import { missingRights } from '../authorization/rules.ts'
@@ -72,10 +72,16 @@ export class Loopback {
 
   /** Creates an object unless it is there. */
   async ensure(resource: CatalogResource, object: Draft<KubeObject>): Promise<void> {
-    const { namespace = '' } = object.metadata
-    await this.send('create', resource, { namespace, body: object }).catch((error: unknown) => {
-      if (!isAlreadyExists(error)) throw error
-    })
+    const { namespace = '', name = '' } = object.metadata
+    try {
+      // Asked first: a Service that is there is refused for its taken address, before its name is looked at.
+      await this.send('get', resource, { namespace, name })
+    } catch (missing) {
+      if (!isNotFound(missing)) throw missing
+      await this.send('create', resource, { namespace, body: object }).catch((error: unknown) => {
+        if (!isAlreadyExists(error)) throw error
+      })
+    }
   }
 
   #request(verb: Verb, resource: CatalogResource, at: At): ApiRequest {

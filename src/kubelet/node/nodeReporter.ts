@@ -7,6 +7,7 @@ import { leases } from '../../api/kinds/coordination/v1.ts'
 import type { Lease } from '../../api/kinds/coordination/v1.ts'
 import { nodes } from '../../api/kinds/core/v1.ts'
 import type { Node, NodeStatus, NodeSystemInfo } from '../../api/kinds/core/v1.ts'
+import type { Draft } from '../../api/resource.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -142,7 +143,7 @@ export class NodeReporter {
     const labels = nodeLabels(nodeName, (this.#info as NodeSystemInfo).architecture, more)
     const status = await this.#status()
     try {
-      this.#node = await client.create(nodes, newNode(nodeName, labels, status) as Node, { signal })
+      this.#node = await client.create(nodes, newNode(nodeName, labels, status), { signal })
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
       const patch = { metadata: { labels } }
@@ -179,11 +180,13 @@ export class NodeReporter {
     } catch (error) {
       if (!isNotFound(error)) throw error
       const owner = this.#node && { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: this.#node.metadata.uid }
-      const lease = {
+      const lease: Draft<Lease> = {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
         metadata: { name: nodeName, namespace: LEASE_NAMESPACE, ...(owner && { ownerReferences: [owner] }) },
         spec: { renewTime, holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS },
       }
-      await client.create(leases, lease as unknown as Lease, { namespace: LEASE_NAMESPACE, signal }).catch((failure: unknown) => {
+      await client.create(leases, lease, { namespace: LEASE_NAMESPACE, signal }).catch((failure: unknown) => {
         if (!isAlreadyExists(failure) && !isConflict(failure)) throw failure
       })
     }

@@ -1,5 +1,6 @@
 /** The Node object as the kubelet reports it: pure. */
 import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../api/kinds/core/v1.ts'
+import type { Draft } from '../../api/resource.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { timestamp } from '../status/containerStatus.ts'
 import { capacityAmounts } from './capacity.ts'
@@ -82,10 +83,7 @@ export function nodeLabels(nodeName: string, architecture: string, more: Readonl
   }
 }
 
-export function newNode(nodeName: string, labels: Record<string, string>, status: NodeStatus): Pick<Node, 'spec' | 'status'> & { metadata: { name: string; labels: Record<string, string>; annotations: Record<string, string> } } {
-  return {
-    metadata: { name: nodeName, labels, annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' } },
-    spec: {},
-    status,
-  }
+export function newNode(nodeName: string, labels: Record<string, string>, status: NodeStatus): Draft<Node> {
+  const annotations = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, labels, annotations }, spec: {}, status }
 }

@@ -84,7 +84,9 @@ function phaseOf(input: PodStatusInput, computed: string): string {
   const { pod, before, evicted } = input
   if (evicted) return 'Failed'
   const reported = [pod.status?.phase, before.phase].find(isTerminalPhase)
-  return reported ?? computed
+  if (reported) return reported
+  // Stopped before it came to an end of its own.
+  return input.terminal && !isTerminalPhase(computed) ? 'Failed' : computed
 }
 
 export function podStatus(input: PodStatusInput): PodStatus {

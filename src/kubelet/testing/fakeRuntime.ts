@@ -5,7 +5,7 @@ import type { Clock } from '../../base/clock.ts'
 import { aborted } from '../../base/abort.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type {
-  Attached, Container, ContainerConfig, ContainerStats, ExecOptions, Image, LogLine, Runtime, RuntimeEvent, Sandbox, SandboxConfig,
+  Attached, Container, ContainerConfig, ContainerStats, ExecOptions, Image, LinuxResources, LogLine, Runtime, RuntimeEvent, Sandbox, SandboxConfig,
 } from '../runtime/runtime.ts'
 
 export class FakeRuntime implements Runtime {
@@ -111,7 +111,9 @@ export class FakeRuntime implements Runtime {
     this.containers.delete(id)
   }
 
-  async updateResources(): Promise<void> {}
+  async updateResources(id: string, resources: LinuxResources): Promise<void> {
+    this.calls.push(`update ${this.containers.get(id)?.name} ${resources.cpuQuotaUs}`)
+  }
 
   async list(podUid?: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }> {
     const ours = (item: { podUid: string }): boolean => podUid === undefined || item.podUid === podUid
