@@ -8,7 +8,7 @@ import type { KubeList } from '../api/resource.ts'
 import { newExpired } from '../api/status.ts'
 import { Client, type Transport, type WatchEvent, type WatchRequest } from './client.ts'
 import type { Change } from './informer.ts'
-import { createInformers } from './sharedInformer.ts'
+import { createInformers, informersUntil } from './sharedInformer.ts'
 
 function configMap(name: string, revision: number, data: Record<string, string> = {}): ConfigMap {
   return { metadata: { name, namespace: 'ns', uid: `uid-${name}`, resourceVersion: String(revision), creationTimestamp: '' }, data }
@@ -124,4 +124,23 @@ test('a failing list is tried again with backoff, and waiting for it ends with i
   await clock.advance(100)
   await informer.synced()
   assert.equal(informer.hasSynced, true)
+})
+
+test('listeners of one user end with its signal, the informer goes on', async (t) => {
+  const { transport, informers, clock } = setUp(t)
+  transport.lists.push({ resourceVersion: '1', items: [] })
+  const user = new AbortController()
+  const scoped = informersUntil(user.signal, informers).for(configmaps)
+  const seen: string[] = []
+  scoped.onChange(({ key }) => seen.push(key))
+  await scoped.synced()
+  await clock.advance(0)
+  transport.watches[0]?.events.push({ type: 'ADDED', object: configMap('a', 2) })
+  await clock.advance(0)
+  user.abort()
+  transport.watches[0]?.events.push({ type: 'ADDED', object: configMap('b', 3) })
+  await clock.advance(0)
+  assert.deepEqual(seen, ['ns/a'])
+  assert.equal(scoped.resourceVersion, '3')
+  assert.equal(informers.for(configmaps).list().length, 2)
 })

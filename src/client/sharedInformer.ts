@@ -217,3 +217,35 @@ export function createInformers(options: InformersOptions): Informers {
     },
   }
 }
+
+/** The same informers for one user of them, whose listeners end with `signal`: a component that is started again leaves none behind. */
+export function informersUntil(signal: AbortSignal, informers: Informers): Informers {
+  return {
+    for<T extends KubeObject>(resource: Resource<T>, selection?: InformerOptions): Informer<T> {
+      const shared = informers.for(resource, selection)
+      return {
+        resource: shared.resource,
+        get hasSynced() {
+          return shared.hasSynced
+        },
+        get resourceVersion() {
+          return shared.resourceVersion
+        },
+        get: (key) => shared.get(key),
+        list: (namespace) => shared.list(namespace),
+        byIndex: (index, value) => shared.byIndex(index, value),
+        addIndex: (index, valuesOf) => shared.addIndex(index, valuesOf),
+        synced: (waiting) => shared.synced(waiting),
+        onChange(listener) {
+          if (signal.aborted) return () => {}
+          const end = shared.onChange(listener)
+          signal.addEventListener('abort', end, { once: true })
+          return () => {
+            signal.removeEventListener('abort', end)
+            end()
+          }
+        },
+      }
+    },
+  }
+}

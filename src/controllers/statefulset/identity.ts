@@ -68,10 +68,6 @@ export function claimOf(set: StatefulSet, template: PersistentVolumeClaim, ordin
   }
 }
 
-export function matchesIdentity(set: StatefulSet, pod: Pod): boolean {
-  return pod.metadata.labels?.[POD_NAME] === pod.metadata.name && ordinalOf(set, pod.metadata.name) >= 0
-}
-
 /**
  * Owner references of a claim by the retention policy: owned by the set it goes with the set, owned by the pod it goes when the
  * pod is scaled away. Undefined when they already are as they should be.
