@@ -141,13 +141,27 @@ export class Filters {
     }
     const group = catalog.groups.find((g) => g.name === info.group)
     if (!group) return this.#notFound(exchange)
-    const route = routeOf(catalog, info, method)
+    const route = this.#route(info, method)
+    if (!route) return this.#notFound(exchange)
     const end = isLongRunning(info) ? metrics.longRunning(labelsOf(info, catalog)) : undefined
     try {
       if (isConnect(route.subresource)) await connect.serve(context, route)
       else await apiRequests.serve({ exchange, route, user: context.user, query: context.query, signal: context.signal })
     } finally {
       end?.()
+    }
+  }
+
+  /** Undefined under the groups of custom resources, where an unknown path gets no Status: their server is another one upstream. */
+  #route(info: RequestInfo, method: string): Route | undefined {
+    const { catalog } = this.#options
+    try {
+      return routeOf(catalog, info, method)
+    } catch (error) {
+      const group = catalog.groups.find((g) => g.name === info.group)
+      const custom = group?.versions.some((version) => catalog.resources(info.group, version).some((r) => r.type.name === ''))
+      if (custom && error instanceof StatusError && error.code === 404) return undefined
+      throw error
     }
   }
 

@@ -33,6 +33,7 @@ const MAX_CONCURRENT_STREAMS = 1_000
 const HANDSHAKE_TIMEOUT_MS = 30_000
 const HEADERS_TIMEOUT_MS = 32_000
 const DRAIN_TIMEOUT_MS = 5_000
+const IDLE_AT_CLOSE_MS = 200
 
 /** Node's parser knows the methods of HTTP; what a client makes up is a 405 like any other. */
 function answerUnparsable(error: Error & { code?: string }, socket: Duplex): void {
@@ -49,6 +50,7 @@ export class Listener {
   readonly #server: Http2SecureServer
   readonly #sessions = new Set<ServerHttp2Session>()
   readonly #sockets = new Set<Socket>()
+  readonly #http1 = new Set<TLSSocket>()
 
   constructor(options: ListenerOptions) {
     const { tls, onRequest, onUpgrade } = options
@@ -83,6 +85,11 @@ export class Listener {
       socket.on('close', () => this.#sockets.delete(socket))
       socket.on('error', () => {})
     })
+    server.on('secureConnection', (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2') return
+      this.#http1.add(socket)
+      socket.on('close', () => this.#http1.delete(socket))
+    })
     server.on('tlsClientError', () => {})
     server.on('clientError', answerUnparsable)
     Object.assign(server, { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 120_000 })
@@ -109,17 +116,9 @@ export class Listener {
       for (const session of this.#sessions) session.destroy()
       for (const socket of this.#sockets) socket.destroy()
     }, DRAIN_TIMEOUT_MS)
-    for (const socket of this.#sockets) if (!this.#hasSession(socket)) this.#closeWhenIdle(socket)
+    // A connection that is kept alive would hold the server open for ever.
+    for (const socket of this.#http1) socket.setTimeout(IDLE_AT_CLOSE_MS, () => socket.destroy())
     await closed
     clearTimeout(cut)
-  }
-
-  #hasSession(_socket: Socket): boolean {
-    return this.#sessions.size > 0 && this.#sockets.size <= this.#sessions.size
-  }
-
-  /** An HTTP/1.1 connection that is kept alive would hold the server open for ever. */
-  #closeWhenIdle(socket: Socket): void {
-    socket.setTimeout(200, () => socket.destroy())
   }
 }
