@@ -22,7 +22,8 @@ function validateFailurePolicy(policy: PodFailurePolicy | undefined, path: strin
     if (rule.onExitCodes && hasConditions) errors.push({ type: 'FieldValueInvalid', field: at, message: 'Invalid value: specifying both OnExitCodes and OnPodConditions is not supported' })
     if (!rule.onExitCodes && !hasConditions) errors.push({ type: 'FieldValueInvalid', field: at, message: 'Invalid value: specifying one of OnExitCodes and OnPodConditions is required' })
     if (rule.onExitCodes) {
-      const { operator, values = [] } = rule.onExitCodes
+      const { operator } = rule.onExitCodes
+      const values = rule.onExitCodes.values ?? []
       if (!['In', 'NotIn'].includes(operator)) errors.push(notSupported(`${at}.onExitCodes.operator`, operator, ['In', 'NotIn']))
       if (operator === 'In') for (const [j, value] of values.entries()) if (value === 0) errors.push(invalid(`${at}.onExitCodes.values[${j}]`, 0, 'must not be 0 for the In operator'))
       if (values.length === 0) errors.push(invalid(`${at}.onExitCodes.values`, [], 'at least one value is required'))

@@ -122,7 +122,7 @@ function validatePolicyPort({ port, endPort, protocol }: NetworkPolicyPort, path
     if (endPort !== undefined) errors.push(invalid(`${path}.endPort`, endPort, 'may not be specified when `port` is not specified'))
   } else if (typeof port === 'number') {
     errors.push(...invalidAll(`${path}.port`, port, isPortNumber(port)))
-    if (endPort !== undefined && endPort < port) errors.push(invalid(`${path}.endPort`, endPort, 'must be greater than or equal to `port`'))
+    if (endPort !== undefined && endPort < port) errors.push(invalid(`${path}.endPort`, port, 'must be greater than or equal to `port`'))
     else if (endPort !== undefined) errors.push(...invalidAll(`${path}.endPort`, endPort, isPortNumber(endPort)))
   } else {
     if (endPort !== undefined) errors.push(invalid(`${path}.endPort`, endPort, 'may not be specified when `port` is non-numeric'))
@@ -231,7 +231,8 @@ export function validateEndpointSlice(slice: EndpointSlice, old?: EndpointSlice)
   return errors
 }
 
-function validateSlicePorts({ ports = [] }: EndpointSlice): FieldError[] {
+function validateSlicePorts(slice: EndpointSlice): FieldError[] {
+  const ports = slice.ports ?? []
   const errors: FieldError[] = []
   if (ports.length > SLICE_PORTS_LIMIT) errors.push(tooMany('ports', ports.length, SLICE_PORTS_LIMIT))
   const names = new Set<string>()

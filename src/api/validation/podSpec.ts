@@ -7,7 +7,6 @@ import { validateAnnotations, validateLabels } from './objectMeta.ts'
 import { validateAffinity, validateNodeSelectorMap, validateTolerations, validateTopologySpread } from './podPlacement.ts'
 import { validatePodSecurityContext } from './podSecurityContext.ts'
 import { validateVolumes } from './podVolumes.ts'
-import { NOT_NEGATIVE } from './values.ts'
 import type { PodDNSConfig, PodSpec, PodTemplateSpec } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -112,16 +111,12 @@ export function validatePodSpec(given: PodSpec | undefined, path: string, _rules
   if (!spec.dnsPolicy) errors.push(required(`${path}.dnsPolicy`))
   else if (!DNS_POLICIES.includes(spec.dnsPolicy)) errors.push(notSupported(`${path}.dnsPolicy`, spec.dnsPolicy, DNS_POLICIES))
   errors.push(...validateNodeSelectorMap(spec, `${path}.nodeSelector`), ...validatePodSecurityContext(spec.securityContext, spec, `${path}.securityContext`))
-  for (const [i, secret] of (spec.imagePullSecrets ?? []).entries()) if (!secret.name) errors.push(required(`${path}.imagePullSecrets[${i}].name`))
   errors.push(...validateAffinity(spec.affinity, `${path}.affinity`), ...validateDnsConfig(spec.dnsConfig, spec.dnsPolicy, `${path}.dnsConfig`))
   errors.push(...validateGates(spec, path), ...validateTopologySpread(spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`))
   errors.push(...validateHosts(spec, path), ...validateNames(spec, path), ...validateHostUsers(spec, path))
   errors.push(...validateTolerations(spec.tolerations, `${path}.tolerations`))
   if (spec.preemptionPolicy && !['Never', 'PreemptLowerPriority'].includes(spec.preemptionPolicy)) {
     errors.push(notSupported(`${path}.preemptionPolicy`, spec.preemptionPolicy, ['Never', 'PreemptLowerPriority']))
-  }
-  if (spec.terminationGracePeriodSeconds !== undefined && spec.terminationGracePeriodSeconds < 0) {
-    errors.push(invalid(`${path}.terminationGracePeriodSeconds`, spec.terminationGracePeriodSeconds, NOT_NEGATIVE))
   }
   if (spec.os) {
     if (!spec.os.name) errors.push(required(`${path}.os.name`, 'cannot be empty'))

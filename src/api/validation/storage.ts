@@ -11,13 +11,14 @@ function validateParameters(parameters: Readonly<Record<string, string>> | undef
 
 export function validateStorageClass(storageClass: StorageClass): FieldError[] {
   const { provisioner, reclaimPolicy, volumeBindingMode, allowedTopologies = [] } = storageClass
-  const errors = provisioner ? invalidAll('provisioner', provisioner, isQualifiedName(provisioner.toLowerCase())) : [required('provisioner')]
+  const errors = provisioner ? invalidAll('provisioner', provisioner.toLowerCase(), isQualifiedName(provisioner.toLowerCase())) : [required('provisioner')]
   errors.push(...validateParameters(storageClass.parameters, 'parameters'))
   if (reclaimPolicy) errors.push(...validateEnum(reclaimPolicy, 'reclaimPolicy', ['Delete', 'Retain']))
   if (volumeBindingMode === undefined) errors.push(required('volumeBindingMode'))
   else errors.push(...validateEnum(volumeBindingMode, 'volumeBindingMode', ['Immediate', 'WaitForFirstConsumer']))
   for (const [i, term] of allowedTopologies.entries()) {
-    for (const [j, { key, values = [] }] of (term.matchLabelExpressions ?? []).entries()) {
+    for (const [j, { key, values: given }] of (term.matchLabelExpressions ?? []).entries()) {
+      const values = given ?? []
       const at = `allowedTopologies[${i}].matchLabelExpressions[${j}]`
       if (values.length === 0) errors.push(required(`${at}.values`))
       for (const [k, value] of values.entries()) if (values.indexOf(value) < k) errors.push(duplicate(`${at}.values[${k}]`, value))

@@ -1,4 +1,4 @@
-/** The admission chain in upstream's order (pkg/kubeapiserver/options/plugins.go): quota last, so that nothing refused is counted. */
+/** The admission chain in upstream's order (pkg/kubeapiserver/options/plugins.go). The registry puts quota behind it. */
 import { createDefaultIngressClass, createDefaultStorageClass, createPersistentVolumeClaimResize, storageObjectInUseProtection } from './defaultClasses.ts'
 import { createLimitRanger } from './limitRanger.ts'
 import { createNamespaceLifecycle } from './namespaceLifecycle.ts'

@@ -5,6 +5,8 @@
 import { newNotFound, newStatusError, newMethodNotAllowed } from '../../api/status.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { AdmissionChain } from '../admission/admission.ts'
+import { createResourceQuota } from '../admission/resourceQuota.ts'
+import { createQuotaCharge } from './quotaCharge.ts'
 import { WatchCache } from '../cache/watchCache.ts'
 import { Compaction } from './compaction.ts'
 import { deleteCollection, deleteObject } from './deletes.ts'
@@ -43,7 +45,7 @@ export interface RegistryOptions {
   /** For RBAC's escalation checks and NodeRestriction. */
   authorizer: Authorizer
   tokens: Tokens
-  /** In order: mutation of all, then validation of all. */
+  /** In order: mutation of all, then validation of all; quota comes last, so that nothing refused is counted. */
   admission: (reader: ObjectReader) => readonly AdmissionPlugin[]
   /** Resources without storage, by `group/resource`. */
   virtualResources?: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
@@ -79,12 +81,15 @@ export class ObjectRegistry implements Registry {
     const { store, clock, catalog, log, authorizer, tokens, services } = options
     const reader = createReader(cache)
     this.#virtual = options.virtualResources ?? new Map()
+    const objects = new ObjectStore({ store, cache, clock })
+    const kinds = new Kinds(catalog, options.customKinds)
+    const quota = createResourceQuota(reader, createQuotaCharge({ kinds, objects, reader, services }))
     this.#core = {
       catalog, store, cache, clock, log, reader, authorizer, tokens, services,
       sharedStore: options.sharedStore ?? false,
-      kinds: new Kinds(catalog, options.customKinds),
-      objects: new ObjectStore({ store, cache, clock }),
-      admission: new AdmissionChain(options.admission(reader)),
+      kinds,
+      objects,
+      admission: new AdmissionChain([...options.admission(reader), quota]),
     }
     this.#compaction = new Compaction({ store, cache, clock, log })
   }

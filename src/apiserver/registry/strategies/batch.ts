@@ -17,6 +17,7 @@ function generateSelector(job: Job): void {
   for (const label of NAME_LABELS) labels[label] = name
   const matchLabels = { ...job.spec.selector?.matchLabels, 'batch.kubernetes.io/controller-uid': uid }
   job.spec.selector = { ...job.spec.selector, matchLabels }
+  if (Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = { ...labels }
 }
 
 const jobs: Strategy<Job> = {

@@ -2,6 +2,7 @@
 import { qosClassOf } from '../../../api/validation/podQos.ts'
 import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../../api/validation/pod.ts'
 import { podSpecWarnings } from '../../../api/validation/podWarnings.ts'
+import { formatTime } from '../deletion.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -21,7 +22,7 @@ export const podStrategy: Strategy<Pod> = {
   returnsDeleted: true,
   initialStatus: (pod) => {
     const gated = (pod.spec?.schedulingGates ?? []).length > 0
-    const condition = { type: 'PodScheduled', status: 'False', lastProbeTime: null, lastTransitionTime: null, reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates' }
+    const condition = { type: 'PodScheduled', status: 'False', lastProbeTime: null, lastTransitionTime: formatTime(Date.now()), reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates' }
     return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: qosClassOf(pod.spec ?? {}) }
   },
   prepareForUpdate(next, old) {

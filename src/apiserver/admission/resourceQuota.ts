@@ -1,0 +1,118 @@
+/**
+ * ResourceQuota: a create (or an update that takes more) is charged to the quotas of its namespace before it is stored;
+ * the quota controller counts again what really is there. Charges of one namespace are made one after the other.
+ */
+import { resourcequotas } from '../../api/kinds/core/v1.ts'
+import { formatQuantity } from '../../api/quantity.ts'
+import { nanosOf } from '../../api/validation/quantities.ts'
+import { forbid } from './admission.ts'
+import { quotaSelects, usageOf } from './quotaUsage.ts'
+import type { Container, Pod, ResourceQuota } from '../../api/kinds/core/v1.ts'
+import type { ObjectReader } from '../registry/reader.ts'
+import type { AdmissionPlugin, AdmissionRequest } from './admission.ts'
+import type { Usage } from './quotaUsage.ts'
+
+/** Writes the new usage of a quota; false when somebody else wrote it first. */
+export type ChargeQuota = (quota: ResourceQuota, used: Record<string, string>) => Promise<boolean>
+
+const CONFLICT_RETRIES = 10
+/** Containers have to say these where a quota limits them. */
+const COMPUTE = ['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']
+
+function format(nanos: bigint, like: string | undefined): string {
+  return formatQuantity({ nanos, format: like && /[KMGTPE]i$/.test(like) ? 'BinarySI' : 'DecimalSI' })
+}
+
+function missing(request: AdmissionRequest, hard: Readonly<Record<string, string>>): string | undefined {
+  if (request.resource.group !== '' || request.resource.resource !== 'pods') return undefined
+  const { spec } = request.object as Pod
+  const without = new Map<string, string[]>()
+  const says = ({ resources }: Container, name: string): boolean => {
+    const limit = name.startsWith('limits.')
+    const plain = name.replace(/^(requests|limits)\./, '')
+    return (limit ? resources?.limits : resources?.requests)?.[plain] !== undefined
+  }
+  for (const name of COMPUTE.filter((compute) => compute in hard)) {
+    const silent = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].filter((container) => !says(container, name)).map((c) => c.name)
+    if (silent.length > 0) without.set(name, silent)
+  }
+  if (without.size === 0) return undefined
+  return [...without].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, containers]) => `${name} for: ${containers.toSorted().join(',')}`).join('; ')
+}
+
+/** What the request takes beyond what the object took before. */
+function increase(request: AdmissionRequest): Usage {
+  const after = usageOf(request.resource, request.object as NonNullable<AdmissionRequest['object']>)
+  if (!request.oldObject) return after
+  const before = usageOf(request.resource, request.oldObject)
+  return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - (before[name] ?? 0n)]))
+}
+
+/** The quota's usage with this request, undefined if it is not concerned; throws where it would be exceeded. */
+function charged(request: AdmissionRequest, quota: ResourceQuota, delta: Usage): Record<string, string> | undefined {
+  const hard = quota.status?.hard ?? quota.spec?.hard ?? {}
+  const used = quota.status?.used ?? {}
+  const names = Object.keys(hard).filter((name) => (delta[name] ?? 0n) !== 0n).toSorted()
+  const positive = names.filter((name) => (delta[name] as bigint) > 0n)
+  if (positive.length === 0) return undefined
+  const over = positive.filter((name) => nanosOf(used[name]) + (delta[name] as bigint) > nanosOf(hard[name]))
+  if (over.length > 0) {
+    const list = (value: (name: string) => string): string => over.map((name) => `${name}=${value(name)}`).join(',')
+    const requested = list((name) => format(delta[name] as bigint, requestedText(request, name) ?? hard[name]))
+    throw forbid(request, `exceeded quota: ${quota.metadata.name}, requested: ${requested}, used: ${list((name) => used[name] ?? '0')}, limited: ${list((name) => hard[name] as string)}`)
+  }
+  const next = names.map((name) => [name, format(nanosOf(used[name]) + (delta[name] as bigint), used[name] && used[name] !== '0' ? used[name] : (requestedText(request, name) ?? hard[name]))])
+  return { ...used, ...(Object.fromEntries(next) as Record<string, string>) }
+}
+
+/** How the client wrote the amount, for the unit that messages show. */
+function requestedText(request: AdmissionRequest, name: string): string | undefined {
+  const spec = (request.object as Pod).spec
+  const plain = name.replace(/^(requests|limits)\./, '')
+  const field = name.startsWith('limits.') ? 'limits' : 'requests'
+  return spec?.containers?.map((container) => container.resources?.[field]?.[plain]).find((text) => text !== undefined)
+}
+
+export function createResourceQuota(reader: ObjectReader, charge: ChargeQuota): AdmissionPlugin {
+  const busy = new Map<string, Promise<void>>()
+
+  async function check(request: AdmissionRequest): Promise<void> {
+    const object = request.object as NonNullable<AdmissionRequest['object']>
+    const delta = increase(request)
+    const concerned = reader.list(resourcequotas, request.namespace).filter((quota) => quotaSelects(quota, request.resource, object))
+    for (const quota of concerned) {
+      const silent = request.operation === 'CREATE' ? missing(request, quota.status?.hard ?? quota.spec?.hard ?? {}) : undefined
+      if (silent) throw forbid(request, `failed quota: ${quota.metadata.name}: must specify ${silent}`)
+    }
+    for (const quota of concerned) if (!request.dryRun) charged(request, quota, delta)
+    for (const { metadata } of concerned) await chargeOne(request, metadata.name, delta)
+  }
+
+  async function chargeOne(request: AdmissionRequest, name: string, delta: Usage): Promise<void> {
+    for (let tries = 0; tries < CONFLICT_RETRIES; tries++) {
+      const quota = reader.get(resourcequotas, request.namespace, name)
+      const used = quota && charged(request, quota, delta)
+      if (!quota || !used || request.dryRun) return
+      if (await charge(quota, used)) return
+    }
+    throw forbid(request, `unable to charge the quota ${name}: it changes too often`)
+  }
+
+  return {
+    name: 'ResourceQuota',
+    async validate(request) {
+      if (request.subresource !== '' || !request.namespace || !request.object) return
+      if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return
+      if (reader.list(resourcequotas, request.namespace).length === 0) return
+      const before = busy.get(request.namespace) ?? Promise.resolve()
+      const mine = before.catch(() => {}).then(() => check(request))
+      const settled = mine.catch(() => {})
+      busy.set(request.namespace, settled)
+      try {
+        await mine
+      } finally {
+        if (busy.get(request.namespace) === settled) busy.delete(request.namespace)
+      }
+    },
+  }
+}

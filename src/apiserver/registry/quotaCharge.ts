@@ -1,0 +1,31 @@
+/** Writes a quota's usage for the ResourceQuota admission plugin, straight to the store. */
+import { isConflict, isNotFound } from '../../api/status.ts'
+import { cloneJson } from './jsonValues.ts'
+import type { ResourceQuota } from '../../api/kinds/core/v1.ts'
+import type { ChargeQuota } from '../admission/resourceQuota.ts'
+import type { StoredKind } from './kind.ts'
+import type { Kinds } from './kinds.ts'
+import type { ObjectStore } from './objectStore.ts'
+import type { ObjectReader } from './reader.ts'
+import type { Services } from './services/services.ts'
+
+const USER = { name: 'system:apiserver', groups: ['system:masters'], extra: {} }
+
+export function createQuotaCharge(options: { kinds: Kinds; objects: ObjectStore; reader: ObjectReader; services: Services }): ChargeQuota {
+  const { kinds, objects, reader, services } = options
+  return async (quota, used) => {
+    const kind = kinds.named('', 'resourcequotas') as StoredKind
+    const { name, namespace = '' } = quota.metadata
+    const next = cloneJson(quota) as ResourceQuota
+    next.status = { ...next.status, hard: next.status?.hard ?? next.spec?.hard ?? {}, used }
+    const context = { user: USER, now: objects.now(), dryRun: false, reader, services, warnings: [] }
+    const steps = { namespace, name, part: 'status' as const, retryConflicts: false, change: async () => next, approve: async () => {} }
+    try {
+      await objects.update(kind, steps, context, () => Promise.reject(new Error('a quota is charged, not created')))
+      return true
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) return false
+      throw error
+    }
+  }
+}
