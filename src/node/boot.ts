@@ -22,6 +22,7 @@ export class Boot {
   }
 
   failed(error: unknown): void {
-    this.#log.error('the node cannot start', error, { event: 'boot-failed', error: error instanceof Error ? error.message : String(error) })
+    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }
+    this.#log.error('the node cannot start', undefined, { event: 'boot-failed', error: message, stack })
   }
 }

@@ -21,7 +21,7 @@ test('a killed container comes back', async () => {
   await cluster.apply(shellPod('victim', 'exec sleep 98765'))
   await cluster.kubectl(['wait', 'pod/victim', '--for=condition=Ready', '--timeout=30s'])
   // A container's first process is killed from outside only.
-  await onNode(`kill -9 $(grep -lz "sleep.9876[5]" /proc/[0-9]*/cmdline | grep -v self | cut -d/ -f3)`)
+  await onNode(String.raw`for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline | grep -q '^sleep 9876[5]' && kill -9 $(basename $p); done; true`)
   await eventually('a restart', async () => (await podsOf('victim'))[0]?.status.containerStatuses.some((c) => c.restartCount >= 1 && c.ready))
 })
 
