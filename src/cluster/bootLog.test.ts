@@ -9,6 +9,8 @@ const boot = (phase: string, elapsedMs = 5): string => JSON.stringify({ time: 'x
 test('lines of the log', () => {
   assert.deepEqual(parseBootLine(boot('api', 7)), { kind: 'phase', phase: 'api', elapsedMs: 7 })
   assert.deepEqual(parseBootLine('{"event":"boot-failed","error":"no disk"}'), { kind: 'failed', error: 'no disk' })
+  assert.deepEqual(parseBootLine('{"event":"boot-failed","error":{"message":"no disk","stack":"…"}}'), { kind: 'failed', error: 'no disk' })
+  assert.deepEqual(parseBootLine('{"event":"boot-failed"}'), { kind: 'failed', error: 'no reason given' })
   for (const line of ['', 'plain', '{"event"', '{"event":"other"}', boot('unheard-of'), '{"message":"\\"event\\""}']) assert.deepEqual(parseBootLine(line), { kind: 'other' }, line)
 })
 

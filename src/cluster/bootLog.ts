@@ -23,15 +23,21 @@ export type BootLine = { kind: 'phase'; phase: BootPhase; elapsedMs: number } | 
 
 export function parseBootLine(line: string): BootLine {
   if (!line.includes('"event"')) return { kind: 'other' }
-  let entry: { event?: string; phase?: string; elapsedMs?: number; error?: string }
+  let entry: { event?: string; phase?: string; elapsedMs?: number; error?: unknown }
   try {
     entry = JSON.parse(line) as typeof entry
   } catch {
     return { kind: 'other' }
   }
-  if (entry.event === 'boot-failed') return { kind: 'failed', error: entry.error ?? 'no reason given' }
+  if (entry.event === 'boot-failed') return { kind: 'failed', error: reasonOf(entry.error) }
   const phase = BOOT_PHASES.find((one) => one === entry.phase)
   return entry.event === 'boot' && phase ? { kind: 'phase', phase, elapsedMs: entry.elapsedMs ?? 0 } : { kind: 'other' }
+}
+
+/** The logger writes errors as objects with message and stack; init, being a shell script, as text. */
+function reasonOf(error: unknown): string {
+  const text: unknown = typeof error === 'object' && error !== null && 'message' in error ? error.message : error
+  return typeof text === 'string' ? text : 'no reason given'
 }
 
 /** How many of the last lines a failure shows. */
@@ -103,8 +109,7 @@ export class BootLog {
 function readable(line: string): string {
   try {
     const { level, component, message, error } = JSON.parse(line) as Record<string, unknown>
-    const reason = typeof error === 'object' && error !== null && 'message' in error ? error.message : error
-    return ['  ', component && `[${component}]`, level, message, reason].filter(Boolean).join(' ')
+    return ['  ', component && `[${component}]`, level, message, error !== undefined && reasonOf(error)].filter(Boolean).join(' ')
   } catch {
     return `   ${line}`
   }
