@@ -32,6 +32,7 @@ export function daemonSetController(context: ControllerContext): Controller {
   const podControl = createPodControl(context)
   const podWrites = new OwnWrites()
   const revisionWrites = new OwnWrites()
+  const statusWrites = new OwnWrites()
   const failedBackoff = new KeyedBackoff(FAILED_BACKOFF)
   const notBeforeMs = new Map<string, number>()
 
@@ -118,7 +119,7 @@ export function daemonSetController(context: ControllerContext): Controller {
         return
       }
       if (ds.metadata.deletionTimestamp !== undefined) return
-      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer))
+      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer) || !statusWrites.seenBy(key, setInformer))
         return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { current, revisions } = await currentRevision(ds, key, signal)
       const hash = current.metadata.labels?.[REVISION_HASH] ?? ''
@@ -140,7 +141,7 @@ export function daemonSetController(context: ControllerContext): Controller {
         events.record(ds, { type: 'Warning', reason: 'FailedDaemonPod', message })
       }
       if (!semanticallyEqual(plan.status, ds.status)) {
-        await client.update(daemonsets, { ...ds, status: plan.status }, { subresource: 'status', signal })
+        statusWrites.wrote(key, await client.update(daemonsets, { ...ds, status: plan.status }, { subresource: 'status', signal }))
       }
       const reference = newControllerRef(ds, daemonsets)
       const missing = [...plan.create]

@@ -24,6 +24,7 @@ export function deploymentController(context: ControllerContext): Controller {
   indexByOwner(replicaSetInformer)
   indexByOwner(podInformer)
   const writes = new OwnWrites()
+  const statusWrites = new OwnWrites()
 
   function replicaSetKeys(rs: ReplicaSet): string[] {
     const owner = ownerKey(rs, deployments)
@@ -83,10 +84,11 @@ export function deploymentController(context: ControllerContext): Controller {
     if (plan.revision !== undefined) {
       const patch = { metadata: { annotations: { [REVISION]: plan.revision } } }
       latest = await client.patch(deployments, { ...at(deployment), type: 'application/merge-patch+json', signal }, patch)
+      statusWrites.wrote(key, latest)
     }
     // An update of sizes changes the ReplicaSets' generation only: the status stays what the plan says.
     if (!semanticallyEqual(plan.status, deployment.status)) {
-      await client.update(deployments, { ...latest, status: plan.status }, { subresource: 'status', signal })
+      statusWrites.wrote(key, await client.update(deployments, { ...latest, status: plan.status }, { subresource: 'status', signal }))
     }
     for (const rs of plan.remove) {
       await client.delete(replicasets, { ...at(rs), signal }, { preconditions: { uid: rs.metadata.uid } }).catch((error: unknown) => {
@@ -110,7 +112,8 @@ export function deploymentController(context: ControllerContext): Controller {
         events.record(deployment, { type: 'Warning', reason: 'SelectingAll', message })
         return
       }
-      if (!writes.seenBy(key, replicaSetInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      if (!writes.seenBy(key, replicaSetInformer) || !statusWrites.seenBy(key, deploymentInformer))
+        return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { namespace } = splitKey(key)
       const owned = await claim({
         client,

@@ -44,6 +44,7 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
   indexByOwner(informer)
   const podControl = createPodControl(context)
   const writes = new OwnWrites()
+  const statusWrites = new OwnWrites()
 
   function podKeys(pod: Pod): string[] {
     const owner = ownerKey(pod, kind.resource)
@@ -88,7 +89,7 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
     async reconcile(key, signal): Promise<Outcome> {
       const object = informer.get(key)
       if (!object) return
-      if (!writes.seenBy(key, podInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      if (!writes.seenBy(key, podInformer) || !statusWrites.seenBy(key, informer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const owned = await claim({
         client,
         owner: object,
@@ -115,7 +116,9 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
         failure,
       )
       const next = kind.withStatus(object, plan.status)
-      if (!semanticallyEqual(kind.statusOf(next), status)) await client.update(kind.resource, next, { subresource: 'status', signal })
+      if (!semanticallyEqual(kind.statusOf(next), status)) {
+        statusWrites.wrote(key, await client.update(kind.resource, next, { subresource: 'status', signal }))
+      }
       if (failure && !isNamespaceTerminating(failure.error)) throw failure.error
       if (plan.recheckAfterMs !== undefined) return { requeueAfterMs: plan.recheckAfterMs }
     },

@@ -34,6 +34,7 @@ export function statefulSetController(context: ControllerContext): Controller {
   indexByOwner(revisionInformer)
   const podWrites = new OwnWrites()
   const revisionWrites = new OwnWrites()
+  const statusWrites = new OwnWrites()
 
   function claimsOf(set: StatefulSet, ordinal: number): PersistentVolumeClaim[] {
     return (set.spec.volumeClaimTemplates ?? []).flatMap(
@@ -162,7 +163,7 @@ export function statefulSetController(context: ControllerContext): Controller {
         })
         return
       }
-      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer))
+      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer) || !statusWrites.seenBy(key, setInformer))
         return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { all, update, current } = await revisionsOf(set, key, signal)
       const candidates = ownedOrOrphaned(podInformer, set).filter((pod) => ordinalOf(set, pod.metadata.name) >= 0)
@@ -187,7 +188,7 @@ export function statefulSetController(context: ControllerContext): Controller {
       await Promise.all(plan.create.map(({ ordinal, revision }) => createPod(set, ordinal, revisionNamed(revision), key, signal)))
       await Promise.all(plan.remove.map((pod) => removePod(set, pod, key, signal)))
       if (!semanticallyEqual(plan.status, set.status)) {
-        await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal })
+        statusWrites.wrote(key, await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal }))
       }
       const used = new Set([current.metadata.name, update.metadata.name, ...owned.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
       const expired = expiredRevisions(
