@@ -2,11 +2,10 @@
  * Whether a registry can be reached at all, found out before the engine is asked to pull from it: the engine's own time limits
  * are long, and a pod whose image cannot be had should say so at once.
  */
-import { lookup } from 'node:dns/promises'
 import { connect } from 'node:net'
 import { orAbort } from '../../../base/abort.ts'
 
-const PROBE_TIMEOUT_MS = 3_000
+const PROBE_TIMEOUT_MS = 2_000
 /** The registry that `docker.io` stands for. */
 const DOCKER_HUB = 'registry-1.docker.io'
 
@@ -27,35 +26,38 @@ export function endpointOf(registry: string): RegistryEndpoint {
 export async function whyUnreachable({ host, ports }: RegistryEndpoint, signal: AbortSignal): Promise<string | undefined> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)])
   let why = ''
-  try {
-    const { address } = await orAbort(lookup(host), limited)
-    for (const port of ports) {
-      try {
-        await canConnect(address, port, limited)
-        return undefined
-      } catch (error) {
-        why ||= `dial tcp ${address}:${port}: ${limited.aborted ? 'i/o timeout' : messageOf(error)}`
-        if (limited.aborted) break
-      }
+  for (const port of ports) {
+    try {
+      await canConnect(host, port, limited)
+      return undefined
+    } catch (error) {
+      why ||= limited.aborted ? `dial tcp ${host}:${port}: i/o timeout` : messageOf(error, host, port)
+      if (limited.aborted) break
     }
-  } catch (error) {
-    why = `dial tcp: lookup ${host}: ${limited.aborted ? 'i/o timeout' : messageOf(error)}`
   }
   signal.throwIfAborted()
   return why
 }
 
 async function canConnect(host: string, port: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const socket = connect({ host, port, signal }, resolve).on('error', reject)
-  await promise.finally(() => socket.destroy())
+  // Tries all of the name's addresses.
+  const socket = connect({ host, port, autoSelectFamily: true }, resolve).on('error', reject)
+  await orAbort(promise, signal).finally(() => socket.destroy())
 }
 
-function messageOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ENOTFOUND' || code === 'ENODATA') return 'no such host'
-  if (code === 'EAI_AGAIN') return 'server misbehaving'
-  if (code === 'ECONNREFUSED') return 'connect: connection refused'
-  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'connect: no route to host'
-  return error instanceof Error ? error.message : String(error)
+function messageOf(error: unknown, host: string, port: number): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const lookup = LOOKUP_ERRORS[code]
+  if (lookup) return `dial tcp: lookup ${host}: ${lookup}`
+  return `dial tcp ${host}:${port}: ${CONNECT_ERRORS[code] ?? (error instanceof Error ? error.message : String(error))}`
+}
+
+const LOOKUP_ERRORS: Readonly<Record<string, string>> = { ENOTFOUND: 'no such host', ENODATA: 'no such host', EAI_AGAIN: 'server misbehaving' }
+const CONNECT_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connect: connection refused',
+  EHOSTUNREACH: 'connect: no route to host',
+  ENETUNREACH: 'connect: network is unreachable',
+  ETIMEDOUT: 'connect: connection timed out',
 }
