@@ -15,6 +15,7 @@ import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
 import { computePodActions } from './podActions.ts'
 import type { ContainerKill, ContainerResize, ContainerStart, PodActions } from './podActions.ts'
+import { removePodCgroup } from './podCgroup.ts'
 import { podDirectories } from './podDirectories.ts'
 import type { ObjectReference } from './podObjects.ts'
 import type { PodObserver } from './podObserver.ts'
@@ -139,6 +140,7 @@ export class RealPodLife implements PodLife {
     const { containers, sandboxes } = await runtime.list(podUid)
     await Promise.all(containers.map((container) => runtime.removeContainer(container.id)))
     await Promise.all(sandboxes.map((sandbox) => runtime.removeSandbox(sandbox.id)))
+    await removePodCgroup(podUid)
     await rm(podDirectories(rootDir, podUid).pod, { recursive: true, force: true })
     probes.remove(podUid)
     objects.release(podUid)

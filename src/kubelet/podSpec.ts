@@ -1,10 +1,6 @@
 /** Questions about a pod's spec that several parts of the kubelet ask. */
 import type { Container, Pod } from '../api/kinds/core/v1.ts'
 
-export function uidOf(pod: Pod): string {
-  return pod.metadata.uid
-}
-
 /** `name_namespace(uid)`: how upstream names a pod in messages. */
 export function describePod(pod: Pod): string {
   return `${pod.metadata.name}_${pod.metadata.namespace}(${pod.metadata.uid})`

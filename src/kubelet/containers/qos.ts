@@ -26,7 +26,7 @@ export function podQosClass(pod: Pod): QosClass {
   return guaranteed ? 'Guaranteed' : 'Burstable'
 }
 
-const CGROUP_OF_CLASS: Record<QosClass, string> = {
+export const CGROUP_OF_CLASS: Record<QosClass, string> = {
   Guaranteed: '/kubepods',
   Burstable: '/kubepods/burstable',
   BestEffort: '/kubepods/besteffort',
