@@ -14,12 +14,12 @@ export interface ReplicaPlan {
   remove: Pod[]
 }
 
-/** `neighbours` are the pods of related ReplicaSets (of the same Deployment), which shows how crowded each node is. */
-export function planReplicas(wanted: number, owned: readonly Pod[], neighbours: readonly Pod[]): ReplicaPlan {
+/** `neighbours` are the pods of related ReplicaSets (of the same Deployment), which shows how crowded each node is; asked for only where pods go. */
+export function planReplicas(wanted: number, owned: readonly Pod[], neighbours: () => readonly Pod[]): ReplicaPlan {
   const active = owned.filter(isActive)
   const missing = wanted - active.length
   if (missing >= 0) return { create: Math.min(missing, BURST_REPLICAS), remove: [] }
-  return { create: 0, remove: rankForDeletion(active, neighbours).slice(0, Math.min(-missing, BURST_REPLICAS)) }
+  return { create: 0, remove: rankForDeletion(active, neighbours()).slice(0, Math.min(-missing, BURST_REPLICAS)) }
 }
 
 const PHASE_ORDER: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, Running: 2 }

@@ -67,7 +67,7 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
     key: string,
     signal: AbortSignal,
   ): Promise<{ changed: boolean; failure?: Failure }> {
-    const plan = planReplicas(kind.replicasOf(object), owned, neighboursOf(object, owned))
+    const plan = planReplicas(kind.replicasOf(object), owned, () => neighboursOf(object, owned))
     const reference = newControllerRef(object, kind.resource)
     const changed = plan.create > 0 || plan.remove.length > 0
     try {
