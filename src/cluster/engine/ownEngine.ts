@@ -236,11 +236,17 @@ async function killContainers(signal: AbortSignal): Promise<void> {
   }
 }
 
+/** dockerd mounts its data root onto itself, and with live-restore leaves it so. */
 async function unmountBelow(directories: string[], signal: AbortSignal): Promise<void> {
   const mounts = await readFile('/proc/self/mounts', 'utf8').catch(() => '')
   const below = mounts
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
-    .filter((target) => directories.some((directory) => target.startsWith(`${directory}/`)))
-  for (const target of below.toReversed()) await run('umount', ['-l', target], { signal, env: { PATH: SYSTEM_PATH } })
+    .filter((target) => directories.some((directory) => target === directory || target.startsWith(`${directory}/`)))
+  // One may be listed twice or be gone by now; what is still mounted fails the removal that follows.
+  for (const target of below.toReversed()) {
+    await run('umount', ['-l', target], { signal, env: { PATH: SYSTEM_PATH } }).catch((error: unknown) => {
+      if (signal.aborted) throw error
+    })
+  }
 }
