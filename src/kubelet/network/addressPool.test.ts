@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { AddressPool, AddressesExhaustedError, ipv4FromNumber, ipv4ToNumber, parseIpv4Range } from './addressPool.ts'
 
 describe('IPv4 addresses', () => {
@@ -21,7 +21,10 @@ describe('AddressPool', () => {
   test('gives out in order, then what was given back longest ago', () => {
     const pool = new AddressPool('10.0.0.0/29')
     const all = Array.from({ length: 6 }, () => pool.allocate())
-    assert.deepEqual(all, [1, 2, 3, 4, 5, 6].map((n) => `10.0.0.${n}`))
+    assert.deepEqual(
+      all,
+      [1, 2, 3, 4, 5, 6].map((n) => `10.0.0.${n}`),
+    )
     assert.throws(() => pool.allocate(), AddressesExhaustedError)
     pool.release('10.0.0.4')
     pool.release('10.0.0.2')
@@ -41,22 +44,24 @@ describe('AddressPool', () => {
   })
   test('never gives one address to two', () => {
     const steps = fc.array(fc.oneof(fc.constant('allocate' as const), fc.nat(20)), { maxLength: 80 })
-    fc.assert(fc.property(steps, (plan) => {
-      const pool = new AddressPool('10.0.0.0/28')
-      const held: string[] = []
-      for (const step of plan) {
-        if (step !== 'allocate') {
-          const [released] = held.splice(step % Math.max(1, held.length), 1)
-          if (released) pool.release(released)
-        } else if (held.length < 14) {
-          const ip = pool.allocate()
-          assert.ok(!held.includes(ip))
-          held.push(ip)
-        } else {
-          assert.throws(() => pool.allocate(), AddressesExhaustedError)
+    fc.assert(
+      fc.property(steps, (plan) => {
+        const pool = new AddressPool('10.0.0.0/28')
+        const held: string[] = []
+        for (const step of plan) {
+          if (step !== 'allocate') {
+            const [released] = held.splice(step % Math.max(1, held.length), 1)
+            if (released) pool.release(released)
+          } else if (held.length < 14) {
+            const ip = pool.allocate()
+            assert.ok(!held.includes(ip))
+            held.push(ip)
+          } else {
+            assert.throws(() => pool.allocate(), AddressesExhaustedError)
+          }
+          assert.equal(pool.used, held.length)
         }
-        assert.equal(pool.used, held.length)
-      }
-    }))
+      }),
+    )
   })
 })

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { linkNameOf, nodeLinkBatch, nodeRouteBatch, podLinkAddressOf, podLinkBatch } from './links.ts'
 
-test('a link is named after its pod\'s address, within the kernel\'s 15 characters', () => {
+test("a link is named after its pod's address, within the kernel's 15 characters", () => {
   assert.deepEqual([linkNameOf('10.244.0.5'), podLinkAddressOf('10.244.0.5')], ['pod0af40005', '0a:58:0a:f4:00:05'])
   assert.ok(linkNameOf('255.255.255.255').length <= 15)
 })
 
-test('the node\'s side', () => {
+test("the node's side", () => {
   assert.equal(
     nodeLinkBatch({ ip: '10.244.0.5', pid: 42, mtu: 1400, nodeIp: '172.18.0.2' }),
     `link add name pod0af40005 address 02:6d:63:00:00:01 mtu 1400 type veth peer name eth0 address 0a:58:0a:f4:00:05 mtu 1400 netns 42
@@ -29,7 +29,7 @@ neigh replace 10.244.0.5 lladdr 0a:58:0a:f4:00:05 dev pod0af40005 nud permanent
   )
 })
 
-test('the pod\'s side', () => {
+test("the pod's side", () => {
   assert.equal(
     podLinkBatch('10.244.0.5'),
     `link set dev lo up

@@ -105,7 +105,7 @@ class RoutedPodNetwork implements PodNetwork {
       await ipBatchIn(pod.pid, podLinkBatch(ip), signal)
     } catch (error) {
       // The pod may have ended meanwhile; the others still want their network.
-      this.#options.log.error('a pod\'s link cannot be repaired', error, { ips: pod.ips })
+      this.#options.log.error("a pod's link cannot be repaired", error, { ips: pod.ips })
     }
   }
 

@@ -56,8 +56,10 @@ ${elementCommands(pods)}`
 
 /** The hostPorts of all pods, replacing those that were there, in one transaction. */
 export function hostPortScript(pods: readonly MappedPod[]): string {
-  return ['host_ports', 'host_ports_at'].map((map) => `flush map ip ${TABLE} ${map}\n`).join('') +
+  return (
+    ['host_ports', 'host_ports_at'].map((map) => `flush map ip ${TABLE} ${map}\n`).join('') +
     `flush set ip ${TABLE} hairpins\n${elementCommands(pods)}`
+  )
 }
 
 function elementCommands(pods: readonly MappedPod[]): string {
@@ -69,7 +71,7 @@ function elementCommands(pods: readonly MappedPod[]): string {
     for (const { hostIp, hostPort, containerPort, protocol } of portMappings) {
       const port = `${protocol.toLowerCase()} . ${hostPort}`
       const to = `${ip} . ${containerPort}`
-      const [map, key] = hostIp && hostIp !== '0.0.0.0' ? [atAddress, `${hostIp} . ${port}`] as const : [anywhere, port] as const
+      const [map, key] = hostIp && hostIp !== '0.0.0.0' ? ([atAddress, `${hostIp} . ${port}`] as const) : ([anywhere, port] as const)
       if (!map.has(key)) map.set(key, to)
       hairpins.add(`${ip} . ${ip}`)
     }

@@ -22,12 +22,14 @@ export function parseLogRequest(query: URLSearchParams, nowMs: number): LogReque
     const text = query.get(name)
     if (text === null || text === '') return undefined
     const value = Number(text)
-    if (!Number.isInteger(value) || value < least) throw new HttpError(422, `${name}: Invalid value: ${JSON.stringify(text)}: must be greater than or equal to ${least}`)
+    if (!Number.isInteger(value) || value < least)
+      throw new HttpError(422, `${name}: Invalid value: ${JSON.stringify(text)}: must be greater than or equal to ${least}`)
     return value
   }
   const sinceSeconds = number('sinceSeconds', 1)
   const sinceTime = query.get('sinceTime') ? Date.parse(query.get('sinceTime') ?? '') : undefined
-  if (sinceTime !== undefined && Number.isNaN(sinceTime)) throw new HttpError(400, `sinceTime: Invalid value: ${JSON.stringify(query.get('sinceTime'))}`)
+  if (sinceTime !== undefined && Number.isNaN(sinceTime))
+    throw new HttpError(400, `sinceTime: Invalid value: ${JSON.stringify(query.get('sinceTime'))}`)
   const tailLines = number('tailLines', 0)
   const limitBytes = number('limitBytes', 1)
   const stream = { Stdout: 'stdout', Stderr: 'stderr' }[query.get('stream') ?? ''] as LogRequest['stream'] | undefined

@@ -36,7 +36,10 @@ function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   const subresource = pathname.split('/').at(-1)
   const path = subresource === 'portforward' ? '/portForward/default/p' : `/${subresource}/default/p/${searchParams.get('container')}`
   const upstream = connect({ host: '127.0.0.1', port: kubelet.server.port, rejectUnauthorized: false, ...kubelet.client }, () => {
-    const headers = Array.from({ length: request.rawHeaders.length / 2 }, (_, i) => `${request.rawHeaders[2 * i]}: ${request.rawHeaders[2 * i + 1]}\r\n`)
+    const headers = Array.from(
+      { length: request.rawHeaders.length / 2 },
+      (_, i) => `${request.rawHeaders[2 * i]}: ${request.rawHeaders[2 * i + 1]}\r\n`,
+    )
     upstream.write(`${request.method} ${path}?${searchParams} HTTP/1.1\r\n${headers.join('')}\r\n`)
     upstream.write(head)
     socket.pipe(upstream).pipe(socket)
@@ -109,7 +112,10 @@ describe('kubectl', { skip: KUBECTL ? false : 'KUBECTL names no kubectl' }, () =
   for (const webSockets of [true, false]) {
     describe(webSockets ? 'over WebSockets' : 'over SPDY', () => {
       test('exec: output, errors and exit code', async () => {
-        const { code, stdout, stderr } = await kubectl(['exec', 'p', '-c', 'main', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'], webSockets)
+        const { code, stdout, stderr } = await kubectl(
+          ['exec', 'p', '-c', 'main', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'],
+          webSockets,
+        )
         assert.deepEqual([code, stdout, stderr], [7, 'out\n', 'err\ncommand terminated with exit code 7\n'])
       })
       test('exec: input comes whole and ends', async () => {
@@ -117,7 +123,10 @@ describe('kubectl', { skip: KUBECTL ? false : 'KUBECTL names no kubectl' }, () =
         assert.deepEqual([code, stdout.trim()], [0, '5000000'])
       })
       test('exec: output comes whole', async () => {
-        const { code, stdout } = await kubectl(['exec', 'p', '-c', 'main', '--', 'sh', '-c', 'head -c 5000000 /dev/zero | tr "\\0" x'], webSockets)
+        const { code, stdout } = await kubectl(
+          ['exec', 'p', '-c', 'main', '--', 'sh', '-c', 'head -c 5000000 /dev/zero | tr "\\0" x'],
+          webSockets,
+        )
         assert.deepEqual([code, stdout.length], [0, 5_000_000])
       })
       test('exec: no such program', async () => {
@@ -132,7 +141,10 @@ describe('kubectl', { skip: KUBECTL ? false : 'KUBECTL names no kubectl' }, () =
       test('port-forward: many connections at once', async (t) => {
         const { localPort, said } = await forwardedPort(t, (target.address() as AddressInfo).port, webSockets)
         const texts = await Promise.all(Array.from({ length: 8 }, () => fetchText(localPort)))
-        assert.deepEqual(texts.map((text) => text.length), Array(8).fill(2_000_000))
+        assert.deepEqual(
+          texts.map((text) => text.length),
+          Array(8).fill(2_000_000),
+        )
         assert.doesNotMatch(said(), /error/i)
       })
       test('port-forward: nothing listens', async (t) => {

@@ -60,7 +60,12 @@ function onStream(options: PortForwardOptions, pairs: Map<string, Pair>, stream:
   void forward(options, pair.port, pair.data, pair.error)
 }
 
-async function forward({ dial, podName, podUid, log }: PortForwardOptions, port: number, data: SpdyStream, error: SpdyStream): Promise<void> {
+async function forward(
+  { dial, podName, podUid, log }: PortForwardOptions,
+  port: number,
+  data: SpdyStream,
+  error: SpdyStream,
+): Promise<void> {
   const given = new AbortController()
   const giveUp = (): void => given.abort()
   data.once('close', giveUp)

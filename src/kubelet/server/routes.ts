@@ -42,7 +42,8 @@ export function parseRoute(pathname: string): Route | undefined {
     case 'exec':
     case 'attach':
       if (third !== undefined && parts.length === 3) return { type: kind, namespace, podName, container: third }
-      if (third !== undefined && fourth !== undefined && parts.length === 4) return { type: kind, namespace, podName, podUid: third, container: fourth }
+      if (third !== undefined && fourth !== undefined && parts.length === 4)
+        return { type: kind, namespace, podName, podUid: third, container: fourth }
       return undefined
     case 'portForward':
       if (parts.length === 2) return { type: kind, namespace, podName }

@@ -9,7 +9,9 @@ import { SpdyConnection, type SpdyStream } from './spdy/connection.ts'
 import { type Pem, type TestKubelet, createTestAuthority, startTestKubelet } from './testServer.ts'
 
 const LINES = ['one', 'two', 'three'].map((text, i) => ({
-  stream: i === 1 ? ('stderr' as const) : ('stdout' as const), timestampNs: BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n + BigInt(i + 1), data: Buffer.from(`${text}\n`),
+  stream: i === 1 ? ('stderr' as const) : ('stdout' as const),
+  timestampNs: BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n + BigInt(i + 1),
+  data: Buffer.from(`${text}\n`),
 }))
 
 let kubelet: TestKubelet
@@ -83,7 +85,10 @@ describe('plain requests', () => {
   })
   test('summary', async () => {
     const { node, pods } = JSON.parse((await get('/stats/summary')).body)
-    assert.deepEqual([node.nodeName, node.memory.availableBytes, pods[0].podRef.uid, pods[0].containers[0].memory.workingSetBytes], ['n', 7000, 'uid-p', 1024])
+    assert.deepEqual(
+      [node.nodeName, node.memory.availableBytes, pods[0].podRef.uid, pods[0].containers[0].memory.workingSetBytes],
+      ['n', 7000, 'uid-p', 1024],
+    )
   })
 })
 
@@ -92,10 +97,18 @@ function exec(...command: string[]): string {
 }
 
 describe('WebSocket streams', () => {
-  async function connect(path: string, protocols: string[]): Promise<{ socket: WebSocket; channels: Map<number, string>; closed: Promise<unknown> }> {
-    const socket = new WebSocket(`wss://127.0.0.1:${kubelet.server.port}${path}`, protocols, { ...kubelet.client, rejectUnauthorized: false })
+  async function connect(
+    path: string,
+    protocols: string[],
+  ): Promise<{ socket: WebSocket; channels: Map<number, string>; closed: Promise<unknown> }> {
+    const socket = new WebSocket(`wss://127.0.0.1:${kubelet.server.port}${path}`, protocols, {
+      ...kubelet.client,
+      rejectUnauthorized: false,
+    })
     const channels = new Map<number, string>()
-    socket.on('message', (message: Buffer) => channels.set(message[0] ?? -1, (channels.get(message[0] ?? -1) ?? '') + message.toString('utf8', 1)))
+    socket.on('message', (message: Buffer) =>
+      channels.set(message[0] ?? -1, (channels.get(message[0] ?? -1) ?? '') + message.toString('utf8', 1)),
+    )
     await once(socket, 'open')
     return { socket, channels, closed: once(socket, 'close') }
   }
@@ -108,7 +121,10 @@ describe('WebSocket streams', () => {
     await closed
     assert.deepEqual([channels.get(1), channels.get(2)], ['hello', 'end\n'])
     assert.deepEqual(JSON.parse(channels.get(3) ?? ''), {
-      metadata: {}, status: 'Failure', reason: 'NonZeroExitCode', message: 'command terminated with non-zero exit code: 7',
+      metadata: {},
+      status: 'Failure',
+      reason: 'NonZeroExitCode',
+      message: 'command terminated with non-zero exit code: 7',
       details: { causes: [{ reason: 'ExitCode', message: '7' }] },
     })
   })
@@ -137,7 +153,8 @@ describe('WebSocket streams', () => {
 
 async function connectSpdy(path: string, protocols: string): Promise<{ connection: SpdyConnection; protocol: string }> {
   const options = requestOptions(path, kubelet.client, {
-    method: 'POST', headers: { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocols },
+    method: 'POST',
+    headers: { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocols },
   })
   const [response, socket] = (await once(request(options).end(), 'upgrade')) as [{ headers: Record<string, string> }, Socket]
   return { connection: new SpdyConnection({ socket, side: 'client' }), protocol: response.headers['x-stream-protocol-version'] ?? '' }
@@ -147,7 +164,9 @@ describe('SPDY streams', () => {
   test('exec with input and exit code', async () => {
     const { connection, protocol } = await connectSpdy(exec('sh', '-c', 'wc -c; exit 3'), 'v5.channel.k8s.io, v4.channel.k8s.io')
     assert.equal(protocol, 'v5.channel.k8s.io')
-    const [error, stdin, stdout, stderr] = ['error', 'stdin', 'stdout', 'stderr'].map((type) => connection.openStream({ streamType: type })) as [SpdyStream, SpdyStream, SpdyStream, SpdyStream]
+    const [error, stdin, stdout, stderr] = ['error', 'stdin', 'stdout', 'stderr'].map((type) =>
+      connection.openStream({ streamType: type }),
+    ) as [SpdyStream, SpdyStream, SpdyStream, SpdyStream]
     stdin.end(Buffer.alloc(3_000_000))
     const [out, err, status] = await Promise.all([text(stdout), text(stderr), text(error)])
     assert.deepEqual([out.trim(), err, JSON.parse(status).details.causes[0].message], ['3000000', '', '3'])
@@ -155,7 +174,8 @@ describe('SPDY streams', () => {
   })
   test('no protocol in common', async () => {
     const options = requestOptions(exec('id'), kubelet.client, {
-      method: 'POST', headers: { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': 'v9.channel.k8s.io' },
+      method: 'POST',
+      headers: { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': 'v9.channel.k8s.io' },
     })
     const [response] = await once(request(options).end(), 'response')
     assert.equal(response.statusCode, 403)
@@ -182,7 +202,10 @@ describe('SPDY streams', () => {
     const { port } = target.address() as { port: number }
     const { connection } = await connectSpdy('/portForward/default/p', 'portforward.k8s.io')
     const answers = await Promise.all([0, 1, 2].map((id) => forwardOnce(connection, port, id)))
-    assert.deepEqual(answers, answers.map(() => ({ data: 'pong after ping', error: '' })))
+    assert.deepEqual(
+      answers,
+      answers.map(() => ({ data: 'pong after ping', error: '' })),
+    )
     const refused = await forwardOnce(connection, 1, 9)
     assert.match(refused.error, /^error forwarding port 1 to pod p_default, uid uid-p: .*ECONNREFUSED/)
     connection.close()

@@ -108,7 +108,9 @@ class RequestHandler {
       await this.#upgrades.serve(route, { request, socket, head, query })
     } catch (error) {
       const { code, message, headers } = this.#errorAnswer(error, request)
-      const extra = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+      const extra = Object.entries(headers)
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join('')
       socket.end(
         `HTTP/1.1 ${code} ${code === 401 ? 'Unauthorized' : 'Error'}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
           `${extra}Content-Length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
@@ -135,7 +137,9 @@ class RequestHandler {
       case 'statsSummary':
         return sendJson(response, await this.#stats.summary())
       case 'metricsResource':
-        return void response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(await this.#stats.resourceMetrics())
+        return void response
+          .writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' })
+          .end(await this.#stats.resourceMetrics())
       case 'containerLogs': {
         const asked = parseLogRequest(query, clock.now())
         const served = findServedPod(pods, route.namespace, route.podName)

@@ -8,7 +8,13 @@ import type { WantedStreams } from './webSocketStreams.ts'
 const STREAM_TYPE = 'streamtype'
 const STREAMS_WAIT_MS = 30_000
 /** Newest first. Before v4 the error stream carried bare text; before v3 there was no resize stream. */
-export const REMOTE_COMMAND_PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io'] as const
+export const REMOTE_COMMAND_PROTOCOLS = [
+  'v5.channel.k8s.io',
+  'v4.channel.k8s.io',
+  'v3.channel.k8s.io',
+  'v2.channel.k8s.io',
+  'channel.k8s.io',
+] as const
 export type RemoteCommandProtocol = (typeof REMOTE_COMMAND_PROTOCOLS)[number]
 
 export interface SpdyStreamsOptions {

@@ -59,10 +59,16 @@ export class Stats {
       podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
       startTime: rfc3339(startedAtMs),
       containers: containers.map(({ name, id, startedAtMs: startMs, stats }) => ({
-        name, startTime: rfc3339(startMs), cpu: cpu(id, stats.cpuUsageNs), memory: memoryStats(time, stats),
+        name,
+        startTime: rfc3339(startMs),
+        cpu: cpu(id, stats.cpuUsageNs),
+        memory: memoryStats(time, stats),
       })),
       cpu: cpu(pod.metadata.uid ?? '', sum(containers, 'cpuUsageNs')),
-      memory: memoryStats(time, { memoryUsageBytes: sum(containers, 'memoryUsageBytes'), memoryWorkingSetBytes: sum(containers, 'memoryWorkingSetBytes') }),
+      memory: memoryStats(time, {
+        memoryUsageBytes: sum(containers, 'memoryUsageBytes'),
+        memoryWorkingSetBytes: sum(containers, 'memoryWorkingSetBytes'),
+      }),
     }))
     const availableBytes = Math.max(0, node.memoryCapacityBytes - node.memoryWorkingSetBytes)
     const summary = {
@@ -96,7 +102,11 @@ export class Stats {
 
   async #containerUsage({ pod, containerId }: ServedPod, name: string): Promise<ContainerUsage | undefined> {
     const id = containerId(name)
-    const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.ephemeralContainerStatuses ?? [])]
+    const statuses = [
+      ...(pod.status?.containerStatuses ?? []),
+      ...(pod.status?.initContainerStatuses ?? []),
+      ...(pod.status?.ephemeralContainerStatuses ?? []),
+    ]
     const startedAt = statuses.find((status) => status.name === name)?.state?.running?.startedAt
     if (id === undefined || startedAt === undefined) return undefined
     try {
@@ -142,7 +152,9 @@ const HELP = {
 function renderResourceMetrics(node: NodeUsage, pods: readonly PodUsage[], nowMs: number): string {
   const samples = new Map<keyof typeof HELP, string[]>()
   const add = (name: keyof typeof HELP, labels: Record<string, string>, value: number, timed = true): void => {
-    const text = Object.entries(labels).map(([label, v]) => `${label}=${JSON.stringify(v)}`).join(',')
+    const text = Object.entries(labels)
+      .map(([label, v]) => `${label}=${JSON.stringify(v)}`)
+      .join(',')
     const lines = samples.get(name) ?? []
     lines.push(`${name}${text && `{${text}}`} ${value}${timed ? ` ${nowMs}` : ''}`)
     samples.set(name, lines)

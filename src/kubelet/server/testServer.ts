@@ -35,7 +35,12 @@ export async function createTestAuthority(): Promise<TestAuthority> {
   const newKeys = (): Promise<webcrypto.CryptoKeyPair> => crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const keys = await newKeys()
   const cert = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=test-ca', keys, notBefore, notAfter, signingAlgorithm: ALGORITHM, extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    name: 'CN=test-ca',
+    keys,
+    notBefore,
+    notAfter,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new BasicConstraintsExtension(true, undefined, true)],
   })
   const authority: Identity = { cert, keys }
   return {
@@ -43,8 +48,13 @@ export async function createTestAuthority(): Promise<TestAuthority> {
     async issue(subject) {
       const own = await newKeys()
       const issued = await X509CertificateGenerator.create({
-        subject, issuer: authority.cert.subject, signingKey: authority.keys.privateKey, publicKey: own.publicKey,
-        notBefore, notAfter, signingAlgorithm: ALGORITHM,
+        subject,
+        issuer: authority.cert.subject,
+        signingKey: authority.keys.privateKey,
+        publicKey: own.publicKey,
+        notBefore,
+        notAfter,
+        signingAlgorithm: ALGORITHM,
       })
       const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', own.privateKey)).toString('base64')
       return { cert: issued.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n` }
@@ -54,7 +64,13 @@ export async function createTestAuthority(): Promise<TestAuthority> {
 
 export const TEST_POD: Pod = {
   metadata: { name: 'p', namespace: 'default', uid: 'uid-p', creationTimestamp: '2026-01-01T00:00:00Z', resourceVersion: '1' },
-  spec: { nodeName: 'n', containers: [{ name: 'main', image: 'x', stdin: true }, { name: 'waiting', image: 'x' }] },
+  spec: {
+    nodeName: 'n',
+    containers: [
+      { name: 'main', image: 'x', stdin: true },
+      { name: 'waiting', image: 'x' },
+    ],
+  },
   status: {
     phase: 'Running',
     startTime: '2026-01-01T00:00:00Z',
@@ -71,17 +87,25 @@ async function dialLocally(_sandboxId: string, port: number): Promise<Duplex> {
   return promise
 }
 
-export function execLocally({ command: [file = '', ...args], stdin }: Pick<ExecOptions, 'command' | 'stdin'>, sizes: unknown[] = []): Promise<Attached> {
+export function execLocally(
+  { command: [file = '', ...args], stdin }: Pick<ExecOptions, 'command' | 'stdin'>,
+  sizes: unknown[] = [],
+): Promise<Attached> {
   const child = spawn(file, args)
   if (!stdin) child.stdin.end()
   const exit = new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 255)))
   child.stdin.on('error', () => {})
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('spawn', () => resolve({
-      ...(stdin && { stdin: child.stdin }), stdout: child.stdout, stderr: child.stderr, exit,
-      resize: async (size) => void sizes.push(size),
-    }))
+    child.on('spawn', () =>
+      resolve({
+        ...(stdin && { stdin: child.stdin }),
+        stdout: child.stdout,
+        stderr: child.stderr,
+        exit,
+        resize: async (size) => void sizes.push(size),
+      }),
+    )
   })
 }
 
@@ -92,12 +116,17 @@ export interface TestKubelet {
   sizes: unknown[]
 }
 
-export async function startTestKubelet(overrides: Partial<KubeletServerOptions> & { logLines?: readonly LogLine[] } = {}): Promise<TestKubelet> {
+export async function startTestKubelet(
+  overrides: Partial<KubeletServerOptions> & { logLines?: readonly LogLine[] } = {},
+): Promise<TestKubelet> {
   const authority = await createTestAuthority()
   const { key, cert } = await authority.issue('CN=system:node:n,O=system:nodes')
   const sizes: unknown[] = []
   const server = await startKubeletServer({
-    address: '127.0.0.1', port: 0, tls: { key, cert, clientCa: authority.caPem }, nodeName: 'n',
+    address: '127.0.0.1',
+    port: 0,
+    tls: { key, cert, clientCa: authority.caPem },
+    nodeName: 'n',
     authorize: ({ groups }) => groups.includes('system:masters'),
     pods: {
       get: (namespace, name) => (namespace === 'default' && name === 'p' ? TEST_POD : undefined),
@@ -114,8 +143,16 @@ export async function startTestKubelet(overrides: Partial<KubeletServerOptions> 
       },
       stats: async () => ({ cpuUsageNs: 1_500_000_000, memoryUsageBytes: 2048, memoryWorkingSetBytes: 1024 }),
     },
-    nodeUsage: async () => ({ cpuUsageNs: 9e9, memoryUsageBytes: 4096, memoryWorkingSetBytes: 3000, memoryCapacityBytes: 10_000, startedAtMs: Date.UTC(2026, 0, 1) }),
-    log: silentLogger, clock: systemClock, ...overrides,
+    nodeUsage: async () => ({
+      cpuUsageNs: 9e9,
+      memoryUsageBytes: 4096,
+      memoryWorkingSetBytes: 3000,
+      memoryCapacityBytes: 10_000,
+      startedAtMs: Date.UTC(2026, 0, 1),
+    }),
+    log: silentLogger,
+    clock: systemClock,
+    ...overrides,
   })
   return { server, authority, client: await authority.issue('CN=kube-apiserver,O=system:masters'), sizes }
 }

@@ -148,7 +148,11 @@ export function isSpdy(request: Pick<IncomingMessage, 'headers'>): boolean {
 }
 
 function offeredProtocols(request: IncomingMessage, header: 'sec-websocket-protocol' | 'x-stream-protocol-version'): string[] {
-  return [request.headers[header] ?? []].flat().flatMap((value) => value.split(',')).map((name) => name.trim()).filter((name) => name !== '')
+  return [request.headers[header] ?? []]
+    .flat()
+    .flatMap((value) => value.split(','))
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
 }
 
 /** The first of the client's that is served here; a client without any speaks the oldest. */
@@ -158,13 +162,19 @@ function negotiate<T extends string>(request: IncomingMessage, served: readonly 
   const chosen = offered.length === 0 ? served.at(-1) : served.find((name) => name === offered.find((o) => served.includes(o as T)))
   if (chosen !== undefined) return chosen
   const list = (names: readonly string[]): string => `[${names.join(' ')}]`
-  throw new HttpError(403, `unable to upgrade: unable to negotiate protocol: client supports ${list(offered)}, server accepts ${list(served)}`, {
-    'X-Accepted-Stream-Protocol-Versions': served.join(', '),
-  })
+  throw new HttpError(
+    403,
+    `unable to upgrade: unable to negotiate protocol: client supports ${list(offered)}, server accepts ${list(served)}`,
+    {
+      'X-Accepted-Stream-Protocol-Versions': served.join(', '),
+    },
+  )
 }
 
 function acceptSpdy({ socket, head }: Upgrade, protocol: string): void {
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`)
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+  )
   if (head.length > 0) socket.unshift(head)
 }
 

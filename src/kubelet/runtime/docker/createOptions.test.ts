@@ -11,12 +11,16 @@ const LACKING = { missing: ['SYS_RESOURCE'], privilegedWorks: false, oomScoreAdj
 describe('sandboxes', () => {
   const cases: [name: string, change: Partial<SandboxConfig>, expected: Partial<HostConfig>][] = [
     ['own namespaces', {}, { NetworkMode: 'none', IpcMode: 'shareable', SecurityOpt: [] }],
-    ['the node\'s', { network: 'node', ipcMode: 'node', pidMode: 'node' }, { NetworkMode: 'host', IpcMode: 'host', PidMode: 'host' }],
+    ["the node's", { network: 'node', ipcMode: 'node', pidMode: 'node' }, { NetworkMode: 'host', IpcMode: 'host', PidMode: 'host' }],
     ['sysctls', { sysctls: { 'net.ipv4.ping_group_range': '0 1' } }, { Sysctls: { 'net.ipv4.ping_group_range': '0 1' } }],
   ]
   for (const [name, change, expected] of cases) {
     test(name, () => {
-      const { HostConfig } = sandboxCreateOptions({ ...SANDBOX, ...change }, { pauseImage: 'pause', ips: [] }, { privileges: ALL_PRIVILEGES })
+      const { HostConfig } = sandboxCreateOptions(
+        { ...SANDBOX, ...change },
+        { pauseImage: 'pause', ips: [] },
+        { privileges: ALL_PRIVILEGES },
+      )
       for (const [key, value] of Object.entries(expected)) assert.deepEqual(HostConfig?.[key as keyof HostConfig], value, key)
     })
   }
@@ -38,13 +42,22 @@ describe('containers', () => {
     const shared = options({}, { pidMode: 'pod', ipcMode: 'node' }).HostConfig
     assert.deepEqual([shared?.PidMode, shared?.IpcMode], ['container:S', 'host'])
   })
-  test('command and args take the places of entrypoint and command; what is not given stays the image\'s', () => {
+  test("command and args take the places of entrypoint and command; what is not given stays the image's", () => {
     assert.deepEqual([options({}).Entrypoint, options({}).Cmd], [undefined, undefined])
     const { Entrypoint, Cmd } = options({ command: ['a'], args: ['b', 'c'] })
     assert.deepEqual([Entrypoint, Cmd], [['a'], ['b', 'c']])
   })
   test('environment is exact', () => {
-    assert.deepEqual(options({ env: [['a-b', '='], ['EMPTY', ''], ['A', '1\n2']] }).Env, ['a-b==', 'EMPTY=', 'A=1\n2'])
+    assert.deepEqual(
+      options({
+        env: [
+          ['a-b', '='],
+          ['EMPTY', ''],
+          ['A', '1\n2'],
+        ],
+      }).Env,
+      ['a-b==', 'EMPTY=', 'A=1\n2'],
+    )
   })
   test('mounts with their propagation', () => {
     const { HostConfig } = options({
@@ -61,15 +74,25 @@ describe('containers', () => {
   test('security', () => {
     const { HostConfig } = options({
       security: {
-        ...CONTAINER.security, capabilitiesAdd: ['CAP_NET_ADMIN'], capabilitiesDrop: ['ALL'], noNewPrivileges: true, procMount: 'Unmasked',
-        seccomp: { type: 'Localhost', path: 'x.json' }, apparmorProfile: 'unconfined', supplementalGroups: [1, 2], readOnlyRootFilesystem: true,
+        ...CONTAINER.security,
+        capabilitiesAdd: ['CAP_NET_ADMIN'],
+        capabilitiesDrop: ['ALL'],
+        noNewPrivileges: true,
+        procMount: 'Unmasked',
+        seccomp: { type: 'Localhost', path: 'x.json' },
+        apparmorProfile: 'unconfined',
+        supplementalGroups: [1, 2],
+        readOnlyRootFilesystem: true,
       },
     })
     assert.deepEqual(HostConfig?.SecurityOpt, ['seccomp={}', 'no-new-privileges', 'apparmor=unconfined'])
-    assert.deepEqual([HostConfig?.CapAdd, HostConfig?.CapDrop, HostConfig?.MaskedPaths, HostConfig?.ReadonlyPaths], [['NET_ADMIN'], ['ALL'], [], []])
+    assert.deepEqual(
+      [HostConfig?.CapAdd, HostConfig?.CapDrop, HostConfig?.MaskedPaths, HostConfig?.ReadonlyPaths],
+      [['NET_ADMIN'], ['ALL'], [], []],
+    )
     assert.deepEqual([HostConfig?.GroupAdd, HostConfig?.ReadonlyRootfs], [['1', '2'], true])
   })
-  test('privileged is the engine\'s own where the host has it all, and put together where it lacks something', () => {
+  test("privileged is the engine's own where the host has it all, and put together where it lacks something", () => {
     const security = { ...CONTAINER.security, privileged: true }
     assert.equal(options({ security }).HostConfig?.Privileged, true)
     const { HostConfig } = options({ security }, {}, LACKING)
@@ -86,11 +109,16 @@ describe('containers', () => {
 test('limits: memory takes swap along, and nothing is said of what is undefined', () => {
   assert.deepEqual(engineResources({}), {})
   assert.deepEqual(engineResources({ memoryLimitBytes: 64, cpuShares: 2, cpuQuotaUs: 5, cpuPeriodUs: 10, pidsLimit: 9 }), {
-    Memory: 64, MemorySwap: 64, CpuShares: 2, CpuQuota: 5, CpuPeriod: 10, PidsLimit: 9,
+    Memory: 64,
+    MemorySwap: 64,
+    CpuShares: 2,
+    CpuQuota: 5,
+    CpuPeriod: 10,
+    PidsLimit: 9,
   })
 })
 
-describe('the host\'s privileges', () => {
+describe("the host's privileges", () => {
   test('are read from the kernel', () => {
     assert.deepEqual(privilegesFrom('Name:\tx\nCapBnd:\t000001fffeffffff\n', '0\n', '20.10.24+dfsg1'), LACKING)
     assert.deepEqual(privilegesFrom('CapBnd:\t000001fffeffffff\n', '0\n', '26.1.5+dfsg1'), { ...LACKING, privilegedWorks: true })
@@ -98,7 +126,10 @@ describe('the host\'s privileges', () => {
   })
   test('what is missing is not asked for', () => {
     assert.deepEqual(capabilityRequest(['sys_resource', 'CAP_CHOWN'], [], LACKING), { CapAdd: ['CHOWN'], CapDrop: [] })
-    assert.deepEqual(capabilityRequest(['CHOWN'], ['KILL', 'SYS_RESOURCE', 'ALL'], LACKING), { CapAdd: ['CHOWN'], CapDrop: ['KILL', 'ALL'] })
+    assert.deepEqual(capabilityRequest(['CHOWN'], ['KILL', 'SYS_RESOURCE', 'ALL'], LACKING), {
+      CapAdd: ['CHOWN'],
+      CapDrop: ['KILL', 'ALL'],
+    })
     assert.deepEqual(capabilityRequest(['ALL'], [], ALL_PRIVILEGES), { CapAdd: ['ALL'], CapDrop: [] })
     assert.equal(oomScoreAdjWithin(undefined, LACKING), undefined)
     assert.equal(oomScoreAdjWithin(1000, LACKING), 1000)

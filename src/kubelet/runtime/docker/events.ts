@@ -38,7 +38,7 @@ export async function followEvents({ engine, log, clock, signal, onEvent, onResy
       if (!signal.aborted) log.warn('the engine closed its event stream')
     } catch (error) {
       if (signal.aborted) break
-      if (backoff.failures === 0) log.warn('the engine\'s event stream broke', { error: String(error) })
+      if (backoff.failures === 0) log.warn("the engine's event stream broke", { error: String(error) })
     }
     await clock.sleep(backoff.next(), signal).catch(() => {})
   }

@@ -57,7 +57,10 @@ export class Images {
   async pull(name: string, auth: RegistryAuth | undefined, signal: AbortSignal): Promise<Image> {
     const parsed = parseImageName(name)
     if (typeof parsed === 'string') {
-      throw new ImagePullError('InvalidImageName', `Failed to apply default image tag "${name}": couldn't parse image name "${name}": ${parsed}`)
+      throw new ImagePullError(
+        'InvalidImageName',
+        `Failed to apply default image tag "${name}": couldn't parse image name "${name}": ${parsed}`,
+      )
     }
     const full = formatImageName(parsed)
     const key = `${full} ${auth ? `${auth.serverAddress} ${auth.username}` : ''}`
@@ -81,7 +84,11 @@ export class Images {
   async #pull(full: string, registry: string, auth: RegistryAuth | undefined, signal: AbortSignal): Promise<Image> {
     if (!(await this.#reachesOtherwise(registry))) {
       const why = await whyUnreachable(endpointOf(registry), signal)
-      if (why) throw new ImagePullError('RegistryUnavailable', `failed to pull and unpack image "${full}": failed to resolve reference "${full}": ${why}`)
+      if (why)
+        throw new ImagePullError(
+          'RegistryUnavailable',
+          `failed to pull and unpack image "${full}": failed to resolve reference "${full}": ${why}`,
+        )
     }
     try {
       const stream = await this.#startPull(full, auth, signal)
@@ -96,7 +103,11 @@ export class Images {
   }
 
   async #startPull(full: string, auth: RegistryAuth | undefined, signal: AbortSignal): Promise<Readable> {
-    const authconfig: AuthConfig | undefined = auth && { username: auth.username, password: auth.password, serveraddress: auth.serverAddress }
+    const authconfig: AuthConfig | undefined = auth && {
+      username: auth.username,
+      password: auth.password,
+      serveraddress: auth.serverAddress,
+    }
     const docker = await this.#engine()
     return (await docker.pull(full, { ...(authconfig && { authconfig }), abortSignal: signal })) as Readable
   }

@@ -9,22 +9,55 @@ import { endpointOf } from './registry.ts'
 import { parseCgroups, statValue } from './stats.ts'
 import { POD } from './testConfigs.ts'
 
-const FACTS: ContainerFacts = { ...POD, sandboxId: 's', name: 'main', attempt: 0, image: 'x', imageId: 'sha256:x', tty: false, annotations: {} }
+const FACTS: ContainerFacts = {
+  ...POD,
+  sandboxId: 's',
+  name: 'main',
+  attempt: 0,
+  image: 'x',
+  imageId: 'sha256:x',
+  tty: false,
+  annotations: {},
+}
 const ZERO = '0001-01-01T00:00:00Z'
 const BASE: ContainerInspectInfo['State'] = {
-  Status: 'created', Running: false, Paused: false, Restarting: false, OOMKilled: false, Dead: false, Pid: 0, ExitCode: 0, Error: '', StartedAt: ZERO, FinishedAt: ZERO,
+  Status: 'created',
+  Running: false,
+  Paused: false,
+  Restarting: false,
+  OOMKilled: false,
+  Dead: false,
+  Pid: 0,
+  ExitCode: 0,
+  Error: '',
+  StartedAt: ZERO,
+  FinishedAt: ZERO,
 }
 
-describe('a container\'s state', () => {
+describe("a container's state", () => {
   const cases: [name: string, state: Partial<typeof BASE>, expected: object][] = [
     ['created', {}, { state: 'Created' }],
-    ['running', { Status: 'running', StartedAt: '2026-01-01T00:00:02.5Z' }, { state: 'Running', startedAtMs: Date.UTC(2026, 0, 1, 0, 0, 2, 500) }],
+    [
+      'running',
+      { Status: 'running', StartedAt: '2026-01-01T00:00:02.5Z' },
+      { state: 'Running', startedAtMs: Date.UTC(2026, 0, 1, 0, 0, 2, 500) },
+    ],
     [
       'ended by the kernel',
       { Status: 'exited', StartedAt: '2026-01-01T00:00:02Z', FinishedAt: '2026-01-01T00:00:03Z', ExitCode: 137, OOMKilled: true },
-      { state: 'Exited', exitCode: 137, oomKilled: true, startedAtMs: Date.UTC(2026, 0, 1, 0, 0, 2), finishedAtMs: Date.UTC(2026, 0, 1, 0, 0, 3) },
+      {
+        state: 'Exited',
+        exitCode: 137,
+        oomKilled: true,
+        startedAtMs: Date.UTC(2026, 0, 1, 0, 0, 2),
+        finishedAtMs: Date.UTC(2026, 0, 1, 0, 0, 3),
+      },
     ],
-    ['never started', { Error: 'no such file', ExitCode: 127 }, { state: 'Exited', exitCode: 127, error: 'no such file', finishedAtMs: Date.UTC(2026, 0, 1) }],
+    [
+      'never started',
+      { Error: 'no such file', ExitCode: 127 },
+      { state: 'Exited', exitCode: 127, error: 'no such file', finishedAtMs: Date.UTC(2026, 0, 1) },
+    ],
   ]
   for (const [name, state, expected] of cases) {
     test(name, () => {
@@ -37,24 +70,44 @@ describe('a container\'s state', () => {
 
 describe('events', () => {
   const line = (Action: string, Attributes: object) => JSON.stringify({ Type: 'container', Action, Actor: { ID: 'c', Attributes } })
-  test('of ours', () => assert.deepEqual(parseEvent(line('die', { 'io.minicube.pod.uid': 'u' })), { type: 'Died', podUid: 'u', containerId: 'c' }))
+  test('of ours', () =>
+    assert.deepEqual(parseEvent(line('die', { 'io.minicube.pod.uid': 'u' })), { type: 'Died', podUid: 'u', containerId: 'c' }))
   test('of others, and of no interest', () => {
-    assert.deepEqual([parseEvent(line('die', {})), parseEvent(line('exec_die', { 'io.minicube.pod.uid': 'u' })), parseEvent('')], [undefined, undefined, undefined])
+    assert.deepEqual(
+      [parseEvent(line('die', {})), parseEvent(line('exec_die', { 'io.minicube.pod.uid': 'u' })), parseEvent('')],
+      [undefined, undefined, undefined],
+    )
   })
 })
 
-test('an image\'s user', () => {
-  assert.deepEqual(['', '0', '1000:1000', 'nobody', 'nobody:nogroup'].map(imageUser), [{}, { uid: 0 }, { uid: 1000 }, { username: 'nobody' }, { username: 'nobody' }])
+test("an image's user", () => {
+  assert.deepEqual(['', '0', '1000:1000', 'nobody', 'nobody:nogroup'].map(imageUser), [
+    {},
+    { uid: 0 },
+    { uid: 1000 },
+    { username: 'nobody' },
+    { username: 'nobody' },
+  ])
 })
 
 test('where a registry listens', () => {
-  assert.deepEqual(
-    ['docker.io', 'localhost:5000', 'registry.k8s.io', '[::1]:5000'].map(endpointOf),
-    [{ host: 'registry-1.docker.io', ports: [443] }, { host: 'localhost', ports: [5000] }, { host: 'registry.k8s.io', ports: [443, 80] }, { host: '::1', ports: [5000] }],
-  )
+  assert.deepEqual(['docker.io', 'localhost:5000', 'registry.k8s.io', '[::1]:5000'].map(endpointOf), [
+    { host: 'registry-1.docker.io', ports: [443] },
+    { host: 'localhost', ports: [5000] },
+    { host: 'registry.k8s.io', ports: [443, 80] },
+    { host: '::1', ports: [5000] },
+  ])
 })
 
 test('cgroup files', () => {
-  assert.deepEqual([...parseCgroups('4:memory:/a\n2:cpu,cpuacct:/b\n0::/c\n')], [['memory', '/a'], ['cpu', '/b'], ['cpuacct', '/b'], ['', '/c']])
+  assert.deepEqual(
+    [...parseCgroups('4:memory:/a\n2:cpu,cpuacct:/b\n0::/c\n')],
+    [
+      ['memory', '/a'],
+      ['cpu', '/b'],
+      ['cpuacct', '/b'],
+      ['', '/c'],
+    ],
+  )
   assert.deepEqual([statValue('a 1\ninactive_file 42\n', 'inactive_file'), statValue('', 'x')], [42, 0])
 })

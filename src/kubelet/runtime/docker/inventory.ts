@@ -6,7 +6,13 @@ import type { ContainerInfo, ContainerInspectInfo } from 'dockerode'
 import type { Container, Sandbox } from '../runtime.ts'
 import { type Engine, engineTimeMs, unlessGone } from './engine.ts'
 import {
-  type ContainerFacts, KIND_LABEL, POD_UID_LABEL, SANDBOX_ID_LABEL, type SandboxFacts, readContainerLabels, readSandboxLabels,
+  type ContainerFacts,
+  KIND_LABEL,
+  POD_UID_LABEL,
+  SANDBOX_ID_LABEL,
+  type SandboxFacts,
+  readContainerLabels,
+  readSandboxLabels,
 } from './labels.ts'
 
 export class Inventory {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { readFrames } from './frames.ts'
 import { parseTimestampNs, readTtyLog } from './logs.ts'
 
@@ -21,14 +21,22 @@ const STAMP = '2026-01-02T03:04:05.000000006Z'
 describe('frames', () => {
   test('come out as they went in, however the connection cuts them', async () => {
     const pieces = fc.array(fc.tuple(fc.constantFrom(1, 2), fc.string({ maxLength: 40 })), { maxLength: 8 })
-    await fc.assert(fc.asyncProperty(pieces, fc.integer({ min: 1, max: 30 }), async (sent, sizeBytes) => {
-      const wire = Buffer.concat(sent.map(([stream, data]) => frame(stream, data)))
-      const whole = await Array.fromAsync(readFrames(inChunks(wire, sizeBytes), { whole: true }))
-      const expected = sent.filter(([, data]) => data !== '').map(([stream, data]) => [stream === 2 ? 'stderr' : 'stdout', data])
-      assert.deepEqual(whole.map(({ stream, data }) => [stream, String(data)]), expected)
-      const parts = await Array.fromAsync(readFrames(inChunks(wire, sizeBytes), { whole: false }))
-      assert.equal(Buffer.concat(parts.map(({ data }) => data)).toString('hex'), Buffer.from(sent.map(([, data]) => data).join('')).toString('hex'))
-    }))
+    await fc.assert(
+      fc.asyncProperty(pieces, fc.integer({ min: 1, max: 30 }), async (sent, sizeBytes) => {
+        const wire = Buffer.concat(sent.map(([stream, data]) => frame(stream, data)))
+        const whole = await Array.fromAsync(readFrames(inChunks(wire, sizeBytes), { whole: true }))
+        const expected = sent.filter(([, data]) => data !== '').map(([stream, data]) => [stream === 2 ? 'stderr' : 'stdout', data])
+        assert.deepEqual(
+          whole.map(({ stream, data }) => [stream, String(data)]),
+          expected,
+        )
+        const parts = await Array.fromAsync(readFrames(inChunks(wire, sizeBytes), { whole: false }))
+        assert.equal(
+          Buffer.concat(parts.map(({ data }) => data)).toString('hex'),
+          Buffer.from(sent.map(([, data]) => data).join('')).toString('hex'),
+        )
+      }),
+    )
   })
 })
 
@@ -38,7 +46,10 @@ describe('the log of a terminal', () => {
   for (const sizeBytes of SIZES) {
     test(`in chunks of ${sizeBytes}`, async () => {
       const lines = await Array.fromAsync(readTtyLog(inChunks(Buffer.from(text), sizeBytes)))
-      assert.deepEqual(lines.map(({ data }) => String(data)), ['a\r\n', long, long, 'end\r\n', 'no newline'])
+      assert.deepEqual(
+        lines.map(({ data }) => String(data)),
+        ['a\r\n', long, long, 'end\r\n', 'no newline'],
+      )
       assert.ok(lines.every(({ timestampNs }) => timestampNs === parseTimestampNs(STAMP)))
     })
   }

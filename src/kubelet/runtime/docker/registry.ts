@@ -54,7 +54,11 @@ function messageOf(error: unknown, host: string, port: number): string {
   return `dial tcp ${host}:${port}: ${CONNECT_ERRORS[code] ?? (error instanceof Error ? error.message : String(error))}`
 }
 
-const LOOKUP_ERRORS: Readonly<Record<string, string>> = { ENOTFOUND: 'no such host', ENODATA: 'no such host', EAI_AGAIN: 'server misbehaving' }
+const LOOKUP_ERRORS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'no such host',
+  ENODATA: 'no such host',
+  EAI_AGAIN: 'server misbehaving',
+}
 const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connect: connection refused',
   EHOSTUNREACH: 'connect: no route to host',

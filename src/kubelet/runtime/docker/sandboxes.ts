@@ -47,10 +47,12 @@ export class Sandboxes {
     this.privileges = await readHostPrivileges(Version)
     const { sandboxes } = await inventory.list()
     const ready = sandboxes.filter((sandbox) => sandbox.state === 'Ready' && sandbox.ips.length > 0)
-    const live = await Promise.all(ready.map(async ({ id, ips }) => {
-      const [pid, facts] = await Promise.all([inventory.pidOf(id), inventory.sandboxFacts(id)])
-      return pid && facts ? [{ id, ips, pid, portMappings: facts.portMappings }] : []
-    }))
+    const live = await Promise.all(
+      ready.map(async ({ id, ips }) => {
+        const [pid, facts] = await Promise.all([inventory.pidOf(id), inventory.sandboxFacts(id)])
+        return pid && facts ? [{ id, ips, pid, portMappings: facts.portMappings }] : []
+      }),
+    )
     await network.recover(live.flat(), signal)
     for (const { id, ips } of live.flat()) this.#held.set(id, ips)
   }
@@ -125,11 +127,7 @@ export class Sandboxes {
 const RECOVER_TIMEOUT_MS = 30_000
 
 /** Creates a container; what stands under its name, left by a try that a crash cut short, is removed first. */
-export async function createAnew(
-  engine: Engine,
-  options: ContainerCreateOptions,
-  remove: (id: string) => Promise<void>,
-): Promise<string> {
+export async function createAnew(engine: Engine, options: ContainerCreateOptions, remove: (id: string) => Promise<void>): Promise<string> {
   const docker = await engine()
   const create = async (): Promise<string> => (await docker.createContainer(options)).id
   try {

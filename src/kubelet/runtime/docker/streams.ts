@@ -22,7 +22,11 @@ export async function execIn(engine: Engine, clock: Clock, containerId: string, 
   let socket: Duplex
   try {
     exec = await container.exec({
-      Cmd: [...command], AttachStdin: stdin, AttachStdout: true, AttachStderr: !tty, Tty: tty,
+      Cmd: [...command],
+      AttachStdin: stdin,
+      AttachStdout: true,
+      AttachStderr: !tty,
+      Tty: tty,
     })
     signal?.throwIfAborted()
     socket = await exec.start({ hijack: true, stdin, Tty: tty })
@@ -61,7 +65,11 @@ export async function attachTo(
 ): Promise<Attached> {
   const container = (await engine()).getContainer(containerId)
   const socket = (await container.attach({
-    stream: true, hijack: true, stdin: options.stdin, stdout: true, stderr: true,
+    stream: true,
+    hijack: true,
+    stdin: options.stdin,
+    stdout: true,
+    stderr: true,
   })) as Duplex
   const { ended, ...streams } = openStreams(socket, options)
   const exit = ended.then(async () => {
@@ -103,7 +111,8 @@ function openStreams(socket: Duplex, { stdin, tty }: { stdin: boolean; tty: bool
   }
   const ended = (async () => {
     try {
-      if (stderr) for await (const { stream, data } of readFrames(socket, { whole: false })) await give(stream === 'stdout' ? stdout : stderr, data)
+      if (stderr)
+        for await (const { stream, data } of readFrames(socket, { whole: false })) await give(stream === 'stdout' ? stdout : stderr, data)
       else for await (const data of socket) await give(stdout, data as Buffer)
     } catch {
       // A broken connection ends the streams like any other end; the exit code says the rest.

@@ -4,8 +4,22 @@
  * while a stream's reader is behind.
  */
 import { Duplex } from 'node:stream'
-import { FLAG_FIN, FRAME, type ControlFrame, type DataPiece, RST, dataFrame, goAwayFrame, headerBlockOf, pingFrame, readFrames,
-  rstStreamFrame, streamIdOf, synReplyFrame, synStreamFrame } from './frames.ts'
+import {
+  FLAG_FIN,
+  FRAME,
+  type ControlFrame,
+  type DataPiece,
+  RST,
+  dataFrame,
+  goAwayFrame,
+  headerBlockOf,
+  pingFrame,
+  readFrames,
+  rstStreamFrame,
+  streamIdOf,
+  synReplyFrame,
+  synStreamFrame,
+} from './frames.ts'
 import { HeaderDecoder, HeaderEncoder, type SpdyHeaders } from './headers.ts'
 
 /** What waits for a stream's reader before the whole connection waits. */

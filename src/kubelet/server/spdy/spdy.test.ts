@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { duplexPair } from 'node:stream'
+import { type Duplex, duplexPair } from 'node:stream'
 import { describe, test } from 'node:test'
 import { constants, createDeflate, deflateSync } from 'node:zlib'
-import fc from 'fast-check'
-import { SpdyConnection, SpdyStream } from './connection.ts'
+import * as fc from 'fast-check'
+import { SpdyConnection, type SpdyStream } from './connection.ts'
 import { dataFrame, pingFrame, readFrames, rstStreamFrame, synReplyFrame } from './frames.ts'
 import { DICTIONARY, HeaderDecoder, HeaderEncoder, decodePairs, encodePairs } from './headers.ts'
 
@@ -13,14 +13,27 @@ async function* inChunks(bytes: Buffer, sizeBytes: number): AsyncGenerator<Buffe
 }
 
 describe('headers', () => {
-  test('the dictionary is the protocol\'s', () => assert.equal(DICTIONARY.length, 1423))
+  test("the dictionary is the protocol's", () => assert.equal(DICTIONARY.length, 1423))
   test('pairs come out as they went in', () => {
-    fc.assert(fc.property(fc.dictionary(fc.stringMatching(/^[a-z-]{1,20}$/), fc.string().filter((s) => !s.includes('\0'))), (headers) => {
-      assert.deepEqual({ ...decodePairs(encodePairs(headers)) }, { ...headers })
-    }))
+    fc.assert(
+      fc.property(
+        fc.dictionary(
+          fc.stringMatching(/^[a-z-]{1,20}$/),
+          fc.string().filter((s) => !s.includes('\0')),
+        ),
+        (headers) => {
+          assert.deepEqual({ ...decodePairs(encodePairs(headers)) }, { ...headers })
+        },
+      ),
+    )
   })
   test('a block that lies about its lengths is refused', () => {
-    for (const bytes of [[0, 0, 0, 1], [0, 0, 0, 1, 0, 0, 0, 9, 97], [255, 255, 255, 255]]) assert.throws(() => decodePairs(Buffer.from(bytes)), RangeError)
+    for (const bytes of [
+      [0, 0, 0, 1],
+      [0, 0, 0, 1, 0, 0, 0, 9, 97],
+      [255, 255, 255, 255],
+    ])
+      assert.throws(() => decodePairs(Buffer.from(bytes)), RangeError)
   })
   test('ours can be read, one block after the other', async () => {
     const [encoder, decoder] = [new HeaderEncoder(), new HeaderDecoder()]
@@ -30,10 +43,13 @@ describe('headers', () => {
     }
     decoder.close()
   })
-  test('zlib\'s can be read, one context for all blocks', async () => {
+  test("zlib's can be read, one context for all blocks", async () => {
     const deflate = createDeflate({ dictionary: DICTIONARY, flush: constants.Z_SYNC_FLUSH })
     const decoder = new HeaderDecoder()
-    for (const headers of [{ streamtype: 'error', port: '8080' }, { streamtype: 'data', port: '8080' }]) {
+    for (const headers of [
+      { streamtype: 'error', port: '8080' },
+      { streamtype: 'data', port: '8080' },
+    ]) {
       deflate.write(encodePairs(headers))
       const [block] = (await once(deflate, 'data')) as [Buffer]
       assert.deepEqual({ ...(await decoder.decode(block)) }, headers)
@@ -78,20 +94,22 @@ describe('frames', () => {
 interface Pair {
   client: SpdyConnection
   accepted: SpdyStream[]
-  raw: import('node:stream').Duplex
+  server: SpdyConnection
+  raw: Duplex
 }
 
 function connect(onStream: (stream: SpdyStream) => void = () => {}): Pair {
   const [a, b] = duplexPair()
   const accepted: SpdyStream[] = []
-  new SpdyConnection({
-    socket: b, side: 'server',
+  const server = new SpdyConnection({
+    socket: b,
+    side: 'server',
     onStream: (stream) => {
       accepted.push(stream)
       onStream(stream)
     },
   })
-  return { client: new SpdyConnection({ socket: a, side: 'client' }), accepted, raw: a }
+  return { client: new SpdyConnection({ socket: a, side: 'client' }), server, accepted, raw: a }
 }
 
 async function text(stream: AsyncIterable<unknown>): Promise<string> {
@@ -140,11 +158,11 @@ describe('connections', () => {
     client.close()
   })
   test('a lost connection ends its streams', async () => {
-    const { client, accepted, raw } = connect()
+    const { client, server, accepted, raw } = connect()
     client.openStream({})
     while (accepted.length < 1) await new Promise((resolve) => setImmediate(resolve))
     const closed = once(accepted[0] as SpdyStream, 'close')
     raw.destroy()
-    await Promise.all([closed, client.closed])
+    await Promise.all([closed, client.closed, server.closed])
   })
 })
