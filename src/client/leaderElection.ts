@@ -149,14 +149,16 @@ export async function runAsLeader(
   const leading = new AbortController()
   const both = AbortSignal.any([signal, leading.signal])
   const renewing = election.renewUntilLost(both)
+  const led = lead(both)
   try {
     const lost = renewing.then(() => {
       if (!both.aborted) throw new Error(`lost the lease ${options.namespace}/${options.name}`)
     })
-    await Promise.race([lead(both), lost])
+    await Promise.race([led, lost])
   } finally {
     leading.abort()
-    await renewing.catch(() => {})
+    // Nothing may go on in the holder's name once the lease is given back.
+    await Promise.allSettled([led, renewing])
     await election.release().catch((error: unknown) => options.log.warn('the lease could not be released', { cause: String(error) }))
   }
 }
