@@ -94,7 +94,12 @@ async function runPreStop(options: KillOptions, { pod, container, podIp, grace }
     await orAbort(runHook(handler, target, { runtime, clock, signal: over.signal }), over.signal)
   } catch (error) {
     log.info('preStop hook failed', { pod: pod.metadata.name, container: container.name, error: String(error) })
-    events.record(pod, { type: 'Warning', reason: 'FailedPreStopHook', message: 'PreStopHook failed', fieldPath: fieldPathOf(pod, container.name) })
+    events.record(pod, {
+      type: 'Warning',
+      reason: 'FailedPreStopHook',
+      message: 'PreStopHook failed',
+      fieldPath: fieldPathOf(pod, container.name),
+    })
   } finally {
     cancelTimer()
     ignore()
@@ -110,7 +115,9 @@ export async function killContainer(options: KillOptions, kill: KillContainer): 
   const ended = Promise.withResolvers<void>()
   const stop = (): void => void runtime.stopContainer(container.id, grace.leftSeconds).then(ended.resolve, ended.reject)
   const ignore = grace.onShortened(stop)
-  const cancelTimer = clock.after(grace.leftSeconds * 1000 + STOP_MARGIN_MS, () => ended.reject(new Error(`container ${container.name} does not end`)))
+  const cancelTimer = clock.after(grace.leftSeconds * 1000 + STOP_MARGIN_MS, () =>
+    ended.reject(new Error(`container ${container.name} does not end`)),
+  )
   stop()
   try {
     await ended.promise
@@ -133,11 +140,15 @@ export async function killPod(options: KillOptions, { pod, observed, grace }: Ki
   const kill = (container: Container): Promise<void> => killContainer(options, { pod, container, podIp, grace })
   const order = (pod.spec?.initContainers ?? []).filter(isSidecar).map((container) => container.name)
   const sidecars = alive.filter((container) => order.includes(container.name))
-  const results: PromiseSettledResult<void>[] = await Promise.allSettled(alive.filter((container) => !sidecars.includes(container)).map(kill))
+  const results: PromiseSettledResult<void>[] = await Promise.allSettled(
+    alive.filter((container) => !sidecars.includes(container)).map(kill),
+  )
   for (const sidecar of sidecars.toSorted((a, b) => order.indexOf(b.name) - order.indexOf(a.name))) {
     results.push(...(await Promise.allSettled([kill(sidecar)])))
   }
   const failed = results.find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
-  await Promise.all(observed.sandboxes.filter((sandbox) => sandbox.state === 'Ready').map((sandbox) => options.runtime.stopSandbox(sandbox.id)))
+  await Promise.all(
+    observed.sandboxes.filter((sandbox) => sandbox.state === 'Ready').map((sandbox) => options.runtime.stopSandbox(sandbox.id)),
+  )
 }

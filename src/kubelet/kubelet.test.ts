@@ -43,7 +43,14 @@ async function world(t: TestContext): Promise<World> {
     const abort = new AbortController()
     const informers = createInformers({ client, signal: abort.signal, log: silentLogger, clock })
     const kubelet = createKubelet({
-      client, informers, runtime, nodeName: NODE, nodeIp: '192.168.0.2', rootDir, clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local',
+      client,
+      informers,
+      runtime,
+      nodeName: NODE,
+      nodeIp: '192.168.0.2',
+      rootDir,
+      clusterDns: ['10.96.0.10'],
+      clusterDomain: 'cluster.local',
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
       capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),
     })
@@ -59,7 +66,11 @@ async function world(t: TestContext): Promise<World> {
   })
   start()
   return {
-    clock, api, runtime, events, rootDir,
+    clock,
+    api,
+    runtime,
+    events,
+    rootDir,
     async restart() {
       await stop()
       start()
@@ -81,7 +92,8 @@ const main: Container = { name: 'main', image: 'busybox:1.36' }
 
 function newPod(name: string, spec: Partial<PodSpec> = {}, metadata: object = {}): Pod {
   return {
-    apiVersion: 'v1', kind: 'Pod',
+    apiVersion: 'v1',
+    kind: 'Pod',
     metadata: { name, namespace: 'default', uid: `uid-${name}`, creationTimestamp: '', resourceVersion: '', generation: 1, ...metadata },
     spec: { nodeName: NODE, containers: [main], ...spec },
   }
@@ -116,7 +128,10 @@ test('a pod runs, reports itself Running and Ready, and is deleted within its gr
   w.api.put(pods, { ...w.pod('web'), metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 5 } })
   await w.until('gone', () => w.pod('web') === undefined && w.runtime.containers.size === 0 && w.runtime.sandboxes.size === 0)
   assert.ok(w.runtime.calls.includes('stop main 5'))
-  assert.deepEqual(w.events.filter((e) => e.includes('Killing')), ['Normal Killing web: Stopping container main'])
+  assert.deepEqual(
+    w.events.filter((e) => e.includes('Killing')),
+    ['Normal Killing web: Stopping container main'],
+  )
 })
 
 test('a pod whose containers are done succeeds and keeps its container for the log', async (t) => {
@@ -143,7 +158,10 @@ test('a container that keeps failing backs off 10 s, then 20 s', async (t) => {
   assert.equal(starts(), 2)
   await w.clock.advance(2000)
   await w.until('third start', () => starts() === 3)
-  await w.until('longer backoff', () => w.pod('crash').status?.containerStatuses?.[0]?.state?.waiting?.message?.startsWith('back-off 20s') === true)
+  await w.until(
+    'longer backoff',
+    () => w.pod('crash').status?.containerStatuses?.[0]?.state?.waiting?.message?.startsWith('back-off 20s') === true,
+  )
   assert.ok(w.events.some((e) => e.includes('Back-off restarting failed container main in pod crash_default(uid-crash)')))
   // Old containers do not pile up.
   await w.until('old containers removed', () => w.runtime.containers.size <= 2)
@@ -152,12 +170,21 @@ test('a container that keeps failing backs off 10 s, then 20 s', async (t) => {
 test('init containers run in order, a sidecar stays, and the pod ends when its regular containers do', async (t) => {
   const w = await world(t)
   w.runtime.exitAtOnce.set('first', 0)
-  w.api.put(pods, newPod('inits', {
-    restartPolicy: 'Never',
-    initContainers: [{ name: 'first', image: 'busybox:1.36' }, { name: 'side', image: 'busybox:1.36', restartPolicy: 'Always' }],
-  }))
+  w.api.put(
+    pods,
+    newPod('inits', {
+      restartPolicy: 'Never',
+      initContainers: [
+        { name: 'first', image: 'busybox:1.36' },
+        { name: 'side', image: 'busybox:1.36', restartPolicy: 'Always' },
+      ],
+    }),
+  )
   await w.until('running', () => phase(w, 'inits') === 'Running')
-  assert.deepEqual(w.runtime.calls.filter((c) => c.startsWith('start')), ['start first 0', 'start side 0', 'start main 0'])
+  assert.deepEqual(
+    w.runtime.calls.filter((c) => c.startsWith('start')),
+    ['start first 0', 'start side 0', 'start main 0'],
+  )
   w.runtime.end(w.runtime.newest('main')?.id ?? '', 3)
   await w.until('failed', () => phase(w, 'inits') === 'Failed')
   assert.equal(w.runtime.newest('side')?.state, 'Exited')
@@ -169,7 +196,12 @@ test('a missing image is shown as ErrImagePull, then ImagePullBackOff, and pulle
   await w.until('pull error', () => waitingReason(w, 'pull') === 'ErrImagePull')
   await w.clock.advance(3000)
   await w.until('back off', () => waitingReason(w, 'pull') === 'ImagePullBackOff')
-  w.runtime.pullable.set('registry.test/app:1', { id: 'sha256:app', repoTags: ['registry.test/app:1'], repoDigests: ['registry.test/app@sha256:1'], sizeBytes: 9 })
+  w.runtime.pullable.set('registry.test/app:1', {
+    id: 'sha256:app',
+    repoTags: ['registry.test/app:1'],
+    repoDigests: ['registry.test/app@sha256:1'],
+    sizeBytes: 9,
+  })
   await w.clock.advance(8000)
   await w.until('running', () => phase(w, 'pull') === 'Running')
   assert.equal(w.pod('pull').status?.containerStatuses?.[0]?.imageID, 'registry.test/app@sha256:1')
@@ -203,18 +235,35 @@ test('a ConfigMap that is missing holds the pod back; once it is there the pod r
   const w = await world(t)
   w.api.put(serviceaccounts, { metadata: { name: 'default', namespace: 'default', uid: '', creationTimestamp: '', resourceVersion: '' } })
   const file = join(w.rootDir, 'pods/uid-conf/volumes/kubernetes.io~configmap/conf/key')
-  w.api.put(pods, newPod('conf', {
-    containers: [{ ...main, volumeMounts: [{ name: 'conf', mountPath: '/conf' }], env: [{ name: 'K', valueFrom: { configMapKeyRef: { name: 'settings', key: 'key' } } }] }],
-    volumes: [{ name: 'conf', configMap: { name: 'settings' } }],
-  }))
-  await w.until('failed mount', () => w.events.some((e) => e.includes('MountVolume.SetUp failed for volume "conf" : configmap "settings" not found')))
+  w.api.put(
+    pods,
+    newPod('conf', {
+      containers: [
+        {
+          ...main,
+          volumeMounts: [{ name: 'conf', mountPath: '/conf' }],
+          env: [{ name: 'K', valueFrom: { configMapKeyRef: { name: 'settings', key: 'key' } } }],
+        },
+      ],
+      volumes: [{ name: 'conf', configMap: { name: 'settings' } }],
+    }),
+  )
+  await w.until('failed mount', () =>
+    w.events.some((e) => e.includes('MountVolume.SetUp failed for volume "conf" : configmap "settings" not found')),
+  )
   assert.equal(waitingReason(w, 'conf'), 'ContainerCreating')
-  const settings = (value: string) => ({ metadata: { name: 'settings', namespace: 'default', uid: 'u', creationTimestamp: '', resourceVersion: '' }, data: { key: value } })
+  const settings = (value: string) => ({
+    metadata: { name: 'settings', namespace: 'default', uid: 'u', creationTimestamp: '', resourceVersion: '' },
+    data: { key: value },
+  })
   w.api.put(configmaps, settings('one'))
   await w.until('running', () => phase(w, 'conf') === 'Running')
   assert.equal(await readFile(file, 'utf8'), 'one')
   const config = w.runtime.configs.get(w.runtime.newest('main')?.id ?? '')
-  assert.deepEqual(config?.env.find(([name]) => name === 'K'), ['K', 'one'])
+  assert.deepEqual(
+    config?.env.find(([name]) => name === 'K'),
+    ['K', 'one'],
+  )
   w.api.put(configmaps, settings('two'))
   let content = ''
   await w.until('file updated', () => {
@@ -238,13 +287,18 @@ test('a failed liveness probe restarts the container; readiness decides whether 
   let ready = false
   let alive = true
   w.runtime.onExec = (_, [command]) => ((command === 'ready' ? ready : alive) ? 0 : 1)
-  w.api.put(pods, newPod('probed', {
-    containers: [{
-      ...main,
-      readinessProbe: { exec: { command: ['ready'] }, periodSeconds: 5 },
-      livenessProbe: { exec: { command: ['alive'] }, periodSeconds: 10, failureThreshold: 2 },
-    }],
-  }))
+  w.api.put(
+    pods,
+    newPod('probed', {
+      containers: [
+        {
+          ...main,
+          readinessProbe: { exec: { command: ['ready'] }, periodSeconds: 5 },
+          livenessProbe: { exec: { command: ['alive'] }, periodSeconds: 10, failureThreshold: 2 },
+        },
+      ],
+    }),
+  )
   await w.until('running', () => phase(w, 'probed') === 'Running')
   const isReady = (): boolean => w.pod('probed').status?.conditions?.find((c) => c.type === 'Ready')?.status === 'True'
   assert.equal(isReady(), false)
@@ -267,7 +321,10 @@ test('a grace period under way can be shortened', async (t) => {
   w.api.put(pods, newPod('slow', { terminationGracePeriodSeconds: 300 }))
   await w.until('running', () => phase(w, 'slow') === 'Running')
   const deleting = (seconds: number): void => {
-    w.api.put(pods, { ...w.pod('slow'), metadata: { ...w.pod('slow').metadata, deletionTimestamp: 'now', deletionGracePeriodSeconds: seconds } })
+    w.api.put(pods, {
+      ...w.pod('slow'),
+      metadata: { ...w.pod('slow').metadata, deletionTimestamp: 'now', deletionGracePeriodSeconds: seconds },
+    })
   }
   deleting(300)
   await w.until('stopping', () => w.runtime.calls.includes('stop main 300'))
@@ -284,31 +341,53 @@ test('a dead sandbox is replaced', async (t) => {
   const [sandbox] = w.runtime.sandboxes.values()
   await w.runtime.stopSandbox(sandbox?.id ?? '')
   await w.until('new sandbox', () => w.runtime.calls.includes('createSandbox sand 1'))
-  await w.until('new address', () => w.pod('sand').status?.podIP !== '10.244.0.1' && w.pod('sand').status?.containerStatuses?.[0]?.restartCount === 1)
+  await w.until(
+    'new address',
+    () => w.pod('sand').status?.podIP !== '10.244.0.1' && w.pod('sand').status?.containerStatuses?.[0]?.restartCount === 1,
+  )
 })
 
 test('a pod deleted before anything of it ran goes at once', async (t) => {
   const w = await world(t)
   w.runtime.failSandbox = new Error('no address left')
   w.api.put(pods, newPod('early'))
-  await w.until('sandbox failure', () => w.events.includes('Warning FailedCreatePodSandBox early: Failed to create pod sandbox: no address left'))
+  await w.until('sandbox failure', () =>
+    w.events.includes('Warning FailedCreatePodSandBox early: Failed to create pod sandbox: no address left'),
+  )
   w.api.put(pods, { ...w.pod('early'), metadata: { ...w.pod('early').metadata, deletionTimestamp: 'now', deletionGracePeriodSeconds: 30 } })
   await w.until('gone', () => w.pod('early') === undefined)
 })
 
 test('a claim bound to a hostPath volume is mounted; one that is not bound holds the pod back', async (t) => {
   const w = await world(t)
-  const meta = (name: string, namespace?: string) => ({ name, ...(namespace && { namespace }), uid: name, creationTimestamp: '', resourceVersion: '' })
+  const meta = (name: string, namespace?: string) => ({
+    name,
+    ...(namespace && { namespace }),
+    uid: name,
+    creationTimestamp: '',
+    resourceVersion: '',
+  })
   const path = join(w.rootDir, 'disk')
-  w.api.put(persistentvolumes, { metadata: meta('pv'), spec: { hostPath: { path, type: 'DirectoryOrCreate' }, accessModes: ['ReadWriteOnce'] } })
+  w.api.put(persistentvolumes, {
+    metadata: meta('pv'),
+    spec: { hostPath: { path, type: 'DirectoryOrCreate' }, accessModes: ['ReadWriteOnce'] },
+  })
   const claim = (bound: boolean) => ({
-    metadata: { ...meta('claim'), namespace: 'default' }, spec: bound ? { volumeName: 'pv' } : {}, status: { phase: bound ? 'Bound' : 'Pending' },
+    metadata: { ...meta('claim'), namespace: 'default' },
+    spec: bound ? { volumeName: 'pv' } : {},
+    status: { phase: bound ? 'Bound' : 'Pending' },
   })
   w.api.put(persistentvolumeclaims, claim(false))
-  w.api.put(pods, newPod('disk', {
-    containers: [{ ...main, volumeMounts: [{ name: 'd', mountPath: '/d', subPath: 'in' }] }], volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'claim' } }],
-  }))
-  await w.until('not bound', () => w.events.some((e) => e.includes('MountVolume.SetUp failed for volume "d" : PVC default/claim is not bound')))
+  w.api.put(
+    pods,
+    newPod('disk', {
+      containers: [{ ...main, volumeMounts: [{ name: 'd', mountPath: '/d', subPath: 'in' }] }],
+      volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'claim' } }],
+    }),
+  )
+  await w.until('not bound', () =>
+    w.events.some((e) => e.includes('MountVolume.SetUp failed for volume "d" : PVC default/claim is not bound')),
+  )
   w.api.put(persistentvolumeclaims, claim(true))
   await w.clock.advance(30_000)
   await w.until('running', () => phase(w, 'disk') === 'Running')
@@ -318,8 +397,18 @@ test('a claim bound to a hostPath volume is mounted; one that is not bound holds
 
 test('a volume of a kind that this node cannot make is named', async (t) => {
   const w = await world(t)
-  w.api.put(pods, newPod('nfs', { containers: [{ ...main, volumeMounts: [{ name: 'n', mountPath: '/n' }] }], volumes: [{ name: 'n', nfs: { server: 's', path: '/' } }] }))
-  await w.until('failed mount', () => w.events.some((e) => e.includes('FailedMount nfs: MountVolume.SetUp failed for volume "n" : volumes of type nfs are not supported on this node')))
+  w.api.put(
+    pods,
+    newPod('nfs', {
+      containers: [{ ...main, volumeMounts: [{ name: 'n', mountPath: '/n' }] }],
+      volumes: [{ name: 'n', nfs: { server: 's', path: '/' } }],
+    }),
+  )
+  await w.until('failed mount', () =>
+    w.events.some((e) =>
+      e.includes('FailedMount nfs: MountVolume.SetUp failed for volume "n" : volumes of type nfs are not supported on this node'),
+    ),
+  )
 })
 
 test('changed limits are applied without a restart', async (t) => {
@@ -327,22 +416,35 @@ test('changed limits are applied without a restart', async (t) => {
   const sized = (cpu: string): Container[] => [{ ...main, resources: { limits: { cpu, memory: '1Gi' } } }]
   w.api.put(pods, newPod('sized', { containers: sized('1') }))
   await w.until('running', () => phase(w, 'sized') === 'Running')
-  w.api.put(pods, { ...w.pod('sized'), metadata: { ...w.pod('sized').metadata, generation: 2 }, spec: { nodeName: NODE, containers: sized('2') } })
+  w.api.put(pods, {
+    ...w.pod('sized'),
+    metadata: { ...w.pod('sized').metadata, generation: 2 },
+    spec: { nodeName: NODE, containers: sized('2') },
+  })
   await w.until('resized', () => w.pod('sized').status?.containerStatuses?.[0]?.resources?.limits?.cpu === '2')
-  assert.deepEqual(w.runtime.calls.filter((c) => c.startsWith('update')), ['update main 200000'])
+  assert.deepEqual(
+    w.runtime.calls.filter((c) => c.startsWith('update')),
+    ['update main 200000'],
+  )
   assert.equal(w.pod('sized').status?.observedGeneration, 2)
   assert.equal(w.pod('sized').status?.containerStatuses?.[0]?.restartCount, 0)
 })
 
 test('a container that cannot be started is tried again after a while, not at once', async (t) => {
   const w = await world(t)
-  w.api.put(pods, newPod('env', { containers: [{ ...main, env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'late', key: 'k' } } }] }] }))
+  w.api.put(
+    pods,
+    newPod('env', { containers: [{ ...main, env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'late', key: 'k' } } }] }] }),
+  )
   await w.until('config error', () => waitingReason(w, 'env') === 'CreateContainerConfigError')
   assert.equal(w.pod('env').status?.containerStatuses?.[0]?.state?.waiting?.message, 'secret "late" not found')
   const tries = (): number => w.events.filter((e) => e.includes('Error: secret "late" not found')).length
   const before = tries()
   await w.clock.advance(9000)
   assert.equal(tries(), before)
-  w.api.put(secrets, { metadata: { name: 'late', namespace: 'default', uid: 's', creationTimestamp: '', resourceVersion: '' }, data: { k: 'dg==' } })
+  w.api.put(secrets, {
+    metadata: { name: 'late', namespace: 'default', uid: 's', creationTimestamp: '', resourceVersion: '' },
+    data: { k: 'dg==' },
+  })
   await w.until('running', () => phase(w, 'env') === 'Running')
 })

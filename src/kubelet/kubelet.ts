@@ -73,7 +73,10 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
   const capacity = await (options.capacity ?? (() => readCapacity(rootDir)))()
   const observer = new PodObserver({ runtime, rootDir, clock })
   const objects = new PodObjects({
-    client, clock, log, signal,
+    client,
+    clock,
+    log,
+    signal,
     onChange: (uids) => {
       for (const uid of uids) {
         life.objectsChanged(uid)
@@ -84,7 +87,17 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
   const serviceInformer = informers.for(services)
   const life = new RealPodLife({
-    runtime, events, clock, log, signal, rootDir, nodeName, nodeIp, observer, probes, objects,
+    runtime,
+    events,
+    clock,
+    log,
+    signal,
+    rootDir,
+    nodeName,
+    nodeIp,
+    observer,
+    probes,
+    objects,
     files: { clusterDns, clusterDomain, nodeName },
     nodeMemoryBytes: capacity.memoryBytes,
     allocatable: capacityAmounts(capacity),
@@ -95,8 +108,17 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
   })
   const workers = new PodWorkers({ life, clock, log, signal })
   const node = new NodeReporter({
-    client, runtime, events, clock, log, signal, nodeName, nodeIp, capacity,
-    kubeletPort: options.kubeletPort ?? KUBELET_PORT, nodeLabels: options.nodeLabels ?? {},
+    client,
+    runtime,
+    events,
+    clock,
+    log,
+    signal,
+    nodeName,
+    nodeIp,
+    capacity,
+    kubeletPort: options.kubeletPort ?? KUBELET_PORT,
+    nodeLabels: options.nodeLabels ?? {},
   })
   return { workers, observer, node, life }
 }
@@ -104,13 +126,24 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
 /** A pod that is known from the runtime or the disk alone; nothing of it is wanted any more. */
 function orphan(podUid: string, status: PodRuntimeStatus | undefined): Pod {
   const known = status?.sandboxes[0] ?? (status && allContainers(status)[0])
-  const metadata = { uid: podUid, name: known?.podName ?? podUid, namespace: known?.podNamespace ?? '', creationTimestamp: '', resourceVersion: '' }
+  const metadata = {
+    uid: podUid,
+    name: known?.podName ?? podUid,
+    namespace: known?.podNamespace ?? '',
+    creationTimestamp: '',
+    resourceVersion: '',
+  }
   const kept = status && allContainers(status)[0]?.annotations[annotation.gracePeriod]
   return { metadata, spec: { containers: [], ...(kept !== undefined && { terminationGracePeriodSeconds: Number(kept) }) } }
 }
 
 /** Pods that the API no longer has, but whose containers or directories are still here. */
-async function removeOrphans(parts: Parts, rootDir: string, found: ReadonlyMap<string, PodRuntimeStatus>, wanted: ReadonlySet<string>): Promise<void> {
+async function removeOrphans(
+  parts: Parts,
+  rootDir: string,
+  found: ReadonlyMap<string, PodRuntimeStatus>,
+  wanted: ReadonlySet<string>,
+): Promise<void> {
   const onDisk = await readdir(podsDirectory(rootDir)).catch(() => [])
   for (const uid of new Set([...found.keys(), ...onDisk])) {
     if (!wanted.has(uid)) parts.workers.remove(orphan(uid, found.get(uid)))
@@ -137,10 +170,14 @@ async function followRuntime(options: KubeletOptions, parts: Parts, context: Com
   }
   while (!signal.aborted) {
     try {
-      await runtime.events(signal, (event) => {
-        observer.onEvent(event)
-        workers.wake(event.podUid)
-      }, resync)
+      await runtime.events(
+        signal,
+        (event) => {
+          observer.onEvent(event)
+          workers.wake(event.podUid)
+        },
+        resync,
+      )
     } catch (error) {
       if (signal.aborted) return
       log.warn('the runtime cannot be followed', { error: String(error) })

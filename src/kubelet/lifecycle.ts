@@ -18,7 +18,9 @@ export interface HookTarget {
 
 /** Throws when the hook fails. */
 export async function runHook(
-  handler: LifecycleHandler, { container, containerId, podIp }: HookTarget, options: { runtime: Runtime; clock: Clock; signal: AbortSignal },
+  handler: LifecycleHandler,
+  { container, containerId, podIp }: HookTarget,
+  options: { runtime: Runtime; clock: Clock; signal: AbortSignal },
 ): Promise<void> {
   const { runtime, clock, signal } = options
   const { exec, httpGet, tcpSocket, sleep } = handler
@@ -26,7 +28,14 @@ export async function runHook(
     const { exitCode, output } = await execInContainer(runtime, containerId, exec.command ?? [], signal)
     if (exitCode !== 0) throw new Error(`command '${(exec.command ?? []).join(' ')}' exited with ${exitCode}: ${output}`)
   } else if (httpGet) {
-    const outcome = await probeHttp({ action: httpGet, container, podIp, timeoutSeconds: REQUEST_TIMEOUT_SECONDS, userAgent: HOOK_USER_AGENT, signal })
+    const outcome = await probeHttp({
+      action: httpGet,
+      container,
+      podIp,
+      timeoutSeconds: REQUEST_TIMEOUT_SECONDS,
+      userAgent: HOOK_USER_AGENT,
+      signal,
+    })
     if (outcome.result === 'failure') throw new Error(outcome.output)
   } else if (sleep) {
     await clock.sleep(sleep.seconds * 1000, signal)

@@ -72,17 +72,24 @@ export interface PodActionsInput {
 function resized(spec: SpecContainer, running: Container, input: PodActionsInput): string[] {
   const has = input.resourcesOf(running.id)
   if (!has) return []
-  const differs = (kind: 'requests' | 'limits', name: string): boolean => !isDeepStrictEqual(has[kind]?.[name], spec.resources?.[kind]?.[name])
+  const differs = (kind: 'requests' | 'limits', name: string): boolean =>
+    !isDeepStrictEqual(has[kind]?.[name], spec.resources?.[kind]?.[name])
   return ['cpu', 'memory'].filter((name) => differs('requests', name) || differs('limits', name))
 }
 
 /** Why a running container must go, if it must. */
-function killReason(spec: SpecContainer, running: Container, input: PodActionsInput): Omit<ContainerKill, 'container' | 'spec'> | undefined {
+function killReason(
+  spec: SpecContainer,
+  running: Container,
+  input: PodActionsInput,
+): Omit<ContainerKill, 'container' | 'spec'> | undefined {
   const hash = running.annotations[annotation.hash]
   if (hash !== undefined && hash !== containerHash(spec)) {
     return { reason: 'Changed', message: `Container ${spec.name} definition changed` }
   }
-  const restarts = resized(spec, running, input).filter((name) => spec.resizePolicy?.some((rule) => rule.resourceName === name && rule.restartPolicy === 'RestartContainer'))
+  const restarts = resized(spec, running, input).filter((name) =>
+    spec.resizePolicy?.some((rule) => rule.resourceName === name && rule.restartPolicy === 'RestartContainer'),
+  )
   if (restarts.length > 0) return { reason: 'Changed', message: `Container ${spec.name} resize requires restart` }
   if (input.probeResult(running.id, 'livenessProbe') === false) {
     return { reason: 'Unhealthy', message: `Container ${spec.name} failed liveness probe`, probe: 'livenessProbe' }
@@ -198,7 +205,12 @@ function planInitContainers(plan: Plan, input: PodActionsInput, here: PodRuntime
 
 /** True when the next container may go on. */
 function planSidecar(
-  plan: Plan, input: PodActionsInput, container: SpecContainer, previous: Container | undefined, own: Container | undefined, passed: boolean,
+  plan: Plan,
+  input: PodActionsInput,
+  container: SpecContainer,
+  previous: Container | undefined,
+  own: Container | undefined,
+  passed: boolean,
 ): boolean {
   if (own?.state !== 'Running') {
     plan.startOrWait('init', container, previous)
@@ -209,7 +221,11 @@ function planSidecar(
 }
 
 function planInitContainer(
-  plan: Plan, { pod }: PodActionsInput, container: SpecContainer, own: Container | undefined, previous: Container | undefined,
+  plan: Plan,
+  { pod }: PodActionsInput,
+  container: SpecContainer,
+  own: Container | undefined,
+  previous: Container | undefined,
 ): boolean {
   if (own?.state === 'Running') return false
   if (own?.state === 'Exited' && own.exitCode === 0) return true

@@ -103,7 +103,11 @@ export class RealPodLife implements PodLife {
     const status = this.#report(pod, observed)
     if (isTerminalPhase(status.phase)) return { terminal: true }
     const { again, wakeAtMs } = await this.#apply(pod, withoutHeld(plan, state.holds, nowMs), observed, state, signal)
-    return { terminal: false, again, wakeAtMs: earliest([wakeAtMs, deadlineMs, ...plan.backingOff.map((wait) => wait.untilMs), ...state.holds.values()]) }
+    return {
+      terminal: false,
+      again,
+      wakeAtMs: earliest([wakeAtMs, deadlineMs, ...plan.backingOff.map((wait) => wait.untilMs), ...state.holds.values()]),
+    }
   }
 
   async terminate(pod: Pod, { grace, report }: { grace: Grace; report: boolean }): Promise<void> {
@@ -187,7 +191,11 @@ export class RealPodLife implements PodLife {
     })
   }
 
-  #report(pod: Pod, observed: PodRuntimeStatus, more: { terminal?: boolean; evicted?: { reason: string; message: string } } = {}): PodStatus {
+  #report(
+    pod: Pod,
+    observed: PodRuntimeStatus,
+    more: { terminal?: boolean; evicted?: { reason: string; message: string } } = {},
+  ): PodStatus {
     const { statuses, probes, observer, nodeIp, clock } = this.#options
     const { uid } = pod.metadata
     const status = podStatus({
@@ -228,7 +236,11 @@ export class RealPodLife implements PodLife {
   }
 
   async #apply(
-    pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal,
+    pod: Pod,
+    plan: PodActions,
+    observed: PodRuntimeStatus,
+    state: PodState,
+    signal: AbortSignal,
   ): Promise<{ again: boolean; wakeAtMs: number | undefined }> {
     const { observer } = this.#options
     const { uid } = pod.metadata
@@ -251,7 +263,9 @@ export class RealPodLife implements PodLife {
         const after = await observer.observe(uid)
         this.#updateProbes(pod, after)
         this.#report(pod, after)
-        void this.#removeOld(after).catch((error: unknown) => this.#options.log.warn('old containers could not be removed', { pod: pod.metadata.name, error: String(error) }))
+        void this.#removeOld(after).catch((error: unknown) =>
+          this.#options.log.warn('old containers could not be removed', { pod: pod.metadata.name, error: String(error) }),
+        )
       }
     }
   }
@@ -265,7 +279,8 @@ export class RealPodLife implements PodLife {
   async #stopWhatMustGo(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, signal: AbortSignal): Promise<void> {
     const { clock, events } = this.#options
     if (plan.killPod) {
-      if (plan.createSandbox) events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' })
+      if (plan.createSandbox)
+        events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' })
       await orAbort(killPod(this.#kills, { pod, observed, grace: new Grace(graceSecondsOf(pod), clock) }), signal)
       return
     }
@@ -295,7 +310,9 @@ export class RealPodLife implements PodLife {
     const slow = await this.#reportIfSlow(pod, plan, sandbox, [preparing, ...images.values()])
     const [volumes] = await Promise.all([preparing, this.#preparation.writeFiles(pod, sandbox, state)])
     if (slow) signal.throwIfAborted()
-    const requests = plan.start.map((start) => this.#request(pod, start, { observed, sandbox, volumes, image: images.get(start.container.name) as Promise<Image> }, signal))
+    const requests = plan.start.map((start) =>
+      this.#request(pod, start, { observed, sandbox, volumes, image: images.get(start.container.name) as Promise<Image> }, signal),
+    )
     return this.#startInOrder(requests, state, signal)
   }
 
@@ -338,24 +355,39 @@ export class RealPodLife implements PodLife {
   }
 
   #request(
-    pod: Pod, { container, previous }: ContainerStart,
-    ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> }, signal: AbortSignal,
+    pod: Pod,
+    { container, previous }: ContainerStart,
+    ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> },
+    signal: AbortSignal,
   ): ContainerStartRequest {
     const { rootDir, clock } = this.#options
     const { observed, ...made } = ready
-    if (previous?.state === 'Exited') this.#crashLoops.restarted(loopKey(pod, container), previous.finishedAtMs ?? previous.createdAtMs, clock.now())
+    if (previous?.state === 'Exited')
+      this.#crashLoops.restarted(loopKey(pod, container), previous.finishedAtMs ?? previous.createdAtMs, clock.now())
     return {
-      pod, container, attempt: nextAttempt(pod, container, latest(observed, container.name)), ...made,
-      facts: this.#preparation.facts(ready.sandbox), sources: this.#preparation.sources(pod, signal), directories: podDirectories(rootDir, pod.metadata.uid), signal,
+      pod,
+      container,
+      attempt: nextAttempt(pod, container, latest(observed, container.name)),
+      ...made,
+      facts: this.#preparation.facts(ready.sandbox),
+      sources: this.#preparation.sources(pod, signal),
+      directories: podDirectories(rootDir, pod.metadata.uid),
+      signal,
     }
   }
 
   /** Keeps one ended container of each name, for its log, and no sandbox that nothing belongs to. */
   async #removeOld(observed: PodRuntimeStatus): Promise<void> {
     const { runtime } = this.#options
-    const old = [...observed.containers.values()].flatMap((attempts) => attempts.filter((c) => c.state !== 'Running').slice(attempts[0]?.state === 'Running' ? 1 : 2))
+    const old = [...observed.containers.values()].flatMap((attempts) =>
+      attempts.filter((c) => c.state !== 'Running').slice(attempts[0]?.state === 'Running' ? 1 : 2),
+    )
     await Promise.all(old.map((container) => runtime.removeContainer(container.id)))
-    const kept = new Set(allContainers(observed).filter((container) => !old.includes(container)).map((container) => container.sandboxId))
+    const kept = new Set(
+      allContainers(observed)
+        .filter((container) => !old.includes(container))
+        .map((container) => container.sandboxId),
+    )
     const empty = observed.sandboxes.slice(1).filter((sandbox) => sandbox.state === 'NotReady' && !kept.has(sandbox.id))
     await Promise.all(empty.map((sandbox) => runtime.removeSandbox(sandbox.id)))
   }
@@ -405,6 +437,8 @@ function referencesOf(pod: Pod): ObjectReference[] {
       ...secrets.map((name) => ({ kind: 'Secret' as const, namespace, name })),
     ]
   })
-  const pull = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }): ObjectReference[] => (name ? [{ kind: 'Secret', namespace, name }] : []))
+  const pull = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }): ObjectReference[] =>
+    name ? [{ kind: 'Secret', namespace, name }] : [],
+  )
   return [...fromEnv, ...pull, ...volumeReferences(pod)]
 }

@@ -115,8 +115,16 @@ export class PodWorkers {
 
   #add(pod: Pod): Worker {
     const worker: Worker = {
-      pod, phase: 'Sync', gone: false, settled: false, finished: false, pending: false,
-      running: undefined, abortSync: undefined, grace: undefined, cancelWake: undefined,
+      pod,
+      phase: 'Sync',
+      gone: false,
+      settled: false,
+      finished: false,
+      pending: false,
+      running: undefined,
+      abortSync: undefined,
+      grace: undefined,
+      cancelWake: undefined,
     }
     this.#workers.set(pod.metadata.uid, worker)
     return worker
@@ -157,7 +165,11 @@ export class PodWorkers {
       } catch (error) {
         if (signal.aborted) return
         if (isAbort(error) && worker.pending) continue
-        log.warn('a pod could not be synced', { pod: `${namespace}/${name}`, phase: worker.phase, error: error instanceof Error ? error.stack : String(error) })
+        log.warn('a pod could not be synced', {
+          pod: `${namespace}/${name}`,
+          phase: worker.phase,
+          error: error instanceof Error ? error.stack : String(error),
+        })
         this.#wakeAt(worker, this.#options.clock.now() + this.#backoff.next(uid))
       }
     }

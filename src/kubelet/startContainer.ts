@@ -70,7 +70,8 @@ async function imageOf({ image, signal }: ContainerStartRequest): Promise<Image>
   try {
     return await orAbort(image, signal)
   } catch (error) {
-    if (error instanceof ImageUnavailableError) throw new StartError(error.reason, error.message, { retryAtMs: error.retryAtMs, cause: error })
+    if (error instanceof ImageUnavailableError)
+      throw new StartError(error.reason, error.message, { retryAtMs: error.retryAtMs, cause: error })
     throw error
   }
 }
@@ -102,7 +103,11 @@ export async function createContainer(options: StartOptions, request: ContainerS
 }
 
 /** Resolves once it runs and its postStart hook is through. */
-export async function startContainer(options: StartOptions, request: ContainerStartRequest, { id, config }: CreatedContainer): Promise<void> {
+export async function startContainer(
+  options: StartOptions,
+  request: ContainerStartRequest,
+  { id, config }: CreatedContainer,
+): Promise<void> {
   const { runtime, events, lifetime } = options
   const { pod, container, signal } = request
   signal.throwIfAborted()
@@ -123,13 +128,38 @@ async function runPostStart(options: StartOptions, request: ContainerStartReques
     await runHook(handler, { container, containerId: id, podIp }, { runtime, clock, signal })
   } catch (error) {
     signal.throwIfAborted()
-    events.record(pod, { type: 'Warning', reason: 'FailedPostStartHook', message: 'PostStartHook failed', fieldPath: fieldPathOf(pod, container.name) })
+    events.record(pod, {
+      type: 'Warning',
+      reason: 'FailedPostStartHook',
+      message: 'PostStartHook failed',
+      fieldPath: fieldPathOf(pod, container.name),
+    })
     const { podUid, podName, podNamespace } = sandbox
     const started = {
-      id, podUid, podName, podNamespace, sandboxId: sandbox.id, name: container.name, attempt: config.attempt, state: 'Running' as const,
-      createdAtMs: clock.now(), oomKilled: false, image: config.image, imageId: config.imageId, annotations: config.annotations,
+      id,
+      podUid,
+      podName,
+      podNamespace,
+      sandboxId: sandbox.id,
+      name: container.name,
+      attempt: config.attempt,
+      state: 'Running' as const,
+      createdAtMs: clock.now(),
+      oomKilled: false,
+      image: config.image,
+      imageId: config.imageId,
+      annotations: config.annotations,
     }
-    await orAbort(killContainer(options, { pod, container: started, podIp, grace: new Grace(graceSecondsOf(pod), clock), message: 'FailedPostStartHook' }), signal)
+    await orAbort(
+      killContainer(options, {
+        pod,
+        container: started,
+        podIp,
+        grace: new Grace(graceSecondsOf(pod), clock),
+        message: 'FailedPostStartHook',
+      }),
+      signal,
+    )
     throw new StartError('PostStartHookError', text(error), { cause: error })
   }
 }

@@ -76,7 +76,16 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
 function portMappings(containers: readonly Container[]): PortMapping[] {
   const ports = containers.flatMap((container) => container.ports ?? [])
   return ports.flatMap(({ hostPort, containerPort, protocol = 'TCP', hostIP }) =>
-    hostPort ? [{ hostPort, containerPort, protocol: protocol as PortMapping['protocol'], ...(hostIP && hostIP !== '0.0.0.0' && { hostIp: hostIP }) }] : [],
+    hostPort
+      ? [
+          {
+            hostPort,
+            containerPort,
+            protocol: protocol as PortMapping['protocol'],
+            ...(hostIP && hostIP !== '0.0.0.0' && { hostIp: hostIP }),
+          },
+        ]
+      : [],
   )
 }
 

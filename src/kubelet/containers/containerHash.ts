@@ -3,5 +3,8 @@ import { createHash } from 'node:crypto'
 import type { Container } from '../../api/kinds/core/v1.ts'
 
 export function containerHash(container: Pick<Container, 'name' | 'image'>): string {
-  return createHash('sha256').update(JSON.stringify([container.name, container.image])).digest('hex').slice(0, 16)
+  return createHash('sha256')
+    .update(JSON.stringify([container.name, container.image]))
+    .digest('hex')
+    .slice(0, 16)
 }

@@ -6,8 +6,10 @@ import { oomScoreAdj, podCgroup, podQosClass } from './qos.ts'
 import { linuxResources } from './resources.ts'
 import { containerSecurity } from './security.ts'
 
-const podOf = (spec: Partial<PodSpec>): Pod => ({ metadata: { name: 'p', namespace: 'ns', uid: 'u' }, spec: { containers: [], ...spec } }) as unknown as Pod
-const withResources = (...all: Container['resources'][]): Pod => podOf({ containers: all.map((resources, index) => ({ name: `c${index}`, ...(resources && { resources }) })) })
+const podOf = (spec: Partial<PodSpec>): Pod =>
+  ({ metadata: { name: 'p', namespace: 'ns', uid: 'u' }, spec: { containers: [], ...spec } }) as unknown as Pod
+const withResources = (...all: Container['resources'][]): Pod =>
+  podOf({ containers: all.map((resources, index) => ({ name: `c${index}`, ...(resources && { resources }) })) })
 const full = { cpu: '500m', memory: '64Mi' }
 
 const qos: [string, Pod, string, string][] = [
@@ -16,7 +18,12 @@ const qos: [string, Pod, string, string][] = [
   ['limits for everything', withResources({ limits: full }), 'Guaranteed', '/kubepods/podu'],
   ['equal requests and limits', withResources({ requests: full, limits: full }), 'Guaranteed', '/kubepods/podu'],
   ['one of two has limits', withResources({ limits: full }, undefined), 'Burstable', '/kubepods/burstable/podu'],
-  ['requests below limits', withResources({ requests: { cpu: '1m', memory: '64Mi' }, limits: full }), 'Burstable', '/kubepods/burstable/podu'],
+  [
+    'requests below limits',
+    withResources({ requests: { cpu: '1m', memory: '64Mi' }, limits: full }),
+    'Burstable',
+    '/kubepods/burstable/podu',
+  ],
   ['zero is nothing', withResources({ requests: { cpu: '0' } }), 'BestEffort', '/kubepods/besteffort/podu'],
 ]
 for (const [what, pod, want, cgroup] of qos) {
@@ -30,7 +37,11 @@ test('requests and limits as cgroup settings', () => {
   const pod = withResources({ requests: { cpu: '250m', memory: '1Gi' }, limits: { cpu: '1.5', memory: '2Gi' } })
   const container = pod.spec?.containers[0] as Container
   assert.deepEqual(linuxResources(pod, container, 4 * 2 ** 30), {
-    cpuShares: 256, cpuQuotaUs: 150_000, cpuPeriodUs: 100_000, memoryLimitBytes: 2 * 2 ** 30, oomScoreAdj: 750,
+    cpuShares: 256,
+    cpuQuotaUs: 150_000,
+    cpuPeriodUs: 100_000,
+    memoryLimitBytes: 2 * 2 ** 30,
+    oomScoreAdj: 750,
   })
   assert.deepEqual(linuxResources(podOf({ containers: [{ name: 'c' }] }), { name: 'c' }, 2 ** 30), { cpuShares: 2, oomScoreAdj: 1000 })
 })
@@ -47,7 +58,12 @@ test('oom_score_adj stays between the extremes', () => {
 
 const image: Image = { id: 'i', repoTags: [], repoDigests: [], sizeBytes: 1 }
 const secured = (own: Container['securityContext'], ofPod: PodSpec['securityContext'] = {}, of: Partial<Image> = {}) =>
-  containerSecurity(podOf({ securityContext: ofPod }), { name: 'c', ...(own && { securityContext: own }) }, { ...image, ...of }, '/var/lib/kubelet')
+  containerSecurity(
+    podOf({ securityContext: ofPod }),
+    { name: 'c', ...(own && { securityContext: own }) },
+    { ...image, ...of },
+    '/var/lib/kubelet',
+  )
 
 test('the container’s security context wins over the pod’s', () => {
   const security = secured(
@@ -70,7 +86,12 @@ test('a group alone goes with the image’s user', () => {
 const refused: [string, Container['securityContext'], Partial<Image>, RegExp][] = [
   ['user 0', { runAsNonRoot: true, runAsUser: 0 }, {}, /container's runAsUser breaks non-root policy \(pod: "p_ns\(u\)", container: c\)/],
   ['an image that runs as root', { runAsNonRoot: true }, {}, /container has runAsNonRoot and image will run as root/],
-  ['an image with a user name', { runAsNonRoot: true }, { username: 'app' }, /image has non-numeric user \(app\), cannot verify user is non-root/],
+  [
+    'an image with a user name',
+    { runAsNonRoot: true },
+    { username: 'app' },
+    /image has non-numeric user \(app\), cannot verify user is non-root/,
+  ],
 ]
 for (const [what, context, of, message] of refused) {
   test(`runAsNonRoot refuses ${what}`, () => {

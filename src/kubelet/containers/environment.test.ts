@@ -30,7 +30,11 @@ test('$(NAME) is expanded, $$(NAME) is not, unknown names stay', () => {
 test('values come from everywhere, later ones win, earlier ones can be used', async () => {
   const env = await environment({
     resources: { limits: { cpu: '1500m', memory: '64Mi' } },
-    envFrom: [{ prefix: 'P_', configMapRef: { name: 'settings' } }, { secretRef: { name: 'hidden' } }, { configMapRef: { name: 'none', optional: true } }],
+    envFrom: [
+      { prefix: 'P_', configMapRef: { name: 'settings' } },
+      { secretRef: { name: 'hidden' } },
+      { configMapRef: { name: 'none', optional: true } },
+    ],
     env: [
       { name: 'A', value: 'a' },
       { name: 'B', value: '$(A)-$(P_A)-$(Z)' },
@@ -47,7 +51,19 @@ test('values come from everywhere, later ones win, earlier ones can be used', as
     ],
   })
   assert.deepEqual(env, {
-    P_A: 'own', 'P_data-1': 'dash', token: 's3', A: 'a', B: 'a-1-$(Z)', NAME: 'p', LABEL: 'x', IP: '10.0.0.9', HOST: '192.168.0.2', CPU: '2', MEM: '64', REQ: '1500', KEY: 's3',
+    P_A: 'own',
+    'P_data-1': 'dash',
+    token: 's3',
+    A: 'a',
+    B: 'a-1-$(Z)',
+    NAME: 'p',
+    LABEL: 'x',
+    IP: '10.0.0.9',
+    HOST: '192.168.0.2',
+    CPU: '2',
+    MEM: '64',
+    REQ: '1500',
+    KEY: 's3',
   })
 })
 
@@ -59,8 +75,16 @@ test('a container without limits sees what the node can give', async () => {
 const missing: [string, Partial<Container>, string][] = [
   ['a ConfigMap', { envFrom: [{ configMapRef: { name: 'none' } }] }, 'configmap "none" not found'],
   ['a Secret', { envFrom: [{ secretRef: { name: 'none' } }] }, 'secret "none" not found'],
-  ['a key', { env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'settings', key: 'q' } } }] }, "couldn't find key q in ConfigMap ns/settings"],
-  ['a secret key', { env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'hidden', key: 'q' } } }] }, "couldn't find key q in Secret ns/hidden"],
+  [
+    'a key',
+    { env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'settings', key: 'q' } } }] },
+    "couldn't find key q in ConfigMap ns/settings",
+  ],
+  [
+    'a secret key',
+    { env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'hidden', key: 'q' } } }] },
+    "couldn't find key q in Secret ns/hidden",
+  ],
 ]
 for (const [what, container, message] of missing) {
   test(`${what} that is missing is a configuration error`, async () => {
@@ -69,7 +93,8 @@ for (const [what, container, message] of missing) {
 }
 
 test('services are told as Docker links, the API server’s in any case', () => {
-  const service = (name: string, namespace: string, clusterIP: string, ports: object[]): Service => ({ metadata: { name, namespace }, spec: { clusterIP, ports } }) as unknown as Service
+  const service = (name: string, namespace: string, clusterIP: string, ports: object[]): Service =>
+    ({ metadata: { name, namespace }, spec: { clusterIP, ports } }) as unknown as Service
   const services = [
     service('kubernetes', 'default', '10.96.0.1', [{ name: 'https', port: 443, protocol: 'TCP' }]),
     service('my-db', 'ns', '10.96.0.7', [{ port: 5432, protocol: 'TCP' }]),
@@ -77,11 +102,21 @@ test('services are told as Docker links, the API server’s in any case', () => 
     service('other', 'elsewhere', '10.96.0.8', [{ port: 1 }]),
   ]
   assert.deepEqual(Object.fromEntries(serviceEnvironment(services, 'ns', true)), {
-    KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443', KUBERNETES_SERVICE_PORT_HTTPS: '443',
-    KUBERNETES_PORT: 'tcp://10.96.0.1:443', KUBERNETES_PORT_443_TCP: 'tcp://10.96.0.1:443', KUBERNETES_PORT_443_TCP_PROTO: 'tcp',
-    KUBERNETES_PORT_443_TCP_PORT: '443', KUBERNETES_PORT_443_TCP_ADDR: '10.96.0.1',
-    MY_DB_SERVICE_HOST: '10.96.0.7', MY_DB_SERVICE_PORT: '5432', MY_DB_PORT: 'tcp://10.96.0.7:5432', MY_DB_PORT_5432_TCP: 'tcp://10.96.0.7:5432',
-    MY_DB_PORT_5432_TCP_PROTO: 'tcp', MY_DB_PORT_5432_TCP_PORT: '5432', MY_DB_PORT_5432_TCP_ADDR: '10.96.0.7',
+    KUBERNETES_SERVICE_HOST: '10.96.0.1',
+    KUBERNETES_SERVICE_PORT: '443',
+    KUBERNETES_SERVICE_PORT_HTTPS: '443',
+    KUBERNETES_PORT: 'tcp://10.96.0.1:443',
+    KUBERNETES_PORT_443_TCP: 'tcp://10.96.0.1:443',
+    KUBERNETES_PORT_443_TCP_PROTO: 'tcp',
+    KUBERNETES_PORT_443_TCP_PORT: '443',
+    KUBERNETES_PORT_443_TCP_ADDR: '10.96.0.1',
+    MY_DB_SERVICE_HOST: '10.96.0.7',
+    MY_DB_SERVICE_PORT: '5432',
+    MY_DB_PORT: 'tcp://10.96.0.7:5432',
+    MY_DB_PORT_5432_TCP: 'tcp://10.96.0.7:5432',
+    MY_DB_PORT_5432_TCP_PROTO: 'tcp',
+    MY_DB_PORT_5432_TCP_PORT: '5432',
+    MY_DB_PORT_5432_TCP_ADDR: '10.96.0.7',
   })
   assert.ok(serviceEnvironment(services, 'ns', false).every(([name]) => name.startsWith('KUBERNETES_')))
 })

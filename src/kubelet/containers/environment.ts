@@ -29,13 +29,21 @@ function decode(base64: string): string {
   return Buffer.from(base64, 'base64').toString()
 }
 
-async function configMapData(input: EnvironmentInput, name: string, optional: boolean | undefined): Promise<Record<string, string> | undefined> {
+async function configMapData(
+  input: EnvironmentInput,
+  name: string,
+  optional: boolean | undefined,
+): Promise<Record<string, string> | undefined> {
   const found = await input.sources.configMap(name)
   if (!found && !optional) throw new ContainerConfigError(`configmap "${name}" not found`)
   return found && (found.data ?? {})
 }
 
-async function secretData(input: EnvironmentInput, name: string, optional: boolean | undefined): Promise<Record<string, string> | undefined> {
+async function secretData(
+  input: EnvironmentInput,
+  name: string,
+  optional: boolean | undefined,
+): Promise<Record<string, string> | undefined> {
   const found = await input.sources.secret(name)
   if (!found && !optional) throw new ContainerConfigError(`secret "${name}" not found`)
   return found && Object.fromEntries(Object.entries(found.data ?? {}).map(([key, value]) => [key, decode(value)]))
@@ -97,7 +105,8 @@ export async function containerEnvironment(input: EnvironmentInput): Promise<Env
 export function environmentReferences(container: Container): { configMaps: string[]; secrets: string[] } {
   const from = container.envFrom ?? []
   const env = (container.env ?? []).map((variable) => variable.valueFrom)
-  const names = (list: readonly (string | undefined)[]): string[] => [...new Set(list.filter((name) => name !== undefined && name !== ''))] as string[]
+  const names = (list: readonly (string | undefined)[]): string[] =>
+    [...new Set(list.filter((name) => name !== undefined && name !== ''))] as string[]
   return {
     configMaps: names([...from.map((f) => f.configMapRef?.name), ...env.map((e) => e?.configMapKeyRef?.name)]),
     secrets: names([...from.map((f) => f.secretRef?.name), ...env.map((e) => e?.secretKeyRef?.name)]),

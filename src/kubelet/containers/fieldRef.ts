@@ -17,7 +17,10 @@ function quoted(text: string): string {
 }
 
 function formatMap(map: Record<string, string> | undefined): string {
-  return Object.entries(map ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${quoted(value)}`).join('\n')
+  return Object.entries(map ?? {})
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${quoted(value)}`)
+    .join('\n')
 }
 
 const SUBSCRIPT = /^(metadata\.(?:labels|annotations))\['(.*)'\]$/
@@ -29,18 +32,30 @@ export function fieldValue(pod: Pod, path: string, facts: PodFacts): string {
     return map?.[subscript[2] ?? ''] ?? ''
   }
   switch (path) {
-    case 'metadata.name': return pod.metadata.name
-    case 'metadata.namespace': return pod.metadata.namespace
-    case 'metadata.uid': return pod.metadata.uid
-    case 'metadata.labels': return formatMap(pod.metadata.labels)
-    case 'metadata.annotations': return formatMap(pod.metadata.annotations)
-    case 'spec.nodeName': return pod.spec?.nodeName ?? ''
-    case 'spec.serviceAccountName': return pod.spec?.serviceAccountName ?? ''
-    case 'status.hostIP': return facts.nodeIp
-    case 'status.hostIPs': return facts.nodeIp
-    case 'status.podIP': return facts.podIps[0] ?? ''
-    case 'status.podIPs': return facts.podIps.join(',')
-    default: throw new Error(`unsupported fieldPath: ${path}`)
+    case 'metadata.name':
+      return pod.metadata.name
+    case 'metadata.namespace':
+      return pod.metadata.namespace
+    case 'metadata.uid':
+      return pod.metadata.uid
+    case 'metadata.labels':
+      return formatMap(pod.metadata.labels)
+    case 'metadata.annotations':
+      return formatMap(pod.metadata.annotations)
+    case 'spec.nodeName':
+      return pod.spec?.nodeName ?? ''
+    case 'spec.serviceAccountName':
+      return pod.spec?.serviceAccountName ?? ''
+    case 'status.hostIP':
+      return facts.nodeIp
+    case 'status.hostIPs':
+      return facts.nodeIp
+    case 'status.podIP':
+      return facts.podIps[0] ?? ''
+    case 'status.podIPs':
+      return facts.podIps.join(',')
+    default:
+      throw new Error(`unsupported fieldPath: ${path}`)
   }
 }
 

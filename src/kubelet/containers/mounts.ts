@@ -28,7 +28,8 @@ function subPathOf(mount: VolumeMount, env: ReadonlyMap<string, string>): string
     if (!value) missing.push(name)
     return value
   })
-  if (missing.length > 0) throw new ContainerConfigError(`failed to expand subPath for volumeMount "${mount.name}": missing value for "${missing.join('", "')}"`)
+  if (missing.length > 0)
+    throw new ContainerConfigError(`failed to expand subPath for volumeMount "${mount.name}": missing value for "${missing.join('", "')}"`)
   if (path.startsWith('/')) throw new ContainerConfigError(`error SubPath \`${path}\` must not be an absolute path`)
   if (path.split('/').includes('..')) throw new ContainerConfigError(`unable to provision SubPath \`${path}\`: must not contain '..'`)
   return path

@@ -14,7 +14,9 @@ function isAsked(amounts: Record<string, string> | undefined, resource: string):
 }
 
 export function podQosClass(pod: Pod): QosClass {
-  const parts = pod.spec?.resources ? [{ resources: pod.spec.resources }] : [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
+  const parts = pod.spec?.resources
+    ? [{ resources: pod.spec.resources }]
+    : [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
   const asks = parts.some((c) => COMPUTE.some((r) => isAsked(c.resources?.requests, r) || isAsked(c.resources?.limits, r)))
   if (!asks) return 'BestEffort'
   const guaranteed = parts.every((c) =>

@@ -22,7 +22,9 @@ function verifyNonRoot(pod: Pod, container: Container, runAsUser: number | undef
     return
   }
   if (image.uid === undefined && image.username) {
-    throw new ContainerConfigError(`container has runAsNonRoot and image has non-numeric user (${image.username}), cannot verify user is non-root ${where}`)
+    throw new ContainerConfigError(
+      `container has runAsNonRoot and image has non-numeric user (${image.username}), cannot verify user is non-root ${where}`,
+    )
   }
   if ((image.uid ?? 0) === 0) throw new ContainerConfigError(`container has runAsNonRoot and image will run as root ${where}`)
 }

@@ -12,7 +12,12 @@ function portVariables(prefix: string, ip: string, port: ServicePort): EnvEntry[
   const host = ip.includes(':') ? `[${ip}]` : ip
   const url = `${protocol.toLowerCase()}://${host}:${port.port}`
   const own = `${prefix}_PORT_${port.port}_${protocol}`
-  return [[own, url], [`${own}_PROTO`, protocol.toLowerCase()], [`${own}_PORT`, String(port.port)], [`${own}_ADDR`, ip]]
+  return [
+    [own, url],
+    [`${own}_PROTO`, protocol.toLowerCase()],
+    [`${own}_PORT`, String(port.port)],
+    [`${own}_ADDR`, ip],
+  ]
 }
 
 function serviceVariables(service: Service): EnvEntry[] {
@@ -22,7 +27,9 @@ function serviceVariables(service: Service): EnvEntry[] {
   if (!ip || ip === 'None' || !first) return []
   const prefix = variableName(service.metadata.name)
   const byPort = ports.map((port) => portVariables(prefix, ip, port))
-  const named = ports.filter((port) => port.name).map((port): EnvEntry => [`${prefix}_SERVICE_PORT_${variableName(port.name ?? '')}`, String(port.port)])
+  const named = ports
+    .filter((port) => port.name)
+    .map((port): EnvEntry => [`${prefix}_SERVICE_PORT_${variableName(port.name ?? '')}`, String(port.port)])
   return [
     [`${prefix}_SERVICE_HOST`, ip],
     [`${prefix}_SERVICE_PORT`, String(first.port)],

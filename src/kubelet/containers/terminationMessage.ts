@@ -23,7 +23,11 @@ async function readHead(path: string, limitBytes: number): Promise<string> {
 async function readLogTail(runtime: Runtime, containerId: string): Promise<string> {
   let text = Buffer.alloc(0)
   try {
-    for await (const line of runtime.logs(containerId, { follow: false, tail: MAX_LOG_LINES, signal: AbortSignal.timeout(LOG_TIMEOUT_MS) })) {
+    for await (const line of runtime.logs(containerId, {
+      follow: false,
+      tail: MAX_LOG_LINES,
+      signal: AbortSignal.timeout(LOG_TIMEOUT_MS),
+    })) {
       text = Buffer.concat([text, line.data])
       if (text.length > MAX_LOG_BYTES) text = text.subarray(text.length - MAX_LOG_BYTES)
     }

@@ -30,7 +30,10 @@ function entriesOf(secret: Secret): Record<string, AuthEntry> {
   const encoded = modern ?? legacy
   if (!encoded) return {}
   try {
-    const parsed = JSON.parse(Buffer.from(encoded, 'base64').toString()) as { auths?: Record<string, AuthEntry> } & Record<string, AuthEntry>
+    const parsed = JSON.parse(Buffer.from(encoded, 'base64').toString()) as { auths?: Record<string, AuthEntry> } & Record<
+      string,
+      AuthEntry
+    >
     return (modern ? parsed.auths : parsed) ?? {}
   } catch {
     return {}
@@ -47,7 +50,10 @@ function toAuth(serverAddress: string, entry: AuthEntry): RegistryAuth | undefin
 
 /** `https://host/v1/` and `host/path` alike become `host` or `host/path`. */
 function normalizeServer(server: string): string {
-  const plain = server.replace(/^https?:\/\//, '').replace(/\/+$/, '').replace(/\/v[12]$/, '')
+  const plain = server
+    .replace(/^https?:\/\//, '')
+    .replace(/\/+$/, '')
+    .replace(/\/v[12]$/, '')
   const [host = '', ...path] = plain.split('/')
   return [DEFAULT_REGISTRY_NAMES.has(host) ? DEFAULT_REGISTRY : host, ...path].join('/')
 }

@@ -84,9 +84,22 @@ export class ImagePuller {
   async ensure(request: ImageRequest): Promise<Image> {
     const { container, pod } = request
     const image = container.image ?? ''
-    if (image === '' || /\s/.test(image) || !/^[a-z0-9]/i.test(image) || /[A-Z]/.test(image.split('/').slice(1).join('/').split(/[:@]/)[0] ?? '')) {
-      this.#event(request, 'Warning', 'InspectFailed', `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`)
-      throw new ImageUnavailableError('InvalidImageName', `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`)
+    if (
+      image === '' ||
+      /\s/.test(image) ||
+      !/^[a-z0-9]/i.test(image) ||
+      /[A-Z]/.test(image.split('/').slice(1).join('/').split(/[:@]/)[0] ?? '')
+    ) {
+      this.#event(
+        request,
+        'Warning',
+        'InspectFailed',
+        `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`,
+      )
+      throw new ImageUnavailableError(
+        'InvalidImageName',
+        `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`,
+      )
     }
     const policy = pullPolicy(container)
     const present = policy === 'Always' ? undefined : await this.#options.runtime.imageStatus(image)
@@ -127,7 +140,12 @@ export class ImagePuller {
       const inAll = seconds(clock.now() - startedMs)
       this.#failures.delete(key)
       this.#options.onPulled()
-      this.#event(request, 'Normal', 'Pulled', `Successfully pulled image "${image}" in ${seconds(pullMs)} (${inAll} including waiting). Image size: ${pulled.sizeBytes} bytes.`)
+      this.#event(
+        request,
+        'Normal',
+        'Pulled',
+        `Successfully pulled image "${image}" in ${seconds(pullMs)} (${inAll} including waiting). Image size: ${pulled.sizeBytes} bytes.`,
+      )
       return pulled
     } catch (error) {
       request.signal.throwIfAborted()

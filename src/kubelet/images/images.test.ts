@@ -6,27 +6,57 @@ import { FakeRuntime } from '../testing/fakeRuntime.ts'
 import { credentialsFor, registryOf } from './credentials.ts'
 import { ImagePuller, pullPolicy } from './imagePuller.ts'
 
-const secret = (auths: object): Secret => ({ data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') } }) as unknown as Secret
+const secret = (auths: object): Secret =>
+  ({ data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') } }) as unknown as Secret
 
 const registries: [string, string][] = [
-  ['busybox', 'docker.io'], ['library/busybox:1', 'docker.io'], ['ghcr.io/a/b:1', 'ghcr.io'], ['localhost:5000/x', 'localhost:5000'], ['localhost/x', 'localhost'],
+  ['busybox', 'docker.io'],
+  ['library/busybox:1', 'docker.io'],
+  ['ghcr.io/a/b:1', 'ghcr.io'],
+  ['localhost:5000/x', 'localhost:5000'],
+  ['localhost/x', 'localhost'],
 ]
 for (const [image, want] of registries) test(`the registry of ${image} is ${want}`, () => assert.equal(registryOf(image), want))
 
 test('credentials fit by host and path, the most specific first', () => {
   const auth = Buffer.from('u:p:q').toString('base64')
-  const secrets = [secret({ 'ghcr.io': { username: 'a', password: 'b' }, 'https://ghcr.io/team/': { auth }, 'quay.io': { username: 'x' }, '*.azurecr.io': { username: 'z' } })]
-  assert.deepEqual(credentialsFor('ghcr.io/team/app:1', secrets).map((c) => [c.username, c.password]), [['u', 'p:q'], ['a', 'b']])
-  assert.deepEqual(credentialsFor('my.azurecr.io/app', secrets).map((c) => c.username), ['z'])
-  assert.deepEqual(credentialsFor('busybox', [secret({ 'https://index.docker.io/v1/': { username: 'hub' } })]).map((c) => c.username), ['hub'])
+  const secrets = [
+    secret({
+      'ghcr.io': { username: 'a', password: 'b' },
+      'https://ghcr.io/team/': { auth },
+      'quay.io': { username: 'x' },
+      '*.azurecr.io': { username: 'z' },
+    }),
+  ]
+  assert.deepEqual(
+    credentialsFor('ghcr.io/team/app:1', secrets).map((c) => [c.username, c.password]),
+    [
+      ['u', 'p:q'],
+      ['a', 'b'],
+    ],
+  )
+  assert.deepEqual(
+    credentialsFor('my.azurecr.io/app', secrets).map((c) => c.username),
+    ['z'],
+  )
+  assert.deepEqual(
+    credentialsFor('busybox', [secret({ 'https://index.docker.io/v1/': { username: 'hub' } })]).map((c) => c.username),
+    ['hub'],
+  )
   assert.deepEqual(credentialsFor('busybox', [{ data: { '.dockerconfigjson': 'bm90IGpzb24=' } } as unknown as Secret]), [])
 })
 
 const policies: [string, string | undefined, string][] = [
-  ['x', undefined, 'Always'], ['x:latest', undefined, 'Always'], ['x:1', undefined, 'IfNotPresent'], ['h:5000/x', undefined, 'Always'], ['x@sha256:00', undefined, 'IfNotPresent'], ['x:1', 'Always', 'Always'],
+  ['x', undefined, 'Always'],
+  ['x:latest', undefined, 'Always'],
+  ['x:1', undefined, 'IfNotPresent'],
+  ['h:5000/x', undefined, 'Always'],
+  ['x@sha256:00', undefined, 'IfNotPresent'],
+  ['x:1', 'Always', 'Always'],
 ]
 for (const [image, policy, want] of policies) {
-  test(`pull policy of ${image} (${policy ?? 'unset'}) is ${want}`, () => assert.equal(pullPolicy({ name: 'c', image, ...(policy && { imagePullPolicy: policy }) }), want))
+  test(`pull policy of ${image} (${policy ?? 'unset'}) is ${want}`, () =>
+    assert.equal(pullPolicy({ name: 'c', image, ...(policy && { imagePullPolicy: policy }) }), want))
 }
 
 function setUp() {
@@ -34,13 +64,18 @@ function setUp() {
   const runtime = new FakeRuntime(clock)
   const events: string[] = []
   const puller = new ImagePuller({
-    runtime, clock, signal: new AbortController().signal, onPulled: () => {},
+    runtime,
+    clock,
+    signal: new AbortController().signal,
+    onPulled: () => {},
     events: { record: (_, { reason, message }) => void events.push(`${reason}: ${message}`) },
   })
   const ensure = (image: string, uid = 'u', policy = 'IfNotPresent') =>
     puller.ensure({
       pod: { metadata: { name: 'p', namespace: 'n', uid }, spec: { containers: [] } } as unknown as Pod,
-      container: { name: 'c', image, imagePullPolicy: policy }, pullSecrets: async () => [], signal: new AbortController().signal,
+      container: { name: 'c', image, imagePullPolicy: policy },
+      pullSecrets: async () => [],
+      signal: new AbortController().signal,
     })
   return { clock, runtime, events, ensure }
 }
@@ -55,21 +90,30 @@ test('pods that want the same image share one pull', async () => {
 test('after a failure there is a pause that doubles', async () => {
   const { clock, runtime, events, ensure } = setUp()
   await assert.rejects(ensure('x:1'), { reason: 'ErrImagePull' })
-  await assert.rejects(ensure('x:1'), { reason: 'ImagePullBackOff', message: 'Back-off pulling image "x:1": ErrImagePull: pull access denied for x:1' })
+  await assert.rejects(ensure('x:1'), {
+    reason: 'ImagePullBackOff',
+    message: 'Back-off pulling image "x:1": ErrImagePull: pull access denied for x:1',
+  })
   await clock.advance(10_000)
   await assert.rejects(ensure('x:1'), { reason: 'ErrImagePull' })
   await clock.advance(19_000)
   await assert.rejects(ensure('x:1'), { reason: 'ImagePullBackOff' })
   assert.equal(runtime.calls.length, 2)
   assert.deepEqual(events.slice(0, 5), [
-    'Pulling: Pulling image "x:1"', 'Failed: Failed to pull image "x:1": pull access denied for x:1', 'Failed: Error: ErrImagePull',
-    'BackOff: Back-off pulling image "x:1"', 'Failed: Error: ImagePullBackOff',
+    'Pulling: Pulling image "x:1"',
+    'Failed: Failed to pull image "x:1": pull access denied for x:1',
+    'Failed: Error: ErrImagePull',
+    'BackOff: Back-off pulling image "x:1"',
+    'Failed: Error: ImagePullBackOff',
   ])
 })
 
 test('Never does not pull; names that are none are refused', async () => {
   const { runtime, ensure } = setUp()
-  await assert.rejects(ensure('x:1', 'u', 'Never'), { reason: 'ErrImageNeverPull', message: 'Container image "x:1" is not present with pull policy of Never' })
+  await assert.rejects(ensure('x:1', 'u', 'Never'), {
+    reason: 'ErrImageNeverPull',
+    message: 'Container image "x:1" is not present with pull policy of Never',
+  })
   await assert.rejects(ensure('INVALID IMAGE'), { reason: 'InvalidImageName' })
   assert.deepEqual(runtime.calls, [])
 })

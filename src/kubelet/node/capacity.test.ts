@@ -7,7 +7,12 @@ import { test } from 'node:test'
 import { capacityAmounts, parseCpuMax, readCapacity } from './capacity.ts'
 import { prettyName } from './nodeInfo.ts'
 
-const limits: [string, number | undefined][] = [['max 100000', undefined], ['150000 100000', 1500], ['-1 100000', undefined], ['50000', 500]]
+const limits: [string, number | undefined][] = [
+  ['max 100000', undefined],
+  ['150000 100000', 1500],
+  ['-1 100000', undefined],
+  ['50000', 500],
+]
 for (const [text, want] of limits) test(`cpu.max "${text}" is ${want}`, () => assert.equal(parseCpuMax(text), want))
 
 const layouts: [string, Record<string, string>][] = [
@@ -35,7 +40,15 @@ test('without limits the machine is the capacity', async () => {
 
 test('amounts are written as kubelets write them', () => {
   const amounts = capacityAmounts({ cpuMilli: 1500, memoryBytes: 2 ** 31, ephemeralStorageBytes: 2 ** 30, pods: 110 })
-  assert.deepEqual(amounts, { cpu: '1500m', memory: '2097152Ki', 'ephemeral-storage': '1048576Ki', pods: '110', 'hugepages-1Gi': '0', 'hugepages-2Mi': '0' })
+  assert.deepEqual(amounts, {
+    cpu: '1500m',
+    memory: '2097152Ki',
+    'ephemeral-storage': '1048576Ki',
+    pods: '110',
+    'hugepages-1Gi': '0',
+    'hugepages-2Mi': '0',
+  })
 })
 
-test('the system’s name', () => assert.equal(prettyName('NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'), 'Debian GNU/Linux 13 (trixie)'))
+test('the system’s name', () =>
+  assert.equal(prettyName('NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'), 'Debian GNU/Linux 13 (trixie)'))

@@ -40,7 +40,11 @@ async function memoryLimitBytes(cgroupRoot: string): Promise<number | undefined>
 }
 
 export async function readCapacity(rootDir: string, cgroupRoot = '/sys/fs/cgroup'): Promise<NodeCapacity> {
-  const [cpu, memory, disk] = await Promise.all([cpuLimitMilli(cgroupRoot), memoryLimitBytes(cgroupRoot), statfs(rootDir).catch(() => undefined)])
+  const [cpu, memory, disk] = await Promise.all([
+    cpuLimitMilli(cgroupRoot),
+    memoryLimitBytes(cgroupRoot),
+    statfs(rootDir).catch(() => undefined),
+  ])
   return {
     cpuMilli: Math.min(cpus().length * 1000, cpu ?? Infinity),
     memoryBytes: Math.min(totalmem(), memory ?? Infinity),

@@ -5,7 +5,14 @@ import type { NodeSystemInfo } from '../../api/kinds/core/v1.ts'
 
 export const KUBELET_VERSION = 'v1.36.2'
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', arm: 'arm', ppc64: 'ppc64le', s390x: 's390x', riscv64: 'riscv64' }
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  arm: 'arm',
+  ppc64: 'ppc64le',
+  s390x: 's390x',
+  riscv64: 'riscv64',
+}
 
 export function nodeArchitecture(): string {
   return ARCHITECTURES[arch()] ?? arch()

@@ -114,11 +114,13 @@ export class NodeReporter {
     const { clock, log, signal } = this.#options
     this.#cancelSoon = clock.after(delayMs, () => {
       this.#cancelSoon = undefined
-      this.#sending = this.#sending.then(() => this.#send(always)).catch((error: unknown) => {
-        if (signal.aborted) return
-        log.warn('the node status could not be sent', { error: String(error) })
-        this.#sendSoon(RETRY.maxMs, always)
-      })
+      this.#sending = this.#sending
+        .then(() => this.#send(always))
+        .catch((error: unknown) => {
+          if (signal.aborted) return
+          log.warn('the node status could not be sent', { error: String(error) })
+          this.#sendSoon(RETRY.maxMs, always)
+        })
     })
   }
 
@@ -133,8 +135,15 @@ export class NodeReporter {
     const { nodeName, nodeIp, kubeletPort, capacity, clock, runtime } = this.#options
     const images = this.#runtimeError === undefined ? await runtime.images() : []
     return nodeStatus({
-      nodeName, nodeIp, kubeletPort, capacity, images,
-      info: this.#info as NodeSystemInfo, runtimeError: this.#runtimeError, before: this.#sent, nowMs: clock.now(),
+      nodeName,
+      nodeIp,
+      kubeletPort,
+      capacity,
+      images,
+      info: this.#info as NodeSystemInfo,
+      runtimeError: this.#runtimeError,
+      before: this.#sent,
+      nowMs: clock.now(),
     })
   }
 
@@ -159,7 +168,8 @@ export class NodeReporter {
     const same = this.#sent !== undefined && isDeepStrictEqual(withoutHeartbeats(status), withoutHeartbeats(pick(this.#sent, status)))
     if (same && (!always || isReady(this.#sent) === isReady(status)) && !this.#heartbeatDue(status)) return
     const patched = await client.patch(
-      nodes, { name: nodeName, subresource: 'status', type: 'application/strategic-merge-patch+json', signal },
+      nodes,
+      { name: nodeName, subresource: 'status', type: 'application/strategic-merge-patch+json', signal },
       { status: { ...status, addresses: [{ $patch: 'replace' }, ...(status.addresses ?? [])] } },
     )
     this.#node = patched
@@ -167,7 +177,8 @@ export class NodeReporter {
   }
 
   #heartbeatDue(status: NodeStatus): boolean {
-    const of = (one: NodeStatus | undefined): number => Date.parse(one?.conditions?.find((c) => c.type === 'Ready')?.lastHeartbeatTime ?? '') || 0
+    const of = (one: NodeStatus | undefined): number =>
+      Date.parse(one?.conditions?.find((c) => c.type === 'Ready')?.lastHeartbeatTime ?? '') || 0
     return of(status) - of(this.#sent) >= STATUS_INTERVAL_MS - LEASE_INTERVAL_MS
   }
 
@@ -176,7 +187,11 @@ export class NodeReporter {
     const renewTime = new Date(clock.now()).toISOString().replace('Z', '000Z')
     const at = { namespace: LEASE_NAMESPACE, name: nodeName, signal }
     try {
-      await client.patch(leases, { ...at, type: 'application/merge-patch+json' }, { spec: { renewTime, holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS } })
+      await client.patch(
+        leases,
+        { ...at, type: 'application/merge-patch+json' },
+        { spec: { renewTime, holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS } },
+      )
     } catch (error) {
       if (!isNotFound(error)) throw error
       const owner = this.#node && { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: this.#node.metadata.uid }

@@ -4,9 +4,11 @@ import type { Pod, PodSpec } from '../../api/kinds/core/v1.ts'
 import { podNames, renderHosts } from './hosts.ts'
 import { parseResolvConf, podResolvConf, renderResolvConf } from './resolvConf.ts'
 
-const podOf = (spec: Partial<PodSpec>, name = 'web'): Pod => ({ metadata: { name, namespace: 'ns', uid: 'u' }, spec: { containers: [], ...spec } }) as unknown as Pod
+const podOf = (spec: Partial<PodSpec>, name = 'web'): Pod =>
+  ({ metadata: { name, namespace: 'ns', uid: 'u' }, spec: { containers: [], ...spec } }) as unknown as Pod
 const node = parseResolvConf('# comment\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nsearch corp.example\noptions timeout:2\n')
-const resolv = (spec: Partial<PodSpec>): string => renderResolvConf(podResolvConf({ pod: podOf(spec), clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local', node }))
+const resolv = (spec: Partial<PodSpec>): string =>
+  renderResolvConf(podResolvConf({ pod: podOf(spec), clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local', node }))
 const cluster = 'nameserver 10.96.0.10\nsearch ns.svc.cluster.local svc.cluster.local cluster.local corp.example\noptions ndots:5\n'
 const own = 'nameserver 1.1.1.1\nnameserver 2.2.2.2\nsearch corp.example\noptions timeout:2\n'
 
@@ -15,8 +17,19 @@ const policies: [string, Partial<PodSpec>, string][] = [
   ['ClusterFirst in the node’s network', { dnsPolicy: 'ClusterFirst', hostNetwork: true }, own],
   ['ClusterFirstWithHostNet', { dnsPolicy: 'ClusterFirstWithHostNet', hostNetwork: true }, cluster],
   ['Default', { dnsPolicy: 'Default' }, own],
-  ['None', { dnsPolicy: 'None', dnsConfig: { nameservers: ['9.9.9.9'], searches: ['a.b'], options: [{ name: 'ndots', value: '1' }, { name: 'edns0' }] } }, 'nameserver 9.9.9.9\nsearch a.b\noptions ndots:1 edns0\n'],
-  ['ClusterFirst with more', { dnsConfig: { searches: ['my.dns'], options: [{ name: 'ndots', value: '2' }] } }, cluster.replace('corp.example', 'corp.example my.dns').replace('ndots:5', 'ndots:2')],
+  [
+    'None',
+    {
+      dnsPolicy: 'None',
+      dnsConfig: { nameservers: ['9.9.9.9'], searches: ['a.b'], options: [{ name: 'ndots', value: '1' }, { name: 'edns0' }] },
+    },
+    'nameserver 9.9.9.9\nsearch a.b\noptions ndots:1 edns0\n',
+  ],
+  [
+    'ClusterFirst with more',
+    { dnsConfig: { searches: ['my.dns'], options: [{ name: 'ndots', value: '2' }] } },
+    cluster.replace('corp.example', 'corp.example my.dns').replace('ndots:5', 'ndots:2'),
+  ],
 ]
 for (const [what, spec, want] of policies) test(`resolv.conf: ${what}`, () => assert.equal(resolv(spec), want))
 
@@ -39,6 +52,11 @@ test('the hosts file has the pod, its FQDN and its aliases', () => {
 
 test('in the node’s network the node’s hosts file is kept', () => {
   const pod = podOf({ hostNetwork: true })
-  const hosts = renderHosts({ pod, podIps: [], names: podNames(pod, 'cluster.local', 'n'), nodeHosts: '127.0.0.1 localhost\n10.1.1.1 gate\n' })
+  const hosts = renderHosts({
+    pod,
+    podIps: [],
+    names: podNames(pod, 'cluster.local', 'n'),
+    nodeHosts: '127.0.0.1 localhost\n10.1.1.1 gate\n',
+  })
   assert.equal(hosts, '# Kubernetes-managed hosts file (host network).\n127.0.0.1 localhost\n10.1.1.1 gate\n')
 })

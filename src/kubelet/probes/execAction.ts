@@ -26,14 +26,23 @@ async function collect(attached: Attached): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-export async function execInContainer(runtime: Runtime, containerId: string, command: readonly string[], signal: AbortSignal): Promise<ExecResult> {
+export async function execInContainer(
+  runtime: Runtime,
+  containerId: string,
+  command: readonly string[],
+  signal: AbortSignal,
+): Promise<ExecResult> {
   const attached = await runtime.exec(containerId, { command, stdin: false, tty: false, signal })
   const [output, exitCode] = await orAbort(Promise.all([collect(attached).catch(() => ''), attached.exit]), signal)
   return { exitCode, output }
 }
 
 export async function probeExec(
-  runtime: Runtime, containerId: string, command: readonly string[], timeoutSeconds: number, signal: AbortSignal,
+  runtime: Runtime,
+  containerId: string,
+  command: readonly string[],
+  timeoutSeconds: number,
+  signal: AbortSignal,
 ): Promise<ProbeOutcome> {
   const timeout = AbortSignal.timeout(timeoutSeconds * 1000)
   try {

@@ -66,7 +66,12 @@ function check(session: ClientHttp2Session, authority: string, service: string, 
 }
 
 export async function probeGrpc(
-  host: string, port: number, service: string, timeoutSeconds: number, userAgent: string, signal: AbortSignal,
+  host: string,
+  port: number,
+  service: string,
+  timeoutSeconds: number,
+  userAgent: string,
+  signal: AbortSignal,
 ): Promise<ProbeOutcome> {
   const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
   const session = connect(`http://${authority}`)
@@ -76,10 +81,13 @@ export async function probeGrpc(
   either.addEventListener('abort', onAbort, { once: true })
   try {
     const { grpcStatus, grpcMessage, data } = await check(session, authority, service, userAgent)
-    if (grpcStatus === GRPC_UNIMPLEMENTED) return failure(`error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${grpcMessage}`)
+    if (grpcStatus === GRPC_UNIMPLEMENTED)
+      return failure(`error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${grpcMessage}`)
     if (grpcStatus !== '0') return failure(`error: health rpc probe failed: ${grpcMessage || `code ${grpcStatus}`}`)
     const status = decodeHealthCheckResponse(data)
-    return status === SERVING ? success('service healthy') : failure(`service unhealthy (responded with "${STATUS_NAMES[status] ?? status}")`)
+    return status === SERVING
+      ? success('service healthy')
+      : failure(`service unhealthy (responded with "${STATUS_NAMES[status] ?? status}")`)
   } catch (error) {
     if (signal.aborted) throw signal.reason
     return failure(`error: ${error instanceof Error ? error.message : String(error)}`)

@@ -10,8 +10,10 @@ const MAX_REDIRECTS = 10
 
 /** A port by its number or by its name in the container. */
 export function resolvePort(port: number | string, container: Container): number {
-  const number = typeof port === 'number' ? port : /^\d+$/.test(port) ? Number(port) : container.ports?.find((p) => p.name === port)?.containerPort
-  if (number === undefined || number <= 0 || number > 65_535) throw new Error(`couldn't find port: ${JSON.stringify(port)} in container ${container.name}`)
+  const number =
+    typeof port === 'number' ? port : /^\d+$/.test(port) ? Number(port) : container.ports?.find((p) => p.name === port)?.containerPort
+  if (number === undefined || number <= 0 || number > 65_535)
+    throw new Error(`couldn't find port: ${JSON.stringify(port)} in container ${container.name}`)
   return number
 }
 
@@ -22,7 +24,9 @@ function hostInUrl(host: string): string {
 export function httpGetUrl(action: HTTPGetAction, container: Container, podIp: string): URL {
   const scheme = (action.scheme ?? 'HTTP').toLowerCase()
   const path = action.path ?? '/'
-  return new URL(`${scheme}://${hostInUrl(action.host || podIp)}:${resolvePort(action.port, container)}${path.startsWith('/') ? path : `/${path}`}`)
+  return new URL(
+    `${scheme}://${hostInUrl(action.host || podIp)}:${resolvePort(action.port, container)}${path.startsWith('/') ? path : `/${path}`}`,
+  )
 }
 
 function headersOf(action: HTTPGetAction, userAgent: string): Record<string, string | string[]> {
@@ -59,12 +63,13 @@ async function readBody(response: IncomingMessage): Promise<string> {
 function get(url: URL, headers: Record<string, string | string[]>, signal: AbortSignal): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
-    const request = send(url, { headers, signal, agent: false, rejectUnauthorized: false } as Parameters<typeof httpsRequest>[1], (response) => {
-      readBody(response).then(
-        (body) => resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }),
-        reject,
-      )
-    })
+    const request = send(
+      url,
+      { headers, signal, agent: false, rejectUnauthorized: false } as Parameters<typeof httpsRequest>[1],
+      (response) => {
+        readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }), reject)
+      },
+    )
     request.on('error', reject)
     request.end()
   })
@@ -80,7 +85,11 @@ export interface HttpGetOptions {
 }
 
 function describeFailure(url: URL, error: unknown, timedOut: boolean): string {
-  const why = timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : error instanceof Error ? error.message : String(error)
+  const why = timedOut
+    ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+    : error instanceof Error
+      ? error.message
+      : String(error)
   return `Get "${url.href}": ${why}`
 }
 

@@ -116,7 +116,13 @@ export class PodProbes {
   }
 
   #worker(
-    pod: Pod, spec: Container, container: RuntimeContainer, podIp: string, kind: ProbeKind, initial: boolean | undefined, own: ProbedContainer,
+    pod: Pod,
+    spec: Container,
+    container: RuntimeContainer,
+    podIp: string,
+    kind: ProbeKind,
+    initial: boolean | undefined,
+    own: ProbedContainer,
   ): ProbeWorker {
     const { clock, run, onVerdict } = this.#options
     const { uid } = pod.metadata
@@ -151,9 +157,19 @@ export class PodProbes {
       const message = `${title} probe errored and resulted in failure state: ${outcome.message}`
       this.#options.events.record(pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath })
     } else if (outcome.result === 'warning') {
-      this.#options.events.record(pod, { type: 'Warning', reason: 'ProbeWarning', message: `${title} probe warning: ${outcome.output}`, fieldPath })
+      this.#options.events.record(pod, {
+        type: 'Warning',
+        reason: 'ProbeWarning',
+        message: `${title} probe warning: ${outcome.output}`,
+        fieldPath,
+      })
     } else {
-      this.#options.events.record(pod, { type: 'Warning', reason: 'Unhealthy', message: `${title} probe failed: ${outcome.output}`, fieldPath })
+      this.#options.events.record(pod, {
+        type: 'Warning',
+        reason: 'Unhealthy',
+        message: `${title} probe failed: ${outcome.output}`,
+        fieldPath,
+      })
     }
   }
 }

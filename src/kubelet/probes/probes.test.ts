@@ -26,11 +26,21 @@ async function listen(t: TestContext, server: Server): Promise<number> {
 
 async function http(t: TestContext, listener: RequestListener, action: Partial<HTTPGetAction> = {}, timeoutSeconds = 1) {
   const port = await listen(t, createServer(listener))
-  return probeHttp({ action: { port, ...action }, container: { name: 'c' }, podIp: '127.0.0.1', timeoutSeconds, userAgent: 'kube-probe/1.36', signal: never })
+  return probeHttp({
+    action: { port, ...action },
+    container: { name: 'c' },
+    podIp: '127.0.0.1',
+    timeoutSeconds,
+    userAgent: 'kube-probe/1.36',
+    signal: never,
+  })
 }
 
 test('HTTP: 200 to 399 is fine, the rest is not', async (t) => {
-  const answer = (status: number): RequestListener => (_, response) => void response.writeHead(status).end('body')
+  const answer =
+    (status: number): RequestListener =>
+    (_, response) =>
+      void response.writeHead(status).end('body')
   assert.deepEqual(await http(t, answer(200)), { result: 'success', output: 'body' })
   assert.equal((await http(t, answer(399))).result, 'success')
   assert.deepEqual(await http(t, answer(500)), { result: 'failure', output: 'HTTP probe failed with statuscode: 500' })
@@ -52,11 +62,21 @@ test('HTTP: the path and headers are sent, redirects on the same host are follow
 })
 
 test('HTTP: a redirect to another host is a warning, nobody listening a failure', async (t) => {
-  assert.equal((await http(t, (_, response) => void response.writeHead(302, { location: 'http://elsewhere.test/' }).end())).result, 'warning')
+  assert.equal(
+    (await http(t, (_, response) => void response.writeHead(302, { location: 'http://elsewhere.test/' }).end())).result,
+    'warning',
+  )
   const gone = createTcpServer()
   const port = await listen(t, gone)
   await new Promise<void>((resolve) => gone.close(() => resolve()))
-  const outcome = await probeHttp({ action: { port }, container: { name: 'c' }, podIp: '127.0.0.1', timeoutSeconds: 1, userAgent: 'x', signal: never })
+  const outcome = await probeHttp({
+    action: { port },
+    container: { name: 'c' },
+    podIp: '127.0.0.1',
+    timeoutSeconds: 1,
+    userAgent: 'x',
+    signal: never,
+  })
   assert.equal(outcome.result, 'failure')
   assert.match(outcome.output, /^Get "http:\/\/127\.0\.0\.1:\d+\/": connect ECONNREFUSED/)
 })
@@ -69,7 +89,10 @@ test('a port is a number or a name of the container', () => {
 })
 
 test('TCP: connecting is all', async (t) => {
-  const port = await listen(t, createTcpServer((socket) => socket.on('error', () => {})))
+  const port = await listen(
+    t,
+    createTcpServer((socket) => socket.on('error', () => {})),
+  )
   assert.equal((await probeTcp('127.0.0.1', port, 1, never)).result, 'success')
   assert.equal((await probeTcp('127.0.0.1', 1, 1, never)).result, 'failure')
 })
@@ -101,7 +124,11 @@ function worker(clock: FakeClock, kind: ProbeKind, probe: Probe, outcomes: () =>
   const runs: number[] = []
   const at = (): number => clock.now() - startMs
   const own = new ProbeWorker({
-    kind, probe, startedAtMs: startMs, initial, clock,
+    kind,
+    probe,
+    startedAtMs: startMs,
+    initial,
+    clock,
     run: async () => {
       runs.push(at())
       return outcomes() ? success() : failure('no')
@@ -115,7 +142,13 @@ function worker(clock: FakeClock, kind: ProbeKind, probe: Probe, outcomes: () =>
 test('liveness: after the initial delay, every period, and after so many failures', async () => {
   const clock = new FakeClock()
   let good = true
-  const { own, verdicts, unhealthy, runs } = worker(clock, 'livenessProbe', { initialDelaySeconds: 5, periodSeconds: 10, failureThreshold: 2 }, () => good, true)
+  const { own, verdicts, unhealthy, runs } = worker(
+    clock,
+    'livenessProbe',
+    { initialDelaySeconds: 5, periodSeconds: 10, failureThreshold: 2 },
+    () => good,
+    true,
+  )
   await clock.advance(16_000)
   assert.deepEqual(runs, [5000, 15_000])
   good = false

@@ -1,5 +1,12 @@
 /** One container's entry in a pod's status, from what the runtime says of it and why it does not run, if it does not. */
-import type { Container as SpecContainer, ContainerState, ContainerStateTerminated, ContainerStatus, ContainerUser, ResourceRequirements } from '../../api/kinds/core/v1.ts'
+import type {
+  Container as SpecContainer,
+  ContainerState,
+  ContainerStateTerminated,
+  ContainerStatus,
+  ContainerUser,
+  ResourceRequirements,
+} from '../../api/kinds/core/v1.ts'
 import { annotation } from '../containers/annotations.ts'
 import type { Container } from '../runtime/runtime.ts'
 
@@ -64,7 +71,12 @@ function userOf(container: Container): ContainerUser | undefined {
 function lostState(before: ContainerStatus): ContainerState {
   const message = 'The container could not be located when the pod was terminated'
   return {
-    terminated: { reason: 'ContainerStatusUnknown', message, exitCode: 137, ...(before.containerID && { containerID: before.containerID }) },
+    terminated: {
+      reason: 'ContainerStatusUnknown',
+      message,
+      exitCode: 137,
+      ...(before.containerID && { containerID: before.containerID }),
+    },
   }
 }
 
@@ -90,7 +102,9 @@ function mountsOf(spec: SpecContainer): Pick<ContainerStatus, 'volumeMounts'> {
   if (!spec.volumeMounts?.length) return {}
   return {
     volumeMounts: spec.volumeMounts.map(({ name, mountPath, readOnly }) => ({
-      mountPath, name, ...(readOnly && { readOnly: true, recursiveReadOnly: 'Disabled' }),
+      mountPath,
+      name,
+      ...(readOnly && { readOnly: true, recursiveReadOnly: 'Disabled' }),
     })),
   }
 }

@@ -40,12 +40,28 @@ const cases: Record<string, Case> = {
   'init failed, Always': { policy: 'Always', states: [waiting], init: ended(1), want: 'Pending' },
   'init done, regular runs': { policy: 'Always', states: [running], init: ended(0), want: 'Running' },
   'sidecar not started yet': { policy: 'Always', states: [waiting], sidecar: running, sidecarStarted: false, want: 'Pending' },
-  'sidecar starts again in a pod that ran': { policy: 'Always', states: [running], sidecar: running, sidecarStarted: false, initialized: true, want: 'Running' },
-  'sidecar still runs after the regular ones': { policy: 'Never', states: [ended(0)], sidecar: running, sidecarStarted: true, initialized: true, want: 'Running' },
+  'sidecar starts again in a pod that ran': {
+    policy: 'Always',
+    states: [running],
+    sidecar: running,
+    sidecarStarted: false,
+    initialized: true,
+    want: 'Running',
+  },
+  'sidecar still runs after the regular ones': {
+    policy: 'Never',
+    states: [ended(0)],
+    sidecar: running,
+    sidecarStarted: true,
+    initialized: true,
+    want: 'Running',
+  },
   'sidecar ended too': { policy: 'Never', states: [ended(0)], sidecar: ended(137), initialized: true, want: 'Succeeded' },
 }
 
-for (const [name, { policy, states, last, init, sidecar, sidecarStarted, terminal = false, initialized = false, want }] of Object.entries(cases)) {
+for (const [name, { policy, states, last, init, sidecar, sidecarStarted, terminal = false, initialized = false, want }] of Object.entries(
+  cases,
+)) {
   test(`phase: ${name}`, () => {
     const initContainers = [...(init ? [{ name: 'init' }] : []), ...(sidecar ? [{ name: 'side', restartPolicy: 'Always' }] : [])]
     const containers = states.map((_, index) => ({ name: `c${index}` }))

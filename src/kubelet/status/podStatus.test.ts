@@ -11,15 +11,43 @@ const identity = { podUid: 'u', podName: 'p', podNamespace: 'default' }
 const sandbox: Sandbox = { ...identity, id: 's', attempt: 0, state: 'Ready', createdAtMs: 0, ips: ['10.0.0.1', 'fd00::1'] }
 
 function container(name: string, state: Container['state'], more: Partial<Container> = {}): Container {
-  return { ...identity, id: `${name}-id`, sandboxId: 's', name, attempt: 0, state, createdAtMs: NOW, startedAtMs: NOW, oomKilled: false, image: 'i', imageId: 'sha256:i', annotations: {}, ...more }
+  return {
+    ...identity,
+    id: `${name}-id`,
+    sandboxId: 's',
+    name,
+    attempt: 0,
+    state,
+    createdAtMs: NOW,
+    startedAtMs: NOW,
+    oomKilled: false,
+    image: 'i',
+    imageId: 'sha256:i',
+    annotations: {},
+    ...more,
+  }
 }
 
 function statusOf(spec: Partial<PodSpec>, containers: Container[], more: Partial<PodStatusInput> & { status?: PodStatus } = {}): PodStatus {
   const { status = {}, ...input } = more
-  const pod = { metadata: { name: 'p', namespace: 'default', uid: 'u', generation: 4 }, spec: { containers: [{ name: 'main', image: 'i' }], ...spec }, status } as unknown as Pod
+  const pod = {
+    metadata: { name: 'p', namespace: 'default', uid: 'u', generation: 4 },
+    spec: { containers: [{ name: 'main', image: 'i' }], ...spec },
+    status,
+  } as unknown as Pod
   return podStatus({
-    pod, observed: toPodRuntimeStatus({ sandboxes: [sandbox], containers }), before: status, waiting: new Map(), nodeIp: '192.168.0.2', nowMs: NOW, terminal: false,
-    probeResult: () => undefined, resourcesOf: () => undefined, terminationMessage: () => undefined, imageIdOf: (c) => c.imageId, ...input,
+    pod,
+    observed: toPodRuntimeStatus({ sandboxes: [sandbox], containers }),
+    before: status,
+    waiting: new Map(),
+    nodeIp: '192.168.0.2',
+    nowMs: NOW,
+    terminal: false,
+    probeResult: () => undefined,
+    resourcesOf: () => undefined,
+    terminationMessage: () => undefined,
+    imageIdOf: (c) => c.imageId,
+    ...input,
   })
 }
 
@@ -33,8 +61,14 @@ test('a pod that runs', () => {
   const status = statusOf({}, [container('main', 'Running')])
   assert.equal(status.phase, 'Running')
   assert.deepEqual(status.podIPs, [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }])
-  assert.deepEqual([status.hostIP, status.qosClass, status.observedGeneration, status.startTime], ['192.168.0.2', 'BestEffort', 4, '2026-01-01T00:00:00Z'])
-  assert.deepEqual(status.conditions?.map((c) => `${c.type}=${c.status}`), ['PodReadyToStartContainers=True', 'Initialized=True', 'Ready=True', 'ContainersReady=True', 'PodScheduled=True'])
+  assert.deepEqual(
+    [status.hostIP, status.qosClass, status.observedGeneration, status.startTime],
+    ['192.168.0.2', 'BestEffort', 4, '2026-01-01T00:00:00Z'],
+  )
+  assert.deepEqual(
+    status.conditions?.map((c) => `${c.type}=${c.status}`),
+    ['PodReadyToStartContainers=True', 'Initialized=True', 'Ready=True', 'ContainersReady=True', 'PodScheduled=True'],
+  )
   assert.equal(main(status)?.containerID, 'docker://main-id')
 })
 
@@ -49,10 +83,18 @@ test('what waits says why', () => {
 
 test('a crash loop shows the last end', () => {
   const ended = container('main', 'Exited', { exitCode: 2, finishedAtMs: NOW + 1000, attempt: 3 })
-  const status = statusOf({}, [ended], { waiting: new Map([['main', { reason: 'CrashLoopBackOff', message: 'm' }]]), terminationMessage: () => 'last words' })
+  const status = statusOf({}, [ended], {
+    waiting: new Map([['main', { reason: 'CrashLoopBackOff', message: 'm' }]]),
+    terminationMessage: () => 'last words',
+  })
   assert.deepEqual(main(status)?.state, { waiting: { reason: 'CrashLoopBackOff', message: 'm' } })
   assert.deepEqual(main(status)?.lastState?.terminated, {
-    exitCode: 2, reason: 'Error', message: 'last words', startedAt: '2026-01-01T00:00:00Z', finishedAt: '2026-01-01T00:00:01Z', containerID: 'docker://main-id',
+    exitCode: 2,
+    reason: 'Error',
+    message: 'last words',
+    startedAt: '2026-01-01T00:00:00Z',
+    finishedAt: '2026-01-01T00:00:01Z',
+    containerID: 'docker://main-id',
   })
   assert.equal(main(status)?.restartCount, 3)
   assert.equal(status.phase, 'Running')
@@ -63,20 +105,32 @@ test('probes decide about started and ready', () => {
   const withResults = (startup?: boolean, ready?: boolean): PodStatus =>
     statusOf(probed, [container('main', 'Running')], { probeResult: (_, probe) => (probe === 'startupProbe' ? startup : ready) })
   const seen = [withResults(), withResults(true), withResults(true, true)].map((s) => [main(s)?.started, main(s)?.ready])
-  assert.deepEqual(seen, [[false, false], [true, false], [true, true]])
+  assert.deepEqual(seen, [
+    [false, false],
+    [true, false],
+    [true, true],
+  ])
 })
 
 test('readiness gates are waited for', () => {
   const gated = { readinessGates: [{ conditionType: 'example.com/ok' }] }
   const running = [container('main', 'Running')]
-  assert.equal(condition(statusOf(gated, running), 'Ready'), 'False | ReadinessGatesNotReady | corresponding condition of pod readiness gate "example.com/ok" does not exist.')
+  assert.equal(
+    condition(statusOf(gated, running), 'Ready'),
+    'False | ReadinessGatesNotReady | corresponding condition of pod readiness gate "example.com/ok" does not exist.',
+  )
   const open = statusOf(gated, running, { status: { conditions: [{ type: 'example.com/ok', status: 'True' }] } })
   assert.equal(condition(open, 'Ready'), 'True')
   assert.ok(open.conditions?.some((c) => c.type === 'example.com/ok'))
 })
 
 test('a condition keeps its time while its status stays', () => {
-  const before = { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: 'then' }, { type: 'Initialized', status: 'False', lastTransitionTime: 'then' }] }
+  const before = {
+    conditions: [
+      { type: 'Ready', status: 'True', lastTransitionTime: 'then' },
+      { type: 'Initialized', status: 'False', lastTransitionTime: 'then' },
+    ],
+  }
   const status = statusOf({}, [container('main', 'Running')], { status: before })
   const times = Object.fromEntries((status.conditions ?? []).map((c) => [c.type, c.lastTransitionTime]))
   assert.equal(times.Ready, 'then')
@@ -84,7 +138,8 @@ test('a condition keeps its time while its status stays', () => {
 })
 
 test('a pod that is stopped ends Succeeded or Failed, never in between', () => {
-  const phaseWhen = (containers: Container[], status: PodStatus = {}): string | undefined => statusOf({}, containers, { terminal: true, status }).phase
+  const phaseWhen = (containers: Container[], status: PodStatus = {}): string | undefined =>
+    statusOf({}, containers, { terminal: true, status }).phase
   assert.equal(phaseWhen([container('main', 'Exited', { exitCode: 0 })]), 'Succeeded')
   assert.equal(phaseWhen([container('main', 'Exited', { exitCode: 137 })]), 'Failed')
   assert.equal(phaseWhen([]), 'Failed')
@@ -92,17 +147,24 @@ test('a pod that is stopped ends Succeeded or Failed, never in between', () => {
 })
 
 test('a container that vanished from the runtime is told as lost', () => {
-  const before = { containerStatuses: [{ name: 'main', state: { running: {} }, containerID: 'docker://x', image: 'i', imageID: '', ready: true, restartCount: 1 }] }
+  const before = {
+    containerStatuses: [
+      { name: 'main', state: { running: {} }, containerID: 'docker://x', image: 'i', imageID: '', ready: true, restartCount: 1 },
+    ],
+  }
   const status = statusOf({}, [], { terminal: true, status: before })
   assert.equal(main(status)?.state?.terminated?.reason, 'ContainerStatusUnknown')
   assert.equal(status.phase, 'Failed')
 })
 
 const ends: [string, Partial<Container>, string][] = [
-  ['0', { exitCode: 0 }, 'Completed'], ['1', { exitCode: 1 }, 'Error'], ['out of memory', { exitCode: 137, oomKilled: true }, 'OOMKilled'],
+  ['0', { exitCode: 0 }, 'Completed'],
+  ['1', { exitCode: 1 }, 'Error'],
+  ['out of memory', { exitCode: 137, oomKilled: true }, 'OOMKilled'],
 ]
 for (const [what, more, reason] of ends) {
-  test(`an end with ${what} is ${reason}`, () => assert.equal(main(statusOf({ restartPolicy: 'Never' }, [container('main', 'Exited', more)]))?.state?.terminated?.reason, reason))
+  test(`an end with ${what} is ${reason}`, () =>
+    assert.equal(main(statusOf({ restartPolicy: 'Never' }, [container('main', 'Exited', more)]))?.state?.terminated?.reason, reason))
 }
 
 test('a container that could not be started at all is ContainerCannotRun', () => {

@@ -101,7 +101,13 @@ export function podStatus(input: PodStatusInput): PodStatus {
   )
   const ephemeral = statusesOf(input, spec?.ephemeralContainers ?? [], before.ephemeralContainerStatuses)
   const everStarted = allContainers(observed).some((c) => containers.some((own) => own.name === c.name) && c.startedAtMs !== undefined)
-  const phases = { pod, initStatuses: initContainerStatuses, statuses: containerStatuses, terminal: input.terminal, initialized: everStarted }
+  const phases = {
+    pod,
+    initStatuses: initContainerStatuses,
+    statuses: containerStatuses,
+    terminal: input.terminal,
+    initialized: everStarted,
+  }
   const phase = phaseOf(input, podPhase(phases))
   const why = evicted ?? (phase === before.phase ? { reason: before.reason, message: before.message } : {})
   const sandboxReady = readySandbox(observed) !== undefined
@@ -111,10 +117,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     phase,
     ...(why.reason && { reason: why.reason }),
     ...(why.message && { message: why.message }),
-    conditions: [
-      ...foreign,
-      ...podConditions({ ...phases, phase, sandboxReady, before: before.conditions ?? [], nowMs }),
-    ],
+    conditions: [...foreign, ...podConditions({ ...phases, phase, sandboxReady, before: before.conditions ?? [], nowMs })],
     ...addresses(input),
     startTime: before.startTime ?? timestamp(nowMs),
     ...(inits.length > 0 && { initContainerStatuses }),

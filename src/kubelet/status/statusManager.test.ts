@@ -9,17 +9,38 @@ import { Client } from '../../client/client.ts'
 import { FakeApi } from '../testing/fakeApi.ts'
 import { StatusManager, statusPatch } from './statusManager.ts'
 
-const pod = (uid = 'u'): Pod => ({ metadata: { name: 'p', namespace: 'n', uid, creationTimestamp: '', resourceVersion: '' }, spec: { containers: [] } })
+const pod = (uid = 'u'): Pod => ({
+  metadata: { name: 'p', namespace: 'n', uid, creationTimestamp: '', resourceVersion: '' },
+  spec: { containers: [] },
+})
 
 const cases: [string, PodStatus, PodStatus, object | undefined][] = [
   ['nothing changed', { phase: 'Running' }, { phase: 'Running' }, undefined],
   ['a field', { phase: 'Pending', qosClass: 'BestEffort' }, { phase: 'Running', qosClass: 'BestEffort' }, { phase: 'Running' }],
   ['a reason that is over', { phase: 'Failed', reason: 'x' }, { phase: 'Failed' }, { reason: null }],
   ['fields of others stay', { phase: 'Running', nominatedNodeName: 'x' }, { phase: 'Running' }, undefined],
-  ['other addresses replace the old ones', { podIPs: [{ ip: '1' }] }, { podIPs: [{ ip: '2' }] }, { podIPs: [{ $patch: 'replace' }, { ip: '2' }] }],
   [
-    'only conditions of the kubelet that changed', { conditions: [{ type: 'Ready', status: 'False', reason: 'R' }, { type: 'Initialized', status: 'True' }, { type: 'Mine', status: 'A' }] },
-    { conditions: [{ type: 'Ready', status: 'True' }, { type: 'Initialized', status: 'True' }, { type: 'Mine', status: 'B' }] },
+    'other addresses replace the old ones',
+    { podIPs: [{ ip: '1' }] },
+    { podIPs: [{ ip: '2' }] },
+    { podIPs: [{ $patch: 'replace' }, { ip: '2' }] },
+  ],
+  [
+    'only conditions of the kubelet that changed',
+    {
+      conditions: [
+        { type: 'Ready', status: 'False', reason: 'R' },
+        { type: 'Initialized', status: 'True' },
+        { type: 'Mine', status: 'A' },
+      ],
+    },
+    {
+      conditions: [
+        { type: 'Ready', status: 'True' },
+        { type: 'Initialized', status: 'True' },
+        { type: 'Mine', status: 'B' },
+      ],
+    },
     { conditions: [{ type: 'Ready', status: 'True', reason: null }] },
   ],
 ]

@@ -40,7 +40,13 @@ export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): objec
     if (isDeepStrictEqual(sent[key], wanted[key])) continue
     if (key === 'conditions') {
       const own = (wanted.conditions ?? []).filter((c) => (KUBELET_CONDITIONS as readonly string[]).includes(c.type))
-      const changed = own.flatMap((c) => conditionPatch(sent.conditions?.find((s) => s.type === c.type), c) ?? [])
+      const changed = own.flatMap(
+        (c) =>
+          conditionPatch(
+            sent.conditions?.find((s) => s.type === c.type),
+            c,
+          ) ?? [],
+      )
       if (changed.length > 0) status.conditions = changed
     } else if (wanted[key] === undefined) {
       if (FIELDS_OWNED.has(key)) status[key] = null
@@ -97,7 +103,11 @@ export class StatusManager {
     if (reported.gone) return
     const { name, namespace, uid } = pod.metadata
     try {
-      await this.#options.client.delete(pods, { namespace, name, signal: this.#options.signal }, { gracePeriodSeconds: 0, preconditions: { uid } })
+      await this.#options.client.delete(
+        pods,
+        { namespace, name, signal: this.#options.signal },
+        { gracePeriodSeconds: 0, preconditions: { uid } },
+      )
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error)) throw error
     }

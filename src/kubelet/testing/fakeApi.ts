@@ -58,7 +58,11 @@ export class FakeApi implements Transport {
     const plain = resource as unknown as Resource
     const key = this.#key(plain, object.metadata.namespace, object.metadata.name)
     const before = this.#objects.get(key)
-    const metadata = { ...object.metadata, uid: object.metadata.uid || `uid-${object.metadata.name}`, resourceVersion: String(++this.#revision) }
+    const metadata = {
+      ...object.metadata,
+      uid: object.metadata.uid || `uid-${object.metadata.name}`,
+      resourceVersion: String(++this.#revision),
+    }
     const stored = { ...object, metadata } as KubeObject
     this.#objects.set(key, stored)
     this.#tell(plain, before ? 'MODIFIED' : 'ADDED', stored, before)
@@ -123,7 +127,9 @@ export class FakeApi implements Transport {
 
   #list({ resource, namespace, options }: ResourceRequest): KubeList<KubeObject> {
     const selection = { ...(namespace && { namespace }), ...(options?.fieldSelector && { fieldSelector: options.fieldSelector }) }
-    const items = [...this.#objects].filter(([key, object]) => key.startsWith(`${resource.resource}/`) && matches(object, selection)).map(([, object]) => object)
+    const items = [...this.#objects]
+      .filter(([key, object]) => key.startsWith(`${resource.resource}/`) && matches(object, selection))
+      .map(([, object]) => object)
     return { resourceVersion: String(this.#revision), items }
   }
 

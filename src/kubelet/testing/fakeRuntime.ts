@@ -5,7 +5,18 @@ import type { Clock } from '../../base/clock.ts'
 import { aborted } from '../../base/abort.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type {
-  Attached, Container, ContainerConfig, ContainerStats, ExecOptions, Image, LinuxResources, LogLine, Runtime, RuntimeEvent, Sandbox, SandboxConfig,
+  Attached,
+  Container,
+  ContainerConfig,
+  ContainerStats,
+  ExecOptions,
+  Image,
+  LinuxResources,
+  LogLine,
+  Runtime,
+  RuntimeEvent,
+  Sandbox,
+  SandboxConfig,
 } from '../runtime/runtime.ts'
 
 export class FakeRuntime implements Runtime {
@@ -59,7 +70,16 @@ export class FakeRuntime implements Runtime {
     if (this.failSandbox) throw this.failSandbox
     const { podUid, podName, podNamespace, attempt } = config
     const id = `sandbox-${++this.#ids}`
-    const sandbox: Sandbox = { id, podUid, podName, podNamespace, attempt, state: 'Ready', createdAtMs: this.#clock.now(), ips: [`10.244.0.${this.#ids}`] }
+    const sandbox: Sandbox = {
+      id,
+      podUid,
+      podName,
+      podNamespace,
+      attempt,
+      state: 'Ready',
+      createdAtMs: this.#clock.now(),
+      ips: [`10.244.0.${this.#ids}`],
+    }
     this.sandboxes.set(id, sandbox)
     return sandbox
   }
@@ -84,7 +104,19 @@ export class FakeRuntime implements Runtime {
     const { name, attempt, image, imageId, annotations } = config
     this.configs.set(id, config)
     this.containers.set(id, {
-      id, sandboxId, podUid, podName, podNamespace, name, attempt, state: 'Created', createdAtMs: this.#clock.now(), oomKilled: false, image, imageId, annotations,
+      id,
+      sandboxId,
+      podUid,
+      podName,
+      podNamespace,
+      name,
+      attempt,
+      state: 'Created',
+      createdAtMs: this.#clock.now(),
+      oomKilled: false,
+      image,
+      imageId,
+      annotations,
     })
     return id
   }

@@ -36,7 +36,10 @@ function select(data: ReadonlyMap<string, Uint8Array>, { items, defaultMode, opt
 
 export function configMapPayload(configMap: ConfigMap | undefined, options: ItemsOptions): Payload {
   const text = Object.entries(configMap?.data ?? {}).map(([key, value]): [string, Uint8Array] => [key, Buffer.from(value)])
-  const binary = Object.entries(configMap?.binaryData ?? {}).map(([key, value]): [string, Uint8Array] => [key, Buffer.from(value, 'base64')])
+  const binary = Object.entries(configMap?.binaryData ?? {}).map(([key, value]): [string, Uint8Array] => [
+    key,
+    Buffer.from(value, 'base64'),
+  ])
   return select(new Map([...text, ...binary]), options)
 }
 

@@ -14,7 +14,9 @@ export interface ProjectedSources {
 const PRIVATE_MODE = 0o600
 
 async function configMapFiles(
-  source: { name?: string; items?: ItemsOptions['items']; optional?: boolean }, defaultMode: number, sources: ProjectedSources,
+  source: { name?: string; items?: ItemsOptions['items']; optional?: boolean },
+  defaultMode: number,
+  sources: ProjectedSources,
 ): Promise<Payload> {
   const { name = '', items, optional = false } = source
   const found = await sources.configMap(name)
@@ -23,7 +25,9 @@ async function configMapFiles(
 }
 
 async function secretFiles(
-  source: { name?: string; items?: ItemsOptions['items']; optional?: boolean }, defaultMode: number, sources: ProjectedSources,
+  source: { name?: string; items?: ItemsOptions['items']; optional?: boolean },
+  defaultMode: number,
+  sources: ProjectedSources,
 ): Promise<Payload> {
   const { name = '', items, optional = false } = source
   const found = await sources.secret(name)

@@ -42,7 +42,10 @@ export class ServiceAccountTokens {
       },
     }
     const answer = await this.#client.create<ServiceAccount, TokenRequest>(serviceaccounts, request as unknown as ServiceAccount, {
-      namespace, name: account, subresource: 'token', signal,
+      namespace,
+      name: account,
+      subresource: 'token',
+      signal,
     })
     const issuedMs = this.#clock.now()
     const expiresMs = Date.parse(answer.status?.expirationTimestamp ?? '')

@@ -18,7 +18,8 @@ async function scratch(t: TestContext): Promise<string> {
   return directory
 }
 
-const files = (entries: Record<string, string>, mode = 0o644): Payload => new Map(Object.entries(entries).map(([path, text]) => [path, { data: Buffer.from(text), mode }]))
+const files = (entries: Record<string, string>, mode = 0o644): Payload =>
+  new Map(Object.entries(entries).map(([path, text]) => [path, { data: Buffer.from(text), mode }]))
 
 test('files appear behind ..data, change together and vanish together', async (t) => {
   const directory = await scratch(t)
@@ -32,7 +33,10 @@ test('files appear behind ..data, change together and vanish together', async (t
   assert.equal(await writeAtomically(directory, files({ a: '9' })), true)
   assert.equal(await readFile(join(directory, 'a'), 'utf8'), '9')
   const names = await readdir(directory)
-  assert.deepEqual(names.filter((name) => !name.startsWith('..')), ['a'])
+  assert.deepEqual(
+    names.filter((name) => !name.startsWith('..')),
+    ['a'],
+  )
   assert.equal(names.filter((name) => name.startsWith('..2')).length, 1)
   assert.notEqual(await readlink(join(directory, '..data')), first)
 })
@@ -54,14 +58,27 @@ test('a ConfigMap gives its keys, or the items that are named', () => {
   const options = { defaultMode: 0o644, optional: false, what: 'configmap' }
   assert.deepEqual([...configMapPayload(map, { ...options, items: undefined }).keys()], ['a', 'b', 'c'])
   const chosen = configMapPayload(map, { ...options, items: [{ key: 'a', path: 'x/y', mode: 0o400 }] })
-  assert.deepEqual([...chosen].map(([path, file]) => [path, Buffer.from(file.data).toString(), file.mode]), [['x/y', '1', 0o400]])
-  assert.throws(() => configMapPayload(map, { ...options, items: [{ key: 'nope', path: 'x' }] }), /configmap references non-existent config key: nope/)
+  assert.deepEqual(
+    [...chosen].map(([path, file]) => [path, Buffer.from(file.data).toString(), file.mode]),
+    [['x/y', '1', 0o400]],
+  )
+  assert.throws(
+    () => configMapPayload(map, { ...options, items: [{ key: 'nope', path: 'x' }] }),
+    /configmap references non-existent config key: nope/,
+  )
   assert.equal(configMapPayload(map, { ...options, optional: true, items: [{ key: 'nope', path: 'x' }] }).size, 0)
 })
 
 test('the downward API writes labels as sorted key="value" lines', () => {
-  const pod = { metadata: { name: 'p', namespace: 'n', uid: 'u', labels: { b: '2', a: 'say "hi"' } }, spec: { containers: [] } } as unknown as Pod
-  const payload = downwardPayload(pod, [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }], 0o644, { nodeIp: '', podIps: [], allocatable: {} })
+  const pod = {
+    metadata: { name: 'p', namespace: 'n', uid: 'u', labels: { b: '2', a: 'say "hi"' } },
+    spec: { containers: [] },
+  } as unknown as Pod
+  const payload = downwardPayload(pod, [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }], 0o644, {
+    nodeIp: '',
+    podIps: [],
+    allocatable: {},
+  })
   assert.equal(Buffer.from(payload.get('labels')?.data ?? []).toString(), 'a="say \\"hi\\""\nb="2"')
 })
 

@@ -96,7 +96,13 @@ export class Volumes {
     return { byName: new Map(prepared.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))), renewAtMs }
   }
 
-  async #prepareOne(pod: Pod, volume: Volume, facts: PodFacts, onToken: (atMs: number) => void, signal: AbortSignal): Promise<PreparedVolume> {
+  async #prepareOne(
+    pod: Pod,
+    volume: Volume,
+    facts: PodFacts,
+    onToken: (atMs: number) => void,
+    signal: AbortSignal,
+  ): Promise<PreparedVolume> {
     try {
       const prepared = await this.#setUp(pod, volume, facts, onToken, signal)
       return prepared
@@ -142,7 +148,9 @@ export class Volumes {
       }
     } else if (medium?.startsWith('HugePages')) {
       await rm(directory, { recursive: true, force: true })
-      throw new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : emptyDir with medium ${medium} is not supported on this node`)
+      throw new VolumeError(
+        `MountVolume.SetUp failed for volume "${volume.name}" : emptyDir with medium ${medium} is not supported on this node`,
+      )
     }
     await chmod(directory, 0o777)
     await this.#adopt(pod, directory, false)
@@ -180,7 +188,8 @@ export class Volumes {
     const { client } = this.#options
     const { namespace } = pod.metadata
     const claim = await client.get(persistentvolumeclaims, { namespace, name: claimName, signal })
-    if (claim.metadata.deletionTimestamp && claim.status?.phase !== 'Bound') throw new Error(`can't start pod because PVC ${namespace}/${claimName} is being deleted`)
+    if (claim.metadata.deletionTimestamp && claim.status?.phase !== 'Bound')
+      throw new Error(`can't start pod because PVC ${namespace}/${claimName} is being deleted`)
     const bound = claim.spec?.volumeName
     if (!bound || claim.status?.phase !== 'Bound') throw new Error(`PVC ${namespace}/${claimName} is not bound`)
     const volume = await client.get(persistentvolumes, { name: bound, signal })
@@ -191,8 +200,12 @@ export class Volumes {
     const { hostPath, local, accessModes = [] } = volume.spec ?? {}
     const path = hostPath?.path ?? local?.path
     if (path === undefined) {
-      const kind = Object.keys(volume.spec ?? {}).find((key) => typeof (volume.spec as Record<string, unknown>)[key] === 'object' && !NOT_A_SOURCE.has(key))
-      throw new VolumeError(`MountVolume.SetUp failed for volume "${volumeName}" : persistent volumes of type ${kind ?? 'unknown'} are not supported on this node`)
+      const kind = Object.keys(volume.spec ?? {}).find(
+        (key) => typeof (volume.spec as Record<string, unknown>)[key] === 'object' && !NOT_A_SOURCE.has(key),
+      )
+      throw new VolumeError(
+        `MountVolume.SetUp failed for volume "${volumeName}" : persistent volumes of type ${kind ?? 'unknown'} are not supported on this node`,
+      )
     }
     if (hostPath) await prepareHostPath(path, hostPath.type)
     else if (!(await stat(path).catch(() => undefined))) throw new Error(`path "${path}" does not exist`)
@@ -215,7 +228,9 @@ const NOT_A_SOURCE: ReadonlySet<string> = new Set(['accessModes', 'capacity', 'c
 
 function usedVolumes(pod: Pod): Set<string> {
   const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {}
-  return new Set([...initContainers, ...containers, ...ephemeralContainers].flatMap((c) => (c.volumeMounts ?? []).map((mount) => mount.name)))
+  return new Set(
+    [...initContainers, ...containers, ...ephemeralContainers].flatMap((c) => (c.volumeMounts ?? []).map((mount) => mount.name)),
+  )
 }
 
 /** Mount points below a directory, the deepest first. */
