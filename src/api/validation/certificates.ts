@@ -52,10 +52,7 @@ export function validateCertificateSigningRequestApproval(next: CertificateSigni
     if (conditions.findIndex((other) => other.type === condition.type) < i) errors.push({ type: 'FieldValueDuplicate', field: `${at}.type`, message: `Duplicate value: ${JSON.stringify(condition.type)}` })
   }
   const has = (type: string): boolean => conditions.some((condition) => condition.type === type)
-  if (has('Approved') && has('Denied')) {
-    const at = conditions.findIndex((condition) => condition.type === 'Denied')
-    errors.push(invalid(`status.conditions[${at}].type`, 'Denied', 'Approved and Denied conditions are mutually exclusive'))
-  }
+  if (has('Approved') && has('Denied')) errors.push(invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'))
   for (const type of ['Approved', 'Denied', 'Failed']) {
     if (old.status?.conditions?.some((condition) => condition.type === type) && !has(type)) {
       errors.push({ type: 'FieldValueForbidden', field: 'status.conditions', message: `Forbidden: updates may not remove a condition of type ${JSON.stringify(type)}` })
