@@ -1,7 +1,10 @@
 /** The admission chain in upstream's order (pkg/kubeapiserver/options/plugins.go). The registry puts quota behind it. */
 import { createDefaultIngressClass, createDefaultStorageClass, createPersistentVolumeClaimResize, storageObjectInUseProtection } from './defaultClasses.ts'
+import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning } from './certificates.ts'
 import { createLimitRanger } from './limitRanger.ts'
 import { createNamespaceLifecycle } from './namespaceLifecycle.ts'
+import { createNodeRestriction } from './nodeRestriction.ts'
+import { createPodSecurity } from './podSecurity.ts'
 import { createPriority } from './priority.ts'
 import { createRuntimeClass, defaultTolerationSeconds, taintNodesByCondition } from './podDefaults.ts'
 import { createServiceAccount } from './serviceAccount.ts'
@@ -22,13 +25,18 @@ export function admissionPlugins({ reader, authorizer, external = [] }: Admissio
     createNamespaceLifecycle(reader),
     createLimitRanger(reader),
     createServiceAccount(reader),
+    createNodeRestriction(reader),
     taintNodesByCondition,
+    createPodSecurity(reader),
     createPriority(reader),
     defaultTolerationSeconds,
     createDefaultStorageClass(reader),
     storageObjectInUseProtection,
     createPersistentVolumeClaimResize(reader),
     createRuntimeClass(reader),
+    createCertificateApproval(authorizer),
+    createCertificateSigning(authorizer),
+    certificateSubjectRestriction,
     createDefaultIngressClass(reader),
     createEscalationCheck(authorizer),
     ...external,

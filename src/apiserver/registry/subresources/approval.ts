@@ -6,7 +6,8 @@ import type { KubeObject } from '../../../api/resource.ts'
 import type { StrategyContext } from '../strategy.ts'
 import type { SubresourceHandler } from './table.ts'
 
-const DECISIONS = new Set(['Approved', 'Denied'])
+/** The signer's, not the approver's. */
+const KEPT = new Set(['Failed'])
 
 function withDecisions(next: KubeObject, old: KubeObject, context: StrategyContext): KubeObject {
   const given = next as CertificateSigningRequest
@@ -20,8 +21,8 @@ function withDecisions(next: KubeObject, old: KubeObject, context: StrategyConte
       lastUpdateTime: condition.lastUpdateTime ?? context.now,
     }
   }
-  const decisions = (given.status?.conditions ?? []).filter((condition) => DECISIONS.has(condition.type)).map(stamp)
-  const others = before.filter((condition) => !DECISIONS.has(condition.type))
+  const decisions = (given.status?.conditions ?? []).filter((condition) => !KEPT.has(condition.type)).map(stamp)
+  const others = before.filter((condition) => KEPT.has(condition.type))
   const conditions = [...decisions, ...others]
   const { managedFields } = next.metadata
   return {
