@@ -4,6 +4,7 @@ import { createServer, request as httpsRequest } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { gunzipSync } from 'node:zlib'
@@ -148,7 +149,7 @@ async function startKubelet(): Promise<{ port: number; server: Server; seen: str
   return { port: (server.address() as AddressInfo).port, server, seen }
 }
 
-function upgrade(path: string): Promise<{ response: IncomingMessage; socket?: import('node:stream').Duplex }> {
+function upgrade(path: string): Promise<{ response: IncomingMessage; socket?: Duplex }> {
   return new Promise((resolve, reject) => {
     const request = httpsRequest({
       port: cluster.port, host: '127.0.0.1', ca: cluster.ca.cert, ...cluster.admin, method: 'POST', path, agent: false,

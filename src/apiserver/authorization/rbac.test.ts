@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from '../../api/kinds/rbac/v1.ts'
 import type { RequestAttributes, UserInfo } from '../request.ts'
 import { Rbac } from './rbac.ts'

@@ -17,9 +17,9 @@ const LABELS = ['verb', 'group', 'version', 'resource', 'subresource', 'scope'] 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
 
 /** Read when somebody asks; prom-client's own set samples all the time, and idle has to mean idle. */
-function processMetrics(registers: Registry[]): void {
+function processMetrics(registry: Registry): void {
   const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({ name, help, registers, collect() { this.set(read()) } })
+    registry.registerMetric(new Gauge({ name, help, registers: [], collect() { this.set(read()) } }))
   }
   gauge('process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss())
   gauge('process_start_time_seconds', 'When the process started, in seconds since the epoch.', () => Math.round(Date.now() / 1000 - process.uptime()))
@@ -40,7 +40,7 @@ export class Metrics {
 
   constructor() {
     const registers = [this.registry]
-    processMetrics(registers)
+    processMetrics(this.registry)
     this.#requests = new Counter({
       name: 'apiserver_request_total', registers, labelNames: [...LABELS, 'code', 'component', 'dry_run'],
       help: 'Requests by verb, dry run, group, version, resource, scope and HTTP code.',

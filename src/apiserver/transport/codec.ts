@@ -7,6 +7,7 @@ import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import { DecodeError, JsonSyntaxError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
+import type * as ProtobufModule from '../../api/codec/protobuf.ts'
 import { YamlSyntaxError, encodeYaml, parseYaml } from '../../api/codec/yaml.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { newBadRequest, newStatusError } from '../../api/status.ts'
@@ -14,7 +15,7 @@ import type { StatusError } from '../../api/status.ts'
 import { newNotAcceptable } from './negotiation.ts'
 import type { MediaType } from './negotiation.ts'
 
-type Protobuf = typeof import('../../api/codec/protobuf.ts')
+type Protobuf = typeof ProtobufModule
 
 export interface DecodeTarget {
   kind: GroupVersionKind
