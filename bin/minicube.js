@@ -24,7 +24,9 @@ function findNode() {
   } catch {
     // Said below.
   }
-  console.error(`minicube needs Node.js ${NEEDED_MAJOR}: this is ${process.version}, and npm installed none for ${process.platform}-${process.arch}.`)
+  console.error(
+    `minicube needs Node.js ${NEEDED_MAJOR}: this is ${process.version}, and npm installed none for ${process.platform}-${process.arch}.`,
+  )
   console.error('Install it from https://nodejs.org, or install minicube again without --omit=optional.')
   process.exit(1)
 }

@@ -12,17 +12,21 @@ const BODY_LIMIT_BYTES = 32 << 20
 export function apiGet(credentials: Credentials, path: string, signal: AbortSignal): Promise<ApiAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>()
   const { server, ca, cert, key } = credentials
-  const request = https.get(`${server}${path}`, { ca, cert, key, signal, agent: false, headers: { accept: 'application/json' } }, (response) => {
-    const chunks: Buffer[] = []
-    let sizeBytes = 0
-    response.on('error', reject)
-    response.on('data', (chunk: Buffer) => {
-      chunks.push(chunk)
-      sizeBytes += chunk.length
-      if (sizeBytes > BODY_LIMIT_BYTES) response.destroy(new Error(`the API server's answer to ${path} is too large`))
-    })
-    response.on('end', () => resolve({ statusCode: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }))
-  })
+  const request = https.get(
+    `${server}${path}`,
+    { ca, cert, key, signal, agent: false, headers: { accept: 'application/json' } },
+    (response) => {
+      const chunks: Buffer[] = []
+      let sizeBytes = 0
+      response.on('error', reject)
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        sizeBytes += chunk.length
+        if (sizeBytes > BODY_LIMIT_BYTES) response.destroy(new Error(`the API server's answer to ${path} is too large`))
+      })
+      response.on('end', () => resolve({ statusCode: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }))
+    },
+  )
   request.on('error', reject)
   return promise
 }
@@ -42,7 +46,11 @@ export async function isApiReady(credentials: Credentials, signal: AbortSignal):
 /** Whether the node's kubelet says that the node is Ready. */
 export async function isNodeReady(credentials: Credentials, node: string, signal: AbortSignal): Promise<boolean> {
   try {
-    const { statusCode, body } = await apiGet(credentials, `/api/v1/nodes/${node}`, AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]))
+    const { statusCode, body } = await apiGet(
+      credentials,
+      `/api/v1/nodes/${node}`,
+      AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]),
+    )
     if (statusCode !== 200) return false
     const { status } = JSON.parse(body) as { status?: { conditions?: { type: string; status: string }[] } }
     return status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') ?? false

@@ -4,14 +4,16 @@ import { BootLog, engineTime, parseBootLine } from './bootLog.ts'
 import { UserError } from './userError.ts'
 
 const signal = new AbortController().signal
-const boot = (phase: string, elapsedMs = 5): string => JSON.stringify({ time: 'x', level: 'info', message: 'boot phase', event: 'boot', phase, elapsedMs })
+const boot = (phase: string, elapsedMs = 5): string =>
+  JSON.stringify({ time: 'x', level: 'info', message: 'boot phase', event: 'boot', phase, elapsedMs })
 
 test('lines of the log', () => {
   assert.deepEqual(parseBootLine(boot('api', 7)), { kind: 'phase', phase: 'api', elapsedMs: 7 })
   assert.deepEqual(parseBootLine('{"event":"boot-failed","error":"no disk"}'), { kind: 'failed', error: 'no disk' })
   assert.deepEqual(parseBootLine('{"event":"boot-failed","error":{"message":"no disk","stack":"…"}}'), { kind: 'failed', error: 'no disk' })
   assert.deepEqual(parseBootLine('{"event":"boot-failed"}'), { kind: 'failed', error: 'no reason given' })
-  for (const line of ['', 'plain', '{"event"', '{"event":"other"}', boot('unheard-of'), '{"message":"\\"event\\""}']) assert.deepEqual(parseBootLine(line), { kind: 'other' }, line)
+  for (const line of ['', 'plain', '{"event"', '{"event":"other"}', boot('unheard-of'), '{"message":"\\"event\\""}'])
+    assert.deepEqual(parseBootLine(line), { kind: 'other' }, line)
 })
 
 test('a phase counts as reached with the next one', async () => {
@@ -35,7 +37,13 @@ test('a failed boot fails at once, with the last lines', async () => {
   const waiting = log.waitFor('ready', signal)
   log.read('{"level":"error","component":"store","message":"cannot open","error":{"message":"disk full"}}')
   log.read('{"event":"boot-failed","error":"the store is broken"}')
-  await assert.rejects(waiting, (error) => error instanceof UserError && /the store is broken/.test(error.message) && /\[store\] error cannot open disk full/.test(error.message))
+  await assert.rejects(
+    waiting,
+    (error) =>
+      error instanceof UserError &&
+      /the store is broken/.test(error.message) &&
+      /\[store\] error cannot open disk full/.test(error.message),
+  )
   assert.equal(stopped, 1)
 })
 
@@ -46,7 +54,7 @@ test('an abort ends the wait with its reason', async () => {
   await assert.rejects(waiting, { message: 'enough' })
 })
 
-test('the engine\'s times keep their nanoseconds', () => {
+test("the engine's times keep their nanoseconds", () => {
   assert.equal(engineTime('2026-11-22T16:54:12.973950512Z'), '1795366452.973950512')
   assert.equal(engineTime('2026-11-22T16:54:12Z'), '1795366452.000000000')
 })

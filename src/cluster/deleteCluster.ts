@@ -16,7 +16,6 @@ import { checkOwned, inspectNode } from './nodeContainer.ts'
 import { listProfiles, type ProfileConfig, readProfile, removeProfile } from './profile.ts'
 import { removeNode } from './startSteps.ts'
 
-
 export interface DeleteClusterOptions {
   profile: string
   onNotice(message: string): void
@@ -46,14 +45,18 @@ async function deleteFromEngine(profile: ProfileConfig, options: DeleteClusterOp
   const { signal } = options
   const address = await addressOf(profile.engineHost, env)
   if (!(await revive(address, options))) {
-    options.onNotice(`The engine at ${profile.engineHost} does not answer: a container and a volume of "${profile.name}" may still be in it`)
+    options.onNotice(
+      `The engine at ${profile.engineHost} does not answer: a container and a volume of "${profile.name}" may still be in it`,
+    )
     return
   }
   const state = await inspectNode(address, profile.name, signal)
   if (state) checkOwned(state, profile.name)
   const engine = await openEngine(address)
   await removeNode(engine, profile.name)
-  const others = (await listProfiles(minicubeHome(env))).valid.filter((other) => other.name !== profile.name && other.engineHost === profile.engineHost)
+  const others = (await listProfiles(minicubeHome(env))).valid.filter(
+    (other) => other.name !== profile.name && other.engineHost === profile.engineHost,
+  )
   if (others.length === 0) await removeNetwork(engine)
 }
 
@@ -61,7 +64,10 @@ async function deleteFromEngine(profile: ProfileConfig, options: DeleteClusterOp
 async function revive(address: EngineAddress, options: Pick<DeleteClusterOptions, 'signal' | 'onNotice'>): Promise<boolean> {
   if ((await pingEngine(address, options.signal)) === undefined) return true
   if (address.host !== OWN_ENGINE.host || process.getuid?.() !== 0) return false
-  return startOwnEngine({ installAllowed: false, onNotice: options.onNotice, signal: options.signal }).then(() => true, () => false)
+  return startOwnEngine({ installAllowed: false, onNotice: options.onNotice, signal: options.signal }).then(
+    () => true,
+    () => false,
+  )
 }
 
 export interface DeleteAllOptions {
@@ -93,7 +99,8 @@ export async function deleteAll(options: DeleteAllOptions): Promise<string[]> {
 /** Things with our label that no profile remembers, for example after a lost home folder; not those of another user's profiles. */
 async function sweep({ address, docker }: Engine, names: readonly string[], keepImages: boolean): Promise<void> {
   const label = [`${MANAGED_LABEL}=true`]
-  const ours = (labels: Record<string, string> | undefined): boolean => address.host === OWN_ENGINE.host || names.includes(labels?.[PROFILE_LABEL] ?? '')
+  const ours = (labels: Record<string, string> | undefined): boolean =>
+    address.host === OWN_ENGINE.host || names.includes(labels?.[PROFILE_LABEL] ?? '')
   const gone = (error: unknown): void => {
     if (!(error instanceof Error && 'statusCode' in error && (error.statusCode === 404 || error.statusCode === 409))) throw error
   }
@@ -109,4 +116,3 @@ async function sweep({ address, docker }: Engine, names: readonly string[], keep
     for (const tag of image.RepoTags ?? []) if (tag.startsWith('minicube/')) await docker.getImage(tag).remove().catch(gone)
   }
 }
-

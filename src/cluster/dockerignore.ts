@@ -15,7 +15,10 @@ export function parseDockerignore(text: string): Dockerignore {
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => {
       const keep = line.startsWith('!')
-      const pattern = (keep ? line.slice(1) : line).trim().replace(/^\.?\/+/, '').replace(/\/+$/, '')
+      const pattern = (keep ? line.slice(1) : line)
+        .trim()
+        .replace(/^\.?\/+/, '')
+        .replace(/\/+$/, '')
       return { keep, pattern }
     })
     .filter(({ pattern }) => pattern !== '' && pattern !== '.')

@@ -39,7 +39,8 @@ export function parseAdminKubeconfig(text: string, hostApiPort: number): Credent
   const config = parse(text) as AdminKubeconfig | null
   const cluster = config?.clusters[0]?.cluster
   const user = config?.users[0]?.user
-  if (!cluster || !user) throw new UserError({ area: 'K8S', sort: 'CONFIG', message: `the node's ${ADMIN_KUBECONFIG} has no cluster or no user` })
+  if (!cluster || !user)
+    throw new UserError({ area: 'K8S', sort: 'CONFIG', message: `the node's ${ADMIN_KUBECONFIG} has no cluster or no user` })
   const decode = (text64: string): string => Buffer.from(text64, 'base64').toString()
   return {
     server: `https://127.0.0.1:${hostApiPort}`,

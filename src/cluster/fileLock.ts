@@ -24,7 +24,13 @@ export async function withFileLock<T>(options: FileLockOptions, work: () => Prom
     signal.throwIfAborted()
     try {
       // A lost lock (the machine slept) must not crash the process from a timer, which is proper-lockfile's default.
-      release = await lockfile.lock(path, { lockfilePath: path, realpath: false, stale: STALE_MS, update: STALE_MS / 3, onCompromised: () => {} })
+      release = await lockfile.lock(path, {
+        lockfilePath: path,
+        realpath: false,
+        stale: STALE_MS,
+        update: STALE_MS / 3,
+        onCompromised: () => {},
+      })
     } catch (error) {
       if (!isErrorCode(error, 'ELOCKED')) throw error
       if (tries === 0) onWait?.()

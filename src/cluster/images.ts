@@ -43,7 +43,11 @@ export interface LoadImagesOptions extends ClusterOptions {
 /** Answers what was loaded, as the engine names it. */
 export async function loadImages(options: LoadImagesOptions): Promise<string[]> {
   const { sources, stdin, signal } = options
-  if (sources.length === 0) throw usageError('minicube image load needs an image, an archive, or - for standard input', 'For example: minicube image load my-app:dev')
+  if (sources.length === 0)
+    throw usageError(
+      'minicube image load needs an image, an archive, or - for standard input',
+      'For example: minicube image load my-app:dev',
+    )
   const { container, engine } = await openNode(options)
   const inner = await innerEngine(container)
   const names: string[] = []
@@ -67,7 +71,8 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
   for (const archive of archives) {
     const answer = await inner.loadImage(archive, { quiet: true, abortSignal: signal } as object)
     await followProgress(answer, (message: { stream?: string; error?: string }) => {
-      if (message.error) throw new UserError({ area: 'GUEST', sort: 'CONFIG', message: `the archive could not be loaded: ${message.error}` })
+      if (message.error)
+        throw new UserError({ area: 'GUEST', sort: 'CONFIG', message: `the archive could not be loaded: ${message.error}` })
       const text = message.stream?.trim() ?? ''
       if (text) options.onProgress(text)
       const name = /^Loaded image(?: ID)?: (.+)$/.exec(text)?.[1]
@@ -77,7 +82,11 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
   return loaded
 }
 
-const isFile = (path: string): Promise<boolean> => stat(path).then((found) => found.isFile(), () => false)
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
 
 export interface BuildNodeImageOptions extends ClusterOptions {
   /** The folder with the build context. */
@@ -124,7 +133,12 @@ export async function buildNodeImage(options: BuildNodeImageOptions): Promise<st
   })
   let id = ''
   await followProgress(answer, (message: { stream?: string; status?: string; error?: string; aux?: { ID?: string } }) => {
-    if (message.error) throw new UserError({ area: 'GUEST', sort: 'UNAVAILABLE', message: `the image could not be built in "${profile.name}": ${message.error}` })
+    if (message.error)
+      throw new UserError({
+        area: 'GUEST',
+        sort: 'UNAVAILABLE',
+        message: `the image could not be built in "${profile.name}": ${message.error}`,
+      })
     if (message.aux?.ID) id = message.aux.ID
     if (message.stream) options.onOutput(message.stream)
     else if (message.status) options.onOutput(`${message.status}\n`)
@@ -143,11 +157,28 @@ export async function removeImages(options: RemoveImagesOptions): Promise<void> 
   const { container } = await openNode(options)
   const inner = await innerEngine(container)
   for (const name of names) {
-    await inner.getImage(name).remove({ force }).catch((cause: unknown) => {
-      const statusCode = cause instanceof Error && 'statusCode' in cause ? cause.statusCode : 0
-      if (statusCode === 404) throw new UserError({ area: 'GUEST', sort: 'NOT_FOUND', message: `the node has no image "${name}"`, hint: 'minicube image ls', cause })
-      if (statusCode === 409) throw new UserError({ area: 'GUEST', sort: 'CONFLICT', message: `the image "${name}" is in use: ${(cause as Error).message}`, hint: `minicube image rm --force ${name}`, cause })
-      throw cause
-    })
+    await inner
+      .getImage(name)
+      .remove({ force })
+      .catch((cause: unknown) => {
+        const statusCode = cause instanceof Error && 'statusCode' in cause ? cause.statusCode : 0
+        if (statusCode === 404)
+          throw new UserError({
+            area: 'GUEST',
+            sort: 'NOT_FOUND',
+            message: `the node has no image "${name}"`,
+            hint: 'minicube image ls',
+            cause,
+          })
+        if (statusCode === 409)
+          throw new UserError({
+            area: 'GUEST',
+            sort: 'CONFLICT',
+            message: `the image "${name}" is in use: ${(cause as Error).message}`,
+            hint: `minicube image rm --force ${name}`,
+            cause,
+          })
+        throw cause
+      })
   }
 }

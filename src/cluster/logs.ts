@@ -75,7 +75,7 @@ const HEADER_BYTES = 8
 
 function demux(frames: Buffer): Buffer {
   const parts: Buffer[] = []
-  for (let at = 0; at + HEADER_BYTES <= frames.length; ) {
+  for (let at = 0; at + HEADER_BYTES <= frames.length;) {
     const end = at + HEADER_BYTES + frames.readUInt32BE(at + 4)
     parts.push(frames.subarray(at + HEADER_BYTES, end))
     at = end

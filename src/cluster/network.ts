@@ -42,7 +42,12 @@ export async function ensureNetwork(engine: Engine, info: Pick<EngineInfo, 'loca
       if (!/overlap|conflicts with network/i.test(message)) throw error
     }
   }
-  throw new UserError({ area: 'IF', sort: 'CONFLICT', message: 'every address range that minicube could use for its network is taken', hint: 'Remove unused ones: docker network prune' })
+  throw new UserError({
+    area: 'IF',
+    sort: 'CONFLICT',
+    message: 'every address range that minicube could use for its network is taken',
+    hint: 'Remove unused ones: docker network prune',
+  })
 }
 
 async function findNetwork(engine: Engine): Promise<NodeNetwork | undefined> {
@@ -67,7 +72,9 @@ export async function otherNodeIPs(engine: Engine, profile: string): Promise<str
   return containers
     .filter((container) => container.Labels[PROFILE_LABEL] !== profile)
     .map((container) => {
-      const endpoint = container.NetworkSettings.Networks[NETWORK_NAME] as { IPAddress?: string; IPAMConfig?: { IPv4Address?: string } | null } | undefined
+      const endpoint = container.NetworkSettings.Networks[NETWORK_NAME] as
+        | { IPAddress?: string; IPAMConfig?: { IPv4Address?: string } | null }
+        | undefined
       return endpoint?.IPAMConfig?.IPv4Address || endpoint?.IPAddress || ''
     })
     .filter((address) => address !== '')
@@ -77,7 +84,10 @@ export async function otherNodeIPs(engine: Engine, profile: string): Promise<str
 export async function removeNetwork(engine: Engine): Promise<void> {
   const network = await findNetwork(engine)
   if (!network) return
-  await engine.docker.getNetwork(network.name).remove().catch((error: unknown) => {
-    if (!(error instanceof Error && /active endpoints|not found|no such network/i.test(error.message))) throw error
-  })
+  await engine.docker
+    .getNetwork(network.name)
+    .remove()
+    .catch((error: unknown) => {
+      if (!(error instanceof Error && /active endpoints|not found|no such network/i.test(error.message))) throw error
+    })
 }

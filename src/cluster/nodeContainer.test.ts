@@ -41,7 +41,10 @@ test('limits, restart policy, fixed address and what lasts', () => {
   assert.equal(HostConfig.MemorySwap, 2 ** 31)
   assert.deepEqual(HostConfig.RestartPolicy, { Name: 'unless-stopped' })
   assert.equal(HostConfig.Init, false)
-  assert.deepEqual(HostConfig.Mounts?.map(({ Source, Target }) => [Source, Target]), [['minicube-dev', '/var']])
+  assert.deepEqual(
+    HostConfig.Mounts?.map(({ Source, Target }) => [Source, Target]),
+    [['minicube-dev', '/var']],
+  )
   assert.deepEqual(NetworkingConfig?.EndpointsConfig?.minicube, { IPAMConfig: { IPv4Address: '192.168.201.10' } })
   assert.equal(Hostname, 'dev')
 })
@@ -61,7 +64,7 @@ test('what an engine or a host lacks is left out', () => {
   assert.equal(HostConfig.Binds, undefined)
 })
 
-test('a proxy goes in, with the cluster\'s own ranges excepted', () => {
+test("a proxy goes in, with the cluster's own ranges excepted", () => {
   const environment = spec({ env: { HTTPS_PROXY: 'http://proxy:3128', no_proxy: 'corp' } }).Env ?? []
   assert.ok(environment.includes('HTTPS_PROXY=http://proxy:3128'))
   assert.ok(environment.includes('NO_PROXY=corp,localhost,127.0.0.1,192.168.201.0/24,10.96.0.0/16,10.244.0.0/16,.svc,.cluster.local'))
@@ -84,10 +87,13 @@ test('the way that is tried first', () => {
   assert.equal(likelyMode({ local: true }, ''), 'privileged')
 })
 
-test('the engine\'s refusals', () => {
+test("the engine's refusals", () => {
   assert.equal(lacksCapability(new Error('OCI runtime create failed: unable to apply caps: operation not permitted')), true)
   assert.equal(lacksCapability(new Error('no such image')), false)
-  const taken = explainStartError(new Error('driver failed programming external connectivity: Bind for 127.0.0.1:8080 failed: port is already allocated'), profile)
+  const taken = explainStartError(
+    new Error('driver failed programming external connectivity: Bind for 127.0.0.1:8080 failed: port is already allocated'),
+    profile,
+  )
   assert.ok(taken instanceof UserError)
   assert.equal(taken.exitCode, 71)
   assert.match(taken.message, /\(8080\)/)

@@ -69,9 +69,21 @@ function rights(mode: ContainerMode): Docker.HostConfig {
 function proxyEnvironment(profile: ProfileConfig, env: NodeJS.ProcessEnv): string[] {
   const set = PROXY_VARIABLES.filter((name) => env[name])
   if (!set.some((name) => /^https?_proxy$/i.test(name))) return []
-  const inside = ['localhost', '127.0.0.1', profile.network.subnet, profile.serviceClusterIpRange, profile.podCidr, '.svc', `.${profile.clusterDomain}`]
+  const inside = [
+    'localhost',
+    '127.0.0.1',
+    profile.network.subnet,
+    profile.serviceClusterIpRange,
+    profile.podCidr,
+    '.svc',
+    `.${profile.clusterDomain}`,
+  ]
   const noProxy = [env.NO_PROXY ?? env.no_proxy, ...inside].filter(Boolean).join(',')
-  return [...set.filter((name) => !/^no_proxy$/i.test(name)).map((name) => `${name}=${env[name]}`), `NO_PROXY=${noProxy}`, `no_proxy=${noProxy}`]
+  return [
+    ...set.filter((name) => !/^no_proxy$/i.test(name)).map((name) => `${name}=${env[name]}`),
+    `NO_PROXY=${noProxy}`,
+    `no_proxy=${noProxy}`,
+  ]
 }
 
 function portBindings(profile: ProfileConfig): Docker.PortMap {
@@ -125,7 +137,16 @@ export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCr
       // One mount for all that lasts, and none of it on the container's own overlay, where the inner engine's would not work.
       // Not filled from the image, which takes 200 ms: init makes what is needed.
       Mounts: [
-        { Type: 'volume', Source: volumeName(profile.name), Target: '/var', VolumeOptions: { NoCopy: true, Labels: { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name }, DriverConfig: { Name: 'local', Options: {} } } },
+        {
+          Type: 'volume',
+          Source: volumeName(profile.name),
+          Target: '/var',
+          VolumeOptions: {
+            NoCopy: true,
+            Labels: { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name },
+            DriverConfig: { Name: 'local', Options: {} },
+          },
+        },
       ],
       ...(kernelModules && { Binds: ['/lib/modules:/lib/modules:ro'] }),
       RestartPolicy: { Name: 'unless-stopped' },
@@ -175,7 +196,13 @@ export function explainStartError(error: unknown, profile: ProfileConfig): unkno
     })
   }
   if (/no space left on device/i.test(error.message)) {
-    return new UserError({ area: 'RESOURCE', sort: 'UNAVAILABLE', message: `the engine's disk is full: ${error.message}`, hint: 'Make room, for example with docker system prune', cause: error })
+    return new UserError({
+      area: 'RESOURCE',
+      sort: 'UNAVAILABLE',
+      message: `the engine's disk is full: ${error.message}`,
+      hint: 'Make room, for example with docker system prune',
+      cause: error,
+    })
   }
   return error
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { FrameReader } from './nodeStream.ts'
 
 function frame(stream: number, payload: Uint8Array): Buffer {
@@ -22,7 +22,10 @@ test('law: frames come out whole, however the bytes are cut', () => {
         received.push(...reader.read(bytes.subarray(at, at + cut)).map(({ stream, payload }): [number, number[]] => [stream, [...payload]]))
         at += cut
       }
-      assert.deepEqual(received, sent.map(({ stream, payload }) => [stream, [...payload]]))
+      assert.deepEqual(
+        received,
+        sent.map(({ stream, payload }) => [stream, [...payload]]),
+      )
     }),
   )
 })

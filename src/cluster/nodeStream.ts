@@ -112,10 +112,18 @@ class RelayAgent extends http.Agent {
   }
 
   override createConnection(_options: http.ClientRequestArgs, callback?: (error: Error | null, stream: Duplex) => void): undefined {
-    openNodeStream(this.#container, ['nc', '-N', '-U', INNER_SOCKET]).then(
-      (stream) => callback?.(null, stream),
-      (error: Error) => callback?.(error, undefined as unknown as Duplex),
-    )
+    void this.#connect(callback)
+  }
+
+  async #connect(callback?: (error: Error | null, stream: Duplex) => void): Promise<void> {
+    let stream: Duplex
+    try {
+      stream = await openNodeStream(this.#container, ['nc', '-N', '-U', INNER_SOCKET])
+    } catch (error) {
+      callback?.(error as Error, undefined as unknown as Duplex)
+      return
+    }
+    callback?.(null, stream)
   }
 }
 

@@ -20,7 +20,10 @@ test('a port that somebody listens on is not free', async () => {
 })
 
 test('no free port is an error of the local network', async () => {
-  await assert.rejects(chooseApiPort(new Set(), async () => false), (error) => error instanceof UserError && error.exitCode === 79)
+  await assert.rejects(
+    chooseApiPort(new Set(), async () => false),
+    (error) => error instanceof UserError && error.exitCode === 79,
+  )
 })
 
 test('published ports', () => {
@@ -30,17 +33,29 @@ test('published ports', () => {
     ['0.0.0.0:53:30053/udp', '0.0.0.0', 53, 30_053, 'udp'],
     ['[::1]:8080:80/tcp', '::1', 8080, 80, 'tcp'],
   ]
-  for (const [text, hostAddress, hostPort, nodePort, protocol] of cases) assert.deepEqual(parsePublish(text), { hostAddress, hostPort, nodePort, protocol }, text)
+  for (const [text, hostAddress, hostPort, nodePort, protocol] of cases)
+    assert.deepEqual(parsePublish(text), { hostAddress, hostPort, nodePort, protocol }, text)
 })
 
 test('what is no port to publish is a usage error', () => {
   for (const text of ['', 'x', '0:80', '80:70000', '1:2:3:4', '80/sctp', '80:80/tcp/x', ':80', '-1:80', '8e1:80']) {
-    assert.throws(() => parsePublish(text), (error) => error instanceof UserError && error.exitCode === 14, text)
+    assert.throws(
+      () => parsePublish(text),
+      (error) => error instanceof UserError && error.exitCode === 14,
+      text,
+    )
   }
 })
 
 test('amounts of memory', () => {
-  const cases: [string, number][] = [['4g', 4 * 2 ** 30], ['2048', 2 ** 31], ['2048mb', 2 ** 31], ['1.5Gi', 1.5 * 2 ** 30], ['512m', 2 ** 29], ['65536k', 2 ** 26]]
+  const cases: [string, number][] = [
+    ['4g', 4 * 2 ** 30],
+    ['2048', 2 ** 31],
+    ['2048mb', 2 ** 31],
+    ['1.5Gi', 1.5 * 2 ** 30],
+    ['512m', 2 ** 29],
+    ['65536k', 2 ** 26],
+  ]
   for (const [text, bytes] of cases) assert.equal(parseMemory(text), bytes, text)
   for (const text of ['', 'x', '-1g', '0', '4 gallons', 'g']) assert.throws(() => parseMemory(text), UserError, text)
 })

@@ -19,7 +19,11 @@ export async function chooseApiPort(taken: ReadonlySet<number>, isFree: (port: n
   for (let port = FIRST_API_PORT; port < FIRST_API_PORT + API_PORT_COUNT; port++) {
     if (!taken.has(port) && (await isFree(port))) return port
   }
-  throw new UserError({ area: 'IF', sort: 'UNAVAILABLE', message: `no port from ${FIRST_API_PORT} to ${FIRST_API_PORT + API_PORT_COUNT - 1} is free on 127.0.0.1` })
+  throw new UserError({
+    area: 'IF',
+    sort: 'UNAVAILABLE',
+    message: `no port from ${FIRST_API_PORT} to ${FIRST_API_PORT + API_PORT_COUNT - 1} is free on 127.0.0.1`,
+  })
 }
 
 export interface PublishedPort {
@@ -40,14 +44,30 @@ export function parsePublish(text: string): PublishedPort {
   const parts = /^\[([^\]]+)\]:(.*)$/.exec(ports) ? [RegExp.$1, ...RegExp.$2.split(':')] : ports.split(':')
   const nodePort = portNumber(parts.at(-1))
   const hostPort = parts.length === 1 ? nodePort : portNumber(parts.at(-2))
-  if (nodePort === undefined || hostPort === undefined || parts.length > 3 || rest.length > 0 || (protocol !== 'tcp' && protocol !== 'udp')) {
+  if (
+    nodePort === undefined ||
+    hostPort === undefined ||
+    parts.length > 3 ||
+    rest.length > 0 ||
+    (protocol !== 'tcp' && protocol !== 'udp')
+  ) {
     throw usageError(`"${text}" is not a port to publish`, 'Use [ADDRESS:]HOSTPORT:NODEPORT[/tcp|udp], for example --publish 8080:30080')
   }
   return { hostAddress: parts.length === 3 ? (parts[0] as string) : '127.0.0.1', hostPort, nodePort, protocol }
 }
 
 const UNIT_BYTES: Record<string, number> = {
-  '': 2 ** 20, b: 1, k: 2 ** 10, kb: 2 ** 10, ki: 2 ** 10, m: 2 ** 20, mb: 2 ** 20, mi: 2 ** 20, g: 2 ** 30, gb: 2 ** 30, gi: 2 ** 30,
+  '': 2 ** 20,
+  b: 1,
+  k: 2 ** 10,
+  kb: 2 ** 10,
+  ki: 2 ** 10,
+  m: 2 ** 20,
+  mb: 2 ** 20,
+  mi: 2 ** 20,
+  g: 2 ** 30,
+  gb: 2 ** 30,
+  gi: 2 ** 30,
 }
 
 /** As minikube's --memory: `4g`, `2048mb`, and a bare number in megabytes. */

@@ -22,7 +22,10 @@ export interface RunningNode {
 }
 
 /** A node that is stopped is an error (exit code 83), unless `stopped` says that it will do. */
-export async function openNode({ profile: name, signal, env = process.env }: ClusterOptions, { stopped = false } = {}): Promise<RunningNode> {
+export async function openNode(
+  { profile: name, signal, env = process.env }: ClusterOptions,
+  { stopped = false } = {},
+): Promise<RunningNode> {
   const home = minicubeHome(env)
   const profile = await requireProfile(home, name)
   const address = await addressOf(profile.engineHost, env)

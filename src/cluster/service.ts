@@ -53,7 +53,12 @@ export async function listServicePorts(options: ServicePortsOptions): Promise<Se
       hint: `To list them: minicube kubectl -- get services --all-namespaces`,
     })
   }
-  if (answer.statusCode !== 200) throw new UserError({ area: 'K8S', sort: 'UNAVAILABLE', message: `the API server answered ${answer.statusCode}: ${answer.body.slice(0, 500)}` })
+  if (answer.statusCode !== 200)
+    throw new UserError({
+      area: 'K8S',
+      sort: 'UNAVAILABLE',
+      message: `the API server answered ${answer.statusCode}: ${answer.body.slice(0, 500)}`,
+    })
   const body = JSON.parse(answer.body) as ServiceObject & { items?: ServiceObject[] }
   const nodeIP = state.nodeIP || profile.network.nodeIP
   return (body.items ?? [body]).flatMap((service) => servicePorts(service, { nodeIP, profile, nodeReachable: isReachable(nodeIP) }))
@@ -62,7 +67,12 @@ export async function listServicePorts(options: ServicePortsOptions): Promise<Se
 async function requireCredentials(home: string, profile: string): Promise<Credentials> {
   const credentials = await readCredentials(home, profile)
   if (credentials) return credentials
-  throw new UserError({ area: 'GUEST', sort: 'CONFIG', message: `the credentials of "${profile}" are missing`, hint: `minicube start --profile ${profile}` })
+  throw new UserError({
+    area: 'GUEST',
+    sort: 'CONFIG',
+    message: `the credentials of "${profile}" are missing`,
+    hint: `minicube start --profile ${profile}`,
+  })
 }
 
 export interface ServiceFacts {
@@ -97,10 +107,15 @@ export function servicePorts(service: ServiceObject, { nodeIP, profile, nodeReac
 /** Whether this machine has an interface in the node's network: the engine is in this kernel, and not in some VM. */
 export function isReachable(nodeIP: string, interfaces = networkInterfaces()): boolean {
   const node = parseCidr(`${nodeIP}/32`)
-  return node !== undefined && Object.values(interfaces).flat().some((one) => {
-    const range = one?.cidr && !one.internal ? parseCidr(one.cidr) : undefined
-    return range !== undefined && overlaps(range, node)
-  })
+  return (
+    node !== undefined &&
+    Object.values(interfaces)
+      .flat()
+      .some((one) => {
+        const range = one?.cidr && !one.internal ? parseCidr(one.cidr) : undefined
+        return range !== undefined && overlaps(range, node)
+      })
+  )
 }
 
 const ENDPOINT_CHECK_EVERY_MS = 250
@@ -115,7 +130,8 @@ export async function waitForEndpoints(options: ClusterOptions & { namespace: st
   const deadlineMs = Date.now() + timeoutMs
   for (;;) {
     const { statusCode, body } = await apiGet(credentials, path, signal)
-    const slices = statusCode === 200 ? (JSON.parse(body) as { items: { endpoints?: { conditions?: { ready?: boolean } }[] | null }[] }).items : []
+    const slices =
+      statusCode === 200 ? (JSON.parse(body) as { items: { endpoints?: { conditions?: { ready?: boolean } }[] | null }[] }).items : []
     if (slices.some((slice) => slice.endpoints?.some((endpoint) => endpoint.conditions?.ready !== false))) return
     if (Date.now() > deadlineMs) {
       throw new UserError({

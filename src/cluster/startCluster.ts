@@ -58,7 +58,8 @@ export async function startCluster(options: StartClusterOptions): Promise<StartR
     const profile = await readProfile(home, name)
     const state = profile && (await inspectNode(await addressOf(profile.engineHost, env), name, signal).catch(() => undefined))
     if (state) checkOwned(state, name)
-    if (profile && state?.running && !state.paused && (await isUsable(home, profile, signal))) return alreadyRunning(home, profile, options, env)
+    if (profile && state?.running && !state.paused && (await isUsable(home, profile, signal)))
+      return alreadyRunning(home, profile, options, env)
     const context = await runStart(home, profile, state, options, env)
     if (!profile) await setActiveProfile(home, name)
     return { profile: context.requireProfile(), changed: true, kubeconfig: await kubeconfigPath({ env }) }
@@ -70,7 +71,13 @@ function check(options: StartClusterOptions): void {
   options.publish?.forEach(parsePublish)
   if (options.cpus !== undefined && !(options.cpus > 0)) throw usageError(`--cpus must be a number above 0, not ${options.cpus}`)
   if (options.memoryBytes !== undefined && options.memoryBytes < MIN_MEMORY_BYTES) {
-    throw new UserError({ area: 'RESOURCE', sort: 'NOT_RUNNING', id: 'RSRC_INSUFFICIENT_REQ_MEMORY', message: 'a cluster needs at least 256 MiB of memory', hint: 'For example: --memory 2g' })
+    throw new UserError({
+      area: 'RESOURCE',
+      sort: 'NOT_RUNNING',
+      id: 'RSRC_INSUFFICIENT_REQ_MEMORY',
+      message: 'a cluster needs at least 256 MiB of memory',
+      hint: 'For example: --memory 2g',
+    })
   }
 }
 
@@ -80,7 +87,12 @@ async function isUsable(home: string, profile: ProfileConfig, signal: AbortSigna
 }
 
 /** Nothing changes but a kubeconfig that has lost its entry. */
-async function alreadyRunning(home: string, profile: ProfileConfig, options: StartClusterOptions, env: NodeJS.ProcessEnv): Promise<StartResult> {
+async function alreadyRunning(
+  home: string,
+  profile: ProfileConfig,
+  options: StartClusterOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<StartResult> {
   const credentials = await readCredentials(home, profile.name)
   const entry = await lookUpKubeconfig(profile.name, { env })
   if (credentials && (entry?.server !== credentials.server || (!entry.isCurrent && !options.keepContext))) {

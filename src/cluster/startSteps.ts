@@ -13,7 +13,17 @@ import type { ClusterEntry } from './kubeconfig/document.ts'
 import { mergeKubeconfig, removeFromKubeconfig } from './kubeconfig/file.ts'
 import { containerName, volumeName } from './names.ts'
 import { chooseNodeIP, ensureNetwork, otherNodeIPs, removeNetwork } from './network.ts'
-import { checkOwned, containerSpec, explainStartError, inspectNode, lacksCapability, likelyMode, nodeContainer, type NodeState, STOP_TIMEOUT_S } from './nodeContainer.ts'
+import {
+  checkOwned,
+  containerSpec,
+  explainStartError,
+  inspectNode,
+  lacksCapability,
+  likelyMode,
+  nodeContainer,
+  type NodeState,
+  STOP_TIMEOUT_S,
+} from './nodeContainer.ts'
 import { ensureNamedImage, ensureNodeImage } from './nodeImage/nodeImage.ts'
 import { chooseApiPort } from './ports.ts'
 import { type ContainerMode, listProfiles, type ProfileConfig, removeProfile, writeProfile } from './profile.ts'
@@ -71,7 +81,9 @@ const engineStep: StartStep = {
       env: context.env,
     })
     const [engine, info] = await Promise.all([openEngine(address), engineInfo(address, signal)])
-    reporter.onDetail(`engine: ${address.source} at ${address.host}: ${info.operatingSystem}, version ${info.serverVersion}, ${info.architecture}, cgroup v${info.cgroupVersion}`)
+    reporter.onDetail(
+      `engine: ${address.source} at ${address.host}: ${info.operatingSystem}, version ${info.serverVersion}, ${info.architecture}, cgroup v${info.cgroupVersion}`,
+    )
     checkEngine(info, options)
     Object.assign(context, { engine, info })
   },
@@ -82,16 +94,27 @@ function checkEngine(info: EngineInfo, options: StartClusterOptions): void {
     throw new UserError({
       area: 'DRIVER',
       sort: 'UNSUPPORTED',
-      message: 'this engine runs rootless, and a node needs rights that a rootless engine cannot give (cgroups of its own, mounts, nftables)',
+      message:
+        'this engine runs rootless, and a node needs rights that a rootless engine cannot give (cgroups of its own, mounts, nftables)',
       hint: 'Use an engine that runs as root: docker context use default, or DOCKER_HOST=unix:///var/run/docker.sock',
     })
   }
   if (options.cpus !== undefined && options.cpus > info.cpus) {
-    throw new UserError({ area: 'RESOURCE', sort: 'UNAVAILABLE', id: 'RSRC_INSUFFICIENT_CORES', message: `--cpus ${options.cpus} is more than the ${info.cpus} of the engine` })
+    throw new UserError({
+      area: 'RESOURCE',
+      sort: 'UNAVAILABLE',
+      id: 'RSRC_INSUFFICIENT_CORES',
+      message: `--cpus ${options.cpus} is more than the ${info.cpus} of the engine`,
+    })
   }
   if (options.memoryBytes !== undefined && options.memoryBytes > info.memoryBytes) {
     const available = Math.floor(info.memoryBytes / 2 ** 20)
-    throw new UserError({ area: 'RESOURCE', sort: 'NOT_RUNNING', id: 'RSRC_INSUFFICIENT_CONTAINER_MEMORY', message: `--memory asks for more than the engine's ${available} MiB` })
+    throw new UserError({
+      area: 'RESOURCE',
+      sort: 'NOT_RUNNING',
+      id: 'RSRC_INSUFFICIENT_CONTAINER_MEMORY',
+      message: `--memory asks for more than the engine's ${available} MiB`,
+    })
   }
 }
 
@@ -101,7 +124,11 @@ const imageStep: StartStep = {
   async run(context, { signal, progress }) {
     const { options, before, reporter, info } = context
     const engine = context.requireEngine()
-    const lock = { path: join(context.home, '.image.lock'), signal, onWait: () => reporter.onNotice('Waiting: another minicube is building the node image') }
+    const lock = {
+      path: join(context.home, '.image.lock'),
+      signal,
+      onWait: () => reporter.onNotice('Waiting: another minicube is building the node image'),
+    }
     const named = options.image ?? (before?.imagePinned ? before.image : undefined)
     context.image = named
       ? await ensureNamedImage(engine, named, progress, signal)
@@ -183,7 +210,7 @@ const createStep: StartStep = {
     const existing = await inspectNode(engine.address, profile.name, signal)
     if (existing) {
       checkOwned(existing, profile.name)
-      if (existing.running || (before && !mustRecreate(before, profile))) return
+      if (existing.running || (before && existing.image === profile.image && !mustRecreate(before, profile))) return
       // All that lasts is in the volume.
       await nodeContainer(engine, profile.name).remove({ force: true })
     }
@@ -213,7 +240,9 @@ async function create(context: StartContext, mode: ContainerMode): Promise<void>
   context.created = true
   const kernelModules = !info.local || existsSync('/lib/modules')
   await engine.docker.createContainer(containerSpec({ profile, mode, engine: info, kernelModules, env: context.env }))
-  context.reporter.onDetail(mode === 'privileged' ? 'node container: --privileged' : 'node container: every capability but SYS_RESOURCE, which this host lacks')
+  context.reporter.onDetail(
+    mode === 'privileged' ? 'node container: --privileged' : 'node container: every capability but SYS_RESOURCE, which this host lacks',
+  )
 }
 
 /** Removes the container and its volume, whichever are there. */
@@ -253,12 +282,16 @@ async function startContainer(context: StartContext): Promise<void> {
   try {
     await nodeContainer(engine, profile.name).start()
   } catch (error) {
+    // 304: the engine, started a moment ago, has started it again by itself.
+    if (error instanceof Error && 'statusCode' in error && error.statusCode === 304) return
     if (profile.containerMode !== 'privileged' || !lacksCapability(error)) throw explainStartError(error, profile)
     context.reporter.onDetail('the engine refused a privileged container')
     await nodeContainer(engine, profile.name).remove({ force: true })
     await create(context, 'capabilities')
     await writeProfile(context.home, context.requireProfile())
-    await nodeContainer(engine, profile.name).start().catch((second: unknown) => Promise.reject(explainStartError(second, profile)))
+    await nodeContainer(engine, profile.name)
+      .start()
+      .catch((second: unknown) => Promise.reject(explainStartError(second, profile)))
   }
 }
 
@@ -301,7 +334,13 @@ const apiStep: StartStep = {
     // The log of a node that was running already tells of its first boot; whether it works now it must say itself.
     while (context.stateBefore?.running && !(await isApiReady(credentials, control.signal))) {
       await setTimeout(REPAIR_CHECK_EVERY_MS, undefined, { signal: control.signal })
-      if (context.bootSignal?.aborted) throw new UserError({ area: 'K8S', sort: 'TIMEOUT', message: 'the node runs, but its API server does not answer', hint: `Restart it: minicube stop --profile ${name} && minicube start --profile ${name}` })
+      if (context.bootSignal?.aborted)
+        throw new UserError({
+          area: 'K8S',
+          sort: 'TIMEOUT',
+          message: 'the node runs, but its API server does not answer',
+          hint: `Restart it: minicube stop --profile ${name} && minicube start --profile ${name}`,
+        })
     }
     context.credentialsEntry = kubeconfigEntry(name, credentials)
   },
@@ -317,6 +356,7 @@ const kubeconfigStep: StartStep = {
   },
   async undo(context) {
     // The command's own signal may be the reason why it is undone.
-    if (!context.before) await removeFromKubeconfig(context.options.profile, { env: context.env, signal: AbortSignal.timeout(UNDO_TIMEOUT_MS) })
+    if (!context.before)
+      await removeFromKubeconfig(context.options.profile, { env: context.env, signal: AbortSignal.timeout(UNDO_TIMEOUT_MS) })
   },
 }

@@ -5,7 +5,11 @@ import { runSteps, type RunStepsOptions, silentReporter, type Step } from './ste
 
 type Log = string[]
 
-function step(name: string, log: Log, more: { fails?: boolean; undoFails?: boolean; noUndo?: boolean; onRun?: () => void } = {}): Step<Log> {
+function step(
+  name: string,
+  log: Log,
+  more: { fails?: boolean; undoFails?: boolean; noUndo?: boolean; onRun?: () => void } = {},
+): Step<Log> {
   return {
     name,
     message: name.toUpperCase(),
@@ -34,7 +38,8 @@ test('steps run in order and tell the reporter their place', async () => {
   const log: Log = []
   const reporter = {
     ...silentReporter,
-    onStepStart: ({ index, total, message }: { index: number; total: number; message: string }) => log.push(`start ${index}/${total} ${message}`),
+    onStepStart: ({ index, total, message }: { index: number; total: number; message: string }) =>
+      log.push(`start ${index}/${total} ${message}`),
     onStepDone: ({ name }: { name: string }) => log.push(`done ${name}`),
   }
   await runSteps([step('a', log), step('b', log)], log, options({ reporter }))
@@ -68,7 +73,10 @@ test('an undo that fails does not stop the others, and is told with the first fa
   await assert.rejects(runSteps(steps, log, options()), (error) => {
     assert.ok(error instanceof AggregateError)
     assert.equal(error.message, 'c failed')
-    assert.deepEqual(error.errors.map((one: Error) => one.message), ['c failed', 'undo of b failed'])
+    assert.deepEqual(
+      error.errors.map((one: Error) => one.message),
+      ['c failed', 'undo of b failed'],
+    )
     return true
   })
   assert.deepEqual(log, ['run a', 'run b', 'run c', 'undo c', 'undo b', 'undo a'])

@@ -2,8 +2,30 @@
  * What goes wrong for a person rather than in the program: printed as `Exiting due to <id>: <message>` with the hint below it.
  * Exit codes are minikube's: a decade for the area plus a suffix for the sort of failure.
  */
-const AREA = { PROGRAM: 10, RESOURCE: 20, HOST: 30, INET: 40, DRIVER: 50, PROVIDER: 60, IF: 70, GUEST: 80, RUNTIME: 90, K8S: 100, SVC: 110 } as const
-const SORT = { CONFLICT: 1, TIMEOUT: 2, NOT_RUNNING: 3, USAGE: 4, NOT_FOUND: 5, UNSUPPORTED: 6, PERMISSION: 7, CONFIG: 8, UNAVAILABLE: 9 } as const
+const AREA = {
+  PROGRAM: 10,
+  RESOURCE: 20,
+  HOST: 30,
+  INET: 40,
+  DRIVER: 50,
+  PROVIDER: 60,
+  IF: 70,
+  GUEST: 80,
+  RUNTIME: 90,
+  K8S: 100,
+  SVC: 110,
+} as const
+const SORT = {
+  CONFLICT: 1,
+  TIMEOUT: 2,
+  NOT_RUNNING: 3,
+  USAGE: 4,
+  NOT_FOUND: 5,
+  UNSUPPORTED: 6,
+  PERMISSION: 7,
+  CONFIG: 8,
+  UNAVAILABLE: 9,
+} as const
 
 export type ErrorArea = keyof typeof AREA
 export type ErrorSort = keyof typeof SORT

@@ -103,10 +103,14 @@ export async function pingEngine(address: EngineAddress, signal: AbortSignal): P
     signal.throwIfAborted()
     if (!(error instanceof Error)) return String(error)
     if (error instanceof UserError) return error.message
-    if (error.name === 'TimeoutError' || (error.cause as Error | undefined)?.name === 'TimeoutError') return `no answer within ${PING_TIMEOUT_MS / 1000} s`
+    if (error.name === 'TimeoutError' || (error.cause as Error | undefined)?.name === 'TimeoutError')
+      return `no answer within ${PING_TIMEOUT_MS / 1000} s`
     const code = 'code' in error ? String(error.code) : ''
     const reasons: Record<string, string> = {
-      ENOENT: 'no such socket', ECONNREFUSED: 'nobody listens there', EACCES: 'permission denied', ABORT_ERR: `no answer within ${PING_TIMEOUT_MS / 1000} s`,
+      ENOENT: 'no such socket',
+      ECONNREFUSED: 'nobody listens there',
+      EACCES: 'permission denied',
+      ABORT_ERR: `no answer within ${PING_TIMEOUT_MS / 1000} s`,
     }
     return reasons[code] ?? error.message
   }

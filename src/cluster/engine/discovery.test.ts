@@ -54,7 +54,9 @@ test('the current context comes first, then the usual sockets', async () => {
 
 test('DOCKER_CONTEXT is the only candidate, with its certificates', async () => {
   const { addresses, exclusive } = await engineCandidates({ home, env: { DOCKER_CONTEXT: 'far' } })
-  assert.deepEqual(addresses, [{ host: 'tcp://far.example:2376', source: 'docker context far', tls: { ca: 'CA', cert: 'CERT', key: 'KEY' } }])
+  assert.deepEqual(addresses, [
+    { host: 'tcp://far.example:2376', source: 'docker context far', tls: { ca: 'CA', cert: 'CERT', key: 'KEY' } },
+  ])
   assert.equal(exclusive, true)
 })
 
@@ -70,7 +72,10 @@ test('the first candidate that answers is found, and the others are described', 
   const addresses = ['nothing.sock', 'file', 'engine.sock'].map((name) => ({ host: `unix://${join(home, name)}`, source: name }))
   const { found, tried } = await findEngine({ addresses, exclusive: false }, signal)
   assert.equal(found?.source, 'engine.sock')
-  assert.deepEqual(tried.map((one) => one.problem), ['no such socket', 'nobody listens there'])
+  assert.deepEqual(
+    tried.map((one) => one.problem),
+    ['no such socket', 'nobody listens there'],
+  )
   assert.equal(describeTried(tried), `file (unix://${home}/file): nobody listens there\nnot there: ${home}/nothing.sock`)
 })
 

@@ -46,7 +46,10 @@ export async function engineCandidates(options: Omit<DiscoveryOptions, 'signal'>
   const context = await currentContext(dockerConfig, env)
   const chosen = context ? await contextAddress(dockerConfig, context) : undefined
   if (env.DOCKER_CONTEXT && context) {
-    return { addresses: chosen ? [chosen] : [{ host: `context://${context}`, source: `DOCKER_CONTEXT (no such context: ${context})` }], exclusive: true }
+    return {
+      addresses: chosen ? [chosen] : [{ host: `context://${context}`, source: `DOCKER_CONTEXT (no such context: ${context})` }],
+      exclusive: true,
+    }
   }
   const others = usualSockets(home, env).filter((address) => address.host !== chosen?.host)
   return { addresses: chosen ? [chosen, ...others] : others, exclusive: false }
@@ -58,7 +61,10 @@ export interface Tried {
 }
 
 /** The first candidate that answers; what was tried otherwise. All are asked at once, and the order decides. */
-export async function findEngine(candidates: EngineCandidates, signal: AbortSignal): Promise<{ found: EngineAddress | undefined; tried: Tried[] }> {
+export async function findEngine(
+  candidates: EngineCandidates,
+  signal: AbortSignal,
+): Promise<{ found: EngineAddress | undefined; tried: Tried[] }> {
   const answers = candidates.addresses.map((address) => pingEngine(address, signal))
   const tried: Tried[] = []
   for (const [index, address] of candidates.addresses.entries()) {

@@ -38,7 +38,12 @@ export async function findOrStartEngine(options: FindEngineOptions): Promise<Eng
   if (found) return found
   const message = `no container engine answers:\n${describeTried(tried)}`
   if (candidates.exclusive) {
-    throw new UserError({ area: 'DRIVER', sort: 'UNAVAILABLE', message, hint: 'Start that engine, or unset DOCKER_HOST and DOCKER_CONTEXT to let minicube choose' })
+    throw new UserError({
+      area: 'DRIVER',
+      sort: 'UNAVAILABLE',
+      message,
+      hint: 'Start that engine, or unset DOCKER_HOST and DOCKER_CONTEXT to let minicube choose',
+    })
   }
   if (process.platform !== 'linux') {
     throw new UserError({
@@ -84,9 +89,9 @@ async function requireEngine(host: string, options: FindEngineOptions): Promise<
 /** An address as recorded, with the certificates that the environment or the contexts have for it today. */
 export async function addressOf(host: string, env: NodeJS.ProcessEnv = process.env): Promise<EngineAddress> {
   if (host === OWN_ENGINE.host) return OWN_ENGINE
-  if (host.startsWith('unix://')) return { host, source: 'the cluster\'s profile' }
+  if (host.startsWith('unix://')) return { host, source: "the cluster's profile" }
   const { addresses } = await engineCandidates({ env })
-  return addresses.find((address) => address.host === host) ?? { host, source: 'the cluster\'s profile' }
+  return addresses.find((address) => address.host === host) ?? { host, source: "the cluster's profile" }
 }
 
 export interface EngineInfo {
@@ -105,8 +110,15 @@ export interface EngineInfo {
 
 export async function engineInfo(address: EngineAddress, signal: AbortSignal): Promise<EngineInfo> {
   const info = (await engineGet(address, '/info', signal)) as {
-    Architecture: string; OperatingSystem: string; ServerVersion: string; CgroupVersion?: string; NCPU: number; MemTotal: number
-    SecurityOptions?: string[]; KernelVersion: string; ProductLicense?: string
+    Architecture: string
+    OperatingSystem: string
+    ServerVersion: string
+    CgroupVersion?: string
+    NCPU: number
+    MemTotal: number
+    SecurityOptions?: string[]
+    KernelVersion: string
+    ProductLicense?: string
   }
   const security = info.SecurityOptions ?? []
   const { release } = await import('node:os')
@@ -120,6 +132,10 @@ export async function engineInfo(address: EngineAddress, signal: AbortSignal): P
     rootless: security.some((option) => option.includes('name=rootless')),
     userNamespaces: security.some((option) => option.includes('name=userns')),
     podman: address.host.includes('podman'),
-    local: process.platform === 'linux' && address.host.startsWith('unix://') && info.KernelVersion === release() && !info.OperatingSystem.includes('Docker Desktop'),
+    local:
+      process.platform === 'linux' &&
+      address.host.startsWith('unix://') &&
+      info.KernelVersion === release() &&
+      !info.OperatingSystem.includes('Docker Desktop'),
   }
 }

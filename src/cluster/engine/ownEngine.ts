@@ -56,7 +56,7 @@ export async function startOwnEngine(options: StartOwnEngineOptions): Promise<En
     if ((await pingEngine(OWN_ENGINE, signal)) === undefined) return OWN_ENGINE
     if (!installedDockerd()) {
       const { installAllowed: allowed, onNotice } = options
-      await installPackages({ packages: PACKAGES, purpose: 'a container engine of minicube\'s own', allowed, onNotice, signal })
+      await installPackages({ packages: PACKAGES, purpose: "a container engine of minicube's own", allowed, onNotice, signal })
       const started = await options.findStarted?.()
       if (started) return started
     }
@@ -70,7 +70,12 @@ const installedDockerd = (): string | undefined => (findProgram('nft') && findPr
 
 function requireDockerd(): string {
   const dockerd = installedDockerd()
-  if (!dockerd) throw new UserError({ area: 'DRIVER', sort: 'NOT_FOUND', message: `dockerd is not there although ${PACKAGES.join(', ')} are installed` })
+  if (!dockerd)
+    throw new UserError({
+      area: 'DRIVER',
+      sort: 'NOT_FOUND',
+      message: `dockerd is not there although ${PACKAGES.join(', ')} are installed`,
+    })
   return dockerd
 }
 
@@ -91,7 +96,10 @@ async function bridgeSubnet(): Promise<string> {
 
 async function prepareBridge(signal: AbortSignal): Promise<void> {
   const env = { PATH: SYSTEM_PATH }
-  const there = await run('ip', ['link', 'show', BRIDGE], { signal, env }).then(() => true, () => false)
+  const there = await run('ip', ['link', 'show', BRIDGE], { signal, env }).then(
+    () => true,
+    () => false,
+  )
   if (!there) {
     const subnet = await bridgeSubnet()
     await run('ip', ['-batch', '-'], {
@@ -120,8 +128,21 @@ async function dockerdFlags(dockerd: string, signal: AbortSignal): Promise<strin
   const { stdout } = await run(dockerd, ['--version'], { signal })
   const major = Number(/version (\d+)\./.exec(stdout)?.[1] ?? FIRST_MAJOR_WITHOUT_OOM_SCORE)
   return [
-    '--config-file', PATHS.config, '--host', `unix://${PATHS.socket}`, '--pidfile', PATHS.pid, '--data-root', PATHS.dataRoot,
-    '--exec-root', PATHS.execRoot, '--bridge', BRIDGE, '--iptables=false', '--ip6tables=false', '--live-restore',
+    '--config-file',
+    PATHS.config,
+    '--host',
+    `unix://${PATHS.socket}`,
+    '--pidfile',
+    PATHS.pid,
+    '--data-root',
+    PATHS.dataRoot,
+    '--exec-root',
+    PATHS.execRoot,
+    '--bridge',
+    BRIDGE,
+    '--iptables=false',
+    '--ip6tables=false',
+    '--live-restore',
     ...(major < FIRST_MAJOR_WITHOUT_OOM_SCORE ? ['--oom-score-adjust', '0'] : []),
   ]
 }
@@ -213,9 +234,13 @@ export async function stopOwnEngine(options: StopOwnEngineOptions): Promise<bool
     await endProcess(pid, signal)
   }
   // dockerd takes its containerd along, unless it was killed.
-  if (containerd && (await readFile(`/proc/${containerd}/cmdline`, 'utf8').catch(() => '')).includes(PATHS.execRoot)) await endProcess(containerd, signal)
-  const links = findProgram('ip') ? await run('ip', ['-o', 'link', 'show', 'type', 'bridge'], { signal, env }).catch(() => ({ stdout: '' })) : { stdout: '' }
-  for (const [, link = ''] of links.stdout.matchAll(/^\d+: (minicube0|mkbr-[^:@]+)[:@]/gm)) await run('ip', ['link', 'delete', link], { signal, env })
+  if (containerd && (await readFile(`/proc/${containerd}/cmdline`, 'utf8').catch(() => '')).includes(PATHS.execRoot))
+    await endProcess(containerd, signal)
+  const links = findProgram('ip')
+    ? await run('ip', ['-o', 'link', 'show', 'type', 'bridge'], { signal, env }).catch(() => ({ stdout: '' }))
+    : { stdout: '' }
+  for (const [, link = ''] of links.stdout.matchAll(/^\d+: (minicube0|mkbr-[^:@]+)[:@]/gm))
+    await run('ip', ['link', 'delete', link], { signal, env })
   if (findProgram('nft')) await run('nft', ['-f', '-'], { input: `table ip ${TABLE}\ndelete table ip ${TABLE}\n`, signal, env })
   if (pid || options.removeData) {
     await unmountBelow([PATHS.dataRoot, RUN], signal)

@@ -30,13 +30,17 @@ const INSTALL_TIMEOUT_MS = 600_000
 export async function installPackages(options: InstallOptions): Promise<void> {
   const { packages, purpose, signal } = options
   const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`
-  const refuse = (message: string): UserError => new UserError({ area: 'HOST', sort: 'NOT_FOUND', message, hint: `Install them yourself: ${command}` })
-  if (!options.allowed) throw refuse(`${purpose} needs packages that are not installed (${packages.join(', ')}), and --no-install was given`)
+  const refuse = (message: string): UserError =>
+    new UserError({ area: 'HOST', sort: 'NOT_FOUND', message, hint: `Install them yourself: ${command}` })
+  if (!options.allowed)
+    throw refuse(`${purpose} needs packages that are not installed (${packages.join(', ')}), and --no-install was given`)
   if (!findProgram('apt-get')) throw refuse(`${purpose} needs ${packages.join(', ')}, and this host has no apt to install them with`)
-  if (process.getuid?.() !== 0) throw refuse(`${purpose} needs packages that are not installed (${packages.join(', ')}), and only root may install them`)
+  if (process.getuid?.() !== 0)
+    throw refuse(`${purpose} needs packages that are not installed (${packages.join(', ')}), and only root may install them`)
   options.onNotice(`Installing ${packages.join(', ')} with apt (${purpose}; --no-install refuses this)`)
   const env = { DEBIAN_FRONTEND: 'noninteractive', PATH: SYSTEM_PATH }
-  const install = (): Promise<unknown> => run('apt-get', ['install', ...APT_OPTIONS, ...packages], { signal, env, timeoutMs: INSTALL_TIMEOUT_MS })
+  const install = (): Promise<unknown> =>
+    run('apt-get', ['install', ...APT_OPTIONS, ...packages], { signal, env, timeoutMs: INSTALL_TIMEOUT_MS })
   try {
     // Package lists may be missing (fresh containers) or too old to be downloaded from.
     await install().catch(async (error: unknown) => {
@@ -46,6 +50,12 @@ export async function installPackages(options: InstallOptions): Promise<void> {
     })
   } catch (cause) {
     if (signal.aborted) throw cause
-    throw new UserError({ area: 'HOST', sort: 'UNAVAILABLE', message: `apt could not install ${packages.join(', ')}: ${(cause as Error).message}`, hint: `Try it by hand: ${command}`, cause })
+    throw new UserError({
+      area: 'HOST',
+      sort: 'UNAVAILABLE',
+      message: `apt could not install ${packages.join(', ')}: ${(cause as Error).message}`,
+      hint: `Try it by hand: ${command}`,
+      cause,
+    })
   }
 }

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addressIn, BRIDGE_SUBNETS, formatAddress, freeSubnets, NETWORK_SUBNETS, overlaps, parseCidr, parseRoutes, type Range } from './subnet.ts'
+import {
+  addressIn,
+  BRIDGE_SUBNETS,
+  formatAddress,
+  freeSubnets,
+  NETWORK_SUBNETS,
+  overlaps,
+  parseCidr,
+  parseRoutes,
+  type Range,
+} from './subnet.ts'
 
 const cidr = (text: string): Range => {
   const range = parseCidr(text)
@@ -39,8 +49,11 @@ test('ranges in use are left out', () => {
   assert.deepEqual(freeSubnets(['10.1.0.0/24', '10.2.0.0/24'], [cidr('10.1.0.128/25')]), ['10.2.0.0/24'])
 })
 
-test('our own candidates meet neither each other nor the cluster\'s ranges', () => {
+test("our own candidates meet neither each other nor the cluster's ranges", () => {
   const all = [...BRIDGE_SUBNETS, ...NETWORK_SUBNETS, '10.96.0.0/16', '10.244.0.0/16']
   const pairs = all.flatMap((a, index) => all.slice(index + 1).map((b) => [a, b] as const))
-  assert.deepEqual(pairs.filter(([a, b]) => overlaps(cidr(a), cidr(b))), [])
+  assert.deepEqual(
+    pairs.filter(([a, b]) => overlaps(cidr(a), cidr(b))),
+    [],
+  )
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { parse } from 'yaml'
 import { type ClusterEntry, findCluster, KubeconfigSyntaxError, putCluster, removeCluster, setCurrentContext } from './document.ts'
 
@@ -48,7 +48,8 @@ test('an empty file becomes a kubeconfig', () => {
 
 test('foreign entries, comments, order and unknown fields stay', () => {
   const text = putCluster(FOREIGN, entry, { setCurrent: true })
-  for (const part of ['# mine, hands off', '# the big one', 'someday: unknown', 'colors: true', 'extension:']) assert.ok(text.includes(part), part)
+  for (const part of ['# mine, hands off', '# the big one', 'someday: unknown', 'colors: true', 'extension:'])
+    assert.ok(text.includes(part), part)
   const before = parse(FOREIGN) as { clusters: unknown[]; users: unknown[]; contexts: unknown[] }
   const after = parse(text) as typeof before & { 'current-context': string }
   for (const list of ['clusters', 'users', 'contexts'] as const) assert.deepEqual(after[list].slice(0, 1), before[list])
@@ -101,7 +102,11 @@ test('what is no kubeconfig is refused', () => {
 
 test('JSON, empty lists and null lists are kubeconfigs too', () => {
   for (const text of ['{"apiVersion":"v1","kind":"Config","clusters":[],"users":null}', 'clusters:\nusers: []\n', '---\n']) {
-    assert.deepEqual(findCluster(putCluster(text, entry, { setCurrent: true }), 'minicube'), { server: entry.server, isCurrent: true }, text)
+    assert.deepEqual(
+      findCluster(putCluster(text, entry, { setCurrent: true }), 'minicube'),
+      { server: entry.server, isCurrent: true },
+      text,
+    )
   }
 })
 

@@ -23,7 +23,8 @@ function parse(text: string): Document {
   const document: Document = parseDocument(text, { keepSourceTokens: false })
   const [error] = document.errors
   if (error) throw new KubeconfigSyntaxError(error.message)
-  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return new Document({ apiVersion: 'v1', kind: 'Config', preferences: {} })
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null))
+    return new Document({ apiVersion: 'v1', kind: 'Config', preferences: {} })
   if (!isMap(document.contents)) throw new KubeconfigSyntaxError('it is not a mapping')
   const kind: unknown = document.get('kind')
   if (kind !== undefined && kind !== 'Config') throw new KubeconfigSyntaxError(`its kind is ${String(kind)}, not Config`)
@@ -60,7 +61,10 @@ export function putCluster(text: string, entry: ClusterEntry, options: { setCurr
   const document = parse(text)
   const { name } = entry
   putEntry(document, 'clusters', name, 'cluster', { 'certificate-authority-data': entry.certificateAuthorityData, server: entry.server })
-  putEntry(document, 'users', name, 'user', { 'client-certificate-data': entry.clientCertificateData, 'client-key-data': entry.clientKeyData })
+  putEntry(document, 'users', name, 'user', {
+    'client-certificate-data': entry.clientCertificateData,
+    'client-key-data': entry.clientKeyData,
+  })
   putEntry(document, 'contexts', name, 'context', { cluster: name, ...namespaceOf(document, name), user: name })
   if (options.setCurrent) document.set('current-context', name)
   return print(document)

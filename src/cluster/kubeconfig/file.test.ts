@@ -10,7 +10,13 @@ import { UserError } from '../userError.ts'
 import type { ClusterEntry } from './document.ts'
 import { kubeconfigPath, lookUpKubeconfig, mergeKubeconfig, removeFromKubeconfig, useContext } from './file.ts'
 
-const entry: ClusterEntry = { name: 'minicube', server: 'https://127.0.0.1:1', certificateAuthorityData: 'QQ==', clientCertificateData: 'Qg==', clientKeyData: 'Qw==' }
+const entry: ClusterEntry = {
+  name: 'minicube',
+  server: 'https://127.0.0.1:1',
+  certificateAuthorityData: 'QQ==',
+  clientCertificateData: 'Qg==',
+  clientKeyData: 'Qw==',
+}
 const folders: string[] = []
 let home = ''
 const signal = AbortSignal.timeout(30_000)
@@ -40,7 +46,10 @@ test('of the files in KUBECONFIG, the first that exists gets the entries', async
 test('a broken file is refused and untouched', async () => {
   const path = join(home, 'broken')
   await writeFile(path, 'clusters: [\n')
-  await assert.rejects(mergeKubeconfig(entry, { env: { KUBECONFIG: path }, home, signal }), (error) => error instanceof UserError && error.exitCode === 38)
+  await assert.rejects(
+    mergeKubeconfig(entry, { env: { KUBECONFIG: path }, home, signal }),
+    (error) => error instanceof UserError && error.exitCode === 38,
+  )
   assert.equal(await readFile(path, 'utf8'), 'clusters: [\n')
   assert.deepEqual(await readdir(home), ['broken'])
 })
@@ -74,10 +83,13 @@ test('writers in several processes lose nothing', async () => {
   const run = promisify(execFile)
   await Promise.all(['a', 'b', 'c', 'd'].map((name) => run(process.execPath, ['--input-type=module', '-e', script, name])))
   const names = (parse(await readFile(path, 'utf8')) as { contexts: { name: string }[] }).contexts.map((context) => context.name)
-  assert.deepEqual(names.toSorted(), ['a', 'b', 'c', 'd'].flatMap((name) => [0, 1, 2, 3, 4].map((index) => `${name}${index}`)))
+  assert.deepEqual(
+    names.toSorted(),
+    ['a', 'b', 'c', 'd'].flatMap((name) => [0, 1, 2, 3, 4].map((index) => `${name}${index}`)),
+  )
 })
 
-test('kubectl\'s lock, a file, is waited for', async () => {
+test("kubectl's lock, a file, is waited for", async () => {
   const path = join(home, 'config')
   await writeFile(`${path}.lock`, '')
   const merged = mergeKubeconfig(entry, { env: { KUBECONFIG: path }, home, signal })

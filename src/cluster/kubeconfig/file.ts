@@ -9,7 +9,15 @@ import { setTimeout } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
 import { makePrivateDirectory, writeFileAtomic } from '../home.ts'
 import { isErrorCode, UserError } from '../userError.ts'
-import { type ClusterEntry, findCluster, type FoundCluster, KubeconfigSyntaxError, putCluster, removeCluster, setCurrentContext } from './document.ts'
+import {
+  type ClusterEntry,
+  findCluster,
+  type FoundCluster,
+  KubeconfigSyntaxError,
+  putCluster,
+  removeCluster,
+  setCurrentContext,
+} from './document.ts'
 
 const LOCK_TIMEOUT_MS = 10_000
 const LOCK_FIRST_WAIT_MS = 10
@@ -33,7 +41,13 @@ function kubeconfigPaths({ env = process.env, home = homedir() }: Omit<Kubeconfi
 export async function kubeconfigPath(options: Omit<KubeconfigOptions, 'signal'>): Promise<string> {
   const paths = kubeconfigPaths(options)
   for (const path of paths) {
-    if (await stat(path).then(() => true, () => false)) return path
+    if (
+      await stat(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path
   }
   return paths.at(-1) as string
 }
@@ -58,7 +72,12 @@ function explain(error: unknown, path: string): unknown {
     })
   }
   if (isErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'EISDIR')) {
-    return new UserError({ area: 'HOST', sort: 'PERMISSION', message: `the kubeconfig ${path} cannot be used: ${(error as Error).message}`, cause: error })
+    return new UserError({
+      area: 'HOST',
+      sort: 'PERMISSION',
+      message: `the kubeconfig ${path} cannot be used: ${(error as Error).message}`,
+      cause: error,
+    })
   }
   return error
 }
@@ -88,7 +107,10 @@ async function withLock<T>(path: string, signal: AbortSignal, work: () => Promis
 }
 
 async function lockedError(path: string, lock: string, cause: unknown): Promise<UserError> {
-  const since = await stat(lock).then((found) => Math.round((Date.now() - found.mtimeMs) / 1000), () => 0)
+  const since = await stat(lock).then(
+    (found) => Math.round((Date.now() - found.mtimeMs) / 1000),
+    () => 0,
+  )
   return new UserError({
     area: 'HOST',
     sort: 'CONFLICT',
@@ -153,4 +175,3 @@ export async function lookUpKubeconfig(name: string, options: Omit<KubeconfigOpt
   }
   return undefined
 }
-

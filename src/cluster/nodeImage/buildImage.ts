@@ -30,7 +30,8 @@ export async function buildImage(options: BuildImageOptions): Promise<void> {
     map: (header) => ({ ...header, uid: 0, gid: 0, mtime: new Date(0) }),
     finalize: false,
     finish: (pack) => {
-      for (const { name, content } of extraFiles) pack.entry({ name, mtime: new Date(0), mode: 0o644 }, Buffer.from(content.buffer, content.byteOffset, content.byteLength))
+      for (const { name, content } of extraFiles)
+        pack.entry({ name, mtime: new Date(0), mode: 0o644 }, Buffer.from(content.buffer, content.byteOffset, content.byteLength))
       pack.finalize()
     },
   })
@@ -52,7 +53,12 @@ export async function buildImage(options: BuildImageOptions): Promise<void> {
       if (last.length > 10) last.shift()
       options.onProgress(text)
     }
-    if (message.error) throw new UserError({ area: 'GUEST', sort: 'UNAVAILABLE', message: `building the image ${tag} failed: ${message.error}\n${last.join('\n')}` })
+    if (message.error)
+      throw new UserError({
+        area: 'GUEST',
+        sort: 'UNAVAILABLE',
+        message: `building the image ${tag} failed: ${message.error}\n${last.join('\n')}`,
+      })
   })
 }
 

