@@ -67,7 +67,8 @@ test('api-resources, explain, auth can-i, version', async () => {
 test('get -o wide and yaml, describe, events', async () => {
   assert.match((await cluster.kubectl(['get', 'pods', '-o', 'wide'])).stdout, /NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\s+IP\s+NODE\s+NOMINATED NODE\s+READINESS GATES/)
   assert.match((await cluster.kubectl(['get', 'deployment', 'hello', '-o', 'yaml'])).stdout, /kind: Deployment/)
-  const described = (await cluster.kubectl(['describe', 'pods', '-l', 'app=hello'])).stdout
+  const [pod] = (await cluster.get<{ items: { metadata: { name: string } }[] }>('pods', '-l', 'app=hello')).items
+  const described = (await cluster.kubectl(['describe', 'pod', pod?.metadata.name ?? ''])).stdout
   for (const text of [/Ready:\s+True/, /Successfully assigned/, /Started\s+\S+\s+kubelet\s+.*[Cc]ontainer/]) assert.match(described, text)
   assert.match((await cluster.kubectl(['events'])).stdout, /ScalingReplicaSet/)
 })
@@ -75,7 +76,7 @@ test('get -o wide and yaml, describe, events', async () => {
 test('logs, exec with a terminal, cp, port-forward', async () => {
   const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('pods', '-l', 'app=hello')
   const pod = items[0]?.metadata.name as string
-  assert.match((await cluster.kubectl(['exec', pod, '--', 'sh', '-c', 'echo to-out; echo to-err >&2; cat'], { input: 'from-in' })).stdout, /to-out\nfrom-in/)
+  assert.match((await cluster.kubectl(['exec', '-i', pod, '--', 'sh', '-c', 'echo to-out; echo to-err >&2; cat'], { input: 'from-in' })).stdout, /to-out\nfrom-in/)
   assert.equal((await cluster.kubectl(['exec', pod, '--', 'sh', '-c', 'exit 7'], { mayFail: true })).code, 7)
   const tty = await run('script', ['-qec', `${await kubectlCommand()} exec -it ${pod} -- sh -c 'tty; stty size'`, '/dev/null'], { env: cluster.env })
   assert.match(tty.stdout, /\/dev\/pts\/\d+/)
