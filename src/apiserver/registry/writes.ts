@@ -1,4 +1,5 @@
 /** CREATE and UPDATE, from the decoded body to the answer. */
+import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest, newNotFound } from '../../api/status.ts'
 import { cloneJson } from './jsonValues.ts'
 import { dedupeOwners, matchNamespace, wipeSystemFields } from './objectMeta.ts'
@@ -65,6 +66,10 @@ export function tracking(core: RegistryCore, kind: StoredKind, request: ApiReque
 export function bodyObject(request: ApiRequest): KubeObject {
   const object = cloneJson(request.body ?? {}) as unknown as KubeObject
   object.metadata ??= {} as KubeObject['metadata']
+  if (!request.subresource) {
+    object.kind ??= request.resource.kind
+    object.apiVersion ??= apiVersionOf(request.resource)
+  }
   return object
 }
 

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadCatalog } from '../../api/catalog/load.ts'
+import { StatusError } from '../../api/status.ts'
+import { systemClock } from '../../base/clock.ts'
+import { silentLogger } from '../../base/logger.ts'
+import { createMemoryStore } from '../../storage/memory/memoryStore.ts'
+import { createRegistry } from './registry.ts'
+import { Services } from './services/services.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
+import type { AdmissionPlugin } from '../admission/admission.ts'
+import type { ApiRequest, ApiResult, CachedEvent } from '../request.ts'
+import type { ObjectRegistry } from './registry.ts'
+
+const catalog = loadCatalog()
+
+async function start(admission: readonly AdmissionPlugin[] = []): Promise<ObjectRegistry> {
+  return createRegistry({
+    catalog,
+    store: createMemoryStore(),
+    clock: systemClock,
+    log: silentLogger,
+    services: new Services({ serviceClusterIpRange: '10.96.0.0/16', nodePortRange: { first: 30_000, last: 32_767 } }),
+    authorizer: { authorize: () => ({ allowed: true, reason: '' }), escalation: () => undefined, rulesOf: () => [] },
+    tokens: { issue: () => Promise.resolve({ token: 't', expirationTimestamp: '2026-01-01T00:00:00Z' }), defaultAudiences: ['api'] },
+    admission: () => admission,
+  })
+}
+
+type Options = Partial<Pick<ApiRequest, 'name' | 'namespace' | 'body' | 'patch'>> & { query?: string; group?: string; subresource?: string; signal?: AbortSignal }
+
+function request(verb: ApiRequest['verb'], name: string, options: Options = {}): ApiRequest {
+  const resource = catalog.resource(options.group ?? '', 'v1', name)
+  assert.ok(resource, name)
+  const subresource = resource.subresources.find((sub) => sub.name === options.subresource)
+  return {
+    user: { name: 'tester', groups: [], extra: {} }, verb, resource, ...(subresource && { subresource }),
+    namespace: options.namespace ?? 'default', name: options.name ?? '', query: new URLSearchParams(options.query), userAgent: 'test/1', warnings: [],
+    signal: options.signal ?? new AbortController().signal, ...(options.body && { body: options.body }), ...(options.patch && { patch: options.patch }),
+  }
+}
+
+function objectOf(result: ApiResult): KubeObject & JsonObject {
+  assert.equal(result.type, 'object')
+  return (result as unknown as { object: KubeObject & JsonObject }).object
+}
+
+const configMap = (name: string, data: JsonObject = {}, metadata: JsonObject = {}): JsonObject => ({ metadata: { name, ...metadata }, data })
+
+const refusal = (code: number, message: RegExp) => (error: unknown): boolean => {
+  assert.ok(error instanceof StatusError)
+  assert.equal(error.code, code)
+  assert.match(error.message, message)
+  return true
+}
+
+test('a write is seen by the next read, in bytes and as an object', async () => {
+  const registry = await start()
+  const created = objectOf(await registry.handle(request('create', 'configmaps', { body: configMap('a', { k: 'v' }) })))
+  const read = await registry.handle(request('get', 'configmaps', { name: 'a' }))
+  assert.equal(read.type === 'object' && JSON.parse(Buffer.from(read.json ?? []).toString()).metadata.resourceVersion, created.metadata.resourceVersion)
+  await assert.rejects(registry.handle(request('create', 'configmaps', { body: configMap('a') })), refusal(409, /configmaps "a" already exists/))
+  await registry.close()
+})
+
+test('an update that changes nothing keeps the resourceVersion; a stale one is refused', async () => {
+  const registry = await start()
+  const first = objectOf(await registry.handle(request('create', 'configmaps', { body: configMap('a', { k: '1' }) })))
+  const same = objectOf(await registry.handle(request('update', 'configmaps', { name: 'a', body: configMap('a', { k: '1' }) })))
+  assert.equal(same.metadata.resourceVersion, first.metadata.resourceVersion)
+  const changed = objectOf(await registry.handle(request('update', 'configmaps', { name: 'a', body: configMap('a', { k: '2' }) })))
+  assert.notEqual(changed.metadata.resourceVersion, first.metadata.resourceVersion)
+  const stale = configMap('a', { k: '3' }, { resourceVersion: first.metadata.resourceVersion })
+  await assert.rejects(registry.handle(request('update', 'configmaps', { name: 'a', body: stale })), refusal(409, /the object has been modified/))
+  await registry.close()
+})
+
+test('concurrent patches all land', async () => {
+  const registry = await start()
+  await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
+  const patches = Array.from({ length: 10 }, (_, i) => ({ type: 'application/merge-patch+json', bytes: Buffer.from(JSON.stringify({ data: { [`k${i}`]: 'v' } })) }))
+  await Promise.all(patches.map((patch) => registry.handle(request('patch', 'configmaps', { name: 'a', patch }))))
+  const read = objectOf(await registry.handle(request('get', 'configmaps', { name: 'a' })))
+  assert.equal(Object.keys(read['data'] as JsonObject).length, patches.length)
+  await registry.close()
+})
+
+test('a finalizer holds a deleted object until it is taken away', async () => {
+  const registry = await start()
+  await registry.handle(request('create', 'configmaps', { body: configMap('a', {}, { finalizers: ['example.com/hold'] }) }))
+  const marked = objectOf(await registry.handle(request('delete', 'configmaps', { name: 'a' })))
+  assert.ok(marked.metadata.deletionTimestamp)
+  await assert.rejects(registry.handle(request('create', 'configmaps', { body: configMap('a') })), refusal(409, /object is being deleted: configmaps "a" already exists/))
+  const patch = { type: 'application/merge-patch+json', bytes: Buffer.from('{"metadata":{"finalizers":null}}') }
+  await registry.handle(request('patch', 'configmaps', { name: 'a', patch }))
+  await assert.rejects(registry.handle(request('get', 'configmaps', { name: 'a' })), refusal(404, /configmaps "a" not found/))
+  await registry.close()
+})
+
+test('lists go on where they stopped, at the revision they began with', async () => {
+  const registry = await start()
+  for (const name of ['a', 'b', 'c']) await registry.handle(request('create', 'configmaps', { body: configMap(name) }))
+  const first = await registry.handle(request('list', 'configmaps', { query: 'limit=2' }))
+  assert.ok(first.type === 'list' && first.metadata.continue)
+  assert.equal(first.metadata.remainingItemCount, 1)
+  await registry.handle(request('create', 'configmaps', { body: configMap('d') }))
+  const rest = await registry.handle(request('list', 'configmaps', { query: `limit=2&continue=${first.metadata.continue}` }))
+  assert.ok(rest.type === 'list')
+  assert.deepEqual(rest.items.map((item) => item.object.metadata.name), ['c'])
+  assert.equal(rest.metadata.resourceVersion, first.metadata.resourceVersion)
+  await registry.close()
+})
+
+test('a watch with a selector sees objects come and go, with their state before they went', async () => {
+  const registry = await start()
+  const stop = new AbortController()
+  const events: CachedEvent[] = []
+  const watching = (async () => {
+    for await (const batch of registry.watch(request('watch', 'configmaps', { query: 'labelSelector=on=yes', signal: stop.signal }))) {
+      events.push(...batch)
+      if (events.length >= 2) stop.abort()
+    }
+  })()
+  await registry.handle(request('create', 'configmaps', { body: configMap('other') }))
+  await registry.handle(request('create', 'configmaps', { body: configMap('a', {}, { labels: { on: 'yes' } }) }))
+  const moved = objectOf(await registry.handle(request('update', 'configmaps', { name: 'a', body: configMap('a', {}, { labels: { on: 'no' } }) })))
+  await watching
+  assert.deepEqual(events.map((event) => [event.type, event.object.metadata.labels?.['on']]), [['ADDED', 'yes'], ['DELETED', 'yes']])
+  assert.equal(events[1]?.object.metadata.resourceVersion, moved.metadata.resourceVersion)
+  assert.match(Buffer.from(events[0]?.line() ?? []).toString(), /^\{"type":"ADDED","object":\{.*\}\}\n$/)
+  await registry.close()
+})
+
+test('services get addresses and ports that nobody else has, and give them back', async () => {
+  const registry = await start()
+  const service = (name: string, spec: JsonObject = {}): JsonObject => ({
+    metadata: { name }, spec: { ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }], sessionAffinity: 'None', type: 'ClusterIP', ...spec },
+  })
+  const made = objectOf(await registry.handle(request('create', 'services', { body: service('a', { clusterIP: '10.96.0.217' }) })))
+  assert.equal((made['spec'] as JsonObject)['clusterIP'], '10.96.0.217')
+  const taken = request('create', 'services', { body: service('b', { clusterIP: '10.96.0.217' }) })
+  await assert.rejects(registry.handle(taken), refusal(422, /failed to allocate IP 10\.96\.0\.217: provided IP is already allocated/))
+  await registry.handle(request('delete', 'services', { name: 'a' }))
+  await registry.handle(request('create', 'services', { body: service('b', { clusterIP: '10.96.0.217' }) }))
+  await registry.close()
+})
+
+test('dry runs answer the object and store nothing; admission may refuse', async () => {
+  const registry = await start([{ name: 'NoSecrets', validate: ({ resource }) => { if (resource.resource === 'secrets') throw new StatusError({ code: 403, message: 'no' }) } }])
+  await registry.handle(request('create', 'configmaps', { body: configMap('a'), query: 'dryRun=All' }))
+  await assert.rejects(registry.handle(request('get', 'configmaps', { name: 'a' })), refusal(404, /not found/))
+  await assert.rejects(registry.handle(request('create', 'secrets', { body: { metadata: { name: 's' } } })), refusal(403, /no/))
+  await registry.close()
+})
