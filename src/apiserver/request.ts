@@ -95,7 +95,7 @@ export interface Authorizer {
    * Nobody may grant rights that they don't hold: upstream's text for the Forbidden where `user` does not hold all of `rules`
    * in `namespace` ('' for cluster roles), undefined where they do.
    */
-  escalation(user: UserInfo, namespace: string, rules: readonly PolicyRule[]): string | undefined
+  escalation?(user: UserInfo, namespace: string, rules: readonly PolicyRule[]): string | undefined
   /** The rules that a binding in `namespace` would grant; undefined if its role is missing. */
-  rulesOf(roleRef: RoleRef, namespace: string): readonly PolicyRule[] | undefined
+  rulesOf?(roleRef: RoleRef, namespace: string): readonly PolicyRule[] | undefined
 }

@@ -16,6 +16,11 @@ function may(authorizer: Authorizer, { user, resource, namespace }: AdmissionReq
   return authorizer.authorize(attributes).allowed
 }
 
+/** An authorizer that cannot tell what anybody holds lets nobody grant anything. */
+function escalation(authorizer: Authorizer, { user, namespace }: AdmissionRequest, rules: readonly PolicyRule[]): string | undefined {
+  return authorizer.escalation ? authorizer.escalation(user, namespace, rules) : `user ${JSON.stringify(user.name)} may not grant permissions`
+}
+
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a ?? null) === JSON.stringify(b ?? null)
 }
@@ -32,7 +37,7 @@ function checkRole(authorizer: Authorizer, request: AdmissionRequest): void {
   if (may(authorizer, request, 'escalate', { resource: request.resource.resource, name: nameOf(request) })) return
   // What an aggregated role will come to is not known: it takes all rights to make one.
   const everything: PolicyRule[] = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }]
-  const why = authorizer.escalation(request.user, request.namespace, aggregates ? everything : (role.rules ?? []))
+  const why = escalation(authorizer, request, aggregates ? everything : (role.rules ?? []))
   if (why) throw newForbidden(request.resource, nameOf(request), aggregates ? 'must have cluster-admin privileges to use the aggregationRule' : why)
 }
 
@@ -46,9 +51,9 @@ function checkBinding(authorizer: Authorizer, request: AdmissionRequest): void {
   if (old && same(old.roleRef, binding.roleRef) && same(old.subjects, binding.subjects)) return
   const { roleRef } = binding
   if (may(authorizer, request, 'bind', { resource: resourceOf(roleRef), name: roleRef.name })) return
-  const rules = authorizer.rulesOf(roleRef, request.namespace)
+  const rules = authorizer.rulesOf?.(roleRef, request.namespace)
   if (!rules) throw newNotFound({ group: GROUP, resource: resourceOf(roleRef) }, roleRef.name)
-  const why = authorizer.escalation(request.user, request.namespace, rules)
+  const why = escalation(authorizer, request, rules)
   if (why) throw newForbidden(request.resource, nameOf(request), why)
 }
 
