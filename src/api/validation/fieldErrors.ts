@@ -22,6 +22,11 @@ export function invalid(field: string, value: unknown, detail: string): FieldErr
   return { type: 'FieldValueInvalid', field, message: `Invalid value: ${show(value)}${detail ? `: ${detail}` : ''}` }
 }
 
+/** Where upstream leaves the value out of the message. */
+export function invalidShape(field: string, detail: string): FieldError {
+  return { type: 'FieldValueInvalid', field, message: `Invalid value: ${detail}` }
+}
+
 export function forbidden(field: string, detail: string): FieldError {
   return { type: 'FieldValueForbidden', field, message: `Forbidden: ${detail}` }
 }
@@ -49,6 +54,11 @@ export function tooMany(field: string, actual: number, max: number): FieldError 
 }
 
 export const IMMUTABLE = 'field is immutable'
+
+/** A map as Go prints it: by key, null for none. */
+export function goMap(map: Readonly<Record<string, string>> | undefined): object | null {
+  return map ? Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))) : null
+}
 
 /** Adds one error for each rule that the value breaks. */
 export function check(errors: FieldError[], field: string, value: unknown, broken: readonly string[]): void {

@@ -1,5 +1,7 @@
 /** Rules of plain values that many kinds share. */
-import { invalid, notSupported, required } from './fieldErrors.ts'
+import { deepEqual } from '../meta.ts'
+import { check, IMMUTABLE, invalid, notSupported, required } from './fieldErrors.ts'
+import { isPercent } from './names.ts'
 import { nanosOf } from './quantities.ts'
 import type { FieldError } from '../status.ts'
 
@@ -55,4 +57,23 @@ export function checkDescendingPath(errors: FieldError[], path: string, value: s
 export function checkLocalPath(errors: FieldError[], path: string, value: string): void {
   checkDescendingPath(errors, path, value)
   if (value.startsWith('..') && !value.startsWith('../')) errors.push(invalid(path, value, "must not start with '..'"))
+}
+
+/** A number of things or a share of them. */
+export function checkIntOrPercent(errors: FieldError[], path: string, value: number | string): void {
+  if (typeof value === 'number') checkNotNegative(errors, path, value)
+  else check(errors, path, value, isPercent(value))
+}
+
+export function checkAtMost100Percent(errors: FieldError[], path: string, value: number | string): void {
+  if (typeof value === 'string' && isPercent(value).length === 0 && Number.parseInt(value, 10) > 100) errors.push(invalid(path, value, 'must not be greater than 100%'))
+}
+
+/** The number or the share's number; 0 for what is neither. */
+export function intOrPercent(value: number | string): number {
+  return typeof value === 'number' ? value : Number.parseInt(value, 10) || 0
+}
+
+export function checkImmutable(errors: FieldError[], path: string, next: unknown, old: unknown, shown: unknown = next): void {
+  if (!deepEqual(next ?? null, old ?? null)) errors.push(invalid(path, shown ?? null, IMMUTABLE))
 }

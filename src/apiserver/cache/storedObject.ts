@@ -22,7 +22,7 @@ export function encodeForStore(object: KubeObject): Uint8Array {
 function spliceRevision(stored: Uint8Array, revision: number): Uint8Array | undefined {
   const head = Buffer.from(stored.buffer, stored.byteOffset, Math.min(stored.byteLength, LONGEST_HEAD_BYTES))
   const at = head.indexOf(METADATA_OPENING)
-  if (at < 0 || head.includes('{', 1) === false || head.indexOf('{', 1) !== at + METADATA_OPENING.length - 1) return undefined
+  if (at < 0 || head.indexOf('{', 1) !== at + METADATA_OPENING.length - 1) return undefined
   const cut = at + METADATA_OPENING.length
   const field = Buffer.from(stored[cut] === 0x7d /* } */ ? `"resourceVersion":"${revision}"` : `"resourceVersion":"${revision}",`)
   const json = new Uint8Array(stored.byteLength + field.byteLength)

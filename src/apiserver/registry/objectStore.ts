@@ -4,6 +4,7 @@
  */
 import { newAlreadyExists, newConflict, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
 import { RevisionMismatchError } from '../../storage/store.ts'
+import { invalid } from '../../api/validation/fieldErrors.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
 import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
 import { checkPreconditions, formatTime, isDeletable, planDeletion } from './deletion.ts'
@@ -178,9 +179,8 @@ export class ObjectStore {
     }
     if (!resourceVersion) {
       if (kind.strategy.allowUnconditionalUpdate === false || kind.custom) {
-        throw newInvalid(kind.storage, steps.name, [
-          { type: 'FieldValueInvalid', field: 'metadata.resourceVersion', message: `Invalid value: ${kind.custom ? '0' : '0'}: must be specified for an update` },
-        ])
+        // Upstream names the resource here, not the kind.
+        throw newInvalid({ group: kind.storage.group, kind: kind.storage.resource }, steps.name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
       }
     } else if (resourceVersion !== String(old.revision)) throw newModified(kind.storage, steps.name)
   }

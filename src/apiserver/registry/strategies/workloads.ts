@@ -4,7 +4,7 @@ import {
   validateStatefulSet, validateStatefulSetUpdate,
 } from '../../../api/validation/apps.ts'
 import { validateDisruptionBudget, validateHorizontalPodAutoscaler } from '../../../api/validation/policies.ts'
-import { nameIsDnsLabel } from '../../../api/validation/names.ts'
+import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { semanticEqual } from '../jsonValues.ts'
 import { autoscalerStatus, daemonSetStatus, disruptionStatus, replicaStatus, statefulSetStatus } from './status.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../../api/kinds/apps/v1.ts'
@@ -59,6 +59,8 @@ const daemonSets: Strategy<DaemonSet> = {
 }
 const controllerRevisions: Strategy<ControllerRevision> = { validateCreate: validateControllerRevision }
 const disruptionBudgets: Strategy<PodDisruptionBudget> = {
+  checksMetaOnce: true,
+  validateName: isPathSegmentName,
   ...disruptionStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,

@@ -1,4 +1,4 @@
-/** Subresources that the registry answers, by `group/resource/subresource`, or `* /subresource` for all kinds. */
+/** Subresources that the registry answers, by `group/resource/subresource`, or with `*` for all kinds. */
 import { approval } from './approval.ts'
 import { bindPod, createBinding } from './binding.ts'
 import { ephemeralContainers } from './ephemeralContainers.ts'
