@@ -99,7 +99,7 @@ async function run(settings: Settings, signal: AbortSignal): Promise<void> {
     const supervisor = new Supervisor({ log, clock: systemClock })
     const client = new Client(server.directTransport(componentUser('system:kube-controller-manager'), 'kube-controller-manager'))
     const informers = createInformers({ client, signal: serving.signal, log, clock: systemClock })
-    const factories = kubeControllers({ pki })
+    const factories = kubeControllers({ pki, podCidr: '10.244.0.0/16' })
     const controllers = selectControllers(factories.keys(), settings.controllers)
     await supervisor.start(controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers }))
     if (settings.kubeconfig) {

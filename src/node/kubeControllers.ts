@@ -1,16 +1,34 @@
 /** The controllers of the controller manager, with the cluster's keys in their hands. */
 import { createPrivateKey } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { SignJWT } from 'jose'
 import { controllerFactories } from '../controllers/registry.ts'
 import type { ControllerFactory } from '../reconcile/controller.ts'
+import { createCertificateSigner } from './certificateSigner.ts'
 import type { Pki } from './pki.ts'
 
 const LEGACY_ISSUER = 'kubernetes.io/serviceaccount'
 
-export function kubeControllers({ pki }: { pki: Pki }): Map<string, ControllerFactory> {
+export interface KubeControllersOptions {
+  pki: Pki
+  /** Of the whole cluster, e.g. `10.244.0.0/16`. */
+  podCidr: string
+  /** Where the default storage class keeps volumes; undefined where there is no node to keep them on. */
+  volumesDirectory?: string
+}
+
+/** Prefix length of a node's part of the pod range. */
+export const NODE_RANGE_BITS = 24
+
+export function kubeControllers({ pki, podCidr, volumesDirectory }: KubeControllersOptions): Map<string, ControllerFactory> {
   const key = createPrivateKey(pki.serviceAccount.privateKey)
   return controllerFactories({
     rootCa: pki.ca.cert,
+    podCidr: { clusterCidr: podCidr, nodeMaskBits: NODE_RANGE_BITS },
+    certificateSigner: createCertificateSigner(pki.ca, Date.now),
+    ...(volumesDirectory && {
+      hostPathVolumes: { directory: volumesDirectory, remove: (path) => rm(path, { recursive: true, force: true }) },
+    }),
     signLegacyToken: ({ namespace, serviceAccountName, serviceAccountUid, secretName }) =>
       new SignJWT({
         [`${LEGACY_ISSUER}/namespace`]: namespace,

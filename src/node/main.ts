@@ -33,6 +33,7 @@ import { defaultServiceAccount, dnsAnswers, nodeReady } from './readiness.ts'
 import { serveComponentHealth } from './componentHealth.ts'
 
 const STATE_DIR = '/var/lib/minicube'
+const VOLUMES_DIR = '/var/lib/minicube/volumes'
 const ENGINE_SOCKET = '/run/docker.sock'
 const IMAGES_TAR = '/usr/lib/minicube/images.tar'
 
@@ -100,7 +101,7 @@ function controlComponents({ config, address, pki, log }: Setup, server: ApiServ
     instance: (name: string) => (name === config.nodeName ? instance : undefined),
     loadBalancers: { pool: loadBalancerPool(address), announce: createAnnouncer(address.device) },
   }
-  const kube = kubeControllers({ pki })
+  const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR })
   const clouds = cloudControllerFactories(cloud)
   const components: Component[] = [
     controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers: [...kube.keys()], client, informers }),

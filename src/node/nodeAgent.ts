@@ -16,6 +16,7 @@ import { startKubeletServer } from '../kubelet/server/server.ts'
 import type { NodeUsage } from '../kubelet/server/stats.ts'
 import type { NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
+import { NODE_RANGE_BITS } from './kubeControllers.ts'
 import type { Pki } from './pki.ts'
 
 export interface NodeAgentOptions {
@@ -39,7 +40,6 @@ const ROOT_DIR = '/var/lib/kubelet'
 const PAUSE_IMAGE = 'minicube/pause:1'
 const KUBELET_PORT = 10_250
 const SHUTDOWN_GRACE_SECONDS = 10
-const NODE_RANGE_BITS = 24
 
 /** The first range of the cluster's pod addresses; the node IPAM controller gives it to the first node. */
 function nodePodCidr(podCidr: string): string {

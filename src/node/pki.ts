@@ -49,7 +49,7 @@ const RENEW_DAYS = 30
 /** Clocks of host and guests differ: certificates are valid a little before they were made. */
 const BACKDATE_MS = 5 * 60_000
 
-interface Authority extends KeyPair {
+export interface Authority extends KeyPair {
   certificate: X509Certificate
   signingKey: CryptoKey
 }
@@ -62,7 +62,7 @@ interface Subject {
 }
 
 /** Loading the X.509 library takes longer than reading all files, so it waits until something must be made. */
-const loadX509 = async (): Promise<typeof import('@peculiar/x509')> => {
+export const loadX509 = async (): Promise<typeof import('@peculiar/x509')> => {
   await import('reflect-metadata')
   const x509 = await import('@peculiar/x509')
   x509.cryptoProvider.set(webcrypto as unknown as Crypto)
@@ -82,7 +82,7 @@ async function newKey(): Promise<webcrypto.CryptoKeyPair> {
 
 const privatePem = async (key: CryptoKey): Promise<string> => pem('PRIVATE KEY', await webcrypto.subtle.exportKey('pkcs8', key))
 
-function serial(): string {
+export function randomSerial(): string {
   const bytes = webcrypto.getRandomValues(new Uint8Array(16))
   bytes[0] = (bytes[0] as number) & 0x7f
   return Buffer.from(bytes).toString('hex')
@@ -92,7 +92,7 @@ async function makeAuthority(commonName: string, nowMs: number): Promise<KeyPair
   const x509 = await loadX509()
   const keys = await newKey()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial(),
+    serialNumber: randomSerial(),
     name: [{ CN: [commonName] }],
     notBefore: new Date(nowMs - BACKDATE_MS),
     notAfter: new Date(nowMs + CA_DAYS * DAY_MS),
@@ -107,7 +107,7 @@ async function makeAuthority(commonName: string, nowMs: number): Promise<KeyPair
   return { cert: `${certificate.toString('pem')}\n`, key: await privatePem(keys.privateKey) }
 }
 
-async function openAuthority(pair: KeyPair): Promise<Authority> {
+export async function openAuthority(pair: KeyPair): Promise<Authority> {
   const x509 = await loadX509()
   const signingKey = await webcrypto.subtle.importKey('pkcs8', Uint8Array.from(derOf(pair.key)), ALGORITHM, true, ['sign'])
   return { ...pair, certificate: new x509.X509Certificate(pair.cert), signingKey }
@@ -119,7 +119,7 @@ async function issue(authority: Authority, subject: Subject, nowMs: number): Pro
   const names = (subject.names ?? []).map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name }))
   const purpose = subject.usage === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth
   const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serial(),
+    serialNumber: randomSerial(),
     subject: [...(subject.organizations ?? []).map((o) => ({ O: [o] })), { CN: [subject.commonName] }],
     issuer: authority.certificate.subjectName,
     notBefore: new Date(nowMs - BACKDATE_MS),
