@@ -60,6 +60,5 @@ export function podSpecWarnings(spec: PodSpec, meta: Partial<ObjectMeta>, path: 
   }
   for (const [i, container] of (spec.containers ?? []).entries()) warnings.push(...containerWarnings(container, `${path}.containers[${i}]`))
   for (const [i, container] of (spec.initContainers ?? []).entries()) warnings.push(...containerWarnings(container, `${path}.initContainers[${i}]`))
-  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) warnings.push(`${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`)
   return warnings
 }

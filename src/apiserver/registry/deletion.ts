@@ -93,7 +93,7 @@ export function planDeletion(object: KubeObject, options: DeleteOptions, strateg
       const asked = options.gracePeriodSeconds
       return asked !== undefined && asked < running ? { type: 'mark', object: shorten(object, nowMs, asked) } : { type: 'leave' }
     }
-    if (!stays) return { type: 'remove', object }
+    if (!stays) return { type: 'remove', object: graceful && running > 0 ? shorten(object, nowMs, 0) : object }
     if (graceful && running > 0) return { type: 'mark', object: shorten({ ...object, metadata: { ...metadata, finalizers } }, nowMs, 0) }
     return sameFinalizers(metadata.finalizers ?? [], finalizers) ? { type: 'leave' } : { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
   }

@@ -204,9 +204,14 @@ export class ObjectStore {
 
   /** What belongs to another part of the object is taken from the old one; the generation counts the rest. */
   #prepare(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
+    const { generation } = next.metadata
     keepOnUpdate(next, old)
     const { strategy } = kind
-    if (steps.part === 'other') return
+    if (steps.part === 'other') {
+      // Subresources with rules of their own count for themselves.
+      if (generation !== undefined) next.metadata.generation = generation
+      return
+    }
     const fields = next as unknown as Fields
     const oldFields = old as unknown as Fields
     if (steps.part === 'status') {

@@ -52,7 +52,6 @@ async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, n
       const pod = cloneJson(core.objects.get(kind, request.namespace, name).object) as Pod
       const old = core.objects.get(kind, request.namespace, name).object
       assign(pod, binding, context.now)
-      if (pod.metadata.generation) pod.metadata.generation++
       trackUpdate(pod, old, tracking(core, kind, request, options))
       return pod
     },
