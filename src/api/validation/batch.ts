@@ -1,161 +1,251 @@
-/** Jobs and CronJobs. */
-import { IMMUTABLE, invalid, invalidAll, notSupported, required } from './fieldErrors.ts'
-import { validateLabelSelector } from './labels.ts'
-import { validatePodTemplateSpec } from './podSpec.ts'
-import { validateSchedule } from './schedule.ts'
-import { validateEnum, validateNotNegative } from './values.ts'
+/** Jobs and CronJobs (pkg/apis/batch/validation). */
+import { deepEqual } from '../meta.ts'
 import { labelSelectorMatches } from '../selectors.ts'
-import type { CronJob, Job, JobSpec, PodFailurePolicy } from '../kinds/batch/v1.ts'
+import { check, goMap, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
+import { checkPodFailurePolicy, checkSuccessPolicy } from './jobPolicies.ts'
+import { validateLabelSelector } from './labels.ts'
+import { isDns1123Label, isDns1123Subdomain } from './names.ts'
+import { validatePodTemplateSpec } from './pod.ts'
+import { validateSchedule } from './schedule.ts'
+import { checkImmutable, checkNotNegative, checkOneOf } from './values.ts'
+import type { CronJob, CronJobSpec, Job, JobSpec } from '../kinds/batch/v1.ts'
+import type { Affinity, Container, PodSpec, PodTemplateSpec } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
-const LONGEST_CRON_JOB_NAME = 52
-const LARGEST_INDEXED_PARALLELISM = 100_000
-const MISMATCH = '`selector` does not match template `labels`'
+const MODES = ['NonIndexed', 'Indexed']
+const MANY_INDEXES = 100_000
+const PARALLELISM_OF_MANY = 10_000
+const FAILED_OF_MANY = 10_000
+const MANAGED_BY_LIMIT_BYTES = 63
+const CRON_JOB_NAME_LIMIT = 52
+const HTTP_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
+const HTTP_PATH_RE = new RegExp(`^${HTTP_PATH}$`)
 
-function validateFailurePolicy(policy: PodFailurePolicy | undefined, path: string): FieldError[] {
-  return (policy?.rules ?? []).flatMap((rule, i) => {
-    const at = `${path}.rules[${i}]`
-    const errors: FieldError[] = []
-    if (!rule.action) errors.push(required(`${at}.action`, 'valid values: "Count", "FailIndex", "FailJob", "Ignore"'))
-    else if (!['Count', 'FailIndex', 'FailJob', 'Ignore'].includes(rule.action)) errors.push(notSupported(`${at}.action`, rule.action, ['Count', 'FailIndex', 'FailJob', 'Ignore']))
-    const hasConditions = (rule.onPodConditions ?? []).length > 0
-    if (rule.onExitCodes && hasConditions) errors.push({ type: 'FieldValueInvalid', field: at, message: 'Invalid value: specifying both OnExitCodes and OnPodConditions is not supported' })
-    if (!rule.onExitCodes && !hasConditions) errors.push({ type: 'FieldValueInvalid', field: at, message: 'Invalid value: specifying one of OnExitCodes and OnPodConditions is required' })
-    if (rule.onExitCodes) {
-      const { operator } = rule.onExitCodes
-      const values = rule.onExitCodes.values ?? []
-      if (!['In', 'NotIn'].includes(operator)) errors.push(notSupported(`${at}.onExitCodes.operator`, operator, ['In', 'NotIn']))
-      if (operator === 'In') for (const [j, value] of values.entries()) if (value === 0) errors.push(invalid(`${at}.onExitCodes.values[${j}]`, 0, 'must not be 0 for the In operator'))
-      if (values.length === 0) errors.push(invalid(`${at}.onExitCodes.values`, [], 'at least one value is required'))
-    }
-    return errors
-  })
+/** `acme.example/foo`. */
+function checkDomainPath(errors: FieldError[], value: string, path: string): void {
+  const slash = value.indexOf('/')
+  const [domain, rest] = [value.slice(0, Math.max(slash, 0)), value.slice(slash + 1)]
+  if (value === '') errors.push(required(path))
+  else if (slash < 0 || domain === '' || rest === '') errors.push(invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+  else {
+    check(errors, path, domain, isDns1123Subdomain(domain))
+    if (!HTTP_PATH_RE.test(rest)) errors.push(invalid(path, rest, `Invalid path (regex used for validation is '${HTTP_PATH}')`))
+  }
 }
 
-function validateJobTemplate(spec: JobSpec | undefined, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  for (const field of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished', 'backoffLimitPerIndex', 'maxFailedIndexes'] as const) {
-    errors.push(...validateNotNegative(spec?.[field], `${path}.${field}`))
+function checkIndexed(errors: FieldError[], spec: JobSpec, path: string): void {
+  const { completions, parallelism = 0, maxFailedIndexes, backoffLimitPerIndex } = spec
+  if (completions === undefined) errors.push(required(`${path}.completions`, 'when completion mode is Indexed'))
+  if (parallelism > MANY_INDEXES) {
+    errors.push(invalid(`${path}.parallelism`, parallelism, `must be less than or equal to ${MANY_INDEXES} when completion mode is Indexed`))
   }
-  errors.push(...validateEnum(spec?.completionMode, `${path}.completionMode`, ['NonIndexed', 'Indexed']))
-  if (spec?.completionMode === 'Indexed') {
-    if (spec.completions === undefined) errors.push(required(`${path}.completions`, 'when completion mode is Indexed'))
-    if ((spec.parallelism ?? 0) > LARGEST_INDEXED_PARALLELISM) errors.push(invalid(`${path}.parallelism`, spec.parallelism, `must be less than or equal to ${LARGEST_INDEXED_PARALLELISM} when completion mode is Indexed`))
-  }
-  errors.push(...validateFailurePolicy(spec?.podFailurePolicy, `${path}.podFailurePolicy`))
-  if (spec?.podFailurePolicy && spec.template?.spec?.restartPolicy !== 'Never') {
-    errors.push(invalid(`${path}.template.spec.restartPolicy`, spec.template?.spec?.restartPolicy ?? '', 'only "Never" is supported when podFailurePolicy is specified'))
-  }
-  errors.push(...validatePodTemplateSpec(spec?.template, `${path}.template`))
-  const restartPolicy = spec?.template?.spec?.restartPolicy ?? ''
-  if (restartPolicy === '' || restartPolicy === 'Always') errors.push(required(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'))
-  else if (!['OnFailure', 'Never'].includes(restartPolicy)) errors.push(notSupported(`${path}.template.spec.restartPolicy`, restartPolicy, ['OnFailure', 'Never']))
-  return errors
+  const failed = maxFailedIndexes ?? 0
+  const field = `${path}.maxFailedIndexes`
+  if (completions !== undefined && failed > completions) errors.push(invalid(field, failed, 'must be less than or equal to completions'))
+  if (failed > MANY_INDEXES) errors.push(invalid(field, failed, `must be less than or equal to ${MANY_INDEXES}`))
+  if ((completions ?? 0) <= MANY_INDEXES || backoffLimitPerIndex === undefined) return
+  if (maxFailedIndexes === undefined) errors.push(required(field, `must be specified when completions is above ${MANY_INDEXES}`))
+  const limit = (most: number): string => `must be less than or equal to ${most} when completions are above ${MANY_INDEXES} and used with backoff limit per index`
+  if (parallelism > PARALLELISM_OF_MANY) errors.push(invalid(`${path}.parallelism`, parallelism, limit(PARALLELISM_OF_MANY)))
+  if (failed > FAILED_OF_MANY) errors.push(invalid(field, failed, limit(FAILED_OF_MANY)))
 }
 
-const GENERATED = ['batch.kubernetes.io/controller-uid', 'batch.kubernetes.io/job-name', 'controller-uid', 'job-name']
-
-function validateGenerated(job: Job): FieldError[] {
-  const { spec, metadata } = job
-  if (spec?.manualSelector) return []
-  const errors: FieldError[] = []
-  const wanted = JSON.stringify({ matchLabels: { 'batch.kubernetes.io/controller-uid': metadata.uid } })
-  if (spec?.selector && JSON.stringify(spec.selector) !== wanted) errors.push(invalid('spec.selector', spec.selector, '`selector` not auto-generated'))
-  const labels = spec?.template?.metadata?.labels ?? {}
-  for (const label of GENERATED) {
-    const value = label.endsWith('uid') ? metadata.uid : metadata.name
-    if (labels[label] === undefined) errors.push(required('spec.template.metadata.labels', `must be '${value}'`))
-    else if (labels[label] !== value) errors.push(invalid('spec.template.metadata.labels', labels, `must be '${value}'`))
-  }
-  return errors
+function checkCompletionMode(errors: FieldError[], spec: JobSpec, path: string): void {
+  const { completionMode: mode, backoffLimitPerIndex, maxFailedIndexes } = spec
+  if (mode !== undefined && !MODES.includes(mode)) errors.push(notSupported(`${path}.completionMode`, mode, MODES))
+  if (mode === 'Indexed') checkIndexed(errors, spec, path)
+  if (mode !== undefined && mode !== 'NonIndexed') return
+  const text = 'requires indexed completion mode'
+  if (backoffLimitPerIndex !== undefined) errors.push(invalid(`${path}.backoffLimitPerIndex`, backoffLimitPerIndex, text))
+  if (maxFailedIndexes !== undefined) errors.push(invalid(`${path}.maxFailedIndexes`, maxFailedIndexes, text))
 }
 
-function validateJobSpec(job: Job): FieldError[] {
-  const { spec } = job
-  const errors = validateJobTemplate(spec, 'spec')
-  if (!spec?.selector) errors.push(required('spec.selector'))
+function checkRestartPolicy(errors: FieldError[], spec: JobSpec, path: string): void {
+  const policy = spec.template.spec?.restartPolicy ?? ''
+  if (policy === '' || policy === 'Always') errors.push(required(path, 'valid values: "OnFailure", "Never"'))
+  else if (policy !== 'OnFailure' && policy !== 'Never') errors.push(notSupported(path, policy, ['OnFailure', 'Never']))
+  else if (spec.podFailurePolicy && policy !== 'Never') errors.push(invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified'))
+}
+
+const COUNTS = ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished', 'backoffLimitPerIndex', 'maxFailedIndexes'] as const
+
+/** What jobs and templates of jobs have in common. */
+function checkSpec(errors: FieldError[], spec: JobSpec, path: string): void {
+  for (const field of COUNTS) checkNotNegative(errors, `${path}.${field}`, spec[field])
+  if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined) {
+    errors.push(required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'))
+  }
+  const { managedBy, podReplacementPolicy: replacement, podFailurePolicy, successPolicy } = spec
+  if (managedBy !== undefined) {
+    checkDomainPath(errors, managedBy, `${path}.managedBy`)
+    if (Buffer.byteLength(managedBy) > MANAGED_BY_LIMIT_BYTES) errors.push(tooLong(`${path}.managedBy`, MANAGED_BY_LIMIT_BYTES))
+  }
+  checkCompletionMode(errors, spec, path)
+  if (podFailurePolicy) checkPodFailurePolicy(errors, spec, `${path}.podFailurePolicy`)
+  if (successPolicy) {
+    if (spec.completionMode === 'Indexed') checkSuccessPolicy(errors, spec, `${path}.successPolicy`)
+    else errors.push(invalid(`${path}.successPolicy`, successPolicy, 'requires indexed completion mode'))
+  }
+  const replacements = podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed']
+  if (replacement !== undefined && !replacements.includes(replacement)) errors.push(notSupported(`${path}.podReplacementPolicy`, replacement, replacements))
+  errors.push(...validatePodTemplateSpec(spec.template, `${path}.template`))
+  checkRestartPolicy(errors, spec, `${path}.template.spec.restartPolicy`)
+}
+
+function checkJobSpec(errors: FieldError[], spec: JobSpec): void {
+  checkSpec(errors, spec, 'spec')
+  if (!spec.selector) errors.push(required('spec.selector'))
   else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'))
-  const labels = spec?.template?.metadata?.labels
-  if (!spec?.selector || !labelSelectorMatches(spec.selector, labels ?? {})) errors.push(invalid('spec.template.metadata.labels', labels ?? null, MISMATCH))
+  const labels = spec.template.metadata?.labels
+  if (!labelSelectorMatches(spec.selector, labels)) errors.push(invalid('spec.template.metadata.labels', goMap(labels), '`selector` does not match template `labels`'))
+}
+
+const PREFIXED = 'batch.kubernetes.io/'
+
+/** The labels and the selector that the server made, unless the job knows better. */
+function checkGenerated(errors: FieldError[], { metadata: { name, uid }, spec }: Job, prefixed: boolean): void {
+  if (!spec || spec.manualSelector || !spec.selector) return
+  const labels = spec.template.metadata?.labels
+  const expected: Record<string, string> = { 'controller-uid': uid, 'job-name': name }
+  if (prefixed) Object.assign(expected, { [`${PREFIXED}controller-uid`]: uid, [`${PREFIXED}job-name`]: name })
+  for (const [key, value] of Object.entries(expected)) {
+    const field = `spec.template.metadata.labels[${key}]`
+    if (labels?.[key] === undefined) errors.push(required(field, `must be '${value}'`))
+    if ((labels?.[key] ?? '') !== value) errors.push(invalid(field, goMap(labels), `must be '${value}'`))
+  }
+  if (!labelSelectorMatches(spec.selector, expected)) errors.push(invalid('spec.selector', spec.selector, '`selector` not auto-generated'))
+}
+
+function validateWhole(job: Job, prefixed: boolean): FieldError[] {
+  const errors: FieldError[] = []
+  checkGenerated(errors, job, prefixed)
+  if (!job.spec) return errors
+  checkJobSpec(errors, job.spec)
+  const { completionMode, completions = 0 } = job.spec
+  const longest = `${job.metadata.name}-${completions - 1}`
+  if (completionMode === 'Indexed' && completions > 0 && isDns1123Label(longest).length > 0) {
+    errors.push(invalid('metadata.name', job.metadata.name, `will not able to create pod with invalid DNS label: ${longest}`))
+  }
   return errors
 }
 
 export function validateJob(job: Job): FieldError[] {
-  return [...validateGenerated(job), ...validateJobSpec(job)]
+  return validateWhole(job, true)
 }
 
-function sorted(value: unknown): string {
-  return JSON.stringify(value, (_, v: unknown) =>
-    typeof v === 'object' && v !== null && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).toSorted(([a], [b]) => (a < b ? -1 : 1))) : v) ?? ''
+/** Before a suspended job's pods run, where they go and what they get may still change. */
+function isOpen({ spec, status }: Job): boolean {
+  const suspended = status?.conditions?.some(({ type, status: value }) => type === 'Suspended' && value === 'True') ?? false
+  return spec?.suspend === true && (status?.startTime === undefined || suspended) && !status?.active
 }
 
-/** A suspended job that has not started may still be told where its pods go. */
-function schedulingOf(job: Job): object {
-  const { nodeSelector: _, affinity: _a, tolerations: _t, schedulingGates: _g, ...spec } = job.spec?.template?.spec ?? {}
-  return spec
+function withNodeAffinity(old: Affinity | undefined, next: Affinity | undefined): Affinity | undefined {
+  const { nodeAffinity: _, ...others } = old ?? {}
+  const result = next?.nodeAffinity ? { ...others, nodeAffinity: next.nodeAffinity } : others
+  return Object.keys(result).length === 0 && !next ? undefined : result
 }
 
-function validateTemplateUnchanged(next: Job, old: Job): FieldError[] {
-  const before = old.spec?.template
-  const after = next.spec?.template
-  if (sorted(before) === sorted(after)) return []
-  const notStarted = old.spec?.suspend === true && old.status?.startTime === undefined
-  if (notStarted && sorted(schedulingOf(next)) === sorted(schedulingOf(old))) return []
-  return [invalid('spec.template', after ?? null, IMMUTABLE)]
+function withResources(old: readonly Container[] | undefined, next: readonly Container[] | undefined): readonly Container[] | undefined {
+  if (!old || old.length !== next?.length) return old
+  return old.map((container, i) => {
+    const now = next[i]
+    const { resources: _, ...rest } = container
+    if (now?.name !== container.name) return container
+    return now.resources ? { ...rest, resources: now.resources } : rest
+  })
+}
+
+/** The old template with everything of the new one that an open job may change. */
+function withOpenFields({ spec: old }: PodTemplateSpec, next: PodTemplateSpec): object {
+  if (!old || !next.spec) return old ?? {}
+  const { nodeSelector, tolerations, schedulingGates } = next.spec
+  const result: Partial<Record<keyof PodSpec, unknown>> = { ...old, nodeSelector, tolerations, schedulingGates, affinity: withNodeAffinity(old.affinity, next.spec.affinity) }
+  result.containers = withResources(old.containers, next.spec.containers)
+  result.initContainers = withResources(old.initContainers, next.spec.initContainers)
+  return result
+}
+
+function checkTemplateUpdate(errors: FieldError[], next: Job, old: Job): void {
+  const [template, before] = [next.spec?.template ?? {}, old.spec?.template ?? {}]
+  if (!isOpen(old)) checkImmutable(errors, 'spec.template', template, before)
+  else if (!deepEqual(template.spec, withOpenFields(before, template))) errors.push(invalid('spec.template.spec', template.spec, 'field is immutable'))
 }
 
 export function validateJobUpdate(next: Job, old: Job): FieldError[] {
-  const errors = validateJobSpec(next)
+  const labels = old.spec?.template.metadata?.labels ?? {}
+  const errors = validateWhole(next, `${PREFIXED}job-name` in labels && `${PREFIXED}controller-uid` in labels)
+  if (!next.spec || !old.spec) return errors
   const { spec } = next
-  const before = old.spec
-  const indexed = spec?.completionMode === 'Indexed' && before?.completionMode === 'Indexed'
-  const elastic = indexed && spec?.completions === spec?.parallelism
-  if (!elastic && spec?.completions !== before?.completions) errors.push(invalid('spec.completions', spec?.completions ?? null, IMMUTABLE))
-  if (sorted(spec?.selector) !== sorted(before?.selector)) errors.push(invalid('spec.selector', spec?.selector ?? null, IMMUTABLE))
-  errors.push(...validateTemplateUnchanged(next, old))
+  const { completions, parallelism, selector } = spec
+  if (spec.completionMode !== 'Indexed') checkImmutable(errors, 'spec.completions', completions, old.spec.completions)
+  else if (completions !== undefined && completions !== old.spec.completions && completions !== parallelism) {
+    errors.push(invalid('spec.completions', completions, 'can only be modified in tandem with spec.parallelism'))
+  }
+  checkImmutable(errors, 'spec.selector', selector, old.spec.selector)
+  checkTemplateUpdate(errors, next, old)
   for (const field of ['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'] as const) {
-    if (sorted(spec?.[field]) !== sorted(before?.[field])) errors.push(invalid(`spec.${field}`, spec?.[field] ?? null, IMMUTABLE))
+    checkImmutable(errors, `spec.${field}`, spec[field], old.spec[field])
   }
   return errors
 }
 
+const TIME_ZONE_PART_RE = /^[A-Za-z.\-_0-9+]{1,14}$/
+
 function isTimeZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name })
-    return true
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
   } catch {
     return false
   }
 }
 
-export function validateCronJob(job: CronJob): FieldError[] {
-  const errors = validateCronJobSpec(job)
-  if (job.metadata.name.length > LONGEST_CRON_JOB_NAME) errors.push(invalid('metadata.name', job.metadata.name, `must be no more than ${LONGEST_CRON_JOB_NAME} characters`))
+function checkTimeZone(errors: FieldError[], timeZone: string | undefined, path: string): void {
+  if (timeZone === undefined) return
+  const unknown = invalid(path, timeZone, `unknown time zone ${timeZone}`)
+  const isPart = (part: string): boolean => part !== '.' && part !== '..' && !part.startsWith('-') && TIME_ZONE_PART_RE.test(part)
+  if (timeZone === '') errors.push(invalid(path, timeZone, 'timeZone must be nil or non-empty string'))
+  else if (!timeZone.split('/').every(isPart)) errors.push(unknown)
+  else if (timeZone.toLowerCase() === 'local') {
+    errors.push(invalid(path, timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'))
+    if (timeZone !== 'Local') errors.push(unknown)
+  } else if (!isTimeZone(timeZone)) errors.push(unknown)
+}
+
+/** Zones inside schedules are no longer written, but kept where they are. */
+function checkSchedule(errors: FieldError[], { schedule, timeZone }: CronJobSpec, old: CronJobSpec | undefined): void {
+  if (!schedule) {
+    errors.push(required('spec.schedule'))
+    return
+  }
+  const isKept = schedule.includes('TZ') && (old?.schedule.includes('TZ') ?? false)
+  check(errors, 'spec.schedule', schedule, validateSchedule(isKept ? schedule.replace(/^(CRON_)?TZ=\S+\s+/, '') : schedule))
+  if (isKept && timeZone !== undefined) errors.push(invalid('spec.schedule', schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule'))
+}
+
+function validateCronJobSpec(spec: CronJobSpec, old: CronJobSpec | undefined): FieldError[] {
+  const errors: FieldError[] = []
+  checkSchedule(errors, spec, old)
+  checkNotNegative(errors, 'spec.startingDeadlineSeconds', spec.startingDeadlineSeconds)
+  if (!old || old.timeZone !== spec.timeZone) checkTimeZone(errors, spec.timeZone, 'spec.timeZone')
+  checkOneOf(errors, 'spec.concurrencyPolicy', spec.concurrencyPolicy, ['Allow', 'Forbid', 'Replace'])
+  const path = 'spec.jobTemplate.spec'
+  const template = spec.jobTemplate.spec
+  if (template) {
+    checkSpec(errors, template, path)
+    if (template.selector) errors.push(invalid(`${path}.selector`, template.selector, '`selector` will be auto-generated'))
+    if (template.manualSelector) errors.push(notSupported(`${path}.manualSelector`, true, ['nil', 'false']))
+  }
+  checkNotNegative(errors, 'spec.successfulJobsHistoryLimit', spec.successfulJobsHistoryLimit)
+  checkNotNegative(errors, 'spec.failedJobsHistoryLimit', spec.failedJobsHistoryLimit)
   return errors
 }
 
-function validateCronJobSpec({ spec }: CronJob): FieldError[] {
-  const errors: FieldError[] = []
-  if (!spec?.schedule) errors.push(required('spec.schedule'))
-  else errors.push(...invalidAll('spec.schedule', spec.schedule, validateSchedule(spec.schedule)))
-  if (spec?.timeZone !== undefined) {
-    if (!spec.timeZone) errors.push(invalid('spec.timeZone', spec.timeZone, 'timeZone must be nil or non-empty string'))
-    else if (spec.timeZone.toLowerCase() === 'local') errors.push(invalid('spec.timeZone', spec.timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'))
-    else if (!isTimeZone(spec.timeZone)) errors.push(invalid('spec.timeZone', spec.timeZone, `unknown time zone ${spec.timeZone}`))
-  }
-  errors.push(...validateNotNegative(spec?.startingDeadlineSeconds, 'spec.startingDeadlineSeconds'))
-  const policy = spec?.concurrencyPolicy
-  if (!policy) errors.push(required('spec.concurrencyPolicy'))
-  else errors.push(...validateEnum(policy, 'spec.concurrencyPolicy', ['Allow', 'Forbid', 'Replace']))
-  const template = spec?.jobTemplate
-  errors.push(...validateJobTemplate(template?.spec, 'spec.jobTemplate.spec'))
-  if (template?.spec?.selector) errors.push(invalid('spec.jobTemplate.spec.selector', template.spec.selector, '`selector` will be auto-generated'))
-  if (template?.spec?.manualSelector !== undefined) errors.push(notSupported('spec.jobTemplate.spec.manualSelector', template.spec.manualSelector, ['nil', 'false']))
-  errors.push(...validateNotNegative(spec?.successfulJobsHistoryLimit, 'spec.successfulJobsHistoryLimit'))
-  return [...errors, ...validateNotNegative(spec?.failedJobsHistoryLimit, 'spec.failedJobsHistoryLimit')]
+export function validateCronJob({ metadata: { name }, spec }: CronJob): FieldError[] {
+  const errors = spec ? validateCronJobSpec(spec, undefined) : []
+  if (Buffer.byteLength(name) > CRON_JOB_NAME_LIMIT) errors.push(invalid('metadata.name', name, `must be no more than ${CRON_JOB_NAME_LIMIT} characters`))
+  return errors
 }
 
-export function validateCronJobUpdate(next: CronJob): FieldError[] {
-  return validateCronJobSpec(next)
+export function validateCronJobUpdate(next: CronJob, old: CronJob): FieldError[] {
+  return next.spec ? validateCronJobSpec(next.spec, old.spec) : []
 }
-
