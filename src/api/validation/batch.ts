@@ -103,7 +103,7 @@ function checkJobSpec(errors: FieldError[], spec: JobSpec): void {
 const PREFIXED = 'batch.kubernetes.io/'
 
 /** The labels and the selector that the server made, unless the job knows better. */
-function checkGenerated(errors: FieldError[], { metadata: { name, uid }, spec }: Job, prefixed: boolean): void {
+function checkGenerated(errors: FieldError[], { metadata: { name = '', uid }, spec }: Job, prefixed: boolean): void {
   if (!spec || spec.manualSelector || !spec.selector) return
   const labels = spec.template.metadata?.labels
   const expected: Record<string, string> = { 'controller-uid': uid, 'job-name': name }
@@ -240,7 +240,7 @@ function validateCronJobSpec(spec: CronJobSpec, old: CronJobSpec | undefined): F
   return errors
 }
 
-export function validateCronJob({ metadata: { name }, spec }: CronJob): FieldError[] {
+export function validateCronJob({ metadata: { name = '' }, spec }: CronJob): FieldError[] {
   const errors = spec ? validateCronJobSpec(spec, undefined) : []
   if (Buffer.byteLength(name) > CRON_JOB_NAME_LIMIT) errors.push(invalid('metadata.name', name, `must be no more than ${CRON_JOB_NAME_LIMIT} characters`))
   return errors

@@ -1,9 +1,9 @@
 /** Leases, priority classes, runtime classes. */
 import { forbidden, IMMUTABLE, invalid, invalidAll, required } from './fieldErrors.ts'
-import { validateResourceRequirements } from './containerResources.ts'
 import { nameIsDnsLabel } from './names.ts'
 import { validateLabels } from './objectMeta.ts'
-import { validateTolerations } from './podPlacement.ts'
+import { checkOverhead } from './pod/resources.ts'
+import { checkTolerations } from './pod/scheduling.ts'
 import { validateEnum } from './values.ts'
 import type { Lease } from '../kinds/coordination/v1.ts'
 import type { RuntimeClass } from '../kinds/node/v1.ts'
@@ -25,7 +25,7 @@ const SYSTEM: Record<string, number> = { 'system-node-critical': 2_000_001_000, 
 export function validatePriorityClass(priorityClass: PriorityClass): FieldError[] {
   const { metadata, value = 0, preemptionPolicy } = priorityClass
   const errors: FieldError[] = []
-  if (metadata.name.startsWith('system-')) {
+  if (metadata.name?.startsWith('system-')) {
     if (SYSTEM[metadata.name] === undefined) {
       errors.push(forbidden('metadata.name', `priority class names with 'system-' prefix are reserved for system use only. error: ${metadata.name} is not a known system priority class`))
     } else if (SYSTEM[metadata.name] !== value) {
@@ -45,9 +45,10 @@ export function validatePriorityClassUpdate(next: PriorityClass, old: PriorityCl
 
 export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeClass): FieldError[] {
   const errors = handler ? invalidAll('handler', handler, nameIsDnsLabel(handler, false)) : [required('handler')]
-  if (overhead?.podFixed) errors.push(...validateResourceRequirements({ limits: overhead.podFixed }, 'overhead'))
+  if (overhead?.podFixed) checkOverhead(errors, overhead.podFixed, 'overhead')
   if (scheduling?.nodeSelector) errors.push(...validateLabels(scheduling.nodeSelector, 'scheduling.nodeSelector'))
-  return [...errors, ...validateTolerations(scheduling?.tolerations, 'scheduling.tolerations')]
+  checkTolerations(errors, scheduling?.tolerations ?? [], 'scheduling.tolerations')
+  return errors
 }
 
 export function validateRuntimeClassUpdate(next: RuntimeClass, old: RuntimeClass): FieldError[] {

@@ -1,12 +1,10 @@
-/** networking.k8s.io and discovery.k8s.io. */
-import { duplicate, forbidden, IMMUTABLE, invalid, invalidAll, notSupported, required, tooLong, tooMany } from './fieldErrors.ts'
+/** networking.k8s.io. */
+import { forbidden, IMMUTABLE, invalid, invalidAll, notSupported, required, tooLong } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
 import {
-  isDns1123Label, isDns1123Subdomain, isPathSegmentName, isPortName, isPortNumber, isQualifiedName, isValidCidr, isValidIp, isWildcardDns1123Subdomain, nameIsDnsLabel, nameIsDnsSubdomain,
+  isDns1123Subdomain, isPathSegmentName, isPortName, isPortNumber, isValidCidr, isWildcardDns1123Subdomain, nameIsDnsLabel, nameIsDnsSubdomain,
 } from './names.ts'
-import { validateNonSpecialIp } from './addresses.ts'
 import { isIP, isIPv4, isIPv6 } from 'node:net'
-import type { EndpointSlice } from '../kinds/discovery/v1.ts'
 import type { HTTPIngressPath, IPBlock, Ingress, IngressBackend, IngressClass, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../kinds/networking/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -194,57 +192,5 @@ export function validateNetworkPolicy({ spec }: NetworkPolicy): FieldError[] {
   const types = spec?.policyTypes ?? []
   if (types.length > 2) return [...errors, invalid('spec.policyTypes', types, 'may not specify more than two policyTypes')]
   for (const [i, type] of types.entries()) if (type !== 'Ingress' && type !== 'Egress') errors.push(notSupported(`spec.policyTypes[${i}]`, type, ['Ingress', 'Egress']))
-  return errors
-}
-
-const ADDRESSES_LIMIT = 100
-const ENDPOINTS_LIMIT = 1_000
-const SLICE_PORTS_LIMIT = 20_000
-
-function validateAddress(address: string, type: string, path: string, list: string): FieldError[] {
-  if (type === 'FQDN') return invalidAll(path, address, isDns1123Subdomain(address))
-  const wrong = isValidIp(address)
-  if (wrong.length > 0) return invalidAll(path, address, wrong)
-  if (type === 'IPv4' && !isIPv4(address)) return [invalid(list, address, 'must be an IPv4 address')]
-  if (type === 'IPv6' && !isIPv6(address)) return [invalid(list, address, 'must be an IPv6 address')]
-  return validateNonSpecialIp(address, path)
-}
-
-export function validateEndpointSlice(slice: EndpointSlice, old?: EndpointSlice): FieldError[] {
-  const errors: FieldError[] = []
-  const type = slice.addressType ?? ''
-  if (!type) errors.push(required('addressType'))
-  else if (!['FQDN', 'IPv4', 'IPv6'].includes(type)) errors.push(notSupported('addressType', type, ['FQDN', 'IPv4', 'IPv6']))
-  const endpoints = slice.endpoints ?? []
-  if (endpoints.length > ENDPOINTS_LIMIT) errors.push(tooMany('endpoints', endpoints.length, ENDPOINTS_LIMIT))
-  for (const [i, endpoint] of endpoints.entries()) {
-    const at = `endpoints[${i}]`
-    const addresses = endpoint.addresses ?? []
-    if (addresses.length === 0) errors.push(required(`${at}.addresses`, 'must contain at least 1 address'))
-    else if (addresses.length > ADDRESSES_LIMIT) errors.push(tooMany(`${at}.addresses`, addresses.length, ADDRESSES_LIMIT))
-    for (const [j, address] of addresses.entries()) errors.push(...validateAddress(address, type, `${at}.addresses[${j}]`, `${at}.addresses`))
-    if (endpoint.nodeName !== undefined) errors.push(...invalidAll(`${at}.nodeName`, endpoint.nodeName, nameIsDnsSubdomain(endpoint.nodeName, false)))
-    if (endpoint.hostname !== undefined) errors.push(...invalidAll(`${at}.hostname`, endpoint.hostname, isDns1123Label(endpoint.hostname)))
-  }
-  errors.push(...validateSlicePorts(slice))
-  if (old && old.addressType !== slice.addressType) errors.push(invalid('addressType', slice.addressType, IMMUTABLE))
-  return errors
-}
-
-function validateSlicePorts(slice: EndpointSlice): FieldError[] {
-  const ports = slice.ports ?? []
-  const errors: FieldError[] = []
-  if (ports.length > SLICE_PORTS_LIMIT) errors.push(tooMany('ports', ports.length, SLICE_PORTS_LIMIT))
-  const names = new Set<string>()
-  for (const [i, { name = '', protocol, appProtocol, port }] of ports.entries()) {
-    const at = `ports[${i}]`
-    if (name) errors.push(...invalidAll(`${at}.name`, name, isDns1123Label(name)))
-    if (names.has(name)) errors.push(duplicate(`${at}.name`, name))
-    names.add(name)
-    if (!protocol) errors.push(required(`${at}.protocol`))
-    else if (!['SCTP', 'TCP', 'UDP'].includes(protocol)) errors.push(notSupported(`${at}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']))
-    if (port !== undefined) errors.push(...invalidAll(`${at}.port`, port, isPortNumber(port)))
-    if (appProtocol !== undefined) errors.push(...invalidAll(`${at}.appProtocol`, appProtocol, isQualifiedName(appProtocol)))
-  }
   return errors
 }

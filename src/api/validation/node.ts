@@ -1,68 +1,87 @@
-/** Nodes. */
-import { duplicate, forbidden, invalid, invalidAll, notSupported, required } from './fieldErrors.ts'
+/** Nodes (pkg/apis/core/validation). */
+import { check, duplicate, forbidden, invalid, required } from './fieldErrors.ts'
 import { isLabelValue, isQualifiedName, isValidCidr } from './names.ts'
-import { nanosOf } from './quantities.ts'
-import { NOT_NEGATIVE } from './values.ts'
-import type { Node } from '../kinds/core/v1.ts'
+import { checkQuantity } from './pod/resources.ts'
+import { checkTaintEffect } from './pod/scheduling.ts'
+import type { Node, Taint } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
-const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']
+/** As upstream's internal type prints itself. */
+function inGoNames({ key, value = '', effect, timeAdded }: Taint): object {
+  return { Key: key, Value: value, Effect: effect, TimeAdded: timeAdded ?? null }
+}
 
-function validateTaints(node: Node): FieldError[] {
+export function checkTaints(errors: FieldError[], taints: readonly Taint[], path: string): void {
   const seen = new Set<string>()
-  return (node.spec?.taints ?? []).flatMap((taint, i) => {
-    const at = `spec.taints[${i}]`
-    const errors = invalidAll(`${at}.key`, taint.key, isQualifiedName(taint.key))
-    if (taint.value) errors.push(...invalidAll(`${at}.value`, taint.value, isLabelValue(taint.value)))
-    if (!taint.effect) errors.push(required(`${at}.effect`))
-    else if (!EFFECTS.includes(taint.effect)) errors.push(notSupported(`${at}.effect`, taint.effect, EFFECTS))
-    const pair = `${taint.effect}/${taint.key}`
-    if (seen.has(pair)) errors.push({ ...duplicate(at, inGo(taint)), message: `${duplicate(at, inGo(taint)).message}: taints must be unique by key and effect pair` })
-    seen.add(pair)
-    return errors
-  })
-}
-
-function inGo(taint: { key: string; value?: string; effect: string; timeAdded?: string }): object {
-  return { Key: taint.key, Value: taint.value ?? '', Effect: taint.effect, TimeAdded: taint.timeAdded ?? null }
-}
-
-function validateCidrs(node: Node): FieldError[] {
-  const cidrs = node.spec?.podCIDRs ?? []
-  const errors = cidrs.flatMap((cidr, i) => invalidAll(`spec.podCIDRs[${i}]`, cidr, isValidCidr(cidr)))
-  if (errors.length > 0) return errors
-  const families = new Set(cidrs.map((cidr) => cidr.includes(':')))
-  if (families.size < cidrs.length) errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'))
-  return errors
-}
-
-function validateStatus(node: Node): FieldError[] {
-  const errors: FieldError[] = []
-  const seen = new Set<string>()
-  for (const [i, { type, address }] of (node.status?.addresses ?? []).entries()) {
-    if (seen.has(`${type}/${address}`)) errors.push(duplicate(`status.addresses[${i}]`, { Type: type, Address: address }))
-    seen.add(`${type}/${address}`)
-  }
-  for (const field of ['capacity', 'allocatable'] as const) {
-    for (const [name, value] of Object.entries(node.status?.[field] ?? {})) {
-      if (nanosOf(value) < 0n) errors.push(invalid(`status.${field}.${name}`, value, NOT_NEGATIVE))
+  for (const [i, taint] of taints.entries()) {
+    const at = `${path}[${i}]`
+    const { key, value = '', effect } = taint
+    check(errors, `${at}.key`, key, isQualifiedName(key))
+    const broken = isLabelValue(value)
+    if (broken.length > 0) errors.push(invalid(`${at}.value`, value, broken.join(';')))
+    if (!effect) errors.push(required(`${at}.effect`))
+    else checkTaintEffect(errors, effect, `${at}.effect`)
+    if (seen.has(`${effect}/${key}`)) {
+      const error = duplicate(at, inGoNames(taint))
+      errors.push({ ...error, message: `${error.message}: taints must be unique by key and effect pair` })
     }
+    seen.add(`${effect}/${key}`)
   }
-  return errors
+}
+
+const FEATURE_RE = /^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/
+const FEATURE_LIMIT_BYTES = 253
+const FEATURE_SHAPE =
+  "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+
+function checkFeatures(errors: FieldError[], features: readonly string[]): void {
+  for (const [i, feature] of features.entries()) {
+    const field = `status.declaredFeatures[${i}]`
+    const refuse = (why: string): void => void errors.push(invalid(field, feature, `invalid feature name ${JSON.stringify(feature)}: ${why}`))
+    if (Buffer.byteLength(feature) > FEATURE_LIMIT_BYTES) refuse(`must be no more than ${FEATURE_LIMIT_BYTES} characters`)
+    else if (!FEATURE_RE.test(feature)) refuse(FEATURE_SHAPE)
+    const before = features[i - 1]
+    if (before === feature) errors.push(duplicate(field, feature))
+    else if (before !== undefined && before > feature) errors.push(invalid(field, feature, 'list must be sorted alphabetically'))
+  }
+}
+
+function checkStatus(errors: FieldError[], { status = {} }: Node): void {
+  for (const field of ['capacity', 'allocatable'] as const) {
+    for (const [name, quantity] of Object.entries(status[field] ?? {})) checkQuantity(errors, name, quantity, `status.${field}.${name}`)
+  }
+  checkFeatures(errors, status.declaredFeatures ?? [])
 }
 
 export function validateNode(node: Node): FieldError[] {
-  return [...validateTaints(node), ...validateCidrs(node), ...validateStatus(node)]
+  const errors: FieldError[] = []
+  const { taints = [], podCIDRs = [] } = node.spec ?? {}
+  checkTaints(errors, taints, 'metadata.taints')
+  checkStatus(errors, node)
+  podCIDRs.forEach((cidr, i) => check(errors, `spec.podCIDRs[${i}]`, cidr, isValidCidr(cidr)))
+  const families = new Set(podCIDRs.map((cidr) => cidr.includes(':')))
+  if (podCIDRs.length > families.size) errors.push(invalid('spec.podCIDRs', podCIDRs, 'may specify no more than one CIDR for each IP family'))
+  return errors
 }
 
 export function validateNodeUpdate(next: Node, old: Node): FieldError[] {
-  const errors = [...validateTaints(next), ...validateCidrs(next), ...validateStatus(next)]
-  const before = old.spec?.podCIDRs ?? []
-  if (before.length > 0 && JSON.stringify(next.spec?.podCIDRs ?? []) !== JSON.stringify(before)) {
-    errors.push(forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'))
+  const errors: FieldError[] = []
+  const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
+  checkStatus(errors, next)
+  const addresses = next.status?.addresses ?? []
+  for (const [i, { type, address }] of addresses.entries()) {
+    if (addresses.findIndex((other) => other.type === type && other.address === address) < i) {
+      errors.push(duplicate(`status.addresses[${i}]`, { Type: type, Address: address }))
+    }
   }
-  if (old.spec?.providerID && next.spec?.providerID !== old.spec.providerID) {
-    errors.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'))
+  const text = (field: string): string => `node updates may not change ${field} except from "" to valid`
+  const [now, then] = [spec.podCIDRs ?? [], before.podCIDRs ?? []]
+  if (then.length > 0) {
+    const isOther = then.length !== now.length || then.some((cidr, i) => cidr !== now[i])
+    if (isOther) errors.push(forbidden('spec.podCIDRs', text('podCIDR')))
   }
+  if (before.providerID && spec.providerID !== before.providerID) errors.push(forbidden('spec.providerID', text('providerID')))
+  checkTaints(errors, spec.taints ?? [], 'metadata.taints')
+  if ((spec.externalID ?? '') !== (before.externalID ?? '')) errors.push(forbidden('spec.externalID', 'may not be updated'))
   return errors
 }

@@ -1,124 +1,256 @@
-/** PersistentVolumes and the claims on them. */
-import { forbidden, IMMUTABLE, invalid, invalidAll, notSupported, required } from './fieldErrors.ts'
-import { validateLabelSelector } from './labels.ts'
-import { isQualifiedName, nameIsDnsSubdomain } from './names.ts'
-import { validateNodeSelector } from './podPlacement.ts'
-import { validateNoBacksteps } from './podSecurityContext.ts'
+/** PersistentVolumes and the claims on them (pkg/apis/core/validation). */
+import { deepEqual } from '../meta.ts'
+import { VOLUME_MODES, checkAccessModes, checkClaimSpec } from './claimSpec.ts'
+import { check, forbidden, goMap, invalid, notSupported, required } from './fieldErrors.ts'
+import { lineDiff } from './lineDiff.ts'
+import { isDns1123Label, isDns1123Subdomain, isQualifiedName, nameIsDnsLabel, nameIsDnsSubdomain } from './names.ts'
+import { checkNodeSelector } from './nodeSelectors.ts'
 import { nanosOf } from './quantities.ts'
-import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec } from '../kinds/core/v1.ts'
+import { isNativeResource } from './resourceNames.ts'
+import { NOT_POSITIVE, checkImmutable, checkNoBacksteps } from './values.ts'
+import {
+  checkAzureDisk, checkCsiDriverName, checkFibreChannel, checkFlex, checkFlocker, checkHostPath, checkIscsi, checkNfs, checkQuobyte, checkSources, checkStorageOs, needs,
+  needsDisk,
+} from './volumeSources.ts'
+import type { NodeSelector, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec, SecretReference } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
+import type { SourceRules } from './volumeSources.ts'
 
-const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
-const VOLUME_MODES = ['Block', 'Filesystem']
-const POSITIVE = 'must be greater than zero'
-
-function validateAccessModes(modes: readonly string[], path: string): FieldError[] {
-  const errors = modes.filter((mode) => !ACCESS_MODES.includes(mode)).map((mode) => notSupported(path, mode, ACCESS_MODES))
-  if (modes.includes('ReadWriteOncePod') && modes.length > 1) errors.push(forbidden(path, 'may not use ReadWriteOncePod with other access modes'))
-  return errors
+function needsNamespace(errors: FieldError[], secret: { namespace?: string } | undefined, path: string): void {
+  if (secret && !secret.namespace) errors.push(required(`${path}.secretRef.namespace`))
 }
 
-export function validatePersistentVolumeClaimSpec(spec: PersistentVolumeClaimSpec | undefined, path: string): FieldError[] {
-  const { accessModes = [], resources, selector, storageClassName, volumeMode } = spec ?? {}
+/** A secret that a volume's driver is given, in whatever namespace it is. */
+function checkSecret(errors: FieldError[], { name, namespace }: SecretReference, path: string): void {
+  if (!name) errors.push(required(`${path}.name`))
+  else check(errors, `${path}.name`, name, isDns1123Subdomain(name))
+  if (!namespace) errors.push(required(`${path}.namespace`))
+  else check(errors, `${path}.namespace`, namespace, isDns1123Label(namespace))
+}
+
+const CSI_SECRETS = ['controllerPublishSecretRef', 'controllerExpandSecretRef', 'nodePublishSecretRef', 'nodeExpandSecretRef'] as const
+
+const RULES: SourceRules<PersistentVolumeSpec> = {
+  hostPath: checkHostPath,
+  gcePersistentDisk: needsDisk('pdName'),
+  awsElasticBlockStore: needsDisk('volumeID'),
+  glusterfs(errors, source, path, name) {
+    needs<typeof source>('endpoints', 'path')(errors, source, path, name)
+    const { endpointsNamespace: namespace } = source
+    if (namespace === '') errors.push(invalid(`${path}.endpointsNamespace`, namespace, 'if the endpointnamespace is set, it must be a valid namespace name'))
+    else if (namespace !== undefined) check(errors, `${path}.endpointsNamespace`, namespace, nameIsDnsLabel(namespace, false))
+  },
+  flocker: checkFlocker,
+  nfs: checkNfs,
+  rbd: needs('monitors', 'image'),
+  quobyte: checkQuobyte,
+  cephfs: needs('monitors'),
+  iscsi: (errors, source, path, name) => checkIscsi(errors, source, path, name, false),
+  cinder(errors, source, path) {
+    if (!source.volumeID) errors.push(required(`${path}.volumeID`))
+    if (source.secretRef && !source.secretRef.name) errors.push(required(`${path}.secretRef.name`))
+    needsNamespace(errors, source.secretRef, path)
+  },
+  fc: checkFibreChannel,
+  flexVolume: checkFlex,
+  azureFile(errors, source, path, name) {
+    needs<typeof source>('secretName', 'shareName')(errors, source, path, name)
+    if (source.secretNamespace === '') errors.push(required(`${path}.secretNamespace`))
+  },
+  vsphereVolume: needs('volumePath'),
+  photonPersistentDisk: needs('pdID'),
+  portworxVolume: needs('volumeID'),
+  azureDisk: checkAzureDisk,
+  scaleIO: needs('gateway', 'system', 'volumeName'),
+  local(errors, source, path) {
+    if (!source.path) errors.push(required(`${path}.path`))
+    else checkNoBacksteps(errors, `${path}.path`, source.path)
+  },
+  storageos(errors, source, path, name) {
+    checkStorageOs(errors, source, path, name)
+    needsNamespace(errors, source.secretRef, path)
+  },
+  csi(errors, source, path) {
+    checkCsiDriverName(errors, source.driver, `${path}.driver`)
+    if (!source.volumeHandle) errors.push(required(`${path}.volumeHandle`))
+    for (const field of CSI_SECRETS) {
+      const secret = source[field]
+      if (secret) checkSecret(errors, secret, `${path}.${field}`)
+    }
+  },
+}
+
+function checkCapacity(errors: FieldError[], capacity: Readonly<Record<string, string>>): void {
+  const names = Object.keys(capacity)
+  if (names.length === 0) errors.push(required('spec.capacity'))
+  if (names.length !== 1 || names[0] !== 'storage') errors.push(notSupported('spec.capacity', names.length === 0 ? null : goMap(capacity), ['storage']))
+  for (const [name, size] of Object.entries(capacity)) {
+    const nanos = nanosOf(size)
+    if (nanos <= -1_000_000_000n) errors.push(invalid(`spec.capacity[${name}]`, Number(nanos / 1_000_000_000n), 'must be a valid resource quantity'))
+    if (nanos <= 0n) errors.push(invalid(`spec.capacity[${name}]`, size, NOT_POSITIVE))
+  }
+}
+
+const RECLAIM_POLICIES = ['Delete', 'Recycle', 'Retain']
+
+function checkClasses(errors: FieldError[], spec: PersistentVolumeSpec): void {
+  const { storageClassName, volumeMode, volumeAttributesClassName: attributesClass } = spec
+  if (storageClassName) check(errors, 'spec.storageClassName', storageClassName, nameIsDnsSubdomain(storageClassName, false))
+  if (volumeMode !== undefined && !VOLUME_MODES.includes(volumeMode)) errors.push(notSupported('spec.volumeMode', volumeMode, VOLUME_MODES))
+  if (attributesClass === undefined) return
+  if (attributesClass === '') errors.push(required('spec.volumeAttributesClassName', 'an empty string is disallowed'))
+  else check(errors, 'spec.volumeAttributesClassName', attributesClass, nameIsDnsSubdomain(attributesClass, false))
+  if (!spec.csi) errors.push(required('spec.csi', 'has to be specified when using volumeAttributesClassName'))
+}
+
+export function validatePersistentVolume({ metadata, spec = {} }: PersistentVolume): FieldError[] {
   const errors: FieldError[] = []
-  if (accessModes.length === 0) errors.push(required(`${path}.accessModes`, 'at least 1 access mode is required'))
-  errors.push(...validateLabelSelector(selector, `${path}.selector`), ...validateAccessModes(accessModes, `${path}.accessModes`))
-  const storage = resources?.requests?.['storage']
-  if (storage === undefined) errors.push(required(`${path}.resources[storage]`))
-  else if (nanosOf(storage) <= 0n) errors.push(invalid(`${path}.resources[storage]`, storage, POSITIVE))
-  if (storageClassName) errors.push(...invalidAll(`${path}.storageClassName`, storageClassName, nameIsDnsSubdomain(storageClassName, false)))
-  if (volumeMode !== undefined && !VOLUME_MODES.includes(volumeMode)) errors.push(notSupported(`${path}.volumeMode`, volumeMode, VOLUME_MODES))
+  const { accessModes = [], persistentVolumeReclaimPolicy: policy, nodeAffinity, hostPath } = spec
+  if (accessModes.length === 0) errors.push(required('spec.accessModes'))
+  checkAccessModes(errors, accessModes, 'spec.accessModes')
+  checkCapacity(errors, spec.capacity ?? {})
+  if (policy && !RECLAIM_POLICIES.includes(policy)) errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, RECLAIM_POLICIES))
+  if (nodeAffinity?.required) checkNodeSelector(errors, nodeAffinity.required, 'spec.nodeAffinity.required')
+  else if (nodeAffinity) errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
+  checkSources(errors, spec, RULES, 'spec', metadata.name)
+  if (spec.local && !nodeAffinity) errors.push(required('spec.nodeAffinity', 'Local volume requires node affinity'))
+  if (policy === 'Recycle' && hostPath && /^\/+(\.\/*)*$/.test(hostPath.path)) {
+    errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
+  }
+  checkClasses(errors, spec)
   return errors
 }
 
-export function validatePersistentVolumeClaim(claim: PersistentVolumeClaim): FieldError[] {
-  return validatePersistentVolumeClaimSpec(claim.spec, 'spec')
+const SOURCE_FIELDS = Object.keys(RULES)
+
+function sourceOf(spec: PersistentVolumeSpec): object {
+  return Object.fromEntries(Object.entries(spec).filter(([field]) => SOURCE_FIELDS.includes(field)))
 }
 
-const SPEC_IMMUTABLE = 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
-
-export function validatePersistentVolumeClaimUpdate(next: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
-  const errors = validatePersistentVolumeClaim(next)
-  const comparable = (claim: PersistentVolumeClaim): string => {
-    const { resources: _, volumeName: __, volumeAttributesClassName: ___, storageClassName, ...rest } = claim.spec ?? {}
-    return JSON.stringify(Object.entries({ ...rest, ...(old.spec?.storageClassName !== undefined && { storageClassName }) }).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-  }
-  const nameChanged = Boolean(old.spec?.volumeName) && next.spec?.volumeName !== old.spec?.volumeName
-  const bound = old.status?.phase === 'Bound'
-  const sizeOf = (claim: PersistentVolumeClaim): bigint => nanosOf(claim.spec?.resources?.requests?.['storage'])
-  const resized = sizeOf(next) !== sizeOf(old)
-  if (comparable(next) !== comparable(old) || nameChanged || (resized && !bound)) {
-    errors.push(forbidden('spec', `${SPEC_IMMUTABLE}\n`))
-  } else if (sizeOf(next) < sizeOf(old)) {
-    errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
-  }
-  return errors
+const GA_LABELS: Readonly<Record<string, string>> = {
+  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+  'beta.kubernetes.io/os': 'kubernetes.io/os',
+  'beta.kubernetes.io/arch': 'kubernetes.io/arch',
+  'beta.kubernetes.io/instance-type': 'node.kubernetes.io/instance-type',
 }
 
-const NOT_SOURCES = new Set(['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity', 'persistentVolumeReclaimPolicy', 'storageClassName', 'volumeAttributesClassName', 'volumeMode'])
-
-function validateVolumeSource(spec: PersistentVolumeSpec): FieldError[] {
-  const errors: FieldError[] = []
-  const sources = Object.entries(spec).filter(([name, source]) => !NOT_SOURCES.has(name) && source !== undefined)
-  for (const [i, [name]] of sources.entries()) if (i > 0) errors.push(forbidden(`spec.${name}`, 'may not specify more than 1 volume type'))
-  if (sources.length === 0) errors.push(required('spec', 'must specify a volume type'))
-  const { hostPath, local, csi, nfs } = spec
-  if (hostPath) {
-    if (!hostPath.path) errors.push(required('spec.hostPath.path'))
-    else errors.push(...validateNoBacksteps(hostPath.path, 'spec.hostPath.path'))
-    if (hostPath.path === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle') errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
-  }
-  if (local) {
-    if (!local.path) errors.push(required('spec.local.path'))
-    else errors.push(...validateNoBacksteps(local.path, 'spec.local.path'))
-    if (!spec.nodeAffinity?.required) errors.push(required('spec.nodeAffinity', 'Local volume requires node affinity'))
-  }
-  if (csi) {
-    if (!csi.driver) errors.push(required('spec.csi.driver'))
-    if (!csi.volumeHandle) errors.push(required('spec.csi.volumeHandle'))
-  }
-  if (nfs) {
-    if (!nfs.server) errors.push(required('spec.nfs.server'))
-    if (!nfs.path) errors.push(required('spec.nfs.path'))
-    if (!nfs.path?.startsWith('/')) errors.push(invalid('spec.nfs.path', nfs.path ?? '', 'must be an absolute path'))
-  }
-  return errors
-}
-
-export function validatePersistentVolume(volume: PersistentVolume): FieldError[] {
-  const spec = volume.spec ?? {}
-  const errors: FieldError[] = []
-  if (!spec.accessModes?.length) errors.push(required('spec.accessModes'))
-  errors.push(...validateAccessModes(spec.accessModes ?? [], 'spec.accessModes'))
-  const capacity = spec.capacity ?? {}
-  if (Object.keys(capacity).length === 0) errors.push(required('spec.capacity'))
-  if (capacity['storage'] === undefined || Object.keys(capacity).length > 1) {
-    errors.push(notSupported('spec.capacity', spec.capacity ?? null, ['storage']))
-  } else if (nanosOf(capacity['storage']) <= 0n) errors.push(invalid('spec.capacity[storage]', capacity['storage'], POSITIVE))
-  const policy = spec.persistentVolumeReclaimPolicy
-  if (policy && !['Delete', 'Recycle', 'Retain'].includes(policy)) {
-    errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, ['Delete', 'Recycle', 'Retain']))
-  }
-  if (spec.nodeAffinity) {
-    if (!spec.nodeAffinity.required) errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
-    else errors.push(...validateNodeSelector(spec.nodeAffinity.required, 'spec.nodeAffinity.required'))
-  }
-  errors.push(...validateVolumeSource(spec))
-  if (spec.storageClassName) errors.push(...invalidAll('spec.storageClassName', spec.storageClassName, nameIsDnsSubdomain(spec.storageClassName, false)))
-  if (spec.volumeMode !== undefined && !VOLUME_MODES.includes(spec.volumeMode)) errors.push(notSupported('spec.volumeMode', spec.volumeMode, VOLUME_MODES))
-  if (spec.volumeAttributesClassName !== undefined) {
-    if (!spec.volumeAttributesClassName) errors.push(required('spec.volumeAttributesClassName', 'an empty string is disallowed'))
-    else errors.push(...invalidAll('spec.volumeAttributesClassName', spec.volumeAttributesClassName, isQualifiedName(spec.volumeAttributesClassName)))
-    if (!spec.csi) errors.push(required('spec.csi', 'has to be specified when using volumeAttributesClassName'))
-  }
-  return errors
+/** The old selector with those labels renamed that the new one calls by their present names. */
+function renamed(old: NodeSelector | undefined, next: NodeSelector | undefined): NodeSelector | undefined {
+  if (!old || !next) return old
+  const nodeSelectorTerms = old.nodeSelectorTerms.map((term, i) => {
+    const now = next.nodeSelectorTerms[i]
+    const matchExpressions = term.matchExpressions?.map((expression, j) => {
+      const key = GA_LABELS[expression.key]
+      return key !== undefined && now?.matchExpressions?.[j]?.key === key ? { ...expression, key } : expression
+    })
+    return { ...term, ...(matchExpressions && { matchExpressions }) }
+  })
+  return { ...old, nodeSelectorTerms }
 }
 
 export function validatePersistentVolumeUpdate(next: PersistentVolume, old: PersistentVolume): FieldError[] {
   const errors = validatePersistentVolume(next)
-  const source = (volume: PersistentVolume): string =>
-    JSON.stringify(Object.entries(volume.spec ?? {}).filter(([name]) => !NOT_SOURCES.has(name)).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-  if (source(next) !== source(old)) errors.push(forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation\n'))
-  if (next.spec?.volumeMode !== old.spec?.volumeMode) errors.push(invalid('spec.volumeMode', next.spec?.volumeMode ?? null, IMMUTABLE))
+  const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
+  const [source, sourceBefore] = [sourceOf(spec), sourceOf(before)]
+  if (spec.csi && before.csi && !before.csi.controllerExpandSecretRef) {
+    const { controllerExpandSecretRef: _, ...csi } = spec.csi
+    Object.assign(source, { csi })
+  }
+  if (!deepEqual(source, sourceBefore)) {
+    errors.push(forbidden('spec.persistentvolumesource', `spec.persistentvolumesource is immutable after creation\n${lineDiff(sourceBefore, source)}`))
+  }
+  checkImmutable(errors, 'volumeMode', spec.volumeMode, before.volumeMode)
+  if (before.nodeAffinity && !deepEqual(spec.nodeAffinity?.required, renamed(before.nodeAffinity.required, spec.nodeAffinity?.required))) {
+    errors.push(invalid('nodeAffinity', spec.nodeAffinity ?? null, 'field is immutable, except for updating from beta label to GA'))
+  }
+  if (before.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined) {
+    errors.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
+  }
+  return errors
+}
+
+export function validatePersistentVolumeClaim({ spec = {} }: PersistentVolumeClaim): FieldError[] {
+  const errors: FieldError[] = []
+  checkClaimSpec(errors, spec, 'spec')
+  return errors
+}
+
+const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class'
+const CLAIM_IMMUTABLE = 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
+
+function without<K extends keyof PersistentVolumeClaimSpec>(spec: PersistentVolumeClaimSpec, ...fields: K[]): PersistentVolumeClaimSpec {
+  const result = { ...spec }
+  for (const field of fields) delete result[field]
+  return result
+}
+
+/** Both specs without what may change: a volume that is being bound, a class that is being named, a bound claim's size. */
+function comparable(next: PersistentVolumeClaim, old: PersistentVolumeClaim): [PersistentVolumeClaimSpec, PersistentVolumeClaimSpec] {
+  const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
+  const ignored: (keyof PersistentVolumeClaimSpec)[] = []
+  if (!before.volumeName) ignored.push('volumeName')
+  const oldClass = old.metadata.annotations?.[CLASS_ANNOTATION]
+  if (before.storageClassName === undefined && spec.storageClassName !== undefined && (oldClass === undefined || oldClass === spec.storageClassName)) {
+    ignored.push('storageClassName')
+  }
+  if (next.status?.phase !== 'Bound') return [without(spec, ...ignored), without(before, ...ignored)]
+  ignored.push('volumeAttributesClassName')
+  const storage = before.resources?.requests?.['storage']
+  const requests = { ...spec.resources?.requests, ...(storage !== undefined && { storage }) }
+  return [without({ ...spec, resources: { ...spec.resources, requests } }, ...ignored), without(before, ...ignored)]
+}
+
+function checkClaimSize(errors: FieldError[], next: PersistentVolumeClaim, old: PersistentVolumeClaim): void {
+  const [size, before] = [next, old].map(({ spec }) => nanosOf(spec?.resources?.requests?.['storage'])) as [bigint, bigint]
+  if (size >= before || size > nanosOf(old.status?.capacity?.['storage'])) return
+  errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
+}
+
+export function validatePersistentVolumeClaimUpdate(next: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
+  const errors: FieldError[] = []
+  const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
+  const anyDataSourceGroup = before.dataSource?.apiGroup !== undefined || before.dataSourceRef?.apiGroup !== undefined
+  checkClaimSpec(errors, spec, 'spec', { anyDataSourceGroup })
+  const [classNow, classBefore] = [next, old].map(({ metadata }) => metadata.annotations?.[CLASS_ANNOTATION])
+  const namesClass = classBefore !== undefined && before.storageClassName === undefined && spec.storageClassName === classBefore && (classNow ?? classBefore) === classBefore
+  if (!namesClass) checkImmutable(errors, `metadata.annotations.${CLASS_ANNOTATION}`, classNow ?? '', classBefore ?? '')
+  const [a, b] = comparable(next, old)
+  if (!deepEqual(a, b)) errors.push(forbidden('spec', `${CLAIM_IMMUTABLE}\n${lineDiff(b, a)}`))
+  checkClaimSize(errors, next, old)
+  checkImmutable(errors, 'volumeMode', spec.volumeMode, before.volumeMode)
+  if (old.status?.currentVolumeAttributesClassName === undefined || spec.volumeAttributesClassName === before.volumeAttributesClassName) return errors
+  const field = 'spec.volumeAttributesClassName'
+  const what = spec.volumeAttributesClassName === undefined ? 'nil' : spec.volumeAttributesClassName === '' ? 'empty string' : undefined
+  if (what) errors.push(forbidden(field, `update to ${what} is forbidden when status.currentVolumeAttributesClassName is not nil`))
+  return errors
+}
+
+const RESIZE_STATES = ['ControllerResizeInProgress', 'ControllerResizeInfeasible', 'NodeResizeInProgress', 'NodeResizeInfeasible', 'NodeResizePending'].sort()
+
+/** Storage, or a resource of somebody's own. Answers whether it is one. */
+function checkResourceKey(errors: FieldError[], name: string, path: string): boolean {
+  const before = errors.length
+  check(errors, path, name, isQualifiedName(name))
+  if (errors.length === before && isNativeResource(name) && name !== 'storage') errors.push(notSupported(path, name, ['storage']))
+  return errors.length === before
+}
+
+export function validatePersistentVolumeClaimStatusUpdate({ spec = {}, status = {} }: PersistentVolumeClaim): FieldError[] {
+  const errors: FieldError[] = []
+  if (!spec.accessModes?.length) errors.push(required('Spec.accessModes'))
+  const { capacity = {}, allocatedResourceStatuses: states = {}, allocatedResources = {} } = status
+  const checkSize = (size: string, path: string): void => {
+    const nanos = nanosOf(size)
+    if (nanos < 0n) errors.push(invalid(path, Number(nanos / 1_000_000_000n), 'must be a valid resource quantity'))
+  }
+  for (const [name, size] of Object.entries(capacity)) checkSize(size, `status.capacity[${name}]`)
+  for (const [name, state] of Object.entries(states)) {
+    checkResourceKey(errors, name, 'status.allocatedResourceStatuses')
+    if (!RESIZE_STATES.includes(state)) errors.push(notSupported('status.allocatedResourceStatuses', name, RESIZE_STATES))
+  }
+  for (const [name, size] of Object.entries(allocatedResources)) {
+    if (checkResourceKey(errors, name, 'status.allocatedResources')) checkSize(size, `status.allocatedResources[${name}]`)
+  }
   return errors
 }

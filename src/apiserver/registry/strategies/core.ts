@@ -5,7 +5,7 @@ import {
 import { validateEvent } from '../../../api/validation/events.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
-import { validateEndpoints } from '../../../api/validation/service.ts'
+import { validateEndpoints } from '../../../api/validation/endpoints.ts'
 import { validatePersistentVolume, validatePersistentVolumeClaim, validatePersistentVolumeClaimUpdate, validatePersistentVolumeUpdate } from '../../../api/validation/persistentVolumes.ts'
 import { validatePodTemplate, validateReplicationController, validateReplicationControllerUpdate } from '../../../api/validation/apps.ts'
 import { randomUUID } from 'node:crypto'
@@ -127,7 +127,7 @@ const limitRanges: Strategy<LimitRange> = {
   },
   allowCreateOnUpdate: true, validateCreate: validateLimitRange, validateUpdate: validateLimitRange }
 const resourceQuotas: Strategy<ResourceQuota> = { returnsDeleted: true, validateCreate: validateResourceQuota, validateUpdate: validateResourceQuota }
-const endpoints: Strategy<Endpoints> = { allowCreateOnUpdate: true, validateCreate: validateEndpoints, validateUpdate: validateEndpoints }
+const endpoints: Strategy<Endpoints> = { allowCreateOnUpdate: true, validateCreate: (subsets) => validateEndpoints(subsets), validateUpdate: validateEndpoints }
 
 export const coreStrategies: Record<string, Strategy> = {
   '/namespaces': namespaces as Strategy,

@@ -1,5 +1,6 @@
 /** networking.k8s.io, discovery.k8s.io. */
-import { validateEndpointSlice, validateIngress, validateIngressClass, validateIngressClassUpdate, validateNetworkPolicy } from '../../../api/validation/networking.ts'
+import { validateEndpointSlice } from '../../../api/validation/endpointSlices.ts'
+import { validateIngress, validateIngressClass, validateIngressClassUpdate, validateNetworkPolicy } from '../../../api/validation/networking.ts'
 import { loadBalancerStatus } from './status.ts'
 import type { EndpointSlice } from '../../../api/kinds/discovery/v1.ts'
 import type { Ingress, IngressClass, NetworkPolicy } from '../../../api/kinds/networking/v1.ts'
