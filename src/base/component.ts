@@ -90,6 +90,7 @@ export class Supervisor {
         if (health.state !== 'Starting') return
         health.state = 'Running'
         health.readyAfterMs = this.#clock.now() - startedMs
+        log.info('ready', { afterMs: health.readyAfterMs })
         running.ready.resolve()
       }
       try {
