@@ -3,7 +3,7 @@ import { deepEqual } from '../meta.ts'
 import { labelSelectorRequirements, matchesLabels, selectsAll } from '../selectors.ts'
 import { checkClaimSpec } from './claimSpec.ts'
 import { check, forbidden, goMap, invalid, notSupported, required } from './fieldErrors.ts'
-import { validateLabelSelector } from './labels.ts'
+import { shownSelector, validateLabelSelector } from './labels.ts'
 import { isDns1123Label } from './names.ts'
 import { validatePodTemplateSpec } from './pod.ts'
 import { checkAtMost100Percent, checkImmutable, checkIntOrPercent, checkNotNegative, intOrPercent } from './values.ts'
@@ -35,7 +35,7 @@ function checkSelector(errors: FieldError[], selector: LabelSelector | undefined
     return
   }
   errors.push(...validateLabelSelector(selector, 'spec.selector'))
-  if (isEmpty(selector)) errors.push(invalid('spec.selector', selector, emptyText))
+  if (isEmpty(selector)) errors.push(invalid('spec.selector', shownSelector(selector), emptyText))
 }
 
 /** Pods of these workloads run until they are deleted. */
@@ -62,7 +62,7 @@ const REPLICAS_EMPTY = 'empty selector is invalid for deployment'
 
 function checkReplicatedTemplate(errors: FieldError[], selector: LabelSelector | undefined, template: PodTemplateSpec): void {
   const requirements = parsed(selector)
-  if (!requirements) errors.push(invalid('spec.selector', selector, 'invalid label selector'))
+  if (!requirements) errors.push(invalid('spec.selector', shownSelector(selector), 'invalid label selector'))
   else checkTemplate(errors, template, matchesTemplate(requirements, template), 'ReplicaSet')
 }
 
@@ -116,7 +116,7 @@ export function validateDeployment({ spec }: Deployment): FieldError[] {
 
 export function validateDeploymentUpdate(next: Deployment, old: Deployment): FieldError[] {
   const errors = validateDeployment(next)
-  checkImmutable(errors, 'spec.selector', next.spec?.selector, old.spec?.selector)
+  checkImmutable(errors, 'spec.selector', next.spec?.selector, old.spec?.selector, shownSelector(next.spec?.selector))
   return errors
 }
 
@@ -132,7 +132,7 @@ export function validateReplicaSet({ spec }: ReplicaSet): FieldError[] {
 
 export function validateReplicaSetUpdate(next: ReplicaSet, old: ReplicaSet): FieldError[] {
   const errors = validateReplicaSet(next)
-  checkImmutable(errors, 'spec.selector', next.spec?.selector, old.spec?.selector)
+  checkImmutable(errors, 'spec.selector', next.spec?.selector, old.spec?.selector, shownSelector(next.spec?.selector))
   return errors
 }
 
@@ -160,7 +160,7 @@ function checkDaemonSetSpec(errors: FieldError[], spec: DaemonSetSpec): void {
   errors.push(...validateLabelSelector(selector, 'spec.selector'))
   const requirements = parsed(selector)
   if (requirements && !matchesTemplate(requirements, template)) errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
-  if (selector && isEmpty(selector)) errors.push(invalid('spec.selector', selector, 'empty selector is invalid for daemonset'))
+  if (selector && isEmpty(selector)) errors.push(invalid('spec.selector', shownSelector(selector), 'empty selector is invalid for daemonset'))
   errors.push(...validatePodTemplateSpec(template, 'spec.template'))
   checkRunsForever(errors, template, 'DaemonSet')
   checkNotNegative(errors, 'spec.minReadySeconds', spec.minReadySeconds)
@@ -176,7 +176,7 @@ export function validateDaemonSet({ spec }: DaemonSet): FieldError[] {
 
 export function validateDaemonSetUpdate(next: DaemonSet, old: DaemonSet): FieldError[] {
   const errors: FieldError[] = []
-  checkImmutable(errors, 'spec.selector', next.spec?.selector, old.spec?.selector)
+  checkImmutable(errors, 'spec.selector', next.spec?.selector, old.spec?.selector, shownSelector(next.spec?.selector))
   return [...errors, ...validateDaemonSet(next)]
 }
 
@@ -214,7 +214,7 @@ function templateWithClaims({ template, volumeClaimTemplates = [] }: StatefulSet
 
 function checkStatefulTemplate(errors: FieldError[], spec: StatefulSetSpec): void {
   const requirements = parsed(spec.selector)
-  if (!requirements) errors.push(invalid('spec.selector', spec.selector, ''))
+  if (!requirements) errors.push(invalid('spec.selector', shownSelector(spec.selector), ''))
   else {
     const template = templateWithClaims(spec)
     if (!matchesTemplate(requirements, template)) errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))

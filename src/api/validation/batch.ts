@@ -3,7 +3,7 @@ import { deepEqual } from '../meta.ts'
 import { labelSelectorMatches } from '../selectors.ts'
 import { check, goMap, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
 import { checkPodFailurePolicy, checkSuccessPolicy } from './jobPolicies.ts'
-import { validateLabelSelector } from './labels.ts'
+import { shownSelector, validateLabelSelector } from './labels.ts'
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 import { validatePodTemplateSpec } from './pod.ts'
 import { validateSchedule } from './schedule.ts'
@@ -113,7 +113,7 @@ function checkGenerated(errors: FieldError[], { metadata: { name = '', uid }, sp
     if (labels?.[key] === undefined) errors.push(required(field, `must be '${value}'`))
     if ((labels?.[key] ?? '') !== value) errors.push(invalid(field, goMap(labels), `must be '${value}'`))
   }
-  if (!labelSelectorMatches(spec.selector, expected)) errors.push(invalid('spec.selector', spec.selector, '`selector` not auto-generated'))
+  if (!labelSelectorMatches(spec.selector, expected)) errors.push(invalid('spec.selector', shownSelector(spec.selector), '`selector` not auto-generated'))
 }
 
 function validateWhole(job: Job, prefixed: boolean): FieldError[] {
@@ -176,12 +176,13 @@ export function validateJobUpdate(next: Job, old: Job): FieldError[] {
   const errors = validateWhole(next, `${PREFIXED}job-name` in labels && `${PREFIXED}controller-uid` in labels)
   if (!next.spec || !old.spec) return errors
   const { spec } = next
+  checkJobSpec(errors, spec)
   const { completions, parallelism, selector } = spec
   if (spec.completionMode !== 'Indexed') checkImmutable(errors, 'spec.completions', completions, old.spec.completions)
   else if (completions !== undefined && completions !== old.spec.completions && completions !== parallelism) {
     errors.push(invalid('spec.completions', completions, 'can only be modified in tandem with spec.parallelism'))
   }
-  checkImmutable(errors, 'spec.selector', selector, old.spec.selector)
+  checkImmutable(errors, 'spec.selector', selector, old.spec.selector, shownSelector(selector))
   checkTemplateUpdate(errors, next, old)
   for (const field of ['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'] as const) {
     checkImmutable(errors, `spec.${field}`, spec[field], old.spec[field])

@@ -60,7 +60,8 @@ function checkHints(errors: FieldError[], hints: EndpointHints, path: string): v
 }
 
 function checkEndpoint(errors: FieldError[], endpoint: Endpoint, type: string, path: string): void {
-  const { addresses = [], nodeName, hostname, hints, deprecatedTopology = {} } = endpoint
+  const { nodeName, hostname, hints, deprecatedTopology = {} } = endpoint
+  const addresses = endpoint.addresses ?? []
   const list = `${path}.addresses`
   if (addresses.length === 0) errors.push(required(list, 'must contain at least 1 address'))
   else if (addresses.length > ADDRESSES_LIMIT) errors.push(tooMany(list, addresses.length, ADDRESSES_LIMIT))

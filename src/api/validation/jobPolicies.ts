@@ -16,7 +16,8 @@ const INDEXES_LIMIT_BYTES = 64 * 1024
 const valid = (values: readonly string[]): string => `valid values: [${values.map((value) => JSON.stringify(value)).join(' ')}]`
 
 function checkExitCodes(errors: FieldError[], onExitCodes: PodFailurePolicyOnExitCodesRequirement, containers: ReadonlySet<string>, path: string): void {
-  const { operator, containerName, values = [] } = onExitCodes
+  const { operator, containerName } = onExitCodes
+  const values = onExitCodes.values ?? []
   if (!operator) errors.push(required(`${path}.operator`, valid(OPERATORS)))
   else if (!OPERATORS.includes(operator)) errors.push(notSupported(`${path}.operator`, operator, OPERATORS))
   if (containerName !== undefined && !containers.has(containerName)) {
@@ -56,8 +57,8 @@ function checkFailureRule(errors: FieldError[], rule: PodFailurePolicyRule, spec
 export function checkPodFailurePolicy(errors: FieldError[], spec: JobSpec, path: string): void {
   const rules = spec.podFailurePolicy?.rules ?? []
   if (rules.length > RULES_LIMIT) errors.push(tooMany(`${path}.rules`, rules.length, RULES_LIMIT))
-  const { containers = [], initContainers = [] } = spec.template.spec ?? {}
-  const names = new Set([...containers, ...initContainers].map(({ name }) => name))
+  const { containers, initContainers } = spec.template.spec ?? {}
+  const names = new Set([...(containers ?? []), ...(initContainers ?? [])].map(({ name }) => name))
   rules.forEach((rule, i) => checkFailureRule(errors, rule, spec, names, `${path}.rules[${i}]`))
 }
 

@@ -21,6 +21,13 @@ export function validateLabelSelector(selector: LabelSelector | undefined, path:
   return errors
 }
 
+/** A selector as Go prints it: labels by key. */
+export function shownSelector(selector: LabelSelector | undefined): LabelSelector | null {
+  if (!selector) return null
+  const { matchLabels } = selector
+  return matchLabels ? { ...selector, matchLabels: Object.fromEntries(Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1))) } : selector
+}
+
 export function isEmptySelector(selector: LabelSelector | undefined): boolean {
   return Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions ?? []).length === 0
 }

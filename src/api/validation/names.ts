@@ -250,6 +250,12 @@ export function parseCidr(value: string): Cidr | undefined {
   return { version, bits: MAPPED_RE.test(ip) ? bitsOf(ip.slice('::ffff:'.length)) : bitsOf(ip), prefixLength }
 }
 
+/** An address range as it is written best; undefined for what is none. */
+export function canonicalCidr(value: string): string | undefined {
+  const cidr = parseCidr(value)
+  return cidr && `${canonicalIp(value.split('/')[0] as string)}/${cidr.prefixLength}`
+}
+
 /** Whether `inner` lies within `outer`. */
 export function cidrContains(outer: Cidr, inner: Cidr): boolean {
   if (outer.version !== inner.version || inner.prefixLength < outer.prefixLength) return false

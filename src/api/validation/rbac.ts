@@ -9,9 +9,8 @@ const GROUP = 'rbac.authorization.k8s.io'
 
 function validateRule(rule: PolicyRule, namespaced: boolean, path: string): FieldError[] {
   const errors: FieldError[] = []
-  const verbs = rule.verbs ?? []
   const { nonResourceURLs = [], apiGroups = [], resources = [], resourceNames = [] } = rule
-  if (verbs.length === 0) errors.push(required(`${path}.verbs`, 'verbs must contain at least one value'))
+  if (!rule.verbs?.length) errors.push(required(`${path}.verbs`, 'verbs must contain at least one value'))
   if (nonResourceURLs.length > 0) {
     if (namespaced) errors.push(invalid(`${path}.nonResourceURLs`, nonResourceURLs, 'namespaced rules cannot apply to non-resource URLs'))
     if (apiGroups.length > 0 || resources.length > 0 || resourceNames.length > 0) {

@@ -96,7 +96,7 @@ export function checkPodResize(errors: FieldError[], next: Pod, old: Pod): void 
   for (const field of ['initContainers', 'containers'] as const) {
     old.spec[field]?.forEach((container, i) => checkRemoved(errors, spec[field]?.[i]?.resources, container.resources, `spec.${field}[${i}].resources`, ''))
   }
-  spec.containers.forEach((container, i) => {
+  spec.containers?.forEach((container, i) => {
     const before = old.spec.containers[i] as Container
     if (!same(undone(container, before), before)) errors.push(forbidden('spec', ONLY_COMPUTE))
   })

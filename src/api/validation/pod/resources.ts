@@ -104,7 +104,7 @@ function aggregate(spec: PodSpec, list: 'requests' | 'limits'): Map<string, Quan
       to.set(name, before ? addQuantity(before, quantity) : parseQuantity(quantity))
     }
   }
-  for (const { resources } of spec.containers) add(sum, resources?.[list] ?? {})
+  for (const { resources } of spec.containers ?? []) add(sum, resources?.[list] ?? {})
   for (const container of spec.initContainers ?? []) {
     const own = container.resources?.[list] ?? {}
     if (isSidecar(container)) {
@@ -130,7 +130,7 @@ function checkConsistency(errors: FieldError[], spec: PodSpec, { requests = {}, 
     if (!isHugePage(name) || given === undefined || needed.nanos <= nanosOf(given)) continue
     errors.push(invalid(`${path}.limits[${name}]`, given, `must be greater than or equal to aggregate container limits of ${formatQuantity(needed)}`))
   }
-  for (const [i, { resources }] of spec.containers.entries()) {
+  for (const [i, { resources }] of (spec.containers ?? []).entries()) {
     for (const [name, limit] of Object.entries(resources?.limits ?? {})) {
       const given = limits[name]
       if (given === undefined || nanosOf(limit) <= nanosOf(given)) continue

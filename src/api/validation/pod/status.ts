@@ -90,7 +90,8 @@ function checkExtendedClaim(errors: FieldError[], status: PodExtendedResourceCla
 }
 
 function checkNodeClaims(errors: FieldError[], status: PodStatus, { resourceClaims = [] }: PodSpec): void {
-  for (const [i, { resourceClaimName, containers = [], resources = {} }] of (status.nodeAllocatableResourceClaimStatuses ?? []).entries()) {
+  for (const [i, { resourceClaimName, containers = [], ...rest }] of (status.nodeAllocatableResourceClaimStatuses ?? []).entries()) {
+    const resources = rest.resources ?? {}
     const at = `status.nodeAllocatableResourceClaimStatuses[${i}]`
     if (!resourceClaimName) errors.push(required(`${at}.resourceClaimName`, 'must not be empty'))
     const known = [...resourceClaims, ...(status.resourceClaimStatuses ?? [])].some((claim) => claim.resourceClaimName === resourceClaimName)

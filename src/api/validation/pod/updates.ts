@@ -108,7 +108,7 @@ function replaced<K extends keyof PodSpec>(spec: PodSpec, old: PodSpec, ...field
 /** The new spec with everything put back that may change. */
 function withoutAllowed(errors: FieldError[], spec: PodSpec, old: PodSpec, path: string): PodSpec {
   let result = replaced(spec, old, 'activeDeadlineSeconds', 'schedulingGates', 'tolerations')
-  result.containers = withImages(spec.containers, old.containers)
+  result.containers = withImages(spec.containers ?? [], old.containers ?? [])
   if (spec.initContainers && old.initContainers) result.initContainers = withImages(spec.initContainers, old.initContainers)
   if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) result = replaced(result, old, 'terminationGracePeriodSeconds')
   if (!old.schedulingGates?.length) return result
@@ -126,7 +126,7 @@ function withoutAllowed(errors: FieldError[], spec: PodSpec, old: PodSpec, path:
 }
 
 export function checkPodSpecUpdate(errors: FieldError[], { spec }: Pod, { spec: old }: Pod, path: string): void {
-  if (!checkContainerUpdates(errors, spec.containers, old.containers, `${path}.containers`)) return
+  if (!checkContainerUpdates(errors, spec.containers ?? [], old.containers ?? [], `${path}.containers`)) return
   if (!checkContainerUpdates(errors, spec.initContainers ?? [], old.initContainers ?? [], `${path}.initContainers`)) return
   if (!checkDeadline(errors, spec.activeDeadlineSeconds, old.activeDeadlineSeconds, `${path}.activeDeadlineSeconds`)) return
   checkTolerationUpdates(errors, spec.tolerations ?? [], old.tolerations ?? [], `${path}.tolerations`)

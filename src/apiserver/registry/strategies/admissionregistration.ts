@@ -1,13 +1,47 @@
 /** admissionregistration.k8s.io: webhook configurations and policies count their generation and are never updated blindly. */
+import {
+  validateMutatingAdmissionPolicy, validateMutatingAdmissionPolicyBinding, validateValidatingAdmissionPolicy, validateValidatingAdmissionPolicyBinding,
+} from '../../../api/validation/admissionPolicies.ts'
+import { validateWebhookConfiguration } from '../../../api/validation/webhooks.ts'
+import type {
+  MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+  ValidatingWebhookConfiguration,
+} from '../../../api/kinds/admissionregistration/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const configuration: Strategy = { managesGeneration: true, allowUnconditionalUpdate: false }
+const configuration = { managesGeneration: true, allowUnconditionalUpdate: false } as const
+
+const webhooks: Strategy<ValidatingWebhookConfiguration | MutatingWebhookConfiguration> = {
+  ...configuration,
+  validateCreate: (next) => validateWebhookConfiguration(next),
+  validateUpdate: (next, old) => validateWebhookConfiguration(next, old),
+}
+const validatingPolicies: Strategy<ValidatingAdmissionPolicy> = {
+  ...configuration,
+  validateCreate: (policy) => validateValidatingAdmissionPolicy(policy),
+  validateUpdate: (policy) => validateValidatingAdmissionPolicy(policy),
+}
+const validatingBindings: Strategy<ValidatingAdmissionPolicyBinding> = {
+  ...configuration,
+  validateCreate: validateValidatingAdmissionPolicyBinding,
+  validateUpdate: validateValidatingAdmissionPolicyBinding,
+}
+const mutatingPolicies: Strategy<MutatingAdmissionPolicy> = {
+  ...configuration,
+  validateCreate: (policy) => validateMutatingAdmissionPolicy(policy),
+  validateUpdate: (policy) => validateMutatingAdmissionPolicy(policy),
+}
+const mutatingBindings: Strategy<MutatingAdmissionPolicyBinding> = {
+  ...configuration,
+  validateCreate: validateMutatingAdmissionPolicyBinding,
+  validateUpdate: validateMutatingAdmissionPolicyBinding,
+}
 
 export const admissionStrategies: Record<string, Strategy> = {
-  'admissionregistration.k8s.io/mutatingwebhookconfigurations': configuration,
-  'admissionregistration.k8s.io/validatingwebhookconfigurations': configuration,
-  'admissionregistration.k8s.io/validatingadmissionpolicies': configuration,
-  'admissionregistration.k8s.io/validatingadmissionpolicybindings': configuration,
-  'admissionregistration.k8s.io/mutatingadmissionpolicies': configuration,
-  'admissionregistration.k8s.io/mutatingadmissionpolicybindings': configuration,
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': webhooks as Strategy,
+  'admissionregistration.k8s.io/validatingwebhookconfigurations': webhooks as Strategy,
+  'admissionregistration.k8s.io/validatingadmissionpolicies': validatingPolicies as Strategy,
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings': validatingBindings as Strategy,
+  'admissionregistration.k8s.io/mutatingadmissionpolicies': mutatingPolicies as Strategy,
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings': mutatingBindings as Strategy,
 }

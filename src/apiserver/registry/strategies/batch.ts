@@ -1,5 +1,6 @@
 /** Jobs and CronJobs. */
 import { validateCronJob, validateCronJobUpdate, validateJob, validateJobUpdate } from '../../../api/validation/batch.ts'
+import { cronJobWarnings, jobWarnings } from '../../../api/validation/warnings.ts'
 import type { CronJob, Job } from '../../../api/kinds/batch/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -11,13 +12,14 @@ function generateSelector(job: Job): void {
   const { name, uid } = job.metadata
   if (job.spec.manualSelector) return
   const template = job.spec.template
+  const unlabelled = Object.keys(job.metadata.labels ?? {}).length === 0
   template.metadata ??= {}
   const labels = (template.metadata.labels = { ...template.metadata.labels })
-  for (const label of UID_LABELS) labels[label] = uid
-  for (const label of NAME_LABELS) labels[label] = name
-  const matchLabels = { ...job.spec.selector?.matchLabels, 'batch.kubernetes.io/controller-uid': uid }
+  for (const label of NAME_LABELS) labels[label] ??= name
+  for (const label of UID_LABELS) labels[label] ??= uid
+  const matchLabels = { 'batch.kubernetes.io/controller-uid': uid, ...job.spec.selector?.matchLabels }
   job.spec.selector = { ...job.spec.selector, matchLabels }
-  if (Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = { ...labels }
+  if (unlabelled) job.metadata.labels = { ...labels }
 }
 
 const jobs: Strategy<Job> = {
@@ -31,6 +33,8 @@ const jobs: Strategy<Job> = {
   },
   validateCreate: validateJob,
   validateUpdate: validateJobUpdate,
+  warningsOnCreate: (job) => jobWarnings(job),
+  warningsOnUpdate: jobWarnings,
   selectableFields: { 'status.successful': (job) => String(job.status?.succeeded ?? 0) },
   unknownFieldLabel: (label) => `field label "${label}" not supported for Job`,
 }
@@ -40,6 +44,8 @@ const cronJobs: Strategy<CronJob> = {
   statusKeepsMetadata: true,
   validateCreate: validateCronJob,
   validateUpdate: validateCronJobUpdate,
+  warningsOnCreate: (job) => cronJobWarnings(job),
+  warningsOnUpdate: cronJobWarnings,
 }
 
 export const batchStrategies: Record<string, Strategy> = { 'batch/jobs': jobs as Strategy, 'batch/cronjobs': cronJobs as Strategy }

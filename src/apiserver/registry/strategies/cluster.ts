@@ -1,6 +1,11 @@
 /** Kinds about the cluster itself: leases, classes, flow control, certificates. */
 import { validateCertificateSigningRequest } from '../../../api/validation/certificates.ts'
 import { validateLease, validatePriorityClass, validatePriorityClassUpdate, validateRuntimeClass, validateRuntimeClassUpdate } from '../../../api/validation/cluster.ts'
+import { validateApiService } from '../../../api/validation/apiServices.ts'
+import { validateFlowSchema, validatePriorityLevelConfiguration } from '../../../api/validation/flowcontrol.ts'
+import { isPathSegmentName } from '../../../api/validation/names.ts'
+import type { APIService } from '../../../api/kinds/apiregistration/v1.ts'
+import type { FlowSchema, PriorityLevelConfiguration } from '../../../api/kinds/flowcontrol/v1.ts'
 import type { CertificateSigningRequest } from '../../../api/kinds/certificates/v1.ts'
 import type { Lease } from '../../../api/kinds/coordination/v1.ts'
 import type { RuntimeClass } from '../../../api/kinds/node/v1.ts'
@@ -8,7 +13,7 @@ import type { PriorityClass } from '../../../api/kinds/scheduling/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const leases: Strategy<Lease> = { allowCreateOnUpdate: true, allowUnconditionalUpdate: false, validateCreate: validateLease, validateUpdate: validateLease }
-const priorityClasses: Strategy<PriorityClass> = { managesGeneration: true, validateCreate: validatePriorityClass, validateUpdate: validatePriorityClassUpdate }
+const priorityClasses: Strategy<PriorityClass> = { managesGeneration: 'atFirst', validateCreate: validatePriorityClass, validateUpdate: validatePriorityClassUpdate }
 const runtimeClasses: Strategy<RuntimeClass> = {
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,
@@ -41,11 +46,21 @@ const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
   selectableFields: { 'spec.signerName': (csr) => csr.spec.signerName },
 }
 
+const flowSchemas: Strategy<FlowSchema> = { managesGeneration: true, checksMetaOnce: true, validateCreate: validateFlowSchema, validateUpdate: validateFlowSchema }
+const priorityLevels: Strategy<PriorityLevelConfiguration> = {
+  managesGeneration: true,
+  checksMetaOnce: true,
+  validateCreate: validatePriorityLevelConfiguration,
+  validateUpdate: validatePriorityLevelConfiguration,
+}
+const apiServices: Strategy<APIService> = { validateName: isPathSegmentName, validateCreate: validateApiService, validateUpdate: validateApiService }
+
 export const clusterStrategies: Record<string, Strategy> = {
   'coordination.k8s.io/leases': leases as Strategy,
   'scheduling.k8s.io/priorityclasses': priorityClasses as Strategy,
   'node.k8s.io/runtimeclasses': runtimeClasses as Strategy,
   'certificates.k8s.io/certificatesigningrequests': certificateSigningRequests as Strategy,
-  'flowcontrol.apiserver.k8s.io/flowschemas': { managesGeneration: true },
-  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': { managesGeneration: true },
+  'flowcontrol.apiserver.k8s.io/flowschemas': flowSchemas as Strategy,
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': priorityLevels as Strategy,
+  'apiregistration.k8s.io/apiservices': apiServices as Strategy,
 }

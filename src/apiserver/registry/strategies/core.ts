@@ -6,10 +6,11 @@ import { validateEvent } from '../../../api/validation/events.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/endpoints.ts'
-import { validatePersistentVolume, validatePersistentVolumeClaim, validatePersistentVolumeClaimUpdate, validatePersistentVolumeUpdate } from '../../../api/validation/persistentVolumes.ts'
+import { validatePersistentVolume, validatePersistentVolumeClaim, validatePersistentVolumeClaimStatusUpdate, validatePersistentVolumeClaimUpdate, validatePersistentVolumeUpdate } from '../../../api/validation/persistentVolumes.ts'
 import { validatePodTemplate, validateReplicationController, validateReplicationControllerUpdate } from '../../../api/validation/apps.ts'
 import { randomUUID } from 'node:crypto'
 import { newConflict } from '../../../api/status.ts'
+import { claimWarnings, nodeWarnings, persistentVolumeWarnings, workloadUpdateWarnings, workloadWarnings } from '../../../api/validation/warnings.ts'
 import { podStrategy } from './pods.ts'
 import { serviceStrategy } from './services.ts'
 import { activeStatus, pendingStatus, replicaStatus, volumeStatus } from './status.ts'
@@ -55,6 +56,9 @@ const nodes: Strategy<Node> = {
   selectsNamespace: false,
   validateCreate: validateNode,
   validateUpdate: validateNodeUpdate,
+  validateStatusUpdate: validateNodeUpdate,
+  warningsOnCreate: nodeWarnings,
+  warningsOnUpdate: nodeWarnings,
   selectableFields: { 'spec.unschedulable': (node) => String(node.spec?.unschedulable ?? false) },
   unknownFieldLabel: unsupported,
 }
@@ -93,12 +97,15 @@ const events: Strategy<Event> = {
 }
 
 const replicationControllers: Strategy<ReplicationController> = {
+  checksOnlyName: true,
   defaultPropagation: 'Orphan',
   ...replicaStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
   validateCreate: validateReplicationController,
   validateUpdate: validateReplicationControllerUpdate,
+  warningsOnCreate: workloadWarnings,
+  warningsOnUpdate: workloadUpdateWarnings,
   selectableFields: { 'status.replicas': (controller) => String(controller.status?.replicas ?? 0) },
   unknownFieldLabel: unsupported,
 }
@@ -110,6 +117,8 @@ const persistentVolumes: Strategy<PersistentVolume> = {
   returnsDeleted: true,
   validateCreate: validatePersistentVolume,
   validateUpdate: validatePersistentVolumeUpdate,
+  warningsOnCreate: persistentVolumeWarnings,
+  warningsOnUpdate: persistentVolumeWarnings,
 }
 
 const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
@@ -118,6 +127,9 @@ const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
   returnsDeleted: true,
   validateCreate: validatePersistentVolumeClaim,
   validateUpdate: validatePersistentVolumeClaimUpdate,
+  validateStatusUpdate: (next) => validatePersistentVolumeClaimStatusUpdate(next),
+  warningsOnCreate: claimWarnings,
+  warningsOnUpdate: claimWarnings,
 }
 
 const podTemplates: Strategy<PodTemplate> = { managesGeneration: true, returnsDeleted: true, validateCreate: validatePodTemplate, validateUpdate: validatePodTemplate }

@@ -1,7 +1,7 @@
 /** Pods: quality of service, deletion with grace, what an update may change. */
 import { qosClassOf } from '../../../api/validation/podQos.ts'
 import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../../api/validation/pod.ts'
-import { podSpecWarnings } from '../../../api/validation/podWarnings.ts'
+import { podNameWarnings, podSpecWarnings } from '../../../api/validation/podWarnings.ts'
 import { formatTime } from '../deletion.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
@@ -34,7 +34,7 @@ export const podStrategy: Strategy<Pod> = {
   prepareForStatusUpdate(next, old) {
     if (next.status && old.status?.qosClass) next.status = { ...next.status, qosClass: old.status.qosClass }
   },
-  warningsOnCreate: (pod) => podSpecWarnings(pod.spec, pod.metadata, 'spec', ''),
+  warningsOnCreate: (pod) => [...podNameWarnings(pod.metadata.name), ...podSpecWarnings(pod.spec, pod.metadata, 'spec', '')],
   gracePeriodSeconds: graceOf,
   selectableFields: {
     'spec.nodeName': (pod) => pod.spec.nodeName ?? '',

@@ -1,6 +1,7 @@
 /** Services: addresses and ports, and what a change of type lets go of. */
 import { nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateService, validateServiceStatus, validateServiceUpdate } from '../../../api/validation/service.ts'
+import { serviceWarnings } from '../../../api/validation/warnings.ts'
 import { loadBalancerStatus } from './status.ts'
 import type { Service, ServiceSpec } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
@@ -106,7 +107,9 @@ export const serviceStrategy: Strategy<Service> = {
   },
   validateCreate: (service) => validateService(service),
   validateUpdate: (next, old) => validateServiceUpdate(next, old),
-  validateStatusUpdate: (next) => validateServiceStatus(next),
+  validateStatusUpdate: (next, old) => validateServiceStatus(next, old),
+  warningsOnCreate: serviceWarnings,
+  warningsOnUpdate: serviceWarnings,
   reserve: (next, old, { services }) => services.allocate(next, old),
   selectableFields: {
     'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',

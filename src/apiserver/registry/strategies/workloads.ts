@@ -1,10 +1,11 @@
 /** The apps group and what is like it. */
 import {
-  validateControllerRevision, validateDaemonSet, validateDaemonSetUpdate, validateDeployment, validateDeploymentUpdate, validateReplicaSet, validateReplicaSetUpdate,
+  validateControllerRevision, validateControllerRevisionUpdate, validateDaemonSet, validateDaemonSetUpdate, validateDeployment, validateDeploymentUpdate, validateReplicaSet, validateReplicaSetUpdate,
   validateStatefulSet, validateStatefulSetUpdate,
 } from '../../../api/validation/apps.ts'
 import { validateDisruptionBudget, validateHorizontalPodAutoscaler } from '../../../api/validation/policies.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
+import { statefulSetWarnings, templateWarnings, workloadUpdateWarnings, workloadWarnings } from '../../../api/validation/warnings.ts'
 import { semanticEqual } from '../jsonValues.ts'
 import { autoscalerStatus, daemonSetStatus, disruptionStatus, replicaStatus, statefulSetStatus } from './status.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../../api/kinds/apps/v1.ts'
@@ -14,9 +15,11 @@ import type { Strategy } from '../strategy.ts'
 
 const deployments: Strategy<Deployment> = {
   managesGeneration: true,
-  generationCountsAnnotations: true,
+  generationCounts: ['annotations'],
   validateCreate: validateDeployment,
   validateUpdate: validateDeploymentUpdate,
+  warningsOnCreate: workloadWarnings,
+  warningsOnUpdate: workloadUpdateWarnings,
 }
 const replicaSets: Strategy<ReplicaSet> = {
   ...replicaStatus,
@@ -24,14 +27,25 @@ const replicaSets: Strategy<ReplicaSet> = {
   statusKeepsMetadata: true,
   validateCreate: validateReplicaSet,
   validateUpdate: validateReplicaSetUpdate,
+  warningsOnCreate: workloadWarnings,
+  warningsOnUpdate: workloadUpdateWarnings,
 }
 const statefulSets: Strategy<StatefulSet> = {
   validateName: nameIsDnsLabel,
+  /** Updating several pods at once is not on by default. */
+  prepareForCreate(next) {
+    delete next.spec?.updateStrategy?.rollingUpdate?.maxUnavailable
+  },
+  prepareForUpdate(next, old) {
+    if (old.spec?.updateStrategy?.rollingUpdate?.maxUnavailable === undefined) delete next.spec?.updateStrategy?.rollingUpdate?.maxUnavailable
+  },
   ...statefulSetStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
   validateCreate: validateStatefulSet,
   validateUpdate: validateStatefulSetUpdate,
+  warningsOnCreate: statefulSetWarnings,
+  warningsOnUpdate: statefulSetWarnings,
 }
 /** What used to be spec.templateGeneration lives on in an annotation. */
 const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation'
@@ -56,8 +70,10 @@ const daemonSets: Strategy<DaemonSet> = {
   statusKeepsMetadata: true,
   validateCreate: validateDaemonSet,
   validateUpdate: validateDaemonSetUpdate,
+  warningsOnCreate: (set) => templateWarnings(set.spec?.template),
+  warningsOnUpdate: (set) => templateWarnings(set.spec?.template),
 }
-const controllerRevisions: Strategy<ControllerRevision> = { validateCreate: validateControllerRevision }
+const controllerRevisions: Strategy<ControllerRevision> = { validateCreate: validateControllerRevision, validateUpdate: validateControllerRevisionUpdate }
 const disruptionBudgets: Strategy<PodDisruptionBudget> = {
   checksMetaOnce: true,
   validateName: isPathSegmentName,

@@ -1,0 +1,36 @@
+/** APIServices: groups and versions that other servers answer for (kube-aggregator's validation). */
+import { check, invalid, required } from './fieldErrors.ts'
+import { isDns1035Label, isDns1123Subdomain, isPortNumber } from './names.ts'
+import type { APIService } from '../kinds/apiregistration/v1.ts'
+import type { FieldError } from '../status.ts'
+
+const GROUP_PRIORITY_LIMIT = 20_000
+const VERSION_PRIORITY_LIMIT = 1000
+
+export function validateApiService({ metadata, spec }: APIService): FieldError[] {
+  const errors: FieldError[] = []
+  const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0, service, insecureSkipTLSVerify, caBundle } = spec ?? {}
+  const wanted = `${version}.${group}`
+  if (metadata.name && metadata.name !== wanted) errors.push(invalid('metadata.name', metadata.name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
+  if (!group) {
+    if (version !== 'v1') errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'))
+  } else check(errors, 'spec.group', group, isDns1123Subdomain(group))
+  check(errors, 'spec.version', version, isDns1035Label(version))
+  if (groupPriorityMinimum <= 0 || groupPriorityMinimum > GROUP_PRIORITY_LIMIT) {
+    errors.push(invalid('spec.groupPriorityMinimum', groupPriorityMinimum, `must be positive and less than ${GROUP_PRIORITY_LIMIT}`))
+  }
+  if (versionPriority <= 0 || versionPriority > VERSION_PRIORITY_LIMIT) {
+    errors.push(invalid('spec.versionPriority', versionPriority, `must be positive and less than ${VERSION_PRIORITY_LIMIT}`))
+  }
+  if (!service) {
+    if (caBundle) errors.push(invalid('spec.caBundle', `${Buffer.from(caBundle, 'base64').length} bytes`, 'local APIServices may not have a caBundle'))
+    if (insecureSkipTLSVerify) errors.push(invalid('spec.insecureSkipTLSVerify', true, 'local APIServices may not have insecureSkipTLSVerify'))
+    return errors
+  }
+  if (!service.namespace) errors.push(required('spec.service.namespace'))
+  if (!service.name) errors.push(required('spec.service.name'))
+  const broken = service.port === undefined ? [] : isPortNumber(service.port)
+  if (broken.length > 0) errors.push(invalid('spec.service.port', service.port, `port is not valid: ${broken.join(', ')}`))
+  if (insecureSkipTLSVerify && caBundle) errors.push(invalid('spec.insecureSkipTLSVerify', true, 'may not be true if caBundle is present'))
+  return errors
+}
