@@ -1,5 +1,6 @@
 /** The node process as one file: every module and the catalog in it, so that it starts without a `node_modules` tree. */
 import { join } from 'node:path'
+import type { Plugin } from 'esbuild'
 import { PROJECT_ROOT } from './sources.ts'
 
 /** Packages that are CommonJS inside call `require` for Node's own modules. */
@@ -9,6 +10,20 @@ import { dirname as $dirname } from 'node:path'
 const require = $createRequire(import.meta.url)
 const __filename = $fileURLToPath(import.meta.url)
 const __dirname = $dirname(__filename)`
+
+/**
+ * dockerode's ways to engines that are elsewhere (SSH) and to BuildKit's sessions (gRPC): a node has its engine beside it. They
+ * would be a third of the bundle, and are only looked into when called.
+ */
+const WAYS_NOT_TAKEN = /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader)$/
+
+const withoutThem: Plugin = {
+  name: 'ways-not-taken',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: WAYS_NOT_TAKEN }, ({ path }) => ({ path, namespace: 'absent' }))
+    onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'module.exports = {}' }))
+  },
+}
 
 export async function bundleNode(entry = join(PROJECT_ROOT, 'src/node/main.ts')): Promise<Uint8Array> {
   const { build } = await import('esbuild')
@@ -24,13 +39,17 @@ export async function bundleNode(entry = join(PROJECT_ROOT, 'src/node/main.ts'))
     minifyWhitespace: true,
     keepNames: false,
     legalComments: 'none',
-    loader: { '.json': 'json', '.node': 'empty' },
-    // ssh2 (of dockerode) asks for optional native parts and does without them.
-    external: ['cpu-features', '*/sshcrypto.node'],
+    loader: { '.json': 'json' },
+    plugins: [withoutThem],
     logLevel: 'silent',
     absWorkingDir: PROJECT_ROOT,
   })
   const [output] = result.outputFiles
   if (!output) throw new Error(`esbuild wrote nothing for ${entry}`)
-  return output.contents
+  return Buffer.from(inAscii(output.text), 'latin1')
+}
+
+/** A single character beyond ASCII makes V8 keep the whole source with two bytes a character. esbuild leaves those in regular expressions. */
+function inAscii(source: string): string {
+  return source.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
