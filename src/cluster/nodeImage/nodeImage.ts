@@ -65,7 +65,7 @@ export async function ensureNodeImage(options: NodeImageOptions): Promise<string
     tag,
     buildArgs: { BASE: base },
     extraFiles: [
-      { name: 'node.js', content: await bundle },
+      { name: 'node.mjs', content: await bundle },
       { name: 'images.tar', content: images },
     ],
     onProgress: options.onProgress,
