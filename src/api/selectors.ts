@@ -287,7 +287,7 @@ function unescapeValue(text: string): string {
   let out = ''
   for (let at = 0; at < text.length; at++) {
     const char = text[at] as string
-    if (char === ',' || char === '=') throw new SelectorError(`invalid field selector: unescaped character in value: ${char}`)
+    if (char === ',' || char === '=') throw new SelectorError(`invalid field selector: unescaped character in value: ${char.codePointAt(0)}`)
     if (char !== '\\') {
       out += char
       continue

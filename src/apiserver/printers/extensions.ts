@@ -223,7 +223,7 @@ export const schedulingPrinters: Printers = {
 }
 
 export const nodePrinters: Printers = {
-  runtimeclasses: printer<RuntimeClass>([NAME, text('Handler'), AGE], (o, now) => [nameOf(o), o.handler ?? '', age(o, now)]),
+  runtimeclasses: printer<RuntimeClass>([NAME, { ...text('Handler'), description: '' }, AGE], (o, now) => [nameOf(o), o.handler ?? '', age(o, now)]),
 }
 
 function availability({ status }: APIService): string {

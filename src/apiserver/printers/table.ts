@@ -50,8 +50,18 @@ export interface TableOptions {
   withColumns?: boolean
 }
 
+/** Annotations that upstream makes of a field whenever it writes the whole object: its metadata alone has them not. */
+const MADE_OF_FIELDS: Readonly<Record<string, string>> = { DaemonSet: 'deprecated.daemonset.template.generation' }
+
+function ownMetadata({ kind, metadata }: KubeObject): KubeObject['metadata'] {
+  const made = MADE_OF_FIELDS[kind ?? '']
+  if (made === undefined || metadata.annotations?.[made] === undefined) return metadata
+  const { annotations: { [made]: _, ...own } = {}, ...rest } = metadata
+  return Object.keys(own).length > 0 ? { ...rest, annotations: own } : rest
+}
+
 export function partialMetadata(object: KubeObject, apiVersion: string): object {
-  return { kind: 'PartialObjectMetadata', apiVersion, metadata: object.metadata }
+  return { kind: 'PartialObjectMetadata', apiVersion, metadata: ownMetadata(object) }
 }
 
 /** The query parameter; throws upstream's 400. */
@@ -65,7 +75,7 @@ export function parseIncludeObject(query: URLSearchParams): IncludeObject {
 }
 
 function columnDefinition({ name, type, format, priority, description }: Column): object {
-  return { name, type, format: format ?? '', description: description || `${name} of the object.`, priority: priority ?? 0 }
+  return { name, type, format: format ?? '', description: description ?? `${name} of the object.`, priority: priority ?? 0 }
 }
 
 function rowObject(object: KubeObject, include: IncludeObject, apiVersion: string): object | null {

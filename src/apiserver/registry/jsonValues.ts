@@ -6,7 +6,9 @@ export function cloneJson<T>(value: T): T {
   const copy: Record<string, unknown> = {}
   for (const key in value) {
     const field = value[key]
-    copy[key] = typeof field === 'object' && field !== null ? cloneJson(field) : field
+    const cloned = typeof field === 'object' && field !== null ? cloneJson(field) : field
+    if (key === '__proto__') Object.defineProperty(copy, key, { value: cloned, enumerable: true, configurable: true, writable: true })
+    else copy[key] = cloned
   }
   return copy as T
 }

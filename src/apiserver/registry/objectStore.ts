@@ -106,6 +106,8 @@ export class ObjectStore {
     strategy.prepareForCreate?.(object, context)
     const giveBack = strategy.reserve?.(object, undefined, context)
     if (!kind.custom) object = normalizeObject(kind.storage, object)
+    // Rules look at the name even where it is missing, which is for them to find.
+    object.metadata.name ??= ''
     try {
       this.#validateNew(kind, object, context)
       context.warnings.push(...(strategy.warningsOnCreate?.(object) ?? []))
@@ -135,7 +137,9 @@ export class ObjectStore {
 
   #validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
     const rules = { namespaced: kind.storage.namespaced, ...(kind.strategy.validateName && { validateName: kind.strategy.validateName }) }
-    const errors = [...validateObjectMeta(object.metadata, rules), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
+    const { generateName, ...named } = object.metadata
+    const metadata = kind.strategy.checksOnlyName && generateName ? named : object.metadata
+    const errors = [...validateObjectMeta(metadata, rules), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
     if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
   }
 
@@ -232,15 +236,15 @@ export class ObjectStore {
       else fields['status'] = oldFields['status']
     }
     strategy.prepareForUpdate?.(next, old, context)
-    if (strategy.managesGeneration || kind.custom) this.#countGeneration(kind, next, old)
+    if (strategy.managesGeneration === true || kind.custom) this.#countGeneration(kind, next, old)
   }
 
   #countGeneration(kind: StoredKind, next: KubeObject, old: KubeObject): void {
     const { metadata: meta, status: _, ...rest } = next as unknown as Fields & KubeObject
     const { metadata: oldMeta, status: __, ...oldRest } = old as unknown as Fields & KubeObject
     const changed = !semanticEqual(rest, oldRest) || (kind.custom && !kind.hasStatus && !semanticEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
-    const annotated = kind.strategy.generationCountsAnnotations && !semanticEqual(meta.annotations, oldMeta.annotations)
-    if (changed || annotated) meta.generation = (oldMeta.generation ?? 0) + 1
+    const counts = kind.strategy.generationCounts ?? []
+    if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member]))) meta.generation = (oldMeta.generation ?? 0) + 1
   }
 
   #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {

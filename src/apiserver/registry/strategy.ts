@@ -25,10 +25,10 @@ export interface StrategyContext {
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** The status that a new object begins with; `keep` leaves what the client sent. `{}` for kinds with a status subresource. */
   initialStatus?: 'keep' | ((object: T) => unknown)
-  /** metadata.generation starts at 1 and counts changes outside metadata and status. */
-  managesGeneration?: boolean
-  /** Beside the spec, these count too. */
-  generationCountsAnnotations?: boolean
+  /** metadata.generation starts at 1 and counts changes outside metadata and status; or stays what it was at first. */
+  managesGeneration?: boolean | 'atFirst'
+  /** Members of the metadata that count too. */
+  generationCounts?: readonly ('annotations' | 'labels')[]
   /** A write to /status may change labels, annotations and the like. */
   statusKeepsMetadata?: boolean
   /** PUT creates what is not there. */
@@ -58,6 +58,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   checkPreconditions?(object: T, preconditions: { uid?: string; resourceVersion?: string }): void
   /** Upstream reports errors in metadata twice, except for kinds whose update rules leave metadata out. */
   checksMetaOnce?: boolean
+  /** A bad metadata.generateName shows by the name that came of it alone. */
+  checksOnlyName?: boolean
   /** What decoding does to the object beside defaults: before managed fields are recorded. */
   decoded?(object: T): void
   /** Called on the object that gets its deletionTimestamp. */

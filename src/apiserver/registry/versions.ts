@@ -1,18 +1,11 @@
 /** Objects between the version they are stored in and the version that was asked for. */
+import { convert } from '../../api/conversion/convert.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { SharedEvent } from '../cache/storedObject.ts'
-import { conversions } from './conversions.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { CachedObject } from '../request.ts'
 import type { StoredKind } from './kind.ts'
-
-/** Same shape under another apiVersion, unless the pair of versions has a conversion of its own. */
-function convert(object: KubeObject, from: CatalogResource, to: CatalogResource): KubeObject {
-  const converter = conversions.get(`${from.group}/${from.version}/${from.kind} ${to.group}/${to.version}`)
-  const converted = converter ? converter(object) : object
-  return { ...converted, kind: to.kind, apiVersion: apiVersionOf(to) }
-}
 
 const same = (a: CatalogResource, b: CatalogResource): boolean => a === b || (a.group === b.group && a.version === b.version)
 

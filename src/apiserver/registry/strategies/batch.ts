@@ -1,6 +1,7 @@
 /** Jobs and CronJobs. */
 import { validateCronJob, validateCronJobUpdate, validateJob, validateJobUpdate } from '../../../api/validation/batch.ts'
 import { cronJobWarnings, jobWarnings } from '../../../api/validation/warnings.ts'
+import { jsonEqual } from '../jsonValues.ts'
 import type { CronJob, Job } from '../../../api/kinds/batch/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -12,14 +13,15 @@ function generateSelector(job: Job): void {
   const { name, uid } = job.metadata
   if (job.spec.manualSelector) return
   const template = job.spec.template
-  const unlabelled = Object.keys(job.metadata.labels ?? {}).length === 0
   template.metadata ??= {}
   const labels = (template.metadata.labels = { ...template.metadata.labels })
+  // Labels that defaulting took from the template go on to follow it.
+  const follows = jsonEqual(job.metadata.labels ?? {}, labels)
   for (const label of NAME_LABELS) labels[label] ??= name
   for (const label of UID_LABELS) labels[label] ??= uid
   const matchLabels = { 'batch.kubernetes.io/controller-uid': uid, ...job.spec.selector?.matchLabels }
   job.spec.selector = { ...job.spec.selector, matchLabels }
-  if (unlabelled) job.metadata.labels = { ...labels }
+  if (follows) job.metadata.labels = { ...labels }
 }
 
 const jobs: Strategy<Job> = {

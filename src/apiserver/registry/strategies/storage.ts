@@ -1,15 +1,26 @@
 /** storage.k8s.io, and resource.k8s.io's devices. */
 import { validateCsiDriver, validateCsiNode, validateStorageClass, validateStorageClassUpdate, validateVolumeAttachment, validateVolumeAttributesClass, validateVolumeAttributesClassUpdate } from '../../../api/validation/storage.ts'
+import { semanticEqual } from '../jsonValues.ts'
 import { attachmentStatus } from './status.ts'
 import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../../api/kinds/storage/v1.ts'
 import type { ResourceSlice } from '../../../api/kinds/resource/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const storageClasses: Strategy<StorageClass> = { returnsDeleted: true, validateCreate: validateStorageClass, validateUpdate: validateStorageClassUpdate }
-const drivers: Strategy<CSIDriver> = { returnsDeleted: true, allowUnconditionalUpdate: false, validateCreate: validateCsiDriver }
+const COUNTED_BY_DRIVERS = ['tokenRequests', 'requiresRepublish', 'podInfoOnMount', 'storageCapacity', 'seLinuxMount'] as const
+const drivers: Strategy<CSIDriver> = {
+  returnsDeleted: true,
+  allowUnconditionalUpdate: false,
+  validateCreate: validateCsiDriver,
+  /** Upstream counts, from 0, only changes of what its first version could not change. */
+  prepareForUpdate(next, old) {
+    if (COUNTED_BY_DRIVERS.some((field) => !semanticEqual(next.spec[field], old.spec[field]))) next.metadata.generation = (old.metadata.generation ?? 0) + 1
+  },
+}
 const nodes: Strategy<CSINode> = { returnsDeleted: true, allowUnconditionalUpdate: false, validateCreate: validateCsiNode, validateUpdate: validateCsiNode }
 const attachments: Strategy<VolumeAttachment> = {
   ...attachmentStatus,
+  checksMetaOnce: true,
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateVolumeAttachment,
@@ -35,7 +46,7 @@ export const storageStrategies: Record<string, Strategy> = {
   'storage.k8s.io/volumeattributesclasses': attributesClasses as Strategy,
   'storage.k8s.io/csistoragecapacities': { allowUnconditionalUpdate: false },
   'resource.k8s.io/resourceslices': slices as Strategy,
-  'resource.k8s.io/deviceclasses': { returnsDeleted: true, managesGeneration: true },
+  'resource.k8s.io/deviceclasses': { returnsDeleted: true, managesGeneration: true, checksOnlyName: true },
   'resource.k8s.io/resourceclaims': { returnsDeleted: true },
   'resource.k8s.io/resourceclaimtemplates': { returnsDeleted: true },
 }

@@ -28,7 +28,7 @@ function withDecisions(next: KubeObject, old: KubeObject, context: StrategyConte
   return {
     ...kept,
     metadata: { ...kept.metadata, resourceVersion: next.metadata.resourceVersion, ...(managedFields && { managedFields }) },
-    status: { ...kept.status, ...(conditions.length > 0 ? { conditions } : {}) },
+    status: { ...kept.status, conditions },
   } as CertificateSigningRequest
 }
 

@@ -18,12 +18,17 @@ const SHORTEST_SECONDS = 600
 const LONGEST_SECONDS = 2 ** 32
 const DEFAULT_SECONDS = 3_600
 
-function checkSpec(spec: TokenRequestSpec, name: string): void {
+function checkSpec(spec: TokenRequestSpec): void {
   const errors: FieldError[] = []
   const seconds = spec.expirationSeconds ?? DEFAULT_SECONDS
   if (seconds < SHORTEST_SECONDS) errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'))
   if (seconds > LONGEST_SECONDS) errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'))
-  if (errors.length > 0) throw newInvalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, name, errors)
+  if (errors.length > 0) throw newInvalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', errors)
+}
+
+/** As Go prints it: the core group's has a slash in front. */
+function groupVersionText(apiVersion: string): string {
+  return apiVersion.includes('/') ? apiVersion : `/${apiVersion}`
 }
 
 function boundTo(core: RegistryCore, request: ApiRequest, reference: NonNullable<TokenRequestSpec['boundObjectRef']>): Partial<TokenSubject> {
@@ -31,7 +36,7 @@ function boundTo(core: RegistryCore, request: ApiRequest, reference: NonNullable
   const found = (object: KubeObject | undefined, resource: string): { name: string; uid: string } => {
     if (!object) throw newNotFound({ group: '', resource }, name)
     if (uid && uid !== object.metadata.uid) {
-      throw newConflict({ group: '', resource }, name, `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`)
+      throw newConflict({ group: '', resource: kind ?? '' }, name, `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`)
     }
     return { name, uid: object.metadata.uid }
   }
@@ -51,7 +56,7 @@ function boundTo(core: RegistryCore, request: ApiRequest, reference: NonNullable
     case 'Node':
       return { node: found(core.reader.get(nodeResource, '', name), 'nodes') }
     default:
-      throw newBadRequest(`cannot bind token to object of type ${reference.apiVersion ?? ''}, Kind=${kind ?? ''}`)
+      throw newBadRequest(`cannot bind token to object of type ${groupVersionText(reference.apiVersion ?? '')}, Kind=${kind ?? ''}`)
   }
 }
 
@@ -61,7 +66,8 @@ export const createToken: SubresourceHandler = async (core, kind, request) => {
   const account = core.objects.get(kind, request.namespace, request.name).object
   const spec = { ...(body.spec ?? {}) } as TokenRequestSpec
   spec.expirationSeconds ??= DEFAULT_SECONDS
-  checkSpec(spec, request.name)
+  checkSpec(spec)
+  const asked = { ...spec }
   if (!spec.audiences?.length) spec.audiences = [...core.tokens.defaultAudiences]
   const { name, namespace = '', uid } = account.metadata
   const draft = { ...body, metadata: { ...body.metadata, name, namespace, uid, creationTimestamp: core.objects.now() }, spec }
@@ -80,7 +86,9 @@ export const createToken: SubresourceHandler = async (core, kind, request) => {
   const type = core.catalog.typeOfKind({ group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' })
   if (type) {
     const resource: CatalogResource = { ...request.resource, group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest', type }
-    trackUpdate(object, undefined, { ...tracking(core, kind, request, options), resource })
+    // The server's own audiences are nobody's.
+    const tracked = { ...object, spec: asked }
+    trackUpdate(tracked, undefined, { ...tracking(core, kind, request, options), resource })
   }
   return { type: 'object', code: 201, object: answer as unknown as JsonObject }
 }
