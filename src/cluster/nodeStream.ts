@@ -5,6 +5,7 @@
 import http from 'node:http'
 import { Duplex } from 'node:stream'
 import type Docker from 'dockerode'
+import { loadDockerode } from './engine/dockerode.ts'
 
 const HEADER_BYTES = 8
 const STDERR = 2
@@ -129,6 +130,6 @@ class RelayAgent extends http.Agent {
 
 /** dockerode on the engine inside the node; every request is a connection of its own. */
 export async function innerEngine(container: Docker.Container): Promise<Docker> {
-  const { default: Dockerode } = await import('dockerode')
+  const Dockerode = await loadDockerode()
   return new Dockerode({ protocol: 'http', host: 'node', port: 80, agent: new RelayAgent(container) } as object)
 }

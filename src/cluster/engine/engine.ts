@@ -5,6 +5,7 @@
 import type Docker from 'dockerode'
 import { UserError } from '../userError.ts'
 import { type EngineAddress, engineConnection, engineGet, OWN_ENGINE, pingEngine } from './address.ts'
+import { loadDockerode } from './dockerode.ts'
 import type { StartOwnEngineOptions } from './ownEngine.ts'
 import { describeTried, engineCandidates, findEngine } from './discovery.ts'
 
@@ -25,7 +26,7 @@ export interface FindEngineOptions {
 
 /** dockerode loads slowly (70 ms and more): only what needs it waits for it. */
 export async function openEngine(address: EngineAddress): Promise<Engine> {
-  const { default: Dockerode } = await import('dockerode')
+  const Dockerode = await loadDockerode()
   return { address, docker: new Dockerode({ ...engineConnection(address), ...address.tls }) }
 }
 

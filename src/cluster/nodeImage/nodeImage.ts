@@ -35,7 +35,7 @@ export interface NodeImageOptions {
 
 /** The reference that this checkout's node image has, whether it is built or not. */
 export async function nodeImageTag(architecture: string): Promise<string> {
-  return `${NODE_REPOSITORY}:${await projectVersion()}-${await nodeImageKey(await imageFacts(architecture))}`
+  return `${NODE_REPOSITORY}:${await projectVersion()}-${nodeImageKey(await imageFacts(architecture))}`
 }
 
 export async function imageExists(engine: Pick<Engine, 'address'>, tag: string, signal: AbortSignal): Promise<boolean> {
@@ -84,7 +84,7 @@ async function imageFacts(architecture: string): Promise<string[]> {
 
 async function ensureBase(options: NodeImageOptions): Promise<string> {
   const { engine, architecture, signal } = options
-  const tag = `${BASE_REPOSITORY}:${await baseImageKey(await imageFacts(architecture))}`
+  const tag = `${BASE_REPOSITORY}:${baseImageKey(await imageFacts(architecture))}`
   if (await imageExists(engine, tag, signal)) return tag
   const local = await imageExists(engine, REGISTRY_BASE, signal)
   if (local || (await registryAnswers(signal))) {
