@@ -34,8 +34,10 @@ export interface ComponentHealth {
 const RESTART_BACKOFF = { baseMs: 100, maxMs: 10_000 }
 /** A component that ran this long before it failed starts over with the shortest delay. */
 const STABLE_AFTER_MS = 60_000
-/** A component that ignores its signal is left behind after this. */
-const STOP_TIMEOUT_MS = 30_000
+/** Who waits for a component to be ready for the first time is told when it failed so often in a row (some 13 seconds). */
+const START_TRIES_MAX = 8
+/** A component that ignores its signal is left behind after this, so that the others still end in order. */
+const STOP_TIMEOUT_MS = 5_000
 
 interface Running {
   health: ComponentHealth
@@ -54,7 +56,10 @@ export class Supervisor {
     this.#clock = options.clock
   }
 
-  /** Starts a component and resolves when it is ready for the first time. It is supervised from the moment of the call. */
+  /**
+   * Starts a component and resolves when it is ready for the first time. Rejects when it fails time and again before that,
+   * or is stopped; it is supervised all the same, from the moment of the call to `stop`.
+   */
   start(component: Component): Promise<void> {
     const running: Running = {
       health: { name: component.name, state: 'Starting', restarts: 0 },
@@ -62,6 +67,8 @@ export class Supervisor {
       done: Promise.resolve(),
       ready: Promise.withResolvers<void>(),
     }
+    // Not everybody who starts a component waits for it.
+    running.ready.promise.catch(() => {})
     this.#running.push(running)
     running.done = this.#supervise(component, running)
     return running.ready.promise
@@ -72,9 +79,15 @@ export class Supervisor {
   }
 
   async stop(): Promise<void> {
-    for (const running of this.#running.toReversed()) {
-      running.abort.abort()
-      await Promise.race([running.done, this.#clock.sleep(STOP_TIMEOUT_MS)])
+    for (const { abort, done, health } of this.#running.toReversed()) {
+      abort.abort()
+      const waited = new AbortController()
+      const late = this.#clock.sleep(STOP_TIMEOUT_MS, waited.signal).then(
+        () => this.#log.warn('component did not stop in time', { component: health.name, timeoutMs: STOP_TIMEOUT_MS }),
+        () => {},
+      )
+      await Promise.race([done, late])
+      waited.abort()
     }
   }
 
@@ -102,11 +115,16 @@ export class Supervisor {
         health.state = 'Failed'
         health.lastError = error instanceof Error ? error.message : String(error)
         log.error('component failed, restarting it', error)
+        if (health.restarts + 1 >= START_TRIES_MAX) {
+          const cause = new Error(`${component.name} did not start: ${health.lastError}`, { cause: error })
+          running.ready.reject(cause)
+        }
       }
       if (this.#clock.now() - startedMs > STABLE_AFTER_MS) backoff.reset()
       health.restarts++
       await this.#clock.sleep(backoff.next(), signal).catch(() => {})
     }
     health.state = 'Stopped'
+    running.ready.reject(new Error(`${component.name} was stopped before it was ready`))
   }
 }
