@@ -6,7 +6,8 @@ import type { MatchCondition, MatchResources, NamedRuleWithOperations, RuleWithO
 import type { FieldError } from '../status.ts'
 
 /** What an expression is for decides which variables it has and what it may answer. */
-export type ExpressionUse = 'matchCondition' | 'variable' | 'validation' | 'message' | 'auditAnnotation' | 'applyConfiguration' | 'jsonPatch'
+export type ExpressionUse =
+  | 'matchCondition' | 'variable' | 'validation' | 'message' | 'auditAnnotation' | 'applyConfiguration' | 'jsonPatch' | 'deviceSelector'
 
 /** The language's own rules, which live above this room: what is wrong with an expression, in upstream's words. */
 export interface ExpressionRules {

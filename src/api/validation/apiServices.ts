@@ -11,7 +11,7 @@ export function validateApiService({ metadata, spec }: APIService): FieldError[]
   const errors: FieldError[] = []
   const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0, service, insecureSkipTLSVerify, caBundle } = spec ?? {}
   const wanted = `${version}.${group}`
-  if (metadata.name && metadata.name !== wanted) errors.push(invalid('metadata.name', metadata.name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
+  if (metadata.name !== wanted) errors.push(invalid('metadata.name', metadata.name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
   if (!group) {
     if (version !== 'v1') errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'))
   } else check(errors, 'spec.group', group, isDns1123Subdomain(group))

@@ -96,7 +96,8 @@ function checkNonResourceRule(errors: FieldError[], { verbs, nonResourceURLs: ur
 }
 
 function checkResourceRule(errors: FieldError[], rule: ResourcePolicyRule, path: string): void {
-  const { verbs, apiGroups, resources, namespaces = [], clusterScope } = rule
+  const { verbs, apiGroups, resources, clusterScope } = rule
+  const namespaces = rule.namespaces ?? []
   checkVerbs(errors, verbs, `${path}.verbs`)
   checkList(errors, apiGroups, `${path}.apiGroups`, 'resource rules must supply at least one api group', 'api groups')
   checkList(errors, resources, `${path}.resources`, 'resource rules must supply at least one resource', 'resources')

@@ -1,10 +1,7 @@
 /** Kinds about the cluster itself: leases, classes, flow control, certificates. */
 import { validateCertificateSigningRequest } from '../../../api/validation/certificates.ts'
 import { validateLease, validatePriorityClass, validatePriorityClassUpdate, validateRuntimeClass, validateRuntimeClassUpdate } from '../../../api/validation/cluster.ts'
-import { validateApiService } from '../../../api/validation/apiServices.ts'
 import { validateFlowSchema, validatePriorityLevelConfiguration } from '../../../api/validation/flowcontrol.ts'
-import { isPathSegmentName } from '../../../api/validation/names.ts'
-import type { APIService } from '../../../api/kinds/apiregistration/v1.ts'
 import type { FlowSchema, PriorityLevelConfiguration } from '../../../api/kinds/flowcontrol/v1.ts'
 import type { CertificateSigningRequest } from '../../../api/kinds/certificates/v1.ts'
 import type { Lease } from '../../../api/kinds/coordination/v1.ts'
@@ -53,7 +50,6 @@ const priorityLevels: Strategy<PriorityLevelConfiguration> = {
   validateCreate: validatePriorityLevelConfiguration,
   validateUpdate: validatePriorityLevelConfiguration,
 }
-const apiServices: Strategy<APIService> = { validateName: isPathSegmentName, validateCreate: validateApiService, validateUpdate: validateApiService }
 
 export const clusterStrategies: Record<string, Strategy> = {
   'coordination.k8s.io/leases': leases as Strategy,
@@ -62,5 +58,4 @@ export const clusterStrategies: Record<string, Strategy> = {
   'certificates.k8s.io/certificatesigningrequests': certificateSigningRequests as Strategy,
   'flowcontrol.apiserver.k8s.io/flowschemas': flowSchemas as Strategy,
   'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': priorityLevels as Strategy,
-  'apiregistration.k8s.io/apiservices': apiServices as Strategy,
 }

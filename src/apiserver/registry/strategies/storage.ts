@@ -1,9 +1,13 @@
 /** storage.k8s.io, and resource.k8s.io's devices. */
 import { validateCsiDriver, validateCsiNode, validateStorageClass, validateStorageClassUpdate, validateVolumeAttachment, validateVolumeAttributesClass, validateVolumeAttributesClassUpdate } from '../../../api/validation/storage.ts'
+import {
+  validateDeviceClass, validateResourceClaim, validateResourceClaimStatusUpdate, validateResourceClaimTemplate, validateResourceClaimTemplateUpdate, validateResourceClaimUpdate,
+} from '../../../api/validation/deviceClaims.ts'
+import { validateResourceSlice, validateResourceSliceUpdate } from '../../../api/validation/resourceSlices.ts'
 import { semanticEqual } from '../jsonValues.ts'
 import { attachmentStatus } from './status.ts'
 import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../../api/kinds/storage/v1.ts'
-import type { ResourceSlice } from '../../../api/kinds/resource/v1.ts'
+import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../../../api/kinds/resource/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const storageClasses: Strategy<StorageClass> = { returnsDeleted: true, validateCreate: validateStorageClass, validateUpdate: validateStorageClassUpdate }
@@ -36,6 +40,26 @@ const slices: Strategy<ResourceSlice> = {
   selectsNamespace: false,
   selectableFields: { 'spec.nodeName': (slice) => slice.spec.nodeName ?? '', 'spec.driver': (slice) => slice.spec.driver },
   unknownFieldLabel: (label) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${label}`,
+  validateCreate: validateResourceSlice,
+  validateUpdate: validateResourceSliceUpdate,
+}
+const deviceClasses: Strategy<DeviceClass> = {
+  returnsDeleted: true,
+  managesGeneration: true,
+  checksOnlyName: true,
+  validateCreate: (deviceClass) => validateDeviceClass(deviceClass),
+  validateUpdate: (deviceClass) => validateDeviceClass(deviceClass),
+}
+const claims: Strategy<ResourceClaim> = {
+  returnsDeleted: true,
+  validateCreate: (claim) => validateResourceClaim(claim),
+  validateUpdate: validateResourceClaimUpdate,
+  validateStatusUpdate: validateResourceClaimStatusUpdate,
+}
+const claimTemplates: Strategy<ResourceClaimTemplate> = {
+  returnsDeleted: true,
+  validateCreate: (template) => validateResourceClaimTemplate(template),
+  validateUpdate: validateResourceClaimTemplateUpdate,
 }
 
 export const storageStrategies: Record<string, Strategy> = {
@@ -46,7 +70,7 @@ export const storageStrategies: Record<string, Strategy> = {
   'storage.k8s.io/volumeattributesclasses': attributesClasses as Strategy,
   'storage.k8s.io/csistoragecapacities': { allowUnconditionalUpdate: false },
   'resource.k8s.io/resourceslices': slices as Strategy,
-  'resource.k8s.io/deviceclasses': { returnsDeleted: true, managesGeneration: true, checksOnlyName: true },
-  'resource.k8s.io/resourceclaims': { returnsDeleted: true },
-  'resource.k8s.io/resourceclaimtemplates': { returnsDeleted: true },
+  'resource.k8s.io/deviceclasses': deviceClasses as Strategy,
+  'resource.k8s.io/resourceclaims': claims as Strategy,
+  'resource.k8s.io/resourceclaimtemplates': claimTemplates as Strategy,
 }
