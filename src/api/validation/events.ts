@@ -1,35 +1,71 @@
-/** Events: those of the new API are held to more than those of core/v1, which tell no eventTime. */
-import { invalid, invalidAll, required } from './fieldErrors.ts'
-import { isQualifiedName } from './names.ts'
+/** Events: those of events.k8s.io are held to more than those of core/v1. */
+import { check, invalid, required } from './fieldErrors.ts'
+import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { checkImmutable } from './values.ts'
 import type { Event } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
-const CLUSTER_NAMESPACES = new Set(['', 'default', 'kube-system'])
-const LONGEST = { action: 128, reason: 128, message: 1_024, reportingInstance: 128 }
+const LONGEST = { reportingInstance: 128, action: 128, reason: 128, message: 1024 }
+const FIXED = ['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'reason', 'type'] as const
+const MICROSECONDS_RE = /(\.\d{6})\d*/
 
-function validateNamespace(event: Event): FieldError[] {
-  const about = event.involvedObject?.namespace ?? ''
-  if (about === '' ? CLUSTER_NAMESPACES.has(event.metadata.namespace) : about === event.metadata.namespace) return []
-  return [invalid('involvedObject.namespace', about, 'does not match event.namespace')]
+function checkNamespace(errors: FieldError[], { involvedObject, eventTime, metadata: { namespace } }: Event): void {
+  const about = involvedObject?.namespace ?? ''
+  let isRight: boolean
+  if (about) isRight = Boolean(eventTime) || about === namespace
+  else isRight = namespace === 'default' || (eventTime ? namespace === 'kube-system' : !namespace)
+  if (!isRight) errors.push(invalid('involvedObject.namespace', about, 'does not match event.namespace'))
 }
 
-function validateNew(event: Event): FieldError[] {
-  const errors: FieldError[] = []
-  const { reportingComponent = '', reportingInstance = '', action = '', reason = '', message = '', type = '' } = event
-  if (!reportingComponent) errors.push(required('reportingComponent'))
-  errors.push(...invalidAll('reportingComponent', reportingComponent, isQualifiedName(reportingComponent)))
-  if (!reportingInstance) errors.push(required('reportingInstance'))
-  if (!action) errors.push(required('action'))
-  if (!reason) errors.push(required('reason'))
-  for (const [field, value] of Object.entries({ reportingInstance, action, reason, message })) {
-    const limit = LONGEST[field as keyof typeof LONGEST]
-    if (value.length > limit) errors.push(invalid(field, '', `can have at most ${limit} characters`))
+/** An event with an eventTime tells who reports it and why. */
+function checkReport(errors: FieldError[], event: Event, isCore: boolean): void {
+  const { reportingComponent = '' } = event
+  const reporter = isCore ? 'reportingComponent' : 'reportingController'
+  if (!reportingComponent) errors.push(required(reporter))
+  check(errors, reporter, reportingComponent, isQualifiedName(reportingComponent))
+  for (const [field, limit] of Object.entries(LONGEST)) {
+    const value = event[field as keyof typeof LONGEST] ?? ''
+    if (!value && field !== 'message') errors.push(required(field))
+    if (Buffer.byteLength(value) > limit) errors.push(invalid(field, '', `can have at most ${limit} characters`))
   }
+}
+
+function checkSeries(errors: FieldError[], { series }: Event): void {
+  if (!series) return
+  if ((series.count ?? 0) < 2) errors.push(invalid('series.count', '', 'should be at least 2'))
+  if (!series.lastObservedTime) errors.push(required('series.lastObservedTime'))
+}
+
+function checkAny(errors: FieldError[], event: Event, isCore: boolean): void {
+  checkNamespace(errors, event)
+  if (event.eventTime) checkReport(errors, event, isCore)
+}
+
+/** `group` is that of the request: `''` for core/v1. */
+export function validateEvent(event: Event, group = ''): FieldError[] {
+  const errors: FieldError[] = []
+  checkAny(errors, event, group === '')
+  if (group === '') return errors
+  const { metadata, eventTime, type = '', firstTimestamp, lastTimestamp, count, source } = event
+  check(errors, 'metadata.name', metadata.name, isDns1123Subdomain(metadata.name))
+  checkSeries(errors, event)
+  if (!eventTime) errors.push(required('eventTime'))
   if (type !== 'Normal' && type !== 'Warning') errors.push(invalid('type', '', `has invalid value: ${type}`))
-  if (event.series && (event.series.count ?? 0) < 2) errors.push(invalid('series.count', '', 'should be at least 2'))
+  const legacy = { firstTimestamp, lastTimestamp, count, source: source?.component || source?.host }
+  for (const [field, value] of Object.entries(legacy)) if (value) errors.push(invalid(field, '', 'needs to be unset'))
   return errors
 }
 
-export function validateEvent(event: Event, _old?: Event): FieldError[] {
-  return [...validateNamespace(event), ...(event.eventTime ? validateNew(event) : [])]
+export function validateEventUpdate(next: Event, old: Event, group = ''): FieldError[] {
+  const errors: FieldError[] = []
+  checkAny(errors, next, group === '')
+  if (group === '') return errors
+  if (JSON.stringify(next.series) !== JSON.stringify(old.series)) checkSeries(errors, next)
+  for (const field of FIXED) checkImmutable(errors, field, next[field], old[field])
+  const [nextTime, oldTime] = [next, old].map(({ eventTime }) => eventTime?.replace(MICROSECONDS_RE, '$1'))
+  checkImmutable(errors, 'eventTime', nextTime, oldTime)
+  for (const field of ['action', 'related'] as const) checkImmutable(errors, field, next[field], old[field])
+  checkImmutable(errors, 'reportingController', next.reportingComponent, old.reportingComponent)
+  checkImmutable(errors, 'reportingInstance', next.reportingInstance, old.reportingInstance)
+  return errors
 }

@@ -13,6 +13,8 @@ export type Fields = { [field: string]: unknown }
 
 export interface StrategyContext {
   user: UserInfo
+  /** The API group that the request came by, for kinds that two groups serve. */
+  group?: string
   /** RFC 3339, whole seconds. */
   now: string
   dryRun: boolean

@@ -28,7 +28,8 @@ export interface PartRules {
 }
 
 export function strategyContext(core: RegistryCore, request: ApiRequest, dryRun: boolean): StrategyContext {
-  return { user: request.user, now: core.objects.now(), dryRun, reader: core.reader, services: core.services, warnings: request.warnings }
+  const { user, warnings, resource: { group } } = request
+  return { user, group, now: core.objects.now(), dryRun, reader: core.reader, services: core.services, warnings }
 }
 
 export function admissionRequest(

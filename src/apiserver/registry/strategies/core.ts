@@ -2,7 +2,7 @@
 import {
   validateConfigMap, validateConfigMapUpdate, validateLimitRange, validateNamespace, validateResourceQuota, validateSecret, validateSecretUpdate,
 } from '../../../api/validation/config.ts'
-import { validateEvent } from '../../../api/validation/events.ts'
+import { validateEvent, validateEventUpdate } from '../../../api/validation/events.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/endpoints.ts'
@@ -78,8 +78,8 @@ const secrets: Strategy<Secret> = {
 const events: Strategy<Event> = {
   validateName: isPathSegmentName,
   allowCreateOnUpdate: true,
-  validateCreate: (event) => validateEvent(event),
-  validateUpdate: validateEvent,
+  validateCreate: (event, { group }) => validateEvent(event, group),
+  validateUpdate: (next, old, { group }) => validateEventUpdate(next, old, group),
   selectableFields: {
     'involvedObject.kind': (e) => e.involvedObject.kind ?? '',
     'involvedObject.namespace': (e) => e.involvedObject.namespace ?? '',
