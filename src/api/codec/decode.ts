@@ -44,6 +44,8 @@ function quoted(text: string): string {
 export class Decoder {
   /** False while the values come from JSON.parse; anything out of order then throws ODD. */
   readonly #fromTree: boolean
+  /** Required lists that are empty stay what they are, as in Go until they are stored. */
+  readonly #asSent: boolean
   readonly strictErrors: string[] = []
   /** Members met, to compare with those in the text. */
   keys = 0
@@ -53,8 +55,9 @@ export class Decoder {
   #fields: string[] = []
   #path = ''
 
-  constructor(fromTree: boolean) {
+  constructor(fromTree: boolean, asSent = false) {
     this.#fromTree = fromTree
+    this.#asSent = asSent
   }
 
   /** `node` is a tree, or what JSON.parse gave. */
@@ -120,7 +123,7 @@ export class Decoder {
         continue
       }
       met++
-      putField(out, field, this.#value(field.schema, field.go ? field.go.type : '', member, def))
+      putField(out, field, this.#value(field.schema, field.go ? field.go.type : '', member, def), this.#asSent)
     }
     if (Object.keys(node).length !== met && countSet(node) !== met) throw ODD
     this.keys += met
@@ -149,7 +152,7 @@ export class Decoder {
       this.#path = path
     })
     const out: JsonObject = {}
-    for (const field of def.fields) putField(out, field, decoded.get(field))
+    for (const field of def.fields) putField(out, field, decoded.get(field), this.#asSent)
     return out
   }
 

@@ -60,8 +60,8 @@ function equalsZero(schema: Schema, value: JsonValue): boolean {
   return JSON.stringify(value) === JSON.stringify(zeroValue(schema))
 }
 
-/** Sets `field` in `out` as Go would write it; `undefined` stands for nil or for never set. */
-export function putField(out: JsonObject, field: Field, value: JsonValue | undefined): void {
+/** Sets `field` in `out` as Go would write it; `undefined` stands for nil or for never set. `asSent`: an empty list is not yet nil. */
+export function putField(out: JsonObject, field: Field, value: JsonValue | undefined, asSent = false): void {
   const { go, schema, name } = field
   if (!go) {
     if (value !== undefined) out[name] = value
@@ -88,7 +88,7 @@ export function putField(out: JsonObject, field: Field, value: JsonValue | undef
     }
     // Protobuf, in which upstream stores, does not tell an empty list from none. Lists of objects never pass through it.
     case 'array':
-      if (value !== undefined && !isEmpty(value)) out[name] = value
+      if (value !== undefined && (!isEmpty(value) || (asSent && !go.omitEmpty))) out[name] = value
       else if (!go.omitEmpty) out[name] = name === 'items' ? [] : null
       return
     case 'bytes':

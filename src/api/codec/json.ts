@@ -47,26 +47,30 @@ export function parseJson(body: Uint8Array | string): ParsedJson {
 export function decodeJson(body: Uint8Array | string | ParsedJson, def: TypeDef): Decoded {
   const parsed = typeof body === 'string' || body instanceof Uint8Array ? parseJson(body) : body
   if (parsed.keys >= 0) {
-    const decoder = new Decoder(false)
+    const decoder = new Decoder(false, true)
     const object = orOdd(() => decoder.decode(def, parsed.value))
     if (object && decoder.keys === parsed.keys) return { object, strictErrors: [] }
   }
-  return decodeTree(parseJsonTree(parsed.text), def)
+  return decodeTree(parseJsonTree(parsed.text), def, true)
 }
 
 /** Decodes a value that is parsed already, such as the outcome of a patch. Throws DecodeError. */
 export function decodeValue(value: JsonValue | object, def: TypeDef): Decoded {
-  const object = orOdd(() => new Decoder(false).decode(def, value))
-  return object ? { object, strictErrors: [] } : decodeTree(valueToTree(value), def)
+  return decodeParsed(value, def, true)
 }
 
-/** The object in the shape in which Go writes it: to be called after defaulting or any other change. Unknown fields are dropped. */
+function decodeParsed(value: JsonValue | object, def: TypeDef, asSent: boolean): Decoded {
+  const object = orOdd(() => new Decoder(false, asSent).decode(def, value))
+  return object ? { object, strictErrors: [] } : decodeTree(valueToTree(value), def, asSent)
+}
+
+/** The object in the shape in which Go writes it once it was stored: to be called after defaulting or any other change. Unknown fields are dropped. */
 export function normalize<T extends object>(object: T, def: TypeDef): T {
-  return decodeValue(object, def).object as T
+  return decodeParsed(object, def, false).object as T
 }
 
-function decodeTree(tree: JsonTree, def: TypeDef): Decoded {
-  const decoder = new Decoder(true)
+function decodeTree(tree: JsonTree, def: TypeDef, asSent: boolean): Decoded {
+  const decoder = new Decoder(true, asSent)
   const object = decoder.decode(def, tree)
   return { object, strictErrors: decoder.strictErrors }
 }

@@ -94,7 +94,7 @@ const seLinux: Rule = (spec, minor) => {
 const otherHosts: Rule = (spec) => {
   const hosts = new Set<string>()
   const collect = (handler: Probe | LifecycleHandler | undefined): boolean => {
-    const found = [handler?.httpGet?.host, handler?.tcpSocket?.host].filter((host) => host !== undefined && host !== '')
+    const found = [handler?.httpGet?.host, handler?.tcpSocket?.host].filter((host): host is string => Boolean(host))
     for (const host of found) hosts.add(host)
     return found.length > 0
   }

@@ -4,7 +4,8 @@ import type { HorizontalPodAutoscaler as AutoscalerV1, Scale } from '../../api/k
 import type { HorizontalPodAutoscaler, MetricSpec, MetricStatus, MetricTarget, MetricValueStatus } from '../../api/kinds/autoscaling/v2.ts'
 import type { CronJob, Job } from '../../api/kinds/batch/v1.ts'
 import type { PodDisruptionBudget } from '../../api/kinds/policy/v1.ts'
-import type { KubeObject } from '../../api/resource.ts'
+import { autoscalerToV2 } from '../../api/conversion/autoscaler.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import { printer } from './core.ts'
 import { AGE, NAME, WORKLOAD_WIDE, age, containerCells, formatLabelSelector, formatLabels, humanDuration, integer, nameOf, printBool, selectorText, since, text } from './format.ts'
 import type { Cell, Printer } from './table.ts'
@@ -80,18 +81,11 @@ function formatMetrics(specs: readonly MetricSpec[] | undefined, statuses: reado
   return specs.length > 2 ? `${shown} + ${specs.length - 2} more...` : shown
 }
 
-/** autoscaling/v1 knows CPU alone. */
-function metricsOfV1({ spec, status }: AutoscalerV1): string {
-  const target = spec?.targetCPUUtilizationPercentage
-  if (target === undefined) return '<none>'
-  const used = status?.currentCPUUtilizationPercentage
-  return `cpu: ${used === undefined ? '<unknown>' : `${used}%`}/${target}%`
-}
-
 function autoscalerCells(o: HorizontalPodAutoscaler | AutoscalerV1, nowMs: number): Cell[] {
-  const v2 = o as HorizontalPodAutoscaler
-  const metrics = v2.spec?.metrics ? formatMetrics(v2.spec.metrics, v2.status?.currentMetrics ?? undefined) : metricsOfV1(o as AutoscalerV1)
-  const { spec, status } = o
+  // v1 keeps in annotations what it has no fields for.
+  const v2 = o.apiVersion === 'autoscaling/v1' ? autoscalerToV2(o as unknown as JsonObject) : o
+  const { spec, status } = v2 as HorizontalPodAutoscaler
+  const metrics = formatMetrics(spec?.metrics ?? [], status?.currentMetrics ?? undefined)
   return [
     nameOf(o), `${spec?.scaleTargetRef?.kind ?? ''}/${spec?.scaleTargetRef?.name ?? ''}`, metrics,
     spec?.minReplicas === undefined ? '<unset>' : String(spec.minReplicas), spec?.maxReplicas ?? 0, status?.currentReplicas ?? 0, age(o, nowMs),

@@ -13,8 +13,8 @@ const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
 
 export type DeletionPlan =
-  /** `object` is what the client is shown. */
-  | { type: 'remove'; object: KubeObject }
+  /** `object` is what the client is shown; where it `shows`, it is written once before it goes, for watchers to see. */
+  | { type: 'remove'; object: KubeObject; shows?: boolean }
   | { type: 'mark'; object: KubeObject }
   | { type: 'leave' }
 
@@ -99,7 +99,7 @@ export function planDeletion(object: KubeObject, options: DeleteOptions, strateg
   }
   if (grace !== undefined && grace > 0) return { type: 'mark', object: mark(object, nowMs, grace, finalizers) }
   if (stays) return { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
-  return { type: 'remove', object: graceful ? mark(object, nowMs, 0, finalizers) : object }
+  return graceful ? { type: 'remove', object: mark(object, nowMs, 0, finalizers), shows: true } : { type: 'remove', object }
 }
 
 /** Whether an update has taken the last thing that held a deleted object. */

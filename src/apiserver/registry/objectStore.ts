@@ -295,7 +295,8 @@ export class ObjectStore {
             return { object: old.object, stored: old, gone: false }
           case 'remove': {
             if (context.dryRun) return { object: plan.object, gone: true }
-            const revision = await this.#remove(old)
+            const last = plan.shows ? await this.#write(kind, old.key, plan.object, (bytes) => this.#store.update(old.key, bytes, old.revision)) : old
+            const revision = await this.#remove(last)
             return { object: { ...plan.object, metadata: { ...plan.object.metadata, resourceVersion: String(revision) } }, gone: true }
           }
           case 'mark': {

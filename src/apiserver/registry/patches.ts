@@ -7,7 +7,7 @@ import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
-import { decodePatched, parseJson, parseYaml } from './schema.ts'
+import { decodePatched, normalizeObject, parseJson, parseYaml } from './schema.ts'
 import { applyConfiguration } from './fieldManagement.ts'
 import { changeObject, matchIdentity, tracking } from './writes.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
@@ -81,18 +81,26 @@ export async function patchObject(core: RegistryCore, kind: StoredKind, request:
   })
 }
 
-function applyObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules, options: PatchOptions): Promise<ApiResult> {
+/** The body of an apply. */
+export function parseConfiguration(request: ApiRequest): JsonObject {
   const configuration = parseYaml(request.patch?.bytes ?? new Uint8Array())
   if (!isJsonObject(configuration)) throw newBadRequest('error decoding YAML: the body is not an object')
+  return configuration
+}
+
+function applyObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules, options: PatchOptions): Promise<ApiResult> {
+  const configuration = parseConfiguration(request)
   return changeObject(core, kind, request, {
     rules, options,
     make(old) {
-      const object = applyConfiguration(old, cloneJson(configuration), {
+      const applied = applyConfiguration(old, cloneJson(configuration), {
         ...tracking(core, kind, request, options),
         namespace: request.namespace,
         name: request.name,
         force: options.force,
       })
+      // Defaults are for whole structs, of which a configuration may have named nothing.
+      const object = kind.custom ? applied : normalizeObject(request.resource, applied)
       matchIdentity(object, request)
       applyDefaults(request.resource.type, object, { nowMs: core.clock.now() })
       return object

@@ -1,6 +1,7 @@
 /** CREATE and UPDATE, from the decoded body to the answer. */
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest, newNotFound } from '../../api/status.ts'
+import { newForbiddenFor } from '../authorization/forbidden.ts'
 import { cloneJson } from './jsonValues.ts'
 import { dedupeOwners, matchNamespace, wipeSystemFields } from './objectMeta.ts'
 import { parseCreateOptions, parseUpdateOptions } from './options.ts'
@@ -125,6 +126,14 @@ export interface ChangeRequest {
   tracked: boolean
 }
 
+/** Who may update may not therefore create. */
+function authorizeCreate({ authorizer }: RegistryCore, { user, resource, namespace, name }: ApiRequest): void {
+  const { group, version } = resource
+  const attributes = { user, verb: 'create', group, version, resource: resource.resource, subresource: '', namespace, name, path: '' }
+  const { allowed, reason } = authorizer.authorize(attributes)
+  if (!allowed) throw newForbiddenFor(attributes, reason)
+}
+
 /** The way of PUT and PATCH from the new object on: managed fields, admission, the store. */
 export async function changeObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, change: ChangeRequest): Promise<ApiResult> {
   const { rules, options } = change
@@ -137,7 +146,10 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
     retryConflicts: change.retryConflicts,
     ...(rules.validate && { validate: rules.validate }),
     async change(old: StoredObject | undefined): Promise<KubeObject> {
-      if (!old && !change.allowCreate) throw newNotFound(request.resource, request.name)
+      if (!old) {
+        if (!change.allowCreate) throw newNotFound(request.resource, request.name)
+        authorizeCreate(core, request)
+      }
       const oldObject = old && fromStorage(old, request.resource, kind).object
       let made = await change.make(oldObject)
       if (old && oldObject && rules.reshape) made = rules.reshape(made, oldObject, context)

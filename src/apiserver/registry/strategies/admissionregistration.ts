@@ -9,7 +9,7 @@ import type {
 } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const configuration = { managesGeneration: true, allowUnconditionalUpdate: false } as const
+const configuration = { managesGeneration: true, allowUnconditionalUpdate: false, checksMetaOnce: true } as const
 
 const webhooks: Strategy<ValidatingWebhookConfiguration | MutatingWebhookConfiguration> = {
   ...configuration,
@@ -23,6 +23,7 @@ const validatingPolicies: Strategy<ValidatingAdmissionPolicy> = {
 }
 const validatingBindings: Strategy<ValidatingAdmissionPolicyBinding> = {
   ...configuration,
+  checksMetaOnce: false,
   validateCreate: validateValidatingAdmissionPolicyBinding,
   validateUpdate: validateValidatingAdmissionPolicyBinding,
 }

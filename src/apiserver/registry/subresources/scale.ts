@@ -4,20 +4,26 @@ import { newBadRequest, newInvalid, newMethodNotAllowed } from '../../../api/sta
 import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { cloneJson } from '../jsonValues.ts'
 import { parsePatchOptions, parseUpdateOptions } from '../options.ts'
-import { isApply, patcherFor } from '../patches.ts'
+import { isApply, parseConfiguration, patcherFor } from '../patches.ts'
 import { decodePatched } from '../schema.ts'
 import { fromStorage } from '../versions.ts'
-import { changeObject } from '../writes.ts'
+import { applyConfiguration, trackUpdate } from '../fieldManagement.ts'
+import { changeObject, tracking } from '../writes.ts'
+import { parentManagedFields, scaleManagedFields } from './scaleFields.ts'
+import { apiVersionOf } from '../../../api/resource.ts'
 import type { Scale } from '../../../api/kinds/autoscaling/v1.ts'
+import type { ManagedFieldsEntry } from '../../../api/kinds/meta/v1.ts'
 import type { TypeDef } from '../../../api/catalog/schema.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../../request.ts'
 import type { StoredKind } from '../kind.ts'
 import type { RegistryCore } from '../registry.ts'
+import type { Tracking } from '../fieldManagement.ts'
 import type { WriteOptions } from '../options.ts'
 import type { SubresourceHandler } from './table.ts'
 
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
+const SCALE_TYPE = { kind: 'Scale', apiVersion: 'autoscaling/v1' }
 
 function checkScale(next: Scale, request: ApiRequest): void {
   const { name, namespace } = next.metadata ?? {}
@@ -29,17 +35,28 @@ function checkScale(next: Scale, request: ApiRequest): void {
   }
 }
 
-async function change(core: RegistryCore, kind: StoredKind, request: ApiRequest, options: WriteOptions, retryConflicts: boolean, next: (current: Scale) => Scale): Promise<ApiResult> {
+interface ScaleChange {
+  options: WriteOptions
+  retryConflicts: boolean
+  /** The Scale as it is to be, with its managedFields. */
+  next(current: Scale): Scale
+}
+
+async function change(core: RegistryCore, kind: StoredKind, request: ApiRequest, { options, retryConflicts, next }: ScaleChange): Promise<ApiResult> {
   const result = await changeObject(core, kind, request, {
     rules: { part: 'main' },
     options,
     retryConflicts,
     allowCreate: false,
-    tracked: false,
+    tracked: true,
     make(old) {
-      const scale = next(scaleOf(kind, old as KubeObject))
+      const { managedFields } = (old as KubeObject).metadata
+      const scale = next(withManagedFields(scaleOf(kind, old as KubeObject), scaleManagedFields(managedFields)))
       checkScale(scale, request)
       const object = withReplicas(kind, cloneJson(old as KubeObject), scale.spec?.replicas ?? 0)
+      const entries = parentManagedFields(managedFields, scale.metadata?.managedFields, apiVersionOf(request.resource))
+      if (entries) object.metadata.managedFields = entries
+      else delete object.metadata.managedFields
       if (!retryConflicts) {
         if (scale.metadata?.resourceVersion) object.metadata.resourceVersion = scale.metadata.resourceVersion
         else delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
@@ -51,6 +68,23 @@ async function change(core: RegistryCore, kind: StoredKind, request: ApiRequest,
   return { type: 'object', code: 200, object: scaleOf(kind, result.object as KubeObject) as unknown as JsonObject }
 }
 
+function withManagedFields(scale: Scale, managedFields: ManagedFieldsEntry[] | undefined): Scale {
+  return managedFields ? { ...scale, metadata: { ...scale.metadata, managedFields } } : scale
+}
+
+/** What the field manager sees instead of the object: its Scale. */
+function scaleTracking(core: RegistryCore, kind: StoredKind, request: ApiRequest, options: WriteOptions): Tracking {
+  const type = core.catalog.typeOfKind(SCALE) as TypeDef
+  return { ...tracking(core, kind, request, options), resource: { ...request.resource, ...SCALE, type } }
+}
+
+/** The manager of the write comes to own what it changes. */
+function tracked(next: Scale, current: Scale, target: Tracking): Scale {
+  const scale = { ...next, metadata: { ...next.metadata } }
+  trackUpdate(scale as KubeObject, current as KubeObject, target)
+  return scale
+}
+
 export const scale: SubresourceHandler = async (core, kind, request) => {
   switch (request.verb) {
     case 'get': {
@@ -60,18 +94,27 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
     }
     case 'update': {
       const options = parseUpdateOptions(request)
-      const given = (request.body ?? {}) as unknown as Scale
-      return change(core, kind, request, options, false, () => given)
+      const target = scaleTracking(core, kind, request, options)
+      const given = { ...SCALE_TYPE, ...(request.body ?? {}) } as Scale
+      return change(core, kind, request, { options, retryConflicts: false, next: (current) => tracked(given, current, target) })
     }
     case 'patch': {
       const options = parsePatchOptions(request)
-      if (isApply(request)) throw newBadRequest('apply is not supported on the scale subresource')
-      const type = core.catalog.typeOfKind(SCALE) as TypeDef
+      const target = scaleTracking(core, kind, request, options)
+      if (isApply(request)) {
+        const configuration = parseConfiguration(request)
+        const to = { ...target, namespace: request.namespace, name: request.name, force: options.force }
+        const next = (current: Scale): Scale => applyConfiguration(current as KubeObject, cloneJson(configuration), to) as Scale
+        return change(core, kind, request, { options, retryConflicts: true, next })
+      }
+      const { type } = target.resource
       const patch = patcherFor(request, type, false)
-      return change(core, kind, request, options, true, (current) => {
-        const patched = patch.apply(cloneJson(current) as unknown as JsonObject)
-        return decodePatched(request, type, patched, options.fieldValidation, patch.shown) as unknown as Scale
-      })
+      const next = (current: Scale): Scale => {
+        const { managedFields: _, ...metadata } = current.metadata ?? {}
+        const patched = patch.apply(cloneJson({ ...current, metadata }) as unknown as JsonObject)
+        return tracked(decodePatched(request, type, patched, options.fieldValidation, patch.shown) as unknown as Scale, current, target)
+      }
+      return change(core, kind, request, { options, retryConflicts: true, next })
     }
     default:
       throw newMethodNotAllowed()
