@@ -43,8 +43,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     debug: (message, more = {}) => log('debug', message, more),
     info: (message, more = {}) => log('info', message, more),
     warn: (message, more = {}) => log('warn', message, more),
-    error: (message, error, more = {}) =>
-      log('error', message, error === undefined ? more : { ...more, error: describeError(error) }),
+    error: (message, error, more = {}) => log('error', message, error === undefined ? more : { ...more, error: describeError(error) }),
     child: (more) => createLogger({ ...options, fields: { ...fields, ...more } }),
   }
 }

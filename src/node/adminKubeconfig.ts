@@ -8,9 +8,7 @@ export function adminKubeconfig(clusterName: string, server: string, pki: Pick<P
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: clusterName, cluster: { server, 'certificate-authority-data': encode(pki.ca.cert) } }],
-    users: [
-      { name: clusterName, user: { 'client-certificate-data': encode(pki.admin.cert), 'client-key-data': encode(pki.admin.key) } },
-    ],
+    users: [{ name: clusterName, user: { 'client-certificate-data': encode(pki.admin.cert), 'client-key-data': encode(pki.admin.key) } }],
     contexts: [{ name: clusterName, context: { cluster: clusterName, user: clusterName } }],
     'current-context': clusterName,
   }

@@ -34,6 +34,11 @@ export const nodeUser = (nodeName: string): UserInfo => ({
   extra: {},
 })
 
+/** The address of the Service `kubernetes`: the first of the range. */
+export function kubernetesServiceAddress(serviceClusterIpRange: string): string {
+  return new Services({ serviceClusterIpRange, nodePortRange: NODE_PORTS }).firstAddress
+}
+
 export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
   const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock } = options
   const log = options.log.child({ component: 'kube-apiserver' })

@@ -27,9 +27,16 @@ test('a request becomes a certificate of the authority, with its subject, names 
   const signer = createCertificateSigner(ca, Date.now)
   const requestPem = await request()
   assert.deepEqual(await signer.inspect(requestPem), {
-    commonName: 'jane', organizations: ['dev'], dnsNames: ['jane.example'], ipAddresses: [], emailAddresses: [], uris: [],
+    commonName: 'jane',
+    organizations: ['dev'],
+    dnsNames: ['jane.example'],
+    ipAddresses: [],
+    emailAddresses: [],
+    uris: [],
   })
-  const certificate = new X509Certificate(await signer.sign({ requestPem, usages: ['digital signature', 'client auth'], expirationSeconds: 3600 }))
+  const certificate = new X509Certificate(
+    await signer.sign({ requestPem, usages: ['digital signature', 'client auth'], expirationSeconds: 3600 }),
+  )
   assert.ok(certificate.verify(new X509Certificate(ca.cert).publicKey))
   assert.match(certificate.subject, /O=dev\nCN=jane/)
   assert.equal(certificate.subjectAltName, 'DNS:jane.example')

@@ -77,7 +77,10 @@ export function createCertificateSigner(ca: KeyPair, now: () => number): Certifi
         notBefore: new Date(now() - BACKDATE_MS),
         notAfter: new Date(Math.min(now() + expirationSeconds * 1000, authority.certificate.notAfter.getTime())),
         signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
-        publicKey: createPublicKey({ key: Buffer.from(request.publicKey.rawData), format: 'der', type: 'spki' }).export({ type: 'spki', format: 'der' }),
+        publicKey: createPublicKey({ key: Buffer.from(request.publicKey.rawData), format: 'der', type: 'spki' }).export({
+          type: 'spki',
+          format: 'der',
+        }),
         signingKey: authority.signingKey,
         extensions: [
           new x509.BasicConstraintsExtension(false, undefined, true),

@@ -6,19 +6,24 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
 import { Supervisor } from '../base/component.ts'
-import { createLogger, type LogLevel } from '../base/logger.ts'
-import { Client } from '../client/client.ts'
+import { createLogger, type Logger, type LogLevel } from '../base/logger.ts'
 import { selectControllers, UnknownControllerError } from '../controllers/registry.ts'
-import { createInformers } from '../client/sharedInformer.ts'
 import { createMemoryStore } from '../storage/memory/memoryStore.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
 import { adminKubeconfig } from './adminKubeconfig.ts'
 import { assembleApiServer, componentUser } from './apiServer.ts'
+import { access } from './controlComponents.ts'
 import { controllerComponent } from './controllers.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { ensurePki } from './pki.ts'
+
+/** minikube's code for a wrong command line. */
+const USAGE_EXIT_CODE = 14
+/** Nobody gives these addresses to pods here: they only make nodes' parts of the range look as they do in a cluster. */
+const POD_CIDR = '10.244.0.0/16'
 
 const USAGE = `Usage: minicube control-plane [flags]
 
@@ -58,62 +63,92 @@ function parseSettings(args: string[]): Settings {
   if (values.help) throw new UsageError('')
   const [, host, port] = /^(?:\[?([^\]]*)\]?):(\d{1,5})$/.exec(values.listen) ?? []
   if (host === undefined || Number(port) > 65_535) throw new UsageError(`--listen must be address:port, not ${values.listen}`)
-  if (!['debug', 'info', 'warn', 'error'].includes(values['log-level'])) throw new UsageError(`--log-level must be debug, info, warn or error`)
+  if (!['debug', 'info', 'warn', 'error'].includes(values['log-level']))
+    throw new UsageError(`--log-level must be debug, info, warn or error`)
   return {
     host: host || '0.0.0.0',
     port: Number(port),
     data: values.data,
     ...(values.kubeconfig && { kubeconfig: resolve(values.kubeconfig) }),
-    controllers: values.controllers.split(',').map((name) => name.trim()).filter(Boolean),
+    controllers: values.controllers
+      .split(',')
+      .map((name) => name.trim())
+      .filter(Boolean),
     serviceClusterIpRange: values['service-cluster-ip-range'],
     logLevel: values['log-level'] as LogLevel,
   }
 }
 
-async function run(settings: Settings, signal: AbortSignal): Promise<void> {
-  const log = createLogger({ level: settings.logLevel, write: (line) => process.stderr.write(line) })
-  const inMemory = settings.data === 'memory'
-  const folder = inMemory ? mkdtempSync(join(tmpdir(), 'minicube-control-plane-')) : resolve(settings.data)
+/** Where clients reach the server: not at the address that stands for all. */
+const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host)
+
+/** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
+async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDisposableStack) {
+  const { host, data, serviceClusterIpRange } = settings
+  const inMemory = data === 'memory'
+  const folder = inMemory ? mkdtempSync(join(tmpdir(), 'minicube-control-plane-')) : resolve(data)
+  if (inMemory) cleanup.defer(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  try {
-    const pki = await ensurePki({
-      dir: join(folder, 'pki'),
-      nodeName: 'control-plane',
-      apiServerNames: ['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', '127.0.0.1', '::1', ...(settings.host === '0.0.0.0' ? [] : [settings.host])],
-      nodeNames: ['control-plane'],
-      nowMs: Date.now(),
-    })
-    const store = inMemory ? createMemoryStore() : openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log })
-    const server = await assembleApiServer({
-      store,
-      pki,
-      serviceClusterIpRange: settings.serviceClusterIpRange,
-      advertiseAddress: settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host,
-      clusterDomain: 'cluster.local',
-      log,
-      clock: systemClock,
-    })
-    const serving = new AbortController()
-    const { port, done } = await server.listen({ host: settings.host, port: settings.port, signal: serving.signal })
-    const url = `https://${settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host}:${port}`
-    const supervisor = new Supervisor({ log, clock: systemClock })
-    const client = new Client(server.directTransport(componentUser('system:kube-controller-manager'), 'kube-controller-manager'))
-    const informers = createInformers({ client, signal: serving.signal, log, clock: systemClock })
-    const factories = kubeControllers({ pki, podCidr: '10.244.0.0/16' })
-    const controllers = selectControllers(factories.keys(), settings.controllers)
-    await supervisor.start(controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers }))
-    if (settings.kubeconfig) {
-      writeFileSync(settings.kubeconfig, adminKubeconfig('minicube', url, pki), { mode: 0o600 })
-      chmodSync(settings.kubeconfig, 0o600)
-    }
-    process.stdout.write(`ready: ${url} after ${Math.round(performance.now())} ms\n`)
-    await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }))
-    await supervisor.stop()
+  const pki = await ensurePki({
+    dir: join(folder, 'pki'),
+    nodeName: 'control-plane',
+    apiServerNames: [
+      ...new Set(['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', '127.0.0.1', '::1', reachable(host)]),
+    ],
+    nodeNames: ['control-plane'],
+    nowMs: Date.now(),
+  })
+  const store = inMemory ? createMemoryStore() : openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log })
+  cleanup.defer(() => store.close())
+  const server = await assembleApiServer({
+    store,
+    pki,
+    serviceClusterIpRange,
+    advertiseAddress: reachable(host),
+    clusterDomain: 'cluster.local',
+    log,
+    clock: systemClock,
+  })
+  const serving = new AbortController()
+  const { port, done } = await server.listen({ host, port: settings.port, signal: serving.signal })
+  cleanup.defer(async () => {
     serving.abort()
     await done
-    await store.close()
+  })
+  return { server, pki, url: `https://${reachable(host)}:${port}` }
+}
+
+async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: AbortSignal): Promise<void> {
+  const log = createLogger({ level: settings.logLevel, write: (line) => process.stderr.write(line) })
+  const { server, pki, url } = await startApiServer(settings, log, cleanup)
+  const informing = new AbortController()
+  cleanup.defer(() => informing.abort())
+  const user = componentUser('system:kube-controller-manager')
+  const { client, informers } = access(server, user, 'kube-controller-manager', { log, signal: informing.signal })
+  const factories = kubeControllers({ pki, podCidr: POD_CIDR })
+  const controllers = selectControllers(factories.keys(), settings.controllers)
+  const supervisor = new Supervisor({ log, clock: systemClock })
+  cleanup.defer(() => supervisor.stop())
+  const manager = controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers })
+  await orAbort(supervisor.start(manager), signal)
+  if (settings.kubeconfig) {
+    writeFileSync(settings.kubeconfig, adminKubeconfig('minicube', url, pki), { mode: 0o600 })
+    // A file that was there before keeps its mode otherwise.
+    chmodSync(settings.kubeconfig, 0o600)
+  }
+  process.stdout.write(`ready: ${url} after ${Math.round(performance.now())} ms\n`)
+}
+
+/** Runs until the signal aborts. Whatever it has started by then is ended in reverse order. */
+async function run(settings: Settings, signal: AbortSignal): Promise<void> {
+  const cleanup = new AsyncDisposableStack()
+  try {
+    await start(settings, cleanup, signal)
+    await aborted(signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
   } finally {
-    if (inMemory) rmSync(folder, { recursive: true, force: true })
+    await cleanup.disposeAsync()
   }
 }
 
@@ -123,8 +158,11 @@ try {
   await run(parseSettings(process.argv.slice(2)), abort.signal)
   process.exit(0)
 } catch (error) {
-  const usage = error instanceof UsageError || error instanceof UnknownControllerError || (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+  const usage =
+    error instanceof UsageError ||
+    error instanceof UnknownControllerError ||
+    (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
   if (usage) process.stderr.write(`${error.message}${error.message ? '\n\n' : ''}${USAGE}`)
   else process.stderr.write(`The control plane cannot run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  process.exit(usage ? 14 : 1)
+  process.exit(usage ? USAGE_EXIT_CODE : 1)
 }

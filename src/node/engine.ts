@@ -22,9 +22,9 @@ async function fileThere(path: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function ping(socketPath: string): Promise<boolean> {
+async function ping(socketPath: string, signal: AbortSignal): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  const call = request({ socketPath, path: '/_ping', timeout: PING_TIMEOUT_MS }, (response) => {
+  const call = request({ socketPath, path: '/_ping', timeout: PING_TIMEOUT_MS, signal }, (response) => {
     response.resume()
     resolve(response.statusCode === 200)
   })
@@ -37,7 +37,7 @@ async function ping(socketPath: string): Promise<boolean> {
 export async function engineReady(socketPath: string, clock: Clock, signal: AbortSignal): Promise<void> {
   await fileThere(socketPath, signal)
   // The socket of an engine that was killed stays behind: only an answer counts.
-  while (!(await ping(socketPath))) await clock.sleep(RETRY_MS, signal)
+  while (!(await ping(socketPath, signal))) await clock.sleep(RETRY_MS, signal)
 }
 
 /** Loads the shipped images once for each version of the tar. */

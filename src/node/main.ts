@@ -5,37 +5,28 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
-import { Supervisor, type Component } from '../base/component.ts'
+import { Supervisor, type ComponentHealth } from '../base/component.ts'
 import { createLogger, type Logger } from '../base/logger.ts'
-import { Client } from '../client/client.ts'
-import { createEventRecorder } from '../client/events.ts'
-import type { Informers } from '../client/informer.ts'
-import { createInformers } from '../client/sharedInformer.ts'
-import { cloudControllerFactories } from '../cloud/cloud.ts'
-import { runDns } from '../dns/dns.ts'
-import type { UserInfo } from '../apiserver/request.ts'
 import type { ApiServer } from '../apiserver/server.ts'
-import { runProxy } from '../proxy/proxy.ts'
-import { runScheduler } from '../scheduler/scheduler.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
-import { createAnnouncer, loadBalancerPool, nodeAddress, type NodeAddress } from './addresses.ts'
+import { nodeAddress, type NodeAddress } from './addresses.ts'
 import { adminKubeconfig } from './adminKubeconfig.ts'
-import { assembleApiServer, componentUser, nodeUser } from './apiServer.ts'
-import { Boot } from './boot.ts'
+import { assembleApiServer, componentUser, kubernetesServiceAddress, nodeUser } from './apiServer.ts'
+import { Boot, limitBoot } from './boot.ts'
+import { serveComponentHealth } from './componentHealth.ts'
 import { readNodeConfig, type NodeConfig } from './config.ts'
-import { controllerComponent } from './controllers.ts'
+import { access, controlComponents } from './controlComponents.ts'
 import { engineReady, ensureImages } from './engine.ts'
-import { kubeControllers } from './kubeControllers.ts'
 import { createNodeAgent } from './nodeAgent.ts'
 import { ensurePki, type Pki } from './pki.ts'
 import { defaultServiceAccount, dnsAnswers, nodeReady } from './readiness.ts'
-import { serveComponentHealth } from './componentHealth.ts'
 
 const STATE_DIR = '/var/lib/minicube'
-const VOLUMES_DIR = '/var/lib/minicube/volumes'
 const ENGINE_SOCKET = '/run/docker.sock'
 const IMAGES_TAR = '/usr/lib/minicube/images.tar'
+const HEALTH_SOCKET = '/run/minicube/health.sock'
 
 /** What is known once configuration, keys and address are. */
 interface Setup {
@@ -48,145 +39,127 @@ interface Setup {
 async function setUp(config: NodeConfig, log: Logger): Promise<Setup> {
   mkdirSync(STATE_DIR, { recursive: true, mode: 0o700 })
   const address = nodeAddress()
-  const kubernetesIp = config.serviceClusterIpRange.replace(/\d+\/\d+$/, '1')
+  const kubernetesIp = kubernetesServiceAddress(config.serviceClusterIpRange)
   const names = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${config.clusterDomain}`]
   const pki = await ensurePki({
     dir: join(STATE_DIR, 'pki'),
     nodeName: config.nodeName,
-    apiServerNames: [...new Set(['localhost', '127.0.0.1', config.nodeName, hostname(), address.ip, kubernetesIp, ...names, ...config.sans])],
+    apiServerNames: [
+      ...new Set(['localhost', '127.0.0.1', config.nodeName, hostname(), address.ip, kubernetesIp, ...names, ...config.sans]),
+    ],
     nodeNames: [...new Set([config.nodeName, hostname(), address.ip])],
     nowMs: Date.now(),
   })
-  writeFileSync(join(STATE_DIR, 'admin.kubeconfig'), adminKubeconfig(config.clusterName, `https://127.0.0.1:${config.apiServerPort}`, pki), { mode: 0o600 })
+  const kubeconfig = adminKubeconfig(config.clusterName, `https://127.0.0.1:${config.apiServerPort}`, pki)
+  writeFileSync(join(STATE_DIR, 'admin.kubeconfig'), kubeconfig, { mode: 0o600 })
   return { config, address, pki, log }
 }
 
-function startApiServer({ config, address, pki, log }: Setup): Promise<{ server: ApiServer; close(): Promise<void> }> {
-  return (async () => {
-    const store = openSqliteStore({ path: join(STATE_DIR, 'state.db'), clock: systemClock, log: log.child({ component: 'storage' }) })
-    const server = await assembleApiServer({
-      store,
-      pki,
-      serviceClusterIpRange: config.serviceClusterIpRange,
-      advertiseAddress: address.ip,
-      clusterDomain: config.clusterDomain,
-      log,
-      clock: systemClock,
-    })
-    const serving = new AbortController()
-    const { done } = await server.listen({ host: '0.0.0.0', port: config.apiServerPort, signal: serving.signal })
-    return {
-      server,
-      async close() {
-        serving.abort()
-        await done
-        await store.close()
-      },
-    }
-  })()
+/** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
+async function startApiServer({ config, address, pki, log }: Setup, cleanup: AsyncDisposableStack): Promise<ApiServer> {
+  const store = openSqliteStore({ path: join(STATE_DIR, 'state.db'), clock: systemClock, log: log.child({ component: 'storage' }) })
+  cleanup.defer(() => store.close())
+  const server = await assembleApiServer({
+    store,
+    pki,
+    serviceClusterIpRange: config.serviceClusterIpRange,
+    advertiseAddress: address.ip,
+    clusterDomain: config.clusterDomain,
+    log,
+    clock: systemClock,
+  })
+  const serving = new AbortController()
+  const { done } = await server.listen({ host: '0.0.0.0', port: config.apiServerPort, signal: serving.signal })
+  cleanup.defer(async () => {
+    serving.abort()
+    await done
+  })
+  return server
 }
 
-/** A client with an identity of its own, and the informers that its components share. */
-function access(server: ApiServer, user: UserInfo, userAgent: string, log: Logger, signal: AbortSignal): { client: Client; informers: Informers } {
-  const client = new Client(server.directTransport(user, userAgent))
-  return { client, informers: createInformers({ client, signal, log, clock: systemClock }) }
-}
-
-function controlComponents({ config, address, pki, log }: Setup, server: ApiServer, signal: AbortSignal): { components: Component[]; informers: Informers } {
-  const { client, informers } = access(server, componentUser('system:kube-controller-manager'), 'kube-controller-manager', log, signal)
-  const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
-  const instance = { providerId: `minicube://${config.clusterName}/${config.nodeName}`, instanceType: 'minicube', zone: config.clusterName, region: 'local' }
-  const cloud = {
-    clusterName: config.clusterName,
-    instance: (name: string) => (name === config.nodeName ? instance : undefined),
-    loadBalancers: { pool: loadBalancerPool(address), announce: createAnnouncer(address.device) },
-  }
-  const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR })
-  const clouds = cloudControllerFactories(cloud)
-  const components: Component[] = [
-    controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers: [...kube.keys()], client, informers }),
-    {
-      name: 'kube-scheduler',
-      run: (context) => {
-        const events = createEventRecorder({ client: scheduling, component: 'default-scheduler', log: context.log, clock: context.clock })
-        return runScheduler({ client: scheduling, informers, events }, context)
-      },
-    },
-    controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
-    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName }, context) },
-    {
-      name: 'kube-dns',
-      run: (context) => {
-        const { nodeName, clusterDns, clusterDomain } = config
-        return runDns({ client, informers, nodeName, nodeIp: address.ip, clusterDns, clusterDomain, hosts: hostNames() }, context)
-      },
-    },
-  ]
-  return { components, informers }
-}
-
-/** Names of the machine outside, as minikube and Docker have them; its address is the node's gateway. */
-function hostNames(): Readonly<Record<string, string>> {
-  const gateway = process.env['MINICUBE_HOST_IP']
-  return gateway ? { 'host.minicube.internal': gateway, 'host.minikube.internal': gateway, 'host.docker.internal': gateway } : {}
-}
-
-async function run(signal: AbortSignal): Promise<void> {
+/**
+ * Boots the node and resolves once all of it is ready. Whatever it has started by then is ended by `cleanup`, in reverse
+ * order, at whichever step it stops: node agent, pods, control plane, API server, store.
+ */
+async function bootNode(boot: Boot, cleanup: AsyncDisposableStack, stop: AbortSignal): Promise<void> {
   const config = readNodeConfig(process.env)
   const log = createLogger({ level: config.logLevel })
-  const nodeLog = log.child({ component: 'node' })
-  const boot = new Boot(nodeLog, () => performance.now())
-  const supervisor = new Supervisor({ log, clock: systemClock })
-  try {
-    const engine = engineReady(ENGINE_SOCKET, systemClock, signal).then(async () => {
-      boot.reached('engine')
-      await ensureImages(ENGINE_SOCKET, IMAGES_TAR, join(STATE_DIR, 'images.loaded'), signal)
-    })
-    engine.catch(() => {})
-    const setup = await setUp(config, log)
-    const api = await startApiServer(setup)
-    boot.reached('api')
+  const control = new Supervisor({ log, clock: systemClock })
+  const agents = new Supervisor({ log, clock: systemClock })
+  const health = (): ComponentHealth[] => [...control.health(), ...agents.health()]
+  const limit = limitBoot({ signal: stop, clock: systemClock, health })
+  cleanup.defer(limit.done)
+  const { signal } = limit
 
-    const informing = new AbortController()
-    const control = controlComponents(setup, api.server, informing.signal)
-    const started = control.components.map((component) => supervisor.start(component))
-    await engine
-    const node = access(api.server, nodeUser(config.nodeName), 'kubelet', log, informing.signal)
-    const agent = createNodeAgent({ ...setup, ...node, authorizer: api.server.authorizer, engineSocket: ENGINE_SOCKET })
-    const kubelet = supervisor.start(agent.component)
-    const health = await serveComponentHealth('/run/minicube/health.sock', () => supervisor.health())
+  const engine = engineReady(ENGINE_SOCKET, systemClock, signal).then(async () => {
+    boot.reached('engine')
+    await ensureImages(ENGINE_SOCKET, IMAGES_TAR, join(STATE_DIR, 'images.loaded'), signal)
+  })
+  // It is waited for further down; what fails before that is told first.
+  engine.catch(() => {})
+  const setup = await setUp(config, log)
+  const server = await startApiServer(setup, cleanup)
+  boot.reached('api')
 
-    await nodeReady(control.informers, config.nodeName, signal)
+  const informing = new AbortController()
+  cleanup.defer(() => informing.abort())
+  const via = { log, signal: informing.signal }
+  const manager = access(server, componentUser('system:kube-controller-manager'), 'kube-controller-manager', via)
+  cleanup.defer(() => control.stop())
+  const started = controlComponents({ ...setup, server, ...manager }).map((component) => control.start(component))
+  await engine
+  const kubelet = access(server, nodeUser(config.nodeName), 'kubelet', via)
+  const agent = createNodeAgent({ ...setup, ...kubelet, authorizer: server.authorizer, engineSocket: ENGINE_SOCKET })
+  // Not when the boot has failed: pods outlive this process, and the next one finds them again.
+  cleanup.defer(() => (stop.aborted ? agent.terminatePods() : undefined))
+  cleanup.defer(() => agents.stop())
+  const agentStarted = agents.start(agent.component)
+  const healthServer = await serveComponentHealth(HEALTH_SOCKET, health)
+  cleanup.defer(() => void healthServer.close())
+
+  const all = orAbort(Promise.all([...started, agentStarted]), signal)
+  const phases = async (): Promise<void> => {
+    await nodeReady(manager.informers, config.nodeName, signal)
     boot.reached('node')
-    await Promise.all([...started, dnsAnswers(config.clusterDns, config.clusterDomain, systemClock, signal)])
+    await Promise.all([orAbort(Promise.all(started), signal), dnsAnswers(config.clusterDns, config.clusterDomain, systemClock, signal)])
     boot.reached('dns')
-    await Promise.all([kubelet, defaultServiceAccount(control.informers, signal)])
-    boot.reached('ready')
-
-    await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }))
-    nodeLog.info('stopping')
-    health.close()
-    await agent.terminatePods()
-    await supervisor.stop()
-    informing.abort()
-    await api.close()
-  } catch (error) {
-    if (signal.aborted) return
-    boot.failed(error)
-    throw error
+    await Promise.all([all, defaultServiceAccount(manager.informers, signal)])
   }
+  // A component that cannot start ends the boot at whichever phase it is.
+  await Promise.all([all, phases()])
+  limit.done()
+  boot.reached('ready')
+}
+
+/** Runs until `stop` aborts. Answers the exit code. */
+async function runNode(stop: AbortSignal): Promise<number> {
+  // The host follows the boot by these lines, whatever the log level of the rest.
+  const nodeLog = createLogger().child({ component: 'node' })
+  const boot = new Boot(nodeLog, () => performance.now())
+  const cleanup = new AsyncDisposableStack()
+  let exitCode = 0
+  try {
+    await bootNode(boot, cleanup, stop)
+    await aborted(stop)
+  } catch (error) {
+    if (!stop.aborted) {
+      boot.failed(error)
+      exitCode = 1
+    }
+  }
+  nodeLog.info('stopping')
+  await cleanup.disposeAsync().catch((error: unknown) => {
+    nodeLog.error('not everything stopped in order', error)
+    exitCode = 1
+  })
+  return exitCode
 }
 
 /** Builds the compile cache of the image: everything is loaded, nothing is done. */
 const isWarmUp = process.argv.includes('--warm-up')
 
 if (!isWarmUp) {
-  const abort = new AbortController()
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => abort.abort())
-  try {
-    await run(abort.signal)
-    process.exit(0)
-  } catch {
-    process.exit(1)
-  }
+  const stop = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort())
+  process.exit(await runNode(stop.signal))
 }

@@ -32,7 +32,7 @@ export interface NodeAgentOptions {
 
 export interface NodeAgent {
   component: Component
-  /** Before a shutdown: ends every container within its grace period, but no later than the node's own bound. */
+  /** For a shutdown, after the component has stopped (it would start them again): ends every container within the node's own bound. */
   terminatePods(): Promise<void>
 }
 
@@ -40,6 +40,8 @@ const ROOT_DIR = '/var/lib/kubelet'
 const PAUSE_IMAGE = 'minicube/pause:1'
 const KUBELET_PORT = 10_250
 const SHUTDOWN_GRACE_SECONDS = 10
+/** An engine that does not answer is not waited for: init stops the node process some seconds later. */
+const SHUTDOWN_TIMEOUT_MS = (SHUTDOWN_GRACE_SECONDS + 2) * 1_000
 
 /** The first range of the cluster's pod addresses; the node IPAM controller gives it to the first node. */
 function nodePodCidr(podCidr: string): string {
@@ -106,9 +108,12 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       },
     },
     async terminatePods() {
-      const { containers } = await runtime.list()
-      const running = containers.filter(({ state }) => state === 'Running')
-      await Promise.allSettled(running.map(({ id }) => runtime.stopContainer(id, SHUTDOWN_GRACE_SECONDS)))
+      const stopAll = async (): Promise<void> => {
+        const { containers } = await runtime.list()
+        const running = containers.filter(({ state }) => state === 'Running')
+        await Promise.allSettled(running.map(({ id }) => runtime.stopContainer(id, SHUTDOWN_GRACE_SECONDS)))
+      }
+      await Promise.race([stopAll(), systemClock.sleep(SHUTDOWN_TIMEOUT_MS)])
     },
   }
 }

@@ -16,7 +16,8 @@ const make = (apiServerNames: string[], at = nowMs): ReturnType<typeof ensurePki
 test('certificates are made once, signed by the authority, private keys for the owner alone', async () => {
   const first = await make(['localhost', '127.0.0.1'])
   const ca = new X509Certificate(first.ca.cert)
-  for (const pair of [first.apiServer, first.admin, first.kubelet, first.kubeletClient]) assert.ok(new X509Certificate(pair.cert).verify(ca.publicKey))
+  for (const pair of [first.apiServer, first.admin, first.kubelet, first.kubeletClient])
+    assert.ok(new X509Certificate(pair.cert).verify(ca.publicKey))
   assert.equal(new X509Certificate(first.apiServer.cert).checkIP('127.0.0.1'), '127.0.0.1')
   assert.match(new X509Certificate(first.admin.cert).subject, /O=system:masters/)
   assert.equal(statSync(join(dir, 'ca.key')).mode & 0o777, 0o600)

@@ -70,7 +70,10 @@ export const loadX509 = async (): Promise<typeof import('@peculiar/x509')> => {
 }
 
 function pem(label: string, bytes: ArrayBuffer): string {
-  const lines = Buffer.from(bytes).toString('base64').match(/.{1,64}/g) ?? []
+  const lines =
+    Buffer.from(bytes)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
 
@@ -159,7 +162,9 @@ function savePair(dir: string, name: string, pair: KeyPair): KeyPair {
 /** What a certificate was asked for with, kept beside it: a change means a new certificate. */
 function fingerprint(subject: Subject, authority: KeyPair): string {
   const { names = [], organizations = [] } = subject
-  return createHash('sha256').update(JSON.stringify([subject.commonName, organizations, names.toSorted(), authority.cert])).digest('hex')
+  return createHash('sha256')
+    .update(JSON.stringify([subject.commonName, organizations, names.toSorted(), authority.cert]))
+    .digest('hex')
 }
 
 async function ensureServiceAccountKey(dir: string): Promise<Pki['serviceAccount']> {
@@ -202,7 +207,12 @@ export async function ensurePki({ dir, nodeName, apiServerNames, nodeNames, nowM
       usage: 'client',
     }),
     certificate('front-proxy-client', frontProxyCa, { commonName: 'front-proxy-client', usage: 'client' }),
-    certificate('kubelet', ca, { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'], names: nodeNames, usage: 'server' }),
+    certificate('kubelet', ca, {
+      commonName: `system:node:${nodeName}`,
+      organizations: ['system:nodes'],
+      names: nodeNames,
+      usage: 'server',
+    }),
     certificate('admin', ca, { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client' }),
   ])
   return { ca, frontProxyCa, apiServer, kubeletClient, frontProxyClient, kubelet, admin, serviceAccount }

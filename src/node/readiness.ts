@@ -1,7 +1,9 @@
 /** When a cluster is truly usable: its node is Ready, names resolve through the service network, pods can have an identity. */
 import { Resolver } from 'node:dns/promises'
+import { orAbort } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import { nodes, serviceaccounts } from '../api/kinds/core/v1.ts'
+import { isConditionTrue } from '../api/meta.ts'
 import type { KubeObject, Resource } from '../api/resource.ts'
 import type { Informers } from '../client/informer.ts'
 
@@ -15,17 +17,14 @@ async function untilSome<T extends KubeObject>(
   check: (object: T) => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const onAbort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
+  const { promise, resolve } = Promise.withResolvers<void>()
   const stop = informers.for(resource).onChange(({ after }) => {
     if (after && check(after)) resolve()
   })
   try {
-    await promise
+    await orAbort(promise, signal)
   } finally {
     stop()
-    signal.removeEventListener('abort', onAbort)
   }
 }
 
@@ -33,7 +32,7 @@ export function nodeReady(informers: Informers, nodeName: string, signal: AbortS
   return untilSome(
     informers,
     nodes,
-    ({ metadata, status }) => metadata.name === nodeName && (status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True'),
+    ({ metadata, status }) => metadata.name === nodeName && isConditionTrue(status?.conditions, 'Ready'),
     signal,
   )
 }

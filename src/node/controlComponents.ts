@@ -1,0 +1,89 @@
+/** The components of a node's control plane, kube-proxy and cluster DNS: all that needs no container engine. */
+import { systemClock } from '../base/clock.ts'
+import type { Component } from '../base/component.ts'
+import type { Logger } from '../base/logger.ts'
+import { Client } from '../client/client.ts'
+import { createEventRecorder } from '../client/events.ts'
+import type { Informers } from '../client/informer.ts'
+import { createInformers } from '../client/sharedInformer.ts'
+import { cloudControllerFactories } from '../cloud/cloud.ts'
+import { runDns } from '../dns/dns.ts'
+import type { UserInfo } from '../apiserver/request.ts'
+import type { ApiServer } from '../apiserver/server.ts'
+import { runProxy } from '../proxy/proxy.ts'
+import { runScheduler } from '../scheduler/scheduler.ts'
+import { createAnnouncer, loadBalancerPool, type NodeAddress } from './addresses.ts'
+import { componentUser } from './apiServer.ts'
+import type { NodeConfig } from './config.ts'
+import { controllerComponent } from './controllers.ts'
+import { kubeControllers } from './kubeControllers.ts'
+import type { Pki } from './pki.ts'
+
+/** Where the default storage class keeps its volumes. */
+const VOLUMES_DIR = '/var/lib/minicube/volumes'
+
+export interface Access {
+  client: Client
+  informers: Informers
+}
+
+/** A client with an identity of its own, and the informers that its components share. */
+export function access(
+  server: ApiServer,
+  user: UserInfo,
+  userAgent: string,
+  { log, signal }: { log: Logger; signal: AbortSignal },
+): Access {
+  const client = new Client(server.directTransport(user, userAgent))
+  return { client, informers: createInformers({ client, signal, log, clock: systemClock }) }
+}
+
+export interface ControlOptions extends Access {
+  config: NodeConfig
+  address: NodeAddress
+  pki: Pki
+  server: ApiServer
+}
+
+/** In the order of their start. */
+export function controlComponents({ config, address, pki, server, client, informers }: ControlOptions): Component[] {
+  const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
+  const instance = {
+    providerId: `minicube://${config.clusterName}/${config.nodeName}`,
+    instanceType: 'minicube',
+    zone: config.clusterName,
+    region: 'local',
+  }
+  const cloud = {
+    clusterName: config.clusterName,
+    instance: (name: string) => (name === config.nodeName ? instance : undefined),
+    loadBalancers: { pool: loadBalancerPool(address), announce: createAnnouncer(address.device) },
+  }
+  const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR })
+  const clouds = cloudControllerFactories(cloud)
+  return [
+    controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers: [...kube.keys()], client, informers }),
+    {
+      name: 'kube-scheduler',
+      run: (context) => {
+        const events = createEventRecorder({ client: scheduling, component: 'default-scheduler', log: context.log, clock: context.clock })
+        return runScheduler({ client: scheduling, informers, events }, context)
+      },
+    },
+    controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
+    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName }, context) },
+    {
+      name: 'kube-dns',
+      run: (context) => {
+        const { nodeName, clusterDns, clusterDomain } = config
+        return runDns({ client, informers, nodeName, nodeIp: address.ip, clusterDns, clusterDomain, hosts: hostNames() }, context)
+      },
+    },
+  ]
+}
+
+/** Names of the machine outside, as minikube and Docker have them; its address is the node's gateway. */
+function hostNames(): Readonly<Record<string, string>> {
+  const gateway = process.env['MINICUBE_HOST_IP']
+  return gateway ? { 'host.minicube.internal': gateway, 'host.minikube.internal': gateway, 'host.docker.internal': gateway } : {}
+}
