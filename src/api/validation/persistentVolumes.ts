@@ -137,7 +137,7 @@ const GA_LABELS: Readonly<Record<string, string>> = {
 
 /** The old selector with those labels renamed that the new one calls by their present names. */
 function renamed(old: NodeSelector | undefined, next: NodeSelector | undefined): NodeSelector | undefined {
-  if (!old || !next) return old
+  if (!old?.nodeSelectorTerms || !next?.nodeSelectorTerms) return old
   const nodeSelectorTerms = old.nodeSelectorTerms.map((term, i) => {
     const now = next.nodeSelectorTerms[i]
     const matchExpressions = term.matchExpressions?.map((expression, j) => {

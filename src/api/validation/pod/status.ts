@@ -69,7 +69,7 @@ const UNKNOWN_REQUEST = 'must match the extended resource name of an entry in sp
 const UNKNOWN_CONTAINER = 'must match the name of an entry in spec.initContainers.name or spec.containers.name'
 
 function checkExtendedClaim(errors: FieldError[], status: PodExtendedResourceClaimStatus, spec: PodSpec, path: string): void {
-  const containers = new Map([...(spec.initContainers ?? []), ...spec.containers].map((container) => [container.name, container]))
+  const containers = new Map([...(spec.initContainers ?? []), ...(spec.containers ?? [])].map((container) => [container.name, container]))
   const mappings = status.requestMappings ?? []
   if (mappings.length === 0) errors.push(required(`${path}.requestMappings`, 'at least one request mapping is required'))
   const seen = new Set<string>()
