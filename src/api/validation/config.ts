@@ -11,7 +11,8 @@ import type { FieldError } from '../status.ts'
 const SIZE_LIMIT_BYTES = 1024 * 1024
 const IMMUTABLE_SET = 'field is immutable when `immutable` is set'
 
-const base64Bytes = (text: string): number => Math.floor((text.replace(/=+$/, '').length * 3) / 4)
+/** Bytes may be null. */
+const base64Bytes = (text: string | null): number => (text ? Buffer.byteLength(text, 'base64') : 0)
 
 function keyErrors(path: string, key: string): FieldError[] {
   return invalidAll(`${path}[${key}]`, key, isConfigMapKey(key))

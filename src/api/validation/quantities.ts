@@ -1,15 +1,29 @@
 /** Quantities as validation compares them. */
 import { parseQuantity, QuantityError } from '../quantity.ts'
 
-/** In billionths; 0 for what is no quantity (decoding has refused that already). */
-export function nanosOf(quantity: string | number | undefined): bigint {
-  if (quantity === undefined) return 0n
+/** Objects say the same few quantities again and again, and one rule after the other asks for them. */
+const known = new Map<string, bigint>()
+const KNOWN_LIMIT = 2000
+
+function parseNanos(text: string): bigint {
   try {
-    return parseQuantity(String(quantity)).nanos
+    return parseQuantity(text).nanos
   } catch (error) {
     if (error instanceof QuantityError) return 0n
     throw error
   }
+}
+
+/** In billionths; 0 for what is no quantity (decoding has refused that already). */
+export function nanosOf(quantity: string | number | undefined): bigint {
+  if (quantity === undefined) return 0n
+  const text = String(quantity)
+  let nanos = known.get(text)
+  if (nanos === undefined) {
+    if (known.size >= KNOWN_LIMIT) known.clear()
+    known.set(text, (nanos = parseNanos(text)))
+  }
+  return nanos
 }
 
 export function isWhole(quantity: string): boolean {

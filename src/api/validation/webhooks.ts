@@ -98,7 +98,8 @@ function checkWebhook(errors: FieldError[], hook: Webhook, allowedEffects: reado
 
 type Configuration = ValidatingWebhookConfiguration | MutatingWebhookConfiguration
 
-function isKnown({ admissionReviewVersions: versions = [] }: Webhook): boolean {
+function isKnown({ admissionReviewVersions }: Webhook): boolean {
+  const versions = admissionReviewVersions ?? []
   return versions.length === 0 || versions.some((version) => REVIEW_VERSIONS.includes(version))
 }
 
