@@ -24,7 +24,7 @@ import {
   type NodeState,
   STOP_TIMEOUT_S,
 } from './nodeContainer.ts'
-import { ensureNamedImage, ensureNodeImage } from './nodeImage/nodeImage.ts'
+import { ensureNamedImage, ensureNodeImage, kubernetesVersionOf } from './nodeImage/nodeImage.ts'
 import { chooseApiPort } from './ports.ts'
 import { type ContainerMode, listProfiles, type ProfileConfig, removeProfile, writeProfile } from './profile.ts'
 import type { StartClusterOptions } from './startCluster.ts'
@@ -57,7 +57,6 @@ export interface StartContext {
 
 type StartStep = Step<StartContext>
 
-const KUBERNETES_VERSION = 'v1.36.0'
 const RANGES = { serviceClusterIpRange: '10.96.0.0/16', podCidr: '10.244.0.0/16', clusterDns: '10.96.0.10', clusterDomain: 'cluster.local' }
 /** How often a node that was running already, but did not answer, is asked again. */
 const REPAIR_CHECK_EVERY_MS = 250
@@ -152,7 +151,7 @@ const planStep: StartStep = {
   async run(context, { signal }) {
     // Two starts at once must not choose the same port or address: each sees what the other wrote.
     const lock = { path: join(context.home, '.plan.lock'), signal }
-    await withFileLock(lock, () => plan(context))
+    await withFileLock(lock, () => plan(context, signal))
   },
   async undo(context) {
     if (context.before) {
@@ -164,7 +163,7 @@ const planStep: StartStep = {
   },
 }
 
-async function plan(context: StartContext): Promise<void> {
+async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
   const { options, before, home } = context
   const engine = context.requireEngine()
   const info = context.info as EngineInfo
@@ -174,13 +173,13 @@ async function plan(context: StartContext): Promise<void> {
   const taken = new Set([...others.map((profile) => profile.network.nodeIP), ...(await otherNodeIPs(engine, options.profile))])
   context.profile = {
     createdAt: new Date().toISOString(),
-    kubernetesVersion: KUBERNETES_VERSION,
     containerMode: likelyMode(info),
     hostApiPort: before?.hostApiPort ?? (await chooseApiPort(new Set(others.map((profile) => profile.hostApiPort)))),
     publish: [],
     ...RANGES,
     ...before,
     name: options.profile,
+    kubernetesVersion: await kubernetesVersionOf(engine, context.image as string, signal),
     engineHost: engine.address.host,
     image: context.image as string,
     imagePinned: options.image !== undefined || (before?.imagePinned ?? false),

@@ -43,6 +43,8 @@ export interface KubeletOptions {
   rootDir: string
   clusterDns: readonly string[]
   clusterDomain: string
+  /** What pods with dnsPolicy Default get; `/etc/resolv.conf` unless given. */
+  nodeResolvConfPath?: string
   /** Beside the ones that every node has. */
   nodeLabels?: Readonly<Record<string, string>>
   /** Read from the machine and the node's cgroup unless given. */
@@ -98,7 +100,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     observer,
     probes,
     objects,
-    files: { clusterDns, clusterDomain, nodeName },
+    files: { clusterDns, clusterDomain, nodeName, ...(options.nodeResolvConfPath && { nodeResolvConfPath: options.nodeResolvConfPath }) },
     nodeMemoryBytes: capacity.memoryBytes,
     allocatable: capacityAmounts(capacity),
     services: () => serviceInformer.list(),

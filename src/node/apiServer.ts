@@ -1,5 +1,6 @@
 /** The API server of a node or of a control plane alone: catalog, store, registry and server put together. */
 import { loadCatalog } from '../api/catalog/load.ts'
+import { KUBERNETES_VERSION } from '../api/kubernetesVersion.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { admissionPlugins } from '../apiserver/admission/plugins.ts'
@@ -17,12 +18,12 @@ export interface AssembledApiServerOptions {
   /** Where the `kubernetes` service leads: the address that clients inside the cluster reach. */
   advertiseAddress: string
   clusterDomain: string
+  /** What `kubectl explain` says of kinds and fields (tools/catalog/descriptions.ts); nothing where the file is not there. */
+  descriptionsFile?: string
   log: Logger
   clock: Clock
 }
 
-/** What the server says it is; clients decide by it what they may ask for. */
-export const KUBERNETES_VERSION = 'v1.36.2'
 const NODE_PORTS = { first: 30_000, last: 32_767 }
 
 /** A component's own identity. Components of the control plane are trusted like the server that they run in. */
@@ -74,6 +75,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       buildDate: '',
       platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
     },
+    ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
     kubernetesService: { clusterIp: services.firstAddress, address: advertiseAddress },
     log,
     clock,

@@ -1,4 +1,5 @@
 /** The components of a node's control plane, kube-proxy and cluster DNS: all that needs no container engine. */
+import { readFileSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
 import type { Component } from '../base/component.ts'
 import type { Logger } from '../base/logger.ts'
@@ -16,6 +17,7 @@ import { createAnnouncer, loadBalancerPool, type NodeAddress } from './addresses
 import { componentUser } from './apiServer.ts'
 import type { NodeConfig } from './config.ts'
 import { controllerComponent } from './controllers.ts'
+import { hostNames } from './hostNames.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import type { Pki } from './pki.ts'
 
@@ -76,14 +78,9 @@ export function controlComponents({ config, address, pki, server, client, inform
       name: 'kube-dns',
       run: (context) => {
         const { nodeName, clusterDns, clusterDomain } = config
-        return runDns({ client, informers, nodeName, nodeIp: address.ip, clusterDns, clusterDomain, hosts: hostNames() }, context)
+        return runDns({ client, informers, nodeName, nodeIp: address.ip, clusterDns, clusterDomain, hosts: hostNames(readFileSync('/etc/hosts', 'utf8')) }, context)
       },
     },
   ]
 }
 
-/** Names of the machine outside, as minikube and Docker have them; its address is the node's gateway. */
-function hostNames(): Readonly<Record<string, string>> {
-  const gateway = process.env['MINICUBE_HOST_IP']
-  return gateway ? { 'host.minicube.internal': gateway, 'host.minikube.internal': gateway, 'host.docker.internal': gateway } : {}
-}

@@ -32,6 +32,7 @@ const USAGE = `Usage: minicube control-plane [flags]
   --kubeconfig <file>                  an administrator's kubeconfig is written there
   --controllers <names>                upstream's controller names, separated by commas; * is all (default *)
   --service-cluster-ip-range <cidr>    addresses of services (default 10.96.0.0/16)
+  --descriptions <file>                what kubectl explain says of kinds and fields
   --log-level debug|info|warn|error    (default warn)
 `
 
@@ -42,6 +43,7 @@ interface Settings {
   kubeconfig?: string
   controllers: string[]
   serviceClusterIpRange: string
+  descriptionsFile?: string
   logLevel: LogLevel
 }
 
@@ -56,6 +58,7 @@ function parseSettings(args: string[]): Settings {
       kubeconfig: { type: 'string' },
       controllers: { type: 'string', default: '*' },
       'service-cluster-ip-range': { type: 'string', default: '10.96.0.0/16' },
+      descriptions: { type: 'string' },
       'log-level': { type: 'string', default: 'warn' },
       help: { type: 'boolean', short: 'h' },
     },
@@ -75,6 +78,7 @@ function parseSettings(args: string[]): Settings {
       .map((name) => name.trim())
       .filter(Boolean),
     serviceClusterIpRange: values['service-cluster-ip-range'],
+    ...(values.descriptions && { descriptionsFile: resolve(values.descriptions) }),
     logLevel: values['log-level'] as LogLevel,
   }
 }
@@ -106,6 +110,7 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
     serviceClusterIpRange,
     advertiseAddress: reachable(host),
     clusterDomain: 'cluster.local',
+    ...(settings.descriptionsFile && { descriptionsFile: settings.descriptionsFile }),
     log,
     clock: systemClock,
   })

@@ -26,6 +26,7 @@ import { defaultServiceAccount, dnsAnswers, nodeReady } from './readiness.ts'
 const STATE_DIR = '/var/lib/minicube'
 const ENGINE_SOCKET = '/run/docker.sock'
 const IMAGES_TAR = '/usr/lib/minicube/images.tar'
+const DESCRIPTIONS_FILE = '/usr/lib/minicube/descriptions.json'
 const HEALTH_SOCKET = '/run/minicube/health.sock'
 
 /** What is known once configuration, keys and address are. */
@@ -65,6 +66,7 @@ async function startApiServer({ config, address, pki, log }: Setup, cleanup: Asy
     serviceClusterIpRange: config.serviceClusterIpRange,
     advertiseAddress: address.ip,
     clusterDomain: config.clusterDomain,
+    descriptionsFile: DESCRIPTIONS_FILE,
     log,
     clock: systemClock,
   })

@@ -37,6 +37,8 @@ export interface NodeAgent {
 }
 
 const ROOT_DIR = '/var/lib/kubelet'
+/** Of init: the node's own one with name servers that pods can reach. */
+const POD_RESOLV_CONF = '/run/minicube/pod-resolv.conf'
 const PAUSE_IMAGE = 'minicube/pause:1'
 const KUBELET_PORT = 10_250
 const SHUTDOWN_GRACE_SECONDS = 10
@@ -69,6 +71,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     rootDir: ROOT_DIR,
     clusterDns: [clusterDns],
     clusterDomain,
+    nodeResolvConfPath: POD_RESOLV_CONF,
     kubeletPort: KUBELET_PORT,
   })
   const authorize: AuthorizeCaller = (caller, access) =>

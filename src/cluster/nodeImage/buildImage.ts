@@ -10,6 +10,7 @@ export interface BuildImageOptions {
   folder: string
   tag: string
   buildArgs?: Record<string, string>
+  labels?: Record<string, string>
   extraFiles?: { name: string; content: Uint8Array }[]
   /** What RUN lines reach; the engine's default network unless given. */
   networkMode?: string
@@ -40,7 +41,7 @@ export async function buildImage(options: BuildImageOptions): Promise<void> {
     version: '1',
     rm: true,
     forcerm: true,
-    labels: { [MANAGED_LABEL]: 'true' },
+    labels: { [MANAGED_LABEL]: 'true', ...options.labels },
     ...(options.buildArgs && { buildargs: options.buildArgs }),
     ...(options.networkMode && { networkmode: options.networkMode }),
     abortSignal: signal,

@@ -6,9 +6,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Engine } from '../engine/engine.ts'
 import { engineGet, EngineHttpError } from '../engine/address.ts'
+import { KUBERNETES_VERSION } from '../../api/kubernetesVersion.ts'
 import { UserError } from '../userError.ts'
 import { buildImage, followProgress } from './buildImage.ts'
 import { bundleNode } from './bundle.ts'
+import { ensureDescriptions, hasDescriptions } from './descriptions.ts'
 import { importDebianBase, SUITE } from './debianBase.ts'
 import { baseImageKey, imageFolder, nodeImageKey, PROJECT_ROOT, projectVersion } from './sources.ts'
 
@@ -20,6 +22,8 @@ export const PAUSE_IMAGE = 'minicube/pause:1'
 export const BUSYBOX_IMAGE = 'minicube/busybox:1.37'
 const REGISTRY_CHECK_TIMEOUT_MS = 1_500
 const KEEP_UNUSED_S = 600
+/** On a node image: the release that it runs. */
+const KUBERNETES_LABEL = 'io.minicube.kubernetes-version'
 const IMAGES_TAR_LIMIT_BYTES = 64 << 20
 
 export interface NodeImageOptions {
@@ -35,7 +39,7 @@ export interface NodeImageOptions {
 
 /** The reference that this checkout's node image has, whether it is built or not. */
 export async function nodeImageTag(architecture: string): Promise<string> {
-  return `${NODE_REPOSITORY}:${await projectVersion()}-${nodeImageKey(await imageFacts(architecture))}`
+  return `${NODE_REPOSITORY}:${await projectVersion()}-${nodeImageKey([...(await imageFacts(architecture)), hasDescriptions() ? 'described' : ''])}`
 }
 
 export async function imageExists(engine: Pick<Engine, 'address'>, tag: string, signal: AbortSignal): Promise<boolean> {
@@ -56,6 +60,8 @@ export async function ensureNodeImage(options: NodeImageOptions): Promise<string
   const bundle = bundleNode(options.entry)
   // Whoever awaits it first reports its failure; until then it must not count as unhandled.
   bundle.catch(() => {})
+  const descriptions = await ensureDescriptions(signal)
+  if (!descriptions) options.onNotice(`kubectl explain will have no descriptions: they are collected in a checkout with its development dependencies`)
   options.onProgress('the images every node needs')
   const images = await buildNodesImages(options, base)
   options.onProgress('bundling the node process')
@@ -67,7 +73,9 @@ export async function ensureNodeImage(options: NodeImageOptions): Promise<string
     extraFiles: [
       { name: 'node.mjs', content: await bundle },
       { name: 'images.tar', content: images },
+      { name: 'descriptions.json', content: descriptions ? await readFile(descriptions) : Buffer.from('{}') },
     ],
+    labels: { [KUBERNETES_LABEL]: KUBERNETES_VERSION },
     onProgress: options.onProgress,
     signal,
   })
@@ -186,6 +194,12 @@ async function removeUnused(engine: Engine, keep: string[]): Promise<void> {
       .getImage(tag)
       .remove()
       .catch(() => {})
+}
+
+/** The Kubernetes release that an image runs; this checkout's where it does not say. */
+export async function kubernetesVersionOf(engine: Pick<Engine, 'address'>, image: string, signal: AbortSignal): Promise<string> {
+  const { Config } = (await engineGet(engine.address, `/images/${image}/json`, signal)) as { Config?: { Labels?: Record<string, string> } }
+  return Config?.Labels?.[KUBERNETES_LABEL] ?? KUBERNETES_VERSION
 }
 
 /** An image that the user named: in the engine already, or pulled. */

@@ -2,8 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { arch, release } from 'node:os'
 import type { NodeSystemInfo } from '../../api/kinds/core/v1.ts'
-
-export const KUBELET_VERSION = 'v1.36.2'
+import { KUBERNETES_VERSION } from '../../api/kubernetesVersion.ts'
 
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x64: 'amd64',
@@ -40,7 +39,7 @@ export async function readNodeInfo(containerRuntimeVersion: string): Promise<Nod
     containerRuntimeVersion,
     kernelVersion: release(),
     kubeProxyVersion: '',
-    kubeletVersion: KUBELET_VERSION,
+    kubeletVersion: KUBERNETES_VERSION,
     machineID,
     operatingSystem: 'linux',
     osImage: prettyName(osRelease),

@@ -1,0 +1,2 @@
+/** The release whose behaviour, kinds and fields are served: what the API server and the kubelet say they are. */
+export const KUBERNETES_VERSION = 'v1.36.2'
