@@ -1,9 +1,8 @@
 /** The command line's entry: parses, runs one command, prints failures in one place. */
 import { appendFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
-import { usageError } from '../cluster/userError.ts'
 import type { CliContext } from './context.ts'
-import { explainError } from './printError.ts'
+import { explainError, explainUsage } from './printError.ts'
 import { createProgram } from './program.ts'
 import { errorEvent } from './reporters.ts'
 
@@ -36,19 +35,21 @@ async function main(argv: readonly string[]): Promise<number> {
       return checkProfileName(context.profileOption ?? (await activeProfile(minicubeHome(context.env), context.env)))
     },
   }
+  const program = createProgram(context)
+  // commander's own `help` looks one level deep.
+  const words = argv[0] === '--version' ? ['version'] : argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
   try {
-    await createProgram(context).parseAsync([...argv], { from: 'user' })
+    await program.parseAsync(words, { from: 'user' })
     return context.exitCode
   } catch (error) {
-    return report(error, context)
+    if (!(error instanceof CommanderError)) return report(error, context)
+    // Help that was printed, asked for or because a command without a meaning of its own was called.
+    if (error.exitCode === 0 || error.code === 'commander.help') return 0
+    return report(explainUsage(error.message, argv, program), context)
   }
 }
 
 function report(error: unknown, context: CliContext): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0
-    return report(usageError(error.message.replace(/^error: /, '').trim(), 'To see the commands and their flags: minicube --help'), context)
-  }
   const { text, exitCode } = explainError(error, context.verbose)
   if (context.json) process.stdout.write(`${JSON.stringify(errorEvent(error))}\n`)
   process.stderr.write(text)

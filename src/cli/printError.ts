@@ -1,6 +1,31 @@
 /** The one place where a failed command is explained: what happened and what to type next. */
 import { isAbort } from '../base/abort.ts'
-import { UserError } from '../cluster/userError.ts'
+import { usageError, UserError } from '../cluster/userError.ts'
+
+/** What a command is known by here. */
+interface CommandNames {
+  name(): string
+  aliases(): readonly string[]
+  commands: readonly CommandNames[]
+}
+
+/** A command line that could not be understood; the hint leads to the help of the command it names. */
+export function explainUsage(message: string, argv: readonly string[], program: CommandNames): UserError {
+  const path = [program.name()]
+  let command = program
+  for (const word of argv) {
+    const next = command.commands.find((child) => child.name() === word || child.aliases().includes(word))
+    if (!next) continue
+    path.push(next.name())
+    command = next
+  }
+  const text = message
+    .replace(/^error: /, '')
+    .replace(/ is invalid\. It must/, ' is not valid: it must')
+    .replace(/\.$/, '')
+    .trim()
+  return usageError(text, `To see ${command.commands.length > 0 ? 'the commands' : 'its flags'}: ${path.join(' ')} --help`)
+}
 
 /** As shells report a program that was interrupted. */
 const INTERRUPTED = 130

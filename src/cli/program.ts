@@ -1,23 +1,9 @@
 /**
  * The commands and their flags. Each action loads its own file when it runs, so that a quick command stays quick.
  */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Argument, Command, Option } from 'commander'
+import { collect, durationMs, positiveNumber } from './arguments.ts'
 import type { CliContext } from './context.ts'
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value]
-
-function positiveNumber(text: string): number {
-  const value = Number(text)
-  if (!(value > 0)) throw new InvalidArgumentError(`it must be a number above 0`)
-  return value
-}
-
-function durationMs(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text)
-  if (!match) throw new InvalidArgumentError('it must be a duration such as 90s or 5m')
-  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match[2] ?? 's'] as number
-  return Number(match[1]) * unit
-}
 
 const output = (...choices: string[]): Option => new Option('-o, --output <format>', 'how to print').choices(choices)
 
@@ -26,30 +12,56 @@ export function createProgram(context: CliContext): Command {
     .description('A real Kubernetes cluster inside one Docker container, ready in seconds.')
     .option('-p, --profile <name>', 'the cluster to work on')
     .option('-v, --verbose', 'say what is done, and show causes of failures')
+    // Done in main.ts: with an action of its own, commander would take a misspelt command for an argument.
+    .option('--version', 'the version of minicube')
+    .helpOption('-h, --help', 'show this help')
     .enablePositionalOptions()
-    .exitOverride()
-    .configureOutput({ writeErr: () => {}, writeOut: (text) => void context.stdout.write(text) })
-    .showSuggestionAfterError()
+    .addHelpText('after', `\nTo begin: minicube start. The flags of a command: minicube start --help`)
     .hook('preAction', (_, action) => {
       const options = action.optsWithGlobals<{ profile?: string; verbose?: boolean; output?: string }>()
       if (options.profile) context.profileOption = options.profile
       context.verbose = options.verbose ?? false
       context.json = options.output === 'json'
     })
+  program.commandsGroup('The cluster:')
   addClusterCommands(program, context)
+  program.commandsGroup('Work in it:')
   addWorkCommands(program, context)
   addImageCommands(program, context)
+  program.commandsGroup('More:')
   addOtherCommands(program, context)
-  for (const command of program.commands) inherit(command)
+  prepare(program, context)
+  for (const command of program.commands) inherit(command, context)
   return program
 }
 
-/** Flags that every command takes, before or after its name, and commander's errors as exceptions everywhere. */
-function inherit(command: Command): void {
-  command.exitOverride().configureOutput({ writeErr: () => {} })
-  if (!command.options.some((option) => option.long === '--profile')) command.option('-p, --profile <name>', 'the cluster to work on')
-  if (!command.options.some((option) => option.long === '--verbose')) command.option('-v, --verbose', 'say what is done, and show causes of failures')
-  for (const child of command.commands) inherit(child)
+/** Errors come as exceptions, and are printed in one place; help is what was asked for, and goes to standard output. */
+function prepare(command: Command, { stdout }: CliContext): void {
+  const write = (text: string): void => void stdout.write(text)
+  command.exitOverride().configureOutput({ writeOut: write, writeErr: write, outputError: () => {} })
+  command.configureHelp({ subcommandTerm: (child) => [child.name(), ...child.registeredArguments.map(argumentTerm)].join(' ') })
+  command.showSuggestionAfterError()
+  if (command.commands.length > 0) command.helpCommand('help [command]', 'show the help of a command')
+}
+
+function argumentTerm(argument: Argument): string {
+  const term = argument.variadic ? `${argument.name()}...` : argument.name()
+  return argument.required ? `<${term}>` : `[${term}]`
+}
+
+/** Commands that no cluster is needed for. */
+const WITHOUT_CLUSTER = ['version', 'completion', 'control-plane']
+
+/** Flags that every command takes, before or after its name. */
+function inherit(command: Command, context: CliContext): void {
+  prepare(command, context)
+  command.optionsGroup('Of every command:')
+  // The control plane is a program of its own, and tells of its own flags.
+  if (command.name() === 'control-plane') command.helpOption(false)
+  else command.addHelpOption(new Option('-h, --help', 'show this help').helpGroup('Of every command:'))
+  if (!WITHOUT_CLUSTER.includes(command.name())) command.option('-p, --profile <name>', 'the cluster to work on')
+  command.option('-v, --verbose', 'say what is done, and show causes of failures')
+  for (const child of command.commands) inherit(child, context)
 }
 
 function addClusterCommands(program: Command, context: CliContext): void {
@@ -57,11 +69,11 @@ function addClusterCommands(program: Command, context: CliContext): void {
     .command('start')
     .description('create the cluster, or start it again')
     .option('--cpus <n>', 'limit of CPU cores', positiveNumber)
-    .option('--memory <size>', 'limit of memory, e.g. 2g or 1500m')
-    .option('--publish <[address:]host:node[/protocol]>', 'publish a port of the node on the host; may be repeated', collect)
+    .option('--memory <size>', 'limit of memory, for example 2g or 1500m')
+    .option('--publish <ports>', 'publish a port of the node on the host, as [address:]host:node[/udp]; may be repeated', collect)
     .option('--image <name>', 'a node image to use instead of the built one')
     .option('--no-wait', 'return as soon as the API server answers')
-    .option('--timeout <duration>', 'how long to wait for the cluster, e.g. 2m', durationMs)
+    .option('--timeout <duration>', 'how long to wait for the cluster, for example 5m (default: 2m)', durationMs)
     .option('--keep-context', 'leave kubectl’s current context as it is')
     .option('--retain', 'leave everything as it is when starting fails')
     .option('--no-install', 'do not install a container engine or its tools')
@@ -97,14 +109,14 @@ function addClusterCommands(program: Command, context: CliContext): void {
 function addWorkCommands(program: Command, context: CliContext): void {
   program
     .command('kubectl')
-    .description('run kubectl against the cluster: minicube kubectl -- get pods')
+    .description('kubectl for the cluster: minicube kubectl -- get pods')
     .argument('[args...]')
     .passThroughOptions()
     .allowUnknownOption()
     .action(async (args: string[]) => (await import('./commands/kubectl.ts')).kubectl(args, context))
   program
     .command('ssh')
-    .description('a shell, or one command, in the node: minicube ssh -- ps')
+    .description('a shell in the node, or one command in it')
     .argument('[command...]')
     .passThroughOptions()
     .action(async (command: string[]) => (await import('./commands/ssh.ts')).ssh(command, context))
@@ -112,7 +124,7 @@ function addWorkCommands(program: Command, context: CliContext): void {
     .command('logs')
     .description('the logs of the node and its components')
     .option('-f, --follow', 'go on printing what comes')
-    .option('--component <name>', 'only of one component, e.g. kubelet or kube-apiserver')
+    .option('--component <name>', 'only of one component, for example kubelet or kube-apiserver')
     .option('-n, --length <lines>', 'so many lines from the end', positiveNumber)
     .addOption(output('text', 'json').default('text'))
     .action(async (options) => (await import('./commands/logs.ts')).logs(options, context))
@@ -177,7 +189,7 @@ function addOtherCommands(program: Command, context: CliContext): void {
     .action(async (shell: string) => (await import('./commands/completion.ts')).completion(shell, program, context))
   program
     .command('control-plane')
-    .description('run the API server and controllers alone, without a container engine')
+    .description('API server and controllers alone, without an engine')
     .argument('[args...]')
     .passThroughOptions()
     .allowUnknownOption()

@@ -167,7 +167,7 @@ export async function removeImages(options: RemoveImagesOptions): Promise<void> 
             area: 'GUEST',
             sort: 'NOT_FOUND',
             message: `the node has no image "${name}"`,
-            hint: 'minicube image ls',
+            hint: 'To list them: minicube image ls',
             cause,
           })
         if (statusCode === 409)

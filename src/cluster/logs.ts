@@ -5,10 +5,8 @@ import { type ClusterOptions, openNode } from './runningNode.ts'
 
 export interface LogsOptions extends ClusterOptions {
   follow?: boolean
-  /** The last so many lines; all unless given. With `component`, counted before its lines are picked. */
+  /** The last so many lines; all unless given. */
   tail?: number
-  /** Only what this component wrote: apiserver, scheduler, kubelet, init, … */
-  component?: string
   sinceMs?: number
 }
 
@@ -46,7 +44,7 @@ export function formatLogLine({ text, entry }: LogLine): string {
 
 /** A stopped node's log can be read as well. Ends with the log, or with the signal when following. */
 export async function* readLogs(options: LogsOptions): AsyncGenerator<LogLine> {
-  const { signal, follow = false, tail, component, sinceMs } = options
+  const { signal, follow = false, tail, sinceMs } = options
   const { container } = await openNode(options, { stopped: true })
   const query = {
     stdout: true,
@@ -65,10 +63,7 @@ export async function* readLogs(options: LogsOptions): AsyncGenerator<LogLine> {
     const all = await container.logs({ ...query, follow: false })
     text.end(demux(all))
   }
-  for await (const line of createInterface({ input: text, crlfDelay: Infinity })) {
-    const parsed = parseLogLine(line)
-    if (component === undefined || parsed.entry?.component === component) yield parsed
-  }
+  for await (const line of createInterface({ input: text, crlfDelay: Infinity })) yield parseLogLine(line)
 }
 
 const HEADER_BYTES = 8

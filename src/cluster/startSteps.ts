@@ -104,6 +104,7 @@ function checkEngine(info: EngineInfo, options: StartClusterOptions): void {
       sort: 'UNAVAILABLE',
       id: 'RSRC_INSUFFICIENT_CORES',
       message: `--cpus ${options.cpus} is more than the ${info.cpus} of the engine`,
+      hint: `At most: --cpus ${info.cpus}`,
     })
   }
   if (options.memoryBytes !== undefined && options.memoryBytes > info.memoryBytes) {
@@ -113,6 +114,7 @@ function checkEngine(info: EngineInfo, options: StartClusterOptions): void {
       sort: 'NOT_RUNNING',
       id: 'RSRC_INSUFFICIENT_CONTAINER_MEMORY',
       message: `--memory asks for more than the engine's ${available} MiB`,
+      hint: `At most: --memory ${available}m`,
     })
   }
 }
@@ -264,7 +266,7 @@ const bootStep: StartStep = {
     if (context.stateBefore?.paused) await container.unpause()
     else if (!context.stateBefore?.running) await startContainer(context)
     const state = await inspectNode(engine.address, name, signal)
-    if (!state) throw new UserError({ area: 'GUEST', sort: 'NOT_FOUND', message: 'the node container disappeared while it was started' })
+    if (!state) throw new UserError({ area: 'GUEST', sort: 'NOT_FOUND', message: 'the node container disappeared while it was started', hint: 'Somebody removed it meanwhile. Start again: minicube start' })
     context.boot = await followBoot(container, state.startedAt)
     context.bootSignal = AbortSignal.timeout(context.timeoutMs)
   },

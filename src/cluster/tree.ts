@@ -48,7 +48,8 @@ export function podTrees(containers: readonly ListedContainer[]): TreeNode[] {
       children: members
         .map((c) => ({ name: label(c, 'container.name') || 'sandbox', c }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-        .map(({ name, c }) => ({ text: `${name}  ${c.Image}  ${c.Status}`, children: [] })),
+        // Containers are made from an image's ID; its name is in the kubelet's label.
+        .map(({ name, c }) => ({ text: `${name}  ${label(c, 'image') || c.Image}  ${c.Status}`, children: [] })),
     }))
 }
 

@@ -63,7 +63,10 @@ function parseSettings(args: string[]): Settings {
       help: { type: 'boolean', short: 'h' },
     },
   })
-  if (values.help) throw new UsageError('')
+  if (values.help) {
+    process.stdout.write(USAGE)
+    process.exit(0)
+  }
   const [, host, port] = /^(?:\[?([^\]]*)\]?):(\d{1,5})$/.exec(values.listen) ?? []
   if (host === undefined || Number(port) > 65_535) throw new UsageError(`--listen must be address:port, not ${values.listen}`)
   if (!['debug', 'info', 'warn', 'error'].includes(values['log-level']))

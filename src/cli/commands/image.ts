@@ -22,7 +22,7 @@ export async function imageBuild(folder: string, { tag, file, buildArg = [] }: I
   const buildArgs = Object.fromEntries(
     buildArg.map((entry) => {
       const equals = entry.indexOf('=')
-      if (equals < 1) throw usageError(`--build-arg must be name=value, not ${entry}`)
+      if (equals < 1) throw usageError(`--build-arg must be name=value, not ${entry}`, 'For example: --build-arg VERSION=2')
       return [entry.slice(0, equals), entry.slice(equals + 1)]
     }),
   )
@@ -55,7 +55,7 @@ const FORMATS: Record<string, (images: readonly NodeImage[]) => string | Promise
 
 export async function imageList({ format }: { format: string }, context: CliContext): Promise<void> {
   const write = FORMATS[format]
-  if (!write) throw usageError(`--format must be one of ${Object.keys(FORMATS).join(', ')}, not ${format}`)
+  if (!write) throw usageError(`--format must be one of ${Object.keys(FORMATS).join(', ')}, not ${format}`, 'For example: minicube image ls --format table')
   context.stdout.write(await write(await listImages(await at(context))))
 }
 

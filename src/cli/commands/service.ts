@@ -18,7 +18,7 @@ export async function service(name: string | undefined, options: { namespace: st
   const { namespace } = options
   const ports = await listServicePorts({ ...at, namespace, name })
   if (ports.length === 0) {
-    throw new UserError({ area: 'SVC', sort: 'UNAVAILABLE', message: `Service "${name}" has no address of its own: it is headless, external or without TCP ports` })
+    throw new UserError({ area: 'SVC', sort: 'UNAVAILABLE', message: `Service "${name}" has no address of its own: it is headless, external or without TCP ports`, hint: `To look at it: minicube kubectl -- describe service ${name} --namespace ${namespace}` })
   }
   await waitForEndpoints({ ...at, namespace, name, timeoutMs: READY_TIMEOUT_MS })
   const direct = ports.filter((port) => port.url)

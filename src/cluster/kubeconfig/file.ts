@@ -76,6 +76,7 @@ function explain(error: unknown, path: string): unknown {
       area: 'HOST',
       sort: 'PERMISSION',
       message: `the kubeconfig ${path} cannot be used: ${(error as Error).message}`,
+      hint: `Make it yours (ls -l ${path}), or use another: KUBECONFIG=FILE minicube …`,
       cause: error,
     })
   }
