@@ -5,9 +5,9 @@
 import { nodes, pods, type Pod } from '../api/kinds/core/v1.ts'
 import { timestamp } from '../api/meta.ts'
 import { isNotFound } from '../api/status.ts'
+import { hasFinished } from '../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../reconcile/controller.ts'
 import { at } from './ownership.ts'
-import { hasFinished } from './podState.ts'
 
 const THRESHOLD = 12_500
 /** A node may be gone from the cache for a moment only; it is asked for after this time. */

@@ -1,11 +1,8 @@
 /** What a pod's status says to the controllers. */
 import type { Pod, PodCondition, PodTemplateSpec } from '../api/kinds/core/v1.ts'
 import type { OwnerReference } from '../api/kinds/meta/v1.ts'
+import { hasFinished } from '../api/pods.ts'
 import type { Draft } from '../api/resource.ts'
-
-export function hasFinished(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-}
 
 /** Neither finished nor going away. */
 export function isActive(pod: Pod): boolean {

@@ -3,6 +3,7 @@
  * is assumed to be there until the API says so: the next pod must not see its place as free.
  */
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
+import { hasFinished } from '../api/pods.ts'
 import type { NodeInfo, Resources, Snapshot } from './framework.ts'
 import { addResources, allocatableOf, nonZeroRequests, podRequests } from './resources.ts'
 
@@ -11,10 +12,6 @@ interface Entry {
   pods: Map<string, Pod>
   /** Built when next asked for. */
   info: NodeInfo | undefined
-}
-
-export function isTerminal(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
 }
 
 export class SchedulerCache {
@@ -46,7 +43,7 @@ export class SchedulerCache {
     const uid = pod.metadata.uid
     const before = this.#placeOf.get(uid)
     if (before && before !== nodeName) this.removePod(uid)
-    if (isTerminal(pod)) return this.removePod(uid)
+    if (hasFinished(pod)) return this.removePod(uid)
     this.#placeOf.set(uid, nodeName)
     const entry = this.#nodes.get(nodeName)
     if (entry) {

@@ -38,6 +38,8 @@ export const refuses = (reason: string | readonly string[], resolvable: boolean)
 /** Computed once for a pod before its nodes are looked at. */
 export interface FilterPlugin {
   name: string
+  /** Why the pod fits nowhere, whichever nodes there are (upstream's PreFilter); undefined when that depends on the node. */
+  preFilter?: (pod: Pod) => string | undefined
   prepare(pod: Pod, snapshot: Snapshot): (node: NodeInfo) => Verdict
 }
 

@@ -9,7 +9,9 @@ type Amounts = Map<string, number>
 const NON_ZERO_DEFAULTS: Readonly<Record<string, number>> = { cpu: 100, memory: 200 * 1024 * 1024 }
 
 function amountsOf(list: Readonly<Record<string, string>> | undefined): Amounts {
-  return new Map(Object.entries(list ?? {}).map(([name, quantity]) => [name, name === 'cpu' ? quantityMilliValue(quantity) : quantityValue(quantity)]))
+  return new Map(
+    Object.entries(list ?? {}).map(([name, quantity]) => [name, name === 'cpu' ? quantityMilliValue(quantity) : quantityValue(quantity)]),
+  )
 }
 
 export function addResources(total: Amounts, more: Resources): void {

@@ -9,7 +9,7 @@ import { defaultPlugins } from './defaultPlugins.ts'
 import { claimsOf, type VolumeListers } from './plugins/volumeBinding.ts'
 import { SchedulingQueue } from './queue.ts'
 import { podRequests } from './resources.ts'
-import { describeRefusals, schedulePod } from './schedulePod.ts'
+import { describeFailure, schedulePod } from './schedulePod.ts'
 
 const NOTHING: Lister<never> = { get: () => undefined, list: () => [], byIndex: () => [] }
 const NO_VOLUMES: VolumeListers = { claims: NOTHING, volumes: NOTHING, classes: NOTHING }
@@ -37,11 +37,17 @@ function place(p: Pod, nodes: Node[], running: [Pod, string][] = []): string {
   for (const [other, where] of running) cache.setPod(other, where)
   const snapshot = cache.snapshot()
   const decision = schedulePod({ pod: p, snapshot, plugins: defaultPlugins({ ...NO_VOLUMES, namespaces: NOTHING }), pick: () => 0 })
-  return 'node' in decision ? decision.node : describeRefusals(snapshot.nodes.length, decision.refusals)
+  if ('node' in decision) return decision.node
+  // What post-filter plugins add is tested on its own.
+  return describeFailure(p, snapshot.nodes.length, decision).replace(/ no new claims to deallocate, .*$/, '')
 }
 
 const affinity = (key: string, operator: string, values: string[]): Partial<Pod['spec']> => ({
-  affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key, operator, values }] }] } } },
+  affinity: {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key, operator, values }] }] },
+    },
+  },
 })
 
 const TAINTED = node('a', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] })
@@ -49,7 +55,12 @@ const TAINTED = node('a', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule
 const TABLE: readonly { what: string; pod: Pod; nodes: Node[]; running?: [Pod, string][]; expected: string }[] = [
   { what: 'the only node', pod: pod('p'), nodes: [node('a')], expected: 'a' },
   { what: 'no nodes', pod: pod('p'), nodes: [], expected: 'no nodes available to schedule pods' },
-  { what: 'cordoned', pod: pod('p'), nodes: [node('a', { unschedulable: true })], expected: '0/1 nodes are available: 1 node(s) were unschedulable.' },
+  {
+    what: 'cordoned',
+    pod: pod('p'),
+    nodes: [node('a', { unschedulable: true })],
+    expected: '0/1 nodes are available: 1 node(s) were unschedulable.',
+  },
   { what: 'tainted', pod: pod('p'), nodes: [TAINTED], expected: '0/1 nodes are available: 1 node(s) had untolerated taint(s).' },
   { what: 'tolerated', pod: pod('p', { tolerations: [{ key: 'k', operator: 'Exists' }] }), nodes: [TAINTED], expected: 'a' },
   { what: 'tolerates everything', pod: pod('p', { tolerations: [{ operator: 'Exists' }] }), nodes: [TAINTED], expected: 'a' },
@@ -66,7 +77,13 @@ const TABLE: readonly { what: string; pod: Pod; nodes: Node[]; running?: [Pod, s
     running: [[pod('q', { containers: asks({ cpu: '1' }) }), 'a']],
     expected: 'b',
   },
-  { what: 'the emptier node', pod: pod('p'), nodes: [node('a'), node('b')], running: [[pod('q', { containers: asks({ cpu: '1' }) }), 'a']], expected: 'b' },
+  {
+    what: 'the emptier node',
+    pod: pod('p'),
+    nodes: [node('a'), node('b')],
+    running: [[pod('q', { containers: asks({ cpu: '1' }) }), 'a']],
+    expected: 'b',
+  },
   {
     what: 'the number of pods',
     pod: pod('p'),
@@ -74,8 +91,18 @@ const TABLE: readonly { what: string; pod: Pod; nodes: Node[]; running?: [Pod, s
     running: [[pod('q'), 'a']],
     expected: '0/1 nodes are available: 1 Too many pods.',
   },
-  { what: 'node selector', pod: pod('p', { nodeSelector: { disk: 'ssd' } }), nodes: [node('a'), node('b', {}, { disk: 'ssd' })], expected: 'b' },
-  { what: 'affinity Gt', pod: pod('p', affinity('gen', 'Gt', ['3'])), nodes: [node('a', {}, { gen: '3' }), node('b', {}, { gen: '4' })], expected: 'b' },
+  {
+    what: 'node selector',
+    pod: pod('p', { nodeSelector: { disk: 'ssd' } }),
+    nodes: [node('a'), node('b', {}, { disk: 'ssd' })],
+    expected: 'b',
+  },
+  {
+    what: 'affinity Gt',
+    pod: pod('p', affinity('gen', 'Gt', ['3'])),
+    nodes: [node('a', {}, { gen: '3' }), node('b', {}, { gen: '4' })],
+    expected: 'b',
+  },
   {
     what: 'affinity unmet',
     pod: pod('p', affinity('gen', 'In', ['9'])),
@@ -112,10 +139,21 @@ const spread = (more: object = {}): Partial<Pod['spec']> => ({
 
 const TOPOLOGY: typeof TABLE = [
   { what: 'near others', pod: pod('p', near), nodes: ZONES, running: [[web('w'), 'b']], expected: 'b' },
-  { what: 'near nobody', pod: pod('p', near), nodes: ZONES, expected: "0/2 nodes are available: 2 node(s) didn't match pod affinity rules." },
+  {
+    what: 'near nobody',
+    pod: pod('p', near),
+    nodes: ZONES,
+    expected: "0/2 nodes are available: 2 node(s) didn't match pod affinity rules.",
+  },
   { what: 'the first of its own kind', pod: web('p', near), nodes: ZONES, expected: 'a' },
   { what: 'far from others', pod: pod('p', far), nodes: ZONES, running: [[web('w'), 'a']], expected: 'b' },
-  { what: 'other namespaces do not count', pod: pod('p', far), nodes: ZONES.slice(0, 1), running: [[web('w', {}, 'other'), 'a']], expected: 'a' },
+  {
+    what: 'other namespaces do not count',
+    pod: pod('p', far),
+    nodes: ZONES.slice(0, 1),
+    running: [[web('w', {}, 'other'), 'a']],
+    expected: 'a',
+  },
   {
     what: 'others want to be far from it',
     pod: web('p'),
@@ -124,12 +162,21 @@ const TOPOLOGY: typeof TABLE = [
     expected: "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules.",
   },
   { what: 'spread evenly', pod: web('p', spread()), nodes: ZONES, running: [[web('w'), 'a']], expected: 'b' },
-  { what: 'spread softly', pod: web('p', spread({ whenUnsatisfiable: 'ScheduleAnyway' })), nodes: ZONES, running: [[web('w'), 'a']], expected: 'b' },
+  {
+    what: 'spread softly',
+    pod: web('p', spread({ whenUnsatisfiable: 'ScheduleAnyway' })),
+    nodes: ZONES,
+    running: [[web('w'), 'a']],
+    expected: 'b',
+  },
   {
     what: 'too few domains',
     pod: web('p', spread({ minDomains: 3 })),
     nodes: ZONES,
-    running: [[web('w'), 'a'], [web('x'), 'b']],
+    running: [
+      [web('w'), 'a'],
+      [web('x'), 'b'],
+    ],
     expected: "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints.",
   },
   {
@@ -140,7 +187,8 @@ const TOPOLOGY: typeof TABLE = [
   },
 ]
 
-for (const { what, pod: p, nodes, running, expected } of [...TABLE, ...TOPOLOGY]) test(`schedule: ${what}`, () => assert.equal(place(p, nodes, running), expected))
+for (const { what, pod: p, nodes, running, expected } of [...TABLE, ...TOPOLOGY])
+  test(`schedule: ${what}`, () => assert.equal(place(p, nodes, running), expected))
 
 test('init containers raise requests, sidecars add to them', () => {
   const requests = podRequests(
@@ -196,8 +244,42 @@ test('a change that came while a pod was tried counts for it', async () => {
   assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
 })
 
+test('a failure is told as upstream tells it, with what preemption could do', () => {
+  const taints = [{ key: 'k', effect: 'NoSchedule' }]
+  const tell = (p: Pod, nodes: Node[]): string => {
+    const cache = new SchedulerCache()
+    for (const n of nodes) cache.setNode(n)
+    const snapshot = cache.snapshot()
+    const listers = { ...LISTERS, namespaces: NOTHING }
+    const decision = schedulePod({ pod: p, snapshot, plugins: defaultPlugins(listers), pick: () => 0 })
+    assert.ok(!('node' in decision))
+    return describeFailure(p, snapshot.nodes.length, decision)
+  }
+  const greedy = pod('p', { containers: asks({ cpu: '2' }) })
+  const full = [node('a', {}, {}, { pods: '0' }), node('b', { taints }), node('c', { taints })]
+  assert.equal(
+    tell(greedy, full),
+    '0/3 nodes are available: 1 Too many pods, 2 node(s) had untolerated taint(s). no new claims to deallocate, ' +
+      'preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.',
+  )
+  assert.equal(
+    tell(pod('p', { preemptionPolicy: 'Never' }), [node('b', { taints })]),
+    '0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, ' +
+      'preemption: not eligible due to preemptionPolicy=Never.',
+  )
+  const claims = (claimName: string): Partial<Pod['spec']> => ({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }] })
+  assert.equal(tell(pod('p', claims('missing')), full), '0/3 nodes are available: persistentvolumeclaim "missing" not found. not found')
+  assert.equal(tell(pod('p', claims('missing')), []), 'no nodes available to schedule pods')
+})
+
 const CLAIM = (name: string, storageClassName: string, volumeName = ''): PersistentVolumeClaim => ({
-  metadata: { ...META, uid: name, name, namespace: 'default', ...(volumeName && { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }) },
+  metadata: {
+    ...META,
+    uid: name,
+    name,
+    namespace: 'default',
+    ...(volumeName && { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }),
+  },
   spec: { storageClassName, ...(volumeName && { volumeName }) },
 })
 
@@ -206,8 +288,20 @@ const byName = <T extends KubeObject>(objects: T[]): Lister<T> => ({
   get: (key) => objects.find((o) => o.metadata.name === key.split('/').at(-1)),
 })
 
+const LEAVING: PersistentVolumeClaim = (() => {
+  const claim = CLAIM('leaving', 'now')
+  return { ...claim, metadata: { ...claim.metadata, deletionTimestamp: META.creationTimestamp } }
+})()
+
 const LISTERS: VolumeListers = {
-  claims: byName([CLAIM('bound', 'later', 'pv'), CLAIM('waiting', 'later'), CLAIM('unbound', 'now')]),
+  claims: byName([
+    CLAIM('bound', 'later', 'pv'),
+    CLAIM('waiting', 'later'),
+    CLAIM('unbound', 'now'),
+    { ...CLAIM('lost', 'now', 'pv'), status: { phase: 'Lost' } },
+    LEAVING,
+    CLAIM('p-own', 'now'),
+  ]),
   volumes: NOTHING,
   classes: byName([{ metadata: { ...META, uid: 'later', name: 'later' }, provisioner: 'x', volumeBindingMode: 'WaitForFirstConsumer' }]),
 }
@@ -217,8 +311,17 @@ for (const [claimName, expected] of [
   ['waiting', 'delayed'],
   ['unbound', 'pod has unbound immediate PersistentVolumeClaims'],
   ['missing', 'persistentvolumeclaim "missing" not found'],
+  ['lost', 'persistentvolumeclaim "lost" bound to non-existent persistentvolume "pv"'],
+  ['leaving', 'persistentvolumeclaim "leaving" is being deleted'],
 ] as const)
   test(`claims: ${claimName}`, () => {
     const { bound, problem } = claimsOf(pod('p', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }] }), LISTERS)
     assert.equal(problem ?? (bound.length > 0 ? 'bound' : 'delayed'), expected)
   })
+
+test('claims of ephemeral volumes: made by their controller, and for this very pod', () => {
+  const problemOf = (volume: string): string | undefined =>
+    claimsOf(pod('p', { volumes: [{ name: volume, ephemeral: {} }] }), LISTERS).problem
+  assert.equal(problemOf('data'), 'waiting for ephemeral volume controller to create the persistentvolumeclaim "p-data"')
+  assert.equal(problemOf('own'), 'PVC default/p-own was not created for pod default/p (pod is not owner)')
+})

@@ -5,16 +5,17 @@
 import type { ComponentContext } from '../base/component.ts'
 import { isConflict, isNotFound } from '../api/status.ts'
 import { namespaces, nodes, persistentvolumeclaims, persistentvolumes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
+import { claimNamesOf, hasFinished } from '../api/pods.ts'
 import { storageclasses } from '../api/kinds/storage/v1.ts'
 import type { KubeObject, Resource } from '../api/resource.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informers } from '../client/informer.ts'
-import { SchedulerCache, isTerminal } from './cache.ts'
+import { SchedulerCache } from './cache.ts'
 import { defaultPlugins } from './defaultPlugins.ts'
 import { bindVolumes, volumeListers } from './plugins/volumeBinding.ts'
 import { SchedulingQueue } from './queue.ts'
-import { describeRefusals, schedulePod, type Plugins } from './schedulePod.ts'
+import { describeFailure, schedulePod, type Plugins } from './schedulePod.ts'
 
 export interface SchedulerOptions {
   client: Client
@@ -28,7 +29,14 @@ export interface SchedulerOptions {
 }
 
 const DEFAULT_SCHEDULER = 'default-scheduler'
-const WATCHED: readonly Resource<KubeObject>[] = [namespaces, nodes, pods, persistentvolumeclaims, persistentvolumes, storageclasses] as Resource[]
+const WATCHED: readonly Resource<KubeObject>[] = [
+  namespaces,
+  nodes,
+  pods,
+  persistentvolumeclaims,
+  persistentvolumes,
+  storageclasses,
+] as Resource[]
 
 export async function runScheduler(options: SchedulerOptions, context: ComponentContext): Promise<void> {
   const { signal, clock, ready } = context
@@ -50,7 +58,12 @@ class Scheduler {
   readonly #context: ComponentContext
 
   constructor(options: SchedulerOptions, queue: SchedulingQueue, context: ComponentContext) {
-    this.#options = { schedulerName: DEFAULT_SCHEDULER, plugins: defaultPlugins({ ...volumeListers(options.informers), namespaces: options.informers.for(namespaces) }), random: Math.random, ...options }
+    this.#options = {
+      schedulerName: DEFAULT_SCHEDULER,
+      plugins: defaultPlugins({ ...volumeListers(options.informers), namespaces: options.informers.for(namespaces) }),
+      random: Math.random,
+      ...options,
+    }
     this.#queue = queue
     this.#context = context
   }
@@ -87,7 +100,7 @@ class Scheduler {
   #podChanged({ before, after }: Change<Pod>): void {
     const pod = after ?? (before as Pod)
     const { uid } = pod.metadata
-    if (!after || isTerminal(after)) {
+    if (!after || hasFinished(after)) {
       this.#queue.delete(uid)
       this.#cache.removePod(uid)
       if (pod.spec.nodeName) this.#queue.moveAll()
@@ -114,13 +127,7 @@ class Scheduler {
       return
     }
     this.#queue.failed(pod, moves)
-    const why = describeRefusals(snapshot.nodes.length, decision.refusals)
-    const unhelpful = decision.refusals.filter((r) => !r.resolvable).map(() => ({ reasons: ['Preemption is not helpful for scheduling'] }))
-    const victimless = decision.refusals
-      .filter((r) => r.resolvable)
-      .map(() => ({ reasons: ['No preemption victims found for incoming pod'] }))
-    const preemption = describeRefusals(snapshot.nodes.length, [...unhelpful, ...victimless])
-    const message = snapshot.nodes.length === 0 ? why : `${why} no new claims to deallocate, preemption: ${preemption}`
+    const message = describeFailure(pod, snapshot.nodes.length, decision)
     await this.#reportFailure(pod, 'Unschedulable', message)
   }
 
@@ -155,7 +162,8 @@ class Scheduler {
     try {
       await client.patch(pods, { ...at, type: 'application/strategic-merge-patch+json' }, { status: { conditions: [condition] } })
     } catch (error) {
-      if (!isNotFound(error)) this.#context.log.warn('could not report that a pod is unschedulable', { pod: `${namespace}/${name}`, error: String(error) })
+      if (!isNotFound(error))
+        this.#context.log.warn('could not report that a pod is unschedulable', { pod: `${namespace}/${name}`, error: String(error) })
     }
   }
 }
@@ -168,9 +176,12 @@ function mayAdmitMore(before: Node, after: Node): boolean {
 }
 
 function specChanged(before: Pod, after: Pod): boolean {
-  return before.metadata.generation !== after.metadata.generation || JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels)
+  return (
+    before.metadata.generation !== after.metadata.generation ||
+    JSON.stringify(before.metadata.labels) !== JSON.stringify(after.metadata.labels)
+  )
 }
 
-function hasClaims({ spec }: Pod): boolean {
-  return (spec.volumes ?? []).some((volume) => volume.persistentVolumeClaim || volume.ephemeral)
+function hasClaims(pod: Pod): boolean {
+  return claimNamesOf(pod).length > 0
 }

@@ -1,11 +1,12 @@
 /** Which pods a DaemonSet needs on which nodes, what an update replaces next, and its status. No I/O. */
 import type { DaemonSet, DaemonSetStatus } from '../../api/kinds/apps/v1.ts'
 import type { Node, Pod, PodSpec, PodTemplateSpec, Toleration } from '../../api/kinds/core/v1.ts'
+import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
+import { hasFinished } from '../../api/pods.ts'
+import { tolerates } from '../../api/tolerations.ts'
 import { REVISION_HASH } from '../history.ts'
 import { scaledValue } from '../intOrPercent.ts'
-import { admitsNode } from '../nodeAffinity.ts'
-import { tolerates } from '../nodeLifecycle/taintEviction.ts'
-import { hasFinished, isAvailable, isReady, isTerminating } from '../podState.ts'
+import { isAvailable, isReady, isTerminating } from '../podState.ts'
 
 const NODE = 'node.kubernetes.io'
 /** Daemons run where other pods may not. */
@@ -62,7 +63,7 @@ export function nodeOf(pod: Pod): string | undefined {
 
 function fits(ds: DaemonSet, node: Node): { shouldRun: boolean; mayStay: boolean } {
   const { spec } = ds.spec.template
-  const wanted = (!spec?.nodeName || spec.nodeName === node.metadata.name) && admitsNode(spec, node)
+  const wanted = (!spec?.nodeName || spec.nodeName === node.metadata.name) && matchesRequiredNodeAffinity(spec, node)
   if (!wanted) return { shouldRun: false, mayStay: false }
   const tolerations = tolerationsOf(spec)
   const refused = (node.spec?.taints ?? []).filter(

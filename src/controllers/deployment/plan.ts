@@ -4,8 +4,8 @@ import { deployments } from '../../api/kinds/apps/v1.ts'
 import type { Pod, PodTemplateSpec } from '../../api/kinds/core/v1.ts'
 import { newControllerRef } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
+import { hasFinished } from '../../api/pods.ts'
 import { safeHash, semanticallyEqual } from '../hash.ts'
-import { hasFinished } from '../podState.ts'
 import {
   DESIRED_REPLICAS,
   fenceposts,

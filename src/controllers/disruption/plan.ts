@@ -3,8 +3,9 @@ import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { Condition } from '../../api/kinds/meta/v1.ts'
 import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from '../../api/kinds/policy/v1.ts'
 import { setCondition, timestamp } from '../../api/meta.ts'
+import { hasFinished } from '../../api/pods.ts'
 import { scaledValue } from '../intOrPercent.ts'
-import { hasFinished, isReady } from '../podState.ts'
+import { isReady } from '../podState.ts'
 
 /** An eviction that was granted but has not shown in the pod after this time counts as not made. */
 const DISRUPTION_TIMEOUT_MS = 2 * 60_000

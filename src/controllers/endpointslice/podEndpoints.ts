@@ -1,8 +1,8 @@
 /** What of a Service's pods goes into its EndpointSlices and Endpoints. */
 import type { Pod, Service, ServicePort } from '../../api/kinds/core/v1.ts'
 import { selectsAll } from '../../api/selectors.ts'
+import { hasFinished } from '../../api/pods.ts'
 import type { Informer } from '../../client/informer.ts'
-import { hasFinished } from '../podState.ts'
 
 export interface ResolvedPort {
   name: string

@@ -1,7 +1,7 @@
 /** Which finished pods of a Job count, exactly once each: a pod is counted before its tracking finalizer is taken away. No I/O. */
 import type { Job } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { hasFinished } from '../podState.ts'
+import { hasFinished } from '../../api/pods.ts'
 
 export const TRACKING_FINALIZER = 'batch.kubernetes.io/job-tracking'
 export const COMPLETION_INDEX = 'batch.kubernetes.io/job-completion-index'

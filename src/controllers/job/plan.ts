@@ -2,7 +2,8 @@
 import type { Job, JobCondition, JobStatus } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { findCondition, timestamp } from '../../api/meta.ts'
-import { hasFinished, isReady, isTerminating } from '../podState.ts'
+import { hasFinished } from '../../api/pods.ts'
+import { isReady, isTerminating } from '../podState.ts'
 import {
   formatIndexes,
   INDEX_FAILURES,

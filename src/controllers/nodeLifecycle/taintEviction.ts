@@ -2,17 +2,12 @@
 import { nodes, pods, type Pod, type Taint, type Toleration } from '../../api/kinds/core/v1.ts'
 import { timestamp } from '../../api/meta.ts'
 import { keyOf } from '../../api/resource.ts'
+import { tolerates } from '../../api/tolerations.ts'
 import { isNotFound } from '../../api/status.ts'
+import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
-import { hasFinished } from '../podState.ts'
 import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
-
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false
-  if (toleration.key && toleration.key !== taint.key) return false
-  return toleration.operator === 'Exists' || (Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? ''))
-}
 
 /** When the pod must leave; undefined when it may stay. `seenMs` stands in for a taint without a time. */
 export function evictionAtMs(tolerations: readonly Toleration[], taints: readonly Taint[], seenMs: number): number | undefined {

@@ -2,7 +2,8 @@
 import type { HorizontalPodAutoscaler, MetricSpec, MetricStatus } from '../../api/kinds/autoscaling/v2.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { formatQuantity, newMilliQuantity, quantityMilliValue } from '../../api/quantity.ts'
-import { conditionOf, hasFinished, isReady } from '../podState.ts'
+import { hasFinished } from '../../api/pods.ts'
+import { conditionOf, isReady } from '../podState.ts'
 
 /** One entry of metrics.k8s.io/v1beta1 PodMetrics. */
 export interface PodMetrics {

@@ -2,12 +2,12 @@
 import { persistentvolumeclaims, pods, resourcequotas, services, type Pod, type ResourceQuota } from '../../api/kinds/core/v1.ts'
 import { newQuantity } from '../../api/quantity.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import { hasFinished } from '../../api/pods.ts'
 import type { Informer } from '../../client/informer.ts'
 import { watch, type Controller, type ControllerContext, type Watch } from '../../reconcile/controller.ts'
 import { coalesce } from '../coalesce.ts'
 import { builtInResources, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
-import { hasFinished } from '../podState.ts'
 import { addUsage, claimUsage, countsPod, hasScopes, podUsage, serviceUsage, usedOf, type Usage } from './usage.ts'
 
 /** A namespace that fills up makes one write for many objects. */

@@ -1,7 +1,7 @@
 /** What objects count for in a ResourceQuota. No I/O. */
 import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from '../../api/kinds/core/v1.ts'
 import { addQuantity, compareQuantity, formatQuantity, newQuantity, type Quantity, type QuantityLike } from '../../api/quantity.ts'
-import { hasFinished } from '../podState.ts'
+import { hasFinished } from '../../api/pods.ts'
 
 export type Usage = Record<string, QuantityLike>
 

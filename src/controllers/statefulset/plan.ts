@@ -1,9 +1,10 @@
 /** The next step of a StatefulSet: in order and one at a time, unless its policy says otherwise. No I/O. */
 import type { StatefulSet, StatefulSetStatus } from '../../api/kinds/apps/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
+import { hasFinished } from '../../api/pods.ts'
 import { REVISION_HASH } from '../history.ts'
 import { scaledValue } from '../intOrPercent.ts'
-import { hasFinished, isAvailable, isReady } from '../podState.ts'
+import { isAvailable, isReady } from '../podState.ts'
 import { ordinalOf } from './identity.ts'
 
 export interface StatefulInput {

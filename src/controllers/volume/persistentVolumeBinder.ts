@@ -11,10 +11,10 @@ import {
 } from '../../api/kinds/core/v1.ts'
 import { storageclasses, type StorageClass } from '../../api/kinds/storage/v1.ts'
 import { timestamp } from '../../api/meta.ts'
+import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
-import { matchesNodeTerms } from '../nodeAffinity.ts'
 import { at } from '../ownership.ts'
 import {
   defaultStorageClass,
@@ -130,7 +130,7 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     if (!node) return volumeInformer.list()
     return volumeInformer
       .list()
-      .filter(({ spec }) => !spec.nodeAffinity?.required || matchesNodeTerms(spec.nodeAffinity.required.nodeSelectorTerms, node))
+      .filter(({ spec }) => !spec.nodeAffinity?.required || matchesNodeSelectorTerms(spec.nodeAffinity.required.nodeSelectorTerms, node))
   }
 
   async function syncUnbound(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<void> {

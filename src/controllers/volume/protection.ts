@@ -9,22 +9,18 @@ import {
 } from '../../api/kinds/core/v1.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
+import { claimNamesOf, hasFinished } from '../../api/pods.ts'
 import type { Client } from '../../client/client.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
-import { hasFinished } from '../podState.ts'
 
 const CLAIM_FINALIZER = 'kubernetes.io/pvc-protection'
 const VOLUME_FINALIZER = 'kubernetes.io/pv-protection'
 const BY_CLAIM = 'persistentVolumeClaim'
 
 /** Keys of the claims that a pod uses, its ephemeral ones included. */
-export function claimsOf(pod: Pod): string[] {
-  const { name, namespace } = pod.metadata
-  return (pod.spec.volumes ?? []).flatMap((volume) => {
-    const claim = volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? `${name}-${volume.name}` : undefined)
-    return claim ? [`${namespace}/${claim}`] : []
-  })
+function claimKeysOf(pod: Pod): string[] {
+  return claimNamesOf(pod).map((name) => `${pod.metadata.namespace}/${name}`)
 }
 
 async function setFinalizer<T extends KubeObject>(
@@ -52,8 +48,8 @@ async function setFinalizer<T extends KubeObject>(
 export function pvcProtectionController({ client, informers }: ControllerContext): Controller {
   const claimInformer = informers.for(persistentvolumeclaims)
   const podInformer = informers.for(pods)
-  podInformer.addIndex(BY_CLAIM, claimsOf)
-  const isUsed = (key: string, users: readonly Pod[]): boolean => users.some((pod) => !hasFinished(pod) && claimsOf(pod).includes(key))
+  podInformer.addIndex(BY_CLAIM, claimKeysOf)
+  const isUsed = (key: string, users: readonly Pod[]): boolean => users.some((pod) => !hasFinished(pod) && claimKeysOf(pod).includes(key))
 
   /** A claim is let go only when the API server agrees that nobody uses it: the cache may not have the newest pod yet. */
   async function isUsedLive(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<boolean> {
@@ -63,7 +59,7 @@ export function pvcProtectionController({ client, informers }: ControllerContext
 
   return {
     name: 'persistentvolumeclaim-protection-controller',
-    watches: [watch(persistentvolumeclaims, (claim) => [keyOf(claim)]), watch(pods, claimsOf)],
+    watches: [watch(persistentvolumeclaims, (claim) => [keyOf(claim)]), watch(pods, claimKeysOf)],
     async reconcile(key, signal) {
       const claim = claimInformer.get(key)
       if (!claim) return

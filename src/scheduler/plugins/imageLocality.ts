@@ -13,7 +13,9 @@ export const imageLocalityScore: ScorePlugin = {
     const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
     const names = containers.map((c) => withTag(c.image ?? ''))
     const sizes = snapshot.nodes.map(({ node }) => {
-      const bySize = new Map((node.status?.images ?? []).flatMap((image) => (image.names ?? []).map((name) => [name, image.sizeBytes ?? 0] as const)))
+      const bySize = new Map(
+        (node.status?.images ?? []).flatMap((image) => (image.names ?? []).map((name) => [name, image.sizeBytes ?? 0] as const)),
+      )
       return [node.metadata.name, bySize] as const
     })
     const byNode = new Map(sizes)

@@ -84,20 +84,29 @@ export function interPodAffinityFilter(namespaces: Lister<Namespace>): FilterPlu
 }
 
 /** The wishes of existing pods about the pod, as points by `key=value`. */
-function wishesOfOthers(pod: Pod, snapshot: Snapshot, namespaces: Lister<Namespace>, add: (key: string, value: string, points: number) => void): void {
+function wishesOfOthers(
+  pod: Pod,
+  snapshot: Snapshot,
+  namespaces: Lister<Namespace>,
+  add: (key: string, value: string, points: number) => void,
+): void {
   for (const info of snapshot.nodes)
     for (const other of info.pods) {
       const { podAffinity, podAntiAffinity } = other.spec.affinity ?? {}
       const give = (terms: readonly WeightedPodAffinityTerm[] = [], sign: number): void => {
         for (const { weight, podAffinityTerm } of terms) {
           const value = valueOf(info, podAffinityTerm.topologyKey)
-          if (value !== undefined && termOf(podAffinityTerm, other, namespaces).selects(pod)) add(podAffinityTerm.topologyKey, value, sign * weight)
+          if (value !== undefined && termOf(podAffinityTerm, other, namespaces).selects(pod))
+            add(podAffinityTerm.topologyKey, value, sign * weight)
         }
       }
       give(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution, 1)
       give(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution, -1)
       const hard = podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []
-      give(hard.map((podAffinityTerm) => ({ weight: HARD_AFFINITY_WEIGHT, podAffinityTerm })), 1)
+      give(
+        hard.map((podAffinityTerm) => ({ weight: HARD_AFFINITY_WEIGHT, podAffinityTerm })),
+        1,
+      )
     }
 }
 
@@ -120,7 +129,8 @@ export function interPodAffinityScore(namespaces: Lister<Namespace>): ScorePlugi
       own(pod.spec.affinity?.podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution, -1)
       wishesOfOthers(pod, snapshot, namespaces, add)
       if (points.size === 0) return undefined
-      return ({ node }) => Object.entries(node.metadata.labels ?? {}).reduce((sum, [key, value]) => sum + (points.get(`${key}=${value}`) ?? 0), 0)
+      return ({ node }) =>
+        Object.entries(node.metadata.labels ?? {}).reduce((sum, [key, value]) => sum + (points.get(`${key}=${value}`) ?? 0), 0)
     },
     normalize(scores) {
       const max = Math.max(...scores)

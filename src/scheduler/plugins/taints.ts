@@ -1,12 +1,7 @@
 /** TaintToleration and NodeUnschedulable. */
 import type { Node, Pod, Taint, Toleration } from '../../api/kinds/core/v1.ts'
+import { tolerates } from '../../api/tolerations.ts'
 import { FITS, normalizeByMax, refuses, type FilterPlugin, type ScorePlugin } from '../framework.ts'
-
-export function tolerates({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean {
-  if (effect && effect !== taint.effect) return false
-  if (key && key !== taint.key) return false
-  return operator === 'Exists' || (Boolean(key) && operator === 'Equal' && value === (taint.value ?? ''))
-}
 
 const isTolerated = (tolerations: readonly Toleration[], taint: Taint): boolean => tolerations.some((t) => tolerates(t, taint))
 

@@ -1,8 +1,8 @@
 /** PodTopologySpread: pods of one kind spread evenly over zones, nodes or any other label of the nodes. */
 import type { Node, Pod, TopologySpreadConstraint } from '../../api/kinds/core/v1.ts'
+import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
 import { labelMatcher, type Labels } from '../../api/selectors.ts'
 import { FITS, MAX_NODE_SCORE, refuses, type FilterPlugin, type NodeInfo, type ScorePlugin, type Snapshot } from '../framework.ts'
-import { matchesNodeAffinity } from './nodeAffinity.ts'
 import { toleratesHardTaints } from './taints.ts'
 
 const REASON = "node(s) didn't match pod topology spread constraints"
@@ -29,15 +29,20 @@ function matcherOf(constraint: TopologySpreadConstraint, pod: Pod): (labels: Lab
 }
 
 function isEligible(node: Node, pod: Pod, constraint: TopologySpreadConstraint): boolean {
-  if (constraint.nodeAffinityPolicy !== 'Ignore' && !matchesNodeAffinity(pod, node)) return false
+  if (constraint.nodeAffinityPolicy !== 'Ignore' && !matchesRequiredNodeAffinity(pod.spec, node)) return false
   return constraint.nodeTaintsPolicy !== 'Honor' || toleratesHardTaints(pod, node)
 }
 
-export function matchingPods(info: NodeInfo, namespace: string, matches: (labels: Labels) => boolean): number {
+function matchingPods(info: NodeInfo, namespace: string, matches: (labels: Labels) => boolean): number {
   return info.pods.filter((p) => p.metadata.namespace === namespace && !p.metadata.deletionTimestamp && matches(p.metadata.labels)).length
 }
 
-function countConstraint(spec: TopologySpreadConstraint, all: readonly TopologySpreadConstraint[], pod: Pod, snapshot: Snapshot): Constraint {
+function countConstraint(
+  spec: TopologySpreadConstraint,
+  all: readonly TopologySpreadConstraint[],
+  pod: Pod,
+  snapshot: Snapshot,
+): Constraint {
   const matches = matcherOf(spec, pod)
   const counts = new Map<string, number>()
   for (const info of snapshot.nodes) {

@@ -2,13 +2,22 @@
  * VolumeBinding: a pod goes where its claims' volumes can be reached; claims that wait for their first consumer are told the
  * node, and the pod is bound when they are.
  */
-import { persistentvolumeclaims, persistentvolumes, type PersistentVolume, type PersistentVolumeClaim, type Pod } from '../../api/kinds/core/v1.ts'
+import {
+  persistentvolumeclaims,
+  persistentvolumes,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+  type Pod,
+} from '../../api/kinds/core/v1.ts'
 import { storageclasses, type StorageClass } from '../../api/kinds/storage/v1.ts'
+import { isControlledBy } from '../../api/meta.ts'
+import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
+import { claimNameOf } from '../../api/pods.ts'
 import { keyOf } from '../../api/resource.ts'
+import { orAbort } from '../../base/abort.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informers, Lister } from '../../client/informer.ts'
 import { FITS, refuses, type FilterPlugin, type NodeInfo, type Verdict } from '../framework.ts'
-import { matchesTerm } from './nodeAffinity.ts'
 
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
 const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
@@ -28,14 +37,6 @@ export function volumeListers(informers: Informers): VolumeListers {
   }
 }
 
-/** Names of the claims that a pod mounts; those of ephemeral volumes are named after pod and volume. */
-function claimNames({ metadata, spec }: Pod): string[] {
-  return (spec.volumes ?? []).flatMap((volume) => {
-    if (volume.persistentVolumeClaim) return [volume.persistentVolumeClaim.claimName]
-    return volume.ephemeral ? [`${metadata.name}-${volume.name}`] : []
-  })
-}
-
 const isBound = ({ metadata, spec }: PersistentVolumeClaim): boolean => Boolean(spec.volumeName && metadata.annotations?.[BIND_COMPLETED])
 
 function waitsForConsumer({ spec }: PersistentVolumeClaim, { classes }: VolumeListers): boolean {
@@ -50,35 +51,50 @@ export interface PodClaims {
   problem?: string
 }
 
+/** Why a claim that a pod mounts keeps it from every node; undefined when it does not. */
+function claimProblem(pod: Pod, name: string, claim: PersistentVolumeClaim | undefined, isEphemeral: boolean): string | undefined {
+  if (!claim) {
+    const missing = `persistentvolumeclaim "${name}"`
+    return isEphemeral ? `waiting for ephemeral volume controller to create the ${missing}` : `${missing} not found`
+  }
+  const { metadata, spec, status } = claim
+  if (status?.phase === 'Lost') return `persistentvolumeclaim "${name}" bound to non-existent persistentvolume "${spec.volumeName ?? ''}"`
+  if (metadata.deletionTimestamp !== undefined) return `persistentvolumeclaim "${name}" is being deleted`
+  if (!isEphemeral || isControlledBy(claim, pod)) return undefined
+  return `PVC ${keyOf(claim)} was not created for pod ${keyOf(pod)} (pod is not owner)`
+}
+
 export function claimsOf(pod: Pod, listers: VolumeListers): PodClaims {
   const bound: PersistentVolumeClaim[] = []
   const delayed: PersistentVolumeClaim[] = []
-  for (const name of claimNames(pod)) {
+  let unbound = false
+  for (const volume of pod.spec.volumes ?? []) {
+    const name = claimNameOf(pod, volume)
+    if (name === undefined) continue
     const claim = listers.claims.get(`${pod.metadata.namespace}/${name}`)
-    if (!claim) return { bound, delayed, problem: `persistentvolumeclaim "${name}" not found` }
-    if (claim.metadata.deletionTimestamp) return { bound, delayed, problem: `persistentvolumeclaim "${name}" is being deleted` }
-    if (claim.status?.phase === 'Lost') return { bound, delayed, problem: `persistentvolumeclaim "${name}" bound to non-existent persistentvolume "${claim.spec.volumeName}"` }
+    const problem = claimProblem(pod, name, claim, volume.ephemeral !== undefined)
+    if (problem !== undefined || !claim) return { bound, delayed, problem: problem ?? '' }
     if (isBound(claim)) bound.push(claim)
     else if (waitsForConsumer(claim, listers)) delayed.push(claim)
-    else return { bound, delayed, problem: 'pod has unbound immediate PersistentVolumeClaims' }
+    else unbound = true
   }
-  return { bound, delayed }
+  return { bound, delayed, ...(unbound && { problem: 'pod has unbound immediate PersistentVolumeClaims' }) }
 }
 
 function volumeFits(claim: PersistentVolumeClaim, info: NodeInfo, { volumes }: VolumeListers): Verdict {
   const volume = volumes.get(claim.spec.volumeName ?? '')
   if (!volume) return refuses('node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)', false)
   const required = volume.spec.nodeAffinity?.required
-  if (!required || required.nodeSelectorTerms.some((term) => matchesTerm(term, info.node))) return FITS
+  if (!required || matchesNodeSelectorTerms(required.nodeSelectorTerms, info.node)) return FITS
   return refuses("node(s) didn't match PersistentVolume's node affinity", false)
 }
 
 export function volumeBindingFilter(listers: VolumeListers): FilterPlugin {
   return {
     name: 'VolumeBinding',
+    preFilter: (pod) => claimsOf(pod, listers).problem,
     prepare(pod) {
-      const { bound, delayed, problem } = claimsOf(pod, listers)
-      if (problem) return () => refuses(problem, false)
+      const { bound, delayed } = claimsOf(pod, listers)
       return (info) => {
         for (const claim of bound) {
           const verdict = volumeFits(claim, info, listers)
@@ -103,27 +119,30 @@ export async function bindVolumes(pod: Pod, nodeName: string, client: Client, in
   for (const { metadata } of delayed) {
     if (metadata.annotations?.[SELECTED_NODE] === nodeName) continue
     const at = { namespace: metadata.namespace, name: metadata.name, signal: limit }
-    await client.patch(persistentvolumeclaims, { ...at, type: 'application/merge-patch+json' }, { metadata: { annotations: { [SELECTED_NODE]: nodeName } } })
+    await client.patch(
+      persistentvolumeclaims,
+      { ...at, type: 'application/merge-patch+json' },
+      { metadata: { annotations: { [SELECTED_NODE]: nodeName } } },
+    )
   }
   await allBound(delayed.map(keyOf), informers, limit)
 }
 
 async function allBound(keys: readonly string[], informers: Informers, signal: AbortSignal): Promise<void> {
   const informer = informers.for(persistentvolumeclaims)
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const check = (): void => {
-    if (keys.every((key) => isBoundClaim(informer.get(key)))) resolve()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const isBoundNow = (key: string): boolean => {
+    const claim = informer.get(key)
+    return claim !== undefined && isBound(claim)
   }
-  const onAbort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
+  const check = (): void => {
+    if (keys.every(isBoundNow)) resolve()
+  }
   const stop = informer.onChange(check)
   try {
     check()
-    await promise
+    await orAbort(promise, signal)
   } finally {
     stop()
-    signal.removeEventListener('abort', onAbort)
   }
 }
-
-const isBoundClaim = (claim: PersistentVolumeClaim | undefined): boolean => claim !== undefined && isBound(claim)
