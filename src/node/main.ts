@@ -93,12 +93,10 @@ async function bootNode(boot: Boot, cleanup: AsyncDisposableStack, stop: AbortSi
   cleanup.defer(limit.done)
   const { signal } = limit
 
-  const engine = engineReady(ENGINE_SOCKET, systemClock, signal).then(async () => {
-    boot.reached('engine')
-    await ensureImages(ENGINE_SOCKET, IMAGES_TAR, join(STATE_DIR, 'images.loaded'), signal)
-  })
-  // It is waited for further down; what fails before that is told first.
-  engine.catch(() => {})
+  const engine = engineReady(ENGINE_SOCKET, systemClock, signal).then(() => boot.reached('engine'))
+  const images = engine.then(() => ensureImages(ENGINE_SOCKET, IMAGES_TAR, join(STATE_DIR, 'images.loaded'), signal))
+  // They are waited for further down; what fails before that is told first.
+  for (const later of [engine, images]) later.catch(() => {})
   const setup = await setUp(config, log)
   const server = await startApiServer(setup, cleanup)
   boot.reached('api')
@@ -111,7 +109,7 @@ async function bootNode(boot: Boot, cleanup: AsyncDisposableStack, stop: AbortSi
   const started = controlComponents({ ...setup, server, ...manager }).map((component) => control.start(component))
   await engine
   const kubelet = access(server, nodeUser(config.nodeName), 'kubelet', via)
-  const agent = createNodeAgent({ ...setup, ...kubelet, authorizer: server.authorizer, engineSocket: ENGINE_SOCKET })
+  const agent = createNodeAgent({ ...setup, ...kubelet, authorizer: server.authorizer, engineSocket: ENGINE_SOCKET, images })
   // Not when the boot has failed: pods outlive this process, and the next one finds them again.
   cleanup.defer(() => (stop.aborted ? agent.terminatePods() : undefined))
   cleanup.defer(() => agents.stop())
@@ -125,7 +123,7 @@ async function bootNode(boot: Boot, cleanup: AsyncDisposableStack, stop: AbortSi
     boot.reached('node')
     await Promise.all([orAbort(Promise.all(started), signal), dnsAnswers(config.clusterDns, config.clusterDomain, systemClock, signal)])
     boot.reached('dns')
-    await Promise.all([all, defaultServiceAccount(manager.informers, signal)])
+    await Promise.all([all, images, defaultServiceAccount(manager.informers, signal)])
   }
   // A component that cannot start ends the boot at whichever phase it is.
   await Promise.all([all, phases()])

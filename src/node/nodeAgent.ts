@@ -10,7 +10,7 @@ import { createEventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
 import { createKubelet } from '../kubelet/kubelet.ts'
 import { createRoutedPodNetwork } from '../kubelet/network/podNetwork.ts'
-import { createDockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
+import { createDockerRuntime, type DockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
 import type { AuthorizeCaller } from '../kubelet/server/authentication.ts'
 import { startKubeletServer } from '../kubelet/server/server.ts'
 import type { NodeUsage } from '../kubelet/server/stats.ts'
@@ -27,6 +27,8 @@ export interface NodeAgentOptions {
   informers: Informers
   authorizer: Authorizer
   engineSocket: string
+  /** Resolves once the engine has the images every node needs. */
+  images: Promise<void>
   log: Logger
 }
 
@@ -60,7 +62,8 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     nodeIp: address.ip,
     log,
   })
-  const runtime = createDockerRuntime({ socketPath: engineSocket, network, pauseImage: PAUSE_IMAGE, log, clock: systemClock })
+  const docker = createDockerRuntime({ socketPath: engineSocket, network, pauseImage: PAUSE_IMAGE, log, clock: systemClock })
+  const runtime = withImagesFirst(docker, options.images)
   const kubelet = createKubelet({
     client,
     informers,
@@ -117,6 +120,21 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         await Promise.allSettled(running.map(({ id }) => runtime.stopContainer(id, SHUTDOWN_GRACE_SECONDS)))
       }
       await Promise.race([stopAll(), systemClock.sleep(SHUTDOWN_TIMEOUT_MS)])
+    },
+  }
+}
+
+/** The node registers while its images are still loaded; a pod that comes that early waits for them instead of failing. */
+function withImagesFirst(runtime: DockerRuntime, images: Promise<void>): DockerRuntime {
+  return {
+    ...runtime,
+    async createSandbox(config, signal) {
+      await images
+      return runtime.createSandbox(config, signal)
+    },
+    async imageStatus(name) {
+      await images
+      return runtime.imageStatus(name)
     },
   }
 }
