@@ -32,16 +32,9 @@ const CONTROLLERS = [
   'certificatesigningrequest-cleaner-controller',
 ]
 
-async function knownControllers(): Promise<string[]> {
-  const { controllerFactories } = await import('../src/controllers/registry.ts')
-  return [...controllerFactories({ rootCa: '' }).keys()]
-}
-
 const folder = mkdtempSync(join(tmpdir(), 'minicube-oracle-'))
 const kubeconfig = join(folder, 'kubeconfig')
-const known = await knownControllers()
-const controllers = CONTROLLERS.filter((name) => known.includes(name)).join(',')
-const args = ['src/node/controlPlane.ts', '--listen', '127.0.0.1:0', '--data', 'memory', '--kubeconfig', kubeconfig, '--controllers', controllers]
+const args = ['src/node/controlPlane.ts', '--listen', '127.0.0.1:0', '--data', 'memory', '--kubeconfig', kubeconfig, '--controllers', CONTROLLERS.join(',')]
 const server = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
 try {
   await once(createInterface({ input: server.stdout }), 'line')

@@ -32,7 +32,7 @@ import { ttlAfterFinishedController } from './ttlAfterFinished.ts'
 import { ephemeralVolumeController } from './volume/ephemeralVolume.ts'
 import type { HostPathVolumes } from './volume/hostPathProvisioner.ts'
 import { persistentVolumeBinder } from './volume/persistentVolumeBinder.ts'
-import { pvcProtectionController, pvProtectionController } from './volume/protection.ts'
+import { attributesClassProtectionController, pvcProtectionController, pvProtectionController } from './volume/protection.ts'
 
 export interface ControllerOptions {
   /** PEM of the authority by which pods know the API server. */
@@ -74,6 +74,7 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['persistentvolume-binder-controller', (context) => persistentVolumeBinder(context, hostPathVolumes)],
     ['persistentvolumeclaim-protection-controller', pvcProtectionController],
     ['persistentvolume-protection-controller', pvProtectionController],
+    ['volumeattributesclass-protection-controller', attributesClassProtectionController],
     ['ephemeral-volume-controller', ephemeralVolumeController],
     ['certificatesigningrequest-cleaner-controller', certificateCleanerController],
     ['horizontal-pod-autoscaler-controller', horizontalPodAutoscalerController],

@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { loadCatalog } from '../catalog/load.ts'
 import type { TypeDef } from '../catalog/schema.ts'
 import { decodeJson, decodeValue, jsonValue, normalize, parseJson, typeMetaOf } from './json.ts'
+import type { JsonObject } from '../resource.ts'
 
 const catalog = loadCatalog()
 const typeOf = (group: string, kind: string, version = 'v1'): TypeDef => catalog.typeOfKind({ group, version, kind }) as TypeDef
@@ -139,8 +140,15 @@ test('the fast way and the slow way agree, and decoding twice changes nothing', 
       const slow = decodeJson(text === '{}' ? '{"nobody":1}' : `${text.slice(0, -1)},"nobody":1}`, pod)
       assert.deepEqual(slow.strictErrors, ['unknown field "nobody"'])
       assert.equal(JSON.stringify(slow.object).toWellFormed(), JSON.stringify(fast.object).toWellFormed())
-      assert.deepEqual(normalize(fast.object, pod), fast.object)
       assert.deepEqual(decodeValue(fast.object, pod).object, fast.object)
+      const stored = normalize(fast.object, pod)
+      assert.deepEqual(normalize(stored, pod), stored)
     }),
   )
+})
+
+test('a required list that is empty stays one until it is stored', () => {
+  const sent = decodeJson('{"spec":{"containers":[]}}', pod).object
+  assert.deepEqual((sent['spec'] as JsonObject)['containers'], [])
+  assert.equal((normalize(sent, pod)['spec'] as JsonObject)['containers'], null)
 })

@@ -1,5 +1,5 @@
 /** DefaultStorageClass, DefaultIngressClass, StorageObjectInUseProtection, PersistentVolumeClaimResize. */
-import { persistentvolumeclaims, persistentvolumes } from '../../api/kinds/core/v1.ts'
+import { persistentvolumeclaims } from '../../api/kinds/core/v1.ts'
 import { ingressclasses, ingresses } from '../../api/kinds/networking/v1.ts'
 import { storageclasses } from '../../api/kinds/storage/v1.ts'
 import { nanosOf } from '../../api/validation/quantities.ts'
@@ -14,8 +14,11 @@ const DEFAULT_STORAGE_CLASS = ['storageclass.kubernetes.io/is-default-class', 's
 const DEFAULT_INGRESS_CLASS = 'ingressclass.kubernetes.io/is-default-class'
 const OLD_CLAIM_CLASS = 'volume.beta.kubernetes.io/storage-class'
 const OLD_INGRESS_CLASS = 'kubernetes.io/ingress.class'
-const CLAIM_PROTECTION = 'kubernetes.io/pvc-protection'
-const VOLUME_PROTECTION = 'kubernetes.io/pv-protection'
+const PROTECTIONS: Readonly<Record<string, string>> = {
+  '/persistentvolumeclaims': 'kubernetes.io/pvc-protection',
+  '/persistentvolumes': 'kubernetes.io/pv-protection',
+  'storage.k8s.io/volumeattributesclasses': 'kubernetes.io/vac-protection',
+}
 
 /** The youngest default; by name among those of one second. */
 function newestDefault<T extends KubeObject>(objects: readonly T[], annotations: readonly string[]): T | undefined {
@@ -55,9 +58,8 @@ export const storageObjectInUseProtection: AdmissionPlugin = {
   name: 'StorageObjectInUseProtection',
   admit(request) {
     if (request.operation !== 'CREATE') return
-    const protection = isResource(request, '', persistentvolumeclaims.resource)
-      ? CLAIM_PROTECTION
-      : isResource(request, '', persistentvolumes.resource) ? VOLUME_PROTECTION : undefined
+    const { group, resource } = request.resource
+    const protection = request.subresource === '' ? PROTECTIONS[`${group}/${resource}`] : undefined
     if (!protection || !request.object) return
     const { metadata } = request.object
     if (!metadata.finalizers?.includes(protection)) metadata.finalizers = [...(metadata.finalizers ?? []), protection]

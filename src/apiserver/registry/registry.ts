@@ -16,6 +16,7 @@ import { parseRevision } from './continueToken.ts'
 import { Kinds } from './kinds.ts'
 import { listObjects, waitForRevision } from './lists.ts'
 import { ObjectStore } from './objectStore.ts'
+import { followServices } from './services/ipAddresses.ts'
 import { patchObject } from './patches.ts'
 import { parseSelection } from './selection.ts'
 import { postedResources, subresources } from './subresources/table.ts'
@@ -76,6 +77,7 @@ export class ObjectRegistry implements Registry {
   readonly #core: RegistryCore
   readonly #virtual: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
   readonly #compaction: Compaction
+  readonly #stopFollowing: () => Promise<void>
 
   constructor(options: RegistryOptions, cache: WatchCache) {
     const { store, clock, catalog, log, authorizer, tokens, services } = options
@@ -92,6 +94,7 @@ export class ObjectRegistry implements Registry {
       admission: new AdmissionChain([...options.admission(reader), quota]),
     }
     this.#compaction = new Compaction({ store, cache, clock, log })
+    this.#stopFollowing = followServices(cache, { kinds, objects, reader, services, log })
   }
 
   /** The caches, for components of the API server itself (RBAC, token checks, policies). */
@@ -109,6 +112,7 @@ export class ObjectRegistry implements Registry {
 
   async close(): Promise<void> {
     this.#compaction.stop()
+    await this.#stopFollowing()
     await this.#core.cache.close()
   }
 

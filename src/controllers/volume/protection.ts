@@ -1,4 +1,4 @@
-/** Claims that pods use, and volumes that claims are bound to, are not let go: a finalizer holds them until then. */
+/** Claims that pods use, volumes that claims are bound to and classes that either names are not let go: a finalizer holds them until then. */
 import {
   persistentvolumeclaims,
   persistentvolumes,
@@ -7,6 +7,7 @@ import {
   type PersistentVolumeClaim,
   type Pod,
 } from '../../api/kinds/core/v1.ts'
+import { volumeattributesclasses } from '../../api/kinds/storage/v1.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import { claimNamesOf, hasFinished } from '../../api/pods.ts'
@@ -16,6 +17,7 @@ import { at } from '../ownership.ts'
 
 const CLAIM_FINALIZER = 'kubernetes.io/pvc-protection'
 const VOLUME_FINALIZER = 'kubernetes.io/pv-protection'
+const CLASS_FINALIZER = 'kubernetes.io/vac-protection'
 const BY_CLAIM = 'persistentVolumeClaim'
 
 /** Keys of the claims that a pod uses, its ephemeral ones included. */
@@ -83,6 +85,42 @@ export function pvProtectionController({ client, informers }: ControllerContext)
       const leaving = volume.metadata.deletionTimestamp !== undefined
       if (leaving && isBound(volume)) return
       await setFinalizer(client, persistentvolumes, volume, VOLUME_FINALIZER, !leaving, signal)
+    },
+  }
+}
+
+const isName = (name: string | undefined): name is string => Boolean(name)
+
+/** The attributes classes that a claim asks for, has, or is on the way to. */
+export function classesOfClaim({ spec, status }: PersistentVolumeClaim): string[] {
+  const { currentVolumeAttributesClassName: current, modifyVolumeStatus } = status ?? {}
+  return [spec?.volumeAttributesClassName, current, modifyVolumeStatus?.targetVolumeAttributesClassName].filter(isName)
+}
+
+function classesOfVolume({ spec }: PersistentVolume): string[] {
+  return [spec?.volumeAttributesClassName].filter(isName)
+}
+
+export function attributesClassProtectionController({ client, informers }: ControllerContext): Controller {
+  const informer = informers.for(volumeattributesclasses)
+  const claims = informers.for(persistentvolumeclaims)
+  const volumes = informers.for(persistentvolumes)
+  const BY_CLASS = 'volumeAttributesClass'
+  claims.addIndex(BY_CLASS, classesOfClaim)
+  volumes.addIndex(BY_CLASS, classesOfVolume)
+  return {
+    name: 'volumeattributesclass-protection-controller',
+    watches: [
+      watch(volumeattributesclasses, ({ metadata }) => [metadata.name]),
+      watch(persistentvolumeclaims, classesOfClaim),
+      watch(persistentvolumes, classesOfVolume),
+    ],
+    async reconcile(name, signal) {
+      const attributesClass = informer.get(name)
+      if (!attributesClass) return
+      const leaving = attributesClass.metadata.deletionTimestamp !== undefined
+      if (leaving && [claims, volumes].some((users) => users.byIndex(BY_CLASS, name).length > 0)) return
+      await setFinalizer(client, volumeattributesclasses, attributesClass, CLASS_FINALIZER, !leaving, signal)
     },
   }
 }

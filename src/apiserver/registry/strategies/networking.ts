@@ -28,7 +28,7 @@ const endpointSlices: Strategy<EndpointSlice> = {
   warningsOnUpdate: (slice) => endpointSliceWarnings(slice, false),
 }
 
-const ipAddresses: Strategy<IPAddress> = { managesGeneration: true, validateName: nameIsIp, validateCreate: validateIpAddress, validateUpdate: validateIpAddressUpdate }
+const ipAddresses: Strategy<IPAddress> = { validateName: nameIsIp, validateCreate: validateIpAddress, validateUpdate: validateIpAddressUpdate }
 const serviceCidrs: Strategy<ServiceCIDR> = { managesGeneration: true, validateCreate: validateServiceCidr, validateUpdate: validateServiceCidrUpdate }
 
 export const networkingStrategies: Record<string, Strategy> = {

@@ -23,7 +23,8 @@ function unifyAddresses(next: ServiceSpec, old: ServiceSpec | undefined): void {
   }
   const oneChanged = next.clusterIP !== old.clusterIP
   const listChanged = JSON.stringify(next.clusterIPs ?? []) !== JSON.stringify(old.clusterIPs ?? [])
-  if (oneChanged && !listChanged) {
+  const cleared = oneChanged && listChanged && Boolean(next.clusterIP) && !next.clusterIPs?.length
+  if (cleared || (oneChanged && !listChanged)) {
     if (next.clusterIP) next.clusterIPs = [next.clusterIP]
     else delete next.clusterIPs
   } else if (!oneChanged && listChanged && !next.clusterIPs?.length && old.clusterIPs?.length) {

@@ -30,11 +30,13 @@ export function parentManagedFields(
 ): ManagedFieldsEntry[] | undefined {
   const managers: Managers = new Map()
   const owners = decodeManagedFields(scaleEntries)
-  for (const [key, managed] of decodeManagedFields(entries)) {
+  const before = decodeManagedFields(entries)
+  for (const [key, managed] of before) {
     const stays = !ownsReplicas(managed) || owners.delete(key)
     const fields = stays ? managed.fields : difference(managed.fields, REPLICAS)
     if (!isEmpty(fields)) managers.set(key, stays ? managed : { ...managed, fields })
   }
-  for (const [key, owner] of owners) managers.set(key, ownerAt(owner, apiVersion))
+  // Upstream looks for the time where only an owner from before has one.
+  for (const [key, { id }] of owners) managers.set(key, ownerAt({ id, fields: REPLICAS, time: before.get(key)?.time }, apiVersion))
   return encodeManagedFields(managers)
 }

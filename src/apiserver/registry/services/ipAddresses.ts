@@ -1,0 +1,79 @@
+/**
+ * An IPAddress object for each cluster address of a Service, so that everybody sees which are taken and by whom. Upstream
+ * allocates by creating them; here the pool decides and they follow the Services, one write at a time for each address.
+ */
+import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
+import { isAlreadyExists, isNotFound } from '../../../api/status.ts'
+import { prefixOf } from '../../cache/keys.ts'
+import type { Service } from '../../../api/kinds/core/v1.ts'
+import type { IPAddress } from '../../../api/kinds/networking/v1.ts'
+import type { KubeObject } from '../../../api/resource.ts'
+import type { Logger } from '../../../base/logger.ts'
+import type { WatchCache } from '../../cache/watchCache.ts'
+import type { StoredKind } from '../kind.ts'
+import type { Kinds } from '../kinds.ts'
+import type { ObjectStore } from '../objectStore.ts'
+import type { ObjectReader } from '../reader.ts'
+import type { StrategyContext } from '../strategy.ts'
+import type { Services } from './services.ts'
+
+const USER = { name: 'system:apiserver', groups: ['system:masters'], extra: {} }
+const LABELS = { 'ipaddress.kubernetes.io/ip-family': 'IPv4', 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' }
+
+export interface IpAddressesOptions {
+  kinds: Kinds
+  objects: ObjectStore
+  reader: ObjectReader
+  services: Services
+  log: Logger
+}
+
+function addressesOf(service: Service | undefined): string[] {
+  return (service?.spec?.clusterIPs ?? []).filter((address) => address !== 'None' && address !== '')
+}
+
+/** Follows the Services of the cache until the result is called, which answers when nothing is being written any more. */
+export function followServices(cache: WatchCache, options: IpAddressesOptions): () => Promise<void> {
+  const { kinds, objects, reader, services, log } = options
+  const kind = kinds.named('networking.k8s.io', 'ipaddresses') as StoredKind
+  const writing = new Map<string, Promise<void>>()
+  const context = (): StrategyContext => ({ user: USER, now: objects.now(), dryRun: false, reader, services, warnings: [] })
+  const at = (name: string): { namespace: string; name: string } => ({ namespace: '', name })
+
+  async function take(address: string, { name, namespace = '' }: Service['metadata']): Promise<void> {
+    const parentRef = { resource: 'services', namespace, name }
+    const object = { kind: 'IPAddress', apiVersion: 'networking.k8s.io/v1', metadata: { name: address, labels: { ...LABELS } }, spec: { parentRef } }
+    const existing = objects.find(kind, '', address)?.object as IPAddress | undefined
+    const parent = existing?.spec?.parentRef
+    if (parent?.name === name && parent.namespace === namespace) return
+    if (existing) await objects.delete(kind, at(address), { dryRun: false, preconditions: {} }, context(), async () => {})
+    await objects.create(kind, object as unknown as KubeObject, context(), async () => {})
+  }
+
+  async function letGo(address: string, { name, namespace = '' }: Service['metadata']): Promise<void> {
+    const existing = objects.find(kind, '', address)?.object as IPAddress | undefined
+    const parent = existing?.spec?.parentRef
+    if (parent?.name !== name || parent.namespace !== namespace) return
+    await objects.delete(kind, at(address), { dryRun: false, preconditions: {} }, context(), async () => {})
+  }
+
+  function enqueue(address: string, work: () => Promise<void>): void {
+    const next = (writing.get(address) ?? Promise.resolve()).then(work).catch((error: unknown) => {
+      if (!isAlreadyExists(error) && !isNotFound(error)) log.warn('an IPAddress could not be written', { address, error })
+    })
+    writing.set(address, next)
+    void next.finally(() => {
+      if (writing.get(address) === next) writing.delete(address)
+    })
+  }
+
+  const stop = cache.onChange(prefixOf(serviceResource, false), ({ before, after }) => {
+    const [had, has] = [addressesOf(before as Service | undefined), addressesOf(after as Service | undefined)]
+    for (const address of had) if (!has.includes(address)) enqueue(address, () => letGo(address, (before as Service).metadata))
+    for (const address of has) if (!had.includes(address)) enqueue(address, () => take(address, (after as Service).metadata))
+  })
+  return async () => {
+    stop()
+    await Promise.all(writing.values())
+  }
+}
