@@ -448,3 +448,65 @@ test('a container that cannot be started is tried again after a while, not at on
   })
   await w.until('running', () => phase(w, 'env') === 'Running')
 })
+
+test('a pod that does not fit fails with the reason, and leaves those that run alone', async (t) => {
+  const w = await world(t)
+  const asking = (cpu: string): Partial<PodSpec> => ({ containers: [{ ...main, resources: { requests: { cpu } } }] })
+  w.api.put(pods, newPod('first', asking('1500m')))
+  await w.until('running', () => phase(w, 'first') === 'Running')
+  w.api.put(pods, newPod('second', asking('1')))
+  await w.until('rejected', () => phase(w, 'second') === 'Failed')
+  const { reason, message } = w.pod('second').status ?? {}
+  assert.deepEqual(
+    { reason, message },
+    { reason: 'OutOfcpu', message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000" },
+  )
+  assert.equal(w.runtime.calls.filter((call) => call.startsWith('createSandbox second')).length, 0)
+  await w.restart()
+  await w.until('known again', () => w.events.filter((event) => event.includes('NodeReady')).length === 2)
+  assert.equal(phase(w, 'first'), 'Running')
+})
+
+test('the node is NotReady once its runtime was away for 30 s, and Ready when it is back', async (t) => {
+  const w = await world(t)
+  const ready = () => w.api.get(nodes, '', NODE)?.status?.conditions?.find((condition) => condition.type === 'Ready')
+  await w.until('ready', () => ready()?.status === 'True')
+  await w.until('followed', () => w.runtime.followed)
+  w.runtime.down = new Error('connection refused')
+  w.runtime.breakConnection()
+  await w.until('noticed', () => !w.runtime.followed)
+  await w.clock.advance(29_000)
+  assert.equal(ready()?.status, 'True')
+  await w.clock.advance(2000)
+  await w.until('not ready', () => ready()?.status === 'False')
+  assert.deepEqual([ready()?.reason, ready()?.message], ['KubeletNotReady', 'container runtime is down: connection refused'])
+  w.runtime.down = undefined
+  await w.clock.advance(5000)
+  await w.until('ready again', () => ready()?.status === 'True')
+})
+
+test('an image that somebody loaded is soon in the status of the node', async (t) => {
+  const w = await world(t)
+  await w.until('followed', () => w.runtime.followed)
+  w.runtime.loadImage('mine:dev')
+  await w.clock.advance(1000)
+  await w.until('listed', () => w.api.get(nodes, '', NODE)?.status?.images?.some(({ names }) => names?.includes('mine:dev')) === true)
+})
+
+test("an ephemeral container sees its target's processes; without a running target it waits with a reason", async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('web'))
+  await w.until('running', () => phase(w, 'web') === 'Running')
+  const debuggers = ['main', 'nobody'].map((targetContainerName, n) => ({ name: `debug-${n}`, image: 'busybox:1.36', targetContainerName }))
+  w.api.put(pods, { ...w.pod('web'), spec: { ...w.pod('web').spec, containers: [main], ephemeralContainers: debuggers } })
+  const statusOf = (name: string) => w.pod('web').status?.ephemeralContainerStatuses?.find((status) => status.name === name)
+  await w.until(
+    'both told of',
+    () => statusOf('debug-0')?.state?.running !== undefined && statusOf('debug-1')?.state?.waiting?.reason !== 'ContainerCreating',
+  )
+  assert.equal(w.runtime.configs.get(w.runtime.newest('debug-0')?.id ?? '')?.targetContainerId, w.runtime.newest('main')?.id)
+  assert.deepEqual(statusOf('debug-1')?.state?.waiting, {
+    reason: 'CreateContainerConfigError',
+    message: 'unable to find target container "nobody"',
+  })
+})

@@ -5,14 +5,14 @@
  * Upstream contract: the kubelet of Kubernetes 1.36 as the API shows it (pod status, node status, events, leases).
  */
 import { mkdir, readdir } from 'node:fs/promises'
-import { pods, services } from '../api/kinds/core/v1.ts'
+import { nodes, pods, services } from '../api/kinds/core/v1.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
 import { aborted } from '../base/abort.ts'
 import { Backoff } from '../base/backoff.ts'
 import type { ComponentContext } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
-import type { Change, Informers } from '../client/informer.ts'
+import type { Change, Informer, Informers } from '../client/informer.ts'
 import { annotation } from './containers/annotations.ts'
 import { ImagePuller } from './images/imagePuller.ts'
 import { capacityAmounts, readCapacity } from './node/capacity.ts'
@@ -27,7 +27,7 @@ import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { PodWorkers } from './podWorkers.ts'
 import { createProber } from './probes/prober.ts'
 import { PodProbes } from './probes/podProbes.ts'
-import type { Runtime } from './runtime/runtime.ts'
+import type { Runtime, RuntimeListener } from './runtime/runtime.ts'
 import type { KubeletPods } from './server/pods.ts'
 import { StatusManager } from './status/statusManager.ts'
 import { Volumes } from './volumes/volumes.ts'
@@ -60,7 +60,7 @@ export interface Kubelet {
 }
 
 const KUBELET_PORT = 10_250
-const EVENTS_RETRY = { baseMs: 100, maxMs: 5000 }
+const EVENTS_RETRY = { baseMs: 50, maxMs: 5000 }
 
 /** What one run of the kubelet is made of. */
 interface Parts {
@@ -104,6 +104,9 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     nodeMemoryBytes: capacity.memoryBytes,
     allocatable: capacityAmounts(capacity),
     services: () => serviceInformer.list(),
+    podsOfNode: () => podsOfNode(options).list(),
+    knownNode: () => node.node,
+    currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     statuses: new StatusManager({ client, clock, log, signal }),
     images: new ImagePuller({ runtime, events, clock, signal, onPulled: () => node.imagesChanged() }),
     volumes: new Volumes({ client, clock, objects, rootDir }),
@@ -159,30 +162,29 @@ function onPodChange({ workers }: Parts, { before, after }: Change<Pod>): void {
 }
 
 /** Follows the runtime; whenever the connection is new, everything may have changed. */
-async function followRuntime(options: KubeletOptions, parts: Parts, context: ComponentContext): Promise<void> {
-  const { runtime } = options
+async function followRuntime({ runtime }: KubeletOptions, parts: Parts, { signal, clock, log }: ComponentContext): Promise<void> {
   const { workers, observer, node } = parts
-  const { signal, clock, log } = context
   const backoff = new Backoff(EVENTS_RETRY)
-  const resync = (): void => {
-    backoff.reset()
-    observer.invalidateAll()
-    node.runtimeChanged(undefined)
-    for (const pod of workers.all()) workers.wake(pod.metadata.uid)
+  const listener: RuntimeListener = {
+    onConnected() {
+      backoff.reset()
+      observer.invalidateAll()
+      node.runtimeChanged(undefined)
+      node.imagesChanged()
+      for (const pod of workers.all()) workers.wake(pod.metadata.uid)
+    },
+    onEvent(event) {
+      observer.onEvent(event)
+      workers.wake(event.podUid)
+    },
+    onImagesChanged: () => node.imagesChanged(),
   }
   while (!signal.aborted) {
     try {
-      await runtime.events(
-        signal,
-        (event) => {
-          observer.onEvent(event)
-          workers.wake(event.podUid)
-        },
-        resync,
-      )
+      await runtime.events(signal, listener)
     } catch (error) {
       if (signal.aborted) return
-      log.warn('the runtime cannot be followed', { error: String(error) })
+      if (backoff.failures === 0) log.warn('the runtime cannot be followed', { error: String(error) })
       node.runtimeChanged(error instanceof Error ? error.message : String(error))
     }
     await clock.sleep(backoff.next(), signal).catch(() => {})
@@ -193,12 +195,12 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   let parts: Parts | undefined
 
   async function runUntil(context: ComponentContext): Promise<void> {
-    const { informers, runtime, rootDir, nodeName } = options
+    const { informers, runtime, rootDir } = options
     const { signal } = context
     await mkdir(podsDirectory(rootDir), { recursive: true, mode: 0o750 })
     const own = await assemble(options, context)
     parts = own
-    const ofNode = informers.for(pods, { fieldSelector: `spec.nodeName=${nodeName}` })
+    const ofNode = podsOfNode(options)
     const [listed] = await Promise.all([runtime.list(), own.node.register(), ofNode.synced(signal), informers.for(services).synced(signal)])
     const found = byPod(listed)
     own.observer.begin(found)
@@ -227,11 +229,14 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   return { run, pods: podProvider(options, () => parts) }
 }
 
-function podProvider({ informers, nodeName }: KubeletOptions, parts: () => Parts | undefined): KubeletPods {
-  const ofNode = () => informers.for(pods, { fieldSelector: `spec.nodeName=${nodeName}` })
+function podsOfNode({ informers, nodeName }: KubeletOptions): Informer<Pod> {
+  return informers.for(pods, { fieldSelector: `spec.nodeName=${nodeName}` })
+}
+
+function podProvider(options: KubeletOptions, parts: () => Parts | undefined): KubeletPods {
   return {
-    get: (namespace, name) => ofNode().get(`${namespace}/${name}`),
-    all: () => ofNode().list(),
+    get: (namespace, name) => podsOfNode(options).get(`${namespace}/${name}`),
+    all: () => podsOfNode(options).list(),
     containerId(podUid, containerName, { previous = false } = {}) {
       return parts()?.observer.last(podUid).containers.get(containerName)?.[previous ? 1 : 0]?.id
     },

@@ -3,9 +3,10 @@
  * volumes and images are prepared side by side, since the time until a container runs is what people wait for.
  */
 import { rm } from 'node:fs/promises'
-import type { Container, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import type { Container, EphemeralContainer, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
 import type { Logger } from '../base/logger.ts'
+import type { Rejection } from './admission.ts'
 import { containerHash } from './containers/containerHash.ts'
 import { environmentReferences } from './containers/environment.ts'
 import { goDuration } from './containers/goDuration.ts'
@@ -16,6 +17,8 @@ import type { KillOptions } from './killPod.ts'
 import { computePodActions } from './podActions.ts'
 import type { ContainerKill, ContainerResize, ContainerStart, PodActions } from './podActions.ts'
 import { removePodCgroup } from './podCgroup.ts'
+import { PodAdmission } from './podAdmission.ts'
+import type { PodAdmissionOptions } from './podAdmission.ts'
 import { podDirectories } from './podDirectories.ts'
 import type { ObjectReference } from './podObjects.ts'
 import type { PodObserver } from './podObserver.ts'
@@ -28,7 +31,7 @@ import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from './probes/podProbes.ts'
 import type { Image, Sandbox } from './runtime/runtime.ts'
 import { createContainer, nextAttempt, startContainer, StartError } from './startContainer.ts'
-import type { ContainerStartRequest } from './startContainer.ts'
+import type { ContainerStartRequest, ContainerTarget } from './startContainer.ts'
 import type { WaitingReason } from './status/containerStatus.ts'
 import { containerIdOf } from './status/containerStatus.ts'
 import { podStatus } from './status/podStatus.ts'
@@ -36,7 +39,7 @@ import type { StatusManager } from './status/statusManager.ts'
 import { volumeReferences } from './volumes/volumes.ts'
 import type { PreparedVolumes } from './volumes/volumes.ts'
 
-export interface PodLifeOptions extends PodPreparationOptions {
+export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptions {
   log: Logger
   nodeMemoryBytes: number
   observer: PodObserver
@@ -66,9 +69,11 @@ export class RealPodLife implements PodLife {
   readonly #crashLoops = new CrashLoopBackoff()
   readonly #states = new Map<string, PodState>()
   readonly #preparation: PodPreparation
+  readonly #admission: PodAdmission
 
   constructor(options: PodLifeOptions) {
     this.#options = options
+    this.#admission = new PodAdmission(options)
     this.#preparation = new PodPreparation(options)
   }
 
@@ -86,6 +91,8 @@ export class RealPodLife implements PodLife {
     const state = this.#state(uid)
     this.#options.objects.use(uid, referencesOf(pod))
     const observed = await observer.observe(uid)
+    const rejected = await this.#admission.admit(pod, observed.sandboxes.length > 0, signal)
+    if (rejected) return this.#reject(pod, observed, rejected)
     this.#updateProbes(pod, observed)
     const nowMs = clock.now()
     const deadlineMs = deadlineOf(pod, statuses.current(pod))
@@ -110,6 +117,12 @@ export class RealPodLife implements PodLife {
     }
   }
 
+  #reject(pod: Pod, observed: PodRuntimeStatus, { reason, message }: Rejection): SyncOutcome {
+    this.#options.events.record(pod, { type: 'Warning', reason, message })
+    this.#report(pod, observed, { evicted: { reason, message: `Pod was rejected: ${message}` } })
+    return { terminal: true }
+  }
+
   async terminate(pod: Pod, { grace, report }: { grace: Grace; report: boolean }): Promise<void> {
     const { observer, probes } = this.#options
     const { uid } = pod.metadata
@@ -131,6 +144,7 @@ export class RealPodLife implements PodLife {
     if (report) this.#report(pod, await observer.observe(uid), { terminal: true })
     objects.release(uid)
     images.forget(uid)
+    this.#admission.ended(uid)
     this.#crashLoops.forgetAll(`${uid}/`)
     await volumes.tearDown(uid)
   }
@@ -150,6 +164,7 @@ export class RealPodLife implements PodLife {
     objects.release(podUid)
     statuses.forget(podUid)
     observer.forget(podUid)
+    this.#admission.forget(podUid)
     this.#states.delete(podUid)
   }
 
@@ -356,7 +371,7 @@ export class RealPodLife implements PodLife {
 
   #request(
     pod: Pod,
-    { container, previous }: ContainerStart,
+    { kind, container, previous }: ContainerStart,
     ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> },
     signal: AbortSignal,
   ): ContainerStartRequest {
@@ -369,6 +384,7 @@ export class RealPodLife implements PodLife {
       container,
       attempt: nextAttempt(pod, container, latest(observed, container.name)),
       ...made,
+      ...(kind === 'ephemeral' && { target: targetOf(container, observed) }),
       facts: this.#preparation.facts(ready.sandbox),
       sources: this.#preparation.sources(pod, signal),
       directories: podDirectories(rootDir, pod.metadata.uid),
@@ -408,6 +424,14 @@ function learnResources(pod: Pod, observed: PodRuntimeStatus, known: Map<string,
 /** A start that failed is not tried again with every change of the pod; its reason stays to be seen. */
 function withoutHeld(plan: PodActions, holds: ReadonlyMap<string, number>, nowMs: number): PodActions {
   return { ...plan, start: plan.start.filter(({ container }) => (holds.get(container.name) ?? 0) <= nowMs) }
+}
+
+/** The container that an ephemeral one was made to look into. */
+function targetOf(container: EphemeralContainer, observed: PodRuntimeStatus): ContainerTarget | undefined {
+  const name = container.targetContainerName
+  if (!name) return undefined
+  const target = latest(observed, name)
+  return { name, id: target?.state === 'Running' ? target.id : undefined }
 }
 
 function someRuns(observed: PodRuntimeStatus): boolean {

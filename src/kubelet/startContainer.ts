@@ -39,6 +39,13 @@ export interface StartOptions {
   lifetime: AbortSignal
 }
 
+/** The container whose processes an ephemeral one is to see. */
+export interface ContainerTarget {
+  name: string
+  /** Undefined when it does not run. */
+  id: string | undefined
+}
+
 export interface ContainerStartRequest {
   pod: Pod
   container: Container
@@ -49,16 +56,19 @@ export interface ContainerStartRequest {
   facts: PodFacts
   sources: EnvironmentSources
   directories: PodDirectories
+  target?: ContainerTarget | undefined
   signal: AbortSignal
 }
 
 const text = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 async function configure(options: StartOptions, request: ContainerStartRequest, image: Image): Promise<ContainerConfig> {
-  const { pod, container, attempt, facts, sources, volumes, directories } = request
+  const { pod, container, attempt, facts, sources, volumes, directories, target } = request
   const { rootDir, nodeMemoryBytes } = options
   try {
-    return await containerConfig({ pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeMemoryBytes })
+    if (target && target.id === undefined) throw new ContainerConfigError(`unable to find target container "${target.name}"`)
+    const config = await containerConfig({ pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeMemoryBytes })
+    return { ...config, ...(target?.id !== undefined && { targetContainerId: target.id }) }
   } catch (error) {
     request.signal.throwIfAborted()
     const reason = error instanceof ContainerConfigError ? 'CreateContainerConfigError' : 'CreateContainerError'

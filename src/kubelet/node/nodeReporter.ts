@@ -14,7 +14,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import type { Image, Runtime } from '../runtime/runtime.ts'
 import type { NodeCapacity } from './capacity.ts'
 import { readNodeInfo } from './nodeInfo.ts'
 import { newNode, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
@@ -25,6 +25,8 @@ const LEASE_INTERVAL_MS = 10_000
 const STATUS_INTERVAL_MS = 5 * 60_000
 /** Images come and go in bursts. */
 const IMAGES_DELAY_MS = 1000
+/** Upstream's threshold: an engine that is only started anew takes no service down. */
+const RUNTIME_DOWN_AFTER_MS = 30_000
 const RETRY = { baseMs: 100, maxMs: 7000 }
 
 export interface NodeReporterOptions {
@@ -45,9 +47,11 @@ export class NodeReporter {
   readonly #options: NodeReporterOptions
   #info: NodeSystemInfo | undefined
   #node: Node | undefined
+  #images: readonly Image[] = []
   #sent: NodeStatus | undefined
   #runtimeError: string | undefined
   #cancelSoon: (() => void) | undefined
+  #cancelDown: (() => void) | undefined
   #sending: Promise<void> = Promise.resolve()
 
   constructor(options: NodeReporterOptions) {
@@ -93,6 +97,7 @@ export class NodeReporter {
       await clock.sleep(LEASE_INTERVAL_MS, signal).catch(() => {})
     }
     this.#cancelSoon?.()
+    this.#cancelDown?.()
     await this.#sending
   }
 
@@ -101,11 +106,22 @@ export class NodeReporter {
     this.#sendSoon(IMAGES_DELAY_MS, false)
   }
 
-  /** The runtime stopped working, or works again. */
+  /** The runtime does not answer, or does again. The node stays Ready for a while: pods live on without their engine. */
   runtimeChanged(error: string | undefined): void {
-    if (this.#runtimeError === error) return
-    this.#runtimeError = error
-    this.#sendSoon(0, false)
+    if (error === undefined) {
+      this.#cancelDown?.()
+      this.#cancelDown = undefined
+      if (this.#runtimeError === undefined) return
+      this.#runtimeError = undefined
+      this.#sendSoon(0, false)
+      this.#record('NodeReady', `Node ${this.#options.nodeName} status is now: NodeReady`)
+      return
+    }
+    this.#cancelDown ??= this.#options.clock.after(RUNTIME_DOWN_AFTER_MS, () => {
+      this.#runtimeError = error
+      this.#sendSoon(0, false)
+      this.#record('NodeNotReady', `Node ${this.#options.nodeName} status is now: NodeNotReady`)
+    })
   }
 
   #sendSoon(delayMs: number, always: boolean): void {
@@ -133,13 +149,14 @@ export class NodeReporter {
 
   async #status(): Promise<NodeStatus> {
     const { nodeName, nodeIp, kubeletPort, capacity, clock, runtime } = this.#options
-    const images = this.#runtimeError === undefined ? await runtime.images() : []
+    // While the runtime is down nobody knows better than before.
+    if (this.#runtimeError === undefined) this.#images = await runtime.images()
     return nodeStatus({
       nodeName,
       nodeIp,
       kubeletPort,
       capacity,
-      images,
+      images: this.#images,
       info: this.#info as NodeSystemInfo,
       runtimeError: this.#runtimeError,
       before: this.#sent,

@@ -104,6 +104,8 @@ export interface ContainerConfig {
   stdinOnce: boolean
   tty: boolean
   stopSignal?: string
+  /** A container of the pod whose processes this one is to see; it has its own process namespace otherwise. */
+  targetContainerId?: string
   /** Kept with the container and answered again by `list` (spec hash, grace period, message path). */
   annotations: Readonly<Record<string, string>>
 }
@@ -149,6 +151,14 @@ export interface RuntimeEvent {
   podUid: string
   containerId: string
   type: 'Started' | 'Died' | 'Oom' | 'Removed'
+}
+
+export interface RuntimeListener {
+  /** The runtime is followed from now on; anything may have changed before. */
+  onConnected(): void
+  onEvent(event: RuntimeEvent): void
+  /** An image came or went, whoever brought or took it. */
+  onImagesChanged(): void
 }
 
 export interface LogOptions {
@@ -217,8 +227,8 @@ export interface Runtime {
 
   /** All sandboxes and containers that carry our labels, or those of one pod. */
   list(podUid?: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }>
-  /** After each reconnect to the engine `onResync` is called: anything may have changed meanwhile. */
-  events(signal: AbortSignal, onEvent: (event: RuntimeEvent) => void, onResync: () => void): Promise<void>
+  /** Until the signal aborts; throws when the connection breaks. */
+  events(signal: AbortSignal, listener: RuntimeListener): Promise<void>
 
   images(): Promise<Image[]>
   /** By name, digest or id; undefined if it is not there. `x`, `x:latest` and `docker.io/library/x:latest` are one image. */

@@ -15,6 +15,7 @@ import type {
   LogLine,
   Runtime,
   RuntimeEvent,
+  RuntimeListener,
   Sandbox,
   SandboxConfig,
 } from '../runtime/runtime.ts'
@@ -34,6 +35,13 @@ export class FakeRuntime implements Runtime {
   /** Ends a container as soon as it starts, with this exit code. */
   exitAtOnce = new Map<string, number>()
   failSandbox: Error | undefined
+  /** Why nothing can be had from the runtime. */
+  down: Error | undefined
+  followed = false
+  /** Ends the event stream; it cannot be had again while `down` is set. */
+  breakConnection: () => void = () => {}
+  /** As `docker load` does. */
+  loadImage: (name: string) => void = () => {}
   #listener: ((event: RuntimeEvent) => void) | undefined
   #ids = 0
 
@@ -152,10 +160,18 @@ export class FakeRuntime implements Runtime {
     return { sandboxes: [...this.sandboxes.values()].filter(ours), containers: [...this.containers.values()].filter(ours) }
   }
 
-  async events(signal: AbortSignal, onEvent: (event: RuntimeEvent) => void, onResync: () => void): Promise<void> {
-    this.#listener = onEvent
-    onResync()
-    await aborted(signal)
+  async events(signal: AbortSignal, listener: RuntimeListener): Promise<void> {
+    if (this.down) throw this.down
+    const broken = Promise.withResolvers<void>()
+    this.breakConnection = () => broken.reject(this.down)
+    this.#listener = listener.onEvent
+    this.loadImage = (name) => {
+      this.addImage(name)
+      listener.onImagesChanged()
+    }
+    this.followed = true
+    listener.onConnected()
+    await Promise.race([aborted(signal), broken.promise]).finally(() => (this.followed = false))
   }
 
   async images(): Promise<Image[]> {

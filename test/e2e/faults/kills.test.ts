@@ -25,7 +25,12 @@ interface ContainerStatus {
 interface PodView {
   metadata: { name: string; namespace: string; uid: string }
   spec: { hostNetwork?: boolean }
-  status: { podIP?: string; conditions?: { type: string; status: string }[]; containerStatuses?: ContainerStatus[]; initContainerStatuses?: ContainerStatus[] }
+  status: {
+    podIP?: string
+    conditions?: { type: string; status: string }[]
+    containerStatuses?: ContainerStatus[]
+    initContainerStatuses?: ContainerStatus[]
+  }
 }
 
 interface Observed {
@@ -45,7 +50,8 @@ before(async () => {
   cluster = await startedCluster('faults-kills')
   probe = await readFile(join(import.meta.dirname, 'nodeProbe.ts'), 'utf8')
   await cluster.apply(workload)
-  const addressOf = async (name: string): Promise<string> => (await cluster.get<{ spec: { clusterIP: string } }>('service', name)).spec.clusterIP
+  const addressOf = async (name: string): Promise<string> =>
+    (await cluster.get<{ spec: { clusterIP: string } }>('service', name)).spec.clusterIP
   services = [`http://${await addressOf('web')}/cgi-bin/who`, `http://${await addressOf('db')}/log`, 'dns:web.default.svc.cluster.local']
 })
 after(() => cluster?.remove())
@@ -73,8 +79,12 @@ async function observe(): Promise<Observed> {
   }
 }
 
-const statusesOf = ({ status }: PodView): ContainerStatus[] => [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]
-const isReady = ({ status }: PodView): boolean => status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
+const statusesOf = ({ status }: PodView): ContainerStatus[] => [
+  ...(status.initContainerStatuses ?? []),
+  ...(status.containerStatuses ?? []),
+]
+const isReady = ({ status }: PodView): boolean =>
+  status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
 
 /** What is not as it should be, whatever was killed. */
 function complaints({ pods, node, configMaps }: Observed, acknowledged: readonly string[]): string[] {
@@ -99,10 +109,16 @@ function complaints({ pods, node, configMaps }: Observed, acknowledged: readonly
   for (const pod of pods) {
     const own = sandboxes.filter(({ podUid }) => podUid === pod.metadata.uid)
     expect(own.length === 1, `${pod.metadata.name} has ${own.length} living sandboxes`)
-    if (!pod.spec.hostNetwork) expect(own[0]?.ips[0] === pod.status.podIP, `${pod.metadata.name} has ${own[0]?.ips}, its status says ${pod.status.podIP}`)
-    const running = alive.filter(({ podUid, kind }) => podUid === pod.metadata.uid && kind === 'container').map(({ id }) => `docker://${id}`)
+    if (!pod.spec.hostNetwork)
+      expect(own[0]?.ips[0] === pod.status.podIP, `${pod.metadata.name} has ${own[0]?.ips}, its status says ${pod.status.podIP}`)
+    const running = alive
+      .filter(({ podUid, kind }) => podUid === pod.metadata.uid && kind === 'container')
+      .map(({ id }) => `docker://${id}`)
     const told = statusesOf(pod).map(({ containerID }) => containerID)
-    expect(running.length === told.length && running.every((id) => told.includes(id)), `${pod.metadata.name} runs ${running}, its status says ${told}`)
+    expect(
+      running.length === told.length && running.every((id) => told.includes(id)),
+      `${pod.metadata.name} runs ${running}, its status says ${told}`,
+    )
   }
   return found
 }
@@ -123,7 +139,11 @@ async function healthy(acknowledged: readonly string[]): Promise<Observed> {
 
 /** By pod and container: which one it is, and how often it was started again. */
 function identities({ pods }: Observed): Map<string, ContainerStatus & { podUid: string }> {
-  return new Map(pods.flatMap((pod) => statusesOf(pod).map((status) => [`${pod.metadata.uid}/${status.name}`, { ...status, podUid: pod.metadata.uid }] as const)))
+  return new Map(
+    pods.flatMap((pod) =>
+      statusesOf(pod).map((status) => [`${pod.metadata.uid}/${status.name}`, { ...status, podUid: pod.metadata.uid }] as const),
+    ),
+  )
 }
 
 /** Containers that were to be started again were, once; all others are the ones they were. */
@@ -142,8 +162,13 @@ function assertRestarts(was: Observed, is: Observed, victim: ProbedContainer | u
 function planKills(random: () => number): Target[] {
   const podsToHit = Math.min(PODS - 2, Math.floor(KILLS * 0.4))
   const daemons: Target[] = ['node', 'dockerd', 'containerd']
-  const targets = Array.from({ length: KILLS }, (_, n): Target => (n < podsToHit ? (n % 2 ? 'pause' : 'app') : (daemons[n % daemons.length] as Target)))
-  return targets.map((target) => ({ target, at: random() })).sort((a, b) => a.at - b.at).map(({ target }) => target)
+  const targets = Array.from({ length: KILLS }, (_, n): Target =>
+    n < podsToHit ? (n % 2 ? 'pause' : 'app') : (daemons[n % daemons.length] as Target),
+  )
+  return targets
+    .map((target) => ({ target, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ target }) => target)
 }
 
 test(`${KILLS} processes killed with -9 under a running workload`, async () => {
@@ -154,7 +179,9 @@ test(`${KILLS} processes killed with -9 under a running workload`, async () => {
   let was = await healthy(acknowledged)
   for (const [round, target] of planKills(random).entries()) {
     const kind = target === 'pause' ? 'sandbox' : 'container'
-    const candidates = was.node.containers.filter((c) => c.pid > 0 && c.kind === kind && !hit.has(c.podUid)).sort((a, b) => (a.podUid + a.name < b.podUid + b.name ? -1 : 1))
+    const candidates = was.node.containers
+      .filter((c) => c.pid > 0 && c.kind === kind && !hit.has(c.podUid))
+      .sort((a, b) => (a.podUid + a.name < b.podUid + b.name ? -1 : 1))
     const isPod = target === 'pause' || target === 'app'
     const victim = isPod ? candidates[Math.floor(random() * candidates.length)] : undefined
     if (isPod) assert.ok(victim, 'every pod was hit already')
@@ -171,7 +198,11 @@ test(`${KILLS} processes killed with -9 under a running workload`, async () => {
       `the restart after killing ${what}`,
       async () => {
         const observed = await healthy(acknowledged)
-        const restarted = victim === undefined || [...identities(observed)].some(([key, { restartCount, podUid }]) => podUid === victim.podUid && restartCount > (identities(was).get(key)?.restartCount ?? 0))
+        const restarted =
+          victim === undefined ||
+          [...identities(observed)].some(
+            ([key, { restartCount, podUid }]) => podUid === victim.podUid && restartCount > (identities(was).get(key)?.restartCount ?? 0),
+          )
         return restarted && observed
       },
       RECOVERY_MS,
@@ -192,5 +223,7 @@ test('nothing is left of the workload once it is deleted', async () => {
     ...(['links', 'directories', 'mounts', 'cgroups'] as const).flatMap((what) => node[what].map((one) => `${what}: ${one}`)),
   ]
   let last: string[] = []
-  await eventually('a clean node', async () => (last = rest(await observe())).length === 0, 60_000).catch(() => assert.fail(last.join('\n')))
+  await eventually('a clean node', async () => (last = rest(await observe())).length === 0, 60_000).catch(() =>
+    assert.fail(last.join('\n')),
+  )
 })

@@ -82,7 +82,11 @@ function podMounts(): string[] {
   const targets = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-  return [...new Set(targets.filter((target) => target.startsWith(`${PODS}/`)).map((target) => target.slice(PODS.length + 1).split('/')[0] ?? ''))]
+  return [
+    ...new Set(
+      targets.filter((target) => target.startsWith(`${PODS}/`)).map((target) => target.slice(PODS.length + 1).split('/')[0] ?? ''),
+    ),
+  ]
 }
 
 async function answerOf(target: string): Promise<string> {

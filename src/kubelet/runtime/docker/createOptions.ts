@@ -68,7 +68,7 @@ export function containerCreateOptions(
     // Probes are the kubelet's; an image's own health check would only cost.
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
-      ...namespaceModes(sandbox),
+      ...namespaceModes(sandbox, config.targetContainerId),
       ...engineResources(config.resources),
       ...(config.resources.oomScoreAdj !== undefined && { OomScoreAdj: oomScoreAdjWithin(config.resources.oomScoreAdj, host.privileges) }),
       CgroupParent: sandbox.cgroupParent,
@@ -81,9 +81,9 @@ export function containerCreateOptions(
   }
 }
 
-function namespaceModes(sandbox: { id: string } & SandboxNamespaces): HostConfig {
+function namespaceModes(sandbox: { id: string } & SandboxNamespaces, targetContainerId: string | undefined): HostConfig {
   const joined = `container:${sandbox.id}`
-  const pidMode = { container: undefined, pod: joined, node: 'host' }[sandbox.pidMode]
+  const pidMode = { container: targetContainerId && `container:${targetContainerId}`, pod: joined, node: 'host' }[sandbox.pidMode]
   return {
     NetworkMode: joined,
     IpcMode: sandbox.ipcMode === 'node' ? 'host' : joined,

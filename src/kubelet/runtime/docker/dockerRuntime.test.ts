@@ -71,11 +71,11 @@ describe(
         const { containers } = await runtime.list(podUid)
         if (containers.some((container) => container.id === id && container.state === 'Exited')) died.resolve()
       }
-      const following = runtime.events(
-        stop.signal,
-        () => void check(),
-        () => void check(),
-      )
+      const following = runtime.events(stop.signal, {
+        onEvent: () => void check(),
+        onConnected: () => void check(),
+        onImagesChanged: () => {},
+      })
       await died.promise
       stop.abort()
       await following

@@ -60,7 +60,7 @@ export function createDockerRuntime({ socketPath, network, pauseImage, log, cloc
     updateResources: (id, resources) => containers.updateResources(id, resources),
 
     list: (podUid) => inventory.list(podUid),
-    events: (signal, onEvent, onResync) => followEvents({ engine, log, clock, signal, onEvent, onResync }),
+    events: (signal, listener) => followEvents(engine, signal, listener),
 
     images: () => images.list(),
     imageStatus: (name) => images.status(name),

@@ -1,52 +1,46 @@
-/** The engine's event stream, for as long as the signal lets it: reconnected when it breaks, and then everything may have changed. */
+/** The engine's event stream, for as long as the connection lasts and the signal lets it. */
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { Backoff } from '../../../base/backoff.ts'
-import type { Clock } from '../../../base/clock.ts'
-import type { Logger } from '../../../base/logger.ts'
-import type { RuntimeEvent } from '../runtime.ts'
-import type { Engine } from './engine.ts'
-import { KIND_LABEL, POD_UID_LABEL } from './labels.ts'
+import type { RuntimeEvent, RuntimeListener } from '../runtime.ts'
+import { type Engine, engineMessage } from './engine.ts'
+import { POD_UID_LABEL } from './labels.ts'
 
-const RECONNECT_BACKOFF = { baseMs: 50, maxMs: 5_000 }
 const TYPES: Readonly<Record<string, RuntimeEvent['type']>> = { start: 'Started', die: 'Died', oom: 'Oom', destroy: 'Removed' }
+/** What changes the list of images: those of pulls, loads and builds. */
+const IMAGE_ACTIONS: ReadonlySet<string> = new Set(['load', 'import', 'pull', 'tag', 'untag', 'delete'])
 
-export interface EventsOptions {
-  engine: Engine
-  log: Logger
-  clock: Clock
-  signal: AbortSignal
-  onEvent: (event: RuntimeEvent) => void
-  onResync: () => void
+interface EngineEvent {
+  Type?: string
+  Action?: string
+  Actor?: { ID?: string; Attributes?: Record<string, string> }
 }
 
-export async function followEvents({ engine, log, clock, signal, onEvent, onResync }: EventsOptions): Promise<void> {
-  const backoff = new Backoff(RECONNECT_BACKOFF)
-  while (!signal.aborted) {
-    try {
-      const docker = await engine()
-      const stream = (await docker.getEvents({
-        filters: { type: ['container'], label: [KIND_LABEL], event: Object.keys(TYPES) },
-        abortSignal: signal,
-      })) as Readable
-      backoff.reset()
-      onResync()
-      for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
-        const event = parseEvent(line)
-        if (event) onEvent(event)
-      }
-      if (!signal.aborted) log.warn('the engine closed its event stream')
-    } catch (error) {
-      if (signal.aborted) break
-      if (backoff.failures === 0) log.warn("the engine's event stream broke", { error: String(error) })
+/** Resolves when the signal aborts, throws when the connection cannot be made or breaks. */
+export async function followEvents(engine: Engine, signal: AbortSignal, listener: RuntimeListener): Promise<void> {
+  try {
+    const docker = await engine()
+    // A filter by label would keep the images' events back.
+    const stream = (await docker.getEvents({
+      filters: { type: ['container', 'image'], event: [...Object.keys(TYPES), ...IMAGE_ACTIONS] },
+      abortSignal: signal,
+    })) as Readable
+    listener.onConnected()
+    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+      const event = parseEvent(line)
+      if (event === 'images') listener.onImagesChanged()
+      else if (event) listener.onEvent(event)
     }
-    await clock.sleep(backoff.next(), signal).catch(() => {})
+  } catch (error) {
+    if (signal.aborted) return
+    throw new Error(engineMessage(error), { cause: error })
   }
+  if (!signal.aborted) throw new Error('the engine closed its event stream')
 }
 
-export function parseEvent(line: string): RuntimeEvent | undefined {
+export function parseEvent(line: string): RuntimeEvent | 'images' | undefined {
   if (line.trim() === '') return undefined
-  const { Action, Actor } = JSON.parse(line) as { Action?: string; Actor?: { ID?: string; Attributes?: Record<string, string> } }
+  const { Type, Action, Actor } = JSON.parse(line) as EngineEvent
+  if (Type === 'image') return IMAGE_ACTIONS.has(Action ?? '') ? 'images' : undefined
   const type = TYPES[Action ?? '']
   const podUid = Actor?.Attributes?.[POD_UID_LABEL]
   return type && podUid !== undefined && Actor?.ID ? { type, podUid, containerId: Actor.ID } : undefined

@@ -72,6 +72,10 @@ describe('events', () => {
   const line = (Action: string, Attributes: object) => JSON.stringify({ Type: 'container', Action, Actor: { ID: 'c', Attributes } })
   test('of ours', () =>
     assert.deepEqual(parseEvent(line('die', { 'io.minicube.pod.uid': 'u' })), { type: 'Died', podUid: 'u', containerId: 'c' }))
+  test('of images', () => {
+    const image = (Action: string) => parseEvent(JSON.stringify({ Type: 'image', Action, Actor: { ID: 'sha256:1', Attributes: {} } }))
+    assert.deepEqual(['load', 'tag', 'delete', 'save'].map(image), ['images', 'images', 'images', undefined])
+  })
   test('of others, and of no interest', () => {
     assert.deepEqual(
       [parseEvent(line('die', {})), parseEvent(line('exec_die', { 'io.minicube.pod.uid': 'u' })), parseEvent('')],

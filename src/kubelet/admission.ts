@@ -1,0 +1,118 @@
+/**
+ * Whether the node takes a pod that was bound to it: a pod may be bound past the scheduler, or two schedulers may have
+ * bound at once. Pure. Reasons and messages are those of upstream's kubelet; clients and controllers look for them.
+ */
+import { aggregateContainerResources } from '../api/defaulting/resources.ts'
+import type { Node, Pod } from '../api/kinds/core/v1.ts'
+import { matchesRequiredNodeAffinity } from '../api/nodeSelector.ts'
+import { addQuantity, parseQuantity, quantityMilliValue, quantityValue } from '../api/quantity.ts'
+import { tolerates } from '../api/tolerations.ts'
+
+export interface Rejection {
+  reason: string
+  message: string
+}
+
+export interface AdmissionInput {
+  pod: Pod
+  /** The node as the API has it; what depends on it is not looked at while it is unknown. */
+  node: Node | undefined
+  /** The pods that the node has taken and that are not over. */
+  others: readonly Pod[]
+  allocatable: Readonly<Record<string, string>>
+}
+
+/** Namespaced, isolated and harmless: a pod may set these without the node's leave. */
+const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
+  'kernel.shm_rmid_forced',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.tcp_wmem',
+])
+
+const predicate = (name: string, description: string): Rejection => ({ reason: name, message: `Predicate ${name} failed: ${description}` })
+
+function requestsOf(pod: Pod): Record<string, string> {
+  const requests = { ...aggregateContainerResources(pod, 'requests'), ...pod.spec?.resources?.requests }
+  for (const [name, amount] of Object.entries(pod.spec?.overhead ?? {})) {
+    const sum = addQuantity(requests[name] ?? '0', amount)
+    requests[name] = name === 'cpu' ? `${quantityMilliValue(sum)}m` : String(quantityValue(sum))
+  }
+  return requests
+}
+
+/** Millicores, and whole units of everything else. */
+function amountOf(name: string, quantity: string | undefined): number {
+  const parsed = parseQuantity(quantity ?? '0')
+  return name === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed)
+}
+
+function insufficient({ pod, others, allocatable }: AdmissionInput): Rejection | undefined {
+  const lack = (resource: string, requested: number, used: number, capacity: number): Rejection => ({
+    reason: `OutOf${resource}`,
+    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+  })
+  const maxPods = amountOf('pods', allocatable['pods'])
+  if (others.length + 1 > maxPods) return lack('pods', 1, others.length, maxPods)
+  const requests = requestsOf(pod)
+  const taken = others.map(requestsOf)
+  for (const [resource, capacityText] of Object.entries(allocatable)) {
+    const requested = amountOf(resource, requests[resource])
+    if (requested === 0 || resource === 'pods') continue
+    const used = taken.reduce((sum, other) => sum + amountOf(resource, other[resource]), 0)
+    const capacity = amountOf(resource, capacityText)
+    if (requested > capacity - used) return lack(resource, requested, used, capacity)
+  }
+  return undefined
+}
+
+const ANY_ADDRESS = '0.0.0.0'
+
+interface HostPort {
+  ip: string
+  protocol: string
+  port: number
+}
+
+function hostPorts({ spec }: Pod): HostPort[] {
+  const sidecars = (spec?.initContainers ?? []).filter((container) => container.restartPolicy === 'Always')
+  const ports = [...sidecars, ...(spec?.containers ?? [])].flatMap((container) => container.ports ?? [])
+  return ports.flatMap(({ hostPort, hostIP, protocol }) =>
+    hostPort ? [{ ip: hostIP || ANY_ADDRESS, protocol: protocol ?? 'TCP', port: hostPort }] : [],
+  )
+}
+
+function portTaken(pod: Pod, others: readonly Pod[]): boolean {
+  const wanted = hostPorts(pod)
+  if (wanted.length === 0) return false
+  const taken = others.flatMap(hostPorts)
+  const overlap = (a: string, b: string): boolean => a === b || a === ANY_ADDRESS || b === ANY_ADDRESS
+  return wanted.some((a) => taken.some((b) => a.port === b.port && a.protocol === b.protocol && overlap(a.ip, b.ip)))
+}
+
+function isRepelled(pod: Pod, node: Node): boolean {
+  const taints = (node.spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute')
+  return taints.some((taint) => !(pod.spec?.tolerations ?? []).some((toleration) => tolerates(toleration, taint)))
+}
+
+/** What keeps the pod off the node, the most telling reason first; undefined when nothing does. */
+export function whyRejected(input: AdmissionInput): Rejection | undefined {
+  const { pod, node, others } = input
+  const os = pod.spec?.os?.name
+  if (os && os !== 'linux') return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" }
+  const lack = insufficient(input)
+  if (lack) return lack
+  if (node && !matchesRequiredNodeAffinity(pod.spec, node)) return predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
+  if (portTaken(pod, others)) return predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
+  if (node && isRepelled(pod, node)) return predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate")
+  const unsafe = pod.spec?.securityContext?.sysctls?.find(({ name }) => !SAFE_SYSCTLS.has(name.replaceAll('/', '.')))
+  return unsafe && { reason: 'SysctlForbidden', message: `forbidden sysctl: "${unsafe.name}" not allowlisted` }
+}

@@ -1,0 +1,63 @@
+/** Which pods the node has taken: each is judged once, when it is seen for the first time, beside those taken before. */
+import type { Node, Pod } from '../api/kinds/core/v1.ts'
+import { whyRejected } from './admission.ts'
+import type { Rejection } from './admission.ts'
+import { isTerminalPhase } from './podSpec.ts'
+
+export interface PodAdmissionOptions {
+  allocatable: Readonly<Record<string, string>>
+  /** All pods that are bound to the node. */
+  podsOfNode(): readonly Pod[]
+  /** The node as it was seen last. */
+  knownNode(): Node | undefined
+  /** The node as the API has it now. */
+  currentNode(signal: AbortSignal): Promise<Node>
+}
+
+export class PodAdmission {
+  readonly #options: PodAdmissionOptions
+  readonly #taken = new Set<string>()
+  readonly #over = new Set<string>()
+
+  constructor(options: PodAdmissionOptions) {
+    this.#options = options
+  }
+
+  /** Why the pod may not run here; undefined once it is taken. `begun`: the runtime knows it already. */
+  async admit(pod: Pod, begun: boolean, signal: AbortSignal): Promise<Rejection | undefined> {
+    if (this.#isTaken(pod)) return undefined
+    if (!begun) {
+      const { knownNode, currentNode } = this.#options
+      // Labels and taints may have changed since the node was seen last: a verdict over them wants the newest.
+      const rejection = this.#judge(pod, knownNode()) && this.#judge(pod, await currentNode(signal))
+      if (rejection) return rejection
+    }
+    this.#taken.add(pod.metadata.uid)
+    return undefined
+  }
+
+  /** Nothing of the pod runs any more. */
+  ended(podUid: string): void {
+    this.#over.add(podUid)
+  }
+
+  forget(podUid: string): void {
+    this.#taken.delete(podUid)
+    this.#over.delete(podUid)
+  }
+
+  #judge(pod: Pod, node: Node | undefined): Rejection | undefined {
+    const { allocatable, podsOfNode } = this.#options
+    const others = podsOfNode().filter((other) => other.metadata.uid !== pod.metadata.uid && this.#isTaken(other) && !this.#isOver(other))
+    return whyRejected({ pod, node, others, allocatable })
+  }
+
+  /** A pod that has a start time was taken by an earlier kubelet. */
+  #isTaken({ metadata, status }: Pod): boolean {
+    return this.#taken.has(metadata.uid) || status?.startTime !== undefined
+  }
+
+  #isOver({ metadata, status }: Pod): boolean {
+    return this.#over.has(metadata.uid) || isTerminalPhase(status?.phase)
+  }
+}
