@@ -13,14 +13,15 @@ const LONGEST_UNSCHEDULABLE_MS = 5 * 60_000
 interface Waiting {
   pod: Pod
   sequence: number
-  attempts: number
+  /** Not to be tried again before. */
+  backoffUntilMs: number
 }
 
 export class SchedulingQueue {
   readonly #clock: Clock
   readonly #backoff = new KeyedBackoff(BACKOFF)
   readonly #active = new Map<string, Waiting>()
-  readonly #backingOff = new Map<string, { waiting: Waiting; untilMs: number; cancel: () => void }>()
+  readonly #backingOff = new Map<string, { waiting: Waiting; cancel: () => void }>()
   readonly #unschedulable = new Map<string, { waiting: Waiting; cancel: () => void }>()
   /** A change that came while a pod was being tried counts for that pod as well. */
   #movesSeen = 0
@@ -38,8 +39,8 @@ export class SchedulingQueue {
 
   /** A pod that is new or whose spec changed: it is tried at once. */
   add(pod: Pod): void {
-    const attempts = this.#take(pod.metadata.uid)?.attempts ?? 0
-    this.#activate({ pod, sequence: this.#sequence++, attempts })
+    this.#take(pod.metadata.uid)
+    this.#activate({ pod, sequence: this.#sequence++, backoffUntilMs: 0 })
   }
 
   /** Keeps the newest object of a pod that waits; it stays where it is. */
@@ -78,13 +79,12 @@ export class SchedulingQueue {
     }
   }
 
-  /** The pod could not be placed (or bound). It waits for a change in the cluster, or for its backoff where one came meanwhile. */
+  /** The pod could not be placed. It waits for a change in the cluster, or for its backoff where one came meanwhile. */
   failed(pod: Pod, moves: number): void {
     const uid = pod.metadata.uid
     if (this.has(uid)) return
-    const waiting: Waiting = { pod, sequence: this.#sequence++, attempts: this.#backoff.failures(uid) + 1 }
-    const delayMs = this.#backoff.next(uid)
-    if (moves !== this.#movesSeen) return this.#backOff(waiting, delayMs)
+    const waiting = this.#failure(pod)
+    if (moves !== this.#movesSeen) return this.#backOff(waiting)
     const cancel = this.#clock.after(LONGEST_UNSCHEDULABLE_MS, () => {
       this.#unschedulable.delete(uid)
       this.#activate(waiting)
@@ -92,28 +92,39 @@ export class SchedulingQueue {
     this.#unschedulable.set(uid, { waiting, cancel })
   }
 
+  /** The pod had a place and could not be bound to it: it is tried again after its backoff, whatever happens meanwhile. */
+  retry(pod: Pod): void {
+    if (!this.has(pod.metadata.uid)) this.#backOff(this.#failure(pod))
+  }
+
+  #failure(pod: Pod): Waiting {
+    return { pod, sequence: this.#sequence++, backoffUntilMs: this.#clock.now() + this.#backoff.next(pod.metadata.uid) }
+  }
+
   succeeded(uid: string): void {
     this.#backoff.forget(uid)
   }
 
-  /** Something changed that may let pods fit: all (or the chosen) unschedulable pods go through their backoff to the front. */
+  /** Something changed that may let pods fit: all (or the chosen) unschedulable pods are tried again once their backoff is over. */
   moveAll(concerns: (pod: Pod) => boolean = () => true): void {
     this.#movesSeen++
     for (const [uid, { waiting, cancel }] of this.#unschedulable) {
       if (!concerns(waiting.pod)) continue
       cancel()
       this.#unschedulable.delete(uid)
-      this.#backOff(waiting, BACKOFF.baseMs)
+      this.#backOff(waiting)
     }
   }
 
-  #backOff(waiting: Waiting, delayMs: number): void {
+  #backOff(waiting: Waiting): void {
     const uid = waiting.pod.metadata.uid
+    const delayMs = waiting.backoffUntilMs - this.#clock.now()
+    if (delayMs <= 0) return this.#activate(waiting)
     const cancel = this.#clock.after(delayMs, () => {
       this.#backingOff.delete(uid)
       this.#activate(waiting)
     })
-    this.#backingOff.set(uid, { waiting, untilMs: this.#clock.now() + delayMs, cancel })
+    this.#backingOff.set(uid, { waiting, cancel })
   }
 
   #activate(waiting: Waiting): void {
@@ -122,14 +133,12 @@ export class SchedulingQueue {
     this.#wake = undefined
   }
 
-  #take(uid: string): Waiting | undefined {
-    const active = this.#active.get(uid)
-    const other = this.#backingOff.get(uid) ?? this.#unschedulable.get(uid)
-    other?.cancel()
+  #take(uid: string): void {
+    this.#backingOff.get(uid)?.cancel()
+    this.#unschedulable.get(uid)?.cancel()
     this.#active.delete(uid)
     this.#backingOff.delete(uid)
     this.#unschedulable.delete(uid)
-    return active ?? other?.waiting
   }
 
   /** Highest priority first, then the one that waits longest. */

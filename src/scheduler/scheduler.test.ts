@@ -234,6 +234,27 @@ test('the queue serves by priority, then age; failed pods wait for a change and 
   assert.equal((await queue.next(signal))?.pod.metadata.name, 'important')
 })
 
+test('a pod whose backoff is over is tried as soon as something changes; a pod that failed often waits its backoff', async () => {
+  const clock = new FakeClock()
+  const queue = new SchedulingQueue(clock)
+  const { signal } = new AbortController()
+  const fail = async (): Promise<void> => {
+    const next = await queue.next(signal)
+    if (next) queue.failed(next.pod, next.moves)
+  }
+  queue.add(pod('p'))
+  await fail()
+  await clock.advance(5_000)
+  queue.moveAll()
+  assert.deepEqual(queue.lengths, { active: 1, backoff: 0, unschedulable: 0 })
+  await fail()
+  queue.moveAll()
+  await clock.advance(1_999)
+  assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
+  await clock.advance(1)
+  assert.deepEqual(queue.lengths, { active: 1, backoff: 0, unschedulable: 0 })
+})
+
 test('a change that came while a pod was tried counts for it', async () => {
   const clock = new FakeClock()
   const queue = new SchedulingQueue(clock)

@@ -5,9 +5,10 @@
 import type { ComponentContext } from '../base/component.ts'
 import { isConflict, isNotFound } from '../api/status.ts'
 import { namespaces, nodes, persistentvolumeclaims, persistentvolumes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
+import { findCondition, timestamp } from '../api/meta.ts'
 import { claimNamesOf, hasFinished } from '../api/pods.ts'
 import { storageclasses } from '../api/kinds/storage/v1.ts'
-import type { KubeObject, Resource } from '../api/resource.ts'
+import { keyOf, type KubeObject, type Resource } from '../api/resource.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informers } from '../client/informer.ts'
@@ -55,6 +56,8 @@ class Scheduler {
   readonly #options: Required<SchedulerOptions>
   readonly #queue: SchedulingQueue
   readonly #cache = new SchedulerCache()
+  /** Pods whose place is chosen and not in the API yet. */
+  readonly #binding = new Set<string>()
   readonly #context: ComponentContext
 
   constructor(options: SchedulerOptions, queue: SchedulingQueue, context: ComponentContext) {
@@ -112,7 +115,7 @@ class Scheduler {
       return
     }
     if (after.spec.schedulerName !== this.#options.schedulerName || after.metadata.deletionTimestamp) return this.#queue.delete(uid)
-    if ((after.spec.schedulingGates ?? []).length > 0) return
+    if ((after.spec.schedulingGates ?? []).length > 0 || this.#binding.has(uid)) return
     if (!before || !this.#queue.has(uid) || specChanged(before, after)) this.#queue.add(after)
     else this.#queue.refresh(after)
   }
@@ -123,7 +126,7 @@ class Scheduler {
     const decision = schedulePod({ pod, snapshot, plugins, pick: (count) => Math.floor(random() * count) })
     if ('node' in decision) {
       this.#cache.setPod(pod, decision.node)
-      void this.#bind(pod, decision.node, moves)
+      void this.#bind(pod, decision.node)
       return
     }
     this.#queue.failed(pod, moves)
@@ -131,31 +134,43 @@ class Scheduler {
     await this.#reportFailure(pod, 'Unschedulable', message)
   }
 
-  async #bind(pod: Pod, nodeName: string, moves: number): Promise<void> {
+  async #bind(pod: Pod, nodeName: string): Promise<void> {
     const { client, events, informers } = this.#options
+    const { signal } = this.#context
     const { name, namespace, uid } = pod.metadata
+    this.#binding.add(uid)
     try {
-      await bindVolumes(pod, nodeName, client, informers, this.#context.signal)
+      await bindVolumes(pod, nodeName, client, informers, signal)
       const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target: { kind: 'Node', name: nodeName } }
-      const { signal } = this.#context
       await client.create<Pod, unknown>(pods, binding as unknown as Pod, { namespace, name, subresource: 'binding', signal })
       this.#queue.succeeded(uid)
       events.record(pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${namespace}/${name} to ${nodeName}` })
     } catch (error) {
-      this.#cache.removePod(uid)
-      if (this.#context.signal.aborted || isNotFound(error)) return
-      if (!isConflict(error)) this.#context.log.error('could not bind a pod', error, { pod: `${namespace}/${name}`, node: nodeName })
-      this.#queue.failed(pod, moves - 1)
+      if (!signal.aborted) this.#bindingFailed(pod, nodeName, error)
+    } finally {
+      this.#binding.delete(uid)
     }
+  }
+
+  #bindingFailed(pod: Pod, nodeName: string, error: unknown): void {
+    const { uid } = pod.metadata
+    const latest = this.#options.informers.for(pods).get(keyOf(pod))
+    const isThere = latest?.metadata.uid === uid
+    // Another scheduler was faster, or the binding arrived and its answer did not.
+    if (isThere && latest.spec.nodeName) return
+    this.#cache.removePod(uid)
+    if (!isThere || latest.metadata.deletionTimestamp !== undefined || isNotFound(error)) return
+    if (!isConflict(error)) this.#context.log.error('could not bind a pod', error, { pod: keyOf(pod), node: nodeName })
+    this.#queue.retry(latest)
   }
 
   async #reportFailure(pod: Pod, reason: string, message: string): Promise<void> {
     const { client, events } = this.#options
     const { name, namespace } = pod.metadata
     events.record(pod, { type: 'Warning', reason: 'FailedScheduling', message })
-    const before = pod.status?.conditions?.find((c) => c.type === 'PodScheduled')
+    const before = findCondition(pod.status?.conditions, 'PodScheduled')
     if (before?.status === 'False' && before.reason === reason && before.message === message) return
-    const now = new Date(this.#context.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
+    const now = timestamp(this.#context.clock.now())
     const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : now
     const condition = { type: 'PodScheduled', status: 'False', reason, message, lastProbeTime: null, lastTransitionTime }
     const at = { namespace, name, subresource: 'status' as const, signal: this.#context.signal }
