@@ -110,7 +110,8 @@ export function whyRejected(input: AdmissionInput): Rejection | undefined {
   if (os && os !== 'linux') return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" }
   const lack = insufficient(input)
   if (lack) return lack
-  if (node && !matchesRequiredNodeAffinity(pod.spec, node)) return predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
+  if (node && !matchesRequiredNodeAffinity(pod.spec, node))
+    return predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
   if (portTaken(pod, others)) return predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
   if (node && isRepelled(pod, node)) return predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate")
   const unsafe = pod.spec?.securityContext?.sysctls?.find(({ name }) => !SAFE_SYSCTLS.has(name.replaceAll('/', '.')))

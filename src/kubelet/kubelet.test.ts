@@ -12,6 +12,7 @@ import { silentLogger } from '../base/logger.ts'
 import { Client } from '../client/client.ts'
 import { createInformers } from '../client/sharedInformer.ts'
 import { createKubelet } from './kubelet.ts'
+import type { Kubelet } from './kubelet.ts'
 import { FakeApi } from './testing/fakeApi.ts'
 import { FakeRuntime } from './testing/fakeRuntime.ts'
 
@@ -23,6 +24,8 @@ interface World {
   runtime: FakeRuntime
   events: string[]
   rootDir: string
+  /** Stops the kubelet, then the pods. */
+  shutDown(maxGraceSeconds: number): Promise<void>
   /** Stops the kubelet and starts another one. */
   restart(): Promise<void>
   /** Lets everything that is due happen until `done`; fails after a bounded number of turns. */
@@ -39,10 +42,11 @@ async function world(t: TestContext): Promise<World> {
   const rootDir = await mkdtemp(join(tmpdir(), 'kubelet-'))
   const client = new Client(api)
   let stop = async (): Promise<void> => {}
+  let kubelet: Kubelet | undefined
   const start = (): void => {
     const abort = new AbortController()
     const informers = createInformers({ client, signal: abort.signal, log: silentLogger, clock })
-    const kubelet = createKubelet({
+    const own = (kubelet = createKubelet({
       client,
       informers,
       runtime,
@@ -53,8 +57,8 @@ async function world(t: TestContext): Promise<World> {
       clusterDomain: 'cluster.local',
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
       capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),
-    })
-    const done = kubelet.run({ signal: abort.signal, log: silentLogger, clock, ready: () => {} })
+    }))
+    const done = own.run({ signal: abort.signal, log: silentLogger, clock, ready: () => {} })
     stop = async () => {
       abort.abort()
       await done.catch(() => {})
@@ -71,6 +75,10 @@ async function world(t: TestContext): Promise<World> {
     runtime,
     events,
     rootDir,
+    async shutDown(maxGraceSeconds) {
+      await stop()
+      await kubelet?.terminatePods(maxGraceSeconds, { signal: AbortSignal.timeout(5000), log: silentLogger, clock })
+    },
     async restart() {
       await stop()
       start()
@@ -461,6 +469,7 @@ test('a pod that does not fit fails with the reason, and leaves those that run a
     { reason, message },
     { reason: 'OutOfcpu', message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000" },
   )
+  assert.equal(w.pod('second').status?.containerStatuses, undefined)
   assert.equal(w.runtime.calls.filter((call) => call.startsWith('createSandbox second')).length, 0)
   await w.restart()
   await w.until('known again', () => w.events.filter((event) => event.includes('NodeReady')).length === 2)
@@ -509,4 +518,25 @@ test("an ephemeral container sees its target's processes; without a running targ
     reason: 'CreateContainerConfigError',
     message: 'unable to find target container "nobody"',
   })
+})
+
+test('a node that stops ends its pods within its own bound; those that cannot run again have failed', async (t) => {
+  const w = await world(t)
+  const preStop = { exec: { command: ['bye'] } }
+  w.api.put(pods, newPod('server', { terminationGracePeriodSeconds: 60, containers: [{ ...main, lifecycle: { preStop } }] }))
+  w.api.put(pods, newPod('task', { restartPolicy: 'Never', terminationGracePeriodSeconds: 3 }))
+  await w.until('running', () => phase(w, 'server') === 'Running' && phase(w, 'task') === 'Running')
+  await w.shutDown(10)
+  assert.deepEqual(w.runtime.calls.filter((call) => /^(exec|stop) /.test(call)).sort(), ['exec main bye', 'stop main 10', 'stop main 3'])
+  const { status } = w.pod('task')
+  assert.deepEqual(
+    [status?.phase, status?.reason, status?.conditions?.find((c) => c.type === 'DisruptionTarget')?.reason],
+    ['Failed', 'Terminated', 'TerminationByKubelet'],
+  )
+  assert.equal(phase(w, 'server'), 'Running')
+  await w.restart()
+  await w.until('the server runs again', () => w.pod('server').status?.containerStatuses?.[0]?.restartCount === 1)
+  assert.equal(w.runtime.calls.filter((call) => call.startsWith('createSandbox task')).length, 1)
+  await w.until('the end is told', () => w.pod('task').status?.containerStatuses?.[0]?.state?.terminated !== undefined)
+  assert.equal(w.pod('task').status?.reason, 'Terminated')
 })

@@ -18,6 +18,7 @@ import { ImagePuller } from './images/imagePuller.ts'
 import { capacityAmounts, readCapacity } from './node/capacity.ts'
 import type { NodeCapacity } from './node/capacity.ts'
 import { NodeReporter } from './node/nodeReporter.ts'
+import { terminatePods } from './nodeShutdown.ts'
 import { podsDirectory } from './podDirectories.ts'
 import { RealPodLife } from './podLife.ts'
 import { PodObjects } from './podObjects.ts'
@@ -55,6 +56,8 @@ export interface KubeletOptions {
 
 export interface Kubelet {
   run(context: ComponentContext): Promise<void>
+  /** To be called after `run` ended, before the node stops: ends every pod, none with more grace than this. */
+  terminatePods(maxGraceSeconds: number, context: Pick<ComponentContext, 'signal' | 'log' | 'clock'>): Promise<void>
   /** The pods on this node, for the kubelet's own server. */
   pods: KubeletPods
 }
@@ -226,7 +229,12 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     }
   }
 
-  return { run, pods: podProvider(options, () => parts) }
+  return {
+    run,
+    terminatePods: (maxGraceSeconds, context) =>
+      terminatePods({ ...options, ...context, pods: podsOfNode(options).list(), maxGraceSeconds }),
+    pods: podProvider(options, () => parts),
+  }
 }
 
 function podsOfNode({ informers, nodeName }: KubeletOptions): Informer<Pod> {

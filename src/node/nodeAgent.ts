@@ -114,12 +114,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       },
     },
     async terminatePods() {
-      const stopAll = async (): Promise<void> => {
-        const { containers } = await runtime.list()
-        const running = containers.filter(({ state }) => state === 'Running')
-        await Promise.allSettled(running.map(({ id }) => runtime.stopContainer(id, SHUTDOWN_GRACE_SECONDS)))
-      }
-      await Promise.race([stopAll(), systemClock.sleep(SHUTDOWN_TIMEOUT_MS)])
+      const signal = AbortSignal.timeout(SHUTDOWN_TIMEOUT_MS)
+      const ended = kubelet.terminatePods(SHUTDOWN_GRACE_SECONDS, { signal, log, clock: systemClock })
+      await Promise.race([ended, systemClock.sleep(SHUTDOWN_TIMEOUT_MS)])
     },
   }
 }

@@ -112,6 +112,8 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const why = evicted ?? (phase === before.phase ? { reason: before.reason, message: before.message } : {})
   const sandboxReady = readySandbox(observed) !== undefined
   const { generation } = pod.metadata
+  // One that was refused has no containers to tell of.
+  const begun = !isTerminalPhase(phase) || before.containerStatuses !== undefined || observed.sandboxes.length > 0
   const foreign = (pod.status?.conditions ?? []).filter((c) => !(KUBELET_CONDITIONS as readonly string[]).includes(c.type))
   return {
     phase,
@@ -120,8 +122,8 @@ export function podStatus(input: PodStatusInput): PodStatus {
     conditions: [...foreign, ...podConditions({ ...phases, phase, sandboxReady, before: before.conditions ?? [], nowMs })],
     ...addresses(input),
     startTime: before.startTime ?? timestamp(nowMs),
-    ...(inits.length > 0 && { initContainerStatuses }),
-    containerStatuses,
+    ...(begun && inits.length > 0 && { initContainerStatuses }),
+    ...(begun && { containerStatuses }),
     ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
     qosClass: pod.status?.qosClass ?? podQosClass(pod),
     ...(generation !== undefined && { observedGeneration: generation }),
