@@ -1,5 +1,6 @@
 /** Jobs and CronJobs. */
 import { validateCronJob, validateCronJobUpdate, validateJob, validateJobUpdate } from '../../../api/validation/batch.ts'
+import { validateJobStatusUpdate } from '../../../api/validation/jobStatus.ts'
 import { cronJobWarnings, jobWarnings } from '../../../api/validation/warnings.ts'
 import { jsonEqual } from '../jsonValues.ts'
 import type { CronJob, Job } from '../../../api/kinds/batch/v1.ts'
@@ -35,6 +36,7 @@ const jobs: Strategy<Job> = {
   },
   validateCreate: validateJob,
   validateUpdate: validateJobUpdate,
+  validateStatusUpdate: validateJobStatusUpdate,
   warningsOnCreate: (job) => jobWarnings(job),
   warningsOnUpdate: jobWarnings,
   selectableFields: { 'status.successful': (job) => String(job.status?.succeeded ?? 0) },

@@ -7,6 +7,7 @@ import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/endpoints.ts'
 import { validatePersistentVolume, validatePersistentVolumeClaim, validatePersistentVolumeClaimStatusUpdate, validatePersistentVolumeClaimUpdate, validatePersistentVolumeUpdate } from '../../../api/validation/persistentVolumes.ts'
+import { validateReplicationControllerStatusUpdate } from '../../../api/validation/workloadStatus.ts'
 import { validatePodTemplate, validateReplicationController, validateReplicationControllerUpdate } from '../../../api/validation/apps.ts'
 import { randomUUID } from 'node:crypto'
 import { newConflict } from '../../../api/status.ts'
@@ -104,6 +105,7 @@ const replicationControllers: Strategy<ReplicationController> = {
   statusKeepsMetadata: true,
   validateCreate: validateReplicationController,
   validateUpdate: validateReplicationControllerUpdate,
+  validateStatusUpdate: validateReplicationControllerStatusUpdate,
   warningsOnCreate: workloadWarnings,
   warningsOnUpdate: workloadUpdateWarnings,
   selectableFields: { 'status.replicas': (controller) => String(controller.status?.replicas ?? 0) },

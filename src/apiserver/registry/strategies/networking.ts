@@ -1,6 +1,8 @@
 /** networking.k8s.io, discovery.k8s.io. */
 import { validateEndpointSlice } from '../../../api/validation/endpointSlices.ts'
-import { validateIngress, validateIngressClass, validateIngressClassUpdate, validateNetworkPolicy } from '../../../api/validation/networking.ts'
+import {
+  validateIngress, validateIngressClass, validateIngressClassUpdate, validateIngressStatusUpdate, validateIngressUpdate, validateNetworkPolicy, validateNetworkPolicyUpdate,
+} from '../../../api/validation/networking.ts'
 import { nameIsIp, validateIpAddress, validateIpAddressUpdate, validateServiceCidr, validateServiceCidrUpdate } from '../../../api/validation/serviceAddresses.ts'
 import { endpointSliceWarnings, ingressWarnings, networkPolicyWarnings } from '../../../api/validation/warnings.ts'
 import { loadBalancerStatus } from './status.ts'
@@ -13,11 +15,18 @@ const ingresses: Strategy<Ingress> = {
   managesGeneration: true,
   statusKeepsMetadata: true,
   validateCreate: validateIngress,
-  validateUpdate: validateIngress,
+  validateUpdate: validateIngressUpdate,
+  validateStatusUpdate: validateIngressStatusUpdate,
   warningsOnCreate: ingressWarnings,
 }
 const ingressClasses: Strategy<IngressClass> = { managesGeneration: true, validateCreate: validateIngressClass, validateUpdate: validateIngressClassUpdate }
-const networkPolicies: Strategy<NetworkPolicy> = { managesGeneration: true, validateCreate: validateNetworkPolicy, validateUpdate: validateNetworkPolicy, warningsOnCreate: networkPolicyWarnings, warningsOnUpdate: networkPolicyWarnings }
+const networkPolicies: Strategy<NetworkPolicy> = {
+  managesGeneration: true,
+  validateCreate: validateNetworkPolicy,
+  validateUpdate: validateNetworkPolicyUpdate,
+  warningsOnCreate: networkPolicyWarnings,
+  warningsOnUpdate: networkPolicyWarnings,
+}
 const endpointSlices: Strategy<EndpointSlice> = {
   managesGeneration: true,
   generationCounts: ['labels'],

@@ -3,6 +3,9 @@ import {
   validateControllerRevision, validateControllerRevisionUpdate, validateDaemonSet, validateDaemonSetUpdate, validateDeployment, validateDeploymentUpdate, validateReplicaSet, validateReplicaSetUpdate,
   validateStatefulSet, validateStatefulSetUpdate,
 } from '../../../api/validation/apps.ts'
+import {
+  validateDaemonSetStatusUpdate, validateDeploymentStatusUpdate, validateReplicaSetStatusUpdate, validateStatefulSetStatusUpdate,
+} from '../../../api/validation/workloadStatus.ts'
 import { validateDisruptionBudget, validateHorizontalPodAutoscaler } from '../../../api/validation/policies.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { statefulSetWarnings, templateWarnings, workloadUpdateWarnings, workloadWarnings } from '../../../api/validation/warnings.ts'
@@ -18,6 +21,7 @@ const deployments: Strategy<Deployment> = {
   generationCounts: ['annotations'],
   validateCreate: validateDeployment,
   validateUpdate: validateDeploymentUpdate,
+  validateStatusUpdate: validateDeploymentStatusUpdate,
   warningsOnCreate: workloadWarnings,
   warningsOnUpdate: workloadUpdateWarnings,
 }
@@ -27,6 +31,7 @@ const replicaSets: Strategy<ReplicaSet> = {
   statusKeepsMetadata: true,
   validateCreate: validateReplicaSet,
   validateUpdate: validateReplicaSetUpdate,
+  validateStatusUpdate: validateReplicaSetStatusUpdate,
   warningsOnCreate: workloadWarnings,
   warningsOnUpdate: workloadUpdateWarnings,
 }
@@ -44,6 +49,7 @@ const statefulSets: Strategy<StatefulSet> = {
   statusKeepsMetadata: true,
   validateCreate: validateStatefulSet,
   validateUpdate: validateStatefulSetUpdate,
+  validateStatusUpdate: validateStatefulSetStatusUpdate,
   warningsOnCreate: statefulSetWarnings,
   warningsOnUpdate: statefulSetWarnings,
 }
@@ -70,6 +76,7 @@ const daemonSets: Strategy<DaemonSet> = {
   statusKeepsMetadata: true,
   validateCreate: validateDaemonSet,
   validateUpdate: validateDaemonSetUpdate,
+  validateStatusUpdate: validateDaemonSetStatusUpdate,
   warningsOnCreate: (set) => templateWarnings(set.spec?.template),
   warningsOnUpdate: (set) => templateWarnings(set.spec?.template),
 }
