@@ -3,44 +3,10 @@ import { test, type TestContext } from 'node:test'
 import { FakeClock } from '../base/clock.ts'
 import { silentLogger } from '../base/logger.ts'
 import { nodes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
-import { keyOf, type KubeObject, type Resource } from '../api/resource.ts'
 import { newConflict } from '../api/status.ts'
 import { Client, type ResourceRequest } from '../client/client.ts'
-import type { Change, Informers } from '../client/informer.ts'
+import { HandFedInformers } from '../client/testing/handFedInformers.ts'
 import { runScheduler } from './scheduler.ts'
-
-type Listener = (change: Change<KubeObject>) => void
-
-/** Informers that the test fills by hand. */
-class HandFed {
-  readonly #objects = new Map<string, Map<string, KubeObject>>()
-  readonly #listeners = new Map<string, Set<Listener>>()
-
-  readonly informers = {
-    for: ({ resource }: Resource) => ({
-      get: (key: string) => this.#of(resource).get(key),
-      list: () => [...this.#of(resource).values()],
-      synced: () => Promise.resolve(),
-      onChange: (listener: Listener) => {
-        this.#listeners.set(resource, (this.#listeners.get(resource) ?? new Set()).add(listener))
-        return () => this.#listeners.get(resource)?.delete(listener)
-      },
-    }),
-  } as unknown as Informers
-
-  #of(resource: string): Map<string, KubeObject> {
-    const known = this.#objects.get(resource) ?? new Map<string, KubeObject>()
-    this.#objects.set(resource, known)
-    return known
-  }
-
-  set(resource: Resource, after: KubeObject): void {
-    const key = keyOf(after)
-    const before = this.#of(resource.resource).get(key)
-    this.#of(resource.resource).set(key, after)
-    for (const listener of this.#listeners.get(resource.resource) ?? []) listener({ key, before, after })
-  }
-}
 
 const META = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
 const NODE: Node = {
@@ -56,7 +22,7 @@ const POD: Pod = {
 function setUp(t: TestContext) {
   const clock = new FakeClock()
   const stop = new AbortController()
-  const fed = new HandFed()
+  const fed = new HandFedInformers()
   const bindings: { answer: PromiseWithResolvers<unknown> }[] = []
   const client = new Client({
     request({ subresource }: ResourceRequest) {
@@ -68,7 +34,7 @@ function setUp(t: TestContext) {
     watch: () => assert.fail('nothing is watched here'),
   })
   const context = { signal: stop.signal, log: silentLogger, clock, ready: () => {} }
-  const running = runScheduler({ client, informers: fed.informers, events: { record: () => {} } }, context)
+  const running = runScheduler({ client, informers: fed, events: { record: () => {} } }, context)
   t.after(async () => {
     stop.abort()
     await running

@@ -96,3 +96,11 @@ test('a Job is named after its time', () => {
   assert.equal(draft.metadata.name, `c-${NOON / 60_000}`)
   assert.deepEqual(draft.metadata.annotations, { 'batch.kubernetes.io/cronjob-scheduled-timestamp': '2026-01-01T07:00:00-05:00' })
 })
+
+test('a time that was served is on record, even when the status could not be written at once', () => {
+  const cron = cronJob({ successfulJobsHistoryLimit: 0 }, { lastScheduleTime: '2026-01-01T11:00:00Z' })
+  const made = jobOf(cron, NOON).metadata.name ?? ''
+  const plan = planCronJob(cron, parseSchedule(cron.spec.schedule), [job(made, 'Complete')], NOON + 30_000)
+  assert.equal(plan.next.action, 'none')
+  assert.equal(plan.status.lastScheduleTime, '2026-01-01T12:00:00Z')
+})

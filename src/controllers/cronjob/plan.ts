@@ -139,7 +139,8 @@ export function planCronJob(cronJob: CronJob, schedule: Schedule, owned: readonl
   if (nextMs !== undefined) plan.recheckAfterMs = nextMs - nowMs
   if (dueMs === undefined) return plan
   const served = owned.some((job) => job.metadata.name === jobName(cronJob, dueMs))
-  if (served) plan.status.lastScheduleTime ??= timestamp(dueMs)
+  // The Job was made, the status was not written: without the time on record a Job that history drops would run again.
+  if (served) plan.status.lastScheduleTime = timestamp(dueMs)
   else if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs)
     plan.next = { action: 'tooLate', scheduledMs: dueMs }
   else if (spec.concurrencyPolicy === 'Forbid' && active.length > 0) plan.next = { action: 'forbidden', scheduledMs: dueMs }

@@ -6,8 +6,8 @@ export const NOT_READY = 'node.kubernetes.io/not-ready'
 export const UNREACHABLE = 'node.kubernetes.io/unreachable'
 export const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable'
 
-/** A node that does not renew its lease nor its status for so long is unknown. */
-export const GRACE_MS = 40_000
+/** A node that does not renew its lease nor its status for so long is unknown (upstream's node-monitor-grace-period). */
+export const GRACE_MS = 50_000
 
 const PRESSURE_TAINTS: Readonly<Record<string, string>> = {
   MemoryPressure: 'node.kubernetes.io/memory-pressure',

@@ -9,7 +9,7 @@ import { watch, type Controller, type ControllerContext, type Outcome } from '..
 import { at } from '../ownership.ts'
 import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
 
-/** When the pod must leave; undefined when it may stay. `seenMs` stands in for a taint without a time. */
+/** When the pod must leave; undefined when it may stay. `seenMs`, when the pod was first seen to have to leave, stands in for a taint without a time. */
 export function evictionAtMs(tolerations: readonly Toleration[], taints: readonly Taint[], seenMs: number): number | undefined {
   let atMs: number | undefined
   for (const taint of taints.filter((candidate) => candidate.effect === 'NoExecute')) {
@@ -29,6 +29,16 @@ export function taintEvictionController(context: ControllerContext): Controller 
   const nodeInformer = informers.for(nodes)
   const podInformer = informers.for(pods)
   podInformer.addIndex(BY_NODE, podsByNode)
+  /** Pods that must leave, by key: users' taints have no time, so the time of the first look at them counts. */
+  const leaving = new Map<string, { uid: string; sinceMs: number }>()
+
+  function seenMs(key: string, { metadata: { uid } }: Pod): number {
+    const known = leaving.get(key)
+    if (known?.uid === uid) return known.sinceMs
+    const sinceMs = clock.now()
+    leaving.set(key, { uid, sinceMs })
+    return sinceMs
+  }
 
   async function evict(pod: Pod, signal: AbortSignal): Promise<void> {
     const key = keyOf(pod)
@@ -57,10 +67,13 @@ export function taintEvictionController(context: ControllerContext): Controller 
     ],
     async reconcile(key, signal): Promise<Outcome> {
       const pod = podInformer.get(key)
-      if (!pod?.spec.nodeName || pod.metadata.deletionTimestamp !== undefined || hasFinished(pod)) return
-      const taints = nodeInformer.get(pod.spec.nodeName)?.spec?.taints ?? []
-      const atMs = evictionAtMs(pod.spec.tolerations ?? [], taints, clock.now())
-      if (atMs === undefined) return
+      const stays = !pod?.spec.nodeName || pod.metadata.deletionTimestamp !== undefined || hasFinished(pod)
+      const taints = stays ? [] : (nodeInformer.get(pod.spec.nodeName ?? '')?.spec?.taints ?? [])
+      const atMs = stays ? undefined : evictionAtMs(pod.spec.tolerations ?? [], taints, seenMs(key, pod))
+      if (stays || atMs === undefined) {
+        leaving.delete(key)
+        return
+      }
       const leftMs = atMs - clock.now()
       if (leftMs > 0) return { requeueAfterMs: leftMs }
       await evict(pod, signal)
