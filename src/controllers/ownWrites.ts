@@ -4,6 +4,9 @@
  */
 import type { KubeObject } from '../api/resource.ts'
 
+/** Keys that are never asked for again (their objects are gone) must not gather: the longest unused are dropped. */
+const KEYS_MAX = 10_000
+
 export class OwnWrites {
   readonly #newest = new Map<string, bigint>()
 
@@ -12,7 +15,12 @@ export class OwnWrites {
     const revision = (written as Partial<KubeObject> | undefined)?.metadata?.resourceVersion
     if (!revision) return
     const known = this.#newest.get(key)
-    if (known === undefined || BigInt(revision) > known) this.#newest.set(key, BigInt(revision))
+    if (known !== undefined && BigInt(revision) <= known) return
+    this.#newest.delete(key)
+    this.#newest.set(key, BigInt(revision))
+    if (this.#newest.size <= KEYS_MAX) return
+    const [oldest] = this.#newest.keys()
+    if (oldest !== undefined) this.#newest.delete(oldest)
   }
 
   /** Whether the cache shows every write for `key`. */

@@ -21,11 +21,12 @@ export interface PodGcPlan {
   stray: Pod[]
 }
 
+const oldestFirst = (a: Pod, b: Pod): number => Date.parse(a.metadata.creationTimestamp) - Date.parse(b.metadata.creationTimestamp)
+
 export function planPodGc(all: readonly Pod[], hasNode: (name: string) => boolean, threshold = THRESHOLD): PodGcPlan {
   const finished = all.filter(hasFinished)
-  const oldestFirst = finished.toSorted((a, b) => Date.parse(a.metadata.creationTimestamp) - Date.parse(b.metadata.creationTimestamp))
   return {
-    finished: oldestFirst.slice(0, Math.max(0, finished.length - threshold)),
+    finished: finished.length > threshold ? finished.sort(oldestFirst).slice(0, finished.length - threshold) : [],
     unscheduled: all.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !pod.spec.nodeName),
     stray: all.filter((pod) => pod.spec.nodeName && !hasNode(pod.spec.nodeName)),
   }

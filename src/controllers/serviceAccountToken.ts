@@ -4,7 +4,7 @@
  */
 import { secrets, serviceaccounts, type Secret, type ServiceAccount } from '../api/kinds/core/v1.ts'
 import { isNotFound } from '../api/status.ts'
-import { keyOf } from '../api/resource.ts'
+import { keyOf, splitKey } from '../api/resource.ts'
 import { watch, type Controller, type ControllerContext } from '../reconcile/controller.ts'
 import { at } from './ownership.ts'
 
@@ -25,7 +25,7 @@ export type SignLegacyToken = (claims: LegacyTokenClaims) => Promise<string>
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
-/** The Secret as it should be; undefined when it already is, `delete` when its ServiceAccount is not there. */
+/** What becomes of a token Secret: `delete` when its ServiceAccount is not there, `fill` when something of it is missing. */
 export function planTokenSecret(secret: Secret, account: ServiceAccount | undefined, rootCa: string): 'delete' | 'fill' | 'keep' {
   const uid = secret.metadata.annotations?.[ACCOUNT_UID]
   if (!account || (uid && uid !== account.metadata.uid)) return 'delete'
@@ -70,9 +70,8 @@ export function serviceAccountTokenController({ client, informers }: ControllerC
   }
 
   async function liveAccount(key: string, signal: AbortSignal): Promise<ServiceAccount | undefined> {
-    const [namespace = '', name = ''] = key.split('/')
     try {
-      return await client.get(serviceaccounts, { namespace, name, signal })
+      return await client.get(serviceaccounts, { ...splitKey(key), signal })
     } catch (error) {
       if (isNotFound(error)) return undefined
       throw error

@@ -1,8 +1,8 @@
 /** The job controller: runs pods to completion and counts each of them exactly once (upstream's pkg/controller/job). */
 import { jobs, type Job } from '../../api/kinds/batch/v1.ts'
 import { pods, type Pod } from '../../api/kinds/core/v1.ts'
-import { newControllerRef } from '../../api/meta.ts'
-import { keyOf, type Draft } from '../../api/resource.ts'
+import { controllerOf, newControllerRef } from '../../api/meta.ts'
+import { keyOf, splitKey, type Draft } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { semanticallyEqual } from '../hash.ts'
@@ -10,7 +10,7 @@ import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { podFromTemplate } from '../podState.ts'
-import { COMPLETION_INDEX, INDEX_FAILURES, isIndexed, TRACKING_FINALIZER } from './finishedPods.ts'
+import { COMPLETION_INDEX, INDEX_FAILURES, isIndexed, isTracked, TRACKING_FINALIZER } from './finishedPods.ts'
 import { planJob, type JobPlan } from './plan.ts'
 
 const OUR_MANAGER = 'kubernetes.io/job-controller'
@@ -64,11 +64,10 @@ export function jobController(context: ControllerContext): Controller {
 
   /** Pods whose Job is gone must not be held back by it. */
   async function release(key: string, signal: AbortSignal): Promise<void> {
-    const [namespace = '', name = ''] = key.split('/')
+    const { namespace, name } = splitKey(key)
     for (const pod of podInformer.list(namespace)) {
-      const owner = pod.metadata.ownerReferences?.find((reference) => reference.controller)
-      if (owner?.kind === 'Job' && owner.name === name && pod.metadata.finalizers?.includes(TRACKING_FINALIZER))
-        await untrack(pod, key, signal)
+      const owner = controllerOf(pod)
+      if (owner?.kind === 'Job' && owner.name === name && isTracked(pod)) await untrack(pod, key, signal)
     }
   }
 
