@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { chooseApiPort, parseMemory, parsePublish } from './ports.ts'
+import { checkPublished, chooseApiPort, parseMemory, parsePublish } from './ports.ts'
 import { UserError } from './userError.ts'
 
 test('the first port that is free and that no profile keeps', async () => {
@@ -58,4 +58,16 @@ test('amounts of memory', () => {
   ]
   for (const [text, bytes] of cases) assert.equal(parseMemory(text), bytes, text)
   for (const text of ['', 'x', '-1g', '0', '4 gallons', 'g']) assert.throws(() => parseMemory(text), UserError, text)
+})
+
+test('a published port that another program has is named', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await assert.rejects(checkPublished([`${port}:30080`]), { id: 'IF_CONFLICT', message: `port ${port} of 127.0.0.1 cannot be published: another program listens there` })
+  await checkPublished([`${port}:30080/udp`])
+  server.close()
+  await once(server, 'close')
+  await checkPublished([`${port}:30080`])
 })

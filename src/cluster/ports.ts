@@ -6,13 +6,18 @@ import { usageError, UserError } from './userError.ts'
 const FIRST_API_PORT = 26_443
 const API_PORT_COUNT = 5_000
 
-function canListen(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
+const LOOPBACK = '127.0.0.1'
+
+/** Why nothing can listen there, as an error code; undefined when it is free. */
+function whyTaken(port: number, host: string): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const server = createServer()
-  server.once('error', () => resolve(false))
-  server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+  server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+  server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)))
   return promise
 }
+
+const canListen = async (port: number): Promise<boolean> => (await whyTaken(port, LOOPBACK)) === undefined
 
 /** A free port on 127.0.0.1 that no other profile has kept for itself. */
 export async function chooseApiPort(taken: ReadonlySet<number>, isFree: (port: number) => Promise<boolean> = canListen): Promise<number> {
@@ -23,6 +28,7 @@ export async function chooseApiPort(taken: ReadonlySet<number>, isFree: (port: n
     area: 'IF',
     sort: 'UNAVAILABLE',
     message: `no port from ${FIRST_API_PORT} to ${FIRST_API_PORT + API_PORT_COUNT - 1} is free on 127.0.0.1`,
+    hint: 'See what holds them: ss -ltnp',
   })
 }
 
@@ -53,7 +59,21 @@ export function parsePublish(text: string): PublishedPort {
   ) {
     throw usageError(`"${text}" is not a port to publish`, 'Use [ADDRESS:]HOSTPORT:NODEPORT[/tcp|udp], for example --publish 8080:30080')
   }
-  return { hostAddress: parts.length === 3 ? (parts[0] as string) : '127.0.0.1', hostPort, nodePort, protocol }
+  return { hostAddress: parts.length === 3 ? (parts[0] as string) : LOOPBACK, hostPort, nodePort, protocol }
+}
+
+/** Says that a port is taken before anything is made, rather than when the engine refuses it at the end. */
+export async function checkPublished(published: readonly string[]): Promise<void> {
+  for (const { hostAddress, hostPort, nodePort, protocol } of published.map(parsePublish)) {
+    // The engine itself decides about UDP, and about addresses that only it knows.
+    if (protocol !== 'tcp' || (await whyTaken(hostPort, hostAddress)) !== 'EADDRINUSE') continue
+    throw new UserError({
+      area: 'IF',
+      sort: 'CONFLICT',
+      message: `port ${hostPort} of ${hostAddress} cannot be published: another program listens there`,
+      hint: `Publish another one: --publish ${hostPort + 10_000 <= 65_535 ? hostPort + 10_000 : hostPort - 10_000}:${nodePort}. Who has it: ss -ltnp 'sport = :${hostPort}'`,
+    })
+  }
 }
 
 const UNIT_BYTES: Record<string, number> = {

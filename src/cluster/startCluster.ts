@@ -8,7 +8,7 @@ import { kubeconfigEntry, readCredentials } from './credentials.ts'
 import { addressOf } from './engine/engine.ts'
 import { withFileLock } from './fileLock.ts'
 import { makePrivateDirectory, minicubeHome, profilePaths, profilesDirectory } from './home.ts'
-import { kubeconfigPath, lookUpKubeconfig, mergeKubeconfig } from './kubeconfig/file.ts'
+import { checkKubeconfig, kubeconfigPath, lookUpKubeconfig, mergeKubeconfig } from './kubeconfig/file.ts'
 import { checkProfileName } from './names.ts'
 import { checkOwned, inspectNode, type NodeState } from './nodeContainer.ts'
 import { parsePublish } from './ports.ts'
@@ -110,6 +110,7 @@ async function runStart(
   env: NodeJS.ProcessEnv,
 ): Promise<StartContext> {
   const { signal, reporter, timeoutMs = DEFAULT_TIMEOUT_MS, retain = false } = options
+  await checkKubeconfig({ env })
   const context: StartContext = {
     home,
     env,

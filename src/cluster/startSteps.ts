@@ -25,7 +25,7 @@ import {
   STOP_TIMEOUT_S,
 } from './nodeContainer.ts'
 import { ensureNamedImage, ensureNodeImage, kubernetesVersionOf } from './nodeImage/nodeImage.ts'
-import { chooseApiPort } from './ports.ts'
+import { checkPublished, chooseApiPort } from './ports.ts'
 import { type ContainerMode, listProfiles, type ProfileConfig, removeProfile, writeProfile } from './profile.ts'
 import type { StartClusterOptions } from './startCluster.ts'
 import type { Step, StepControl, StepReporter } from './steps.ts'
@@ -84,6 +84,8 @@ const engineStep: StartStep = {
       `engine: ${address.source} at ${address.host}: ${info.operatingSystem}, version ${info.serverVersion}, ${info.architecture}, cgroup v${info.cgroupVersion}`,
     )
     checkEngine(info, options)
+    // A running node holds its ports itself.
+    if (info.local && !context.stateBefore?.running) await checkPublished(options.publish ?? before?.publish ?? [])
     Object.assign(context, { engine, info })
   },
 }

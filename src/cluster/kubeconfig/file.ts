@@ -136,6 +136,16 @@ async function change(path: string, signal: AbortSignal, edit: (text: string) =>
   })
 }
 
+/** Refuses a kubeconfig that could not be written to in the end. */
+export async function checkKubeconfig(options: Omit<KubeconfigOptions, 'signal'>): Promise<void> {
+  const path = await kubeconfigPath(options)
+  try {
+    findCluster(await read(path), '')
+  } catch (error) {
+    throw explain(error, path)
+  }
+}
+
 export interface MergeOptions extends KubeconfigOptions {
   /** Do not make it the current context (--keep-context). */
   keepContext?: boolean
