@@ -14,7 +14,9 @@ export function positiveNumber(text: string): number {
 /** As Go writes durations: `90s`, `1m30s`, `1.5h`. A number alone is in seconds. */
 export function durationMs(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
-  const sumMs = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : parts.reduce((sum, [, n, unit]) => sum + Number(n) * (UNITS_MS[unit ?? ''] ?? 0), 0)
+  const sumMs = /^\d+(\.\d+)?$/.test(text)
+    ? Number(text) * 1_000
+    : parts.reduce((sum, [, n, unit]) => sum + Number(n) * (UNITS_MS[unit ?? ''] ?? 0), 0)
   const whole = parts.map(([part]) => part).join('') === text || parts.length === 0
   if (!whole || !(sumMs > 0)) throw new InvalidArgumentError('It must be a duration such as 90s or 5m.')
   return sumMs

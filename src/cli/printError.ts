@@ -46,8 +46,10 @@ export function explainError(error: unknown, verbose: boolean): { text: string; 
     const hint = error.hint ? `\n${error.hint}\n` : ''
     return { text: `Exiting due to ${error.id}: ${error.message}\n${detail.join('')}${hint}`, exitCode: error.exitCode }
   }
-  const message = error instanceof Error ? (verbose ? error.stack ?? error.message : error.message) : String(error)
-  const more = causes(error).map((line) => `  cause: ${line}\n`).join('')
+  const message = error instanceof Error ? (verbose ? (error.stack ?? error.message) : error.message) : String(error)
+  const more = causes(error)
+    .map((line) => `  cause: ${line}\n`)
+    .join('')
   const hint = verbose ? '' : '\nThis is a fault of minicube. Run the command again with -v for its details.\n'
   return { text: `Exiting due to MK_INTERNAL: ${message}\n${more}${hint}`, exitCode: INTERNAL }
 }

@@ -44,6 +44,8 @@ export async function spinnerReporter({ stderr, verbose }: CliContext): Promise<
   }
 }
 
+/** As printError.ts exits with. */
+const INTERNAL = 10
 const EVENT = 'io.k8s.sigs.minikube'
 
 export function cloudEvent(type: 'step' | 'info' | 'error', data: object): object {
@@ -78,8 +80,8 @@ export function jsonReporter(emit: (event: object) => void): StepReporter {
 export function errorEvent(error: unknown): object {
   const known = error instanceof UserError
   return cloudEvent('error', {
-    exitcode: String(known ? error.exitCode : 1),
-    name: known ? error.id : 'INTERNAL',
+    exitcode: String(known ? error.exitCode : INTERNAL),
+    name: known ? error.id : 'MK_INTERNAL',
     message: error instanceof Error ? error.message : String(error),
     ...(known && error.hint && { advice: error.hint }),
   })

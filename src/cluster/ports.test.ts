@@ -65,7 +65,10 @@ test('a published port that another program has is named', async (t) => {
   t.after(() => server.close())
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  await assert.rejects(checkPublished([`${port}:30080`]), { id: 'IF_CONFLICT', message: `port ${port} of 127.0.0.1 cannot be published: another program listens there` })
+  await assert.rejects(checkPublished([`${port}:30080`]), {
+    id: 'IF_CONFLICT',
+    message: `port ${port} of 127.0.0.1 cannot be published: another program listens there`,
+  })
   await checkPublished([`${port}:30080/udp`])
   server.close()
   await once(server, 'close')

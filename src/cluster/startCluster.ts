@@ -69,7 +69,8 @@ export async function startCluster(options: StartClusterOptions): Promise<StartR
 function check(options: StartClusterOptions): void {
   checkProfileName(options.profile)
   options.publish?.forEach(parsePublish)
-  if (options.cpus !== undefined && !(options.cpus > 0)) throw usageError(`--cpus must be a number above 0, not ${options.cpus}`, 'For example: --cpus 2')
+  if (options.cpus !== undefined && !(options.cpus > 0))
+    throw usageError(`--cpus must be a number above 0, not ${options.cpus}`, 'For example: --cpus 2')
   if (options.memoryBytes !== undefined && options.memoryBytes < MIN_MEMORY_BYTES) {
     throw new UserError({
       area: 'RESOURCE',

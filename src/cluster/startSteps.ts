@@ -268,7 +268,13 @@ const bootStep: StartStep = {
     if (context.stateBefore?.paused) await container.unpause()
     else if (!context.stateBefore?.running) await startContainer(context)
     const state = await inspectNode(engine.address, name, signal)
-    if (!state) throw new UserError({ area: 'GUEST', sort: 'NOT_FOUND', message: 'the node container disappeared while it was started', hint: 'Somebody removed it meanwhile. Start again: minicube start' })
+    if (!state)
+      throw new UserError({
+        area: 'GUEST',
+        sort: 'NOT_FOUND',
+        message: 'the node container disappeared while it was started',
+        hint: 'Somebody removed it meanwhile. Start again: minicube start',
+      })
     context.boot = await followBoot(container, state.startedAt)
     context.bootSignal = AbortSignal.timeout(context.timeoutMs)
   },

@@ -17,7 +17,11 @@ async function gitDirectory(t: TestContext, files: Readonly<Record<string, strin
 
 const tables: readonly [what: string, files: Record<string, string>, want: string][] = [
   ['a branch', { HEAD: 'ref: refs/heads/main\n', 'refs/heads/main': `${COMMIT}\n` }, COMMIT],
-  ['a branch that git packed', { HEAD: 'ref: refs/heads/main\n', 'packed-refs': `# pack-refs\nffff refs/heads/maintenance\n${COMMIT} refs/heads/main\n` }, COMMIT],
+  [
+    'a branch that git packed',
+    { HEAD: 'ref: refs/heads/main\n', 'packed-refs': `# pack-refs\nffff refs/heads/maintenance\n${COMMIT} refs/heads/main\n` },
+    COMMIT,
+  ],
   ['no branch', { HEAD: `${COMMIT}\n` }, COMMIT],
   ['a branch without a commit', { HEAD: 'ref: refs/heads/main\n' }, ''],
   ['no checkout', {}, ''],

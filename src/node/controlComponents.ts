@@ -78,9 +78,19 @@ export function controlComponents({ config, address, pki, server, client, inform
       name: 'kube-dns',
       run: (context) => {
         const { nodeName, clusterDns, clusterDomain } = config
-        return runDns({ client, informers, nodeName, nodeIp: address.ip, clusterDns, clusterDomain, hosts: hostNames(readFileSync('/etc/hosts', 'utf8')) }, context)
+        return runDns(
+          {
+            client,
+            informers,
+            nodeName,
+            nodeIp: address.ip,
+            clusterDns,
+            clusterDomain,
+            hosts: hostNames(readFileSync('/etc/hosts', 'utf8')),
+          },
+          context,
+        )
       },
     },
   ]
 }
-

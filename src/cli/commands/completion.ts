@@ -17,14 +17,24 @@ function nodesOf(command: Command, path: readonly string[] = []): Node[] {
   return [{ path: path.join(' '), words, children, flags }, ...command.commands.flatMap((child) => nodesOf(child, [...path, child.name()]))]
 }
 
-function bash(nodes: readonly Node[]): string {
+/** Flags that the next word belongs to. */
+function valueFlags(command: Command): string[] {
+  const own = command.options.filter(({ required, optional }) => required || optional).flatMap(({ short, long }) => [short, long])
+  return [...new Set([...own.filter((flag) => flag !== undefined), ...command.commands.flatMap(valueFlags)])].sort()
+}
+
+function bash(nodes: readonly Node[], withValue: readonly string[]): string {
   const cases = nodes.map(({ path, words }) => `    "${path}") words="${words.join(' ')}" ;;`)
   return `# minicube completion for bash: source <(minicube completion bash)
 _minicube() {
   local words path='' word i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
-    [[ $word == -* ]] || path="\${path:+$path }$word"
+    case "$word" in
+      ${withValue.join('|')}) ((i++)) ;;
+      -*) ;;
+      *) path="\${path:+$path }$word" ;;
+    esac
   done
   case "$path" in
 ${cases.join('\n')}
@@ -36,12 +46,14 @@ complete -o default -F _minicube minicube
 `
 }
 
-const zsh = (nodes: readonly Node[]): string => `#compdef minicube\nautoload -U +X bashcompinit && bashcompinit\n${bash(nodes)}`
+const zsh = (nodes: readonly Node[], withValue: readonly string[]): string =>
+  `#compdef minicube\nautoload -U +X bashcompinit && bashcompinit\n${bash(nodes, withValue)}`
 
 function fish(nodes: readonly Node[]): string {
   const quote = (text: string): string => `'${text.replaceAll("'", String.raw`\'`)}'`
   const lines = nodes.flatMap(({ path, children, flags }) => {
-    const when = path === '' ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${path.split(' ').at(-1)}`
+    const seen = path.split(' ').map((word) => `__fish_seen_subcommand_from ${word}`)
+    const when = path === '' ? '__fish_use_subcommand' : seen.join('; and ')
     return [
       ...children.map(({ name, description }) => `complete -c minicube -f -n '${when}' -a ${name} -d ${quote(description)}`),
       ...flags.map(({ long, description }) => `complete -c minicube -n '${when}' -l ${long.slice(2)} -d ${quote(description)}`),
@@ -50,10 +62,14 @@ function fish(nodes: readonly Node[]): string {
   return `# minicube completion for fish: minicube completion fish | source\n${lines.join('\n')}\n`
 }
 
-const SHELLS: Record<string, (nodes: readonly Node[]) => string> = { bash, zsh, fish }
+const SHELLS: Record<string, (nodes: readonly Node[], withValue: readonly string[]) => string> = { bash, zsh, fish }
 
-export function completion(shell: string, program: Command, { stdout }: CliContext): void {
+export function completionScript(shell: string, program: Command): string {
   const write = SHELLS[shell]
   if (!write) throw usageError(`there is no completion for the shell "${shell}"`, `Known shells: ${Object.keys(SHELLS).join(', ')}`)
-  stdout.write(write(nodesOf(program)))
+  return write(nodesOf(program), valueFlags(program))
+}
+
+export function completion(shell: string, program: Command, { stdout }: CliContext): void {
+  stdout.write(completionScript(shell, program))
 }

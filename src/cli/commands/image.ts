@@ -4,7 +4,11 @@ import type { ClusterOptions } from '../../cluster/runningNode.ts'
 import type { CliContext } from '../context.ts'
 import { formatTable } from '../table.ts'
 
-const at = async (context: CliContext): Promise<ClusterOptions> => ({ profile: await context.profile(), signal: context.signal, env: context.env })
+const at = async (context: CliContext): Promise<ClusterOptions> => ({
+  profile: await context.profile(),
+  signal: context.signal,
+  env: context.env,
+})
 
 export async function imageLoad(sources: string[], context: CliContext): Promise<void> {
   const { stdin, stderr, verbose } = context
@@ -31,16 +35,25 @@ export async function imageBuild(folder: string, { tag, file, buildArg = [] }: I
   context.stderr.write(`Built ${tag} in the cluster: pods can use it.\n`)
 }
 
-const names = (image: NodeImage): readonly string[] => (image.tags.length > 0 ? image.tags : image.digests.length > 0 ? image.digests : [image.id])
+const names = (image: NodeImage): readonly string[] =>
+  image.tags.length > 0 ? image.tags : image.digests.length > 0 ? image.digests : [image.id]
 
 function inMegabytes(sizeBytes: number): string {
   return sizeBytes >= 1e9 ? `${(sizeBytes / 1e9).toFixed(2)}GB` : `${(sizeBytes / 1e6).toFixed(1)}MB`
 }
 
 const FORMATS: Record<string, (images: readonly NodeImage[]) => string | Promise<string>> = {
-  short: (images) => images.flatMap(names).map((name) => `${name}\n`).join(''),
-  json: (images) => `${JSON.stringify(images.map(({ id, tags, digests, sizeBytes }) => ({ id, repoDigests: digests, repoTags: tags, size: String(sizeBytes) })))}\n`,
-  yaml: async (images) => (await import('yaml')).stringify(images.map(({ id, tags, digests, sizeBytes }) => ({ id, repoDigests: digests, repoTags: tags, size: String(sizeBytes) }))),
+  short: (images) =>
+    images
+      .flatMap(names)
+      .map((name) => `${name}\n`)
+      .join(''),
+  json: (images) =>
+    `${JSON.stringify(images.map(({ id, tags, digests, sizeBytes }) => ({ id, repoDigests: digests, repoTags: tags, size: String(sizeBytes) })))}\n`,
+  yaml: async (images) =>
+    (await import('yaml')).stringify(
+      images.map(({ id, tags, digests, sizeBytes }) => ({ id, repoDigests: digests, repoTags: tags, size: String(sizeBytes) })),
+    ),
   table: (images) =>
     formatTable(
       ['IMAGE', 'TAG', 'IMAGE ID', 'SIZE'],
@@ -55,7 +68,11 @@ const FORMATS: Record<string, (images: readonly NodeImage[]) => string | Promise
 
 export async function imageList({ format }: { format: string }, context: CliContext): Promise<void> {
   const write = FORMATS[format]
-  if (!write) throw usageError(`--format must be one of ${Object.keys(FORMATS).join(', ')}, not ${format}`, 'For example: minicube image ls --format table')
+  if (!write)
+    throw usageError(
+      `--format must be one of ${Object.keys(FORMATS).join(', ')}, not ${format}`,
+      'For example: minicube image ls --format table',
+    )
   context.stdout.write(await write(await listImages(await at(context))))
 }
 

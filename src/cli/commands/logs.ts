@@ -23,5 +23,6 @@ export async function logs({ follow, component, length, output }: LogsOptions, c
     if (component && line.entry?.component !== component) continue
     stdout.write(`${output === 'json' ? line.text : formatLogLine(line)}\n`)
   }
-  if (component && !components.has(component)) stderr.write(`No line is of "${component}". There are lines of: ${[...components].sort().join(', ')}\n`)
+  if (component && !components.has(component))
+    stderr.write(`No line is of "${component}". There are lines of: ${[...components].sort().join(', ')}\n`)
 }

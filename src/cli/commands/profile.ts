@@ -14,18 +14,36 @@ export async function profileList(options: { output: 'table' | 'json' }, { env, 
   const active = await activeProfile(home, env)
   const rows = await Promise.all(
     valid.map(async (profile) => {
-      const [status, entry] = await Promise.all([getStatus({ profile: profile.name, env, signal }), lookUpKubeconfig(profile.name, { env })])
+      const [status, entry] = await Promise.all([
+        getStatus({ profile: profile.name, env, signal }),
+        lookUpKubeconfig(profile.name, { env }),
+      ])
       return { profile, status, isContext: entry?.isCurrent ?? false }
     }),
   )
   if (options.output === 'json') {
-    const shown = rows.map(({ profile, status, isContext }) => ({ Name: profile.name, Status: status.Host, Config: profile, Active: profile.name === active, ActiveKubeContext: isContext }))
+    const shown = rows.map(({ profile, status, isContext }) => ({
+      Name: profile.name,
+      Status: status.Host,
+      Config: profile,
+      Active: profile.name === active,
+      ActiveKubeContext: isContext,
+    }))
     stdout.write(`${JSON.stringify({ valid: shown, invalid: invalid.map((Name) => ({ Name })) })}\n`)
     return
   }
-  if (rows.length === 0) throw new UserError({ area: 'PROGRAM', sort: 'USAGE', message: 'there is no profile', hint: 'To start a cluster: minicube start' })
+  if (rows.length === 0)
+    throw new UserError({ area: 'PROGRAM', sort: 'USAGE', message: 'there is no profile', hint: 'To start a cluster: minicube start' })
   const cells = rows.map(({ profile, status, isContext }) => [
-    profile.name, 'docker', 'docker', profile.network.nodeIP, profile.kubernetesVersion, status.Host, '1', profile.name === active ? '*' : '', isContext ? '*' : '',
+    profile.name,
+    'docker',
+    'docker',
+    profile.network.nodeIP,
+    profile.kubernetesVersion,
+    status.Host,
+    '1',
+    profile.name === active ? '*' : '',
+    isContext ? '*' : '',
   ])
   stdout.write(formatTable(HEADER, cells))
 }

@@ -9,7 +9,12 @@ const READY_TIMEOUT_MS = 120_000
 const HEADER = ['NAMESPACE', 'NAME', 'TARGET PORT', 'URL']
 
 const rows = (ports: readonly ServicePort[], urls: readonly string[]): string[][] =>
-  ports.map((port, i) => [port.namespace, port.service, `${port.portName ? `${port.portName}/` : ''}${port.port}`, urls[i] || 'No node port'])
+  ports.map((port, i) => [
+    port.namespace,
+    port.service,
+    `${port.portName ? `${port.portName}/` : ''}${port.port}`,
+    urls[i] || 'No node port',
+  ])
 
 /** Prints where a service answers. Where only a tunnel leads to it, the tunnel stays open until Ctrl-C. */
 export async function service(name: string | undefined, options: { namespace: string; url?: boolean }, context: CliContext): Promise<void> {
@@ -18,7 +23,12 @@ export async function service(name: string | undefined, options: { namespace: st
   const { namespace } = options
   const ports = await listServicePorts({ ...at, namespace, name })
   if (ports.length === 0) {
-    throw new UserError({ area: 'SVC', sort: 'UNAVAILABLE', message: `Service "${name}" has no address of its own: it is headless, external or without TCP ports`, hint: `To look at it: minicube kubectl -- describe service ${name} --namespace ${namespace}` })
+    throw new UserError({
+      area: 'SVC',
+      sort: 'UNAVAILABLE',
+      message: `Service "${name}" has no address of its own: it is headless, external or without TCP ports`,
+      hint: `To look at it: minicube kubectl -- describe service ${name} --namespace ${namespace}`,
+    })
   }
   await waitForEndpoints({ ...at, namespace, name, timeoutMs: READY_TIMEOUT_MS })
   const direct = ports.filter((port) => port.url)
@@ -37,11 +47,22 @@ async function tunnels(ports: readonly ServicePort[], context: CliContext): Prom
   return open.map(({ localPort }) => `http://127.0.0.1:${localPort}`)
 }
 
-export async function serviceList({ namespace, output }: { namespace?: string; output: 'table' | 'json' }, context: CliContext): Promise<void> {
+export async function serviceList(
+  { namespace, output }: { namespace?: string; output: 'table' | 'json' },
+  context: CliContext,
+): Promise<void> {
   const at = { profile: await context.profile(), signal: context.signal, env: context.env }
   const ports = await listServicePorts({ ...at, ...(namespace && { namespace }) })
   if (output === 'table') {
-    context.stdout.write(formatTable(HEADER, rows(ports, ports.map((port) => port.url ?? ''))))
+    context.stdout.write(
+      formatTable(
+        HEADER,
+        rows(
+          ports,
+          ports.map((port) => port.url ?? ''),
+        ),
+      ),
+    )
     return
   }
   const services = Map.groupBy(ports, (port) => `${port.namespace}/${port.service}`)

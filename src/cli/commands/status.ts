@@ -1,7 +1,6 @@
 import { getStatus, statusExitCode, type ClusterStatus } from '../../cluster/status.ts'
 import type { CliContext } from '../context.ts'
 
-
 const block = ({ Name, Host, Kubelet, APIServer, Kubeconfig }: ClusterStatus): string =>
   `${Name}\ntype: Control Plane\nhost: ${Host}\nkubelet: ${Kubelet}\napiserver: ${APIServer}\nkubeconfig: ${Kubeconfig}\n\n`
 

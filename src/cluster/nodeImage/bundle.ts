@@ -32,7 +32,9 @@ const withoutThem: Plugin = {
 const httpByRequire: Plugin = {
   name: 'http-by-require',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?http$/ }, ({ kind }) => (kind === 'import-statement' ? { path: 'http', namespace: 'required' } : undefined))
+    onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
+      kind === 'import-statement' ? { path: 'http', namespace: 'required' } : undefined,
+    )
     onLoad({ filter: /./, namespace: 'required' }, ({ path }) => ({ contents: `module.exports = require('node:${path}')` }))
   },
 }

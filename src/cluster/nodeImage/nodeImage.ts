@@ -61,7 +61,8 @@ export async function ensureNodeImage(options: NodeImageOptions): Promise<string
   // Whoever awaits it first reports its failure; until then it must not count as unhandled.
   bundle.catch(() => {})
   const descriptions = await ensureDescriptions(signal)
-  if (!descriptions) options.onNotice(`kubectl explain will have no descriptions: they are collected in a checkout with its development dependencies`)
+  if (!descriptions)
+    options.onNotice(`kubectl explain will have no descriptions: they are collected in a checkout with its development dependencies`)
   options.onProgress('the images every node needs')
   const images = await buildNodesImages(options, base)
   options.onProgress('bundling the node process')
