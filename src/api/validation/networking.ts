@@ -15,7 +15,7 @@ const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
 
 function checkReference(errors: FieldError[], reference: { apiGroup?: string; kind: string; name: string }, path: string): void {
   const { apiGroup } = reference
-  if (apiGroup !== undefined) check(errors, `${path}.apiGroup`, apiGroup, isDns1123Subdomain(apiGroup))
+  if (typeof apiGroup === 'string') check(errors, `${path}.apiGroup`, apiGroup, isDns1123Subdomain(apiGroup))
   for (const field of ['kind', 'name'] as const) {
     const value = reference[field]
     if (!value) errors.push(required(`${path}.${field}`))
@@ -162,7 +162,7 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
   checkReference(errors, parameters, 'spec.parameters')
   const { scope, namespace } = parameters
   const at = 'spec.parameters.namespace'
-  if (scope === undefined) errors.push(required('spec.parameters.scope'))
+  if (typeof scope !== 'string') errors.push(required('spec.parameters.scope'))
   else if (scope === 'Namespace') {
     if (namespace === undefined) errors.push(required(at, "`parameters.scope` is set to 'Namespace'"))
     else check(errors, at, namespace, nameIsDnsLabel(namespace, false))

@@ -210,7 +210,7 @@ function checkClaimSize(errors: FieldError[], next: PersistentVolumeClaim, old: 
 export function validatePersistentVolumeClaimUpdate(next: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
   const errors: FieldError[] = []
   const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
-  const anyDataSourceGroup = before.dataSource?.apiGroup !== undefined || before.dataSourceRef?.apiGroup !== undefined
+  const anyDataSourceGroup = [before.dataSource, before.dataSourceRef].some((source) => typeof source?.apiGroup === 'string')
   checkClaimSpec(errors, spec, 'spec', { anyDataSourceGroup })
   const [classNow, classBefore] = [next, old].map(({ metadata }) => metadata.annotations?.[CLASS_ANNOTATION])
   const namesClass = classBefore !== undefined && before.storageClassName === undefined && spec.storageClassName === classBefore && (classNow ?? classBefore) === classBefore
