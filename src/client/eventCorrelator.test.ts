@@ -19,11 +19,17 @@ test('the same event is counted up on its object', () => {
 
 test('many different messages become one combined event', () => {
   const correlator = setUp()
-  for (let i = 0; i < 10; i++) assert.equal(correlator.plan(event(`m${i}`), i).action, 'create')
+  for (let i = 1; i < 10; i++) assert.equal(correlator.plan(event(`m${i}`), i).action, 'create')
   const first = correlator.plan(event('m10'), 10)
   assert.equal(first.action === 'create' && first.series.message, '(combined from similar events): m10')
   const second = correlator.plan(event('m11'), 11)
   assert.equal(second.action === 'count' && second.series.count, 2)
+  const known = correlator.plan(event('m1'), 12)
+  assert.deepEqual(
+    known.action === 'count' && [known.series.message, known.series.count],
+    ['m1', 2],
+    'one that was told before is told as itself',
+  )
 })
 
 test('a source may say 25 things about one object at once, then one every five minutes', () => {
@@ -32,5 +38,6 @@ test('a source may say 25 things about one object at once, then one every five m
   for (let i = 0; i < 25; i++) assert.equal(kept(0), true)
   assert.equal(kept(0), false)
   assert.equal(kept(299_000), false)
-  assert.equal(kept(300_000), true)
+  const next = correlator.plan(event('m'), 300_000)
+  assert.equal(next.action === 'count' && next.series.count, 28, 'those that were not written are counted')
 })

@@ -21,7 +21,7 @@ export interface Series {
 
 export type EventPlan = { action: 'create'; series: Series } | { action: 'count'; series: Series } | { action: 'drop' }
 
-/** Events that differ in their message only are told as one after so many different messages in the window. */
+/** Of events that differ in their message only the tenth and all after it are told as one, for as long as the window goes on. */
 const SIMILAR_MESSAGES_LIMIT = 10
 const SIMILAR_WINDOW_MS = 10 * 60_000
 /** Events of one object: so many at once, then one every five minutes. */
@@ -63,20 +63,16 @@ export class EventCorrelator {
   plan(event: Occurrence, nowMs: number): EventPlan {
     const { about, type, reason } = event
     const object = [about.kind, about.namespace, about.name, about.uid, about.fieldPath].join('|')
-    if (!this.#allowed(`${object}|${about.apiVersion}`, nowMs)) return { action: 'drop' }
     const group = [object, type, reason].join('|')
     const combined = this.#combined(group, event.message, nowMs)
     const message = combined ? `(combined from similar events): ${event.message}` : event.message
     const key = combined ? group : `${group}|${message}`
     const known = this.#series.get(key)
-    if (known) {
-      const series = { ...known, count: known.count + 1, message }
-      this.#series.set(key, series)
-      return { action: 'count', series }
-    }
-    const series = { name: this.#newName(about), count: 1, firstMs: nowMs, message }
+    const series = known ? { ...known, count: known.count + 1, message } : { name: this.#newName(about), count: 1, firstMs: nowMs, message }
     this.#series.set(key, series)
-    return { action: 'create', series }
+    // Last: what is not written is counted all the same, and shows in the next count that is.
+    if (!this.#allowed(`${object}|${about.apiVersion}`, nowMs)) return { action: 'drop' }
+    return { action: known ? 'count' : 'create', series }
   }
 
   #allowed(source: string, nowMs: number): boolean {
@@ -90,8 +86,10 @@ export class EventCorrelator {
     const known = this.#similar.get(group)
     const similar = known && nowMs - known.lastMs <= SIMILAR_WINDOW_MS ? known : { messages: new Set<string>(), lastMs: nowMs }
     similar.lastMs = nowMs
-    if (similar.messages.size < SIMILAR_MESSAGES_LIMIT) similar.messages.add(message)
     this.#similar.set(group, similar)
-    return similar.messages.size >= SIMILAR_MESSAGES_LIMIT && !similar.messages.has(message)
+    if (similar.messages.has(message)) return false
+    if (similar.messages.size + 1 >= SIMILAR_MESSAGES_LIMIT) return true
+    similar.messages.add(message)
+    return false
   }
 }

@@ -7,10 +7,11 @@ import { BoundedQueue } from '../base/boundedQueue.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { events, type ObjectReference } from '../api/kinds/core/v1.ts'
+import { timestamp } from '../api/meta.ts'
 import type { KubeObject } from '../api/resource.ts'
 import { isNotFound, StatusError } from '../api/status.ts'
 import type { Client } from './client.ts'
-import { EventCorrelator, type Occurrence, type Series } from './eventCorrelator.ts'
+import { EventCorrelator, type EventPlan, type Occurrence, type Series } from './eventCorrelator.ts'
 
 export interface EventRecorder {
   /** Never throws and never waits: a lost event must not stop the work that it tells of. */
@@ -30,11 +31,6 @@ export interface EventRecorderOptions {
 const QUEUE_LIMIT = 1_000
 const WRITE_TRIES = 5
 const RETRY_MS = 1_000
-
-/** Whole seconds, as metav1.Time has them. */
-function timeOf(ms: number): string {
-  return new Date(Math.floor(ms / 1_000) * 1_000).toISOString().replace('.000Z', 'Z')
-}
 
 export function referenceTo(about: KubeObject, fieldPath?: string): ObjectReference {
   const { namespace, name, uid, resourceVersion } = about.metadata
@@ -65,21 +61,19 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       reason: event.reason,
       message: series.message,
       source: { component, ...(host && { host }) },
-      firstTimestamp: timeOf(series.firstMs),
-      lastTimestamp: timeOf(atMs),
+      firstTimestamp: timestamp(series.firstMs),
+      lastTimestamp: timestamp(atMs),
       count: series.count,
       reportingComponent: component,
       reportingInstance: host ?? '',
     })
   }
 
-  async function write(event: Occurrence & { atMs: number }): Promise<void> {
-    const plan = correlator.plan(event, event.atMs)
-    if (plan.action === 'drop') return
+  async function write(event: Occurrence & { atMs: number }, plan: Exclude<EventPlan, { action: 'drop' }>): Promise<void> {
     const { series } = plan
     if (plan.action === 'create') return create(event, series, event.atMs)
     const at = { namespace: event.about.namespace ?? 'default', name: series.name, type: 'application/strategic-merge-patch+json' as const }
-    const patch = { count: series.count, lastTimestamp: timeOf(event.atMs), message: series.message }
+    const patch = { count: series.count, lastTimestamp: timestamp(event.atMs), message: series.message }
     await client.patch(events, at, patch).catch((error: unknown) => {
       // Events live an hour: a series that outlived its object starts a new one.
       if (isNotFound(error)) return create(event, series, event.atMs)
@@ -89,9 +83,12 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
   async function writeAll(): Promise<void> {
     for await (const event of queue) {
+      // Once for each event: tries of one write are not to be counted as events.
+      const plan = correlator.plan(event, event.atMs)
+      if (plan.action === 'drop') continue
       for (let tries = 1; ; tries++) {
         try {
-          await write(event)
+          await write(event, plan)
           break
         } catch (error) {
           // The server's refusal (a namespace that is going away) is final; an unreachable server is worth some tries.

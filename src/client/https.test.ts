@@ -135,3 +135,28 @@ test('watch lines may come in any pieces; an ERROR event is thrown', async () =>
     assert.deepEqual(seen, [{ type: 'BOOKMARK', resourceVersion: '9' }])
   }
 })
+
+test('an error of now is not told as one of a connection that failed before', async (t) => {
+  let whole = false
+  const { client, server } = await setUp(t, (stream) => {
+    stream.respond({ ':status': 200 })
+    stream.end(whole ? '{}' : '{"cut')
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  await assert.rejects(client.get(configmaps, { namespace: 'ns', name: 'c' }), /cannot be reached: .*ECONNREFUSED/)
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  await assert.rejects(client.get(configmaps, { namespace: 'ns', name: 'c' }), (error: unknown) => !/ECONNREFUSED/.test(String(error)))
+  whole = true
+  await client.get(configmaps, { namespace: 'ns', name: 'c' })
+})
+
+test('a watch event that comes in many pieces', async () => {
+  const line = Buffer.from(`${JSON.stringify({ type: 'ADDED', object: { metadata: { name: 'ü'.repeat(50) } } })}\n`)
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for (const byte of Buffer.concat([line, line])) yield Uint8Array.of(byte)
+  }
+  const names: string[] = []
+  for await (const event of watchEvents(pieces())) if (event.type === 'ADDED') names.push(event.object.metadata.name)
+  assert.deepEqual(names, ['ü'.repeat(50), 'ü'.repeat(50)])
+})

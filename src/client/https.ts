@@ -55,8 +55,9 @@ const METHODS = {
 class Session {
   readonly #options: HttpsTransportOptions
   #current: ClientHttp2Session | undefined
+  /** Streams that are open, by session: one that goes away may still have some when the next is made. */
+  readonly #open = new WeakMap<ClientHttp2Session, number>()
   #lastError: Error | undefined
-  #open = 0
 
   constructor(options: HttpsTransportOptions) {
     this.#options = options
@@ -71,14 +72,20 @@ class Session {
       { ...(signal && { signal }), endStream: false },
     )
     // The session keeps the process alive for as long as something is asked of it, and no longer.
-    if (this.#open++ === 0) session.ref()
+    if (this.#count(session, 1) === 1) session.ref()
     stream.once('close', () => {
-      if (--this.#open > 0) return
-      for (const idle of [session, this.#current]) if (idle && !idle.destroyed) idle.unref()
+      if (this.#count(session, -1) === 0 && !session.destroyed) session.unref()
     })
     return stream
   }
 
+  #count(session: ClientHttp2Session, change: 1 | -1): number {
+    const open = (this.#open.get(session) ?? 0) + change
+    this.#open.set(session, open)
+    return open
+  }
+
+  /** Why there is no connection, where that is so. */
   get lastError(): Error | undefined {
     return this.#lastError
   }
@@ -106,7 +113,10 @@ class Session {
     connecting.unref()
     const pinging = setInterval(() => pingOnce(session), PING_INTERVAL_MS)
     pinging.unref()
-    session.once('connect', () => clearTimeout(connecting))
+    session.once('connect', () => {
+      clearTimeout(connecting)
+      this.#lastError = undefined
+    })
     session.on('error', (error: Error) => {
       this.#lastError = error
       forget()
@@ -191,7 +201,9 @@ export async function* watchEvents(chunks: AsyncIterable<Uint8Array>): AsyncGene
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of chunks) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    const text = decoder.decode(chunk, { stream: true })
+    // A long line comes in many chunks: it is joined in vain until its end is there.
+    const lines = text.includes('\n') ? (rest + text).split('\n') : [rest + text]
     rest = lines.pop() ?? ''
     if (rest.length > MAX_WATCH_LINE_CHARS) throw new Error(`a watch event is larger than ${MAX_WATCH_LINE_CHARS} characters`)
     for (const line of lines) if (line) yield eventOf(line)
@@ -218,10 +230,10 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
   const session = new Session(options)
 
   /** What went wrong below HTTP is told as the service being unavailable, with the cause. */
-  function unreachable(error: unknown, signal?: AbortSignal): unknown {
-    if (signal?.aborted) return signal.reason
+  function unreachable(error: unknown, asked: AbortSignal | undefined, limit: AbortSignal | undefined): unknown {
+    if (asked?.aborted) return asked.reason
     if (error instanceof StatusError) return error
-    const cause = session.lastError ?? error
+    const cause = session.lastError ?? (limit?.aborted ? limit.reason : error)
     const failure = newServiceUnavailable(
       `the API server at ${options.server} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`,
     )
@@ -250,7 +262,7 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
       const answer: unknown = text ? JSON.parse(text) : undefined
       return asked.verb === 'list' ? listOf(asked, answer as ListBody) : answer
     } catch (error) {
-      throw unreachable(error, asked.signal)
+      throw unreachable(error, asked.signal, signal)
     }
   }
 
@@ -264,7 +276,7 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
       yield* watchEvents(stream as AsyncIterable<Uint8Array>)
     } catch (error) {
       if (asked.signal.aborted) return
-      throw unreachable(error)
+      throw unreachable(error, undefined, undefined)
     }
   }
 

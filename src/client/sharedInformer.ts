@@ -20,7 +20,7 @@ export interface InformersOptions {
 }
 
 const RETRY_BACKOFF = { baseMs: 100, maxMs: 30_000 }
-/** A watch that lasted this long before it ended is resumed without a wait. */
+/** A watch that lasted this long before it ended is resumed after the shortest wait. */
 const STABLE_WATCH_MS = 1_000
 
 interface Index<T> {
