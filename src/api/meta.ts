@@ -46,6 +46,10 @@ export function withCondition<C extends AnyCondition>(conditions: readonly C[] |
   return deepEqual(before, next) ? (conditions as readonly C[]) : (conditions as readonly C[]).map((c) => (c === before ? next : c))
 }
 
+export function withoutCondition<C extends AnyCondition>(conditions: readonly C[] | undefined, type: C['type']): C[] {
+  return (conditions ?? []).filter((condition) => condition.type !== type)
+}
+
 /** withCondition for metav1.Condition. */
 export function setCondition(conditions: readonly Condition[] | undefined, condition: Omit<Condition, 'lastTransitionTime'>, now: string): readonly Condition[] {
   return withCondition(conditions ?? [], condition as Condition, now)

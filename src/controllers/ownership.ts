@@ -139,7 +139,3 @@ export function at(object: KubeObject): { name: string; namespace?: string } {
   const { name, namespace } = object.metadata
   return namespace ? { name, namespace } : { name }
 }
-
-export function isEmptySelector(selector: LabelSelector | undefined): boolean {
-  return Object.keys(selector?.matchLabels ?? {}).length === 0 && (selector?.matchExpressions ?? []).length === 0
-}

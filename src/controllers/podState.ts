@@ -1,6 +1,7 @@
 /** What a pod's status says to the controllers. */
-import type { Pod, PodCondition, PodTemplateSpec } from '../api/kinds/core/v1.ts'
+import type { Pod, PodTemplateSpec } from '../api/kinds/core/v1.ts'
 import type { OwnerReference } from '../api/kinds/meta/v1.ts'
+import { findCondition, isConditionTrue } from '../api/meta.ts'
 import { hasFinished } from '../api/pods.ts'
 import type { Draft } from '../api/resource.ts'
 
@@ -14,17 +15,13 @@ export function isTerminating(pod: Pod): boolean {
   return !hasFinished(pod) && pod.metadata.deletionTimestamp !== undefined
 }
 
-export function conditionOf(pod: Pod, type: string): PodCondition | undefined {
-  return pod.status?.conditions?.find((condition) => condition.type === type)
-}
-
 export function isReady(pod: Pod): boolean {
-  return conditionOf(pod, 'Ready')?.status === 'True'
+  return isConditionTrue(pod.status?.conditions, 'Ready')
 }
 
 /** When it became ready; undefined while it is not. */
 export function readySinceMs(pod: Pod): number | undefined {
-  const ready = conditionOf(pod, 'Ready')
+  const ready = findCondition(pod.status?.conditions, 'Ready')
   return ready?.status === 'True' ? Date.parse(ready.lastTransitionTime ?? '') || 0 : undefined
 }
 

@@ -1,6 +1,6 @@
 /** What a CronJob does now: which of its times is due, what stands in the way, and what of its history goes. No I/O. */
 import { cronjobs, type CronJob, type CronJobStatus, type Job } from '../../api/kinds/batch/v1.ts'
-import { newControllerRef, timestamp } from '../../api/meta.ts'
+import { isConditionTrue, newControllerRef, timestamp } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
 import { isFinished } from '../job/plan.ts'
 import type { Schedule } from './schedule.ts'
@@ -84,7 +84,7 @@ export interface CronPlan {
 }
 
 export function succeeded(job: Job): boolean {
-  return (job.status?.conditions ?? []).some(({ type, status }) => type === 'Complete' && status === 'True')
+  return isConditionTrue(job.status?.conditions, 'Complete')
 }
 
 const byAge = (a: Job, b: Job): number =>

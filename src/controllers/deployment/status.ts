@@ -1,7 +1,6 @@
 /** The status of a Deployment: counts from its ReplicaSets, and the conditions that `kubectl rollout status` waits for. */
 import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '../../api/kinds/apps/v1.ts'
-import { findCondition, timestamp } from '../../api/meta.ts'
-import { withoutCondition } from '../conditions.ts'
+import { findCondition, timestamp, withoutCondition } from '../../api/meta.ts'
 import { fenceposts, replicasOf, totalStatus } from './replicaCounts.ts'
 
 /** kubectl sends this where a user asked for no deadline. */

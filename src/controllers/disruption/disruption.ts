@@ -4,7 +4,7 @@ import { pods, replicationcontrollers, type Pod } from '../../api/kinds/core/v1.
 import { poddisruptionbudgets } from '../../api/kinds/policy/v1.ts'
 import { controllerOf } from '../../api/meta.ts'
 import { keyOf } from '../../api/resource.ts'
-import { labelSelectorMatches } from '../../api/selectors.ts'
+import { labelMatcher, labelSelectorMatches } from '../../api/selectors.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { ownerKey } from '../ownership.ts'
@@ -62,9 +62,8 @@ export function disruptionController({ client, informers, clock }: ControllerCon
     async reconcile(key, signal): Promise<Outcome> {
       const budget = budgetInformer.get(key)
       if (!budget) return
-      const selected = podInformer
-        .list(budget.metadata.namespace)
-        .filter((pod) => labelSelectorMatches(budget.spec.selector, pod.metadata.labels))
+      const matches = labelMatcher(budget.spec.selector)
+      const selected = podInformer.list(budget.metadata.namespace).filter((pod) => matches(pod.metadata.labels))
       const plan = planBudget({ budget, pods: selected, wantedByControllers: wantedByControllers(selected), nowMs: clock.now() })
       if (!semanticallyEqual(plan.status, budget.status)) {
         await client.update(poddisruptionbudgets, { ...budget, status: plan.status }, { subresource: 'status', signal })

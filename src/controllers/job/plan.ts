@@ -1,7 +1,7 @@
 /** One pass over a Job: which pods to create, delete and count, and what to report. No I/O. */
 import type { Job, JobCondition, JobStatus } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { findCondition, timestamp } from '../../api/meta.ts'
+import { findCondition, isConditionTrue, timestamp, withoutCondition } from '../../api/meta.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { isReady, isTerminating } from '../podState.ts'
 import {
@@ -41,7 +41,7 @@ interface Outcome {
 }
 
 export function isFinished(job: Job): boolean {
-  return (job.status?.conditions ?? []).some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
+  return isConditionTrue(job.status?.conditions, 'Complete') || isConditionTrue(job.status?.conditions, 'Failed')
 }
 
 function pendingOutcome(job: Job): Outcome | undefined {
@@ -182,10 +182,7 @@ function put(
 ): JobCondition[] {
   if (findCondition(conditions, type)?.status === status) return [...conditions]
   const at = timestamp(nowMs)
-  return [
-    ...conditions.filter((condition) => condition.type !== type),
-    { type, status, lastProbeTime: at, lastTransitionTime: at, reason, message },
-  ]
+  return [...withoutCondition(conditions, type), { type, status, lastProbeTime: at, lastTransitionTime: at, reason, message }]
 }
 
 function suspension(

@@ -1,8 +1,7 @@
 /** What is left of a namespace that goes away, told as its conditions. */
 import type { NamespaceCondition } from '../../api/kinds/core/v1.ts'
-import { timestamp } from '../../api/meta.ts'
+import { timestamp, withCondition } from '../../api/meta.ts'
 import type { KubeObject, Resource } from '../../api/resource.ts'
-import { withCondition } from '../conditions.ts'
 
 export interface Remaining {
   resource: Resource
@@ -16,11 +15,9 @@ export function namespaceConditions(
   failures: readonly string[],
   nowMs: number,
 ): NamespaceCondition[] {
-  const lastTransitionTime = timestamp(nowMs)
   const of = (type: string, problem: boolean, reason: string, message: string): NamespaceCondition => ({
     type,
     status: problem ? 'True' : 'False',
-    lastTransitionTime,
     reason,
     message,
   })
@@ -55,5 +52,6 @@ export function namespaceConditions(
         )
       : of('NamespaceFinalizersRemaining', false, 'ContentHasNoFinalizers', 'All content-preserving finalizers finished'),
   ]
-  return conditions.reduce<NamespaceCondition[]>((list, next) => withCondition(list, next), [...(known ?? [])])
+  const now = timestamp(nowMs)
+  return [...conditions.reduce<readonly NamespaceCondition[]>((list, next) => withCondition(list, next, now), known ?? [])]
 }

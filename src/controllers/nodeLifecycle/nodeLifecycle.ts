@@ -6,12 +6,11 @@
  */
 import { leases } from '../../api/kinds/coordination/v1.ts'
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
-import { timestamp } from '../../api/meta.ts'
+import { findCondition, timestamp } from '../../api/meta.ts'
 import { isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
-import { conditionOf } from '../podState.ts'
 import { GRACE_MS, planTaints, planUnknown, readiness } from './plan.ts'
 
 const LEASE_NAMESPACE = 'kube-node-lease'
@@ -36,7 +35,7 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
 
   function heartbeatOf(node: Node): string {
     const lease = leaseInformer.get(`${LEASE_NAMESPACE}/${node.metadata.name}`)
-    const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready')
+    const ready = findCondition(node.status?.conditions, 'Ready')
     return `${lease?.spec.renewTime ?? ''} ${ready?.status === 'Unknown' ? '' : (ready?.lastHeartbeatTime ?? '')}`
   }
 
@@ -51,7 +50,7 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
 
   async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
     for (const pod of podInformer.byIndex(BY_NODE, node.metadata.name)) {
-      const ready = conditionOf(pod, 'Ready')
+      const ready = findCondition(pod.status?.conditions, 'Ready')
       if (hasFinished(pod) || ready?.status !== 'True') continue
       const changed = { ...ready, status: 'False', lastTransitionTime: timestamp(clock.now()) }
       const conditions = (pod.status?.conditions ?? []).map((condition) => (condition === ready ? changed : condition))

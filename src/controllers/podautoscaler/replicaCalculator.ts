@@ -1,9 +1,10 @@
 /** How many replicas a resource metric asks for (upstream's replica_calculator). All amounts in milli units. No I/O. */
 import type { HorizontalPodAutoscaler, MetricSpec, MetricStatus } from '../../api/kinds/autoscaling/v2.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
+import { findCondition } from '../../api/meta.ts'
 import { formatQuantity, newMilliQuantity, quantityMilliValue } from '../../api/quantity.ts'
 import { hasFinished } from '../../api/pods.ts'
-import { conditionOf, isReady } from '../podState.ts'
+import { isReady } from '../podState.ts'
 
 /** One entry of metrics.k8s.io/v1beta1 PodMetrics. */
 export interface PodMetrics {
@@ -68,7 +69,7 @@ interface Grouped {
 }
 
 function isStarting(pod: Pod, nowMs: number): boolean {
-  const ready = conditionOf(pod, 'Ready')
+  const ready = findCondition(pod.status?.conditions, 'Ready')
   const startMs = Date.parse(pod.status?.startTime ?? '')
   if (!ready || !Number.isFinite(startMs)) return true
   if (startMs + CPU_INITIALIZATION_MS > nowMs) return !isReady(pod)

@@ -1,9 +1,8 @@
 /** How a ReplicaSet (or a ReplicationController) gets to its number of pods, and what it reports. No I/O. */
 import type { ReplicaSetCondition, ReplicaSetStatus } from '../../api/kinds/apps/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { findCondition, timestamp } from '../../api/meta.ts'
+import { findCondition, timestamp, withCondition, withoutCondition } from '../../api/meta.ts'
 import { selectsAll } from '../../api/selectors.ts'
-import { withCondition, withoutCondition } from '../conditions.ts'
 import { availableInMs, isActive, isReady, isTerminating, readySinceMs } from '../podState.ts'
 
 /** At most so many pods are created or deleted in one pass. */
@@ -109,11 +108,5 @@ function failureConditions(
   if (!failure) return withoutCondition(known, 'ReplicaFailure')
   if (findCondition(known, 'ReplicaFailure')) return [...(known ?? [])]
   const reason = failure.creating ? 'FailedCreate' : 'FailedDelete'
-  return withCondition(known, {
-    type: 'ReplicaFailure',
-    status: 'True',
-    reason,
-    message: failure.message,
-    lastTransitionTime: timestamp(nowMs),
-  })
+  return [...withCondition(known, { type: 'ReplicaFailure', status: 'True', reason, message: failure.message }, timestamp(nowMs))]
 }

@@ -4,6 +4,7 @@ import { persistentvolumeclaims, pods, type PersistentVolumeClaim, type Pod } fr
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
+import { isEmptySelector } from '../../api/validation/labels.ts'
 import { semanticallyEqual } from '../hash.ts'
 import {
   applyHistory,
@@ -16,7 +17,7 @@ import {
   templateOf,
 } from '../history.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
-import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey, isEmptySelector } from '../ownership.ts'
+import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
 import { availableInMs } from '../podState.ts'
 import { claimName, claimOf, claimOwners, ordinalOf, podOf } from './identity.ts'
