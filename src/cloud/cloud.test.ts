@@ -21,7 +21,11 @@ const TABLE: readonly { what: string; services: Service[]; expected: Record<stri
   { what: 'a wish goes before order', services: [balancer('a'), balancer('b', undefined, POOL[0])], expected: { a: POOL[1], b: POOL[0] } },
   { what: 'a wish outside the pool gets nothing', services: [balancer('a', undefined, '1.2.3.4')], expected: { a: undefined } },
   { what: 'a changed wish moves', services: [balancer('a', POOL[0], POOL[1])], expected: { a: POOL[1] } },
-  { what: 'the pool runs out', services: [balancer('a'), balancer('b'), balancer('c')], expected: { a: POOL[0], b: POOL[1], c: undefined } },
+  {
+    what: 'the pool runs out',
+    services: [balancer('a'), balancer('b'), balancer('c')],
+    expected: { a: POOL[0], b: POOL[1], c: undefined },
+  },
   { what: 'other types get none', services: [{ ...balancer('a'), spec: { type: 'ClusterIP' } }], expected: {} },
 ]
 
@@ -34,10 +38,17 @@ for (const { what, services, expected } of TABLE)
 const INSTANCE = { providerId: 'minicube://c/n', instanceType: 'minicube', zone: 'z', region: 'r' }
 
 test('a node learns its machine once', () => {
-  const node: Node = { metadata: { ...META, name: 'n' }, spec: { taints: [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', effect: 'NoSchedule' }] } }
+  const node: Node = {
+    metadata: { ...META, name: 'n' },
+    spec: { taints: [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', effect: 'NoSchedule' }] },
+  }
   const patch = nodePatch(node, INSTANCE) as Partial<Node>
   assert.equal(patch.spec?.providerID, 'minicube://c/n')
   assert.deepEqual(patch.spec?.taints, [])
-  const labels = { 'node.kubernetes.io/instance-type': 'minicube', 'topology.kubernetes.io/region': 'r', 'topology.kubernetes.io/zone': 'z' }
+  const labels = {
+    'node.kubernetes.io/instance-type': 'minicube',
+    'topology.kubernetes.io/region': 'r',
+    'topology.kubernetes.io/zone': 'z',
+  }
   assert.equal(nodePatch({ metadata: { ...META, name: 'n', labels }, spec: { providerID: 'other://x' } }, INSTANCE), undefined)
 })

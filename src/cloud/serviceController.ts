@@ -28,9 +28,15 @@ export function assignAddresses(all: readonly Service[], pool: readonly string[]
     taken.set(ip, keyOf(service))
     result.set(keyOf(service), ip)
   }
-  for (const service of wanting) if (!service.spec.loadBalancerIP || service.spec.loadBalancerIP === currentIp(service)) give(service, currentIp(service))
+  for (const service of wanting)
+    if (!service.spec.loadBalancerIP || service.spec.loadBalancerIP === currentIp(service)) give(service, currentIp(service))
   for (const service of wanting) give(service, service.spec.loadBalancerIP)
-  for (const service of wanting) if (!service.spec.loadBalancerIP) give(service, pool.find((ip) => !taken.has(ip)))
+  for (const service of wanting)
+    if (!service.spec.loadBalancerIP)
+      give(
+        service,
+        pool.find((ip) => !taken.has(ip)),
+      )
   return [...result].map(([key, ip]) => ({ key, ip }))
 }
 
@@ -51,7 +57,10 @@ export function serviceLoadBalancerController(cloud: Cloud, { client, informers,
     async reconcile(_key, signal) {
       const informer = informers.for(services)
       const assignments = assignAddresses(informer.list(), pool)
-      await announce(assignments.flatMap(({ ip }) => ip ?? []), signal)
+      await announce(
+        assignments.flatMap(({ ip }) => ip ?? []),
+        signal,
+      )
       const byKey = new Map(assignments.map(({ key, ip }) => [key, ip]))
       for (const service of informer.list()) {
         const ip = byKey.get(keyOf(service))

@@ -69,7 +69,11 @@ const CASES: readonly (readonly [name: string, type: RecordType, answer: string]
   ['db-0.db.default.svc.cluster.local', 'A', 'A 10.244.0.5'],
   ['10-244-0-6.db.default.svc.cluster.local', 'A', 'A 10.244.0.6'],
   ['db-2.db.default.svc.cluster.local', 'A', 'noName'],
-  ['_sql._tcp.db.default.svc.cluster.local', 'SRV', 'SRV 5432 db-0.db.default.svc.cluster.local, SRV 5432 10-244-0-6.db.default.svc.cluster.local'],
+  [
+    '_sql._tcp.db.default.svc.cluster.local',
+    'SRV',
+    'SRV 5432 db-0.db.default.svc.cluster.local, SRV 5432 10-244-0-6.db.default.svc.cluster.local',
+  ],
   ['out.default.svc.cluster.local', 'A', 'CNAME web.default.svc.cluster.local'],
   ['10-244-0-5.default.pod.cluster.local', 'A', 'A 10.244.0.5'],
   ['10-244-0-500.default.pod.cluster.local', 'A', 'noName'],
@@ -84,7 +88,10 @@ const CASES: readonly (readonly [name: string, type: RecordType, answer: string]
 for (const [name, type, answer] of CASES) test(`${type} ${name}`, () => assert.equal(shown(name, type), answer))
 
 test('name servers are read from resolv.conf', () => {
-  assert.deepEqual(parseNameServers('# x\nnameserver 10.0.0.1\nsearch a\n  nameserver fd00::1\n'), [{ host: '10.0.0.1' }, { host: 'fd00::1' }])
+  assert.deepEqual(parseNameServers('# x\nnameserver 10.0.0.1\nsearch a\n  nameserver fd00::1\n'), [
+    { host: '10.0.0.1' },
+    { host: 'fd00::1' },
+  ])
 })
 
 async function udpAsk(port: number, name: string, type: 'A' | 'TXT'): Promise<Packet & { rcode?: string; flag_tc?: boolean }> {
@@ -100,7 +107,12 @@ test('the server answers over UDP, forwards, caches, and truncates what does not
   let forwarded = 0
   const upstream = await serveDns({ host: '127.0.0.1', port: 0 }, async ({ name }) => {
     forwarded++
-    const answers = Array.from({ length: name.startsWith('big') ? 60 : 1 }, (_, i) => ({ type: 'A' as const, name, ttl: 60, data: `192.0.2.${i}` }))
+    const answers = Array.from({ length: name.startsWith('big') ? 60 : 1 }, (_, i) => ({
+      type: 'A' as const,
+      name,
+      ttl: 60,
+      data: `192.0.2.${i}`,
+    }))
     return { rcode: 'NOERROR', authoritative: true, answers }
   })
   const forwarder = new Forwarder({ nameServers: async () => [{ host: '127.0.0.1', port: upstream.port }], clock: systemClock })
@@ -109,11 +121,17 @@ test('the server answers over UDP, forwards, caches, and truncates what does not
     createHandler(zone, { 'host.minicube.internal': '172.20.0.1' }, forwarder, abort.signal),
   )
   try {
-    assert.deepEqual((await udpAsk(server.port, 'WEB.default.svc.cluster.local', 'A')).answers?.map((a) => 'data' in a && a.data), ['10.96.0.9'])
+    assert.deepEqual(
+      (await udpAsk(server.port, 'WEB.default.svc.cluster.local', 'A')).answers?.map((a) => 'data' in a && a.data),
+      ['10.96.0.9'],
+    )
     assert.equal((await udpAsk(server.port, 'nothing.default.svc.cluster.local', 'A')).rcode, 'NXDOMAIN')
     assert.equal((await udpAsk(server.port, 'host.minicube.internal', 'A')).answers?.length, 1)
     const external = await udpAsk(server.port, 'out.default.svc.cluster.local', 'A')
-    assert.deepEqual(external.answers?.map((a) => a.type), ['CNAME', 'A'])
+    assert.deepEqual(
+      external.answers?.map((a) => a.type),
+      ['CNAME', 'A'],
+    )
     for (let i = 0; i < 3; i++) assert.equal((await udpAsk(server.port, 'example.org', 'A')).answers?.length, 1)
     assert.equal(forwarded, 1)
 

@@ -55,7 +55,12 @@ function viewOf(informers: Informers): { view: ClusterView; all: readonly Pick<I
 }
 
 /** What the server answers: cluster names first, then the node's own names, then whatever the name servers say. */
-export function createHandler(zone: ClusterZone, hosts: Readonly<Record<string, string>>, forwarder: Forwarder, signal: AbortSignal): Handler {
+export function createHandler(
+  zone: ClusterZone,
+  hosts: Readonly<Record<string, string>>,
+  forwarder: Forwarder,
+  signal: AbortSignal,
+): Handler {
   return async ({ name, type }) => {
     const answer = zone.answer(name, type as RecordType)
     if (answer.outcome === 'found') {

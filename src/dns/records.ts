@@ -140,12 +140,20 @@ export class ClusterZone {
   /** Where a service's names lead: its cluster addresses, or each endpoint of a headless one. */
   #targets(service: Service): Target[] {
     if (!isHeadless(service)) {
-      const ports = (service.spec.ports ?? []).map((p) => ({ name: p.name ?? '', protocol: (p.protocol ?? 'TCP').toLowerCase(), port: p.port }))
+      const ports = (service.spec.ports ?? []).map((p) => ({
+        name: p.name ?? '',
+        protocol: (p.protocol ?? 'TCP').toLowerCase(),
+        port: p.port,
+      }))
       return (service.spec.clusterIPs ?? [service.spec.clusterIP ?? '']).filter(Boolean).map((ip) => ({ ip, hostname: '', ports }))
     }
     const publishAll = service.spec.publishNotReadyAddresses ?? false
     return this.#view.slicesOf(`${service.metadata.namespace}/${service.metadata.name}`).flatMap((slice) => {
-      const ports = (slice.ports ?? []).map((p) => ({ name: p.name ?? '', protocol: (p.protocol ?? 'TCP').toLowerCase(), port: p.port ?? 0 }))
+      const ports = (slice.ports ?? []).map((p) => ({
+        name: p.name ?? '',
+        protocol: (p.protocol ?? 'TCP').toLowerCase(),
+        port: p.port ?? 0,
+      }))
       return (slice.endpoints ?? [])
         .filter((e) => publishAll || (e.conditions?.ready ?? true))
         .flatMap((e) => e.addresses.map((ip) => ({ ip, hostname: e.hostname || dashed(ip), ports })))

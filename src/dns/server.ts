@@ -23,7 +23,16 @@ export type Handler = (question: Question) => Promise<Reply>
 
 const RCODES: Record<Reply['rcode'], number> = { NOERROR: 0, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 }
 /** The EDNS record of our answers. */
-const OPT: OptAnswer = { type: 'OPT', name: '.', udpPayloadSize: 1232, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] }
+const OPT: OptAnswer = {
+  type: 'OPT',
+  name: '.',
+  udpPayloadSize: 1232,
+  extendedRcode: 0,
+  ednsVersion: 0,
+  flags: 0,
+  flag_do: false,
+  options: [],
+}
 const PLAIN_UDP_BYTES = 512
 const LARGEST_UDP_BYTES = 1232
 const TCP_IDLE_MS = 10_000
@@ -43,8 +52,7 @@ async function respond(message: Buffer, handler: Handler, limitBytes: (query: Pa
   const reply = await handler(asked).catch((): Reply => ({ rcode: 'SERVFAIL', authoritative: false, answers: [] }))
   const edns = query.additionals?.some((record) => record.type === 'OPT') ?? false
   const opt: NonNullable<Packet['additionals']> = edns ? [OPT] : []
-  const flags =
-    RCODES[reply.rcode] | RECURSION_AVAILABLE | ((query.flags ?? 0) & 0x0100) | (reply.authoritative ? AUTHORITATIVE_ANSWER : 0)
+  const flags = RCODES[reply.rcode] | RECURSION_AVAILABLE | ((query.flags ?? 0) & 0x0100) | (reply.authoritative ? AUTHORITATIVE_ANSWER : 0)
   const packet = {
     type: 'response' as const,
     id: query.id ?? 0,

@@ -27,8 +27,16 @@ function slice(endpoints: Endpoint[], port = 8080): EndpointSlice {
 const build = (s: Service, slices: EndpointSlice[]): ReturnType<typeof buildRuleset> =>
   buildRuleset({ services: [s], slicesOf: (key) => (key === 'default/web' ? slices : []), nodeName: 'node-a' })
 
-const ready = (ip: string, nodeName = 'node-a'): Endpoint => ({ addresses: [ip], conditions: { ready: true, serving: true, terminating: false }, nodeName })
-const terminating = (ip: string): Endpoint => ({ addresses: [ip], conditions: { ready: false, serving: true, terminating: true }, nodeName: 'node-a' })
+const ready = (ip: string, nodeName = 'node-a'): Endpoint => ({
+  addresses: [ip],
+  conditions: { ready: true, serving: true, terminating: false },
+  nodeName,
+})
+const terminating = (ip: string): Endpoint => ({
+  addresses: [ip],
+  conditions: { ready: false, serving: true, terminating: true },
+  nodeName: 'node-a',
+})
 
 /** The target addresses of the chain that an element leads to. */
 function targets(rules: ReturnType<typeof buildRuleset>, chain: string | undefined): string[] {

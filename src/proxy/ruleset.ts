@@ -63,7 +63,12 @@ class RulesetBuilder {
     for (const { ip } of [...endpoints.internal, ...endpoints.external]) ruleset.hairpin.add(`${ip} . ${ip}`)
 
     const { spec, status } = service
-    this.#direct(spec.clusterIPs ?? [spec.clusterIP ?? ''], protocol, port.port, this.#chain(`svc_${id}`, service, protocol, endpoints.internal))
+    this.#direct(
+      spec.clusterIPs ?? [spec.clusterIP ?? ''],
+      protocol,
+      port.port,
+      this.#chain(`svc_${id}`, service, protocol, endpoints.internal),
+    )
     const outside = [...(spec.externalIPs ?? []), ...(status?.loadBalancer?.ingress ?? []).map((i) => i.ip ?? '')].filter(Boolean)
     if (outside.length === 0 && !port.nodePort) return
     const chain = this.#chain(`ext_${id}`, service, protocol, endpoints.external)
