@@ -150,11 +150,11 @@ function checkStatus(errors: FieldError[], view: View, changed: Changes): void {
   checkOutcome(errors, view, changed)
   checkFinished(errors, view, changed)
   checkIndexes(errors, view, changed)
-  const { ready = 0, active = 0, terminating = 0 } = status
+  const { ready, active = 0, terminating = 0 } = status
   if (terminating > 0 && is.Finished && (changed.is('Finished') || changed.has('terminating'))) {
     errors.push(invalid('status.terminating', terminating, 'terminating>0 is invalid for finished job'))
   }
-  if (ready > active && (changed.has('ready') || changed.has('active'))) errors.push(invalid('status.ready', ready, 'cannot set more ready pods than active'))
+  if (ready !== undefined && ready > active && (changed.has('ready') || changed.has('active'))) errors.push(invalid('status.ready', ready, 'cannot set more ready pods than active'))
   checkSuccess(errors, view)
 }
 
