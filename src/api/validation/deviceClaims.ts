@@ -1,4 +1,5 @@
 /** Claims of devices, templates of claims, and classes of devices (pkg/apis/resource/validation). */
+import { checkConditions } from './conditions.ts'
 import { checkTemplateMetadata } from './claimSpec.ts'
 import { REQUESTS_LIMIT, checkBinding, checkFullAttributeName, checkList, checkName, checkParameters, checkPoolName, checkToleration } from './devices.ts'
 import { check, forbidden, invalid, invalidShape, notSupported, required, tooLong } from './fieldErrors.ts'
@@ -185,6 +186,7 @@ function checkDeviceStatuses(errors: FieldError[], { devices, allocation }: Reso
     if (!allocated.has(placeOf(device))) errors.push(invalidShape(at, 'must be an allocated device in the claim'))
     const conditions = device.conditions?.length ?? 0
     if (conditions > CONDITIONS_LIMIT) errors.push({ type: 'FieldValueTooMany', field: `${at}.conditions`, message: `Too many: ${conditions}: must have at most ${CONDITIONS_LIMIT} items` })
+    checkConditions(errors, device.conditions, `${at}.conditions`)
     if (device.data !== undefined) checkParameters(errors, device.data, PARAMETERS_LIMIT_BYTES, `${at}.data`)
   }, placeOf)
 }

@@ -7,7 +7,7 @@ function tooLong(max: number, unit: 'characters' | 'bytes' = 'characters'): stri
   return `must be no more than ${max} ${unit}`
 }
 
-function regexError(what: string, pattern: string, ...examples: string[]): string {
+export function regexError(what: string, pattern: string, ...examples: string[]): string {
   const list = examples.map((example) => `'${example}'`).join(',  or ')
   return examples.length > 0 ? `${what} (e.g. ${list}, regex used for validation is '${pattern}')` : `${what} (regex used for validation is '${pattern}')`
 }

@@ -1,8 +1,11 @@
 /** What controllers may count in the statuses of workloads. */
+import { checkConditions } from './conditions.ts'
 import { invalid } from './fieldErrors.ts'
 import { checkNotNegative } from './values.ts'
 import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../kinds/apps/v1.ts'
+import type { HorizontalPodAutoscaler } from '../kinds/autoscaling/v2.ts'
 import type { ReplicationController } from '../kinds/core/v1.ts'
+import type { PodDisruptionBudget } from '../kinds/policy/v1.ts'
 import type { FieldError } from '../status.ts'
 
 type Counts = Readonly<Record<string, number | undefined>>
@@ -65,3 +68,13 @@ export const validateStatefulSetStatusUpdate = validator<StatefulSet>(STATEFUL_S
 export const validateDaemonSetStatusUpdate = validator<DaemonSet>(DAEMON_SET)
 export const validateReplicaSetStatusUpdate = validator<ReplicaSet>(REPLICAS)
 export const validateReplicationControllerStatusUpdate = validator<ReplicationController>(REPLICAS)
+export const validateAutoscalerStatusUpdate = validator<HorizontalPodAutoscaler>({ counts: ['currentReplicas', 'desiredReplicas'], parts: [] })
+
+const BUDGET_COUNTS = ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const
+
+export function validateDisruptionBudgetStatusUpdate({ status }: PodDisruptionBudget): FieldError[] {
+  const errors: FieldError[] = []
+  checkConditions(errors, status?.conditions, 'status.conditions')
+  for (const field of BUDGET_COUNTS) checkNotNegative(errors, `status.${field}`, status?.[field])
+  return errors
+}

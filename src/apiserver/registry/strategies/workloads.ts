@@ -4,7 +4,7 @@ import {
   validateStatefulSet, validateStatefulSetUpdate,
 } from '../../../api/validation/apps.ts'
 import {
-  validateDaemonSetStatusUpdate, validateDeploymentStatusUpdate, validateReplicaSetStatusUpdate, validateStatefulSetStatusUpdate,
+  validateAutoscalerStatusUpdate, validateDaemonSetStatusUpdate, validateDeploymentStatusUpdate, validateDisruptionBudgetStatusUpdate, validateReplicaSetStatusUpdate, validateStatefulSetStatusUpdate,
 } from '../../../api/validation/workloadStatus.ts'
 import { validateDisruptionBudget, validateHorizontalPodAutoscaler } from '../../../api/validation/policies.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
@@ -90,12 +90,14 @@ const disruptionBudgets: Strategy<PodDisruptionBudget> = {
   allowUnconditionalUpdate: false,
   validateCreate: validateDisruptionBudget,
   validateUpdate: validateDisruptionBudget,
+  validateStatusUpdate: validateDisruptionBudgetStatusUpdate,
 }
 const autoscalers: Strategy<HorizontalPodAutoscaler> = {
   ...autoscalerStatus,
   statusKeepsMetadata: true,
   validateCreate: validateHorizontalPodAutoscaler,
   validateUpdate: validateHorizontalPodAutoscaler,
+  validateStatusUpdate: validateAutoscalerStatusUpdate,
 }
 
 export const workloadStrategies: Record<string, Strategy> = {
