@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { loadCatalog } from '../../src/api/catalog/load.ts'
-import type { TypeDef } from '../../src/api/catalog/schema.ts'
+import type { Schema, TypeDef } from '../../src/api/catalog/schema.ts'
 
 const RELEASE = 'release-1.36'
 /** Classes are named after group, version and kind, without the group where the rest is unique. */
@@ -42,6 +42,22 @@ function descriptionsIn(text: string, def: TypeDef): Record<string, string> {
   return found
 }
 
+/** The definition of a field's value, or of its elements. */
+function valueType(schema: Schema): string | undefined {
+  if (schema.type === 'object') return schema.def.name
+  if (schema.type === 'array') return valueType(schema.items)
+  return schema.type === 'map' ? valueType(schema.values) : undefined
+}
+
+/** Of fields that have a kind of their own the declarations say nothing: what is said of the kind then stands for the field. */
+function describeByType(described: Record<string, string>, def: TypeDef, all: Readonly<Record<string, Record<string, string>>>): void {
+  for (const { name, schema } of def.fields) {
+    const type = valueType(schema)
+    const ofType = type && all[type]?.['']
+    if (ofType && described[name] === undefined) described[name] = ofType
+  }
+}
+
 const root = join(import.meta.dirname, '../..')
 const out = process.argv[2] ?? join(root, '.cache/descriptions.json')
 const models = join(dirname(createRequire(import.meta.url).resolve('@kubernetes/client-node')), 'gen/models')
@@ -52,6 +68,7 @@ for (const name of catalog.typeNames) {
   const text = file ? readFileSync(file, 'utf8') : ''
   if (text.includes(RELEASE)) descriptions[name] = descriptionsIn(text, catalog.type(name) as TypeDef)
 }
+for (const [name, described] of Object.entries(descriptions)) describeByType(described, catalog.type(name) as TypeDef, descriptions)
 mkdirSync(dirname(out), { recursive: true })
 writeFileSync(out, JSON.stringify(descriptions))
 console.log(`${Object.keys(descriptions).length} of ${catalog.typeNames.length} definitions described in ${out}`)

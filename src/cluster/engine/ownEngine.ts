@@ -243,10 +243,10 @@ export async function stopOwnEngine(options: StopOwnEngineOptions): Promise<bool
     await run('ip', ['link', 'delete', link], { signal, env })
   if (findProgram('nft')) await run('nft', ['-f', '-'], { input: `table ip ${TABLE}\ndelete table ip ${TABLE}\n`, signal, env })
   if (pid || options.removeData) {
-    await unmountBelow([PATHS.dataRoot, RUN], signal)
-    await rm(RUN, { recursive: true, force: true })
+    await unmountLeftovers(signal)
+    await removeDirectory(RUN)
   }
-  if (options.removeData) await rm(DATA, { recursive: true, force: true })
+  if (options.removeData) await removeDirectory(DATA)
   return pid !== undefined
 }
 
@@ -261,17 +261,30 @@ async function killContainers(signal: AbortSignal): Promise<void> {
   }
 }
 
-/** dockerd mounts its data root onto itself, and with live-restore leaves it so. */
-async function unmountBelow(directories: string[], signal: AbortSignal): Promise<void> {
-  const mounts = await readFile('/proc/self/mounts', 'utf8').catch(() => '')
-  const below = mounts
+/**
+ * What the engine leaves mounted: its data root, which dockerd mounts onto itself and with live-restore leaves so, and things
+ * below that and below the run directory. Never the run directory: a mount there is somebody else's, and may hide another's files.
+ */
+export function engineMounts(mounts: string): string[] {
+  return mounts
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
-    .filter((target) => directories.some((directory) => target === directory || target.startsWith(`${directory}/`)))
+    .filter((target) => target === PATHS.dataRoot || target.startsWith(`${PATHS.dataRoot}/`) || target.startsWith(`${RUN}/`))
+}
+
+async function unmountLeftovers(signal: AbortSignal): Promise<void> {
+  const targets = engineMounts(await readFile('/proc/self/mounts', 'utf8').catch(() => ''))
   // One may be listed twice or be gone by now; what is still mounted fails the removal that follows.
-  for (const target of below.toReversed()) {
+  for (const target of targets.toReversed()) {
     await run('umount', ['-l', target], { signal, env: { PATH: SYSTEM_PATH } }).catch((error: unknown) => {
       if (signal.aborted) throw error
     })
   }
+}
+
+/** A directory that is itself a mount is only emptied. */
+async function removeDirectory(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+    if (!isErrorCode(error, 'EBUSY') || (error as NodeJS.ErrnoException).path !== path) throw error
+  })
 }
