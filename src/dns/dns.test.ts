@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { decode, encode, type Packet } from 'dns-packet'
 import { systemClock } from '../base/clock.ts'
@@ -149,6 +149,66 @@ test('the server answers over UDP, forwards, caches, and truncates what does not
   } finally {
     abort.abort()
     server.close()
+    upstream.close()
+  }
+})
+
+test('an answer that cannot be encoded is a failure of that question alone', async () => {
+  let asked = 0
+  const answers = [{ type: 'SRV', name: 'x', ttl: 1, data: undefined }] as never
+  const server = await serveDns({ host: '127.0.0.1', port: 0 }, async () => {
+    asked++
+    return { rcode: 'NOERROR', authoritative: false, answers: asked === 1 ? answers : [] }
+  })
+  const socket = createSocket('udp4')
+  const ask = async (id: number): Promise<Packet> => {
+    const query = encode({ type: 'query', id, questions: [{ type: 'A', name: 'x' }] })
+    socket.send(query, server.port, '127.0.0.1')
+    const [reply] = (await once(socket, 'message', { signal: AbortSignal.timeout(5_000) })) as [Buffer]
+    return decode(reply)
+  }
+  try {
+    assert.equal(((await ask(1)) as { rcode?: string }).rcode, 'SERVFAIL')
+    assert.equal(((await ask(2)) as { rcode?: string }).rcode, 'NOERROR')
+  } finally {
+    socket.close()
+    server.close()
+  }
+})
+
+test('a port that is taken over TCP alone is given back over UDP', async () => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const handler = async () => ({ rcode: 'NOERROR' as const, authoritative: false, answers: [] })
+  try {
+    await assert.rejects(serveDns({ host: '127.0.0.1', port }, handler), /EADDRINUSE/)
+  } finally {
+    taken.close()
+    await once(taken, 'close')
+  }
+  const server = await serveDns({ host: '127.0.0.1', port }, handler)
+  server.close()
+})
+
+test('the same question of many at once is asked once', async () => {
+  let seen = 0
+  const upstream = createSocket('udp4')
+  upstream.on('message', (message, from) => {
+    seen++
+    const query = decode(message)
+    const answers = [{ type: 'A' as const, name: 'example.org', ttl: 60, data: '192.0.2.1' }]
+    upstream.send(encode({ type: 'response', id: query.id ?? 0, questions: query.questions ?? [], answers }), from.port, from.address)
+  })
+  upstream.bind(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  const nameServers = async () => [{ host: '127.0.0.1', port: upstream.address().port }]
+  const forwarder = new Forwarder({ nameServers, clock: systemClock })
+  const { signal } = new AbortController()
+  try {
+    const packets = await Promise.all(Array.from({ length: 20 }, () => forwarder.ask({ name: 'example.org', type: 'A' }, signal)))
+    assert.deepEqual([seen, packets.filter((packet) => packet?.answers?.length === 1).length], [1, 20])
+  } finally {
     upstream.close()
   }
 })

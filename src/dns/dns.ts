@@ -30,6 +30,8 @@ export interface DnsOptions {
 }
 
 export const DNS_PORT = 10_053
+/** The machine outside may get another address with each start. */
+const HOST_TTL_SECONDS = 5
 const BY_ADDRESS = 'dns/address'
 const BY_SERVICE = 'dns/service'
 const RESOLV_CONF = '/etc/resolv.conf'
@@ -74,7 +76,12 @@ export function createHandler(
       return { rcode, authoritative: true, answers: [], authorities: [zone.soa() as PacketAnswer] }
     }
     const host = hosts[name]
-    if (host) return { rcode: 'NOERROR', authoritative: true, answers: type === 'A' ? [{ type: 'A', name, ttl: 5, data: host }] : [] }
+    if (host)
+      return {
+        rcode: 'NOERROR',
+        authoritative: true,
+        answers: type === 'A' ? [{ type: 'A', name, ttl: HOST_TTL_SECONDS, data: host }] : [],
+      }
     return forward(name, type, forwarder, signal)
   }
 }
@@ -107,7 +114,7 @@ export async function runDns(options: DnsOptions, { signal, clock, ready }: Comp
   try {
     await publishDnsService(options, DNS_PORT, signal)
     ready()
-    await aborted(signal)
+    await Promise.race([aborted(signal), server.failed])
   } finally {
     server.close()
   }

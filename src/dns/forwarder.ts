@@ -9,6 +9,8 @@ import type { Clock } from '../base/clock.ts'
 
 const TIMEOUT_MS = 2_000
 const CACHE_ENTRIES = 1_000
+/** Questions under way at once; what comes on top of them fails. */
+const ASKING_MAX = 500
 const LONGEST_CACHE_MS = 30_000
 const DNS_PORT = 53
 
@@ -30,6 +32,7 @@ export interface ForwarderOptions {
 export class Forwarder {
   readonly #options: ForwarderOptions
   readonly #cache = new Map<string, { packet: Packet; untilMs: number }>()
+  readonly #asking = new Map<string, Promise<Packet | undefined>>()
 
   constructor(options: ForwarderOptions) {
     this.#options = options
@@ -41,7 +44,17 @@ export class Forwarder {
     const cached = this.#cache.get(key)
     if (cached && cached.untilMs > this.#options.clock.now()) return cached.packet
     this.#cache.delete(key)
+    const asked = this.#asking.get(key)
+    if (asked) return asked
+    if (this.#asking.size >= ASKING_MAX) return undefined
+    const asking = this.#askServers(key, question, signal).finally(() => this.#asking.delete(key))
+    this.#asking.set(key, asking)
+    return asking
+  }
+
+  async #askServers(key: string, question: { name: string; type: string }, signal: AbortSignal): Promise<Packet | undefined> {
     for (const server of await this.#options.nameServers()) {
+      if (signal.aborted) return undefined
       const packet = await exchange(server, question, signal)
       if (!packet) continue
       this.#remember(key, packet)
@@ -66,7 +79,7 @@ async function exchange(server: NameServer, question: { name: string; type: stri
   const answer = await overUdp(server, query, limit)
   const packet = answer && decodeAnswer(answer, id)
   if (!packet?.flag_tc) return packet
-  const whole = await overTcp(server, query, limit)
+  const whole = limit.aborted ? undefined : await overTcp(server, query, limit)
   return whole && decodeAnswer(whole, id)
 }
 
@@ -87,7 +100,7 @@ function overUdp(server: NameServer, query: Buffer, signal: AbortSignal): Promis
   const give = (): void => resolve(undefined)
   signal.addEventListener('abort', give, { once: true })
   socket.once('message', (message) => resolve(message))
-  socket.once('error', give)
+  socket.on('error', give)
   socket.connect(server.port ?? DNS_PORT, server.host, () => socket.send(query))
   return promise.finally(() => {
     signal.removeEventListener('abort', give)

@@ -38,7 +38,12 @@ const LARGEST_UDP_BYTES = 1232
 const TCP_IDLE_MS = 10_000
 const TCP_CONNECTIONS = 200
 const LARGEST_TCP_BYTES = 65_535
+/** Of the length in front of each message over TCP. */
+const LENGTH_BYTES = 2
 
+const FAILURE: Reply = { rcode: 'SERVFAIL', authoritative: false, answers: [] }
+
+/** The bytes of an answer; undefined where the message is no question. Never rejects: what strangers send must not end the process. */
 async function respond(message: Buffer, handler: Handler, limitBytes: (query: Packet) => number): Promise<Buffer | undefined> {
   let query: Packet
   try {
@@ -49,7 +54,14 @@ async function respond(message: Buffer, handler: Handler, limitBytes: (query: Pa
   const [question] = query.questions ?? []
   if (query.type !== 'query' || !question) return undefined
   const asked = { name: question.name.toLowerCase().replace(/\.$/, ''), type: question.type }
-  const reply = await handler(asked).catch((): Reply => ({ rcode: 'SERVFAIL', authoritative: false, answers: [] }))
+  try {
+    return encodeReply(query, await handler(asked), limitBytes(query))
+  } catch {
+    return encodeReply(query, FAILURE, limitBytes(query))
+  }
+}
+
+function encodeReply(query: Packet, reply: Reply, limitBytes: number): Buffer {
   const edns = query.additionals?.some((record) => record.type === 'OPT') ?? false
   const opt: NonNullable<Packet['additionals']> = edns ? [OPT] : []
   const flags = RCODES[reply.rcode] | RECURSION_AVAILABLE | ((query.flags ?? 0) & 0x0100) | (reply.authoritative ? AUTHORITATIVE_ANSWER : 0)
@@ -63,7 +75,7 @@ async function respond(message: Buffer, handler: Handler, limitBytes: (query: Pa
     additionals: [...(reply.additionals ?? []), ...opt],
   }
   const whole = encode(packet)
-  if (whole.length <= limitBytes(query)) return whole
+  if (whole.length <= limitBytes) return whole
   return encode({ ...packet, flags: flags | TRUNCATED_RESPONSE, answers: [], authorities: [], additionals: opt })
 }
 
@@ -73,44 +85,61 @@ function udpLimit(query: Packet): number {
   return Math.min(LARGEST_UDP_BYTES, Math.max(PLAIN_UDP_BYTES, offered))
 }
 
-function serveTcp(socket: Socket, handler: Handler): void {
+/** One question after the other: a client that does not read its answers is not read either. */
+async function serveTcp(socket: Socket, handler: Handler): Promise<void> {
   let received = Buffer.alloc(0)
-  socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
-  socket.on('error', () => socket.destroy())
-  socket.on('data', (chunk: Buffer) => {
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
     received = Buffer.concat([received, chunk])
-    while (received.length >= 2) {
-      const end = 2 + received.readUInt16BE(0)
+    while (received.length >= LENGTH_BYTES) {
+      const end = LENGTH_BYTES + received.readUInt16BE(0)
       if (received.length < end) break
-      const message = received.subarray(2, end)
+      const reply = await respond(received.subarray(LENGTH_BYTES, end), handler, () => LARGEST_TCP_BYTES)
       received = received.subarray(end)
-      void respond(message, handler, () => LARGEST_TCP_BYTES).then((reply) => {
-        if (reply && socket.writable) socket.write(framed(reply))
-      })
+      if (reply && !socket.write(framed(reply))) await once(socket, 'drain')
     }
-  })
+  }
+}
+
+function onConnection(socket: Socket, handler: Handler): void {
+  socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
+  // A connection that breaks is its client's affair.
+  serveTcp(socket, handler).catch(() => socket.destroy())
+}
+
+export interface DnsServer {
+  port: number
+  /** Rejects when a socket fails. */
+  failed: Promise<never>
+  close(): void
 }
 
 /** Serves until `close` is called. */
-export async function serveDns(address: { host: string; port: number }, handler: Handler): Promise<{ port: number; close(): void }> {
+export async function serveDns(address: { host: string; port: number }, handler: Handler): Promise<DnsServer> {
   const udp = createSocket('udp4')
+  const tcp = createServer((socket) => onConnection(socket, handler))
+  tcp.maxConnections = TCP_CONNECTIONS
+  const failure = Promise.withResolvers<never>()
+  failure.promise.catch(() => {})
+  const close = (): void => {
+    udp.close()
+    tcp.close()
+  }
   udp.on('message', (message, from) => {
     void respond(message, handler, udpLimit).then((reply) => {
       if (reply) udp.send(reply, from.port, from.address, () => {})
     })
   })
-  const tcp = createServer((socket) => serveTcp(socket, handler))
-  tcp.maxConnections = TCP_CONNECTIONS
-  udp.bind(address.port, address.host)
-  await once(udp, 'listening')
-  const { port } = udp.address()
-  tcp.listen(port, address.host)
-  await once(tcp, 'listening')
-  return {
-    port,
-    close() {
-      udp.close()
-      tcp.close()
-    },
+  try {
+    udp.bind(address.port, address.host)
+    await once(udp, 'listening')
+    tcp.listen(udp.address().port, address.host)
+    await once(tcp, 'listening')
+  } catch (error) {
+    // The port must be free for the next try.
+    close()
+    throw error
   }
+  udp.on('error', failure.reject)
+  tcp.on('error', failure.reject)
+  return { port: udp.address().port, failed: failure.promise, close }
 }
