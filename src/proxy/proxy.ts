@@ -40,11 +40,11 @@ export async function runProxy({ informers, nodeName, apply = applyWithNft }: Pr
 
   let changed = Promise.withResolvers<void>()
   const stops = [serviceInformer.onChange(() => changed.resolve()), sliceInformer.onChange(() => changed.resolve())]
-  await Promise.all([serviceInformer.synced(signal), sliceInformer.synced(signal)])
   signal.addEventListener('abort', () => changed.resolve(), { once: true })
 
   let applied: Ruleset | undefined
   try {
+    await Promise.all([serviceInformer.synced(signal), sliceInformer.synced(signal)])
     while (!signal.aborted) {
       changed = Promise.withResolvers<void>()
       const wanted = buildRuleset({

@@ -25,6 +25,18 @@ export interface Ruleset {
   hairpin: Set<string>
 }
 
+export function emptyRuleset(): Ruleset {
+  return {
+    chains: new Map(),
+    affinitySets: new Map(),
+    serviceIps: new Map(),
+    nodePorts: new Map(),
+    noEndpoints: new Set(),
+    noEndpointNodePorts: new Set(),
+    hairpin: new Set(),
+  }
+}
+
 export interface RulesetInput {
   services: readonly Service[]
   /** The slices of a service, by `namespace/name`. */
@@ -44,15 +56,7 @@ function isProxied(service: Service): boolean {
 }
 
 class RulesetBuilder {
-  readonly ruleset: Ruleset = {
-    chains: new Map(),
-    affinitySets: new Map(),
-    serviceIps: new Map(),
-    nodePorts: new Map(),
-    noEndpoints: new Set(),
-    noEndpointNodePorts: new Set(),
-    hairpin: new Set(),
-  }
+  readonly ruleset = emptyRuleset()
 
   addPort(service: Service, port: ServicePort, slices: readonly EndpointSlice[], nodeName: string): void {
     const protocol = (port.protocol ?? 'TCP').toLowerCase()

@@ -2,7 +2,7 @@
  * From one rule set to the next as a single nft script, which the kernel applies as one transaction: only what differs is
  * written, so a change of one service among thousands costs one service.
  */
-import type { Ruleset } from './ruleset.ts'
+import { emptyRuleset, type Ruleset } from './ruleset.ts'
 
 const TABLE = 'ip minicube_proxy'
 
@@ -34,16 +34,6 @@ table ${TABLE} {
 
 /** Elements of one command: nft parses long lists fast, but a line has its limits. */
 const ELEMENTS_PER_COMMAND = 500
-
-export const EMPTY_RULESET: Ruleset = {
-  chains: new Map(),
-  affinitySets: new Map(),
-  serviceIps: new Map(),
-  nodePorts: new Map(),
-  noEndpoints: new Set(),
-  noEndpointNodePorts: new Set(),
-  hairpin: new Set(),
-}
 
 function elementCommands(verb: 'add' | 'delete', set: string, elements: readonly string[]): string[] {
   const commands: string[] = []
@@ -77,7 +67,7 @@ function sameRules(a: readonly string[] | undefined, b: readonly string[]): bool
 
 /** The script that turns `before` into `after`; '' when nothing differs. `undefined` before means: from nothing. */
 export function changeScript(before: Ruleset | undefined, after: Ruleset): string {
-  const from = before ?? EMPTY_RULESET
+  const from = before ?? emptyRuleset()
   const changedChains = [...after.chains].filter(([chain, rules]) => !sameRules(from.chains.get(chain), rules))
   const goneChains = [...from.chains.keys()].filter((chain) => !after.chains.has(chain))
   const changes = [
