@@ -12,7 +12,8 @@ export interface StartOptions {
   memory?: string
   publish?: string[]
   image?: string
-  wait: boolean
+  /** false is --no-wait. */
+  wait: 'all' | 'true' | 'apiserver' | 'none' | 'false' | false
   timeout?: number
   keepContext?: boolean
   retain?: boolean
@@ -31,7 +32,7 @@ export async function start(options: StartOptions, context: CliContext): Promise
   const startedMs = performance.now()
   const result = await startCluster({
     profile,
-    wait: options.wait,
+    wait: options.wait === 'all' || options.wait === 'true',
     installAllowed: options.install,
     reporter: await reporterFor(options, context),
     signal: context.signal,
