@@ -121,7 +121,7 @@ export const checkFibreChannel: SourceRule<FCVolumeSource> = (errors, { targetWW
   else if (lun < 0 || lun > 255) errors.push(invalid(`${path}.lun`, lun, LUN))
 }
 
-const HOST_PORT_RE = /^(\[[^\]]*\]|[^:\[\]]*):[^:]*$/
+const HOST_PORT_RE = /^(\[[^\]]*\]|[^:[\]]*):[^:]*$/
 const HOST_PORTS = 'must be a host:port pair or multiple pairs separated by commas'
 
 export const checkQuobyte: SourceRule<QuobyteVolumeSource> = (errors, { registry, tenant = '', volume }, path) => {

@@ -8,7 +8,7 @@ import type { FieldError } from '../../status.ts'
 const CREDENTIAL_SPEC_LIMIT_KIB = 64
 const DOMAIN_LIMIT = 256
 const USER_LIMIT = 104
-const CONTROL_RE = /[\x00-\x1f\x7f]/
+const CONTROL_RE = /[^\x20-\x7e\x80-\u{10ffff}]/u
 const NETBIOS_RE = /^[^\\/:*?"<>|.][^\\/:*?"<>|]{0,14}$/
 const DNS_LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?'
 const DNS_RE = new RegExp(`^${DNS_LABEL}(?:\\.${DNS_LABEL})*$`)
