@@ -55,7 +55,8 @@ class Running {
   async #read(client: Client, resourceVersion: string, signal: AbortSignal): Promise<void> {
     try {
       for await (const event of client.watch(pods, { namespace, resourceVersion, signal }))
-        if (event.type !== 'BOOKMARK' && event.object.status?.phase === 'Running') this.#entry(event.object.metadata.name).resolve(performance.now())
+        if (event.type !== 'BOOKMARK' && event.object.status?.phase === 'Running')
+          this.#entry(event.object.metadata.name).resolve(performance.now())
     } catch (error) {
       if (!signal.aborted) throw error
     }
@@ -70,7 +71,11 @@ class Running {
 
 async function untilGone(client: Client): Promise<void> {
   await client.deleteCollection(pods, { namespace, labelSelector: 'bench=pods' })
-  await eventually('the pods to be gone', async () => (await client.list(pods, { namespace, labelSelector: 'bench=pods' })).items.length === 0, RUN_TIMEOUT_MS)
+  await eventually(
+    'the pods to be gone',
+    async () => (await client.list(pods, { namespace, labelSelector: 'bench=pods' })).items.length === 0,
+    RUN_TIMEOUT_MS,
+  )
 }
 
 async function oneByOne(client: Client, running: Running, name: string, image: string, command?: string[]): Promise<number[]> {
@@ -128,7 +133,10 @@ try {
   const { sandbox, joined } = await bare(cluster)
   report('bare engine: a sandbox (p50)', `${spread(sandbox).p50} ms`, spread(sandbox).text)
   report('bare engine: a container that joins it (p50)', `${spread(joined).p50} ms`, spread(joined).text)
-  for (const [what, image, command] of [['pause', PAUSE], ['busybox', BUSYBOX, SLEEP]] as const) {
+  for (const [what, image, command] of [
+    ['pause', PAUSE],
+    ['busybox', BUSYBOX, SLEEP],
+  ] as const) {
     const took = spread(await oneByOne(client, running, what, image, command && [...command]))
     report(`${ONE_BY_ONE} ${what} pods, one by one (p50)`, `${took.p50} ms`, took.text)
   }

@@ -3,7 +3,6 @@
  * An upgrade is passed on too; only when the other side has agreed to it are the two connections joined, and any other
  * answer is relayed as a plain one with the backend connection closed (CVE-2018-1002105).
  */
-import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
@@ -12,6 +11,9 @@ import { newServiceUnavailable, newBadRequest } from '../../api/status.ts'
 import type { Exchange } from '../transport/exchange.ts'
 import { UpgradeExchange } from '../transport/upgradeExchange.ts'
 import type { Target } from './kubelet.ts'
+
+/** Imported as a module, node:http loads fetch and WebSocket with it (docs/adr/0009). */
+const { request: httpRequest } = process.getBuiltinModule('node:http')
 
 export interface ForwardOptions {
   exchange: Exchange

@@ -2,7 +2,6 @@
  * An HTTP/1.1 request that asks for another protocol. Until a handler takes the socket it can be answered like any other
  * request; the connection closes after such an answer.
  */
-import { STATUS_CODES } from 'node:http'
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
@@ -10,6 +9,9 @@ import type { TLSSocket } from 'node:tls'
 import { BaseExchange } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { UpgradeRequest } from './listener.ts'
+
+/** Imported as a module, node:http loads fetch and WebSocket with it (docs/adr/0009). */
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 export class UpgradeExchange extends BaseExchange implements Exchange {
   readonly method: string
