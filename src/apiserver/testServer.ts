@@ -13,6 +13,7 @@ import { createMemoryStore } from '../storage/memory/memoryStore.ts'
 import { admissionPlugins } from './admission/plugins.ts'
 import { createRegistry } from './registry/registry.ts'
 import { Services } from './registry/services/services.ts'
+import type { Store } from '../storage/store.ts'
 import type { UserInfo } from './request.ts'
 import { createApiServer } from './server.ts'
 import type { ApiServer } from './server.ts'
@@ -80,7 +81,7 @@ export interface TestApiServer {
   stop(): Promise<void>
 }
 
-export async function startTestServer(options: { staticTokens?: ReadonlyMap<string, UserInfo> } = {}): Promise<TestApiServer> {
+export async function startTestServer(options: { staticTokens?: ReadonlyMap<string, UserInfo>; store?: Store } = {}): Promise<TestApiServer> {
   const [ca, frontProxyCa] = await Promise.all([TestAuthority.create('kubernetes'), TestAuthority.create('front-proxy-ca')])
   const [tls, admin, kubelet] = await Promise.all([
     ca.issue('CN=kube-apiserver', { server: true }), ca.issue('O=system:masters, CN=admin'), ca.issue('O=system:masters, CN=kubelet-client'),
@@ -92,7 +93,7 @@ export async function startTestServer(options: { staticTokens?: ReadonlyMap<stri
   const server = await createApiServer({
     ...shared,
     createRegistry: ({ authorizer, tokens, virtualResources }) => createRegistry({
-      ...shared, store: createMemoryStore(), services, authorizer, tokens, virtualResources, admission: (reader) => admissionPlugins({ reader, authorizer }),
+      ...shared, store: options.store ?? createMemoryStore(), services, authorizer, tokens, virtualResources, admission: (reader) => admissionPlugins({ reader, authorizer }),
     }),
     tls: { ...tls, clientCa: ca.cert, requestHeaderCa: frontProxyCa.cert },
     requestHeaderAllowedNames: ['front-proxy-client'],

@@ -5,6 +5,7 @@ import type { SharedEvent, StoredObject } from './storedObject.ts'
 
 /** Events that a watcher may leave unread before it is closed. */
 const UNREAD_LIMIT = 10_000
+const UNREAD_LIMIT_BYTES = 64 * 1024 * 1024
 
 export interface WatchFilter {
   /** Only keys that begin with this: a resource, or a resource in a namespace. */
@@ -18,6 +19,7 @@ export class CacheWatcher {
   readonly #matches: (object: StoredObject) => boolean
   readonly #onEnd: () => void
   #unread: SharedEvent[] = []
+  #unreadBytes = 0
   #waiting: PromiseWithResolvers<void> | undefined
   #ended = false
   #error: Error | undefined
@@ -32,21 +34,24 @@ export class CacheWatcher {
     const key = (change.after ?? change.before)?.key
     if (this.#ended || !key?.startsWith(this.#prefix)) return
     const event = change.eventFor(this.#matches)
-    if (event) this.#push(event)
+    if (event) this.#push(event, change.sizeBytes)
   }
 
   /** For bookmarks. */
   send(event: SharedEvent): void {
-    this.#push(event)
+    this.#push(event, 0)
     this.flush()
   }
 
-  #push(event: SharedEvent): void {
-    if (this.#unread.length >= UNREAD_LIMIT) {
-      this.end(newStatusError(500, 'InternalError', `the watch is too slow: more than ${UNREAD_LIMIT} events were not read`))
+  #push(event: SharedEvent, sizeBytes: number): void {
+    if (this.#unread.length >= UNREAD_LIMIT || this.#unreadBytes > UNREAD_LIMIT_BYTES) {
+      const { length } = this.#unread
+      this.#forget()
+      this.end(newStatusError(500, 'InternalError', `the watch is too slow: ${length} events were not read`))
       return
     }
     this.#unread.push(event)
+    this.#unreadBytes += sizeBytes
   }
 
   /** Wakes the reader if there is something to read. */
@@ -54,13 +59,18 @@ export class CacheWatcher {
     if (this.#unread.length > 0) this.#wake()
   }
 
-  /** The reader gets what is left, then `error` if there is one. */
+  /** The reader gets what is left (one that is too slow gets nothing more), then `error` if there is one. */
   end(error?: Error): void {
     if (this.#ended) return
     this.#ended = true
     this.#error = error
     this.#onEnd()
     this.#wake()
+  }
+
+  #forget(): void {
+    this.#unread = []
+    this.#unreadBytes = 0
   }
 
   #wake(): void {
@@ -73,7 +83,7 @@ export class CacheWatcher {
       for (;;) {
         if (this.#unread.length > 0) {
           const batch = this.#unread
-          this.#unread = []
+          this.#forget()
           yield batch
           continue
         }

@@ -8,6 +8,8 @@ import type { WatchFilter } from './cacheWatcher.ts'
 
 /** Changes kept for watchers that start in the past. */
 const HISTORY_LIMIT = 1_000
+/** What the history may hold on to beside the objects that are there: few large objects count as many small ones. */
+const HISTORY_LIMIT_BYTES = 32 * 1024 * 1024
 
 /** One change with what was there before, and its events, shared by all watchers. */
 export class CacheChange {
@@ -22,6 +24,11 @@ export class CacheChange {
     this.revision = revision
     this.before = before
     this.after = after
+  }
+
+  /** What keeping the change keeps in memory. */
+  get sizeBytes(): number {
+    return (this.after ?? this.before)?.sizeBytes ?? 0
   }
 
   /**
@@ -43,6 +50,7 @@ export class ResourceCache {
   readonly #byKey = new Map<string, StoredObject>()
   readonly #keys = new SortedKeys()
   readonly #history: CacheChange[] = []
+  #historyBytes = 0
   readonly #watchers = new Set<CacheWatcher>()
   /** Changes after this revision are all in the history. */
   #historyStart: number
@@ -86,6 +94,7 @@ export class ResourceCache {
     for (const object of objects) this.#byKey.set(object.key, object)
     this.#keys.replace(this.#byKey.keys())
     this.#history.length = 0
+    this.#historyBytes = 0
     this.#historyStart = revision
     this.#lastChange = revision
     for (const watcher of [...this.#watchers]) watcher.end(newExpired('the watch cache was filled anew, list again'))
@@ -104,7 +113,8 @@ export class ResourceCache {
     this.#lastChange = revision
     const change = new CacheChange(revision, before, after)
     this.#history.push(change)
-    if (this.#history.length > 2 * HISTORY_LIMIT) this.#trim()
+    this.#historyBytes += change.sizeBytes
+    if (this.#history.length > 2 * HISTORY_LIMIT || this.#historyBytes > 2 * HISTORY_LIMIT_BYTES) this.#trim()
     for (const watcher of this.#watchers) watcher.offer(change)
     return change
   }
@@ -133,7 +143,12 @@ export class ResourceCache {
   }
 
   #trim(): void {
-    const dropped = this.#history.splice(0, this.#history.length - HISTORY_LIMIT)
-    this.#historyStart = (dropped.at(-1) as CacheChange).revision
+    let count = Math.max(0, this.#history.length - HISTORY_LIMIT)
+    for (let i = 0; i < this.#history.length - 1 && (i < count || this.#historyBytes > HISTORY_LIMIT_BYTES); i++) {
+      this.#historyBytes -= (this.#history[i] as CacheChange).sizeBytes
+      count = Math.max(count, i + 1)
+    }
+    const dropped = this.#history.splice(0, count)
+    this.#historyStart = (dropped.at(-1) ?? (this.#history[0] as CacheChange)).revision
   }
 }

@@ -36,6 +36,8 @@ export class StoredObject implements CachedObject {
   readonly key: string
   readonly revision: number
   readonly object: KubeObject
+  /** Of its bytes in the store; 0 for one that was not read from there. */
+  readonly sizeBytes: number
   #stored: Uint8Array | undefined
   #json: Uint8Array | undefined
 
@@ -43,6 +45,7 @@ export class StoredObject implements CachedObject {
     this.key = key
     this.revision = revision
     this.object = object
+    this.sizeBytes = stored?.byteLength ?? 0
     this.#stored = stored
   }
 

@@ -29,6 +29,8 @@ export interface ListenerOptions {
 /** kubectl and client-go cancel watches in bursts; Node's default of 1,000 resets ends their whole session. */
 const STREAM_RESET = { burst: 100_000, perSecond: 20_000 }
 const MAX_CONCURRENT_STREAMS = 1_000
+/** What one connection's answers may hold before its next stream is refused: a client that lists all of a large cluster goes on asking. */
+const MAX_SESSION_MEMORY_MB = 256
 /** A client that opened a connection and says nothing. */
 const HANDSHAKE_TIMEOUT_MS = 30_000
 const HEADERS_TIMEOUT_MS = 32_000
@@ -63,6 +65,7 @@ export class Listener {
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      maxSessionMemory: MAX_SESSION_MEMORY_MB,
       streamResetBurst: STREAM_RESET.burst,
       streamResetRate: STREAM_RESET.perSecond,
       settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: 256 * 1024 },
