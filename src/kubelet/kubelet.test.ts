@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -55,6 +55,7 @@ async function world(t: TestContext): Promise<World> {
       rootDir,
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
+      manifestsDirectory: join(rootDir, 'manifests'),
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
       capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),
     }))
@@ -539,4 +540,49 @@ test('a node that stops ends its pods within its own bound; those that cannot ru
   assert.equal(w.runtime.calls.filter((call) => call.startsWith('createSandbox task')).length, 1)
   await w.until('the end is told', () => w.pod('task').status?.containerStatuses?.[0]?.state?.terminated !== undefined)
   assert.equal(w.pod('task').status?.reason, 'Terminated')
+})
+
+const manifest = (command: string): string => `
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {tier: static}}
+spec: {terminationGracePeriodSeconds: 5, containers: [{name: main, image: "busybox:1.36", command: [${command}]}]}
+`
+
+test('a static pod runs from its file, has a mirror, and goes with its file', async (t) => {
+  const w = await world(t)
+  const file = join(w.rootDir, 'manifests/web.yaml')
+  await mkdir(join(w.rootDir, 'manifests'), { recursive: true })
+  await w.until('ready', () => w.runtime.followed)
+  // The file is seen at a moment of the machine's own, and then waited upon for a while of the test's.
+  const soon = async (what: string, done: () => boolean): Promise<void> => {
+    for (let turn = 0; turn < 2000 && !done(); turn++) {
+      await w.clock.advance(20)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    assert.ok(done(), what)
+  }
+  await writeFile(file, manifest('sleep'))
+  const name = `web-${NODE}`
+  await soon('mirrored', () => phase(w, name) === 'Running')
+  const first = w.pod(name).metadata
+  assert.equal(first.annotations?.['kubernetes.io/config.source'], 'file')
+  assert.equal(first.annotations?.['kubernetes.io/config.mirror'], first.annotations?.['kubernetes.io/config.hash'])
+  assert.deepEqual([first.labels, first.ownerReferences?.[0]?.kind], [{ tier: 'static' }, 'Node'])
+  const container = w.runtime.newest('main')?.id
+
+  w.api.remove(pods, 'default', name)
+  await w.until('mirrored again', () => phase(w, name) === 'Running')
+  await w.restart()
+  await w.until('known again', () => w.events.filter((event) => event.includes('NodeReady')).length === 2 && w.runtime.followed)
+  await w.clock.advance(1000)
+  assert.equal(w.runtime.newest('main')?.id, container)
+  assert.equal(w.runtime.newest('main')?.state, 'Running')
+
+  await writeFile(file, manifest('sleep, "1"'))
+  await soon('replaced', () => w.runtime.newest('main')?.id !== container && phase(w, name) === 'Running')
+  assert.notEqual(w.pod(name).metadata.annotations?.['kubernetes.io/config.hash'], first.annotations?.['kubernetes.io/config.hash'])
+  assert.ok(w.runtime.calls.includes('stop main 5'))
+  await rm(file)
+  await soon('gone', () => w.pod(name) === undefined && w.runtime.containers.size === 0 && w.runtime.sandboxes.size === 0)
 })

@@ -30,6 +30,8 @@ import { createProber } from './probes/prober.ts'
 import { PodProbes } from './probes/podProbes.ts'
 import type { Runtime, RuntimeListener } from './runtime/runtime.ts'
 import type { KubeletPods } from './server/pods.ts'
+import { mirroredHash } from './staticPods/manifests.ts'
+import { StaticPods } from './staticPods/staticPods.ts'
 import { StatusManager } from './status/statusManager.ts'
 import { Volumes } from './volumes/volumes.ts'
 
@@ -52,6 +54,8 @@ export interface KubeletOptions {
   capacity?: () => Promise<NodeCapacity>
   /** 10250 unless given. */
   kubeletPort?: number
+  /** Where the manifests of static pods are; without it there are none. */
+  manifestsDirectory?: string
 }
 
 export interface Kubelet {
@@ -71,6 +75,7 @@ interface Parts {
   observer: PodObserver
   node: NodeReporter
   life: RealPodLife
+  statics: StaticPods | undefined
 }
 
 async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
@@ -91,6 +96,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
   })
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
   const serviceInformer = informers.for(services)
+  const statuses = new StatusManager({ client, clock, log, signal })
   const life = new RealPodLife({
     runtime,
     events,
@@ -110,11 +116,11 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     podsOfNode: () => podsOfNode(options).list(),
     knownNode: () => node.node,
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
-    statuses: new StatusManager({ client, clock, log, signal }),
+    statuses,
     images: new ImagePuller({ runtime, events, clock, signal, onPulled: () => node.imagesChanged() }),
     volumes: new Volumes({ client, clock, objects, rootDir }),
   })
-  const workers = new PodWorkers({ life, clock, log, signal })
+  const workers = new PodWorkers({ life, clock, log, signal, onGone: (uid) => statics?.podGone(uid) })
   const node = new NodeReporter({
     client,
     runtime,
@@ -128,7 +134,23 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,
     nodeLabels: options.nodeLabels ?? {},
   })
-  return { workers, observer, node, life }
+  const statics =
+    options.manifestsDirectory === undefined
+      ? undefined
+      : new StaticPods({
+          client,
+          clock,
+          log,
+          signal,
+          directory: options.manifestsDirectory,
+          nodeName,
+          node: () => node.node,
+          ofNode: podsOfNode(options),
+          onUpdate: (pod) => workers.update(pod),
+          onRemove: (pod) => workers.remove(pod),
+          onNewMirror: (uid) => statuses.sendAgain(uid),
+        })
+  return { workers, observer, node, life, statics }
 }
 
 /** A pod that is known from the runtime or the disk alone; nothing of it is wanted any more. */
@@ -158,7 +180,12 @@ async function removeOrphans(
   }
 }
 
-function onPodChange({ workers }: Parts, { before, after }: Change<Pod>): void {
+function onPodChange({ workers, statics }: Parts, { before, after }: Change<Pod>): void {
+  const mirror = [after, before].find((pod) => pod && mirroredHash(pod) !== undefined)
+  if (mirror) {
+    statics?.mirrorChanged(mirror)
+    return
+  }
   if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before)
   // Items of a list carry no kind; events about the pod need it.
   if (after) workers.update(after.kind ? after : { ...after, kind: 'Pod', apiVersion: 'v1' })
@@ -207,10 +234,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     const [listed] = await Promise.all([runtime.list(), own.node.register(), ofNode.synced(signal), informers.for(services).synced(signal)])
     const found = byPod(listed)
     own.observer.begin(found)
+    await own.statics?.begin()
     const stop = ofNode.onChange((change) => onPodChange(own, change))
     try {
-      await removeOrphans(own, rootDir, found, new Set(ofNode.list().map((pod) => pod.metadata.uid)))
-      const working = [followRuntime(options, own, context), own.node.run()]
+      await removeOrphans(own, rootDir, found, new Set([...ofNode.list().map((pod) => pod.metadata.uid), ...(own.statics?.uids ?? [])]))
+      const working = [followRuntime(options, own, context), own.node.run(), own.statics?.run()]
       context.ready()
       await aborted(signal)
       await Promise.all(working)
@@ -242,14 +270,18 @@ function podsOfNode({ informers, nodeName }: KubeletOptions): Informer<Pod> {
 }
 
 function podProvider(options: KubeletOptions, parts: () => Parts | undefined): KubeletPods {
+  const observedOf = (podUid: string): PodRuntimeStatus | undefined => {
+    const { observer, statics } = parts() ?? {}
+    return observer?.last(statics?.uidBehind(podUid) ?? podUid)
+  }
   return {
     get: (namespace, name) => podsOfNode(options).get(`${namespace}/${name}`),
     all: () => podsOfNode(options).list(),
     containerId(podUid, containerName, { previous = false } = {}) {
-      return parts()?.observer.last(podUid).containers.get(containerName)?.[previous ? 1 : 0]?.id
+      return observedOf(podUid)?.containers.get(containerName)?.[previous ? 1 : 0]?.id
     },
     sandboxId(podUid) {
-      const status = parts()?.observer.last(podUid)
+      const status = observedOf(podUid)
       return status && readySandbox(status)?.id
     },
   }

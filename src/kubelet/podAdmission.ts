@@ -48,7 +48,10 @@ export class PodAdmission {
 
   #judge(pod: Pod, node: Node | undefined): Rejection | undefined {
     const { allocatable, podsOfNode } = this.#options
-    const others = podsOfNode().filter((other) => other.metadata.uid !== pod.metadata.uid && this.#isTaken(other) && !this.#isOver(other))
+    const { name, namespace } = pod.metadata
+    // Under its own name there may be its mirror, or its predecessor.
+    const isOwn = ({ metadata }: Pod): boolean => metadata.name === name && metadata.namespace === namespace
+    const others = podsOfNode().filter((other) => !isOwn(other) && this.#isTaken(other) && !this.#isOver(other))
     return whyRejected({ pod, node, others, allocatable })
   }
 

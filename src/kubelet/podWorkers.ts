@@ -55,6 +55,8 @@ export interface PodWorkersOptions {
   clock: Clock
   log: Logger
   signal: AbortSignal
+  /** Every trace of a pod was removed. */
+  onGone?(podUid: string): void
 }
 
 const RETRY = { baseMs: 500, maxMs: 20_000 }
@@ -209,6 +211,7 @@ export class PodWorkers {
     if (worker.gone) {
       await life.cleanUp(worker.pod.metadata.uid)
       this.#workers.delete(worker.pod.metadata.uid)
+      this.#options.onGone?.(worker.pod.metadata.uid)
     }
     return undefined
   }

@@ -39,6 +39,7 @@ export interface NodeAgent {
 }
 
 const ROOT_DIR = '/var/lib/kubelet'
+const MANIFESTS_DIR = '/etc/kubernetes/manifests'
 /** Of init: the node's own one with name servers that pods can reach. */
 const POD_RESOLV_CONF = '/run/minicube/pod-resolv.conf'
 const PAUSE_IMAGE = 'minicube/pause:1'
@@ -76,6 +77,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     clusterDomain,
     nodeResolvConfPath: POD_RESOLV_CONF,
     kubeletPort: KUBELET_PORT,
+    manifestsDirectory: MANIFESTS_DIR,
   })
   const authorize: AuthorizeCaller = (caller, access) =>
     authorizer.authorize({

@@ -11,6 +11,7 @@ import { KeyedBackoff } from '../../base/backoff.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
+import { isStaticPod } from '../staticPods/manifests.ts'
 import { KUBELET_CONDITIONS } from './conditions.ts'
 
 const RETRY = { baseMs: 50, maxMs: 10_000 }
@@ -57,7 +58,8 @@ export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): objec
     }
   }
   if (Object.keys(status).length === 0) return undefined
-  return { metadata: { uid: pod.metadata.uid }, status }
+  // A static pod's status goes to its mirror, whose uid is another.
+  return isStaticPod(pod) ? { status } : { metadata: { uid: pod.metadata.uid }, status }
 }
 
 /** A field that a condition no longer has must be taken away by name. */
@@ -94,6 +96,15 @@ export class StatusManager {
       const { pod, sent, wanted, gone } = reported
       if (!gone && !this.#options.signal.aborted && statusPatch(pod, sent, wanted)) this.set(pod, wanted)
     })
+  }
+
+  /** The API has a new object for the pod, without a status. */
+  sendAgain(uid: string): void {
+    const reported = this.#byUid.get(uid)
+    if (!reported) return
+    reported.sent = {}
+    reported.gone = false
+    this.set(reported.pod, reported.wanted)
   }
 
   /** Sends the last status, then deletes the pod's object. */
@@ -170,7 +181,7 @@ export class StatusManager {
     const { name, namespace, uid } = reported.pod.metadata
     try {
       const found = await client.get(pods, { namespace, name, signal })
-      if (found.metadata.uid !== uid) reported.gone = true
+      if (found.metadata.uid !== uid && !isStaticPod(reported.pod)) reported.gone = true
       else reported.sent = found.status ?? {}
       log.warn('a pod status was refused', { pod: name, error: String(refusal), samePod: !reported.gone })
     } catch (error) {

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { silentLogger } from '../../base/logger.ts'
+import { hashOf, isStaticPod, mirroredHash, mirrorPodOf, readManifests } from './manifests.ts'
+
+const options = { nodeName: 'Node', nowMs: 0, log: silentLogger }
+const manifest = (name: string, image: string): string =>
+  JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name: 'main', image }] } })
+
+test('manifests become pods of the node; their uid follows from what they say', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'manifests-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const write = (file: string, text: string): Promise<void> => writeFile(join(directory, file), text)
+  await write('a.yaml', manifest('a', 'x:1'))
+  await write('.hidden.yaml', manifest('hidden', 'x:1'))
+  await write('map.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n')
+  await write('broken.yaml', '{')
+  const first = await readManifests(directory, new Map(), options)
+  const [pod] = [...first.values()]
+  assert.ok(pod && first.size === 1)
+  assert.deepEqual([pod.metadata.name, pod.metadata.namespace, pod.spec.nodeName], ['a-node', 'default', 'Node'])
+  assert.equal(pod.spec.restartPolicy, 'Always')
+  assert.ok(isStaticPod(pod) && mirroredHash(pod) === undefined)
+
+  assert.equal([...(await readManifests(directory, first, options)).values()][0], pod, 'the same file is the same pod')
+  await write('a.yaml', manifest('a', 'x:2'))
+  const second = await readManifests(directory, first, options)
+  assert.notEqual([...second.values()][0]?.metadata.uid, pod.metadata.uid)
+  await write('a.yaml', '{half writ')
+  assert.deepEqual(await readManifests(directory, second, options), second, 'a file that cannot be read is what it was')
+})
+
+test('a mirror pod carries the hash of what it shows', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'manifests-'))
+  t.after(() => rm(directory, { recursive: true }))
+  await writeFile(join(directory, 'a.json'), manifest('a', 'x:1'))
+  const [pod] = [...(await readManifests(directory, new Map(), options)).values()]
+  assert.ok(pod)
+  const mirror = mirrorPodOf(pod, undefined)
+  assert.equal(mirror.metadata.annotations?.['kubernetes.io/config.mirror'], hashOf(pod))
+  assert.equal(mirror.metadata.uid, undefined)
+})

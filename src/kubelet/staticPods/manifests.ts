@@ -1,0 +1,114 @@
+/** The manifests in a folder of the node, as pods: what upstream's kubelet makes of a file of `staticPodPath`. */
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadCatalog } from '../../api/catalog/load.ts'
+import type { TypeDef } from '../../api/catalog/schema.ts'
+import { decodeYaml } from '../../api/codec/yaml.ts'
+import { applyDefaults } from '../../api/defaulting/apply.ts'
+import type { Node, Pod } from '../../api/kinds/core/v1.ts'
+import type { Draft } from '../../api/resource.ts'
+import type { Logger } from '../../base/logger.ts'
+
+/** The hash of the static pod that a mirror pod shows. */
+const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror'
+const HASH_ANNOTATION = 'kubernetes.io/config.hash'
+const SOURCE_ANNOTATION = 'kubernetes.io/config.source'
+const SEEN_ANNOTATION = 'kubernetes.io/config.seen'
+const MAX_MANIFEST_BYTES = 10 * 1024 * 1024
+
+export interface ManifestContext {
+  nodeName: string
+  seenAtMs: number
+}
+
+/** Undefined for a pod that is no mirror. */
+export function mirroredHash({ metadata }: Pod): string | undefined {
+  return metadata.annotations?.[MIRROR_ANNOTATION]
+}
+
+export function isStaticPod({ metadata }: Pod): boolean {
+  const source = metadata.annotations?.[SOURCE_ANNOTATION]
+  return source !== undefined && source !== 'api' && metadata.annotations?.[MIRROR_ANNOTATION] === undefined
+}
+
+/** The uid follows from the content: a file that changes is another pod. */
+export function staticPod(manifest: object, path: string, { nodeName, seenAtMs }: ManifestContext, def: TypeDef): Pod {
+  const pod = structuredClone(manifest) as Pod
+  if (pod.kind !== 'Pod' || !pod.metadata?.name) throw new Error('it is no Pod with a name')
+  applyDefaults(def, pod, { nowMs: seenAtMs })
+  const hash = createHash('md5')
+    .update(JSON.stringify([pod, nodeName, path]))
+    .digest('hex')
+  const { metadata, spec } = pod
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      ...metadata,
+      name: `${metadata.name}-${nodeName.toLowerCase()}`,
+      namespace: metadata.namespace || 'default',
+      uid: metadata.uid || hash,
+      creationTimestamp: '',
+      resourceVersion: '',
+      annotations: {
+        ...metadata.annotations,
+        [HASH_ANNOTATION]: hash,
+        [SOURCE_ANNOTATION]: 'file',
+        [SEEN_ANNOTATION]: new Date(seenAtMs).toISOString(),
+      },
+    },
+    spec: { ...spec, nodeName, tolerations: [...(spec.tolerations ?? []), { operator: 'Exists', effect: 'NoExecute' }] },
+  }
+}
+
+/** What the API is to show of a static pod. */
+export function mirrorPodOf({ metadata, spec }: Pod, node: Node | undefined): Draft<Pod> {
+  const { name, namespace, labels, annotations = {} } = metadata
+  const owner = node && { apiVersion: 'v1', kind: 'Node', name: node.metadata.name, uid: node.metadata.uid, controller: true }
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace,
+      ...(labels && { labels }),
+      annotations: { ...annotations, [MIRROR_ANNOTATION]: annotations[HASH_ANNOTATION] ?? '' },
+      ...(owner && { ownerReferences: [owner] }),
+    },
+    spec,
+  }
+}
+
+/** The hash that a mirror of the static pod has. */
+export function hashOf({ metadata }: Pod): string {
+  return metadata.annotations?.[HASH_ANNOTATION] ?? ''
+}
+
+/** Pods by file. A file that cannot be understood (it may be half written) stands for what it was before. */
+export async function readManifests(
+  directory: string,
+  before: ReadonlyMap<string, Pod>,
+  options: { nodeName: string; nowMs: number; log: Logger },
+): Promise<Map<string, Pod>> {
+  const names = (await readdir(directory).catch(() => [])).filter((name) => !name.startsWith('.')).sort()
+  if (names.length === 0) return new Map()
+  const def = loadCatalog().typeOfKind({ group: '', version: 'v1', kind: 'Pod' })
+  if (!def) throw new Error('the catalog has no pods')
+  const found = new Map<string, Pod>()
+  for (const name of names) {
+    const path = join(directory, name)
+    const known = before.get(path)
+    try {
+      const body = await readFile(path)
+      if (body.length === 0) continue
+      if (body.length > MAX_MANIFEST_BYTES) throw new Error(`it is larger than ${MAX_MANIFEST_BYTES} bytes`)
+      const pod = staticPod(decodeYaml(body, def).object, path, { nodeName: options.nodeName, seenAtMs: options.nowMs }, def)
+      found.set(path, known && hashOf(known) === hashOf(pod) ? known : pod)
+    } catch (error) {
+      options.log.warn('a manifest cannot be used', { path, error: String(error) })
+      if (known) found.set(path, known)
+    }
+  }
+  return found
+}
