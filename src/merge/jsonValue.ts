@@ -1,20 +1,9 @@
-/** Plain JSON, as patches take it apart: the types, equality, and how Go prints it in upstream's messages. */
+/** Plain JSON, as patches take it apart: the types, and how Go prints it in upstream's messages. */
 
 export type JsonObject = { readonly [key: string]: unknown }
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-export function jsonEqual(a: unknown, b: unknown): boolean {
-  if (a === b) return true
-  if (Array.isArray(a)) {
-    return Array.isArray(b) && a.length === b.length && a.every((item, i) => jsonEqual(item, b[i]))
-  }
-  if (!isObject(a) || !isObject(b)) return false
-  const keys = Object.keys(a)
-  if (keys.length !== Object.keys(b).length) return false
-  return keys.every((key) => Object.hasOwn(b, key) && jsonEqual(a[key], b[key]))
 }
 
 /** Go's `%v` of decoded JSON: `map[image:x name:one]`, `[a b]`. */

@@ -4,8 +4,9 @@
  * structured-merge-diff v6 is the reference). Pure: the result shares parts with the arguments, which are not changed.
  */
 import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
+import { deepEqual, timestamp } from '../../api/meta.ts'
 import { newBadRequest, newStatusError } from '../../api/status.ts'
-import { isObject, jsonEqual, type JsonObject } from '../jsonValue.ts'
+import { isObject, type JsonObject } from '../jsonValue.ts'
 import { newApplyConflict } from './conflict.ts'
 import { difference, type FieldSet, intersection, isEmpty, union } from './fieldSet.ts'
 import { fieldSetOf, withNamedFields } from './fieldSetOf.ts'
@@ -20,7 +21,6 @@ import {
   type ManagerId,
   type Managers,
   setFields,
-  timeOf,
 } from './managedFields.ts'
 import { mergeTyped, removeItems } from './mergeTyped.ts'
 import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'
@@ -95,11 +95,11 @@ function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): {
   const conflicts = forbidden(ownership.conflicts, live, options)
   if (conflicts.size > 0) throw newApplyConflict(conflicts, managers)
   ownership.settle()
-  const same = jsonEqual(live, object)
+  const same = deepEqual(live, object)
   const owned = withoutNeverOwned(fields)
-  const unchanged = same && last && jsonEqual(last.fields, owned) && last.id.apiVersion === apiVersion
+  const unchanged = same && last && deepEqual(last.fields, owned) && last.id.apiVersion === apiVersion
   if (unchanged) managers.set(self, last)
-  else setFields(managers, self, { id, fields: owned, time: same ? last?.time : timeOf(nowMs) })
+  else setFields(managers, self, { id, fields: owned, time: same ? last?.time : timestamp(nowMs) })
   return { object: same ? live : object, managers }
 }
 

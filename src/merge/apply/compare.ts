@@ -1,6 +1,7 @@
 /** Which fields differ between two values of a type. */
 import type { ArraySchema, MapSchema, ObjectSchema, Schema, TypeDef } from '../../api/catalog/schema.ts'
-import { isObject, jsonEqual, type JsonObject } from '../jsonValue.ts'
+import { deepEqual } from '../../api/meta.ts'
+import { isObject, type JsonObject } from '../jsonValue.ts'
 import { EMPTY, type FieldSet, LEAF, makeNode } from './fieldSet.ts'
 import { BadItem, fieldElement, fieldSchema, granular, isHollow, itemElement, itemsByElement, rootSchema, zeroOf } from './typedValue.ts'
 
@@ -40,7 +41,7 @@ function compareValues(before: unknown, after: unknown, schema: Schema | undefin
 
 function compareWholes(before: unknown, after: unknown): Difference | undefined {
   if (after === undefined) return REMOVED
-  return before !== undefined && jsonEqual(before, after) ? undefined : CHANGED
+  return before !== undefined && deepEqual(before, after) ? undefined : CHANGED
 }
 
 /** Gathers the differences of the parts of one value. */
@@ -117,7 +118,7 @@ function compareByElement(old: readonly unknown[], now: readonly unknown[], sche
 
 /** Items that share one path element are owned together, as a whole. */
 function compareDuplicates(was: readonly unknown[], is: readonly unknown[], schema: ArraySchema): Difference | undefined {
-  if (was.length >= 2 && is.length >= 2) return jsonEqual(was, is) ? undefined : CHANGED
+  if (was.length >= 2 && is.length >= 2) return deepEqual(was, is) ? undefined : CHANGED
   if (was.length >= 2) {
     const single = is.length === 1 ? compareValues(undefined, is[0], schema.items) : undefined
     return { changed: single?.changed, removed: LEAF }

@@ -84,7 +84,7 @@ function encodeEntry({ id, fields, time, entry }: Managed): ManagedFieldsEntry {
     apiVersion: id.apiVersion,
     ...(time && { time }),
     fieldsType: 'FieldsV1',
-    fieldsV1: (entry?.fieldsV1 === fields ? fields : canonical(fields)) as NonNullable<ManagedFieldsEntry['fieldsV1']> & FieldSet,
+    fieldsV1: entry?.fieldsV1 === fields ? fields : canonical(fields),
     ...(id.subresource && { subresource: id.subresource }),
   }
 }
@@ -107,11 +107,6 @@ export function compareText(a: string, b: string): number {
 export function setFields(managers: Managers, key: string, managed: Managed): void {
   if (isEmpty(managed.fields)) managers.delete(key)
   else managers.set(key, managed)
-}
-
-/** metav1.Time of managedFields: whole seconds. */
-export function timeOf(nowMs: number): string {
-  return `${new Date(nowMs).toISOString().slice(0, 19)}Z`
 }
 
 /** Puts the oldest update managers of one API version together until there are few enough. */

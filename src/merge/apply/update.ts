@@ -1,5 +1,6 @@
 /** Field ownership of creates, updates and patches other than apply. */
 import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
+import { timestamp } from '../../api/meta.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
 import { isEmpty, union } from './fieldSet.ts'
 import {
@@ -11,7 +12,6 @@ import {
   keyOf,
   type ManagerId,
   type Managers,
-  timeOf,
 } from './managedFields.ts'
 import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
 
@@ -54,7 +54,7 @@ export function recordUpdate(
   const fields = withoutNeverOwned(ownership.comparison.changed)
   if (isEmpty(fields)) return
   const own = managers.get(key)
-  managers.set(key, { ...own, id, fields: union(own?.fields ?? {}, fields), time: timeOf(nowMs) })
+  managers.set(key, { ...own, id, fields: union(own?.fields ?? {}, fields), time: timestamp(nowMs) })
 }
 
 /** What Go's empty object of a kind shows: nothing, or its kind alone. */
