@@ -25,6 +25,11 @@ function setUp(answer: (request: ResourceRequest, nth: number) => Promise<unknow
   return { clock, written, recorder: createEventRecorder({ client, component: 'tester', host: 'n', log: silentLogger, clock }) }
 }
 
+function eventOf(request: ResourceRequest | undefined): Event {
+  assert.ok(request)
+  return request.body as Event
+}
+
 const settle = (clock: FakeClock): Promise<void> => clock.advance(60_000)
 
 test('an event is written with its object, source and time; a repetition counts it up', async () => {
@@ -36,7 +41,7 @@ test('an event is written with its object, source and time; a repetition counts 
     written.map(({ verb }) => verb),
     ['create', 'patch'],
   )
-  const { involvedObject, source, count, lastTimestamp } = written[0]?.body as Event
+  const { involvedObject, source, count, lastTimestamp } = eventOf(written[0])
   assert.deepEqual(involvedObject, { kind: 'Pod', namespace: 'ns', name: 'p', uid: 'u', apiVersion: 'v1', resourceVersion: '7' })
   assert.deepEqual([source, count, lastTimestamp], [{ component: 'tester', host: 'n' }, 1, '2026-01-01T00:00:00Z'])
   assert.deepEqual(written[1]?.body, { count: 2, lastTimestamp: '2026-01-01T00:00:00Z', message: 'm' })
@@ -74,7 +79,7 @@ test('a refusal is final, and an unreachable server is given up after some tries
   assert.equal(written.length, 6)
   recorder.record(POD, { ...EVENT, reason: 'Last' })
   await settle(clock)
-  assert.equal((written.at(-1)?.body as Event).reason, 'Last')
+  assert.equal(eventOf(written.at(-1)).reason, 'Last')
 })
 
 test('recording neither waits nor throws, however many events there are and whatever the server does', () => {

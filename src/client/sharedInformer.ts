@@ -211,7 +211,7 @@ export function createInformers(options: InformersOptions): Informers {
       const known = running.get(id)
       if (known) return known as unknown as Informer<T>
       const informer = new SharedInformer<T>(resource, selection, options)
-      running.set(id, informer as unknown as Informer<KubeObject>)
+      running.set(id, informer)
       void informer.run()
       return informer
     },

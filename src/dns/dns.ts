@@ -73,7 +73,7 @@ export function createHandler(
     }
     if (answer.outcome !== 'none') {
       const rcode = answer.outcome === 'noData' ? 'NOERROR' : 'NXDOMAIN'
-      return { rcode, authoritative: true, answers: [], authorities: [zone.soa() as PacketAnswer] }
+      return { rcode, authoritative: true, answers: [], authorities: [zone.soa()] }
     }
     const host = hosts[name]
     if (host)

@@ -65,7 +65,7 @@ interface Subject {
 export const loadX509 = async (): Promise<typeof import('@peculiar/x509')> => {
   await import('reflect-metadata')
   const x509 = await import('@peculiar/x509')
-  x509.cryptoProvider.set(webcrypto as unknown as Crypto)
+  x509.cryptoProvider.set(webcrypto)
   return x509
 }
 

@@ -48,7 +48,7 @@ export function watch<T extends KubeObject>(
         if (after) for (const key of toKeys(after, informers)) enqueue(key)
         if (before) for (const key of toKeys(before, informers)) enqueue(key)
       })
-      return informer as unknown as Informer<KubeObject>
+      return informer
     },
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { hasFinished } from '../api/pods.ts'
-import type { NodeInfo, Resources, Snapshot } from './framework.ts'
+import type { NodeInfo, Snapshot } from './framework.ts'
 import { addResources, allocatableOf, nonZeroRequests, podRequests } from './resources.ts'
 
 interface Entry {
@@ -80,5 +80,5 @@ export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
     addResources(requested, podRequests(pod))
     addResources(nonZeroRequested, nonZeroRequests(pod))
   }
-  return { node, pods, requested: requested as Resources, nonZeroRequested, allocatable: allocatableOf(node) }
+  return { node, pods, requested, nonZeroRequested, allocatable: allocatableOf(node) }
 }

@@ -1,6 +1,6 @@
 /** What pods request and nodes offer, as numbers: cpu in millicores, everything else in its own unit. */
 import { quantityMilliValue, quantityValue } from '../api/quantity.ts'
-import type { Container, Node, Pod, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import type { Container, Node, Pod } from '../api/kinds/core/v1.ts'
 import type { Resources } from './framework.ts'
 
 type Amounts = Map<string, number>
@@ -48,7 +48,7 @@ function requestsOf({ spec }: Pod, ofContainer: (container: Container) => Amount
     }
   }
   raiseTo(total, peak)
-  for (const [name, amount] of amountsOf((spec.resources as ResourceRequirements | undefined)?.requests)) total.set(name, amount)
+  for (const [name, amount] of amountsOf(spec.resources?.requests)) total.set(name, amount)
   addResources(total, amountsOf(spec.overhead))
   return total
 }

@@ -2,9 +2,8 @@
 import { controllerrevisions, daemonsets, type DaemonSet } from '../../api/kinds/apps/v1.ts'
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
 import { newControllerRef } from '../../api/meta.ts'
-import { keyOf, type KubeObject } from '../../api/resource.ts'
+import { keyOf } from '../../api/resource.ts'
 import { KeyedBackoff } from '../../base/backoff.ts'
-import type { Informer } from '../../client/informer.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { isEmptySelector } from '../../api/validation/labels.ts'
 import { canonicalJson, semanticallyEqual } from '../hash.ts'
@@ -43,7 +42,7 @@ export function daemonSetController(context: ControllerContext): Controller {
         if (before && after && nodeFacts(before) === nodeFacts(after)) return
         for (const ds of setInformer.list()) enqueue(keyOf(ds))
       })
-      return nodeInformer as unknown as Informer<KubeObject>
+      return nodeInformer
     },
   }
 

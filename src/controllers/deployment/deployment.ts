@@ -5,11 +5,10 @@
 import { deployments, replicasets, type Deployment, type ReplicaSet } from '../../api/kinds/apps/v1.ts'
 import { pods } from '../../api/kinds/core/v1.ts'
 import { controllerOf } from '../../api/meta.ts'
-import { splitKey, type Draft, type KubeObject } from '../../api/resource.ts'
+import { splitKey, type Draft } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
-import type { Informer } from '../../client/informer.ts'
 import { isEmptySelector } from '../../api/validation/labels.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
@@ -41,7 +40,7 @@ export function deploymentController(context: ControllerContext): Controller {
         const key = rs && ownerKey(rs, deployments)
         if (key && deploymentInformer.get(key)?.spec.strategy?.type === 'Recreate') enqueue(key)
       })
-      return podInformer as unknown as Informer<KubeObject>
+      return podInformer
     },
   }
 

@@ -1,9 +1,8 @@
 /** The endpointslice controller: where the pods of each Service with a selector can be reached (upstream's pkg/controller/endpointslice). */
 import { nodes, pods, services } from '../../api/kinds/core/v1.ts'
 import { endpointslices, type EndpointSlice } from '../../api/kinds/discovery/v1.ts'
-import { keyOf, type KubeObject } from '../../api/resource.ts'
+import { keyOf } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
-import type { Informer } from '../../client/informer.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { coalesce } from '../coalesce.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
@@ -29,7 +28,7 @@ export function watchPods({ informers, clock }: ControllerContext): Watch {
         const keys = new Set([before, after].flatMap((pod) => (pod ? servicesOf(pod, serviceInformer) : [])))
         for (const key of keys) add(key)
       })
-      return podInformer as unknown as Informer<KubeObject>
+      return podInformer
     },
   }
 }

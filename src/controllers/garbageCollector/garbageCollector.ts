@@ -148,7 +148,7 @@ export function garbageCollector(context: ControllerContext): Controller {
     start(informers) {
       const informer = informers.for(customresourcedefinitions)
       informer.onChange(({ key, after }) => followCustom(key, after))
-      return informer as unknown as Informer<KubeObject>
+      return informer
     },
   }
   const builtIns = builtInResources().filter((resource) => !NOT_OWNED.has(resourceId(resource)))

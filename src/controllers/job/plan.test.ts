@@ -209,10 +209,10 @@ test('a success policy ends the Job early', () => {
 test('suspending takes the pods away uncounted, resuming brings them back', () => {
   const world = new World({ completions: 2, parallelism: 2 })
   world.settle()
-  world.job = { ...world.job, spec: { ...job({ completions: 2, parallelism: 2 }).spec, suspend: true } as JobSpec }
+  world.job = { ...world.job, spec: { ...job({ completions: 2, parallelism: 2 }).spec, suspend: true } }
   world.settle()
   assert.deepEqual([world.running(), world.conditions(), world.job.status?.failed], [[], ['Suspended JobSuspended'], undefined])
-  world.job = { ...world.job, spec: { ...world.job.spec, suspend: false } as JobSpec }
+  world.job = { ...world.job, spec: { ...world.job.spec, suspend: false } }
   world.settle()
   assert.deepEqual([world.running().length, world.conditions()], [2, []])
 })

@@ -4,9 +4,8 @@
  */
 import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
 import { namespaces, pods, type Namespace } from '../../api/kinds/core/v1.ts'
-import type { KubeObject, Resource } from '../../api/resource.ts'
+import type { Resource } from '../../api/resource.ts'
 import { isNotFound, reasonOf } from '../../api/status.ts'
-import type { Informer } from '../../client/informer.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { builtInResources, customResource, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
@@ -34,7 +33,7 @@ export function namespaceController(context: ControllerContext): Controller {
         const namespace = before?.metadata.namespace
         if (!after && namespace && namespaceInformer.get(namespace)?.metadata.deletionTimestamp !== undefined) enqueue(namespace)
       })
-      return informer as Informer<KubeObject>
+      return informer
     },
   })
 
@@ -63,7 +62,7 @@ export function namespaceController(context: ControllerContext): Controller {
     const results = await Promise.allSettled(rest.map((resource) => deleteAll(resource, name, signal)))
     return {
       remaining: results.flatMap((result) => (result.status === 'fulfilled' && result.value.objects.length > 0 ? [result.value] : [])),
-      failures: results.flatMap((result) => (result.status === 'rejected' ? [String((result.reason as Error).message)] : [])),
+      failures: results.flatMap((result) => (result.status === 'rejected' ? [(result.reason as Error).message] : [])),
     }
   }
 

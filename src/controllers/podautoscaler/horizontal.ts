@@ -196,7 +196,7 @@ export function horizontalPodAutoscalerController(context: ControllerContext): C
     signal: AbortSignal,
   ): Promise<void> {
     const next = { ...scale, spec: { ...scale.spec, replicas } }
-    await client.update(resource as Resource<ScaleObject>, next, { subresource: 'scale', signal })
+    await client.update(resource, next, { subresource: 'scale', signal })
     remember(keyOf(autoscaler), replicas - (scale.spec?.replicas ?? 0))
   }
 

@@ -1,9 +1,8 @@
 /** The resourcequota controller: keeps the observed usage of quotas true; admission counts on it when it lets objects in. */
 import { persistentvolumeclaims, pods, resourcequotas, services, type Pod, type ResourceQuota } from '../../api/kinds/core/v1.ts'
 import { newQuantity } from '../../api/quantity.ts'
-import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import { keyOf, type Resource } from '../../api/resource.ts'
 import { hasFinished } from '../../api/pods.ts'
-import type { Informer } from '../../client/informer.ts'
 import { watch, type Controller, type ControllerContext, type Watch } from '../../reconcile/controller.ts'
 import { coalesce } from '../coalesce.ts'
 import { builtInResources, resourceId } from '../deletableResources.ts'
@@ -62,7 +61,7 @@ export function resourceQuotaController({ client, informers, clock }: Controller
         const namespace = (after ?? before)?.metadata.namespace
         for (const quota of namespace ? quotaInformer.list(namespace) : []) add(keyOf(quota))
       })
-      return informer as Informer<KubeObject>
+      return informer
     },
   })
 

@@ -249,7 +249,7 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
       {
         start(_, enqueue) {
           enqueue(CLASS)
-          return classInformer as never
+          return classInformer
         },
       },
     ],

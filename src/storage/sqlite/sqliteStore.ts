@@ -197,7 +197,7 @@ class SqliteStore implements Store {
     this.#assertOpen()
     if (this.#writes.length >= WAITING_WRITES_MAX) throw new StoreUnavailableError('too many writes are waiting for the disk')
     const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#writes.push({ apply, resolve: resolve as Write['resolve'], reject })
+    this.#writes.push({ apply, resolve: resolve, reject })
     this.#planCommit()
     return promise
   }
