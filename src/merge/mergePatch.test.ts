@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { isObject, jsonEqual, type JsonObject } from './jsonValue.ts'
+import { deepEqual } from '../api/meta.ts'
+import { isObject, type JsonObject } from './jsonValue.ts'
 import { applyMergePatch } from './mergePatch.ts'
 
 /** The patch that leads from one document without nulls to another. */
@@ -12,7 +13,7 @@ function difference(a: JsonObject, b: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(b)) {
     const before = Object.hasOwn(a, key) ? a[key] : undefined
     if (isObject(before) && isObject(value)) entries.push([key, difference(before, value)])
-    else if (!jsonEqual(before, value)) entries.push([key, value])
+    else if (!deepEqual(before, value)) entries.push([key, value])
   }
   return Object.fromEntries(entries)
 }
