@@ -71,9 +71,9 @@ test('the API server is reached from a pod with its token', async () => {
 test('a rolling update loses no request', async () => {
   const url = `${(await cluster.minicube(['service', 'web', '--url'])).stdout.trim()}/cgi-bin/who`
   const seen = { ok: 0, failures: [] as string[], versions: new Set<string>() }
-  let running = true
+  const stop = new AbortController()
   const load = async (): Promise<void> => {
-    while (running) {
+    while (!stop.signal.aborted) {
       try {
         const response = await fetch(url, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5_000) })
         const text = await response.text()
@@ -95,7 +95,7 @@ test('a rolling update loses no request', async () => {
       return seen.versions.size === 1 && seen.versions.has('2')
     })
   } finally {
-    running = false
+    stop.abort()
     await Promise.all(workers)
   }
   assert.ok(seen.ok > 20, `only ${seen.ok} requests`)
