@@ -88,6 +88,52 @@ test('a job completes; a cron job makes jobs', async () => {
   assert.equal((await cluster.get<{ status: { succeeded: number } }>('job', 'sum')).status.succeeded, 2)
 })
 
+test('a pod that was bound past the scheduler and does not fit fails with the reason', async () => {
+  const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('nodes')
+  const nodeName = items[0]?.metadata.name
+  await cluster.apply([
+    pod('too-big', { nodeName, containers: [shell('sleep 1000', { resources: { requests: { cpu: '1000' } } })] }),
+    pod('elsewhere', { nodeName, nodeSelector: { planet: 'mars' }, containers: [shell('sleep 1000')] }),
+  ])
+  await phase('too-big', 'Failed')
+  await phase('elsewhere', 'Failed')
+  assert.match((await cluster.kubectl(['get', 'pods', 'too-big', 'elsewhere'])).stdout, /too-big +0\/1 +OutOfcpu[^]*elsewhere +0\/1 +NodeAffinity/)
+})
+
+test('kubectl debug sees the processes of its target; exec of a missing program says so', async () => {
+  await cluster.apply(pod('target', { containers: [shell('exec sleep 24680')] }))
+  await cluster.kubectl(['wait', 'pod/target', '--for=condition=Ready', '--timeout=30s'])
+  await cluster.kubectl(['debug', 'target', `--image=${IMAGE}`, '--target=main', '-c', 'looker', '--profile=general', '--', 'sh', '-c', 'ps'])
+  await eventually('the list of processes', async () => (await cluster.kubectl(['logs', 'target', '-c', 'looker'])).stdout.includes('sleep 24680'))
+  const missing = await cluster.kubectl(['exec', 'target', '--', 'no-such-program'], { mayFail: true })
+  assert.notEqual(missing.code, 0)
+  assert.match(missing.stdout + missing.stderr, /executable file .*not found in \$PATH/)
+})
+
+test('a manifest on the node is a static pod: it has a mirror that comes back, and goes with its file', async () => {
+  const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('nodes')
+  const name = `static-${items[0]?.metadata.name}`
+  const file = '/etc/kubernetes/manifests/static.json'
+  await cluster.minicube(['ssh', '--', 'sh', '-c', `cat > ${file}`], { input: JSON.stringify(pod('static', { containers: [shell('exec sleep 1000')] })) })
+  const uid = (): Promise<string> => field(name, '.metadata.uid')
+  const container = (): Promise<string> => field(name, '.status.containerStatuses[0].containerID')
+  await eventually('the mirror pod', async () => (await field(name, '.status.phase')) === 'Running')
+  const [first, runs] = [await uid(), await container()]
+  await cluster.kubectl(['delete', 'pod', name, '--wait=false'])
+  await eventually('another mirror of the same container', async () => (await uid()) !== first && (await container()) === runs)
+  await cluster.minicube(['ssh', '--', 'rm', file])
+  await eventually('the end of the mirror', async () => (await cluster.kubectl(['get', 'pod', name], { mayFail: true })).code !== 0)
+})
+
+test('an image that is built into the cluster is soon in the list of the node', async () => {
+  const { mkdtemp, rm, writeFile } = await import('node:fs/promises')
+  const folder = await mkdtemp(`${cluster.home}/image-`)
+  await writeFile(`${folder}/Dockerfile`, `FROM ${IMAGE}\nCMD ["true"]\n`)
+  await cluster.minicube(['image', 'build', '-t', 'built-here:dev', folder])
+  await rm(folder, { recursive: true })
+  await eventually('the image', async () => (await cluster.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.images[*].names}'])).stdout.includes('built-here:dev'))
+})
+
 test('a deleted namespace takes everything along', async () => {
   await cluster.kubectl(['create', 'namespace', 'doomed'])
   await cluster.kubectl(['-n', 'doomed', 'create', 'configmap', 'c'])

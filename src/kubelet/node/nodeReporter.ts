@@ -50,6 +50,7 @@ export class NodeReporter {
   #images: readonly Image[] = []
   #sent: NodeStatus | undefined
   #runtimeError: string | undefined
+  #lastRuntimeError: string | undefined
   #cancelSoon: (() => void) | undefined
   #cancelDown: (() => void) | undefined
   #sending: Promise<void> = Promise.resolve()
@@ -117,8 +118,9 @@ export class NodeReporter {
       this.#record('NodeReady', `Node ${this.#options.nodeName} status is now: NodeReady`)
       return
     }
+    this.#lastRuntimeError = error
     this.#cancelDown ??= this.#options.clock.after(RUNTIME_DOWN_AFTER_MS, () => {
-      this.#runtimeError = error
+      this.#runtimeError = this.#lastRuntimeError
       this.#sendSoon(0, false)
       this.#record('NodeNotReady', `Node ${this.#options.nodeName} status is now: NodeNotReady`)
     })
