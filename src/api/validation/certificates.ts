@@ -1,6 +1,6 @@
 /** CertificateSigningRequests. */
-import { invalid, invalidAll, notSupported, required } from './fieldErrors.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { invalid, notSupported, required } from './fieldErrors.ts'
+import { checkSignerName } from './signers.ts'
 import type { CertificateSigningRequest } from '../kinds/certificates/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -9,25 +9,14 @@ const USAGES = [
   'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping',
 ]
 const SHORTEST_SECONDS = 600
-/** Signers have a domain and a path; together no longer than this. */
-const SIGNER_LIMIT = 571
-
-function validateSignerName(name: string, path: string): FieldError[] {
-  if (!name) return [required(path)]
-  const slash = name.indexOf('/')
-  if (slash < 0) return [invalid(path, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"')]
-  const domain = name.slice(0, slash)
-  const errors = invalidAll(path, domain, isDns1123Subdomain(domain))
-  if (!domain.includes('.')) errors.push(invalid(path, domain, 'should be a domain with at least two segments separated by dots'))
-  if (name.length > SIGNER_LIMIT) errors.push({ type: 'FieldValueTooLong', field: path, message: `Too long: may not be more than ${SIGNER_LIMIT} bytes` })
-  return errors
-}
+const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown'
 
 export function validateCertificateSigningRequest({ spec }: CertificateSigningRequest): FieldError[] {
   const errors: FieldError[] = []
   const pem = Buffer.from(spec?.request ?? '', 'base64').toString('latin1')
   if (!pem.includes('-----BEGIN CERTIFICATE REQUEST-----')) {
-    errors.push(invalid('spec.request', [...Buffer.from(spec?.request ?? '', 'base64')], 'PEM block type must be CERTIFICATE REQUEST'))
+    const bytes = [...Buffer.from(spec?.request ?? '', 'base64')]
+    errors.push(invalid('spec.request', bytes.length > 0 ? bytes : null, 'PEM block type must be CERTIFICATE REQUEST'))
   }
   const usages = spec?.usages ?? []
   if (usages.length === 0) errors.push(required('spec.usages'))
@@ -35,7 +24,9 @@ export function validateCertificateSigningRequest({ spec }: CertificateSigningRe
     if (!USAGES.includes(usage)) errors.push(notSupported(`spec.usages[${i}]`, usage, USAGES))
     if (usages.indexOf(usage) < i) errors.push({ type: 'FieldValueDuplicate', field: `spec.usages[${i}]`, message: `Duplicate value: ${JSON.stringify(usage)}` })
   }
-  errors.push(...validateSignerName(spec?.signerName ?? '', 'spec.signerName'))
+  const signerName = spec?.signerName ?? ''
+  checkSignerName(errors, signerName, 'spec.signerName')
+  if (signerName === LEGACY_SIGNER) errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'))
   const seconds = spec?.expirationSeconds
   if (seconds !== undefined && seconds < SHORTEST_SECONDS) errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
   return errors
