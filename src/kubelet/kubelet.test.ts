@@ -23,6 +23,7 @@ interface World {
   api: FakeApi
   runtime: FakeRuntime
   events: string[]
+  memory: { availableBytes: number }
   rootDir: string
   /** Stops the kubelet, then the pods. */
   shutDown(maxGraceSeconds: number): Promise<void>
@@ -39,6 +40,7 @@ async function world(t: TestContext): Promise<World> {
   const runtime = new FakeRuntime(clock)
   runtime.addImage('busybox:1.36')
   const events: string[] = []
+  const memory = { availableBytes: 2 ** 31 }
   const rootDir = await mkdtemp(join(tmpdir(), 'kubelet-'))
   const client = new Client(api)
   let stop = async (): Promise<void> => {}
@@ -55,6 +57,7 @@ async function world(t: TestContext): Promise<World> {
       rootDir,
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
+      availableMemoryBytes: async () => memory.availableBytes,
       manifestsDirectory: join(rootDir, 'manifests'),
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
       capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),
@@ -75,6 +78,7 @@ async function world(t: TestContext): Promise<World> {
     api,
     runtime,
     events,
+    memory,
     rootDir,
     async shutDown(maxGraceSeconds) {
       await stop()
@@ -585,4 +589,19 @@ test('a static pod runs from its file, has a mirror, and goes with its file', as
   assert.ok(w.runtime.calls.includes('stop main 5'))
   await rm(file)
   await soon('gone', () => w.pod(name) === undefined && w.runtime.containers.size === 0 && w.runtime.sandboxes.size === 0)
+})
+
+test('a node without memory says so, and for five minutes more', async (t) => {
+  const w = await world(t)
+  const pressure = () => w.api.get(nodes, '', NODE)?.status?.conditions?.find((condition) => condition.type === 'MemoryPressure')
+  await w.until('fine', () => pressure()?.status === 'False')
+  w.memory.availableBytes = 2 ** 20
+  await w.clock.advance(10_000)
+  await w.until('under pressure', () => pressure()?.status === 'True')
+  assert.equal(pressure()?.reason, 'KubeletHasInsufficientMemory')
+  w.memory.availableBytes = 2 ** 31
+  await w.clock.advance(60_000)
+  assert.equal(pressure()?.status, 'True')
+  await w.clock.advance(5 * 60_000)
+  await w.until('fine again', () => pressure()?.status === 'False')
 })

@@ -17,6 +17,7 @@ import { annotation } from './containers/annotations.ts'
 import { ImagePuller } from './images/imagePuller.ts'
 import { capacityAmounts, readCapacity } from './node/capacity.ts'
 import type { NodeCapacity } from './node/capacity.ts'
+import { availableMemoryBytes } from './node/memoryPressure.ts'
 import { NodeReporter } from './node/nodeReporter.ts'
 import { terminatePods } from './nodeShutdown.ts'
 import { podsDirectory } from './podDirectories.ts'
@@ -52,6 +53,8 @@ export interface KubeletOptions {
   nodeLabels?: Readonly<Record<string, string>>
   /** Read from the machine and the node's cgroup unless given. */
   capacity?: () => Promise<NodeCapacity>
+  /** Read from the machine and the node's cgroup unless given. */
+  availableMemoryBytes?: () => Promise<number>
   /** 10250 unless given. */
   kubeletPort?: number
   /** Where the manifests of static pods are; without it there are none. */
@@ -131,6 +134,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     nodeName,
     nodeIp,
     capacity,
+    availableMemoryBytes: options.availableMemoryBytes ?? availableMemoryBytes,
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,
     nodeLabels: options.nodeLabels ?? {},
   })

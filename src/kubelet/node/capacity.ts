@@ -33,7 +33,8 @@ async function cpuLimitMilli(cgroupRoot: string): Promise<number | undefined> {
   return parseCpuMax(`${quota} ${period}`)
 }
 
-async function memoryLimitBytes(cgroupRoot: string): Promise<number | undefined> {
+/** Of the node's own cgroup; undefined when it has none. */
+export async function memoryLimitBytes(cgroupRoot: string): Promise<number | undefined> {
   const text = (await readText(`${cgroupRoot}/memory.max`)) ?? (await readText(`${cgroupRoot}/memory/memory.limit_in_bytes`))
   const limit = Number(text)
   return text !== undefined && Number.isFinite(limit) && limit > 0 && limit < NO_LIMIT_BYTES ? limit : undefined

@@ -16,6 +16,7 @@ import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 import type { NodeCapacity } from './capacity.ts'
+import { MemoryPressure } from './memoryPressure.ts'
 import { readNodeInfo } from './nodeInfo.ts'
 import { newNode, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
 
@@ -41,6 +42,7 @@ export interface NodeReporterOptions {
   kubeletPort: number
   nodeLabels: Readonly<Record<string, string>>
   capacity: NodeCapacity
+  availableMemoryBytes(): Promise<number>
 }
 
 export class NodeReporter {
@@ -51,6 +53,8 @@ export class NodeReporter {
   #sent: NodeStatus | undefined
   #runtimeError: string | undefined
   #lastRuntimeError: string | undefined
+  readonly #memoryPressure = new MemoryPressure()
+  #underPressure = false
   #cancelSoon: (() => void) | undefined
   #cancelDown: (() => void) | undefined
   #sending: Promise<void> = Promise.resolve()
@@ -91,6 +95,7 @@ export class NodeReporter {
       await this.#renewLease().catch((error: unknown) => {
         if (!signal.aborted) log.warn('the node lease could not be renewed', { error: String(error) })
       })
+      await this.#lookAtMemory()
       if (clock.now() >= statusDueMs) {
         statusDueMs = clock.now() + STATUS_INTERVAL_MS
         this.#sendSoon(0, true)
@@ -124,6 +129,16 @@ export class NodeReporter {
       this.#sendSoon(0, false)
       this.#record('NodeNotReady', `Node ${this.#options.nodeName} status is now: NodeNotReady`)
     })
+  }
+
+  async #lookAtMemory(): Promise<void> {
+    const { clock, capacity, nodeName } = this.#options
+    const underPressure = this.#memoryPressure.observe(await this.#options.availableMemoryBytes(), capacity, clock.now())
+    if (underPressure === this.#underPressure) return
+    this.#underPressure = underPressure
+    this.#sendSoon(0, false)
+    const reason = underPressure ? 'NodeHasInsufficientMemory' : 'NodeHasSufficientMemory'
+    this.#record(reason, `Node ${nodeName} status is now: ${reason}`)
   }
 
   #sendSoon(delayMs: number, always: boolean): void {
@@ -161,6 +176,7 @@ export class NodeReporter {
       images: this.#images,
       info: this.#info as NodeSystemInfo,
       runtimeError: this.#runtimeError,
+      memoryPressure: this.#underPressure,
       before: this.#sent,
       nowMs: clock.now(),
     })

@@ -15,6 +15,7 @@ export interface NodeStatusInput {
   images: readonly Image[]
   /** Undefined: the runtime works. */
   runtimeError: string | undefined
+  memoryPressure: boolean
   /** The status reported last. */
   before: NodeStatus | undefined
   nowMs: number
@@ -25,10 +26,17 @@ const MAX_NAMES_PER_IMAGE = 5
 
 type Verdict = Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>
 
-function verdicts(runtimeError: string | undefined): Verdict[] {
+function verdicts({ runtimeError, memoryPressure }: NodeStatusInput): Verdict[] {
   const fine = (type: string, reason: string, message: string): Verdict => ({ type, status: 'False', reason, message })
   return [
-    fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+    memoryPressure
+      ? {
+          type: 'MemoryPressure',
+          status: 'True',
+          reason: 'KubeletHasInsufficientMemory',
+          message: 'kubelet has insufficient memory available',
+        }
+      : fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
     fine('DiskPressure', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
     fine('PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
     runtimeError === undefined
@@ -37,9 +45,10 @@ function verdicts(runtimeError: string | undefined): Verdict[] {
   ]
 }
 
-function conditions({ runtimeError, before, nowMs }: NodeStatusInput): NodeCondition[] {
+function conditions(input: NodeStatusInput): NodeCondition[] {
+  const { before, nowMs } = input
   const now = timestamp(nowMs)
-  return verdicts(runtimeError).map((verdict) => {
+  return verdicts(input).map((verdict) => {
     const known = before?.conditions?.find((condition) => condition.type === verdict.type)
     const changedAt = known?.status === verdict.status ? known.lastTransitionTime : undefined
     return { ...verdict, lastHeartbeatTime: now, lastTransitionTime: changedAt ?? now }
