@@ -86,6 +86,8 @@ export interface Registry {
   handle(request: ApiRequest): Promise<ApiResult>
   /** Throws before the first batch where the request is refused; ends at its timeout, at shutdown or on abort. */
   watch(request: ApiRequest): AsyncIterable<readonly CachedEvent[]>
+  /** Lets go of the store, which may be closed after that. */
+  close?(): Promise<void>
 }
 
 export interface Authorizer {

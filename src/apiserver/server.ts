@@ -217,6 +217,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         stop.abort()
         await listener.close()
         await following.done
+        await registry.close?.()
       })
       return { port, done }
     },
