@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { configmaps, namespaces } from '../../src/api/kinds/core/v1.ts'
 import { keyOf } from '../../src/api/resource.ts'
 import { newExpired } from '../../src/api/status.ts'

@@ -98,18 +98,25 @@ function total(values: readonly (Quantities | undefined)[]): Record<string, stri
   return Object.fromEntries([...sums].map(([name, { nanos, text }]) => [name, formatQuantity({ nanos, format: /[KMGTPE]i$/.test(text) ? 'BinarySI' : 'DecimalSI' })]))
 }
 
-/** Init containers run one after the other: the largest counts. */
-function podTotals(pod: Pod): { requests: Quantities; limits: Quantities } {
-  const of = (field: 'requests' | 'limits'): Quantities => {
-    const sum = total((pod.spec.containers ?? []).map((container) => container.resources?.[field]))
-    for (const container of pod.spec.initContainers ?? []) {
-      for (const [name, value] of Object.entries(container.resources?.[field] ?? {})) {
-        if (nanosOf(value) > nanosOf(sum[name])) sum[name] = value
-      }
-    }
-    return sum
+type Field = 'requests' | 'limits'
+
+function largest(a: Record<string, string>, b: Quantities): Record<string, string> {
+  const max = { ...a }
+  for (const [name, value] of Object.entries(b)) if (value !== undefined && nanosOf(value) > nanosOf(max[name])) max[name] = value
+  return max
+}
+
+/** Init containers run one after the other, beside the sidecars that were started before them; sidecars go on beside the containers. */
+function podTotal({ spec }: Pod, field: Field): Quantities {
+  const running: (Quantities | undefined)[] = []
+  let starting: Record<string, string> = {}
+  for (const { restartPolicy, resources } of spec.initContainers ?? []) {
+    starting = largest(starting, total([...running, resources?.[field]]))
+    if (restartPolicy === 'Always') running.push(resources?.[field])
   }
-  return { requests: of('requests'), limits: of('limits') }
+  const all = total([...(spec.containers ?? []).map((container) => container.resources?.[field]), ...running])
+  // What the pod says for all of its containers together goes before their sum.
+  return { ...largest(all, starting), ...spec.resources?.[field] }
 }
 
 function checkPod(pod: Pod, items: readonly LimitRangeItem[]): string[] {
@@ -119,8 +126,7 @@ function checkPod(pod: Pod, items: readonly LimitRangeItem[]): string[] {
         .flatMap(({ resources }) => checkBounds(item, resources?.requests ?? {}, resources?.limits ?? {}))
     }
     if (item.type !== 'Pod') return []
-    const { requests, limits } = podTotals(pod)
-    return checkBounds(item, requests, limits)
+    return checkBounds(item, podTotal(pod, 'requests'), podTotal(pod, 'limits'))
   })
 }
 
