@@ -7,7 +7,7 @@
  */
 import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
 import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
-import type { KubeObject, Resource } from '../../api/resource.ts'
+import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import type { Change, Informer, Informers } from '../../client/informer.ts'
 import { createInformers } from '../../client/sharedInformer.ts'
@@ -27,7 +27,7 @@ export function garbageCollector(context: ControllerContext): Controller {
   const graph = new OwnerGraph()
   const gone = new Set<string>()
   const kinds = new Map<string, Resource>()
-  const custom = new Map<string, { resource: Resource; stop: AbortController }>()
+  const custom = new Map<string, { resource: Resource; informer: Informer<KubeObject>; stop: AbortController }>()
   let enqueue: (uid: string) => void = () => {}
 
   function rememberGone(uid: string): void {
@@ -78,11 +78,14 @@ export function garbageCollector(context: ControllerContext): Controller {
     if (known) {
       known.stop.abort()
       custom.delete(name)
+      // Objects go before their definition; what the watch that ends here has not told of them is told by this.
+      if (!definition)
+        for (const before of known.informer.list()) onChange(known.resource, { key: keyOf(before), before, after: undefined })
     }
     if (!resource) return
     const stop = new AbortController()
-    custom.set(name, { resource, stop })
-    follow(resource, createInformers({ ...context, signal: AbortSignal.any([context.signal, stop.signal]) }))
+    const informer = follow(resource, createInformers({ ...context, signal: AbortSignal.any([context.signal, stop.signal]) }))
+    custom.set(name, { resource, informer, stop })
   }
 
   async function stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {

@@ -1,7 +1,7 @@
 /** The resourcequota controller: keeps the observed usage of quotas true; admission counts on it when it lets objects in. */
 import { persistentvolumeclaims, pods, resourcequotas, services, type Pod, type ResourceQuota } from '../../api/kinds/core/v1.ts'
 import { newQuantity } from '../../api/quantity.ts'
-import { keyOf, type Resource } from '../../api/resource.ts'
+import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Watch } from '../../reconcile/controller.ts'
 import { coalesce } from '../coalesce.ts'
@@ -49,15 +49,19 @@ export function resourceQuotaController({ client, informers, clock }: Controller
     return usage
   }
 
-  /** Objects that come or go; of pods also their end, which gives back what they had. */
+  /** Whether a change of an object that stays shows in some usage: a pod's end or resize, a service's type, a claim's size. */
+  function mayChangeUsage(resource: Resource, before: KubeObject, after: KubeObject): boolean {
+    const id = resourceId(resource)
+    if (id !== resourceId(pods)) return OWN_USAGE.has(id)
+    return hasFinished(before as Pod) !== hasFinished(after as Pod) || before.metadata.generation !== after.metadata.generation
+  }
+
   const changes = (resource: Resource): Watch => ({
     start(_, enqueue) {
       const informer = informers.for(resource)
       const add = coalesce(enqueue, clock, BATCH_WINDOW_MS)
       informer.onChange(({ before, after }) => {
-        const isPod = resourceId(resource) === '/pods'
-        const ended = isPod && before && after && hasFinished(before as Pod) !== hasFinished(after as Pod)
-        if (before && after && (isPod || !OWN_USAGE.has(resourceId(resource))) && !ended) return
+        if (before && after && !mayChangeUsage(resource, before, after)) return
         const namespace = (after ?? before)?.metadata.namespace
         for (const quota of namespace ? quotaInformer.list(namespace) : []) add(keyOf(quota))
       })

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { aborted } from '../../base/abort.ts'
+import { FakeClock } from '../../base/clock.ts'
+import { silentLogger } from '../../base/logger.ts'
+import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
+import { configmaps, type ConfigMap } from '../../api/kinds/core/v1.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import { Client, type WatchRequest } from '../../client/client.ts'
+import { HandFedInformers } from '../../client/testing/handFedInformers.ts'
+import { garbageCollector } from './garbageCollector.ts'
+
+const META = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
+const DEFINITION: CustomResourceDefinition = {
+  metadata: { ...META, name: 'widgets.example.com', uid: 'crd' },
+  spec: {
+    group: 'example.com',
+    names: { plural: 'widgets', kind: 'Widget' },
+    scope: 'Namespaced',
+    versions: [{ name: 'v1', served: true, storage: true }],
+  },
+  status: { conditions: [{ type: 'Established', status: 'True' }] },
+}
+const WIDGET: KubeObject = { apiVersion: 'example.com/v1', kind: 'Widget', metadata: { ...META, name: 'w', namespace: 'ns', uid: 'w' } }
+const OWNED: ConfigMap = {
+  metadata: {
+    ...META,
+    name: 'c',
+    namespace: 'ns',
+    uid: 'c',
+    ownerReferences: [{ apiVersion: 'example.com/v1', kind: 'Widget', name: 'w', uid: 'w' }],
+  },
+}
+
+test('what a custom object owns goes, also when its definition is gone before the end of the object was told', async (t) => {
+  const clock = new FakeClock()
+  const informers = new HandFedInformers()
+  const deleted: string[] = []
+  const stop = new AbortController()
+  const client = new Client({
+    async request({ verb, name = '' }) {
+      if (verb === 'list') return { resourceVersion: '1', items: [WIDGET] }
+      assert.equal(verb, 'delete')
+      deleted.push(name)
+      return {}
+    },
+    async *watch({ signal }: WatchRequest) {
+      await aborted(signal)
+      yield* []
+    },
+  })
+  t.after(() => stop.abort())
+  const { signal } = stop
+  const controller = garbageCollector({ client, informers, events: { record: () => {} }, signal, log: silentLogger, clock })
+  const queued = new Set<string>()
+  for (const watch of controller.watches) watch.start(informers, (uid) => queued.add(uid))
+  informers.set(customresourcedefinitions, DEFINITION)
+  await clock.advance(0)
+  informers.set(configmaps, OWNED)
+  await controller.reconcile('c', signal)
+  assert.deepEqual(deleted, [])
+  queued.clear()
+  informers.delete(customresourcedefinitions, 'widgets.example.com')
+  assert.deepEqual([...queued], ['c'])
+  await controller.reconcile('c', signal)
+  assert.deepEqual(deleted, ['c'])
+})
