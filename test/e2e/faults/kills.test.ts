@@ -39,7 +39,8 @@ interface Observed {
   node: NodeView
 }
 
-type Target = 'node' | 'dockerd' | 'containerd' | 'pause' | 'app'
+const DAEMONS = ['node', 'dockerd', 'containerd'] as const
+type Target = (typeof DAEMONS)[number] | 'pause' | 'app'
 
 let cluster: Cluster
 let probe: string
@@ -161,9 +162,8 @@ function assertRestarts(was: Observed, is: Observed, victim: ProbedContainer | u
 /** Half of the kills hit the node's own processes. A pod is hit once only: what dies twice backs off, and that is right. */
 function planKills(random: () => number): Target[] {
   const podsToHit = Math.min(PODS - 2, Math.floor(KILLS * 0.4))
-  const daemons: Target[] = ['node', 'dockerd', 'containerd']
   const targets = Array.from({ length: KILLS }, (_, n): Target =>
-    n < podsToHit ? (n % 2 ? 'pause' : 'app') : (daemons[n % daemons.length] as Target),
+    n < podsToHit ? (n % 2 ? 'pause' : 'app') : (DAEMONS[n % DAEMONS.length] as Target),
   )
   return targets
     .map((target) => ({ target, at: random() }))
@@ -187,12 +187,14 @@ test(`${KILLS} processes killed with -9 under a running workload`, async () => {
     if (isPod) assert.ok(victim, 'every pod was hit already')
     if (victim) hit.add(victim.podUid)
     const pid = isPod ? victim?.pid : was.node.pids[target]
+    // Every other death in a pod comes while whoever would notice it is dead as well.
+    const witness = isPod && random() < 0.5 ? DAEMONS[Math.floor(random() * DAEMONS.length)] : undefined
     await cluster.kubectl(['create', 'configmap', `round-${round}`, '--from-literal=k=v'])
     acknowledged.push(`round-${round}`)
     const startedMs = performance.now()
-    await cluster.minicube(['ssh', '--', 'sh', '-c', `kill -9 ${pid}`])
+    await cluster.minicube(['ssh', '--', 'sh', '-c', `kill -9 ${witness ? was.node.pids[witness] : ''} ${pid}`])
     const podName = was.pods.find((pod) => pod.metadata.uid === victim?.podUid)?.metadata.name
-    const what = victim ? `${target} ${victim.name} of ${podName}` : target
+    const what = victim ? `${[target, victim.name].join(' ').trim()} of ${podName}${witness ? ` and ${witness}` : ''}` : target
     // A pod's death is first to be noticed; a daemon's must leave all as it is.
     const is = await eventually(
       `the restart after killing ${what}`,
