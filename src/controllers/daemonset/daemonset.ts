@@ -3,7 +3,6 @@ import { controllerrevisions, daemonsets, type DaemonSet } from '../../api/kinds
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
 import { newControllerRef } from '../../api/meta.ts'
 import { keyOf } from '../../api/resource.ts'
-import { KeyedBackoff } from '../../base/backoff.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { isEmptySelector } from '../../api/validation/labels.ts'
 import { canonicalJson, semanticallyEqual } from '../hash.ts'
@@ -12,9 +11,8 @@ import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { availableInMs, podFromTemplate } from '../podState.ts'
+import { FailedPodBackoff } from './failedPods.ts'
 import { nodeOf, planDaemonSet, templateFor } from './plan.ts'
-
-const FAILED_BACKOFF = { baseMs: 1_000, maxMs: 15 * 60_000 }
 
 /** Only what decides where daemons run; a node's heartbeat does not. */
 function nodeFacts(node: Node): string {
@@ -33,8 +31,7 @@ export function daemonSetController(context: ControllerContext): Controller {
   const podWrites = new OwnWrites()
   const revisionWrites = new OwnWrites()
   const statusWrites = new OwnWrites()
-  const failedBackoff = new KeyedBackoff(FAILED_BACKOFF)
-  const notBeforeMs = new Map<string, number>()
+  const failedBackoff = new FailedPodBackoff()
 
   const nodeChanges: Watch = {
     start(_, enqueue) {
@@ -46,21 +43,19 @@ export function daemonSetController(context: ControllerContext): Controller {
     },
   }
 
-  /** Pods that failed and may be replaced now; the others wait, so that a broken daemon does not spin. */
-  function mayReplace(failed: readonly Pod[], key: string): { due: Set<Pod>; waitMs: number | undefined } {
+  /** The failed pods that are replaced now; the others wait. */
+  function replaceable(failed: readonly Pod[], key: string): { due: Set<Pod>; waitMs: number | undefined } {
     const due = new Set<Pod>()
     let waitMs: number | undefined
     for (const pod of failed) {
-      const id = `${key}/${nodeOf(pod) ?? ''}`
-      const known =
-        notBeforeMs.get(pod.metadata.uid) ??
-        clock.now() + (failedBackoff.failures(id) === 0 ? (failedBackoff.next(id), 0) : failedBackoff.next(id))
-      notBeforeMs.set(pod.metadata.uid, known)
-      const leftMs = known - clock.now()
-      if (leftMs <= 0) {
-        due.add(pod)
-        notBeforeMs.delete(pod.metadata.uid)
-      } else waitMs = Math.min(waitMs ?? Infinity, leftMs)
+      const place = `${key}/${nodeOf(pod) ?? ''}`
+      const leftMs = failedBackoff.leftMs(place, clock.now())
+      if (leftMs > 0) {
+        waitMs = Math.min(waitMs ?? Infinity, leftMs)
+        continue
+      }
+      due.add(pod)
+      failedBackoff.replaced(place, clock.now())
     }
     return { due, waitMs }
   }
@@ -133,7 +128,7 @@ export function daemonSetController(context: ControllerContext): Controller {
         signal,
       })
       const plan = planDaemonSet({ ds, nodes: nodeInformer.list(), pods: owned, hash, nowMs: clock.now() })
-      const { due, waitMs } = mayReplace(plan.failed, key)
+      const { due, waitMs } = replaceable(plan.failed, key)
       const failed = new Set(plan.failed)
       const remove = plan.remove.filter((pod) => !failed.has(pod) || due.has(pod))
       for (const pod of due) {
