@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { leases } from '../api/kinds/coordination/v1.ts'
+import { nodes, pods } from '../api/kinds/core/v1.ts'
+import type { PodSpec } from '../api/kinds/core/v1.ts'
+import { main, newPod, NODE, phase, world } from './testing/world.ts'
+
+test('the node is registered Ready and has a lease', async (t) => {
+  const w = await world(t)
+  await w.until('lease', () => w.api.get(leases, 'kube-node-lease', NODE) !== undefined)
+  const node = w.api.get(nodes, '', NODE)
+  assert.equal(node?.status?.conditions?.find((c) => c.type === 'Ready')?.status, 'True')
+  assert.equal(node?.status?.capacity?.cpu, '2')
+  assert.equal(node?.metadata.labels?.['kubernetes.io/hostname'], NODE)
+  assert.equal(w.api.requests.filter((r) => r.startsWith('patch nodes/status')).length, 0)
+})
+
+test('a pod that does not fit fails with the reason, and leaves those that run alone', async (t) => {
+  const w = await world(t)
+  const asking = (cpu: string): Partial<PodSpec> => ({ containers: [{ ...main, resources: { requests: { cpu } } }] })
+  w.api.put(pods, newPod('first', asking('1500m')))
+  await w.until('running', () => phase(w, 'first') === 'Running')
+  w.api.put(pods, newPod('second', asking('1')))
+  await w.until('rejected', () => phase(w, 'second') === 'Failed')
+  const { reason, message } = w.pod('second').status ?? {}
+  assert.deepEqual(
+    { reason, message },
+    { reason: 'OutOfcpu', message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000" },
+  )
+  assert.equal(w.pod('second').status?.containerStatuses, undefined)
+  assert.equal(w.runtime.calls.filter((call) => call.startsWith('createSandbox second')).length, 0)
+  await w.restart()
+  await w.until('known again', () => w.events.filter((event) => event.includes('NodeReady')).length === 2)
+  assert.equal(phase(w, 'first'), 'Running')
+})
+
+test('the node is NotReady once its runtime was away for 30 s, and Ready when it is back', async (t) => {
+  const w = await world(t)
+  const ready = () => w.api.get(nodes, '', NODE)?.status?.conditions?.find((condition) => condition.type === 'Ready')
+  await w.until('ready', () => ready()?.status === 'True')
+  await w.until('followed', () => w.runtime.followed)
+  w.runtime.down = new Error('connection refused')
+  w.runtime.breakConnection()
+  await w.until('noticed', () => !w.runtime.followed)
+  await w.clock.advance(29_000)
+  assert.equal(ready()?.status, 'True')
+  await w.clock.advance(2000)
+  await w.until('not ready', () => ready()?.status === 'False')
+  assert.deepEqual([ready()?.reason, ready()?.message], ['KubeletNotReady', 'container runtime is down: connection refused'])
+  w.runtime.down = undefined
+  await w.clock.advance(5000)
+  await w.until('ready again', () => ready()?.status === 'True')
+})
+
+test('an image that somebody loaded is soon in the status of the node', async (t) => {
+  const w = await world(t)
+  await w.until('followed', () => w.runtime.followed)
+  w.runtime.loadImage('mine:dev')
+  await w.clock.advance(1000)
+  await w.until('listed', () => w.api.get(nodes, '', NODE)?.status?.images?.some(({ names }) => names?.includes('mine:dev')) === true)
+})
+
+test("an ephemeral container sees its target's processes; without a running target it waits with a reason", async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('web'))
+  await w.until('running', () => phase(w, 'web') === 'Running')
+  const debuggers = ['main', 'nobody'].map((targetContainerName, n) => ({ name: `debug-${n}`, image: 'busybox:1.36', targetContainerName }))
+  w.api.put(pods, { ...w.pod('web'), spec: { ...w.pod('web').spec, containers: [main], ephemeralContainers: debuggers } })
+  const statusOf = (name: string) => w.pod('web').status?.ephemeralContainerStatuses?.find((status) => status.name === name)
+  await w.until(
+    'both told of',
+    () => statusOf('debug-0')?.state?.running !== undefined && statusOf('debug-1')?.state?.waiting?.reason !== 'ContainerCreating',
+  )
+  assert.equal(w.runtime.configs.get(w.runtime.newest('debug-0')?.id ?? '')?.targetContainerId, w.runtime.newest('main')?.id)
+  assert.deepEqual(statusOf('debug-1')?.state?.waiting, {
+    reason: 'CreateContainerConfigError',
+    message: 'unable to find target container "nobody"',
+  })
+})
+
+test('a node that stops ends its pods within its own bound; those that cannot run again have failed', async (t) => {
+  const w = await world(t)
+  const preStop = { exec: { command: ['bye'] } }
+  w.api.put(pods, newPod('server', { terminationGracePeriodSeconds: 60, containers: [{ ...main, lifecycle: { preStop } }] }))
+  w.api.put(pods, newPod('task', { restartPolicy: 'Never', terminationGracePeriodSeconds: 3 }))
+  await w.until('running', () => phase(w, 'server') === 'Running' && phase(w, 'task') === 'Running')
+  await w.shutDown(10)
+  assert.deepEqual(w.runtime.calls.filter((call) => /^(exec|stop) /.test(call)).sort(), ['exec main bye', 'stop main 10', 'stop main 3'])
+  const { status } = w.pod('task')
+  assert.deepEqual(
+    [status?.phase, status?.reason, status?.conditions?.find((c) => c.type === 'DisruptionTarget')?.reason],
+    ['Failed', 'Terminated', 'TerminationByKubelet'],
+  )
+  assert.equal(phase(w, 'server'), 'Running')
+  await w.restart()
+  await w.until('the server runs again', () => w.pod('server').status?.containerStatuses?.[0]?.restartCount === 1)
+  assert.equal(w.runtime.calls.filter((call) => call.startsWith('createSandbox task')).length, 1)
+  await w.until('the end is told', () => w.pod('task').status?.containerStatuses?.[0]?.state?.terminated !== undefined)
+  assert.equal(w.pod('task').status?.reason, 'Terminated')
+})
+
+const manifest = (command: string): string => `
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {tier: static}}
+spec: {terminationGracePeriodSeconds: 5, containers: [{name: main, image: "busybox:1.36", command: [${command}]}]}
+`
+
+test('a static pod runs from its file, has a mirror, and goes with its file', async (t) => {
+  const w = await world(t)
+  const file = join(w.rootDir, 'manifests/web.yaml')
+  await mkdir(join(w.rootDir, 'manifests'), { recursive: true })
+  await w.until('ready', () => w.runtime.followed)
+  // The file is seen at a moment of the machine's own, and then waited upon for a while of the test's.
+  const soon = async (what: string, done: () => boolean): Promise<void> => {
+    for (let turn = 0; turn < 2000 && !done(); turn++) {
+      await w.clock.advance(20)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    assert.ok(done(), what)
+  }
+  await writeFile(file, manifest('sleep'))
+  const name = `web-${NODE}`
+  await soon('mirrored', () => phase(w, name) === 'Running')
+  const first = w.pod(name).metadata
+  assert.equal(first.annotations?.['kubernetes.io/config.source'], 'file')
+  assert.equal(first.annotations?.['kubernetes.io/config.mirror'], first.annotations?.['kubernetes.io/config.hash'])
+  assert.deepEqual([first.labels, first.ownerReferences?.[0]?.kind], [{ tier: 'static' }, 'Node'])
+  const container = w.runtime.newest('main')?.id
+
+  w.api.remove(pods, 'default', name)
+  await w.until('mirrored again', () => phase(w, name) === 'Running')
+  await w.restart()
+  await w.until('known again', () => w.events.filter((event) => event.includes('NodeReady')).length === 2 && w.runtime.followed)
+  await w.clock.advance(1000)
+  assert.equal(w.runtime.newest('main')?.id, container)
+  assert.equal(w.runtime.newest('main')?.state, 'Running')
+
+  await writeFile(file, manifest('sleep, "1"'))
+  await soon('replaced', () => w.runtime.newest('main')?.id !== container && phase(w, name) === 'Running')
+  assert.notEqual(w.pod(name).metadata.annotations?.['kubernetes.io/config.hash'], first.annotations?.['kubernetes.io/config.hash'])
+  assert.ok(w.runtime.calls.includes('stop main 5'))
+  await rm(file)
+  await soon('gone', () => w.pod(name) === undefined && w.runtime.containers.size === 0 && w.runtime.sandboxes.size === 0)
+})
+
+test('a node without memory says so, and for five minutes more', async (t) => {
+  const w = await world(t)
+  const pressure = () => w.api.get(nodes, '', NODE)?.status?.conditions?.find((condition) => condition.type === 'MemoryPressure')
+  await w.until('fine', () => pressure()?.status === 'False')
+  w.memory.availableBytes = 2 ** 20
+  await w.clock.advance(10_000)
+  await w.until('under pressure', () => pressure()?.status === 'True')
+  assert.equal(pressure()?.reason, 'KubeletHasInsufficientMemory')
+  w.memory.availableBytes = 2 ** 31
+  await w.clock.advance(60_000)
+  assert.equal(pressure()?.status, 'True')
+  await w.clock.advance(5 * 60_000)
+  await w.until('fine again', () => pressure()?.status === 'False')
+})
