@@ -66,7 +66,7 @@ interface Import {
 }
 
 /** Rooms in which files may still name each other's types in a circle. To be emptied, never to be added to. */
-const TYPE_CIRCLES_WITHIN = new Set(['apiserver', 'cluster'])
+const TYPE_CIRCLES_WITHIN = new Set(['apiserver'])
 
 function sources(): string[] {
   return readdirSync(SRC, { recursive: true, encoding: 'utf8' })

@@ -13,30 +13,9 @@ import { checkProfileName } from './names.ts'
 import { checkOwned, inspectNode, type NodeState } from './nodeContainer.ts'
 import { parsePublish } from './ports.ts'
 import { type ProfileConfig, readProfile, setActiveProfile } from './profile.ts'
-import type { StartContext } from './startSteps.ts'
-import { runSteps, type StepReporter } from './steps.ts'
+import type { StartClusterOptions, StartContext } from './startContext.ts'
+import { runSteps } from './steps.ts'
 import { usageError, UserError } from './userError.ts'
-
-export interface StartClusterOptions {
-  profile: string
-  cpus?: number
-  memoryBytes?: number
-  /** `[ADDRESS:]HOSTPORT:NODEPORT[/PROTOCOL]` each; a stopped cluster that is started with other ones gets them. */
-  publish?: string[]
-  /** A node image to use instead of this checkout's. */
-  image?: string
-  /** False for `--wait=false`: return as soon as the API server answers. */
-  wait?: boolean
-  timeoutMs?: number
-  keepContext?: boolean
-  /** Leave everything as it is when a step fails. */
-  retain?: boolean
-  /** False for `--no-install`. */
-  installAllowed?: boolean
-  reporter: StepReporter
-  signal: AbortSignal
-  env?: NodeJS.ProcessEnv
-}
 
 export interface StartResult {
   profile: ProfileConfig

@@ -9,7 +9,6 @@ import { engineGet, EngineHttpError } from './engine/address.ts'
 import { type Engine, type EngineInfo, engineInfo, findOrStartEngine, openEngine } from './engine/engine.ts'
 import { fetchCredentials } from './fetchCredentials.ts'
 import { withFileLock } from './fileLock.ts'
-import type { ClusterEntry } from './kubeconfig/document.ts'
 import { mergeKubeconfig, removeFromKubeconfig } from './kubeconfig/file.ts'
 import { containerName, volumeName } from './names.ts'
 import { chooseNodeIP, ensureNetwork, otherNodeIPs, removeNetwork } from './network.ts'
@@ -21,39 +20,14 @@ import {
   lacksCapability,
   likelyMode,
   nodeContainer,
-  type NodeState,
   STOP_TIMEOUT_S,
 } from './nodeContainer.ts'
 import { ensureNamedImage, ensureNodeImage, kubernetesVersionOf } from './nodeImage/nodeImage.ts'
 import { checkPublished, chooseApiPort } from './ports.ts'
 import { type ContainerMode, listProfiles, type ProfileConfig, removeProfile, writeProfile } from './profile.ts'
-import type { StartClusterOptions } from './startCluster.ts'
-import type { Step, StepControl, StepReporter } from './steps.ts'
+import type { StartClusterOptions, StartContext } from './startContext.ts'
+import type { Step, StepControl } from './steps.ts'
 import { UserError } from './userError.ts'
-
-export interface StartContext {
-  home: string
-  env: NodeJS.ProcessEnv
-  options: StartClusterOptions
-  reporter: StepReporter
-  timeoutMs: number
-  /** The profile and the container that were there before. */
-  before: ProfileConfig | undefined
-  stateBefore: NodeState | undefined
-  engine?: Engine
-  info?: EngineInfo
-  image?: string
-  profile?: ProfileConfig
-  /** True once this command made the container. */
-  created?: boolean
-  /** The volume was there although no profile knew of it: it is not this command's to delete. */
-  volumeExisted?: boolean
-  credentialsEntry?: ClusterEntry
-  boot?: BootLog
-  bootSignal?: AbortSignal
-  requireEngine(): Engine
-  requireProfile(): ProfileConfig
-}
 
 type StartStep = Step<StartContext>
 
