@@ -49,7 +49,8 @@ async function target(name = 'target', data: Record<string, string> = {}): Promi
   assert.equal((await post(JSON.stringify({ metadata: { name }, data }))).status, 201)
 }
 
-const parsed = (answer: TestAnswer): { metadata: Record<string, never>; data: Record<string, string>; message?: string } => JSON.parse(Buffer.from(answer.body, 'latin1').toString()) as never
+const parsed = (answer: TestAnswer): { metadata: Record<string, never>; data: Record<string, string>; message?: string } =>
+  JSON.parse(Buffer.from(answer.body, 'latin1').toString()) as never
 
 /** 2xx or 4xx, in JSON. */
 function assertRefusedOrDone(answer: TestAnswer, what: string): void {
@@ -78,19 +79,25 @@ test('YAML nested within a line', async () => {
 test('nesting as deep as a body can be', async () => {
   await target()
   const depth = 700_000
-  for (const [open, close] of [['[', ']'], ['{"a":', '}']] as const) {
+  for (const [open, close] of [
+    ['[', ']'],
+    ['{"a":', '}'],
+  ] as const) {
     const nested = open.repeat(Math.floor(depth / open.length)) + (open === '[' ? '' : '1') + close.repeat(Math.floor(depth / open.length))
     assertRefusedOrDone(await post(nested), 'the whole body')
     assertRefusedOrDone(await post(`{"metadata":{"name":"deep"},"data":{"k":${nested}}}`), 'a string')
     assertRefusedOrDone(await post(`{"metadata":{"name":"deep"},"unknown":${nested}}`), 'an unknown field')
     for (const type of ['application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml']) {
-      assertRefusedOrDone(await patch(type, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"target"},"unknown":${nested}}`), type)
+      assertRefusedOrDone(
+        await patch(type, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"target"},"unknown":${nested}}`),
+        type,
+      )
     }
     assertRefusedOrDone(await patch('application/json-patch+json', `[{"op":"add","path":"/unknown","value":${nested}}]`), 'JSON patch')
   }
 })
 
-test('nesting just below the decoders\' limit reaches all code that walks a value', async () => {
+test("nesting just below the decoders' limit reaches all code that walks a value", async () => {
   await target()
   const nested = '{"a":'.repeat(9_000) + '1' + '}'.repeat(9_000)
   assertRefusedOrDone(await post(`{"metadata":{"name":"deep"},"unknown":${nested}}`), 'an unknown field')
@@ -100,13 +107,17 @@ test('nesting just below the decoders\' limit reaches all code that walks a valu
   assertRefusedOrDone(await patch('application/json-patch+json', `[{"op":"add","path":"/unknown","value":${nested}}]`), 'JSON patch')
   const revision = `{"metadata":{"name":"deep"},"revision":1,"data":${nested}}`
   assertRefusedOrDone(await post(revision, {}, '/apis/apps/v1/namespaces/default/controllerrevisions'), 'data of any shape')
-  const applied = await patch('application/apply-patch+yaml', `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"target"},"unknown":${nested}}`)
+  const applied = await patch(
+    'application/apply-patch+yaml',
+    `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"target"},"unknown":${nested}}`,
+  )
   assert.ok(applied.status < 500 || !/Maximum call stack/.test(applied.body), applied.body.slice(0, 200))
 })
 
 test('a JSON patch has 10,000 operations at most', async () => {
   await target()
-  const operations = (count: number): string => JSON.stringify(Array.from({ length: count }, () => ({ op: 'test', path: '/kind', value: 'ConfigMap' })))
+  const operations = (count: number): string =>
+    JSON.stringify(Array.from({ length: count }, () => ({ op: 'test', path: '/kind', value: 'ConfigMap' })))
   assert.equal((await patch('application/json-patch+json', operations(10_001))).status, 413)
   assert.equal((await patch('application/json-patch+json', operations(10_000))).status, 200)
 })
@@ -137,7 +148,10 @@ test('__proto__ is a name like any other', async () => {
   await ask(admin, 'DELETE', `${CONFIG_MAPS}/proto`)
   assertKept(await post(`{"metadata":{"name":"proto"},"data":${data}}`), 'JSON')
   assertKept(await ask(admin, 'GET', `${CONFIG_MAPS}/proto`), 'read again')
-  assertKept(await ask(admin, 'PUT', `${CONFIG_MAPS}/proto`, { body: `{"metadata":{"name":"proto","labels":{"a":"b"}},"data":${data}}` }), 'PUT')
+  assertKept(
+    await ask(admin, 'PUT', `${CONFIG_MAPS}/proto`, { body: `{"metadata":{"name":"proto","labels":{"a":"b"}},"data":${data}}` }),
+    'PUT',
+  )
   await target('proto')
   assertKept(await patch('application/merge-patch+json', `{"data":${data}}`, 'proto'), 'merge patch')
   await target('proto')
@@ -146,7 +160,14 @@ test('__proto__ is a name like any other', async () => {
   // JSON patch refuses the name altogether.
   assert.equal((await patch('application/json-patch+json', '[{"op":"add","path":"/data/__proto__","value":"v"}]', 'proto')).status, 422)
   await target('proto')
-  assertKept(await patch('application/apply-patch+yaml', `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"proto"},"data":${data}}`, 'proto'), 'apply')
+  assertKept(
+    await patch(
+      'application/apply-patch+yaml',
+      `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"proto"},"data":${data}}`,
+      'proto',
+    ),
+    'apply',
+  )
   assert.equal(({} as Record<string, unknown>)['v'], undefined)
   assert.equal(Object.getOwnPropertyNames(Object.prototype).includes('polluted'), false)
 })
@@ -154,18 +175,41 @@ test('__proto__ is a name like any other', async () => {
 test('numbers that no type holds', async () => {
   for (const number of ['1e400', '-1e400', '99999999999999999999999', '1e-400', '-0', `0.${'1'.repeat(10_000)}`, '9'.repeat(100_000)]) {
     const deployment = `{"metadata":{"name":"n"},"spec":{"replicas":${number},"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}`
-    assertRefusedOrDone(await post(deployment, {}, '/apis/apps/v1/namespaces/default/deployments?dryRun=All'), `replicas ${number.slice(0, 20)}`)
+    assertRefusedOrDone(
+      await post(deployment, {}, '/apis/apps/v1/namespaces/default/deployments?dryRun=All'),
+      `replicas ${number.slice(0, 20)}`,
+    )
     const claim = `{"metadata":{"name":"n"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":${number}}}}}`
-    assertRefusedOrDone(await post(claim, {}, '/api/v1/namespaces/default/persistentvolumeclaims?dryRun=All'), `storage ${number.slice(0, 20)}`)
-    assertRefusedOrDone(await soon(() => ask(admin, 'GET', `${CONFIG_MAPS}?limit=${number.slice(0, 1_000)}`)), `limit ${number.slice(0, 20)}`)
+    assertRefusedOrDone(
+      await post(claim, {}, '/api/v1/namespaces/default/persistentvolumeclaims?dryRun=All'),
+      `storage ${number.slice(0, 20)}`,
+    )
+    assertRefusedOrDone(
+      await soon(() => ask(admin, 'GET', `${CONFIG_MAPS}?limit=${number.slice(0, 1_000)}`)),
+      `limit ${number.slice(0, 20)}`,
+    )
   }
 })
 
 test('paths that nobody serves', async () => {
   const paths = [
-    '//', '/api/v1/namespaces/default/configmaps/..%2f..%2fsecrets%2fx', '/api/v1/namespaces/../secrets', '/api/v1/%00', '/api/v1/namespaces/%ff/pods',
-    '/apis/apps/v1/namespaces/default/deployments/a/b/c/d', '/api/v1/nodes/../../x', `/api/v1/${'a/'.repeat(3_000)}`, '/%', '/api/%zz', '/apis//v1/x', '/openapi/v3/../../x',
-    '/.well-known/x', '/metrics/../x', '/api/v1/namespaces/default/pods/x/proxy/../../../../etc', '/watch', '/api/v1/watch',
+    '//',
+    '/api/v1/namespaces/default/configmaps/..%2f..%2fsecrets%2fx',
+    '/api/v1/namespaces/../secrets',
+    '/api/v1/%00',
+    '/api/v1/namespaces/%ff/pods',
+    '/apis/apps/v1/namespaces/default/deployments/a/b/c/d',
+    '/api/v1/nodes/../../x',
+    `/api/v1/${'a/'.repeat(3_000)}`,
+    '/%',
+    '/api/%zz',
+    '/apis//v1/x',
+    '/openapi/v3/../../x',
+    '/.well-known/x',
+    '/metrics/../x',
+    '/api/v1/namespaces/default/pods/x/proxy/../../../../etc',
+    '/watch',
+    '/api/v1/watch',
   ]
   const nobody = cluster.session()
   for (const path of paths) {
@@ -191,7 +235,10 @@ test('5,000 streams opened and cancelled at once', async () => {
   assert.equal(other.status, 200)
   await Promise.all(ends)
   const watchers = (await ask(admin, 'GET', '/metrics')).body.match(/apiserver_longrunning_requests\{[^}]*\} (\d+)/g) ?? []
-  assert.ok(watchers.every((line) => Number(line.split(' ').at(-1)) <= 100), watchers.join('\n'))
+  assert.ok(
+    watchers.every((line) => Number(line.split(' ').at(-1)) <= 100),
+    watchers.join('\n'),
+  )
 })
 
 /** Opens a watch and answers it with its stream, once the server has. */
@@ -236,11 +283,17 @@ test('a watcher that does not read is let go, and one that reads misses nothing'
   })
   for (let i = 0; i < LARGE_CHANGES; i++) {
     const body = JSON.stringify({ data: { k: `${i} ${'x'.repeat(900_000)}` } })
-    const answer = await ask(admin, 'PATCH', '/api/v1/namespaces/slow/configmaps/big', { body, headers: { 'content-type': 'application/merge-patch+json' } })
+    const answer = await ask(admin, 'PATCH', '/api/v1/namespaces/slow/configmaps/big', {
+      body,
+      headers: { 'content-type': 'application/merge-patch+json' },
+    })
     assert.equal(answer.status, 200)
   }
   while (seen.at(-1) !== String(LARGE_CHANGES - 1)) await once(eager, 'data', { signal: AbortSignal.timeout(SOON_MS) })
-  assert.deepEqual(seen.slice(-LARGE_CHANGES), Array.from({ length: LARGE_CHANGES }, (_, i) => String(i)))
+  assert.deepEqual(
+    seen.slice(-LARGE_CHANGES),
+    Array.from({ length: LARGE_CHANGES }, (_, i) => String(i)),
+  )
   let text = ''
   slow.setEncoding('utf8').on('data', (chunk: string) => (text = (text + chunk).slice(-1_000)))
   slow.resume()
@@ -251,7 +304,8 @@ test('a watcher that does not read is let go, and one that reads misses nothing'
 
 test('a client may ask on while a large answer is on its way', async () => {
   await ask(admin, 'POST', '/api/v1/namespaces', { body: '{"metadata":{"name":"large"}}' })
-  for (let i = 0; i < 16; i++) await client.create(configmaps, { metadata: { name: `c${i}`, namespace: 'large' }, data: { k: 'y'.repeat(1_000_000) } })
+  for (let i = 0; i < 16; i++)
+    await client.create(configmaps, { metadata: { name: `c${i}`, namespace: 'large' }, data: { k: 'y'.repeat(1_000_000) } })
   const session = cluster.session(cluster.admin)
   await once(session, 'connect')
   session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)

@@ -17,8 +17,18 @@ const IN_FLIGHT_LIMIT = 16
 const SERVER_FIELDS = ['resourceVersion', 'managedFields', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generateName']
 
 const SCALARS: Partial<Record<Schema['type'], JsonValue>> = {
-  boolean: true, int32: 1, int64: 1, double: 1, intOrString: 1, bytes: 'YQ==', quantity: '1', duration: '30s',
-  time: '2026-01-01T00:00:00Z', microTime: '2026-01-01T00:00:00.000000Z', any: {}, fieldsV1: {},
+  boolean: true,
+  int32: 1,
+  int64: 1,
+  double: 1,
+  intOrString: 1,
+  bytes: 'YQ==',
+  quantity: '1',
+  duration: '30s',
+  time: '2026-01-01T00:00:00Z',
+  microTime: '2026-01-01T00:00:00.000000Z',
+  any: {},
+  fieldsV1: {},
 }
 
 /** A way to null: the path of a field, or of what is inside a list or map. */
@@ -101,7 +111,9 @@ function pathOf({ group, version, namespaced, resource }: CatalogResource): stri
 async function crash(resource: CatalogResource, body: JsonObject, what: string): Promise<string | undefined> {
   const answer = await ask(session, 'POST', pathOf(resource), { body: JSON.stringify(body) })
   const { reason, message } = JSON.parse(answer.body) as { reason?: string; message?: string }
-  return answer.status >= 500 && reason === 'InternalError' ? `${resource.group}/${resource.version} ${resource.resource} with null at ${what}: ${message}` : undefined
+  return answer.status >= 500 && reason === 'InternalError'
+    ? `${resource.group}/${resource.version} ${resource.resource} with null at ${what}: ${message}`
+    : undefined
 }
 
 test('null in any field of any kind crashes nothing', async () => {

@@ -30,8 +30,10 @@ async function start(): Promise<Running> {
   return { client, store, stop: () => cluster.stop().then(() => store.close()) }
 }
 
-const configMap = (name: string, value: string): Omit<ConfigMap, 'metadata'> & { metadata: { name: string; namespace: string } } =>
-  ({ metadata: { name, namespace: 'default' }, data: { value } })
+const configMap = (name: string, value: string): Omit<ConfigMap, 'metadata'> & { metadata: { name: string; namespace: string } } => ({
+  metadata: { name, namespace: 'default' },
+  data: { value },
+})
 
 const WATCH_LIMIT_MS = 5_000
 
@@ -39,7 +41,12 @@ const WATCH_LIMIT_MS = 5_000
 async function eventsAfter(client: Client, resourceVersion: string, count: number): Promise<string[]> {
   const found: string[] = []
   const signal = AbortSignal.timeout(WATCH_LIMIT_MS)
-  const events: AsyncIterable<WatchEvent<ConfigMap>> = client.watch(configmaps, { namespace: 'default', fieldSelector: 'metadata.name!=kube-root-ca.crt', resourceVersion, signal })
+  const events: AsyncIterable<WatchEvent<ConfigMap>> = client.watch(configmaps, {
+    namespace: 'default',
+    fieldSelector: 'metadata.name!=kube-root-ca.crt',
+    resourceVersion,
+    signal,
+  })
   for await (const event of events) {
     if (event.type === 'BOOKMARK') continue
     found.push(`${event.type} ${event.object.metadata.name} ${event.object.data?.['value']}`)
@@ -92,7 +99,10 @@ test('a revision that was compacted away is gone for watches, and lists go on', 
     await running.stop()
     const again = await start()
     try {
-      assert.equal((await again.client.get(configmaps, { namespace: 'default', name: 'd' })).metadata.resourceVersion, first.metadata.resourceVersion)
+      assert.equal(
+        (await again.client.get(configmaps, { namespace: 'default', name: 'd' })).metadata.resourceVersion,
+        first.metadata.resourceVersion,
+      )
       await assert.rejects(eventsAfter(again.client, '1', 1), isExpired)
     } finally {
       await again.stop()

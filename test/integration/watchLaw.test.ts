@@ -69,7 +69,8 @@ class FragileTransport implements Transport {
   }
 }
 
-const brief = (objects: readonly ConfigMap[]): string[] => objects.map((object) => `${keyOf(object)} ${object.metadata.resourceVersion} ${JSON.stringify(object.data)}`).toSorted()
+const brief = (objects: readonly ConfigMap[]): string[] =>
+  objects.map((object) => `${keyOf(object)} ${object.metadata.resourceVersion} ${JSON.stringify(object.data)}`).toSorted()
 
 /** Replays the informer's changes, and checks each against what came before it. */
 class Replay {
@@ -82,9 +83,11 @@ class Replay {
       const known = this.#state.get(key)
       const revision = (object: ConfigMap | undefined): number => Number(object?.metadata.resourceVersion ?? 0)
       if (before?.metadata.uid !== known?.metadata.uid) this.faults.push(`${key}: a change of something that was never told`)
-      if (after && revision(before) !== revision(known)) this.faults.push(`${key}: a gap between ${revision(known)} and ${revision(before)}`)
+      if (after && revision(before) !== revision(known))
+        this.faults.push(`${key}: a gap between ${revision(known)} and ${revision(before)}`)
       if (after && revision(after) <= revision(before)) this.faults.push(`${key}: ${revision(after)} after ${revision(before)}`)
-      if (!after && revision(before) < revision(known)) this.faults.push(`${key}: deleted at ${revision(before)}, before ${revision(known)}`)
+      if (!after && revision(before) < revision(known))
+        this.faults.push(`${key}: deleted at ${revision(before)}, before ${revision(known)}`)
       if (after) this.#state.set(key, after)
       else this.#state.delete(key)
     })
@@ -100,7 +103,12 @@ async function apply(client: Client, transport: FragileTransport, namespace: str
   switch (current.type) {
     case 'write': {
       const { on, value } = current
-      const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: current.name, namespace, labels: { on: String(on) } }, data: { value: String(value) } }
+      const object = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: current.name, namespace, labels: { on: String(on) } },
+        data: { value: String(value) },
+      }
       const at = { namespace, name: current.name, type: 'application/apply-patch+yaml' as const, fieldManager: 'law', force: true }
       await client.patch(configmaps, at, object).catch(ignore)
       return

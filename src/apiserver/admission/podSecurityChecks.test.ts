@@ -21,13 +21,38 @@ const CASES: readonly [what: string, spec: Partial<PodSpec>, baseline: string | 
   ['host network', { hostNetwork: true }, 'host namespaces', 'host namespaces'],
   ['a host path', { volumes: [{ name: 'v', hostPath: { path: '/' } }] }, 'hostPath volumes', 'restricted volume types'],
   ['an NFS volume', { volumes: [{ name: 'v', nfs: { server: 's', path: '/' } }] }, undefined, 'restricted volume types'],
-  ['an unsafe sysctl', { securityContext: { ...restricted.securityContext, sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'forbidden sysctls', 'forbidden sysctls'],
-  ['SELinux user', { securityContext: { ...restricted.securityContext, seLinuxOptions: { user: 'u' } } }, 'seLinuxOptions', 'seLinuxOptions'],
-  ['AppArmor unconfined', { securityContext: { ...restricted.securityContext, appArmorProfile: { type: 'Unconfined' } } }, 'forbidden AppArmor profile', 'forbidden AppArmor profile'],
+  [
+    'an unsafe sysctl',
+    { securityContext: { ...restricted.securityContext, sysctls: [{ name: 'kernel.msgmax', value: '1' }] } },
+    'forbidden sysctls',
+    'forbidden sysctls',
+  ],
+  [
+    'SELinux user',
+    { securityContext: { ...restricted.securityContext, seLinuxOptions: { user: 'u' } } },
+    'seLinuxOptions',
+    'seLinuxOptions',
+  ],
+  [
+    'AppArmor unconfined',
+    { securityContext: { ...restricted.securityContext, appArmorProfile: { type: 'Unconfined' } } },
+    'forbidden AppArmor profile',
+    'forbidden AppArmor profile',
+  ],
   ['root', { securityContext: { ...restricted.securityContext, runAsUser: 0 } }, undefined, 'runAsUser=0'],
-  ['root of a user namespace of its own', { hostUsers: false, securityContext: { ...restricted.securityContext, runAsUser: 0 } }, undefined, undefined],
+  [
+    'root of a user namespace of its own',
+    { hostUsers: false, securityContext: { ...restricted.securityContext, runAsUser: 0 } },
+    undefined,
+    undefined,
+  ],
   ['Windows', { os: { name: 'windows' }, securityContext: { runAsNonRoot: true }, containers: [{ name: 'a' }] }, undefined, undefined],
-  ['a probe of another host', { containers: [{ ...container, name: 'a', livenessProbe: { httpGet: { host: 'x', port: 80 } } }] }, 'probe or lifecycle host', 'probe or lifecycle host'],
+  [
+    'a probe of another host',
+    { containers: [{ ...container, name: 'a', livenessProbe: { httpGet: { host: 'x', port: 80 } } }] },
+    'probe or lifecycle host',
+    'probe or lifecycle host',
+  ],
 ]
 for (const [what, spec, baseline, strict] of CASES) {
   test(`${what}: baseline and restricted`, () => {
@@ -39,7 +64,10 @@ for (const [what, spec, baseline, strict] of CASES) {
 test('older standards are judged as they were', () => {
   const probing: PodSpec = { ...restricted, containers: [{ ...container, name: 'a', livenessProbe: { httpGet: { host: 'x', port: 80 } } }] }
   assert.equal(reasons('baseline', probing, 'v1.33'), undefined)
-  const sysctl: PodSpec = { ...restricted, securityContext: { ...restricted.securityContext, sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '1' }] } }
+  const sysctl: PodSpec = {
+    ...restricted,
+    securityContext: { ...restricted.securityContext, sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '1' }] },
+  }
   assert.equal(reasons('baseline', sysctl, 'v1.31'), 'forbidden sysctls')
   assert.equal(reasons('baseline', sysctl, 'v1.32'), undefined)
 })

@@ -42,7 +42,12 @@ export function followServices(cache: WatchCache, options: IpAddressesOptions): 
 
   async function take(address: string, { name, namespace = '' }: Service['metadata']): Promise<void> {
     const parentRef = { resource: 'services', namespace, name }
-    const object = { kind: 'IPAddress', apiVersion: 'networking.k8s.io/v1', metadata: { name: address, labels: { ...LABELS } }, spec: { parentRef } }
+    const object = {
+      kind: 'IPAddress',
+      apiVersion: 'networking.k8s.io/v1',
+      metadata: { name: address, labels: { ...LABELS } },
+      spec: { parentRef },
+    }
     const existing = objects.find(kind, '', address)?.object as IPAddress | undefined
     const parent = existing?.spec?.parentRef
     if (parent?.name === name && parent.namespace === namespace) return

@@ -95,7 +95,7 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
     case 'update': {
       const options = parseUpdateOptions(request)
       const target = scaleTracking(core, kind, request, options)
-      const given = { ...SCALE_TYPE, ...(request.body ?? {}) } as Scale
+      const given = { ...SCALE_TYPE, ...request.body } as Scale
       return change(core, kind, request, { options, retryConflicts: false, next: (current) => tracked(given, current, target) })
     }
     case 'patch': {

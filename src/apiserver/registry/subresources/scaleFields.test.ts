@@ -5,13 +5,30 @@ import type { ManagedFieldsEntry } from '../../../api/kinds/meta/v1.ts'
 
 const TIME = '2026-01-01T00:00:00Z'
 
-function entry(manager: string, operation: 'Apply' | 'Update', apiVersion: string, spec: readonly string[], subresource?: string): ManagedFieldsEntry {
+function entry(
+  manager: string,
+  operation: 'Apply' | 'Update',
+  apiVersion: string,
+  spec: readonly string[],
+  subresource?: string,
+): ManagedFieldsEntry {
   const fieldsV1 = { 'f:spec': Object.fromEntries(spec.map((field) => [`f:${field}`, {}])) }
-  return { manager, operation, apiVersion, time: TIME, fieldsType: 'FieldsV1', fieldsV1, ...(subresource && { subresource }) } as ManagedFieldsEntry
+  return {
+    manager,
+    operation,
+    apiVersion,
+    time: TIME,
+    fieldsType: 'FieldsV1',
+    fieldsV1,
+    ...(subresource && { subresource }),
+  } as ManagedFieldsEntry
 }
 
 const brief = (entries: readonly ManagedFieldsEntry[] | undefined): string[] =>
-  (entries ?? []).map(({ manager, apiVersion, fieldsV1, time }) => `${manager} ${apiVersion} ${Object.keys((fieldsV1 as unknown as Record<string, object>)['f:spec'] ?? {}).join(' ')}${time ? '' : ' (no time)'}`)
+  (entries ?? []).map(
+    ({ manager, apiVersion, fieldsV1, time }) =>
+      `${manager} ${apiVersion} ${Object.keys((fieldsV1 as unknown as Record<string, object>)['f:spec'] ?? {}).join(' ')}${time ? '' : ' (no time)'}`,
+  )
 
 test('a Scale shows who owns the replicas, at its own version', () => {
   const parent = [entry('a', 'Apply', 'apps/v1', ['replicas', 'selector']), entry('b', 'Update', 'apps/v1', ['template'])]
@@ -28,5 +45,7 @@ test('an applier that still owns the replicas keeps its entry; one that lost the
 
 test('nobody is left with nothing', () => {
   const parent = [entry('a', 'Update', 'apps/v1', ['replicas'])]
-  assert.deepEqual(brief(parentManagedFields(parent, [entry('s', 'Update', 'autoscaling/v1', ['replicas'], 'scale')], 'apps/v1')), ['s apps/v1 f:replicas (no time)'])
+  assert.deepEqual(brief(parentManagedFields(parent, [entry('s', 'Update', 'autoscaling/v1', ['replicas'], 'scale')], 'apps/v1')), [
+    's apps/v1 f:replicas (no time)',
+  ])
 })

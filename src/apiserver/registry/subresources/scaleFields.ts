@@ -26,7 +26,9 @@ export function scaleManagedFields(entries: readonly ManagedFieldsEntry[] | unde
 
 /** The object's managedFields after those of its Scale have changed to `scaleEntries`. */
 export function parentManagedFields(
-  entries: readonly ManagedFieldsEntry[] | undefined, scaleEntries: readonly ManagedFieldsEntry[] | undefined, apiVersion: string,
+  entries: readonly ManagedFieldsEntry[] | undefined,
+  scaleEntries: readonly ManagedFieldsEntry[] | undefined,
+  apiVersion: string,
 ): ManagedFieldsEntry[] | undefined {
   const managers: Managers = new Map()
   const owners = decodeManagedFields(scaleEntries)

@@ -64,7 +64,7 @@ export const createToken: SubresourceHandler = async (core, kind, request) => {
   const options = parseCreateOptions(request)
   const body = bodyObject(request) as unknown as TokenRequest
   const account = core.objects.get(kind, request.namespace, request.name).object
-  const spec = { ...(body.spec ?? {}) } as TokenRequestSpec
+  const spec = { ...body.spec } as TokenRequestSpec
   spec.expirationSeconds ??= DEFAULT_SECONDS
   checkSpec(spec)
   const asked = { ...spec }
