@@ -92,7 +92,7 @@ export function pvProtectionController({ client, informers }: ControllerContext)
 const isName = (name: string | undefined): name is string => Boolean(name)
 
 /** The attributes classes that a claim asks for, has, or is on the way to. */
-export function classesOfClaim({ spec, status }: PersistentVolumeClaim): string[] {
+function classesOfClaim({ spec, status }: PersistentVolumeClaim): string[] {
   const { currentVolumeAttributesClassName: current, modifyVolumeStatus } = status ?? {}
   return [spec?.volumeAttributesClassName, current, modifyVolumeStatus?.targetVolumeAttributesClassName].filter(isName)
 }
