@@ -78,7 +78,3 @@ export function deepEqual(a: unknown, b: unknown): boolean {
 export function timestamp(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 19)}Z`
 }
-
-export function microTimestamp(epochMs: number): string {
-  return `${new Date(epochMs).toISOString().slice(0, 23)}000Z`
-}

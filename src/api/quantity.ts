@@ -153,17 +153,6 @@ export function subQuantity(a: QuantityLike, b: QuantityLike): Quantity {
   return { nanos: x.nanos - y.nanos, format: x.nanos === 0n ? y.format : x.format }
 }
 
-export function negateQuantity(q: QuantityLike): Quantity {
-  const { nanos, format } = toQuantity(q)
-  return { nanos: -nanos, format }
-}
-
-/** `q * factor`, for a whole factor. */
-export function multiplyQuantity(q: QuantityLike, factor: number | bigint): Quantity {
-  const { nanos, format } = toQuantity(q)
-  return { nanos: nanos * BigInt(factor), format }
-}
-
 /** -1, 0 or 1. */
 export function quantitySign(q: QuantityLike): -1 | 0 | 1 {
   const { nanos } = toQuantity(q)
@@ -182,11 +171,6 @@ export function quantityValue(q: QuantityLike): number {
 /** In thousandths, rounded up (upstream's `MilliValue()`). */
 export function quantityMilliValue(q: QuantityLike): number {
   return Number(roundedUp(toQuantity(q).nanos, NANO / 1000n))
-}
-
-/** Whether the value is a whole number of units. */
-export function isWholeQuantity(q: QuantityLike): boolean {
-  return toQuantity(q).nanos % NANO === 0n
 }
 
 /** A value in whole units. */

@@ -42,7 +42,6 @@ const LABEL_VALUE_ERROR = regexError(
 const WILDCARD = `\\*\\.${SUBDOMAIN}`
 const WILDCARD_RE = new RegExp(`^${WILDCARD}$`)
 const CONFIG_KEY = '[-._a-zA-Z0-9]+'
-const ENV_NAME_RE = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/
 const C_IDENTIFIER = '[A-Za-z_][A-Za-z0-9_]*'
 
 const byteLength = (text: string): number => Buffer.byteLength(text)
@@ -141,12 +140,6 @@ function dotErrors(value: string): string[] {
 export function isRelaxedEnvVarName(value: string): string[] {
   if (value === '') return ['environment variable name must be non-empty']
   return /^[ -<>-~]+$/.test(value) ? [] : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
-}
-
-export function isEnvVarName(value: string): string[] {
-  const text = "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit"
-  const errors = ENV_NAME_RE.test(value) ? [] : [regexError(text, '[-._a-zA-Z][-._a-zA-Z0-9]*', 'my.env-name', 'MY_ENV.NAME', 'MyEnvName1')]
-  return [...errors, ...dotErrors(value)]
 }
 
 export function isCIdentifier(value: string): string[] {
@@ -287,4 +280,3 @@ function maskTrailingDash(name: string): string {
 
 export const nameIsDnsSubdomain: NameRule = (name, isPrefix) => isDns1123Subdomain(isPrefix ? maskTrailingDash(name) : name)
 export const nameIsDnsLabel: NameRule = (name, isPrefix) => isDns1123Label(isPrefix ? maskTrailingDash(name) : name)
-export const nameIsDns1035Label: NameRule = (name, isPrefix) => isDns1035Label(isPrefix ? maskTrailingDash(name) : name)

@@ -18,7 +18,6 @@ export const isObjectCount = (name: string): boolean => name.startsWith('count/'
 export const isStandardContainerResource = (name: string): boolean => STANDARD_CONTAINER.has(name) || isHugePage(name)
 export const isStandardQuotaResource = (name: string): boolean =>
   STANDARD_QUOTA.has(name) || isHugePage(name) || name.startsWith('requests.hugepages-') || isObjectCount(name)
-export const isStandardLimitResource = (name: string): boolean => STANDARD_LIMIT.has(name) || isHugePage(name)
 export const isNativeResource = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/')
 /** Neither native nor a quota of requests: devices and the like. */
 export const isExtendedResource = (name: string): boolean =>

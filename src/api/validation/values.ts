@@ -2,7 +2,6 @@
 import { deepEqual } from '../meta.ts'
 import { check, IMMUTABLE, invalid, notSupported, required } from './fieldErrors.ts'
 import { isPercent } from './names.ts'
-import { nanosOf } from './quantities.ts'
 import type { FieldError } from '../status.ts'
 
 export const NOT_NEGATIVE = 'must be greater than or equal to 0'
@@ -15,10 +14,6 @@ export function validateNotNegative(value: number | undefined, path: string): Fi
 
 export function validateEnum(value: string | undefined, path: string, supported: readonly string[]): FieldError[] {
   return value !== undefined && !supported.includes(value) ? [notSupported(path, value, supported)] : []
-}
-
-export function validateQuantityNotNegative(value: string, path: string): FieldError[] {
-  return nanosOf(value) < 0n ? [invalid(path, value, NOT_NEGATIVE)] : []
 }
 
 
