@@ -34,7 +34,17 @@ const CONTROLLERS = [
 
 const folder = mkdtempSync(join(tmpdir(), 'minicube-oracle-'))
 const kubeconfig = join(folder, 'kubeconfig')
-const args = ['src/node/controlPlane.ts', '--listen', '127.0.0.1:0', '--data', 'memory', '--kubeconfig', kubeconfig, '--controllers', CONTROLLERS.join(',')]
+const args = [
+  'src/node/controlPlane.ts',
+  '--listen',
+  '127.0.0.1:0',
+  '--data',
+  'memory',
+  '--kubeconfig',
+  kubeconfig,
+  '--controllers',
+  CONTROLLERS.join(','),
+]
 const server = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
 try {
   await once(createInterface({ input: server.stdout }), 'line')

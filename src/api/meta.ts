@@ -51,7 +51,11 @@ export function withoutCondition<C extends AnyCondition>(conditions: readonly C[
 }
 
 /** withCondition for metav1.Condition. */
-export function setCondition(conditions: readonly Condition[] | undefined, condition: Omit<Condition, 'lastTransitionTime'>, now: string): readonly Condition[] {
+export function setCondition(
+  conditions: readonly Condition[] | undefined,
+  condition: Omit<Condition, 'lastTransitionTime'>,
+  now: string,
+): readonly Condition[] {
   return withCondition(conditions ?? [], condition as Condition, now)
 }
 

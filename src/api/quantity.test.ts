@@ -2,26 +2,75 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  addQuantity, canonicalQuantity, compareQuantity, formatQuantity, newMilliQuantity, newQuantity, parseQuantity, quantityMilliValue, quantityValue,
+  addQuantity,
+  canonicalQuantity,
+  compareQuantity,
+  formatQuantity,
+  newMilliQuantity,
+  newQuantity,
+  parseQuantity,
+  quantityMilliValue,
+  quantityValue,
   subQuantity,
 } from './quantity.ts'
 
 test('canonical form', () => {
   for (const [given, want] of [
-    ['0', '0'], ['00', '0'], ['0.0', '0'], ['0Gi', '0'], ['1', '1'], ['1000m', '1'], ['1500m', '1500m'], ['1.5', '1500m'], ['0.5', '500m'], ['0.1', '100m'],
-    ['1024Mi', '1Gi'], ['1Gi', '1Gi'], ['1536Mi', '1536Mi'], ['1.5Gi', '1536Mi'], ['512Ki', '512Ki'], ['2048Ki', '2Mi'], ['1000', '1k'], ['1000k', '1M'],
-    ['1500000', '1500k'], ['100Mi', '100Mi'], ['8Gi', '8Gi'], ['128974848', '128974848'], ['129e6', '129e6'], ['1e3', '1e3'], ['1E3', '1E3'], ['1000e3', '1e6'],
-    ['0.0000000001', '1n'], ['-1000m', '-1'], ['+1', '+1'], ['1.', '1.'], ['.', '0'], ['.5', '500m'], ['0.5Ki', '512'], ['0.1Ki', '102400m'], ['05', '05'], ['1.500', '1.500'],
-    ['100', '100'], ['10', '10'], ['120k', '120k'], ['1E', '1E'], ['9223372036854775807', '9223372036854775807'], ['10Ei', '9223372036854775807'],
-    ['0.0001Ki', '102400u'], ['1000Ki', '1000Ki'], ['999999999m', '999999999m'], ['2100000m', '2100'],
+    ['0', '0'],
+    ['00', '0'],
+    ['0.0', '0'],
+    ['0Gi', '0'],
+    ['1', '1'],
+    ['1000m', '1'],
+    ['1500m', '1500m'],
+    ['1.5', '1500m'],
+    ['0.5', '500m'],
+    ['0.1', '100m'],
+    ['1024Mi', '1Gi'],
+    ['1Gi', '1Gi'],
+    ['1536Mi', '1536Mi'],
+    ['1.5Gi', '1536Mi'],
+    ['512Ki', '512Ki'],
+    ['2048Ki', '2Mi'],
+    ['1000', '1k'],
+    ['1000k', '1M'],
+    ['1500000', '1500k'],
+    ['100Mi', '100Mi'],
+    ['8Gi', '8Gi'],
+    ['128974848', '128974848'],
+    ['129e6', '129e6'],
+    ['1e3', '1e3'],
+    ['1E3', '1E3'],
+    ['1000e3', '1e6'],
+    ['0.0000000001', '1n'],
+    ['-1000m', '-1'],
+    ['+1', '+1'],
+    ['1.', '1.'],
+    ['.', '0'],
+    ['.5', '500m'],
+    ['0.5Ki', '512'],
+    ['0.1Ki', '102400m'],
+    ['05', '05'],
+    ['1.500', '1.500'],
+    ['100', '100'],
+    ['10', '10'],
+    ['120k', '120k'],
+    ['1E', '1E'],
+    ['9223372036854775807', '9223372036854775807'],
+    ['10Ei', '9223372036854775807'],
+    ['0.0001Ki', '102400u'],
+    ['1000Ki', '1000Ki'],
+    ['999999999m', '999999999m'],
+    ['2100000m', '2100'],
   ] as const) {
     assert.equal(canonicalQuantity(given), want, given)
     assert.equal(formatQuantity(parseQuantity(given)), want, given)
   }
 })
 
-test('refuses with upstream\'s words', () => {
-  for (const text of ['', 'lots', '1 ', ' 1', '1.2.3', '1m5x', '1g']) assert.throws(() => parseQuantity(text), /must match the regular expression/, text)
+test("refuses with upstream's words", () => {
+  for (const text of ['', 'lots', '1 ', ' 1', '1.2.3', '1m5x', '1g'])
+    assert.throws(() => parseQuantity(text), /must match the regular expression/, text)
   for (const text of ['1mi', '1K', '1ee3', '1kk', '1Mi2', '--1']) assert.throws(() => parseQuantity(text), /quantity's suffix/, text)
 })
 

@@ -1,15 +1,42 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  formatLabelSelector, formatRequirements, labelSelectorMatches, matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector, selectsAll,
+  formatLabelSelector,
+  formatRequirements,
+  labelSelectorMatches,
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  selectsAll,
 } from './selectors.ts'
 
-test('label selectors match as upstream\'s do', () => {
+test("label selectors match as upstream's do", () => {
   const labels = { app: 'web', tier: 'front', lvl: '5', in: 'x' }
   for (const [text, want] of [
-    ['', true], ['app', true], ['!app', false], ['!nope', true], ['app=web', true], ['app==web', true], ['app = web', true], ['app!=web', false], ['nope!=x', true],
-    ['app in (web,api)', true], ['app notin (web)', false], ['nope notin (a)', true], ['nope in (a)', false], ['lvl>4', true], ['lvl<5', false], ['app>4', false],
-    ['app=web,tier=front', true], ['app=web,tier=back', false], ['in in (x)', true], ['in=x', true], ['app in ()', false], ['app=', false], ['app,tier', true],
+    ['', true],
+    ['app', true],
+    ['!app', false],
+    ['!nope', true],
+    ['app=web', true],
+    ['app==web', true],
+    ['app = web', true],
+    ['app!=web', false],
+    ['nope!=x', true],
+    ['app in (web,api)', true],
+    ['app notin (web)', false],
+    ['nope notin (a)', true],
+    ['nope in (a)', false],
+    ['lvl>4', true],
+    ['lvl<5', false],
+    ['app>4', false],
+    ['app=web,tier=front', true],
+    ['app=web,tier=back', false],
+    ['in in (x)', true],
+    ['in=x', true],
+    ['app in ()', false],
+    ['app=', false],
+    ['app,tier', true],
     ['app in (,web)', true],
   ] as const)
     assert.equal(matchesLabels(parseLabelSelector(text), labels), want, text)
@@ -27,7 +54,10 @@ test('and fail with its words', () => {
   ] as const)
     assert.throws(() => parseLabelSelector(text), { name: 'SelectorError', message }, text)
   assert.throws(() => parseLabelSelector('a=b c'), /found 'c', expected: ',' or 'end of string'/)
-  assert.throws(() => parseLabelSelector('a=-x-'), /^SelectorError: unable to parse requirement: values\[0\]\[a\]: Invalid value: "-x-": a valid label must be/)
+  assert.throws(
+    () => parseLabelSelector('a=-x-'),
+    /^SelectorError: unable to parse requirement: values\[0\]\[a\]: Invalid value: "-x-": a valid label must be/,
+  )
   assert.throws(() => parseLabelSelector('_a=b'), /unable to parse requirement: <nil>: Invalid value: "_a": name part must consist of/)
 })
 

@@ -35,7 +35,7 @@ const BINARY_OPERATORS = 'in, notin, =, ==, !=, gt, lt'
 
 function tokens(text: string): Token[] {
   const out: Token[] = []
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     while (' \t\r\n'.includes(text[at] ?? 'x')) at++
     if (at >= text.length) return [...out, { type: 'end', text: '' }]
     const symbol = SYMBOLS.find((s) => text.startsWith(s, at))
@@ -62,7 +62,8 @@ export function newRequirement(key: string, operator: LabelOperator, values: rea
   const errors = [invalid('key', key, isQualifiedName(key))]
   const refuse = (detail: string): void => void errors.push(`values: Invalid value: ${list}: ${detail}`)
   if ((operator === 'in' || operator === 'notin') && values.length === 0) refuse("for 'in', 'notin' operators, values set can't be empty")
-  if ((operator === '=' || operator === '==' || operator === '!=') && values.length !== 1) refuse('exact-match compatibility requires one single value')
+  if ((operator === '=' || operator === '==' || operator === '!=') && values.length !== 1)
+    refuse('exact-match compatibility requires one single value')
   if ((operator === 'exists' || operator === '!') && values.length !== 0) refuse('values set must be empty for exists and does not exist')
   if (operator === 'gt' || operator === 'lt') {
     if (values.length !== 1) refuse("for 'Gt', 'Lt' operators, exactly one value is required")
@@ -88,7 +89,8 @@ class LabelParser {
     for (;;) {
       const next = this.#peek()
       if (next.type === 'end') return requirements
-      if (next.type !== 'identifier' && next.type !== '!') throw new SelectorError(`found '${next.text}', expected: !, identifier, or 'end of string'`)
+      if (next.type !== 'identifier' && next.type !== '!')
+        throw new SelectorError(`found '${next.text}', expected: !, identifier, or 'end of string'`)
       requirements.push(this.#requirementOrError())
       const after = this.#take()
       if (after.type === 'end') return requirements
@@ -164,7 +166,8 @@ class LabelParser {
       this.#take()
       return ['']
     }
-    if (first.type !== 'identifier' && first.type !== ',') throw new SelectorError(`found '${first.text}', expected: ',', ')' or identifier`)
+    if (first.type !== 'identifier' && first.type !== ',')
+      throw new SelectorError(`found '${first.text}', expected: ',', ')' or identifier`)
     const values = new Set<string>()
     for (;;) {
       const token = this.#take()
@@ -287,13 +290,15 @@ function unescapeValue(text: string): string {
   let out = ''
   for (let at = 0; at < text.length; at++) {
     const char = text[at] as string
-    if (char === ',' || char === '=') throw new SelectorError(`invalid field selector: unescaped character in value: ${char.codePointAt(0)}`)
+    if (char === ',' || char === '=')
+      throw new SelectorError(`invalid field selector: unescaped character in value: ${char.codePointAt(0)}`)
     if (char !== '\\') {
       out += char
       continue
     }
     const next = text[++at]
-    if (next === undefined || !'\\,='.includes(next)) throw new SelectorError(`invalid field selector: invalid escape sequence: \\${next ?? ''}`)
+    if (next === undefined || !'\\,='.includes(next))
+      throw new SelectorError(`invalid field selector: invalid escape sequence: \\${next ?? ''}`)
     out += next
   }
   return out

@@ -5,9 +5,26 @@
 import type { Status, StatusCause, StatusDetails } from './kinds/meta/v1.ts'
 
 export type StatusReason =
-  | 'AlreadyExists' | 'BadRequest' | 'Conflict' | 'Expired' | 'Forbidden' | 'Gone' | 'InternalError' | 'Invalid'
-  | 'MethodNotAllowed' | 'NotAcceptable' | 'NotFound' | 'RequestEntityTooLarge' | 'ServiceUnavailable' | 'Timeout'
-  | 'TooManyRequests' | 'Unauthorized' | 'UnsupportedMediaType' | 'ServerTimeout' | 'StorageReadError' | ''
+  | 'AlreadyExists'
+  | 'BadRequest'
+  | 'Conflict'
+  | 'Expired'
+  | 'Forbidden'
+  | 'Gone'
+  | 'InternalError'
+  | 'Invalid'
+  | 'MethodNotAllowed'
+  | 'NotAcceptable'
+  | 'NotFound'
+  | 'RequestEntityTooLarge'
+  | 'ServiceUnavailable'
+  | 'Timeout'
+  | 'TooManyRequests'
+  | 'Unauthorized'
+  | 'UnsupportedMediaType'
+  | 'ServerTimeout'
+  | 'StorageReadError'
+  | ''
 
 export class StatusError extends Error {
   override readonly name = 'StatusError'
@@ -93,8 +110,17 @@ export function newServiceUnavailable(message: string): StatusError {
 
 /** One failed rule of a field. `detail` is upstream's text after the colon; `value` is shown in the message. */
 export interface FieldError {
-  type: 'FieldValueRequired' | 'FieldValueInvalid' | 'FieldValueDuplicate' | 'FieldValueNotSupported' | 'FieldValueForbidden'
-    | 'FieldValueNotFound' | 'FieldValueTooLong' | 'FieldValueTooMany' | 'FieldValueTypeInvalid' | 'InternalError'
+  type:
+    | 'FieldValueRequired'
+    | 'FieldValueInvalid'
+    | 'FieldValueDuplicate'
+    | 'FieldValueNotSupported'
+    | 'FieldValueForbidden'
+    | 'FieldValueNotFound'
+    | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
+    | 'FieldValueTypeInvalid'
+    | 'InternalError'
   /** Path such as `spec.containers[0].name`. */
   field: string
   /** The whole text after `field: `, e.g. `Invalid value: "A": must be lower case`. */

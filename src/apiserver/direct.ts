@@ -44,13 +44,19 @@ export class DirectTransport implements Transport {
     if (request.verb === 'patch') {
       apiRequest.patch = { type: request.patchType ?? 'application/merge-patch+json', bytes: Buffer.from(JSON.stringify(request.body)) }
     } else if (request.body !== undefined) {
-      apiRequest.body = this.#body(request, apiRequest.resource, subresource?.kind ?? { group: request.resource.group, version: request.resource.version, kind: request.resource.kind })
+      apiRequest.body = this.#body(
+        request,
+        apiRequest.resource,
+        subresource?.kind ?? { group: request.resource.group, version: request.resource.version, kind: request.resource.kind },
+      )
     }
     const result = await this.#options.registry.handle(apiRequest)
     if (result.type === 'object') return result.object
     const { resourceVersion, continue: next, remainingItemCount } = result.metadata
     const list: KubeList<KubeObject> = {
-      resourceVersion, ...(next && { continue: next }), ...(remainingItemCount !== undefined && { remainingItemCount }),
+      resourceVersion,
+      ...(next && { continue: next }),
+      ...(remainingItemCount !== undefined && { remainingItemCount }),
       items: result.items.map((item) => item.object),
     }
     return list
@@ -75,11 +81,18 @@ export class DirectTransport implements Transport {
     const type = this.#options.catalog.typeOfKind(target) ?? (request.subresource ? undefined : resource.type)
     const body = request.body as JsonObject
     if (!type?.name) return JSON.parse(JSON.stringify(body)) as JsonObject
-    return { kind: target.kind, apiVersion: target.group ? `${target.group}/${target.version}` : target.version, ...decodeValue(body, type).object }
+    return {
+      kind: target.kind,
+      apiVersion: target.group ? `${target.group}/${target.version}` : target.version,
+      ...decodeValue(body, type).object,
+    }
   }
 
   #apiRequest(
-    verb: Verb, resource: Resource, at: { namespace?: string; name?: string; subresource?: string; signal?: AbortSignal }, query: URLSearchParams,
+    verb: Verb,
+    resource: Resource,
+    at: { namespace?: string; name?: string; subresource?: string; signal?: AbortSignal },
+    query: URLSearchParams,
   ): ApiRequest {
     const { catalog, user, userAgent, stopping } = this.#options
     const found = catalog.resource(resource.group, resource.version, resource.resource)
@@ -87,8 +100,16 @@ export class DirectTransport implements Transport {
     const subresource = at.subresource ? found.subresources.find((s) => s.name === at.subresource) : undefined
     if (at.subresource && !subresource) throw newNotFound(resource, at.name ?? '')
     return {
-      user, verb, resource: found, ...(subresource && { subresource }), namespace: (found.namespaced && at.namespace) || '', name: at.name ?? '',
-      query, userAgent, warnings: [], signal: at.signal ?? stopping,
+      user,
+      verb,
+      resource: found,
+      ...(subresource && { subresource }),
+      namespace: (found.namespaced && at.namespace) || '',
+      name: at.name ?? '',
+      query,
+      userAgent,
+      warnings: [],
+      signal: at.signal ?? stopping,
     }
   }
 
@@ -96,7 +117,15 @@ export class DirectTransport implements Transport {
     const { group, version } = resource
     const fieldSelector = query.get('fieldSelector')
     const attributes = {
-      user, verb, group, version, resource: resource.resource, subresource: subresource?.name ?? '', namespace, name: name || nameInSelector(fieldSelector ?? ''), path: '',
+      user,
+      verb,
+      group,
+      version,
+      resource: resource.resource,
+      subresource: subresource?.name ?? '',
+      namespace,
+      name: name || nameInSelector(fieldSelector ?? ''),
+      path: '',
       ...(fieldSelector && { fieldSelector }),
     }
     const { allowed, reason } = this.#options.authorizer.authorize(attributes)

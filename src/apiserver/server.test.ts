@@ -79,12 +79,23 @@ test('bodies beyond the limit, and answers that are compressed', async () => {
 
 test('a list joins its items without their types, and as a table prints them', async () => {
   await ask(admin, 'POST', '/api/v1/namespaces/kube-public/configmaps', { body: '{"metadata":{"name":"a"},"data":{"k":"v"}}' })
-  const list = JSON.parse((await ask(admin, 'GET', '/api/v1/namespaces/kube-public/configmaps')).body) as { kind: string; items: ConfigMap[] }
+  const list = JSON.parse((await ask(admin, 'GET', '/api/v1/namespaces/kube-public/configmaps')).body) as {
+    kind: string
+    items: ConfigMap[]
+  }
   assert.equal(list.kind, 'ConfigMapList')
-  assert.deepEqual(list.items.map((item) => [item.metadata.name, item.kind, item.apiVersion]), [['a', undefined, undefined]])
+  assert.deepEqual(
+    list.items.map((item) => [item.metadata.name, item.kind, item.apiVersion]),
+    [['a', undefined, undefined]],
+  )
   const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io'
-  const table = JSON.parse((await ask(admin, 'GET', '/api/v1/namespaces/kube-public/configmaps', { headers: { accept } })).body) as { rows: { cells: unknown[] }[] }
-  assert.deepEqual(table.rows.map((row) => row.cells.slice(0, 2)), [['a', 1]])
+  const table = JSON.parse((await ask(admin, 'GET', '/api/v1/namespaces/kube-public/configmaps', { headers: { accept } })).body) as {
+    rows: { cells: unknown[] }[]
+  }
+  assert.deepEqual(
+    table.rows.map((row) => row.cells.slice(0, 2)),
+    [['a', 1]],
+  )
 })
 
 test('a watch streams events over HTTP/2 and ends at its timeout', async () => {
@@ -96,7 +107,10 @@ test('a watch streams events over HTTP/2 and ends at its timeout', async () => {
   await ask(admin, 'POST', '/api/v1/namespaces/kube-node-lease/configmaps', { body: '{"metadata":{"name":"w"}}' })
   await ask(admin, 'DELETE', '/api/v1/namespaces/kube-node-lease/configmaps/w')
   await once(stream, 'end')
-  assert.deepEqual(lines.map((line) => (JSON.parse(line) as { type: string }).type), ['ADDED', 'DELETED'])
+  assert.deepEqual(
+    lines.map((line) => (JSON.parse(line) as { type: string }).type),
+    ['ADDED', 'DELETED'],
+  )
 })
 
 test('a thousand watches that are cancelled at once do not end the session', async () => {
@@ -120,7 +134,10 @@ test('HTTP/1.1, also with a method that nobody knows', async () => {
 
 test('in the same process: shared objects, the same refusals', async () => {
   const made = await client.create(configmaps, { metadata: { name: 'direct', namespace: 'default' }, data: { a: '1' } })
-  const [one, two] = [await client.get(configmaps, { namespace: 'default', name: 'direct' }), await client.get(configmaps, { namespace: 'default', name: 'direct' })]
+  const [one, two] = [
+    await client.get(configmaps, { namespace: 'default', name: 'direct' }),
+    await client.get(configmaps, { namespace: 'default', name: 'direct' }),
+  ]
   assert.equal(one, two)
   assert.equal(one.metadata.uid, made.metadata.uid)
   await assert.rejects(client.get(configmaps, { namespace: 'default', name: 'none' }), isNotFound)
@@ -152,7 +169,13 @@ async function startKubelet(): Promise<{ port: number; server: Server; seen: str
 function upgrade(path: string): Promise<{ response: IncomingMessage; socket?: Duplex }> {
   return new Promise((resolve, reject) => {
     const request = httpsRequest({
-      port: cluster.port, host: '127.0.0.1', ca: cluster.ca.cert, ...cluster.admin, method: 'POST', path, agent: false,
+      port: cluster.port,
+      host: '127.0.0.1',
+      ca: cluster.ca.cert,
+      ...cluster.admin,
+      method: 'POST',
+      path,
+      agent: false,
       headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1', authorization: 'Bearer secret-token' },
     })
     request.on('upgrade', (response, socket) => resolve({ response, socket }))
@@ -189,9 +212,14 @@ test('logs, exec and attach reach the kubelet of the pod, and a refused upgrade 
   assert.equal(refused.socket, undefined)
 
   assert.deepEqual(kubelet.seen, [
-    '/containerLogs/default/p/c?tailLines=2', '/exec/default/p/c?input=1&output=1&command=ls&command=-l no-token', '/attach/default/p/c?output=1 no-token',
+    '/containerLogs/default/p/c?tailLines=2',
+    '/exec/default/p/c?input=1&output=1&command=ls&command=-l no-token',
+    '/attach/default/p/c?output=1 no-token',
   ])
-  assert.equal(statusOf((await ask(admin, 'GET', '/api/v1/namespaces/default/pods/p/exec?command=ls&stdout=true')).body).message, 'Upgrade request required')
+  assert.equal(
+    statusOf((await ask(admin, 'GET', '/api/v1/namespaces/default/pods/p/exec?command=ls&stdout=true')).body).message,
+    'Upgrade request required',
+  )
   kubelet.server.closeAllConnections()
   kubelet.server.close()
 })

@@ -144,7 +144,14 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const authorization = new Authorization({ catalog, log, clock })
   let reader: Reader | undefined
   const lookUp: LookUp = async (kind, namespace, name) => {
-    const resource: Resource = { ...(kind === 'pods' ? podResource : secretResource), resource: kind, group: '', version: 'v1', kind: '', namespaced: kind !== 'nodes' }
+    const resource: Resource = {
+      ...(kind === 'pods' ? podResource : secretResource),
+      resource: kind,
+      group: '',
+      version: 'v1',
+      kind: '',
+      namespaced: kind !== 'nodes',
+    }
     return reader?.get(resource, namespace, name)
   }
   const tokens = new ServiceAccountTokens({ keys: options.serviceAccounts, lookUp, clock })
@@ -165,8 +172,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   reader = new Reader(loopback)
 
   await bootstrap({
-    catalog, registry, clock, clientCa: options.tls.clientCa, ...(options.tls.requestHeaderCa && { requestHeaderCa: options.tls.requestHeaderCa }),
-    requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [], signal: stopping,
+    catalog,
+    registry,
+    clock,
+    clientCa: options.tls.clientCa,
+    ...(options.tls.requestHeaderCa && { requestHeaderCa: options.tls.requestHeaderCa }),
+    requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
+    signal: stopping,
   })
   const following = authorization.run(registry, stopping)
   const flowControl = new FlowControl()
@@ -184,14 +196,32 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const address = (): string => `${options.kubernetesService.address}:${port}`
   const connect = new Connect({ reader, kubelet: options.kubeletClient })
   const openApi = new OpenApiPaths({
-    catalog, clock, ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }), ...(options.customDocuments && { customDocuments: options.customDocuments }),
+    catalog,
+    clock,
+    ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
+    ...(options.customDocuments && { customDocuments: options.customDocuments }),
   })
   const filters = new Filters({
-    catalog, authenticator, authorizer: authorization, inFlight: new InFlight(metrics), codec, metrics, log, clock, stopping, connect,
+    catalog,
+    authenticator,
+    authorizer: authorization,
+    inFlight: new InFlight(metrics),
+    codec,
+    metrics,
+    log,
+    clock,
+    stopping,
+    connect,
     discovery: new Discovery({ catalog, serverAddress: address }),
     apiRequests: new ApiRequests({ catalog, registry, codec, metrics, now }),
     paths: new ServerPaths({
-      version: options.version, health, metrics, tokens, codec, more: [openApi, ...(options.paths ?? [])], externalUrl: () => `https://${address()}`,
+      version: options.version,
+      health,
+      metrics,
+      tokens,
+      codec,
+      more: [openApi, ...(options.paths ?? [])],
+      externalUrl: () => `https://${address()}`,
       groupPaths: () => groupPaths(catalog),
     }),
     ...(options.aggregator && { aggregator: options.aggregator }),
@@ -203,7 +233,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     authorizer: authorization,
     metrics,
     addHealthCheck: (check) => health.add(check),
-    directTransport: (user, userAgent = user.name) => new DirectTransport({ catalog, registry, authorizer: authorization, user, userAgent, stopping }),
+    directTransport: (user, userAgent = user.name) =>
+      new DirectTransport({ catalog, registry, authorizer: authorization, user, userAgent, stopping }),
     async listen({ host, port: wanted, signal }) {
       const listener = new Listener({
         tls: options.tls,
@@ -211,7 +242,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         onUpgrade: (upgrade) => void filters.upgrade(upgrade),
       })
       port = await listener.listen({ host, port: wanted })
-      await kubernetesService(loopback, { clusterIp: options.kubernetesService.clusterIp, advertise: { address: options.kubernetesService.address, port } })
+      await kubernetesService(loopback, {
+        clusterIp: options.kubernetesService.clusterIp,
+        advertise: { address: options.kubernetesService.address, port },
+      })
       log.info('serving', { host, port })
       const done = aborted(signal).then(async () => {
         stop.abort()
@@ -225,8 +259,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
 }
 
 function groupPaths(catalog: Catalog): string[] {
-  const groups = catalog.groups.flatMap(({ name, versions }) => (name === ''
-    ? ['/api', ...versions.map((v) => `/api/${v}`)]
-    : [`/apis/${name}`, ...versions.map((v) => `/apis/${name}/${v}`)]))
+  const groups = catalog.groups.flatMap(({ name, versions }) =>
+    name === '' ? ['/api', ...versions.map((v) => `/api/${v}`)] : [`/apis/${name}`, ...versions.map((v) => `/apis/${name}/${v}`)],
+  )
   return ['/apis', '/apis/', ...groups]
 }

@@ -4,7 +4,11 @@ import { generateKeyPairSync, webcrypto } from 'node:crypto'
 import { connect } from 'node:http2'
 import type { ClientHttp2Session } from 'node:http2'
 import {
-  BasicConstraintsExtension, ExtendedKeyUsage, ExtendedKeyUsageExtension, SubjectAlternativeNameExtension, X509CertificateGenerator,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
 } from '@peculiar/x509'
 import { loadCatalog } from '../api/catalog/load.ts'
 import { systemClock } from '../base/clock.ts'
@@ -41,7 +45,11 @@ export class TestAuthority {
   static async create(name: string): Promise<TestAuthority> {
     const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
     const certificate = await X509CertificateGenerator.createSelfSigned({
-      name: `CN=${name}`, keys, signingAlgorithm: ALGORITHM, notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + DAY_MS),
+      name: `CN=${name}`,
+      keys,
+      signingAlgorithm: ALGORITHM,
+      notBefore: new Date(Date.now() - DAY_MS),
+      notAfter: new Date(Date.now() + DAY_MS),
       extensions: [new BasicConstraintsExtension(true, undefined, true)],
     })
     return new TestAuthority(certificate.toString('pem'), keys, name)
@@ -51,9 +59,14 @@ export class TestAuthority {
     const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
     const usage = options.server ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth
     const certificate = await X509CertificateGenerator.create({
-      subject, issuer: `CN=${this.#name}`, publicKey: keys.publicKey, signingKey: this.#keys.privateKey, signingAlgorithm: ALGORITHM,
+      subject,
+      issuer: `CN=${this.#name}`,
+      publicKey: keys.publicKey,
+      signingKey: this.#keys.privateKey,
+      signingAlgorithm: ALGORITHM,
       serialNumber: (this.#serial++).toString(16).padStart(2, '0'),
-      notBefore: new Date(Date.now() - 2 * DAY_MS), notAfter: options.notAfter ?? new Date(Date.now() + DAY_MS),
+      notBefore: new Date(Date.now() - 2 * DAY_MS),
+      notAfter: options.notAfter ?? new Date(Date.now() + DAY_MS),
       extensions: [
         new ExtendedKeyUsageExtension([usage]),
         ...(options.server ? [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])] : []),
@@ -81,10 +94,14 @@ export interface TestApiServer {
   stop(): Promise<void>
 }
 
-export async function startTestServer(options: { staticTokens?: ReadonlyMap<string, UserInfo>; store?: Store } = {}): Promise<TestApiServer> {
+export async function startTestServer(
+  options: { staticTokens?: ReadonlyMap<string, UserInfo>; store?: Store } = {},
+): Promise<TestApiServer> {
   const [ca, frontProxyCa] = await Promise.all([TestAuthority.create('kubernetes'), TestAuthority.create('front-proxy-ca')])
   const [tls, admin, kubelet] = await Promise.all([
-    ca.issue('CN=kube-apiserver', { server: true }), ca.issue('O=system:masters, CN=admin'), ca.issue('O=system:masters, CN=kubelet-client'),
+    ca.issue('CN=kube-apiserver', { server: true }),
+    ca.issue('O=system:masters, CN=admin'),
+    ca.issue('O=system:masters, CN=kubelet-client'),
   ])
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const catalog = loadCatalog()
@@ -92,15 +109,23 @@ export async function startTestServer(options: { staticTokens?: ReadonlyMap<stri
   const shared = { catalog, clock: systemClock, log: silentLogger }
   const server = await createApiServer({
     ...shared,
-    createRegistry: ({ authorizer, tokens, virtualResources }) => createRegistry({
-      ...shared, store: options.store ?? createMemoryStore(), services, authorizer, tokens, virtualResources, admission: (reader) => admissionPlugins({ reader, authorizer }),
-    }),
+    createRegistry: ({ authorizer, tokens, virtualResources }) =>
+      createRegistry({
+        ...shared,
+        store: options.store ?? createMemoryStore(),
+        services,
+        authorizer,
+        tokens,
+        virtualResources,
+        admission: (reader) => admissionPlugins({ reader, authorizer }),
+      }),
     tls: { ...tls, clientCa: ca.cert, requestHeaderCa: frontProxyCa.cert },
     requestHeaderAllowedNames: ['front-proxy-client'],
     serviceAccounts: {
       privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
       publicKeysPem: [publicKey.export({ type: 'spki', format: 'pem' }) as string],
-      issuer: 'https://kubernetes.default.svc', audiences: ['https://kubernetes.default.svc'],
+      issuer: 'https://kubernetes.default.svc',
+      audiences: ['https://kubernetes.default.svc'],
     },
     kubeletClient: { ...kubelet, ca: ca.cert },
     ...(options.staticTokens && { staticTokens: options.staticTokens }),
@@ -111,7 +136,11 @@ export async function startTestServer(options: { staticTokens?: ReadonlyMap<stri
   const { port, done } = await server.listen({ host: '127.0.0.1', port: 0, signal: abort.signal })
   const sessions: ClientHttp2Session[] = []
   return {
-    server, port, ca, frontProxyCa, admin,
+    server,
+    port,
+    ca,
+    frontProxyCa,
+    admin,
     session(client) {
       const session = connect(`https://127.0.0.1:${port}`, { ca: ca.cert, ...client })
       session.on('error', () => {})
@@ -128,10 +157,18 @@ export async function startTestServer(options: { staticTokens?: ReadonlyMap<stri
 
 /** One request over HTTP/2. */
 export function ask(
-  session: ClientHttp2Session, method: string, path: string, options: { headers?: Record<string, string>; body?: string | Buffer } = {},
+  session: ClientHttp2Session,
+  method: string,
+  path: string,
+  options: { headers?: Record<string, string>; body?: string | Buffer } = {},
 ): Promise<TestAnswer> {
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ':method': method, ':path': path, ...(options.body !== undefined && { 'content-type': 'application/json' }), ...options.headers })
+    const stream = session.request({
+      ':method': method,
+      ':path': path,
+      ...(options.body !== undefined && { 'content-type': 'application/json' }),
+      ...options.headers,
+    })
     const chunks: Buffer[] = []
     let headers: TestAnswer['headers'] = {}
     stream.on('response', (got) => (headers = got as TestAnswer['headers']))

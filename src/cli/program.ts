@@ -72,7 +72,11 @@ function addClusterCommands(program: Command, context: CliContext): void {
     .option('--memory <size>', 'limit of memory, for example 2g or 1500m')
     .option('--publish <ports>', 'publish a port of the node on the host, as [address:]host:node[/udp]; may be repeated', collect)
     .option('--image <name>', 'a node image to use instead of the built one')
-    .addOption(new Option('--wait <what>', 'all: until pods can run and names resolve; apiserver or none: until the API answers').choices(['all', 'true', 'apiserver', 'none', 'false']).default('all'))
+    .addOption(
+      new Option('--wait <what>', 'all: until pods can run and names resolve; apiserver or none: until the API answers')
+        .choices(['all', 'true', 'apiserver', 'none', 'false'])
+        .default('all'),
+    )
     .option('--no-wait', 'the same as --wait none')
     .option('--timeout <duration>', 'how long to wait for the cluster, for example 5m (default: 2m)', durationMs)
     .option('--keep-context', 'leave kubectl’s current context as it is')

@@ -60,7 +60,9 @@ try {
 
   await cluster.minicube(['delete'])
   await startMs(cluster)
-  await eventually('the start to settle', async () => (await cpuShare((await inspectNode(cluster)).pid, 2)) < 0.2, 30_000).catch(() => undefined)
+  await eventually('the start to settle', async () => (await cpuShare((await inspectNode(cluster)).pid, 2)) < 0.2, 30_000).catch(
+    () => undefined,
+  )
   const { pid } = await inspectNode(cluster)
   const share = await cpuShare(pid, IDLE_SECONDS)
   const programs = memoryByProgram(pid)

@@ -20,7 +20,13 @@ const failing = (args: readonly string[], env: NodeJS.ProcessEnv = {}): ReturnTy
   cluster.minicube(args, { mayFail: true, env, timeoutMs: 180_000 })
 
 test('a wrong flag, command or value is named, with exit code 14', async () => {
-  for (const args of [['start', '--nope'], ['strat'], ['start', '--cpus', 'many'], ['start', '--profile', 'No Such Name'], ['status', '-o', 'xml']]) {
+  for (const args of [
+    ['start', '--nope'],
+    ['strat'],
+    ['start', '--cpus', 'many'],
+    ['start', '--profile', 'No Such Name'],
+    ['status', '-o', 'xml'],
+  ]) {
     const { code, stderr } = await failing(args)
     assert.equal(code, 14, `${args.join(' ')}: ${stderr}`)
     assert.match(stderr, /Exiting due to MK_USAGE: .+/)
@@ -35,7 +41,8 @@ test('no engine: what was tried, and what to do', async () => {
 })
 
 test('commands on a cluster that is not there', async () => {
-  for (const args of [['status'], ['stop'], ['logs'], ['ip'], ['ssh', '--', 'true']]) assert.equal((await failing(args)).code, 85, args.join(' '))
+  for (const args of [['status'], ['stop'], ['logs'], ['ip'], ['ssh', '--', 'true']])
+    assert.equal((await failing(args)).code, 85, args.join(' '))
 })
 
 test('a published port that is taken is refused before anything is made', async () => {
@@ -90,7 +97,10 @@ test('two starts at once make one cluster', async () => {
 })
 
 test('Ctrl-C in the middle leaves nothing behind', async () => {
-  const child = spawn(join(ROOT, 'bin/minicube'), ['start', '-o', 'json'], { env: { ...process.env, ...cluster.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(join(ROOT, 'bin/minicube'), ['start', '-o', 'json'], {
+    env: { ...process.env, ...cluster.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let steps = 0
   child.stdout.on('data', (chunk: Buffer) => {
     steps += chunk.toString().split('"io.k8s.sigs.minikube.step"').length - 1
@@ -104,9 +114,15 @@ test('Ctrl-C in the middle leaves nothing behind', async () => {
 
 test('JSON events: one object a line, steps rising, the end told', async () => {
   const { stdout } = await cluster.minicube(['start', '-o', 'json'], { timeoutMs: 300_000 })
-  const events = stdout.trim().split('\n').map((line) => JSON.parse(line) as { specversion: string; type: string; data: Record<string, string> })
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { specversion: string; type: string; data: Record<string, string> })
   const steps = events.filter((e) => e.type === 'io.k8s.sigs.minikube.step').map((e) => Number(e.data['currentstep']))
   assert.ok(steps.length >= 4)
-  assert.deepEqual(steps, [...new Set(steps)].sort((a, b) => a - b))
+  assert.deepEqual(
+    steps,
+    [...new Set(steps)].sort((a, b) => a - b),
+  )
   assert.ok(events.every((e) => e.specversion === '1.0'))
 })

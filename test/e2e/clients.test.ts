@@ -25,7 +25,10 @@ test('helm: install with hooks, test, upgrade, rollback, uninstall', async () =>
   assert.equal(await page(), 'hello\n')
   assert.match((await cluster.helm(['history', 'greeter'])).stdout, /Rollback to 1/)
   await cluster.helm(['uninstall', 'greeter', '--wait'])
-  await eventually('everything to be gone', async () => (await cluster.get<{ items: unknown[] }>('deployments,pods', '-l', 'app=greeter')).items.length === 0)
+  await eventually(
+    'everything to be gone',
+    async () => (await cluster.get<{ items: unknown[] }>('deployments,pods', '-l', 'app=greeter')).items.length === 0,
+  )
 })
 
 async function kubectlOnPath(): Promise<string | undefined> {
@@ -68,5 +71,8 @@ test('a client library: typed calls, an informer that sees every change', async 
   } finally {
     await informer.stop()
   }
-  await assert.rejects(apps.readNamespacedDeployment({ namespace: 'default', name: 'missing' }), (error: { code?: number }) => error.code === 404)
+  await assert.rejects(
+    apps.readNamespacedDeployment({ namespace: 'default', name: 'missing' }),
+    (error: { code?: number }) => error.code === 404,
+  )
 })

@@ -21,8 +21,12 @@ test('a killed container comes back', async () => {
   await cluster.apply(shellPod('victim', 'exec sleep 98765'))
   await cluster.kubectl(['wait', 'pod/victim', '--for=condition=Ready', '--timeout=30s'])
   // A container's first process is killed from outside only.
-  await onNode(String.raw`for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline | grep -q '^sleep 9876[5]' && kill -9 $(basename $p); done; true`)
-  await eventually('a restart', async () => (await podsOf('victim'))[0]?.status.containerStatuses.some((c) => c.restartCount >= 1 && c.ready))
+  await onNode(
+    String.raw`for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline | grep -q '^sleep 9876[5]' && kill -9 $(basename $p); done; true`,
+  )
+  await eventually('a restart', async () =>
+    (await podsOf('victim'))[0]?.status.containerStatuses.some((c) => c.restartCount >= 1 && c.ready),
+  )
 })
 
 test('a deleted pod is replaced', async () => {
@@ -44,12 +48,17 @@ test('the control plane killed with -9 is back within 2 s, nothing acknowledged 
     await cluster.kubectl(['create', 'configmap', `round-${round}`, '--from-literal=k=v'])
     await onNode('kill -9 $(cat /run/minicube/node.pid)')
     const killedMs = performance.now()
-    await eventually('the API server', async () => (await cluster.kubectl(['get', 'configmap', `round-${round}`], { mayFail: true })).code === 0, 15_000)
+    await eventually(
+      'the API server',
+      async () => (await cluster.kubectl(['get', 'configmap', `round-${round}`], { mayFail: true })).code === 0,
+      15_000,
+    )
     const backMs = performance.now() - killedMs
     assert.ok(backMs < 2_500, `back after ${Math.round(backMs)} ms`)
   }
   await cluster.kubectl(['wait', 'deployment/web', '--for=condition=Available', '--timeout=30s'])
   const after = await podsOf('web')
-  const identity = (pods: PodView[]): string[] => pods.map((p) => `${p.metadata.uid} ${p.status.containerStatuses.map((c) => `${c.containerID} ${c.restartCount}`)}`).sort()
+  const identity = (pods: PodView[]): string[] =>
+    pods.map((p) => `${p.metadata.uid} ${p.status.containerStatuses.map((c) => `${c.containerID} ${c.restartCount}`)}`).sort()
   assert.deepEqual(identity(after), identity(before))
 })

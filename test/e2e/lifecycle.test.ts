@@ -8,7 +8,12 @@ let cluster: Cluster
 before(async () => {
   cluster = await startedCluster('e2e-life')
   await cluster.apply([
-    { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '10Mi' } } } },
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'data' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '10Mi' } } },
+    },
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'kept' }, data: { k: 'v' } },
     {
       apiVersion: 'v1',
@@ -16,7 +21,14 @@ before(async () => {
       metadata: { name: 'writer' },
       spec: {
         restartPolicy: 'OnFailure',
-        containers: [{ name: 'w', image: 'minicube/busybox:1.37', command: ['sh', '-c', 'echo precious > /data/file'], volumeMounts: [{ name: 'data', mountPath: '/data' }] }],
+        containers: [
+          {
+            name: 'w',
+            image: 'minicube/busybox:1.37',
+            command: ['sh', '-c', 'echo precious > /data/file'],
+            volumeMounts: [{ name: 'data', mountPath: '/data' }],
+          },
+        ],
         volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
       },
     },
@@ -41,7 +53,9 @@ async function assertTheSame(port: string): Promise<void> {
     metadata: { name: 'reader' },
     spec: {
       restartPolicy: 'Never',
-      containers: [{ name: 'r', image: 'minicube/busybox:1.37', command: ['cat', '/data/file'], volumeMounts: [{ name: 'data', mountPath: '/data' }] }],
+      containers: [
+        { name: 'r', image: 'minicube/busybox:1.37', command: ['cat', '/data/file'], volumeMounts: [{ name: 'data', mountPath: '/data' }] },
+      ],
       volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
     },
   })
@@ -70,7 +84,11 @@ test('a restart of the node container brings back the same cluster', async () =>
   const port = await serverPort()
   const { restartNodeContainer } = await import('./engine.ts')
   await restartNodeContainer(cluster)
-  await eventually('the API server', async () => (await cluster.kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok', 60_000)
+  await eventually(
+    'the API server',
+    async () => (await cluster.kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok',
+    60_000,
+  )
   await assertTheSame(port)
 })
 
@@ -79,7 +97,11 @@ test('a restart of the host’s engine brings back the same cluster', async (t) 
   const { restartOwnEngine } = await import('./engine.ts')
   const skipped = await restartOwnEngine(cluster)
   if (skipped) return t.skip(skipped)
-  await eventually('the API server', async () => (await cluster.kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok', 90_000)
+  await eventually(
+    'the API server',
+    async () => (await cluster.kubectl(['get', '--raw', '/readyz'], { mayFail: true })).stdout === 'ok',
+    90_000,
+  )
   await assertTheSame(port)
 })
 

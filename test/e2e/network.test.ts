@@ -13,8 +13,18 @@ before(async () => {
     webDeployment('solo', 1),
     webService('solo'),
     webService('balanced', 'LoadBalancer'),
-    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'headless' }, spec: { clusterIP: 'None', selector: { app: 'web' }, ports: [{ name: 'http', port: 8080 }] } },
-    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'outside' }, spec: { type: 'ExternalName', externalName: 'web.default.svc.cluster.local' } },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'headless' },
+      spec: { clusterIP: 'None', selector: { app: 'web' }, ports: [{ name: 'http', port: 8080 }] },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'outside' },
+      spec: { type: 'ExternalName', externalName: 'web.default.svc.cluster.local' },
+    },
     { apiVersion: 'v1', kind: 'Service', metadata: { name: 'nobody' }, spec: { selector: { app: 'nobody' }, ports: [{ port: 80 }] } },
     shellPod('client', 'sleep 10000'),
   ])
@@ -55,16 +65,22 @@ test('node port and load balancer answer from the host', async () => {
   const url = (await cluster.minicube(['service', 'web', '--url'])).stdout.trim()
   assert.match(await (await fetch(`${url}/cgi-bin/who`)).text(), /^web-/)
   await cluster.kubectl(['patch', 'service', 'balanced', '-p', '{"spec":{"selector":{"app":"web"}}}'])
-  const ip = await eventually('a load balancer address', async () =>
-    (await cluster.kubectl(['get', 'service', 'balanced', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'])).stdout || undefined,
+  const ip = await eventually(
+    'a load balancer address',
+    async () =>
+      (await cluster.kubectl(['get', 'service', 'balanced', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'])).stdout || undefined,
   )
-  const text = await eventually('the load balancer', async () => (await fetch(`http://${ip}/cgi-bin/who`, { signal: AbortSignal.timeout(2_000) })).text())
+  const text = await eventually('the load balancer', async () =>
+    (await fetch(`http://${ip}/cgi-bin/who`, { signal: AbortSignal.timeout(2_000) })).text(),
+  )
   assert.match(text, /^web-/)
 })
 
 test('the API server is reached from a pod with its token', async () => {
   const token = '/var/run/secrets/kubernetes.io/serviceaccount'
-  const answer = await inPod(`wget -qO- --no-check-certificate --header "Authorization: Bearer $(cat ${token}/token)" https://kubernetes.default/version`)
+  const answer = await inPod(
+    `wget -qO- --no-check-certificate --header "Authorization: Bearer $(cat ${token}/token)" https://kubernetes.default/version`,
+  )
   assert.match(answer, /"gitVersion": "v1\.36/)
 })
 

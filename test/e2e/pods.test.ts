@@ -12,14 +12,23 @@ after(() => cluster?.remove())
 
 const IMAGE = 'minicube/busybox:1.37'
 const shell = (script: string, more: object = {}): object => ({ name: 'main', image: IMAGE, command: ['sh', '-c', script], ...more })
-const pod = (name: string, spec: object): object => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { terminationGracePeriodSeconds: 1, ...spec } })
-const field = async (name: string, path: string): Promise<string> => (await cluster.kubectl(['get', 'pod', name, '-o', `jsonpath={${path}}`])).stdout
+const pod = (name: string, spec: object): object => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: { terminationGracePeriodSeconds: 1, ...spec },
+})
+const field = async (name: string, path: string): Promise<string> =>
+  (await cluster.kubectl(['get', 'pod', name, '-o', `jsonpath={${path}}`])).stdout
 const logs = async (name: string): Promise<string> => (await cluster.kubectl(['logs', name])).stdout
-const phase = (name: string, wanted: string): Promise<unknown> => cluster.kubectl(['wait', `pod/${name}`, `--for=jsonpath={.status.phase}=${wanted}`, '--timeout=60s'])
+const phase = (name: string, wanted: string): Promise<unknown> =>
+  cluster.kubectl(['wait', `pod/${name}`, `--for=jsonpath={.status.phase}=${wanted}`, '--timeout=60s'])
 
 test('an image that is not there fails at once, with a reason', async () => {
   await cluster.apply(pod('missing', { containers: [{ name: 'main', image: 'no-such-image-anywhere:1' }] }))
-  await eventually('a waiting reason', async () => /ErrImagePull|ImagePullBackOff/.test(await field('missing', '.status.containerStatuses[0].state.waiting.reason')))
+  await eventually('a waiting reason', async () =>
+    /ErrImagePull|ImagePullBackOff/.test(await field('missing', '.status.containerStatuses[0].state.waiting.reason')),
+  )
   assert.match((await cluster.kubectl(['describe', 'pod', 'missing'])).stdout, /Failed to pull image "no-such-image-anywhere:1"/)
 })
 
@@ -30,13 +39,22 @@ test('environment, ConfigMap, Secret and the downward API', async () => {
     pod('config', {
       restartPolicy: 'Never',
       containers: [
-        shell('echo $COLOUR $TOKEN $NAME $(cat /etc/settings/file.txt) $(ls /var/run/secrets/kubernetes.io/serviceaccount | sort | tr "\\n" ",") $(stat -Lc %a /etc/keys/TOKEN)', {
-          env: [{ name: 'NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
-          envFrom: [{ configMapRef: { name: 'settings' } }, { secretRef: { name: 'keys' } }],
-          volumeMounts: [{ name: 'settings', mountPath: '/etc/settings' }, { name: 'keys', mountPath: '/etc/keys' }],
-        }),
+        shell(
+          'echo $COLOUR $TOKEN $NAME $(cat /etc/settings/file.txt) $(ls /var/run/secrets/kubernetes.io/serviceaccount | sort | tr "\\n" ",") $(stat -Lc %a /etc/keys/TOKEN)',
+          {
+            env: [{ name: 'NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+            envFrom: [{ configMapRef: { name: 'settings' } }, { secretRef: { name: 'keys' } }],
+            volumeMounts: [
+              { name: 'settings', mountPath: '/etc/settings' },
+              { name: 'keys', mountPath: '/etc/keys' },
+            ],
+          },
+        ),
       ],
-      volumes: [{ name: 'settings', configMap: { name: 'settings' } }, { name: 'keys', secret: { secretName: 'keys', defaultMode: 0o400 } }],
+      volumes: [
+        { name: 'settings', configMap: { name: 'settings' } },
+        { name: 'keys', secret: { secretName: 'keys', defaultMode: 0o400 } },
+      ],
     }),
   ])
   await phase('config', 'Succeeded')
@@ -47,7 +65,11 @@ test('init containers run first, in order, over a shared volume', async () => {
   await cluster.apply(
     pod('ordered', {
       restartPolicy: 'Never',
-      initContainers: [1, 2].map((n) => ({ ...(shell(`echo ${n} >> /work/order`) as object), name: `init-${n}`, volumeMounts: [{ name: 'work', mountPath: '/work' }] })),
+      initContainers: [1, 2].map((n) => ({
+        ...(shell(`echo ${n} >> /work/order`) as object),
+        name: `init-${n}`,
+        volumeMounts: [{ name: 'work', mountPath: '/work' }],
+      })),
       containers: [shell('cat /work/order', { volumeMounts: [{ name: 'work', mountPath: '/work' }] })],
       volumes: [{ name: 'work', emptyDir: {} }],
     }),
@@ -59,7 +81,11 @@ test('init containers run first, in order, over a shared volume', async () => {
 test('a failing liveness probe restarts, a failing readiness probe does not', async () => {
   const probe = (file: string): object => ({ exec: { command: ['test', '-f', file] }, periodSeconds: 1, failureThreshold: 1 })
   await cluster.apply([
-    pod('alive', { containers: [shell('touch /tmp/ok; sleep 3; rm /tmp/ok; sleep 1000', { livenessProbe: { ...probe('/tmp/ok'), initialDelaySeconds: 1 } })] }),
+    pod('alive', {
+      containers: [
+        shell('touch /tmp/ok; sleep 3; rm /tmp/ok; sleep 1000', { livenessProbe: { ...probe('/tmp/ok'), initialDelaySeconds: 1 } }),
+      ],
+    }),
     pod('unready', { containers: [shell('sleep 1000', { readinessProbe: probe('/tmp/never') })] }),
   ])
   await eventually('a restart', async () => Number(await field('alive', '.status.containerStatuses[0].restartCount')) >= 1)
@@ -69,19 +95,29 @@ test('a failing liveness probe restarts, a failing readiness probe does not', as
 
 test('a container that keeps failing is in CrashLoopBackOff, with its last state', async () => {
   await cluster.apply(pod('crashing', { containers: [shell('echo dying; exit 3')] }))
-  await eventually('CrashLoopBackOff', async () => (await field('crashing', '.status.containerStatuses[0].state.waiting.reason')) === 'CrashLoopBackOff')
+  await eventually(
+    'CrashLoopBackOff',
+    async () => (await field('crashing', '.status.containerStatuses[0].state.waiting.reason')) === 'CrashLoopBackOff',
+  )
   assert.equal(await field('crashing', '.status.containerStatuses[0].lastState.terminated.exitCode'), '3')
 })
 
 test('memory over the limit is OOMKilled', async () => {
-  await cluster.apply(pod('hungry', { restartPolicy: 'Never', containers: [shell('x=a; while :; do x=$x$x; done', { resources: { limits: { memory: '16Mi' } } })] }))
+  await cluster.apply(
+    pod('hungry', {
+      restartPolicy: 'Never',
+      containers: [shell('x=a; while :; do x=$x$x; done', { resources: { limits: { memory: '16Mi' } } })],
+    }),
+  )
   await phase('hungry', 'Failed')
   assert.equal(await field('hungry', '.status.containerStatuses[0].state.terminated.reason'), 'OOMKilled')
 })
 
 test('a job completes; a cron job makes jobs', async () => {
   await cluster.apply({
-    apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'sum' },
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'sum' },
     spec: { completions: 2, parallelism: 2, template: { spec: { restartPolicy: 'Never', containers: [shell('echo done')] } } },
   })
   await cluster.kubectl(['wait', 'job/sum', '--for=condition=Complete', '--timeout=60s'])
@@ -97,14 +133,31 @@ test('a pod that was bound past the scheduler and does not fit fails with the re
   ])
   await phase('too-big', 'Failed')
   await phase('elsewhere', 'Failed')
-  assert.match((await cluster.kubectl(['get', 'pods', 'too-big', 'elsewhere'])).stdout, /too-big +0\/1 +OutOfcpu[^]*elsewhere +0\/1 +NodeAffinity/)
+  assert.match(
+    (await cluster.kubectl(['get', 'pods', 'too-big', 'elsewhere'])).stdout,
+    /too-big +0\/1 +OutOfcpu[^]*elsewhere +0\/1 +NodeAffinity/,
+  )
 })
 
 test('kubectl debug sees the processes of its target; exec of a missing program says so', async () => {
   await cluster.apply(pod('target', { containers: [shell('exec sleep 24680')] }))
   await cluster.kubectl(['wait', 'pod/target', '--for=condition=Ready', '--timeout=30s'])
-  await cluster.kubectl(['debug', 'target', `--image=${IMAGE}`, '--target=main', '-c', 'looker', '--profile=general', '--', 'sh', '-c', 'ps'])
-  await eventually('the list of processes', async () => (await cluster.kubectl(['logs', 'target', '-c', 'looker'])).stdout.includes('sleep 24680'))
+  await cluster.kubectl([
+    'debug',
+    'target',
+    `--image=${IMAGE}`,
+    '--target=main',
+    '-c',
+    'looker',
+    '--profile=general',
+    '--',
+    'sh',
+    '-c',
+    'ps',
+  ])
+  await eventually('the list of processes', async () =>
+    (await cluster.kubectl(['logs', 'target', '-c', 'looker'])).stdout.includes('sleep 24680'),
+  )
   const missing = await cluster.kubectl(['exec', 'target', '--', 'no-such-program'], { mayFail: true })
   assert.notEqual(missing.code, 0)
   assert.match(missing.stdout + missing.stderr, /executable file .*not found in \$PATH/)
@@ -114,7 +167,9 @@ test('a manifest on the node is a static pod: it has a mirror that comes back, a
   const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('nodes')
   const name = `static-${items[0]?.metadata.name}`
   const file = '/etc/kubernetes/manifests/static.json'
-  await cluster.minicube(['ssh', '--', 'sh', '-c', `cat > ${file}`], { input: JSON.stringify(pod('static', { containers: [shell('exec sleep 1000')] })) })
+  await cluster.minicube(['ssh', '--', 'sh', '-c', `cat > ${file}`], {
+    input: JSON.stringify(pod('static', { containers: [shell('exec sleep 1000')] })),
+  })
   const uid = (): Promise<string> => field(name, '.metadata.uid')
   const container = (): Promise<string> => field(name, '.status.containerStatuses[0].containerID')
   await eventually('the mirror pod', async () => (await field(name, '.status.phase')) === 'Running')
@@ -131,7 +186,9 @@ test('an image that is built into the cluster is soon in the list of the node', 
   await writeFile(`${folder}/Dockerfile`, `FROM ${IMAGE}\nCMD ["true"]\n`)
   await cluster.minicube(['image', 'build', '-t', 'built-here:dev', folder])
   await rm(folder, { recursive: true })
-  await eventually('the image', async () => (await cluster.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.images[*].names}'])).stdout.includes('built-here:dev'))
+  await eventually('the image', async () =>
+    (await cluster.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.images[*].names}'])).stdout.includes('built-here:dev'),
+  )
 })
 
 test('a deleted namespace takes everything along', async () => {

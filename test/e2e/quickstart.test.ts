@@ -10,7 +10,14 @@ let cluster: Cluster
 before(async () => {
   cluster = await newCluster('e2e-quick')
   // A kubeconfig that somebody else wrote must stay as it is.
-  const foreign = { apiVersion: 'v1', kind: 'Config', clusters: [{ name: 'other', cluster: { server: 'https://127.0.0.1:1', 'x-note': 'mine' } }], contexts: [], users: [], 'current-context': '' }
+  const foreign = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'other', cluster: { server: 'https://127.0.0.1:1', 'x-note': 'mine' } }],
+    contexts: [],
+    users: [],
+    'current-context': '',
+  }
   await writeFile(cluster.kubeconfig, JSON.stringify(foreign), { mode: 0o600 })
   await cluster.minicube(['start'], { timeoutMs: 900_000 })
 })
@@ -44,9 +51,19 @@ test('a second start changes nothing and takes less than a second', async () => 
 
 test('status prints minikube’s lines', async () => {
   const { stdout } = await cluster.minicube(['status'])
-  assert.equal(stdout, `${cluster.profile}\ntype: Control Plane\nhost: Running\nkubelet: Running\napiserver: Running\nkubeconfig: Configured\n\n`)
+  assert.equal(
+    stdout,
+    `${cluster.profile}\ntype: Control Plane\nhost: Running\nkubelet: Running\napiserver: Running\nkubeconfig: Configured\n\n`,
+  )
   const json = JSON.parse((await cluster.minicube(['status', '-o', 'json'])).stdout) as Record<string, unknown>
-  assert.deepEqual(json, { Name: cluster.profile, Host: 'Running', Kubelet: 'Running', APIServer: 'Running', Kubeconfig: 'Configured', Worker: false })
+  assert.deepEqual(json, {
+    Name: cluster.profile,
+    Host: 'Running',
+    Kubelet: 'Running',
+    APIServer: 'Running',
+    Kubeconfig: 'Configured',
+    Worker: false,
+  })
 })
 
 test('the kubeconfig keeps what others wrote and is for the owner alone', async () => {
@@ -65,7 +82,10 @@ test('api-resources, explain, auth can-i, version', async () => {
 })
 
 test('get -o wide and yaml, describe, events', async () => {
-  assert.match((await cluster.kubectl(['get', 'pods', '-o', 'wide'])).stdout, /NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\s+IP\s+NODE\s+NOMINATED NODE\s+READINESS GATES/)
+  assert.match(
+    (await cluster.kubectl(['get', 'pods', '-o', 'wide'])).stdout,
+    /NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\s+IP\s+NODE\s+NOMINATED NODE\s+READINESS GATES/,
+  )
   assert.match((await cluster.kubectl(['get', 'deployment', 'hello', '-o', 'yaml'])).stdout, /kind: Deployment/)
   const [pod] = (await cluster.get<{ items: { metadata: { name: string } }[] }>('pods', '-l', 'app=hello')).items
   const described = (await cluster.kubectl(['describe', 'pod', pod?.metadata.name ?? ''])).stdout
@@ -76,9 +96,14 @@ test('get -o wide and yaml, describe, events', async () => {
 test('logs, exec with a terminal, cp, port-forward', async () => {
   const { items } = await cluster.get<{ items: { metadata: { name: string } }[] }>('pods', '-l', 'app=hello')
   const pod = items[0]?.metadata.name as string
-  assert.match((await cluster.kubectl(['exec', '-i', pod, '--', 'sh', '-c', 'echo to-out; echo to-err >&2; cat'], { input: 'from-in' })).stdout, /to-out\nfrom-in/)
+  assert.match(
+    (await cluster.kubectl(['exec', '-i', pod, '--', 'sh', '-c', 'echo to-out; echo to-err >&2; cat'], { input: 'from-in' })).stdout,
+    /to-out\nfrom-in/,
+  )
   assert.equal((await cluster.kubectl(['exec', pod, '--', 'sh', '-c', 'exit 7'], { mayFail: true })).code, 7)
-  const tty = await run('script', ['-qec', `${await kubectlCommand()} exec -it ${pod} -- sh -c 'tty; stty size'`, '/dev/null'], { env: cluster.env })
+  const tty = await run('script', ['-qec', `${await kubectlCommand()} exec -it ${pod} -- sh -c 'tty; stty size'`, '/dev/null'], {
+    env: cluster.env,
+  })
   assert.match(tty.stdout, /\/dev\/pts\/\d+/)
 
   const local = join(cluster.home, 'blob')
@@ -93,7 +118,16 @@ test('logs, exec with a terminal, cp, port-forward', async () => {
 })
 
 test('logs -f follows', async () => {
-  await cluster.kubectl(['run', 'ticker', '--image=minicube/busybox:1.37', '--restart=Never', '--', 'sh', '-c', 'for i in 1 2 3; do echo tick $i; sleep 0.3; done'])
+  await cluster.kubectl([
+    'run',
+    'ticker',
+    '--image=minicube/busybox:1.37',
+    '--restart=Never',
+    '--',
+    'sh',
+    '-c',
+    'for i in 1 2 3; do echo tick $i; sleep 0.3; done',
+  ])
   await cluster.kubectl(['wait', 'pod/ticker', '--for=jsonpath={.status.containerStatuses[0].started}', '--timeout=30s'], { mayFail: true })
   assert.equal((await cluster.kubectl(['logs', '-f', 'ticker'])).stdout, 'tick 1\ntick 2\ntick 3\n')
   await cluster.kubectl(['wait', 'pod/ticker', '--for=jsonpath={.status.phase}=Succeeded', '--timeout=30s'])
@@ -109,7 +143,10 @@ test('scale, rollout, undo, delete, wait', async () => {
   await cluster.kubectl(['rollout', 'status', 'deployment/hello', '--timeout=60s'])
   assert.doesNotMatch((await cluster.kubectl(['get', 'deployment', 'hello', '-o', 'yaml'])).stdout, /COLOUR/)
   await cluster.kubectl(['delete', '-f', `${HELLO}/`, '--timeout=60s'])
-  await eventually('the pods to be gone', async () => (await cluster.get<{ items: unknown[] }>('pods', '-l', 'app=hello')).items.length === 0)
+  await eventually(
+    'the pods to be gone',
+    async () => (await cluster.get<{ items: unknown[] }>('pods', '-l', 'app=hello')).items.length === 0,
+  )
 })
 
 test('images, address, profiles, version, completion, tree, ssh, logs', async () => {

@@ -40,12 +40,17 @@ function cluster(count: number, endpointsEach: number, affinity = false): Rulese
     services.push({
       metadata: { ...META, name },
       spec: {
-        type: 'NodePort', clusterIP, clusterIPs: [clusterIP], ports: [{ port: 80, protocol: 'TCP', nodePort: 30000 + (i % 2000) }],
+        type: 'NodePort',
+        clusterIP,
+        clusterIPs: [clusterIP],
+        ports: [{ port: 80, protocol: 'TCP', nodePort: 30000 + (i % 2000) }],
         ...(affinity && { sessionAffinity: 'ClientIP' }),
       },
     })
     const endpoints = Array.from({ length: endpointsEach }, (_, n) => ({ addresses: [`10.244.${i & 127}.${n + 1}`], nodeName: 'a' }))
-    slices.set(`default/${name}`, [{ metadata: { ...META, name }, addressType: 'IPv4', endpoints, ports: [{ name: '', port: 8080, protocol: 'TCP' }] }])
+    slices.set(`default/${name}`, [
+      { metadata: { ...META, name }, addressType: 'IPv4', endpoints, ports: [{ name: '', port: 8080, protocol: 'TCP' }] },
+    ])
   }
   return buildRuleset({ services, slicesOf: (key) => slices.get(key) ?? [], nodeName: 'a' })
 }

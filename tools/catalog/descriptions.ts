@@ -24,7 +24,10 @@ function fileOf(models: string, definition: string): string | undefined {
 }
 
 function prose(comment: string): string {
-  return comment.replace(/^\s*\* ?/gm, '').replace(/\\(['"])/g, '$1').trim()
+  return comment
+    .replace(/^\s*\* ?/gm, '')
+    .replace(/\\(['"])/g, '$1')
+    .trim()
 }
 
 /** JavaScript names drop what is no identifier: `_default`, `x_kubernetes_map_type`. */

@@ -19,8 +19,17 @@ const UNPUBLISHED_KINDS: Record<string, string> = {
     ['CreateOptions', 'UpdateOptions', 'PatchOptions', 'ListOptions', 'GetOptions'].map((k) => [`${META}.${k}`, `meta.k8s.io/v1/${k}`]),
   ),
   ...Object.fromEntries(
-    ['NodeProxyOptions', 'PodAttachOptions', 'PodExecOptions', 'PodLogOptions', 'PodPortForwardOptions', 'PodProxyOptions',
-      'ServiceProxyOptions', 'RangeAllocation', 'SerializedReference'].map((k) => [`io.k8s.api.core.v1.${k}`, `/v1/${k}`]),
+    [
+      'NodeProxyOptions',
+      'PodAttachOptions',
+      'PodExecOptions',
+      'PodLogOptions',
+      'PodPortForwardOptions',
+      'PodProxyOptions',
+      'ServiceProxyOptions',
+      'RangeAllocation',
+      'SerializedReference',
+    ].map((k) => [`io.k8s.api.core.v1.${k}`, `/v1/${k}`]),
   ),
   'io.k8s.api.admission.v1.AdmissionReview': 'admission.k8s.io/v1/AdmissionReview',
   'io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList': 'apidiscovery.k8s.io/v2/APIGroupDiscoveryList',
@@ -42,11 +51,27 @@ const SCALARS: Record<string, string> = {
   [`${APIEXTENSIONS}.JSONSchemaPropsOrStringArray`]: 'a:JSONSchemaPropsOrStringArray',
 }
 const GO_SCALARS: Record<string, string> = {
-  string: 's', bool: 'b', int: 'l', int32: 'i', uint32: 'i', int64: 'l', uint64: 'l', float64: 'd', 'interface{}': 'a',
-  'io.k8s.apimachinery.pkg.runtime.Object': 'a', 'io.k8s.apimachinery.pkg.types.UID': 's', 'io.k8s.apimachinery.pkg.types.PatchType': 's',
+  string: 's',
+  bool: 'b',
+  int: 'l',
+  int32: 'i',
+  uint32: 'i',
+  int64: 'l',
+  uint64: 'l',
+  float64: 'd',
+  'interface{}': 'a',
+  'io.k8s.apimachinery.pkg.runtime.Object': 'a',
+  'io.k8s.apimachinery.pkg.types.UID': 's',
+  'io.k8s.apimachinery.pkg.types.PatchType': 's',
 }
 const JSON_SCALARS: Record<string, string> = {
-  string: 's', 'string/byte': 'y', boolean: 'b', 'integer/int32': 'i', 'integer/int64': 'l', 'number/double': 'd', object: 'a',
+  string: 's',
+  'string/byte': 'y',
+  boolean: 'b',
+  'integer/int32': 'i',
+  'integer/int64': 'l',
+  'number/double': 'd',
+  object: 'a',
 }
 
 function arrayCode(property: Property): string {
@@ -73,8 +98,18 @@ function printedGoType(type: string): string {
 /** What the printed Go type is when nothing else is known: the loader fills it in. */
 function impliedGoType(code: string): string {
   const plain: Record<string, string> = {
-    s: 'string', b: 'bool', i: 'int32', l: 'int64', d: 'float64', y: '[]uint8', t: 'v1.Time', m: 'v1.MicroTime', u: 'v1.Duration',
-    q: 'resource.Quantity', o: 'intstr.IntOrString', f: 'v1.FieldsV1',
+    s: 'string',
+    b: 'bool',
+    i: 'int32',
+    l: 'int64',
+    d: 'float64',
+    y: '[]uint8',
+    t: 'v1.Time',
+    m: 'v1.MicroTime',
+    u: 'v1.Duration',
+    q: 'resource.Quantity',
+    o: 'intstr.IntOrString',
+    f: 'v1.FieldsV1',
   }
   if (code.startsWith('[')) return `[]${impliedGoType(code.slice(code.indexOf(']') + 1))}`
   if (code.startsWith('{')) return `map[string]${impliedGoType(code.slice(code.indexOf('}') + 1))}`
@@ -111,7 +146,13 @@ class TypeWriter {
     return `@${abbreviate(type)}`
   }
 
-  #row(name: string, property: Property | undefined, published: Property | undefined, required: boolean, go: GoField | undefined): FieldRow {
+  #row(
+    name: string,
+    property: Property | undefined,
+    published: Property | undefined,
+    required: boolean,
+    go: GoField | undefined,
+  ): FieldRow {
     const goType = go?.type ?? ''
     const schema = property ? schemaCode(property) : this.goSchemaCode(goType)
     const printed = printedGoType(goType.replace(/^\*/, '')).replace('[]byte', '[]uint8')
@@ -148,7 +189,13 @@ class TypeWriter {
     const order = [...goFields.map((f) => f.json).filter((f) => f in properties), ...Object.keys(properties)]
     const required = new Set(definition.required ?? [])
     row.f = [...new Set(order)].map((f) =>
-      this.#row(f, properties[f], this.defaults[name]?.properties?.[f], required.has(f), goFields.find((g) => g.json === f)),
+      this.#row(
+        f,
+        properties[f],
+        this.defaults[name]?.properties?.[f],
+        required.has(f),
+        goFields.find((g) => g.json === f),
+      ),
     )
     if (definition['x-kubernetes-map-type']) row.a = definition['x-kubernetes-map-type']
     if (definition['x-kubernetes-unions']) row.x = definition['x-kubernetes-unions']
@@ -190,12 +237,14 @@ export function catalogData(openapi: OpenApi, v3: Record<string, Definition>, di
   return {
     groups: discoveries.flatMap((d) => d.items).map((g) => [g.metadata?.name ?? '', g.versions.map((v) => v.version)]),
     resources: Object.fromEntries(
-      discoveries.flatMap((d) => d.items).flatMap((g) =>
-        g.versions.map((v) => {
-          const group = g.metadata?.name ?? ''
-          return [`${group}/${v.version}`, v.resources.map((r) => resourceRow(group, v.version, r))]
-        }),
-      ),
+      discoveries
+        .flatMap((d) => d.items)
+        .flatMap((g) =>
+          g.versions.map((v) => {
+            const group = g.metadata?.name ?? ''
+            return [`${group}/${v.version}`, v.resources.map((r) => resourceRow(group, v.version, r))]
+          }),
+        ),
     ),
     kinds,
     everywhere,

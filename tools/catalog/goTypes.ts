@@ -85,7 +85,10 @@ function readFile(text: string, here: string, into: Map<string, RawType>): void 
   for (const match of text.matchAll(/^type (\w+) (.+)$/gm)) {
     const [, name, rest] = match as unknown as [string, string, string]
     if (!rest.startsWith('struct')) {
-      const alias = rest.replace(/\s*\/\/.*$/, '').replace(/^= /, '').trim()
+      const alias = rest
+        .replace(/\s*\/\/.*$/, '')
+        .replace(/^= /, '')
+        .trim()
       if (!alias.startsWith('interface') && !alias.startsWith('func')) into.set(`${here}.${name}`, { alias: qualify(alias, here, imports) })
       continue
     }
@@ -128,7 +131,9 @@ function flatten(raw: Map<string, RawType>, name: string, way: Way): GoField[] {
       if (proto) return flatten(raw, field.type, { via: [...way.via, proto], embedded })
       return flatten(raw, field.type, { via: way.via, embedded }).map((f) => ({ ...f, proto: 0 }))
     }
-    return [{ json: key, type: field.type, omitEmpty: options.includes('omitempty'), omitZero: options.includes('omitzero'), proto, ...way }]
+    return [
+      { json: key, type: field.type, omitEmpty: options.includes('omitempty'), omitZero: options.includes('omitzero'), proto, ...way },
+    ]
   })
 }
 
@@ -164,9 +169,19 @@ export function packGoTypes(types: GoTypes): PackedGoTypes {
 }
 
 export function unpackGoTypes(packed: PackedGoTypes): GoTypes {
-  const unpack = ([json, type, flags, proto, via = [], embedded = []]: PackedField): GoField =>
-    ({ json, type, omitEmpty: flags.includes('e'), omitZero: flags.includes('z'), proto, via, embedded })
+  const unpack = ([json, type, flags, proto, via = [], embedded = []]: PackedField): GoField => ({
+    json,
+    type,
+    omitEmpty: flags.includes('e'),
+    omitZero: flags.includes('z'),
+    proto,
+    via,
+    embedded,
+  })
   return Object.fromEntries(
-    Object.entries(packed).map(([name, type]) => [name, typeof type === 'string' ? { alias: type } : Array.isArray(type) ? { fields: type.map(unpack) } : type]),
+    Object.entries(packed).map(([name, type]) => [
+      name,
+      typeof type === 'string' ? { alias: type } : Array.isArray(type) ? { fields: type.map(unpack) } : type,
+    ]),
   )
 }

@@ -58,9 +58,7 @@ class Module {
         return item.includes('|') ? `(${item})[]` : `${item}[]`
       }
       case 'object':
-        return property.additionalProperties
-          ? `Record<string, ${this.typeOf(property.additionalProperties)}>`
-          : 'Record<string, unknown>'
+        return property.additionalProperties ? `Record<string, ${this.typeOf(property.additionalProperties)}>` : 'Record<string, unknown>'
       case 'integer':
       case 'number':
         return 'number'

@@ -12,7 +12,8 @@ import { writeKinds } from './kinds.ts'
 import type { Definition, Discovery, OpenApi } from './sources.ts'
 
 const [dir, source] = process.argv.slice(2)
-if (!dir) throw new Error('usage: node tools/catalog/main.ts DIR [SOURCE] (with openapi-v2.json, openapi-v3/ and aggregated_v2.json in DIR)')
+if (!dir)
+  throw new Error('usage: node tools/catalog/main.ts DIR [SOURCE] (with openapi-v2.json, openapi-v3/ and aggregated_v2.json in DIR)')
 const read = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T
 const root = join(import.meta.dirname, '../..')
 const goFactsFile = join(import.meta.dirname, 'goFacts.json')
@@ -24,7 +25,9 @@ function lines(record: object, indent = ''): string {
 }
 
 function publishedDefaults(folder: string): Record<string, Definition> {
-  const schemas = readdirSync(folder).map((f) => read<{ components?: { schemas?: Record<string, Definition> } }>(join(folder, f)).components?.schemas)
+  const schemas = readdirSync(folder).map(
+    (f) => read<{ components?: { schemas?: Record<string, Definition> } }>(join(folder, f)).components?.schemas,
+  )
   return Object.assign({}, ...schemas) as Record<string, Definition>
 }
 
@@ -34,5 +37,7 @@ writeKinds(openapi, discovery, join(root, 'src/api/kinds'))
 
 if (source) writeFileSync(goFactsFile, `${lines(packGoTypes(neededGoTypes(openapi, readGoTypes(source))))}\n`)
 const data = catalogData(openapi, publishedDefaults(join(dir, 'openapi-v3')), discovery, unpackGoTypes(read<PackedGoTypes>(goFactsFile)))
-const parts = Object.entries(data).map(([key, value]) => `${JSON.stringify(key)}:${Array.isArray(value) ? JSON.stringify(value) : lines(value)}`)
+const parts = Object.entries(data).map(
+  ([key, value]) => `${JSON.stringify(key)}:${Array.isArray(value) ? JSON.stringify(value) : lines(value)}`,
+)
 writeFileSync(join(root, 'src/api/catalog/catalog.generated.json'), `{${parts.join(',\n')}}\n`)

@@ -86,7 +86,10 @@ function discovered(r: CatalogResource): GoldenResource {
 }
 
 test('core resources are those a real server discovers', { skip: !existsSync(goldenFile) && `no recorded answers in ${shared}` }, () => {
-  const golden = JSON.parse(readFileSync(goldenFile, 'utf8')) as Record<string, { body: { items: { versions: { resources: GoldenResource[] }[] }[] } }[]>
+  const golden = JSON.parse(readFileSync(goldenFile, 'utf8')) as Record<
+    string,
+    { body: { items: { versions: { resources: GoldenResource[] }[] }[] } }[]
+  >
   const expected = golden['discovery/aggregated-api']?.[0]?.body.items[0]?.versions[0]?.resources
   assert.deepEqual(catalog.resources('', 'v1').map(discovered), expected)
 })

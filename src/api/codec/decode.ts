@@ -198,7 +198,8 @@ export class Decoder {
     const isObject = typeof node === 'object' && !Array.isArray(node) && !(node instanceof NumberText)
     if (isObject) return this.#lenient(owner, node as Entries)
     if (definition === 'JSONSchemaPropsOrBool') return typeof node === 'boolean' ? node : this.#fail('boolean or JSON schema expected')
-    if (definition === 'JSONSchemaPropsOrStringArray') return this.#array({ type: 'string' }, 'string', this.#expectArray(node, '[]string'), owner)
+    if (definition === 'JSONSchemaPropsOrStringArray')
+      return this.#array({ type: 'string' }, 'string', this.#expectArray(node, '[]string'), owner)
     const items = this.#expectArray(node, '[]v1.JSONSchemaProps')
     return items.map((item) => (item === null ? {} : this.#lenient(owner, item as Entries)))
   }

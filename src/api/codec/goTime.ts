@@ -41,7 +41,10 @@ function parse(text: string, layout: string): { date: Date; micros: string } {
       continue
     }
     const taken = element.take.exec(rest)?.[0]
-    if (taken === undefined) throw new TimeError(`parsing time ${JSON.stringify(text)} as "${layout}": cannot parse ${JSON.stringify(rest)} as "${element.layout}"`)
+    if (taken === undefined)
+      throw new TimeError(
+        `parsing time ${JSON.stringify(text)} as "${layout}": cannot parse ${JSON.stringify(rest)} as "${element.layout}"`,
+      )
     if ('name' in element && (Number(taken) < element.min || Number(taken) > element.max))
       throw new TimeError(`parsing time ${JSON.stringify(text)}: ${element.name} out of range`)
     if (element.layout === FRACTION) micros = taken
@@ -69,7 +72,14 @@ export function canonicalMicroTime(text: string): string {
 }
 
 const DURATION_UNITS_NANOS: Record<string, bigint> = {
-  ns: 1n, us: 1_000n, µs: 1_000n, μs: 1_000n, ms: 1_000_000n, s: 1_000_000_000n, m: 60_000_000_000n, h: 3_600_000_000_000n,
+  ns: 1n,
+  us: 1_000n,
+  µs: 1_000n,
+  μs: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  h: 3_600_000_000_000n,
 }
 
 /** A Go duration (`1h30m`, `250ms`) in nanoseconds. Throws TimeError. */
@@ -96,7 +106,10 @@ export function formatDuration(nanos: bigint): string {
   const magnitude = nanos < 0n ? -nanos : nanos
   const sign = nanos < 0n ? '-' : ''
   const decimal = (value: bigint, unit: bigint): string => {
-    const fraction = (value % unit).toString().padStart(unit.toString().length - 1, '0').replace(/0+$/, '')
+    const fraction = (value % unit)
+      .toString()
+      .padStart(unit.toString().length - 1, '0')
+      .replace(/0+$/, '')
     return `${value / unit}${fraction && `.${fraction}`}`
   }
   if (magnitude < 1_000n) return `${sign}${magnitude}ns`

@@ -12,27 +12,83 @@ const pod = typeOf('', 'Pod')
 const configMap = typeOf('', 'ConfigMap')
 const deployment = typeOf('apps', 'Deployment')
 
-test('type errors are Go\'s', () => {
+test("type errors are Go's", () => {
   const cases: [TypeDef, string, string][] = [
-    [deployment, '{"spec":{"replicas":"three"}}', 'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32'],
-    [deployment, '{"spec":{"replicas":1.5}}', 'json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32'],
-    [deployment, '{"spec":{"replicas":1.0}}', 'json: cannot unmarshal number 1.0 into Go struct field DeploymentSpec.spec.replicas of type int32'],
-    [deployment, '{"spec":{"replicas":99999999999}}', 'json: cannot unmarshal number 99999999999 into Go struct field DeploymentSpec.spec.replicas of type int32'],
-    [typeOf('', 'Service'), '{"spec":{"ports":[{"port":80,"targetPort":true}]}}', 'json: cannot unmarshal bool into Go struct field ServicePort.spec.ports.targetPort of type int32'],
+    [
+      deployment,
+      '{"spec":{"replicas":"three"}}',
+      'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
+    [
+      deployment,
+      '{"spec":{"replicas":1.5}}',
+      'json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
+    [
+      deployment,
+      '{"spec":{"replicas":1.0}}',
+      'json: cannot unmarshal number 1.0 into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
+    [
+      deployment,
+      '{"spec":{"replicas":99999999999}}',
+      'json: cannot unmarshal number 99999999999 into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
+    [
+      typeOf('', 'Service'),
+      '{"spec":{"ports":[{"port":80,"targetPort":true}]}}',
+      'json: cannot unmarshal bool into Go struct field ServicePort.spec.ports.targetPort of type int32',
+    ],
     [pod, '{"spec":{"hostNetwork":"yes"}}', 'json: cannot unmarshal string into Go struct field PodSpec.spec.hostNetwork of type bool'],
-    [pod, '{"spec":{"containers":{"name":"c"}}}', 'json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container'],
-    [pod, '{"spec":{"containers":["c"]}}', 'json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type v1.Container'],
+    [
+      pod,
+      '{"spec":{"containers":{"name":"c"}}}',
+      'json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container',
+    ],
+    [
+      pod,
+      '{"spec":{"containers":["c"]}}',
+      'json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type v1.Container',
+    ],
     [pod, '{"metadata":"x"}', 'json: cannot unmarshal string into Go struct field Pod.metadata of type v1.ObjectMeta'],
-    [pod, '{"spec":{"restartPolicy":1}}', 'json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy'],
+    [
+      pod,
+      '{"spec":{"restartPolicy":1}}',
+      'json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy',
+    ],
     [configMap, '{"data":{"a":1}}', 'json: cannot unmarshal number into Go struct field ConfigMap.data of type string'],
     [configMap, '{"data":[]}', 'json: cannot unmarshal array into Go struct field ConfigMap.data of type map[string]string'],
-    [configMap, '{"metadata":{"name":"a","labels":{"a":1}}}', 'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string'],
-    [pod, '{"metadata":{"creationTimestamp":1}}', 'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string'],
-    [pod, '{"metadata":{"creationTimestamp":"yesterday"}}', 'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"'],
-    [typeOf('coordination.k8s.io', 'Lease'), '{"spec":{"renewTime":"2021-01-01"}}', 'parsing time "2021-01-01" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "" as "T"'],
-    [typeOf('coordination.k8s.io', 'Lease'), '{"spec":{"renewTime":"2020-01-01T00:00:00Z"}}', 'parsing time "2020-01-01T00:00:00Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"'],
+    [
+      configMap,
+      '{"metadata":{"name":"a","labels":{"a":1}}}',
+      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string',
+    ],
+    [
+      pod,
+      '{"metadata":{"creationTimestamp":1}}',
+      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string',
+    ],
+    [
+      pod,
+      '{"metadata":{"creationTimestamp":"yesterday"}}',
+      'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"',
+    ],
+    [
+      typeOf('coordination.k8s.io', 'Lease'),
+      '{"spec":{"renewTime":"2021-01-01"}}',
+      'parsing time "2021-01-01" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "" as "T"',
+    ],
+    [
+      typeOf('coordination.k8s.io', 'Lease'),
+      '{"spec":{"renewTime":"2020-01-01T00:00:00Z"}}',
+      'parsing time "2020-01-01T00:00:00Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"',
+    ],
     [typeOf('', 'Secret'), '{"data":{"k":"!!notbase64"}}', 'illegal base64 data at input byte 0'],
-    [pod, '{"spec":{"overhead":{"cpu":"lots"}}}', "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"],
+    [
+      pod,
+      '{"spec":{"overhead":{"cpu":"lots"}}}',
+      "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    ],
   ]
   for (const [def, body, message] of cases) assert.throws(() => decodeJson(body, def), { name: 'DecodeError', message }, body)
 })
@@ -42,7 +98,7 @@ test('the first type error counts, but a type that decodes itself fails at once'
   assert.throws(() => decodeJson('{"spec":{"hostPID":1},"metadata":{"creationTimestamp":"x"}}', pod), /parsing time "x"/)
 })
 
-test('syntax errors are Go\'s', () => {
+test("syntax errors are Go's", () => {
   for (const [body, message] of [
     ['{bad', "invalid character 'b' looking for beginning of object key string"],
     ['', 'unexpected end of JSON input'],
@@ -72,27 +128,43 @@ test('unknown and double fields are told in document order, with indices', () =>
     'unknown field "data"',
   ])
   assert.equal((decodeJson(body, pod).object['metadata'] as { name: string }).name, 'b')
-  assert.deepEqual(decodeJson('{"data":{"a":"1","a":"2"}}', configMap), { object: { metadata: {}, data: { a: '2' } }, strictErrors: ['duplicate field "data.a"'] })
-  assert.deepEqual(jsonValue(parseJson('{"spec":{"size":1,"size":2}}')), { value: { spec: { size: 2 } }, strictErrors: ['duplicate field "spec.size"'] })
+  assert.deepEqual(decodeJson('{"data":{"a":"1","a":"2"}}', configMap), {
+    object: { metadata: {}, data: { a: '2' } },
+    strictErrors: ['duplicate field "data.a"'],
+  })
+  assert.deepEqual(jsonValue(parseJson('{"spec":{"size":1,"size":2}}')), {
+    value: { spec: { size: 2 } },
+    strictErrors: ['duplicate field "spec.size"'],
+  })
 })
 
 test('the result has the shape in which Go writes it', () => {
-  assert.deepEqual(decodeJson('{"metadata":{"name":"a","labels":null,"creationTimestamp":null},"data":{"a":null}}', configMap).object, { metadata: { name: 'a' }, data: { a: '' } })
-  assert.deepEqual(decodeJson('{"spec":{"replicas":0,"paused":false,"template":{"spec":{"containers":[{"name":"c","tty":false,"ports":[]}]}}}}', deployment).object, {
-    metadata: {},
-    spec: {
-      replicas: 0,
-      selector: null,
-      template: { metadata: {}, spec: { containers: [{ name: 'c', resources: {} }] } },
-      strategy: {},
-    },
-    status: {},
+  assert.deepEqual(decodeJson('{"metadata":{"name":"a","labels":null,"creationTimestamp":null},"data":{"a":null}}', configMap).object, {
+    metadata: { name: 'a' },
+    data: { a: '' },
   })
+  assert.deepEqual(
+    decodeJson(
+      '{"spec":{"replicas":0,"paused":false,"template":{"spec":{"containers":[{"name":"c","tty":false,"ports":[]}]}}}}',
+      deployment,
+    ).object,
+    {
+      metadata: {},
+      spec: {
+        replicas: 0,
+        selector: null,
+        template: { metadata: {}, spec: { containers: [{ name: 'c', resources: {} }] } },
+        strategy: {},
+      },
+      status: {},
+    },
+  )
   assert.deepEqual(decodeJson('null', configMap).object, { metadata: {} })
 })
 
 test('quantities, times and base64 come out canonical', () => {
-  const body = '{"metadata":{"creationTimestamp":"2020-01-01T02:00:00.5+02:00"},"spec":{"overhead":{"cpu":"1000m","memory":1024.5},"containers":null}}'
+  const body =
+    '{"metadata":{"creationTimestamp":"2020-01-01T02:00:00.5+02:00"},"spec":{"overhead":{"cpu":"1000m","memory":1024.5},"containers":null}}'
   assert.deepEqual(decodeJson(body, pod).object, {
     metadata: { creationTimestamp: '2020-01-01T00:00:00Z' },
     spec: { containers: null, overhead: { cpu: '1', memory: '1024500m' } },
@@ -107,17 +179,26 @@ test('__proto__ is a key like any other', () => {
     assert.deepEqual(Object.keys(object['data'] as object), ['__proto__'])
     assert.equal(JSON.stringify(object), '{"metadata":{},"data":{"__proto__":"x"}}')
   }
-  assert.deepEqual(decodeJson('{"__proto__":{"data":{"a":"b"}}}', configMap), { object: { metadata: {} }, strictErrors: ['unknown field "__proto__"'] })
+  assert.deepEqual(decodeJson('{"__proto__":{"data":{"a":"b"}}}', configMap), {
+    object: { metadata: {} },
+    strictErrors: ['unknown field "__proto__"'],
+  })
 })
 
 test('a schema inside a CustomResourceDefinition keeps what it knows', () => {
   const def = typeOf('apiextensions.k8s.io', 'CustomResourceDefinition')
-  const schema = { type: 'object', additionalProperties: false, properties: { a: { items: { type: 'string', nonsense: 1 }, enum: [null, 1, { a: 1 }], default: { x: [1] } } } }
+  const schema = {
+    type: 'object',
+    additionalProperties: false,
+    properties: { a: { items: { type: 'string', nonsense: 1 }, enum: [null, 1, { a: 1 }], default: { x: [1] } } },
+  }
   const body = { spec: { versions: [{ name: 'v1', schema: { openAPIV3Schema: schema } }] } }
   const { object, strictErrors } = decodeJson(JSON.stringify(body), def)
   const versions = (object['spec'] as { versions: { schema: { openAPIV3Schema: typeof schema } }[] }).versions
   assert.deepEqual(versions[0]?.schema.openAPIV3Schema, {
-    type: 'object', additionalProperties: false, properties: { a: { items: { type: 'string' }, enum: [null, 1, { a: 1 }], default: { x: [1] } } },
+    type: 'object',
+    additionalProperties: false,
+    properties: { a: { items: { type: 'string' }, enum: [null, 1, { a: 1 }], default: { x: [1] } } },
   })
   assert.deepEqual(strictErrors, [])
 })
@@ -125,13 +206,27 @@ test('a schema inside a CustomResourceDefinition keeps what it knows', () => {
 test('kind and apiVersion of anything', () => {
   assert.deepEqual(typeMetaOf(parseJson('{"kind":"Pod"}')), { apiVersion: '', kind: 'Pod' })
   assert.deepEqual(typeMetaOf(parseJson('null')), { apiVersion: '', kind: '' })
-  assert.throws(() => typeMetaOf(parseJson('{"kind":1}')), { message: "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string" })
+  assert.throws(() => typeMetaOf(parseJson('{"kind":1}')), {
+    message: "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string",
+  })
 })
 
 test('the fast way and the slow way agree, and decoding twice changes nothing', () => {
-  const container = fc.record({ name: fc.string(), image: fc.string(), tty: fc.boolean(), args: fc.array(fc.string()) }, { requiredKeys: [] })
+  const container = fc.record(
+    { name: fc.string(), image: fc.string(), tty: fc.boolean(), args: fc.array(fc.string()) },
+    { requiredKeys: [] },
+  )
   const labels = fc.dictionary(fc.string(), fc.string())
-  const anyPod = fc.record({ metadata: fc.record({ name: fc.string(), labels }, { requiredKeys: [] }), spec: fc.record({ containers: fc.array(container), priority: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }) }, { requiredKeys: [] }) }, { requiredKeys: [] })
+  const anyPod = fc.record(
+    {
+      metadata: fc.record({ name: fc.string(), labels }, { requiredKeys: [] }),
+      spec: fc.record(
+        { containers: fc.array(container), priority: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }) },
+        { requiredKeys: [] },
+      ),
+    },
+    { requiredKeys: [] },
+  )
   fc.assert(
     fc.property(anyPod, (value) => {
       const text = JSON.stringify(value)

@@ -18,7 +18,9 @@ function arbitrary(schema: Schema, depth: number): fc.Arbitrary<JsonValue> {
     case 'array':
       return depth <= 0 ? fc.constant([]) : fc.array(arbitrary(schema.items, depth - 1), { maxLength: 2 })
     case 'map':
-      return depth <= 0 ? fc.constant({}) : (fc.dictionary(fc.string(), arbitrary(schema.values, depth - 1), { maxKeys: 2 }) as fc.Arbitrary<JsonObject>)
+      return depth <= 0
+        ? fc.constant({})
+        : (fc.dictionary(fc.string(), arbitrary(schema.values, depth - 1), { maxKeys: 2 }) as fc.Arbitrary<JsonObject>)
     case 'boolean':
       return fc.boolean()
     case 'int32':
@@ -40,7 +42,11 @@ function arbitrary(schema: Schema, depth: number): fc.Arbitrary<JsonValue> {
     case 'duration':
       return fc.constantFrom('1h0m0s', '1.5s')
     case 'any':
-      return schema.definition === 'JSONSchemaPropsOrStringArray' ? fc.constant(['a']) : schema.definition?.startsWith('JSONSchema') ? fc.constant([{ type: 'string' }]) : fc.constantFrom<JsonValue>({ a: [1, null] }, 'x', 1)
+      return schema.definition === 'JSONSchemaPropsOrStringArray'
+        ? fc.constant(['a'])
+        : schema.definition?.startsWith('JSONSchema')
+          ? fc.constant([{ type: 'string' }])
+          : fc.constantFrom<JsonValue>({ a: [1, null] }, 'x', 1)
     case 'fieldsV1':
       return fc.constant({ 'f:a': {} })
     default:
@@ -50,7 +56,12 @@ function arbitrary(schema: Schema, depth: number): fc.Arbitrary<JsonValue> {
 
 function arbitraryObject(def: TypeDef, depth: number): fc.Arbitrary<JsonObject> {
   // JSON pointers in JSONSchemaProps, and cells of tables, have no fixed form.
-  const fields = def.fields.filter((f) => f.proto !== 0 && !(f.schema.type === 'any' && f.schema.definition === 'JSONSchemaPropsOrBool') && !(f.schema.type === 'array' && f.schema.items.type === 'any' && !f.schema.items.definition))
+  const fields = def.fields.filter(
+    (f) =>
+      f.proto !== 0 &&
+      !(f.schema.type === 'any' && f.schema.definition === 'JSONSchemaPropsOrBool') &&
+      !(f.schema.type === 'array' && f.schema.items.type === 'any' && !f.schema.items.definition),
+  )
   if (depth <= 0) return fc.constant({})
   const members = Object.fromEntries(fields.map((f) => [f.name, arbitrary(f.schema, depth)]))
   return fc.record(members, { requiredKeys: [] }) as fc.Arbitrary<JsonObject>
@@ -91,7 +102,11 @@ test('the bytes are those of upstream', () => {
 
 test('embedded structs are messages of their own', () => {
   const def = typeOf('', 'v1', 'Pod')
-  const pod = { kind: 'Pod', apiVersion: 'v1', spec: { volumes: [{ name: 'v', emptyDir: {} }], containers: [{ name: 'c', livenessProbe: { httpGet: { port: 'http' } } }] } }
+  const pod = {
+    kind: 'Pod',
+    apiVersion: 'v1',
+    spec: { volumes: [{ name: 'v', emptyDir: {} }], containers: [{ name: 'c', livenessProbe: { httpGet: { port: 'http' } } }] },
+  }
   const normal = normalize(pod, def)
   assert.deepEqual(decodeProtobuf(encodeProtobuf(normal, def), def), normal)
 })
@@ -100,7 +115,14 @@ test('a schema keeps its unions', () => {
   const def = typeOf('apiextensions.k8s.io', 'v1', 'CustomResourceDefinition')
   for (const additionalProperties of [true, false, { type: 'string' }]) {
     const schema = { type: 'object', additionalProperties, default: { a: 1 }, enum: ['x', 1] }
-    const crd = normalize({ kind: 'CustomResourceDefinition', apiVersion: 'apiextensions.k8s.io/v1', spec: { versions: [{ name: 'v1', schema: { openAPIV3Schema: schema } }] } }, def)
+    const crd = normalize(
+      {
+        kind: 'CustomResourceDefinition',
+        apiVersion: 'apiextensions.k8s.io/v1',
+        spec: { versions: [{ name: 'v1', schema: { openAPIV3Schema: schema } }] },
+      },
+      def,
+    )
     const back = decodeProtobuf(encodeProtobuf(crd, def), def) as typeof crd
     assert.deepEqual(back.spec.versions[0]?.schema.openAPIV3Schema, schema)
   }

@@ -155,7 +155,8 @@ function readMapEntry(reader: Reader, values: Schema, map: JsonObject, owner: Ty
   while (reader.pos < end) {
     const key = reader.uint32()
     if (key >>> 3 === 1) name = reader.string()
-    else if (key >>> 3 === 2) value = values.type === 'array' ? readWrappedList(reader, values.items, owner, depth) : readValue(reader, values, owner, depth)
+    else if (key >>> 3 === 2)
+      value = values.type === 'array' ? readWrappedList(reader, values.items, owner, depth) : readValue(reader, values, owner, depth)
     else reader.skipType(key & 7)
   }
   setMember(map, name, value)

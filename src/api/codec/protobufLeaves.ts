@@ -28,12 +28,20 @@ function writeTime(writer: Writer, text: string, micro: boolean): void {
   const epochMs = Date.parse(text)
   const seconds = Math.floor(epochMs / 1000)
   const micros = micro ? Number((/\.(\d{1,6})/.exec(text)?.[1] ?? '').padEnd(6, '0')) : 0
-  writer.uint32(8).int64(seconds).uint32(16).int32(micros * 1000)
+  writer
+    .uint32(8)
+    .int64(seconds)
+    .uint32(16)
+    .int32(micros * 1000)
 }
 
 /** `writeSchema` writes a JSONSchemaProps under a number: the unions around it contain it. */
 export function writeLeaf(
-  writer: Writer, number: number, schema: ScalarSchema, value: JsonValue, writeSchema: (number: number, value: JsonValue) => void,
+  writer: Writer,
+  number: number,
+  schema: ScalarSchema,
+  value: JsonValue,
+  writeSchema: (number: number, value: JsonValue) => void,
 ): void {
   const at = (wireType: number): Writer => writer.uint32(((number << 3) | wireType) >>> 0)
   switch (schema.type) {
@@ -75,7 +83,12 @@ export function writeLeaf(
   }
 }
 
-function writeAny(writer: Writer, definition: string | undefined, value: JsonValue, writeSchema: (number: number, value: JsonValue) => void): void {
+function writeAny(
+  writer: Writer,
+  definition: string | undefined,
+  value: JsonValue,
+  writeSchema: (number: number, value: JsonValue) => void,
+): void {
   const isSchema = typeof value === 'object' && value !== null && !Array.isArray(value)
   switch (definition) {
     case 'JSONSchemaPropsOrBool':
@@ -115,7 +128,11 @@ function readTime(reader: Reader, micro: boolean): JsonValue {
   })
   if (seconds === 0 && nanos === 0) return null
   const text = new Date(seconds * 1000).toISOString().slice(0, 19)
-  return micro ? `${text}.${Math.floor(nanos / 1000).toString().padStart(6, '0')}Z` : `${text}Z`
+  return micro
+    ? `${text}.${Math.floor(nanos / 1000)
+        .toString()
+        .padStart(6, '0')}Z`
+    : `${text}Z`
 }
 
 /** `readSchema` reads a JSONSchemaProps. */

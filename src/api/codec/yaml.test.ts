@@ -7,8 +7,23 @@ import { decodeYaml, encodeYaml, parseYaml } from './yaml.ts'
 const configMap = loadCatalog().typeOfKind({ group: '', version: 'v1', kind: 'ConfigMap' }) as TypeDef
 
 test('reads YAML 1.1 as go-yaml does', () => {
-  const { value } = parseYaml('a: yes\nb: off\nc: 0777\nd: 2020-01-01\ne: 1:30\nf: ~\ng: 0x1F\nh: "yes"\n1: x\ni: 1_000\nj: .5\nk: |\n  one\n  two\n')
-  assert.deepEqual(value, { 1: 'x', a: true, b: false, c: 511, d: '2020-01-01', e: '1:30', f: null, g: 31, h: 'yes', i: 1000, j: 0.5, k: 'one\ntwo\n' })
+  const { value } = parseYaml(
+    'a: yes\nb: off\nc: 0777\nd: 2020-01-01\ne: 1:30\nf: ~\ng: 0x1F\nh: "yes"\n1: x\ni: 1_000\nj: .5\nk: |\n  one\n  two\n',
+  )
+  assert.deepEqual(value, {
+    1: 'x',
+    a: true,
+    b: false,
+    c: 511,
+    d: '2020-01-01',
+    e: '1:30',
+    f: null,
+    g: 31,
+    h: 'yes',
+    i: 1000,
+    j: 0.5,
+    k: 'one\ntwo\n',
+  })
   assert.deepEqual(parseYaml('base: &b {x: 1}\nother:\n  <<: *b\n  z: 2\n').value, { base: { x: 1 }, other: { x: 1, z: 2 } })
   assert.deepEqual(parseYaml('').value, null)
   assert.deepEqual(parseYaml('a: 1\n---\nb: 2\n').value, { a: 1 })
@@ -18,10 +33,14 @@ test('double keys and unknown fields are strict errors, unknown ones sorted', ()
   const body = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y2, odd: 1}\ndata: {k: v}\ndata: {k: w}\nbogus: 1\n'
   const { object, strictErrors } = decodeYaml(body, configMap)
   assert.deepEqual(object, { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'y2' }, data: { k: 'w' } })
-  assert.deepEqual(strictErrors, ['yaml: unmarshal errors:\n  line 5: key "data" already set in map', 'unknown field "bogus"', 'unknown field "metadata.odd"'])
+  assert.deepEqual(strictErrors, [
+    'yaml: unmarshal errors:\n  line 5: key "data" already set in map',
+    'unknown field "bogus"',
+    'unknown field "metadata.odd"',
+  ])
 })
 
-test('syntax errors are go-yaml\'s', () => {
+test("syntax errors are go-yaml's", () => {
   for (const [body, message] of [
     ['a: [unclosed', "yaml: line 1: did not find expected ',' or ']'"],
     ['a: {b: 1', "yaml: line 1: did not find expected ',' or '}'"],
@@ -36,7 +55,12 @@ test('aliases do not multiply without end', () => {
 })
 
 test('what is written reads back', () => {
-  const value = { metadata: { name: 'yes', labels: { a: 'true', b: '1' } }, data: { text: 'one\ntwo\n', empty: '' }, list: [{ b: 1, a: 2 }], none: [] }
+  const value = {
+    metadata: { name: 'yes', labels: { a: 'true', b: '1' } },
+    data: { text: 'one\ntwo\n', empty: '' },
+    list: [{ b: 1, a: 2 }],
+    none: [],
+  }
   const text = encodeYaml(value)
   assert.deepEqual(parseYaml(text).value, value)
   assert.equal(encodeYaml({ '.': {}, t: '2026-01-01T00:00:00Z' }), '.: {}\nt: "2026-01-01T00:00:00Z"\n')

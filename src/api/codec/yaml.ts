@@ -2,7 +2,19 @@
  * YAML bodies. The API server turns YAML into JSON (YAML 1.1 scalars, sorted keys, the first document only) and decodes that;
  * a key that is there twice is a strict error only. Message texts are go-yaml's.
  */
-import { CST, type Document, isScalar, Lexer, LineCounter, parseAllDocuments, type ParsedNode, stringify, type Tags, visit, type YAMLError } from 'yaml'
+import {
+  CST,
+  type Document,
+  isScalar,
+  Lexer,
+  LineCounter,
+  parseAllDocuments,
+  type ParsedNode,
+  stringify,
+  type Tags,
+  visit,
+  type YAMLError,
+} from 'yaml'
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { type Decoded, decodeValue, jsonValue, type ParsedJson, parseJson } from './json.ts'
@@ -17,15 +29,27 @@ const MAX_ALIASES = 1_000
 
 /** A lone dot is no number. */
 function strictFloats(tags: Tags): Tags {
-  return tags.map((tag) => (typeof tag !== 'string' && tag.tag.endsWith(':float') && 'test' in tag && tag.test?.test('.') ? { ...tag, test: FLOAT } : tag)) as Tags
+  return tags.map((tag) =>
+    typeof tag !== 'string' && tag.tag.endsWith(':float') && 'test' in tag && tag.test?.test('.') ? { ...tag, test: FLOAT } : tag,
+  ) as Tags
 }
 const FLOAT = /^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)$/
 
 /** go-yaml leaves timestamps, base 60 numbers, sets and ordered maps alone. */
 const customTags = (tags: Tags): Tags =>
-  strictFloats(tags).filter((tag) => typeof tag === 'string' || !(/(timestamp|set|omap|pairs|binary)$/.test(tag.tag) || ('format' in tag && tag.format === 'TIME')))
+  strictFloats(tags).filter(
+    (tag) => typeof tag === 'string' || !(/(timestamp|set|omap|pairs|binary)$/.test(tag.tag) || ('format' in tag && tag.format === 'TIME')),
+  )
 
-const PARSE_OPTIONS = { version: '1.1', schema: 'yaml-1.1', customTags, merge: true, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const
+const PARSE_OPTIONS = {
+  version: '1.1',
+  schema: 'yaml-1.1',
+  customTags,
+  merge: true,
+  uniqueKeys: false,
+  prettyErrors: false,
+  logLevel: 'silent',
+} as const
 
 /** What go-yaml says where this parser says something else; the first that matches. */
 const MESSAGES: readonly [RegExp, string][] = [
@@ -33,7 +57,10 @@ const MESSAGES: readonly [RegExp, string][] = [
   [/expected flow map to end|Flow map/i, "did not find expected ',' or '}'"],
   [/Nested mappings are not allowed|compact mappings|not allowed in this context/i, 'mapping values are not allowed in this context'],
   [/Tabs are not allowed|tab/i, 'found character that cannot start any token'],
-  [/Implicit keys need to be on a single line|Implicit map keys need to be followed by map values|implicit key/i, "could not find expected ':'"],
+  [
+    /Implicit keys need to be on a single line|Implicit map keys need to be followed by map values|implicit key/i,
+    "could not find expected ':'",
+  ],
   [/Missing closing|quote/i, 'found unexpected end of stream'],
   [/Plain value cannot start|reserved character/i, 'found character that cannot start any token'],
   [/Unresolved alias/i, 'unknown anchor'],
@@ -54,7 +81,8 @@ function doubleKeys(document: Document.Parsed, lines: LineCounter): string[] {
       const seen = new Set<unknown>()
       for (const { key } of map.items) {
         if (!isScalar(key)) continue
-        if (seen.has(key.value)) found.push(`line ${lines.linePos(key.range?.[0] ?? 0).line}: key ${JSON.stringify(key.value)} already set in map`)
+        if (seen.has(key.value))
+          found.push(`line ${lines.linePos(key.range?.[0] ?? 0).line}: key ${JSON.stringify(key.value)} already set in map`)
         seen.add(key.value)
       }
     },
@@ -69,7 +97,8 @@ function toJson(value: unknown, depth = 0): JsonValue {
   if (typeof value !== 'object' || value === null) return (value ?? null) as JsonValue
   if (Array.isArray(value)) return value.map((item) => toJson(item, depth + 1))
   const out: JsonObject = {}
-  const entries: [string, unknown][] = value instanceof Map ? [...value].map(([key, member]) => [keyText(key), member]) : Object.entries(value)
+  const entries: [string, unknown][] =
+    value instanceof Map ? [...value].map(([key, member]) => [keyText(key), member]) : Object.entries(value)
   for (const [key, member] of entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) setMember(out, key, toJson(member, depth + 1))
   return out
 }
@@ -139,7 +168,10 @@ export function parseYaml(body: Uint8Array | string): ParsedYaml {
   } catch (cause) {
     throw new YamlSyntaxError('yaml: document contains excessive aliasing', { cause })
   }
-  return { value: toJson(value), strictErrors: doubles.length ? [`yaml: unmarshal errors:\n${doubles.map((text) => `  ${text}`).join('\n')}`] : [] }
+  return {
+    value: toJson(value),
+    strictErrors: doubles.length ? [`yaml: unmarshal errors:\n${doubles.map((text) => `  ${text}`).join('\n')}`] : [],
+  }
 }
 
 /** Throws YamlSyntaxError and DecodeError. */
@@ -151,5 +183,13 @@ export function decodeYaml(body: Uint8Array | string | ParsedYaml, def: TypeDef)
 
 /** As the API server writes it: sorted keys, lists at the level of their key. */
 export function encodeYaml(value: JsonValue | object): string {
-  return stringify(value, { version: '1.1', schema: 'yaml-1.1', customTags: strictFloats, sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false })
+  return stringify(value, {
+    version: '1.1',
+    schema: 'yaml-1.1',
+    customTags: strictFloats,
+    sortMapEntries: true,
+    indentSeq: false,
+    lineWidth: 0,
+    aliasDuplicateObjects: false,
+  })
 }

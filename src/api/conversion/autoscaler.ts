@@ -78,7 +78,9 @@ export function autoscalerToV1(object: JsonObject): JsonObject {
   if (status?.conditions?.length) annotations[CONDITIONS] = JSON.stringify(status.conditions)
 
   const target = metrics.find(isCpuUtilization)?.resource?.target.averageUtilization
-  const current = status?.currentMetrics?.findLast((m) => m.type === 'Resource' && m.resource?.name === 'cpu' && m.resource.current.averageUtilization !== undefined)
+  const current = status?.currentMetrics?.findLast(
+    (m) => m.type === 'Resource' && m.resource?.name === 'cpu' && m.resource.current.averageUtilization !== undefined,
+  )
   const { currentMetrics: _metrics, conditions: _conditions, ...statusV1 } = status ?? ({} as v2.HorizontalPodAutoscalerStatus)
   return {
     metadata: { ...metadata, annotations },

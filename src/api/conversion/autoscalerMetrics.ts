@@ -5,7 +5,13 @@ import { quantitySign } from '../quantity.ts'
 
 export interface V1Metric {
   type: string
-  object?: { target: v2.CrossVersionObjectReference; metricName: string; targetValue: string; selector?: LabelSelector; averageValue?: string }
+  object?: {
+    target: v2.CrossVersionObjectReference
+    metricName: string
+    targetValue: string
+    selector?: LabelSelector
+    averageValue?: string
+  }
   pods?: { metricName: string; targetAverageValue: string; selector?: LabelSelector }
   resource?: { name: string; targetAverageUtilization?: number; targetAverageValue?: string }
   containerResource?: { name: string; targetAverageUtilization?: number; targetAverageValue?: string; container: string }
@@ -14,7 +20,13 @@ export interface V1Metric {
 
 export interface V1MetricStatus {
   type: string
-  object?: { target: v2.CrossVersionObjectReference; metricName: string; currentValue: string; selector?: LabelSelector; averageValue?: string }
+  object?: {
+    target: v2.CrossVersionObjectReference
+    metricName: string
+    currentValue: string
+    selector?: LabelSelector
+    averageValue?: string
+  }
   pods?: { metricName: string; currentAverageValue: string; selector?: LabelSelector }
   resource?: { name: string; currentAverageUtilization?: number; currentAverageValue: string }
   containerResource?: { name: string; currentAverageUtilization?: number; currentAverageValue: string; container: string }
@@ -58,7 +70,8 @@ export function metricToV1({ type, object, pods, resource, containerResource, ex
 }
 
 function target(value: string | undefined, averageValue: string | undefined, averageUtilization?: number): v2.MetricTarget {
-  const type = averageUtilization !== undefined ? 'Utilization' : value !== undefined && averageValue === undefined ? 'Value' : 'AverageValue'
+  const type =
+    averageUtilization !== undefined ? 'Utilization' : value !== undefined && averageValue === undefined ? 'Value' : 'AverageValue'
   return {
     type,
     ...(value !== undefined && { value }),
@@ -75,7 +88,8 @@ export function metricToV2({ type, object, pods, resource, containerResource, ex
     spec.object = { describedObject: object.target, target: goal, metric: named(object.metricName, object.selector) }
   }
   if (pods) spec.pods = { metric: named(pods.metricName, pods.selector), target: target(undefined, pods.targetAverageValue) }
-  if (resource) spec.resource = { name: resource.name, target: target(undefined, resource.targetAverageValue, resource.targetAverageUtilization) }
+  if (resource)
+    spec.resource = { name: resource.name, target: target(undefined, resource.targetAverageValue, resource.targetAverageUtilization) }
   if (containerResource) {
     const { name, container, targetAverageValue, targetAverageUtilization } = containerResource
     spec.containerResource = { name, target: target(undefined, targetAverageValue, targetAverageUtilization), container }
@@ -131,10 +145,16 @@ export function currentMetricToV2({ type, object, pods, resource, containerResou
   return {
     type,
     ...(object && {
-      object: { metric: named(object.metricName, object.selector), current: current(object.currentValue, object.averageValue), describedObject: object.target },
+      object: {
+        metric: named(object.metricName, object.selector),
+        current: current(object.currentValue, object.averageValue),
+        describedObject: object.target,
+      },
     }),
     ...(pods && { pods: { metric: named(pods.metricName, pods.selector), current: current(undefined, pods.currentAverageValue) } }),
-    ...(resource && { resource: { name: resource.name, current: current(undefined, resource.currentAverageValue, resource.currentAverageUtilization) } }),
+    ...(resource && {
+      resource: { name: resource.name, current: current(undefined, resource.currentAverageValue, resource.currentAverageUtilization) },
+    }),
     ...(containerResource && {
       containerResource: {
         name: containerResource.name,
@@ -143,7 +163,10 @@ export function currentMetricToV2({ type, object, pods, resource, containerResou
       },
     }),
     ...(external && {
-      external: { metric: named(external.metricName, external.metricSelector), current: current(external.currentValue, external.currentAverageValue) },
+      external: {
+        metric: named(external.metricName, external.metricSelector),
+        current: current(external.currentValue, external.currentAverageValue),
+      },
     }),
   }
 }

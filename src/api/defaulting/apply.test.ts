@@ -20,24 +20,53 @@ function defaulted(def: TypeDef, body: JsonObject): JsonObject {
 
 test('pull policy follows the tag', () => {
   for (const [image, policy] of [
-    ['a', 'Always'], ['a:latest', 'Always'], ['a:1', 'IfNotPresent'], ['host:5000/a', 'Always'], ['host:5000/a:1', 'IfNotPresent'],
-    [`a@sha256:${'a'.repeat(64)}`, 'IfNotPresent'], [`a:latest@sha256:${'b'.repeat(64)}`, 'Always'], ['', 'IfNotPresent'], ['Upper', 'IfNotPresent'],
+    ['a', 'Always'],
+    ['a:latest', 'Always'],
+    ['a:1', 'IfNotPresent'],
+    ['host:5000/a', 'Always'],
+    ['host:5000/a:1', 'IfNotPresent'],
+    [`a@sha256:${'a'.repeat(64)}`, 'IfNotPresent'],
+    [`a:latest@sha256:${'b'.repeat(64)}`, 'Always'],
+    ['', 'IfNotPresent'],
+    ['Upper', 'IfNotPresent'],
   ] as const)
     assert.equal(defaultPullPolicy(image), policy, image)
 })
 
 test('a pod template has the same defaults in every workload', () => {
-  const template = { spec: { containers: [{ name: 'c', image: 'a:1', ports: [{ containerPort: 80 }], livenessProbe: { httpGet: { port: 80 } } }], volumes: [{ name: 'v' }] } }
+  const template = {
+    spec: {
+      containers: [{ name: 'c', image: 'a:1', ports: [{ containerPort: 80 }], livenessProbe: { httpGet: { port: 80 } } }],
+      volumes: [{ name: 'v' }],
+    },
+  }
   const expected = {
     metadata: {},
     spec: {
       volumes: [{ name: 'v', emptyDir: {} }],
-      containers: [{
-        name: 'c', image: 'a:1', ports: [{ containerPort: 80, protocol: 'TCP' }], resources: {},
-        livenessProbe: { httpGet: { path: '/', port: 80, scheme: 'HTTP' }, timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 },
-        terminationMessagePath: '/dev/termination-log', terminationMessagePolicy: 'File', imagePullPolicy: 'IfNotPresent',
-      }],
-      restartPolicy: 'Always', terminationGracePeriodSeconds: 30, dnsPolicy: 'ClusterFirst', securityContext: {}, schedulerName: 'default-scheduler',
+      containers: [
+        {
+          name: 'c',
+          image: 'a:1',
+          ports: [{ containerPort: 80, protocol: 'TCP' }],
+          resources: {},
+          livenessProbe: {
+            httpGet: { path: '/', port: 80, scheme: 'HTTP' },
+            timeoutSeconds: 1,
+            periodSeconds: 10,
+            successThreshold: 1,
+            failureThreshold: 3,
+          },
+          terminationMessagePath: '/dev/termination-log',
+          terminationMessagePolicy: 'File',
+          imagePullPolicy: 'IfNotPresent',
+        },
+      ],
+      restartPolicy: 'Always',
+      terminationGracePeriodSeconds: 30,
+      dnsPolicy: 'ClusterFirst',
+      securityContext: {},
+      schedulerName: 'default-scheduler',
     },
   }
   for (const kind of ['Deployment', 'DaemonSet', 'StatefulSet', 'ReplicaSet']) {
@@ -50,18 +79,28 @@ test('requests follow limits in pods, not in templates', () => {
   const containers = [{ name: 'c', resources: { limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '100m' } } }]
   const pod = defaulted(typeOf('', 'Pod'), { spec: { containers } })
   assert.deepEqual((pod['spec'] as { containers: { resources: object }[] }).containers[0]?.resources, {
-    limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '100m', memory: '1Gi' },
+    limits: { cpu: '1', memory: '1Gi' },
+    requests: { cpu: '100m', memory: '1Gi' },
   })
   const template = defaulted(typeOf('', 'PodTemplate'), { template: { spec: { containers } } })
-  assert.deepEqual((template['template'] as { spec: { containers: { resources: object }[] } }).spec.containers[0]?.resources, containers[0]?.resources)
+  assert.deepEqual(
+    (template['template'] as { spec: { containers: { resources: object }[] } }).spec.containers[0]?.resources,
+    containers[0]?.resources,
+  )
 })
 
 test('declared defaults, old names and write-only fields', () => {
-  const pod = defaulted(typeOf('', 'Pod'), { spec: { serviceAccount: 'x', containers: [], volumes: [{ name: 'v', iscsi: { targetPortal: 'p', iqn: 'q', lun: 0 } }] } })
+  const pod = defaulted(typeOf('', 'Pod'), {
+    spec: { serviceAccount: 'x', containers: [], volumes: [{ name: 'v', iscsi: { targetPortal: 'p', iqn: 'q', lun: 0 } }] },
+  })
   const spec = pod['spec'] as JsonObject
   assert.equal(spec['serviceAccountName'], 'x')
   assert.deepEqual((spec['volumes'] as JsonObject[])[0]?.['iscsi'], { targetPortal: 'p', iqn: 'q', lun: 0, iscsiInterface: 'default' })
-  assert.deepEqual(defaulted(typeOf('', 'Secret'), { data: { a: 'YQ==' }, stringData: { b: 'b' } }), { metadata: {}, data: { a: 'YQ==', b: 'Yg==' }, type: 'Opaque' })
+  assert.deepEqual(defaulted(typeOf('', 'Secret'), { data: { a: 'YQ==' }, stringData: { b: 'b' } }), {
+    metadata: {},
+    data: { a: 'YQ==', b: 'Yg==' },
+    type: 'Opaque',
+  })
 })
 
 test('defaulting twice changes nothing', () => {
@@ -82,12 +121,18 @@ const ADDED_LATER =
 
 function differences(got: JsonValue | undefined, want: JsonValue | undefined, path: string): string[] {
   if (got === want || ADDED_LATER.test(path)) return []
-  if (typeof got !== 'object' || typeof want !== 'object' || got === null || want === null) return [`${path}: ${JSON.stringify(got)} is not ${JSON.stringify(want)}`]
+  if (typeof got !== 'object' || typeof want !== 'object' || got === null || want === null)
+    return [`${path}: ${JSON.stringify(got)} is not ${JSON.stringify(want)}`]
   const [a, b] = [got as JsonObject, want as JsonObject]
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) => differences(a[key], b[key], path ? `${path}.${key}` : key))
 }
 
-interface Step { id?: string; method?: string; path?: string; body?: JsonObject }
+interface Step {
+  id?: string
+  method?: string
+  path?: string
+  body?: JsonObject
+}
 
 test('defaults are those of a real server', { skip: !existsSync(corpusFile) && `no recorded answers in ${shared}` }, () => {
   const read = (file: string): unknown => JSON.parse(readFileSync(join(shared, 'oracle', file, 'validation-defaults.json'), 'utf8'))

@@ -46,7 +46,9 @@ function hasDefaults(schema: Schema, visiting: Set<TypeDef>): boolean {
 
 const isDeclared = (field: Field): boolean =>
   field.default !== undefined &&
-  (field.go?.pointer ? typeof field.default !== 'object' : field.default !== '' && field.default !== 0 && field.default !== false && typeof field.default !== 'object')
+  (field.go?.pointer
+    ? typeof field.default !== 'object'
+    : field.default !== '' && field.default !== 0 && field.default !== false && typeof field.default !== 'object')
 
 const isResourceList = (field: Field): boolean => field.go?.type === 'v1.ResourceList'
 
@@ -89,7 +91,8 @@ function applyToStruct(def: TypeDef, object: JsonObject, context: DefaultingCont
 function applyTo(schema: Schema, value: JsonValue, context: DefaultingContext): void {
   if (schema.type === 'object') applyToStruct(schema.def, value as JsonObject, context)
   else if (schema.type === 'array') for (const item of value as JsonValue[]) applyTo(schema.items, item, context)
-  else if (schema.type === 'map') for (const key of Object.keys(value as JsonObject)) applyTo(schema.values, (value as JsonObject)[key] as JsonValue, context)
+  else if (schema.type === 'map')
+    for (const key of Object.keys(value as JsonObject)) applyTo(schema.values, (value as JsonObject)[key] as JsonValue, context)
 }
 
 /**

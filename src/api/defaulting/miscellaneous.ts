@@ -51,16 +51,22 @@ export const miscellaneousRules: Rules = {
     storageClass.volumeBindingMode ??= 'Immediate'
   }),
   'io.k8s.api.storage.v1.CSIDriver': rule(defaultCsiDriver),
-  'io.k8s.api.scheduling.v1.PriorityClass': rule<scheduling.PriorityClass>((priority) => void (priority.preemptionPolicy ??= 'PreemptLowerPriority')),
+  'io.k8s.api.scheduling.v1.PriorityClass': rule<scheduling.PriorityClass>(
+    (priority) => void (priority.preemptionPolicy ??= 'PreemptLowerPriority'),
+  ),
   'io.k8s.api.discovery.v1.EndpointPort': rule<discovery.EndpointPort>((port) => {
     port.name ??= ''
     port.protocol ??= 'TCP'
   }),
-  'io.k8s.api.authentication.v1.TokenRequestSpec': rule<authentication.TokenRequestSpec>((spec) => void (spec.expirationSeconds ??= TOKEN_SECONDS)),
+  'io.k8s.api.authentication.v1.TokenRequestSpec': rule<authentication.TokenRequestSpec>(
+    (spec) => void (spec.expirationSeconds ??= TOKEN_SECONDS),
+  ),
   'io.k8s.api.resource.v1.ExactDeviceRequest': deviceCount,
   'io.k8s.api.resource.v1.DeviceSubRequest': deviceCount,
   'io.k8s.api.resource.v1.DeviceTaint': rule<{ timeAdded?: string }>((taint, { nowMs }) => void (taint.timeAdded ??= timestamp(nowMs))),
-  'io.k8s.api.resource.v1.Device': rule<{ nodeAllocatableResourceMappings?: Record<string, { allocationMultiplier?: string }> }>((device) => {
-    for (const mapping of Object.values(device.nodeAllocatableResourceMappings ?? {})) mapping.allocationMultiplier ??= '1'
-  }),
+  'io.k8s.api.resource.v1.Device': rule<{ nodeAllocatableResourceMappings?: Record<string, { allocationMultiplier?: string }> }>(
+    (device) => {
+      for (const mapping of Object.values(device.nodeAllocatableResourceMappings ?? {})) mapping.allocationMultiplier ??= '1'
+    },
+  ),
 }

@@ -21,7 +21,9 @@ export function defaultPullPolicy(image: string): 'Always' | 'IfNotPresent' {
 
 const DEFAULT_FILE_MODE = 0o644
 
-function defaultContainer(container: Pick<core.Container, 'image' | 'imagePullPolicy' | 'terminationMessagePath' | 'terminationMessagePolicy'>): void {
+function defaultContainer(
+  container: Pick<core.Container, 'image' | 'imagePullPolicy' | 'terminationMessagePath' | 'terminationMessagePolicy'>,
+): void {
   container.imagePullPolicy ||= defaultPullPolicy(container.image ?? '')
   container.terminationMessagePath ||= '/dev/termination-log'
   container.terminationMessagePolicy ||= 'File'
@@ -99,7 +101,9 @@ export const podRules: Rules = {
   'io.k8s.api.core.v1.ConfigMapVolumeSource': fileMode,
   'io.k8s.api.core.v1.DownwardAPIVolumeSource': fileMode,
   'io.k8s.api.core.v1.ProjectedVolumeSource': fileMode,
-  'io.k8s.api.core.v1.ServiceAccountTokenProjection': rule<core.ServiceAccountTokenProjection>((projection) => void (projection.expirationSeconds ??= 3600)),
+  'io.k8s.api.core.v1.ServiceAccountTokenProjection': rule<core.ServiceAccountTokenProjection>(
+    (projection) => void (projection.expirationSeconds ??= 3600),
+  ),
   'io.k8s.api.core.v1.HostPathVolumeSource': rule<core.HostPathVolumeSource>((source) => void (source.type ??= '')),
   'io.k8s.api.core.v1.ObjectFieldSelector': rule<core.ObjectFieldSelector>((selector) => void (selector.apiVersion ||= 'v1')),
 }

@@ -11,12 +11,17 @@ export function roundUpToMilli(list: ResourceList): void {
     const text = list[name] as string
     if (/^\d+(Ki|Mi|Gi|Ti|m|k|M|G|T)?$/.test(text)) continue
     const quantity = parseQuantity(text)
-    if (quantity.nanos % NANOS_PER_MILLI !== 0n) list[name] = formatQuantity(newMilliQuantity(quantityMilliValue(quantity), quantity.format))
+    if (quantity.nanos % NANOS_PER_MILLI !== 0n)
+      list[name] = formatQuantity(newMilliQuantity(quantityMilliValue(quantity), quantity.format))
   }
 }
 
 /** Sets what `list` lacks; answers undefined where it stays empty. */
-export function fillResources(list: ResourceList | undefined, from: ResourceList | undefined, only?: (name: string) => boolean): ResourceList | undefined {
+export function fillResources(
+  list: ResourceList | undefined,
+  from: ResourceList | undefined,
+  only?: (name: string) => boolean,
+): ResourceList | undefined {
   const missing = Object.entries(from ?? {}).filter(([name]) => !Object.hasOwn(list ?? {}, name) && (!only || only(name)))
   return missing.length ? { ...list, ...Object.fromEntries(missing) } : list
 }
@@ -27,7 +32,8 @@ export const isPodLevel = (name: string): boolean => name === 'cpu' || name === 
 
 function plus(a: ResourceList, b: ResourceList | undefined): ResourceList {
   const sum = { ...a }
-  for (const [name, value] of Object.entries(b ?? {})) sum[name] = name in sum ? formatQuantity(addQuantity(sum[name] as string, value)) : value
+  for (const [name, value] of Object.entries(b ?? {}))
+    sum[name] = name in sum ? formatQuantity(addQuantity(sum[name] as string, value)) : value
   return sum
 }
 

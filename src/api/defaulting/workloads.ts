@@ -60,7 +60,10 @@ function defaultJob({ metadata, spec }: batch.Job): void {
   spec.manualSelector ??= false
 }
 
-function scalingRules(given: autoscalingV2.HPAScalingRules | undefined, defaults: autoscalingV2.HPAScalingRules): autoscalingV2.HPAScalingRules {
+function scalingRules(
+  given: autoscalingV2.HPAScalingRules | undefined,
+  defaults: autoscalingV2.HPAScalingRules,
+): autoscalingV2.HPAScalingRules {
   return { ...defaults, ...given }
 }
 
@@ -74,7 +77,10 @@ function defaultAutoscaler({ spec }: autoscalingV2.HorizontalPodAutoscaler): voi
   spec.behavior.scaleUp = scalingRules(spec.behavior.scaleUp, {
     stabilizationWindowSeconds: 0,
     selectPolicy: 'Max',
-    policies: [{ type: 'Pods', value: 4, periodSeconds: 15 }, { type: 'Percent', value: 100, periodSeconds: 15 }],
+    policies: [
+      { type: 'Pods', value: 4, periodSeconds: 15 },
+      { type: 'Percent', value: 100, periodSeconds: 15 },
+    ],
   })
   spec.behavior.scaleDown = scalingRules(spec.behavior.scaleDown, {
     selectPolicy: 'Max',
@@ -97,6 +103,8 @@ export const workloadRules: Rules = {
   'io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern': rule<batch.PodFailurePolicyOnPodConditionsPattern>(
     (pattern) => void (pattern.status ||= 'True'),
   ),
-  'io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler': rule<autoscalingV1.HorizontalPodAutoscaler>(({ spec }) => void (spec.minReplicas ??= 1)),
+  'io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler': rule<autoscalingV1.HorizontalPodAutoscaler>(
+    ({ spec }) => void (spec.minReplicas ??= 1),
+  ),
   'io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler': rule(defaultAutoscaler),
 }

@@ -6,7 +6,13 @@ import type { Cidr } from './names.ts'
 
 test('addresses', () => {
   const table: [string, RegExp | undefined][] = [
-    ['10.0.0.1', undefined], ['2001:db8::1', undefined], ['2001:DB8:0::1', undefined], ['010.0.0.1', /leading 0s/], ['::ffff:1.2.3.4', /IPv4-mapped/], ['1.2.3', /valid IP address/], ['', /valid/],
+    ['10.0.0.1', undefined],
+    ['2001:db8::1', undefined],
+    ['2001:DB8:0::1', undefined],
+    ['010.0.0.1', /leading 0s/],
+    ['::ffff:1.2.3.4', /IPv4-mapped/],
+    ['1.2.3', /valid IP address/],
+    ['', /valid/],
   ]
   for (const [ip, wrong] of table) {
     const [error] = isValidIp(ip)
@@ -24,7 +30,12 @@ test('one spelling of each address is the right one', () => {
 
 test('ranges', () => {
   const table: [string, RegExp | undefined][] = [
-    ['10.0.0.0/8', undefined], ['2001:db8::/64', undefined], ['10.0.0.1/8', /bits set beyond/], ['10.0.0.0/33', /valid CIDR/], ['10.0.0.0/08', /leading 0s/], ['10.0.0.0', /valid CIDR/],
+    ['10.0.0.0/8', undefined],
+    ['2001:db8::/64', undefined],
+    ['10.0.0.1/8', /bits set beyond/],
+    ['10.0.0.0/33', /valid CIDR/],
+    ['10.0.0.0/08', /leading 0s/],
+    ['10.0.0.0', /valid CIDR/],
   ]
   for (const [cidr, wrong] of table) {
     const [error] = isValidCidr(cidr)
@@ -39,7 +50,8 @@ test('ranges', () => {
 })
 
 test('no endpoint is on every node', () => {
-  for (const ip of ['0.0.0.0', '::', '127.0.0.1', '::1', '169.254.1.1', 'fe80::1', '224.0.0.1', 'ff02::1', 'x']) assert.equal(endpointIpErrors(ip).length, 1, ip)
+  for (const ip of ['0.0.0.0', '::', '127.0.0.1', '::1', '169.254.1.1', 'fe80::1', '224.0.0.1', 'ff02::1', 'x'])
+    assert.equal(endpointIpErrors(ip).length, 1, ip)
   for (const ip of ['10.0.0.1', '224.0.1.1', 'fd00::1']) assert.deepEqual(endpointIpErrors(ip), [], ip)
 })
 

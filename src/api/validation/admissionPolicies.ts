@@ -4,8 +4,19 @@ import { check, duplicate, forbidden, invalid, notSupported, required } from './
 import { validateLabelSelector } from './labels.ts'
 import { isDns1035Label, isDns1123Subdomain, isPathSegmentName, isQualifiedName, nameIsDnsSubdomain } from './names.ts'
 import type {
-  AuditAnnotation, MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingAdmissionPolicySpec, Mutation, ParamKind, ParamRef,
-  ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicySpec, Validation, Variable,
+  AuditAnnotation,
+  MatchResources,
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+  MutatingAdmissionPolicySpec,
+  Mutation,
+  ParamKind,
+  ParamRef,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+  ValidatingAdmissionPolicySpec,
+  Validation,
+  Variable,
 } from '../kinds/admissionregistration/v1.ts'
 import type { FieldError } from '../status.ts'
 import type { ExpressionRules, ExpressionUse } from './admissionRules.ts'
@@ -18,7 +29,9 @@ const REINVOCATION_POLICIES = ['IfNeeded', 'Never']
 const AUDIT_ANNOTATIONS_LIMIT = 20
 const AUDIT_EXPRESSION_LIMIT_BYTES = 5 * 1024
 const IDENTIFIER_RE = /^[_a-zA-Z][_a-zA-Z0-9]*$/
-const RESERVED = new Set('true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '))
+const RESERVED = new Set(
+  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
+)
 
 type PolicySpec = ValidatingAdmissionPolicySpec | MutatingAdmissionPolicySpec
 
@@ -54,7 +67,8 @@ function checkParamKind(errors: FieldError[], { apiVersion = '', kind = '' }: Pa
   }
   const broken = kind ? isDns1035Label(kind.toLowerCase()) : []
   if (!kind) errors.push(required(`${path}.kind`))
-  else if (broken.length > 0) errors.push(invalid(`${path}.kind`, kind, `may have mixed case, but should otherwise match: ${broken.join(',')}`))
+  else if (broken.length > 0)
+    errors.push(invalid(`${path}.kind`, kind, `may have mixed case, but should otherwise match: ${broken.join(',')}`))
 }
 
 function checkVariable(errors: FieldError[], { name, expression }: Variable, expressions: Expressions, path: string): void {
@@ -83,20 +97,28 @@ function checkValidation(errors: FieldError[], validation: Validation, expressio
   const { expression, message = '', messageExpression = '', reason } = validation
   if (!expression.trim()) errors.push(required(`${path}.expression`, 'expression is not specified'))
   else expressions.check(errors, expression, 'validation', `${path}.expression`)
-  if (messageExpression && !messageExpression.trim()) errors.push(invalid(`${path}.messageExpression`, messageExpression, 'must be non-empty if specified'))
+  if (messageExpression && !messageExpression.trim())
+    errors.push(invalid(`${path}.messageExpression`, messageExpression, 'must be non-empty if specified'))
   else if (messageExpression) expressions.check(errors, messageExpression, 'message', `${path}.messageExpression`)
   if (message && !message.trim()) errors.push(invalid(`${path}.message`, message, 'must be non-empty if specified'))
   else if (/[\n\r]/.test(message.trim())) errors.push(invalid(`${path}.message`, message, 'must not contain line breaks'))
   if (reason !== undefined && !REASONS.includes(reason)) errors.push(notSupported(`${path}.reason`, reason, REASONS))
 }
 
-function checkAuditAnnotation(errors: FieldError[], { key, valueExpression }: AuditAnnotation, policy: string | undefined, expressions: Expressions, path: string): void {
+function checkAuditAnnotation(
+  errors: FieldError[],
+  { key, valueExpression }: AuditAnnotation,
+  policy: string | undefined,
+  expressions: Expressions,
+  path: string,
+): void {
   if (!policy) errors.push(invalid(`${path}.key`, key, 'requires metadata.name be non-empty'))
   else check(errors, `${path}.key`, `${policy}/${key}`, isQualifiedName(`${policy}/${key}`))
   const text = valueExpression.trim()
   const field = `${path}.valueExpression`
   if (!text) errors.push(required(field, 'valueExpression is not specified'))
-  else if (Buffer.byteLength(text) > AUDIT_EXPRESSION_LIMIT_BYTES) errors.push(required(field, `must not exceed ${AUDIT_EXPRESSION_LIMIT_BYTES} bytes in length`))
+  else if (Buffer.byteLength(text) > AUDIT_EXPRESSION_LIMIT_BYTES)
+    errors.push(required(field, `must not exceed ${AUDIT_EXPRESSION_LIMIT_BYTES} bytes in length`))
   else expressions.check(errors, text, 'auditAnnotation', field, valueExpression)
 }
 
@@ -143,7 +165,8 @@ function checkMutation(errors: FieldError[], mutation: Mutation, expressions: Ex
 /** There is nothing left to change in what is being deleted. */
 function checkMutatingOperations(errors: FieldError[], { resourceRules = [] }: MatchResources, path: string): void {
   for (const operation of resourceRules.flatMap(({ operations = [] }) => operations)) {
-    if (!MUTATING_OPERATIONS.includes(operation)) errors.push(notSupported(`${path}.resourceRules.operations`, operation, MUTATING_OPERATIONS))
+    if (!MUTATING_OPERATIONS.includes(operation))
+      errors.push(notSupported(`${path}.resourceRules.operations`, operation, MUTATING_OPERATIONS))
   }
 }
 
@@ -157,7 +180,8 @@ export function validateMutatingAdmissionPolicy({ spec }: MutatingAdmissionPolic
   if (mutations.length === 0) errors.push(required('spec.mutations', 'mutations must contain at least one item'))
   mutations.forEach((mutation, i) => checkMutation(errors, mutation, expressions, `spec.mutations[${i}]`))
   if (!reinvocationPolicy) errors.push(required('spec.reinvocationPolicy'))
-  else if (!REINVOCATION_POLICIES.includes(reinvocationPolicy)) errors.push(notSupported('spec.reinvocationPolicy', reinvocationPolicy, REINVOCATION_POLICIES))
+  else if (!REINVOCATION_POLICIES.includes(reinvocationPolicy))
+    errors.push(notSupported('spec.reinvocationPolicy', reinvocationPolicy, REINVOCATION_POLICIES))
   return errors
 }
 

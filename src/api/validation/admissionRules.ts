@@ -7,11 +7,22 @@ import type { FieldError } from '../status.ts'
 
 /** What an expression is for decides which variables it has and what it may answer. */
 export type ExpressionUse =
-  | 'matchCondition' | 'variable' | 'validation' | 'message' | 'auditAnnotation' | 'applyConfiguration' | 'jsonPatch' | 'deviceSelector'
+  | 'matchCondition'
+  | 'variable'
+  | 'validation'
+  | 'message'
+  | 'auditAnnotation'
+  | 'applyConfiguration'
+  | 'jsonPatch'
+  | 'deviceSelector'
 
 /** The language's own rules, which live above this room: what is wrong with an expression, in upstream's words. */
 export interface ExpressionRules {
-  errorOf(expression: string, use: ExpressionUse, options: { hasParams: boolean; variables: readonly { name: string; expression: string }[] }): string | undefined
+  errorOf(
+    expression: string,
+    use: ExpressionUse,
+    options: { hasParams: boolean; variables: readonly { name: string; expression: string }[] },
+  ): string | undefined
 }
 
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
@@ -44,8 +55,10 @@ function checkResources(errors: FieldError[], resources: readonly string[], path
     if (subresource === '*') allSubresources.add(resource)
     if (resource === '*') allResources.add(subresource)
   }
-  if (resources.length > 1 && resources.includes('*/*')) errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"))
-  if (resources.includes('*') && isPlain) errors.push(invalid(path, resources, "if '*' is present, must not specify other resources without subresources"))
+  if (resources.length > 1 && resources.includes('*/*'))
+    errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"))
+  if (resources.includes('*') && isPlain)
+    errors.push(invalid(path, resources, "if '*' is present, must not specify other resources without subresources"))
 }
 
 export function checkOperationsRule(errors: FieldError[], rule: RuleWithOperations, path: string): void {
@@ -78,7 +91,8 @@ function checkNamedRule(errors: FieldError[], rule: NamedRuleWithOperations, pat
 export function checkMatchResources(errors: FieldError[], resources: MatchResources, path: string): void {
   const { matchPolicy, resourceRules = [], excludeResourceRules = [] } = resources
   if (!matchPolicy) errors.push(required(`${path}.matchPolicy`))
-  else if (matchPolicy !== 'Equivalent' && matchPolicy !== 'Exact') errors.push(notSupported(`${path}.matchPolicy`, matchPolicy, ['Equivalent', 'Exact']))
+  else if (matchPolicy !== 'Equivalent' && matchPolicy !== 'Exact')
+    errors.push(notSupported(`${path}.matchPolicy`, matchPolicy, ['Equivalent', 'Exact']))
   for (const field of ['namespaceSelector', 'objectSelector'] as const) {
     if (!resources[field]) errors.push(required(`${path}.${field}`))
     else errors.push(...validateLabelSelector(resources[field], `${path}.${field}`))
@@ -87,7 +101,13 @@ export function checkMatchResources(errors: FieldError[], resources: MatchResour
   excludeResourceRules.forEach((rule, i) => checkNamedRule(errors, rule, `${path}.excludeResourceRules[${i}]`))
 }
 
-export function checkMatchConditions(errors: FieldError[], conditions: readonly MatchCondition[], hasParams: boolean, rules: ExpressionRules | undefined, path: string): void {
+export function checkMatchConditions(
+  errors: FieldError[],
+  conditions: readonly MatchCondition[],
+  hasParams: boolean,
+  rules: ExpressionRules | undefined,
+  path: string,
+): void {
   if (conditions.length > CONDITIONS_LIMIT) errors.push(tooMany(path, conditions.length, CONDITIONS_LIMIT))
   const names = new Set<string>()
   for (const [i, { name, expression }] of conditions.entries()) {

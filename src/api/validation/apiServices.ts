@@ -11,7 +11,8 @@ export function validateApiService({ metadata, spec }: APIService): FieldError[]
   const errors: FieldError[] = []
   const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0, service, insecureSkipTLSVerify, caBundle } = spec ?? {}
   const wanted = `${version}.${group}`
-  if (metadata.name !== wanted) errors.push(invalid('metadata.name', metadata.name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
+  if (metadata.name !== wanted)
+    errors.push(invalid('metadata.name', metadata.name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
   if (!group) {
     if (version !== 'v1') errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'))
   } else check(errors, 'spec.group', group, isDns1123Subdomain(group))
@@ -23,8 +24,10 @@ export function validateApiService({ metadata, spec }: APIService): FieldError[]
     errors.push(invalid('spec.versionPriority', versionPriority, `must be positive and less than ${VERSION_PRIORITY_LIMIT}`))
   }
   if (!service) {
-    if (caBundle) errors.push(invalid('spec.caBundle', `${Buffer.from(caBundle, 'base64').length} bytes`, 'local APIServices may not have a caBundle'))
-    if (insecureSkipTLSVerify) errors.push(invalid('spec.insecureSkipTLSVerify', true, 'local APIServices may not have insecureSkipTLSVerify'))
+    if (caBundle)
+      errors.push(invalid('spec.caBundle', `${Buffer.from(caBundle, 'base64').length} bytes`, 'local APIServices may not have a caBundle'))
+    if (insecureSkipTLSVerify)
+      errors.push(invalid('spec.insecureSkipTLSVerify', true, 'local APIServices may not have insecureSkipTLSVerify'))
     return errors
   }
   if (!service.namespace) errors.push(required('spec.service.namespace'))

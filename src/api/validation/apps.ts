@@ -7,7 +7,17 @@ import { shownSelector, validateLabelSelector } from './labels.ts'
 import { isDns1123Label } from './names.ts'
 import { validatePodTemplateSpec } from './pod.ts'
 import { checkAtMost100Percent, checkImmutable, checkIntOrPercent, checkNotNegative, intOrPercent } from './values.ts'
-import type { ControllerRevision, DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, Deployment, DeploymentSpec, ReplicaSet, StatefulSet, StatefulSetSpec } from '../kinds/apps/v1.ts'
+import type {
+  ControllerRevision,
+  DaemonSet,
+  DaemonSetSpec,
+  DaemonSetUpdateStrategy,
+  Deployment,
+  DeploymentSpec,
+  ReplicaSet,
+  StatefulSet,
+  StatefulSetSpec,
+} from '../kinds/apps/v1.ts'
 import type { PodTemplate, PodTemplateSpec, ReplicationController, Volume } from '../kinds/core/v1.ts'
 import type { LabelSelector } from '../kinds/meta/v1.ts'
 import type { FieldError } from '../status.ts'
@@ -66,7 +76,11 @@ function checkReplicatedTemplate(errors: FieldError[], selector: LabelSelector |
   else checkTemplate(errors, template, matchesTemplate(requirements, template), 'ReplicaSet')
 }
 
-function checkRollingUpdate(errors: FieldError[], { maxUnavailable = 0, maxSurge = 0 }: { maxUnavailable?: number | string; maxSurge?: number | string }, path: string): void {
+function checkRollingUpdate(
+  errors: FieldError[],
+  { maxUnavailable = 0, maxSurge = 0 }: { maxUnavailable?: number | string; maxSurge?: number | string },
+  path: string,
+): void {
   checkIntOrPercent(errors, `${path}.maxUnavailable`, maxUnavailable)
   checkIntOrPercent(errors, `${path}.maxSurge`, maxSurge)
   if (intOrPercent(maxUnavailable) === 0 && intOrPercent(maxSurge) === 0) {
@@ -82,7 +96,10 @@ interface RollingStrategy {
 
 /** As upstream's internal type prints itself. */
 function strategyInGoNames({ type = '', rollingUpdate }: RollingStrategy): object {
-  return { Type: type, RollingUpdate: rollingUpdate ? { MaxUnavailable: rollingUpdate.maxUnavailable ?? 0, MaxSurge: rollingUpdate.maxSurge ?? 0 } : null }
+  return {
+    Type: type,
+    RollingUpdate: rollingUpdate ? { MaxUnavailable: rollingUpdate.maxUnavailable ?? 0, MaxSurge: rollingUpdate.maxSurge ?? 0 } : null,
+  }
 }
 
 function checkDeploymentStrategy(errors: FieldError[], strategy: RollingStrategy): void {
@@ -105,7 +122,8 @@ function checkDeploymentSpec(errors: FieldError[], spec: DeploymentSpec): void {
   checkNotNegative(errors, 'spec.minReadySeconds', minReadySeconds)
   checkNotNegative(errors, 'spec.revisionHistoryLimit', spec.revisionHistoryLimit)
   checkNotNegative(errors, 'spec.progressDeadlineSeconds', deadline)
-  if (deadline !== undefined && deadline <= minReadySeconds) errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'))
+  if (deadline !== undefined && deadline <= minReadySeconds)
+    errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'))
 }
 
 export function validateDeployment({ spec }: Deployment): FieldError[] {
@@ -136,7 +154,10 @@ export function validateReplicaSetUpdate(next: ReplicaSet, old: ReplicaSet): Fie
   return errors
 }
 
-function checkDaemonRollingUpdate(errors: FieldError[], { maxUnavailable = 0, maxSurge = 0 }: { maxUnavailable?: number | string; maxSurge?: number | string }): void {
+function checkDaemonRollingUpdate(
+  errors: FieldError[],
+  { maxUnavailable = 0, maxSurge = 0 }: { maxUnavailable?: number | string; maxSurge?: number | string },
+): void {
   const path = 'spec.updateStrategy.rollingUpdate'
   checkIntOrPercent(errors, `${path}.maxUnavailable`, maxUnavailable)
   checkIntOrPercent(errors, `${path}.maxSurge`, maxSurge)
@@ -159,8 +180,10 @@ function checkDaemonSetSpec(errors: FieldError[], spec: DaemonSetSpec): void {
   const { selector, template } = spec
   errors.push(...validateLabelSelector(selector, 'spec.selector'))
   const requirements = parsed(selector)
-  if (requirements && !matchesTemplate(requirements, template)) errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
-  if (selector && isEmpty(selector)) errors.push(invalid('spec.selector', shownSelector(selector), 'empty selector is invalid for daemonset'))
+  if (requirements && !matchesTemplate(requirements, template))
+    errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
+  if (selector && isEmpty(selector))
+    errors.push(invalid('spec.selector', shownSelector(selector), 'empty selector is invalid for daemonset'))
   errors.push(...validatePodTemplateSpec(template, 'spec.template'))
   checkRunsForever(errors, template, 'DaemonSet')
   checkNotNegative(errors, 'spec.minReadySeconds', spec.minReadySeconds)
@@ -190,7 +213,8 @@ function checkStatefulStrategy(errors: FieldError[], { updateStrategy = {} }: St
   if (!type) errors.push(required(path))
   else if (type === 'OnDelete') {
     if (rolling) errors.push(invalid(`${path}.rollingUpdate`, rolling, "only allowed for updateStrategy 'RollingUpdate'"))
-  } else if (type !== 'RollingUpdate') errors.push(invalid(path, { Type: type, RollingUpdate: rolling }, "must be 'RollingUpdate' or 'OnDelete'"))
+  } else if (type !== 'RollingUpdate')
+    errors.push(invalid(path, { Type: type, RollingUpdate: rolling }, "must be 'RollingUpdate' or 'OnDelete'"))
   else if (rollingUpdate) {
     const { partition, maxUnavailable } = rollingUpdate
     checkNotNegative(errors, `${path}.rollingUpdate.partition`, partition)
@@ -217,7 +241,8 @@ function checkStatefulTemplate(errors: FieldError[], spec: StatefulSetSpec): voi
   if (!requirements) errors.push(invalid('spec.selector', shownSelector(spec.selector), ''))
   else {
     const template = templateWithClaims(spec)
-    if (!matchesTemplate(requirements, template)) errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
+    if (!matchesTemplate(requirements, template))
+      errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
     errors.push(...validatePodTemplateSpec(template, 'spec.template'))
   }
   checkRunsForever(errors, spec.template, 'StatefulSet')
@@ -227,13 +252,16 @@ function validateStatefulSetSpec(spec: StatefulSetSpec, isNew: boolean): FieldEr
   const errors: FieldError[] = []
   const { podManagementPolicy: management, persistentVolumeClaimRetentionPolicy: retention, serviceName } = spec
   if (!management) errors.push(required('spec.podManagementPolicy'))
-  else if (!MANAGEMENT.includes(management)) errors.push(invalid('spec.podManagementPolicy', management, "must be 'OrderedReady' or 'Parallel'"))
+  else if (!MANAGEMENT.includes(management))
+    errors.push(invalid('spec.podManagementPolicy', management, "must be 'OrderedReady' or 'Parallel'"))
   checkStatefulStrategy(errors, spec)
   for (const field of ['whenDeleted', 'whenScaled'] as const) {
     const value = retention?.[field] ?? ''
-    if (retention && !RETENTION.includes(value)) errors.push(notSupported(`spec.persistentVolumeClaimRetentionPolicy.${field}`, value, RETENTION))
+    if (retention && !RETENTION.includes(value))
+      errors.push(notSupported(`spec.persistentVolumeClaimRetentionPolicy.${field}`, value, RETENTION))
   }
-  if (isNew) spec.volumeClaimTemplates?.forEach((claim, i) => checkClaimSpec(errors, claim.spec ?? {}, `spec.volumeClaimTemplates[${i}].spec`))
+  if (isNew)
+    spec.volumeClaimTemplates?.forEach((claim, i) => checkClaimSpec(errors, claim.spec ?? {}, `spec.volumeClaimTemplates[${i}].spec`))
   checkNotNegative(errors, 'spec.replicas', spec.replicas)
   checkNotNegative(errors, 'spec.minReadySeconds', spec.minReadySeconds)
   checkNotNegative(errors, 'spec.ordinals.start', spec.ordinals?.start)
@@ -248,7 +276,13 @@ export function validateStatefulSet({ spec }: StatefulSet): FieldError[] {
 }
 
 const MUTABLE: readonly (keyof StatefulSetSpec)[] = [
-  'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds',
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
 ]
 const ONLY_MUTABLE =
   "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
@@ -256,7 +290,8 @@ const ONLY_MUTABLE =
 export function validateStatefulSetUpdate(next: StatefulSet, old: StatefulSet): FieldError[] {
   if (!next.spec || !old.spec) return []
   const errors = validateStatefulSetSpec(next.spec, false)
-  const fixed = (spec: StatefulSetSpec): object => Object.fromEntries(Object.entries(spec).filter(([field]) => !MUTABLE.includes(field as keyof StatefulSetSpec)))
+  const fixed = (spec: StatefulSetSpec): object =>
+    Object.fromEntries(Object.entries(spec).filter(([field]) => !MUTABLE.includes(field as keyof StatefulSetSpec)))
   if (!deepEqual(fixed(next.spec), fixed(old.spec))) errors.push(forbidden('spec', ONLY_MUTABLE))
   return errors
 }

@@ -26,7 +26,8 @@ function checkDomainPath(errors: FieldError[], value: string, path: string): voi
   const slash = value.indexOf('/')
   const [domain, rest] = [value.slice(0, Math.max(slash, 0)), value.slice(slash + 1)]
   if (value === '') errors.push(required(path))
-  else if (slash < 0 || domain === '' || rest === '') errors.push(invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+  else if (slash < 0 || domain === '' || rest === '')
+    errors.push(invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
   else {
     check(errors, path, domain, isDns1123Subdomain(domain))
     if (!HTTP_PATH_RE.test(rest)) errors.push(invalid(path, rest, `Invalid path (regex used for validation is '${HTTP_PATH}')`))
@@ -37,7 +38,9 @@ function checkIndexed(errors: FieldError[], spec: JobSpec, path: string): void {
   const { completions, parallelism = 0, maxFailedIndexes, backoffLimitPerIndex } = spec
   if (completions === undefined) errors.push(required(`${path}.completions`, 'when completion mode is Indexed'))
   if (parallelism > MANY_INDEXES) {
-    errors.push(invalid(`${path}.parallelism`, parallelism, `must be less than or equal to ${MANY_INDEXES} when completion mode is Indexed`))
+    errors.push(
+      invalid(`${path}.parallelism`, parallelism, `must be less than or equal to ${MANY_INDEXES} when completion mode is Indexed`),
+    )
   }
   const failed = maxFailedIndexes ?? 0
   const field = `${path}.maxFailedIndexes`
@@ -45,7 +48,8 @@ function checkIndexed(errors: FieldError[], spec: JobSpec, path: string): void {
   if (failed > MANY_INDEXES) errors.push(invalid(field, failed, `must be less than or equal to ${MANY_INDEXES}`))
   if ((completions ?? 0) <= MANY_INDEXES || backoffLimitPerIndex === undefined) return
   if (maxFailedIndexes === undefined) errors.push(required(field, `must be specified when completions is above ${MANY_INDEXES}`))
-  const limit = (most: number): string => `must be less than or equal to ${most} when completions are above ${MANY_INDEXES} and used with backoff limit per index`
+  const limit = (most: number): string =>
+    `must be less than or equal to ${most} when completions are above ${MANY_INDEXES} and used with backoff limit per index`
   if (parallelism > PARALLELISM_OF_MANY) errors.push(invalid(`${path}.parallelism`, parallelism, limit(PARALLELISM_OF_MANY)))
   if (failed > FAILED_OF_MANY) errors.push(invalid(field, failed, limit(FAILED_OF_MANY)))
 }
@@ -64,10 +68,19 @@ function checkRestartPolicy(errors: FieldError[], spec: JobSpec, path: string): 
   const policy = spec.template.spec?.restartPolicy ?? ''
   if (policy === '' || policy === 'Always') errors.push(required(path, 'valid values: "OnFailure", "Never"'))
   else if (policy !== 'OnFailure' && policy !== 'Never') errors.push(notSupported(path, policy, ['OnFailure', 'Never']))
-  else if (spec.podFailurePolicy && policy !== 'Never') errors.push(invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified'))
+  else if (spec.podFailurePolicy && policy !== 'Never')
+    errors.push(invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified'))
 }
 
-const COUNTS = ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished', 'backoffLimitPerIndex', 'maxFailedIndexes'] as const
+const COUNTS = [
+  'parallelism',
+  'completions',
+  'activeDeadlineSeconds',
+  'backoffLimit',
+  'ttlSecondsAfterFinished',
+  'backoffLimitPerIndex',
+  'maxFailedIndexes',
+] as const
 
 /** What jobs and templates of jobs have in common. */
 function checkSpec(errors: FieldError[], spec: JobSpec, path: string): void {
@@ -87,7 +100,8 @@ function checkSpec(errors: FieldError[], spec: JobSpec, path: string): void {
     else errors.push(invalid(`${path}.successPolicy`, successPolicy, 'requires indexed completion mode'))
   }
   const replacements = podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed']
-  if (replacement !== undefined && !replacements.includes(replacement)) errors.push(notSupported(`${path}.podReplacementPolicy`, replacement, replacements))
+  if (replacement !== undefined && !replacements.includes(replacement))
+    errors.push(notSupported(`${path}.podReplacementPolicy`, replacement, replacements))
   errors.push(...validatePodTemplateSpec(spec.template, `${path}.template`))
   checkRestartPolicy(errors, spec, `${path}.template.spec.restartPolicy`)
 }
@@ -97,7 +111,8 @@ function checkJobSpec(errors: FieldError[], spec: JobSpec): void {
   if (!spec.selector) errors.push(required('spec.selector'))
   else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'))
   const labels = spec.template.metadata?.labels
-  if (!labelSelectorMatches(spec.selector, labels)) errors.push(invalid('spec.template.metadata.labels', goMap(labels), '`selector` does not match template `labels`'))
+  if (!labelSelectorMatches(spec.selector, labels))
+    errors.push(invalid('spec.template.metadata.labels', goMap(labels), '`selector` does not match template `labels`'))
 }
 
 const PREFIXED = 'batch.kubernetes.io/'
@@ -113,7 +128,8 @@ function checkGenerated(errors: FieldError[], { metadata: { name = '', uid }, sp
     if (labels?.[key] === undefined) errors.push(required(field, `must be '${value}'`))
     if ((labels?.[key] ?? '') !== value) errors.push(invalid(field, goMap(labels), `must be '${value}'`))
   }
-  if (!labelSelectorMatches(spec.selector, expected)) errors.push(invalid('spec.selector', shownSelector(spec.selector), '`selector` not auto-generated'))
+  if (!labelSelectorMatches(spec.selector, expected))
+    errors.push(invalid('spec.selector', shownSelector(spec.selector), '`selector` not auto-generated'))
 }
 
 function validateWhole(job: Job, prefixed: boolean): FieldError[] {
@@ -159,7 +175,13 @@ function withResources(old: readonly Container[] | undefined, next: readonly Con
 function withOpenFields({ spec: old }: PodTemplateSpec, next: PodTemplateSpec): object {
   if (!old || !next.spec) return old ?? {}
   const { nodeSelector, tolerations, schedulingGates } = next.spec
-  const result: Partial<Record<keyof PodSpec, unknown>> = { ...old, nodeSelector, tolerations, schedulingGates, affinity: withNodeAffinity(old.affinity, next.spec.affinity) }
+  const result: Partial<Record<keyof PodSpec, unknown>> = {
+    ...old,
+    nodeSelector,
+    tolerations,
+    schedulingGates,
+    affinity: withNodeAffinity(old.affinity, next.spec.affinity),
+  }
   result.containers = withResources(old.containers, next.spec.containers)
   result.initContainers = withResources(old.initContainers, next.spec.initContainers)
   return result
@@ -168,7 +190,8 @@ function withOpenFields({ spec: old }: PodTemplateSpec, next: PodTemplateSpec): 
 function checkTemplateUpdate(errors: FieldError[], next: Job, old: Job): void {
   const [template, before] = [next.spec?.template ?? {}, old.spec?.template ?? {}]
   if (!isOpen(old)) checkImmutable(errors, 'spec.template', template, before)
-  else if (!deepEqual(template.spec, withOpenFields(before, template))) errors.push(invalid('spec.template.spec', template.spec, 'field is immutable'))
+  else if (!deepEqual(template.spec, withOpenFields(before, template)))
+    errors.push(invalid('spec.template.spec', template.spec, 'field is immutable'))
 }
 
 export function validateJobUpdate(next: Job, old: Job): FieldError[] {
@@ -220,7 +243,8 @@ function checkSchedule(errors: FieldError[], { schedule, timeZone }: CronJobSpec
   }
   const isKept = schedule.includes('TZ') && (old?.schedule.includes('TZ') ?? false)
   check(errors, 'spec.schedule', schedule, validateSchedule(isKept ? schedule.replace(/^(CRON_)?TZ=\S+\s+/, '') : schedule))
-  if (isKept && timeZone !== undefined) errors.push(invalid('spec.schedule', schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule'))
+  if (isKept && timeZone !== undefined)
+    errors.push(invalid('spec.schedule', schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule'))
 }
 
 function validateCronJobSpec(spec: CronJobSpec, old: CronJobSpec | undefined): FieldError[] {
@@ -243,7 +267,8 @@ function validateCronJobSpec(spec: CronJobSpec, old: CronJobSpec | undefined): F
 
 export function validateCronJob({ metadata: { name = '' }, spec }: CronJob): FieldError[] {
   const errors = spec ? validateCronJobSpec(spec, undefined) : []
-  if (Buffer.byteLength(name) > CRON_JOB_NAME_LIMIT) errors.push(invalid('metadata.name', name, `must be no more than ${CRON_JOB_NAME_LIMIT} characters`))
+  if (Buffer.byteLength(name) > CRON_JOB_NAME_LIMIT)
+    errors.push(invalid('metadata.name', name, `must be no more than ${CRON_JOB_NAME_LIMIT} characters`))
   return errors
 }
 

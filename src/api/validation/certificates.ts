@@ -5,8 +5,29 @@ import type { CertificateSigningRequest } from '../kinds/certificates/v1.ts'
 import type { FieldError } from '../status.ts'
 
 const USAGES = [
-  'any', 'cert sign', 'client auth', 'code signing', 'content commitment', 'crl sign', 'data encipherment', 'decipher only', 'digital signature', 'email protection', 'encipher only',
-  'ipsec end system', 'ipsec tunnel', 'ipsec user', 'key agreement', 'key encipherment', 'microsoft sgc', 'netscape sgc', 'ocsp signing', 's/mime', 'server auth', 'signing', 'timestamping',
+  'any',
+  'cert sign',
+  'client auth',
+  'code signing',
+  'content commitment',
+  'crl sign',
+  'data encipherment',
+  'decipher only',
+  'digital signature',
+  'email protection',
+  'encipher only',
+  'ipsec end system',
+  'ipsec tunnel',
+  'ipsec user',
+  'key agreement',
+  'key encipherment',
+  'microsoft sgc',
+  'netscape sgc',
+  'ocsp signing',
+  's/mime',
+  'server auth',
+  'signing',
+  'timestamping',
 ]
 const SHORTEST_SECONDS = 600
 const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown'
@@ -22,13 +43,16 @@ export function validateCertificateSigningRequest({ spec }: CertificateSigningRe
   if (usages.length === 0) errors.push(required('spec.usages'))
   for (const [i, usage] of usages.entries()) {
     if (!USAGES.includes(usage)) errors.push(notSupported(`spec.usages[${i}]`, usage, USAGES))
-    if (usages.indexOf(usage) < i) errors.push({ type: 'FieldValueDuplicate', field: `spec.usages[${i}]`, message: `Duplicate value: ${JSON.stringify(usage)}` })
+    if (usages.indexOf(usage) < i)
+      errors.push({ type: 'FieldValueDuplicate', field: `spec.usages[${i}]`, message: `Duplicate value: ${JSON.stringify(usage)}` })
   }
   const signerName = spec?.signerName ?? ''
   checkSignerName(errors, signerName, 'spec.signerName')
-  if (signerName === LEGACY_SIGNER) errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'))
+  if (signerName === LEGACY_SIGNER)
+    errors.push(invalid('spec.signerName', signerName, 'the legacy signerName is not allowed via this API version'))
   const seconds = spec?.expirationSeconds
-  if (seconds !== undefined && seconds < SHORTEST_SECONDS) errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
+  if (seconds !== undefined && seconds < SHORTEST_SECONDS)
+    errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
   return errors
 }
 
@@ -40,13 +64,19 @@ export function validateCertificateSigningRequestApproval(next: CertificateSigni
     if (!condition.type) errors.push(required(`${at}.type`))
     const decides = ['Approved', 'Denied', 'Failed'].includes(condition.type)
     if (decides && condition.status !== 'True') errors.push(notSupported(`${at}.status`, condition.status ?? '', ['True']))
-    if (conditions.findIndex((other) => other.type === condition.type) < i) errors.push({ type: 'FieldValueDuplicate', field: `${at}.type`, message: `Duplicate value: ${JSON.stringify(condition.type)}` })
+    if (conditions.findIndex((other) => other.type === condition.type) < i)
+      errors.push({ type: 'FieldValueDuplicate', field: `${at}.type`, message: `Duplicate value: ${JSON.stringify(condition.type)}` })
   }
   const has = (type: string): boolean => conditions.some((condition) => condition.type === type)
-  if (has('Approved') && has('Denied')) errors.push(invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'))
+  if (has('Approved') && has('Denied'))
+    errors.push(invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'))
   for (const type of ['Approved', 'Denied', 'Failed']) {
     if (old.status?.conditions?.some((condition) => condition.type === type) && !has(type)) {
-      errors.push({ type: 'FieldValueForbidden', field: 'status.conditions', message: `Forbidden: updates may not remove a condition of type ${JSON.stringify(type)}` })
+      errors.push({
+        type: 'FieldValueForbidden',
+        field: 'status.conditions',
+        message: `Forbidden: updates may not remove a condition of type ${JSON.stringify(type)}`,
+      })
     }
   }
   return errors

@@ -22,7 +22,8 @@ function checkDataSource(errors: FieldError[], source: TypedObjectReference, any
   const { apiGroup = '', kind, name, namespace } = source
   if (!name) errors.push(required(`${path}.name`))
   if (!kind) errors.push(required(`${path}.kind`))
-  if (!apiGroup && kind !== 'PersistentVolumeClaim') errors.push(invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
+  if (!apiGroup && kind !== 'PersistentVolumeClaim')
+    errors.push(invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
   if (apiGroup && !anyGroup) check(errors, `${path}.apiGroup`, apiGroup, isDns1123Subdomain(apiGroup))
   if (namespace) check(errors, `${path}.namespace`, namespace, nameIsDnsLabel(namespace, false))
 }
@@ -41,12 +42,14 @@ export function checkClaimSpec(errors: FieldError[], spec: PersistentVolumeClaim
   if (storage === undefined) errors.push(required(`${path}.resources[storage]`))
   else if (nanosOf(storage) <= 0n) errors.push(invalid(`${path}.resources[storage]`, storage, NOT_POSITIVE))
   if (storageClassName) check(errors, `${path}.storageClassName`, storageClassName, nameIsDnsSubdomain(storageClassName, false))
-  if (volumeMode !== undefined && !VOLUME_MODES.includes(volumeMode)) errors.push(notSupported(`${path}.volumeMode`, volumeMode, VOLUME_MODES))
+  if (volumeMode !== undefined && !VOLUME_MODES.includes(volumeMode))
+    errors.push(notSupported(`${path}.volumeMode`, volumeMode, VOLUME_MODES))
   const anyGroup = options.anyDataSourceGroup ?? false
   if (dataSource) checkDataSource(errors, dataSource, anyGroup, `${path}.dataSource`)
   if (dataSourceRef) checkDataSource(errors, dataSourceRef, anyGroup, `${path}.dataSourceRef`)
   if (dataSource && dataSourceRef) {
-    const same = dataSource.apiGroup === dataSourceRef.apiGroup && dataSource.kind === dataSourceRef.kind && dataSource.name === dataSourceRef.name
+    const same =
+      dataSource.apiGroup === dataSourceRef.apiGroup && dataSource.kind === dataSourceRef.kind && dataSource.name === dataSourceRef.name
     if (dataSourceRef.namespace) errors.push(invalid(path, {}, 'may not be specified when dataSourceRef.namespace is specified'))
     else if (!same) errors.push(invalid(path, {}, 'must match dataSourceRef'))
   }
@@ -56,7 +59,11 @@ export function checkClaimSpec(errors: FieldError[], spec: PersistentVolumeClaim
 }
 
 /** Of a template's metadata only labels and annotations reach the claim. */
-export function checkTemplateMetadata(errors: FieldError[], metadata: NonNullable<PersistentVolumeClaimTemplate['metadata']>, path: string): void {
+export function checkTemplateMetadata(
+  errors: FieldError[],
+  metadata: NonNullable<PersistentVolumeClaimTemplate['metadata']>,
+  path: string,
+): void {
   const { annotations, labels, ...others } = metadata
   if (annotations) errors.push(...validateAnnotations(annotations, `${path}.annotations`))
   if (labels) errors.push(...validateLabels(labels, `${path}.labels`))

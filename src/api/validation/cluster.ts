@@ -15,7 +15,8 @@ export function validateLease({ spec }: Lease): FieldError[] {
   const seconds = spec?.leaseDurationSeconds
   if (seconds !== undefined && seconds <= 0) errors.push(invalid('spec.leaseDurationSeconds', seconds, 'must be greater than 0'))
   const transitions = spec?.leaseTransitions
-  if (transitions !== undefined && transitions < 0) errors.push(invalid('spec.leaseTransitions', transitions, 'must be greater than or equal to 0'))
+  if (transitions !== undefined && transitions < 0)
+    errors.push(invalid('spec.leaseTransitions', transitions, 'must be greater than or equal to 0'))
   return errors
 }
 
@@ -27,11 +28,22 @@ export function validatePriorityClass(priorityClass: PriorityClass): FieldError[
   const errors: FieldError[] = []
   if (metadata.name?.startsWith('system-')) {
     if (SYSTEM[metadata.name] === undefined) {
-      errors.push(forbidden('metadata.name', `priority class names with 'system-' prefix are reserved for system use only. error: ${metadata.name} is not a known system priority class`))
+      errors.push(
+        forbidden(
+          'metadata.name',
+          `priority class names with 'system-' prefix are reserved for system use only. error: ${metadata.name} is not a known system priority class`,
+        ),
+      )
     } else if (SYSTEM[metadata.name] !== value) {
-      errors.push(forbidden('metadata.name', `priority class names with 'system-' prefix are reserved for system use only. error: value of ${metadata.name} PriorityClass must be ${SYSTEM[metadata.name]}`))
+      errors.push(
+        forbidden(
+          'metadata.name',
+          `priority class names with 'system-' prefix are reserved for system use only. error: value of ${metadata.name} PriorityClass must be ${SYSTEM[metadata.name]}`,
+        ),
+      )
     }
-  } else if (value > LARGEST_USER_PRIORITY) errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${LARGEST_USER_PRIORITY}`))
+  } else if (value > LARGEST_USER_PRIORITY)
+    errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${LARGEST_USER_PRIORITY}`))
   if (preemptionPolicy !== undefined) errors.push(...validateEnum(preemptionPolicy, 'preemptionPolicy', ['PreemptLowerPriority', 'Never']))
   return errors
 }

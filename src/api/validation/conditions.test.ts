@@ -5,7 +5,13 @@ import type { Condition } from '../kinds/meta/v1.ts'
 import type { FieldError } from '../status.ts'
 
 test('conditions', () => {
-  const good: Condition = { type: 'a.b/Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z', reason: 'SomeReason', message: '' }
+  const good: Condition = {
+    type: 'a.b/Ready',
+    status: 'True',
+    lastTransitionTime: '2026-01-01T00:00:00Z',
+    reason: 'SomeReason',
+    message: '',
+  }
   const judge = (...conditions: Condition[]): string[] => {
     const errors: FieldError[] = []
     checkConditions(errors, conditions, 'c')

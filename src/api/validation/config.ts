@@ -106,7 +106,10 @@ function goJsonError(text: string): string {
   for (const literal of ['null', 'true', 'false']) {
     if (text[0] !== literal[0]) continue
     for (let i = 1; i < literal.length; i++) {
-      if (text[i] !== literal[i]) return text[i] === undefined ? 'unexpected end of JSON input' : `invalid character '${text[i]}' in literal ${literal} (expecting '${literal[i]}')`
+      if (text[i] !== literal[i])
+        return text[i] === undefined
+          ? 'unexpected end of JSON input'
+          : `invalid character '${text[i]}' in literal ${literal} (expecting '${literal[i]}')`
     }
   }
   return `invalid character '${text.trimStart()[0]}' looking for beginning of value`
@@ -133,8 +136,12 @@ export function validateLimitRange(range: LimitRange): FieldError[] {
   const seen = new Set<string>()
   return (range.spec?.limits ?? []).flatMap((limit, i) => {
     const path = `spec.limits[${i}]`
-    const errors = !LIMIT_TYPES.includes(limit.type) && !limit.type.includes('/') ? [invalid(`${path}.type`, limit.type, 'must be a standard limit type or fully qualified')] : []
-    if (seen.has(limit.type)) errors.push({ type: 'FieldValueDuplicate', field: `${path}.type`, message: `Duplicate value: ${JSON.stringify(limit.type)}` })
+    const errors =
+      !LIMIT_TYPES.includes(limit.type) && !limit.type.includes('/')
+        ? [invalid(`${path}.type`, limit.type, 'must be a standard limit type or fully qualified')]
+        : []
+    if (seen.has(limit.type))
+      errors.push({ type: 'FieldValueDuplicate', field: `${path}.type`, message: `Duplicate value: ${JSON.stringify(limit.type)}` })
     seen.add(limit.type)
     return [...errors, ...validateLimit(limit, path)]
   })
@@ -157,8 +164,27 @@ function validateLimit(limit: LimitRangeItem, path: string): FieldError[] {
   if (type === 'PersistentVolumeClaim' && min['storage'] === undefined && max['storage'] === undefined) {
     errors.push(required(`${path}.limits`, 'either minimum or maximum storage value is required, but neither was provided'))
   }
-  const names = new Set([...Object.keys(max), ...Object.keys(min), ...Object.keys(defaults), ...Object.keys(defaultRequest), ...Object.keys(maxLimitRequestRatio)])
-  for (const name of names) errors.push(...limitOrder({ min: min[name], max: max[name], default: defaults[name], defaultRequest: defaultRequest[name], ratio: maxLimitRequestRatio[name] }, name, path))
+  const names = new Set([
+    ...Object.keys(max),
+    ...Object.keys(min),
+    ...Object.keys(defaults),
+    ...Object.keys(defaultRequest),
+    ...Object.keys(maxLimitRequestRatio),
+  ])
+  for (const name of names)
+    errors.push(
+      ...limitOrder(
+        {
+          min: min[name],
+          max: max[name],
+          default: defaults[name],
+          defaultRequest: defaultRequest[name],
+          ratio: maxLimitRequestRatio[name],
+        },
+        name,
+        path,
+      ),
+    )
   return errors
 }
 
@@ -173,8 +199,16 @@ interface LimitValues {
 function limitOrder(v: LimitValues, name: string, path: string): FieldError[] {
   const errors: FieldError[] = []
   const above = (a: string | undefined, b: string | undefined): boolean => a !== undefined && b !== undefined && nanosOf(a) > nanosOf(b)
-  const check = (field: string, low: string | undefined, high: string | undefined, lowName: string, highName: string, shown: string | undefined): void => {
-    if (above(low, high)) errors.push(invalid(`${path}.${field}[${name}]`, shown, `${lowName} value ${low} is greater than ${highName} value ${high}`))
+  const check = (
+    field: string,
+    low: string | undefined,
+    high: string | undefined,
+    lowName: string,
+    highName: string,
+    shown: string | undefined,
+  ): void => {
+    if (above(low, high))
+      errors.push(invalid(`${path}.${field}[${name}]`, shown, `${lowName} value ${low} is greater than ${highName} value ${high}`))
   }
   check('min', v.min, v.max, 'min', 'max', v.min)
   check('defaultRequest', v.min, v.defaultRequest, 'min', 'default request', v.defaultRequest)
@@ -183,20 +217,47 @@ function limitOrder(v: LimitValues, name: string, path: string): FieldError[] {
   check('default', v.min, v.default, 'min', 'default', v.min)
   check('default', v.default, v.max, 'default', 'max', v.default)
   if (v.ratio !== undefined) {
-    if (nanosOf(v.ratio) < 1_000_000_000n) errors.push(invalid(`${path}.maxLimitRequestRatio[${name}]`, v.ratio, `ratio ${v.ratio} is less than 1`))
-    if (v.min !== undefined && v.max !== undefined && nanosOf(v.min) > 0n && Number(nanosOf(v.ratio)) / 1e9 > Number(nanosOf(v.max)) / Number(nanosOf(v.min))) {
+    if (nanosOf(v.ratio) < 1_000_000_000n)
+      errors.push(invalid(`${path}.maxLimitRequestRatio[${name}]`, v.ratio, `ratio ${v.ratio} is less than 1`))
+    if (
+      v.min !== undefined &&
+      v.max !== undefined &&
+      nanosOf(v.min) > 0n &&
+      Number(nanosOf(v.ratio)) / 1e9 > Number(nanosOf(v.max)) / Number(nanosOf(v.min))
+    ) {
       const limit = Number(nanosOf(v.max)) / Number(nanosOf(v.min))
-      errors.push(invalid(`${path}.maxLimitRequestRatio[${name}]`, v.ratio, `ratio ${v.ratio} is greater than max/min = ${limit.toFixed(6)}`))
+      errors.push(
+        invalid(`${path}.maxLimitRequestRatio[${name}]`, v.ratio, `ratio ${v.ratio} is greater than max/min = ${limit.toFixed(6)}`),
+      )
     }
   }
   return errors
 }
 
-const SCOPES = new Set(['Terminating', 'NotTerminating', 'BestEffort', 'NotBestEffort', 'PriorityClass', 'CrossNamespacePodAffinity', 'VolumeAttributesClass'])
+const SCOPES = new Set([
+  'Terminating',
+  'NotTerminating',
+  'BestEffort',
+  'NotBestEffort',
+  'PriorityClass',
+  'CrossNamespacePodAffinity',
+  'VolumeAttributesClass',
+])
 const EXISTS_SCOPES = new Set(['Terminating', 'NotTerminating', 'BestEffort', 'NotBestEffort', 'CrossNamespacePodAffinity'])
 const EXISTS_TEXT =
   "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
-const POD_RESOURCES = new Set(['pods', 'cpu', 'memory', 'ephemeral-storage', 'requests.cpu', 'requests.memory', 'requests.ephemeral-storage', 'limits.cpu', 'limits.memory', 'limits.ephemeral-storage'])
+const POD_RESOURCES = new Set([
+  'pods',
+  'cpu',
+  'memory',
+  'ephemeral-storage',
+  'requests.cpu',
+  'requests.memory',
+  'requests.ephemeral-storage',
+  'limits.cpu',
+  'limits.memory',
+  'limits.ephemeral-storage',
+])
 
 function scopeAppliesTo(scope: string, resource: string): boolean {
   switch (scope) {
@@ -233,7 +294,8 @@ export function validateResourceQuota(quota: ResourceQuota): FieldError[] {
     if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0) {
       errors.push(invalid(`${path}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"))
     }
-    if (!['In', 'NotIn', 'Exists', 'DoesNotExist'].includes(operator)) errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'))
+    if (!['In', 'NotIn', 'Exists', 'DoesNotExist'].includes(operator))
+      errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'))
   }
   return errors
 }
@@ -242,9 +304,13 @@ function scopeErrors(scopes: readonly string[], resources: readonly string[], pa
   const errors: FieldError[] = []
   for (const scope of scopes) {
     if (!SCOPES.has(scope)) errors.push(invalid(path, shown, 'unsupported scope'))
-    else if (resources.some((resource) => !scopeAppliesTo(scope, resource))) errors.push(invalid(path, shown, 'unsupported scope applied to resource'))
+    else if (resources.some((resource) => !scopeAppliesTo(scope, resource)))
+      errors.push(invalid(path, shown, 'unsupported scope applied to resource'))
   }
-  for (const [a, b] of [['BestEffort', 'NotBestEffort'], ['Terminating', 'NotTerminating']] as const) {
+  for (const [a, b] of [
+    ['BestEffort', 'NotBestEffort'],
+    ['Terminating', 'NotTerminating'],
+  ] as const) {
     if (scopes.includes(a) && scopes.includes(b)) errors.push(invalid(path, shown, 'conflicting scopes'))
   }
   return errors

@@ -1,7 +1,16 @@
 /** Claims of devices, templates of claims, and classes of devices (pkg/apis/resource/validation). */
 import { checkConditions } from './conditions.ts'
 import { checkTemplateMetadata } from './claimSpec.ts'
-import { REQUESTS_LIMIT, checkBinding, checkFullAttributeName, checkList, checkName, checkParameters, checkPoolName, checkToleration } from './devices.ts'
+import {
+  REQUESTS_LIMIT,
+  checkBinding,
+  checkFullAttributeName,
+  checkList,
+  checkName,
+  checkParameters,
+  checkPoolName,
+  checkToleration,
+} from './devices.ts'
 import { check, forbidden, invalid, invalidShape, notSupported, required, tooLong } from './fieldErrors.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { checkNodeSelector } from './nodeSelectors.ts'
@@ -9,8 +18,18 @@ import { isExtendedResource } from './resourceNames.ts'
 import { NOT_POSITIVE, checkImmutable } from './values.ts'
 import { checkCsiDriverName } from './volumeSources.ts'
 import type {
-  AllocationResult, DeviceClaim, DeviceClass, DeviceConstraint, DeviceRequest, DeviceSelector, ExactDeviceRequest, OpaqueDeviceConfiguration, ResourceClaim,
-  ResourceClaimSpec, ResourceClaimStatus, ResourceClaimTemplate,
+  AllocationResult,
+  DeviceClaim,
+  DeviceClass,
+  DeviceConstraint,
+  DeviceRequest,
+  DeviceSelector,
+  ExactDeviceRequest,
+  OpaqueDeviceConfiguration,
+  ResourceClaim,
+  ResourceClaimSpec,
+  ResourceClaimStatus,
+  ResourceClaimTemplate,
 } from '../kinds/resource/v1.ts'
 import type { FieldError } from '../status.ts'
 import type { ExpressionRules } from './admissionRules.ts'
@@ -29,7 +48,12 @@ const UUID_RE = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const MODES = ['All', 'ExactCount']
 const UNKNOWN_REQUEST = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 
-function checkSelectors(errors: FieldError[], selectors: readonly DeviceSelector[] | undefined, rules: ExpressionRules | undefined, path: string): void {
+function checkSelectors(
+  errors: FieldError[],
+  selectors: readonly DeviceSelector[] | undefined,
+  rules: ExpressionRules | undefined,
+  path: string,
+): void {
   checkList(errors, selectors, SELECTORS_LIMIT, path, ({ cel }, at) => {
     const field = `${at}.cel.expression`
     if (!cel) errors.push(required(`${at}.cel`))
@@ -54,23 +78,40 @@ function checkOneRequest(errors: FieldError[], request: ExactDeviceRequest, rule
   checkList(errors, tolerations, TOLERATIONS_LIMIT, `${path}.tolerations`, (toleration, at) => checkToleration(errors, toleration, at))
 }
 
-function checkRequest(errors: FieldError[], { name, exactly, firstAvailable = [] }: DeviceRequest, rules: ExpressionRules | undefined, path: string): void {
+function checkRequest(
+  errors: FieldError[],
+  { name, exactly, firstAvailable = [] }: DeviceRequest,
+  rules: ExpressionRules | undefined,
+  path: string,
+): void {
   checkName(errors, name, `${path}.name`)
   const text = 'exactly one of `exactly` or `firstAvailable` is required'
   if (exactly && firstAvailable.length > 0) errors.push(invalid(path, null, `${text}, but multiple fields are set`))
   else if (exactly) checkOneRequest(errors, exactly, rules, `${path}.exactly`)
   else if (firstAvailable.length === 0) errors.push(required(path, text))
   else {
-    checkList(errors, firstAvailable, ALTERNATIVES_LIMIT, `${path}.firstAvailable`, (request, at) => {
-      checkName(errors, request.name, `${at}.name`)
-      checkOneRequest(errors, request, rules, at)
-    }, (request) => request.name)
+    checkList(
+      errors,
+      firstAvailable,
+      ALTERNATIVES_LIMIT,
+      `${path}.firstAvailable`,
+      (request, at) => {
+        checkName(errors, request.name, `${at}.name`)
+        checkOneRequest(errors, request, rules, at)
+      },
+      (request) => request.name,
+    )
   }
 }
 
 /** The names by which the rest of a claim speaks of its requests. */
 function requestNames({ requests }: DeviceClaim): ReadonlySet<string> {
-  return new Set((requests ?? []).flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((alternative) => `${name}/${alternative.name}`)]))
+  return new Set(
+    (requests ?? []).flatMap(({ name, firstAvailable = [] }) => [
+      name,
+      ...firstAvailable.map((alternative) => `${name}/${alternative.name}`),
+    ]),
+  )
 }
 
 function checkReference(errors: FieldError[], name: string, names: ReadonlySet<string>, path: string): void {
@@ -80,10 +121,22 @@ function checkReference(errors: FieldError[], name: string, names: ReadonlySet<s
 }
 
 function checkReferences(errors: FieldError[], requests: readonly string[] | undefined, names: ReadonlySet<string>, path: string): void {
-  checkList(errors, requests, REQUESTS_LIMIT, `${path}.requests`, (name, at) => checkReference(errors, name, names, at), (name) => name)
+  checkList(
+    errors,
+    requests,
+    REQUESTS_LIMIT,
+    `${path}.requests`,
+    (name, at) => checkReference(errors, name, names, at),
+    (name) => name,
+  )
 }
 
-function checkConstraint(errors: FieldError[], { requests, matchAttribute, distinctAttribute }: DeviceConstraint, names: ReadonlySet<string>, path: string): void {
+function checkConstraint(
+  errors: FieldError[],
+  { requests, matchAttribute, distinctAttribute }: DeviceConstraint,
+  names: ReadonlySet<string>,
+  path: string,
+): void {
   checkReferences(errors, requests, names, path)
   if (matchAttribute !== undefined) checkFullAttributeName(errors, matchAttribute, `${path}.matchAttribute`)
   else if (distinctAttribute !== undefined) checkFullAttributeName(errors, distinctAttribute, `${path}.distinctAttribute`)
@@ -102,8 +155,17 @@ function checkConfiguration(errors: FieldError[], opaque: OpaqueDeviceConfigurat
 function checkSpec(errors: FieldError[], { devices = {} }: ResourceClaimSpec, rules: ExpressionRules | undefined, path: string): void {
   const names = requestNames(devices)
   const at = `${path}.devices`
-  checkList(errors, devices.requests, REQUESTS_LIMIT, `${at}.requests`, (request, field) => checkRequest(errors, request, rules, field), ({ name }) => name)
-  checkList(errors, devices.constraints, CONSTRAINTS_LIMIT, `${at}.constraints`, (constraint, field) => checkConstraint(errors, constraint, names, field))
+  checkList(
+    errors,
+    devices.requests,
+    REQUESTS_LIMIT,
+    `${at}.requests`,
+    (request, field) => checkRequest(errors, request, rules, field),
+    ({ name }) => name,
+  )
+  checkList(errors, devices.constraints, CONSTRAINTS_LIMIT, `${at}.constraints`, (constraint, field) =>
+    checkConstraint(errors, constraint, names, field),
+  )
   checkList(errors, devices.config, CONFIG_LIMIT, `${at}.config`, ({ requests, opaque }, field) => {
     checkReferences(errors, requests, names, field)
     checkConfiguration(errors, opaque, field)
@@ -140,16 +202,28 @@ export function validateDeviceClass({ spec }: DeviceClass, rules?: ExpressionRul
   const { selectors, config, extendedResourceName: name } = spec ?? {}
   checkSelectors(errors, selectors, rules, 'spec.selectors')
   checkList(errors, config, CONFIG_LIMIT, 'spec.config', ({ opaque }, at) => checkConfiguration(errors, opaque, at))
-  if (name !== undefined && !isExtendedResource(name)) errors.push(invalid('spec.extendedResourceName', name, 'must be a valid extended resource name'))
+  if (name !== undefined && !isExtendedResource(name))
+    errors.push(invalid('spec.extendedResourceName', name, 'must be a valid extended resource name'))
   return errors
 }
 
 function checkShareId(errors: FieldError[], id: string | undefined, path: string): void {
   if (id === undefined || UUID_RE.test(id)) return
-  errors.push(invalid(path, id, 'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters'))
+  errors.push(
+    invalid(
+      path,
+      id,
+      'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters',
+    ),
+  )
 }
 
-function checkAllocation(errors: FieldError[], { devices = {}, nodeSelector }: AllocationResult, names: ReadonlySet<string>, path: string): void {
+function checkAllocation(
+  errors: FieldError[],
+  { devices = {}, nodeSelector }: AllocationResult,
+  names: ReadonlySet<string>,
+  path: string,
+): void {
   checkList(errors, devices.results, RESULTS_LIMIT, `${path}.devices.results`, (result, at) => {
     checkReference(errors, result.request, names, `${at}.request`)
     checkCsiDriverName(errors, result.driver, `${at}.driver`)
@@ -178,17 +252,29 @@ const placeOf = ({ driver, pool, device, shareID = '' }: DevicePlace): string =>
 
 function checkDeviceStatuses(errors: FieldError[], { devices, allocation }: ResourceClaimStatus): void {
   const allocated = new Set((allocation?.devices?.results ?? []).map(placeOf))
-  checkList(errors, devices, Number.POSITIVE_INFINITY, 'status.devices', (device, at) => {
-    checkCsiDriverName(errors, device.driver, `${at}.driver`)
-    checkPoolName(errors, device.pool, `${at}.pool`)
-    checkName(errors, device.device, `${at}.device`)
-    checkShareId(errors, device.shareID, `${at}.shareID`)
-    if (!allocated.has(placeOf(device))) errors.push(invalidShape(at, 'must be an allocated device in the claim'))
-    const conditions = device.conditions?.length ?? 0
-    if (conditions > CONDITIONS_LIMIT) errors.push({ type: 'FieldValueTooMany', field: `${at}.conditions`, message: `Too many: ${conditions}: must have at most ${CONDITIONS_LIMIT} items` })
-    checkConditions(errors, device.conditions, `${at}.conditions`)
-    if (device.data !== undefined) checkParameters(errors, device.data, PARAMETERS_LIMIT_BYTES, `${at}.data`)
-  }, placeOf)
+  checkList(
+    errors,
+    devices,
+    Number.POSITIVE_INFINITY,
+    'status.devices',
+    (device, at) => {
+      checkCsiDriverName(errors, device.driver, `${at}.driver`)
+      checkPoolName(errors, device.pool, `${at}.pool`)
+      checkName(errors, device.device, `${at}.device`)
+      checkShareId(errors, device.shareID, `${at}.shareID`)
+      if (!allocated.has(placeOf(device))) errors.push(invalidShape(at, 'must be an allocated device in the claim'))
+      const conditions = device.conditions?.length ?? 0
+      if (conditions > CONDITIONS_LIMIT)
+        errors.push({
+          type: 'FieldValueTooMany',
+          field: `${at}.conditions`,
+          message: `Too many: ${conditions}: must have at most ${CONDITIONS_LIMIT} items`,
+        })
+      checkConditions(errors, device.conditions, `${at}.conditions`)
+      if (device.data !== undefined) checkParameters(errors, device.data, PARAMETERS_LIMIT_BYTES, `${at}.data`)
+    },
+    placeOf,
+  )
 }
 
 export function validateResourceClaimStatusUpdate(next: ResourceClaim, old: ResourceClaim): FieldError[] {
@@ -196,9 +282,16 @@ export function validateResourceClaimStatusUpdate(next: ResourceClaim, old: Reso
   const [status, before] = [next.status ?? {}, old.status ?? {}]
   const { reservedFor = [], allocation } = status
   const path = 'status.reservedFor'
-  checkList(errors, reservedFor, RESERVED_LIMIT, path, (consumer, at) => {
-    for (const field of ['resource', 'name', 'uid'] as const) if (!consumer[field]) errors.push(required(`${at}.${field}`))
-  }, ({ uid }) => uid)
+  checkList(
+    errors,
+    reservedFor,
+    RESERVED_LIMIT,
+    path,
+    (consumer, at) => {
+      for (const field of ['resource', 'name', 'uid'] as const) if (!consumer[field]) errors.push(required(`${at}.${field}`))
+    },
+    ({ uid }) => uid,
+  )
   checkDeviceStatuses(errors, status)
   if (reservedFor.length > 0 && !allocation) errors.push(forbidden(path, 'may not be specified when `allocated` is not set'))
   else if (next.metadata.deletionTimestamp) {

@@ -13,7 +13,12 @@ const EFFECTS = ['NoExecute', 'NoSchedule', 'None']
 
 /** A list that is not too long; `keyOf` says what may not be there twice. */
 export function checkList<T>(
-  errors: FieldError[], list: readonly T[] | null | undefined, limit: number, path: string, checkItem: (item: T, path: string) => void, keyOf?: (item: T) => string,
+  errors: FieldError[],
+  list: readonly T[] | null | undefined,
+  limit: number,
+  path: string,
+  checkItem: (item: T, path: string) => void,
+  keyOf?: (item: T) => string,
 ): void {
   if (!list) return
   if (list.length > limit) {
@@ -69,7 +74,8 @@ export function checkFullAttributeName(errors: FieldError[], name: string, path:
 export function checkParameters(errors: FieldError[], parameters: unknown, limitBytes: number, path: string): void {
   if (parameters === undefined || parameters === null) errors.push(required(path))
   else if (Buffer.byteLength(JSON.stringify(parameters)) > limitBytes) errors.push(tooLong(path, limitBytes))
-  else if (typeof parameters !== 'object' || Array.isArray(parameters)) errors.push(invalid(path, '<value omitted>', 'must be a valid JSON object'))
+  else if (typeof parameters !== 'object' || Array.isArray(parameters))
+    errors.push(invalid(path, '<value omitted>', 'must be a valid JSON object'))
 }
 
 export function checkTaint(errors: FieldError[], { key, value, effect }: DeviceTaint, path: string): void {
@@ -90,10 +96,16 @@ export function checkToleration(errors: FieldError[], { key, operator, value = '
 }
 
 /** Conditions that tell whether a device can be used after all: both lists or none. */
-export function checkBinding(errors: FieldError[], { bindingConditions = [], bindingFailureConditions: failures = [] }: BindingConditions, path: string): void {
+export function checkBinding(
+  errors: FieldError[],
+  { bindingConditions = [], bindingFailureConditions: failures = [] }: BindingConditions,
+  path: string,
+): void {
   const lists = { bindingConditions, bindingFailureConditions: failures }
   for (const [field, list] of Object.entries(lists)) {
-    checkList(errors, list, BINDING_CONDITIONS_LIMIT, `${path}.${field}`, (condition, at) => check(errors, at, condition, isQualifiedName(condition)))
+    checkList(errors, list, BINDING_CONDITIONS_LIMIT, `${path}.${field}`, (condition, at) =>
+      check(errors, at, condition, isQualifiedName(condition)),
+    )
   }
   for (const [field, list] of Object.entries(lists)) {
     for (const [i, condition] of list.entries()) {

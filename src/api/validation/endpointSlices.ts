@@ -96,7 +96,8 @@ export function validateEndpointSlice({ addressType, ports, endpoints }: Endpoin
   checkPorts(errors, ports ?? [])
   const count = endpoints?.length ?? 0
   if (count > ENDPOINTS_LIMIT) errors.push(tooMany('endpoints', count, ENDPOINTS_LIMIT))
-  else if (!old || !deepEqual(old.endpoints, endpoints)) endpoints?.forEach((endpoint, i) => checkEndpoint(errors, endpoint, addressType, `endpoints[${i}]`))
+  else if (!old || !deepEqual(old.endpoints, endpoints))
+    endpoints?.forEach((endpoint, i) => checkEndpoint(errors, endpoint, addressType, `endpoints[${i}]`))
   if (old) checkImmutable(errors, 'addressType', addressType, old.addressType)
   return errors
 }

@@ -28,7 +28,8 @@ export function validateEndpoints({ subsets = [] }: Endpoints, old?: Endpoints):
   const errors: FieldError[] = []
   for (const [i, { addresses = [], notReadyAddresses = [], ports = [] }] of subsets.entries()) {
     const at = `subsets[${i}]`
-    if (addresses.length === 0 && notReadyAddresses.length === 0) errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'))
+    if (addresses.length === 0 && notReadyAddresses.length === 0)
+      errors.push(required(at, 'must specify `addresses` or `notReadyAddresses`'))
     addresses.forEach((address, j) => checkAddress(errors, address, `${at}.addresses[${j}]`))
     notReadyAddresses.forEach((address, j) => checkAddress(errors, address, `${at}.notReadyAddresses[${j}]`))
     ports.forEach((port, j) => checkPort(errors, port, ports.length > 1, `${at}.ports[${j}]`))

@@ -3,8 +3,17 @@ import { deepEqual } from '../meta.ts'
 import { check, duplicate, forbidden, invalid, notSupported, required } from './fieldErrors.ts'
 import { nameIsDnsLabel, nameIsDnsSubdomain } from './names.ts'
 import type {
-  FlowSchema, FlowSchemaSpec, LimitResponse, LimitedPriorityLevelConfiguration, NonResourcePolicyRule, PolicyRulesWithSubjects, PriorityLevelConfiguration,
-  PriorityLevelConfigurationSpec, QueuingConfiguration, ResourcePolicyRule, Subject,
+  FlowSchema,
+  FlowSchemaSpec,
+  LimitResponse,
+  LimitedPriorityLevelConfiguration,
+  NonResourcePolicyRule,
+  PolicyRulesWithSubjects,
+  PriorityLevelConfiguration,
+  PriorityLevelConfigurationSpec,
+  QueuingConfiguration,
+  ResourcePolicyRule,
+  Subject,
 } from '../kinds/flowcontrol/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -58,12 +67,19 @@ function checkSubject(errors: FieldError[], subject: Subject, path: string): voi
     else errors.push(required(`${field}.namespace`, 'must specify namespace for service account'))
   }
   for (const [kind, other] of Object.entries(SUBJECT_FIELDS)) {
-    if (other !== own && subject[other]) errors.push(forbidden(`${path}.${other}`, `${other} is forbidden when subject kind is not '${kind}'`))
+    if (other !== own && subject[other])
+      errors.push(forbidden(`${path}.${other}`, `${other} is forbidden when subject kind is not '${kind}'`))
   }
 }
 
 /** A list that is not empty, and where `*` stands alone. Answers whether its members are worth a look. */
-function checkList(errors: FieldError[], list: readonly string[] | null | undefined, path: string, emptyText: string, what: string): list is readonly string[] {
+function checkList(
+  errors: FieldError[],
+  list: readonly string[] | null | undefined,
+  path: string,
+  emptyText: string,
+  what: string,
+): list is readonly string[] {
   if (!list?.length) errors.push(required(path, emptyText))
   else if (list.includes('*')) {
     if (list.length > 1) errors.push(invalid(path, list, `if '*' is present, must not specify other ${what}`))
@@ -72,7 +88,8 @@ function checkList(errors: FieldError[], list: readonly string[] | null | undefi
 }
 
 function checkVerbs(errors: FieldError[], verbs: readonly string[] | null, path: string): void {
-  if (checkList(errors, verbs, path, 'verbs must contain at least one value', 'verbs') && !verbs.every((verb) => VERBS.includes(verb))) errors.push(notSupported(path, verbs, VERBS))
+  if (checkList(errors, verbs, path, 'verbs must contain at least one value', 'verbs') && !verbs.every((verb) => VERBS.includes(verb)))
+    errors.push(notSupported(path, verbs, VERBS))
 }
 
 function urlError(url: string): string | undefined {
@@ -110,7 +127,11 @@ function checkResourceRule(errors: FieldError[], rule: ResourcePolicyRule, path:
   }
 }
 
-function checkRules(errors: FieldError[], { subjects, resourceRules = [], nonResourceRules = [] }: PolicyRulesWithSubjects, path: string): void {
+function checkRules(
+  errors: FieldError[],
+  { subjects, resourceRules = [], nonResourceRules = [] }: PolicyRulesWithSubjects,
+  path: string,
+): void {
   if (!subjects?.length) errors.push(required(`${path}.subjects`, 'subjects must contain at least one value'))
   subjects?.forEach((subject, i) => checkSubject(errors, subject, `${path}.subjects[${i}]`))
   if (resourceRules.length === 0 && nonResourceRules.length === 0) {
@@ -136,7 +157,8 @@ export function validateFlowSchema({ metadata: { name }, spec, status }: FlowSch
   const field = 'spec.matchingPrecedence'
   if (precedence <= 0) errors.push(invalid(field, precedence, 'must be a positive value'))
   if (precedence > PRECEDENCE_LIMIT) errors.push(invalid(field, precedence, `must not be greater than ${PRECEDENCE_LIMIT}`))
-  if (precedence === 1 && name !== 'exempt') errors.push(invalid(field, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
+  if (precedence === 1 && name !== 'exempt')
+    errors.push(invalid(field, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
   if (method && !METHODS.includes(method.type)) errors.push(notSupported('spec.distinguisherMethod.type', { Type: method.type }, METHODS))
   if (level?.name) check(errors, 'spec.priorityLevelConfiguration.name', level.name, nameIsDnsSubdomain(level.name, false))
   else errors.push(required('spec.priorityLevelConfiguration.name', 'must reference a priority level'))
@@ -178,7 +200,8 @@ function checkShares(errors: FieldError[], { nominalConcurrencyShares: shares }:
 }
 
 function checkLendable(errors: FieldError[], { lendablePercent: percent }: Shares, path: string): void {
-  if (percent !== undefined && (percent < 0 || percent > 100)) errors.push(invalid(`${path}.lendablePercent`, percent, 'must be between 0 and 100, inclusive'))
+  if (percent !== undefined && (percent < 0 || percent > 100))
+    errors.push(invalid(`${path}.lendablePercent`, percent, 'must be between 0 and 100, inclusive'))
 }
 
 function checkLimited(errors: FieldError[], limited: LimitedPriorityLevelConfiguration, path: string): void {
@@ -186,14 +209,16 @@ function checkLimited(errors: FieldError[], limited: LimitedPriorityLevelConfigu
   checkLimitResponse(errors, limited.limitResponse ?? { type: '' }, `${path}.limitResponse`)
   checkLendable(errors, limited, path)
   const borrowing = limited.borrowingLimitPercent
-  if (borrowing !== undefined && borrowing < 0) errors.push(invalid(`${path}.borrowingLimitPercent`, borrowing, 'if specified, must be a non-negative integer'))
+  if (borrowing !== undefined && borrowing < 0)
+    errors.push(invalid(`${path}.borrowingLimitPercent`, borrowing, 'if specified, must be a non-negative integer'))
 }
 
 export function validatePriorityLevelConfiguration({ metadata: { name }, spec, status }: PriorityLevelConfiguration): FieldError[] {
   const errors: FieldError[] = []
   if (!spec) return errors
   const { type, limited, exempt } = spec
-  if ((name === 'exempt') !== (type === 'Exempt')) errors.push(invalid('spec.type', type, "must be 'Exempt' if and only if `name` is 'exempt'"))
+  if ((name === 'exempt') !== (type === 'Exempt'))
+    errors.push(invalid('spec.type', type, "must be 'Exempt' if and only if `name` is 'exempt'"))
   if (type === 'Exempt') {
     if (limited) errors.push(forbidden('spec.limited', 'must be nil if the type is not Limited'))
     if (exempt) {
@@ -206,8 +231,10 @@ export function validatePriorityLevelConfiguration({ metadata: { name }, spec, s
     else errors.push(required('spec.limited', 'must not be empty when type is Limited'))
   } else errors.push(notSupported('spec.type', type, ['Exempt', 'Limited']))
   const wanted = { type: 'Exempt', ...(exempt && { exempt }) }
-  if (name === 'exempt' && !deepEqual(spec, wanted)) errors.push(invalid('spec', spec, "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value"))
-  if (name === 'catch-all' && !deepEqual(spec, FIXED_CATCH_ALL)) errors.push(invalid('spec', spec, "spec of 'catch-all' must equal the fixed value"))
+  if (name === 'exempt' && !deepEqual(spec, wanted))
+    errors.push(invalid('spec', spec, "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value"))
+  if (name === 'catch-all' && !deepEqual(spec, FIXED_CATCH_ALL))
+    errors.push(invalid('spec', spec, "spec of 'catch-all' must equal the fixed value"))
   checkConditions(errors, status?.conditions)
   return errors
 }

@@ -2,7 +2,13 @@
 import { check, duplicate, invalid, invalidShape, notSupported, required, tooLong, tooMany } from './fieldErrors.ts'
 import { isQualifiedName } from './names.ts'
 import { checkNotNegative } from './values.ts'
-import type { JobSpec, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule, SuccessPolicyRule } from '../kinds/batch/v1.ts'
+import type {
+  JobSpec,
+  PodFailurePolicyOnExitCodesRequirement,
+  PodFailurePolicyOnPodConditionsPattern,
+  PodFailurePolicyRule,
+  SuccessPolicyRule,
+} from '../kinds/batch/v1.ts'
 import type { FieldError } from '../status.ts'
 
 const ACTIONS = ['Count', 'FailIndex', 'FailJob', 'Ignore']
@@ -15,7 +21,12 @@ const INDEXES_LIMIT_BYTES = 64 * 1024
 
 const valid = (values: readonly string[]): string => `valid values: [${values.map((value) => JSON.stringify(value)).join(' ')}]`
 
-function checkExitCodes(errors: FieldError[], onExitCodes: PodFailurePolicyOnExitCodesRequirement, containers: ReadonlySet<string>, path: string): void {
+function checkExitCodes(
+  errors: FieldError[],
+  onExitCodes: PodFailurePolicyOnExitCodesRequirement,
+  containers: ReadonlySet<string>,
+  path: string,
+): void {
   const { operator, containerName } = onExitCodes
   const values = onExitCodes.values ?? []
   if (!operator) errors.push(required(`${path}.operator`, valid(OPERATORS)))
@@ -41,7 +52,13 @@ function checkConditions(errors: FieldError[], patterns: readonly PodFailurePoli
   }
 }
 
-function checkFailureRule(errors: FieldError[], rule: PodFailurePolicyRule, spec: JobSpec, containers: ReadonlySet<string>, path: string): void {
+function checkFailureRule(
+  errors: FieldError[],
+  rule: PodFailurePolicyRule,
+  spec: JobSpec,
+  containers: ReadonlySet<string>,
+  path: string,
+): void {
   const { action, onExitCodes, onPodConditions = [] } = rule
   if (!action) errors.push(required(`${path}.action`, valid(ACTIONS)))
   else if (!ACTIONS.includes(action)) errors.push(notSupported(`${path}.action`, action, ACTIONS))
@@ -50,8 +67,10 @@ function checkFailureRule(errors: FieldError[], rule: PodFailurePolicyRule, spec
   }
   if (onExitCodes) checkExitCodes(errors, onExitCodes, containers, `${path}.onExitCodes`)
   if (onPodConditions.length > 0) checkConditions(errors, onPodConditions, `${path}.onPodConditions`)
-  if (onExitCodes && onPodConditions.length > 0) errors.push(invalidShape(path, 'specifying both OnExitCodes and OnPodConditions is not supported'))
-  if (!onExitCodes && onPodConditions.length === 0) errors.push(invalidShape(path, 'specifying one of OnExitCodes and OnPodConditions is required'))
+  if (onExitCodes && onPodConditions.length > 0)
+    errors.push(invalidShape(path, 'specifying both OnExitCodes and OnPodConditions is not supported'))
+  if (!onExitCodes && onPodConditions.length === 0)
+    errors.push(invalidShape(path, 'specifying one of OnExitCodes and OnPodConditions is required'))
 }
 
 export function checkPodFailurePolicy(errors: FieldError[], spec: JobSpec, path: string): void {
@@ -70,7 +89,10 @@ export function parseIndexes(text: string, completions: number): { total: number
   const fail = (error: string): { total: number; error: string } => ({ total: 0, error })
   for (const interval of text.split(',')) {
     const limits = interval.split('-')
-    if (limits.length > 2) return fail(`the fragment ${JSON.stringify(interval)} violates the requirement that an index interval can have at most two parts separated by '-'`)
+    if (limits.length > 2)
+      return fail(
+        `the fragment ${JSON.stringify(interval)} violates the requirement that an index interval can have at most two parts separated by '-'`,
+      )
     for (const limit of limits) {
       if (!/^[+-]?\d+$/.test(limit)) return fail(`cannot convert string to integer for index: ${JSON.stringify(limit)}`)
       if (Number(limit) >= completions) return fail(`too large index: ${JSON.stringify(limit)}`)
@@ -85,7 +107,12 @@ export function parseIndexes(text: string, completions: number): { total: number
   return { total }
 }
 
-function checkSuccessRule(errors: FieldError[], { succeededCount, succeededIndexes }: SuccessPolicyRule, completions: number, path: string): void {
+function checkSuccessRule(
+  errors: FieldError[],
+  { succeededCount, succeededIndexes }: SuccessPolicyRule,
+  completions: number,
+  path: string,
+): void {
   if (succeededCount === undefined && succeededIndexes === undefined) {
     errors.push(required(path, 'at least one of succeededCount or succeededIndexes must be specified'))
   }
@@ -100,9 +127,16 @@ function checkSuccessRule(errors: FieldError[], { succeededCount, succeededIndex
   if (succeededCount === undefined) return
   const field = `${path}.succeededCount`
   checkNotNegative(errors, field, succeededCount)
-  if (succeededCount > completions) errors.push(invalid(field, succeededCount, `must be less than or equal to ${completions} (the number of specified completions)`))
+  if (succeededCount > completions)
+    errors.push(invalid(field, succeededCount, `must be less than or equal to ${completions} (the number of specified completions)`))
   if (succeededIndexes !== undefined && succeededCount > total) {
-    errors.push(invalid(field, succeededCount, `must be less than or equal to ${total} (the number of indexes in the specified succeededIndexes field)`))
+    errors.push(
+      invalid(
+        field,
+        succeededCount,
+        `must be less than or equal to ${total} (the number of indexes in the specified succeededIndexes field)`,
+      ),
+    )
   }
 }
 

@@ -27,13 +27,32 @@ test('what it may not', () => {
     [{ ready: 2, active: 1 }, {}, 'status.ready: Invalid value: 2: cannot set more ready pods than active'],
     [{ failed: 1 }, { failed: 2 }, 'status.failed: Invalid value: 1: cannot decrease the failed counter'],
     [{ ...done, active: 1 }, done, 'status.active: Invalid value: 1: active>0 is invalid for finished job'],
-    [{ completionTime: END }, {}, `status.completionTime: Invalid value: "${END}": cannot set completionTime when there is no Complete=True condition`],
-    [{ ...conditions('Failed'), startTime: START }, {}, 'status.conditions: Invalid value: cannot set Failed=True condition without the FailureTarget=true condition'],
-    [{ ...conditions('FailureTarget', 'Failed') }, {}, 'status.startTime: Required value: startTime is required for finished job'],
-    [{ completedIndexes: '7' }, {}, 'status.completedIndexes: Invalid value: "7": error parsing completedIndexes: too large index: "7"', { completionMode: 'Indexed' }],
-    [{ uncountedTerminatedPods: { succeeded: ['a'], failed: ['a'] } }, {}, 'status.uncountedTerminatedPods.failed[0]: Duplicate value: "a"'],
     [
-      { completedIndexes: '0-3', failedIndexes: '2' }, {}, 'status.failedIndexes: Invalid value: "2": failedIndexes and completedIndexes overlap at index: 2',
+      { completionTime: END },
+      {},
+      `status.completionTime: Invalid value: "${END}": cannot set completionTime when there is no Complete=True condition`,
+    ],
+    [
+      { ...conditions('Failed'), startTime: START },
+      {},
+      'status.conditions: Invalid value: cannot set Failed=True condition without the FailureTarget=true condition',
+    ],
+    [{ ...conditions('FailureTarget', 'Failed') }, {}, 'status.startTime: Required value: startTime is required for finished job'],
+    [
+      { completedIndexes: '7' },
+      {},
+      'status.completedIndexes: Invalid value: "7": error parsing completedIndexes: too large index: "7"',
+      { completionMode: 'Indexed' },
+    ],
+    [
+      { uncountedTerminatedPods: { succeeded: ['a'], failed: ['a'] } },
+      {},
+      'status.uncountedTerminatedPods.failed[0]: Duplicate value: "a"',
+    ],
+    [
+      { completedIndexes: '0-3', failedIndexes: '2' },
+      {},
+      'status.failedIndexes: Invalid value: "2": failedIndexes and completedIndexes overlap at index: 2',
       { completionMode: 'Indexed', backoffLimitPerIndex: 1 },
     ],
     [{}, { startTime: START }, 'status.startTime: Invalid value: null: field is immutable for unsuspended job once set'],
@@ -59,7 +78,14 @@ test('counts of replicas', () => {
   const deployment = (status: object): Deployment => ({ status }) as Deployment
   assert.deepEqual(validateReplicaSetStatusUpdate(set({ replicas: 2, readyReplicas: 2, availableReplicas: 1 }), set({ replicas: 0 })), [])
   const errors = validateReplicaSetStatusUpdate(set({ replicas: 1, readyReplicas: 0, availableReplicas: 2 }), set({ replicas: 0 }))
-  assert.deepEqual(errors.map(({ message }) => message), ['Invalid value: 2: cannot be greater than status.replicas', 'Invalid value: 2: cannot be greater than readyReplicas'])
+  assert.deepEqual(
+    errors.map(({ message }) => message),
+    ['Invalid value: 2: cannot be greater than status.replicas', 'Invalid value: 2: cannot be greater than readyReplicas'],
+  )
   const [decremented] = validateDeploymentStatusUpdate(deployment({}), deployment({ collisionCount: 1 }))
-  assert.deepEqual(decremented, { type: 'FieldValueInvalid', field: 'status.collisionCount', message: 'Invalid value: 0: cannot be decremented' })
+  assert.deepEqual(decremented, {
+    type: 'FieldValueInvalid',
+    field: 'status.collisionCount',
+    message: 'Invalid value: 0: cannot be decremented',
+  })
 })

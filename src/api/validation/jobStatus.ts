@@ -28,7 +28,17 @@ function viewOf(job: Job): View {
   const status = job.status ?? {}
   const has = (type: Condition): boolean => hasCondition(status, type, 'True')
   const [Complete, Failed] = [has('Complete'), has('Failed')]
-  return { job, status, is: { Complete, Failed, FailureTarget: has('FailureTarget'), SuccessCriteriaMet: has('SuccessCriteriaMet'), Finished: Complete || Failed } }
+  return {
+    job,
+    status,
+    is: {
+      Complete,
+      Failed,
+      FailureTarget: has('FailureTarget'),
+      SuccessCriteriaMet: has('SuccessCriteriaMet'),
+      Finished: Complete || Failed,
+    },
+  }
 }
 
 function checkUncounted(errors: FieldError[], { uncountedTerminatedPods }: JobStatus): void {
@@ -67,10 +77,16 @@ function checkTimes(errors: FieldError[], { status, is }: View, changed: Changes
   const { startTime, completionTime } = status
   const at = 'status.completionTime'
   if (changed.is('Complete') || changed.has('completionTime')) {
-    if (completionTime && !is.Complete) errors.push(invalid(at, completionTime, 'cannot set completionTime when there is no Complete=True condition'))
+    if (completionTime && !is.Complete)
+      errors.push(invalid(at, completionTime, 'cannot set completionTime when there is no Complete=True condition'))
     if (!completionTime && is.Complete) errors.push(required(at, 'completionTime is required for Complete jobs'))
   }
-  if (startTime && completionTime && (changed.has('startTime') || changed.has('completionTime')) && Date.parse(completionTime) < Date.parse(startTime)) {
+  if (
+    startTime &&
+    completionTime &&
+    (changed.has('startTime') || changed.has('completionTime')) &&
+    Date.parse(completionTime) < Date.parse(startTime)
+  ) {
     errors.push(invalid(at, completionTime, 'must be equal to or after `startTime`'))
   }
 }
@@ -90,7 +106,8 @@ function checkFinished(errors: FieldError[], { job, status, is }: View, changed:
   const ends = changed.is('Finished')
   if (active > 0 && (ends || changed.has('active'))) errors.push(invalid('status.active', active, 'active>0 is invalid for finished job'))
   const neverStarts = job.spec.suspend === true && job.spec.completions === 0
-  if (!startTime && (ends || changed.has('startTime')) && !neverStarts) errors.push(required('status.startTime', 'startTime is required for finished job'))
+  if (!startTime && (ends || changed.has('startTime')) && !neverStarts)
+    errors.push(required('status.startTime', 'startTime is required for finished job'))
   const left = [...(uncounted?.failed ?? []), ...(uncounted?.succeeded ?? [])]
   if (left.length > 0 && (ends || changed.has('uncountedTerminatedPods'))) {
     const shown = { Succeeded: uncounted?.succeeded ?? null, Failed: uncounted?.failed ?? null }
@@ -120,12 +137,14 @@ function checkIndexes(errors: FieldError[], { job: { spec }, status }: View, cha
   }
   if (completions === undefined || !(failedChanged || completedChanged)) return
   const overlap = firstOverlap(completedIndexes, failedIndexes, completions)
-  if (overlap !== undefined) errors.push(invalid(failedAt, failedIndexes, `failedIndexes and completedIndexes overlap at index: ${overlap}`))
+  if (overlap !== undefined)
+    errors.push(invalid(failedAt, failedIndexes, `failedIndexes and completedIndexes overlap at index: ${overlap}`))
 }
 
 function checkSuccess(errors: FieldError[], { job, is }: View): void {
   if (is.SuccessCriteriaMet && is.Failed) errors.push(invalidShape(AT, 'cannot set SuccessCriteriaMet=True and Failed=true conditions'))
-  if (is.SuccessCriteriaMet && is.FailureTarget) errors.push(invalidShape(AT, 'cannot set SuccessCriteriaMet=True and FailureTarget=true conditions'))
+  if (is.SuccessCriteriaMet && is.FailureTarget)
+    errors.push(invalidShape(AT, 'cannot set SuccessCriteriaMet=True and FailureTarget=true conditions'))
   if (job.spec.successPolicy && !is.SuccessCriteriaMet && is.Complete) {
     errors.push(invalidShape(AT, 'cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True'))
   }
@@ -154,17 +173,20 @@ function checkStatus(errors: FieldError[], view: View, changed: Changes): void {
   if (terminating > 0 && is.Finished && (changed.is('Finished') || changed.has('terminating'))) {
     errors.push(invalid('status.terminating', terminating, 'terminating>0 is invalid for finished job'))
   }
-  if (ready !== undefined && ready > active && (changed.has('ready') || changed.has('active'))) errors.push(invalid('status.ready', ready, 'cannot set more ready pods than active'))
+  if (ready !== undefined && ready > active && (changed.has('ready') || changed.has('active')))
+    errors.push(invalid('status.ready', ready, 'cannot set more ready pods than active'))
   checkSuccess(errors, view)
 }
 
 function checkProgress(errors: FieldError[], next: View, old: View): void {
-  for (const type of TERMINAL) if (old.is[type] && !next.is[type]) errors.push(invalidShape(AT, `cannot disable the terminal ${type}=True condition`))
+  for (const type of TERMINAL)
+    if (old.is[type] && !next.is[type]) errors.push(invalidShape(AT, `cannot disable the terminal ${type}=True condition`))
   const { completionMode, completions, parallelism } = next.job.spec
   const mayScaleDown = completionMode === 'Indexed' && completions === parallelism
   for (const field of ['failed', 'succeeded'] as const) {
     const count = next.status[field] ?? 0
-    if (count < (old.status[field] ?? 0) && !(field === 'succeeded' && mayScaleDown)) errors.push(invalid(`status.${field}`, count, `cannot decrease the ${field} counter`))
+    if (count < (old.status[field] ?? 0) && !(field === 'succeeded' && mayScaleDown))
+      errors.push(invalid(`status.${field}`, count, `cannot decrease the ${field} counter`))
   }
 }
 
@@ -188,7 +210,8 @@ export function validateJobStatusUpdate(nextJob: Job, oldJob: Job): FieldError[]
   })
   checkProgress(errors, next, old)
   checkFixedTimes(errors, next, old)
-  if (old.is.SuccessCriteriaMet && !next.is.SuccessCriteriaMet) errors.push(invalidShape(AT, 'cannot disable the SuccessCriteriaMet=True condition'))
+  if (old.is.SuccessCriteriaMet && !next.is.SuccessCriteriaMet)
+    errors.push(invalidShape(AT, 'cannot disable the SuccessCriteriaMet=True condition'))
   if (old.is.Complete && !old.is.SuccessCriteriaMet && next.is.SuccessCriteriaMet) {
     errors.push(invalidShape(AT, 'cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions'))
   }

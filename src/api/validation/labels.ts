@@ -25,7 +25,9 @@ export function validateLabelSelector(selector: LabelSelector | undefined, path:
 export function shownSelector(selector: LabelSelector | undefined): LabelSelector | null {
   if (!selector) return null
   const { matchLabels } = selector
-  return matchLabels ? { ...selector, matchLabels: Object.fromEntries(Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1))) } : selector
+  return matchLabels
+    ? { ...selector, matchLabels: Object.fromEntries(Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1))) }
+    : selector
 }
 
 export function isEmptySelector(selector: LabelSelector | undefined): boolean {

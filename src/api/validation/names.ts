@@ -9,26 +9,33 @@ function tooLong(max: number, unit: 'characters' | 'bytes' = 'characters'): stri
 
 export function regexError(what: string, pattern: string, ...examples: string[]): string {
   const list = examples.map((example) => `'${example}'`).join(',  or ')
-  return examples.length > 0 ? `${what} (e.g. ${list}, regex used for validation is '${pattern}')` : `${what} (regex used for validation is '${pattern}')`
+  return examples.length > 0
+    ? `${what} (e.g. ${list}, regex used for validation is '${pattern}')`
+    : `${what} (regex used for validation is '${pattern}')`
 }
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
 const LABEL_RE = new RegExp(`^${LABEL}$`)
 const LABEL_ERROR = regexError(
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
-  LABEL, 'my-name', '123-abc',
+  LABEL,
+  'my-name',
+  '123-abc',
 )
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`
 const SUBDOMAIN_RE = new RegExp(`^${SUBDOMAIN}$`)
 const SUBDOMAIN_ERROR = regexError(
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-  SUBDOMAIN, 'example.com',
+  SUBDOMAIN,
+  'example.com',
 )
 const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?'
 const LABEL_1035_RE = new RegExp(`^${LABEL_1035}$`)
 const LABEL_1035_ERROR = regexError(
   "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-  LABEL_1035, 'my-name', 'abc-123',
+  LABEL_1035,
+  'my-name',
+  'abc-123',
 )
 const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'
 const QUALIFIED_RE = new RegExp(`^${QUALIFIED}$`)
@@ -37,7 +44,10 @@ const LABEL_VALUE = `(${QUALIFIED})?`
 const LABEL_VALUE_RE = new RegExp(`^${LABEL_VALUE}$`)
 const LABEL_VALUE_ERROR = regexError(
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-  LABEL_VALUE, 'MyValue', 'my_value', '12345',
+  LABEL_VALUE,
+  'MyValue',
+  'my_value',
+  '12345',
 )
 const WILDCARD = `\\*\\.${SUBDOMAIN}`
 const WILDCARD_RE = new RegExp(`^${WILDCARD}$`)
@@ -65,7 +75,8 @@ const UNDERSCORE_SUBDOMAIN = `${UNDERSCORE_LABEL}(\\.${UNDERSCORE_LABEL})*`
 const UNDERSCORE_SUBDOMAIN_RE = new RegExp(`^${UNDERSCORE_SUBDOMAIN}$`)
 const UNDERSCORE_SUBDOMAIN_ERROR = regexError(
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
-  UNDERSCORE_SUBDOMAIN, 'example.com',
+  UNDERSCORE_SUBDOMAIN,
+  'example.com',
 )
 
 /** What DNS search domains are allowed: a subdomain that may have underscores. */
@@ -87,7 +98,8 @@ export function isWildcardDns1123Subdomain(value: string): string[] {
   const errors: string[] = []
   if (byteLength(value) > 253) errors.push(tooLong(253))
   if (!WILDCARD_RE.test(value)) {
-    const text = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+    const text =
+      "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
     errors.push(regexError(text, WILDCARD, '*.example.com'))
   }
   return errors
@@ -125,7 +137,15 @@ export function isConfigMapKey(value: string): string[] {
   const errors: string[] = []
   if (byteLength(value) > 253) errors.push(tooLong(253))
   if (!new RegExp(`^${CONFIG_KEY}$`).test(value)) {
-    errors.push(regexError("a valid config key must consist of alphanumeric characters, '-', '_' or '.'", CONFIG_KEY, 'key.name', 'KEY_NAME', 'key-name'))
+    errors.push(
+      regexError(
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+        CONFIG_KEY,
+        'key.name',
+        'KEY_NAME',
+        'key-name',
+      ),
+    )
   }
   return [...errors, ...dotErrors(value)]
 }
@@ -139,7 +159,9 @@ function dotErrors(value: string): string[] {
 /** Any printable ASCII but `=`. */
 export function isRelaxedEnvVarName(value: string): string[] {
   if (value === '') return ['environment variable name must be non-empty']
-  return /^[ -<>-~]+$/.test(value) ? [] : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
+  return /^[ -<>-~]+$/.test(value)
+    ? []
+    : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
 }
 
 export function isCIdentifier(value: string): string[] {
@@ -185,7 +207,13 @@ export function isHttpHeaderName(value: string): string[] {
 function lenientIp(value: string): string | undefined {
   if (value.includes('%')) return undefined
   if (isIP(value) !== 0) return value
-  const stripped = value.includes('.') && !value.includes(':') ? value.split('.').map((part) => part.replace(/^0+(?=\d)/, '')).join('.') : ''
+  const stripped =
+    value.includes('.') && !value.includes(':')
+      ? value
+          .split('.')
+          .map((part) => part.replace(/^0+(?=\d)/, ''))
+          .join('.')
+      : ''
   return isIPv4(stripped) ? stripped : undefined
 }
 

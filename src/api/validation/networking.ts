@@ -2,12 +2,31 @@
 import { check, forbidden, invalid, invalidAll, notSupported, required, tooLong } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
 import {
-  canonicalIp, cidrContains, isDns1123Subdomain, isPathSegmentName, isPortName, isPortNumber, isValidCidr, isValidIp, isWildcardDns1123Subdomain, nameIsDnsLabel, nameIsDnsSubdomain,
+  canonicalIp,
+  cidrContains,
+  isDns1123Subdomain,
+  isPathSegmentName,
+  isPortName,
+  isPortNumber,
+  isValidCidr,
+  isValidIp,
+  isWildcardDns1123Subdomain,
+  nameIsDnsLabel,
+  nameIsDnsSubdomain,
   parseCidr,
 } from './names.ts'
 import { checkImmutable } from './values.ts'
 import type {
-  HTTPIngressPath, IPBlock, Ingress, IngressBackend, IngressClass, IngressRule, IngressTLS, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
+  HTTPIngressPath,
+  IPBlock,
+  Ingress,
+  IngressBackend,
+  IngressClass,
+  IngressRule,
+  IngressTLS,
+  NetworkPolicy,
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
 } from '../kinds/networking/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -179,7 +198,8 @@ export function validateIngressClassUpdate(next: IngressClass, old: IngressClass
 
 function validatePolicyPort({ port, endPort, protocol }: NetworkPolicyPort, path: string): FieldError[] {
   const errors: FieldError[] = []
-  if (protocol !== undefined && !['TCP', 'UDP', 'SCTP'].includes(protocol)) errors.push(notSupported(`${path}.protocol`, protocol, ['TCP', 'UDP', 'SCTP']))
+  if (protocol !== undefined && !['TCP', 'UDP', 'SCTP'].includes(protocol))
+    errors.push(notSupported(`${path}.protocol`, protocol, ['TCP', 'UDP', 'SCTP']))
   if (port === undefined) {
     if (endPort !== undefined) errors.push(invalid(`${path}.endPort`, endPort, 'may not be specified when `port` is not specified'))
   } else if (typeof port === 'number') {
@@ -203,12 +223,17 @@ function validateBlock({ cidr, except }: IPBlock, known: ReadonlySet<string>, pa
     const at = `${path}.except[${i}]`
     if (!known.has(text)) check(errors, at, text, isValidCidr(text))
     const inner = parseCidr(text)
-    if (inner && (inner.prefixLength <= outer.prefixLength || !cidrContains(outer, inner))) errors.push(invalid(at, text, 'must be a strict subset of `cidr`'))
+    if (inner && (inner.prefixLength <= outer.prefixLength || !cidrContains(outer, inner)))
+      errors.push(invalid(at, text, 'must be a strict subset of `cidr`'))
   }
   return errors
 }
 
-function validatePeer({ ipBlock, podSelector, namespaceSelector }: NetworkPolicyPeer, known: ReadonlySet<string>, path: string): FieldError[] {
+function validatePeer(
+  { ipBlock, podSelector, namespaceSelector }: NetworkPolicyPeer,
+  known: ReadonlySet<string>,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = []
   if (podSelector) errors.push(...validateLabelSelector(podSelector, `${path}.podSelector`))
   if (namespaceSelector) errors.push(...validateLabelSelector(namespaceSelector, `${path}.namespaceSelector`))
@@ -228,7 +253,8 @@ function validatePolicySpec({ spec }: NetworkPolicy, known: ReadonlySet<string>)
   for (const [i, rule] of (spec?.egress ?? []).entries()) checkRule(rule.ports, rule.to, `spec.egress[${i}]`, 'to')
   const types = spec?.policyTypes ?? []
   if (types.length > 2) return [...errors, invalid('spec.policyTypes', types, 'may not specify more than two policyTypes')]
-  for (const [i, type] of types.entries()) if (type !== 'Ingress' && type !== 'Egress') errors.push(notSupported(`spec.policyTypes[${i}]`, type, ['Ingress', 'Egress']))
+  for (const [i, type] of types.entries())
+    if (type !== 'Ingress' && type !== 'Egress') errors.push(notSupported(`spec.policyTypes[${i}]`, type, ['Ingress', 'Egress']))
   return errors
 }
 

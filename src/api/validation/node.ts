@@ -37,7 +37,8 @@ const FEATURE_SHAPE =
 function checkFeatures(errors: FieldError[], features: readonly string[]): void {
   for (const [i, feature] of features.entries()) {
     const field = `status.declaredFeatures[${i}]`
-    const refuse = (why: string): void => void errors.push(invalid(field, feature, `invalid feature name ${JSON.stringify(feature)}: ${why}`))
+    const refuse = (why: string): void =>
+      void errors.push(invalid(field, feature, `invalid feature name ${JSON.stringify(feature)}: ${why}`))
     if (Buffer.byteLength(feature) > FEATURE_LIMIT_BYTES) refuse(`must be no more than ${FEATURE_LIMIT_BYTES} characters`)
     else if (!FEATURE_RE.test(feature)) refuse(FEATURE_SHAPE)
     const before = features[i - 1]
@@ -60,7 +61,8 @@ export function validateNode(node: Node): FieldError[] {
   checkStatus(errors, node)
   podCIDRs.forEach((cidr, i) => check(errors, `spec.podCIDRs[${i}]`, cidr, isValidCidr(cidr)))
   const families = new Set(podCIDRs.map((cidr) => cidr.includes(':')))
-  if (podCIDRs.length > families.size) errors.push(invalid('spec.podCIDRs', podCIDRs, 'may specify no more than one CIDR for each IP family'))
+  if (podCIDRs.length > families.size)
+    errors.push(invalid('spec.podCIDRs', podCIDRs, 'may specify no more than one CIDR for each IP family'))
   return errors
 }
 

@@ -4,7 +4,12 @@ import { isLabelValue, isQualifiedName, nameIsDnsSubdomain } from './names.ts'
 import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
-function checkRequirement(errors: FieldError[], { key, operator, values = [] }: NodeSelectorRequirement, anyValue: boolean, path: string): void {
+function checkRequirement(
+  errors: FieldError[],
+  { key, operator, values = [] }: NodeSelectorRequirement,
+  anyValue: boolean,
+  path: string,
+): void {
   switch (operator) {
     case 'In':
     case 'NotIn':
@@ -28,7 +33,8 @@ function checkRequirement(errors: FieldError[], { key, operator, values = [] }: 
 /** Of a node's fields only its name can be selected. */
 function checkFieldRequirement(errors: FieldError[], { key, operator, values = [] }: NodeSelectorRequirement, path: string): void {
   if (operator !== 'In' && operator !== 'NotIn') errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'))
-  else if (values.length !== 1) errors.push(required(`${path}.values`, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+  else if (values.length !== 1)
+    errors.push(required(`${path}.values`, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
   if (key !== 'metadata.name') errors.push(invalid(`${path}.key`, key, 'not a valid field selector key'))
   else values.forEach((value, i) => check(errors, `${path}.values[${i}]`, value, nameIsDnsSubdomain(value, false)))
 }

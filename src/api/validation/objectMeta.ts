@@ -83,7 +83,14 @@ function validateOwnerReferences(references: readonly OwnerReference[], path: st
 }
 
 function inGoOrder({ apiVersion, kind, name, uid, controller, blockOwnerDeletion }: OwnerReference): OwnerReference {
-  return { apiVersion, kind, name, uid, ...(controller !== undefined && { controller }), ...(blockOwnerDeletion !== undefined && { blockOwnerDeletion }) }
+  return {
+    apiVersion,
+    kind,
+    name,
+    uid,
+    ...(controller !== undefined && { controller }),
+    ...(blockOwnerDeletion !== undefined && { blockOwnerDeletion }),
+  }
 }
 
 const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
@@ -114,7 +121,8 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: str
     if (entry.operation !== 'Apply' && entry.operation !== 'Update') {
       errors.push(invalid(`${at}.operation`, entry.operation ?? '', 'must be `Apply` or `Update`'))
     }
-    if (entry.fieldsType && entry.fieldsType !== 'FieldsV1') errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'))
+    if (entry.fieldsType && entry.fieldsType !== 'FieldsV1')
+      errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'))
     if (Buffer.byteLength(entry.manager ?? '') > MANAGER_LIMIT_BYTES) errors.push(tooLong(`${at}.fieldManager`, MANAGER_LIMIT_BYTES))
     return errors
   })
@@ -130,7 +138,12 @@ export function validateObjectMetaUpdate(next: ObjectMeta, old: ObjectMeta, path
     const added = next.finalizers.filter((finalizer) => !known.has(finalizer))
     if (added.length > 0) {
       const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ')
-      errors.push(forbidden(`${path}.finalizers`, `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`))
+      errors.push(
+        forbidden(
+          `${path}.finalizers`,
+          `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
+        ),
+      )
     }
   }
   if ((next.generation ?? 0) < (old.generation ?? 0)) {

@@ -9,10 +9,28 @@ import { nanosOf } from './quantities.ts'
 import { isNativeResource } from './resourceNames.ts'
 import { NOT_POSITIVE, checkImmutable, checkNoBacksteps } from './values.ts'
 import {
-  checkAzureDisk, checkCsiDriverName, checkFibreChannel, checkFlex, checkFlocker, checkHostPath, checkIscsi, checkNfs, checkQuobyte, checkSources, checkStorageOs, needs,
+  checkAzureDisk,
+  checkCsiDriverName,
+  checkFibreChannel,
+  checkFlex,
+  checkFlocker,
+  checkHostPath,
+  checkIscsi,
+  checkNfs,
+  checkQuobyte,
+  checkSources,
+  checkStorageOs,
+  needs,
   needsDisk,
 } from './volumeSources.ts'
-import type { NodeSelector, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec, SecretReference } from '../kinds/core/v1.ts'
+import type {
+  NodeSelector,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  PersistentVolumeClaimSpec,
+  PersistentVolumeSpec,
+  SecretReference,
+} from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 import type { SourceRules } from './volumeSources.ts'
 
@@ -37,7 +55,8 @@ const RULES: SourceRules<PersistentVolumeSpec> = {
   glusterfs(errors, source, path, name) {
     needs<typeof source>('endpoints', 'path')(errors, source, path, name)
     const { endpointsNamespace: namespace } = source
-    if (namespace === '') errors.push(invalid(`${path}.endpointsNamespace`, namespace, 'if the endpointnamespace is set, it must be a valid namespace name'))
+    if (namespace === '')
+      errors.push(invalid(`${path}.endpointsNamespace`, namespace, 'if the endpointnamespace is set, it must be a valid namespace name'))
     else if (namespace !== undefined) check(errors, `${path}.endpointsNamespace`, namespace, nameIsDnsLabel(namespace, false))
   },
   flocker: checkFlocker,
@@ -83,10 +102,12 @@ const RULES: SourceRules<PersistentVolumeSpec> = {
 function checkCapacity(errors: FieldError[], capacity: Readonly<Record<string, string>>): void {
   const names = Object.keys(capacity)
   if (names.length === 0) errors.push(required('spec.capacity'))
-  if (names.length !== 1 || names[0] !== 'storage') errors.push(notSupported('spec.capacity', names.length === 0 ? null : goMap(capacity), ['storage']))
+  if (names.length !== 1 || names[0] !== 'storage')
+    errors.push(notSupported('spec.capacity', names.length === 0 ? null : goMap(capacity), ['storage']))
   for (const [name, size] of Object.entries(capacity)) {
     const nanos = nanosOf(size)
-    if (nanos <= -1_000_000_000n) errors.push(invalid(`spec.capacity[${name}]`, Number(nanos / 1_000_000_000n), 'must be a valid resource quantity'))
+    if (nanos <= -1_000_000_000n)
+      errors.push(invalid(`spec.capacity[${name}]`, Number(nanos / 1_000_000_000n), 'must be a valid resource quantity'))
     if (nanos <= 0n) errors.push(invalid(`spec.capacity[${name}]`, size, NOT_POSITIVE))
   }
 }
@@ -109,7 +130,8 @@ export function validatePersistentVolume({ metadata, spec = {} }: PersistentVolu
   if (accessModes.length === 0) errors.push(required('spec.accessModes'))
   checkAccessModes(errors, accessModes, 'spec.accessModes')
   checkCapacity(errors, spec.capacity ?? {})
-  if (policy && !RECLAIM_POLICIES.includes(policy)) errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, RECLAIM_POLICIES))
+  if (policy && !RECLAIM_POLICIES.includes(policy))
+    errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, RECLAIM_POLICIES))
   if (nodeAffinity?.required) checkNodeSelector(errors, nodeAffinity.required, 'spec.nodeAffinity.required')
   else if (nodeAffinity) errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
   checkSources(errors, spec, RULES, 'spec', metadata.name)
@@ -158,7 +180,12 @@ export function validatePersistentVolumeUpdate(next: PersistentVolume, old: Pers
     Object.assign(source, { csi })
   }
   if (!deepEqual(source, sourceBefore)) {
-    errors.push(forbidden('spec.persistentvolumesource', `spec.persistentvolumesource is immutable after creation\n${lineDiff(sourceBefore, source)}`))
+    errors.push(
+      forbidden(
+        'spec.persistentvolumesource',
+        `spec.persistentvolumesource is immutable after creation\n${lineDiff(sourceBefore, source)}`,
+      ),
+    )
   }
   checkImmutable(errors, 'volumeMode', spec.volumeMode, before.volumeMode)
   if (before.nodeAffinity && !deepEqual(spec.nodeAffinity?.required, renamed(before.nodeAffinity.required, spec.nodeAffinity?.required))) {
@@ -191,7 +218,11 @@ function comparable(next: PersistentVolumeClaim, old: PersistentVolumeClaim): [P
   const ignored: (keyof PersistentVolumeClaimSpec)[] = []
   if (!before.volumeName) ignored.push('volumeName')
   const oldClass = old.metadata.annotations?.[CLASS_ANNOTATION]
-  if (before.storageClassName === undefined && spec.storageClassName !== undefined && (oldClass === undefined || oldClass === spec.storageClassName)) {
+  if (
+    before.storageClassName === undefined &&
+    spec.storageClassName !== undefined &&
+    (oldClass === undefined || oldClass === spec.storageClassName)
+  ) {
     ignored.push('storageClassName')
   }
   if (next.status?.phase !== 'Bound') return [without(spec, ...ignored), without(before, ...ignored)]
@@ -213,20 +244,31 @@ export function validatePersistentVolumeClaimUpdate(next: PersistentVolumeClaim,
   const anyDataSourceGroup = [before.dataSource, before.dataSourceRef].some((source) => typeof source?.apiGroup === 'string')
   checkClaimSpec(errors, spec, 'spec', { anyDataSourceGroup })
   const [classNow, classBefore] = [next, old].map(({ metadata }) => metadata.annotations?.[CLASS_ANNOTATION])
-  const namesClass = classBefore !== undefined && before.storageClassName === undefined && spec.storageClassName === classBefore && (classNow ?? classBefore) === classBefore
+  const namesClass =
+    classBefore !== undefined &&
+    before.storageClassName === undefined &&
+    spec.storageClassName === classBefore &&
+    (classNow ?? classBefore) === classBefore
   if (!namesClass) checkImmutable(errors, `metadata.annotations.${CLASS_ANNOTATION}`, classNow ?? '', classBefore ?? '')
   const [a, b] = comparable(next, old)
   if (!deepEqual(a, b)) errors.push(forbidden('spec', `${CLAIM_IMMUTABLE}\n${lineDiff(b, a)}`))
   checkClaimSize(errors, next, old)
   checkImmutable(errors, 'volumeMode', spec.volumeMode, before.volumeMode)
-  if (old.status?.currentVolumeAttributesClassName === undefined || spec.volumeAttributesClassName === before.volumeAttributesClassName) return errors
+  if (old.status?.currentVolumeAttributesClassName === undefined || spec.volumeAttributesClassName === before.volumeAttributesClassName)
+    return errors
   const field = 'spec.volumeAttributesClassName'
   const what = spec.volumeAttributesClassName === undefined ? 'nil' : spec.volumeAttributesClassName === '' ? 'empty string' : undefined
   if (what) errors.push(forbidden(field, `update to ${what} is forbidden when status.currentVolumeAttributesClassName is not nil`))
   return errors
 }
 
-const RESIZE_STATES = ['ControllerResizeInProgress', 'ControllerResizeInfeasible', 'NodeResizeInProgress', 'NodeResizeInfeasible', 'NodeResizePending'].sort()
+const RESIZE_STATES = [
+  'ControllerResizeInProgress',
+  'ControllerResizeInfeasible',
+  'NodeResizeInProgress',
+  'NodeResizeInfeasible',
+  'NodeResizePending',
+].sort()
 
 /** Storage, or a resource of somebody's own. Answers whether it is one. */
 function checkResourceKey(errors: FieldError[], name: string, path: string): boolean {

@@ -38,7 +38,8 @@ export function validatePod(pod: Pod): FieldError[] {
   const errors = validateWhole(pod)
   const { spec, metadata } = pod
   if (spec.ephemeralContainers?.length) errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'))
-  if (spec.nodeName && spec.schedulingGates?.length) errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'))
+  if (spec.nodeName && spec.schedulingGates?.length)
+    errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'))
   checkProfilesAgree(errors, metadata.annotations, spec, 'spec')
   return errors
 }
@@ -67,7 +68,9 @@ export function validateEphemeralContainersUpdate(next: Pod, old: Pod): FieldErr
     const now = next.spec.ephemeralContainers?.find((other) => other.name === name)
     if (!now) errors.push(forbidden('spec.ephemeralContainers', `existing ephemeral containers "${name}" may not be removed\n`))
     else if (!deepEqual(now, container)) {
-      errors.push(forbidden('spec.ephemeralContainers', `existing ephemeral containers "${name}" may not be changed\n${lineDiff(container, now)}`))
+      errors.push(
+        forbidden('spec.ephemeralContainers', `existing ephemeral containers "${name}" may not be changed\n${lineDiff(container, now)}`),
+      )
     }
   }
   return errors
@@ -89,7 +92,8 @@ export function validatePodTemplateSpec(template: PodTemplateSpec, path: string)
   if (metadata.annotations) errors.push(...validateAnnotations(metadata.annotations, `${path}.annotations`))
   checkPodAnnotations(errors, metadata.annotations, spec, `${path}.annotations`)
   checkPodSpec(errors, spec, undefined, false, `${path}.spec`)
-  if (spec.ephemeralContainers?.length) errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
+  if (spec.ephemeralContainers?.length)
+    errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
   checkProfilesAgree(errors, metadata.annotations, spec, `${path}.spec`)
   return errors
 }

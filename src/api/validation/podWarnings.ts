@@ -66,7 +66,9 @@ function termWarnings({ matchExpressions = [] }: NodeSelectorTerm, checksValues:
   return matchExpressions.flatMap(({ key, values = [] }, i) => {
     const why = deprecatedNodeLabel(key)
     const at = `${path}.matchExpressions[${i}]`
-    const bad = checksValues ? values.flatMap((value, j) => isLabelValue(value).map((error) => `${at}.values[${j}]: ${value} is invalid, ${error}`)) : []
+    const bad = checksValues
+      ? values.flatMap((value, j) => isLabelValue(value).map((error) => `${at}.values[${j}]: ${value} is invalid, ${error}`))
+      : []
     return why ? [`${at}.key: ${key} is ${why}`, ...bad] : bad
   })
 }
@@ -88,7 +90,8 @@ function nodeWarnings(spec: PodSpec, path: string): string[] {
   spec.topologySpreadConstraints?.forEach(({ topologyKey, labelSelector }, i) => {
     const why = deprecatedNodeLabel(topologyKey)
     if (why) warnings.push(`${path}.topologySpreadConstraints[${i}].topologyKey: ${topologyKey} is ${why}`)
-    if (!labelSelector) warnings.push(`${path}.topologySpreadConstraints[${i}].labelSelector: a null labelSelector results in matching no pod`)
+    if (!labelSelector)
+      warnings.push(`${path}.topologySpreadConstraints[${i}].labelSelector: a null labelSelector results in matching no pod`)
   })
   return warnings
 }
@@ -131,11 +134,16 @@ function containerWarnings(spec: PodSpec, annotations: Readonly<Record<string, s
     const old = (key: string, text: string): void => {
       if (annotations[key] !== undefined) warnings.push(`${metaPath}.annotations[${key}]: ${text}`)
     }
-    if (!securityContext?.seccompProfile) old(`${SECCOMP_CONTAINER_PREFIX}${name}`, 'non-functional in v1.27+; use the "seccompProfile" field instead')
-    if (!securityContext?.appArmorProfile) old(`${APPARMOR_PREFIX}${name}`, 'deprecated since v1.30; use the "appArmorProfile" field instead')
+    if (!securityContext?.seccompProfile)
+      old(`${SECCOMP_CONTAINER_PREFIX}${name}`, 'non-functional in v1.27+; use the "seccompProfile" field instead')
+    if (!securityContext?.appArmorProfile)
+      old(`${APPARMOR_PREFIX}${name}`, 'deprecated since v1.30; use the "appArmorProfile" field instead')
     if (resources) {
       for (const byte of BYTES) {
-        warnings.push(...fractionalBytes(resources.limits, [byte], `${at}.resources.limits`), ...fractionalBytes(resources.requests, [byte], `${at}.resources.requests`))
+        warnings.push(
+          ...fractionalBytes(resources.limits, [byte], `${at}.resources.limits`),
+          ...fractionalBytes(resources.requests, [byte], `${at}.resources.requests`),
+        )
       }
     }
     if (env) warnings.push(...envWarnings(env, `${at}.env`))
@@ -160,7 +168,9 @@ function portPairWarning(port: ContainerPort, other: ContainerPort, at: string, 
 function portWarnings(spec: PodSpec, path: string): string[] {
   const warnings: string[] = []
   const all: { port: ContainerPort; at: string }[] = []
-  eachContainer(spec, path, ({ ports = [] }, container) => ports.forEach((port, i) => void all.push({ port, at: `${container}.ports[${i}]` })))
+  eachContainer(spec, path, ({ ports = [] }, container) =>
+    ports.forEach((port, i) => void all.push({ port, at: `${container}.ports[${i}]` })),
+  )
   for (const [i, { port, at }] of all.entries()) {
     if (port.hostIP && !port.hostPort) warnings.push(`${at}: hostIP set without hostPort: ${goPort(port)}`)
     for (const other of all.slice(0, i)) {
@@ -170,9 +180,15 @@ function portWarnings(spec: PodSpec, path: string): string[] {
     }
   }
   const names = new Map<string, string>()
-  for (const { port: { name }, at } of all) {
+  for (const {
+    port: { name },
+    at,
+  } of all) {
     const other = name ? names.get(name) : undefined
-    if (other) warnings.push(`${at}: duplicate port name ${quote(name ?? '')} with ${other}, services and probes that select ports by name will use ${other}`)
+    if (other)
+      warnings.push(
+        `${at}: duplicate port name ${quote(name ?? '')} with ${other}, services and probes that select ports by name will use ${other}`,
+      )
     else if (name) names.set(name, at)
   }
   return warnings
@@ -182,11 +198,15 @@ function affinityWarnings({ affinity }: PodSpec, path: string): string[] {
   return (['podAffinity', 'podAntiAffinity'] as const).flatMap((field) => {
     const at = `${path}.affinity.${field}`
     const text = 'a null labelSelector results in matching no pod'
-    const { requiredDuringSchedulingIgnoredDuringExecution: needed = [], preferredDuringSchedulingIgnoredDuringExecution: preferred = [] } = affinity?.[field] ?? {}
+    const { requiredDuringSchedulingIgnoredDuringExecution: needed = [], preferredDuringSchedulingIgnoredDuringExecution: preferred = [] } =
+      affinity?.[field] ?? {}
     return [
-      ...needed.flatMap((term, i) => (term.labelSelector ? [] : [`${at}.requiredDuringSchedulingIgnoredDuringExecution[${i}].labelSelector: ${text}`])),
+      ...needed.flatMap((term, i) =>
+        term.labelSelector ? [] : [`${at}.requiredDuringSchedulingIgnoredDuringExecution[${i}].labelSelector: ${text}`],
+      ),
       ...preferred.flatMap(({ podAffinityTerm: term }, i) =>
-        term.labelSelector ? [] : [`${at}.preferredDuringSchedulingIgnoredDuringExecution[${i}].podAffinityTerm.labelSelector: ${text}`]),
+        term.labelSelector ? [] : [`${at}.preferredDuringSchedulingIgnoredDuringExecution[${i}].podAffinityTerm.labelSelector: ${text}`],
+      ),
     ]
   })
 }
@@ -200,8 +220,18 @@ export function podSpecWarnings(spec: PodSpec, meta: Partial<ObjectMeta>, path: 
   const volumes = spec.volumes ?? []
   warnings.push(...volumeWarnings(volumes, path), ...overlappingPaths(volumes))
   const [aliases, secrets] = [spec.hostAliases ?? [], spec.imagePullSecrets ?? []]
-  warnings.push(...duplicates(aliases.map(({ ip }) => ip), (i, ip) => `${path}.hostAliases[${i}].ip: duplicate ip ${quote(ip)}`))
-  warnings.push(...duplicates(secrets.map(({ name = '' }) => name), (i, name) => `${path}.imagePullSecrets[${i}].name: duplicate name ${quote(name)}`))
+  warnings.push(
+    ...duplicates(
+      aliases.map(({ ip }) => ip),
+      (i, ip) => `${path}.hostAliases[${i}].ip: duplicate ip ${quote(ip)}`,
+    ),
+  )
+  warnings.push(
+    ...duplicates(
+      secrets.map(({ name = '' }) => name),
+      (i, name) => `${path}.imagePullSecrets[${i}].name: duplicate name ${quote(name)}`,
+    ),
+  )
   secrets.forEach(({ name }, i) => {
     if (!name) warnings.push(`${path}.imagePullSecrets[${i}].name: invalid empty name ""`)
   })
@@ -223,5 +253,7 @@ export function podSpecWarnings(spec: PodSpec, meta: Partial<ObjectMeta>, path: 
 export function podNameWarnings(name: string): string[] {
   const broken = isDns1123Label(name)
   if (broken.length === 0) return []
-  return [`metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [${broken.join(' ')}]`]
+  return [
+    `metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [${broken.join(' ')}]`,
+  ]
 }

@@ -5,12 +5,18 @@ import { isDns1123Label, isPathSegmentName } from './names.ts'
 import { nanosOf } from './quantities.ts'
 import { validateEnum } from './values.ts'
 import type {
-  CrossVersionObjectReference, HorizontalPodAutoscaler, HPAScalingRules, MetricIdentifier, MetricSpec, MetricTarget,
+  CrossVersionObjectReference,
+  HorizontalPodAutoscaler,
+  HPAScalingRules,
+  MetricIdentifier,
+  MetricSpec,
+  MetricTarget,
 } from '../kinds/autoscaling/v2.ts'
 import type { PodDisruptionBudget } from '../kinds/policy/v1.ts'
 import type { FieldError } from '../status.ts'
 
-const PERCENT = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+const PERCENT =
+  "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
 
 function validateAmount(value: number | string, path: string): FieldError[] {
   if (typeof value === 'number') return value < 0 ? [invalid(path, value, 'must be greater than or equal to 0')] : []
@@ -22,7 +28,18 @@ export function validateDisruptionBudget({ spec }: PodDisruptionBudget): FieldEr
   const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy } = spec ?? {}
   const errors: FieldError[] = []
   if (minAvailable !== undefined && maxUnavailable !== undefined) {
-    errors.push(invalid('spec', { MinAvailable: minAvailable, Selector: selector ?? null, MaxUnavailable: maxUnavailable, UnhealthyPodEvictionPolicy: unhealthyPodEvictionPolicy ?? null }, 'minAvailable and maxUnavailable cannot be both set'))
+    errors.push(
+      invalid(
+        'spec',
+        {
+          MinAvailable: minAvailable,
+          Selector: selector ?? null,
+          MaxUnavailable: maxUnavailable,
+          UnhealthyPodEvictionPolicy: unhealthyPodEvictionPolicy ?? null,
+        },
+        'minAvailable and maxUnavailable cannot be both set',
+      ),
+    )
   }
   if (minAvailable !== undefined) errors.push(...validateAmount(minAvailable, 'spec.minAvailable'))
   if (maxUnavailable !== undefined) errors.push(...validateAmount(maxUnavailable, 'spec.maxUnavailable'))
@@ -42,7 +59,11 @@ function validateReference(reference: CrossVersionObjectReference | undefined, p
 
 const METRIC_TYPES = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource']
 const SOURCES: Record<string, keyof MetricSpec> = {
-  ContainerResource: 'containerResource', External: 'external', Object: 'object', Pods: 'pods', Resource: 'resource',
+  ContainerResource: 'containerResource',
+  External: 'external',
+  Object: 'object',
+  Pods: 'pods',
+  Resource: 'resource',
 }
 
 function validateTarget(target: MetricTarget, path: string): FieldError[] {
@@ -52,21 +73,27 @@ function validateTarget(target: MetricTarget, path: string): FieldError[] {
     errors.push(invalid(`${path}.type`, target.type, 'must be either Utilization, Value, or AverageValue'))
   }
   if (target.value !== undefined && nanosOf(target.value) <= 0n) errors.push(invalid(`${path}.value`, target.value, 'must be positive'))
-  if (target.averageValue !== undefined && nanosOf(target.averageValue) <= 0n) errors.push(invalid(`${path}.averageValue`, target.averageValue, 'must be positive'))
-  if (target.averageUtilization !== undefined && target.averageUtilization < 1) errors.push(invalid(`${path}.averageUtilization`, target.averageUtilization, 'must be greater than 0'))
+  if (target.averageValue !== undefined && nanosOf(target.averageValue) <= 0n)
+    errors.push(invalid(`${path}.averageValue`, target.averageValue, 'must be positive'))
+  if (target.averageUtilization !== undefined && target.averageUtilization < 1)
+    errors.push(invalid(`${path}.averageUtilization`, target.averageUtilization, 'must be greater than 0'))
   return errors
 }
 
 function validateIdentifier(metric: MetricIdentifier | undefined, path: string): FieldError[] {
-  return metric?.name ? invalidAll(`${path}.name`, metric.name, isPathSegmentName(metric.name, false)) : [required(`${path}.name`, 'must specify a metric name')]
+  return metric?.name
+    ? invalidAll(`${path}.name`, metric.name, isPathSegmentName(metric.name, false))
+    : [required(`${path}.name`, 'must specify a metric name')]
 }
 
 /** Utilization or a raw value, one of them. */
 function validateResourceTarget(target: MetricTarget, path: string): FieldError[] {
   const errors = validateTarget(target, path)
   const { averageUtilization, averageValue } = target
-  if (averageUtilization !== undefined && averageValue !== undefined) errors.push(forbidden(`${path}.averageValue`, 'may not set both a target raw value and a target utilization'))
-  if (averageUtilization === undefined && averageValue === undefined) errors.push(required(`${path}.averageUtilization`, 'must set either a target raw value or a target utilization'))
+  if (averageUtilization !== undefined && averageValue !== undefined)
+    errors.push(forbidden(`${path}.averageValue`, 'may not set both a target raw value and a target utilization'))
+  if (averageUtilization === undefined && averageValue === undefined)
+    errors.push(required(`${path}.averageUtilization`, 'must set either a target raw value or a target utilization'))
   return errors
 }
 
@@ -74,13 +101,18 @@ function validateSource(metric: MetricSpec, path: string): FieldError[] {
   const errors: FieldError[] = []
   const { object, pods, resource, containerResource, external } = metric
   if (object) {
-    errors.push(...validateReference(object.describedObject, `${path}.object.describedObject`), ...validateIdentifier(object.metric, `${path}.object.metric`))
+    errors.push(
+      ...validateReference(object.describedObject, `${path}.object.describedObject`),
+      ...validateIdentifier(object.metric, `${path}.object.metric`),
+    )
     errors.push(...validateTarget(object.target, `${path}.object.target`))
-    if (object.target.value === undefined && object.target.averageValue === undefined) errors.push(required(`${path}.object.target.averageValue`, 'must set either a target value or averageValue'))
+    if (object.target.value === undefined && object.target.averageValue === undefined)
+      errors.push(required(`${path}.object.target.averageValue`, 'must set either a target value or averageValue'))
   }
   if (pods) {
     errors.push(...validateIdentifier(pods.metric, `${path}.pods.metric`), ...validateTarget(pods.target, `${path}.pods.target`))
-    if (pods.target.averageValue === undefined || nanosOf(pods.target.averageValue) <= 0n) errors.push(required(`${path}.pods.target.averageValue`, 'must specify a positive target averageValue'))
+    if (pods.target.averageValue === undefined || nanosOf(pods.target.averageValue) <= 0n)
+      errors.push(required(`${path}.pods.target.averageValue`, 'must specify a positive target averageValue'))
   }
   if (resource) {
     if (!resource.name) errors.push(required(`${path}.resource.name`, 'must specify a resource name'))
@@ -94,8 +126,12 @@ function validateSource(metric: MetricSpec, path: string): FieldError[] {
     errors.push(...validateResourceTarget(containerResource.target, `${at}.target`))
   }
   if (external) {
-    errors.push(...validateIdentifier(external.metric, `${path}.external.metric`), ...validateTarget(external.target, `${path}.external.target`))
-    if (external.target.value === undefined && external.target.averageValue === undefined) errors.push(required(`${path}.external.target.averageValue`, 'must set either a target value for metric or a per-pod target'))
+    errors.push(
+      ...validateIdentifier(external.metric, `${path}.external.metric`),
+      ...validateTarget(external.target, `${path}.external.target`),
+    )
+    if (external.target.value === undefined && external.target.averageValue === undefined)
+      errors.push(required(`${path}.external.target.averageValue`, 'must set either a target value for metric or a per-pod target'))
   }
   return errors
 }
@@ -123,8 +159,10 @@ function validateScalingRules(rules: HPAScalingRules | undefined, path: string):
   if (!rules) return []
   const errors: FieldError[] = []
   const window = rules.stabilizationWindowSeconds
-  if (window !== undefined && window < 0) errors.push(invalid(`${path}.stabilizationWindowSeconds`, window, 'must be greater than or equal to zero'))
-  if (window !== undefined && window > LONGEST_WINDOW_SECONDS) errors.push(invalid(`${path}.stabilizationWindowSeconds`, window, `must be less than or equal to ${LONGEST_WINDOW_SECONDS}`))
+  if (window !== undefined && window < 0)
+    errors.push(invalid(`${path}.stabilizationWindowSeconds`, window, 'must be greater than or equal to zero'))
+  if (window !== undefined && window > LONGEST_WINDOW_SECONDS)
+    errors.push(invalid(`${path}.stabilizationWindowSeconds`, window, `must be less than or equal to ${LONGEST_WINDOW_SECONDS}`))
   errors.push(...validateEnum(rules.selectPolicy, `${path}.selectPolicy`, ['Disabled', 'Max', 'Min']))
   if (!rules.policies?.length) errors.push(required(`${path}.policies`, 'must specify at least one Policy'))
   for (const [i, policy] of (rules.policies ?? []).entries()) {
@@ -132,7 +170,8 @@ function validateScalingRules(rules: HPAScalingRules | undefined, path: string):
     if (!['Percent', 'Pods'].includes(policy.type)) errors.push(notSupported(`${at}.type`, policy.type, ['Percent', 'Pods']))
     if (policy.value <= 0) errors.push(invalid(`${at}.value`, policy.value, 'must be greater than zero'))
     if (policy.periodSeconds <= 0) errors.push(invalid(`${at}.periodSeconds`, policy.periodSeconds, 'must be greater than zero'))
-    if (policy.periodSeconds > LONGEST_PERIOD_SECONDS) errors.push(invalid(`${at}.periodSeconds`, policy.periodSeconds, `must be less than or equal to ${LONGEST_PERIOD_SECONDS}`))
+    if (policy.periodSeconds > LONGEST_PERIOD_SECONDS)
+      errors.push(invalid(`${at}.periodSeconds`, policy.periodSeconds, `must be less than or equal to ${LONGEST_PERIOD_SECONDS}`))
   }
   return errors
 }
@@ -140,9 +179,11 @@ function validateScalingRules(rules: HPAScalingRules | undefined, path: string):
 export function validateHorizontalPodAutoscaler({ spec }: HorizontalPodAutoscaler): FieldError[] {
   const { minReplicas, maxReplicas = 0, scaleTargetRef, metrics = [], behavior } = spec ?? {}
   const errors: FieldError[] = []
-  if (minReplicas !== undefined && minReplicas < 1) errors.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
+  if (minReplicas !== undefined && minReplicas < 1)
+    errors.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
   if (maxReplicas < 1) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than 0'))
-  if (minReplicas !== undefined && maxReplicas < minReplicas) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
+  if (minReplicas !== undefined && maxReplicas < minReplicas)
+    errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
   errors.push(...validateReference(scaleTargetRef, 'spec.scaleTargetRef'))
   errors.push(...metrics.flatMap((metric, i) => validateMetric(metric, `spec.metrics[${i}]`)))
   errors.push(...validateScalingRules(behavior?.scaleUp, 'spec.behavior.scaleUp'))

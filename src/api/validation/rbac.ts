@@ -74,7 +74,11 @@ export function validateBinding(binding: RoleBinding | ClusterRoleBinding, names
   return [...errors, ...subjects.flatMap((subject, i) => validateSubject(subject, namespaced, `subjects[${i}]`))]
 }
 
-export function validateBindingUpdate(next: RoleBinding | ClusterRoleBinding, old: RoleBinding | ClusterRoleBinding, namespaced: boolean): FieldError[] {
+export function validateBindingUpdate(
+  next: RoleBinding | ClusterRoleBinding,
+  old: RoleBinding | ClusterRoleBinding,
+  namespaced: boolean,
+): FieldError[] {
   const errors = validateBinding(next, namespaced)
   const { apiGroup, kind, name } = next.roleRef
   const before = old.roleRef

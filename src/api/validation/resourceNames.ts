@@ -4,14 +4,52 @@ import { isQualifiedName } from './names.ts'
 import type { FieldError } from '../status.ts'
 
 const STANDARD_CONTAINER = new Set(['cpu', 'memory', 'ephemeral-storage'])
-const STANDARD_LIMIT = new Set(['pods', 'services', 'replicationcontrollers', 'resourcequotas', 'secrets', 'configmaps', 'persistentvolumeclaims', 'cpu', 'memory', 'storage', 'ephemeral-storage'])
+const STANDARD_LIMIT = new Set([
+  'pods',
+  'services',
+  'replicationcontrollers',
+  'resourcequotas',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+  'cpu',
+  'memory',
+  'storage',
+  'ephemeral-storage',
+])
 const STANDARD_QUOTA = new Set([
-  'cpu', 'memory', 'ephemeral-storage', 'requests.cpu', 'requests.memory', 'requests.storage', 'requests.ephemeral-storage', 'limits.cpu', 'limits.memory',
-  'limits.ephemeral-storage', 'pods', 'resourcequotas', 'services', 'replicationcontrollers', 'secrets', 'persistentvolumeclaims', 'configmaps',
-  'services.nodeports', 'services.loadbalancers',
+  'cpu',
+  'memory',
+  'ephemeral-storage',
+  'requests.cpu',
+  'requests.memory',
+  'requests.storage',
+  'requests.ephemeral-storage',
+  'limits.cpu',
+  'limits.memory',
+  'limits.ephemeral-storage',
+  'pods',
+  'resourcequotas',
+  'services',
+  'replicationcontrollers',
+  'secrets',
+  'persistentvolumeclaims',
+  'configmaps',
+  'services.nodeports',
+  'services.loadbalancers',
 ])
 const STANDARD = new Set([...STANDARD_QUOTA, ...STANDARD_LIMIT])
-const INTEGERS = new Set(['pods', 'resourcequotas', 'services', 'replicationcontrollers', 'secrets', 'configmaps', 'persistentvolumeclaims', 'services.nodeports', 'services.loadbalancers'])
+const INTEGERS = new Set([
+  'pods',
+  'resourcequotas',
+  'services',
+  'replicationcontrollers',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+  'services.nodeports',
+  'services.loadbalancers',
+])
 
 export const isHugePage = (name: string): boolean => name.startsWith('hugepages-')
 export const isObjectCount = (name: string): boolean => name.startsWith('count/')

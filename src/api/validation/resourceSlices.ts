@@ -9,7 +9,14 @@ import { isNativeResource } from './resourceNames.ts'
 import { NOT_POSITIVE, checkImmutable } from './values.ts'
 import { checkCsiDriverName } from './volumeSources.ts'
 import type {
-  CapacityRequestPolicy, Counter, Device, DeviceAttribute, DeviceCapacity, NodeAllocatableResourceMapping, ResourceSlice, ResourceSliceSpec,
+  CapacityRequestPolicy,
+  Counter,
+  Device,
+  DeviceAttribute,
+  DeviceCapacity,
+  NodeAllocatableResourceMapping,
+  ResourceSlice,
+  ResourceSliceSpec,
 } from '../kinds/resource/v1.ts'
 import type { NodeSelector } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
@@ -44,7 +51,8 @@ function checkAttribute(errors: FieldError[], attribute: DeviceAttribute, path: 
   const { string, version, strings = [], versions = [] } = attribute
   if (string !== undefined) checkString(errors, string, `${path}.string`)
   if (version !== undefined) checkVersion(errors, version, `${path}.version`)
-  for (const field of LISTS) if (attribute[field]?.length === 0) errors.push(invalid(`${path}.${field}`, [], 'must not be empty if specified'))
+  for (const field of LISTS)
+    if (attribute[field]?.length === 0) errors.push(invalid(`${path}.${field}`, [], 'must not be empty if specified'))
   strings.forEach((value, i) => checkString(errors, value, `${path}.strings[${i}]`))
   versions.forEach((value, i) => checkVersion(errors, value, `${path}.versions[${i}]`))
   const count = Object.keys(attribute).length
@@ -71,7 +79,8 @@ function checkRange(errors: FieldError[], { validRange, default: chosen = '0' }:
     if (above(chosen, max)) errors.push(invalid(`${path}.max`, chosen, `default is more than max: ${max}`))
   }
   if (step === undefined) return
-  if (nanosOf(min) + nanosOf(step) > nanosOf(most)) errors.push(invalid(`${path}.step`, step, `one step ${step} is larger than capacity value: ${most}`))
+  if (nanosOf(min) + nanosOf(step) > nanosOf(most))
+    errors.push(invalid(`${path}.step`, step, `one step ${step} is larger than capacity value: ${most}`))
   checkStep(errors, chosen, min, step, `${path}.step`)
   if (max !== undefined) checkStep(errors, max, min, step, `${path}.step`)
 }
@@ -89,12 +98,21 @@ function checkPolicy(errors: FieldError[], policy: CapacityRequestPolicy, most: 
     const at = `${path}.validValues`
     validValues.forEach((value, i) => {
       const before = validValues[i - 1]
-      if (before !== undefined && nanosOf(before) > nanosOf(value)) errors.push(invalid(`${at}[${i}]`, value, 'values must be sorted in ascending order'))
+      if (before !== undefined && nanosOf(before) > nanosOf(value))
+        errors.push(invalid(`${at}[${i}]`, value, 'values must be sorted in ascending order'))
     })
-    checkList(errors, validValues, OPTIONS_LIMIT, at, (value, field) => {
-      if (nanosOf(value) > nanosOf(most)) errors.push(invalid(field, value, `option is larger than capacity value: ${most}`))
-    }, String)
-    if (!validValues.some((value) => nanosOf(value) === nanosOf(chosen))) errors.push(invalid(at, chosen, 'default value is not valid according to the requestPolicy'))
+    checkList(
+      errors,
+      validValues,
+      OPTIONS_LIMIT,
+      at,
+      (value, field) => {
+        if (nanosOf(value) > nanosOf(most)) errors.push(invalid(field, value, `option is larger than capacity value: ${most}`))
+      },
+      String,
+    )
+    if (!validValues.some((value) => nanosOf(value) === nanosOf(chosen)))
+      errors.push(invalid(at, chosen, 'default value is not valid according to the requestPolicy'))
   }
 }
 
@@ -112,10 +130,17 @@ function checkCounters(errors: FieldError[], counters: Readonly<Record<string, C
 }
 
 /** Devices that count as the node's own CPU, memory and so on. */
-function checkMapping(errors: FieldError[], name: string, mapping: NodeAllocatableResourceMapping, capacity: Device['capacity'], path: string): void {
+function checkMapping(
+  errors: FieldError[],
+  name: string,
+  mapping: NodeAllocatableResourceMapping,
+  capacity: Device['capacity'],
+  path: string,
+): void {
   const { allocationMultiplier: factor, capacityKey: key } = mapping
   if (!isNativeResource(name)) errors.push(invalid(path, name, 'must be a node allocatable resource name'))
-  if (factor === undefined && key === undefined) errors.push(invalid(path, '', 'at least one of allocationMultiplier or capacityKey must be set'))
+  if (factor === undefined && key === undefined)
+    errors.push(invalid(path, '', 'at least one of allocationMultiplier or capacityKey must be set'))
   if (factor !== undefined && nanosOf(factor) <= 0n) errors.push(invalid(`${path}.allocationMultiplier`, factor, 'must be positive'))
   if (key === '') errors.push(invalid(`${path}.capacityKey`, '', 'capacityKey must not be an empty string'))
   else if (key !== undefined && capacity?.[key] === undefined) errors.push(notFound(`${path}.capacityKey`, key))
@@ -146,27 +171,34 @@ function checkPlacement(errors: FieldError[], { nodeName, nodeSelector, allNodes
 function checkDevicePlacement(errors: FieldError[], device: Device, isPerDevice: boolean, path: string): void {
   if (!isPerDevice) {
     const isPlaced = device.nodeName !== undefined || device.nodeSelector !== undefined || device.allNodes !== undefined
-    const text = '`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec'
+    const text =
+      '`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec'
     if (isPlaced) errors.push(invalid(path, null, text))
     return
   }
   const given = checkPlacement(errors, device, 'must not be empty', path)
-  const text = 'exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec'
+  const text =
+    'exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec'
   if (given.length === 0) errors.push(required(path, text))
   else if (given.length > 1) errors.push(invalid(path, `{${given.join(', ')}}`, text))
 }
 
 function valuesOf(attribute: DeviceAttribute): number {
-  return Math.max(1, LISTS.reduce((sum, field) => sum + (attribute[field]?.length ?? 0), 0))
+  return Math.max(
+    1,
+    LISTS.reduce((sum, field) => sum + (attribute[field]?.length ?? 0), 0),
+  )
 }
 
 function checkDevice(errors: FieldError[], device: Device, old: Device | undefined, isPerDevice: boolean, path: string): void {
   const { attributes = {}, capacity = {}, nodeAllocatableResourceMappings: mappings = {} } = device
   checkName(errors, device.name, `${path}.name`)
   const count = Object.keys(attributes).length + Object.keys(capacity).length
-  if (count > ATTRIBUTES_LIMIT) errors.push(invalid(path, count, `the total number of attributes and capacities must not exceed ${ATTRIBUTES_LIMIT}`))
+  if (count > ATTRIBUTES_LIMIT)
+    errors.push(invalid(path, count, `the total number of attributes and capacities must not exceed ${ATTRIBUTES_LIMIT}`))
   const values = Object.values(attributes).reduce((sum, attribute) => sum + valuesOf(attribute), 0)
-  if (values > ATTRIBUTE_VALUES_LIMIT) errors.push(invalid(path, values, `the total number of attribute values must not exceed ${ATTRIBUTE_VALUES_LIMIT}`))
+  if (values > ATTRIBUTE_VALUES_LIMIT)
+    errors.push(invalid(path, values, `the total number of attribute values must not exceed ${ATTRIBUTE_VALUES_LIMIT}`))
   for (const [name, attribute] of Object.entries(attributes)) {
     checkAttributeName(errors, name, `${path}.attributes`)
     checkAttribute(errors, attribute, `${path}.attributes[${name}]`)
@@ -175,27 +207,42 @@ function checkDevice(errors: FieldError[], device: Device, old: Device | undefin
     checkAttributeName(errors, name, `${path}.capacity`)
     checkCapacity(errors, given, device.allowMultipleAllocations ?? false, `${path}.capacity[${name}]`)
   }
-  if (!old || !deepEqual(old.taints, device.taints)) checkList(errors, device.taints, TAINTS_LIMIT, `${path}.taints`, (taint, at) => checkTaint(errors, taint, at))
-  checkList(errors, device.consumesCounters, CONSUMPTIONS_LIMIT, `${path}.consumesCounters`, ({ counterSet, counters }, at) => {
-    if (!counterSet) errors.push(required(`${at}.counterSet`))
-    else checkName(errors, counterSet, `${at}.counterSet`)
-    checkCounters(errors, counters, `${at}.counters`)
-  }, ({ counterSet }) => counterSet)
+  if (!old || !deepEqual(old.taints, device.taints))
+    checkList(errors, device.taints, TAINTS_LIMIT, `${path}.taints`, (taint, at) => checkTaint(errors, taint, at))
+  checkList(
+    errors,
+    device.consumesCounters,
+    CONSUMPTIONS_LIMIT,
+    `${path}.consumesCounters`,
+    ({ counterSet, counters }, at) => {
+      if (!counterSet) errors.push(required(`${at}.counterSet`))
+      else checkName(errors, counterSet, `${at}.counterSet`)
+      checkCounters(errors, counters, `${at}.counters`)
+    },
+    ({ counterSet }) => counterSet,
+  )
   checkDevicePlacement(errors, device, isPerDevice, path)
   checkBinding(errors, device, path)
-  for (const [name, mapping] of Object.entries(mappings)) checkMapping(errors, name, mapping, device.capacity, `${path}.nodeAllocatableResourceMappings[${name}]`)
+  for (const [name, mapping] of Object.entries(mappings))
+    checkMapping(errors, name, mapping, device.capacity, `${path}.nodeAllocatableResourceMappings[${name}]`)
 }
 
 function isAdvanced({ attributes = {}, taints = [], consumesCounters = [] }: Device): boolean {
-  return taints.length > 0 || consumesCounters.length > 0 || Object.values(attributes).some((attribute) => LISTS.some((field) => attribute[field]))
+  return (
+    taints.length > 0 ||
+    consumesCounters.length > 0 ||
+    Object.values(attributes).some((attribute) => LISTS.some((field) => attribute[field]))
+  )
 }
 
 function checkSlicePlacement(errors: FieldError[], spec: ResourceSliceSpec): void {
   const given = checkPlacement(errors, spec, 'must be either unset or set to a non-empty string', 'spec')
   const terms = spec.nodeSelector?.nodeSelectorTerms ?? []
-  if (spec.nodeSelector && terms.length !== 1) errors.push(invalid('spec.nodeSelector.nodeSelectorTerms', terms, 'must have exactly one node selector term'))
+  if (spec.nodeSelector && terms.length !== 1)
+    errors.push(invalid('spec.nodeSelector.nodeSelectorTerms', terms, 'must have exactly one node selector term'))
   if (spec.perDeviceNodeSelection) given.push('`perDeviceNodeSelection`')
-  else if (spec.perDeviceNodeSelection === false) errors.push(invalid('spec.perDeviceNodeSelection', false, 'must be either unset or set to true'))
+  else if (spec.perDeviceNodeSelection === false)
+    errors.push(invalid('spec.perDeviceNodeSelection', false, 'must be either unset or set to true'))
   const text = 'exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required'
   if (given.length === 0) errors.push(required('spec', text))
   else if (given.length > 1) errors.push(invalid('spec', `{${given.join(', ')}}`, `${text}, but multiple fields are set`))
@@ -218,12 +265,26 @@ function validate(spec: ResourceSliceSpec, old: ResourceSliceSpec | undefined): 
   const limit = devices?.some(isAdvanced) ? ADVANCED_DEVICES_LIMIT : DEVICES_LIMIT
   const before = new Map((old?.devices ?? []).map((device) => [device.name, device]))
   const isPerDevice = spec.perDeviceNodeSelection ?? false
-  checkList(errors, devices, limit, 'spec.devices', (device, at) => checkDevice(errors, device, before.get(device.name), isPerDevice, at), ({ name }) => name)
-  checkList(errors, sharedCounters, COUNTER_SETS_LIMIT, 'spec.sharedCounters', ({ name, counters }, at) => {
-    if (!name) errors.push(required(`${at}.name`))
-    else checkName(errors, name, `${at}.name`)
-    checkCounters(errors, counters, `${at}.counters`)
-  }, ({ name }) => name)
+  checkList(
+    errors,
+    devices,
+    limit,
+    'spec.devices',
+    (device, at) => checkDevice(errors, device, before.get(device.name), isPerDevice, at),
+    ({ name }) => name,
+  )
+  checkList(
+    errors,
+    sharedCounters,
+    COUNTER_SETS_LIMIT,
+    'spec.sharedCounters',
+    ({ name, counters }, at) => {
+      if (!name) errors.push(required(`${at}.name`))
+      else checkName(errors, name, `${at}.name`)
+      checkCounters(errors, counters, `${at}.counters`)
+    },
+    ({ name }) => name,
+  )
   return errors
 }
 

@@ -56,7 +56,9 @@ export function validateSchedule(schedule: string): string[] {
   if (schedule.startsWith('@')) {
     if (DESCRIPTORS.has(schedule)) return []
     if (!schedule.startsWith('@every ')) return [`unrecognized descriptor: ${schedule}`]
-    return /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(schedule.slice(7)) ? [] : [`failed to parse duration ${schedule}: time: invalid duration ${JSON.stringify(schedule.slice(7))}`]
+    return /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(schedule.slice(7))
+      ? []
+      : [`failed to parse duration ${schedule}: time: invalid duration ${JSON.stringify(schedule.slice(7))}`]
   }
   const fields = schedule.trim().split(/\s+/)
   if (fields.length !== FIELDS.length) return [`expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`]

@@ -2,7 +2,16 @@
 import { isIPv6 } from 'node:net'
 import { check, duplicate, forbidden, IMMUTABLE, invalid, notSupported, required } from './fieldErrors.ts'
 import { endpointIpErrors } from './addresses.ts'
-import { canonicalIp, isDns1123Label, isDns1123Subdomain, isPortNumber, isPortNumberOrName, isQualifiedName, isValidCidr, isValidIp } from './names.ts'
+import {
+  canonicalIp,
+  isDns1123Label,
+  isDns1123Subdomain,
+  isPortNumber,
+  isPortNumberOrName,
+  isQualifiedName,
+  isValidCidr,
+  isValidIp,
+} from './names.ts'
 import { validateLabels } from './objectMeta.ts'
 import { checkOneOf } from './values.ts'
 import type { Service, ServicePort, ServiceSpec } from '../kinds/core/v1.ts'
@@ -61,7 +70,8 @@ function checkDoublePorts(errors: FieldError[], { type, ports = [] }: ServiceSpe
 
 function checkType(errors: FieldError[], spec: ServiceSpec): void {
   const { type, clusterIPs = [], ipFamilies = [], ipFamilyPolicy, externalName = '' } = spec
-  if (hasNodePorts(spec) && isHeadless(spec)) errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`))
+  if (hasNodePorts(spec) && isHeadless(spec))
+    errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`))
   if (type !== 'ExternalName') return
   const text = 'may not be set for ExternalName services'
   if (clusterIPs.length > 0) errors.push(forbidden('spec.clusterIPs', text))
@@ -116,10 +126,12 @@ function checkFamilies(errors: FieldError[], spec: ServiceSpec, old: ServiceSpec
     if (!FAMILIES.includes(family)) errors.push(notSupported(`spec.ipFamilies[${i}]`, family, FAMILIES))
     if (ipFamilies.indexOf(family) < i) errors.push(duplicate(`spec.ipFamilies[${i}]`, family))
   }
-  if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy)) errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES))
+  if (ipFamilyPolicy !== undefined && !FAMILY_POLICIES.includes(ipFamilyPolicy))
+    errors.push(notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, FAMILY_POLICIES))
   if (!checkClusterIps(errors, clusterIPs, old?.clusterIPs ?? []) || isHeadless(spec)) return
   const [first = '', second] = clusterIPs
-  if (second !== undefined && isIPv6(first) === isIPv6(second)) errors.push(invalid('spec.clusterIPs', clusterIPs, 'may specify no more than one IP for each IP family'))
+  if (second !== undefined && isIPv6(first) === isIPv6(second))
+    errors.push(invalid('spec.clusterIPs', clusterIPs, 'may specify no more than one IP for each IP family'))
   for (const [i, ip] of clusterIPs.slice(0, ipFamilies.length).entries()) {
     const family = ipFamilies[i]
     const isOther = family === 'IPv4' ? isIPv6(ip) : family === 'IPv6' && !isIPv6(ip)
@@ -161,7 +173,13 @@ function checkTraffic(errors: FieldError[], spec: ServiceSpec): void {
     if (!healthPort) errors.push(required('spec.healthCheckNodePort'))
     else check(errors, 'spec.healthCheckNodePort', healthPort, isPortNumber(healthPort))
   } else if (healthPort) {
-    errors.push(invalid('spec.healthCheckNodePort', healthPort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
+    errors.push(
+      invalid(
+        'spec.healthCheckNodePort',
+        healthPort,
+        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+      ),
+    )
   }
   if (internal !== undefined) {
     if (!TRAFFIC.includes(internal)) errors.push(notSupported('spec.internalTrafficPolicy', internal, TRAFFIC))
@@ -172,10 +190,15 @@ function checkTraffic(errors: FieldError[], spec: ServiceSpec): void {
 }
 
 function checkService(errors: FieldError[], service: Service, old: Service | undefined): void {
-  const { metadata: { annotations = {} }, spec = {} } = service
+  const {
+    metadata: { annotations = {} },
+    spec = {},
+  } = service
   const [hints, mode] = [annotations[HINTS_ANNOTATION], annotations[MODE_ANNOTATION]]
   if (hints !== undefined && mode !== undefined && hints !== mode) {
-    errors.push(invalid(`metadata.annotations[${MODE_ANNOTATION}]`, mode, `must match annotations[${HINTS_ANNOTATION}] when both are specified`))
+    errors.push(
+      invalid(`metadata.annotations[${MODE_ANNOTATION}]`, mode, `must match annotations[${HINTS_ANNOTATION}] when both are specified`),
+    )
   }
   const { ports = [], externalIPs = [] } = spec
   if (ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') errors.push(required('spec.ports'))
@@ -217,7 +240,9 @@ function checkListUpdate(errors: FieldError[], field: 'clusterIPs' | 'ipFamilies
   if (isReleased && ips.length === 0) errors.push(invalid(`spec.${field}[0]`, now, `primary ${one} can not be unset`))
   if (now.length > 0 && before.length > 0 && now[0] !== before[0]) errors.push(invalid(`spec.${field}[0]`, ips, changed))
   if (isReleased && now.length === 1 && next.ipFamilyPolicy !== 'SingleStack') {
-    errors.push(invalid('spec.ipFamilyPolicy', next.ipFamilyPolicy ?? null, `must be set to 'SingleStack' when releasing the secondary ${one}`))
+    errors.push(
+      invalid('spec.ipFamilyPolicy', next.ipFamilyPolicy ?? null, `must be set to 'SingleStack' when releasing the secondary ${one}`),
+    )
   }
 }
 

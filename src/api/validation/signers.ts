@@ -16,7 +16,12 @@ export function isKubernetesSigner(signerName: string): boolean {
 function checkLabels(errors: FieldError[], segment: string, rule: (label: string) => string[], path: string): void {
   for (const label of segment.split('.')) {
     const broken = rule(label)
-    check(errors, path, segment, broken.map((error) => `validating label ${JSON.stringify(label)}: ${error}`))
+    check(
+      errors,
+      path,
+      segment,
+      broken.map((error) => `validating label ${JSON.stringify(label)}: ${error}`),
+    )
     if (broken.length > 0) return
   }
 }

@@ -6,12 +6,16 @@ import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttribut
 import type { FieldError } from '../status.ts'
 
 function validateParameters(parameters: Readonly<Record<string, string>> | undefined, path: string): FieldError[] {
-  return Object.keys(parameters ?? {}).filter((key) => key === '').map((key) => invalid(path, key, 'field can not be empty.'))
+  return Object.keys(parameters ?? {})
+    .filter((key) => key === '')
+    .map((key) => invalid(path, key, 'field can not be empty.'))
 }
 
 export function validateStorageClass(storageClass: StorageClass): FieldError[] {
   const { provisioner, reclaimPolicy, volumeBindingMode, allowedTopologies = [] } = storageClass
-  const errors = provisioner ? invalidAll('provisioner', provisioner.toLowerCase(), isQualifiedName(provisioner.toLowerCase())) : [required('provisioner')]
+  const errors = provisioner
+    ? invalidAll('provisioner', provisioner.toLowerCase(), isQualifiedName(provisioner.toLowerCase()))
+    : [required('provisioner')]
   errors.push(...validateParameters(storageClass.parameters, 'parameters'))
   if (reclaimPolicy) errors.push(...validateEnum(reclaimPolicy, 'reclaimPolicy', ['Delete', 'Retain']))
   if (volumeBindingMode === undefined) errors.push(required('volumeBindingMode'))
@@ -41,7 +45,8 @@ export function validateStorageClassUpdate(next: StorageClass, old: StorageClass
 
 function validateDriverName(name: string, path: string): FieldError[] {
   if (!name) return [required(path)]
-  const errors = name.length > 63 ? [{ type: 'FieldValueTooLong' as const, field: path, message: 'Too long: may not be more than 63 bytes' }] : []
+  const errors =
+    name.length > 63 ? [{ type: 'FieldValueTooLong' as const, field: path, message: 'Too long: may not be more than 63 bytes' }] : []
   return [...errors, ...invalidAll(path, name, nameIsDnsSubdomain(name.toLowerCase(), false))]
 }
 
@@ -50,7 +55,8 @@ const SHORTEST_TOKEN_SECONDS = 600
 export function validateCsiDriver({ spec }: CSIDriver): FieldError[] {
   const errors: FieldError[] = []
   for (const mode of spec?.volumeLifecycleModes ?? []) {
-    if (!['Persistent', 'Ephemeral'].includes(mode)) errors.push(notSupported('spec.volumeLifecycleModes', mode, ['Persistent', 'Ephemeral']))
+    if (!['Persistent', 'Ephemeral'].includes(mode))
+      errors.push(notSupported('spec.volumeLifecycleModes', mode, ['Persistent', 'Ephemeral']))
   }
   const seen = new Set<string>()
   for (const [i, { audience, expirationSeconds }] of (spec?.tokenRequests ?? []).entries()) {
@@ -58,8 +64,10 @@ export function validateCsiDriver({ spec }: CSIDriver): FieldError[] {
     if (seen.has(audience)) errors.push(duplicate(`${at}.audience`, audience))
     seen.add(audience)
     if (expirationSeconds === undefined) continue
-    if (expirationSeconds < SHORTEST_TOKEN_SECONDS) errors.push(invalid(`${at}.expirationSeconds`, expirationSeconds, 'may not specify a duration less than 10 minutes'))
-    if (expirationSeconds > 2 ** 32) errors.push(invalid(`${at}.expirationSeconds`, expirationSeconds, 'may not specify a duration larger than 2^32 seconds'))
+    if (expirationSeconds < SHORTEST_TOKEN_SECONDS)
+      errors.push(invalid(`${at}.expirationSeconds`, expirationSeconds, 'may not specify a duration less than 10 minutes'))
+    if (expirationSeconds > 2 ** 32)
+      errors.push(invalid(`${at}.expirationSeconds`, expirationSeconds, 'may not specify a duration larger than 2^32 seconds'))
   }
   errors.push(...validateEnum(spec?.fsGroupPolicy, 'spec.fsGroupPolicy', ['File', 'None', 'ReadWriteOnceWithFSType']))
   return errors

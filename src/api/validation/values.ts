@@ -16,12 +16,12 @@ export function validateEnum(value: string | undefined, path: string, supported:
   return value !== undefined && !supported.includes(value) ? [notSupported(path, value, supported)] : []
 }
 
-
 /** Octal 0777 is the most that a file's mode may be. */
 const MAX_FILE_MODE = 0o777
 
 export function checkFileMode(errors: FieldError[], path: string, mode: number | undefined): void {
-  if (mode !== undefined && (mode < 0 || mode > MAX_FILE_MODE)) errors.push(invalid(path, mode, 'must be a number between 0 and 0777 (octal), both inclusive'))
+  if (mode !== undefined && (mode < 0 || mode > MAX_FILE_MODE))
+    errors.push(invalid(path, mode, 'must be a number between 0 and 0777 (octal), both inclusive'))
 }
 
 export function checkNotNegative(errors: FieldError[], path: string, value: number | undefined): void {
@@ -61,7 +61,8 @@ export function checkIntOrPercent(errors: FieldError[], path: string, value: num
 }
 
 export function checkAtMost100Percent(errors: FieldError[], path: string, value: number | string): void {
-  if (typeof value === 'string' && isPercent(value).length === 0 && Number.parseInt(value, 10) > 100) errors.push(invalid(path, value, 'must not be greater than 100%'))
+  if (typeof value === 'string' && isPercent(value).length === 0 && Number.parseInt(value, 10) > 100)
+    errors.push(invalid(path, value, 'must not be greater than 100%'))
 }
 
 /** The number or the share's number; 0 for what is neither. */

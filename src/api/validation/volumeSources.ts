@@ -3,7 +3,14 @@ import { check, forbidden, invalid, notSupported, required, tooLong } from './fi
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 import { checkNoBacksteps } from './values.ts'
 import type {
-  AzureDiskVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, HostPathVolumeSource, ISCSIVolumeSource, NFSVolumeSource, QuobyteVolumeSource,
+  AzureDiskVolumeSource,
+  FCVolumeSource,
+  FlexVolumeSource,
+  FlockerVolumeSource,
+  HostPathVolumeSource,
+  ISCSIVolumeSource,
+  NFSVolumeSource,
+  QuobyteVolumeSource,
   StorageOSVolumeSource,
 } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
@@ -18,7 +25,13 @@ const RULE_PATHS: Readonly<Record<string, string>> = { gcePersistentDisk: 'persi
 const SECOND_PATHS: Readonly<Record<string, string>> = { cephfs: 'cephFS', downwardAPI: 'downwarAPI' }
 
 /** Exactly one source. */
-export function checkSources<T extends object>(errors: FieldError[], source: T, rules: SourceRules<T>, path: string, volumeName: string): void {
+export function checkSources<T extends object>(
+  errors: FieldError[],
+  source: T,
+  rules: SourceRules<T>,
+  path: string,
+  volumeName: string,
+): void {
   let found = false
   for (const field in source) {
     const rule = rules[field] as SourceRule<unknown> | undefined
@@ -76,7 +89,8 @@ export const checkHostPath: SourceRule<HostPathVolumeSource> = (errors, source, 
     return
   }
   checkNoBacksteps(errors, `${path}.path`, source.path)
-  if (source.type !== undefined && !HOST_PATH_TYPES.includes(source.type)) errors.push(notSupported(`${path}.type`, source.type, HOST_PATH_TYPES))
+  if (source.type !== undefined && !HOST_PATH_TYPES.includes(source.type))
+    errors.push(notSupported(`${path}.type`, source.type, HOST_PATH_TYPES))
 }
 
 export const checkNfs: SourceRule<NFSVolumeSource> = (errors, source, path) => {
@@ -98,7 +112,13 @@ function checkIqn(errors: FieldError[], value: string, path: string, unknownText
 }
 
 /** Pods and persistent volumes differ in a text and in where a portal that is too long is shown. */
-export function checkIscsi(errors: FieldError[], source: Omit<ISCSIVolumeSource, 'secretRef'> & { secretRef?: { name?: string } }, path: string, volumeName: string, ofPod: boolean): void {
+export function checkIscsi(
+  errors: FieldError[],
+  source: Omit<ISCSIVolumeSource, 'secretRef'> & { secretRef?: { name?: string } },
+  path: string,
+  volumeName: string,
+  ofPod: boolean,
+): void {
   const { targetPortal, iqn, lun, initiatorName, secretRef } = source
   const isLong = initiatorName !== undefined && Buffer.byteLength(`${volumeName}:${targetPortal}`) > PORTAL_LIMIT
   const unknownText = ofPod ? 'must be valid format starting with iqn, eui, or naa' : 'must be valid format'
@@ -114,7 +134,8 @@ export function checkIscsi(errors: FieldError[], source: Omit<ISCSIVolumeSource,
 }
 
 export const checkFibreChannel: SourceRule<FCVolumeSource> = (errors, { targetWWNs = [], wwids = [], lun }, path) => {
-  if (targetWWNs.length === 0 && wwids.length === 0) errors.push(required(`${path}.targetWWNs`, 'must specify either targetWWNs or wwids, but not both'))
+  if (targetWWNs.length === 0 && wwids.length === 0)
+    errors.push(required(`${path}.targetWWNs`, 'must specify either targetWWNs or wwids, but not both'))
   if (targetWWNs.length === 0) return
   if (wwids.length > 0) errors.push(invalid(`${path}.targetWWNs`, targetWWNs, 'targetWWNs and wwids can not be specified simultaneously'))
   if (lun === undefined) errors.push(required(`${path}.lun`, 'lun is required if targetWWNs is specified'))
@@ -126,7 +147,8 @@ const HOST_PORTS = 'must be a host:port pair or multiple pairs separated by comm
 
 export const checkQuobyte: SourceRule<QuobyteVolumeSource> = (errors, { registry, tenant = '', volume }, path) => {
   if (!registry) errors.push(required(`${path}.registry`, HOST_PORTS))
-  else if (Buffer.byteLength(tenant) >= 65) errors.push(required(`${path}.tenant`, 'must be a UUID and may not exceed a length of 64 characters'))
+  else if (Buffer.byteLength(tenant) >= 65)
+    errors.push(required(`${path}.tenant`, 'must be a UUID and may not exceed a length of 64 characters'))
   else for (const pair of registry.split(',')) if (!HOST_PORT_RE.test(pair)) errors.push(invalid(`${path}.registry`, registry, HOST_PORTS))
   if (!volume) errors.push(required(`${path}.volume`))
 }
@@ -165,7 +187,9 @@ export const checkAzureDisk: SourceRule<AzureDiskVolumeSource> = (errors, { disk
   }
 }
 
-export const checkStorageOs: SourceRule<Pick<StorageOSVolumeSource, 'volumeName' | 'volumeNamespace'> & { secretRef?: { name?: string } }> = (errors, source, path) => {
+export const checkStorageOs: SourceRule<
+  Pick<StorageOSVolumeSource, 'volumeName' | 'volumeNamespace'> & { secretRef?: { name?: string } }
+> = (errors, source, path) => {
   const { volumeName, volumeNamespace, secretRef } = source
   if (!volumeName) errors.push(required(`${path}.volumeName`))
   else check(errors, `${path}.volumeName`, volumeName, isDns1123Label(volumeName))

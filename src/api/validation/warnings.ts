@@ -12,7 +12,9 @@ import type { Ingress, NetworkPolicy } from '../kinds/networking/v1.ts'
 export function workloadNameWarnings(name: string): string[] {
   const broken = isDns1123Label(name)
   if (broken.length === 0) return []
-  return [`metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${broken.join(' ')}]`]
+  return [
+    `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${broken.join(' ')}]`,
+  ]
 }
 
 export function templateWarnings(template: PodTemplateSpec | undefined, path = 'spec.template'): string[] {
@@ -34,10 +36,13 @@ export function workloadUpdateWarnings({ metadata, spec }: Workload, old: Worklo
 }
 
 export function statefulSetWarnings({ spec }: StatefulSet): string[] {
-  const claims = (spec?.volumeClaimTemplates ?? []).flatMap((claim, i) => claimSpecWarnings(claim.spec ?? {}, `spec.volumeClaimTemplates[${i}]`))
+  const claims = (spec?.volumeClaimTemplates ?? []).flatMap((claim, i) =>
+    claimSpecWarnings(claim.spec ?? {}, `spec.volumeClaimTemplates[${i}]`),
+  )
   const history = (spec?.revisionHistoryLimit ?? 0) < 0
   return [
-    ...templateWarnings(spec?.template), ...claims,
+    ...templateWarnings(spec?.template),
+    ...claims,
     ...(history ? ['spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended'] : []),
   ]
 }
@@ -80,7 +85,9 @@ export function cidrWarnings(path: string, value: string): string[] {
     return [`${path}: CIDR value ${quote(value)} is ambiguous in this context (should be ${quote(network)} or ${quote(single)}?)`]
   }
   if (broken.length > 0) return [`${path}: non-standard CIDR value ${quote(value)} is invalid: use ${quote(canonical)}`]
-  return canonical === value ? [] : [`${path}: IPv6 CIDR value ${quote(value)} should be in RFC 5952 canonical format (${quote(canonical)})`]
+  return canonical === value
+    ? []
+    : [`${path}: IPv6 CIDR value ${quote(value)} should be in RFC 5952 canonical format (${quote(canonical)})`]
 }
 
 function networkOf({ version, bits, prefixLength }: NonNullable<ReturnType<typeof parseCidr>>): string {
@@ -108,7 +115,8 @@ export function serviceWarnings({ metadata, spec = {} }: Service): string[] {
     if (sessionAffinity !== 'None') warnings.push('spec.SessionAffinity is ignored for headless services')
   }
   externalIPs.forEach((ip, i) => void warnings.push(...ipWarnings(`spec.externalIPs[${i}]`, ip)))
-  if (externalIPs.length > 0 && !isHeadless && type !== 'ExternalName') warnings.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters')
+  if (externalIPs.length > 0 && !isHeadless && type !== 'ExternalName')
+    warnings.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters')
   if (loadBalancerIP) warnings.push(...ipWarnings('spec.loadBalancerIP', loadBalancerIP))
   spec.loadBalancerSourceRanges?.forEach((range, i) => void warnings.push(...cidrWarnings(`spec.loadBalancerSourceRanges[${i}]`, range)))
   if (type === 'ExternalName' && externalIPs.length > 0) warnings.push('spec.externalIPs is ignored when spec.type is "ExternalName"')
@@ -120,7 +128,9 @@ export function serviceWarnings({ metadata, spec = {} }: Service): string[] {
 const INGRESS_CLASS = 'kubernetes.io/ingress.class'
 
 export function ingressWarnings({ metadata }: Ingress): string[] {
-  return metadata.annotations?.[INGRESS_CLASS] === undefined ? [] : [`annotation ${quote(INGRESS_CLASS)} is deprecated, please use 'spec.ingressClassName' instead`]
+  return metadata.annotations?.[INGRESS_CLASS] === undefined
+    ? []
+    : [`annotation ${quote(INGRESS_CLASS)} is deprecated, please use 'spec.ingressClassName' instead`]
 }
 
 export function networkPolicyWarnings({ spec }: NetworkPolicy): string[] {
@@ -129,13 +139,21 @@ export function networkPolicyWarnings({ spec }: NetworkPolicy): string[] {
     ...(spec?.egress ?? []).flatMap(({ to = [] }, i) => to.map((peer, j) => ({ peer, at: `spec.egress[${i}].to[${j}].ipBlock` }))),
   ]
   return peers.flatMap(({ peer: { ipBlock }, at }) =>
-    ipBlock ? [...cidrWarnings(`${at}.cidr`, ipBlock.cidr), ...(ipBlock.except ?? []).flatMap((cidr, k) => cidrWarnings(`${at}.except[${k}]`, cidr))] : [])
+    ipBlock
+      ? [
+          ...cidrWarnings(`${at}.cidr`, ipBlock.cidr),
+          ...(ipBlock.except ?? []).flatMap((cidr, k) => cidrWarnings(`${at}.except[${k}]`, cidr)),
+        ]
+      : [],
+  )
 }
 
 export function endpointSliceWarnings({ addressType, endpoints }: EndpointSlice, isNew: boolean): string[] {
   const old = isNew && addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []
   if (addressType === 'FQDN') return old
-  return (endpoints ?? []).flatMap(({ addresses }, i) => (addresses ?? []).flatMap((address, j) => ipWarnings(`endpoints[${i}].addresses[${j}]`, address)))
+  return (endpoints ?? []).flatMap(({ addresses }, i) =>
+    (addresses ?? []).flatMap((address, j) => ipWarnings(`endpoints[${i}].addresses[${j}]`, address)),
+  )
 }
 
 const OLD_VOLUMES: Readonly<Record<string, string>> = {
@@ -155,7 +173,9 @@ export function persistentVolumeWarnings({ metadata, spec = {} }: PersistentVolu
   const annotations = Object.entries(OLD_ANNOTATIONS).filter(([key]) => metadata.annotations?.[key] !== undefined)
   const warnings = annotations.map(([key, text]) => `metadata.annotations[${key}]: ${text}`)
   if (spec.persistentVolumeReclaimPolicy === 'Recycle') {
-    warnings.push('spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.')
+    warnings.push(
+      'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.',
+    )
   }
   for (const [i, { matchExpressions = [] }] of (spec.nodeAffinity?.required?.nodeSelectorTerms ?? []).entries()) {
     for (const [j, { key }] of matchExpressions.entries()) {
@@ -163,7 +183,8 @@ export function persistentVolumeWarnings({ metadata, spec = {} }: PersistentVolu
       if (why) warnings.push(`spec.nodeAffinity.required.nodeSelectorTerms[${i}].matchExpressions[${j}].key: ${key} is ${why}`)
     }
   }
-  for (const [field, text] of Object.entries(OLD_VOLUMES)) if (field in spec) warnings.push(`spec.${field === 'storageos' ? 'storageOS' : field}: ${text}`)
+  for (const [field, text] of Object.entries(OLD_VOLUMES))
+    if (field in spec) warnings.push(`spec.${field === 'storageos' ? 'storageOS' : field}: ${text}`)
   return warnings
 }
 

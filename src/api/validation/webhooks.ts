@@ -3,7 +3,13 @@ import { check, duplicate, invalid, notSupported, required } from './fieldErrors
 import { validateLabelSelector } from './labels.ts'
 import { isDns1035Label, isDns1123Subdomain, isPortNumber } from './names.ts'
 import { checkMatchConditions, checkOperationsRule } from './admissionRules.ts'
-import type { MutatingWebhook, MutatingWebhookConfiguration, ServiceReference, ValidatingWebhook, ValidatingWebhookConfiguration } from '../kinds/admissionregistration/v1.ts'
+import type {
+  MutatingWebhook,
+  MutatingWebhookConfiguration,
+  ServiceReference,
+  ValidatingWebhook,
+  ValidatingWebhookConfiguration,
+} from '../kinds/admissionregistration/v1.ts'
 import type { FieldError } from '../status.ts'
 import type { ExpressionRules } from './admissionRules.ts'
 
@@ -29,11 +35,21 @@ function checkUrlPath(errors: FieldError[], urlPath: string, path: string): void
   const segments = urlPath.slice(1).replace(/\/$/, '').split('/')
   for (const [i, segment] of segments.entries()) {
     if (segment === '') errors.push(invalid(path, urlPath, `segment[${i}] may not be empty`))
-    else check(errors, path, urlPath, isDns1123Subdomain(segment).map((error) => `segment[${i}]: ${error}`))
+    else
+      check(
+        errors,
+        path,
+        urlPath,
+        isDns1123Subdomain(segment).map((error) => `segment[${i}]: ${error}`),
+      )
   }
 }
 
-export function checkWebhookService(errors: FieldError[], { name, namespace, path: urlPath, port = 443 }: ServiceReference, path: string): void {
+export function checkWebhookService(
+  errors: FieldError[],
+  { name, namespace, path: urlPath, port = 443 }: ServiceReference,
+  path: string,
+): void {
   if (!name) errors.push(required(`${path}.name`))
   if (!namespace) errors.push(required(`${path}.namespace`))
   const broken = isPortNumber(port)
@@ -73,7 +89,13 @@ type Webhook = ValidatingWebhook & Pick<MutatingWebhook, 'reinvocationPolicy'>
 const HARMLESS = ['None', 'NoneOnDryRun']
 const ALL_EFFECTS = ['None', 'NoneOnDryRun', 'Some', 'Unknown']
 
-function checkWebhook(errors: FieldError[], hook: Webhook, allowedEffects: readonly string[], expressions: ExpressionRules | undefined, path: string): void {
+function checkWebhook(
+  errors: FieldError[],
+  hook: Webhook,
+  allowedEffects: readonly string[],
+  expressions: ExpressionRules | undefined,
+  path: string,
+): void {
   const { clientConfig: { url, service } = {}, sideEffects, timeoutSeconds } = hook
   checkName(errors, hook.name, `${path}.name`)
   hook.rules?.forEach((rule, i) => checkOperationsRule(errors, rule, `${path}.rules[${i}]`))
@@ -88,9 +110,11 @@ function checkWebhook(errors: FieldError[], hook: Webhook, allowedEffects: reado
   if (timeoutSeconds !== undefined && (timeoutSeconds < 1 || timeoutSeconds > 30)) {
     errors.push(invalid(`${path}.timeoutSeconds`, timeoutSeconds, 'the timeout value must be between 1 and 30 seconds'))
   }
-  for (const field of ['namespaceSelector', 'objectSelector'] as const) errors.push(...validateLabelSelector(hook[field], `${path}.${field}`))
+  for (const field of ['namespaceSelector', 'objectSelector'] as const)
+    errors.push(...validateLabelSelector(hook[field], `${path}.${field}`))
   oneOf('reinvocationPolicy', ['IfNeeded', 'Never'])
-  if ((url === undefined) === (service === undefined)) errors.push(required(`${path}.clientConfig`, 'exactly one of url or service is required'))
+  if ((url === undefined) === (service === undefined))
+    errors.push(required(`${path}.clientConfig`, 'exactly one of url or service is required'))
   else if (url !== undefined) checkWebhookUrl(errors, url, `${path}.clientConfig.url`)
   else if (service) checkWebhookService(errors, service, `${path}.clientConfig.service`)
   checkMatchConditions(errors, hook.matchConditions ?? [], false, expressions, `${path}.matchConditions`)
@@ -104,7 +128,11 @@ function isKnown({ admissionReviewVersions }: Webhook): boolean {
 }
 
 /** What an old configuration got away with, a change of it may keep. */
-export function validateWebhookConfiguration({ webhooks = [] }: Configuration, old?: Configuration, expressions?: ExpressionRules): FieldError[] {
+export function validateWebhookConfiguration(
+  { webhooks = [] }: Configuration,
+  old?: Configuration,
+  expressions?: ExpressionRules,
+): FieldError[] {
   const errors: FieldError[] = []
   const before: readonly Webhook[] = old?.webhooks ?? []
   const effects = before.every(({ sideEffects }) => HARMLESS.includes(sideEffects)) ? HARMLESS : ALL_EFFECTS

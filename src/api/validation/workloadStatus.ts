@@ -25,7 +25,16 @@ const REPLICAS: Rules = {
   ready: 'readyReplicas',
 }
 const DEPLOYMENT: Rules = {
-  counts: ['observedGeneration', 'replicas', 'updatedReplicas', 'readyReplicas', 'availableReplicas', 'unavailableReplicas', 'terminatingReplicas', 'collisionCount'],
+  counts: [
+    'observedGeneration',
+    'replicas',
+    'updatedReplicas',
+    'readyReplicas',
+    'availableReplicas',
+    'unavailableReplicas',
+    'terminatingReplicas',
+    'collisionCount',
+  ],
   parts: ['updatedReplicas', 'readyReplicas', 'availableReplicas'],
   ready: 'readyReplicas',
 }
@@ -36,7 +45,14 @@ const STATEFUL_SET: Rules = {
 }
 const DAEMON_SET: Rules = {
   counts: [
-    'currentNumberScheduled', 'numberMisscheduled', 'desiredNumberScheduled', 'numberReady', 'observedGeneration', 'updatedNumberScheduled', 'numberAvailable', 'numberUnavailable',
+    'currentNumberScheduled',
+    'numberMisscheduled',
+    'desiredNumberScheduled',
+    'numberReady',
+    'observedGeneration',
+    'updatedNumberScheduled',
+    'numberAvailable',
+    'numberUnavailable',
     'collisionCount',
   ],
   parts: [],
@@ -49,7 +65,8 @@ function checkCounts(errors: FieldError[], status: Counts, { counts, parts, read
     if (of(field) > of('replicas')) errors.push(invalid(`status.${field}`, of(field), 'cannot be greater than status.replicas'))
   }
   const available = of('availableReplicas')
-  if (ready && available > of('readyReplicas')) errors.push(invalid('status.availableReplicas', available, `cannot be greater than ${ready}`))
+  if (ready && available > of('readyReplicas'))
+    errors.push(invalid('status.availableReplicas', available, `cannot be greater than ${ready}`))
 }
 
 function validator<T extends { status?: object }>(rules: Rules): (next: T, old: T) => FieldError[] {
@@ -68,7 +85,10 @@ export const validateStatefulSetStatusUpdate = validator<StatefulSet>(STATEFUL_S
 export const validateDaemonSetStatusUpdate = validator<DaemonSet>(DAEMON_SET)
 export const validateReplicaSetStatusUpdate = validator<ReplicaSet>(REPLICAS)
 export const validateReplicationControllerStatusUpdate = validator<ReplicationController>(REPLICAS)
-export const validateAutoscalerStatusUpdate = validator<HorizontalPodAutoscaler>({ counts: ['currentReplicas', 'desiredReplicas'], parts: [] })
+export const validateAutoscalerStatusUpdate = validator<HorizontalPodAutoscaler>({
+  counts: ['currentReplicas', 'desiredReplicas'],
+  parts: [],
+})
 
 const BUDGET_COUNTS = ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const
 

@@ -12,10 +12,20 @@ function isOn(request: AdmissionRequest, subresource: string): boolean {
 /** The right on the signer itself, or on all signers of its domain. */
 function mayUseSigner(authorizer: Authorizer, request: AdmissionRequest, verb: string, signerName: string): boolean {
   const domain = signerName.split('/')[0] ?? ''
-  return [signerName, `${domain}/*`].some((name) =>
-    authorizer.authorize({
-      user: request.user, verb, group: certificatesigningrequests.group, version: '*', resource: 'signers', subresource: '', namespace: '', name, path: '',
-    }).allowed)
+  return [signerName, `${domain}/*`].some(
+    (name) =>
+      authorizer.authorize({
+        user: request.user,
+        verb,
+        group: certificatesigningrequests.group,
+        version: '*',
+        resource: 'signers',
+        subresource: '',
+        namespace: '',
+        name,
+        path: '',
+      }).allowed,
+  )
 }
 
 export function createCertificateApproval(authorizer: Authorizer): AdmissionPlugin {

@@ -24,7 +24,10 @@ const PROTECTIONS: Readonly<Record<string, string>> = {
 function newestDefault<T extends KubeObject>(objects: readonly T[], annotations: readonly string[]): T | undefined {
   return objects
     .filter(({ metadata }) => annotations.some((annotation) => metadata.annotations?.[annotation] === 'true'))
-    .toSorted((a, b) => Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp) || (a.metadata.name < b.metadata.name ? -1 : 1))[0]
+    .toSorted(
+      (a, b) =>
+        Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp) || (a.metadata.name < b.metadata.name ? -1 : 1),
+    )[0]
 }
 
 export function createDefaultStorageClass(reader: ObjectReader): AdmissionPlugin {
@@ -46,7 +49,8 @@ export function createDefaultIngressClass(reader: ObjectReader): AdmissionPlugin
     admit(request) {
       if (request.operation !== 'CREATE' || !isResource(request, ingresses.group, ingresses.resource)) return
       const ingress = request.object as Ingress
-      if (!ingress.spec || ingress.spec.ingressClassName !== undefined || ingress.metadata.annotations?.[OLD_INGRESS_CLASS] !== undefined) return
+      if (!ingress.spec || ingress.spec.ingressClassName !== undefined || ingress.metadata.annotations?.[OLD_INGRESS_CLASS] !== undefined)
+        return
       const found = newestDefault(reader.list(ingressclasses), [DEFAULT_INGRESS_CLASS])
       if (found) ingress.spec.ingressClassName = found.metadata.name
     },
@@ -80,7 +84,10 @@ export function createPersistentVolumeClaimResize(reader: ObjectReader): Admissi
       const className = next.metadata.annotations?.[OLD_CLAIM_CLASS] ?? next.spec?.storageClassName
       const storageClass = className ? reader.get(storageclasses, '', className) : undefined
       if (!storageClass?.allowVolumeExpansion) {
-        throw forbid(request, 'only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize')
+        throw forbid(
+          request,
+          'only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize',
+        )
       }
     },
   }

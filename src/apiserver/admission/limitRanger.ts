@@ -46,7 +46,10 @@ function mutatePod(pod: Pod, items: readonly LimitRangeItem[]): void {
   const note = (names: string[], what: string, where: string): void => {
     if (names.length > 0) notes.push(`${names.toSorted().join(', ')} ${what} for ${where}`)
   }
-  for (const [kind, containers] of [['container', pod.spec.containers ?? []], ['init container', pod.spec.initContainers ?? []]] as const) {
+  for (const [kind, containers] of [
+    ['container', pod.spec.containers ?? []],
+    ['init container', pod.spec.initContainers ?? []],
+  ] as const) {
     for (const container of containers) {
       const set = fill(container, defaults)
       note(set.requests, 'request', `${kind} ${container.name}`)
@@ -65,23 +68,28 @@ function checkBounds(item: LimitRangeItem, requests: Quantities, limits: Quantit
     const limit = limits[name]
     if (request === undefined) errors.push(`minimum ${name} usage per ${type} is ${bound}.  No request is specified`)
     else if (nanosOf(request) < nanosOf(bound)) errors.push(`minimum ${name} usage per ${type} is ${bound}, but request is ${request}`)
-    else if (limit !== undefined && nanosOf(limit) < nanosOf(bound)) errors.push(`minimum ${name} usage per ${type} is ${bound}, but limit is ${limit}`)
+    else if (limit !== undefined && nanosOf(limit) < nanosOf(bound))
+      errors.push(`minimum ${name} usage per ${type} is ${bound}, but limit is ${limit}`)
   }
   for (const [name, bound] of Object.entries(item.max ?? {})) {
     const request = requests[name]
     const limit = limits[name]
     if (limit === undefined) errors.push(`maximum ${name} usage per ${type} is ${bound}.  No limit is specified`)
     else if (nanosOf(limit) > nanosOf(bound)) errors.push(`maximum ${name} usage per ${type} is ${bound}, but limit is ${limit}`)
-    else if (request !== undefined && nanosOf(request) > nanosOf(bound)) errors.push(`maximum ${name} usage per ${type} is ${bound}, but request is ${request}`)
+    else if (request !== undefined && nanosOf(request) > nanosOf(bound))
+      errors.push(`maximum ${name} usage per ${type} is ${bound}, but request is ${request}`)
   }
   for (const [name, bound] of Object.entries(item.maxLimitRequestRatio ?? {})) {
     const request = nanosOf(requests[name])
     const limit = nanosOf(limits[name])
-    if (request === 0n) errors.push(`${name} max limit to request ratio per ${type} is ${bound}, but no request is specified or request is 0`)
-    else if (limit === 0n) errors.push(`${name} max limit to request ratio per ${type} is ${bound}, but no limit is specified or limit is 0`)
+    if (request === 0n)
+      errors.push(`${name} max limit to request ratio per ${type} is ${bound}, but no request is specified or request is 0`)
+    else if (limit === 0n)
+      errors.push(`${name} max limit to request ratio per ${type} is ${bound}, but no limit is specified or limit is 0`)
     else {
       const ratio = Number(limit) / Number(request)
-      if (ratio > Number(nanosOf(bound)) / 1e9) errors.push(`${name} max limit to request ratio per ${type} is ${bound}, but provided ratio is ${ratio.toFixed(6)}`)
+      if (ratio > Number(nanosOf(bound)) / 1e9)
+        errors.push(`${name} max limit to request ratio per ${type} is ${bound}, but provided ratio is ${ratio.toFixed(6)}`)
     }
   }
   return errors
@@ -95,7 +103,12 @@ function total(values: readonly (Quantities | undefined)[]): Record<string, stri
       sums.set(name, { nanos: (sum?.nanos ?? 0n) + nanosOf(value), text: sum?.text ?? value })
     }
   }
-  return Object.fromEntries([...sums].map(([name, { nanos, text }]) => [name, formatQuantity({ nanos, format: /[KMGTPE]i$/.test(text) ? 'BinarySI' : 'DecimalSI' })]))
+  return Object.fromEntries(
+    [...sums].map(([name, { nanos, text }]) => [
+      name,
+      formatQuantity({ nanos, format: /[KMGTPE]i$/.test(text) ? 'BinarySI' : 'DecimalSI' }),
+    ]),
+  )
 }
 
 type Field = 'requests' | 'limits'
@@ -122,8 +135,9 @@ function podTotal({ spec }: Pod, field: Field): Quantities {
 function checkPod(pod: Pod, items: readonly LimitRangeItem[]): string[] {
   return items.flatMap((item) => {
     if (item.type === 'Container') {
-      return [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])]
-        .flatMap(({ resources }) => checkBounds(item, resources?.requests ?? {}, resources?.limits ?? {}))
+      return [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])].flatMap(({ resources }) =>
+        checkBounds(item, resources?.requests ?? {}, resources?.limits ?? {}),
+      )
     }
     if (item.type !== 'Pod') return []
     return checkBounds(item, podTotal(pod, 'requests'), podTotal(pod, 'limits'))
@@ -131,18 +145,23 @@ function checkPod(pod: Pod, items: readonly LimitRangeItem[]): string[] {
 }
 
 function checkClaim(claim: PersistentVolumeClaim, items: readonly LimitRangeItem[]): string[] {
-  return items.filter((item) => item.type === 'PersistentVolumeClaim').flatMap((item) => {
-    const requests = claim.spec?.resources?.requests ?? {}
-    return checkBounds({ type: item.type, ...(item.min && { min: item.min }) }, requests, requests)
-      .concat(Object.entries(item.max ?? {}).flatMap(([name, bound]) =>
-        requests[name] !== undefined && nanosOf(requests[name]) > nanosOf(bound)
-          ? [`maximum ${name} usage per ${item.type} is ${bound}, but request is ${requests[name]}`]
-          : []))
-  })
+  return items
+    .filter((item) => item.type === 'PersistentVolumeClaim')
+    .flatMap((item) => {
+      const requests = claim.spec?.resources?.requests ?? {}
+      return checkBounds({ type: item.type, ...(item.min && { min: item.min }) }, requests, requests).concat(
+        Object.entries(item.max ?? {}).flatMap(([name, bound]) =>
+          requests[name] !== undefined && nanosOf(requests[name]) > nanosOf(bound)
+            ? [`maximum ${name} usage per ${item.type} is ${bound}, but request is ${requests[name]}`]
+            : [],
+        ),
+      )
+    })
 }
 
 export function createLimitRanger(reader: ObjectReader): AdmissionPlugin {
-  const itemsFor = (request: AdmissionRequest): LimitRangeItem[] => reader.list(limitranges, request.namespace).flatMap((range) => range.spec?.limits ?? [])
+  const itemsFor = (request: AdmissionRequest): LimitRangeItem[] =>
+    reader.list(limitranges, request.namespace).flatMap((range) => range.spec?.limits ?? [])
   const isNewPod = (request: AdmissionRequest): boolean => request.operation === 'CREATE' && isResource(request, '', pods.resource)
   return {
     name: 'LimitRanger',

@@ -25,16 +25,20 @@ function checkPod(request: AdmissionRequest, node: string, reader: ObjectReader)
         throw forbid(request, `node ${quoted} can only evict pods with spec.nodeName set to itself`)
       }
       const pod = request.object as Pod
-      if (pod.metadata.annotations?.[MIRROR] === undefined) throw forbid(request, `pod does not have ${JSON.stringify(MIRROR)} annotation, node ${quoted} can only create mirror pods`)
+      if (pod.metadata.annotations?.[MIRROR] === undefined)
+        throw forbid(request, `pod does not have ${JSON.stringify(MIRROR)} annotation, node ${quoted} can only create mirror pods`)
       if (pod.spec?.nodeName !== node) throw forbid(request, `node ${quoted} can only create pods with spec.nodeName set to itself`)
       return
     }
     case 'UPDATE':
-      if (request.subresource !== 'status') throw forbid(request, `unexpected operation "UPDATE", node ${quoted} can only create and delete mirror pods`)
-      if ((request.oldObject as Pod).spec.nodeName !== node) throw forbid(request, `node ${quoted} can only update pod status for pods with spec.nodeName set to itself`)
+      if (request.subresource !== 'status')
+        throw forbid(request, `unexpected operation "UPDATE", node ${quoted} can only create and delete mirror pods`)
+      if ((request.oldObject as Pod).spec.nodeName !== node)
+        throw forbid(request, `node ${quoted} can only update pod status for pods with spec.nodeName set to itself`)
       return
     case 'DELETE':
-      if ((request.oldObject as Pod).spec.nodeName !== node) throw forbid(request, `node ${quoted} can only delete pods with spec.nodeName set to itself`)
+      if ((request.oldObject as Pod).spec.nodeName !== node)
+        throw forbid(request, `node ${quoted} can only delete pods with spec.nodeName set to itself`)
       return
     case 'CONNECT':
       return
@@ -59,7 +63,8 @@ function checkNode(request: AdmissionRequest, node: string): void {
 
 function checkLease(request: AdmissionRequest, node: string): void {
   const name = request.name || (request.object as Lease | undefined)?.metadata.name
-  if (request.namespace !== LEASE_NAMESPACE) throw forbid(request, `can only access leases in the ${JSON.stringify(LEASE_NAMESPACE)} system namespace`)
+  if (request.namespace !== LEASE_NAMESPACE)
+    throw forbid(request, `can only access leases in the ${JSON.stringify(LEASE_NAMESPACE)} system namespace`)
   if (name !== node) throw forbid(request, 'can only access node lease with the same name as the requesting node')
 }
 

@@ -1,5 +1,10 @@
 /** The admission chain in upstream's order (pkg/kubeapiserver/options/plugins.go). The registry puts quota behind it. */
-import { createDefaultIngressClass, createDefaultStorageClass, createPersistentVolumeClaimResize, storageObjectInUseProtection } from './defaultClasses.ts'
+import {
+  createDefaultIngressClass,
+  createDefaultStorageClass,
+  createPersistentVolumeClaimResize,
+  storageObjectInUseProtection,
+} from './defaultClasses.ts'
 import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning } from './certificates.ts'
 import { createLimitRanger } from './limitRanger.ts'
 import { createNamespaceLifecycle } from './namespaceLifecycle.ts'

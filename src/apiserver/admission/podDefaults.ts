@@ -24,7 +24,10 @@ export const defaultTolerationSeconds: AdmissionPlugin = {
       (spec.tolerations ?? []).some((t) => (!t.key || t.key === key) && (!t.effect || t.effect === 'NoExecute'))
     for (const key of EVICTING_TAINTS) {
       if (tolerates(key)) continue
-      spec.tolerations = [...(spec.tolerations ?? []), { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: TOLERATION_SECONDS }]
+      spec.tolerations = [
+        ...(spec.tolerations ?? []),
+        { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: TOLERATION_SECONDS },
+      ]
     }
   },
 }

@@ -17,7 +17,14 @@ const MODES = ['enforce', 'audit', 'warn'] as const
 
 /** Resources that make pods: they are never refused, only warned of. */
 const TEMPLATES = new Set([
-  'apps/deployments', 'apps/replicasets', 'apps/statefulsets', 'apps/daemonsets', 'batch/jobs', 'batch/cronjobs', '/replicationcontrollers', '/podtemplates',
+  'apps/deployments',
+  'apps/replicasets',
+  'apps/statefulsets',
+  'apps/daemonsets',
+  'batch/jobs',
+  'batch/cronjobs',
+  '/replicationcontrollers',
+  '/podtemplates',
 ])
 
 /** Writes to a pod that can change what it may do. */
@@ -33,7 +40,10 @@ function policyOf(namespace: Namespace | undefined, mode: (typeof MODES)[number]
 type Template = Partial<Pick<Pod, 'metadata' | 'spec'>>
 
 function templateOf(object: unknown): Template | undefined {
-  const { spec, template } = object as { spec?: { template?: Template; jobTemplate?: { spec?: { template?: Template } } }; template?: Template }
+  const { spec, template } = object as {
+    spec?: { template?: Template; jobTemplate?: { spec?: { template?: Template } } }
+    template?: Template
+  }
   return spec?.template ?? spec?.jobTemplate?.spec?.template ?? template
 }
 
@@ -59,10 +69,14 @@ function warnOfExisting(request: AdmissionRequest, reader: ObjectReader): void {
     if (found) byReasons.set(found.reasons, [...(byReasons.get(found.reasons) ?? []), metadata.name])
   }
   if (existing.length > EXISTING_PODS_LIMIT) {
-    request.warnings.push(`new PodSecurity enforce level only checked against the first ${EXISTING_PODS_LIMIT} of ${existing.length} existing pods`)
+    request.warnings.push(
+      `new PodSecurity enforce level only checked against the first ${EXISTING_PODS_LIMIT} of ${existing.length} existing pods`,
+    )
   }
   if (byReasons.size === 0) return
-  request.warnings.push(`existing pods in namespace ${JSON.stringify(name)} violate the new PodSecurity enforce level "${policy.level}:${policy.version}"`)
+  request.warnings.push(
+    `existing pods in namespace ${JSON.stringify(name)} violate the new PodSecurity enforce level "${policy.level}:${policy.version}"`,
+  )
   const texts = [...byReasons].map(([reasons, names]) => {
     const others = names.length - 1
     const more = others === 0 ? '' : ` (and ${others} other pod${others === 1 ? '' : 's'})`

@@ -13,16 +13,46 @@ interface Finding {
 type Rule = (spec: PodSpec, minor: number, meta: Partial<ObjectMeta>) => Finding | undefined
 
 const BASELINE_CAPABILITIES = new Set([
-  'AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD', 'NET_BIND_SERVICE', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT',
+  'AUDIT_WRITE',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'MKNOD',
+  'NET_BIND_SERVICE',
+  'SETFCAP',
+  'SETGID',
+  'SETPCAP',
+  'SETUID',
+  'SYS_CHROOT',
 ])
 /** From which version on a sysctl counts as safe. */
 const SAFE_SYSCTLS = new Map([
-  ['kernel.shm_rmid_forced', 0], ['net.ipv4.ip_local_port_range', 0], ['net.ipv4.tcp_syncookies', 0], ['net.ipv4.ping_group_range', 0],
-  ['net.ipv4.ip_unprivileged_port_start', 0], ['net.ipv4.ip_local_reserved_ports', 27], ['net.ipv4.tcp_keepalive_time', 29],
-  ['net.ipv4.tcp_fin_timeout', 29], ['net.ipv4.tcp_keepalive_intvl', 29], ['net.ipv4.tcp_keepalive_probes', 29],
-  ['net.ipv4.tcp_rmem', 32], ['net.ipv4.tcp_wmem', 32],
+  ['kernel.shm_rmid_forced', 0],
+  ['net.ipv4.ip_local_port_range', 0],
+  ['net.ipv4.tcp_syncookies', 0],
+  ['net.ipv4.ping_group_range', 0],
+  ['net.ipv4.ip_unprivileged_port_start', 0],
+  ['net.ipv4.ip_local_reserved_ports', 27],
+  ['net.ipv4.tcp_keepalive_time', 29],
+  ['net.ipv4.tcp_fin_timeout', 29],
+  ['net.ipv4.tcp_keepalive_intvl', 29],
+  ['net.ipv4.tcp_keepalive_probes', 29],
+  ['net.ipv4.tcp_rmem', 32],
+  ['net.ipv4.tcp_wmem', 32],
 ])
-const RESTRICTED_VOLUMES = new Set(['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'persistentVolumeClaim', 'projected', 'secret', 'image'])
+const RESTRICTED_VOLUMES = new Set([
+  'configMap',
+  'csi',
+  'downwardAPI',
+  'emptyDir',
+  'ephemeral',
+  'persistentVolumeClaim',
+  'projected',
+  'secret',
+  'image',
+])
 
 function containersOf(spec: PodSpec): Container[] {
   return [...(spec.initContainers ?? []), ...(spec.containers ?? []), ...((spec.ephemeralContainers ?? []) as unknown as Container[])]
@@ -36,7 +66,9 @@ function named(names: readonly string[], noun = 'container'): string {
 }
 
 function offenders(spec: PodSpec, bad: (container: Container) => boolean): string[] {
-  return containersOf(spec).filter(bad).map((container) => container.name)
+  return containersOf(spec)
+    .filter(bad)
+    .map((container) => container.name)
 }
 
 /** `pod and containers "a", "b"`. */
@@ -57,16 +89,30 @@ const appArmor: Rule = (spec, _, meta) => {
   const pod = isBad(spec.securityContext?.appArmorProfile)
   const bad = offenders(spec, (container) => isBad(container.securityContext?.appArmorProfile))
   const annotations = Object.entries(meta.annotations ?? {})
-    .filter(([key, value]) => key.startsWith(APPARMOR_ANNOTATION) && value !== '' && value !== 'runtime/default' && !value.startsWith('localhost/'))
+    .filter(
+      ([key, value]) =>
+        key.startsWith(APPARMOR_ANNOTATION) && value !== '' && value !== 'runtime/default' && !value.startsWith('localhost/'),
+    )
     .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
     .toSorted()
-  const who = [setters(pod, bad), annotations.length === 0 ? '' : `annotation${annotations.length === 1 ? '' : 's'}`].filter(Boolean).join(' and ')
+  const who = [setters(pod, bad), annotations.length === 0 ? '' : `annotation${annotations.length === 1 ? '' : 's'}`]
+    .filter(Boolean)
+    .join(' and ')
   if (!who) return undefined
   const values = [...[...wrong].toSorted(), ...annotations]
-  return { reason: `forbidden AppArmor profile${values.length === 1 ? '' : 's'}`, detail: `${who} must not set AppArmor profile type to ${quote(values)}` }
+  return {
+    reason: `forbidden AppArmor profile${values.length === 1 ? '' : 's'}`,
+    detail: `${who} must not set AppArmor profile type to ${quote(values)}`,
+  }
 }
 
-const SELINUX_TYPES = new Map([['', 0], ['container_t', 0], ['container_init_t', 0], ['container_kvm_t', 0], ['container_engine_t', 31]])
+const SELINUX_TYPES = new Map([
+  ['', 0],
+  ['container_t', 0],
+  ['container_init_t', 0],
+  ['container_kvm_t', 0],
+  ['container_engine_t', 31],
+])
 
 const seLinux: Rule = (spec, minor) => {
   const types = new Set<string>()
@@ -99,7 +145,8 @@ const otherHosts: Rule = (spec) => {
     return found.length > 0
   }
   const bad = offenders(spec, ({ livenessProbe, readinessProbe, startupProbe, lifecycle }) =>
-    [livenessProbe, readinessProbe, startupProbe, lifecycle?.postStart, lifecycle?.preStop].map(collect).some(Boolean))
+    [livenessProbe, readinessProbe, startupProbe, lifecycle?.postStart, lifecycle?.preStop].map(collect).some(Boolean),
+  )
   if (bad.length === 0) return undefined
   const plural = hosts.size === 1 ? '' : 's'
   const detail = `${named(bad.toSorted())} ${bad.length === 1 ? 'uses' : 'use'} probe or lifecycle host${plural} ${quote([...hosts].toSorted())}`
@@ -124,7 +171,10 @@ const baselineCapabilities: Rule = (spec) => {
     return added.length > 0
   })
   if (bad.length === 0) return undefined
-  return { reason: 'non-default capabilities', detail: `${named(bad)} must not include ${quote([...wrong].toSorted())} in securityContext.capabilities.add` }
+  return {
+    reason: 'non-default capabilities',
+    detail: `${named(bad)} must not include ${quote([...wrong].toSorted())} in securityContext.capabilities.add`,
+  }
 }
 
 const hostPathVolumes: Rule = (spec) => {
@@ -141,7 +191,10 @@ const hostPorts: Rule = (spec) => {
   })
   if (bad.length === 0) return undefined
   const list = [...ports].toSorted((a, b) => a - b)
-  return { reason: 'hostPort', detail: `${named(bad)} ${bad.length === 1 ? 'uses' : 'use'} hostPort${list.length === 1 ? '' : 's'} ${list.join(', ')}` }
+  return {
+    reason: 'hostPort',
+    detail: `${named(bad)} ${bad.length === 1 ? 'uses' : 'use'} hostPort${list.length === 1 ? '' : 's'} ${list.join(', ')}`,
+  }
 }
 
 const procMount: Rule = (spec) => {
@@ -151,7 +204,9 @@ const procMount: Rule = (spec) => {
     if (mount && mount !== 'Default') kinds.add(mount)
     return Boolean(mount && mount !== 'Default')
   })
-  return bad.length > 0 ? { reason: 'procMount', detail: `${named(bad)} must not set securityContext.procMount to ${quote([...kinds])}` } : undefined
+  return bad.length > 0
+    ? { reason: 'procMount', detail: `${named(bad)} must not set securityContext.procMount to ${quote([...kinds])}` }
+    : undefined
 }
 
 const baselineSeccomp: Rule = (spec) => {
@@ -163,7 +218,9 @@ const baselineSeccomp: Rule = (spec) => {
 }
 
 const sysctls: Rule = (spec, minor) => {
-  const bad = (spec.securityContext?.sysctls ?? []).map((sysctl) => sysctl.name).filter((name) => (SAFE_SYSCTLS.get(name) ?? Infinity) > minor)
+  const bad = (spec.securityContext?.sysctls ?? [])
+    .map((sysctl) => sysctl.name)
+    .filter((name) => (SAFE_SYSCTLS.get(name) ?? Infinity) > minor)
   return bad.length > 0 ? { reason: 'forbidden sysctls', detail: bad.join(', ') } : undefined
 }
 
@@ -177,7 +234,9 @@ const hostProcess: Rule = (spec) => {
 
 const escalation: Rule = (spec) => {
   const bad = offenders(spec, (container) => container.securityContext?.allowPrivilegeEscalation !== false)
-  return bad.length > 0 ? { reason: 'allowPrivilegeEscalation != false', detail: `${named(bad)} must set securityContext.allowPrivilegeEscalation=false` } : undefined
+  return bad.length > 0
+    ? { reason: 'allowPrivilegeEscalation != false', detail: `${named(bad)} must set securityContext.allowPrivilegeEscalation=false` }
+    : undefined
 }
 
 const restrictedCapabilities: Rule = (spec) => {
@@ -197,11 +256,13 @@ const restrictedCapabilities: Rule = (spec) => {
 
 const restrictedVolumes: Rule = (spec) => {
   const types = new Set<string>()
-  const bad = (spec.volumes ?? []).filter(({ name: _, ...sources }) => {
-    const wrong = Object.keys(sources).filter((kind) => !RESTRICTED_VOLUMES.has(kind))
-    for (const kind of wrong) types.add(kind)
-    return wrong.length > 0
-  }).map((volume) => volume.name)
+  const bad = (spec.volumes ?? [])
+    .filter(({ name: _, ...sources }) => {
+      const wrong = Object.keys(sources).filter((kind) => !RESTRICTED_VOLUMES.has(kind))
+      for (const kind of wrong) types.add(kind)
+      return wrong.length > 0
+    })
+    .map((volume) => volume.name)
   if (bad.length === 0) return undefined
   const detail = `${named(bad, 'volume')} ${bad.length === 1 ? 'uses' : 'use'} restricted volume type${types.size === 1 ? '' : 's'} ${quote([...types].toSorted())}`
   return { reason: 'restricted volume types', detail }
@@ -243,13 +304,22 @@ const restrictedSeccomp: Rule = (spec) => {
   }
   const silent = offenders(spec, (container) => container.securityContext?.seccompProfile === undefined)
   if (ofPod || silent.length === 0) return undefined
-  return { reason: 'seccompProfile', detail: `pod or ${named(silent)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"` }
+  return {
+    reason: 'seccompProfile',
+    detail: `pod or ${named(silent)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"`,
+  }
 }
 
 /** Windows has no such thing. */
-const notOnWindows = (rule: Rule): Rule => (spec, minor, meta) => minor >= 25 && spec.os?.name === 'windows' ? undefined : rule(spec, minor, meta)
+const notOnWindows =
+  (rule: Rule): Rule =>
+  (spec, minor, meta) =>
+    minor >= 25 && spec.os?.name === 'windows' ? undefined : rule(spec, minor, meta)
 /** Root in a user namespace of the pod's own is nobody outside. */
-const notWithOwnUsers = (rule: Rule): Rule => (spec, minor, meta) => minor >= 35 && spec.hostUsers === false ? undefined : rule(spec, minor, meta)
+const notWithOwnUsers =
+  (rule: Rule): Rule =>
+  (spec, minor, meta) =>
+    minor >= 35 && spec.hostUsers === false ? undefined : rule(spec, minor, meta)
 
 /** Later standards do not exist yet. */
 const LATEST_MINOR = 36
@@ -306,7 +376,12 @@ function checksOf({ level }: Policy, minor: number): Check[] {
 /** What a pod does that its policy does not allow: at length, and as the reasons alone; undefined if nothing. */
 export function violations(policy: Policy, spec: PodSpec, meta: Partial<ObjectMeta>): { details: string; reasons: string } | undefined {
   const minor = policy.version === 'latest' ? LATEST_MINOR : Math.min(Number(policy.version.slice('v1.'.length)), LATEST_MINOR)
-  const found = checksOf(policy, minor).map(({ rule }) => rule(spec, minor, meta)).filter((finding) => finding !== undefined)
+  const found = checksOf(policy, minor)
+    .map(({ rule }) => rule(spec, minor, meta))
+    .filter((finding) => finding !== undefined)
   if (found.length === 0) return undefined
-  return { details: found.map(({ reason, detail }) => `${reason} (${detail})`).join(', '), reasons: found.map(({ reason }) => reason).join(', ') }
+  return {
+    details: found.map(({ reason, detail }) => `${reason} (${detail})`).join(', '),
+    reasons: found.map(({ reason }) => reason).join(', '),
+  }
 }

@@ -19,7 +19,10 @@ interface Computed {
 function classOf(request: AdmissionRequest, pod: Pod, reader: ObjectReader): Computed {
   const name = pod.spec.priorityClassName
   if (!name) {
-    const defaults = reader.list(priorityclasses).filter((c) => c.globalDefault).toSorted((a, b) => (a.value ?? 0) - (b.value ?? 0))
+    const defaults = reader
+      .list(priorityclasses)
+      .filter((c) => c.globalDefault)
+      .toSorted((a, b) => (a.value ?? 0) - (b.value ?? 0))
     const found = defaults[0]
     return { name: found?.metadata.name ?? '', value: found?.value ?? 0, policy: found?.preemptionPolicy ?? 'PreemptLowerPriority' }
   }
@@ -40,10 +43,16 @@ function admitPod(request: AdmissionRequest, reader: ObjectReader): void {
   const { name, value, policy } = classOf(request, pod, reader)
   const { spec } = pod
   if (spec.priority !== undefined && spec.priority !== value) {
-    throw forbid(request, `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${value} from the given PriorityClass name`)
+    throw forbid(
+      request,
+      `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${value} from the given PriorityClass name`,
+    )
   }
   if (spec.preemptionPolicy && spec.preemptionPolicy !== policy) {
-    throw forbid(request, `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${policy} from the given PriorityClass name`)
+    throw forbid(
+      request,
+      `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${policy} from the given PriorityClass name`,
+    )
   }
   if (name) spec.priorityClassName = name
   spec.priority = value
@@ -52,7 +61,8 @@ function admitPod(request: AdmissionRequest, reader: ObjectReader): void {
 
 function checkClass(request: AdmissionRequest, reader: ObjectReader): void {
   if (request.operation === 'DELETE') {
-    if (SYSTEM.has(request.name)) throw newForbidden(request.resource, request.name, 'this is a system priority class and cannot be deleted')
+    if (SYSTEM.has(request.name))
+      throw newForbidden(request.resource, request.name, 'this is a system priority class and cannot be deleted')
     return
   }
   const given = request.object as PriorityClass

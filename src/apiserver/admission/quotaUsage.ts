@@ -30,7 +30,8 @@ function podUsage(pod: Pod, usage: Usage): void {
   if (isTerminal(pod)) return
   add(usage, 'pods', ONE)
   const compute: Usage = {}
-  for (const container of pod.spec?.containers ?? []) for (const [name, value] of Object.entries(computeOf(container))) add(compute, name, value)
+  for (const container of pod.spec?.containers ?? [])
+    for (const [name, value] of Object.entries(computeOf(container))) add(compute, name, value)
   for (const container of pod.spec?.initContainers ?? []) {
     for (const [name, value] of Object.entries(computeOf(container))) {
       if (container.restartPolicy === 'Always') add(compute, name, value)
@@ -101,8 +102,11 @@ function podMatches(scope: string, pod: Pod, operator: string, values: readonly 
     }
     case 'CrossNamespacePodAffinity':
       return [pod.spec?.affinity?.podAffinity, pod.spec?.affinity?.podAntiAffinity].some((affinity) =>
-        [...(affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []), ...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((term) => term.podAffinityTerm)]
-          .some((term) => (term.namespaces ?? []).length > 0 || term.namespaceSelector))
+        [
+          ...(affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
+          ...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((term) => term.podAffinityTerm),
+        ].some((term) => (term.namespaces ?? []).length > 0 || term.namespaceSelector),
+      )
     default:
       return false
   }

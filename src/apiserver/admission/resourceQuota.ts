@@ -33,11 +33,16 @@ function missing(request: AdmissionRequest, hard: Readonly<Record<string, string
     return (limit ? resources?.limits : resources?.requests)?.[plain] !== undefined
   }
   for (const name of COMPUTE.filter((compute) => compute in hard)) {
-    const silent = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].filter((container) => !says(container, name)).map((c) => c.name)
+    const silent = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])]
+      .filter((container) => !says(container, name))
+      .map((c) => c.name)
     if (silent.length > 0) without.set(name, silent)
   }
   if (without.size === 0) return undefined
-  return [...without].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, containers]) => `${name} for: ${containers.toSorted().join(',')}`).join('; ')
+  return [...without]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, containers]) => `${name} for: ${containers.toSorted().join(',')}`)
+    .join('; ')
 }
 
 /** What the request takes beyond what the object took before. */
@@ -52,16 +57,27 @@ function increase(request: AdmissionRequest): Usage {
 function charged(request: AdmissionRequest, quota: ResourceQuota, delta: Usage): Record<string, string> | undefined {
   const hard = quota.status?.hard ?? quota.spec?.hard ?? {}
   const used = quota.status?.used ?? {}
-  const names = Object.keys(hard).filter((name) => (delta[name] ?? 0n) !== 0n).toSorted()
+  const names = Object.keys(hard)
+    .filter((name) => (delta[name] ?? 0n) !== 0n)
+    .toSorted()
   const positive = names.filter((name) => (delta[name] as bigint) > 0n)
   if (positive.length === 0) return undefined
   const over = positive.filter((name) => nanosOf(used[name]) + (delta[name] as bigint) > nanosOf(hard[name]))
   if (over.length > 0) {
     const list = (value: (name: string) => string): string => over.map((name) => `${name}=${value(name)}`).join(',')
     const requested = list((name) => format(delta[name] as bigint, requestedText(request, name) ?? hard[name]))
-    throw forbid(request, `exceeded quota: ${quota.metadata.name}, requested: ${requested}, used: ${list((name) => used[name] ?? '0')}, limited: ${list((name) => hard[name] as string)}`)
+    throw forbid(
+      request,
+      `exceeded quota: ${quota.metadata.name}, requested: ${requested}, used: ${list((name) => used[name] ?? '0')}, limited: ${list((name) => hard[name] as string)}`,
+    )
   }
-  const next = names.map((name) => [name, format(nanosOf(used[name]) + (delta[name] as bigint), used[name] && used[name] !== '0' ? used[name] : (requestedText(request, name) ?? hard[name]))])
+  const next = names.map((name) => [
+    name,
+    format(
+      nanosOf(used[name]) + (delta[name] as bigint),
+      used[name] && used[name] !== '0' ? used[name] : (requestedText(request, name) ?? hard[name]),
+    ),
+  ])
   return { ...used, ...(Object.fromEntries(next) as Record<string, string>) }
 }
 

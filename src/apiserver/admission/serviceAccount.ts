@@ -49,8 +49,11 @@ function wantsToken(pod: Pod, account: ServiceAccount): boolean {
 
 function checkMirror(request: AdmissionRequest, pod: Pod): void {
   if (pod.spec.serviceAccountName) throw forbid(request, 'a mirror pod may not reference service accounts')
-  const usesSecrets = pod.spec.volumes?.some((volume) => volume.secret)
-    || [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])].some((c) => c.env?.some((env) => env.valueFrom?.secretKeyRef) || c.envFrom?.some((from) => from.secretRef))
+  const usesSecrets =
+    pod.spec.volumes?.some((volume) => volume.secret) ||
+    [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])].some(
+      (c) => c.env?.some((env) => env.valueFrom?.secretKeyRef) || c.envFrom?.some((from) => from.secretRef),
+    )
   if (usesSecrets) throw forbid(request, 'a mirror pod may not reference secrets')
   const usesTokens = pod.spec.volumes?.some((volume) => volume.projected?.sources?.some((source) => source.serviceAccountToken))
   if (usesTokens) throw forbid(request, 'a mirror pod may not use ServiceAccountToken volume projections')
@@ -61,7 +64,10 @@ function checkSecrets(request: AdmissionRequest, pod: Pod, account: ServiceAccou
   const allowed = new Set((account.secrets ?? []).map((reference) => reference.name))
   for (const { name, secret } of pod.spec.volumes ?? []) {
     if (secret?.secretName && !allowed.has(secret.secretName)) {
-      throw forbid(request, `volume with secret.secretName=${JSON.stringify(secret.secretName)} is not allowed because service account ${account.metadata.name} does not reference that secret (volume ${name})`)
+      throw forbid(
+        request,
+        `volume with secret.secretName=${JSON.stringify(secret.secretName)} is not allowed because service account ${account.metadata.name} does not reference that secret (volume ${name})`,
+      )
     }
   }
 }
@@ -73,7 +79,8 @@ export function createServiceAccount(reader: ObjectReader): AdmissionPlugin {
     if (account) return account
     throw forbid(request, `error looking up service account ${request.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`)
   }
-  const isPodCreate = (request: AdmissionRequest): boolean => request.operation === 'CREATE' && isResource(request, pods.group, pods.resource)
+  const isPodCreate = (request: AdmissionRequest): boolean =>
+    request.operation === 'CREATE' && isResource(request, pods.group, pods.resource)
   return {
     name: 'ServiceAccount',
     admit(request) {
@@ -85,7 +92,8 @@ export function createServiceAccount(reader: ObjectReader): AdmissionPlugin {
       pod.spec.serviceAccount = pod.spec.serviceAccountName
       const account = accountOf(request, pod)
       if (wantsToken(pod, account)) mountToken(pod)
-      if (!pod.spec.imagePullSecrets?.length && account.imagePullSecrets?.length) pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets)
+      if (!pod.spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
+        pod.spec.imagePullSecrets = structuredClone(account.imagePullSecrets)
     },
     validate(request) {
       if (!isPodCreate(request)) return
@@ -95,4 +103,3 @@ export function createServiceAccount(reader: ObjectReader): AdmissionPlugin {
     },
   }
 }
-

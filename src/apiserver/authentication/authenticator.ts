@@ -51,7 +51,9 @@ const WEBSOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
 export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
   const [scheme = '', token = ''] = (headers.authorization ?? '').trim().split(/\s+/, 2)
   if (scheme.toLowerCase() === 'bearer' && token !== '') return token
-  const protocols = String(headers['sec-websocket-protocol'] ?? '').split(',').map((p) => p.trim())
+  const protocols = String(headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((p) => p.trim())
   const carried = protocols.find((p) => p.startsWith(WEBSOCKET_TOKEN))
   return carried ? Buffer.from(carried.slice(WEBSOCKET_TOKEN.length), 'base64url').toString() : undefined
 }
@@ -117,8 +119,10 @@ export class Authenticator {
     if (!certificate) return { frontProxy: false, unknown: false, expiresMs: Infinity }
     const expiresMs = certificate.leaf.validToDate.getTime()
     const names = this.#options.requestHeaderAllowedNames ?? []
-    const frontProxy = this.#requestHeaderCas.length > 0 && isSignedBy(certificate, this.#requestHeaderCas, nowMs)
-      && (names.length === 0 || names.includes(certificate.commonName))
+    const frontProxy =
+      this.#requestHeaderCas.length > 0 &&
+      isSignedBy(certificate, this.#requestHeaderCas, nowMs) &&
+      (names.length === 0 || names.includes(certificate.commonName))
     const ours = isForClients(certificate) && isSignedBy(certificate, this.#clientCas, nowMs)
     if (!ours || certificate.commonName === '') return { frontProxy, unknown: !frontProxy, expiresMs: frontProxy ? expiresMs : Infinity }
     return { user: withAuthenticatedGroup(userOfCertificate(certificate)), frontProxy, unknown: false, expiresMs }

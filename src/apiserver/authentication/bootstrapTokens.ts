@@ -17,7 +17,9 @@ function sameText(a: string, b: string): boolean {
 
 /** The user of a bootstrap token, or undefined where the token is none or not (or no longer) good. */
 export async function bootstrapUser(
-  token: string, getSecret: (name: string) => Promise<Secret | undefined>, nowMs: number,
+  token: string,
+  getSecret: (name: string) => Promise<Secret | undefined>,
+  nowMs: number,
 ): Promise<UserInfo | undefined> {
   const match = TOKEN.exec(token)
   if (!match) return undefined
@@ -28,7 +30,9 @@ export async function bootstrapUser(
   const expiration = text(secret, 'expiration')
   if (expiration && !(Date.parse(expiration) > nowMs)) return undefined
   if (text(secret, 'usage-bootstrap-authentication') !== 'true') return undefined
-  const extraGroups = text(secret, 'auth-extra-groups').split(',').filter((g) => g !== '')
+  const extraGroups = text(secret, 'auth-extra-groups')
+    .split(',')
+    .filter((g) => g !== '')
   if (!extraGroups.every((group) => GROUP.test(group))) return undefined
   return { name: `system:bootstrap:${id}`, groups: ['system:bootstrappers', ...extraGroups].sort(), extra: {} }
 }

@@ -4,13 +4,24 @@ import type { Authorizer, RequestAttributes } from '../request.ts'
 import { impersonate } from './impersonation.ts'
 
 const REQUEST: RequestAttributes = {
-  user: { name: 'root', groups: ['ops'], extra: {} }, verb: 'list', group: '', version: 'v1', resource: 'pods', subresource: '', namespace: 'n', name: '', path: '',
+  user: { name: 'root', groups: ['ops'], extra: {} },
+  verb: 'list',
+  group: '',
+  version: 'v1',
+  resource: 'pods',
+  subresource: '',
+  namespace: 'n',
+  name: '',
+  path: '',
 }
 
 /** Allows what is listed as `verb resource name`. */
 function allowing(...rights: string[]): Authorizer {
   return {
-    authorize: ({ verb, resource, subresource, name }) => ({ allowed: rights.includes(`${verb} ${subresource ? `${resource}/${subresource}` : resource} ${name}`), reason: '' }),
+    authorize: ({ verb, resource, subresource, name }) => ({
+      allowed: rights.includes(`${verb} ${subresource ? `${resource}/${subresource}` : resource} ${name}`),
+      reason: '',
+    }),
     escalation: () => undefined,
     rulesOf: () => undefined,
   }
@@ -21,12 +32,31 @@ test('who asks for nobody stays who they are', () => {
 })
 
 test('users, groups, uid and extra are asked for one by one', () => {
-  const headers = { 'impersonate-user': 'jane', 'impersonate-group': 'devs, qa', 'impersonate-uid': '7', 'impersonate-extra-why%2fnot': 'test' }
-  const all = ['impersonate users jane', 'impersonate groups devs', 'impersonate groups qa', 'impersonate uids 7', 'impersonate userextras/why/not test']
+  const headers = {
+    'impersonate-user': 'jane',
+    'impersonate-group': 'devs, qa',
+    'impersonate-uid': '7',
+    'impersonate-extra-why%2fnot': 'test',
+  }
+  const all = [
+    'impersonate users jane',
+    'impersonate groups devs',
+    'impersonate groups qa',
+    'impersonate uids 7',
+    'impersonate userextras/why/not test',
+  ]
   assert.deepEqual(impersonate(headers, REQUEST, allowing(...all)), {
-    name: 'jane', uid: '7', groups: ['devs', 'qa', 'system:authenticated'], extra: { 'why/not': ['test'] },
+    name: 'jane',
+    uid: '7',
+    groups: ['devs', 'qa', 'system:authenticated'],
+    extra: { 'why/not': ['test'] },
   })
-  for (const missing of all) assert.throws(() => impersonate(headers, REQUEST, allowing(...all.filter((right) => right !== missing))), { name: 'StatusError' }, missing)
+  for (const missing of all)
+    assert.throws(
+      () => impersonate(headers, REQUEST, allowing(...all.filter((right) => right !== missing))),
+      { name: 'StatusError' },
+      missing,
+    )
 })
 
 test('a service account gets its groups', () => {
@@ -43,7 +73,11 @@ test('constrained impersonation is a right on the user and one on the deed', () 
 
 test('system:masters can be had only by the old right', () => {
   const headers = { 'impersonate-user': 'jane', 'impersonate-group': 'system:masters' }
-  const constrained = ['impersonate-on:user-info:list pods ', 'impersonate:user-info users jane', 'impersonate:user-info groups system:masters']
+  const constrained = [
+    'impersonate-on:user-info:list pods ',
+    'impersonate:user-info users jane',
+    'impersonate:user-info groups system:masters',
+  ]
   assert.throws(() => impersonate(headers, REQUEST, allowing(...constrained)), /impersonating the system:masters group is not allowed/)
   assert.equal(impersonate(headers, REQUEST, allowing('impersonate users jane', 'impersonate groups system:masters')).name, 'jane')
 })

@@ -9,8 +9,14 @@ import type { Authorizer, RequestAttributes, UserInfo } from '../request.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import { extraOfHeaders, headerValues } from './requestHeader.ts'
 import {
-  ANONYMOUS, AUTHENTICATED_GROUP, MASTERS_GROUP, NODES_GROUP, NODE_USER_PREFIX, UNAUTHENTICATED_GROUP,
-  parseServiceAccountUserName, serviceAccountGroups,
+  ANONYMOUS,
+  AUTHENTICATED_GROUP,
+  MASTERS_GROUP,
+  NODES_GROUP,
+  NODE_USER_PREFIX,
+  UNAUTHENTICATED_GROUP,
+  parseServiceAccountUserName,
+  serviceAccountGroups,
 } from './users.ts'
 
 const EXTRA_PREFIX = 'impersonate-extra-'
@@ -27,9 +33,10 @@ function goSyntax(user: Wanted): string {
   const strings = (values: readonly string[]): string => `[]string{${values.map((v) => JSON.stringify(v)).join(', ')}}`
   const groups = user.groups.length > 0 ? strings(user.groups) : '[]string(nil)'
   const keys = Object.keys(user.extra).sort()
-  const extra = keys.length > 0
-    ? `map[string][]string{${keys.map((k) => `${JSON.stringify(k)}:${strings(user.extra[k] ?? [])}`).join(', ')}}`
-    : 'map[string][]string(nil)'
+  const extra =
+    keys.length > 0
+      ? `map[string][]string{${keys.map((k) => `${JSON.stringify(k)}:${strings(user.extra[k] ?? [])}`).join(', ')}}`
+      : 'map[string][]string(nil)'
   return `&user.DefaultInfo{Name:${JSON.stringify(user.name)}, UID:${JSON.stringify(user.uid)}, Groups:${groups}, Extra:${extra}}`
 }
 
@@ -78,7 +85,16 @@ function requiredRights(mode: Mode, wanted: Wanted, request: RequestAttributes):
   const verb = constrained ? `impersonate:${mode}` : 'impersonate'
   const group = constrained ? 'authentication.k8s.io' : ''
   const right = (resource: string, name: string, more: Partial<RequestAttributes> = {}): RequestAttributes => ({
-    user: request.user, verb, group, version: 'v1', resource, subresource: '', namespace: '', name, path: '', ...more,
+    user: request.user,
+    verb,
+    group,
+    version: 'v1',
+    resource,
+    subresource: '',
+    namespace: '',
+    name,
+    path: '',
+    ...more,
   })
   const rights: RequestAttributes[] = constrained ? [{ ...request, verb: `impersonate-on:${mode}:${request.verb}` }] : []
   const account = parseServiceAccountUserName(wanted.name)
@@ -97,7 +113,8 @@ function requiredRights(mode: Mode, wanted: Wanted, request: RequestAttributes):
 function refusal(mode: Mode, wanted: Wanted, request: RequestAttributes, authorizer: Authorizer): Error | undefined {
   for (const right of requiredRights(mode, wanted, request)) {
     if (mode !== 'legacy' && right.resource === 'groups' && (right.name === MASTERS_GROUP || right.name === '')) {
-      const why = right.name === '' ? 'impersonating the empty string group is not allowed' : 'impersonating the system:masters group is not allowed'
+      const why =
+        right.name === '' ? 'impersonating the empty string group is not allowed' : 'impersonating the system:masters group is not allowed'
       return newForbiddenFor(right, why)
     }
     const { allowed, reason } = authorizer.authorize(right)
@@ -111,16 +128,16 @@ function impersonated(mode: Mode, wanted: Wanted): UserInfo {
   let groups = wanted.groups
   if (mode !== 'legacy' && nodeOf(wanted.name)) groups = [NODES_GROUP]
   if (account && groups.length === 0) groups = serviceAccountGroups(account.namespace)
-  const implied = wanted.name === ANONYMOUS.name
-    ? UNAUTHENTICATED_GROUP
-    : groups.includes(UNAUTHENTICATED_GROUP) ? undefined : AUTHENTICATED_GROUP
+  const implied =
+    wanted.name === ANONYMOUS.name ? UNAUTHENTICATED_GROUP : groups.includes(UNAUTHENTICATED_GROUP) ? undefined : AUTHENTICATED_GROUP
   if (implied && !groups.includes(implied)) groups = [...groups, implied]
   return { name: wanted.name, ...(wanted.uid && { uid: wanted.uid }), groups, extra: wanted.extra }
 }
 
 /** The user to go on with: the one asked for, or the requestor where none is. Throws 400 or 403. */
 export function impersonate(headers: IncomingHttpHeaders, request: RequestAttributes, authorizer: Authorizer): UserInfo {
-  if (headers['impersonate-user'] === undefined && !Object.keys(headers).some((name) => name.startsWith('impersonate-'))) return request.user
+  if (headers['impersonate-user'] === undefined && !Object.keys(headers).some((name) => name.startsWith('impersonate-')))
+    return request.user
   const wanted = wantedUser(headers)
   if (!wanted) return request.user
   let first: Error | undefined

@@ -2,7 +2,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { UserInfo } from '../request.ts'
 
-export const REQUEST_HEADERS = { user: 'X-Remote-User', uid: 'X-Remote-Uid', group: 'X-Remote-Group', extraPrefix: 'X-Remote-Extra-' } as const
+export const REQUEST_HEADERS = {
+  user: 'X-Remote-User',
+  uid: 'X-Remote-Uid',
+  group: 'X-Remote-Group',
+  extraPrefix: 'X-Remote-Extra-',
+} as const
 
 const EXTRA_PREFIX = REQUEST_HEADERS.extraPrefix.toLowerCase()
 

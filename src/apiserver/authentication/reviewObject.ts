@@ -15,10 +15,20 @@ export function reviewResult(request: ApiRequest, status: object, nowMs: number)
   const { status: _status, ...asked } = body
   const after: JsonObject = { ...asked, kind: resource.kind, apiVersion, metadata }
   const managedFields = updateManagedFields({
-    schema: resource.type, apiVersion, resetFields: undefined, before: undefined, after, manager: managerOf(request), nowMs,
+    schema: resource.type,
+    apiVersion,
+    resetFields: undefined,
+    before: undefined,
+    after,
+    manager: managerOf(request),
+    nowMs,
   })
   const object = {
-    kind: resource.kind, apiVersion, metadata: { ...metadata, ...(managedFields?.length && { managedFields }) }, spec: body['spec'] ?? {}, status,
+    kind: resource.kind,
+    apiVersion,
+    metadata: { ...metadata, ...(managedFields?.length && { managedFields }) },
+    spec: body['spec'] ?? {},
+    status,
   }
   return { type: 'object', code: 201, object: object as unknown as JsonObject }
 }

@@ -30,20 +30,32 @@ async function reviewStatus(authenticator: Authenticator, token: string, audienc
 
 /** By `group/resource`, as the registry takes resources without storage. */
 export function authenticationReviews(
-  authenticator: () => Authenticator, clock: Clock,
+  authenticator: () => Authenticator,
+  clock: Clock,
 ): [string, (request: ApiRequest) => Promise<ApiResult>][] {
   return [
-    [`${GROUP}/tokenreviews`, async (request) => {
-      const review = (request.body ?? {}) as unknown as TokenReview
-      const { token, audiences } = review.spec ?? {}
-      if (!token) throw newBadRequest('token is required for TokenReview in authentication')
-      const status = await reviewStatus(authenticator(), token, audiences?.length ? audiences : undefined)
-      return reviewResult(request, status, clock.now())
-    }],
-    [`${GROUP}/selfsubjectreviews`, async ({ user }) => {
-      const creationTimestamp = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
-      const review = { kind: 'SelfSubjectReview', apiVersion: `${GROUP}/v1`, metadata: { creationTimestamp }, status: { userInfo: userJson(user) } }
-      return { type: 'object', code: 201, object: review as unknown as JsonObject }
-    }],
+    [
+      `${GROUP}/tokenreviews`,
+      async (request) => {
+        const review = (request.body ?? {}) as unknown as TokenReview
+        const { token, audiences } = review.spec ?? {}
+        if (!token) throw newBadRequest('token is required for TokenReview in authentication')
+        const status = await reviewStatus(authenticator(), token, audiences?.length ? audiences : undefined)
+        return reviewResult(request, status, clock.now())
+      },
+    ],
+    [
+      `${GROUP}/selfsubjectreviews`,
+      async ({ user }) => {
+        const creationTimestamp = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
+        const review = {
+          kind: 'SelfSubjectReview',
+          apiVersion: `${GROUP}/v1`,
+          metadata: { creationTimestamp },
+          status: { userInfo: userJson(user) },
+        }
+        return { type: 'object', code: 201, object: review as unknown as JsonObject }
+      },
+    ],
   ]
 }

@@ -8,18 +8,27 @@ import { ServiceAccountTokens } from './serviceAccountTokens.ts'
 const ISSUER = 'https://kubernetes.default.svc'
 
 function keyPair(type: 'ec' | 'rsa'): { privateKeyPem: string; publicKeyPem: string } {
-  const { privateKey, publicKey } = type === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const { privateKey, publicKey } =
+    type === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 })
   return {
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }) as string,
   }
 }
 
-function setUp(keys = keyPair('ec'), trusted: string[] = []): {
-  tokens: ServiceAccountTokens; clock: FakeClock; objects: Map<string, Partial<ObjectMeta>>
+function setUp(
+  keys = keyPair('ec'),
+  trusted: string[] = [],
+): {
+  tokens: ServiceAccountTokens
+  clock: FakeClock
+  objects: Map<string, Partial<ObjectMeta>>
 } {
   const clock = new FakeClock()
-  const objects = new Map<string, Partial<ObjectMeta>>([['serviceaccounts/a/bot', { uid: 'sa-1' }], ['pods/a/p', { uid: 'pod-1' }]])
+  const objects = new Map<string, Partial<ObjectMeta>>([
+    ['serviceaccounts/a/bot', { uid: 'sa-1' }],
+    ['pods/a/p', { uid: 'pod-1' }],
+  ])
   const tokens = new ServiceAccountTokens({
     keys: { privateKeyPem: keys.privateKeyPem, publicKeysPem: trusted, issuer: ISSUER, audiences: ['api'] },
     clock,
@@ -61,7 +70,8 @@ test('a token is for its audiences alone', async () => {
   const { tokens } = setUp()
   const { token } = await tokens.issue(CLAIMS, ['mine'], 600)
   await assert.rejects(tokens.authenticate(token), {
-    name: 'AudienceError', message: 'token audiences ["mine"] is invalid for the target audiences ["api"]',
+    name: 'AudienceError',
+    message: 'token audiences ["mine"] is invalid for the target audiences ["api"]',
   })
   assert.deepEqual((await tokens.authenticate(token, ['mine', 'x'])).audiences, ['mine'])
 })

@@ -38,7 +38,9 @@ export interface KubernetesClaims {
 
 /** An object that a token refers to, as the cache has it now. */
 export type LookUp = (
-  kind: 'serviceaccounts' | 'pods' | 'secrets' | 'nodes', namespace: string, name: string,
+  kind: 'serviceaccounts' | 'pods' | 'secrets' | 'nodes',
+  namespace: string,
+  name: string,
 ) => Promise<{ metadata: ObjectMeta } | undefined>
 
 interface Verified {
@@ -82,7 +84,9 @@ function algorithmOf(key: KeyObject): string {
 
 /** Upstream's key id: the hash of the public key. */
 function keyIdOf(key: KeyObject): string {
-  return createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest('base64url')
+  return createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('base64url')
 }
 
 function goList(values: readonly string[]): string {
@@ -117,7 +121,10 @@ export class ServiceAccountTokens {
   jwks(): { keys: object[] } {
     return {
       keys: [...this.#trusted.values()].map(({ id, algorithm, key }) => ({
-        use: 'sig', ...key.export({ format: 'jwk' }), kid: id, alg: algorithm,
+        use: 'sig',
+        ...key.export({ format: 'jwk' }),
+        kid: id,
+        alg: algorithm,
       })),
     }
   }
@@ -127,7 +134,11 @@ export class ServiceAccountTokens {
     return [...new Set([...this.#trusted.values()].map((k) => k.algorithm))]
   }
 
-  async issue(claims: KubernetesClaims, audiences: readonly string[], lifetimeSeconds: number): Promise<{ token: string; expiresMs: number }> {
+  async issue(
+    claims: KubernetesClaims,
+    audiences: readonly string[],
+    lifetimeSeconds: number,
+  ): Promise<{ token: string; expiresMs: number }> {
     const nowSeconds = Math.floor(this.#clock.now() / 1000)
     const exp = nowSeconds + lifetimeSeconds
     const token = await new SignJWT({
@@ -139,7 +150,9 @@ export class ServiceAccountTokens {
       'kubernetes.io': claims,
       nbf: nowSeconds,
       sub: serviceAccountUserName(claims.namespace, claims.serviceaccount.name),
-    }).setProtectedHeader({ alg: this.#signing.algorithm, kid: this.#signing.id }).sign(this.#signing.key)
+    })
+      .setProtectedHeader({ alg: this.#signing.algorithm, kid: this.#signing.id })
+      .sign(this.#signing.key)
     return { token, expiresMs: exp * 1000 }
   }
 
@@ -215,7 +228,8 @@ export class ServiceAccountTokens {
       const object = await this.#lookUp(kind, inNamespace, reference.name)
       const deleted = object?.metadata.deletionTimestamp
       const gone = deleted !== undefined && Date.parse(deleted) + DELETION_LEEWAY_MS < this.#clock.now()
-      if (!object || gone || object.metadata.uid !== reference.uid) throw new InvalidTokenError('service account token has been invalidated')
+      if (!object || gone || object.metadata.uid !== reference.uid)
+        throw new InvalidTokenError('service account token has been invalidated')
     }
   }
 }

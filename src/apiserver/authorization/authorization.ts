@@ -31,7 +31,11 @@ export class Authorization implements Authorizer {
 
   constructor(options: AuthorizationOptions) {
     const { catalog, ...rest } = options
-    const follow = <T extends KubeObject>(group: string, name: string, onChange?: (before: T | undefined, after: T | undefined) => void): LiveObjects<T> => {
+    const follow = <T extends KubeObject>(
+      group: string,
+      name: string,
+      onChange?: (before: T | undefined, after: T | undefined) => void,
+    ): LiveObjects<T> => {
       const resource = catalog.resource(group, 'v1', name)
       if (!resource) throw new Error(`the catalog has no ${name}.${group}`)
       return new LiveObjects<T>({ ...rest, resource, ...(onChange && { onChange }) })

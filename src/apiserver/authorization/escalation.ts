@@ -9,16 +9,31 @@ import type { Authorizer, RequestAttributes } from '../request.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
 
-function may(authorizer: Authorizer, { user, resource, namespace }: AdmissionRequest, verb: string, on: { resource: string; name: string }): boolean {
+function may(
+  authorizer: Authorizer,
+  { user, resource, namespace }: AdmissionRequest,
+  verb: string,
+  on: { resource: string; name: string },
+): boolean {
   const attributes: RequestAttributes = {
-    user, verb, group: GROUP, version: resource.version, resource: on.resource, subresource: '', namespace, name: on.name, path: '',
+    user,
+    verb,
+    group: GROUP,
+    version: resource.version,
+    resource: on.resource,
+    subresource: '',
+    namespace,
+    name: on.name,
+    path: '',
   }
   return authorizer.authorize(attributes).allowed
 }
 
 /** An authorizer that cannot tell what anybody holds lets nobody grant anything. */
 function escalation(authorizer: Authorizer, { user, namespace }: AdmissionRequest, rules: readonly PolicyRule[]): string | undefined {
-  return authorizer.escalation ? authorizer.escalation(user, namespace, rules) : `user ${JSON.stringify(user.name)} may not grant permissions`
+  return authorizer.escalation
+    ? authorizer.escalation(user, namespace, rules)
+    : `user ${JSON.stringify(user.name)} may not grant permissions`
 }
 
 function same(a: unknown, b: unknown): boolean {
@@ -36,9 +51,17 @@ function checkRole(authorizer: Authorizer, request: AdmissionRequest): void {
   if (old && same(old.rules, role.rules) && same((old as ClusterRole).aggregationRule, (role as ClusterRole).aggregationRule)) return
   if (may(authorizer, request, 'escalate', { resource: request.resource.resource, name: nameOf(request) })) return
   // What an aggregated role will come to is not known: it takes all rights to make one.
-  const everything: PolicyRule[] = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }]
+  const everything: PolicyRule[] = [
+    { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+    { verbs: ['*'], nonResourceURLs: ['*'] },
+  ]
   const why = escalation(authorizer, request, aggregates ? everything : (role.rules ?? []))
-  if (why) throw newForbidden(request.resource, nameOf(request), aggregates ? 'must have cluster-admin privileges to use the aggregationRule' : why)
+  if (why)
+    throw newForbidden(
+      request.resource,
+      nameOf(request),
+      aggregates ? 'must have cluster-admin privileges to use the aggregationRule' : why,
+    )
 }
 
 function resourceOf({ kind }: RoleRef): string {

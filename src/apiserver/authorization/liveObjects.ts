@@ -56,7 +56,11 @@ export class LiveObjects<T extends KubeObject> {
         await this.#watch(registry, signal)
       } catch (error) {
         if (signal.aborted) return
-        if (!isExpired(error)) this.#options.log.warn('following a resource failed, listing again', { resource: this.#options.resource.resource, error: String(error) })
+        if (!isExpired(error))
+          this.#options.log.warn('following a resource failed, listing again', {
+            resource: this.#options.resource.resource,
+            error: String(error),
+          })
         await this.#options.clock.sleep(backoff.next(), signal).catch(() => {})
       }
     }
@@ -65,7 +69,15 @@ export class LiveObjects<T extends KubeObject> {
   #request(verb: 'list' | 'watch', query: Record<string, string>, signal: AbortSignal): ApiRequest {
     const { resource } = this.#options
     return {
-      user: LOOPBACK_USER, verb, resource, namespace: '', name: '', query: new URLSearchParams(query), userAgent: 'kube-apiserver', warnings: [], signal,
+      user: LOOPBACK_USER,
+      verb,
+      resource,
+      namespace: '',
+      name: '',
+      query: new URLSearchParams(query),
+      userAgent: 'kube-apiserver',
+      warnings: [],
+      signal,
     }
   }
 

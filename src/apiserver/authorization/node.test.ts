@@ -10,9 +10,20 @@ const OTHER = { name: 'system:node:n2', groups: ['system:nodes'], extra: {} }
 const pod = {
   metadata: { name: 'p', namespace: 'a', uid: '1', resourceVersion: '1', creationTimestamp: '' },
   spec: {
-    nodeName: 'n1', serviceAccountName: 'bot',
-    containers: [{ name: 'c', image: 'i', envFrom: [{ secretRef: { name: 'env' } }], env: [{ name: 'E', valueFrom: { configMapKeyRef: { name: 'cm', key: 'k' } } }] }],
-    volumes: [{ name: 'v', secret: { secretName: 'vol' } }, { name: 'd', persistentVolumeClaim: { claimName: 'claim' } }],
+    nodeName: 'n1',
+    serviceAccountName: 'bot',
+    containers: [
+      {
+        name: 'c',
+        image: 'i',
+        envFrom: [{ secretRef: { name: 'env' } }],
+        env: [{ name: 'E', valueFrom: { configMapKeyRef: { name: 'cm', key: 'k' } } }],
+      },
+    ],
+    volumes: [
+      { name: 'v', secret: { secretName: 'vol' } },
+      { name: 'd', persistentVolumeClaim: { claimName: 'claim' } },
+    ],
   },
 } as unknown as Pod
 
@@ -28,7 +39,13 @@ function authorizer(): NodeAuthorizer {
   })
 }
 
-function ask(of: NodeAuthorizer, user: typeof NODE, verb: string, resource: string, more: Partial<RequestAttributes> = {}): { allowed: boolean; reason: string } | undefined {
+function ask(
+  of: NodeAuthorizer,
+  user: typeof NODE,
+  verb: string,
+  resource: string,
+  more: Partial<RequestAttributes> = {},
+): { allowed: boolean; reason: string } | undefined {
   const [name = '', subresource = ''] = resource.split('/')
   return of.authorize({ user, verb, group: '', version: 'v1', resource: name, subresource, namespace: 'a', name: '', path: '', ...more })
 }
@@ -36,14 +53,24 @@ function ask(of: NodeAuthorizer, user: typeof NODE, verb: string, resource: stri
 test('a node reads what its pods use, and only while they are there', () => {
   const node = authorizer()
   node.podChanged(undefined, pod)
-  for (const [resource, name] of [['secrets', 'env'], ['secrets', 'vol'], ['configmaps', 'cm'], ['persistentvolumeclaims', 'claim'], ['serviceaccounts', 'bot'], ['pods', 'p']] as const) {
+  for (const [resource, name] of [
+    ['secrets', 'env'],
+    ['secrets', 'vol'],
+    ['configmaps', 'cm'],
+    ['persistentvolumeclaims', 'claim'],
+    ['serviceaccounts', 'bot'],
+    ['pods', 'p'],
+  ] as const) {
     assert.equal(ask(node, NODE, 'get', resource, { name })?.allowed, true, `${resource}/${name}`)
     assert.equal(ask(node, OTHER, 'get', resource, { name })?.allowed, false, `${resource}/${name} from another node`)
   }
   assert.equal(ask(node, NODE, 'get', 'persistentvolumes', { name: 'pv', namespace: '' })?.allowed, true)
   assert.equal(ask(node, NODE, 'get', 'secrets', { name: 'env', namespace: 'b' })?.allowed, false)
   assert.equal(ask(node, NODE, 'create', 'serviceaccounts/token', { name: 'bot' })?.allowed, true)
-  assert.deepEqual(ask(node, NODE, 'get', 'secrets', { name: 'none' }), { allowed: false, reason: "no relationship found between node 'n1' and this object" })
+  assert.deepEqual(ask(node, NODE, 'get', 'secrets', { name: 'none' }), {
+    allowed: false,
+    reason: "no relationship found between node 'n1' and this object",
+  })
   node.podChanged(pod, undefined)
   assert.equal(ask(node, NODE, 'get', 'secrets', { name: 'env' })?.allowed, false)
 })

@@ -50,8 +50,15 @@ function volumeVertices(pod: Pod, volume: Volume): Vertex[] {
     add('secrets', source.secret?.name)
     add('configmaps', source.configMap?.name)
   }
-  const byReference = [volume.csi?.nodePublishSecretRef, volume.cephfs?.secretRef, volume.flexVolume?.secretRef, volume.iscsi?.secretRef,
-    volume.rbd?.secretRef, volume.scaleIO?.secretRef, volume.storageos?.secretRef]
+  const byReference = [
+    volume.csi?.nodePublishSecretRef,
+    volume.cephfs?.secretRef,
+    volume.flexVolume?.secretRef,
+    volume.iscsi?.secretRef,
+    volume.rbd?.secretRef,
+    volume.scaleIO?.secretRef,
+    volume.storageos?.secretRef,
+  ]
   for (const reference of byReference) add('secrets', reference?.name)
   add('secrets', volume.azureFile?.secretName)
   return found
@@ -223,7 +230,9 @@ export class NodeAuthorizer {
           ? ALLOW
           : no('can only list/watch/deletecollection resourceslices with nodeName field selector')
       default:
-        return no('only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection')
+        return no(
+          'only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection',
+        )
     }
   }
 
@@ -278,4 +287,3 @@ function ownNode(node: string, a: RequestAttributes): Decision {
   if (a.name === '') return no(`node '${node}' cannot read all nodes, only its own Node object`)
   return no(`node '${node}' cannot read '${a.name}', only its own Node object`)
 }
-

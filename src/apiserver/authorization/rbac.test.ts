@@ -18,7 +18,12 @@ function binding(name: string, kind: 'Role' | 'ClusterRole', role: string, subje
   return { metadata: { name, ...(namespace && { namespace }) }, roleRef: { apiGroup: GROUP, kind, name: role }, subjects } as RoleBinding
 }
 
-function rbac(objects: { clusterRoles?: Record<string, PolicyRule[]>; roles?: Record<string, PolicyRule[]>; cluster?: RoleBinding[]; local?: RoleBinding[] }): Rbac {
+function rbac(objects: {
+  clusterRoles?: Record<string, PolicyRule[]>
+  roles?: Record<string, PolicyRule[]>
+  cluster?: RoleBinding[]
+  local?: RoleBinding[]
+}): Rbac {
   const { clusterRoles = {}, roles = {}, cluster = [], local = [] } = objects
   return new Rbac({
     clusterRole: (name) => (clusterRoles[name] ? ({ rules: clusterRoles[name] } as unknown as ClusterRole) : undefined),
@@ -51,7 +56,18 @@ test('bindings reach users, groups and service accounts, in their namespace', ()
     clusterRoles: { reader: read },
     roles: { 'a/r': read },
     cluster: [binding('all', 'ClusterRole', 'reader', [{ kind: 'Group', name: 'ops' }])],
-    local: [binding('b', 'Role', 'r', [{ kind: 'User', name: 'jane' }, { kind: 'ServiceAccount', name: 'bot' }], 'a')],
+    local: [
+      binding(
+        'b',
+        'Role',
+        'r',
+        [
+          { kind: 'User', name: 'jane' },
+          { kind: 'ServiceAccount', name: 'bot' },
+        ],
+        'a',
+      ),
+    ],
   })
   const allowed = (of: UserInfo, namespace: string): boolean => access.authorize(attributes(of, 'get', 'pods', { namespace })).allowed
   assert.equal(allowed(user('x', 'ops'), 'anywhere'), true)
@@ -59,7 +75,10 @@ test('bindings reach users, groups and service accounts, in their namespace', ()
   assert.equal(allowed(user('jane'), 'b'), false)
   assert.equal(allowed(user('system:serviceaccount:a:bot'), 'a'), true)
   assert.equal(allowed(user('system:serviceaccount:b:bot'), 'a'), false)
-  assert.equal(access.authorize(attributes(user('jane'), 'get', 'pods', { namespace: 'a' })).reason, 'RBAC: allowed by RoleBinding "b/a" of Role "r" to User "jane"')
+  assert.equal(
+    access.authorize(attributes(user('jane'), 'get', 'pods', { namespace: 'a' })).reason,
+    'RBAC: allowed by RoleBinding "b/a" of Role "r" to User "jane"',
+  )
 })
 
 test('a missing role is told, and a change shows once it is made known', () => {
@@ -81,8 +100,8 @@ test('nobody grants what they do not hold', () => {
   assert.equal(access.escalation(u, 'n', [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }]), undefined)
   assert.equal(
     access.escalation(u, 'n', [{ verbs: ['get', 'delete'], apiGroups: [''], resources: ['pods', 'secrets'] }]),
-    'user "u" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n'
-      + '{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}\n{APIGroups:[""], Resources:["secrets"], Verbs:["get" "delete"]}',
+    'user "u" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n' +
+      '{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}\n{APIGroups:[""], Resources:["secrets"], Verbs:["get" "delete"]}',
   )
 })
 
@@ -91,11 +110,13 @@ const words = fc.uniqueArray(word, { minLength: 1, maxLength: 3 })
 const anyRule: fc.Arbitrary<PolicyRule> = fc.record({ verbs: words, apiGroups: words, resources: words })
 
 test('law: rights that are not missing are rights that are allowed', () => {
-  fc.assert(fc.property(fc.array(anyRule, { maxLength: 3 }), anyRule, word, word, (held, wanted, verb, resource) => {
-    if (missingRights(held, [wanted]).length > 0) return
-    const asked = attributes(user('u'), verb, resource, { group: 'a' })
-    if (ruleAllows(wanted, asked)) assert.ok(held.some((rule) => ruleAllows(rule, asked)))
-  }))
+  fc.assert(
+    fc.property(fc.array(anyRule, { maxLength: 3 }), anyRule, word, word, (held, wanted, verb, resource) => {
+      if (missingRights(held, [wanted]).length > 0) return
+      const asked = attributes(user('u'), verb, resource, { group: 'a' })
+      if (ruleAllows(wanted, asked)) assert.ok(held.some((rule) => ruleAllows(rule, asked)))
+    }),
+  )
 })
 
 test('law: everyone holds what they hold', () => {
@@ -103,6 +124,9 @@ test('law: everyone holds what they hold', () => {
 })
 
 test('rules are described as upstream describes them', () => {
-  const rules = compactRules([{ verbs: ['get'], nonResourceURLs: ['/x'] }, { verbs: ['put'], nonResourceURLs: ['/x'] }])
+  const rules = compactRules([
+    { verbs: ['get'], nonResourceURLs: ['/x'] },
+    { verbs: ['put'], nonResourceURLs: ['/x'] },
+  ])
   assert.deepEqual(rules.map(describeRule), ['{NonResourceURLs:["/x"], Verbs:["get" "put"]}'])
 })

@@ -150,4 +150,3 @@ export class Rbac {
     return `user ${JSON.stringify(user.name)} (groups=${groups}) is attempting to grant RBAC permissions not currently held:\n${described}`
   }
 }
-

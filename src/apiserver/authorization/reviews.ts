@@ -1,6 +1,11 @@
 /** SubjectAccessReview and its siblings: asking the authorizers without doing anything. */
 import type {
-  LocalSubjectAccessReview, NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview,
+  LocalSubjectAccessReview,
+  NonResourceAttributes,
+  ResourceAttributes,
+  SelfSubjectAccessReview,
+  SelfSubjectRulesReview,
+  SubjectAccessReview,
 } from '../../api/kinds/authorization/v1.ts'
 import type { PolicyRule } from '../../api/kinds/rbac/v1.ts'
 import type { JsonObject } from '../../api/resource.ts'
@@ -22,16 +27,22 @@ function specErrors(spec: Spec): FieldError[] {
   const message = (value: string, why: string): string => `Invalid value: ${value}: ${why}`
   if (resourceAttributes && nonResourceAttributes) {
     const value = JSON.stringify(nonResourceAttributes)
-    return [{
-      type: 'FieldValueInvalid', field: 'spec.nonResourceAttributes',
-      message: message(value, 'cannot be specified in combination with resourceAttributes'),
-    }]
+    return [
+      {
+        type: 'FieldValueInvalid',
+        field: 'spec.nonResourceAttributes',
+        message: message(value, 'cannot be specified in combination with resourceAttributes'),
+      },
+    ]
   }
   if (!resourceAttributes && !nonResourceAttributes) {
-    return [{
-      type: 'FieldValueInvalid', field: 'spec.resourceAttributes',
-      message: message('null', 'exactly one of nonResourceAttributes or resourceAttributes must be specified'),
-    }]
+    return [
+      {
+        type: 'FieldValueInvalid',
+        field: 'spec.resourceAttributes',
+        message: message('null', 'exactly one of nonResourceAttributes or resourceAttributes must be specified'),
+      },
+    ]
   }
   return []
 }
@@ -48,12 +59,21 @@ function check(errors: readonly FieldError[]): void {
 
 function attributesOf(spec: Spec, user: UserInfo): RequestAttributes {
   const { resourceAttributes: r, nonResourceAttributes: n } = spec
-  if (n) return { user, verb: n.verb ?? '', group: '', version: '', resource: '', subresource: '', namespace: '', name: '', path: n.path ?? '' }
+  if (n)
+    return { user, verb: n.verb ?? '', group: '', version: '', resource: '', subresource: '', namespace: '', name: '', path: n.path ?? '' }
   const requirement = r?.fieldSelector?.requirements?.find((q) => q.operator === 'In' && q.values?.length === 1)
   const fieldSelector = r?.fieldSelector?.rawSelector ?? (requirement && `${requirement.key}=${requirement.values?.[0]}`)
   return {
-    user, verb: r?.verb ?? '', group: r?.group ?? '', version: r?.version ?? '*', resource: r?.resource ?? '', subresource: r?.subresource ?? '',
-    namespace: r?.namespace ?? '', name: r?.name ?? '', path: '', ...(fieldSelector && { fieldSelector }),
+    user,
+    verb: r?.verb ?? '',
+    group: r?.group ?? '',
+    version: r?.version ?? '*',
+    resource: r?.resource ?? '',
+    subresource: r?.subresource ?? '',
+    namespace: r?.namespace ?? '',
+    name: r?.name ?? '',
+    path: '',
+    ...(fieldSelector && { fieldSelector }),
   }
 }
 
@@ -67,10 +87,17 @@ function userOf(spec: SubjectAccessReview['spec']): UserInfo {
 }
 
 function rulesStatus(rules: readonly PolicyRule[]): object {
-  const resourceRules = compactRules(rules.filter((r) => (r.resources ?? []).length > 0)).map(({ verbs, apiGroups, resources, resourceNames }) => ({
-    verbs, ...(apiGroups && { apiGroups }), ...(resources && { resources }), ...(resourceNames?.length && { resourceNames }),
-  }))
-  const nonResourceRules = rules.filter((r) => (r.nonResourceURLs ?? []).length > 0).map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs }))
+  const resourceRules = compactRules(rules.filter((r) => (r.resources ?? []).length > 0)).map(
+    ({ verbs, apiGroups, resources, resourceNames }) => ({
+      verbs,
+      ...(apiGroups && { apiGroups }),
+      ...(resources && { resources }),
+      ...(resourceNames?.length && { resourceNames }),
+    }),
+  )
+  const nonResourceRules = rules
+    .filter((r) => (r.nonResourceURLs ?? []).length > 0)
+    .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs }))
   return { resourceRules, nonResourceRules, incomplete: false }
 }
 
@@ -98,9 +125,18 @@ export function accessReviews(authorization: Authorization, clock: Clock): [stri
     const { namespace } = spec
     if (!namespace) throw newBadRequest('no namespace on request')
     const masters = request.user.groups.includes('system:masters')
-    const everything: PolicyRule[] = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }]
+    const everything: PolicyRule[] = [
+      { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+      { verbs: ['*'], nonResourceURLs: ['*'] },
+    ]
     const rules = [...(masters ? everything : []), ...authorization.rbac.rulesFor(request.user, namespace)]
-    const object = { kind: request.resource.kind, apiVersion: 'authorization.k8s.io/v1', metadata: {}, spec: {}, status: rulesStatus(rules) }
+    const object = {
+      kind: request.resource.kind,
+      apiVersion: 'authorization.k8s.io/v1',
+      metadata: {},
+      spec: {},
+      status: rulesStatus(rules),
+    }
     return { type: 'object', code: 201, object: object as unknown as JsonObject }
   }
   return [

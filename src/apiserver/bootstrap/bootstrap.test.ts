@@ -10,7 +10,10 @@ import { clusterRole, clusterRoleBinding, controllerBinding, policyRule } from '
 
 test('rows become rules', () => {
   assert.deepEqual(policyRule(['get,list', ',apps', 'pods,deployments/scale', 'a']), {
-    verbs: ['get', 'list'], apiGroups: ['', 'apps'], resources: ['pods', 'deployments/scale'], resourceNames: ['a'],
+    verbs: ['get', 'list'],
+    apiGroups: ['', 'apps'],
+    resources: ['pods', 'deployments/scale'],
+    resourceNames: ['a'],
   })
   assert.deepEqual(policyRule(['get', '/healthz,/livez']), { verbs: ['get'], nonResourceURLs: ['/healthz', '/livez'] })
 })
@@ -23,16 +26,37 @@ function role(name: string): ClusterRole {
 
 function allows(name: string, verb: string, resource: string): boolean {
   const user = { name: 'u', groups: [], extra: {} }
-  return (role(name).rules ?? []).some((rule) => ruleAllows(rule, {
-    user, verb, group: '', version: 'v1', resource, subresource: '', namespace: 'n', name: '', path: '',
-  }))
+  return (role(name).rules ?? []).some((rule) =>
+    ruleAllows(rule, {
+      user,
+      verb,
+      group: '',
+      version: 'v1',
+      resource,
+      subresource: '',
+      namespace: 'n',
+      name: '',
+      path: '',
+    }),
+  )
 }
 
 test('admin, edit and view hold each other from the first moment on', () => {
-  assert.deepEqual(['view', 'edit', 'admin'].map((name) => allows(name, 'get', 'pods')), [true, true, true])
-  assert.deepEqual(['view', 'edit', 'admin'].map((name) => allows(name, 'create', 'pods')), [false, true, true])
-  assert.deepEqual(['view', 'edit', 'admin'].map((name) => allows(name, 'get', 'secrets')), [false, true, true])
-  assert.deepEqual(role('edit').aggregationRule, { clusterRoleSelectors: [{ matchLabels: { 'rbac.authorization.k8s.io/aggregate-to-edit': 'true' } }] })
+  assert.deepEqual(
+    ['view', 'edit', 'admin'].map((name) => allows(name, 'get', 'pods')),
+    [true, true, true],
+  )
+  assert.deepEqual(
+    ['view', 'edit', 'admin'].map((name) => allows(name, 'create', 'pods')),
+    [false, true, true],
+  )
+  assert.deepEqual(
+    ['view', 'edit', 'admin'].map((name) => allows(name, 'get', 'secrets')),
+    [false, true, true],
+  )
+  assert.deepEqual(role('edit').aggregationRule, {
+    clusterRoleSelectors: [{ matchLabels: { 'rbac.authorization.k8s.io/aggregate-to-edit': 'true' } }],
+  })
 })
 
 test('every controller has a role and its binding, every binding a role', () => {
@@ -46,10 +70,16 @@ test('every controller has a role and its binding, every binding a role', () => 
 test('what a role lost comes back, what it was given stays, and who forbids it is left alone', () => {
   const wanted = [{ verbs: ['get', 'list'], apiGroups: [''], resources: ['pods'] }]
   const own = { verbs: ['get'], apiGroups: ['x'], resources: ['y'] }
-  const existing = { metadata: { name: 'r' }, rules: [own, { verbs: ['get'], apiGroups: [''], resources: ['pods'] }] } as unknown as ClusterRole
+  const existing = {
+    metadata: { name: 'r' },
+    rules: [own, { verbs: ['get'], apiGroups: [''], resources: ['pods'] }],
+  } as unknown as ClusterRole
   assert.deepEqual(withMissingRules(existing, wanted)?.rules?.slice(2), [{ verbs: ['list'], apiGroups: [''], resources: ['pods'] }])
   assert.equal(withMissingRules({ ...existing, rules: [own, ...wanted] }, wanted), undefined)
-  const frozen = { ...existing, metadata: { ...existing.metadata, annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'false' } } }
+  const frozen = {
+    ...existing,
+    metadata: { ...existing.metadata, annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'false' } },
+  }
   assert.equal(withMissingRules(frozen, wanted), undefined)
 })
 

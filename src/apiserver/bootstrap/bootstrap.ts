@@ -87,8 +87,17 @@ export class Loopback {
   #request(verb: Verb, resource: CatalogResource, at: At): ApiRequest {
     const subresource = resource.subresources.find((s) => s.name === at.subresource)
     return {
-      user: LOOPBACK_USER, verb, resource, ...(subresource && { subresource }), namespace: at.namespace ?? '', name: at.name ?? '', query: new URLSearchParams(),
-      ...(at.body && { body: structuredClone(at.body) as JsonObject }), userAgent: 'kube-apiserver', warnings: [], signal: this.#options.signal,
+      user: LOOPBACK_USER,
+      verb,
+      resource,
+      ...(subresource && { subresource }),
+      namespace: at.namespace ?? '',
+      name: at.name ?? '',
+      query: new URLSearchParams(),
+      ...(at.body && { body: structuredClone(at.body) as JsonObject }),
+      userAgent: 'kube-apiserver',
+      warnings: [],
+      signal: this.#options.signal,
     }
   }
 }
@@ -105,7 +114,10 @@ export function withMissingRules<T extends Role | ClusterRole>(existing: T, want
 }
 
 /** An existing binding with the subjects that it lost. */
-export function withMissingSubjects<T extends KubeObject & { subjects?: Subject[] }>(existing: T, wanted: readonly Subject[]): T | undefined {
+export function withMissingSubjects<T extends KubeObject & { subjects?: Subject[] }>(
+  existing: T,
+  wanted: readonly Subject[],
+): T | undefined {
   if (!mayUpdate(existing)) return undefined
   const same = (a: Subject, b: Subject): boolean => a.kind === b.kind && a.name === b.name && (a.namespace ?? '') === (b.namespace ?? '')
   const missing = wanted.filter((subject) => !(existing.subjects ?? []).some((has) => same(has, subject)))
@@ -120,13 +132,15 @@ const leave: Amend = () => undefined
 
 async function reconcile(loopback: Loopback, resource: CatalogResource, wanted: readonly Draft<KubeObject>[], amend: Amend): Promise<void> {
   const existing = await loopback.list(resource)
-  await Promise.all(wanted.map(async (object) => {
-    const { namespace = '', name = '' } = object.metadata
-    const found = existing.get(keyOf({ metadata: { name, namespace } }))
-    if (!found) return loopback.ensure(resource, object)
-    const amended = amend(found, object)
-    if (amended) await loopback.send('update', resource, { namespace, name, body: amended })
-  }))
+  await Promise.all(
+    wanted.map(async (object) => {
+      const { namespace = '', name = '' } = object.metadata
+      const found = existing.get(keyOf({ metadata: { name, namespace } }))
+      if (!found) return loopback.ensure(resource, object)
+      const amended = amend(found, object)
+      if (amended) await loopback.send('update', resource, { namespace, name, body: amended })
+    }),
+  )
 }
 
 function namespace(name: string): Draft<Namespace> {
@@ -140,7 +154,8 @@ function priorityClass(name: string, value: number, description: string): Draft<
 const PRIORITY_CLASSES = [
   priorityClass('system-node-critical', 2_000_001_000, 'Used for system critical pods that must not be moved from their current node.'),
   priorityClass(
-    'system-cluster-critical', 2_000_000_000,
+    'system-cluster-critical',
+    2_000_000_000,
     'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
   ),
 ]
@@ -148,7 +163,9 @@ const PRIORITY_CLASSES = [
 /** How extension API servers learn whom to trust. */
 function extensionAuthentication({ clientCa, requestHeaderCa, requestHeaderAllowedNames }: BootstrapOptions): Draft<ConfigMap> {
   return {
-    apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
     data: {
       'client-ca-file': clientCa,
       ...(requestHeaderCa && {
@@ -197,12 +214,14 @@ async function reconcileApiServices(loopback: Loopback, wanted: readonly Draft<A
   const resource = loopback.resource('apiregistration.k8s.io', 'v1', 'apiservices')
   await reconcile(loopback, resource, wanted, leave)
   const existing = await loopback.list(resource)
-  await Promise.all(wanted.map(async ({ metadata, status }) => {
-    const { name = '' } = metadata
-    const found = existing.get(name) as APIService | undefined
-    if (!found || found.status?.conditions?.length) return
-    await loopback.send('update', resource, { name, subresource: 'status', body: { ...found, ...(status && { status }) } })
-  }))
+  await Promise.all(
+    wanted.map(async ({ metadata, status }) => {
+      const { name = '' } = metadata
+      const found = existing.get(name) as APIService | undefined
+      if (!found || found.status?.conditions?.length) return
+      await loopback.send('update', resource, { name, subresource: 'status', body: { ...found, ...(status && { status }) } })
+    }),
+  )
 }
 
 async function reconcileConfigMap(loopback: Loopback, wanted: Draft<ConfigMap>): Promise<void> {
@@ -212,4 +231,3 @@ async function reconcileConfigMap(loopback: Loopback, wanted: Draft<ConfigMap>):
     return same ? undefined : { ...(existing as ConfigMap), ...(wanted.data && { data: wanted.data }) }
   })
 }
-

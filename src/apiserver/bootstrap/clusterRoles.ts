@@ -6,7 +6,8 @@ import type { RoleRow } from './rows.ts'
 
 export const CLUSTER_ROLES: readonly RoleRow[] = [
   {
-    name: 'admin', aggregates: ['admin'],
+    name: 'admin',
+    aggregates: ['admin'],
   },
   {
     name: 'cluster-admin',
@@ -16,17 +17,21 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
     ],
   },
   {
-    name: 'edit', aggregateTo: ['admin'], aggregates: ['edit'],
+    name: 'edit',
+    aggregateTo: ['admin'],
+    aggregates: ['edit'],
   },
   {
-    name: 'system:aggregate-to-admin', aggregateTo: ['admin'],
+    name: 'system:aggregate-to-admin',
+    aggregateTo: ['admin'],
     rules: [
       ['create', 'authorization.k8s.io', 'localsubjectaccessreviews'],
       ['create,delete,deletecollection,get,list,patch,update,watch', 'rbac.authorization.k8s.io', 'rolebindings,roles'],
     ],
   },
   {
-    name: 'system:aggregate-to-edit', aggregateTo: ['edit'],
+    name: 'system:aggregate-to-edit',
+    aggregateTo: ['edit'],
     rules: [
       ['get,list,watch', '', 'pods/attach,pods/exec,pods/portforward,pods/proxy,secrets,services/proxy'],
       ['impersonate', '', 'serviceaccounts'],
@@ -58,7 +63,8 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
     ],
   },
   {
-    name: 'system:aggregate-to-view', aggregateTo: ['view'],
+    name: 'system:aggregate-to-view',
+    aggregateTo: ['view'],
     rules: [
       [
         'get,list,watch',
@@ -106,45 +112,31 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
   },
   {
     name: 'system:certificates.k8s.io:certificatesigningrequests:nodeclient',
-    rules: [
-      ['create', 'certificates.k8s.io', 'certificatesigningrequests/nodeclient'],
-    ],
+    rules: [['create', 'certificates.k8s.io', 'certificatesigningrequests/nodeclient']],
   },
   {
     name: 'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient',
-    rules: [
-      ['create', 'certificates.k8s.io', 'certificatesigningrequests/selfnodeclient'],
-    ],
+    rules: [['create', 'certificates.k8s.io', 'certificatesigningrequests/selfnodeclient']],
   },
   {
     name: 'system:certificates.k8s.io:kube-apiserver-client-approver',
-    rules: [
-      ['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kube-apiserver-client'],
-    ],
+    rules: [['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kube-apiserver-client']],
   },
   {
     name: 'system:certificates.k8s.io:kube-apiserver-client-kubelet-approver',
-    rules: [
-      ['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kube-apiserver-client-kubelet'],
-    ],
+    rules: [['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kube-apiserver-client-kubelet']],
   },
   {
     name: 'system:certificates.k8s.io:kubelet-serving-approver',
-    rules: [
-      ['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kubelet-serving'],
-    ],
+    rules: [['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/kubelet-serving']],
   },
   {
     name: 'system:certificates.k8s.io:legacy-unknown-approver',
-    rules: [
-      ['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/legacy-unknown'],
-    ],
+    rules: [['approve', 'certificates.k8s.io', 'signers', 'kubernetes.io/legacy-unknown']],
   },
   {
     name: 'system:discovery',
-    rules: [
-      ['get', '/api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/'],
-    ],
+    rules: [['get', '/api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/']],
   },
   {
     name: 'system:heapster',
@@ -155,9 +147,7 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
   },
   {
     name: 'system:kube-aggregator',
-    rules: [
-      ['get,list,watch', '', 'endpoints,services'],
-    ],
+    rules: [['get,list,watch', '', 'endpoints,services']],
   },
   {
     name: 'system:kube-controller-manager',
@@ -177,9 +167,7 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
   },
   {
     name: 'system:kube-dns',
-    rules: [
-      ['list,watch', '', 'endpoints,services'],
-    ],
+    rules: [['list,watch', '', 'endpoints,services']],
   },
   {
     name: 'system:kube-scheduler',
@@ -261,9 +249,7 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
   },
   {
     name: 'system:node-bootstrapper',
-    rules: [
-      ['create,get,list,watch', 'certificates.k8s.io', 'certificatesigningrequests'],
-    ],
+    rules: [['create,get,list,watch', 'certificates.k8s.io', 'certificatesigningrequests']],
   },
   {
     name: 'system:node-problem-detector',
@@ -295,15 +281,11 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
   },
   {
     name: 'system:public-info-viewer',
-    rules: [
-      ['get', '/healthz,/livez,/readyz,/version,/version/'],
-    ],
+    rules: [['get', '/healthz,/livez,/readyz,/version,/version/']],
   },
   {
     name: 'system:service-account-issuer-discovery',
-    rules: [
-      ['get', '/.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/'],
-    ],
+    rules: [['get', '/.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/']],
   },
   {
     name: 'system:volume-scheduler',
@@ -314,6 +296,8 @@ export const CLUSTER_ROLES: readonly RoleRow[] = [
     ],
   },
   {
-    name: 'view', aggregateTo: ['edit'], aggregates: ['view'],
+    name: 'view',
+    aggregateTo: ['edit'],
+    aggregates: ['view'],
   },
 ]

@@ -33,9 +33,7 @@ export const CONTROLLER_ROLES: readonly RoleRow[] = [
   },
   {
     name: 'system:controller:clusterrole-aggregation-controller',
-    rules: [
-      ['escalate,get,list,patch,update,watch', 'rbac.authorization.k8s.io', 'clusterroles'],
-    ],
+    rules: [['escalate,get,list,patch,update,watch', 'rbac.authorization.k8s.io', 'clusterroles']],
   },
   {
     name: 'system:controller:cronjob-controller',

@@ -20,9 +20,16 @@ const PORT = 443
 
 export function serviceObject({ clusterIp, advertise }: KubernetesServiceOptions): Draft<Service> {
   return {
-    apiVersion: 'v1', kind: 'Service', metadata: { name: NAME, namespace: NAMESPACE, labels: LABELS },
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: NAME, namespace: NAMESPACE, labels: LABELS },
     spec: {
-      type: 'ClusterIP', clusterIP: clusterIp, clusterIPs: [clusterIp], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack', sessionAffinity: 'None',
+      type: 'ClusterIP',
+      clusterIP: clusterIp,
+      clusterIPs: [clusterIp],
+      ipFamilies: ['IPv4'],
+      ipFamilyPolicy: 'SingleStack',
+      sessionAffinity: 'None',
       ports: [{ name: 'https', port: PORT, protocol: 'TCP', targetPort: advertise.port }],
     },
   }
@@ -30,7 +37,8 @@ export function serviceObject({ clusterIp, advertise }: KubernetesServiceOptions
 
 export function endpointsObject({ advertise }: KubernetesServiceOptions): Draft<Endpoints> {
   return {
-    apiVersion: 'v1', kind: 'Endpoints',
+    apiVersion: 'v1',
+    kind: 'Endpoints',
     metadata: { name: NAME, namespace: NAMESPACE, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
     subsets: [{ addresses: [{ ip: advertise.address }], ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }] }],
   }
@@ -38,7 +46,8 @@ export function endpointsObject({ advertise }: KubernetesServiceOptions): Draft<
 
 export function endpointSliceObject({ advertise }: KubernetesServiceOptions): Draft<EndpointSlice> {
   return {
-    apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice',
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
     metadata: { name: NAME, namespace: NAMESPACE, labels: { 'kubernetes.io/service-name': NAME } },
     addressType: 'IPv4',
     endpoints: [{ addresses: [advertise.address], conditions: { ready: true } }],

@@ -26,7 +26,10 @@ const API_VERSION = `${GROUP}/v1`
 const AGGREGATE_LABEL = `${GROUP}/aggregate-to-`
 export const AUTOUPDATE_ANNOTATION = 'rbac.authorization.kubernetes.io/autoupdate'
 
-function metadata(name: string, labels: Record<string, string> = {}): { name: string; labels: Record<string, string>; annotations: Record<string, string> } {
+function metadata(
+  name: string,
+  labels: Record<string, string> = {},
+): { name: string; labels: Record<string, string>; annotations: Record<string, string> } {
   return { name, labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults', ...labels }, annotations: { [AUTOUPDATE_ANNOTATION]: 'true' } }
 }
 
@@ -40,7 +43,10 @@ export function policyRule(row: RuleRow): PolicyRule {
 /** The rules of all rows that aggregate to `target`, through rows that aggregate themselves. */
 function aggregatedRules(rows: readonly RoleRow[], target: string): PolicyRule[] {
   const sources = rows.filter((row) => row.aggregateTo?.includes(target)).toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  const rules = sources.flatMap((row) => [...(row.rules ?? []).map(policyRule), ...(row.aggregates ?? []).flatMap((inner) => aggregatedRules(rows, inner))])
+  const rules = sources.flatMap((row) => [
+    ...(row.rules ?? []).map(policyRule),
+    ...(row.aggregates ?? []).flatMap((inner) => aggregatedRules(rows, inner)),
+  ])
   const seen = new Set<string>()
   return rules.filter((rule) => !seen.has(JSON.stringify(rule)) && seen.add(JSON.stringify(rule)))
 }
@@ -50,11 +56,22 @@ export function clusterRole(row: RoleRow, rows: readonly RoleRow[]): Draft<Clust
   const labels = Object.fromEntries((row.aggregateTo ?? []).map((target) => [`${AGGREGATE_LABEL}${target}`, 'true']))
   const selectors = row.aggregates?.map((target) => ({ matchLabels: { [`${AGGREGATE_LABEL}${target}`]: 'true' } }))
   const rules = row.aggregates ? row.aggregates.flatMap((target) => aggregatedRules(rows, target)) : (row.rules ?? []).map(policyRule)
-  return { apiVersion: API_VERSION, kind: 'ClusterRole', metadata: metadata(row.name, labels), ...(selectors && { aggregationRule: { clusterRoleSelectors: selectors } }), rules }
+  return {
+    apiVersion: API_VERSION,
+    kind: 'ClusterRole',
+    metadata: metadata(row.name, labels),
+    ...(selectors && { aggregationRule: { clusterRoleSelectors: selectors } }),
+    rules,
+  }
 }
 
 export function role(row: RoleRow & { namespace: string }): Draft<Role> {
-  return { apiVersion: API_VERSION, kind: 'Role', metadata: { ...metadata(row.name), namespace: row.namespace }, rules: (row.rules ?? []).map(policyRule) }
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Role',
+    metadata: { ...metadata(row.name), namespace: row.namespace },
+    rules: (row.rules ?? []).map(policyRule),
+  }
 }
 
 function subject(text: string): Subject {
@@ -69,7 +86,9 @@ function subject(text: string): Subject {
 
 export function clusterRoleBinding(row: BindingRow): Draft<ClusterRoleBinding> {
   return {
-    apiVersion: API_VERSION, kind: 'ClusterRoleBinding', metadata: metadata(row.name),
+    apiVersion: API_VERSION,
+    kind: 'ClusterRoleBinding',
+    metadata: metadata(row.name),
     roleRef: { apiGroup: GROUP, kind: 'ClusterRole', name: row.role },
     ...(row.subjects.length > 0 && { subjects: row.subjects.map(subject) }),
   }
@@ -77,8 +96,11 @@ export function clusterRoleBinding(row: BindingRow): Draft<ClusterRoleBinding> {
 
 export function roleBinding(row: BindingRow & { namespace: string }): Draft<RoleBinding> {
   return {
-    apiVersion: API_VERSION, kind: 'RoleBinding', metadata: { ...metadata(row.name), namespace: row.namespace },
-    roleRef: { apiGroup: GROUP, kind: 'Role', name: row.role }, subjects: row.subjects.map(subject),
+    apiVersion: API_VERSION,
+    kind: 'RoleBinding',
+    metadata: { ...metadata(row.name), namespace: row.namespace },
+    roleRef: { apiGroup: GROUP, kind: 'Role', name: row.role },
+    subjects: row.subjects.map(subject),
   }
 }
 

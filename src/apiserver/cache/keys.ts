@@ -20,7 +20,11 @@ export function prefixOf(resource: { group: string; resource: string }, custom: 
 }
 
 /** Folders of two segments: those above, and those of custom resources, whose group has a dot. */
-const TWO_SEGMENTS = new Set(Object.values(FOLDERS).filter((folder) => folder.includes('/')).map((folder) => folder.split('/')[0]))
+const TWO_SEGMENTS = new Set(
+  Object.values(FOLDERS)
+    .filter((folder) => folder.includes('/'))
+    .map((folder) => folder.split('/')[0]),
+)
 
 /** The prefix that a key belongs to, or undefined for keys that are no objects. */
 export function prefixOfKey(key: string): string | undefined {

@@ -73,7 +73,8 @@ export function decodeEntry(entry: Entry, parsed: ParsedBytes): StoredObject {
 
 function parseObject(entry: Entry): KubeObject {
   const value: unknown = JSON.parse(Buffer.from(entry.value.buffer, entry.value.byteOffset, entry.value.byteLength).toString('utf8'))
-  if (!isJsonObject(value) || !isJsonObject(value['metadata'])) throw new Error(`the stored value of ${entry.key} is not an object with metadata`)
+  if (!isJsonObject(value) || !isJsonObject(value['metadata']))
+    throw new Error(`the stored value of ${entry.key} is not an object with metadata`)
   return value as unknown as KubeObject
 }
 

@@ -20,8 +20,11 @@ export interface DiscoveryAnswer {
 
 const AGGREGATED_PARAMS = ';g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 const MEDIA_TYPES: Readonly<Record<string, MediaType>> = {
-  'application/json': 'application/json', '*/*': 'application/json', 'application/*': 'application/json',
-  'application/yaml': 'application/yaml', 'application/vnd.kubernetes.protobuf': 'application/vnd.kubernetes.protobuf',
+  'application/json': 'application/json',
+  '*/*': 'application/json',
+  'application/*': 'application/json',
+  'application/yaml': 'application/yaml',
+  'application/vnd.kubernetes.protobuf': 'application/vnd.kubernetes.protobuf',
 }
 
 export class Discovery {

@@ -19,7 +19,10 @@ export function apiVersions(serverAddress: string): object {
   return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] }
 }
 
-export function apiGroup(catalog: Catalog, name: string): { name: string; versions: GroupVersion[]; preferredVersion: GroupVersion } | undefined {
+export function apiGroup(
+  catalog: Catalog,
+  name: string,
+): { name: string; versions: GroupVersion[]; preferredVersion: GroupVersion } | undefined {
   const group = catalog.groups.find((g) => g.name === name && g.name !== '')
   if (!group) return undefined
   const versions = group.versions.map((version) => ({ groupVersion: groupVersionOf(name, version), version }))
@@ -46,13 +49,22 @@ function resourceRows(resource: CatalogResource): { name: string }[] {
   const { resource: name, singular, namespaced, kind, verbs, shortNames, categories } = resource
   const hash = storageVersionHash(resource)
   const row = {
-    name, singularName: singular, namespaced, kind, verbs,
+    name,
+    singularName: singular,
+    namespaced,
+    kind,
+    verbs,
     ...(shortNames.length > 0 && { shortNames }),
     ...(categories.length > 0 && { categories }),
     ...(hash && { storageVersionHash: hash }),
   }
   const subresources = resource.subresources.map((sub) => ({
-    name: `${name}/${sub.name}`, singularName: '', namespaced, ...foreign(resource, sub.kind), kind: sub.kind.kind, verbs: sub.verbs,
+    name: `${name}/${sub.name}`,
+    singularName: '',
+    namespaced,
+    ...foreign(resource, sub.kind),
+    kind: sub.kind.kind,
+    verbs: sub.verbs,
   }))
   return verbs.length > 0 ? [row, ...subresources] : subresources
 }
@@ -73,7 +85,9 @@ function responseKind(resource: CatalogResource, kind: { group: string; version:
 function discoveredResource(resource: CatalogResource): object {
   const { singular, shortNames, categories, verbs } = resource
   const subresources = resource.subresources.map((sub) => ({
-    subresource: sub.name, responseKind: responseKind(resource, sub.kind), verbs: sub.verbs,
+    subresource: sub.name,
+    responseKind: responseKind(resource, sub.kind),
+    verbs: sub.verbs,
   }))
   return {
     resource: resource.resource,
@@ -89,11 +103,15 @@ function discoveredResource(resource: CatalogResource): object {
 
 /** Aggregated discovery: every group with every resource in one document. `core` tells /api from /apis. */
 export function apiGroupDiscoveryList(catalog: Catalog, core: boolean): object {
-  const items = catalog.groups.filter((g) => (g.name === '') === core).map((group) => ({
-    metadata: group.name === '' ? {} : { name: group.name },
-    versions: group.versions.map((version) => ({
-      version, resources: catalog.resources(group.name, version).map(discoveredResource), freshness: 'Current',
-    })),
-  }))
+  const items = catalog.groups
+    .filter((g) => (g.name === '') === core)
+    .map((group) => ({
+      metadata: group.name === '' ? {} : { name: group.name },
+      versions: group.versions.map((version) => ({
+        version,
+        resources: catalog.resources(group.name, version).map(discoveredResource),
+        freshness: 'Current',
+      })),
+    }))
   return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items }
 }

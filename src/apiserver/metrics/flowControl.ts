@@ -10,7 +10,11 @@ const BY_USER: readonly { schema: string; level: string; matches: (user: UserInf
   { schema: 'system-nodes', level: 'system', matches: (user) => user.groups.includes('system:nodes') },
   { schema: 'kube-controller-manager', level: 'workload-high', matches: (user) => user.name === 'system:kube-controller-manager' },
   { schema: 'kube-scheduler', level: 'workload-high', matches: (user) => user.name === 'system:kube-scheduler' },
-  { schema: 'kube-system-service-accounts', level: 'workload-high', matches: (user) => user.name.startsWith('system:serviceaccount:kube-system:') },
+  {
+    schema: 'kube-system-service-accounts',
+    level: 'workload-high',
+    matches: (user) => user.name.startsWith('system:serviceaccount:kube-system:'),
+  },
   { schema: 'service-accounts', level: 'workload-low', matches: (user) => user.groups.includes('system:serviceaccounts') },
   { schema: 'global-default', level: 'global-default', matches: () => true },
 ]

@@ -19,10 +19,21 @@ export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8; e
 /** Read when somebody asks; prom-client's own set samples all the time, and idle has to mean idle. */
 function processMetrics(registry: Registry): void {
   const gauge = (name: string, help: string, read: () => number): void => {
-    registry.registerMetric(new Gauge({ name, help, registers: [], collect() { this.set(read()) } }))
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.set(read())
+        },
+      }),
+    )
   }
   gauge('process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss())
-  gauge('process_start_time_seconds', 'When the process started, in seconds since the epoch.', () => Math.round(Date.now() / 1000 - process.uptime()))
+  gauge('process_start_time_seconds', 'When the process started, in seconds since the epoch.', () =>
+    Math.round(Date.now() / 1000 - process.uptime()),
+  )
   gauge('process_cpu_seconds_total', 'User and system CPU time in seconds.', () => {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1e6
@@ -42,25 +53,42 @@ export class Metrics {
     const registers = [this.registry]
     processMetrics(this.registry)
     this.#requests = new Counter({
-      name: 'apiserver_request_total', registers, labelNames: [...LABELS, 'code', 'component', 'dry_run'],
+      name: 'apiserver_request_total',
+      registers,
+      labelNames: [...LABELS, 'code', 'component', 'dry_run'],
       help: 'Requests by verb, dry run, group, version, resource, scope and HTTP code.',
     })
     this.#duration = new Histogram({
-      name: 'apiserver_request_duration_seconds', registers, labelNames: [...LABELS, 'component', 'dry_run'], buckets: LATENCY_BUCKETS_SECONDS,
+      name: 'apiserver_request_duration_seconds',
+      registers,
+      labelNames: [...LABELS, 'component', 'dry_run'],
+      buckets: LATENCY_BUCKETS_SECONDS,
       help: 'How long requests took, by verb, group, version, resource and scope.',
     })
     this.#size = new Histogram({
-      name: 'apiserver_response_sizes', registers, labelNames: [...LABELS, 'component'], buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
+      name: 'apiserver_response_sizes',
+      registers,
+      labelNames: [...LABELS, 'component'],
+      buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
       help: 'Sizes of answers in bytes.',
     })
     this.#inFlight = new Gauge({
-      name: 'apiserver_current_inflight_requests', registers, labelNames: ['request_kind'], help: 'Requests being served, by kind.',
+      name: 'apiserver_current_inflight_requests',
+      registers,
+      labelNames: ['request_kind'],
+      help: 'Requests being served, by kind.',
     })
     this.#longRunning = new Gauge({
-      name: 'apiserver_longrunning_requests', registers, labelNames: [...LABELS, 'component'], help: 'Watches and streams being served.',
+      name: 'apiserver_longrunning_requests',
+      registers,
+      labelNames: [...LABELS, 'component'],
+      help: 'Watches and streams being served.',
     })
     this.#watchEvents = new Counter({
-      name: 'apiserver_watch_events_total', registers, labelNames: ['group', 'version', 'resource'], help: 'Events sent to watchers.',
+      name: 'apiserver_watch_events_total',
+      registers,
+      labelNames: ['group', 'version', 'resource'],
+      help: 'Events sent to watchers.',
     })
   }
 

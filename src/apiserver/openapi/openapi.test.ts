@@ -22,13 +22,17 @@ function comparable(value: unknown, key = ''): unknown {
     return UNORDERED.has(key) ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items
   }
   if (typeof value !== 'object' || value === null) return value
-  const members = Object.entries(value).filter(([k, v]) => !(k === 'description' && typeof v === 'string') && !k.includes('cbor') && !(k === 'enum' && Array.isArray(v)))
+  const members = Object.entries(value).filter(
+    ([k, v]) => !(k === 'description' && typeof v === 'string') && !k.includes('cbor') && !(k === 'enum' && Array.isArray(v)),
+  )
   return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, comparable(v, k)]))
 }
 
 /** Published for one field of bytes, where it means nothing. */
 function withoutListTypeOfBytes(definitions: Json | undefined): void {
-  const spec = definitions?.['io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec'] as { properties: { caBundle: Json } } | undefined
+  const spec = definitions?.['io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec'] as
+    | { properties: { caBundle: Json } }
+    | undefined
   if (spec) delete spec.properties.caBundle['x-kubernetes-list-type']
 }
 
@@ -74,9 +78,17 @@ test('the index names each served document with its hash', () => {
 })
 
 test('descriptions go where upstream has them', () => {
-  const openapi = new OpenApiV3(loadCatalog(), (definition, field) => (definition.endsWith('core.v1.Pod') ? `about ${field ?? 'pods'}` : undefined))
-  const document = JSON.parse(openapi.document('api/v1')?.json.toString() ?? '') as { components: { schemas: Record<string, { description: string; properties: Record<string, Json> }> } }
+  const openapi = new OpenApiV3(loadCatalog(), (definition, field) =>
+    definition.endsWith('core.v1.Pod') ? `about ${field ?? 'pods'}` : undefined,
+  )
+  const document = JSON.parse(openapi.document('api/v1')?.json.toString() ?? '') as {
+    components: { schemas: Record<string, { description: string; properties: Record<string, Json> }> }
+  }
   const pod = document.components.schemas['io.k8s.api.core.v1.Pod']
   assert.equal(pod?.description, 'about pods')
-  assert.deepEqual(pod?.properties['spec'], { allOf: [{ $ref: '#/components/schemas/io.k8s.api.core.v1.PodSpec' }], description: 'about spec', default: {} })
+  assert.deepEqual(pod?.properties['spec'], {
+    allOf: [{ $ref: '#/components/schemas/io.k8s.api.core.v1.PodSpec' }],
+    description: 'about spec',
+    default: {},
+  })
 })

@@ -41,7 +41,12 @@ export interface PathItem {
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const OBJECTS = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
 const STREAMS = [...OBJECTS, 'application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch']
-const PATCHES = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml']
+const PATCHES = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+]
 const ANY = ['*/*']
 
 const query = (name: string, type: Parameter['type'] = 'string'): Parameter => ({ name, in: 'query', type })
@@ -49,28 +54,60 @@ const inPath = (name: string): Parameter => ({ name, in: 'path', type: 'string' 
 
 const PRETTY = query('pretty')
 const SELECTION = [
-  query('continue'), query('fieldSelector'), query('labelSelector'), query('limit', 'integer'), query('resourceVersion'),
-  query('resourceVersionMatch'), query('sendInitialEvents', 'boolean'), query('shardSelector'), query('timeoutSeconds', 'integer'),
+  query('continue'),
+  query('fieldSelector'),
+  query('labelSelector'),
+  query('limit', 'integer'),
+  query('resourceVersion'),
+  query('resourceVersionMatch'),
+  query('sendInitialEvents', 'boolean'),
+  query('shardSelector'),
+  query('timeoutSeconds', 'integer'),
 ]
 const LIST = [query('allowWatchBookmarks', 'boolean'), ...SELECTION, query('watch', 'boolean')]
 const WRITE = [query('dryRun'), query('fieldManager'), query('fieldValidation')]
 const PATCH = [...WRITE, query('force', 'boolean')]
 const DELETE = [
-  query('dryRun'), query('gracePeriodSeconds', 'integer'), query('ignoreStoreReadErrorWithClusterBreakingPotential', 'boolean'),
-  query('orphanDependents', 'boolean'), query('propagationPolicy'),
+  query('dryRun'),
+  query('gracePeriodSeconds', 'integer'),
+  query('ignoreStoreReadErrorWithClusterBreakingPotential', 'boolean'),
+  query('orphanDependents', 'boolean'),
+  query('propagationPolicy'),
 ]
 
 /** Kinds whose deletion answers the object; of the others it answers a Status. */
 const DELETE_ANSWERS_OBJECT = new Set([
-  'Pod', 'PodTemplate', 'Service', 'ServiceAccount', 'ResourceQuota', 'PersistentVolume', 'PersistentVolumeClaim', 'StorageClass', 'CSIDriver',
-  'CSINode', 'VolumeAttachment', 'VolumeAttributesClass', 'DeviceClass', 'ResourceClaim', 'ResourceClaimTemplate', 'ResourceSlice', 'DeviceTaintRule', 'ResourcePoolStatusRequest',
+  'Pod',
+  'PodTemplate',
+  'Service',
+  'ServiceAccount',
+  'ResourceQuota',
+  'PersistentVolume',
+  'PersistentVolumeClaim',
+  'StorageClass',
+  'CSIDriver',
+  'CSINode',
+  'VolumeAttachment',
+  'VolumeAttributesClass',
+  'DeviceClass',
+  'ResourceClaim',
+  'ResourceClaimTemplate',
+  'ResourceSlice',
+  'DeviceTaintRule',
+  'ResourcePoolStatusRequest',
 ])
 
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
 /** `RbacAuthorization` of rbac.authorization.k8s.io. */
 function groupName(group: string): string {
-  return group === '' ? 'Core' : group.replace(/\.k8s\.io$/, '').split('.').map(capitalized).join('')
+  return group === ''
+    ? 'Core'
+    : group
+        .replace(/\.k8s\.io$/, '')
+        .split('.')
+        .map(capitalized)
+        .join('')
 }
 
 const uncapitalized = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
@@ -139,7 +176,8 @@ class ResourcePaths {
     if (this.#has('watch')) {
       paths.push(pathItem(`${base}watch/${scope}${resource.resource}`, scopeParameters, [this.#watch('List', 'watchlist')]))
       paths.push(pathItem(`${base}watch/${scope}${resource.resource}/{name}`, item, [this.#watch('', 'watch')]))
-      if (resource.namespaced) paths.push(pathItem(`${base}watch/${resource.resource}`, [], [this.#watch('ListForAllNamespaces', 'watchlist')]))
+      if (resource.namespaced)
+        paths.push(pathItem(`${base}watch/${resource.resource}`, [], [this.#watch('ListForAllNamespaces', 'watchlist')]))
     }
     return paths.filter((p) => p.operations.length > 0)
   }
@@ -159,33 +197,60 @@ class ResourcePaths {
 
   #operation(method: HttpMethod, action: string, operationId: string, rest: Partial<Operation>): Operation {
     const { tag, definition } = this.#context
-    return { method, action, operationId, tag, kind: this.#gvk(), query: [PRETTY], consumes: ANY, produces: OBJECTS, codes: [200], answer: definition, ...rest }
+    return {
+      method,
+      action,
+      operationId,
+      tag,
+      kind: this.#gvk(),
+      query: [PRETTY],
+      consumes: ANY,
+      produces: OBJECTS,
+      codes: [200],
+      answer: definition,
+      ...rest,
+    }
   }
 
   #list(tail: '' | 'ForAllNamespaces'): Operation {
     const scoped = tail === '' && this.#context.resource.namespaced
     return this.#operation('get', 'list', this.#id('list', tail, '', scoped), {
-      query: [...LIST, PRETTY], produces: STREAMS, answer: listDefinition(this.#context.definition),
+      query: [...LIST, PRETTY],
+      produces: STREAMS,
+      answer: listDefinition(this.#context.definition),
     })
   }
 
   #watch(tail: '' | 'List' | 'ListForAllNamespaces', action: string): Operation {
     const scoped = tail !== 'ListForAllNamespaces' && this.#context.resource.namespaced
-    return this.#operation('get', action, this.#id('watch', tail, '', scoped), { query: [...LIST, PRETTY], produces: STREAMS, answer: `${META}.WatchEvent` })
+    return this.#operation('get', action, this.#id('watch', tail, '', scoped), {
+      query: [...LIST, PRETTY],
+      produces: STREAMS,
+      answer: `${META}.WatchEvent`,
+    })
   }
 
   #create(tail = '', answer = this.#context.definition, kind = this.#gvk()): Operation {
     return this.#operation('post', 'post', this.#id('create', tail), {
-      kind, query: [...WRITE, PRETTY], body: answer, bodyRequired: true, codes: [200, 201, 202], answer,
+      kind,
+      query: [...WRITE, PRETTY],
+      body: answer,
+      bodyRequired: true,
+      codes: [200, 201, 202],
+      answer,
     })
   }
 
   #collection(): Operation[] {
     const operations: Operation[] = []
     if (this.#has('deletecollection')) {
-      operations.push(this.#operation('delete', 'deletecollection', this.#id('delete', '', 'Collection'), {
-        query: [...SELECTION, ...DELETE, PRETTY], body: `${META}.DeleteOptions`, answer: `${META}.Status`,
-      }))
+      operations.push(
+        this.#operation('delete', 'deletecollection', this.#id('delete', '', 'Collection'), {
+          query: [...SELECTION, ...DELETE, PRETTY],
+          body: `${META}.DeleteOptions`,
+          answer: `${META}.Status`,
+        }),
+      )
     }
     if (this.#has('list')) operations.push(this.#list(''))
     if (this.#has('create')) operations.push(this.#create())
@@ -197,7 +262,14 @@ class ResourcePaths {
     const operations: Operation[] = []
     if (this.#has('delete')) {
       const answer = DELETE_ANSWERS_OBJECT.has(resource.kind) ? definition : `${META}.Status`
-      operations.push(this.#operation('delete', 'delete', this.#id('delete'), { query: [...DELETE, PRETTY], body: `${META}.DeleteOptions`, codes: [200, 202], answer }))
+      operations.push(
+        this.#operation('delete', 'delete', this.#id('delete'), {
+          query: [...DELETE, PRETTY],
+          body: `${META}.DeleteOptions`,
+          codes: [200, 202],
+          answer,
+        }),
+      )
     }
     return [...operations, ...this.#readAndWrite(resource.verbs, '', definition, this.#gvk())]
   }
@@ -206,14 +278,29 @@ class ResourcePaths {
     const operations: Operation[] = []
     if (verbs.includes('get')) operations.push(this.#operation('get', 'get', this.#id('read', tail), { kind, answer }))
     if (verbs.includes('patch')) {
-      operations.push(this.#operation('patch', 'patch', this.#id('patch', tail), {
-        kind, query: [...PATCH, PRETTY], body: `${META}.Patch`, bodyRequired: true, consumes: PATCHES, codes: [200, 201], answer,
-      }))
+      operations.push(
+        this.#operation('patch', 'patch', this.#id('patch', tail), {
+          kind,
+          query: [...PATCH, PRETTY],
+          body: `${META}.Patch`,
+          bodyRequired: true,
+          consumes: PATCHES,
+          codes: [200, 201],
+          answer,
+        }),
+      )
     }
     if (verbs.includes('update')) {
-      operations.push(this.#operation('put', 'put', this.#id('replace', tail), {
-        kind, query: [...WRITE, PRETTY], body: answer, bodyRequired: true, codes: [200, 201], answer,
-      }))
+      operations.push(
+        this.#operation('put', 'put', this.#id('replace', tail), {
+          kind,
+          query: [...WRITE, PRETTY],
+          body: answer,
+          bodyRequired: true,
+          codes: [200, 201],
+          answer,
+        }),
+      )
     }
     return operations
   }
@@ -241,7 +328,10 @@ class ResourcePaths {
     const operations = (suffix: string): Operation[] =>
       methods.map((method) =>
         this.#operation(method, 'connect', this.#id('connect', tail + suffix, capitalized(method)), {
-          kind: sub.kind, query: queryOf(options), produces: ANY, answer: '',
+          kind: sub.kind,
+          query: queryOf(options),
+          produces: ANY,
+          answer: '',
         }),
       )
     const items = [pathItem(path, parameters, operations(''))]
@@ -266,10 +356,23 @@ function parameterType({ type }: Schema): Parameter['type'] {
   return type === 'int32' || type === 'int64' ? 'integer' : 'string'
 }
 
-function root(path: string, operationId: string, tag: string, answer: string | undefined, produces: readonly string[], consumes?: readonly string[]): PathItem {
+function root(
+  path: string,
+  operationId: string,
+  tag: string,
+  answer: string | undefined,
+  produces: readonly string[],
+  consumes?: readonly string[],
+): PathItem {
   const operation: Operation = {
-    method: 'get', operationId, tag, query: [], produces, codes: answer === undefined ? [] : [200],
-    ...(answer !== undefined && { answer }), ...(consumes && { consumes }),
+    method: 'get',
+    operationId,
+    tag,
+    query: [],
+    produces,
+    codes: answer === undefined ? [] : [200],
+    ...(answer !== undefined && { answer }),
+    ...(consumes && { consumes }),
   }
   return { path, parameters: [], operations: [operation] }
 }
@@ -277,7 +380,14 @@ function root(path: string, operationId: string, tag: string, answer: string | u
 export function resourcePaths(catalog: Catalog, group: string, version: string): PathItem[] {
   const name = groupName(group)
   const tag = `${uncapitalized(name)}_${version}`
-  const listing = root(groupVersionPath(group, version), `get${name}${capitalized(version)}APIResources`, tag, `${META}.APIResourceList`, OBJECTS, OBJECTS)
+  const listing = root(
+    groupVersionPath(group, version),
+    `get${name}${capitalized(version)}APIResources`,
+    tag,
+    `${META}.APIResourceList`,
+    OBJECTS,
+    OBJECTS,
+  )
   return [listing, ...catalog.resources(group, version).flatMap((resource) => new ResourcePaths(catalog, resource).all())]
 }
 
@@ -295,5 +405,7 @@ export const ROOT_DOCUMENTS: Readonly<Record<string, PathItem[]>> = {
   ],
   apis: [root('/apis/', 'getAPIVersions', 'apis', `${META}.APIGroupList`, OBJECTS, OBJECTS)],
   'openid/v1/jwks': [root('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'openid', '', ['application/jwk-set+json'])],
-  version: [root('/version/', 'getCodeVersion', 'version', 'io.k8s.apimachinery.pkg.version.Info', ['application/json'], ['application/json'])],
+  version: [
+    root('/version/', 'getCodeVersion', 'version', 'io.k8s.apimachinery.pkg.version.Info', ['application/json'], ['application/json']),
+  ],
 }

@@ -46,7 +46,9 @@ function specialDefinition(name: string, version: 2 | 3): JsonObject | undefined
     case DEFINITION_OF.quantity:
       return version === 2 ? { type: 'string' } : { oneOf: [{ type: 'string' }, { type: 'number' }] }
     case DEFINITION_OF.intOrString:
-      return version === 2 ? { type: 'string', format: 'int-or-string' } : { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] }
+      return version === 2
+        ? { type: 'string', format: 'int-or-string' }
+        : { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] }
     case DEFINITION_OF.time:
     case DEFINITION_OF.microTime:
       return { type: 'string', format: 'date-time' }
@@ -77,7 +79,12 @@ function schemaOf(writer: SchemaWriter, schema: Schema): JsonObject {
   if (definition) return reference(writer, definition)
   if (schema.type === 'array') {
     const keys: JsonObject = schema.listMapKeys.length ? { 'x-kubernetes-list-map-keys': [...schema.listMapKeys] } : {}
-    return { type: 'array', items: schemaOf(writer, schema.items), ...(schema.declared && { 'x-kubernetes-list-type': schema.listType }), ...keys }
+    return {
+      type: 'array',
+      items: schemaOf(writer, schema.items),
+      ...(schema.declared && { 'x-kubernetes-list-type': schema.listType }),
+      ...keys,
+    }
   }
   if (schema.type === 'map') return { type: 'object', additionalProperties: schemaOf(writer, schema.values) }
   return { ...PLAIN[schema.type as ScalarSchema['type']] }
@@ -87,7 +94,10 @@ const JSON_SCHEMA_PROPS = `${APIEXTENSIONS}.JSONSchemaProps`
 
 /** Version 3 wraps the references of fields, since nothing may stand beside one; these have not even a description upstream. */
 function isUndescribed(def: TypeDef, field: Field): boolean {
-  return (def.name === JSON_SCHEMA_PROPS && field.name !== 'default') || (def.name === 'io.k8s.api.networking.v1.IngressRule' && field.name === 'http')
+  return (
+    (def.name === JSON_SCHEMA_PROPS && field.name !== 'default') ||
+    (def.name === 'io.k8s.api.networking.v1.IngressRule' && field.name === 'http')
+  )
 }
 
 /** To the string at the bottom of lists and maps. */

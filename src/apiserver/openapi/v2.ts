@@ -17,9 +17,12 @@ function refer(writer: SchemaWriter, definition: string): JsonObject {
 function operationV2(writer: SchemaWriter, operation: Operation): JsonObject {
   const { operationId, tag, action, kind, query, body, answer, consumes, produces } = operation
   const responses: JsonObject = {}
-  for (const code of operation.codes) responses[code] = { description: 'OK', ...(answer !== undefined && { schema: refer(writer, answer) }) }
+  for (const code of operation.codes)
+    responses[code] = { description: 'OK', ...(answer !== undefined && { schema: refer(writer, answer) }) }
   responses[401] = { description: 'Unauthorized' }
-  const bodyParameter = body ? [{ in: 'body', name: 'body', ...(operation.bodyRequired && { required: true }), schema: refer(writer, body) }] : []
+  const bodyParameter = body
+    ? [{ in: 'body', name: 'body', ...(operation.bodyRequired && { required: true }), schema: refer(writer, body) }]
+    : []
   const parameters = [...bodyParameter, ...query.map(parameterV2)]
   return {
     ...(consumes && { consumes: [...consumes] }),
@@ -35,7 +38,10 @@ function operationV2(writer: SchemaWriter, operation: Operation): JsonObject {
 }
 
 function pathsOf(catalog: Catalog): PathItem[] {
-  const ofGroups = catalog.groups.flatMap(({ name, versions }) => [...groupPaths(name), ...versions.flatMap((version) => resourcePaths(catalog, name, version))])
+  const ofGroups = catalog.groups.flatMap(({ name, versions }) => [
+    ...groupPaths(name),
+    ...versions.flatMap((version) => resourcePaths(catalog, name, version)),
+  ])
   return [...Object.values(ROOT_DOCUMENTS).flat(), ...ofGroups].sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 

@@ -6,7 +6,8 @@ import { buildOpenApiV2 } from './v2.ts'
 import { encodeOpenApiV2 } from './v2Protobuf.ts'
 
 /** The part of gnostic's messages that the test looks at. */
-const { root } = protobuf.parse(`
+const { root } = protobuf.parse(
+  `
   syntax = "proto3";
   message Any { string yaml = 2; }
   message NamedAny { string name = 1; Any value = 2; }
@@ -29,9 +30,14 @@ const { root } = protobuf.parse(`
   message Paths { repeated NamedPathItem path = 2; }
   message Definitions { repeated NamedSchema additional_properties = 1; }
   message Document { string swagger = 1; Paths paths = 8; Definitions definitions = 9; }
-`, { keepCase: true })
+`,
+  { keepCase: true },
+)
 
-interface Named<T> { name: string; value: T }
+interface Named<T> {
+  name: string
+  value: T
+}
 interface Schema {
   _ref?: string
   type?: { value: string[] }
@@ -41,7 +47,12 @@ interface Schema {
 }
 interface Document {
   swagger: string
-  paths: { path: Named<{ post?: { operation_id: string; parameters: object[]; vendor_extension: Named<{ yaml: string }>[] }; parameters?: object[] }>[] }
+  paths: {
+    path: Named<{
+      post?: { operation_id: string; parameters: object[]; vendor_extension: Named<{ yaml: string }>[] }
+      parameters?: object[]
+    }>[]
+  }
   definitions: { additional_properties: Named<Schema>[] }
 }
 
@@ -50,8 +61,14 @@ test('the protobuf document says what the JSON document says', () => {
   const type = root.lookupType('Document')
   const document = type.toObject(type.decode(encodeOpenApiV2(json))) as Document
   assert.equal(document.swagger, '2.0')
-  assert.deepEqual(document.paths.path.map((p) => p.name), Object.keys(json['paths'] as object))
-  assert.deepEqual(document.definitions.additional_properties.map((d) => d.name), Object.keys(json['definitions'] as object))
+  assert.deepEqual(
+    document.paths.path.map((p) => p.name),
+    Object.keys(json['paths'] as object),
+  )
+  assert.deepEqual(
+    document.definitions.additional_properties.map((d) => d.name),
+    Object.keys(json['definitions'] as object),
+  )
   const container = document.definitions.additional_properties.find((d) => d.name === 'io.k8s.api.core.v1.PodSpec')?.value
   const containers = container?.properties?.additional_properties.find((p) => p.name === 'containers')?.value
   assert.deepEqual(containers?.type?.value, ['array'])
@@ -59,6 +76,10 @@ test('the protobuf document says what the JSON document says', () => {
   assert.deepEqual(containers?.vendor_extension?.find((e) => e.name === 'x-kubernetes-list-map-keys')?.value, { yaml: '["name"]' })
   const path = document.paths.path.find((p) => p.name === '/api/v1/namespaces/{namespace}/pods')?.value
   assert.equal(path?.post?.operation_id, 'createCoreV1NamespacedPod')
-  assert.deepEqual(path?.parameters?.[0], { parameter: { plain: { path: { required: true, in: 'path', name: 'namespace', type: 'string' } } } })
-  assert.deepEqual(path?.post?.parameters[0], { parameter: { body: { name: 'body', in: 'body', required: true, schema: { _ref: '#/definitions/io.k8s.api.core.v1.Pod' } } } })
+  assert.deepEqual(path?.parameters?.[0], {
+    parameter: { plain: { path: { required: true, in: 'path', name: 'namespace', type: 'string' } } },
+  })
+  assert.deepEqual(path?.post?.parameters[0], {
+    parameter: { body: { name: 'body', in: 'body', required: true, schema: { _ref: '#/definitions/io.k8s.api.core.v1.Pod' } } },
+  })
 })

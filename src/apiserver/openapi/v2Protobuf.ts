@@ -85,7 +85,10 @@ const PATH_PARAMETER = 4
 function writeParameter(m: MessageWriter, parameter: JsonObject): void {
   m.message(1, (p) => {
     if (parameter['in'] === 'body') p.message(1, (body) => writeBodyParameter(body, parameter))
-    else p.message(2, (other) => other.message(parameter['in'] === 'path' ? PATH_PARAMETER : QUERY_PARAMETER, (inner) => writePlainParameter(inner, parameter)))
+    else
+      p.message(2, (other) =>
+        other.message(parameter['in'] === 'path' ? PATH_PARAMETER : QUERY_PARAMETER, (inner) => writePlainParameter(inner, parameter)),
+      )
   })
 }
 

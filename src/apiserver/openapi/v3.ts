@@ -24,12 +24,15 @@ function contentOf(writer: SchemaWriter, mediaTypes: readonly string[], definiti
 function operationV3(writer: SchemaWriter, operation: Operation): JsonObject {
   const { operationId, tag, action, kind, query, body, answer } = operation
   const responses: JsonObject = {}
-  for (const code of operation.codes) responses[code] = { description: 'OK', ...(answer !== undefined && { content: contentOf(writer, operation.produces, answer) }) }
+  for (const code of operation.codes)
+    responses[code] = { description: 'OK', ...(answer !== undefined && { content: contentOf(writer, operation.produces, answer) }) }
   responses[401] = { description: 'Unauthorized' }
   return {
     operationId,
     ...(query.length && { parameters: query.map(parameterV3) }),
-    ...(body && { requestBody: { content: contentOf(writer, operation.consumes ?? ['*/*'], body), ...(operation.bodyRequired && { required: true }) } }),
+    ...(body && {
+      requestBody: { content: contentOf(writer, operation.consumes ?? ['*/*'], body), ...(operation.bodyRequired && { required: true }) },
+    }),
     responses,
     tags: [tag],
     ...(action && { 'x-kubernetes-action': action }),

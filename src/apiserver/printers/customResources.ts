@@ -26,10 +26,15 @@ function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObj
 }
 
 export function customPrinter(resource: CatalogResource): Printer {
-  const columns = (resource.printerColumns?.length ? resource.printerColumns : [AGE_COLUMN]).map((column) => ({ column, path: parseJsonPath(column.jsonPath) }))
+  const columns = (resource.printerColumns?.length ? resource.printerColumns : [AGE_COLUMN]).map((column) => ({
+    column,
+    path: parseJsonPath(column.jsonPath),
+  }))
   const definitions = columns.map(({ column }): Column => ({
-    name: column.name, type: column.type as Column['type'],
-    ...(column.format && { format: column.format as 'name' }), ...(column.priority && { priority: column.priority }),
+    name: column.name,
+    type: column.type as Column['type'],
+    ...(column.format && { format: column.format as 'name' }),
+    ...(column.priority && { priority: column.priority }),
     ...(column.description && { description: column.description }),
   }))
   return {

@@ -1,7 +1,11 @@
 /** Tables of the groups around the workloads: networking, storage, access, admission, coordination, flow control, devices. */
 import type {
-  MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration, ValidatingAdmissionPolicy,
-  ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+  MutatingWebhookConfiguration,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+  ValidatingWebhookConfiguration,
 } from '../../api/kinds/admissionregistration/v1.ts'
 import type { APIService } from '../../api/kinds/apiregistration/v1.ts'
 import type { CertificateSigningRequest } from '../../api/kinds/certificates/v1.ts'
@@ -51,14 +55,23 @@ function parentOf({ spec }: IPAddress): string {
 
 export const networkingPrinters: Printers = {
   ingresses: printer<Ingress>([NAME, text('Class'), text('Hosts'), text('Address'), text('Ports'), AGE], (o, now) => [
-    nameOf(o), o.spec?.ingressClassName ?? '<none>', hosts(o.spec?.rules), ingressAddresses(o.status?.loadBalancer?.ingress),
-    o.spec?.tls?.length ? '80, 443' : '80', age(o, now),
+    nameOf(o),
+    o.spec?.ingressClassName ?? '<none>',
+    hosts(o.spec?.rules),
+    ingressAddresses(o.status?.loadBalancer?.ingress),
+    o.spec?.tls?.length ? '80, 443' : '80',
+    age(o, now),
   ]),
   ingressclasses: printer<IngressClass>([NAME, text('Controller'), text('Parameters'), AGE], (o, now) => [
-    markDefault(o, 'ingressclass.kubernetes.io/is-default-class'), o.spec?.controller ?? '', ingressClassParameters(o), age(o, now),
+    markDefault(o, 'ingressclass.kubernetes.io/is-default-class'),
+    o.spec?.controller ?? '',
+    ingressClassParameters(o),
+    age(o, now),
   ]),
   networkpolicies: printer<NetworkPolicy>([NAME, text('Pod-Selector'), AGE], (o, now) => [
-    nameOf(o), formatLabelSelector(o.spec?.podSelector), age(o, now),
+    nameOf(o),
+    formatLabelSelector(o.spec?.podSelector),
+    age(o, now),
   ]),
   servicecidrs: printer<ServiceCIDR>([NAME, text('CIDRs'), AGE], (o, now) => [nameOf(o), (o.spec?.cidrs ?? []).join(','), age(o, now)]),
   // Upstream prints an age here that it declares no column for.
@@ -67,9 +80,17 @@ export const networkingPrinters: Printers = {
 
 export const discoveryPrinters: Printers = {
   endpointslices: printer<EndpointSlice>([NAME, text('AddressType'), text('Ports'), text('Endpoints'), AGE], (o, now) => [
-    nameOf(o), o.addressType ?? '',
-    withMore((o.ports ?? []).map((p) => (p.port === undefined ? (p.name ?? '*') : String(p.port))), 3),
-    withMore((o.endpoints ?? []).flatMap((e) => e.addresses), 3), age(o, now),
+    nameOf(o),
+    o.addressType ?? '',
+    withMore(
+      (o.ports ?? []).map((p) => (p.port === undefined ? (p.name ?? '*') : String(p.port))),
+      3,
+    ),
+    withMore(
+      (o.endpoints ?? []).flatMap((e) => e.addresses),
+      3,
+    ),
+    age(o, now),
   ]),
 }
 
@@ -78,31 +99,64 @@ export const storagePrinters: Printers = {
     [NAME, text('Provisioner'), text('ReclaimPolicy'), text('VolumeBindingMode'), text('AllowVolumeExpansion'), AGE],
     (o, now) => [
       markDefault(o, 'storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class'),
-      o.provisioner ?? '', o.reclaimPolicy ?? 'Delete', o.volumeBindingMode ?? 'Immediate', o.allowVolumeExpansion ?? false, age(o, now),
+      o.provisioner ?? '',
+      o.reclaimPolicy ?? 'Delete',
+      o.volumeBindingMode ?? 'Immediate',
+      o.allowVolumeExpansion ?? false,
+      age(o, now),
     ],
   ),
-  volumeattributesclasses: printer<VolumeAttributesClass>([NAME, text('DriverName'), AGE], (o, now) => [nameOf(o), o.driverName ?? '', age(o, now)]),
+  volumeattributesclasses: printer<VolumeAttributesClass>([NAME, text('DriverName'), AGE], (o, now) => [
+    nameOf(o),
+    o.driverName ?? '',
+    age(o, now),
+  ]),
   volumeattachments: printer<VolumeAttachment>(
     [NAME, { name: 'Attacher', type: 'string', format: 'name' }, text('PV'), text('Node'), boolean('Attached'), AGE],
     (o, now) => [
-      nameOf(o), o.spec?.attacher ?? '', o.spec?.source.persistentVolumeName ?? '', o.spec?.nodeName ?? '', o.status?.attached ?? false, age(o, now),
+      nameOf(o),
+      o.spec?.attacher ?? '',
+      o.spec?.source.persistentVolumeName ?? '',
+      o.spec?.nodeName ?? '',
+      o.status?.attached ?? false,
+      age(o, now),
     ],
   ),
   csinodes: printer<CSINode>([NAME, integer('Drivers'), AGE], (o, now) => [nameOf(o), o.spec?.drivers?.length ?? 0, age(o, now)]),
   csidrivers: printer<CSIDriver>(
-    [NAME, boolean('AttachRequired'), boolean('PodInfoOnMount'), boolean('StorageCapacity'), text('TokenRequests'), boolean('RequiresRepublish'),
-      text('Modes'), AGE],
+    [
+      NAME,
+      boolean('AttachRequired'),
+      boolean('PodInfoOnMount'),
+      boolean('StorageCapacity'),
+      text('TokenRequests'),
+      boolean('RequiresRepublish'),
+      text('Modes'),
+      AGE,
+    ],
     (o, now) => [
-      nameOf(o), o.spec?.attachRequired ?? true, o.spec?.podInfoOnMount ?? false, o.spec?.storageCapacity ?? false,
-      o.spec?.tokenRequests ? o.spec.tokenRequests.map((t) => t.audience).join(',') : '<unset>', o.spec?.requiresRepublish ?? false,
-      (o.spec?.volumeLifecycleModes ?? []).join(',') || '<none>', age(o, now),
+      nameOf(o),
+      o.spec?.attachRequired ?? true,
+      o.spec?.podInfoOnMount ?? false,
+      o.spec?.storageCapacity ?? false,
+      o.spec?.tokenRequests ? o.spec.tokenRequests.map((t) => t.audience).join(',') : '<unset>',
+      o.spec?.requiresRepublish ?? false,
+      (o.spec?.volumeLifecycleModes ?? []).join(',') || '<none>',
+      age(o, now),
     ],
   ),
 }
 
 function subjects(all: readonly Subject[] | undefined): Cell[] {
-  const names = (kind: string): string => (all ?? []).filter((s) => s.kind === kind).map((s) => s.name).join(', ')
-  const accounts = (all ?? []).filter((s) => s.kind === 'ServiceAccount').map((s) => `${s.namespace ?? ''}/${s.name}`).join(', ')
+  const names = (kind: string): string =>
+    (all ?? [])
+      .filter((s) => s.kind === kind)
+      .map((s) => s.name)
+      .join(', ')
+  const accounts = (all ?? [])
+    .filter((s) => s.kind === 'ServiceAccount')
+    .map((s) => `${s.namespace ?? ''}/${s.name}`)
+    .join(', ')
   return [names('User'), names('Group'), accounts]
 }
 
@@ -123,14 +177,20 @@ export const certificatesPrinters: Printers = {
   certificatesigningrequests: printer<CertificateSigningRequest>(
     [NAME, AGE, text('SignerName'), text('Requestor'), text('RequestedDuration'), text('Condition')],
     (o, now) => [
-      nameOf(o), age(o, now), o.spec?.signerName || '<none>', o.spec?.username ?? '',
-      o.spec?.expirationSeconds === undefined ? '<none>' : humanDuration(o.spec.expirationSeconds * 1000), requestStatus(o),
+      nameOf(o),
+      age(o, now),
+      o.spec?.signerName || '<none>',
+      o.spec?.username ?? '',
+      o.spec?.expirationSeconds === undefined ? '<none>' : humanDuration(o.spec.expirationSeconds * 1000),
+      requestStatus(o),
     ],
   ),
 }
 
 const WEBHOOKS = printer<MutatingWebhookConfiguration | ValidatingWebhookConfiguration>([NAME, integer('Webhooks'), AGE], (o, now) => [
-  nameOf(o), o.webhooks?.length ?? 0, age(o, now),
+  nameOf(o),
+  o.webhooks?.length ?? 0,
+  age(o, now),
 ])
 
 function paramKind(kind: { apiVersion?: string; kind?: string } | undefined): string {
@@ -153,10 +213,16 @@ export const admissionPrinters: Printers = {
   mutatingwebhookconfigurations: WEBHOOKS,
   validatingwebhookconfigurations: WEBHOOKS,
   validatingadmissionpolicies: printer<ValidatingAdmissionPolicy>([NAME, integer('Validations'), text('ParamKind'), AGE], (o, now) => [
-    nameOf(o), o.spec?.validations?.length ?? 0, paramKind(o.spec?.paramKind), age(o, now),
+    nameOf(o),
+    o.spec?.validations?.length ?? 0,
+    paramKind(o.spec?.paramKind),
+    age(o, now),
   ]),
   mutatingadmissionpolicies: printer<MutatingAdmissionPolicy>([NAME, integer('Mutations'), text('ParamKind'), AGE], (o, now) => [
-    nameOf(o), o.spec?.mutations?.length ?? 0, paramKind(o.spec?.paramKind), age(o, now),
+    nameOf(o),
+    o.spec?.mutations?.length ?? 0,
+    paramKind(o.spec?.paramKind),
+    age(o, now),
   ]),
   validatingadmissionpolicybindings: POLICY_BINDING,
   mutatingadmissionpolicybindings: POLICY_BINDING,
@@ -170,8 +236,12 @@ export const flowcontrolPrinters: Printers = {
   flowschemas: printer<FlowSchema>(
     [NAME, text('PriorityLevel'), text('MatchingPrecedence'), text('DistinguisherMethod'), AGE, text('MissingPL')],
     (o, now) => [
-      nameOf(o), o.spec?.priorityLevelConfiguration?.name ?? '', o.spec?.matchingPrecedence ?? 0, o.spec?.distinguisherMethod?.type ?? '<none>',
-      age(o, now), dangling(o),
+      nameOf(o),
+      o.spec?.priorityLevelConfiguration?.name ?? '',
+      o.spec?.matchingPrecedence ?? 0,
+      o.spec?.distinguisherMethod?.type ?? '<none>',
+      age(o, now),
+      dangling(o),
     ],
     {
       compare: (a, b) => {
@@ -187,8 +257,13 @@ export const flowcontrolPrinters: Printers = {
       const limited = o.spec?.limited
       const queuing = limited?.limitResponse?.queuing
       return [
-        nameOf(o), o.spec?.type ?? '', limited ? (limited.nominalConcurrencyShares ?? 0) : '<none>', queuing?.queues ?? '<none>',
-        queuing?.handSize ?? '<none>', queuing?.queueLengthLimit ?? '<none>', age(o, now),
+        nameOf(o),
+        o.spec?.type ?? '',
+        limited ? (limited.nominalConcurrencyShares ?? 0) : '<none>',
+        queuing?.queues ?? '<none>',
+        queuing?.handSize ?? '<none>',
+        queuing?.queueLengthLimit ?? '<none>',
+        age(o, now),
       ]
     },
   ),
@@ -208,7 +283,11 @@ export const devicePrinters: Printers = {
   resourceclaimtemplates: NAME_AND_AGE,
   resourceclaims: printer<ResourceClaim>([NAME, text('State'), AGE], (o, now) => [nameOf(o), claimState(o), age(o, now)]),
   resourceslices: printer<ResourceSlice>([NAME, text('Node'), text('Driver'), text('Pool'), AGE], (o, now) => [
-    nameOf(o), o.spec?.nodeName ?? '', o.spec?.driver ?? '', o.spec?.pool?.name ?? '', age(o, now),
+    nameOf(o),
+    o.spec?.nodeName ?? '',
+    o.spec?.driver ?? '',
+    o.spec?.pool?.name ?? '',
+    age(o, now),
   ]),
 }
 
@@ -218,12 +297,20 @@ export const coordinationPrinters: Printers = {
 
 export const schedulingPrinters: Printers = {
   priorityclasses: printer<PriorityClass>([NAME, integer('Value'), boolean('Global-Default'), AGE, text('PreemptionPolicy')], (o, now) => [
-    nameOf(o), o.value ?? 0, o.globalDefault ?? false, age(o, now), o.preemptionPolicy ?? '',
+    nameOf(o),
+    o.value ?? 0,
+    o.globalDefault ?? false,
+    age(o, now),
+    o.preemptionPolicy ?? '',
   ]),
 }
 
 export const nodePrinters: Printers = {
-  runtimeclasses: printer<RuntimeClass>([NAME, { ...text('Handler'), description: '' }, AGE], (o, now) => [nameOf(o), o.handler ?? '', age(o, now)]),
+  runtimeclasses: printer<RuntimeClass>([NAME, { ...text('Handler'), description: '' }, AGE], (o, now) => [
+    nameOf(o),
+    o.handler ?? '',
+    age(o, now),
+  ]),
 }
 
 function availability({ status }: APIService): string {
@@ -234,6 +321,9 @@ function availability({ status }: APIService): string {
 
 export const apiregistrationPrinters: Printers = {
   apiservices: printer<APIService>([NAME, text('Service'), text('Available'), AGE], (o, now) => [
-    nameOf(o), o.spec?.service ? `${o.spec.service.namespace}/${o.spec.service.name}` : 'Local', availability(o), age(o, now),
+    nameOf(o),
+    o.spec?.service ? `${o.spec.service.namespace}/${o.spec.service.name}` : 'Local',
+    availability(o),
+    age(o, now),
   ]),
 }

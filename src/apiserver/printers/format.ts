@@ -48,7 +48,12 @@ export function nameOf(object: KubeObject): string {
 
 export function formatLabels(labels: Readonly<Record<string, string>> | undefined): string {
   const entries = Object.entries(labels ?? {})
-  return entries.length === 0 ? '<none>' : entries.map(([key, value]) => `${key}=${value}`).sort().join(',')
+  return entries.length === 0
+    ? '<none>'
+    : entries
+        .map(([key, value]) => `${key}=${value}`)
+        .sort()
+        .join(',')
 }
 
 function formatRequirement(operator: string, key: string, values: readonly string[]): string {
@@ -69,10 +74,14 @@ function formatRequirement(operator: string, key: string, values: readonly strin
 export function selectorText(selector: LabelSelector | undefined): string {
   const labels = Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => ({ key, text: `${key}=${value}` }))
   const expressions = (selector?.matchExpressions ?? []).map(({ key, operator, values }) => ({
-    key, text: formatRequirement(operator, key, values ?? []),
+    key,
+    text: formatRequirement(operator, key, values ?? []),
   }))
   const byKey = (a: { key: string }, b: { key: string }): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
-  return [...labels, ...expressions].sort(byKey).map((r) => r.text).join(',')
+  return [...labels, ...expressions]
+    .sort(byKey)
+    .map((r) => r.text)
+    .join(',')
 }
 
 export function formatLabelSelector(selector: LabelSelector | undefined): string {

@@ -11,13 +11,16 @@ type Step =
 
 export type JsonPath = readonly Step[]
 
-const STEP = new RegExp([
-  String.raw`\.((?:\\.|[^.[\]\\])+)`,
-  String.raw`\[(-?\d+)\]`,
-  String.raw`\[\*\]|\.\*`,
-  String.raw`\[(?:'([^']*)'|"([^"]*)")\]`,
-  String.raw`\[\?\(\s*@\.([\w.]+)\s*(==|!=)\s*(?:"([^"]*)"|'([^']*)'|([^)\s]+))\s*\)\]`,
-].join('|'), 'y')
+const STEP = new RegExp(
+  [
+    String.raw`\.((?:\\.|[^.[\]\\])+)`,
+    String.raw`\[(-?\d+)\]`,
+    String.raw`\[\*\]|\.\*`,
+    String.raw`\[(?:'([^']*)'|"([^"]*)")\]`,
+    String.raw`\[\?\(\s*@\.([\w.]+)\s*(==|!=)\s*(?:"([^"]*)"|'([^']*)'|([^)\s]+))\s*\)\]`,
+  ].join('|'),
+  'y',
+)
 
 /** Undefined where the path has something else in it. */
 export function parseJsonPath(text: string): JsonPath | undefined {
@@ -32,7 +35,12 @@ export function parseJsonPath(text: string): JsonPath | undefined {
     else if (field !== undefined) steps.push({ type: 'field', name: field.replace(/\\(.)/g, '$1') })
     else if (index !== undefined) steps.push({ type: 'index', at: Number(index) })
     else if (filter !== undefined) {
-      steps.push({ type: 'filter', path: filter.split('.'), operator: operator as '==' | '!=', value: values.find((v) => v !== undefined) ?? '' })
+      steps.push({
+        type: 'filter',
+        path: filter.split('.'),
+        operator: operator as '==' | '!=',
+        value: values.find((v) => v !== undefined) ?? '',
+      })
     } else steps.push({ type: 'field', name: single ?? double ?? '' })
   }
   return steps
@@ -57,7 +65,9 @@ function apply(step: Step, value: unknown): unknown[] {
     case 'all':
       return Array.isArray(value) ? value : isRecord(value) ? Object.values(value) : []
     case 'filter':
-      return (Array.isArray(value) ? value : []).filter((item: unknown) => (String(fieldOf(item, step.path)) === step.value) === (step.operator === '=='))
+      return (Array.isArray(value) ? value : []).filter(
+        (item: unknown) => (String(fieldOf(item, step.path)) === step.value) === (step.operator === '=='),
+      )
   }
 }
 

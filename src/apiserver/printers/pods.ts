@@ -40,7 +40,10 @@ function initReason(status: ContainerStatus, container: Container | undefined, a
   return `Init:${at}/${count}`
 }
 
-function summarizeInit(pod: Pod, summary: Summary): { initializing: boolean; sidecars: { restarts: number; lastRestart: string | undefined } } {
+function summarizeInit(
+  pod: Pod,
+  summary: Summary,
+): { initializing: boolean; sidecars: { restarts: number; lastRestart: string | undefined } } {
   const containers = pod.spec?.initContainers ?? []
   const byName = new Map(containers.map((c) => [c.name, c]))
   const sidecars: { restarts: number; lastRestart: string | undefined } = { restarts: 0, lastRestart: undefined }
@@ -91,7 +94,7 @@ function summarize(pod: Pod): Summary {
   const sidecarCount = (pod.spec?.initContainers ?? []).filter(isSidecar).length
   const gated = (status?.conditions ?? []).some((c) => c.type === 'PodScheduled' && c.reason === 'SchedulingGated')
   const summary: Summary = {
-    reason: gated ? 'SchedulingGated' : (status?.reason || status?.phase || ''),
+    reason: gated ? 'SchedulingGated' : status?.reason || status?.phase || '',
     ready: 0,
     total: (pod.spec?.containers ?? []).length + sidecarCount,
     restarts: 0,
@@ -117,10 +120,15 @@ function readinessGates(pod: Pod): string {
 function podCells(pod: Pod, nowMs: number): Cell[] {
   const { reason, ready, total, restarts, lastRestart } = summarize(pod)
   return [
-    nameOf(pod), `${ready}/${total}`, reason,
+    nameOf(pod),
+    `${ready}/${total}`,
+    reason,
     restarts !== 0 && lastRestart ? `${restarts} (${since(lastRestart, nowMs)} ago)` : String(restarts),
     age(pod, nowMs),
-    pod.status?.podIPs?.[0]?.ip || '<none>', pod.spec?.nodeName || '<none>', pod.status?.nominatedNodeName || '<none>', readinessGates(pod),
+    pod.status?.podIPs?.[0]?.ip || '<none>',
+    pod.spec?.nodeName || '<none>',
+    pod.status?.nominatedNodeName || '<none>',
+    readinessGates(pod),
   ]
 }
 
@@ -133,7 +141,15 @@ function podConditions(pod: Pod): RowCondition[] {
 
 export const podPrinter: Printer = {
   columns: [
-    NAME, text('Ready'), text('Status'), text('Restarts'), AGE, text('IP', 1), text('Node', 1), text('Nominated Node', 1), text('Readiness Gates', 1),
+    NAME,
+    text('Ready'),
+    text('Status'),
+    text('Restarts'),
+    AGE,
+    text('IP', 1),
+    text('Node', 1),
+    text('Nominated Node', 1),
+    text('Readiness Gates', 1),
   ],
   cells: (object: KubeObject, nowMs) => podCells(object as Pod, nowMs),
   conditions: (object: KubeObject) => podConditions(object as Pod),

@@ -3,8 +3,18 @@ import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import { corePrinters, eventPrinter } from './core.ts'
 import { customPrinter } from './customResources.ts'
 import {
-  admissionPrinters, apiregistrationPrinters, certificatesPrinters, coordinationPrinters, devicePrinters, discoveryPrinters, flowcontrolPrinters,
-  networkingPrinters, nodePrinters, rbacPrinters, schedulingPrinters, storagePrinters,
+  admissionPrinters,
+  apiregistrationPrinters,
+  certificatesPrinters,
+  coordinationPrinters,
+  devicePrinters,
+  discoveryPrinters,
+  flowcontrolPrinters,
+  networkingPrinters,
+  nodePrinters,
+  rbacPrinters,
+  schedulingPrinters,
+  storagePrinters,
 } from './extensions.ts'
 import { NAME, nameOf } from './format.ts'
 import type { Printer } from './table.ts'

@@ -97,6 +97,10 @@ export function tableOf(options: TableOptions): object {
   })
   const empty = list && rows.length === 0 && printer.nullWhenEmpty
   return {
-    kind: 'Table', apiVersion, metadata, columnDefinitions: withColumns ? printer.columns.map(columnDefinition) : null, rows: empty ? null : rows,
+    kind: 'Table',
+    apiVersion,
+    metadata,
+    columnDefinitions: withColumns ? printer.columns.map(columnDefinition) : null,
+    rows: empty ? null : rows,
   }
 }

@@ -7,7 +7,22 @@ import type { PodDisruptionBudget } from '../../api/kinds/policy/v1.ts'
 import { autoscalerToV2 } from '../../api/conversion/autoscaler.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import { printer } from './core.ts'
-import { AGE, NAME, WORKLOAD_WIDE, age, containerCells, formatLabelSelector, formatLabels, humanDuration, integer, nameOf, printBool, selectorText, since, text } from './format.ts'
+import {
+  AGE,
+  NAME,
+  WORKLOAD_WIDE,
+  age,
+  containerCells,
+  formatLabelSelector,
+  formatLabels,
+  humanDuration,
+  integer,
+  nameOf,
+  printBool,
+  selectorText,
+  since,
+  text,
+} from './format.ts'
 import type { Cell, Printer } from './table.ts'
 
 function jobStatus(job: Job): string {
@@ -29,8 +44,13 @@ function jobCells(job: Job, nowMs: number): Cell[] {
   const { startTime, completionTime } = job.status ?? {}
   const endMs = completionTime ? Date.parse(completionTime) : nowMs
   return [
-    nameOf(job), jobStatus(job), jobCompletions(job), startTime ? humanDuration(endMs - Date.parse(startTime)) : '', age(job, nowMs),
-    ...containerCells(job.spec?.template.spec?.containers), formatLabelSelector(job.spec?.selector),
+    nameOf(job),
+    jobStatus(job),
+    jobCompletions(job),
+    startTime ? humanDuration(endMs - Date.parse(startTime)) : '',
+    age(job, nowMs),
+    ...containerCells(job.spec?.template.spec?.containers),
+    formatLabelSelector(job.spec?.selector),
   ]
 }
 
@@ -38,8 +58,15 @@ function cronJobCells(o: CronJob, nowMs: number): Cell[] {
   const last = o.status?.lastScheduleTime
   const job = o.spec?.jobTemplate.spec
   return [
-    nameOf(o), o.spec?.schedule ?? '', o.spec?.timeZone ?? '<none>', printBool(o.spec?.suspend), o.status?.active?.length ?? 0,
-    last ? since(last, nowMs) : '<none>', age(o, nowMs), ...containerCells(job?.template.spec?.containers), formatLabelSelector(job?.selector),
+    nameOf(o),
+    o.spec?.schedule ?? '',
+    o.spec?.timeZone ?? '<none>',
+    printBool(o.spec?.suspend),
+    o.status?.active?.length ?? 0,
+    last ? since(last, nowMs) : '<none>',
+    age(o, nowMs),
+    ...containerCells(job?.template.spec?.containers),
+    formatLabelSelector(job?.selector),
   ]
 }
 
@@ -77,7 +104,10 @@ function formatMetric(spec: MetricSpec, status: MetricStatus | undefined): strin
 
 function formatMetrics(specs: readonly MetricSpec[] | undefined, statuses: readonly MetricStatus[] | undefined): string {
   if (!specs || specs.length === 0) return '<none>'
-  const shown = specs.slice(0, 2).map((spec, at) => formatMetric(spec, statuses?.[at])).join(', ')
+  const shown = specs
+    .slice(0, 2)
+    .map((spec, at) => formatMetric(spec, statuses?.[at]))
+    .join(', ')
   return specs.length > 2 ? `${shown} + ${specs.length - 2} more...` : shown
 }
 
@@ -87,8 +117,13 @@ function autoscalerCells(o: HorizontalPodAutoscaler | AutoscalerV1, nowMs: numbe
   const { spec, status } = v2 as HorizontalPodAutoscaler
   const metrics = formatMetrics(spec?.metrics ?? [], status?.currentMetrics ?? undefined)
   return [
-    nameOf(o), `${spec?.scaleTargetRef?.kind ?? ''}/${spec?.scaleTargetRef?.name ?? ''}`, metrics,
-    spec?.minReplicas === undefined ? '<unset>' : String(spec.minReplicas), spec?.maxReplicas ?? 0, status?.currentReplicas ?? 0, age(o, nowMs),
+    nameOf(o),
+    `${spec?.scaleTargetRef?.kind ?? ''}/${spec?.scaleTargetRef?.name ?? ''}`,
+    metrics,
+    spec?.minReplicas === undefined ? '<unset>' : String(spec.minReplicas),
+    spec?.maxReplicas ?? 0,
+    status?.currentReplicas ?? 0,
+    age(o, nowMs),
   ]
 }
 
@@ -103,52 +138,100 @@ const REPLICAS = [NAME, integer('Desired'), integer('Current'), integer('Ready')
 
 export const appsPrinters: Readonly<Record<string, Printer>> = {
   deployments: printer<Deployment>([NAME, text('Ready'), text('Up-to-date'), text('Available'), AGE, ...WORKLOAD_WIDE], (o, now) => [
-    nameOf(o), `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`, o.status?.updatedReplicas ?? 0, o.status?.availableReplicas ?? 0, age(o, now),
-    ...containerCells(o.spec?.template.spec?.containers), selectorText(o.spec?.selector),
+    nameOf(o),
+    `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`,
+    o.status?.updatedReplicas ?? 0,
+    o.status?.availableReplicas ?? 0,
+    age(o, now),
+    ...containerCells(o.spec?.template.spec?.containers),
+    selectorText(o.spec?.selector),
   ]),
   replicasets: printer<ReplicaSet>(REPLICAS, (o, now) => [
-    nameOf(o), o.spec?.replicas ?? 0, o.status?.replicas ?? 0, o.status?.readyReplicas ?? 0, age(o, now),
-    ...containerCells(o.spec?.template?.spec?.containers), formatLabelSelector(o.spec?.selector),
+    nameOf(o),
+    o.spec?.replicas ?? 0,
+    o.status?.replicas ?? 0,
+    o.status?.readyReplicas ?? 0,
+    age(o, now),
+    ...containerCells(o.spec?.template?.spec?.containers),
+    formatLabelSelector(o.spec?.selector),
   ]),
   statefulsets: printer<StatefulSet>([NAME, text('Ready'), AGE, text('Containers', 1), text('Images', 1)], (o, now) => [
-    nameOf(o), `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`, age(o, now), ...containerCells(o.spec?.template.spec?.containers),
+    nameOf(o),
+    `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`,
+    age(o, now),
+    ...containerCells(o.spec?.template.spec?.containers),
   ]),
   daemonsets: printer<DaemonSet>(
-    [NAME, integer('Desired'), integer('Current'), integer('Ready'), integer('Up-to-date'), integer('Available'), text('Node Selector'), AGE, ...WORKLOAD_WIDE],
+    [
+      NAME,
+      integer('Desired'),
+      integer('Current'),
+      integer('Ready'),
+      integer('Up-to-date'),
+      integer('Available'),
+      text('Node Selector'),
+      AGE,
+      ...WORKLOAD_WIDE,
+    ],
     (o, now) => [
-      nameOf(o), o.status?.desiredNumberScheduled ?? 0, o.status?.currentNumberScheduled ?? 0, o.status?.numberReady ?? 0,
-      o.status?.updatedNumberScheduled ?? 0, o.status?.numberAvailable ?? 0, formatLabels(o.spec?.template.spec?.nodeSelector), age(o, now),
-      ...containerCells(o.spec?.template.spec?.containers), formatLabelSelector(o.spec?.selector),
+      nameOf(o),
+      o.status?.desiredNumberScheduled ?? 0,
+      o.status?.currentNumberScheduled ?? 0,
+      o.status?.numberReady ?? 0,
+      o.status?.updatedNumberScheduled ?? 0,
+      o.status?.numberAvailable ?? 0,
+      formatLabels(o.spec?.template.spec?.nodeSelector),
+      age(o, now),
+      ...containerCells(o.spec?.template.spec?.containers),
+      formatLabelSelector(o.spec?.selector),
     ],
   ),
   controllerrevisions: printer<ControllerRevision>([NAME, text('Controller'), text('Revision'), AGE], (o, now) => [
-    nameOf(o), controllerOf(o), o.revision, age(o, now),
+    nameOf(o),
+    controllerOf(o),
+    o.revision,
+    age(o, now),
   ]),
 }
 
 export const batchPrinters: Readonly<Record<string, Printer>> = {
   jobs: printer<Job>([NAME, text('Status'), text('Completions'), text('Duration'), AGE, ...WORKLOAD_WIDE], jobCells),
   cronjobs: printer<CronJob>(
-    [NAME, text('Schedule'), text('Timezone'), { name: 'Suspend', type: 'boolean' }, integer('Active'), text('Last Schedule'), AGE, ...WORKLOAD_WIDE],
+    [
+      NAME,
+      text('Schedule'),
+      text('Timezone'),
+      { name: 'Suspend', type: 'boolean' },
+      integer('Active'),
+      text('Last Schedule'),
+      AGE,
+      ...WORKLOAD_WIDE,
+    ],
     cronJobCells,
   ),
 }
 
 export const autoscalingPrinters: Readonly<Record<string, Printer>> = {
   horizontalpodautoscalers: printer<HorizontalPodAutoscaler | AutoscalerV1>(
-    [NAME, text('Reference'), text('Targets'), text('MinPods'), text('MaxPods'), text('Replicas'), AGE], autoscalerCells,
+    [NAME, text('Reference'), text('Targets'), text('MinPods'), text('MaxPods'), text('Replicas'), AGE],
+    autoscalerCells,
   ),
 }
 
-export const scalePrinter: Printer = printer<Scale & KubeObject>([text('Name'), integer('Desired'), integer('Available'), AGE], (o, now) => [
-  nameOf(o), o.spec?.replicas ?? 0, o.status?.replicas ?? 0, age(o, now),
-])
+export const scalePrinter: Printer = printer<Scale & KubeObject>(
+  [text('Name'), integer('Desired'), integer('Available'), AGE],
+  (o, now) => [nameOf(o), o.spec?.replicas ?? 0, o.status?.replicas ?? 0, age(o, now)],
+)
 
 export const policyPrinters: Readonly<Record<string, Printer>> = {
   poddisruptionbudgets: printer<PodDisruptionBudget>(
     [NAME, text('Min Available'), text('Max Unavailable'), integer('Allowed Disruptions'), AGE],
     (o, now) => [
-      nameOf(o), String(o.spec?.minAvailable ?? 'N/A'), String(o.spec?.maxUnavailable ?? 'N/A'), o.status?.disruptionsAllowed ?? 0, age(o, now),
+      nameOf(o),
+      String(o.spec?.minAvailable ?? 'N/A'),
+      String(o.spec?.maxUnavailable ?? 'N/A'),
+      o.status?.disruptionsAllowed ?? 0,
+      age(o, now),
     ],
   ),
 }

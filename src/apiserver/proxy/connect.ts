@@ -74,7 +74,10 @@ export class Connect implements ConnectHandler {
 
   #get(target: Target, path: string, signal: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const request = httpsRequest({ host: target.host, port: target.port, path, agent: target.agent, signal, timeout: LOG_HEADERS_TIMEOUT_MS }, resolve)
+      const request = httpsRequest(
+        { host: target.host, port: target.port, path, agent: target.agent, signal, timeout: LOG_HEADERS_TIMEOUT_MS },
+        resolve,
+      )
       request.on('timeout', () => {
         if (!request.socket || request.socket.connecting) request.destroy(new Error('connection timed out'))
       })
@@ -91,9 +94,8 @@ export class Connect implements ConnectHandler {
   async #stream(context: RequestContext, route: Route, what: 'exec' | 'attach' | 'portforward'): Promise<void> {
     const { exchange, query, signal } = context
     const pod = await this.#pod(route)
-    const path = what === 'portforward'
-      ? portForwardPath(route, query)
-      : execPath(what, route, containerOf(pod, query.get('container') ?? ''), query)
+    const path =
+      what === 'portforward' ? portForwardPath(route, query) : execPath(what, route, containerOf(pod, query.get('container') ?? ''), query)
     const target = await this.#kubelets.ofPod(pod)
     if (upgradeProtocol(exchange) === undefined) throw newBadRequest('Upgrade request required')
     await forward({ exchange, target, path, signal })
@@ -106,7 +108,10 @@ export class Connect implements ConnectHandler {
     const search = mark < 0 ? '' : exchange.target.slice(mark)
     const prefix = exchange.target.slice(0, (mark < 0 ? exchange.target.length : mark) - info.rest.length).replace(/\/$/, '')
     await forward({
-      exchange, target, signal, path: `/${info.rest}${search}`,
+      exchange,
+      target,
+      signal,
+      path: `/${info.rest}${search}`,
       headers: { 'x-forwarded-uri': `${prefix}/${info.rest}` },
       // A redirect of the backend to itself leads through the proxy again; it is never followed here.
       rewrite: (headers) => ({ ...headers, ...(headers.location?.startsWith('/') && { location: `${prefix}${headers.location}` }) }),
@@ -141,7 +146,10 @@ async function kubeletError(response: IncomingMessage, pod: string): Promise<Err
   if (code === 400) return newBadRequest(text)
   if (code === 500) return newInternalError(text)
   if (code === 404) {
-    return newStatusError(404, 'NotFound', `the server could not find the requested resource ( pods/log ${pod})`, { name: pod, kind: 'pods/log' })
+    return newStatusError(404, 'NotFound', `the server could not find the requested resource ( pods/log ${pod})`, {
+      name: pod,
+      kind: 'pods/log',
+    })
   }
   return newServiceUnavailable(text || `the kubelet answered ${code}`)
 }

@@ -28,7 +28,17 @@ export interface ForwardOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings'])
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])
 /** What identified the user to this server is nobody else's business. */
 const CREDENTIALS = /^(authorization|impersonate-.*|x-remote-.*)$/
 const WEBSOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
@@ -41,7 +51,11 @@ function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   }
   const protocols = headers['sec-websocket-protocol']
   if (protocols) {
-    result['sec-websocket-protocol'] = String(protocols).split(',').map((p) => p.trim()).filter((p) => !p.startsWith(WEBSOCKET_TOKEN)).join(', ')
+    result['sec-websocket-protocol'] = String(protocols)
+      .split(',')
+      .map((p) => p.trim())
+      .filter((p) => !p.startsWith(WEBSOCKET_TOKEN))
+      .join(', ')
   }
   return result
 }
@@ -70,7 +84,8 @@ function open({ exchange, target, path, headers }: ForwardOptions, upgrade: stri
   })
   // The timeout is for reaching the other side; what it then says may take as long as it takes.
   request.on('timeout', () => {
-    if (!request.socket || request.socket.connecting) request.destroy(new Error(`no connection to ${target.host}:${target.port} after ${CONNECT_TIMEOUT_MS} ms`))
+    if (!request.socket || request.socket.connecting)
+      request.destroy(new Error(`no connection to ${target.host}:${target.port} after ${CONNECT_TIMEOUT_MS} ms`))
   })
   return request
 }
@@ -87,7 +102,10 @@ function unreachable(target: Target, cause: Error): Error {
 }
 
 /** The answer's head, or the other side's agreement to an upgrade. */
-function answerOf(request: ClientRequest, target: Target): Promise<{ response: IncomingMessage; upgraded?: { socket: Duplex; head: Buffer } }> {
+function answerOf(
+  request: ClientRequest,
+  target: Target,
+): Promise<{ response: IncomingMessage; upgraded?: { socket: Duplex; head: Buffer } }> {
   return new Promise((resolve, reject) => {
     request.once('response', (response) => resolve({ response }))
     request.once('upgrade', (response: IncomingMessage, socket: Duplex, head: Buffer) => resolve({ response, upgraded: { socket, head } }))

@@ -25,7 +25,11 @@ export function kubeletLogQuery(query: URLSearchParams, pod: string): URLSearchP
   const stream = query.get('stream')
   const errors: FieldError[] = [...atLeast('tailLines', tailLines, 0), ...atLeast('limitBytes', limitBytes, 1)]
   if (sinceSeconds !== undefined && sinceTime !== null) {
-    errors.push({ type: 'FieldValueForbidden', field: '[]', message: 'Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified' })
+    errors.push({
+      type: 'FieldValueForbidden',
+      field: '[]',
+      message: 'Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified',
+    })
   } else {
     errors.push(...atLeast('sinceSeconds', sinceSeconds, 1))
   }
@@ -33,7 +37,8 @@ export function kubeletLogQuery(query: URLSearchParams, pod: string): URLSearchP
   if (errors.length > 0) throw newInvalid({ group: '', kind: 'PodLogOptions' }, pod, errors)
   const wanted = new URLSearchParams()
   for (const flag of ['follow', 'previous', 'timestamps']) if (isSet(query.get(flag))) wanted.set(flag, 'true')
-  for (const [name, value] of Object.entries({ tailLines, sinceSeconds, limitBytes })) if (value !== undefined) wanted.set(name, String(value))
+  for (const [name, value] of Object.entries({ tailLines, sinceSeconds, limitBytes }))
+    if (value !== undefined) wanted.set(name, String(value))
   if (sinceTime !== null) wanted.set('sinceTime', sinceTime)
   return wanted
 }

@@ -8,7 +8,10 @@ import { kubeletLogQuery } from './logOptions.ts'
 import { backendsOf, parseReference } from './proxyTargets.ts'
 
 function pod(containers: string[], init: string[] = []): Pod {
-  return { metadata: { name: 'p' }, spec: { containers: containers.map((name) => ({ name })), ...(init.length > 0 && { initContainers: init.map((name) => ({ name })) }) } } as unknown as Pod
+  return {
+    metadata: { name: 'p' },
+    spec: { containers: containers.map((name) => ({ name })), ...(init.length > 0 && { initContainers: init.map((name) => ({ name })) }) },
+  } as unknown as Pod
 }
 
 test('the container has to be clear', () => {
@@ -20,17 +23,33 @@ test('the container has to be clear', () => {
 })
 
 test('log options are checked and passed on', () => {
-  assert.equal(String(kubeletLogQuery(new URLSearchParams('follow=true&previous=false&tailLines=0&timestamps=1'), 'p')), 'follow=true&timestamps=true&tailLines=0')
+  assert.equal(
+    String(kubeletLogQuery(new URLSearchParams('follow=true&previous=false&tailLines=0&timestamps=1'), 'p')),
+    'follow=true&timestamps=true&tailLines=0',
+  )
   for (const [query, message] of [
     ['tailLines=-1', /tailLines: Invalid value: -1: must be greater than or equal to 0/],
     ['sinceSeconds=0', /sinceSeconds: Invalid value: 0: must be greater than 0/],
     ['sinceSeconds=5&sinceTime=2021-01-01T00:00:00Z', /at most one of `sinceTime` or `sinceSeconds` may be specified/],
     ['tailLines=abc', /strconv\.ParseInt: parsing "abc": invalid syntax/],
-  ] as const) assert.throws(() => kubeletLogQuery(new URLSearchParams(query), 'p'), message)
+  ] as const)
+    assert.throws(() => kubeletLogQuery(new URLSearchParams(query), 'p'), message)
 })
 
 test('the server connects nobody with itself', () => {
-  for (const address of ['127.0.0.1', '127.8.8.8', '0.0.0.0', '169.254.169.254', '::1', '::', 'fe80::1', '::ffff:127.0.0.1', '224.0.0.1', 'localhost', '']) {
+  for (const address of [
+    '127.0.0.1',
+    '127.8.8.8',
+    '0.0.0.0',
+    '169.254.169.254',
+    '::1',
+    '::',
+    'fe80::1',
+    '::ffff:127.0.0.1',
+    '224.0.0.1',
+    'localhost',
+    '',
+  ]) {
     assert.throws(() => checkProxyable(address), /address not allowed/, address)
   }
   for (const address of ['10.244.0.5', '172.17.0.2', 'fd00::5', '::ffff:10.0.0.1']) checkProxyable(address)
@@ -45,10 +64,18 @@ test('references of proxied things', () => {
 })
 
 test('backends are the ready endpoints of the port', () => {
-  const slices = [{
-    ports: [{ name: 'web', port: 8080 }, { name: 'admin', port: 9090 }],
-    endpoints: [{ addresses: ['10.0.0.1'], conditions: { ready: true } }, { addresses: ['10.0.0.2'], conditions: { ready: false } }],
-  }] as unknown as EndpointSlice[]
+  const slices = [
+    {
+      ports: [
+        { name: 'web', port: 8080 },
+        { name: 'admin', port: 9090 },
+      ],
+      endpoints: [
+        { addresses: ['10.0.0.1'], conditions: { ready: true } },
+        { addresses: ['10.0.0.2'], conditions: { ready: false } },
+      ],
+    },
+  ] as unknown as EndpointSlice[]
   assert.deepEqual(backendsOf(slices, 'web'), [{ host: '10.0.0.1', port: 8080 }])
   assert.deepEqual(backendsOf(slices, 'none'), [])
 })

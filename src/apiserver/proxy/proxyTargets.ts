@@ -24,9 +24,12 @@ interface Reference {
 export function parseReference(text: string, what: string): Reference {
   const parts = text.split(':')
   const [first = '', second = '', third = ''] = parts
-  const reference = parts.length === 1 ? { scheme: '', name: first, port: '' } : parts.length === 2
-    ? { scheme: '', name: first, port: second }
-    : { scheme: first, name: second, port: third }
+  const reference =
+    parts.length === 1
+      ? { scheme: '', name: first, port: '' }
+      : parts.length === 2
+        ? { scheme: '', name: first, port: second }
+        : { scheme: first, name: second, port: third }
   if (parts.length > 3 || reference.name === '' || !['', 'http', 'https'].includes(reference.scheme)) {
     throw newBadRequest(`invalid ${what} request ${JSON.stringify(text)}`)
   }
@@ -94,7 +97,8 @@ export class ProxyTargets {
 function portNameOf(service: Service, wanted: string): string | undefined {
   const ports = service.spec?.ports ?? []
   const found: ServicePort | undefined = wanted === '' ? ports[0] : ports.find((p) => p.name === wanted || String(p.port) === wanted)
-  if (!found && wanted !== '') throw newServiceUnavailable(`no service port ${JSON.stringify(wanted)} found for service ${JSON.stringify(service.metadata.name)}`)
+  if (!found && wanted !== '')
+    throw newServiceUnavailable(`no service port ${JSON.stringify(wanted)} found for service ${JSON.stringify(service.metadata.name)}`)
   return found?.name
 }
 

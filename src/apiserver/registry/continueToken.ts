@@ -55,4 +55,3 @@ export function decodeContinue(token: string, prefix: string): ContinueToken {
 export function parseRevision(text: string): number | undefined {
   return /^\d+$/.test(text) ? Number(text) : undefined
 }
-

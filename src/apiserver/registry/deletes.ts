@@ -22,7 +22,13 @@ function warnOfOrphans(kind: StoredKind, request: ApiRequest, options: DeleteOpt
   if (kind.strategy.warnsOfOrphans && !silent) request.warnings.push(JOBS_WARNING)
 }
 
-function deleteOne(core: RegistryCore, kind: StoredKind, request: ApiRequest, at: { namespace: string; name: string }, options: DeleteOptions): ReturnType<RegistryCore['objects']['delete']> {
+function deleteOne(
+  core: RegistryCore,
+  kind: StoredKind,
+  request: ApiRequest,
+  at: { namespace: string; name: string },
+  options: DeleteOptions,
+): ReturnType<RegistryCore['objects']['delete']> {
   const context = strategyContext(core, request, options.dryRun)
   return core.objects.delete(kind, at, options, context, async (old: KubeObject) => {
     const admission = { ...admissionRequest(request, kind, 'DELETE', undefined, old, options), ...at }
@@ -57,10 +63,12 @@ export async function deleteCollection(core: RegistryCore, kind: StoredKind, req
   const page = await listObjects(core, kind, prefix, listOptions, matches, request.signal)
   for (let at = 0; at < page.items.length; at += COLLECTION_BATCH) {
     const batch = page.items.slice(at, at + COLLECTION_BATCH)
-    const results = await Promise.allSettled(batch.map(({ object }) => {
-      const { name, namespace = '' } = object.metadata
-      return deleteOne(core, kind, request, { namespace, name }, { ...options, preconditions: {} })
-    }))
+    const results = await Promise.allSettled(
+      batch.map(({ object }) => {
+        const { name, namespace = '' } = object.metadata
+        return deleteOne(core, kind, request, { namespace, name }, { ...options, preconditions: {} })
+      }),
+    )
     const failed = results.find((result) => result.status === 'rejected' && !isNotFound(result.reason))
     if (failed) throw (failed as PromiseRejectedResult).reason
   }
@@ -76,4 +84,3 @@ export async function deleteCollection(core: RegistryCore, kind: StoredKind, req
     items: page.items.map((stored) => fromStorage(stored, request.resource, kind)),
   }
 }
-

@@ -21,9 +21,28 @@ const cases: { name: string; object: KubeObject; options?: Partial<DeleteOptions
   { name: 'orphaning asks for a finalizer', object: { metadata }, options: { propagationPolicy: 'Orphan' }, type: 'mark', grace: 0 },
   { name: 'a pod without node goes at once', object: pod({}), strategy: podStrategy as Strategy, type: 'remove', grace: 0 },
   { name: 'a bound pod gets its grace', object: pod(bound), strategy: podStrategy as Strategy, type: 'mark', grace: 30 },
-  { name: 'a longer grace later is ignored', object: pod(bound, dying), options: { gracePeriodSeconds: 50 }, strategy: podStrategy as Strategy, type: 'leave' },
-  { name: 'a shorter one applies', object: pod(bound, dying), options: { gracePeriodSeconds: 5 }, strategy: podStrategy as Strategy, type: 'mark', grace: 5 },
-  { name: 'none at all ends it', object: pod(bound, dying), options: { gracePeriodSeconds: 0 }, strategy: podStrategy as Strategy, type: 'remove' },
+  {
+    name: 'a longer grace later is ignored',
+    object: pod(bound, dying),
+    options: { gracePeriodSeconds: 50 },
+    strategy: podStrategy as Strategy,
+    type: 'leave',
+  },
+  {
+    name: 'a shorter one applies',
+    object: pod(bound, dying),
+    options: { gracePeriodSeconds: 5 },
+    strategy: podStrategy as Strategy,
+    type: 'mark',
+    grace: 5,
+  },
+  {
+    name: 'none at all ends it',
+    object: pod(bound, dying),
+    options: { gracePeriodSeconds: 0 },
+    strategy: podStrategy as Strategy,
+    type: 'remove',
+  },
 ]
 
 for (const { name, object, options, strategy = {}, type, grace } of cases) {

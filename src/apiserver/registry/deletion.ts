@@ -14,9 +14,7 @@ const FOREGROUND = 'foregroundDeletion'
 
 export type DeletionPlan =
   /** `object` is what the client is shown; where it `shows`, it is written once before it goes, for watchers to see. */
-  | { type: 'remove'; object: KubeObject; shows?: boolean }
-  | { type: 'mark'; object: KubeObject }
-  | { type: 'leave' }
+  { type: 'remove'; object: KubeObject; shows?: boolean } | { type: 'mark'; object: KubeObject } | { type: 'leave' }
 
 export function checkPreconditions(kind: GroupResource, object: KubeObject, preconditions: DeleteOptions['preconditions']): void {
   const { name, uid, resourceVersion } = object.metadata
@@ -95,7 +93,9 @@ export function planDeletion(object: KubeObject, options: DeleteOptions, strateg
     }
     if (!stays) return { type: 'remove', object: graceful && running > 0 ? shorten(object, nowMs, 0) : object }
     if (graceful && running > 0) return { type: 'mark', object: shorten({ ...object, metadata: { ...metadata, finalizers } }, nowMs, 0) }
-    return sameFinalizers(metadata.finalizers ?? [], finalizers) ? { type: 'leave' } : { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
+    return sameFinalizers(metadata.finalizers ?? [], finalizers)
+      ? { type: 'leave' }
+      : { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
   }
   if (grace !== undefined && grace > 0) return { type: 'mark', object: mark(object, nowMs, grace, finalizers) }
   if (stays) return { type: 'mark', object: mark(object, nowMs, 0, finalizers) }

@@ -48,7 +48,8 @@ function ownershipContext(tracking: Tracking): {
     const group = slash < 0 ? '' : apiVersion.slice(0, slash)
     const other = catalog.resource(group, apiVersion.slice(slash + 1), resource.resource)
     if (!other) return undefined
-    const convert = (object: ReadonlyJson): ReadonlyJson => convertBetween(object as unknown as KubeObject, resource, other) as unknown as ReadonlyJson
+    const convert = (object: ReadonlyJson): ReadonlyJson =>
+      convertBetween(object as unknown as KubeObject, resource, other) as unknown as ReadonlyJson
     return { type: other.type, convert }
   }
   return {

@@ -65,7 +65,15 @@ function pageOf(objects: Iterable<StoredObject>, limit: number, matches: Matches
   return { items, more: false }
 }
 
-function listCache(source: ListSource, kind: StoredKind, prefix: string, options: ListOptions, matches: Matches, after: string, revision: number): ListPage {
+function listCache(
+  source: ListSource,
+  kind: StoredKind,
+  prefix: string,
+  options: ListOptions,
+  matches: Matches,
+  after: string,
+  revision: number,
+): ListPage {
   const cache = source.cache.resource(kind.prefix)
   const { items, more } = pageOf(cache.under(prefix, after), options.limit, matches)
   if (!more) return { items, revision }
@@ -79,19 +87,35 @@ function listCache(source: ListSource, kind: StoredKind, prefix: string, options
 }
 
 /** At a revision that the cache does not show any more. */
-async function listStore(source: ListSource, prefix: string, options: ListOptions, matches: Matches, after: string, revision: number): Promise<ListPage> {
+async function listStore(
+  source: ListSource,
+  prefix: string,
+  options: ListOptions,
+  matches: Matches,
+  after: string,
+  revision: number,
+): Promise<ListPage> {
   const items: StoredObject[] = []
   const nothingParsed = new WeakMap<Uint8Array, never>()
   let position = after
   for (;;) {
-    const page = await source.store.list(prefix, { revision, ...(options.limit > 0 && { limit: STORE_PAGE_LIMIT }), ...(position && { after: position }) })
+    const page = await source.store.list(prefix, {
+      revision,
+      ...(options.limit > 0 && { limit: STORE_PAGE_LIMIT }),
+      ...(position && { after: position }),
+    })
     for (const [index, entry] of page.entries.entries()) {
       const stored = decodeEntry(entry, nothingParsed)
       if (matches && !matches(stored)) continue
       if (options.limit > 0 && items.length === options.limit) {
         const last = (items.at(-1) as StoredObject).key
         const remaining = page.entries.length - index + page.remaining
-        return { items, revision, continue: encodeContinue({ revision, after: last }, prefix), ...(!matches && { remainingItemCount: remaining }) }
+        return {
+          items,
+          revision,
+          continue: encodeContinue({ revision, after: last }, prefix),
+          ...(!matches && { remainingItemCount: remaining }),
+        }
       }
       items.push(stored)
     }
@@ -100,14 +124,26 @@ async function listStore(source: ListSource, prefix: string, options: ListOption
   }
 }
 
-async function listAt(source: ListSource, kind: StoredKind, prefix: string, options: ListOptions, matches: Matches, after: string, revision: number): Promise<ListPage> {
+async function listAt(
+  source: ListSource,
+  kind: StoredKind,
+  prefix: string,
+  options: ListOptions,
+  matches: Matches,
+  after: string,
+  revision: number,
+): Promise<ListPage> {
   const cache = source.cache.resource(kind.prefix)
   if (cache.lastChange <= revision) return listCache(source, kind, prefix, options, matches, after, revision)
   try {
     return await listStore(source, prefix, options, matches, after, revision)
   } catch (error) {
     if (error instanceof CompactedError && after) {
-      const expired = newStatusError(410, 'Expired', 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.')
+      const expired = newStatusError(
+        410,
+        'Expired',
+        'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
+      )
       expired.status.metadata = { continue: encodeContinue({ revision: -1, after }, prefix) }
       throw expired
     }
@@ -118,7 +154,12 @@ async function listAt(source: ListSource, kind: StoredKind, prefix: string, opti
 
 /** `prefix` is the kind's, or the kind's in one namespace. */
 export async function listObjects(
-  source: ListSource, kind: StoredKind, prefix: string, options: ListOptions, matches: Matches, signal: AbortSignal,
+  source: ListSource,
+  kind: StoredKind,
+  prefix: string,
+  options: ListOptions,
+  matches: Matches,
+  signal: AbortSignal,
 ): Promise<ListPage> {
   const asked = options.resourceVersion
   const revision = asked === '' ? 0 : parseRevision(asked)

@@ -29,7 +29,8 @@ export function wipeSystemFields(metadata: Partial<ObjectMeta>): void {
 /** After admission: identity and, for kinds that count it, the first generation. */
 export function fillForCreate(object: KubeObject, kind: StoredKind, now: string): void {
   const { metadata } = object
-  if (metadata.resourceVersion && metadata.resourceVersion !== '0') throw newStatusError(500, '', 'resourceVersion should not be set on objects to be created')
+  if (metadata.resourceVersion && metadata.resourceVersion !== '0')
+    throw newStatusError(500, '', 'resourceVersion should not be set on objects to be created')
   delete (metadata as Partial<ObjectMeta>).resourceVersion
   wipeSystemFields(metadata)
   metadata.uid = randomUUID()

@@ -79,7 +79,12 @@ export class ObjectStore {
   }
 
   /** `object` belongs to the call; it comes decoded, with defaults, through mutating admission. */
-  async create(kind: StoredKind, object: KubeObject, context: StrategyContext, approve: (object: KubeObject) => Promise<void>): Promise<StoredObject> {
+  async create(
+    kind: StoredKind,
+    object: KubeObject,
+    context: StrategyContext,
+    approve: (object: KubeObject) => Promise<void>,
+  ): Promise<StoredObject> {
     const { metadata } = object
     fillForCreate(object, kind, context.now)
     const generated = !metadata.name && metadata.generateName ? metadata.generateName : undefined
@@ -94,14 +99,20 @@ export class ObjectStore {
     }
   }
 
-  async #createOnce(kind: StoredKind, given: KubeObject, context: StrategyContext, approve: (object: KubeObject) => Promise<void>): Promise<StoredObject> {
+  async #createOnce(
+    kind: StoredKind,
+    given: KubeObject,
+    context: StrategyContext,
+    approve: (object: KubeObject) => Promise<void>,
+  ): Promise<StoredObject> {
     const { strategy } = kind
     let object = given
     const fields = object as unknown as Fields
     if (strategy.initialStatus !== 'keep') {
       if (strategy.initialStatus) fields['status'] = strategy.initialStatus(object)
-      else if (kind.custom) { if (kind.hasStatus) delete fields['status'] }
-      else if (kind.hasStatus) fields['status'] = {}
+      else if (kind.custom) {
+        if (kind.hasStatus) delete fields['status']
+      } else if (kind.hasStatus) fields['status'] = {}
     }
     strategy.prepareForCreate?.(object, context)
     const giveBack = strategy.reserve?.(object, undefined, context)
@@ -143,7 +154,12 @@ export class ObjectStore {
     if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
   }
 
-  async #write(kind: StoredKind, key: string, object: KubeObject, send: (bytes: Uint8Array) => Promise<{ modRevision: number }>): Promise<StoredObject> {
+  async #write(
+    kind: StoredKind,
+    key: string,
+    object: KubeObject,
+    send: (bytes: Uint8Array) => Promise<{ modRevision: number }>,
+  ): Promise<StoredObject> {
     const fields = object as unknown as Fields
     fields['kind'] = kind.storage.kind
     fields['apiVersion'] = kind.storageApiVersion
@@ -157,7 +173,12 @@ export class ObjectStore {
     return new StoredObject(key, modRevision, { ...object, metadata }, bytes)
   }
 
-  async update(kind: StoredKind, steps: UpdateSteps, context: StrategyContext, create: (object: KubeObject) => Promise<StoredObject>): Promise<WriteResult> {
+  async update(
+    kind: StoredKind,
+    steps: UpdateSteps,
+    context: StrategyContext,
+    create: (object: KubeObject) => Promise<StoredObject>,
+  ): Promise<WriteResult> {
     for (let tries = 1; ; tries++) {
       const old = this.find(kind, steps.namespace, steps.name)
       const next = await steps.change(old)
@@ -184,12 +205,20 @@ export class ObjectStore {
     if (!resourceVersion) {
       if (kind.strategy.allowUnconditionalUpdate === false || kind.custom) {
         // Upstream names the resource here, not the kind.
-        throw newInvalid({ group: kind.storage.group, kind: kind.storage.resource }, steps.name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
+        throw newInvalid({ group: kind.storage.group, kind: kind.storage.resource }, steps.name, [
+          invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
+        ])
       }
     } else if (resourceVersion !== String(old.revision)) throw newModified(kind.storage, steps.name)
   }
 
-  async #updateOnce(kind: StoredKind, steps: UpdateSteps, context: StrategyContext, changed: KubeObject, old: StoredObject): Promise<StoredObject> {
+  async #updateOnce(
+    kind: StoredKind,
+    steps: UpdateSteps,
+    context: StrategyContext,
+    changed: KubeObject,
+    old: StoredObject,
+  ): Promise<StoredObject> {
     this.#checkIdentity(kind, steps, changed, old)
     const { strategy } = kind
     this.#prepare(kind, steps, changed, old.object, context)
@@ -242,7 +271,9 @@ export class ObjectStore {
   #countGeneration(kind: StoredKind, next: KubeObject, old: KubeObject): void {
     const { metadata: meta, status: _, ...rest } = next as unknown as Fields & KubeObject
     const { metadata: oldMeta, status: __, ...oldRest } = old as unknown as Fields & KubeObject
-    const changed = !semanticEqual(rest, oldRest) || (kind.custom && !kind.hasStatus && !semanticEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
+    const changed =
+      !semanticEqual(rest, oldRest) ||
+      (kind.custom && !kind.hasStatus && !semanticEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
     const counts = kind.strategy.generationCounts ?? []
     if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member]))) meta.generation = (oldMeta.generation ?? 0) + 1
   }
@@ -260,7 +291,10 @@ export class ObjectStore {
   async #commit(kind: StoredKind, next: KubeObject, old: StoredObject, context: StrategyContext): Promise<StoredObject> {
     delete (next.metadata as Partial<KubeObject['metadata']>).resourceVersion
     if (isDeletable(next, kind.strategy)) {
-      const answered = new StoredObject(old.key, old.revision, { ...next, metadata: { ...next.metadata, resourceVersion: String(old.revision) } })
+      const answered = new StoredObject(old.key, old.revision, {
+        ...next,
+        metadata: { ...next.metadata, resourceVersion: String(old.revision) },
+      })
       if (!context.dryRun) await this.#remove(old)
       return answered
     }
@@ -280,7 +314,10 @@ export class ObjectStore {
 
   /** Answers the object as it was or now is, and whether it is gone. `approve` is validating admission. */
   async delete(
-    kind: StoredKind, at: { namespace: string; name: string }, options: DeleteOptions, context: StrategyContext,
+    kind: StoredKind,
+    at: { namespace: string; name: string },
+    options: DeleteOptions,
+    context: StrategyContext,
     approve: (old: KubeObject) => Promise<void>,
   ): Promise<{ object: KubeObject; stored?: StoredObject; gone: boolean }> {
     for (let tries = 1; ; tries++) {
@@ -295,7 +332,9 @@ export class ObjectStore {
             return { object: old.object, stored: old, gone: false }
           case 'remove': {
             if (context.dryRun) return { object: plan.object, gone: true }
-            const last = plan.shows ? await this.#write(kind, old.key, plan.object, (bytes) => this.#store.update(old.key, bytes, old.revision)) : old
+            const last = plan.shows
+              ? await this.#write(kind, old.key, plan.object, (bytes) => this.#store.update(old.key, bytes, old.revision))
+              : old
             const revision = await this.#remove(last)
             return { object: { ...plan.object, metadata: { ...plan.object.metadata, resourceVersion: String(revision) } }, gone: true }
           }

@@ -33,7 +33,11 @@ function quoteList(values: readonly string[]): string {
 }
 
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  return { type: 'FieldValueNotSupported', field, message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${quoteList(supported)}` }
+  return {
+    type: 'FieldValueNotSupported',
+    field,
+    message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${quoteList(supported)}`,
+  }
 }
 
 export function goParseError(fn: string, text: string): string {
@@ -68,7 +72,13 @@ function managerErrors(manager: string): FieldError[] {
   // oxlint-disable-next-line no-control-regex
   const odd = [...manager].some((c) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(c))
   return odd
-    ? [{ type: 'FieldValueInvalid', field: 'fieldManager', message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters` }]
+    ? [
+        {
+          type: 'FieldValueInvalid',
+          field: 'fieldManager',
+          message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters`,
+        },
+      ]
     : []
 }
 
@@ -80,7 +90,13 @@ function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readon
   const validationErrors = ['', 'Ignore', 'Strict', 'Warn'].includes(fieldValidation)
     ? []
     : [notSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn'])]
-  throwInvalidOptions(kind, [...moreErrors.filter((e) => e.field === 'force'), ...managerErrors(given), ...moreErrors.filter((e) => e.field !== 'force'), ...dryRunErrors(dryRun), ...validationErrors])
+  throwInvalidOptions(kind, [
+    ...moreErrors.filter((e) => e.field === 'force'),
+    ...managerErrors(given),
+    ...moreErrors.filter((e) => e.field !== 'force'),
+    ...dryRunErrors(dryRun),
+    ...validationErrors,
+  ])
   return {
     dryRun: dryRun.length > 0,
     manager: given || defaultManager(request.userAgent),

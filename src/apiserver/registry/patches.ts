@@ -52,7 +52,11 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
     case STRATEGIC_MERGE_PATCH: {
       if (custom) {
         const types = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml'
-        throw newStatusError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${types}`)
+        throw newStatusError(
+          415,
+          'UnsupportedMediaType',
+          `the body of the request was in an unknown format - accepted media types include: ${types}`,
+        )
       }
       const patch = parseJson(bytes, '')
       return { apply: (base) => applyStrategicMergePatch(base, patch, type) as JsonObject, shown: patch }
@@ -67,7 +71,8 @@ export async function patchObject(core: RegistryCore, kind: StoredKind, request:
   if (isApply(request)) return applyObject(core, kind, request, rules, options)
   const patch = patcherFor(request, request.resource.type, kind.custom)
   return changeObject(core, kind, request, {
-    rules, options,
+    rules,
+    options,
     make(old) {
       const patched = patch.apply(cloneJson(old) as unknown as JsonObject)
       const object = decodePatched(request, request.resource.type, patched, options.fieldValidation, patch.shown) as unknown as KubeObject
@@ -88,10 +93,17 @@ export function parseConfiguration(request: ApiRequest): JsonObject {
   return configuration
 }
 
-function applyObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules, options: PatchOptions): Promise<ApiResult> {
+function applyObject(
+  core: RegistryCore,
+  kind: StoredKind,
+  request: ApiRequest,
+  rules: PartRules,
+  options: PatchOptions,
+): Promise<ApiResult> {
   const configuration = parseConfiguration(request)
   return changeObject(core, kind, request, {
-    rules, options,
+    rules,
+    options,
     make(old) {
       const applied = applyConfiguration(old, cloneJson(configuration), {
         ...tracking(core, kind, request, options),

@@ -27,16 +27,30 @@ async function start(admission: readonly AdmissionPlugin[] = []): Promise<Object
   })
 }
 
-type Options = Partial<Pick<ApiRequest, 'name' | 'namespace' | 'body' | 'patch'>> & { query?: string; group?: string; subresource?: string; signal?: AbortSignal }
+type Options = Partial<Pick<ApiRequest, 'name' | 'namespace' | 'body' | 'patch'>> & {
+  query?: string
+  group?: string
+  subresource?: string
+  signal?: AbortSignal
+}
 
 function request(verb: ApiRequest['verb'], name: string, options: Options = {}): ApiRequest {
   const resource = catalog.resource(options.group ?? '', 'v1', name)
   assert.ok(resource, name)
   const subresource = resource.subresources.find((sub) => sub.name === options.subresource)
   return {
-    user: { name: 'tester', groups: [], extra: {} }, verb, resource, ...(subresource && { subresource }),
-    namespace: options.namespace ?? 'default', name: options.name ?? '', query: new URLSearchParams(options.query), userAgent: 'test/1', warnings: [],
-    signal: options.signal ?? new AbortController().signal, ...(options.body && { body: options.body }), ...(options.patch && { patch: options.patch }),
+    user: { name: 'tester', groups: [], extra: {} },
+    verb,
+    resource,
+    ...(subresource && { subresource }),
+    namespace: options.namespace ?? 'default',
+    name: options.name ?? '',
+    query: new URLSearchParams(options.query),
+    userAgent: 'test/1',
+    warnings: [],
+    signal: options.signal ?? new AbortController().signal,
+    ...(options.body && { body: options.body }),
+    ...(options.patch && { patch: options.patch }),
   }
 }
 
@@ -45,21 +59,32 @@ function objectOf(result: ApiResult): KubeObject & JsonObject {
   return (result as unknown as { object: KubeObject & JsonObject }).object
 }
 
-const configMap = (name: string, data: JsonObject = {}, metadata: JsonObject = {}): JsonObject => ({ metadata: { name, ...metadata }, data })
+const configMap = (name: string, data: JsonObject = {}, metadata: JsonObject = {}): JsonObject => ({
+  metadata: { name, ...metadata },
+  data,
+})
 
-const refusal = (code: number, message: RegExp) => (error: unknown): boolean => {
-  assert.ok(error instanceof StatusError)
-  assert.equal(error.code, code)
-  assert.match(error.message, message)
-  return true
-}
+const refusal =
+  (code: number, message: RegExp) =>
+  (error: unknown): boolean => {
+    assert.ok(error instanceof StatusError)
+    assert.equal(error.code, code)
+    assert.match(error.message, message)
+    return true
+  }
 
 test('a write is seen by the next read, in bytes and as an object', async () => {
   const registry = await start()
   const created = objectOf(await registry.handle(request('create', 'configmaps', { body: configMap('a', { k: 'v' }) })))
   const read = await registry.handle(request('get', 'configmaps', { name: 'a' }))
-  assert.equal(read.type === 'object' && JSON.parse(Buffer.from(read.json ?? []).toString()).metadata.resourceVersion, created.metadata.resourceVersion)
-  await assert.rejects(registry.handle(request('create', 'configmaps', { body: configMap('a') })), refusal(409, /configmaps "a" already exists/))
+  assert.equal(
+    read.type === 'object' && JSON.parse(Buffer.from(read.json ?? []).toString()).metadata.resourceVersion,
+    created.metadata.resourceVersion,
+  )
+  await assert.rejects(
+    registry.handle(request('create', 'configmaps', { body: configMap('a') })),
+    refusal(409, /configmaps "a" already exists/),
+  )
   await registry.close()
 })
 
@@ -71,14 +96,20 @@ test('an update that changes nothing keeps the resourceVersion; a stale one is r
   const changed = objectOf(await registry.handle(request('update', 'configmaps', { name: 'a', body: configMap('a', { k: '2' }) })))
   assert.notEqual(changed.metadata.resourceVersion, first.metadata.resourceVersion)
   const stale = configMap('a', { k: '3' }, { resourceVersion: first.metadata.resourceVersion })
-  await assert.rejects(registry.handle(request('update', 'configmaps', { name: 'a', body: stale })), refusal(409, /the object has been modified/))
+  await assert.rejects(
+    registry.handle(request('update', 'configmaps', { name: 'a', body: stale })),
+    refusal(409, /the object has been modified/),
+  )
   await registry.close()
 })
 
 test('concurrent patches all land', async () => {
   const registry = await start()
   await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
-  const patches = Array.from({ length: 10 }, (_, i) => ({ type: 'application/merge-patch+json', bytes: Buffer.from(JSON.stringify({ data: { [`k${i}`]: 'v' } })) }))
+  const patches = Array.from({ length: 10 }, (_, i) => ({
+    type: 'application/merge-patch+json',
+    bytes: Buffer.from(JSON.stringify({ data: { [`k${i}`]: 'v' } })),
+  }))
   await Promise.all(patches.map((patch) => registry.handle(request('patch', 'configmaps', { name: 'a', patch }))))
   const read = objectOf(await registry.handle(request('get', 'configmaps', { name: 'a' })))
   assert.equal(Object.keys(read['data'] as JsonObject).length, patches.length)
@@ -90,7 +121,10 @@ test('a finalizer holds a deleted object until it is taken away', async () => {
   await registry.handle(request('create', 'configmaps', { body: configMap('a', {}, { finalizers: ['example.com/hold'] }) }))
   const marked = objectOf(await registry.handle(request('delete', 'configmaps', { name: 'a' })))
   assert.ok(marked.metadata.deletionTimestamp)
-  await assert.rejects(registry.handle(request('create', 'configmaps', { body: configMap('a') })), refusal(409, /object is being deleted: configmaps "a" already exists/))
+  await assert.rejects(
+    registry.handle(request('create', 'configmaps', { body: configMap('a') })),
+    refusal(409, /object is being deleted: configmaps "a" already exists/),
+  )
   const patch = { type: 'application/merge-patch+json', bytes: Buffer.from('{"metadata":{"finalizers":null}}') }
   await registry.handle(request('patch', 'configmaps', { name: 'a', patch }))
   await assert.rejects(registry.handle(request('get', 'configmaps', { name: 'a' })), refusal(404, /configmaps "a" not found/))
@@ -106,7 +140,10 @@ test('lists go on where they stopped, at the revision they began with', async ()
   await registry.handle(request('create', 'configmaps', { body: configMap('d') }))
   const rest = await registry.handle(request('list', 'configmaps', { query: `limit=2&continue=${first.metadata.continue}` }))
   assert.ok(rest.type === 'list')
-  assert.deepEqual(rest.items.map((item) => item.object.metadata.name), ['c'])
+  assert.deepEqual(
+    rest.items.map((item) => item.object.metadata.name),
+    ['c'],
+  )
   assert.equal(rest.metadata.resourceVersion, first.metadata.resourceVersion)
   await registry.close()
 })
@@ -123,9 +160,17 @@ test('a watch with a selector sees objects come and go, with their state before 
   })()
   await registry.handle(request('create', 'configmaps', { body: configMap('other') }))
   await registry.handle(request('create', 'configmaps', { body: configMap('a', {}, { labels: { on: 'yes' } }) }))
-  const moved = objectOf(await registry.handle(request('update', 'configmaps', { name: 'a', body: configMap('a', {}, { labels: { on: 'no' } }) })))
+  const moved = objectOf(
+    await registry.handle(request('update', 'configmaps', { name: 'a', body: configMap('a', {}, { labels: { on: 'no' } }) })),
+  )
   await watching
-  assert.deepEqual(events.map((event) => [event.type, event.object.metadata.labels?.['on']]), [['ADDED', 'yes'], ['DELETED', 'yes']])
+  assert.deepEqual(
+    events.map((event) => [event.type, event.object.metadata.labels?.['on']]),
+    [
+      ['ADDED', 'yes'],
+      ['DELETED', 'yes'],
+    ],
+  )
   assert.equal(events[1]?.object.metadata.resourceVersion, moved.metadata.resourceVersion)
   assert.match(Buffer.from(events[0]?.line() ?? []).toString(), /^\{"type":"ADDED","object":\{.*\}\}\n$/)
   await registry.close()
@@ -134,7 +179,8 @@ test('a watch with a selector sees objects come and go, with their state before 
 test('services get addresses and ports that nobody else has, and give them back', async () => {
   const registry = await start()
   const service = (name: string, spec: JsonObject = {}): JsonObject => ({
-    metadata: { name }, spec: { ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }], sessionAffinity: 'None', type: 'ClusterIP', ...spec },
+    metadata: { name },
+    spec: { ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }], sessionAffinity: 'None', type: 'ClusterIP', ...spec },
   })
   const made = objectOf(await registry.handle(request('create', 'services', { body: service('a', { clusterIP: '10.96.0.217' }) })))
   assert.equal((made['spec'] as JsonObject)['clusterIP'], '10.96.0.217')
@@ -146,7 +192,14 @@ test('services get addresses and ports that nobody else has, and give them back'
 })
 
 test('dry runs answer the object and store nothing; admission may refuse', async () => {
-  const registry = await start([{ name: 'NoSecrets', validate: ({ resource }) => { if (resource.resource === 'secrets') throw new StatusError({ code: 403, message: 'no' }) } }])
+  const registry = await start([
+    {
+      name: 'NoSecrets',
+      validate: ({ resource }) => {
+        if (resource.resource === 'secrets') throw new StatusError({ code: 403, message: 'no' })
+      },
+    },
+  ])
   await registry.handle(request('create', 'configmaps', { body: configMap('a'), query: 'dryRun=All' }))
   await assert.rejects(registry.handle(request('get', 'configmaps', { name: 'a' })), refusal(404, /not found/))
   await assert.rejects(registry.handle(request('create', 'secrets', { body: { metadata: { name: 's' } } })), refusal(403, /no/))

@@ -87,7 +87,15 @@ export class ObjectRegistry implements Registry {
     const kinds = new Kinds(catalog, options.customKinds)
     const quota = createResourceQuota(reader, createQuotaCharge({ kinds, objects, reader, services }))
     this.#core = {
-      catalog, store, cache, clock, log, reader, authorizer, tokens, services,
+      catalog,
+      store,
+      cache,
+      clock,
+      log,
+      reader,
+      authorizer,
+      tokens,
+      services,
       sharedStore: options.sharedStore ?? false,
       kinds,
       objects,
@@ -168,7 +176,12 @@ export class ObjectRegistry implements Registry {
   async #list(kind: StoredKind, request: ApiRequest): Promise<ApiResult> {
     const options = parseListOptions(request.query, false)
     const { prefix, matches } = parseSelection(kind, request.namespace, options, request.resource)
-    const { items, revision, continue: token, remainingItemCount } = await listObjects(this.#core, kind, prefix, options, matches, request.signal)
+    const {
+      items,
+      revision,
+      continue: token,
+      remainingItemCount,
+    } = await listObjects(this.#core, kind, prefix, options, matches, request.signal)
     return {
       type: 'list',
       kind: `${request.resource.kind}List`,
@@ -191,7 +204,12 @@ export class ObjectRegistry implements Registry {
     const named = request.name ? { ...options, fieldSelector: `metadata.name=${request.name}` } : options
     const { prefix, matches } = parseSelection(kind, request.namespace, named, resource)
     const events = watchObjects(this.#core, {
-      kind, prefix, options, matches, signal: request.signal, emptyObject: () => emptyObject(resource),
+      kind,
+      prefix,
+      options,
+      matches,
+      signal: request.signal,
+      emptyObject: () => emptyObject(resource),
     })
     for await (const batch of events) yield kind.storage === resource ? batch : batch.map((event) => convertEvent(event, resource, kind))
   }

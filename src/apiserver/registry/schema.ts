@@ -31,11 +31,19 @@ export function parseYaml(bytes: Uint8Array): JsonValue {
 }
 
 function rejectPatched(shown: string, why: string): StatusError {
-  return newInvalid({ group: '', kind: '' }, '', [{ type: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${shown}: ${why}` }])
+  return newInvalid({ group: '', kind: '' }, '', [
+    { type: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${shown}: ${why}` },
+  ])
 }
 
 /** What a patch has made of the object, decoded as a body would be; `shownPatch` is what messages show. */
-export function decodePatched(request: ApiRequest, type: TypeDef, patched: JsonObject, validation: WriteOptions['fieldValidation'], shownPatch?: JsonValue): JsonObject {
+export function decodePatched(
+  request: ApiRequest,
+  type: TypeDef,
+  patched: JsonObject,
+  validation: WriteOptions['fieldValidation'],
+  shownPatch?: JsonValue,
+): JsonObject {
   const shown = shownPatch === undefined ? show(JSON.stringify(patched)) : show(goFormat(shownPatch))
   let decoded: { object: JsonObject; strictErrors: string[] }
   try {

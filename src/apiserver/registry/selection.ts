@@ -22,8 +22,11 @@ function selectableField(kind: StoredKind, resource: CatalogResource, label: str
   if (label === 'metadata.namespace' && strategy.selectsNamespace !== false) return (object) => object.metadata.namespace ?? ''
   const field = strategy.selectableFields?.[storageLabel(resource, label)]
   if (field) return field
-  const refusal = strategy.unknownFieldLabel?.(label)
-    ?? (kind.custom ? `field label not supported: ${label}` : `"${label}" is not a known field selector: only "metadata.name", "metadata.namespace"`)
+  const refusal =
+    strategy.unknownFieldLabel?.(label) ??
+    (kind.custom
+      ? `field label not supported: ${label}`
+      : `"${label}" is not a known field selector: only "metadata.name", "metadata.namespace"`)
   throw newBadRequest(refusal)
 }
 
@@ -37,10 +40,12 @@ function storageLabel(resource: CatalogResource, label: string): string {
 type Test = (object: KubeObject) => boolean
 
 function fieldTests(kind: StoredKind, resource: CatalogResource, selector: string): Test[] {
-  return refused(() => parseFieldSelector(selector)).filter(({ field, value }) => field !== '' || value !== '').map(({ field, value, negated }) => {
-    const valueOf = selectableField(kind, resource, field)
-    return (object) => (valueOf(object) === value) !== negated
-  })
+  return refused(() => parseFieldSelector(selector))
+    .filter(({ field, value }) => field !== '' || value !== '')
+    .map(({ field, value, negated }) => {
+      const valueOf = selectableField(kind, resource, field)
+      return (object) => (valueOf(object) === value) !== negated
+    })
 }
 
 export function parseSelection(kind: StoredKind, namespace: string, options: ListOptions, resource: CatalogResource): Selection {
@@ -50,7 +55,8 @@ export function parseSelection(kind: StoredKind, namespace: string, options: Lis
   if (!labels && tests.length === 0) return { prefix, matches: undefined }
   return {
     prefix,
-    matches: ({ object }: StoredObject) => (!labels || matchesLabels(labels, object.metadata.labels)) && tests.every((test) => test(object)),
+    matches: ({ object }: StoredObject) =>
+      (!labels || matchesLabels(labels, object.metadata.labels)) && tests.every((test) => test(object)),
   }
 }
 

@@ -20,7 +20,9 @@ export function translateStorageError(error: unknown, resource: GroupResource, n
   if (error instanceof KeyExistsError) return newAlreadyExists(resource, name)
   if (error instanceof RevisionMismatchError) return newModified(resource, name)
   if (error instanceof CompactedError) {
-    return newExpired('The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.')
+    return newExpired(
+      'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
+    )
   }
   if (error instanceof FutureRevisionError) return newTooLargeResourceVersion(0, error.current)
   if (error instanceof StoreUnavailableError) return newServiceUnavailable(`the store cannot be written: ${error.message}`)

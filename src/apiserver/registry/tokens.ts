@@ -18,7 +18,10 @@ export interface IssuedToken {
 
 export interface Tokens {
   /** Empty `audiences` mean the API server's own. */
-  issue(subject: TokenSubject, options: { audiences: readonly string[]; expirationSeconds: number; spec: TokenRequestSpec }): Promise<IssuedToken>
+  issue(
+    subject: TokenSubject,
+    options: { audiences: readonly string[]; expirationSeconds: number; spec: TokenRequestSpec },
+  ): Promise<IssuedToken>
   /** The audiences of a token that asks for none. */
   readonly defaultAudiences: readonly string[]
 }

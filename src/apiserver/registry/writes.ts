@@ -29,12 +29,20 @@ export interface PartRules {
 }
 
 export function strategyContext(core: RegistryCore, request: ApiRequest, dryRun: boolean): StrategyContext {
-  const { user, warnings, resource: { group } } = request
+  const {
+    user,
+    warnings,
+    resource: { group },
+  } = request
   return { user, group, now: core.objects.now(), dryRun, reader: core.reader, services: core.services, warnings }
 }
 
 export function admissionRequest(
-  request: ApiRequest, kind: StoredKind, operation: Operation, object: KubeObject | undefined, oldObject: KubeObject | undefined,
+  request: ApiRequest,
+  kind: StoredKind,
+  operation: Operation,
+  object: KubeObject | undefined,
+  oldObject: KubeObject | undefined,
   options: { dryRun: boolean } & object,
 ): AdmissionRequest {
   return {
@@ -81,7 +89,13 @@ export function answer(stored: StoredObject, request: ApiRequest, kind: StoredKi
 }
 
 /** Admission and storage of a new object that is decoded, in the storage version, with defaults. */
-export async function admitAndCreate(core: RegistryCore, kind: StoredKind, request: ApiRequest, object: KubeObject, options: WriteOptions): Promise<StoredObject> {
+export async function admitAndCreate(
+  core: RegistryCore,
+  kind: StoredKind,
+  request: ApiRequest,
+  object: KubeObject,
+  options: WriteOptions,
+): Promise<StoredObject> {
   const admission = admissionRequest(request, kind, 'CREATE', object, undefined, options)
   await core.admission.admit(admission)
   const context = strategyContext(core, request, options.dryRun)
@@ -171,7 +185,9 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       await core.admission.validate(admission)
     },
   }
-  const { stored, created } = await core.objects.update(kind, steps, context, (object) => admitAndCreate(core, kind, request, object, options))
+  const { stored, created } = await core.objects.update(kind, steps, context, (object) =>
+    admitAndCreate(core, kind, request, object, options),
+  )
   return answer(stored, request, kind, created ? 201 : 200)
 }
 
@@ -181,7 +197,8 @@ export async function updateObject(core: RegistryCore, kind: StoredKind, request
   matchIdentity(received, request)
   applyDefaults(request.resource.type, received, { nowMs: core.clock.now() })
   return changeObject(core, kind, request, {
-    rules, options,
+    rules,
+    options,
     make: () => cloneJson(received),
     retryConflicts: false,
     allowCreate: rules.part === 'main' && (kind.strategy.allowCreateOnUpdate ?? false),

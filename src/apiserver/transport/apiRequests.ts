@@ -73,7 +73,14 @@ export class ApiRequests {
     try {
       const result = await registry.handle(request)
       const includeObject = negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata'
-      const body = encodeResult(result, { codec, negotiated, resource: route.resource, includeObject, nowMs: now(), withoutTable: isWithoutTable(route) })
+      const body = encodeResult(result, {
+        codec,
+        negotiated,
+        resource: route.resource,
+        includeObject,
+        nowMs: now(),
+        withoutTable: isWithoutTable(route),
+      })
       writeWarnings(exchange, request.warnings)
       const params = negotiated.as ? `;as=${negotiated.as};g=meta.k8s.io;v=${negotiated.asVersion}` : ''
       // The parameters of a JSON answer are left out, as upstream leaves them.
@@ -88,7 +95,11 @@ export class ApiRequests {
     const { registry, codec, metrics, now } = this.#options
     writeWarnings(exchange, request.warnings)
     await serveWatch({
-      exchange, registry, request, codec, now,
+      exchange,
+      registry,
+      request,
+      codec,
+      now,
       negotiated: negotiated.as === 'PartialObjectMetadataList' ? { ...negotiated, as: 'PartialObjectMetadata' } : negotiated,
       includeObject: negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata',
       onEvents: (count) => metrics.watchEvents(route.resource, count),
@@ -99,8 +110,16 @@ export class ApiRequests {
     const { exchange, route, user, query, signal } = call
     const { verb, resource, subresource, namespace, name } = route
     const request: ApiRequest = {
-      user, verb, resource, ...(subresource && { subresource }), namespace, name, query,
-      userAgent: headerText(exchange, 'user-agent'), warnings: [], signal,
+      user,
+      verb,
+      resource,
+      ...(subresource && { subresource }),
+      namespace,
+      name,
+      query,
+      userAgent: headerText(exchange, 'user-agent'),
+      warnings: [],
+      signal,
     }
     switch (verb) {
       case 'create':
@@ -128,7 +147,11 @@ export class ApiRequests {
     await codec.prepare(mediaType)
     const type = request.subresource ? catalog.typeOfKind(kind) : request.resource.type
     // The type of a custom resource has no name.
-    const { object, warnings } = codec.decode(bytes, mediaType, { kind, type: type?.name ? type : undefined, fieldValidation: query.get('fieldValidation') ?? '' })
+    const { object, warnings } = codec.decode(bytes, mediaType, {
+      kind,
+      type: type?.name ? type : undefined,
+      fieldValidation: query.get('fieldValidation') ?? '',
+    })
     request.warnings.push(...warnings)
     return object
   }
@@ -179,4 +202,3 @@ export function writeWarnings(exchange: Exchange, warnings: readonly string[]): 
   }
   if (headers.length > 0) exchange.setHeader('warning', headers)
 }
-

@@ -157,9 +157,14 @@ export class Codec implements ObjectCodec {
       if (mediaType === 'application/vnd.kubernetes.protobuf') return this.#parseProtobuf(bytes)
       return parseJsonBody(bytes)
     } catch (error) {
-      const known = error instanceof JsonSyntaxError || error instanceof YamlSyntaxError || error instanceof DecodeError || (error as Error).name === 'ProtobufError'
+      const known =
+        error instanceof JsonSyntaxError ||
+        error instanceof YamlSyntaxError ||
+        error instanceof DecodeError ||
+        (error as Error).name === 'ProtobufError'
       if (!known) throw error
-      const why = error instanceof JsonSyntaxError ? `couldn't get version/kind; json parse error: ${error.message}` : (error as Error).message
+      const why =
+        error instanceof JsonSyntaxError ? `couldn't get version/kind; json parse error: ${error.message}` : (error as Error).message
       if (target.options) throw newBadRequest(why)
       throw newBadRequest(`the object provided is unrecognized (must be of type ${target.kind.kind}): ${why} (${summary(bytes)})`)
     }
@@ -205,8 +210,11 @@ export class Codec implements ObjectCodec {
   }
 
   #cannotBeHandled(kind: GroupVersionKind, target: DecodeTarget, why: string): StatusError {
-    return newStatusError(400, 'BadRequest',
-      `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${target.kind.kind}: ${why}`)
+    return newStatusError(
+      400,
+      'BadRequest',
+      `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${target.kind.kind}: ${why}`,
+    )
   }
 
   #attempt<T>(target: DecodeTarget, kind: GroupVersionKind, work: () => T): T {
@@ -221,4 +229,3 @@ export class Codec implements ObjectCodec {
     }
   }
 }
-

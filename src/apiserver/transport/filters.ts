@@ -201,7 +201,8 @@ export class Filters {
   /** Whatever went wrong becomes a Status; what nobody foresaw becomes a 500 and a line in the log. */
   async #fail(exchange: Exchange, query: URLSearchParams, error: unknown): Promise<void> {
     if (exchange.answered) {
-      if (!(error instanceof StatusError) && !isAbort(error)) this.#options.log.error('a request failed after its answer had begun', error, { target: exchange.target })
+      if (!(error instanceof StatusError) && !isAbort(error))
+        this.#options.log.error('a request failed after its answer had begun', error, { target: exchange.target })
       return exchange.destroy()
     }
     if (isAbort(error) && exchange.signal.aborted) return
@@ -212,7 +213,13 @@ export class Filters {
     if (status.code === 413) headers['connection'] = 'close'
     try {
       await this.#options.codec.prepare(negotiated.mediaType)
-      await send(exchange, status.code, negotiated.mediaType, this.#options.codec.encode(status.status, negotiated.mediaType, negotiated.pretty), exchange.httpVersion === '2.0' ? without(headers, 'connection') : headers)
+      await send(
+        exchange,
+        status.code,
+        negotiated.mediaType,
+        this.#options.codec.encode(status.status, negotiated.mediaType, negotiated.pretty),
+        exchange.httpVersion === '2.0' ? without(headers, 'connection') : headers,
+      )
     } catch (cause) {
       this.#options.log.error('an error could not be written', cause, { target: exchange.target })
       exchange.destroy()
@@ -234,7 +241,9 @@ function without(headers: Record<string, string>, name: string): Record<string, 
 
 function splitTarget(target: string): { path: string; query: URLSearchParams } {
   const mark = target.indexOf('?')
-  return mark < 0 ? { path: target, query: new URLSearchParams() } : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
+  return mark < 0
+    ? { path: target, query: new URLSearchParams() }
+    : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

@@ -10,7 +10,8 @@ test('health reports as upstream words them', async () => {
   health.add({ name: 'storage', kinds: ['readyz'], check: () => Promise.reject(new Error('disk')) })
   health.add({ name: 'other', kinds: ALL_KINDS, check: () => {} })
   assert.deepEqual(await health.report('readyz', { verbose: false, exclude: [] }), {
-    ok: false, text: '[+]ping ok\n[-]storage failed: reason withheld\n[+]other ok\nreadyz check failed\n',
+    ok: false,
+    text: '[+]ping ok\n[-]storage failed: reason withheld\n[+]other ok\nreadyz check failed\n',
   })
   assert.deepEqual(failures, ['storage'])
   assert.equal((await health.report('livez', { verbose: false, exclude: [] })).ok, true)

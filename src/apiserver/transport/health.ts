@@ -29,7 +29,10 @@ export class HealthChecks {
     return this.#checks.filter((c) => c.kinds.includes(kind)).map((c) => c.name)
   }
 
-  async report(kind: HealthKind, options: { verbose: boolean; exclude: readonly string[]; only?: string }): Promise<{ ok: boolean; text: string }> {
+  async report(
+    kind: HealthKind,
+    options: { verbose: boolean; exclude: readonly string[]; only?: string },
+  ): Promise<{ ok: boolean; text: string }> {
     const { verbose, exclude, only } = options
     const lines: string[] = []
     const unmatched = new Set(exclude.filter((name) => name !== ''))

@@ -45,7 +45,9 @@ function answerUnparsable(error: Error & { code?: string }, socket: Duplex): voi
     return
   }
   const body = `${JSON.stringify(newMethodNotAllowed().status)}\n`
-  socket.end(`HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  socket.end(
+    `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  )
 }
 
 export class Listener {
@@ -76,7 +78,9 @@ export class Listener {
     // A 'request' listener makes Node install its HTTP/1 look-alike for HTTP/2 streams; these go their own, faster way.
     server.removeAllListeners('stream')
     server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => onRequest(new Http2Exchange(stream, headers)))
-    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => onUpgrade({ request, socket: socket as TLSSocket, head }))
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      onUpgrade({ request, socket: socket as TLSSocket, head }),
+    )
     server.on('session', (session) => {
       this.#sessions.add(session)
       session.on('close', () => this.#sessions.delete(session))

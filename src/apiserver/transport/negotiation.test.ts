@@ -19,7 +19,8 @@ test('the best clause that can be served wins', () => {
     [`${table},application/json`, 'application/json as Table'],
     ['application/json;as=Table;v=v7;g=meta.k8s.io,application/json', 'application/json'],
     ['application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json', 'application/json'],
-  ] as const) assert.equal(chosen(accept), expected, accept)
+  ] as const)
+    assert.equal(chosen(accept), expected, accept)
 })
 
 test('the router and the serializer refuse in different words', () => {

@@ -22,7 +22,10 @@ const ACCEPTED: readonly MediaType[] = ['application/json', 'application/yaml', 
 const ACCEPTED_TEXT = ACCEPTED.join(', ')
 const WATCH_REPRESENTATIONS = 'application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch'
 export const PATCH_TYPES = [
-  'application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml',
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
 ] as const
 const MAX_CLAUSES = 64
 
@@ -47,7 +50,10 @@ export function parseAccept(header: string): AcceptClause[] {
     }
     clauses.push({ type: type.toLowerCase(), params, q })
   }
-  return clauses.map((clause, at) => ({ clause, at })).sort((a, b) => b.clause.q - a.clause.q || a.at - b.at).map((c) => c.clause)
+  return clauses
+    .map((clause, at) => ({ clause, at }))
+    .sort((a, b) => b.clause.q - a.clause.q || a.at - b.at)
+    .map((c) => c.clause)
 }
 
 export function newRouterNotAcceptable(representations: string): StatusError {
@@ -124,8 +130,11 @@ export function bodyMediaType(contentType: string): MediaType {
   if (type === '') return 'application/json'
   const found = ACCEPTED.find((accepted) => accepted === type)
   if (found) return found
-  throw newStatusError(415, 'UnsupportedMediaType',
-    `the body of the request was in an unknown format - accepted media types include: ${ACCEPTED_TEXT}`)
+  throw newStatusError(
+    415,
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${ACCEPTED_TEXT}`,
+  )
 }
 
 /** The type of a patch. Throws 415, which for patches is the router's. */

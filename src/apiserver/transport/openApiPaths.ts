@@ -92,7 +92,9 @@ export class OpenApiPaths implements PathHandler {
 
   async #sendV2(exchange: Exchange): Promise<void> {
     const clauses = parseAccept(headerText(exchange, 'accept') || '*/*')
-    const wanted = clauses.map(({ type }) => (V2_PROTOBUF.test(type) ? 'protobuf' : ['*/*', 'application/*', 'application/json'].includes(type) ? 'json' : undefined))
+    const wanted = clauses.map(({ type }) =>
+      V2_PROTOBUF.test(type) ? 'protobuf' : ['*/*', 'application/*', 'application/json'].includes(type) ? 'json' : undefined,
+    )
     const format = wanted.find((f) => f !== undefined)
     if (!format) return exchange.respond(406, {})
     this.#v2 ??= this.#makeV2()
@@ -104,7 +106,10 @@ export class OpenApiPaths implements PathHandler {
 
   async #makeV2(): Promise<{ json: Document; protobuf: Document }> {
     const [{ buildOpenApiV2 }, { encodeOpenApiV2, OPENAPI_V2_PROTOBUF }, { hashOf }, describe] = await Promise.all([
-      import('../openapi/v2.ts'), import('../openapi/v2Protobuf.ts'), import('../openapi/v3.ts'), this.#describe(),
+      import('../openapi/v2.ts'),
+      import('../openapi/v2Protobuf.ts'),
+      import('../openapi/v3.ts'),
+      this.#describe(),
     ])
     const document = buildOpenApiV2(this.#options.catalog, describe)
     const json = Buffer.from(JSON.stringify(document))

@@ -14,7 +14,12 @@ export interface RequestInfo extends Omit<RequestAttributes, 'user'> {
 }
 
 const VERBS: Readonly<Record<string, string>> = {
-  POST: 'create', GET: 'get', HEAD: 'get', PUT: 'update', PATCH: 'patch', DELETE: 'delete',
+  POST: 'create',
+  GET: 'get',
+  HEAD: 'get',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
 }
 
 /** Subresources of namespaces themselves; any other third part is a resource inside the namespace. */
@@ -22,8 +27,17 @@ const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize'])
 
 function nonResource(method: string, path: string): RequestInfo {
   return {
-    isResourceRequest: false, verb: method.toLowerCase(), path,
-    group: '', version: '', resource: '', subresource: '', namespace: '', name: '', rest: '', watchPrefix: false,
+    isResourceRequest: false,
+    verb: method.toLowerCase(),
+    path,
+    group: '',
+    version: '',
+    resource: '',
+    subresource: '',
+    namespace: '',
+    name: '',
+    rest: '',
+    watchPrefix: false,
   }
 }
 
@@ -102,7 +116,14 @@ export function attributesOf(info: RequestInfo, user: UserInfo, query: URLSearch
   const { verb, group, version, resource, subresource, namespace, name, path } = info
   const fieldSelector = query.get('fieldSelector')
   return {
-    user, verb, group, version, resource, subresource, namespace, name,
+    user,
+    verb,
+    group,
+    version,
+    resource,
+    subresource,
+    namespace,
+    name,
     path: info.isResourceRequest ? '' : path,
     ...(fieldSelector && { fieldSelector }),
   }

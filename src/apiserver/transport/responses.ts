@@ -42,7 +42,11 @@ function internalType(resource: CatalogResource, list: boolean): string {
 function newWrongShape(options: AnswerOptions, list: boolean): StatusError {
   const { resource, negotiated } = options
   const is = list ? 'is a list' : 'is not a list'
-  return newStatusError(406, 'NotAcceptable', `you requested ${negotiated.as}, but the requested object ${is} (${internalType(resource, list)})`)
+  return newStatusError(
+    406,
+    'NotAcceptable',
+    `you requested ${negotiated.as}, but the requested object ${is} (${internalType(resource, list)})`,
+  )
 }
 
 /** Items of a built-in list carry no kind and apiVersion: their JSON begins with both, in one of two orders. */
@@ -56,7 +60,11 @@ export function stripType(json: Uint8Array, prefixes: readonly Buffer[]): Uint8A
 
 function listMetadata({ metadata }: ListResult): string {
   const { resourceVersion, continue: token, remainingItemCount } = metadata
-  return JSON.stringify({ resourceVersion, ...(token && { continue: token }), ...(remainingItemCount !== undefined && { remainingItemCount }) })
+  return JSON.stringify({
+    resourceVersion,
+    ...(token && { continue: token }),
+    ...(remainingItemCount !== undefined && { remainingItemCount }),
+  })
 }
 
 /** A list's JSON, joined from the bytes of its items. */
@@ -92,7 +100,11 @@ function encodeList(result: ListResult, options: AnswerOptions): Uint8Array {
   const objects = (): KubeObject[] => result.items.map((item) => item.object)
   switch (as) {
     case 'Table':
-      return codec.encode(tableOf({ resource, objects: objects(), list: true, metadata: result.metadata, includeObject, nowMs, apiVersion }), mediaType, pretty)
+      return codec.encode(
+        tableOf({ resource, objects: objects(), list: true, metadata: result.metadata, includeObject, nowMs, apiVersion }),
+        mediaType,
+        pretty,
+      )
     case 'PartialObjectMetadata':
       throw newWrongShape(options, true)
     case 'PartialObjectMetadataList': {
@@ -122,7 +134,11 @@ function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: A
   switch (as) {
     case 'Table': {
       const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' }
-      return codec.encode(tableOf({ resource, objects: [object], list: false, metadata, includeObject, nowMs, apiVersion }), mediaType, pretty)
+      return codec.encode(
+        tableOf({ resource, objects: [object], list: false, metadata, includeObject, nowMs, apiVersion }),
+        mediaType,
+        pretty,
+      )
     }
     case 'PartialObjectMetadata':
       return codec.encode(partialMetadata(object, apiVersion), mediaType, pretty)
@@ -140,7 +156,11 @@ export function encodeResult(result: ApiResult, options: AnswerOptions): Uint8Ar
 
 /** Sends a whole answer, compressed where that pays. Answers how many bytes went out. */
 export async function send(
-  exchange: Exchange, status: number, contentType: string, body: Uint8Array, headers: Record<string, string> = {},
+  exchange: Exchange,
+  status: number,
+  contentType: string,
+  body: Uint8Array,
+  headers: Record<string, string> = {},
 ): Promise<number> {
   const accepts = String(exchange.headers['accept-encoding'] ?? '').includes('gzip')
   if (status === 200 && accepts && body.length > GZIP_FROM_BYTES) {

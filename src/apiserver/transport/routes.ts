@@ -17,7 +17,14 @@ export interface Route {
 }
 
 const METHODS: Readonly<Record<string, string>> = {
-  create: 'POST', get: 'GET', list: 'GET', watch: 'GET', update: 'PUT', patch: 'PATCH', delete: 'DELETE', deletecollection: 'DELETE',
+  create: 'POST',
+  get: 'GET',
+  list: 'GET',
+  watch: 'GET',
+  update: 'PUT',
+  patch: 'PATCH',
+  delete: 'DELETE',
+  deletecollection: 'DELETE',
 }
 const COLLECTION_VERBS = new Set(['create', 'list', 'watch', 'deletecollection'])
 /** Subresources that take any method: they are proxied. */
@@ -31,7 +38,10 @@ export function newNoSuchPath(): StatusError {
 }
 
 export function isConnect(subresource: CatalogSubresource | undefined): boolean {
-  return subresource !== undefined && (CONNECT_SUBRESOURCES.has(subresource.name) || STREAM_SUBRESOURCES.has(subresource.name) || subresource.name === 'log')
+  return (
+    subresource !== undefined &&
+    (CONNECT_SUBRESOURCES.has(subresource.name) || STREAM_SUBRESOURCES.has(subresource.name) || subresource.name === 'log')
+  )
 }
 
 function subresourceRoute(info: RequestInfo, resource: CatalogResource, method: string, at: Pick<Route, 'namespace' | 'name'>): Route {

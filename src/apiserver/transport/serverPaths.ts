@@ -35,17 +35,35 @@ export interface ServerPathsOptions {
 const TEXT = 'text/plain; charset=utf-8'
 const HEALTH_PATH = /^\/(healthz|livez|readyz)(?:\/(.+))?$/
 const FIXED_PATHS = [
-  '/.well-known/openid-configuration', '/healthz', '/livez', '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/openapi/v3/',
-  '/openid/v1/jwks', '/readyz', '/version',
+  '/.well-known/openid-configuration',
+  '/healthz',
+  '/livez',
+  '/metrics',
+  '/metrics/slis',
+  '/openapi/v2',
+  '/openapi/v3',
+  '/openapi/v3/',
+  '/openid/v1/jwks',
+  '/readyz',
+  '/version',
 ]
 
 export function versionDocument({ gitVersion, gitCommit, buildDate, platform }: VersionInfo): object {
   const [major = '1', minor = '0'] = gitVersion.replace(/^v/, '').split('.')
   return {
-    major, minor,
-    emulationMajor: major, emulationMinor: minor,
-    minCompatibilityMajor: major, minCompatibilityMinor: String(Number(minor) - 1),
-    gitVersion, gitCommit, gitTreeState: 'clean', buildDate, goVersion: `node${process.versions.node}`, compiler: 'node', platform,
+    major,
+    minor,
+    emulationMajor: major,
+    emulationMinor: minor,
+    minCompatibilityMajor: major,
+    minCompatibilityMinor: String(Number(minor) - 1),
+    gitVersion,
+    gitCommit,
+    gitTreeState: 'clean',
+    buildDate,
+    goVersion: `node${process.versions.node}`,
+    compiler: 'node',
+    platform,
   }
 }
 
@@ -72,13 +90,17 @@ export class ServerPaths implements PathHandler {
       case '/metrics/slis':
         return this.#text(exchange, this.#options.health.sliText(), METRICS_CONTENT_TYPE)
       case '/.well-known/openid-configuration':
-        return this.#json(exchange, {
-          issuer: tokens.issuer,
-          jwks_uri: `${externalUrl()}/openid/v1/jwks`,
-          response_types_supported: ['id_token'],
-          subject_types_supported: ['public'],
-          id_token_signing_alg_values_supported: tokens.algorithms(),
-        }, { 'cache-control': 'public, max-age=3600' })
+        return this.#json(
+          exchange,
+          {
+            issuer: tokens.issuer,
+            jwks_uri: `${externalUrl()}/openid/v1/jwks`,
+            response_types_supported: ['id_token'],
+            subject_types_supported: ['public'],
+            id_token_signing_alg_values_supported: tokens.algorithms(),
+          },
+          { 'cache-control': 'public, max-age=3600' },
+        )
       case '/openid/v1/jwks':
         return this.#json(exchange, tokens.jwks(), { 'cache-control': 'public, max-age=3600' }, 'application/jwk-set+json')
       default:
@@ -97,7 +119,9 @@ export class ServerPaths implements PathHandler {
     const { health } = this.#options
     if (check && !health.names(kind).includes(check)) return false
     const { ok, text } = await health.report(kind, {
-      verbose: query.has('verbose'), exclude: query.getAll('exclude'), ...(check && { only: check }),
+      verbose: query.has('verbose'),
+      exclude: query.getAll('exclude'),
+      ...(check && { only: check }),
     })
     exchange.respond(ok ? 200 : 500, { 'content-type': TEXT, 'x-content-type-options': 'nosniff' }, text)
     return true

@@ -45,7 +45,16 @@ function encoder(options: WatchStreamOptions, resource: CatalogResource): Encode
   return (event) => {
     const { object } = event
     const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' }
-    const table = tableOf({ resource, objects: [object], list: false, metadata, includeObject, nowMs: now(), apiVersion, withColumns: first })
+    const table = tableOf({
+      resource,
+      objects: [object],
+      list: false,
+      metadata,
+      includeObject,
+      nowMs: now(),
+      apiVersion,
+      withColumns: first,
+    })
     first = false
     return codec.encodeEvent(event.type, table, mediaType)
   }
@@ -77,7 +86,13 @@ export async function serveWatch(options: WatchStreamOptions): Promise<void> {
   const open = (): Writable => (stream ??= exchange.stream(200, { 'content-type': contentType }))
   try {
     let next = events.next()
-    const refused = await Promise.race([next.then(() => false, () => true), new Promise<false>((resolve) => setImmediate(() => setImmediate(() => resolve(false))))])
+    const refused = await Promise.race([
+      next.then(
+        () => false,
+        () => true,
+      ),
+      new Promise<false>((resolve) => setImmediate(() => setImmediate(() => resolve(false)))),
+    ])
     if (!refused) open()
     for (;;) {
       const { done, value } = await next

@@ -73,7 +73,12 @@ export function checkPodAnnotationChanges(errors: FieldError[], next: Pod, old: 
 }
 
 /** The error where the annotation and the field say different things. */
-function disagreement(annotation: string, profile: SeccompProfile | AppArmorProfile, what: 'seccomp' | 'apparmor', path: string): FieldError | undefined {
+function disagreement(
+  annotation: string,
+  profile: SeccompProfile | AppArmorProfile,
+  what: 'seccomp' | 'apparmor',
+  path: string,
+): FieldError | undefined {
   const wrongType = forbidden(`${path}.type`, `${what} type in annotation and field must match`)
   switch (profile.type) {
     case 'Unconfined':

@@ -36,7 +36,12 @@ function checkPorts(errors: FieldError[], ports: readonly ContainerPort[], path:
 const RESIZABLE = ['cpu', 'memory']
 const RESIZE_POLICIES = ['NotRequired', 'RestartContainer']
 
-function checkResizePolicy(errors: FieldError[], policies: readonly ContainerResizePolicy[], podRestartPolicy: string | undefined, path: string): void {
+function checkResizePolicy(
+  errors: FieldError[],
+  policies: readonly ContainerResizePolicy[],
+  podRestartPolicy: string | undefined,
+  path: string,
+): void {
   const seen = new Set<string>()
   for (const [i, { resourceName, restartPolicy }] of policies.entries()) {
     if (seen.has(resourceName)) errors.push(duplicate(`${path}[${i}]`, resourceName))
@@ -149,14 +154,28 @@ export function checkInitContainers(scope: PodScope, path: string): void {
     forbidHooks(errors, container, at)
     for (const [j, { restartPolicy }] of (container.resizePolicy ?? []).entries()) {
       if (restartPolicy !== 'RestartContainer') continue
-      errors.push(invalid(`${at}.resizePolicy[${j}].restartPolicy`, restartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers"))
+      errors.push(
+        invalid(
+          `${at}.resizePolicy[${j}].restartPolicy`,
+          restartPolicy,
+          "must not be set to 'RestartContainer' for non-sidecar initContainers",
+        ),
+      )
     }
   }
 }
 
 /** What debugging a pod may add: no ports, no resources, no probes. */
 const NOT_EPHEMERAL: readonly (keyof EphemeralContainer)[] = [
-  'ports', 'resources', 'resizePolicy', 'restartPolicy', 'restartPolicyRules', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle',
+  'ports',
+  'resources',
+  'resizePolicy',
+  'restartPolicy',
+  'restartPolicyRules',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
 ]
 
 export function checkEphemeralContainers(scope: PodScope, path: string): void {
@@ -172,7 +191,8 @@ export function checkEphemeralContainers(scope: PodScope, path: string): void {
     names.add(container.name)
     const target = container.targetContainerName
     if (target && !others.has(target)) errors.push(notFound(`${at}.targetContainerName`, target))
-    for (const field of NOT_EPHEMERAL) if (isSet(container[field])) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
+    for (const field of NOT_EPHEMERAL)
+      if (isSet(container[field])) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
     for (const [j, { subPath, subPathExpr }] of (container.volumeMounts ?? []).entries()) {
       if (subPath) errors.push(forbidden(`${at}.volumeMounts[${j}].subPath`, 'cannot be set for an Ephemeral Container'))
       if (subPathExpr) errors.push(forbidden(`${at}.volumeMounts[${j}].subPathExpr`, 'cannot be set for an Ephemeral Container'))

@@ -4,17 +4,38 @@ import { isConfigMapKey, isDns1123Label, isQualifiedName, isRelaxedEnvVarName, n
 import { nanosOf } from '../quantities.ts'
 import { checkNoBacksteps } from '../values.ts'
 import { eachContainer } from './scope.ts'
-import type { EnvFromSource, EnvVar, EnvVarSource, FileKeySelector, ObjectFieldSelector, PodSpec, ResourceFieldSelector } from '../../kinds/core/v1.ts'
+import type {
+  EnvFromSource,
+  EnvVar,
+  EnvVarSource,
+  FileKeySelector,
+  ObjectFieldSelector,
+  PodSpec,
+  ResourceFieldSelector,
+} from '../../kinds/core/v1.ts'
 import type { FieldError } from '../../status.ts'
 
 const ENV_FIELDS = [
-  'metadata.name', 'metadata.namespace', 'metadata.uid', 'spec.nodeName', 'spec.serviceAccountName', 'status.hostIP', 'status.hostIPs', 'status.podIP', 'status.podIPs',
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+  'spec.nodeName',
+  'spec.serviceAccountName',
+  'status.hostIP',
+  'status.hostIPs',
+  'status.podIP',
+  'status.podIPs',
 ]
 export const VOLUME_FIELDS = ['metadata.annotations', 'metadata.labels', 'metadata.name', 'metadata.namespace', 'metadata.uid']
 const KNOWN_FIELDS = new Set([...ENV_FIELDS, ...VOLUME_FIELDS, 'spec.restartPolicy', 'spec.schedulerName', 'status.phase'])
 const SUBSCRIPT_RE = /^(.+?)\['(.*)'\]$/s
 
-export function checkFieldRef(errors: FieldError[], { apiVersion, fieldPath }: ObjectFieldSelector, supported: readonly string[], path: string): void {
+export function checkFieldRef(
+  errors: FieldError[],
+  { apiVersion, fieldPath }: ObjectFieldSelector,
+  supported: readonly string[],
+  path: string,
+): void {
   if (!apiVersion) {
     errors.push(required(`${path}.apiVersion`))
     return
@@ -37,7 +58,14 @@ export function checkFieldRef(errors: FieldError[], { apiVersion, fieldPath }: O
   else if (!supported.includes(field)) errors.push(notSupported(`${path}.fieldPath`, field, supported))
 }
 
-const RESOURCES = ['limits.cpu', 'limits.ephemeral-storage', 'limits.memory', 'requests.cpu', 'requests.ephemeral-storage', 'requests.memory']
+const RESOURCES = [
+  'limits.cpu',
+  'limits.ephemeral-storage',
+  'limits.memory',
+  'requests.cpu',
+  'requests.ephemeral-storage',
+  'requests.memory',
+]
 const BYTE_DIVISORS = ['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei']
 const isHugePages = (resource: string): boolean => resource.startsWith('requests.hugepages-') || resource.startsWith('limits.hugepages-')
 
@@ -46,7 +74,8 @@ function divisorsOf(resource: string): { divisors: readonly string[]; text: stri
     divisors: BYTE_DIVISORS,
     text: `only divisor's values ${BYTE_DIVISORS.join(', ')} are supported with the ${what} resource`,
   })
-  if (resource.endsWith('s.cpu')) return { divisors: ['1m', '1'], text: "only divisor's values 1m and 1 are supported with the cpu resource" }
+  if (resource.endsWith('s.cpu'))
+    return { divisors: ['1m', '1'], text: "only divisor's values 1m and 1 are supported with the cpu resource" }
   if (resource.endsWith('s.memory')) return bytes('memory')
   if (resource.endsWith('s.ephemeral-storage')) return bytes('local ephemeral storage')
   return isHugePages(resource) ? bytes('hugepages') : undefined
@@ -86,7 +115,8 @@ function checkValueFrom(errors: FieldError[], source: EnvVarSource, value: strin
   if (secretKeyRef) checkKeyRef(errors, secretKeyRef, `${path}.secretKeyRef`)
   if (fileKeyRef) checkFileKeyRef(errors, fileKeyRef, `${path}.fileKeyRef`)
   const count = [fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef].filter(Boolean).length
-  if (count === 0) errors.push(invalid(path, '', 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`'))
+  if (count === 0)
+    errors.push(invalid(path, '', 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`'))
   else if (value) errors.push(invalid(path, '', 'may not be specified when `value` is not empty'))
   else if (count > 1) errors.push(invalid(path, '', 'may not have more than one field specified at a time'))
 }

@@ -6,7 +6,13 @@ import { checkFileMode, checkLocalPath } from '../values.ts'
 import { checkSignerName, clusterTrustBundleNameErrors, isKubernetesSigner } from '../signers.ts'
 import { VOLUME_FIELDS, checkFieldRef, checkResourceFieldRef } from './env.ts'
 import type {
-  ClusterTrustBundleProjection, DownwardAPIVolumeFile, KeyToPath, PodCertificateProjection, ProjectedVolumeSource, ServiceAccountTokenProjection, VolumeProjection,
+  ClusterTrustBundleProjection,
+  DownwardAPIVolumeFile,
+  KeyToPath,
+  PodCertificateProjection,
+  ProjectedVolumeSource,
+  ServiceAccountTokenProjection,
+  VolumeProjection,
 } from '../../kinds/core/v1.ts'
 import type { FieldError } from '../../status.ts'
 
@@ -65,15 +71,27 @@ function checkToken(errors: FieldError[], token: ServiceAccountTokenProjection, 
 
 /** As upstream's internal type prints itself. */
 function inGoNames({ name, signerName, labelSelector, optional, path }: ClusterTrustBundleProjection): object {
-  return { Name: name ?? null, SignerName: signerName ?? null, LabelSelector: labelSelector ?? null, Optional: optional ?? null, Path: path }
+  return {
+    Name: name ?? null,
+    SignerName: signerName ?? null,
+    LabelSelector: labelSelector ?? null,
+    Optional: optional ?? null,
+    Path: path,
+  }
 }
 
 function checkTrustBundle(errors: FieldError[], bundle: ClusterTrustBundleProjection, path: string, targets: Targets): void {
   const { name, signerName, labelSelector } = bundle
-  if (name !== undefined && signerName !== undefined) errors.push(invalid(path, inGoNames(bundle), 'only one of name and signerName may be used'))
+  if (name !== undefined && signerName !== undefined)
+    errors.push(invalid(path, inGoNames(bundle), 'only one of name and signerName may be used'))
   else if (name !== undefined) {
     if (name === '') errors.push(required(`${path}.name`, 'must be a valid object name'))
-    check(errors, `${path}.name`, name, clusterTrustBundleNameErrors(name).map((error) => `not a valid clustertrustbundlename: ${error}`))
+    check(
+      errors,
+      `${path}.name`,
+      name,
+      clusterTrustBundleNameErrors(name).map((error) => `not a valid clustertrustbundlename: ${error}`),
+    )
     if (labelSelector) errors.push(invalid(`${path}.labelSelector`, labelSelector, 'labelSelector must be unset if name is specified'))
   } else if (signerName !== undefined) {
     if (signerName === '') errors.push(required(`${path}.signerName`, 'must be a valid signer name'))

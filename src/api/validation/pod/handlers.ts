@@ -27,7 +27,13 @@ function checkHttpGet(errors: FieldError[], action: HTTPGetAction, path: string)
   for (const { name } of action.httpHeaders ?? []) check(errors, `${path}.httpHeaders`, name, isHttpHeaderName(name))
 }
 
-function checkAction(errors: FieldError[], handler: Handler, type: (typeof HANDLERS)[number], graceSeconds: number | undefined, path: string): void {
+function checkAction(
+  errors: FieldError[],
+  handler: Handler,
+  type: (typeof HANDLERS)[number],
+  graceSeconds: number | undefined,
+  path: string,
+): void {
   const { exec, httpGet, tcpSocket, grpc, sleep } = handler
   switch (type) {
     case 'exec':
@@ -73,7 +79,8 @@ function checkProbe(errors: FieldError[], probe: Probe, name: ProbeName, graceSe
   if (name !== 'readinessProbe') {
     const threshold = probe.successThreshold ?? 0
     if (threshold !== 1) errors.push(invalid(`${path}.successThreshold`, threshold, 'must be 1'))
-  } else if (grace !== undefined) errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, 'must not be set for readinessProbes'))
+  } else if (grace !== undefined)
+    errors.push(invalid(`${path}.terminationGracePeriodSeconds`, grace, 'must not be set for readinessProbes'))
 }
 
 const PROBES: readonly ProbeName[] = ['livenessProbe', 'readinessProbe', 'startupProbe']
@@ -92,7 +99,13 @@ export function forbidHooks(errors: FieldError[], container: AnyContainer, path:
   }
 }
 
-export function checkLifecycle(errors: FieldError[], lifecycle: Lifecycle, graceSeconds: number | undefined, os: PodOS | undefined, path: string): void {
+export function checkLifecycle(
+  errors: FieldError[],
+  lifecycle: Lifecycle,
+  graceSeconds: number | undefined,
+  os: PodOS | undefined,
+  path: string,
+): void {
   if (lifecycle.postStart) checkHandler(errors, lifecycle.postStart, graceSeconds, `${path}.postStart`)
   if (lifecycle.preStop) checkHandler(errors, lifecycle.preStop, graceSeconds, `${path}.preStop`)
   const { stopSignal } = lifecycle

@@ -52,7 +52,12 @@ export function checkVolumeMounts(errors: FieldError[], container: AnyContainer,
   }
 }
 
-export function checkVolumeDevices(errors: FieldError[], container: AnyContainer, volumes: ReadonlyMap<string, Volume>, path: string): void {
+export function checkVolumeDevices(
+  errors: FieldError[],
+  container: AnyContainer,
+  volumes: ReadonlyMap<string, Volume>,
+  path: string,
+): void {
   const mounts = container.volumeMounts ?? []
   const [names, paths] = [new Set<string>(), new Set<string>()]
   for (const [i, { name, devicePath }] of (container.volumeDevices ?? []).entries()) {
@@ -69,7 +74,8 @@ export function checkVolumeDevices(errors: FieldError[], container: AnyContainer
     if (devicePath.split('/').includes('..')) errors.push(invalid(pathField, devicePath, "can not contain backsteps ('..')"))
     else paths.add(devicePath)
     if (mounts.some((mount) => mount.name === name)) errors.push(invalid(nameField, name, 'must not already exist in volumeMounts'))
-    if (mounts.some((mount) => mount.mountPath === devicePath)) errors.push(invalid(pathField, devicePath, 'must not already exist as a path in volumeMounts'))
+    if (mounts.some((mount) => mount.mountPath === devicePath))
+      errors.push(invalid(pathField, devicePath, 'must not already exist as a path in volumeMounts'))
     if (name) names.add(name)
   }
 }

@@ -9,13 +9,18 @@ interface Target {
 
 const show = ({ path, source }: Target): string => (source ? `${quote(path)} (${source})` : quote(path))
 const trimSlashes = (path: string): string => path.replace(/\/+$/, '')
-const targetsOf = (items: readonly Pick<KeyToPath, 'path'>[] | undefined, source: string): Target[] => (items ?? []).map(({ path }) => ({ path: trimSlashes(path), source }))
+const targetsOf = (items: readonly Pick<KeyToPath, 'path'>[] | undefined, source: string): Target[] =>
+  (items ?? []).map(({ path }) => ({ path: trimSlashes(path), source }))
 
 function collisions(targets: readonly Target[], title: string): string[] {
   return targets.flatMap((target, i) => {
     if (target.path === '') return []
-    const overlaps = ({ path }: Target): boolean => path !== '' && (`${path}/`.startsWith(`${target.path}/`) || `${target.path}/`.startsWith(`${path}/`))
-    return targets.slice(0, i).filter(overlaps).map((other) => `${title}: overlapping paths: ${show(target)} with ${show(other)}`)
+    const overlaps = ({ path }: Target): boolean =>
+      path !== '' && (`${path}/`.startsWith(`${target.path}/`) || `${target.path}/`.startsWith(`${path}/`))
+    return targets
+      .slice(0, i)
+      .filter(overlaps)
+      .map((other) => `${title}: overlapping paths: ${show(target)} with ${show(other)}`)
   })
 }
 
@@ -28,7 +33,11 @@ function projected(source: VolumeProjection): Target[] {
   if (bundle) return targetsOf([bundle], `ClusterTrustBundle ${quote(bundle.name ?? bundle.signerName ?? '')}`)
   if (!certificate) return []
   const { certificateChainPath: chain, keyPath: key, credentialBundlePath: credentials } = certificate
-  const parts = [[chain, 'chain'], [key, 'key'], [credentials, 'credential bundle']] as const
+  const parts = [
+    [chain, 'chain'],
+    [key, 'key'],
+    [credentials, 'credential bundle'],
+  ] as const
   return parts.flatMap(([path, part]) => (path ? targetsOf([{ path }], `PodCertificate ${part}`) : []))
 }
 

@@ -28,13 +28,20 @@ function undone(container: Container, old: Container): Container {
   return { ...container, resources: requirementsOf(withOldCompute(limits, before.limits), withOldCompute(requests, before.requests)) }
 }
 
-const same = (a: Container, b: Container): boolean => deepEqual({ ...a, resources: a.resources ?? {} }, { ...b, resources: b.resources ?? {} })
+const same = (a: Container, b: Container): boolean =>
+  deepEqual({ ...a, resources: a.resources ?? {} }, { ...b, resources: b.resources ?? {} })
 
 function isRemoved(next: ResourceList = {}, old: ResourceList = {}): boolean {
   return Object.keys(old).some((name) => next[name] === undefined)
 }
 
-function checkRemoved(errors: FieldError[], next: ResourceRequirements = {}, old: ResourceRequirements = {}, path: string, prefix: string): void {
+function checkRemoved(
+  errors: FieldError[],
+  next: ResourceRequirements = {},
+  old: ResourceRequirements = {},
+  path: string,
+  prefix: string,
+): void {
   if (isRemoved(next.requests, old.requests)) errors.push(forbidden(`${path}.requests`, `${prefix}resource requests cannot be removed`))
   if (isRemoved(next.limits, old.limits)) errors.push(forbidden(`${path}.limits`, `${prefix}resource limits cannot be removed`))
 }
@@ -66,12 +73,16 @@ function checkPodLevel(errors: FieldError[], next: PodSpec, old: PodSpec): void 
   }
   if (old.resources) checkRemoved(errors, next.resources, old.resources, 'spec.resources', 'pod-level ')
   const { claims, limits, requests } = next.resources ?? {}
-  const kept = { ...requirementsOf(withOldCompute(limits, old.resources?.limits), withOldCompute(requests, old.resources?.requests)), ...(claims && { claims }) }
+  const kept = {
+    ...requirementsOf(withOldCompute(limits, old.resources?.limits), withOldCompute(requests, old.resources?.requests)),
+    ...(claims && { claims }),
+  }
   if (!deepEqual(kept, old.resources ?? {})) errors.push(forbidden('spec', 'only cpu and memory resources are mutable at pod-level'))
 }
 
 function checkInitContainer(errors: FieldError[], next: Container, old: Container, path: string): void {
-  if (!same(undone(next, old), old)) errors.push(forbidden(path, 'only cpu and memory resources for init or sidecar containers are mutable'))
+  if (!same(undone(next, old), old))
+    errors.push(forbidden(path, 'only cpu and memory resources for init or sidecar containers are mutable'))
   if (isSidecar(next) || same(next, old)) return
   if (next.resizePolicy?.some(({ restartPolicy }) => restartPolicy === 'RestartContainer')) {
     errors.push(forbidden(path, 'non-sidecar init containers with a resize policy of RestartContainer cannot be resized'))
@@ -91,16 +102,21 @@ export function checkPodResize(errors: FieldError[], next: Pod, old: Pod): void 
   }
   if (!isSupported(old)) errors.push(forbidden('spec', 'Pod running on node without support for resize'))
   checkPodLevel(errors, spec, old.spec)
-  if (old.status?.nodeAllocatableResourceClaimStatuses?.length) errors.push(forbidden('spec', 'pods with node allocatable resource claims cannot be resized'))
+  if (old.status?.nodeAllocatableResourceClaimStatuses?.length)
+    errors.push(forbidden('spec', 'pods with node allocatable resource claims cannot be resized'))
   if (!checkOrder(errors, spec, old.spec)) return
   for (const field of ['initContainers', 'containers'] as const) {
-    old.spec[field]?.forEach((container, i) => checkRemoved(errors, spec[field]?.[i]?.resources, container.resources, `spec.${field}[${i}].resources`, ''))
+    old.spec[field]?.forEach((container, i) =>
+      checkRemoved(errors, spec[field]?.[i]?.resources, container.resources, `spec.${field}[${i}].resources`, ''),
+    )
   }
   spec.containers?.forEach((container, i) => {
     const before = old.spec.containers[i] as Container
     if (!same(undone(container, before), before)) errors.push(forbidden('spec', ONLY_COMPUTE))
   })
-  spec.initContainers?.forEach((container, i) => checkInitContainer(errors, container, old.spec.initContainers?.[i] as Container, `spec.initContainers[${i}]`))
+  spec.initContainers?.forEach((container, i) =>
+    checkInitContainer(errors, container, old.spec.initContainers?.[i] as Container, `spec.initContainers[${i}]`),
+  )
   if (errors.length > 0) return
   const withoutContainers = ({ containers: _, initContainers: __, resources: ___, ...rest }: PodSpec): object => rest
   if (!deepEqual(withoutContainers(spec), withoutContainers(old.spec))) errors.push(forbidden('spec', ONLY_COMPUTE))

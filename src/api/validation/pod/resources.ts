@@ -28,18 +28,29 @@ export function checkQuantity(errors: FieldError[], name: string, quantity: stri
   if (isIntegerResource(name) && !isWhole(quantity)) errors.push(invalid(path, quantity, 'must be an integer'))
 }
 
-function checkList(errors: FieldError[], list: ResourceList, nameRule: typeof validateContainerResourceName, path: string, each?: (name: string, quantity: string) => void): void {
+function checkList(
+  errors: FieldError[],
+  list: ResourceList,
+  nameRule: typeof validateContainerResourceName,
+  path: string,
+  each?: (name: string, quantity: string) => void,
+): void {
   for (const [name, quantity] of Object.entries(list)) {
     const at = `${path}[${name}]`
     if (name !== 'cpu' && name !== 'memory') errors.push(...nameRule(name, at))
     checkQuantity(errors, name, quantity, at)
     each?.(name, quantity)
-    if (isHugePage(name) && !isWholePages(name, quantity)) errors.push(invalid(at, quantity, `${quantity} is not positive integer multiple of ${name}`))
+    if (isHugePage(name) && !isWholePages(name, quantity))
+      errors.push(invalid(at, quantity, `${quantity} is not positive integer multiple of ${name}`))
   }
 }
 
 function checkRequirements(
-  errors: FieldError[], requirements: ResourceRequirements, nameRule: typeof validateContainerResourceName, claimNames: ReadonlySet<string>, path: string,
+  errors: FieldError[],
+  requirements: ResourceRequirements,
+  nameRule: typeof validateContainerResourceName,
+  claimNames: ReadonlySet<string>,
+  path: string,
 ): void {
   const { limits = {}, requests = {}, claims } = requirements
   checkList(errors, limits, nameRule, `${path}.limits`)
@@ -56,7 +67,8 @@ function checkRequirements(
     else if (asked > most) errors.push(invalid(`${path}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`))
   })
   const names = [...Object.keys(limits), ...Object.keys(requests)]
-  if (names.some(isHugePage) && !names.includes('cpu') && !names.includes('memory')) errors.push(forbidden(path, 'HugePages require cpu or memory'))
+  if (names.some(isHugePage) && !names.includes('cpu') && !names.includes('memory'))
+    errors.push(forbidden(path, 'HugePages require cpu or memory'))
   if (claims) checkClaims(errors, claims, claimNames, `${path}.claims`)
 }
 
@@ -84,7 +96,12 @@ function checkClaims(errors: FieldError[], claims: readonly ResourceClaim[], cla
   }
 }
 
-export function checkContainerResources(errors: FieldError[], requirements: ResourceRequirements, claimNames: ReadonlySet<string>, path: string): void {
+export function checkContainerResources(
+  errors: FieldError[],
+  requirements: ResourceRequirements,
+  claimNames: ReadonlySet<string>,
+  path: string,
+): void {
   checkRequirements(errors, requirements, validateContainerResourceName, claimNames, path)
 }
 
@@ -123,12 +140,20 @@ function checkConsistency(errors: FieldError[], spec: PodSpec, { requests = {}, 
   for (const [name, needed] of aggregate(spec, 'requests')) {
     const given = requests[name]
     if (given === undefined || needed.nanos <= nanosOf(given)) continue
-    errors.push(invalid(`${path}.requests[${name}]`, given, `must be greater than or equal to aggregate container requests of ${formatQuantity(needed)}`))
+    errors.push(
+      invalid(
+        `${path}.requests[${name}]`,
+        given,
+        `must be greater than or equal to aggregate container requests of ${formatQuantity(needed)}`,
+      ),
+    )
   }
   for (const [name, needed] of aggregate(spec, 'limits')) {
     const given = limits[name]
     if (!isHugePage(name) || given === undefined || needed.nanos <= nanosOf(given)) continue
-    errors.push(invalid(`${path}.limits[${name}]`, given, `must be greater than or equal to aggregate container limits of ${formatQuantity(needed)}`))
+    errors.push(
+      invalid(`${path}.limits[${name}]`, given, `must be greater than or equal to aggregate container limits of ${formatQuantity(needed)}`),
+    )
   }
   for (const [i, { resources }] of (spec.containers ?? []).entries()) {
     for (const [name, limit] of Object.entries(resources?.limits ?? {})) {

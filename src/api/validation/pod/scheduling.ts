@@ -4,7 +4,15 @@ import { validateLabelSelector } from '../labels.ts'
 import { isLabelValue, isQualifiedName, nameIsDnsLabel } from '../names.ts'
 import { checkNodeSelector, checkNodeSelectorTerm } from '../nodeSelectors.ts'
 import { checkPositive } from '../values.ts'
-import type { Affinity, NodeAffinity, PodAffinity, PodAffinityTerm, PodSchedulingGate, Toleration, TopologySpreadConstraint } from '../../kinds/core/v1.ts'
+import type {
+  Affinity,
+  NodeAffinity,
+  PodAffinity,
+  PodAffinityTerm,
+  PodSchedulingGate,
+  Toleration,
+  TopologySpreadConstraint,
+} from '../../kinds/core/v1.ts'
 import type { LabelSelector } from '../../kinds/meta/v1.ts'
 import type { FieldError } from '../../status.ts'
 
@@ -21,7 +29,9 @@ export function checkTolerations(errors: FieldError[], tolerations: readonly Tol
     const at = `${path}[${i}]`
     if (key) check(errors, `${at}.key`, key, isQualifiedName(key))
     else if (operator !== 'Exists') {
-      errors.push(invalid(`${at}.operator`, operator, 'operator must be Exists when `key` is empty, which means "match all values and all keys"'))
+      errors.push(
+        invalid(`${at}.operator`, operator, 'operator must be Exists when `key` is empty, which means "match all values and all keys"'),
+      )
     }
     if (tolerationSeconds !== undefined && effect !== 'NoExecute') {
       errors.push(invalid(`${at}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"))
@@ -40,7 +50,13 @@ export function checkTolerations(errors: FieldError[], tolerations: readonly Tol
 }
 
 /** Label keys whose values are taken from the pod itself. */
-function checkLabelKeys(errors: FieldError[], matching: readonly string[], mismatching: readonly string[], selector: LabelSelector | undefined, path: string): void {
+function checkLabelKeys(
+  errors: FieldError[],
+  matching: readonly string[],
+  mismatching: readonly string[],
+  selector: LabelSelector | undefined,
+  path: string,
+): void {
   for (const [field, keys] of Object.entries({ matchLabelKeys: matching, mismatchLabelKeys: mismatching })) {
     if (keys.length === 0) continue
     if (!selector) errors.push(forbidden(`${path}.${field}`, 'must not be specified when labelSelector is not set'))
@@ -53,7 +69,8 @@ function checkLabelKeys(errors: FieldError[], matching: readonly string[], misma
     seen.add(key)
   }
   matching.forEach((key, i) => {
-    if (mismatching.includes(key)) errors.push(invalid(`${path}.matchLabelKeys[${i}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'))
+    if (mismatching.includes(key))
+      errors.push(invalid(`${path}.matchLabelKeys[${i}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'))
   })
 }
 
@@ -79,7 +96,8 @@ function checkPodAffinity(errors: FieldError[], affinity: PodAffinity, path: str
 }
 
 function checkNodeAffinity(errors: FieldError[], affinity: NodeAffinity, path: string): void {
-  const { requiredDuringSchedulingIgnoredDuringExecution: needed, preferredDuringSchedulingIgnoredDuringExecution: preferred = [] } = affinity
+  const { requiredDuringSchedulingIgnoredDuringExecution: needed, preferredDuringSchedulingIgnoredDuringExecution: preferred = [] } =
+    affinity
   if (needed) checkNodeSelector(errors, needed, `${path}.requiredDuringSchedulingIgnoredDuringExecution`)
   for (const [i, { weight, preference }] of preferred.entries()) {
     const at = `${path}.preferredDuringSchedulingIgnoredDuringExecution[${i}]`

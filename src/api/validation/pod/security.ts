@@ -34,8 +34,10 @@ export function validateAppArmor({ type, localhostProfile }: AppArmorProfile, pa
   else if (type !== 'Localhost') {
     if (localhostProfile !== undefined) errors.push(invalid(field, localhostProfile, 'can only be set when AppArmor type is Localhost'))
   } else {
-    if (localhostProfile === undefined || localhostProfile === '') errors.push(required(field, 'must be set when AppArmor type is Localhost'))
-    else if (localhostProfile.trim() !== localhostProfile) errors.push(invalid(field, localhostProfile, 'must not be padded with whitespace'))
+    if (localhostProfile === undefined || localhostProfile === '')
+      errors.push(required(field, 'must be set when AppArmor type is Localhost'))
+    else if (localhostProfile.trim() !== localhostProfile)
+      errors.push(invalid(field, localhostProfile, 'must not be padded with whitespace'))
     if (Buffer.byteLength(localhostProfile ?? '') > APPARMOR_PROFILE_LIMIT_BYTES) errors.push(tooLong(field, APPARMOR_PROFILE_LIMIT_BYTES))
   }
   return errors
@@ -43,7 +45,17 @@ export function validateAppArmor({ type, localhostProfile }: AppArmorProfile, pa
 
 /** As upstream's internal type prints itself: all fields, null for what is not there. */
 function inGoNames(context: SecurityContext): object {
-  const { capabilities, privileged, seLinuxOptions, windowsOptions, runAsUser, runAsGroup, runAsNonRoot, readOnlyRootFilesystem, allowPrivilegeEscalation } = context
+  const {
+    capabilities,
+    privileged,
+    seLinuxOptions,
+    windowsOptions,
+    runAsUser,
+    runAsGroup,
+    runAsNonRoot,
+    readOnlyRootFilesystem,
+    allowPrivilegeEscalation,
+  } = context
   const { procMount, seccompProfile, appArmorProfile } = context
   return {
     Capabilities: capabilities ? { Add: capabilities.add ?? null, Drop: capabilities.drop ?? null } : null,
@@ -69,11 +81,13 @@ export function checkSecurityContext(errors: FieldError[], context: SecurityCont
   checkId(errors, context.runAsGroup, `${path}.runAsGroup`)
   if (procMount !== undefined) {
     if (!PROC_MOUNTS.includes(procMount)) errors.push(notSupported(`${path}.procMount`, procMount, PROC_MOUNTS))
-    if (procMount === 'Unmasked' && usesHostUsers(spec)) errors.push(invalid(`${path}.procMount`, procMount, '`hostUsers` must be false to use `Unmasked`'))
+    if (procMount === 'Unmasked' && usesHostUsers(spec))
+      errors.push(invalid(`${path}.procMount`, procMount, '`hostUsers` must be false to use `Unmasked`'))
   }
   if (context.seccompProfile) checkSeccomp(errors, context.seccompProfile, `${path}.seccompProfile`)
   if (context.allowPrivilegeEscalation === false) {
-    if (privileged) errors.push(invalid(path, inGoNames(context), 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))
+    if (privileged)
+      errors.push(invalid(path, inGoNames(context), 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))
     if (capabilities?.add?.includes('CAP_SYS_ADMIN')) {
       errors.push(invalid(path, inGoNames(context), 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'))
     }
@@ -134,11 +148,29 @@ export function checkHostUsers(errors: FieldError[], spec: PodSpec, path: string
 }
 
 const NOT_FOR_WINDOWS_PODS = [
-  'appArmorProfile', 'seLinuxOptions', 'seccompProfile', 'fsGroup', 'fsGroupChangePolicy', 'sysctls', 'runAsUser', 'runAsGroup', 'supplementalGroups',
-  'supplementalGroupsPolicy', 'seLinuxChangePolicy',
+  'appArmorProfile',
+  'seLinuxOptions',
+  'seccompProfile',
+  'fsGroup',
+  'fsGroupChangePolicy',
+  'sysctls',
+  'runAsUser',
+  'runAsGroup',
+  'supplementalGroups',
+  'supplementalGroupsPolicy',
+  'seLinuxChangePolicy',
 ] as const
 const NOT_FOR_WINDOWS_CONTAINERS = [
-  'appArmorProfile', 'seLinuxOptions', 'seccompProfile', 'capabilities', 'readOnlyRootFilesystem', 'privileged', 'allowPrivilegeEscalation', 'procMount', 'runAsUser', 'runAsGroup',
+  'appArmorProfile',
+  'seLinuxOptions',
+  'seccompProfile',
+  'capabilities',
+  'readOnlyRootFilesystem',
+  'privileged',
+  'allowPrivilegeEscalation',
+  'procMount',
+  'runAsUser',
+  'runAsGroup',
 ] as const
 
 /** What the pod's declared operating system does not know. */
@@ -154,11 +186,14 @@ export function checkOs(errors: FieldError[], spec: PodSpec, path: string): void
     })
   } else if (os === 'windows') {
     const text = 'cannot be set for a windows pod'
-    for (const field of NOT_FOR_WINDOWS_PODS) if (spec.securityContext?.[field] !== undefined) errors.push(forbidden(`${path}.securityContext.${field}`, text))
-    for (const field of ['hostUsers', 'shareProcessNamespace'] as const) if (spec[field] !== undefined) errors.push(forbidden(`${path}.${field}`, text))
+    for (const field of NOT_FOR_WINDOWS_PODS)
+      if (spec.securityContext?.[field] !== undefined) errors.push(forbidden(`${path}.securityContext.${field}`, text))
+    for (const field of ['hostUsers', 'shareProcessNamespace'] as const)
+      if (spec[field] !== undefined) errors.push(forbidden(`${path}.${field}`, text))
     for (const field of ['hostPID', 'hostIPC'] as const) if (spec[field]) errors.push(forbidden(`${path}.${field}`, text))
     eachContainer(spec, path, ({ securityContext }, at) => {
-      for (const field of NOT_FOR_WINDOWS_CONTAINERS) if (securityContext?.[field] !== undefined) errors.push(forbidden(`${at}.securityContext.${field}`, text))
+      for (const field of NOT_FOR_WINDOWS_CONTAINERS)
+        if (securityContext?.[field] !== undefined) errors.push(forbidden(`${at}.securityContext.${field}`, text))
     })
   } else checkOneOf(errors, `${path}.os`, os, ['linux', 'windows'])
 }

@@ -1,6 +1,13 @@
 /** A pod's spec, in a pod or in a template of pods (pkg/apis/core/validation's ValidatePodSpec). */
 import { check, duplicate, forbidden, invalid, required, tooLong } from '../fieldErrors.ts'
-import { isDns1123Label, isDns1123Subdomain, isDns1123SubdomainWithUnderscore, isQualifiedName, isValidIp, nameIsDnsSubdomain } from '../names.ts'
+import {
+  isDns1123Label,
+  isDns1123Subdomain,
+  isDns1123SubdomainWithUnderscore,
+  isQualifiedName,
+  isValidIp,
+  nameIsDnsSubdomain,
+} from '../names.ts'
 import { validateLabels } from '../objectMeta.ts'
 import { checkOneOf } from '../values.ts'
 import { checkContainers, checkEphemeralContainers, checkInitContainers } from './containers.ts'
@@ -38,7 +45,12 @@ function checkClaim(errors: FieldError[], claim: PodResourceClaim, seen: Set<str
   }
 }
 
-function checkResourceClaims(errors: FieldError[], claims: readonly PodResourceClaim[], meta: Partial<ObjectMeta> | undefined, path: string): void {
+function checkResourceClaims(
+  errors: FieldError[],
+  claims: readonly PodResourceClaim[],
+  meta: Partial<ObjectMeta> | undefined,
+  path: string,
+): void {
   const seen = new Set<string>()
   const isMirror = meta?.annotations?.[MIRROR_ANNOTATION] !== undefined
   claims.forEach((claim, i) => {
@@ -51,7 +63,6 @@ const RESTART_POLICIES = ['Always', 'OnFailure', 'Never']
 const DNS_POLICIES = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None']
 const PREEMPTION_POLICIES = ['PreemptLowerPriority', 'Never']
 
-
 const NAMESERVERS_LIMIT = 3
 const SEARCHES_LIMIT = 32
 const SEARCH_LIST_LIMIT = 2048
@@ -59,15 +70,24 @@ const SEARCH_LIST_LIMIT = 2048
 function checkDns(errors: FieldError[], config: PodDNSConfig | undefined, policy: string | undefined, path: string): void {
   if (policy === 'None') {
     if (!config) return void errors.push(required(path, 'must provide `dnsConfig` when `dnsPolicy` is None'))
-    if (!config.nameservers?.length) return void errors.push(required(`${path}.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None'))
+    if (!config.nameservers?.length)
+      return void errors.push(required(`${path}.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None'))
   }
   if (!config) return
   const { nameservers = [], searches = [], options = [] } = config
-  if (nameservers.length > NAMESERVERS_LIMIT) errors.push(invalid(`${path}.nameservers`, nameservers, `must not have more than ${NAMESERVERS_LIMIT} nameservers`))
+  if (nameservers.length > NAMESERVERS_LIMIT)
+    errors.push(invalid(`${path}.nameservers`, nameservers, `must not have more than ${NAMESERVERS_LIMIT} nameservers`))
   nameservers.forEach((address, i) => check(errors, `${path}.nameservers[${i}]`, address, isValidIp(address)))
-  if (searches.length > SEARCHES_LIMIT) errors.push(invalid(`${path}.searches`, searches, `must not have more than ${SEARCHES_LIMIT} search paths`))
+  if (searches.length > SEARCHES_LIMIT)
+    errors.push(invalid(`${path}.searches`, searches, `must not have more than ${SEARCHES_LIMIT} search paths`))
   if (Buffer.byteLength(searches.join(' ')) > SEARCH_LIST_LIMIT) {
-    errors.push(invalid(`${path}.searches`, searches, `must not have more than ${SEARCH_LIST_LIMIT} characters (including spaces) in the search list`))
+    errors.push(
+      invalid(
+        `${path}.searches`,
+        searches,
+        `must not have more than ${SEARCH_LIST_LIMIT} characters (including spaces) in the search list`,
+      ),
+    )
   }
   for (const [i, search] of searches.entries()) {
     const domain = search.endsWith('.') ? search.slice(0, -1) : search
@@ -84,7 +104,9 @@ function checkHostNetworkPorts({ errors, spec, isPod }: PodScope, path: string):
   for (const [c, { ports = [] }] of (spec.containers ?? []).entries()) {
     for (const [p, { hostPort = 0, containerPort = 0 }] of ports.entries()) {
       if ((!isPod && hostPort === 0) || hostPort === containerPort) continue
-      errors.push(invalid(`${path}.containers[${c}].ports[${p}].hostPort`, hostPort, 'must match `containerPort` when `hostNetwork` is true'))
+      errors.push(
+        invalid(`${path}.containers[${c}].ports[${p}].hostPort`, hostPort, 'must match `containerPort` when `hostNetwork` is true'),
+      )
     }
   }
 }
@@ -119,7 +141,8 @@ function checkIdentity({ errors, spec }: PodScope, path: string): void {
 function checkClasses({ errors, spec }: PodScope, path: string): void {
   const { priorityClassName, runtimeClassName, preemptionPolicy, overhead, schedulingGroup } = spec
   if (priorityClassName) check(errors, `${path}.priorityClassName`, priorityClassName, nameIsDnsSubdomain(priorityClassName, false))
-  if (runtimeClassName !== undefined) check(errors, `${path}.runtimeClassName`, runtimeClassName, nameIsDnsSubdomain(runtimeClassName, false))
+  if (runtimeClassName !== undefined)
+    check(errors, `${path}.runtimeClassName`, runtimeClassName, nameIsDnsSubdomain(runtimeClassName, false))
   if (preemptionPolicy !== undefined) checkOneOf(errors, `${path}.preemptionPolicy`, preemptionPolicy, PREEMPTION_POLICIES)
   if (overhead) checkOverhead(errors, overhead, `${path}.overhead`)
   checkOs(errors, spec, path)
@@ -131,7 +154,13 @@ function checkClasses({ errors, spec }: PodScope, path: string): void {
 }
 
 /** `meta` is the pod's own; a template's pods have no names yet. */
-export function checkPodSpec(errors: FieldError[], spec: PodSpec, meta: Partial<ObjectMeta> | undefined, isPod: boolean, path: string): void {
+export function checkPodSpec(
+  errors: FieldError[],
+  spec: PodSpec,
+  meta: Partial<ObjectMeta> | undefined,
+  isPod: boolean,
+  path: string,
+): void {
   if (spec.terminationGracePeriodSeconds === undefined) errors.push(required(`${path}.terminationGracePeriodSeconds`))
   const volumes = checkVolumes(errors, spec.volumes ?? [], meta, isPod, `${path}.volumes`)
   const claimNames = new Set((spec.resourceClaims ?? []).map(({ name }) => name).filter(Boolean))
@@ -151,7 +180,9 @@ export function checkPodSpec(errors: FieldError[], spec: PodSpec, meta: Partial<
   if (spec.securityContext) checkPodSecurityContext(errors, spec.securityContext, spec, `${path}.securityContext`)
   if (spec.affinity) checkAffinity(errors, spec.affinity, `${path}.affinity`)
   checkDns(errors, spec.dnsConfig, spec.dnsPolicy, `${path}.dnsConfig`)
-  spec.readinessGates?.forEach(({ conditionType }, i) => check(errors, `${path}.readinessGates[${i}].conditionType`, conditionType, isQualifiedName(conditionType)))
+  spec.readinessGates?.forEach(({ conditionType }, i) =>
+    check(errors, `${path}.readinessGates[${i}].conditionType`, conditionType, isQualifiedName(conditionType)),
+  )
   if (spec.schedulingGates) checkSchedulingGates(errors, spec.schedulingGates, `${path}.schedulingGates`)
   if (spec.topologySpreadConstraints) checkTopologySpread(errors, spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`)
   checkHostProcess(errors, spec, path)

@@ -4,14 +4,23 @@ import { isIPv6 } from 'node:net'
 import { isDns1123Label, isQualifiedName, isUnixId, isValidIp, nameIsDnsSubdomain } from '../names.ts'
 import { nanosOf } from '../quantities.ts'
 import { isNativeResource } from '../resourceNames.ts'
-import type { Container, ContainerStatus, Pod, PodCondition, PodExtendedResourceClaimStatus, PodSpec, PodStatus } from '../../kinds/core/v1.ts'
+import type {
+  Container,
+  ContainerStatus,
+  Pod,
+  PodCondition,
+  PodExtendedResourceClaimStatus,
+  PodSpec,
+  PodStatus,
+} from '../../kinds/core/v1.ts'
 import type { FieldError } from '../../status.ts'
 
 const SYSTEM_CONDITIONS = new Set(['PodScheduled', 'Ready', 'Initialized'])
 
 function checkConditions(errors: FieldError[], conditions: readonly PodCondition[], path: string): void {
   for (const [i, { type, observedGeneration = 0 }] of conditions.entries()) {
-    if (observedGeneration < 0) errors.push(invalid(`${path}[${i}].observedGeneration`, observedGeneration, 'must be a non-negative integer'))
+    if (observedGeneration < 0)
+      errors.push(invalid(`${path}[${i}].observedGeneration`, observedGeneration, 'must be a non-negative integer'))
     if (!SYSTEM_CONDITIONS.has(type)) check(errors, `${path}[${i}].Type`, type, isQualifiedName(type))
   }
 }
@@ -28,12 +37,18 @@ function mayRestart(container: Container, podPolicy: string | undefined, exitCod
 }
 
 function restartsAll(spec: PodSpec): boolean {
-  return [...spec.containers, ...(spec.initContainers ?? [])].some(({ restartPolicyRules = [] }) => restartPolicyRules.some(({ action }) => action === 'RestartAllContainers'))
+  return [...spec.containers, ...(spec.initContainers ?? [])].some(({ restartPolicyRules = [] }) =>
+    restartPolicyRules.some(({ action }) => action === 'RestartAllContainers'),
+  )
 }
 
 /** A container that has ended for good does not come back. */
 function checkTransitions(
-  errors: FieldError[], next: readonly ContainerStatus[], old: readonly ContainerStatus[], mayComeBack: (name: string, exitCode: number) => boolean, path: string,
+  errors: FieldError[],
+  next: readonly ContainerStatus[],
+  old: readonly ContainerStatus[],
+  mayComeBack: (name: string, exitCode: number) => boolean,
+  path: string,
 ): void {
   for (const [i, { name, state }] of old.entries()) {
     if (!state?.terminated) continue
@@ -44,28 +59,39 @@ function checkTransitions(
 }
 
 function checkAllTransitions(errors: FieldError[], next: PodStatus, old: PodStatus, spec: PodSpec): void {
-  const among = (containers: readonly Container[] = []) => (name: string, exitCode: number): boolean => {
-    const container = containers.find((one) => one.name === name)
-    return restartsAll(spec) || (container !== undefined && mayRestart(container, spec.restartPolicy, exitCode))
-  }
+  const among =
+    (containers: readonly Container[] = []) =>
+    (name: string, exitCode: number): boolean => {
+      const container = containers.find((one) => one.name === name)
+      return restartsAll(spec) || (container !== undefined && mayRestart(container, spec.restartPolicy, exitCode))
+    }
   checkTransitions(errors, next.containerStatuses ?? [], old.containerStatuses ?? [], among(spec.containers), 'status.containerStatuses')
   const ofInit = among(spec.initContainers)
   checkTransitions(errors, next.initContainerStatuses ?? [], old.initContainerStatuses ?? [], ofInit, 'status.initContainerStatuses')
-  checkTransitions(errors, next.ephemeralContainerStatuses ?? [], old.ephemeralContainerStatuses ?? [], () => false, 'status.ephemeralContainerStatuses')
+  checkTransitions(
+    errors,
+    next.ephemeralContainerStatuses ?? [],
+    old.ephemeralContainerStatuses ?? [],
+    () => false,
+    'status.ephemeralContainerStatuses',
+  )
 }
 
 function checkClaimStatuses(errors: FieldError[], { resourceClaimStatuses = [] }: PodStatus, { resourceClaims = [] }: PodSpec): void {
   const seen = new Set<string>()
   for (const [i, { name, resourceClaimName }] of resourceClaimStatuses.entries()) {
     const at = `status.resourceClaimStatuses[${i}]`
-    if (!resourceClaims.some((claim) => claim.name === name)) errors.push(invalid(`${at}.name`, name, 'must match the name of an entry in `spec.resourceClaims`'))
+    if (!resourceClaims.some((claim) => claim.name === name))
+      errors.push(invalid(`${at}.name`, name, 'must match the name of an entry in `spec.resourceClaims`'))
     if (seen.has(name)) errors.push(duplicate(`${at}.name`, name))
     seen.add(name)
-    if (resourceClaimName !== undefined) check(errors, `${at}.resourceClaimName`, resourceClaimName, nameIsDnsSubdomain(resourceClaimName, false))
+    if (resourceClaimName !== undefined)
+      check(errors, `${at}.resourceClaimName`, resourceClaimName, nameIsDnsSubdomain(resourceClaimName, false))
   }
 }
 
-const UNKNOWN_REQUEST = 'must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests'
+const UNKNOWN_REQUEST =
+  'must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests'
 const UNKNOWN_CONTAINER = 'must match the name of an entry in spec.initContainers.name or spec.containers.name'
 
 function checkExtendedClaim(errors: FieldError[], status: PodExtendedResourceClaimStatus, spec: PodSpec, path: string): void {
@@ -77,11 +103,16 @@ function checkExtendedClaim(errors: FieldError[], status: PodExtendedResourceCla
     const at = `${path}.requestMappings[${i}]`
     const container = containers.get(containerName)
     if (!container) errors.push(invalid(`${at}.containerName`, containerName, UNKNOWN_CONTAINER))
-    else if (container.resources?.requests?.[resourceName] === undefined) errors.push(invalid(`${at}.resourceName`, resourceName, UNKNOWN_REQUEST))
+    else if (container.resources?.requests?.[resourceName] === undefined)
+      errors.push(invalid(`${at}.resourceName`, resourceName, UNKNOWN_REQUEST))
     check(errors, `${path}.requestName`, requestName, isDns1123Label(requestName))
     const key = `${containerName}\0${resourceName}\0${requestName}`
     if (seen.has(key)) {
-      errors.push(duplicate(`${at}.containerName`, containerName), duplicate(`${at}.resourceName`, resourceName), duplicate(`${at}.requestName`, requestName))
+      errors.push(
+        duplicate(`${at}.containerName`, containerName),
+        duplicate(`${at}.resourceName`, resourceName),
+        duplicate(`${at}.requestName`, requestName),
+      )
     }
     seen.add(key)
   }
@@ -94,7 +125,9 @@ function checkNodeClaims(errors: FieldError[], status: PodStatus, { resourceClai
     const resources = rest.resources ?? {}
     const at = `status.nodeAllocatableResourceClaimStatuses[${i}]`
     if (!resourceClaimName) errors.push(required(`${at}.resourceClaimName`, 'must not be empty'))
-    const known = [...resourceClaims, ...(status.resourceClaimStatuses ?? [])].some((claim) => claim.resourceClaimName === resourceClaimName)
+    const known = [...resourceClaims, ...(status.resourceClaimStatuses ?? [])].some(
+      (claim) => claim.resourceClaimName === resourceClaimName,
+    )
     if (!known) errors.push(invalid(`${at}.resourceClaimName`, resourceClaimName, 'no mapping found in pod reference'))
     if (containers.length === 0) errors.push(required(`${at}.containers`, 'must not be empty'))
     if (Object.keys(resources).length === 0) errors.push(required(`${at}.resources`, 'must not be empty'))
@@ -111,7 +144,13 @@ function checkAddresses(errors: FieldError[], next: readonly { ip: string }[], o
   if (next.length < 2) return
   const families = next.map(({ ip }) => isIPv6(ip))
   if (next.length === 2 && families[0] !== families[1]) return
-  errors.push(invalid(path, next.map(({ ip }) => ({ IP: ip })), 'may specify no more than one IP for each IP family'))
+  errors.push(
+    invalid(
+      path,
+      next.map(({ ip }) => ({ IP: ip })),
+      'may specify no more than one IP for each IP family',
+    ),
+  )
 }
 
 function checkUsers(errors: FieldError[], statuses: readonly ContainerStatus[], isWindows: boolean, path: string): void {
@@ -143,15 +182,23 @@ function checkHealth(errors: FieldError[], statuses: readonly ContainerStatus[],
     for (const [j, allocated] of allocatedResourcesStatus.entries()) {
       const at = `${path}[${i}].allocatedResourcesStatus[${j}]`
       if (container && !isRequested(allocated.name, container)) {
-        const claim = "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty"
-        errors.push(invalid(`${at}.name`, allocated.name, allocated.name.startsWith('claim:') ? claim : "must match one of the container's resource requests"))
+        const claim =
+          "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty"
+        errors.push(
+          invalid(
+            `${at}.name`,
+            allocated.name,
+            allocated.name.startsWith('claim:') ? claim : "must match one of the container's resource requests",
+          ),
+        )
       }
       const seen = new Set<string>()
       for (const [k, { health = '', message, resourceID }] of (allocated.resources ?? []).entries()) {
         const field = `${at}.resources[${k}]`
         if (!HEALTH.includes(health)) errors.push(notSupported(`${field}.health`, health, HEALTH))
         if (message === '') errors.push(required(`${field}.message`, 'must be non-empty if specified'))
-        else if (Buffer.byteLength(message ?? '') > HEALTH_MESSAGE_LIMIT_BYTES) errors.push(tooLong(`${field}.message`, HEALTH_MESSAGE_LIMIT_BYTES))
+        else if (Buffer.byteLength(message ?? '') > HEALTH_MESSAGE_LIMIT_BYTES)
+          errors.push(tooLong(`${field}.message`, HEALTH_MESSAGE_LIMIT_BYTES))
         if (seen.has(resourceID)) errors.push(duplicate(`${field}.resourceID`, resourceID))
         seen.add(resourceID)
       }
@@ -172,15 +219,18 @@ export function checkPodStatus(errors: FieldError[], next: Pod, old: Pod): void 
   checkConditions(errors, status.conditions ?? [], 'status.conditions')
   if ((spec.nodeName ?? '') !== (old.spec.nodeName ?? '')) errors.push(forbidden('status.nodeName', 'may not be changed directly'))
   checkNominatedNode(errors, next, old)
-  if ((status.observedGeneration ?? 0) < 0) errors.push(invalid('status.observedGeneration', status.observedGeneration, 'must be a non-negative integer'))
+  if ((status.observedGeneration ?? 0) < 0)
+    errors.push(invalid('status.observedGeneration', status.observedGeneration, 'must be a non-negative integer'))
   if ((status.qosClass ?? '') !== (before.qosClass ?? '')) errors.push(invalid('status.qosClass', status.qosClass ?? '', IMMUTABLE))
   checkAllTransitions(errors, status, before, old.spec)
   checkClaimStatuses(errors, status, spec)
-  if (status.extendedResourceClaimStatus) checkExtendedClaim(errors, status.extendedResourceClaimStatus, spec, 'status.extendedResourceClaimStatus')
+  if (status.extendedResourceClaimStatus)
+    checkExtendedClaim(errors, status.extendedResourceClaimStatus, spec, 'status.extendedResourceClaimStatus')
   checkNodeClaims(errors, status, spec)
   checkAddresses(errors, status.podIPs ?? [], before.podIPs ?? [], 'status.podIPs')
   const hostIP = status.hostIPs?.[0]?.ip
-  if (hostIP !== undefined && hostIP !== (status.hostIP ?? '')) errors.push(invalid('status.hostIPs[0].ip', hostIP, 'must be equal to `hostIP`'))
+  if (hostIP !== undefined && hostIP !== (status.hostIP ?? ''))
+    errors.push(invalid('status.hostIPs[0].ip', hostIP, 'must be equal to `hostIP`'))
   checkAddresses(errors, status.hostIPs ?? [], before.hostIPs ?? [], 'status.hostIPs')
   for (const field of ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'] as const) {
     checkUsers(errors, status[field] ?? [], spec.os?.name === 'windows', `status.${field}`)

@@ -3,7 +3,16 @@ import { forbidden, invalid, required } from '../fieldErrors.ts'
 import { lineDiff } from '../lineDiff.ts'
 import { deepEqual } from '../../meta.ts'
 import { checkTolerations } from './scheduling.ts'
-import type { Affinity, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSchedulingGate, PodSpec, Toleration } from '../../kinds/core/v1.ts'
+import type {
+  Affinity,
+  Container,
+  NodeAffinity,
+  NodeSelectorTerm,
+  Pod,
+  PodSchedulingGate,
+  PodSpec,
+  Toleration,
+} from '../../kinds/core/v1.ts'
 import type { FieldError } from '../../status.ts'
 
 const MAX_INT32 = 2_147_483_647
@@ -58,7 +67,8 @@ function checkGateUpdates(errors: FieldError[], next: readonly PodSchedulingGate
 }
 
 function onlyAdds(next: NodeSelectorTerm | undefined, old: NodeSelectorTerm): boolean {
-  const adds = (now: readonly unknown[] = [], before: readonly unknown[] = []): boolean => now.length >= before.length && deepEqual(now.slice(0, before.length), before)
+  const adds = (now: readonly unknown[] = [], before: readonly unknown[] = []): boolean =>
+    now.length >= before.length && deepEqual(now.slice(0, before.length), before)
   if (!next) return false
   const wasEmpty = !old.matchExpressions?.length && !old.matchFields?.length
   if (wasEmpty && (next.matchExpressions?.length || next.matchFields?.length)) return false
@@ -110,11 +120,18 @@ function withoutAllowed(errors: FieldError[], spec: PodSpec, old: PodSpec, path:
   let result = replaced(spec, old, 'activeDeadlineSeconds', 'schedulingGates', 'tolerations')
   result.containers = withImages(spec.containers ?? [], old.containers ?? [])
   if (spec.initContainers && old.initContainers) result.initContainers = withImages(spec.initContainers, old.initContainers)
-  if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1) result = replaced(result, old, 'terminationGracePeriodSeconds')
+  if ((old.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1)
+    result = replaced(result, old, 'terminationGracePeriodSeconds')
   if (!old.schedulingGates?.length) return result
   const selector = spec.nodeSelector ?? {}
   if (Object.entries(old.nodeSelector ?? {}).some(([key, value]) => selector[key] !== value)) {
-    errors.push(invalid(`${path}.nodeSelector`, spec.nodeSelector ?? null, 'only additions to spec.nodeSelector are allowed (no mutations or deletions)'))
+    errors.push(
+      invalid(
+        `${path}.nodeSelector`,
+        spec.nodeSelector ?? null,
+        'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+      ),
+    )
   }
   result = replaced(result, old, 'nodeSelector')
   if (deepEqual(spec.affinity?.nodeAffinity, old.affinity?.nodeAffinity)) return result
@@ -133,5 +150,6 @@ export function checkPodSpecUpdate(errors: FieldError[], { spec }: Pod, { spec: 
   checkGateUpdates(errors, spec.schedulingGates ?? [], old.schedulingGates ?? [], `${path}.schedulingGates`)
   if (deepEqual(spec, old)) return
   const munged = withoutAllowed(errors, spec, old, path)
-  if (!deepEqual(munged, old)) errors.push(forbidden(path, `pod updates may not change fields other than ${UPDATABLE}\n${lineDiff(old, munged)}`))
+  if (!deepEqual(munged, old))
+    errors.push(forbidden(path, `pod updates may not change fields other than ${UPDATABLE}\n${lineDiff(old, munged)}`))
 }

@@ -5,7 +5,18 @@ import { nanosOf } from '../quantities.ts'
 import { checkDescendingPath, checkFileMode, checkOneOf } from '../values.ts'
 import { checkClaimTemplate } from '../claimSpec.ts'
 import {
-  checkAzureDisk, checkCsiDriverName, checkFibreChannel, checkFlex, checkFlocker, checkHostPath, checkIscsi, checkNfs, checkQuobyte, checkSources, checkStorageOs, needs,
+  checkAzureDisk,
+  checkCsiDriverName,
+  checkFibreChannel,
+  checkFlex,
+  checkFlocker,
+  checkHostPath,
+  checkIscsi,
+  checkNfs,
+  checkQuobyte,
+  checkSources,
+  checkStorageOs,
+  needs,
   needsDisk,
 } from '../volumeSources.ts'
 import { checkDownwardFile, checkKeysToPaths, checkProjected } from './files.ts'
@@ -18,7 +29,8 @@ export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never']
 
 const RULES: SourceRules<Omit<Volume, 'name'>> = {
   emptyDir(errors, { sizeLimit }, path) {
-    if (sizeLimit !== undefined && nanosOf(sizeLimit) < 0n) errors.push(forbidden(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
+    if (sizeLimit !== undefined && nanosOf(sizeLimit) < 0n)
+      errors.push(forbidden(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
   },
   hostPath: checkHostPath,
   gitRepo(errors, source, path) {
@@ -79,7 +91,13 @@ const RULES: SourceRules<Omit<Volume, 'name'>> = {
 }
 
 /** Answers the volumes that are valid, which mounts may name. `meta` is missing in a template. */
-export function checkVolumes(errors: FieldError[], volumes: readonly Volume[], meta: Partial<ObjectMeta> | undefined, isPod: boolean, path: string): Map<string, Volume> {
+export function checkVolumes(
+  errors: FieldError[],
+  volumes: readonly Volume[],
+  meta: Partial<ObjectMeta> | undefined,
+  isPod: boolean,
+  path: string,
+): Map<string, Volume> {
   const podName = meta?.name ?? ''
   const made = new Set(podName ? volumes.filter(({ ephemeral }) => ephemeral).map(({ name }) => `${podName}-${name}`) : [])
   const valid = new Map<string, Volume>()
@@ -91,7 +109,12 @@ export function checkVolumes(errors: FieldError[], volumes: readonly Volume[], m
     if (isPod && volume.image && !volume.image.reference) errors.push(required(`${at}.image.reference`))
     if (volume.ephemeral && podName && name) {
       const claim = `${podName}-${name}`
-      check(errors, `${at}.name`, name, nameIsDnsSubdomain(claim, false).map((error) => `PVC name ${JSON.stringify(claim)}: ${error}`))
+      check(
+        errors,
+        `${at}.name`,
+        name,
+        nameIsDnsSubdomain(claim, false).map((error) => `PVC name ${JSON.stringify(claim)}: ${error}`),
+      )
     }
     if (!name) errors.push(required(`${at}.name`))
     else check(errors, `${at}.name`, name, isDns1123Label(name))
@@ -99,7 +122,9 @@ export function checkVolumes(errors: FieldError[], volumes: readonly Volume[], m
     if (errors.length === before) valid.set(name, volume)
     const claimName = volume.persistentVolumeClaim?.claimName
     if (claimName !== undefined && made.has(claimName)) {
-      errors.push(invalid(`${at}.persistentVolumeClaim.claimName`, claimName, 'must not reference a PVC that gets created for an ephemeral volume'))
+      errors.push(
+        invalid(`${at}.persistentVolumeClaim.claimName`, claimName, 'must not reference a PVC that gets created for an ephemeral volume'),
+      )
     }
   }
   return valid

@@ -24,7 +24,8 @@ function userNameErrors(name: string): string[] {
   const domain = parts.length === 2 ? parts[0] : undefined
   const errors: string[] = []
   if (Buffer.byteLength(domain ?? '') >= DOMAIN_LIMIT) errors.push(`runAsUserName's Domain length must be under ${DOMAIN_LIMIT} characters`)
-  if (domain !== undefined && !NETBIOS_RE.test(domain) && !DNS_RE.test(domain)) errors.push("runAsUserName's Domain doesn't match the NetBios nor the DNS format")
+  if (domain !== undefined && !NETBIOS_RE.test(domain) && !DNS_RE.test(domain))
+    errors.push("runAsUserName's Domain doesn't match the NetBios nor the DNS format")
   if (user === '') errors.push("runAsUserName's User cannot be empty")
   else if (Buffer.byteLength(user) > USER_LIMIT) errors.push(`runAsUserName's User length must not be longer than ${USER_LIMIT} characters`)
   if (DOTS_SPACES_RE.test(user)) errors.push("runAsUserName's User cannot contain only periods or spaces")
@@ -34,7 +35,8 @@ function userNameErrors(name: string): string[] {
 
 export function checkWindowsOptions(errors: FieldError[], options: WindowsSecurityContextOptions, path: string): void {
   const { gmsaCredentialSpecName, gmsaCredentialSpec, runAsUserName } = options
-  if (gmsaCredentialSpecName !== undefined) check(errors, `${path}.gmsaCredentialSpecName`, gmsaCredentialSpecName, isDns1123Subdomain(gmsaCredentialSpecName))
+  if (gmsaCredentialSpecName !== undefined)
+    check(errors, `${path}.gmsaCredentialSpecName`, gmsaCredentialSpecName, isDns1123Subdomain(gmsaCredentialSpecName))
   if (gmsaCredentialSpec !== undefined) {
     const field = `${path}.gmsaCredentialSpec`
     if (gmsaCredentialSpec === '') errors.push(invalid(field, gmsaCredentialSpec, 'gmsaCredentialSpec cannot be an empty string'))
@@ -59,6 +61,8 @@ export function checkHostProcess(errors: FieldError[], spec: PodSpec, path: stri
     if (own ?? ofPod) hostProcesses++
   })
   if (hostProcesses === 0) return
-  if (hostProcesses !== all) errors.push(invalid(path, '', 'If pod contains any hostProcess containers then all containers must be HostProcess containers'))
-  if (!spec.hostNetwork) errors.push(invalid(`${path}.hostNetwork`, false, 'hostNetwork must be true if pod contains any hostProcess containers'))
+  if (hostProcesses !== all)
+    errors.push(invalid(path, '', 'If pod contains any hostProcess containers then all containers must be HostProcess containers'))
+  if (!spec.hostNetwork)
+    errors.push(invalid(`${path}.hostNetwork`, false, 'hostNetwork must be true if pod contains any hostProcess containers'))
 }

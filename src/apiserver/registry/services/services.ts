@@ -97,7 +97,9 @@ export class Services {
       throw invalidService(next, [invalid('spec.clusterIPs', [asked], why)])
     }
     if (!this.#addressPool.contains(address)) {
-      refuse(`failed to allocate IP ${asked}: the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${this.#range.cidr}`)
+      refuse(
+        `failed to allocate IP ${asked}: the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${this.#range.cidr}`,
+      )
     }
     if (!this.#addressPool.reserve(address)) refuse(`failed to allocate IP ${asked}: provided IP is already allocated`)
     taken.push(() => this.#addressPool.release(address))
@@ -124,7 +126,14 @@ export class Services {
         if (!had.has(port.nodePort) && !seen.has(port.nodePort)) take(port.nodePort, field)
         seen.set(port.nodePort, (seen.get(port.nodePort) ?? new Set()).add(protocol))
       } else if (needs) {
-        const twin = spec.ports?.find((other) => other !== port && other.nodePort && other.port === port.port && !seen.get(other.nodePort)?.has(protocol) && other.protocol !== port.protocol)
+        const twin = spec.ports?.find(
+          (other) =>
+            other !== port &&
+            other.nodePort &&
+            other.port === port.port &&
+            !seen.get(other.nodePort)?.has(protocol) &&
+            other.protocol !== port.protocol,
+        )
         const value = twin?.nodePort ?? this.#portPool.pick()
         if (value === undefined) throw newInternalError('failed to allocate a nodePort: range is full')
         if (!twin) taken.push(() => this.#portPool.release(value))
@@ -135,7 +144,12 @@ export class Services {
     this.#allocateHealthCheckPort(next, had, take, taken)
   }
 
-  #allocateHealthCheckPort(next: Service, had: ReadonlySet<number>, take: (port: number, field: string) => void, taken: (() => void)[]): void {
+  #allocateHealthCheckPort(
+    next: Service,
+    had: ReadonlySet<number>,
+    take: (port: number, field: string) => void,
+    taken: (() => void)[],
+  ): void {
     const { spec } = next
     if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return
     if (spec.healthCheckNodePort) {
@@ -165,4 +179,3 @@ function holdings({ spec }: Service): Holdings {
   const ports = (spec.ports ?? []).map((port) => port.nodePort ?? 0).filter((port) => port > 0)
   return { addresses, ports: spec.healthCheckNodePort ? [...ports, spec.healthCheckNodePort] : ports }
 }
-

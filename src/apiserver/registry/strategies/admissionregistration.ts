@@ -1,10 +1,17 @@
 /** admissionregistration.k8s.io: webhook configurations and policies count their generation and are never updated blindly. */
 import {
-  validateMutatingAdmissionPolicy, validateMutatingAdmissionPolicyBinding, validateValidatingAdmissionPolicy, validateValidatingAdmissionPolicyBinding,
+  validateMutatingAdmissionPolicy,
+  validateMutatingAdmissionPolicyBinding,
+  validateValidatingAdmissionPolicy,
+  validateValidatingAdmissionPolicyBinding,
 } from '../../../api/validation/admissionPolicies.ts'
 import { validateWebhookConfiguration } from '../../../api/validation/webhooks.ts'
 import type {
-  MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+  MutatingWebhookConfiguration,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
   ValidatingWebhookConfiguration,
 } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { Strategy } from '../strategy.ts'

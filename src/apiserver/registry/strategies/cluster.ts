@@ -1,6 +1,12 @@
 /** Kinds about the cluster itself: leases, classes, flow control, certificates. */
 import { validateCertificateSigningRequest } from '../../../api/validation/certificates.ts'
-import { validateLease, validatePriorityClass, validatePriorityClassUpdate, validateRuntimeClass, validateRuntimeClassUpdate } from '../../../api/validation/cluster.ts'
+import {
+  validateLease,
+  validatePriorityClass,
+  validatePriorityClassUpdate,
+  validateRuntimeClass,
+  validateRuntimeClassUpdate,
+} from '../../../api/validation/cluster.ts'
 import { validateFlowSchema, validatePriorityLevelConfiguration } from '../../../api/validation/flowcontrol.ts'
 import type { FlowSchema, PriorityLevelConfiguration } from '../../../api/kinds/flowcontrol/v1.ts'
 import type { CertificateSigningRequest } from '../../../api/kinds/certificates/v1.ts'
@@ -9,8 +15,17 @@ import type { RuntimeClass } from '../../../api/kinds/node/v1.ts'
 import type { PriorityClass } from '../../../api/kinds/scheduling/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const leases: Strategy<Lease> = { allowCreateOnUpdate: true, allowUnconditionalUpdate: false, validateCreate: validateLease, validateUpdate: validateLease }
-const priorityClasses: Strategy<PriorityClass> = { managesGeneration: 'atFirst', validateCreate: validatePriorityClass, validateUpdate: validatePriorityClassUpdate }
+const leases: Strategy<Lease> = {
+  allowCreateOnUpdate: true,
+  allowUnconditionalUpdate: false,
+  validateCreate: validateLease,
+  validateUpdate: validateLease,
+}
+const priorityClasses: Strategy<PriorityClass> = {
+  managesGeneration: 'atFirst',
+  validateCreate: validatePriorityClass,
+  validateUpdate: validatePriorityClassUpdate,
+}
 const runtimeClasses: Strategy<RuntimeClass> = {
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,
@@ -43,7 +58,12 @@ const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
   selectableFields: { 'spec.signerName': (csr) => csr.spec.signerName },
 }
 
-const flowSchemas: Strategy<FlowSchema> = { managesGeneration: true, checksMetaOnce: true, validateCreate: validateFlowSchema, validateUpdate: validateFlowSchema }
+const flowSchemas: Strategy<FlowSchema> = {
+  managesGeneration: true,
+  checksMetaOnce: true,
+  validateCreate: validateFlowSchema,
+  validateUpdate: validateFlowSchema,
+}
 const priorityLevels: Strategy<PriorityLevelConfiguration> = {
   managesGeneration: true,
   checksMetaOnce: true,

@@ -1,22 +1,51 @@
 /** The core group, pods and services aside. */
 import {
-  validateConfigMap, validateConfigMapUpdate, validateLimitRange, validateNamespace, validateResourceQuota, validateSecret, validateSecretUpdate,
+  validateConfigMap,
+  validateConfigMapUpdate,
+  validateLimitRange,
+  validateNamespace,
+  validateResourceQuota,
+  validateSecret,
+  validateSecretUpdate,
 } from '../../../api/validation/config.ts'
 import { validateEvent, validateEventUpdate } from '../../../api/validation/events.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/endpoints.ts'
-import { validatePersistentVolume, validatePersistentVolumeClaim, validatePersistentVolumeClaimStatusUpdate, validatePersistentVolumeClaimUpdate, validatePersistentVolumeUpdate } from '../../../api/validation/persistentVolumes.ts'
+import {
+  validatePersistentVolume,
+  validatePersistentVolumeClaim,
+  validatePersistentVolumeClaimStatusUpdate,
+  validatePersistentVolumeClaimUpdate,
+  validatePersistentVolumeUpdate,
+} from '../../../api/validation/persistentVolumes.ts'
 import { validateReplicationControllerStatusUpdate } from '../../../api/validation/workloadStatus.ts'
 import { validatePodTemplate, validateReplicationController, validateReplicationControllerUpdate } from '../../../api/validation/apps.ts'
 import { randomUUID } from 'node:crypto'
 import { newConflict } from '../../../api/status.ts'
-import { claimWarnings, nodeWarnings, persistentVolumeWarnings, workloadUpdateWarnings, workloadWarnings } from '../../../api/validation/warnings.ts'
+import {
+  claimWarnings,
+  nodeWarnings,
+  persistentVolumeWarnings,
+  workloadUpdateWarnings,
+  workloadWarnings,
+} from '../../../api/validation/warnings.ts'
 import { podStrategy } from './pods.ts'
 import { serviceStrategy } from './services.ts'
 import { activeStatus, pendingStatus, replicaStatus, volumeStatus } from './status.ts'
 import type {
-  ConfigMap, Endpoints, Event, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, PodTemplate, ReplicationController, ResourceQuota, Secret,
+  ConfigMap,
+  Endpoints,
+  Event,
+  LimitRange,
+  Namespace,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  PodTemplate,
+  ReplicationController,
+  ResourceQuota,
+  Secret,
 } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -37,9 +66,14 @@ const namespaces: Strategy<Namespace> = {
   },
   checkPreconditions({ metadata }, { uid, resourceVersion }) {
     const refuse = (what: string, given: string, is: string): Error =>
-      newConflict({ group: '', resource: 'namespaces' }, metadata.name, `Precondition failed: ${what} in precondition: ${given}, ${what} in object meta: ${is}`)
+      newConflict(
+        { group: '', resource: 'namespaces' },
+        metadata.name,
+        `Precondition failed: ${what} in precondition: ${given}, ${what} in object meta: ${is}`,
+      )
     if (uid !== undefined && uid !== metadata.uid) throw refuse('UID', uid, metadata.uid)
-    if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) throw refuse('ResourceVersion', resourceVersion, metadata.resourceVersion)
+    if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion)
+      throw refuse('ResourceVersion', resourceVersion, metadata.resourceVersion)
   },
   prepareForDeletion(next) {
     if (next.spec?.finalizers?.length) delete next.metadata.deletionGracePeriodSeconds
@@ -134,14 +168,30 @@ const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
   warningsOnUpdate: claimWarnings,
 }
 
-const podTemplates: Strategy<PodTemplate> = { managesGeneration: true, returnsDeleted: true, validateCreate: validatePodTemplate, validateUpdate: validatePodTemplate }
+const podTemplates: Strategy<PodTemplate> = {
+  managesGeneration: true,
+  returnsDeleted: true,
+  validateCreate: validatePodTemplate,
+  validateUpdate: validatePodTemplate,
+}
 const limitRanges: Strategy<LimitRange> = {
   prepareForCreate(next) {
     next.metadata.name ||= randomUUID()
   },
-  allowCreateOnUpdate: true, validateCreate: validateLimitRange, validateUpdate: validateLimitRange }
-const resourceQuotas: Strategy<ResourceQuota> = { returnsDeleted: true, validateCreate: validateResourceQuota, validateUpdate: validateResourceQuota }
-const endpoints: Strategy<Endpoints> = { allowCreateOnUpdate: true, validateCreate: (subsets) => validateEndpoints(subsets), validateUpdate: validateEndpoints }
+  allowCreateOnUpdate: true,
+  validateCreate: validateLimitRange,
+  validateUpdate: validateLimitRange,
+}
+const resourceQuotas: Strategy<ResourceQuota> = {
+  returnsDeleted: true,
+  validateCreate: validateResourceQuota,
+  validateUpdate: validateResourceQuota,
+}
+const endpoints: Strategy<Endpoints> = {
+  allowCreateOnUpdate: true,
+  validateCreate: (subsets) => validateEndpoints(subsets),
+  validateUpdate: validateEndpoints,
+}
 
 export const coreStrategies: Record<string, Strategy> = {
   '/namespaces': namespaces as Strategy,

@@ -1,9 +1,21 @@
 /** networking.k8s.io, discovery.k8s.io. */
 import { validateEndpointSlice } from '../../../api/validation/endpointSlices.ts'
 import {
-  validateIngress, validateIngressClass, validateIngressClassUpdate, validateIngressStatusUpdate, validateIngressUpdate, validateNetworkPolicy, validateNetworkPolicyUpdate,
+  validateIngress,
+  validateIngressClass,
+  validateIngressClassUpdate,
+  validateIngressStatusUpdate,
+  validateIngressUpdate,
+  validateNetworkPolicy,
+  validateNetworkPolicyUpdate,
 } from '../../../api/validation/networking.ts'
-import { nameIsIp, validateIpAddress, validateIpAddressUpdate, validateServiceCidr, validateServiceCidrUpdate } from '../../../api/validation/serviceAddresses.ts'
+import {
+  nameIsIp,
+  validateIpAddress,
+  validateIpAddressUpdate,
+  validateServiceCidr,
+  validateServiceCidrUpdate,
+} from '../../../api/validation/serviceAddresses.ts'
 import { endpointSliceWarnings, ingressWarnings, networkPolicyWarnings } from '../../../api/validation/warnings.ts'
 import { loadBalancerStatus } from './status.ts'
 import type { EndpointSlice } from '../../../api/kinds/discovery/v1.ts'
@@ -19,7 +31,11 @@ const ingresses: Strategy<Ingress> = {
   validateStatusUpdate: validateIngressStatusUpdate,
   warningsOnCreate: ingressWarnings,
 }
-const ingressClasses: Strategy<IngressClass> = { managesGeneration: true, validateCreate: validateIngressClass, validateUpdate: validateIngressClassUpdate }
+const ingressClasses: Strategy<IngressClass> = {
+  managesGeneration: true,
+  validateCreate: validateIngressClass,
+  validateUpdate: validateIngressClassUpdate,
+}
 const networkPolicies: Strategy<NetworkPolicy> = {
   managesGeneration: true,
   validateCreate: validateNetworkPolicy,
@@ -37,8 +53,16 @@ const endpointSlices: Strategy<EndpointSlice> = {
   warningsOnUpdate: (slice) => endpointSliceWarnings(slice, false),
 }
 
-const ipAddresses: Strategy<IPAddress> = { validateName: nameIsIp, validateCreate: validateIpAddress, validateUpdate: validateIpAddressUpdate }
-const serviceCidrs: Strategy<ServiceCIDR> = { managesGeneration: true, validateCreate: validateServiceCidr, validateUpdate: validateServiceCidrUpdate }
+const ipAddresses: Strategy<IPAddress> = {
+  validateName: nameIsIp,
+  validateCreate: validateIpAddress,
+  validateUpdate: validateIpAddressUpdate,
+}
+const serviceCidrs: Strategy<ServiceCIDR> = {
+  managesGeneration: true,
+  validateCreate: validateServiceCidr,
+  validateUpdate: validateServiceCidrUpdate,
+}
 
 export const networkingStrategies: Record<string, Strategy> = {
   'networking.k8s.io/ingresses': ingresses as Strategy,

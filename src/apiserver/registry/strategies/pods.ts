@@ -22,7 +22,14 @@ export const podStrategy: Strategy<Pod> = {
   returnsDeleted: true,
   initialStatus: (pod) => {
     const gated = (pod.spec?.schedulingGates ?? []).length > 0
-    const condition = { type: 'PodScheduled', status: 'False', lastProbeTime: null, lastTransitionTime: formatTime(Date.now()), reason: 'SchedulingGated', message: 'Scheduling is blocked due to non-empty scheduling gates' }
+    const condition = {
+      type: 'PodScheduled',
+      status: 'False',
+      lastProbeTime: null,
+      lastTransitionTime: formatTime(Date.now()),
+      reason: 'SchedulingGated',
+      message: 'Scheduling is blocked due to non-empty scheduling gates',
+    }
     return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: qosClassOf(pod.spec ?? {}) }
   },
   prepareForUpdate(next, old) {

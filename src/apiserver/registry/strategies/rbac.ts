@@ -8,7 +8,11 @@ const common = { allowCreateOnUpdate: true, validateName: isPathSegmentName }
 
 const roles: Strategy<Role> = { ...common, validateCreate: validateRole, validateUpdate: validateRole }
 const clusterRoles: Strategy<ClusterRole> = { ...common, validateCreate: validateClusterRole, validateUpdate: validateClusterRole }
-const bindings: Strategy<RoleBinding> = { ...common, validateCreate: (b) => validateBinding(b, true), validateUpdate: (b, old) => validateBindingUpdate(b, old, true) }
+const bindings: Strategy<RoleBinding> = {
+  ...common,
+  validateCreate: (b) => validateBinding(b, true),
+  validateUpdate: (b, old) => validateBindingUpdate(b, old, true),
+}
 const clusterBindings: Strategy<ClusterRoleBinding> = {
   ...common,
   validateCreate: (b) => validateBinding(b, false),

@@ -11,7 +11,8 @@ function defaultFamilies(spec: ServiceSpec): void {
   if (spec.type === 'ExternalName') return
   const headlessWithoutSelector = spec.clusterIP === 'None' && Object.keys(spec.selector ?? {}).length === 0
   spec.ipFamilyPolicy ??= headlessWithoutSelector && !spec.ipFamilies ? 'RequireDualStack' : 'SingleStack'
-  if (!spec.ipFamilies?.length) spec.ipFamilies = headlessWithoutSelector && spec.ipFamilyPolicy === 'RequireDualStack' ? ['IPv4', 'IPv6'] : ['IPv4']
+  if (!spec.ipFamilies?.length)
+    spec.ipFamilies = headlessWithoutSelector && spec.ipFamilyPolicy === 'RequireDualStack' ? ['IPv4', 'IPv6'] : ['IPv4']
 }
 
 /** clusterIP and clusterIPs say the same; a client may set either. */
@@ -44,7 +45,8 @@ function keepAllocated(next: Service, old: Service): void {
     if (before.ipFamilies && !spec.ipFamilies?.length) spec.ipFamilies = [...before.ipFamilies]
     if (before.ipFamilyPolicy) spec.ipFamilyPolicy ??= before.ipFamilyPolicy
   }
-  const needs = (s: ServiceSpec): boolean => s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts !== false)
+  const needs = (s: ServiceSpec): boolean =>
+    s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts !== false)
   if (needs(spec) && needs(before)) {
     const used = new Set((spec.ports ?? []).map((port) => port.nodePort).filter(Boolean))
     for (const port of spec.ports ?? []) {
@@ -52,7 +54,12 @@ function keepAllocated(next: Service, old: Service): void {
       if (!port.nodePort && twin?.nodePort && !used.has(twin.nodePort)) port.nodePort = twin.nodePort
     }
   }
-  if (spec.type === 'LoadBalancer' && before.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local' && before.healthCheckNodePort) {
+  if (
+    spec.type === 'LoadBalancer' &&
+    before.type === 'LoadBalancer' &&
+    spec.externalTrafficPolicy === 'Local' &&
+    before.healthCheckNodePort
+  ) {
     spec.healthCheckNodePort ??= before.healthCheckNodePort
   }
 }

@@ -29,7 +29,14 @@ const SHAPES: Record<string, Shape> = {
 }
 
 const SCALARS: Partial<Record<Schema['type'], JsonValue>> = {
-  boolean: true, bytes: 'YQ==', time: '2026-01-01T00:00:00Z', microTime: '2026-01-01T00:00:00.000000Z', duration: '30s', quantity: '1', fieldsV1: {}, any: {},
+  boolean: true,
+  bytes: 'YQ==',
+  time: '2026-01-01T00:00:00Z',
+  microTime: '2026-01-01T00:00:00.000000Z',
+  duration: '30s',
+  quantity: '1',
+  fieldsV1: {},
+  any: {},
 }
 
 function make(schema: Schema, shape: Shape, depth: number): JsonValue {
@@ -38,7 +45,8 @@ function make(schema: Schema, shape: Shape, depth: number): JsonValue {
   if (schema.type === 'map') return items === 0 ? {} : { [text || 'k']: make(schema.values, shape, depth + 1) }
   if (schema.type === 'object') {
     const fields = depth > DEPTH ? [] : schema.def.fields.filter((field) => shape.has(field, depth))
-    const valueOf = ({ schema: inner, enum: values }: Field): JsonValue => (inner.type === 'string' && text === 'a' && values?.[0]) || make(inner, shape, depth + 1)
+    const valueOf = ({ schema: inner, enum: values }: Field): JsonValue =>
+      (inner.type === 'string' && text === 'a' && values?.[0]) || make(inner, shape, depth + 1)
     return Object.fromEntries(fields.map((field) => [field.name, valueOf(field)]))
   }
   if (schema.type === 'string') return text
@@ -52,7 +60,13 @@ function objectOf(resource: CatalogResource, shape: Shape): KubeObject {
   return normalize(object, resource.type) as unknown as KubeObject
 }
 
-const context = { user: { name: 'u', groups: [], extra: {} }, group: 'events.k8s.io', now: '2026-01-01T00:00:00Z', dryRun: false, warnings: [] } as unknown as StrategyContext
+const context = {
+  user: { name: 'u', groups: [], extra: {} },
+  group: 'events.k8s.io',
+  now: '2026-01-01T00:00:00Z',
+  dryRun: false,
+  warnings: [],
+} as unknown as StrategyContext
 
 function judge(strategy: Strategy, next: KubeObject, old: KubeObject): void {
   strategy.validateCreate?.(next, context)
@@ -66,12 +80,15 @@ const catalog = loadCatalog()
 
 for (const [key, strategy] of strategies) {
   const [group = '', name = ''] = key.split('/')
-  const resource = catalog.groups.find((g) => g.name === group)?.versions.flatMap((version) => catalog.resource(group, version, name) ?? [])[0]
+  const resource = catalog.groups
+    .find((g) => g.name === group)
+    ?.versions.flatMap((version) => catalog.resource(group, version, name) ?? [])[0]
   test(`rules of ${key}`, () => {
     assert.ok(resource)
     const objects = Object.entries(SHAPES).map(([shape, rules]) => ({ shape, object: objectOf(resource, rules) }))
     for (const next of objects) {
-      for (const old of objects) assert.doesNotThrow(() => judge(strategy, next.object, old.object), `${next.shape}, before it ${old.shape}`)
+      for (const old of objects)
+        assert.doesNotThrow(() => judge(strategy, next.object, old.object), `${next.shape}, before it ${old.shape}`)
     }
   })
 }

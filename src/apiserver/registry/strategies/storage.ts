@@ -1,7 +1,20 @@
 /** storage.k8s.io, and resource.k8s.io's devices. */
-import { validateCsiDriver, validateCsiNode, validateStorageClass, validateStorageClassUpdate, validateVolumeAttachment, validateVolumeAttributesClass, validateVolumeAttributesClassUpdate } from '../../../api/validation/storage.ts'
 import {
-  validateDeviceClass, validateResourceClaim, validateResourceClaimStatusUpdate, validateResourceClaimTemplate, validateResourceClaimTemplateUpdate, validateResourceClaimUpdate,
+  validateCsiDriver,
+  validateCsiNode,
+  validateStorageClass,
+  validateStorageClassUpdate,
+  validateVolumeAttachment,
+  validateVolumeAttributesClass,
+  validateVolumeAttributesClassUpdate,
+} from '../../../api/validation/storage.ts'
+import {
+  validateDeviceClass,
+  validateResourceClaim,
+  validateResourceClaimStatusUpdate,
+  validateResourceClaimTemplate,
+  validateResourceClaimTemplateUpdate,
+  validateResourceClaimUpdate,
 } from '../../../api/validation/deviceClaims.ts'
 import { validateResourceSlice, validateResourceSliceUpdate } from '../../../api/validation/resourceSlices.ts'
 import { semanticEqual } from '../jsonValues.ts'
@@ -10,7 +23,11 @@ import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttribut
 import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../../../api/kinds/resource/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const storageClasses: Strategy<StorageClass> = { returnsDeleted: true, validateCreate: validateStorageClass, validateUpdate: validateStorageClassUpdate }
+const storageClasses: Strategy<StorageClass> = {
+  returnsDeleted: true,
+  validateCreate: validateStorageClass,
+  validateUpdate: validateStorageClassUpdate,
+}
 const COUNTED_BY_DRIVERS = ['tokenRequests', 'requiresRepublish', 'podInfoOnMount', 'storageCapacity', 'seLinuxMount'] as const
 const drivers: Strategy<CSIDriver> = {
   returnsDeleted: true,
@@ -18,10 +35,16 @@ const drivers: Strategy<CSIDriver> = {
   validateCreate: validateCsiDriver,
   /** Upstream counts, from 0, only changes of what its first version could not change. */
   prepareForUpdate(next, old) {
-    if (COUNTED_BY_DRIVERS.some((field) => !semanticEqual(next.spec[field], old.spec[field]))) next.metadata.generation = (old.metadata.generation ?? 0) + 1
+    if (COUNTED_BY_DRIVERS.some((field) => !semanticEqual(next.spec[field], old.spec[field])))
+      next.metadata.generation = (old.metadata.generation ?? 0) + 1
   },
 }
-const nodes: Strategy<CSINode> = { returnsDeleted: true, allowUnconditionalUpdate: false, validateCreate: validateCsiNode, validateUpdate: validateCsiNode }
+const nodes: Strategy<CSINode> = {
+  returnsDeleted: true,
+  allowUnconditionalUpdate: false,
+  validateCreate: validateCsiNode,
+  validateUpdate: validateCsiNode,
+}
 const attachments: Strategy<VolumeAttachment> = {
   ...attachmentStatus,
   checksMetaOnce: true,

@@ -1,10 +1,23 @@
 /** The apps group and what is like it. */
 import {
-  validateControllerRevision, validateControllerRevisionUpdate, validateDaemonSet, validateDaemonSetUpdate, validateDeployment, validateDeploymentUpdate, validateReplicaSet, validateReplicaSetUpdate,
-  validateStatefulSet, validateStatefulSetUpdate,
+  validateControllerRevision,
+  validateControllerRevisionUpdate,
+  validateDaemonSet,
+  validateDaemonSetUpdate,
+  validateDeployment,
+  validateDeploymentUpdate,
+  validateReplicaSet,
+  validateReplicaSetUpdate,
+  validateStatefulSet,
+  validateStatefulSetUpdate,
 } from '../../../api/validation/apps.ts'
 import {
-  validateAutoscalerStatusUpdate, validateDaemonSetStatusUpdate, validateDeploymentStatusUpdate, validateDisruptionBudgetStatusUpdate, validateReplicaSetStatusUpdate, validateStatefulSetStatusUpdate,
+  validateAutoscalerStatusUpdate,
+  validateDaemonSetStatusUpdate,
+  validateDeploymentStatusUpdate,
+  validateDisruptionBudgetStatusUpdate,
+  validateReplicaSetStatusUpdate,
+  validateStatefulSetStatusUpdate,
 } from '../../../api/validation/workloadStatus.ts'
 import { validateDisruptionBudget, validateHorizontalPodAutoscaler } from '../../../api/validation/policies.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
@@ -42,7 +55,8 @@ const statefulSets: Strategy<StatefulSet> = {
     delete next.spec?.updateStrategy?.rollingUpdate?.maxUnavailable
   },
   prepareForUpdate(next, old) {
-    if (old.spec?.updateStrategy?.rollingUpdate?.maxUnavailable === undefined) delete next.spec?.updateStrategy?.rollingUpdate?.maxUnavailable
+    if (old.spec?.updateStrategy?.rollingUpdate?.maxUnavailable === undefined)
+      delete next.spec?.updateStrategy?.rollingUpdate?.maxUnavailable
   },
   ...statefulSetStatus,
   managesGeneration: true,
@@ -80,7 +94,10 @@ const daemonSets: Strategy<DaemonSet> = {
   warningsOnCreate: (set) => templateWarnings(set.spec?.template),
   warningsOnUpdate: (set) => templateWarnings(set.spec?.template),
 }
-const controllerRevisions: Strategy<ControllerRevision> = { validateCreate: validateControllerRevision, validateUpdate: validateControllerRevisionUpdate }
+const controllerRevisions: Strategy<ControllerRevision> = {
+  validateCreate: validateControllerRevision,
+  validateUpdate: validateControllerRevisionUpdate,
+}
 const disruptionBudgets: Strategy<PodDisruptionBudget> = {
   checksMetaOnce: true,
   validateName: isPathSegmentName,

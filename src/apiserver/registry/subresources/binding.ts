@@ -15,7 +15,8 @@ export const SUCCESS: JsonObject = { kind: 'Status', apiVersion: 'v1', metadata:
 
 function checkTarget({ target }: Binding): void {
   const errors: string[] = []
-  if (target?.kind && target.kind !== 'Node') errors.push(`target.kind: Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`)
+  if (target?.kind && target.kind !== 'Node')
+    errors.push(`target.kind: Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`)
   if (!target?.name) errors.push('target.name: Required value')
   if (errors.length > 0) throw newStatusError(500, '', errors.length === 1 ? (errors[0] as string) : `[${errors.join(', ')}]`)
 }
@@ -23,9 +24,12 @@ function checkTarget({ target }: Binding): void {
 function assign(pod: Pod, binding: Binding, now: string): void {
   const conflict = (why: string): Error => newConflict({ group: '', resource: 'pods/binding' }, pod.metadata.name, why)
   const { uid, resourceVersion } = binding.metadata
-  if (uid && uid !== pod.metadata.uid) throw conflict(`Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`)
+  if (uid && uid !== pod.metadata.uid)
+    throw conflict(`Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`)
   if (resourceVersion && resourceVersion !== pod.metadata.resourceVersion) {
-    throw conflict(`Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${pod.metadata.resourceVersion}`)
+    throw conflict(
+      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${pod.metadata.resourceVersion}`,
+    )
   }
   if (pod.metadata.deletionTimestamp) throw conflict(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`)
   if (pod.spec.nodeName) throw conflict(`pod ${pod.metadata.name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`)
@@ -35,7 +39,12 @@ function assign(pod: Pod, binding: Binding, now: string): void {
   if (annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations }
   if (labels) pod.metadata.labels = { ...pod.metadata.labels, ...labels }
   const conditions = (pod.status?.conditions ?? []).filter((condition) => condition.type !== 'PodScheduled')
-  const scheduled = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: now } as unknown as (typeof conditions)[number]
+  const scheduled = {
+    type: 'PodScheduled',
+    status: 'True',
+    lastProbeTime: null,
+    lastTransitionTime: now,
+  } as unknown as (typeof conditions)[number]
   pod.status = { ...pod.status, conditions: [...conditions, scheduled] }
 }
 
@@ -47,7 +56,10 @@ async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, n
   checkTarget(binding)
   const context = strategyContext(core, request, options.dryRun)
   const steps = {
-    namespace: request.namespace, name, part: 'other' as const, retryConflicts: true,
+    namespace: request.namespace,
+    name,
+    part: 'other' as const,
+    retryConflicts: true,
     change: async () => {
       const pod = cloneJson(core.objects.get(kind, request.namespace, name).object) as Pod
       const old = core.objects.get(kind, request.namespace, name).object

@@ -13,7 +13,12 @@ function withEphemeralContainers(next: KubeObject, old: KubeObject): KubeObject 
   const changed = JSON.stringify(ephemeralContainers) !== JSON.stringify(kept.spec.ephemeralContainers)
   return {
     ...kept,
-    metadata: { ...kept.metadata, resourceVersion, ...(managedFields && { managedFields }), ...(changed && generation && { generation: generation + 1 }) },
+    metadata: {
+      ...kept.metadata,
+      resourceVersion,
+      ...(managedFields && { managedFields }),
+      ...(changed && generation && { generation: generation + 1 }),
+    },
     spec: { ...kept.spec, ...(ephemeralContainers && { ephemeralContainers }) },
   } as Pod
 }

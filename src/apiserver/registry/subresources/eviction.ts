@@ -55,20 +55,27 @@ function spend(budget: PodDisruptionBudget, podName: string, now: string): PodDi
 }
 
 async function askBudget(core: RegistryCore, request: ApiRequest, pod: Pod, dryRun: boolean): Promise<void> {
-  const budgets = core.reader.list(poddisruptionbudgets, request.namespace)
+  const budgets = core.reader
+    .list(poddisruptionbudgets, request.namespace)
     .filter((budget) => budget.spec.selector && labelSelectorMatches(budget.spec.selector, pod.metadata.labels ?? {}))
-  if (budgets.length > 1) throw newStatusError(500, '', 'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.')
+  if (budgets.length > 1)
+    throw newStatusError(500, '', 'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.')
   const budget = budgets[0]
   if (!budget) return
   const running = budget.status
-  const unhealthyMayGo = !isReady(pod)
-    && (budget.spec.unhealthyPodEvictionPolicy === 'AlwaysAllow' || (running && (running.currentHealthy ?? 0) >= (running.desiredHealthy ?? 0) && (running.desiredHealthy ?? 0) > 0))
+  const unhealthyMayGo =
+    !isReady(pod) &&
+    (budget.spec.unhealthyPodEvictionPolicy === 'AlwaysAllow' ||
+      (running && (running.currentHealthy ?? 0) >= (running.desiredHealthy ?? 0) && (running.desiredHealthy ?? 0) > 0))
   if (unhealthyMayGo) return
   const kind = core.kinds.named('policy', 'poddisruptionbudgets') as StoredKind
   const context = strategyContext(core, request, dryRun)
   const { name, namespace = '' } = budget.metadata
   const steps = {
-    namespace, name, part: 'other' as const, retryConflicts: true,
+    namespace,
+    name,
+    part: 'other' as const,
+    retryConflicts: true,
     change: async () => spend(core.objects.get(kind, namespace, name).object as PodDisruptionBudget, pod.metadata.name, context.now),
     approve: async () => {},
   }
@@ -78,7 +85,8 @@ async function askBudget(core: RegistryCore, request: ApiRequest, pod: Pod, dryR
 export const evict: SubresourceHandler = async (core, kind, request) => {
   const options = parseCreateOptions(request)
   const eviction = bodyObject(request) as unknown as Eviction & { metadata: { name?: string } }
-  if (eviction.metadata.name && eviction.metadata.name !== request.name) throw newBadRequest('name in URL does not match name in Eviction object')
+  if (eviction.metadata.name && eviction.metadata.name !== request.name)
+    throw newBadRequest('name in URL does not match name in Eviction object')
   const pod = core.objects.get(kind, request.namespace, request.name).object as Pod
   const admission = admissionRequest(request, kind, 'CREATE', eviction as never, undefined, options)
   await core.admission.admit(admission)
@@ -102,11 +110,21 @@ async function markDisrupted(core: RegistryCore, kind: StoredKind, request: ApiR
   const context = strategyContext(core, request, dryRun)
   const { namespace, name } = request
   const steps = {
-    namespace, name, part: 'other' as const, retryConflicts: true,
+    namespace,
+    name,
+    part: 'other' as const,
+    retryConflicts: true,
     change: async () => {
       const pod = cloneJson(core.objects.get(kind, namespace, name).object) as Pod
       const others = (pod.status?.conditions ?? []).filter((condition) => condition.type !== 'DisruptionTarget')
-      const condition = { type: 'DisruptionTarget', status: 'True', lastProbeTime: null, lastTransitionTime: context.now, reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting' }
+      const condition = {
+        type: 'DisruptionTarget',
+        status: 'True',
+        lastProbeTime: null,
+        lastTransitionTime: context.now,
+        reason: 'EvictionByEvictionAPI',
+        message: 'Eviction API: evicting',
+      }
       pod.status = { ...pod.status, conditions: [...others, condition as unknown as (typeof others)[number]] }
       return pod
     },

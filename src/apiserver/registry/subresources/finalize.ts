@@ -7,7 +7,11 @@ import type { SubresourceHandler } from './table.ts'
 function withFinalizers(next: KubeObject, old: KubeObject): KubeObject {
   const { spec } = next as Namespace
   const kept = old as Namespace
-  return { ...kept, metadata: { ...kept.metadata, resourceVersion: next.metadata.resourceVersion }, spec: { ...kept.spec, finalizers: spec?.finalizers ?? [] } } as Namespace
+  return {
+    ...kept,
+    metadata: { ...kept.metadata, resourceVersion: next.metadata.resourceVersion },
+    spec: { ...kept.spec, finalizers: spec?.finalizers ?? [] },
+  } as Namespace
 }
 
 export const finalizeNamespace: SubresourceHandler = (core, kind, request) =>

@@ -10,7 +10,11 @@ function resized(next: readonly Container[] | undefined, old: readonly Container
   return old?.map((container) => {
     const given = byName.get(container.name)
     if (!given) return container
-    return { ...container, ...(given.resources && { resources: given.resources }), ...(given.resizePolicy && { resizePolicy: given.resizePolicy }) }
+    return {
+      ...container,
+      ...(given.resources && { resources: given.resources }),
+      ...(given.resizePolicy && { resizePolicy: given.resizePolicy }),
+    }
   })
 }
 
@@ -19,12 +23,21 @@ function withResources(next: KubeObject, old: KubeObject): KubeObject {
   const given = next as Pod
   const { managedFields, resourceVersion } = next.metadata
   const initContainers = resized(given.spec.initContainers, kept.spec.initContainers)
-  const spec = { ...kept.spec, containers: resized(given.spec.containers, kept.spec.containers) as Container[], ...(initContainers && { initContainers }) }
+  const spec = {
+    ...kept.spec,
+    containers: resized(given.spec.containers, kept.spec.containers) as Container[],
+    ...(initContainers && { initContainers }),
+  }
   const changed = JSON.stringify(spec) !== JSON.stringify(kept.spec)
   const { generation } = kept.metadata
   return {
     ...kept,
-    metadata: { ...kept.metadata, resourceVersion, ...(managedFields && { managedFields }), ...(changed && generation && { generation: generation + 1 }) },
+    metadata: {
+      ...kept.metadata,
+      resourceVersion,
+      ...(managedFields && { managedFields }),
+      ...(changed && generation && { generation: generation + 1 }),
+    },
     spec,
   } as Pod
 }

@@ -27,11 +27,15 @@ const SCALE_TYPE = { kind: 'Scale', apiVersion: 'autoscaling/v1' }
 
 function checkScale(next: Scale, request: ApiRequest): void {
   const { name, namespace } = next.metadata ?? {}
-  if (name && name !== request.name) throw newBadRequest(`the name of the object (${name}) does not match the name on the URL (${request.name})`)
-  if (namespace && namespace !== request.namespace) throw newBadRequest('the namespace of the provided object does not match the namespace sent on the request')
+  if (name && name !== request.name)
+    throw newBadRequest(`the name of the object (${name}) does not match the name on the URL (${request.name})`)
+  if (namespace && namespace !== request.namespace)
+    throw newBadRequest('the namespace of the provided object does not match the namespace sent on the request')
   const replicas = next.spec?.replicas ?? 0
   if (replicas < 0) {
-    throw newInvalid({ group: 'autoscaling', kind: 'Scale' }, request.name, [invalid('spec.replicas', replicas, 'must be greater than or equal to 0')])
+    throw newInvalid({ group: 'autoscaling', kind: 'Scale' }, request.name, [
+      invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
+    ])
   }
 }
 
@@ -42,7 +46,12 @@ interface ScaleChange {
   next(current: Scale): Scale
 }
 
-async function change(core: RegistryCore, kind: StoredKind, request: ApiRequest, { options, retryConflicts, next }: ScaleChange): Promise<ApiResult> {
+async function change(
+  core: RegistryCore,
+  kind: StoredKind,
+  request: ApiRequest,
+  { options, retryConflicts, next }: ScaleChange,
+): Promise<ApiResult> {
   const result = await changeObject(core, kind, request, {
     rules: { part: 'main' },
     options,

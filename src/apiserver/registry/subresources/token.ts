@@ -22,7 +22,8 @@ function checkSpec(spec: TokenRequestSpec): void {
   const errors: FieldError[] = []
   const seconds = spec.expirationSeconds ?? DEFAULT_SECONDS
   if (seconds < SHORTEST_SECONDS) errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'))
-  if (seconds > LONGEST_SECONDS) errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'))
+  if (seconds > LONGEST_SECONDS)
+    errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'))
   if (errors.length > 0) throw newInvalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', errors)
 }
 
@@ -31,12 +32,20 @@ function groupVersionText(apiVersion: string): string {
   return apiVersion.includes('/') ? apiVersion : `/${apiVersion}`
 }
 
-function boundTo(core: RegistryCore, request: ApiRequest, reference: NonNullable<TokenRequestSpec['boundObjectRef']>): Partial<TokenSubject> {
+function boundTo(
+  core: RegistryCore,
+  request: ApiRequest,
+  reference: NonNullable<TokenRequestSpec['boundObjectRef']>,
+): Partial<TokenSubject> {
   const { kind, name = '', uid } = reference
   const found = (object: KubeObject | undefined, resource: string): { name: string; uid: string } => {
     if (!object) throw newNotFound({ group: '', resource }, name)
     if (uid && uid !== object.metadata.uid) {
-      throw newConflict({ group: '', resource: kind ?? '' }, name, `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`)
+      throw newConflict(
+        { group: '', resource: kind ?? '' },
+        name,
+        `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+      )
     }
     return { name, uid: object.metadata.uid }
   }
@@ -46,7 +55,9 @@ function boundTo(core: RegistryCore, request: ApiRequest, reference: NonNullable
       const pod = core.reader.get(podResource, namespace, name)
       const bound = found(pod, 'pods')
       if (pod && pod.spec.serviceAccountName !== request.name) {
-        throw newBadRequest(`cannot bind token for serviceaccount ${JSON.stringify(request.name)} to pod running with different serviceaccount name.`)
+        throw newBadRequest(
+          `cannot bind token for serviceaccount ${JSON.stringify(request.name)} to pod running with different serviceaccount name.`,
+        )
       }
       const node = pod?.spec.nodeName ? core.reader.get(nodeResource, '', pod.spec.nodeName) : undefined
       return { pod: bound, ...(pod?.spec.nodeName && { node: { name: pod.spec.nodeName, uid: node?.metadata.uid ?? '' } }) }
@@ -74,7 +85,11 @@ export const createToken: SubresourceHandler = async (core, kind, request) => {
   const object = draft as unknown as KubeObject
   await core.admission.admit(admissionRequest(request, kind, 'CREATE', object, undefined, options))
   await core.admission.validate(admissionRequest(request, kind, 'CREATE', object, undefined, options))
-  const subject: TokenSubject = { namespace, serviceAccount: { name, uid }, ...(spec.boundObjectRef && boundTo(core, request, spec.boundObjectRef)) }
+  const subject: TokenSubject = {
+    namespace,
+    serviceAccount: { name, uid },
+    ...(spec.boundObjectRef && boundTo(core, request, spec.boundObjectRef)),
+  }
   const issued = await core.tokens.issue(subject, { audiences: spec.audiences, expirationSeconds: spec.expirationSeconds, spec })
   const answer = {
     kind: 'TokenRequest',
@@ -92,4 +107,3 @@ export const createToken: SubresourceHandler = async (core, kind, request) => {
   }
   return { type: 'object', code: 201, object: answer as unknown as JsonObject }
 }
-
