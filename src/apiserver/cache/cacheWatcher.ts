@@ -1,6 +1,6 @@
 /** One watcher of a resource's cache: what it wants to see, and what it has not read yet. */
 import { newStatusError } from '../../api/status.ts'
-import type { CacheChange } from './resourceCache.ts'
+import type { CacheChange } from './cacheChange.ts'
 import type { SharedEvent, StoredObject } from './storedObject.ts'
 
 /** Events that a watcher may leave unread before it is closed. */

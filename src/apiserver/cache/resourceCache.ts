@@ -1,6 +1,6 @@
 /** All objects of one resource, the changes of the recent past, and those who watch. */
-import { atRevision, SharedEvent } from './storedObject.ts'
 import { SortedKeys } from './sortedKeys.ts'
+import { CacheChange } from './cacheChange.ts'
 import { CacheWatcher } from './cacheWatcher.ts'
 import { newExpired } from '../../api/status.ts'
 import type { StoredObject } from './storedObject.ts'
@@ -10,40 +10,6 @@ import type { WatchFilter } from './cacheWatcher.ts'
 const HISTORY_LIMIT = 1_000
 /** What the history may hold on to beside the objects that are there: few large objects count as many small ones. */
 const HISTORY_LIMIT_BYTES = 32 * 1024 * 1024
-
-/** One change with what was there before, and its events, shared by all watchers. */
-export class CacheChange {
-  readonly revision: number
-  readonly before: StoredObject | undefined
-  readonly after: StoredObject | undefined
-  #added: SharedEvent | undefined
-  #modified: SharedEvent | undefined
-  #deleted: SharedEvent | undefined
-
-  constructor(revision: number, before: StoredObject | undefined, after: StoredObject | undefined) {
-    this.revision = revision
-    this.before = before
-    this.after = after
-  }
-
-  /** What keeping the change keeps in memory. */
-  get sizeBytes(): number {
-    return (this.after ?? this.before)?.sizeBytes ?? 0
-  }
-
-  /**
-   * The event for a watcher that sees only what `matches`: what begins to match was added, what no longer matches was
-   * deleted and is shown as it was, at the revision of the change.
-   */
-  eventFor(matches: (object: StoredObject) => boolean): SharedEvent | undefined {
-    const matched = this.before !== undefined && matches(this.before)
-    if (this.after && matches(this.after)) {
-      return matched ? (this.#modified ??= new SharedEvent('MODIFIED', this.after)) : (this.#added ??= new SharedEvent('ADDED', this.after))
-    }
-    if (!matched) return undefined
-    return (this.#deleted ??= new SharedEvent('DELETED', atRevision(this.before as StoredObject, this.revision)))
-  }
-}
 
 export class ResourceCache {
   readonly prefix: string

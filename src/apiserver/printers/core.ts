@@ -19,7 +19,7 @@ import type { Event } from '../../api/kinds/events/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { AGE, NAME, WORKLOAD_WIDE, age, containerCells, formatLabels, integer, nameOf, since, text } from './format.ts'
 import { podPrinter } from './pods.ts'
-import type { Cell, Printer } from './table.ts'
+import type { Cell, Printer } from './printer.ts'
 
 /** Ties the cells' function to its kind. */
 export function printer<T extends KubeObject>(

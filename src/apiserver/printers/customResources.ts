@@ -4,7 +4,7 @@ import type { KubeObject } from '../../api/resource.ts'
 import { NAME, nameOf, since } from './format.ts'
 import { findAll, parseJsonPath } from './jsonPath.ts'
 import type { JsonPath } from './jsonPath.ts'
-import type { Cell, Column, Printer } from './table.ts'
+import type { Cell, Column, Printer } from './printer.ts'
 
 const AGE_COLUMN: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
 

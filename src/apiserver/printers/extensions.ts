@@ -20,7 +20,7 @@ import type { PriorityClass } from '../../api/kinds/scheduling/v1.ts'
 import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../api/kinds/storage/v1.ts'
 import { ingressAddresses, printer } from './core.ts'
 import { AGE, NAME, age, boolean, formatLabelSelector, humanDuration, integer, nameOf, text, withMore } from './format.ts'
-import type { Cell, Printer } from './table.ts'
+import type { Cell, Printer } from './printer.ts'
 
 type Printers = Readonly<Record<string, Printer>>
 

@@ -2,7 +2,7 @@
 import type { Container } from '../../api/kinds/core/v1.ts'
 import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
-import type { Column } from './table.ts'
+import type { Column } from './printer.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS

@@ -2,7 +2,7 @@
 import type { Container, ContainerState, ContainerStatus, Pod } from '../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { AGE, NAME, age, nameOf, since, text } from './format.ts'
-import type { Cell, Printer, RowCondition } from './table.ts'
+import type { Cell, Printer, RowCondition } from './printer.ts'
 
 interface Summary {
   reason: string

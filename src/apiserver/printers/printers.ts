@@ -17,7 +17,7 @@ import {
   storagePrinters,
 } from './extensions.ts'
 import { NAME, nameOf } from './format.ts'
-import type { Printer } from './table.ts'
+import type { Printer } from './printer.ts'
 import { appsPrinters, autoscalingPrinters, batchPrinters, policyPrinters, scalePrinter } from './workloads.ts'
 
 const BY_GROUP: Readonly<Record<string, Readonly<Record<string, Printer>>>> = {

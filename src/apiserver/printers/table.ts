@@ -6,37 +6,9 @@ import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
 import { printerOf } from './printers.ts'
+import type { Column } from './printer.ts'
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
-export type Cell = string | number | boolean | null
-
-export interface Column {
-  name: string
-  type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
-  /** `name` marks the column that names the object. */
-  format?: 'name'
-  /** Above 0: shown by `-o wide` only. */
-  priority?: number
-  description?: string
-}
-
-export interface RowCondition {
-  type: 'Completed'
-  status: 'True'
-  reason: string
-  message: string
-}
-
-export interface Printer {
-  columns: readonly Column[]
-  cells(object: KubeObject, nowMs: number): Cell[]
-  conditions?(object: KubeObject): RowCondition[]
-  /** Sorts a list's rows where it is not by name. */
-  compare?(a: KubeObject, b: KubeObject): number
-  /** An empty list answers `rows: null`. */
-  nullWhenEmpty?: boolean
-}
-
 export interface TableOptions {
   resource: CatalogResource
   objects: readonly KubeObject[]

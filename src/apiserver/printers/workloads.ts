@@ -23,7 +23,7 @@ import {
   since,
   text,
 } from './format.ts'
-import type { Cell, Printer } from './table.ts'
+import type { Cell, Printer } from './printer.ts'
 
 function jobStatus(job: Job): string {
   const is = (type: string): boolean => job.status?.conditions?.find((c) => c.type === type)?.status === 'True'

@@ -10,7 +10,7 @@ import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../request.ts'
 import type { StoredKind } from './kind.ts'
 import type { DeleteOptions } from './options.ts'
-import type { RegistryCore } from './registry.ts'
+import type { RegistryCore } from './registryCore.ts'
 
 const JOBS_WARNING =
   'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning'

@@ -15,7 +15,7 @@ import type { JsonObject, JsonValue, KubeObject } from '../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../request.ts'
 import type { StoredKind } from './kind.ts'
 import type { PatchOptions } from './options.ts'
-import type { RegistryCore } from './registry.ts'
+import type { RegistryCore } from './registryCore.ts'
 import type { PartRules } from './writes.ts'
 
 const JSON_PATCH = 'application/json-patch+json'

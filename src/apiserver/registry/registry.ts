@@ -2,6 +2,7 @@
  * The registry: every verb of every resource ends here. Options are validated, admission runs, the generic store writes,
  * the watch cache answers. A kind is a catalog entry plus a strategy; nothing here knows any kind by name.
  */
+import type { RegistryCore } from './registryCore.ts'
 import { newNotFound, newStatusError, newMethodNotAllowed } from '../../api/status.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { AdmissionChain } from '../admission/admission.ts'
@@ -32,7 +33,6 @@ import type { AdmissionPlugin } from '../admission/admission.ts'
 import type { ApiRequest, ApiResult, Authorizer, CachedEvent, Registry } from '../request.ts'
 import type { StoredKind } from './kind.ts'
 import type { CustomKinds } from './kinds.ts'
-import type { ListSource } from './lists.ts'
 import type { ObjectReader } from './reader.ts'
 import type { Services } from './services/services.ts'
 import type { Tokens } from './tokens.ts'
@@ -53,19 +53,6 @@ export interface RegistryOptions {
   customKinds?: CustomKinds
   /** Other API servers write to the same store. */
   sharedStore?: boolean
-}
-
-/** What the verbs share. */
-export interface RegistryCore extends ListSource {
-  readonly catalog: Catalog
-  readonly kinds: Kinds
-  readonly objects: ObjectStore
-  readonly reader: ObjectReader
-  readonly admission: AdmissionChain
-  readonly authorizer: Authorizer
-  readonly tokens: Tokens
-  readonly services: Services
-  readonly log: Logger
 }
 
 const DEPRECATED: Record<string, string> = {

@@ -17,7 +17,7 @@ import type { StoredKind } from './kind.ts'
 import type { Tracking } from './fieldManagement.ts'
 import type { Part } from './objectStore.ts'
 import type { WriteOptions } from './options.ts'
-import type { RegistryCore } from './registry.ts'
+import type { RegistryCore } from './registryCore.ts'
 import type { StrategyContext } from './strategy.ts'
 
 /** What a write is about when it is not about the whole object. */

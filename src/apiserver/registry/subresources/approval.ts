@@ -4,7 +4,7 @@ import { partOfObject } from './part.ts'
 import type { CertificateSigningRequest } from '../../../api/kinds/certificates/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
 import type { StrategyContext } from '../strategy.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 /** The signer's, not the approver's. */
 const KEPT = new Set(['Failed'])

@@ -8,8 +8,8 @@ import type { Binding, Pod } from '../../../api/kinds/core/v1.ts'
 import type { JsonObject } from '../../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../../request.ts'
 import type { StoredKind } from '../kind.ts'
-import type { RegistryCore } from '../registry.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { RegistryCore } from '../registryCore.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 export const SUCCESS: JsonObject = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
 

@@ -3,7 +3,7 @@ import { validateEphemeralContainersUpdate } from '../../../api/validation/pod.t
 import { partOfObject } from './part.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 function withEphemeralContainers(next: KubeObject, old: KubeObject): KubeObject {
   const kept = old as Pod

@@ -12,8 +12,8 @@ import type { StatusError } from '../../../api/status.ts'
 import type { ApiRequest } from '../../request.ts'
 import type { StoredKind } from '../kind.ts'
 import type { DeleteOptions } from '../options.ts'
-import type { RegistryCore } from '../registry.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { RegistryCore } from '../registryCore.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 const RETRY_AFTER_SECONDS = 10
 /** Pods that a budget may remember as about to be disrupted. */

@@ -2,7 +2,7 @@
 import { partOfObject } from './part.ts'
 import type { Namespace } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 function withFinalizers(next: KubeObject, old: KubeObject): KubeObject {
   const { spec } = next as Namespace

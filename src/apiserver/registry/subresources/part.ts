@@ -5,7 +5,7 @@ import { fromStorage } from '../versions.ts'
 import { updateObject } from '../writes.ts'
 import type { ApiRequest, ApiResult } from '../../request.ts'
 import type { StoredKind } from '../kind.ts'
-import type { RegistryCore } from '../registry.ts'
+import type { RegistryCore } from '../registryCore.ts'
 import type { PartRules } from '../writes.ts'
 
 export async function partOfObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules): Promise<ApiResult> {

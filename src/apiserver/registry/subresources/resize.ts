@@ -3,7 +3,7 @@ import { validatePodResize } from '../../../api/validation/pod.ts'
 import { partOfObject } from './part.ts'
 import type { Container, Pod } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 function resized(next: readonly Container[] | undefined, old: readonly Container[] | undefined): Container[] | undefined {
   const byName = new Map(next?.map((container) => [container.name, container]))

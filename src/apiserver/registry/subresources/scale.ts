@@ -17,10 +17,10 @@ import type { TypeDef } from '../../../api/catalog/schema.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../../request.ts'
 import type { StoredKind } from '../kind.ts'
-import type { RegistryCore } from '../registry.ts'
+import type { RegistryCore } from '../registryCore.ts'
 import type { Tracking } from '../fieldManagement.ts'
 import type { WriteOptions } from '../options.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 const SCALE_TYPE = { kind: 'Scale', apiVersion: 'autoscaling/v1' }

@@ -1,4 +1,4 @@
 import { partOfObject } from './part.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 export const status: SubresourceHandler = (core, kind, request) => partOfObject(core, kind, request, { part: 'status' })

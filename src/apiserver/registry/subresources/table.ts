@@ -1,4 +1,5 @@
 /** Subresources that the registry answers, by `group/resource/subresource`, or with `*` for all kinds. */
+import type { SubresourceHandler } from '../registryCore.ts'
 import { approval } from './approval.ts'
 import { bindPod, createBinding } from './binding.ts'
 import { ephemeralContainers } from './ephemeralContainers.ts'
@@ -8,11 +9,6 @@ import { resizePod } from './resize.ts'
 import { scale } from './scale.ts'
 import { status } from './status.ts'
 import { createToken } from './token.ts'
-import type { ApiRequest, ApiResult } from '../../request.ts'
-import type { StoredKind } from '../kind.ts'
-import type { RegistryCore } from '../registry.ts'
-
-export type SubresourceHandler = (core: RegistryCore, kind: StoredKind, request: ApiRequest) => Promise<ApiResult>
 
 export const subresources: ReadonlyMap<string, SubresourceHandler> = new Map<string, SubresourceHandler>([
   ['*/status', status],

@@ -10,9 +10,9 @@ import type { CatalogResource } from '../../../api/catalog/catalog.ts'
 import type { FieldError } from '../../../api/status.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
 import type { ApiRequest } from '../../request.ts'
-import type { RegistryCore } from '../registry.ts'
+import type { RegistryCore } from '../registryCore.ts'
 import type { TokenSubject } from '../tokens.ts'
-import type { SubresourceHandler } from './table.ts'
+import type { SubresourceHandler } from '../registryCore.ts'
 
 const SHORTEST_SECONDS = 600
 const LONGEST_SECONDS = 2 ** 32
