@@ -6,6 +6,7 @@ import { globSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { findTool } from '../src/cluster/kubernetesTools.ts'
 
 interface Suite {
   files: readonly string[]
@@ -53,6 +54,8 @@ if (unknown.length > 0) {
   console.error(`no such suite: ${unknown.join(', ')}; there are: ${Object.keys(SUITES).join(', ')}`)
   process.exit(2)
 }
+// Tests of the streaming protocols run a real kubectl where there is one.
+process.env['KUBECTL'] ??= await findTool('kubectl').catch(() => '')
 const tally: Tally = { passed: 0, failed: 0, skipped: [] }
 for (const name of asked.length > 0 ? asked : Object.keys(SUITES)) await runSuite(name, SUITES[name] as Suite, tally)
 for (const line of tally.skipped) console.log(`skipped: ${line}`)
