@@ -7,7 +7,7 @@ import { watch, type Controller, type ControllerContext, type Watch } from '../.
 import { coalesce } from '../coalesce.ts'
 import { builtInResources, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
-import { addUsage, claimUsage, countsPod, hasScopes, podUsage, serviceUsage, usedOf, type Usage } from './usage.ts'
+import { addUsage, claimUsage, countsPod, hasScopes, podUsage, serviceUsage, usedOf, type Usage } from '../../api/quotaUsage.ts'
 
 /** A namespace that fills up makes one write for many objects. */
 const BATCH_WINDOW_MS = 100

@@ -1,7 +1,8 @@
-/** What objects count for in a ResourceQuota. No I/O. */
-import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from '../../api/kinds/core/v1.ts'
-import { addQuantity, compareQuantity, formatQuantity, newQuantity, type Quantity, type QuantityLike } from '../../api/quantity.ts'
-import { hasFinished } from '../../api/pods.ts'
+/** What objects count for in a ResourceQuota (pkg/quota/v1/evaluator): admission charges by it, the quota controller counts by it. */
+import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from './kinds/core/v1.ts'
+import { addQuantity, compareQuantity, formatQuantity, newQuantity, type Quantity, type QuantityLike } from './quantity.ts'
+import { hasFinished } from './pods.ts'
+import { qosClassOf } from './validation/podQos.ts'
 
 export type Usage = Record<string, QuantityLike>
 
@@ -34,7 +35,9 @@ function podResources({ spec }: Pod, kind: 'requests' | 'limits'): Usage {
     else init = largest(init, addUsage(sidecars, own))
   }
   const together = largest(addUsage(running, sidecars), init)
-  return spec.overhead ? addUsage(together, spec.overhead) : together
+  // The overhead raises a limit that is there, and sets none.
+  const overhead = Object.entries(spec.overhead ?? {}).filter(([name]) => kind === 'requests' || name in together)
+  return addUsage(together, Object.fromEntries(overhead))
 }
 
 export function podUsage(pod: Pod): Usage {
@@ -59,22 +62,18 @@ export function serviceUsage({ spec }: Service): Usage {
   return usage
 }
 
+const OLD_CLASS = 'volume.beta.kubernetes.io/storage-class'
+
 export function claimUsage(claim: PersistentVolumeClaim): Usage {
   const one = newQuantity(1)
   const storage = claim.status?.allocatedResources?.['storage'] ?? claim.spec.resources?.requests?.['storage'] ?? '0'
   const usage: Usage = { 'count/persistentvolumeclaims': one, persistentvolumeclaims: one, 'requests.storage': storage }
-  const storageClass = claim.spec.storageClassName
+  const storageClass = claim.metadata.annotations?.[OLD_CLASS] ?? claim.spec.storageClassName
   if (storageClass) {
     usage[`${storageClass}.storageclass.storage.k8s.io/requests.storage`] = storage
     usage[`${storageClass}.storageclass.storage.k8s.io/persistentvolumeclaims`] = one
   }
   return usage
-}
-
-function isBestEffort({ spec }: Pod): boolean {
-  return [...spec.containers, ...(spec.initContainers ?? [])].every(({ resources }) =>
-    ['cpu', 'memory'].every((name) => !resources?.requests?.[name] && !resources?.limits?.[name]),
-  )
 }
 
 function inScope(pod: Pod, scope: string, operator: string, values: readonly string[]): boolean {
@@ -88,9 +87,9 @@ function inScope(pod: Pod, scope: string, operator: string, values: readonly str
     case 'NotTerminating':
       return pod.spec.activeDeadlineSeconds === undefined
     case 'BestEffort':
-      return isBestEffort(pod)
+      return qosClassOf(pod.spec) === 'BestEffort'
     case 'NotBestEffort':
-      return !isBestEffort(pod)
+      return qosClassOf(pod.spec) !== 'BestEffort'
     case 'CrossNamespacePodAffinity':
       return terms.some((term) => (term.namespaces ?? []).length > 0 || term.namespaceSelector !== undefined)
     case 'PriorityClass': {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Container, Pod, PodSpec, ResourceQuota, ServiceSpec } from '../../api/kinds/core/v1.ts'
-import { claimUsage, countsPod, podUsage, serviceUsage, usedOf, type Usage } from './usage.ts'
+import type { Container, Pod, PodSpec, ResourceQuota, ServiceSpec } from './kinds/core/v1.ts'
+import { claimUsage, countsPod, podUsage, serviceUsage, usedOf, type Usage } from './quotaUsage.ts'
 
 const metadata = { name: 'x', namespace: 'ns', uid: 'x', resourceVersion: '1', creationTimestamp: '' }
 
