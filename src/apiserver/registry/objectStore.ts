@@ -8,7 +8,8 @@ import { invalid } from '../../api/validation/fieldErrors.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
 import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
 import { checkPreconditions, formatTime, isDeletable, planDeletion } from './deletion.ts'
-import { cloneJson, jsonEqual, semanticEqual } from './jsonValues.ts'
+import { deepEqual } from '../../api/meta.ts'
+import { cloneJson, semanticEqual } from './jsonValues.ts'
 import { keyFor } from './kind.ts'
 import { generateName } from '../../api/names.ts'
 import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
@@ -299,7 +300,7 @@ export class ObjectStore {
       return answered
     }
     const { resourceVersion: _, ...oldMeta } = old.object.metadata
-    if (jsonEqual(next, { ...old.object, metadata: oldMeta })) return old
+    if (deepEqual(next, { ...old.object, metadata: oldMeta })) return old
     if (context.dryRun) {
       return new StoredObject(old.key, old.revision, { ...next, metadata: { ...next.metadata, resourceVersion: String(old.revision) } })
     }

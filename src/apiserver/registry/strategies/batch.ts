@@ -2,7 +2,7 @@
 import { validateCronJob, validateCronJobUpdate, validateJob, validateJobUpdate } from '../../../api/validation/batch.ts'
 import { validateJobStatusUpdate } from '../../../api/validation/jobStatus.ts'
 import { cronJobWarnings, jobWarnings } from '../../../api/validation/warnings.ts'
-import { jsonEqual } from '../jsonValues.ts'
+import { deepEqual } from '../../../api/meta.ts'
 import type { CronJob, Job } from '../../../api/kinds/batch/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -17,7 +17,7 @@ function generateSelector(job: Job): void {
   template.metadata ??= {}
   const labels = (template.metadata.labels = { ...template.metadata.labels })
   // Labels that defaulting took from the template go on to follow it.
-  const follows = jsonEqual(job.metadata.labels ?? {}, labels)
+  const follows = deepEqual(job.metadata.labels ?? {}, labels)
   for (const label of NAME_LABELS) labels[label] ??= name
   for (const label of UID_LABELS) labels[label] ??= uid
   const matchLabels = { 'batch.kubernetes.io/controller-uid': uid, ...job.spec.selector?.matchLabels }
