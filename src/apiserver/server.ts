@@ -6,6 +6,7 @@ import type { Catalog } from '../api/catalog/catalog.ts'
 import { pods as podResource, secrets as secretResource } from '../api/kinds/core/v1.ts'
 import type { Secret } from '../api/kinds/core/v1.ts'
 import type { KubeObject, Resource } from '../api/resource.ts'
+import { timestamp } from '../api/meta.ts'
 import { isNotFound } from '../api/status.ts'
 import { aborted } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
@@ -97,17 +98,13 @@ export interface ApiServer {
   addHealthCheck(check: HealthCheck): void
 }
 
-function formatTime(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
-}
-
 function tokensOf(tokens: ServiceAccountTokens): Tokens {
   return {
     defaultAudiences: tokens.audiences,
     async issue({ namespace, serviceAccount, pod, node, secret }, { audiences, expirationSeconds }) {
       const claims = { namespace, serviceaccount: serviceAccount, ...(pod && { pod }), ...(node && { node }), ...(secret && { secret }) }
       const issued = await tokens.issue(claims, audiences.length > 0 ? audiences : tokens.audiences, expirationSeconds)
-      return { token: issued.token, expirationTimestamp: formatTime(issued.expiresMs) }
+      return { token: issued.token, expirationTimestamp: timestamp(issued.expiresMs) }
     },
   }
 }

@@ -12,7 +12,7 @@ import { Grace, graceSecondsOf, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
 import { allContainers, byPod } from './podRuntimeStatus.ts'
 import { isTerminalPhase } from './podSpec.ts'
-import { timestamp } from './status/containerStatus.ts'
+import { timestamp } from '../api/meta.ts'
 
 export interface NodeShutdownOptions extends KillOptions {
   client: Client

@@ -1,4 +1,5 @@
 /** TokenReview (is this token good, and whose is it?) and SelfSubjectReview (who am I?). */
+import { timestamp } from '../../api/meta.ts'
 import type { TokenReview } from '../../api/kinds/authentication/v1.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
@@ -47,7 +48,7 @@ export function authenticationReviews(
     [
       `${GROUP}/selfsubjectreviews`,
       async ({ user }) => {
-        const creationTimestamp = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
+        const creationTimestamp = timestamp(clock.now())
         const review = {
           kind: 'SelfSubjectReview',
           apiVersion: `${GROUP}/v1`,

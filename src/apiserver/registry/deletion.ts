@@ -2,6 +2,7 @@
  * What a DELETE does to an object (k8s.io/apiserver's BeforeDelete and the garbage collection finalizers): remove it,
  * mark it as being deleted, or leave it because that has happened already.
  */
+import { timestamp } from '../../api/meta.ts'
 import { newConflict } from '../../api/status.ts'
 import { cloneJson } from './jsonValues.ts'
 import type { GroupResource } from '../../api/status.ts'
@@ -50,16 +51,11 @@ function sameFinalizers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((finalizer) => b.includes(finalizer))
 }
 
-/** In whole seconds, as metav1.Time prints. */
-export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
-}
-
 function mark(object: KubeObject, nowMs: number, graceSeconds: number, finalizers: readonly string[]): KubeObject {
   const next = cloneJson(object)
   const { metadata } = next
   if (!metadata.deletionTimestamp) {
-    metadata.deletionTimestamp = formatTime(nowMs + graceSeconds * 1000)
+    metadata.deletionTimestamp = timestamp(nowMs + graceSeconds * 1000)
     metadata.deletionGracePeriodSeconds = graceSeconds
     if (metadata.generation) metadata.generation++
   }
@@ -73,7 +69,7 @@ function shorten(object: KubeObject, nowMs: number, graceSeconds: number): KubeO
   const next = cloneJson(object)
   const { metadata } = next
   const startedMs = Date.parse(metadata.deletionTimestamp as string) - (metadata.deletionGracePeriodSeconds ?? 0) * 1000
-  metadata.deletionTimestamp = formatTime(Math.max(startedMs + graceSeconds * 1000, nowMs))
+  metadata.deletionTimestamp = timestamp(Math.max(startedMs + graceSeconds * 1000, nowMs))
   metadata.deletionGracePeriodSeconds = graceSeconds
   return next
 }

@@ -7,8 +7,8 @@ import { RevisionMismatchError } from '../../storage/store.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
 import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
-import { checkPreconditions, formatTime, isDeletable, planDeletion } from './deletion.ts'
-import { deepEqual } from '../../api/meta.ts'
+import { checkPreconditions, isDeletable, planDeletion } from './deletion.ts'
+import { deepEqual, timestamp } from '../../api/meta.ts'
 import { cloneJson, semanticEqual } from './jsonValues.ts'
 import { keyFor } from './kind.ts'
 import { generateName } from '../../api/names.ts'
@@ -355,6 +355,6 @@ export class ObjectStore {
   }
 
   now(): string {
-    return formatTime(this.#clock.now())
+    return timestamp(this.#clock.now())
   }
 }

@@ -2,7 +2,7 @@
 import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../api/kinds/core/v1.ts'
 import type { Draft } from '../../api/resource.ts'
 import type { Image } from '../runtime/runtime.ts'
-import { timestamp } from '../status/containerStatus.ts'
+import { timestamp } from '../../api/meta.ts'
 import { capacityAmounts } from './capacity.ts'
 import type { NodeCapacity } from './capacity.ts'
 

@@ -1,7 +1,7 @@
 /** The pod conditions that the kubelet owns. */
 import type { ContainerStatus, Pod, PodCondition } from '../../api/kinds/core/v1.ts'
 import { isSidecar } from '../podSpec.ts'
-import { timestamp } from './containerStatus.ts'
+import { timestamp } from '../../api/meta.ts'
 
 type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>
 

@@ -1,4 +1,5 @@
 /** One container's entry in a pod's status, from what the runtime says of it and why it does not run, if it does not. */
+import { timestamp } from '../../api/meta.ts'
 import type {
   Container as SpecContainer,
   ContainerState,
@@ -38,10 +39,6 @@ const ENGINE_SCHEME = 'docker://'
 
 export function containerIdOf(id: string): string {
   return `${ENGINE_SCHEME}${id}`
-}
-
-export function timestamp(ms: number): string {
-  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 function terminatedReason(container: Container): string {

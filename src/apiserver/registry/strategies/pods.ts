@@ -2,7 +2,7 @@
 import { qosClassOf } from '../../../api/validation/podQos.ts'
 import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../../api/validation/pod.ts'
 import { podNameWarnings, podSpecWarnings } from '../../../api/validation/podWarnings.ts'
-import { formatTime } from '../deletion.ts'
+import { timestamp } from '../../../api/meta.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -26,7 +26,7 @@ export const podStrategy: Strategy<Pod> = {
       type: 'PodScheduled',
       status: 'False',
       lastProbeTime: null,
-      lastTransitionTime: formatTime(Date.now()),
+      lastTransitionTime: timestamp(Date.now()),
       reason: 'SchedulingGated',
       message: 'Scheduling is blocked due to non-empty scheduling gates',
     }

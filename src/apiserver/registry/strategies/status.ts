@@ -1,5 +1,5 @@
 /** The statuses that objects begin with: Go's zero values, which its encoder prints. */
-import { formatTime } from '../deletion.ts'
+import { timestamp } from '../../../api/meta.ts'
 import type { Strategy } from '../strategy.ts'
 
 const fixed = (status: object): Pick<Strategy, 'initialStatus'> => ({ initialStatus: () => structuredClone(status) })
@@ -14,5 +14,5 @@ export const attachmentStatus = fixed({ attached: false })
 export const activeStatus = fixed({ phase: 'Active' })
 export const pendingStatus = fixed({ phase: 'Pending' })
 export const volumeStatus: Pick<Strategy, 'initialStatus'> = {
-  initialStatus: () => ({ phase: 'Pending', lastPhaseTransitionTime: formatTime(Date.now()) }),
+  initialStatus: () => ({ phase: 'Pending', lastPhaseTransitionTime: timestamp(Date.now()) }),
 }

@@ -1,26 +1,15 @@
 /** pods/ephemeralcontainers: containers are added, never changed or removed. */
 import { validateEphemeralContainersUpdate } from '../../../api/validation/pod.ts'
-import { partOfObject } from './part.ts'
+import { partOfObject, withPodSpec } from './part.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
 import type { SubresourceHandler } from '../registryCore.ts'
 
 function withEphemeralContainers(next: KubeObject, old: KubeObject): KubeObject {
   const kept = old as Pod
-  const { managedFields, resourceVersion } = next.metadata
   const ephemeralContainers = (next as Pod).spec.ephemeralContainers
-  const { generation } = kept.metadata
   const changed = JSON.stringify(ephemeralContainers) !== JSON.stringify(kept.spec.ephemeralContainers)
-  return {
-    ...kept,
-    metadata: {
-      ...kept.metadata,
-      resourceVersion,
-      ...(managedFields && { managedFields }),
-      ...(changed && generation && { generation: generation + 1 }),
-    },
-    spec: { ...kept.spec, ...(ephemeralContainers && { ephemeralContainers }) },
-  } as Pod
+  return withPodSpec(kept, next, { ...kept.spec, ...(ephemeralContainers && { ephemeralContainers }) }, changed)
 }
 
 export const ephemeralContainers: SubresourceHandler = (core, kind, request) =>

@@ -1,4 +1,6 @@
 /** Subresources that are a part of the object itself: read as the whole, written by PUT and PATCH. */
+import type { KubeObject } from '../../../api/resource.ts'
+import type { Pod, PodSpec } from '../../../api/kinds/core/v1.ts'
 import { newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
 import { patchObject } from '../patches.ts'
 import { fromStorage } from '../versions.ts'
@@ -22,5 +24,21 @@ export async function partOfObject(core: RegistryCore, kind: StoredKind, request
       return patchObject(core, kind, request, rules)
     default:
       throw newMethodNotAllowed()
+  }
+}
+
+/** The pod as it was but for its spec, with what every write of it carries: a change counts one generation more. */
+export function withPodSpec(kept: Pod, next: KubeObject, spec: PodSpec, changed: boolean): Pod {
+  const { managedFields, resourceVersion } = next.metadata
+  const { generation } = kept.metadata
+  return {
+    ...kept,
+    metadata: {
+      ...kept.metadata,
+      resourceVersion,
+      ...(managedFields && { managedFields }),
+      ...(changed && generation && { generation: generation + 1 }),
+    },
+    spec,
   }
 }

@@ -1,6 +1,6 @@
 /** pods/resize: the resources of containers, in place. */
 import { validatePodResize } from '../../../api/validation/pod.ts'
-import { partOfObject } from './part.ts'
+import { partOfObject, withPodSpec } from './part.ts'
 import type { Container, Pod } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
 import type { SubresourceHandler } from '../registryCore.ts'
@@ -21,7 +21,6 @@ function resized(next: readonly Container[] | undefined, old: readonly Container
 function withResources(next: KubeObject, old: KubeObject): KubeObject {
   const kept = old as Pod
   const given = next as Pod
-  const { managedFields, resourceVersion } = next.metadata
   const initContainers = resized(given.spec.initContainers, kept.spec.initContainers)
   const spec = {
     ...kept.spec,
@@ -29,17 +28,7 @@ function withResources(next: KubeObject, old: KubeObject): KubeObject {
     ...(initContainers && { initContainers }),
   }
   const changed = JSON.stringify(spec) !== JSON.stringify(kept.spec)
-  const { generation } = kept.metadata
-  return {
-    ...kept,
-    metadata: {
-      ...kept.metadata,
-      resourceVersion,
-      ...(managedFields && { managedFields }),
-      ...(changed && generation && { generation: generation + 1 }),
-    },
-    spec,
-  } as Pod
+  return withPodSpec(kept, next, spec, changed)
 }
 
 export const resizePod: SubresourceHandler = (core, kind, request) =>
