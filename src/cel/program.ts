@@ -1,0 +1,67 @@
+/**
+ * The Common Expression Language as Kubernetes speaks it (k8s.io/apiserver/pkg/cel): what an expression is compiled in,
+ * and what comes of it. Everything that holds expressions (custom resource rules, admission policies, match conditions,
+ * device selectors) meets the language here and nowhere else.
+ */
+
+/** A declared type. The bounds, where known, serve the estimate of an expression's cost. */
+export type CelType =
+  | { kind: 'dyn' | 'bool' | 'int' | 'uint' | 'double' | 'null_type' | 'timestamp' | 'duration' | 'type' }
+  | { kind: 'string' | 'bytes'; maxLength?: number }
+  | { kind: 'list'; of: CelType; maxItems?: number }
+  | { kind: 'map'; of: CelType; maxProperties?: number }
+  | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType> }
+  /** A type of Kubernetes' own libraries: `net.IP`, `kubernetes.Quantity`, `kubernetes.authorization.Authorizer` … */
+  | { kind: 'opaque'; name: string }
+
+export interface Environment {
+  /** The variables that an expression may name. */
+  variables: Readonly<Record<string, CelType>>
+  /** What the `authorizer` library asks; where absent, the library is not there. */
+  hasAuthorizer?: boolean
+  /** Object types that an expression may construct (`Object.spec{…}`, `JSONPatch{…}`), by name. */
+  constructible?: ReadonlyMap<string, CelType>
+}
+
+/** What an evaluation may still spend; shared by the expressions of one request. */
+export interface CostBudget {
+  /** In upstream's cost units. */
+  remaining: number
+}
+
+export interface Evaluation {
+  budget?: CostBudget
+  /** Long evaluations give up when it aborts. */
+  signal?: AbortSignal
+}
+
+export interface Program {
+  readonly expression: string
+  readonly resultType: CelType
+  /** Upstream's static estimate of the worst case, in its cost units; Infinity where nothing bounds it. */
+  readonly estimatedCost: number
+  /** Whether the expression reads a variable (`oldSelf`, `params` …). */
+  uses(variable: string): boolean
+  /**
+   * Variables are plain JSON values (numbers of declared type int become CEL ints, strings of declared type timestamp
+   * become timestamps). The result is a plain JSON value again, or a value of a Kubernetes type.
+   * @throws EvaluationError in cel-go's words (`no such key: x`), CostExceededError when the budget is spent.
+   */
+  evaluate(variables: Readonly<Record<string, unknown>>, options?: Evaluation): unknown
+}
+
+/** The expression cannot be compiled; the message is cel-go's, with its `ERROR: <input>:1:3:` lines. */
+export class CompileError extends Error {
+  override readonly name = 'CompileError'
+}
+
+export class EvaluationError extends Error {
+  override readonly name = 'EvaluationError'
+}
+
+export class CostExceededError extends Error {
+  override readonly name = 'CostExceededError'
+}
+
+/** @throws CompileError */
+export type Compile = (expression: string, environment: Environment) => Program
