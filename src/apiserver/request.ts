@@ -51,6 +51,8 @@ export interface ApiRequest {
   userAgent: string
   /** Texts for `Warning: 299` headers; anyone on the way may add. */
   warnings: string[]
+  /** Adds to the request's audit event, if it has one: the first value of a key stays. */
+  annotate?: (key: string, value: string) => void
   signal: AbortSignal
 }
 
