@@ -56,6 +56,7 @@ const OWNERS: Record<string, readonly string[]> = {
   'dns-packet': ['dns/'],
   croner: ['controllers/'],
   'prom-client': ['apiserver/metrics/'],
+  '@grpc/grpc-js': ['storage/etcd/'],
 }
 
 interface Import {

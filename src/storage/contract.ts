@@ -20,6 +20,50 @@ export interface OpenedStore {
   store: Store
   /** Closes the store and opens it again, with what it held. Only for stores that outlive their process. */
   reopen?: () => Promise<Store>
+  /** The revision of the empty store; 0 unless given. The suite counts from there. */
+  startRevision?: number
+  /** Other processes write too: changes of different keys that are asked for at once may be made in any order. */
+  shared?: boolean
+}
+
+/** The store as if its first revision were 1. */
+function countedFrom(start: number, store: Store): Store {
+  const entry = (e: Entry): Entry => ({ ...e, createRevision: e.createRevision - start, modRevision: e.modRevision - start })
+  const event = (e: StoreEvent): StoreEvent =>
+    e.type === 'put'
+      ? { ...e, entry: entry(e.entry), previous: e.previous && entry(e.previous) }
+      : { ...e, revision: e.revision - start, previous: entry(e.previous) }
+  const failure = (error: unknown): unknown => {
+    if (error instanceof RevisionMismatchError) return new RevisionMismatchError('', 0, error.current && entry(error.current))
+    if (error instanceof CompactedError) return new CompactedError(0, error.oldest - start)
+    if (error instanceof FutureRevisionError) return new FutureRevisionError(0, error.current - start)
+    return error
+  }
+  const counted = <T>(promise: Promise<T>): Promise<T> => promise.catch((error: unknown) => Promise.reject(failure(error) as Error))
+  return {
+    revision: async () => (await counted(store.revision())) - start,
+    get: async (key) => {
+      const found = await counted(store.get(key))
+      return found && entry(found)
+    },
+    list: async (prefix, options = {}) => {
+      const at = options.revision === undefined ? {} : { revision: options.revision + start }
+      const { entries, revision, remaining } = await counted(store.list(prefix, { ...options, ...at }))
+      return { entries: entries.map(entry), revision: revision - start, remaining }
+    },
+    create: async (key, value) => entry(await counted(store.create(key, value))),
+    update: async (key, value, expected) => entry(await counted(store.update(key, value, expected + start))),
+    delete: async (key, expected) => (await counted(store.delete(key, expected + start))) - start,
+    async *watch(prefix, { afterRevision, signal }) {
+      try {
+        for await (const batch of store.watch(prefix, { afterRevision: afterRevision + start, signal })) yield batch.map(event)
+      } catch (error) {
+        throw failure(error)
+      }
+    },
+    compact: (revision) => counted(store.compact(revision + start)),
+    close: () => store.close(),
+  }
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -173,7 +217,17 @@ function describeWriting(open: () => Promise<OpenedStore>): void {
   })
 
   it('writes made at once each succeed or fail by themselves, in order', async () => {
-    const { store } = await open()
+    const { store, shared } = await open()
+    if (shared) {
+      const answers = await Promise.allSettled(['1', '2', '3'].map((value) => store.create('/a', bytes(value))))
+      const [created, ...more] = answers.filter(({ status }) => status === 'fulfilled')
+      assert.ok(created && more.length === 0, 'one of them')
+      const updates = await Promise.allSettled(['4', '5'].map((value) => store.update('/a', bytes(value), 1)))
+      assert.deepEqual(updates.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+      assert.equal((await store.get('/a'))?.modRevision, 2)
+      await store.close()
+      return
+    }
     const settled = await Promise.allSettled([
       store.create('/a', bytes('1')),
       store.create('/a', bytes('2')),
@@ -336,7 +390,16 @@ function describeLaws(open: () => Promise<OpenedStore>): void {
   })
 }
 
-export function storeContract(name: string, open: () => Promise<OpenedStore>): void {
+export function storeContract(name: string, openRaw: () => Promise<OpenedStore>): void {
+  const open = async (): Promise<OpenedStore> => {
+    const { store, reopen, startRevision = 0, shared = false } = await openRaw()
+    if (startRevision === 0) return { store, ...(reopen && { reopen }), shared }
+    return {
+      store: countedFrom(startRevision, store),
+      ...(reopen && { reopen: async () => countedFrom(startRevision, await reopen()) }),
+      shared,
+    }
+  }
   describe(`${name} keeps the store's contract`, () => {
     describeReading(open)
     describeWriting(open)

@@ -1,6 +1,6 @@
 /**
  * The contract of a revisioned key-value store with watch, after etcd's KV and Watch APIs: what the API server needs of
- * it and nothing else. `sqlite/` and `memory/` implement it; `contract.ts` is the test suite that all of them pass.
+ * it and nothing else. `sqlite/`, `etcd/` and `memory/` implement it; `contract.ts` is the test suite that all of them pass.
  *
  * Revisions: each successful write gets the next revision, starting at 1; they never fall, also not after a crash.
  * A resolved write is durable (sqlite: fsynced) and visible to every read and watch that starts later.
@@ -44,6 +44,8 @@ export interface WatchOptions {
 }
 
 export interface Store {
+  /** Other processes write to it too: what this one has seen may be behind `revision()`. */
+  readonly shared?: boolean
   /** The newest revision. */
   revision(): Promise<number>
   get(key: string): Promise<Entry | undefined>
