@@ -129,7 +129,8 @@ export class WatchCache {
       try {
         if (refill) await this.#fill()
         refill = true
-        for await (const batch of this.#store.watch(ROOT, { afterRevision: this.#revision, signal })) {
+        // All keys, also those that are no objects: so that no revision passes unseen, whoever writes to the store.
+        for await (const batch of this.#store.watch('', { afterRevision: this.#revision, signal })) {
           this.#applyBatch(batch)
           backoff.reset()
         }

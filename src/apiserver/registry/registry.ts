@@ -9,13 +9,12 @@ import { AdmissionChain } from '../admission/admission.ts'
 import { createResourceQuota } from '../admission/resourceQuota.ts'
 import { createQuotaCharge } from './quotaCharge.ts'
 import { WatchCache } from '../cache/watchCache.ts'
-import { Compaction } from './compaction.ts'
 import { deleteCollection, deleteObject } from './deletes.ts'
 import { createReader } from './reader.ts'
 import { invalidResourceVersion, parseListOptions } from './options.ts'
 import { parseRevision } from './continueToken.ts'
 import { Kinds } from './kinds.ts'
-import { listObjects, waitForRevision } from './lists.ts'
+import { listObjects, waitForNewest, waitForRevision } from './lists.ts'
 import { ObjectStore } from './objectStore.ts'
 import { followServices } from './services/ipAddresses.ts'
 import { patchObject } from './patches.ts'
@@ -51,8 +50,6 @@ export interface RegistryOptions {
   /** Resources without storage, by `group/resource`. */
   virtualResources?: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
   customKinds?: CustomKinds
-  /** Other API servers write to the same store. */
-  sharedStore?: boolean
 }
 
 const DEPRECATED: Record<string, string> = {
@@ -63,7 +60,6 @@ const DEPRECATED: Record<string, string> = {
 export class ObjectRegistry implements Registry {
   readonly #core: RegistryCore
   readonly #virtual: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
-  readonly #compaction: Compaction
   readonly #stopFollowing: () => Promise<void>
 
   constructor(options: RegistryOptions, cache: WatchCache) {
@@ -83,12 +79,11 @@ export class ObjectRegistry implements Registry {
       authorizer,
       tokens,
       services,
-      sharedStore: options.sharedStore ?? false,
+      sharedStore: store.shared ?? false,
       kinds,
       objects,
       admission: new AdmissionChain([...options.admission(reader), quota]),
     }
-    this.#compaction = new Compaction({ store, cache, clock, log })
     this.#stopFollowing = followServices(cache, { kinds, objects, reader, services, log })
   }
 
@@ -106,7 +101,6 @@ export class ObjectRegistry implements Registry {
   }
 
   async close(): Promise<void> {
-    this.#compaction.stop()
     await this.#stopFollowing()
     await this.#core.cache.close()
   }
@@ -118,6 +112,10 @@ export class ObjectRegistry implements Registry {
     const virtual = this.#virtual.get(path)
     if (virtual) return virtual(request)
     const kind = this.#core.kinds.of(request.resource)
+    // What another server has answered is there for what is sent to this one next; lists and reads ask by themselves.
+    if (this.#core.sharedStore && (request.subresource || (request.verb !== 'get' && request.verb !== 'list'))) {
+      await waitForNewest(this.#core, request.signal)
+    }
     if (request.subresource) {
       const handler = subresources.get(`${path}/${request.subresource.name}`) ?? subresources.get(`*/${request.subresource.name}`)
       if (!handler) throw newMethodNotAllowed()
@@ -151,9 +149,7 @@ export class ObjectRegistry implements Registry {
       const revision = parseRevision(asked)
       if (revision === undefined) throw newStatusError(500, '', invalidResourceVersion(asked))
       await waitForRevision(this.#core, revision, request.signal)
-    } else if (this.#core.sharedStore) {
-      await waitForRevision(this.#core, await this.#core.store.revision(), request.signal)
-    }
+    } else await waitForNewest(this.#core, request.signal)
     const stored = this.#core.objects.find(kind, request.namespace, request.name)
     if (!stored) throw newNotFound(request.resource, request.name)
     const { object, json } = fromStorage(stored, request.resource, kind)
