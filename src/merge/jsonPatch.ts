@@ -43,6 +43,7 @@ function applyAll(document: unknown, operations: readonly Operation[]): unknown 
   let copiedBytes = 0
   for (const given of operations) {
     const operation = leniently(document, fromTheEnd(document, given))
+    refuseCircle(operation)
     if (operation.op === 'copy') {
       copiedBytes += JSON.stringify(jsonpatch.getValueByPointer(document, operation.from) ?? null).length
       if (copiedBytes > COPIED_BYTES_MAX) throw new Error(`the patch copies more than ${COPIED_BYTES_MAX} bytes`)
@@ -50,6 +51,13 @@ function applyAll(document: unknown, operations: readonly Operation[]): unknown 
     document = jsonpatch.applyOperation(document, operation, true, true, true).newDocument
   }
   return document
+}
+
+/** Nothing is moved into itself, nor is the whole document taken from anywhere. */
+function refuseCircle(operation: Operation): void {
+  if (operation.op !== 'move' && operation.op !== 'copy') return
+  const { from, path } = operation
+  if (from === '' || (operation.op === 'move' && path.startsWith(`${from}/`))) throw new Error(`cannot ${operation.op} ${from} to ${path}`)
 }
 
 function leniently(document: unknown, operation: Operation): Operation {

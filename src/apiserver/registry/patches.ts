@@ -2,7 +2,7 @@
 import { applyJsonPatch } from '../../merge/jsonPatch.ts'
 import { applyMergePatch } from '../../merge/mergePatch.ts'
 import { applyStrategicMergePatch } from '../../merge/strategicMergePatch.ts'
-import { newBadRequest, newStatusError } from '../../api/status.ts'
+import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
@@ -93,6 +93,19 @@ export function parseConfiguration(request: ApiRequest): JsonObject {
   return configuration
 }
 
+/** Values that the merge let pass by their rough type and that the kind has no room for: a number too large, a time that is none. */
+function typedObject({ resource, namespace, name }: ApiRequest, applied: KubeObject): KubeObject {
+  try {
+    return normalizeObject(resource, applied)
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof StatusError) throw error
+    const type = `${resource.group}/${resource.version}, Kind=${resource.kind}`
+    const subject = `${namespace ? `${namespace}/` : '/'}${name}; ${type}`
+    const why = `unable to convert unstructured object to ${type}: ${error.message}`
+    throw newStatusError(500, '', `failed to convert new object (${subject}) to proper version: ${why}`)
+  }
+}
+
 function applyObject(
   core: RegistryCore,
   kind: StoredKind,
@@ -112,7 +125,7 @@ function applyObject(
         force: options.force,
       })
       // Defaults are for whole structs, of which a configuration may have named nothing.
-      const object = kind.custom ? applied : normalizeObject(request.resource, applied)
+      const object = kind.custom ? applied : typedObject(request, applied)
       matchIdentity(object, request)
       applyDefaults(request.resource.type, object, { nowMs: core.clock.now() })
       return object
