@@ -32,8 +32,10 @@ function findNode() {
 }
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'minicube', 'compile')
-const args = ['--import', new URL('./typescript.js', import.meta.url).href, fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))]
-const child = spawn(findNode(), [...args, ...process.argv.slice(2)], {
+const alone = process.argv[2] === 'control-plane'
+const entry = new URL(alone ? '../src/cli/controlPlane.ts' : '../src/cli/main.ts', import.meta.url)
+const args = ['--import', new URL('./typescript.js', import.meta.url).href, fileURLToPath(entry)]
+const child = spawn(findNode(), [...args, ...process.argv.slice(alone ? 3 : 2)], {
   stdio: 'inherit',
   env: { NODE_COMPILE_CACHE: cache, ...process.env },
 })

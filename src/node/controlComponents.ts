@@ -1,19 +1,15 @@
 /** The components of a node's control plane, kube-proxy and cluster DNS: all that needs no container engine. */
 import { readFileSync } from 'node:fs'
-import { systemClock } from '../base/clock.ts'
 import type { Component } from '../base/component.ts'
-import type { Logger } from '../base/logger.ts'
 import { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
-import type { Informers } from '../client/informer.ts'
-import { createInformers } from '../client/sharedInformer.ts'
 import { cloudControllerFactories } from '../cloud/cloud.ts'
 import { runDns } from '../dns/dns.ts'
-import type { UserInfo } from '../apiserver/request.ts'
 import type { ApiServer } from '../apiserver/server.ts'
 import { runProxy } from '../proxy/proxy.ts'
 import { runScheduler } from '../scheduler/scheduler.ts'
 import { createAnnouncer, loadBalancerPool, type NodeAddress } from './addresses.ts'
+import type { Access } from './access.ts'
 import { componentUser } from './apiServer.ts'
 import type { NodeConfig } from './config.ts'
 import { controllerComponent } from './controllers.ts'
@@ -23,22 +19,6 @@ import type { Pki } from './pki.ts'
 
 /** Where the default storage class keeps its volumes. */
 const VOLUMES_DIR = '/var/lib/minicube/volumes'
-
-export interface Access {
-  client: Client
-  informers: Informers
-}
-
-/** A client with an identity of its own, and the informers that its components share. */
-export function access(
-  server: ApiServer,
-  user: UserInfo,
-  userAgent: string,
-  { log, signal }: { log: Logger; signal: AbortSignal },
-): Access {
-  const client = new Client(server.directTransport(user, userAgent))
-  return { client, informers: createInformers({ client, signal, log, clock: systemClock }) }
-}
 
 export interface ControlOptions extends Access {
   config: NodeConfig

@@ -3,21 +3,24 @@
  * For tests of operators, for benchmarks, and for work on the control plane itself.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
 import { Supervisor } from '../base/component.ts'
-import { createLogger, type Logger, type LogLevel } from '../base/logger.ts'
+import { createLogger, type Logger } from '../base/logger.ts'
 import { selectControllers, UnknownControllerError } from '../controllers/registry.ts'
 import { createMemoryStore } from '../storage/memory/memoryStore.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
+import { StoreUnavailableError, type Store } from '../storage/store.ts'
+import { access } from './access.ts'
 import { adminKubeconfig } from './adminKubeconfig.ts'
 import { assembleApiServer, componentUser } from './apiServer.ts'
-import { access } from './controlComponents.ts'
 import { controllerComponent } from './controllers.ts'
+import { parseSettings, USAGE, UsageError, type Settings } from './controlPlaneSettings.ts'
+import { openDatastore } from './datastore.ts'
 import { kubeControllers } from './kubeControllers.ts'
+import { underLease } from './leaderElection.ts'
 import { ensurePki } from './pki.ts'
 
 /** minikube's code for a wrong command line. */
@@ -25,69 +28,13 @@ const USAGE_EXIT_CODE = 14
 /** Nobody gives these addresses to pods here: they only make nodes' parts of the range look as they do in a cluster. */
 const POD_CIDR = '10.244.0.0/16'
 
-const USAGE = `Usage: minicube control-plane [flags]
-
-  --listen <address:port>              where to serve (default 127.0.0.1:6443)
-  --data <folder>|memory               where the objects are kept (default memory)
-  --kubeconfig <file>                  an administrator's kubeconfig is written there
-  --controllers <names>                upstream's controller names, separated by commas; * is all (default *)
-  --service-cluster-ip-range <cidr>    addresses of services (default 10.96.0.0/16)
-  --descriptions <file>                what kubectl explain says of kinds and fields
-  --log-level debug|info|warn|error    (default warn)
-`
-
-interface Settings {
-  host: string
-  port: number
-  data: string
-  kubeconfig?: string
-  controllers: string[]
-  serviceClusterIpRange: string
-  descriptionsFile?: string
-  logLevel: LogLevel
-}
-
-class UsageError extends Error {}
-
-function parseSettings(args: string[]): Settings {
-  const { values } = parseArgs({
-    args,
-    options: {
-      listen: { type: 'string', default: '127.0.0.1:6443' },
-      data: { type: 'string', default: 'memory' },
-      kubeconfig: { type: 'string' },
-      controllers: { type: 'string', default: '*' },
-      'service-cluster-ip-range': { type: 'string', default: '10.96.0.0/16' },
-      descriptions: { type: 'string' },
-      'log-level': { type: 'string', default: 'warn' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(USAGE)
-    process.exit(0)
-  }
-  const [, host, port] = /^(?:\[?([^\]]*)\]?):(\d{1,5})$/.exec(values.listen) ?? []
-  if (host === undefined || Number(port) > 65_535) throw new UsageError(`--listen must be address:port, not ${values.listen}`)
-  if (!['debug', 'info', 'warn', 'error'].includes(values['log-level']))
-    throw new UsageError(`--log-level must be debug, info, warn or error`)
-  return {
-    host: host || '0.0.0.0',
-    port: Number(port),
-    data: values.data,
-    ...(values.kubeconfig && { kubeconfig: resolve(values.kubeconfig) }),
-    controllers: values.controllers
-      .split(',')
-      .map((name) => name.trim())
-      .filter(Boolean),
-    serviceClusterIpRange: values['service-cluster-ip-range'],
-    ...(values.descriptions && { descriptionsFile: resolve(values.descriptions) }),
-    logLevel: values['log-level'] as LogLevel,
-  }
-}
-
 /** Where clients reach the server: not at the address that stands for all. */
 const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host)
+
+async function openStore({ data, datastore }: Settings, folder: string, log: Logger): Promise<Store> {
+  if (datastore) return openDatastore(datastore, { log, clock: systemClock })
+  return data === 'memory' ? createMemoryStore() : openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log })
+}
 
 /** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
 async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDisposableStack) {
@@ -105,7 +52,7 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
     nodeNames: ['control-plane'],
     nowMs: Date.now(),
   })
-  const store = inMemory ? createMemoryStore() : openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log })
+  const store = await openStore(settings, folder, log)
   cleanup.defer(() => store.close())
   const server = await assembleApiServer({
     store,
@@ -123,12 +70,12 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
     serving.abort()
     await done
   })
-  return { server, pki, url: `https://${reachable(host)}:${port}` }
+  return { server, store, pki, url: `https://${reachable(host)}:${port}` }
 }
 
 async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: AbortSignal): Promise<void> {
   const log = createLogger({ level: settings.logLevel, write: (line) => process.stderr.write(line) })
-  const { server, pki, url } = await startApiServer(settings, log, cleanup)
+  const { server, store, pki, url } = await startApiServer(settings, log, cleanup)
   const informing = new AbortController()
   cleanup.defer(() => informing.abort())
   const user = componentUser('system:kube-controller-manager')
@@ -138,7 +85,9 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
   const supervisor = new Supervisor({ log, clock: systemClock })
   cleanup.defer(() => supervisor.stop())
   const manager = controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers })
-  await orAbort(supervisor.start(manager), signal)
+  const lease = { namespace: 'kube-system', name: manager.name }
+  const identity = `${hostname()}_${crypto.randomUUID()}`
+  await orAbort(supervisor.start(store.shared ? underLease(manager, { client, lease, identity }) : manager), signal)
   if (settings.kubeconfig) {
     writeFileSync(settings.kubeconfig, adminKubeconfig('minicube', url, pki), { mode: 0o600 })
     // A file that was there before keeps its mode otherwise.
@@ -160,17 +109,37 @@ async function run(settings: Settings, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** What the user can do something about needs no stack. */
+function explain(error: unknown): string {
+  if (error instanceof StoreUnavailableError) return error.message
+  if (!(error instanceof Error)) return String(error)
+  if ('code' in error && ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOENT', 'ENOTDIR', 'EROFS'].includes(String(error.code)))
+    return error.message
+  return error.stack ?? error.message
+}
+
+const isUsageError = (error: unknown): error is Error =>
+  error instanceof UsageError ||
+  error instanceof UnknownControllerError ||
+  (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+
+/** Answers the exit code. */
+async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
+  try {
+    const settings = parseSettings(args)
+    if (settings === 'help') process.stdout.write(USAGE)
+    else await run(settings, signal)
+    return 0
+  } catch (error) {
+    if (isUsageError(error)) {
+      process.stderr.write(`${error.message}\n\n${USAGE}`)
+      return USAGE_EXIT_CODE
+    }
+    process.stderr.write(`The control plane cannot run: ${explain(error)}\n`)
+    return 1
+  }
+}
+
 const abort = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => (abort.signal.aborted ? process.exit(130) : abort.abort()))
-try {
-  await run(parseSettings(process.argv.slice(2)), abort.signal)
-  process.exit(0)
-} catch (error) {
-  const usage =
-    error instanceof UsageError ||
-    error instanceof UnknownControllerError ||
-    (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
-  if (usage) process.stderr.write(`${error.message}${error.message ? '\n\n' : ''}${USAGE}`)
-  else process.stderr.write(`The control plane cannot run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  process.exit(usage ? USAGE_EXIT_CODE : 1)
-}
+process.exit(await main(process.argv.slice(2), abort.signal))

@@ -1,6 +1,6 @@
 /** The node process as one file: every module and the catalog in it, so that it starts without a `node_modules` tree. */
-import { join } from 'node:path'
-import type { Plugin } from 'esbuild'
+import { basename, join } from 'node:path'
+import type { BuildOptions, Plugin } from 'esbuild'
 import { PROJECT_ROOT } from './sources.ts'
 
 /** Packages that are CommonJS inside call `require` for Node's own modules. */
@@ -39,12 +39,11 @@ const httpByRequire: Plugin = {
   },
 }
 
-export async function bundleNode(entry = join(PROJECT_ROOT, 'src/node/main.ts')): Promise<Uint8Array> {
+async function bundle(entry: string, more: BuildOptions): Promise<Map<string, Uint8Array>> {
   const { build } = await import('esbuild')
   const result = await build({
     entryPoints: [entry],
     bundle: true,
-    write: false,
     platform: 'node',
     target: 'node26',
     format: 'esm',
@@ -56,13 +55,30 @@ export async function bundleNode(entry = join(PROJECT_ROOT, 'src/node/main.ts'))
     // Packages' ES modules lose what nobody imports; their CommonJS stays whole.
     mainFields: ['module', 'main'],
     loader: { '.json': 'json' },
-    plugins: [withoutThem, httpByRequire],
     logLevel: 'silent',
     absWorkingDir: PROJECT_ROOT,
+    ...more,
+    write: false,
   })
-  const [output] = result.outputFiles
+  return new Map(result.outputFiles.map(({ path, text }) => [basename(path), Buffer.from(inAscii(text), 'latin1')]))
+}
+
+export async function bundleNode(entry = join(PROJECT_ROOT, 'src/node/main.ts')): Promise<Uint8Array> {
+  const [output] = (await bundle(entry, { plugins: [withoutThem, httpByRequire] })).values()
   if (!output) throw new Error(`esbuild wrote nothing for ${entry}`)
-  return Buffer.from(inAscii(output.text), 'latin1')
+  return output
+}
+
+/** The control plane alone: `main.mjs`, and a file for each part that is loaded when it is needed, such as etcd's client. */
+export function bundleControlPlane(): Promise<Map<string, Uint8Array>> {
+  return bundle(join(PROJECT_ROOT, 'src/node/controlPlane.ts'), {
+    plugins: [httpByRequire],
+    splitting: true,
+    outdir: PROJECT_ROOT,
+    entryNames: 'main',
+    chunkNames: '[name]-[hash]',
+    outExtension: { '.js': '.mjs' },
+  })
 }
 
 /** A single character beyond ASCII makes V8 keep the whole source with two bytes a character. esbuild leaves those in regular expressions. */

@@ -6,7 +6,6 @@ import { existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { run } from '../../base/exec.ts'
 import { contentKey, PROJECT_ROOT } from './sources.ts'
 
 const SOURCE = '@kubernetes/client-node'
@@ -32,6 +31,7 @@ export async function ensureDescriptions(signal: AbortSignal): Promise<string | 
   await mkdir(cache, { recursive: true })
   const temporary = `${file}.${process.pid}`
   try {
+    const { run } = await import('../../base/exec.ts')
     await run(process.execPath, [COLLECTOR, temporary], { signal })
     await rename(temporary, file)
   } finally {

@@ -1,0 +1,116 @@
+/** The flags of `minicube control-plane`. */
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { LogLevel } from '../base/logger.ts'
+import type { DatastoreSettings } from './datastore.ts'
+
+export const USAGE = `Usage: minicube control-plane [flags]
+
+  --listen <address:port>              where to serve (default 127.0.0.1:6443)
+  --data <folder>|memory               where the objects and the keys are kept (default memory)
+  --kubeconfig <file>                  an administrator's kubeconfig is written there
+  --controllers <names>                upstream's controller names, separated by commas; * is all, -name leaves one out (default *)
+  --service-cluster-ip-range <cidr>    addresses of services (default 10.96.0.0/16)
+  --datastore-endpoint <url>[,<url>]   keep the objects in etcd v3; --data is for the keys alone then. Several control planes
+                                       on one etcd need the same keys; the controllers run in one of them at a time
+  --etcd-cafile <file>                 authority of etcd's certificate
+  --etcd-certfile <file>               certificate to show to etcd
+  --etcd-keyfile <file>                its key
+  --descriptions <file>                what kubectl explain says of kinds and fields
+  --log-level debug|info|warn|error    (default warn)
+`
+
+export interface Settings {
+  host: string
+  port: number
+  data: string
+  kubeconfig?: string
+  controllers: string[]
+  serviceClusterIpRange: string
+  datastore?: DatastoreSettings
+  descriptionsFile?: string
+  logLevel: LogLevel
+}
+
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error'] satisfies LogLevel[]
+const words = (list: string): string[] =>
+  list
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean)
+
+function parseRange(cidr: string): string {
+  const [, address = '', bits = ''] = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(cidr) ?? []
+  const inOrder = address !== '' && address.split('.').every((part) => Number(part) <= 255)
+  if (!inOrder || Number(bits) < 8 || Number(bits) > 29) {
+    throw new UsageError(`--service-cluster-ip-range must be an IPv4 range between /8 and /29 such as 10.96.0.0/16, not ${cidr}`)
+  }
+  return cidr
+}
+
+interface DatastoreFlags {
+  'datastore-endpoint'?: string | undefined
+  'etcd-cafile'?: string | undefined
+  'etcd-certfile'?: string | undefined
+  'etcd-keyfile'?: string | undefined
+}
+
+function parseDatastore(flags: DatastoreFlags): DatastoreSettings | undefined {
+  const { 'etcd-cafile': ca, 'etcd-certfile': cert, 'etcd-keyfile': key } = flags
+  const given = flags['datastore-endpoint']
+  if (given === undefined) {
+    if (ca || cert || key) throw new UsageError('--etcd-cafile, --etcd-certfile and --etcd-keyfile are for a --datastore-endpoint')
+    return undefined
+  }
+  const endpoints = words(given)
+  for (const endpoint of endpoints) {
+    const url = URL.parse(endpoint)
+    if (!url || !['http:', 'https:'].includes(url.protocol) || url.hostname === '')
+      throw new UsageError(`--datastore-endpoint must be http://host:port or https://host:port, not ${endpoint}`)
+  }
+  if (endpoints.length === 0) throw new UsageError('--datastore-endpoint names no endpoint')
+  if (Boolean(cert) !== Boolean(key)) throw new UsageError('--etcd-certfile and --etcd-keyfile belong together')
+  return { endpoints, ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) }
+}
+
+/** 'help' where the flags ask for it. */
+export function parseSettings(args: readonly string[]): Settings | 'help' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      listen: { type: 'string', default: '127.0.0.1:6443' },
+      data: { type: 'string', default: 'memory' },
+      kubeconfig: { type: 'string' },
+      controllers: { type: 'string', default: '*' },
+      'service-cluster-ip-range': { type: 'string', default: '10.96.0.0/16' },
+      'datastore-endpoint': { type: 'string' },
+      'etcd-cafile': { type: 'string' },
+      'etcd-certfile': { type: 'string' },
+      'etcd-keyfile': { type: 'string' },
+      descriptions: { type: 'string' },
+      'log-level': { type: 'string', default: 'warn' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  if (values.help) return 'help'
+  const [, host, port] = /^(?:\[?([^\]]*)\]?):(\d{1,5})$/.exec(values.listen) ?? []
+  if (host === undefined || Number(port) > 65_535) throw new UsageError(`--listen must be address:port, not ${values.listen}`)
+  if (!LOG_LEVELS.includes(values['log-level'])) throw new UsageError('--log-level must be debug, info, warn or error')
+  if (values.data === '') throw new UsageError('--data must name a folder, or be memory')
+  const datastore = parseDatastore(values)
+  return {
+    host: host || '0.0.0.0',
+    port: Number(port),
+    data: values.data,
+    ...(values.kubeconfig && { kubeconfig: resolve(values.kubeconfig) }),
+    controllers: words(values.controllers),
+    serviceClusterIpRange: parseRange(values['service-cluster-ip-range']),
+    ...(datastore && { datastore }),
+    ...(values.descriptions && { descriptionsFile: resolve(values.descriptions) }),
+    logLevel: values['log-level'] as LogLevel,
+  }
+}
