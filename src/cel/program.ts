@@ -8,8 +8,10 @@
 export type CelType =
   | { kind: 'dyn' | 'bool' | 'int' | 'uint' | 'double' | 'null_type' | 'timestamp' | 'duration' | 'type' }
   | { kind: 'string' | 'bytes'; maxLength?: number }
-  | { kind: 'list'; of: CelType; maxItems?: number }
+  /** Sets and maps are equal in any order, and `+` joins them as such; maps tell their items apart by the keys. */
+  | { kind: 'list'; of: CelType; maxItems?: number; listType?: 'set' | 'map'; mapKeys?: readonly string[] }
   | { kind: 'map'; of: CelType; maxProperties?: number }
+  /** The fields by the names of the properties; expressions write them escaped (`a-b` is `a__dash__b`). */
   | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType> }
   /** A type of Kubernetes' own libraries: `net.IP`, `kubernetes.Quantity`, `kubernetes.authorization.Authorizer` … */
   | { kind: 'opaque'; name: string }
@@ -17,8 +19,10 @@ export type CelType =
 export interface Environment {
   /** The variables that an expression may name. */
   variables: Readonly<Record<string, CelType>>
-  /** What the `authorizer` library asks; where absent, the library is not there. */
+  /** Whether `authorizer` (and `authorizer.requestResource` with `request`) is there; evaluations pass what it asks. */
   hasAuthorizer?: boolean
+  /** Whether expressions may use `cel.bind`, as device selectors may. */
+  hasBindings?: boolean
   /** Object types that an expression may construct (`Object.spec{…}`, `JSONPatch{…}`), by name. */
   constructible?: ReadonlyMap<string, CelType>
 }
@@ -29,8 +33,37 @@ export interface CostBudget {
   remaining: number
 }
 
+/** What the `authorizer` of an expression asks: may this user (absent: the request's) do that? */
+export interface AuthorizerQuery {
+  /** The service account asked for by `authorizer.serviceAccount(namespace, name)`. */
+  serviceAccount?: { namespace: string; name: string }
+  path?: string
+  group?: string
+  resource?: string
+  subresource?: string
+  namespace?: string
+  name?: string
+  fieldSelector?: string
+  labelSelector?: string
+  verb: string
+}
+
+export interface AuthorizerDecision {
+  allowed: boolean
+  reason: string
+  /** Why it could not be decided. */
+  error?: string
+}
+
+export interface Authorizer {
+  /** For `authorizer.requestResource`. */
+  requestResource?: Omit<AuthorizerQuery, 'verb'>
+  check(query: AuthorizerQuery): AuthorizerDecision
+}
+
 export interface Evaluation {
   budget?: CostBudget
+  authorizer?: Authorizer
   /** Long evaluations give up when it aborts. */
   signal?: AbortSignal
 }

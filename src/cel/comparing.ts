@@ -1,0 +1,107 @@
+/** Equality and order of values, numbers of different types included. */
+import { Duration, Fault, JsonList, ListValue, MapValue, OpaqueValue, OptionalValue, Timestamp, TypeValue, Uint } from './values.ts'
+import type { ListMeaning, Value } from './values.ts'
+
+const isNumber = (value: Value): value is bigint | number | Uint =>
+  typeof value === 'bigint' || typeof value === 'number' || value instanceof Uint
+
+const plainNumber = (value: bigint | number | Uint): bigint | number => (value instanceof Uint ? value.value : value)
+
+export function equals(a: Value, b: Value): boolean {
+  if (a === b) return true
+  if (typeof a === 'string' || typeof a === 'boolean' || a === null || b === null) return false
+  if (isNumber(a)) {
+    // eslint-disable-next-line eqeqeq -- bigints and doubles are compared by what they are worth
+    return isNumber(b) && plainNumber(a) == plainNumber(b)
+  }
+  if (a instanceof ListValue) return b instanceof ListValue && equalLists(a, b)
+  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b)
+  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0
+  if (a instanceof Timestamp) return b instanceof Timestamp && a.nanos === b.nanos
+  if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos
+  if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name
+  if (a instanceof OpaqueValue) return b instanceof OpaqueValue && a.typeName === b.typeName && a.equals(b)
+  if (!(a instanceof OptionalValue) || !(b instanceof OptionalValue)) return false
+  if (a.value === undefined || b.value === undefined) return a.value === b.value
+  return equals(a.value, b.value)
+}
+
+function equalLists(a: ListValue, b: ListValue): boolean {
+  if (a.size !== b.size) return false
+  const meaning = a instanceof JsonList ? a.meaning : undefined
+  if (meaning) return equalByMeaning(a, b, meaning)
+  for (let i = 0; i < a.size; i++) if (!equals(a.at(i), b.at(i))) return false
+  return true
+}
+
+/** What an item of a list with a meaning is told apart by; undefined where it has no such thing. */
+export function identityOf(item: Value, { listType, mapKeys }: ListMeaning): string | undefined {
+  if (listType === 'set') return keyText(item)
+  if (!(item instanceof MapValue)) return undefined
+  return mapKeys.map((key) => keyText(item.get(key) ?? null)).join('\0')
+}
+
+function keyText(value: Value): string | undefined {
+  if (typeof value === 'string') return `s${value}`
+  if (typeof value === 'boolean' || value === null) return String(value)
+  if (isNumber(value)) return `n${plainNumber(value)}`
+  if (value instanceof ListValue) return `[${[...value].map(keyText).join('\0')}]`
+  if (!(value instanceof MapValue)) return undefined
+  return `{${value
+    .keys()
+    .map((key) => `${keyText(key)}\0${keyText(value.get(key)!)}`)
+    .toSorted()
+    .join('\0')}}`
+}
+
+function equalByMeaning(a: ListValue, b: ListValue, meaning: ListMeaning): boolean {
+  const items = new Map<string | undefined, Value>()
+  for (const item of a) items.set(identityOf(item, meaning), item)
+  for (const item of b) {
+    const own = items.get(identityOf(item, meaning))
+    if (own === undefined || !equals(own, item)) return false
+  }
+  return true
+}
+
+function equalMaps(a: MapValue, b: MapValue): boolean {
+  if (a.size !== b.size) return false
+  return a.keys().every((key) => {
+    const other = b.get(key)
+    return other !== undefined && equals(a.get(key)!, other)
+  })
+}
+
+export const noOverload = (): Fault => new Fault('no such overload')
+
+/** By code points, as Go orders UTF-8. */
+function compareStrings(a: string, b: string): number {
+  if (a === b) return 0
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
+    if (x === y) continue
+    // Surrogates stand for what lies above all other units.
+    const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdfff
+    if (isHigh(x) !== isHigh(y)) return isHigh(x) ? 1 : -1
+    return x < y ? -1 : 1
+  }
+  return a.length < b.length ? -1 : 1
+}
+
+const order = (a: bigint | number, b: bigint | number): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Below zero, zero or above zero. @throws Fault where the two have no order */
+export function compare(a: Value, b: Value): number {
+  if (typeof a === 'bigint' && typeof b === 'bigint') return order(a, b)
+  if (typeof a === 'string' && typeof b === 'string') return compareStrings(a, b)
+  if (a !== null && b !== null && isNumber(a) && isNumber(b)) {
+    if (Number.isNaN(a) || Number.isNaN(b)) throw new Fault('NaN values cannot be ordered')
+    return order(plainNumber(a), plainNumber(b))
+  }
+  if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b)
+  if (a instanceof Timestamp && b instanceof Timestamp) return order(a.nanos, b.nanos)
+  if (a instanceof Duration && b instanceof Duration) return order(a.nanos, b.nanos)
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b)
+  throw noOverload()
+}

@@ -1,0 +1,71 @@
+/** What an environment declares, in the form the checker asks for: made once for each. */
+import { FUNCTIONS, LIBRARY_TYPES } from './library/all.ts'
+import { MACROS, MACROS_WITH_BINDINGS } from './macros.ts'
+import { escapeField } from './escaping.ts'
+import { DYN, toType, typeOf } from './types.ts'
+import type { CelType, Environment } from './program.ts'
+import type { Declarations } from './checker.ts'
+import type { Macros } from './macros.ts'
+import type { Type } from './types.ts'
+
+interface Declared {
+  declarations: Declarations
+  macros: Macros
+}
+
+const fields = new WeakMap<CelType, ReadonlyMap<string, CelType>>()
+
+/** The fields of an object type by the names that expressions use. */
+export function fieldsOf(type: Extract<CelType, { kind: 'object' }>): ReadonlyMap<string, CelType> {
+  let known = fields.get(type)
+  if (known) return known
+  known = new Map(
+    [...type.fields].flatMap(([property, field]) => {
+      const name = escapeField(property)
+      return name === undefined ? [] : [[name, field] as const]
+    }),
+  )
+  fields.set(type, known)
+  return known
+}
+
+function fieldOf(type: Type, field: string): Type | undefined {
+  if (type.declared?.kind !== 'object') return undefined
+  const found = fieldsOf(type.declared).get(field)
+  return found && toType(found)
+}
+
+function declare({ variables, constructible, hasBindings }: Environment): Declared {
+  const idents = new Map(LIBRARY_TYPES)
+  for (const [name, type] of constructible ?? []) idents.set(name, typeOf(toType(type)))
+  for (const [name, type] of Object.entries(variables)) idents.set(name, toType(type))
+  return { declarations: { functions: FUNCTIONS, idents, fieldOf }, macros: hasBindings ? MACROS_WITH_BINDINGS : MACROS }
+}
+
+const known = new WeakMap<Environment, Declared>()
+
+export function declarationsOf(environment: Environment): Declared {
+  let declared = known.get(environment)
+  if (!declared) known.set(environment, (declared = declare(environment)))
+  return declared
+}
+
+/** The type as the room's interface has it. */
+export function celTypeOf(type: Type): CelType {
+  if (type.declared) return type.declared
+  switch (type.kind) {
+    case 'list':
+      return { kind: 'list', of: celTypeOf(type.params[0] ?? DYN) }
+    case 'map':
+      return { kind: 'map', of: celTypeOf(type.params[1] ?? DYN) }
+    case 'opaque':
+      return { kind: 'opaque', name: type.name }
+    case 'object':
+      return { kind: 'object', name: type.name, fields: new Map() }
+    case 'param':
+    case 'error':
+      return { kind: 'dyn' }
+    default:
+      return { kind: type.kind }
+  }
+}

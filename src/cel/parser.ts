@@ -1,0 +1,348 @@
+/**
+ * The grammar of the language: a parser by precedence, which expands macros as it meets them. Limits are cel-go's, so that
+ * what upstream refuses for its size or depth is refused here with the same words.
+ */
+import { call, ident, list, literal, map, select, struct } from './ast.ts'
+import { tokenize } from './lexer.ts'
+import { parseInt64, parseUint64, unescapeBytes, unescapeString } from './literals.ts'
+import { NOWHERE } from './sourceErrors.ts'
+import type { EntryExpr, Expr, FieldExpr } from './ast.ts'
+import type { Token } from './lexer.ts'
+import type { Macros } from './macros.ts'
+import type { SourceErrors } from './sourceErrors.ts'
+
+const SIZE_LIMIT_CODE_POINTS = 100_000
+const DEPTH_LIMIT = 250
+const SYNTAX_ERRORS_LIMIT = 100
+
+const RELATIONS: Readonly<Record<string, string>> = {
+  '<': '_<_',
+  '<=': '_<=_',
+  '>': '_>_',
+  '>=': '_>=_',
+  '==': '_==_',
+  '!=': '_!=_',
+  in: '@in',
+}
+const SUMS: Readonly<Record<string, string>> = { '+': '_+_', '-': '_-_' }
+const PRODUCTS: Readonly<Record<string, string>> = { '*': '_*_', '/': '_/_', '%': '_%_' }
+const WORDS_OF_THE_LANGUAGE = new Set(['in', 'true', 'false', 'null'])
+const RESERVED = new Set('as break const continue else for function if import let loop package namespace return var void while'.split(' '))
+const BEGINNINGS = "'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER"
+
+type Rule = 'expr' | 'relation' | 'calc' | 'member'
+
+/** Ends the parsing; what is wrong has been reported. */
+class GivenUp {}
+
+class Parser {
+  readonly #errors: SourceErrors
+  readonly #macros: Macros
+  readonly #tokens: Token[]
+  readonly #depths: Record<Rule, number> = { expr: 0, relation: 0, calc: 0, member: 0 }
+  #position = 0
+
+  constructor(source: string, macros: Macros, errors: SourceErrors) {
+    this.#errors = errors
+    this.#macros = macros
+    this.#tokens = tokenize(source, (offset, text) => {
+      if (errors.count < SYNTAX_ERRORS_LIMIT) errors.report(offset, `Syntax error: token recognition error at: '${text}'`)
+    })
+  }
+
+  parse(): Expr {
+    const expr = this.#expr()
+    if (this.#token.kind !== 'end') this.#fail(`extraneous input '${this.#token.text}' expecting <EOF>`)
+    return expr
+  }
+
+  get #token(): Token {
+    return this.#tokens[this.#position]!
+  }
+
+  #fail(message: string): never {
+    this.#errors.report(this.#token.offset, `Syntax error: ${message}`)
+    throw new GivenUp()
+  }
+
+  #mismatch(expected: string): never {
+    return this.#fail(`mismatched input '${this.#token.text}' expecting ${expected}`)
+  }
+
+  #is(symbol: string): boolean {
+    const { kind, text } = this.#token
+    return text === symbol && (kind === 'symbol' || (kind === 'ident' && symbol === 'in'))
+  }
+
+  /** The offset of the symbol when it comes next, and past it. */
+  #accept(symbol: string): number | undefined {
+    if (!this.#is(symbol)) return undefined
+    return this.#tokens[this.#position++]!.offset
+  }
+
+  #expect(symbol: string, expected = `'${symbol}'`): number {
+    return this.#accept(symbol) ?? this.#mismatch(expected)
+  }
+
+  /** One level deeper in the rule; the caller takes the levels back. */
+  #enter(rule: Rule): void {
+    if (++this.#depths[rule] <= DEPTH_LIMIT) return
+    this.#errors.report(NOWHERE, `expression recursion limit exceeded: ${DEPTH_LIMIT}`)
+    throw new GivenUp()
+  }
+
+  #expr(): Expr {
+    this.#enter('expr')
+    const condition = this.#logical('||', '_||_', () => this.#logical('&&', '_&&_', () => this.#relation()))
+    const offset = this.#accept('?')
+    let expr = condition
+    if (offset !== undefined) {
+      const whenTrue = this.#logical('||', '_||_', () => this.#logical('&&', '_&&_', () => this.#relation()))
+      this.#expect(':')
+      expr = call(offset, '_?_:_', [condition, whenTrue, this.#expr()])
+    }
+    this.#depths.expr--
+    return expr
+  }
+
+  /** Chains are balanced, so that many terms do not mean great depth. */
+  #logical(symbol: string, name: string, next: () => Expr): Expr {
+    const terms = [next()]
+    const offsets: number[] = []
+    for (let offset = this.#accept(symbol); offset !== undefined; offset = this.#accept(symbol)) {
+      offsets.push(offset)
+      terms.push(next())
+    }
+    const balance = (low: number, high: number): Expr => {
+      if (low === high) return terms[low]!
+      const middle = (low + high + 1) >> 1
+      return call(offsets[middle - 1]!, name, [balance(low, middle - 1), balance(middle, high)])
+    }
+    return balance(0, terms.length - 1)
+  }
+
+  #chain(rule: Rule, operators: Readonly<Record<string, string>>, next: () => Expr): Expr {
+    const before = this.#depths[rule]
+    this.#enter(rule)
+    let left = next()
+    for (;;) {
+      const { text, kind, offset } = this.#token
+      const name = kind === 'symbol' || (kind === 'ident' && text === 'in') ? operators[text] : undefined
+      if (name === undefined) break
+      this.#position++
+      this.#enter(rule)
+      left = call(offset, name, [left, next()])
+    }
+    this.#depths[rule] = before
+    return left
+  }
+
+  #relation(): Expr {
+    return this.#chain('relation', RELATIONS, () => this.#chain('calc', SUMS, () => this.#chain('calc', PRODUCTS, () => this.#unary())))
+  }
+
+  #unary(): Expr {
+    const { offset, text, kind } = this.#token
+    if (kind !== 'symbol' || (text !== '!' && text !== '-')) return this.#member()
+    const next = this.#tokens[this.#position + 1]!
+    if (text === '-' && (next.kind === 'int' || next.kind === 'double')) return this.#member()
+    let count = 0
+    while (this.#is(text)) {
+      const following = this.#tokens[this.#position + 1]!
+      if (count > 0 && text === '-' && (following.kind === 'int' || following.kind === 'double')) break
+      this.#position++
+      count++
+    }
+    const operand = this.#member()
+    return count % 2 === 0 ? operand : call(offset, text === '!' ? '!_' : '-_', [operand])
+  }
+
+  #member(): Expr {
+    const before = this.#depths.member
+    this.#enter('member')
+    let expr = this.#primary()
+    for (;;) {
+      const dot = this.#accept('.')
+      const bracket = dot === undefined ? this.#accept('[') : undefined
+      if (dot === undefined && bracket === undefined) break
+      this.#enter('member')
+      expr = dot === undefined ? this.#index(expr, bracket!) : this.#selection(expr, dot)
+    }
+    this.#depths.member = before
+    return expr
+  }
+
+  #index(operand: Expr, offset: number): Expr {
+    const isOptional = this.#accept('?') !== undefined
+    const index = this.#expr()
+    this.#expect(']')
+    return call(offset, isOptional ? '_[?_]' : '_[_]', [operand, index])
+  }
+
+  #selection(operand: Expr, offset: number): Expr {
+    const isOptional = this.#accept('?') !== undefined
+    const { kind, text, offset: nameOffset } = this.#token
+    if ((kind !== 'ident' && kind !== 'escaped') || WORDS_OF_THE_LANGUAGE.has(text)) {
+      this.#fail(`no viable alternative at input '.${kind === 'end' ? '' : text}'`)
+    }
+    this.#position++
+    const name = this.#fieldName(kind, text, nameOffset)
+    if (isOptional) return call(offset, '_?._', [operand, literal(nameOffset, name)])
+    const open = kind === 'ident' ? this.#accept('(') : undefined
+    if (open === undefined) return select(offset, operand, name)
+    return this.#callOrMacro(open, name, this.#args(), operand)
+  }
+
+  #fieldName(kind: Token['kind'], text: string, offset: number): string {
+    if (kind === 'ident') return text
+    this.#errors.report(offset, "unsupported syntax: '`'")
+    return text.slice(1, -1)
+  }
+
+  #callOrMacro(offset: number, name: string, args: Expr[], target?: Expr): Expr {
+    const macro = this.#macros.get(`${name}:${args.length}:${target ? 'member' : 'global'}`)
+    const expanded = macro?.({ offset, args, target, fail: (at, message) => this.#errors.report(at, message) })
+    return expanded ?? call(offset, name, args, target)
+  }
+
+  #args(): Expr[] {
+    const args: Expr[] = []
+    if (this.#accept(')') !== undefined) return args
+    do args.push(this.#expr())
+    while (this.#accept(',') !== undefined)
+    this.#expect(')', args.length > 0 ? "{')', ','}" : "')'")
+    return args
+  }
+
+  #primary(): Expr {
+    const { kind, text, offset } = this.#token
+    if (kind === 'ident') return this.#word(offset, text, '')
+    if (kind !== 'symbol') return this.#literal(offset, kind, text)
+    if (text === '.') {
+      this.#position++
+      const word = this.#token
+      if (word.kind !== 'ident' || WORDS_OF_THE_LANGUAGE.has(word.text)) this.#mismatch('IDENTIFIER')
+      return this.#word(word.offset, word.text, '.')
+    }
+    if (text === '-') {
+      this.#position++
+      return this.#literal(offset, this.#token.kind, this.#token.text, true)
+    }
+    this.#position++
+    if (text === '(') {
+      const expr = this.#expr()
+      this.#expect(')')
+      return expr
+    }
+    if (text === '[') return this.#list(offset)
+    if (text === '{') return map(offset, this.#entries())
+    this.#position--
+    return this.#mismatch(`{${BEGINNINGS}}`)
+  }
+
+  #word(offset: number, text: string, dot: string): Expr {
+    if (text === 'in') return this.#mismatch(`{${BEGINNINGS}}`)
+    this.#position++
+    if (text === 'true' || text === 'false') return literal(offset, text === 'true')
+    if (text === 'null') return literal(offset, null)
+    const struct_ = this.#structName(dot + text)
+    if (struct_ !== undefined) return this.#struct(struct_)
+    if (RESERVED.has(text)) this.#errors.report(offset, `reserved identifier: ${text}`)
+    const open = this.#accept('(')
+    return open === undefined ? ident(offset, dot + text) : this.#callOrMacro(open, dot + text, this.#args())
+  }
+
+  /** The name of an object under construction, `a.b.C` before a brace, and past it; undefined where it is something else. */
+  #structName(first: string): string | undefined {
+    let name = first
+    let ahead = this.#position
+    while (this.#tokens[ahead]!.text === '.' && this.#tokens[ahead + 1]!.kind === 'ident') {
+      name += `.${this.#tokens[ahead + 1]!.text}`
+      ahead += 2
+    }
+    if (this.#tokens[ahead]!.text !== '{' || this.#tokens[ahead]!.kind !== 'symbol') return undefined
+    this.#position = ahead
+    return name
+  }
+
+  #struct(typeName: string): Expr {
+    const offset = this.#expect('{')
+    const fields: FieldExpr[] = []
+    while (!this.#is('}')) {
+      const optional = this.#accept('?') !== undefined
+      const { kind, text, offset: nameOffset } = this.#token
+      if ((kind !== 'ident' && kind !== 'escaped') || WORDS_OF_THE_LANGUAGE.has(text))
+        this.#mismatch("{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}")
+      this.#position++
+      const name = this.#fieldName(kind, text, nameOffset)
+      const colon = this.#expect(':')
+      fields.push({ offset: colon, name, value: this.#expr(), optional })
+      if (this.#accept(',') === undefined) break
+    }
+    this.#expect('}', "{'}', ','}")
+    return struct(offset, typeName, fields)
+  }
+
+  #list(offset: number): Expr {
+    const elements: Expr[] = []
+    const optionals = new Set<number>()
+    while (!this.#is(']')) {
+      if (this.#accept('?') !== undefined) optionals.add(elements.length)
+      elements.push(this.#expr())
+      if (this.#accept(',') === undefined) break
+    }
+    this.#expect(']', elements.length > 0 ? "{']', ','}" : "']'")
+    return list(offset, elements, optionals)
+  }
+
+  #entries(): EntryExpr[] {
+    const entries: EntryExpr[] = []
+    while (!this.#is('}')) {
+      const optional = this.#accept('?') !== undefined
+      const key = this.#expr()
+      const colon = this.#expect(':')
+      entries.push({ offset: colon, key, value: this.#expr(), optional })
+      if (this.#accept(',') === undefined) break
+    }
+    this.#expect('}', "{'}', ','}")
+    return entries
+  }
+
+  #literal(offset: number, kind: Token['kind'], text: string, isNegative = false): Expr {
+    const read = {
+      int: () => parseInt64(text, isNegative),
+      uint: () => parseUint64(text),
+      double: () => (Number.isFinite(Number(text)) ? Number(text) * (isNegative ? -1 : 1) : undefined),
+      string: () => unescapeString(text),
+      bytes: () => unescapeBytes(text),
+    }[kind as 'int']
+    if (!read) return this.#mismatch(`{${BEGINNINGS}}`)
+    this.#position++
+    try {
+      const value = read()
+      if (value !== undefined) return literal(offset, value)
+      this.#errors.report(offset, `invalid ${kind} literal`)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#errors.report(offset, error.message)
+    }
+    return literal(offset, null)
+  }
+}
+
+/** What the source says; undefined where it says nothing that can be read, and why is in the errors. */
+export function parse(source: string, macros: Macros, errors: SourceErrors): Expr | undefined {
+  let sizeCodePoints = source.length
+  if (sizeCodePoints > SIZE_LIMIT_CODE_POINTS) sizeCodePoints = [...source].length
+  if (sizeCodePoints > SIZE_LIMIT_CODE_POINTS) {
+    errors.report(NOWHERE, `expression code point size exceeds limit: size: ${sizeCodePoints}, limit ${SIZE_LIMIT_CODE_POINTS}`)
+    return undefined
+  }
+  try {
+    const expr = new Parser(source, macros, errors).parse()
+    return errors.count === 0 ? expr : undefined
+  } catch (error) {
+    if (error instanceof GivenUp) return undefined
+    throw error
+  }
+}

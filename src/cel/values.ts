@@ -1,0 +1,321 @@
+/**
+ * What expressions compute with. Booleans, strings, null and doubles (numbers) are JavaScript's own, ints are bigints; the
+ * rest are classes. Lists and maps over JSON turn their items into values when they are read, by the declared type.
+ */
+export type Value =
+  | boolean
+  | bigint
+  | number
+  | string
+  | null
+  | Uint
+  | Uint8Array
+  | Timestamp
+  | Duration
+  | TypeValue
+  | ListValue
+  | MapValue
+  | OptionalValue
+  | OpaqueValue
+
+/** What an expression comes to instead of a value; thrown within the room alone, and cheap, for `||` and `&&` catch it. */
+export class Fault {
+  readonly message: string
+  constructor(message: string) {
+    this.message = message
+  }
+}
+
+export class Uint {
+  readonly value: bigint
+  constructor(value: bigint) {
+    this.value = value
+  }
+}
+
+export class Timestamp {
+  /** Since 1970. */
+  readonly nanos: bigint
+  constructor(nanos: bigint) {
+    this.nanos = nanos
+  }
+}
+
+export class Duration {
+  readonly nanos: bigint
+  constructor(nanos: bigint) {
+    this.nanos = nanos
+  }
+}
+
+export class TypeValue {
+  readonly name: string
+  constructor(name: string) {
+    this.name = name
+  }
+}
+
+export class OptionalValue {
+  readonly value: Value | undefined
+  constructor(value: Value | undefined) {
+    this.value = value
+  }
+}
+
+export const NONE = new OptionalValue(undefined)
+
+/** A value of a library: an address, a quantity, a URL. */
+export abstract class OpaqueValue {
+  abstract readonly typeName: string
+  abstract equals(other: OpaqueValue): boolean
+  /** What its size counts for in costs, where it has one. */
+  get sizeForCost(): number {
+    return 1
+  }
+}
+
+export abstract class ListValue {
+  abstract readonly size: number
+  abstract at(index: number): Value
+
+  *[Symbol.iterator](): Generator<Value> {
+    for (let i = 0; i < this.size; i++) yield this.at(i)
+  }
+}
+
+export class ArrayList extends ListValue {
+  readonly #items: readonly Value[]
+  readonly #size: number
+
+  /** Of the items only the first so many, where a size is given: growing lists share their array. */
+  constructor(items: readonly Value[], size = items.length) {
+    super()
+    this.#items = items
+    this.#size = size
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  at(index: number): Value {
+    return this.#items[index]!
+  }
+
+  /** The list with an item at its end; the array is shared where this list is the longest that has it. */
+  with(item: Value): ArrayList {
+    const items = this.#items.length === this.#size ? (this.#items as Value[]) : this.#items.slice(0, this.#size)
+    items.push(item)
+    return new ArrayList(items, this.#size + 1)
+  }
+}
+
+export type Adapt = (json: unknown) => Value
+
+/** How lists of a kind are equal and are added: by position, as sets, or as maps by the values of some fields. */
+export interface ListMeaning {
+  listType: 'set' | 'map'
+  mapKeys: readonly string[]
+}
+
+export class JsonList extends ListValue {
+  readonly json: readonly unknown[]
+  readonly meaning: ListMeaning | undefined
+  readonly #adapt: Adapt
+
+  constructor(json: readonly unknown[], adapt: Adapt, meaning?: ListMeaning) {
+    super()
+    this.json = json
+    this.meaning = meaning
+    this.#adapt = adapt
+  }
+
+  get size(): number {
+    return this.json.length
+  }
+
+  at(index: number): Value {
+    return this.#adapt(this.json[index])
+  }
+}
+
+export abstract class MapValue {
+  readonly typeName: string = 'map'
+  abstract readonly size: number
+  abstract get(key: Value): Value | undefined
+  abstract has(key: Value): boolean
+  abstract keys(): Value[]
+}
+
+export type MapKey = string | boolean | bigint
+
+/** Keys that are equal have one form: uints and whole doubles are ints. undefined for what can be no key. */
+export function toMapKey(key: Value): MapKey | undefined {
+  if (typeof key === 'string' || typeof key === 'boolean' || typeof key === 'bigint') return key
+  if (key instanceof Uint) return key.value
+  return typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : undefined
+}
+
+interface Entry {
+  position: number
+  key: Value
+  value: Value
+}
+
+export class EntryMap extends MapValue {
+  readonly #entries: Map<MapKey, Entry>
+  readonly #size: number
+
+  /** Of the entries only the first so many: growing maps share theirs. */
+  constructor(entries: Map<MapKey, Entry> = new Map(), size = entries.size) {
+    super()
+    this.#entries = entries
+    this.#size = size
+  }
+
+  static of(entries: Iterable<readonly [Value, Value]>): EntryMap {
+    const known = new Map<MapKey, Entry>()
+    for (const [key, value] of entries) known.set(toMapKey(key)!, { position: known.size, key, value })
+    return new EntryMap(known)
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  get(key: Value): Value | undefined {
+    const normal = toMapKey(key)
+    const entry = normal === undefined ? undefined : this.#entries.get(normal)
+    return entry && entry.position < this.#size ? entry.value : undefined
+  }
+
+  has(key: Value): boolean {
+    return this.get(key) !== undefined
+  }
+
+  keys(): Value[] {
+    return [...this.#entries.values()].slice(0, this.#size).map(({ key }) => key)
+  }
+
+  /** The map with an entry of a new key; the entries are shared where this map has all of them. */
+  with(key: Value, value: Value): EntryMap {
+    const isWhole = this.#entries.size === this.#size
+    const entries = isWhole ? this.#entries : new Map([...this.#entries].slice(0, this.#size))
+    entries.set(toMapKey(key)!, { position: this.#size, key, value })
+    return new EntryMap(entries)
+  }
+}
+
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export class JsonMap extends MapValue {
+  readonly json: JsonObject
+  readonly #adapt: Adapt
+
+  constructor(json: JsonObject, adapt: Adapt) {
+    super()
+    this.json = json
+    this.#adapt = adapt
+  }
+
+  get size(): number {
+    return Object.keys(this.json).length
+  }
+
+  get(key: Value): Value | undefined {
+    if (typeof key !== 'string' || !Object.hasOwn(this.json, key)) return undefined
+    const value = this.json[key]
+    return value === undefined ? undefined : this.#adapt(value)
+  }
+
+  has(key: Value): boolean {
+    return typeof key === 'string' && Object.hasOwn(this.json, key) && this.json[key] !== undefined
+  }
+
+  keys(): Value[] {
+    return Object.keys(this.json)
+  }
+}
+
+/** What is known of an object type when its values are read: each field by the name that expressions use. */
+export interface ObjectShape {
+  name: string
+  fields: ReadonlyMap<string, { property: string; adapt: Adapt }>
+}
+
+/** An object of a declared type. */
+export class JsonObjectValue extends MapValue {
+  override readonly typeName: string
+  readonly json: JsonObject
+  readonly #shape: ObjectShape
+
+  constructor(json: JsonObject, shape: ObjectShape) {
+    super()
+    this.json = json
+    this.#shape = shape
+    this.typeName = shape.name
+  }
+
+  get size(): number {
+    return this.keys().length
+  }
+
+  get(key: Value): Value | undefined {
+    const field = this.#shape.fields.get(key as string)
+    if (!field || !Object.hasOwn(this.json, field.property)) return undefined
+    const value = this.json[field.property]
+    return value === undefined ? undefined : field.adapt(value)
+  }
+
+  has(key: Value): boolean {
+    const field = this.#shape.fields.get(key as string)
+    return field !== undefined && Object.hasOwn(this.json, field.property) && this.json[field.property] !== undefined
+  }
+
+  keys(): Value[] {
+    return [...this.#shape.fields.keys()].filter((name) => this.has(name))
+  }
+}
+
+export function typeNameOf(value: Value): string {
+  switch (typeof value) {
+    case 'boolean':
+      return 'bool'
+    case 'bigint':
+      return 'int'
+    case 'number':
+      return 'double'
+    case 'string':
+      return 'string'
+  }
+  if (value === null) return 'null_type'
+  if (value instanceof ListValue) return 'list'
+  if (value instanceof MapValue || value instanceof OpaqueValue) return value.typeName
+  if (value instanceof Uint) return 'uint'
+  if (value instanceof Uint8Array) return 'bytes'
+  if (value instanceof Timestamp) return 'google.protobuf.Timestamp'
+  if (value instanceof Duration) return 'google.protobuf.Duration'
+  return value instanceof OptionalValue ? 'optional_type' : 'type'
+}
+
+/** In code points. */
+export function lengthOf(text: string): number {
+  let length = text.length
+  for (let i = 0; i < text.length - 1; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit >= 0xd800 && unit <= 0xdbff) {
+      length--
+      i++
+    }
+  }
+  return length
+}
+
+export function sizeOf(value: Value): number {
+  if (typeof value === 'string') return lengthOf(value)
+  if (value instanceof ListValue || value instanceof MapValue) return value.size
+  if (value instanceof Uint8Array) return value.length
+  if (value instanceof OpaqueValue) return value.sizeForCost
+  if (value instanceof OptionalValue && value.value !== undefined) return sizeOf(value.value)
+  return 1
+}
