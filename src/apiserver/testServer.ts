@@ -55,7 +55,8 @@ export class TestAuthority {
     return new TestAuthority(certificate.toString('pem'), keys, name)
   }
 
-  async issue(subject: string, options: { server?: boolean; notAfter?: Date } = {}): Promise<Pem> {
+  /** A server's certificate is for 127.0.0.1 and `names`. */
+  async issue(subject: string, options: { server?: boolean; names?: readonly string[]; notAfter?: Date } = {}): Promise<Pem> {
     const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
     const usage = options.server ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth
     const certificate = await X509CertificateGenerator.create({
@@ -69,12 +70,16 @@ export class TestAuthority {
       notAfter: options.notAfter ?? new Date(Date.now() + DAY_MS),
       extensions: [
         new ExtendedKeyUsageExtension([usage]),
-        ...(options.server ? [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])] : []),
+        ...(options.server ? [new SubjectAlternativeNameExtension(alternativeNames(options.names))] : []),
       ],
     })
     const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
     return { cert: certificate.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` }
   }
+}
+
+function alternativeNames(names: readonly string[] = []): { type: 'ip' | 'dns'; value: string }[] {
+  return [{ type: 'ip', value: '127.0.0.1' }, ...names.map((value) => ({ type: 'dns' as const, value }))]
 }
 
 export interface TestAnswer {
@@ -98,10 +103,11 @@ export async function startTestServer(
   options: { staticTokens?: ReadonlyMap<string, UserInfo>; store?: Store } = {},
 ): Promise<TestApiServer> {
   const [ca, frontProxyCa] = await Promise.all([TestAuthority.create('kubernetes'), TestAuthority.create('front-proxy-ca')])
-  const [tls, admin, kubelet] = await Promise.all([
+  const [tls, admin, kubelet, proxyClient] = await Promise.all([
     ca.issue('CN=kube-apiserver', { server: true }),
     ca.issue('O=system:masters, CN=admin'),
     ca.issue('O=system:masters, CN=kubelet-client'),
+    frontProxyCa.issue('CN=front-proxy-client'),
   ])
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const catalog = loadCatalog()
@@ -121,6 +127,7 @@ export async function startTestServer(
       }),
     tls: { ...tls, clientCa: ca.cert, requestHeaderCa: frontProxyCa.cert },
     requestHeaderAllowedNames: ['front-proxy-client'],
+    proxyClient,
     serviceAccounts: {
       privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
       publicKeysPem: [publicKey.export({ type: 'spki', format: 'pem' }) as string],

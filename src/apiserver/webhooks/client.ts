@@ -1,0 +1,190 @@
+/**
+ * The HTTPS client to webhooks: admission, and conversion of custom resources (k8s.io/apiserver/pkg/util/webhook). It verifies
+ * the server's certificate against the webhook's own bundle, follows no redirects (CVE-2020-8561), reads no more than a named
+ * number of bytes, and keeps connections. What goes wrong is told as upstream's client tells it, which is Go's: people look
+ * for `connection refused` and `certificate signed by unknown authority`. HTTP/1.1 as upstream, so that calls spread over
+ * the endpoints of a service.
+ */
+import { Agent, request as httpsRequest } from 'node:https'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import type { WebhookClientConfig } from '../../api/kinds/admissionregistration/v1.ts'
+import { JsonSyntaxError, parseJson } from '../../api/codec/json.ts'
+import { answerFailure, jsonFailure } from './answers.ts'
+import { WebhookCallError, bodyFailure, connectionFailure } from './callErrors.ts'
+import type { ServiceAddress, ServiceResolver } from './serviceResolver.ts'
+import { TrustedRoots, checkIdentity } from './tls.ts'
+
+export interface WebhookCall {
+  /** `url`, or `service` (its port 443 unless given); `caBundle` is base64 as in the API, and without it the system's roots count. */
+  clientConfig: WebhookClientConfig
+  body: unknown
+  timeoutMs: number
+  signal: AbortSignal
+  /** Tells the webhook in the query how long it has, as admission does. */
+  announceTimeout?: boolean
+  /** MAX_ANSWER_BYTES unless given. */
+  maxAnswerBytes?: number
+}
+
+/** Enough for the patch of an object of the largest size, in base64. */
+export const MAX_ANSWER_BYTES = 12 * 1024 * 1024
+const SERVICE_PORT = 443
+const MAX_CONNECTIONS = 512
+const MAX_IDLE_CONNECTIONS_PER_HOST = 16
+const IDLE_TIMEOUT_MS = 90_000
+
+interface Destination {
+  /** As shown in errors. */
+  url: string
+  path: string
+  /** `host:port` of the Host header. */
+  authority: string
+  serverName: string
+  locate(): ServiceAddress
+}
+
+export class WebhookClient {
+  readonly #resolve: ServiceResolver
+  readonly #roots = new TrustedRoots()
+  readonly #agent = new Agent({
+    keepAlive: true,
+    maxTotalSockets: MAX_CONNECTIONS,
+    maxFreeSockets: MAX_IDLE_CONNECTIONS_PER_HOST,
+    timeout: IDLE_TIMEOUT_MS,
+    ALPNProtocols: ['http/1.1'],
+    // Of a request, it would keep the connection from being used again.
+    checkServerIdentity: checkIdentity,
+  })
+
+  constructor(options: { resolver: ServiceResolver }) {
+    this.#resolve = options.resolver
+  }
+
+  /**
+   * Posts `body` and answers the parsed JSON of a 2xx answer.
+   * @throws WebhookCallError, its message in upstream's words: what upstream writes behind `failed calling webhook "x": `.
+   */
+  async call(call: WebhookCall): Promise<unknown> {
+    const destination = this.#destination(call)
+    const ca = this.#roots.of(call.clientConfig.caBundle)
+    const timeout = AbortSignal.timeout(call.timeoutMs)
+    const signal = AbortSignal.any([call.signal, timeout])
+    const bytes = Buffer.from(JSON.stringify(call.body))
+    for (let reused = false; ; reused = true) {
+      const request = this.#open(destination, ca, bytes, signal)
+      const ended = (): 'canceled' | 'timeout' | undefined => (call.signal.aborted ? 'canceled' : timeout.aborted ? 'timeout' : undefined)
+      try {
+        const response = await answerOf(request, bytes)
+        return await readAnswer(response, call.maxAnswerBytes ?? MAX_ANSWER_BYTES, ended)
+      } catch (error) {
+        // The other side may close an idle connection in the moment that it is used again.
+        if (!reused && request.reusedSocket && isClosed(error) && !signal.aborted) continue
+        if (error instanceof WebhookCallError) throw error
+        throw connectionFailure(destination.url, request, error as Error, ended())
+      }
+    }
+  }
+
+  /** Closes the connections. */
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  #destination({ clientConfig, announceTimeout, timeoutMs }: WebhookCall): Destination {
+    const query = announceTimeout ? `?timeout=${Math.ceil(timeoutMs / 1_000)}s` : ''
+    const { service, url } = clientConfig
+    if (service) {
+      const { name, namespace, port = SERVICE_PORT } = service
+      const path = `${absolute(service.path ?? '')}${query}`
+      const serverName = `${name}.${namespace}.svc`
+      const authority = `${serverName}:${port}`
+      return { url: `https://${authority}${path}`, path, authority, serverName, locate: () => this.#resolve(namespace, name, port) }
+    }
+    if (!url) throw new WebhookCallError('config', 'webhook configuration must have either service or URL')
+    const parsed = URL.parse(url)
+    if (parsed?.protocol !== 'https:') throw new WebhookCallError('config', `Unparsable URL: parse ${JSON.stringify(url)}: invalid URI`)
+    const path = `${absolute(parsed.pathname)}${query}`
+    const host = parsed.hostname.replace(/^\[|\]$/g, '')
+    const port = parsed.port === '' ? SERVICE_PORT : Number(parsed.port)
+    return { url: `https://${parsed.host}${path}`, path, authority: parsed.host, serverName: host, locate: () => ({ host, port }) }
+  }
+
+  #open(destination: Destination, ca: readonly string[] | undefined, bytes: Buffer, signal: AbortSignal): ClientRequest {
+    const { url, path, authority, serverName, locate } = destination
+    let address: ServiceAddress
+    try {
+      address = locate()
+    } catch (error) {
+      throw new WebhookCallError('call', `Post ${JSON.stringify(url)}: ${(error as Error).message}`, { cause: error })
+    }
+    return httpsRequest({
+      method: 'POST',
+      host: address.host,
+      port: address.port,
+      path,
+      ...(isIP(serverName) === 0 && { servername: serverName }),
+      agent: this.#agent,
+      ...(ca && { ca: [...ca] }),
+      allowPartialTrustChain: true,
+      minVersion: 'TLSv1.2',
+      headers: {
+        host: authority,
+        accept: 'application/json, */*',
+        'content-type': 'application/json',
+        'content-length': bytes.length,
+        'user-agent': 'kube-apiserver-admission',
+      },
+      signal,
+    })
+  }
+}
+
+const absolute = (path: string): string => (path.startsWith('/') ? path : `/${path}`)
+
+const isClosed = (error: unknown): boolean => ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+function answerOf(request: ClientRequest, bytes: Buffer): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve)
+    request.once('error', reject)
+    // Errors after the answer's head come through the answer.
+    request.on('error', () => {})
+    request.end(bytes)
+  })
+}
+
+type Ended = () => 'timeout' | 'canceled' | undefined
+
+async function readBody(response: IncomingMessage, maxBytes: number, ended: Ended): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  try {
+    // Leaving the loop early destroys the connection.
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length
+      if (sizeBytes > maxBytes) throw new WebhookCallError('call', `the answer is larger than ${maxBytes} bytes`)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof WebhookCallError) throw error
+    throw bodyFailure(error as Error, ended())
+  }
+  return Buffer.concat(chunks)
+}
+
+async function readAnswer(response: IncomingMessage, maxBytes: number, ended: Ended): Promise<unknown> {
+  const code = response.statusCode ?? 0
+  const body = await readBody(response, maxBytes, ended)
+  if (code < 200 || code > 206) throw answerFailure(code, response.headers, body)
+  if (body.length === 0) {
+    const contentType = response.headers['content-type'] ?? ''
+    throw new WebhookCallError('call', `0-length response with status code: ${code} and content type: ${contentType}`)
+  }
+  try {
+    return parseJson(body).value
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw jsonFailure(error)
+    throw error
+  }
+}
