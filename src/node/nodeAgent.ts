@@ -42,6 +42,7 @@ const ROOT_DIR = '/var/lib/kubelet'
 const MANIFESTS_DIR = '/etc/kubernetes/manifests'
 /** Of init: the node's own one with name servers that pods can reach. */
 const POD_RESOLV_CONF = '/run/minicube/pod-resolv.conf'
+const SANDBOXES = { recordsDirectory: `${ROOT_DIR}/sandboxes`, namespacesDirectory: '/run/minicube/sandboxes' }
 const PAUSE_IMAGE = 'minicube/pause:1'
 const KUBELET_PORT = 10_250
 const SHUTDOWN_GRACE_SECONDS = 10
@@ -63,7 +64,14 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     nodeIp: address.ip,
     log,
   })
-  const docker = createDockerRuntime({ socketPath: engineSocket, network, pauseImage: PAUSE_IMAGE, log, clock: systemClock })
+  const docker = createDockerRuntime({
+    socketPath: engineSocket,
+    network,
+    pauseImage: PAUSE_IMAGE,
+    sandboxes: SANDBOXES,
+    log,
+    clock: systemClock,
+  })
   const runtime = withImagesFirst(docker, options.images)
   const kubelet = createKubelet({
     client,

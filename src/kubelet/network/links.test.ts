@@ -9,8 +9,8 @@ test("a link is named after its pod's address, within the kernel's 15 characters
 
 test("the node's side", () => {
   assert.equal(
-    nodeLinkBatch({ ip: '10.244.0.5', pid: 42, mtu: 1400, nodeIp: '172.18.0.2' }),
-    `link add name pod0af40005 address 02:6d:63:00:00:01 mtu 1400 type veth peer name eth0 address 0a:58:0a:f4:00:05 mtu 1400 netns 42
+    nodeLinkBatch({ ip: '10.244.0.5', netns: '/proc/42/ns/net', mtu: 1400, nodeIp: '172.18.0.2' }),
+    `link add name pod0af40005 address 02:6d:63:00:00:01 mtu 1400 type veth peer name eth0 address 0a:58:0a:f4:00:05 mtu 1400 netns /proc/42/ns/net
 link set dev pod0af40005 addrgenmode none
 link set dev pod0af40005 up
 route replace 10.244.0.5/32 dev pod0af40005 scope link src 172.18.0.2

@@ -23,20 +23,20 @@ export function podLinkAddressOf(ip: string): string {
 
 export interface LinkPlan {
   ip: string
-  /** A process in the pod's network namespace. */
-  pid: number
+  /** The file of the pod's network namespace. */
+  netns: string
   mtu: number
   /** The node's address: what the node's own processes talk to pods from. Undefined leaves the choice to the kernel. */
   nodeIp?: string
 }
 
 /** In the node's namespace; fails if the link is there. */
-export function nodeLinkBatch({ ip, pid, mtu, nodeIp }: LinkPlan): string {
+export function nodeLinkBatch({ ip, netns, mtu, nodeIp }: LinkPlan): string {
   const link = linkNameOf(ip)
   const podLinkAddress = podLinkAddressOf(ip)
   return lines(
     `link add name ${link} address ${GATEWAY_LINK_ADDRESS} mtu ${mtu} type veth ` +
-      `peer name ${POD_DEVICE} address ${podLinkAddress} mtu ${mtu} netns ${pid}`,
+      `peer name ${POD_DEVICE} address ${podLinkAddress} mtu ${mtu} netns ${netns}`,
     `link set dev ${link} addrgenmode none`,
     `link set dev ${link} up`,
     ...nodeRouteCommands(ip, nodeIp),

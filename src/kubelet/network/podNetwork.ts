@@ -15,8 +15,8 @@ import { type MappedPod, hostPortScript, tableScript } from './ruleset.ts'
 export interface PodLink {
   /** The pod's addresses, as `reserve` gave them. */
   ips: readonly string[]
-  /** A process in the pod's network namespace. */
-  pid: number
+  /** The file of the pod's network namespace. */
+  netns: string
   portMappings: readonly PortMapping[]
 }
 
@@ -27,6 +27,8 @@ export interface PodNetwork {
   reserve(): readonly string[]
   /** Makes the pod's link and maps its hostPorts. */
   attach(pod: PodLink, signal: AbortSignal): Promise<void>
+  /** Maps hostPorts to a pod that has its link. */
+  mapPorts(ips: readonly string[], portMappings: readonly PortMapping[], signal: AbortSignal): Promise<void>
   /** Removes link and mappings and gives the addresses back; fine when they are gone. */
   detach(ips: readonly string[]): Promise<void>
 }
@@ -100,9 +102,12 @@ class RoutedPodNetwork implements PodNetwork {
   async #repair(pod: PodLink, present: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     try {
       const ip = onlyIp(pod.ips)
-      if (!present.has(linkNameOf(ip))) return await this.#connect(pod, signal)
-      await ipBatch(nodeRouteBatch(ip, this.#options.nodeIp), signal)
-      await ipBatchIn(pod.pid, podLinkBatch(ip), signal)
+      if (!present.has(linkNameOf(ip))) await this.#connect(pod, signal)
+      else {
+        await ipBatch(nodeRouteBatch(ip, this.#options.nodeIp), signal)
+        await ipBatchIn(pod.netns, podLinkBatch(ip), signal)
+      }
+      if (pod.portMappings.length > 0) await allowLoopback(ip)
     } catch (error) {
       // The pod may have ended meanwhile; the others still want their network.
       this.#options.log.error("a pod's link cannot be repaired", error, { ips: pod.ips })
@@ -114,23 +119,25 @@ class RoutedPodNetwork implements PodNetwork {
   }
 
   async attach(pod: PodLink, signal: AbortSignal): Promise<void> {
-    const ip = onlyIp(pod.ips)
     await this.#connect(pod, signal)
-    if (pod.portMappings.length === 0) return
-    this.#mapped.set(ip, { ip, portMappings: pod.portMappings })
-    await this.#writeRules(signal, () => hostPortScript(this.#mappedPods()))
-    await forgetConnections(pod.portMappings, signal)
+    await this.mapPorts(pod.ips, pod.portMappings, signal)
   }
 
-  async #connect({ ips, pid, portMappings }: PodLink, signal: AbortSignal): Promise<void> {
+  async mapPorts(ips: readonly string[], portMappings: readonly PortMapping[], signal: AbortSignal): Promise<void> {
+    if (portMappings.length === 0) return
     const ip = onlyIp(ips)
-    const link = linkNameOf(ip)
-    await ipBatch(nodeLinkBatch({ ip, pid, mtu: this.#mtu, nodeIp: this.#options.nodeIp }), signal)
-    await ipBatchIn(pid, podLinkBatch(ip), signal)
+    await allowLoopback(ip)
+    this.#mapped.set(ip, { ip, portMappings })
+    await this.#writeRules(signal, () => hostPortScript(this.#mappedPods()))
+    await forgetConnections(portMappings, signal)
+  }
+
+  async #connect({ ips, netns }: PodLink, signal: AbortSignal): Promise<void> {
+    const ip = onlyIp(ips)
+    await ipBatch(nodeLinkBatch({ ip, netns, mtu: this.#mtu, nodeIp: this.#options.nodeIp }), signal)
+    await ipBatchIn(netns, podLinkBatch(ip), signal)
     // A pod may only send under its own address.
-    await setDeviceOption(link, 'rp_filter', '1')
-    // For hostPorts under 127.0.0.1; the table's guard drops what pods send there themselves.
-    if (portMappings.length > 0) await setDeviceOption(link, 'route_localnet', '1')
+    await setDeviceOption(linkNameOf(ip), 'rp_filter', '1')
   }
 
   async detach(ips: readonly string[]): Promise<void> {
@@ -177,8 +184,8 @@ async function ipBatch(input: string, signal: AbortSignal): Promise<void> {
   await run('ip', ['-batch', '-'], { input, signal, timeoutMs: COMMAND_TIMEOUT_MS })
 }
 
-async function ipBatchIn(pid: number, input: string, signal: AbortSignal): Promise<void> {
-  await run('nsenter', ['-t', String(pid), '-n', 'ip', '-batch', '-'], { input, signal, timeoutMs: COMMAND_TIMEOUT_MS })
+async function ipBatchIn(netns: string, input: string, signal: AbortSignal): Promise<void> {
+  await run('nsenter', [`--net=${netns}`, 'ip', '-batch', '-'], { input, signal, timeoutMs: COMMAND_TIMEOUT_MS })
 }
 
 async function ourLinks(signal: AbortSignal): Promise<string[]> {
@@ -206,6 +213,11 @@ async function allowForwarding(): Promise<void> {
 
 async function setDeviceOption(device: string, option: string, value: string): Promise<void> {
   await writeFile(`/proc/sys/net/ipv4/conf/${device}/${option}`, value)
+}
+
+/** For hostPorts under 127.0.0.1; the table's guard drops what pods send there themselves. */
+async function allowLoopback(ip: string): Promise<void> {
+  await setDeviceOption(linkNameOf(ip), 'route_localnet', '1')
 }
 
 /** Datagrams keep following an entry of the connection table, even to a pod that is gone. */

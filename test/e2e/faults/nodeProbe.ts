@@ -4,7 +4,7 @@
  * Arguments: URLs to fetch, `dns:NAME` to resolve.
  */
 import { Resolver } from 'node:dns/promises'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
 import { request } from 'node:http'
 
 export interface ProbedContainer {
@@ -13,7 +13,7 @@ export interface ProbedContainer {
   podUid: string
   name: string
   ips: string[]
-  /** 0 when it does not run. */
+  /** 0 when it does not run, -1 for a sandbox that lives without a process. */
   pid: number
 }
 
@@ -21,6 +21,8 @@ export interface NodeView {
   containers: ProbedContainer[]
   /** Names of the pods' network devices. */
   links: string[]
+  /** Sandboxes that are kept ready, each with a link, and belong to no pod yet. */
+  spares: number
   /** Pod uids that have a directory, a mount, a cgroup. */
   directories: string[]
   mounts: string[]
@@ -37,6 +39,9 @@ interface Row {
 
 const TIMEOUT_MS = 2000
 const PODS = '/var/lib/kubelet/pods'
+const RECORDS = '/var/lib/kubelet/sandboxes'
+const NAMESPACES = '/run/minicube/sandboxes'
+const NAMESPACE_FILE_TYPE = 0x6e736673
 const CGROUPS = '/sys/fs/cgroup'
 const CLUSTER_DNS = '10.96.0.10'
 
@@ -71,6 +76,21 @@ async function containers(): Promise<ProbedContainer[]> {
 
 const list = (path: string): string[] => (existsSync(path) ? readdirSync(path) : [])
 
+/** Sandboxes whose namespaces are pinned. */
+function pinned(): ProbedContainer[] {
+  return list(RECORDS)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => {
+      const { podUid, ips } = JSON.parse(readFileSync(`${RECORDS}/${name}`, 'utf8')) as { podUid: string; ips: string[] }
+      const id = name.slice(0, -'.json'.length)
+      return { id, kind: 'sandbox', podUid, name: '', ips, pid: isNamespace(`${NAMESPACES}/${id}/net`) ? -1 : 0 }
+    })
+}
+
+function isNamespace(path: string): boolean {
+  return existsSync(path) && statfsSync(path).type === NAMESPACE_FILE_TYPE
+}
+
 function podCgroups(): string[] {
   const roots = existsSync(`${CGROUPS}/cgroup.controllers`) ? [CGROUPS] : list(CGROUPS).map((name) => `${CGROUPS}/${name}`)
   const parents = roots.flatMap((root) => ['kubepods', 'kubepods/burstable', 'kubepods/besteffort'].map((parent) => `${root}/${parent}`))
@@ -102,8 +122,10 @@ async function answerOf(target: string): Promise<string> {
 
 const pidOf = (name: string): number => Number(readFileSync(`/run/minicube/${name}.pid`, 'utf8'))
 
+const sandboxes = pinned()
 const view: NodeView = {
-  containers: await containers(),
+  containers: [...(await containers()), ...sandboxes],
+  spares: list(NAMESPACES).filter((id) => !sandboxes.some((sandbox) => sandbox.id === id)).length,
   links: list('/sys/class/net').filter((name) => /^pod[0-9a-f]{8}$/.test(name)),
   directories: list(PODS),
   mounts: podMounts(),

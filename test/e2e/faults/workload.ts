@@ -1,8 +1,8 @@
-/** What runs while things are killed: twelve pods of the usual kinds. */
+/** What runs while things are killed: twenty pods of the usual kinds. */
 import { webDeployment, webService } from '../minicube.ts'
 
 const IMAGE = 'minicube/busybox:1.37'
-export const PODS = 12
+export const PODS = 20
 
 function template(app: string, script: string, spec: object = {}, container: object = {}): object {
   return {
@@ -71,6 +71,17 @@ export const workload: readonly object[] = [
       volumeClaimTemplates: [
         { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } } },
       ],
+    },
+  },
+  {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'shared' },
+    spec: {
+      replicas: 8,
+      selector: selector('shared'),
+      // A process of its own holds the sandbox of such a pod.
+      template: template('shared', 'exec sleep 100000', { shareProcessNamespace: true }),
     },
   },
   {

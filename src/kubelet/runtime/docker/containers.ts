@@ -25,9 +25,13 @@ export class Containers {
     if (!sandbox) throw new Error(`failed to find sandbox id "${sandboxId}"`)
     const seccompJson = await seccompJsonOf(config.security.seccomp)
     signal.throwIfAborted()
+    const pinned = await sandboxes.pinned(sandboxId)
     return createAnew(
       engine,
-      containerCreateOptions(sandbox, { ...sandbox, id: sandboxId }, config, { privileges: sandboxes.privileges, seccompJson }),
+      containerCreateOptions(sandbox, { ...sandbox, id: sandboxId, ...(pinned && { pinned }) }, config, {
+        privileges: sandboxes.privileges,
+        seccompJson,
+      }),
       (id) => this.remove(id),
     )
   }

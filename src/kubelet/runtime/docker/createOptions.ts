@@ -1,6 +1,8 @@
 /** The engine's words for a sandbox or container of a pod. Pure; profiles are read by the caller. */
+import { posix } from 'node:path'
 import type { ContainerCreateOptions, HostConfig, MountSettings } from 'dockerode'
 import type { ContainerConfig, ContainerSecurity, LinuxResources, Mount, PodIdentity, SandboxConfig, SeccompProfile } from '../runtime.ts'
+import { sharedMemoryIn } from './namespaces.ts'
 import { type SandboxNamespaces, containerLabels, engineNameOf, sandboxLabels, sandboxNameOf } from './labels.ts'
 import { type HostPrivileges, capabilityRequest, oomScoreAdjWithin } from './privileges.ts'
 
@@ -10,6 +12,10 @@ const PROPAGATION = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional
 /** The kubelet gives its sandboxes this, so that they are the last to be killed for memory. */
 const SANDBOX_OOM_SCORE_ADJ = -998
 const SANDBOX_CPU_SHARES = 2
+/** Of the node's image: has a container join the namespaces in the directory that the annotation names. */
+export const POD_RUNTIME = 'pod'
+const SANDBOX_ANNOTATION = 'io.minicube.sandbox'
+const SHARED_MEMORY = '/dev/shm'
 
 export interface HostFacts {
   privileges: HostPrivileges
@@ -45,9 +51,16 @@ export function sandboxCreateOptions(
   }
 }
 
+/** The sandbox that a container joins. */
+export interface JoinedSandbox extends SandboxNamespaces {
+  id: string
+  /** Where its namespaces are, when no container holds them; the host name then comes with each container. */
+  pinned?: { directory: string; hostname: string }
+}
+
 export function containerCreateOptions(
   pod: PodIdentity,
-  sandbox: { id: string } & SandboxNamespaces,
+  sandbox: JoinedSandbox,
   config: ContainerConfig,
   host: HostFacts,
 ): ContainerCreateOptions {
@@ -59,6 +72,8 @@ export function containerCreateOptions(
     ...(config.args?.length && { Cmd: [...config.args] }),
     ...(config.workingDir && { WorkingDir: config.workingDir }),
     ...(security.user !== undefined && { User: security.user }),
+    // The engine makes no network of its own where the runtime joins one.
+    ...(sandbox.pinned && { Hostname: sandbox.pinned.hostname, NetworkDisabled: true }),
     Env: config.env.map(([name, value]) => `${name}=${value}`),
     Labels: containerLabels(pod, sandbox.id, config),
     OpenStdin: config.stdin,
@@ -72,7 +87,7 @@ export function containerCreateOptions(
       ...engineResources(config.resources),
       ...(config.resources.oomScoreAdj !== undefined && { OomScoreAdj: oomScoreAdjWithin(config.resources.oomScoreAdj, host.privileges) }),
       CgroupParent: sandbox.cgroupParent,
-      Mounts: config.mounts.map(engineMount),
+      Mounts: mountsOf(config, sandbox).map(engineMount),
       LogConfig: LOG_CONFIG,
       ReadonlyRootfs: security.readOnlyRootFilesystem,
       GroupAdd: security.supplementalGroups.map(String),
@@ -81,9 +96,25 @@ export function containerCreateOptions(
   }
 }
 
-function namespaceModes(sandbox: { id: string } & SandboxNamespaces, targetContainerId: string | undefined): HostConfig {
+/** Memory that the pod's containers share comes with their IPC namespace, unless a container brings its own. */
+function mountsOf({ mounts }: ContainerConfig, { pinned }: JoinedSandbox): readonly Mount[] {
+  if (!pinned || mounts.some(({ containerPath }) => posix.resolve('/', containerPath) === SHARED_MEMORY)) return mounts
+  return [...mounts, { hostPath: sharedMemoryIn(pinned.directory), containerPath: SHARED_MEMORY, readOnly: false, propagation: 'None' }]
+}
+
+function namespaceModes(sandbox: JoinedSandbox, targetContainerId: string | undefined): HostConfig {
   const joined = `container:${sandbox.id}`
   const pidMode = { container: targetContainerId && `container:${targetContainerId}`, pod: joined, node: 'host' }[sandbox.pidMode]
+  if (sandbox.pinned) {
+    const joins: EngineRuntimeConfig = {
+      Runtime: POD_RUNTIME,
+      Annotations: { [SANDBOX_ANNOTATION]: sandbox.pinned.directory },
+      NetworkMode: 'none',
+      IpcMode: 'private',
+      ...(pidMode && { PidMode: pidMode }),
+    }
+    return joins
+  }
   return {
     NetworkMode: joined,
     IpcMode: sandbox.ipcMode === 'node' ? 'host' : joined,
@@ -103,6 +134,9 @@ export function engineResources(resources: LinuxResources): HostConfig {
     ...(pidsLimit !== undefined && { PidsLimit: pidsLimit }),
   }
 }
+
+/** Annotations reach the runtime; the engine knows them since API 1.43. */
+type EngineRuntimeConfig = HostConfig & { Runtime: string; Annotations: Record<string, string> }
 
 /** The engine knows this since API 1.44; older ones take no notice. */
 interface BindOptions {

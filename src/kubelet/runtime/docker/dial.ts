@@ -11,21 +11,21 @@ const CONNECTED = 'starting data transfer loop'
 const COMPLAINTS_LIMIT_CHARS = 4096
 
 /** Tries IPv4's loopback, then IPv6's. */
-export async function dialInNamespaceOf(pid: number, port: number, signal: AbortSignal): Promise<Duplex> {
+export async function dialInNamespace(netns: string, port: number, signal: AbortSignal): Promise<Duplex> {
   try {
-    return await dialOne(pid, `TCP4:127.0.0.1:${port}`, signal)
+    return await dialOne(netns, `TCP4:127.0.0.1:${port}`, signal)
   } catch (error) {
     signal.throwIfAborted()
-    return dialOne(pid, `TCP6:[::1]:${port}`, signal).catch(() => {
+    return dialOne(netns, `TCP6:[::1]:${port}`, signal).catch(() => {
       throw error
     })
   }
 }
 
-async function dialOne(pid: number, address: string, signal: AbortSignal): Promise<Duplex> {
+async function dialOne(netns: string, address: string, signal: AbortSignal): Promise<Duplex> {
   signal.throwIfAborted()
   // Two -d: it says when it is connected. Descriptor 3 is one end of a socket pair, so each direction can end on its own.
-  const args = ['-t', String(pid), '-n', 'socat', '-d', '-d', '-t', String(HALF_CLOSED_SECONDS), 'FD:3,shut-down', address]
+  const args = [`--net=${netns}`, 'socat', '-d', '-d', '-t', String(HALF_CLOSED_SECONDS), 'FD:3,shut-down', address]
   const child = spawn('nsenter', args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
   const onAbort = (): void => void child.kill('SIGKILL')
   signal.addEventListener('abort', onAbort, { once: true })

@@ -16,11 +16,19 @@ import { CONTAINER, SANDBOX } from './testConfigs.ts'
 const { MINICUBE_TEST_ENGINE: SOCKET, MINICUBE_TEST_IMAGE: IMAGE, MINICUBE_TEST_PAUSE_IMAGE: PAUSE_IMAGE } = process.env
 const PREFIX = `test-${process.pid}`
 const HOST_PORT = 18_080
+const PLACES = { recordsDirectory: `/tmp/${PREFIX}/records`, namespacesDirectory: `/tmp/${PREFIX}/namespaces` }
 const signal = new AbortController().signal
 
 function newRuntime(): DockerRuntime {
   const network = createRoutedPodNetwork({ podCidrs: ['10.99.0.0/24'], clusterCidrs: ['10.99.0.0/16'], log: silentLogger })
-  return createDockerRuntime({ socketPath: SOCKET ?? '', network, pauseImage: PAUSE_IMAGE ?? '', log: silentLogger, clock: systemClock })
+  return createDockerRuntime({
+    socketPath: SOCKET ?? '',
+    network,
+    pauseImage: PAUSE_IMAGE ?? '',
+    sandboxes: PLACES,
+    log: silentLogger,
+    clock: systemClock,
+  })
 }
 
 async function text(stream: AsyncIterable<unknown>): Promise<string> {

@@ -1,19 +1,20 @@
 /**
- * The container runtime on a Docker engine. A pod is a pause container that owns its namespaces and cgroup parent, and a
- * container joining these for each of the pod's own. Shape and behaviour are those of the Container Runtime Interface
- * (cri-api v1); the engine's labels and names are the only memory, so that a kubelet that was killed finds everything again.
+ * The container runtime on a Docker engine. A pod is a sandbox that owns its namespaces (pinned by files, or a pause
+ * container), and a container joining these for each of the pod's own. Shape and behaviour are those of the Container Runtime Interface
+ * (cri-api v1); the engine's labels and names and the records of pinned sandboxes are the only memory, so that a kubelet that was killed finds everything again.
  */
 import type { Clock } from '../../../base/clock.ts'
 import type { Logger } from '../../../base/logger.ts'
 import type { PodNetwork } from '../../network/podNetwork.ts'
 import type { LogLine, LogOptions, Runtime } from '../runtime.ts'
 import { Containers } from './containers.ts'
-import { dialInNamespaceOf } from './dial.ts'
+import { dialInNamespace } from './dial.ts'
 import { createEngine } from './engine.ts'
 import { followEvents } from './events.ts'
 import { Images } from './images.ts'
 import { Inventory } from './inventory.ts'
 import { readLogs } from './logs.ts'
+import { PinnedSandboxes } from './pinnedSandboxes.ts'
 import { Sandboxes } from './sandboxes.ts'
 import { readContainerStats } from './stats.ts'
 import { attachTo, execIn } from './streams.ts'
@@ -23,6 +24,8 @@ export interface DockerRuntimeOptions {
   socketPath: string
   network: PodNetwork
   pauseImage: string
+  /** Where records of sandboxes are kept, and where their namespaces are: the former outlives the node's container. */
+  sandboxes: { recordsDirectory: string; namespacesDirectory: string }
   log: Logger
   clock: Clock
 }
@@ -32,10 +35,18 @@ export interface DockerRuntime extends Runtime {
   recover(signal: AbortSignal): Promise<void>
 }
 
-export function createDockerRuntime({ socketPath, network, pauseImage, log, clock }: DockerRuntimeOptions): DockerRuntime {
+export function createDockerRuntime({
+  socketPath,
+  network,
+  pauseImage,
+  sandboxes: places,
+  log,
+  clock,
+}: DockerRuntimeOptions): DockerRuntime {
   const engine = createEngine(socketPath)
-  const inventory = new Inventory(engine)
-  const sandboxes = new Sandboxes({ engine, inventory, network, pauseImage, log })
+  const pinned = new PinnedSandboxes({ ...places, network, log, clock })
+  const inventory = new Inventory(engine, pinned)
+  const sandboxes = new Sandboxes({ engine, inventory, network, pinned, pauseImage, log })
   const containers = new Containers({ engine, inventory, sandboxes })
   const images = new Images(engine, clock)
 
@@ -74,7 +85,7 @@ export function createDockerRuntime({ socketPath, network, pauseImage, log, cloc
     },
     exec: (containerId, options) => execIn(engine, clock, containerId, options),
     attach: (containerId, options) => attachTo(engine, clock, containerId, options),
-    dial: async (sandboxId, port, signal) => dialInNamespaceOf(await pidOf(sandboxId), port, signal),
+    dial: async (sandboxId, port, signal) => dialInNamespace(await sandboxes.networkNamespaceOf(sandboxId), port, signal),
     stats: async (containerId) => readContainerStats(await pidOf(containerId)),
   }
 }

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { ContainerInspectInfo } from 'dockerode'
 import { parseEvent } from './events.ts'
 import { imageUser } from './images.ts'
-import { containerFrom } from './inventory.ts'
+import { containerFrom, isEnding } from './inventory.ts'
 import type { ContainerFacts } from './labels.ts'
 import { endpointOf } from './registry.ts'
 import { parseCgroups, statValue } from './stats.ts'
@@ -101,6 +101,11 @@ test('where a registry listens', () => {
     { host: 'registry.k8s.io', ports: [443, 80] },
     { host: '::1', ports: [5000] },
   ])
+})
+
+test('a process that is about to end', () => {
+  const stat = (state: string, flags: number): string => `12 (a) b) ${state} 1 2 3 0 -1 ${flags} 105 0 0`
+  assert.deepEqual([stat('S', 4194560), stat('S', 4194564), stat('Z', 4194560), ''].map(isEnding), [false, true, true, true])
 })
 
 test('cgroup files', () => {

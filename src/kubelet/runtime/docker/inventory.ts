@@ -2,9 +2,11 @@
  * What runs in the engine, seen as sandboxes and containers: one call lists all, and what the list leaves out (times, exit
  * codes) is asked for once and kept, since a container of a pod is started once and ends once.
  */
+import { readFile } from 'node:fs/promises'
 import type { ContainerInfo, ContainerInspectInfo } from 'dockerode'
 import type { Container, Sandbox } from '../runtime.ts'
 import { type Engine, engineTimeMs, unlessGone } from './engine.ts'
+import type { PinnedSandboxes } from './pinnedSandboxes.ts'
 import {
   type ContainerFacts,
   KIND_LABEL,
@@ -17,13 +19,15 @@ import {
 
 export class Inventory {
   readonly #engine: Engine
+  readonly #pinned: PinnedSandboxes
   readonly #sandboxes = new Map<string, SandboxFacts>()
   readonly #containers = new Map<string, ContainerFacts>()
   /** Containers that run or have ended, as they were seen. */
   readonly #seen = new Map<string, Container>()
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, pinned: PinnedSandboxes) {
     this.#engine = engine
+    this.#pinned = pinned
   }
 
   async list(podUid?: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }> {
@@ -31,7 +35,22 @@ export class Inventory {
     if (podUid === undefined) this.#forgetAllBut(new Set(rows.map((row) => row.Id)))
     const sandboxes = rows.flatMap((row) => this.#sandboxOf(row) ?? [])
     const containers = await Promise.all(rows.map((row) => this.#containerOf(row)))
-    return { sandboxes, containers: containers.filter((container) => container !== undefined) }
+    const known = containers.filter((container) => container !== undefined)
+    const held = await Promise.all(sandboxes.map((sandbox) => this.#withoutDying(sandbox, known)))
+    return { sandboxes: [...held, ...(await this.#pinned.list(podUid))], containers: known }
+  }
+
+  /**
+   * The end of a shared process namespace ends its containers first, and the engine hears of them before it hears of the
+   * process that holds the namespace: nothing is to be started in such a sandbox.
+   */
+  async #withoutDying(sandbox: Sandbox, containers: readonly Container[]): Promise<Sandbox> {
+    const shared = this.#sandboxes.get(sandbox.id)?.pidMode === 'pod'
+    if (sandbox.state !== 'Ready' || !shared) return sandbox
+    if (!containers.some(({ sandboxId, state }) => sandboxId === sandbox.id && state === 'Exited')) return sandbox
+    const pid = await this.pidOf(sandbox.id)
+    const stat = pid === undefined ? '' : await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+    return isEnding(stat) ? { ...sandbox, state: 'NotReady' } : sandbox
   }
 
   /** Ids of a sandbox's containers. */
@@ -46,7 +65,7 @@ export class Inventory {
 
   /** Undefined when the engine has no such sandbox. */
   async sandboxFacts(id: string): Promise<SandboxFacts | undefined> {
-    const known = this.#sandboxes.get(id)
+    const known = this.#sandboxes.get(id) ?? (await this.#pinned.facts(id))
     if (known) return known
     const info = await this.#inspect(id)
     const facts = info && readSandboxLabels(info.Config.Labels)
@@ -111,6 +130,15 @@ export class Inventory {
       for (const id of map.keys()) if (!ids.has(id)) map.delete(id)
     }
   }
+}
+
+const EXITING_FLAG = 0x4
+
+/** Whether the text of a process' /proc/<pid>/stat is that of one that has ended or is about to; there is none when it is gone. */
+export function isEnding(stat: string): boolean {
+  // The name, in brackets, may hold anything.
+  const [state = 'X', , , , , , flags = '0'] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return stat === '' || state === 'Z' || state === 'X' || (Number(flags) & EXITING_FLAG) !== 0
 }
 
 function isRunning(state: string): boolean {

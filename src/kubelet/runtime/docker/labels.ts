@@ -29,6 +29,8 @@ export interface SandboxFacts extends PodIdentity, SandboxNamespaces {
   attempt: number
   ips: readonly string[]
   portMappings: readonly PortMapping[]
+  /** Of a sandbox that no container holds: the ones that join it bring the name along. */
+  hostname?: string
 }
 
 export interface ContainerFacts extends PodIdentity {

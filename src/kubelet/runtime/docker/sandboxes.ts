@@ -1,19 +1,25 @@
-/** The life of a pod's sandbox: a pause container that owns the pod's namespaces, and the link of its network namespace. */
+/**
+ * The life of a pod's sandbox: namespaces that are pinned (`pinnedSandboxes.ts`), or a pause container that owns them where
+ * the pod asks for more or the engine lacks the runtime that joins pinned ones; and the link of the network namespace.
+ */
 import { readFile } from 'node:fs/promises'
 import type { ContainerCreateOptions } from 'dockerode'
 import type { Logger } from '../../../base/logger.ts'
 import type { PodNetwork } from '../../network/podNetwork.ts'
 import type { Sandbox, SandboxConfig, SeccompProfile } from '../runtime.ts'
-import { sandboxCreateOptions } from './createOptions.ts'
+import { type JoinedSandbox, POD_RUNTIME, sandboxCreateOptions } from './createOptions.ts'
 import { type Engine, engineMessage, isConflicting, isNoSuch, isNotModified, unlessGone } from './engine.ts'
 import { type Inventory, sandboxFrom } from './inventory.ts'
 import type { SandboxFacts } from './labels.ts'
+import { networkNamespaceIn, networkNamespaceOfProcess } from './namespaces.ts'
+import { type PinnedSandboxes, canBePinned } from './pinnedSandboxes.ts'
 import { ALL_PRIVILEGES, type HostPrivileges, readHostPrivileges } from './privileges.ts'
 
 export interface SandboxesOptions {
   engine: Engine
   inventory: Inventory
   network: PodNetwork
+  pinned: PinnedSandboxes
   pauseImage: string
   log: Logger
 }
@@ -25,6 +31,7 @@ export class Sandboxes {
   readonly #options: SandboxesOptions
   /** Addresses by the sandbox that holds them; who is not in here has given them back. */
   readonly #held = new Map<string, readonly string[]>()
+  #joinsPinned = false
   #recovered: Promise<void> | undefined
   privileges: HostPrivileges = ALL_PRIVILEGES
 
@@ -42,24 +49,28 @@ export class Sandboxes {
   }
 
   async #recover(signal: AbortSignal): Promise<void> {
-    const { engine, inventory, network } = this.#options
-    const { Version } = await (await engine()).version()
+    const { engine, inventory, network, pinned } = this.#options
+    const docker = await engine()
+    const [{ Version }, { Runtimes }] = (await Promise.all([docker.version(), docker.info()])) as [{ Version: string }, EngineInfo]
     this.privileges = await readHostPrivileges(Version)
+    this.#joinsPinned = Object.hasOwn(Runtimes ?? {}, POD_RUNTIME)
+    const pinnedLinks = await pinned.recover()
     const { sandboxes } = await inventory.list()
-    const ready = sandboxes.filter((sandbox) => sandbox.state === 'Ready' && sandbox.ips.length > 0)
+    const ready = sandboxes.filter(({ id, state, ips }) => state === 'Ready' && ips.length > 0 && !pinned.has(id))
     const live = await Promise.all(
       ready.map(async ({ id, ips }) => {
         const [pid, facts] = await Promise.all([inventory.pidOf(id), inventory.sandboxFacts(id)])
-        return pid && facts ? [{ id, ips, pid, portMappings: facts.portMappings }] : []
+        return pid && facts ? [{ id, ips, netns: networkNamespaceOfProcess(pid), portMappings: facts.portMappings }] : []
       }),
     )
-    await network.recover(live.flat(), signal)
+    await network.recover([...live.flat(), ...pinnedLinks], signal)
     for (const { id, ips } of live.flat()) this.#held.set(id, ips)
   }
 
   async create(config: SandboxConfig, signal: AbortSignal): Promise<Sandbox> {
-    const { engine, inventory, network, pauseImage } = this.#options
+    const { engine, inventory, network, pinned, pauseImage } = this.#options
     await this.recover(signal)
+    if (this.#joinsPinned && canBePinned(config)) return pinned.create(config, signal)
     const seccompJson = await seccompJsonOf(config.seccomp)
     signal.throwIfAborted()
     const ips = config.network === 'pod' ? network.reserve() : []
@@ -77,12 +88,29 @@ export class Sandboxes {
       const container = (await engine()).getContainer(id)
       await container.start()
       const { State } = await container.inspect()
-      if (ips.length > 0) await network.attach({ ips, pid: State.Pid, portMappings: facts.portMappings }, signal)
+      if (ips.length > 0)
+        await network.attach({ ips, netns: networkNamespaceOfProcess(State.Pid), portMappings: facts.portMappings }, signal)
       return sandboxFrom(id, facts, true, Date.parse(State.StartedAt))
     } catch (error) {
       await this.#undo(id, ips)
       throw error
     }
+  }
+
+  /** Where a sandbox's namespaces are, when no container holds them. */
+  async pinned(id: string): Promise<JoinedSandbox['pinned']> {
+    const { pinned } = this.#options
+    const facts = await pinned.facts(id)
+    return facts && { directory: pinned.directoryOf(id), hostname: facts.hostname ?? '' }
+  }
+
+  /** The file of a sandbox's network namespace. */
+  async networkNamespaceOf(id: string): Promise<string> {
+    const { pinned, inventory } = this.#options
+    if (pinned.has(id)) return networkNamespaceIn(pinned.directoryOf(id))
+    const pid = await inventory.pidOf(id)
+    if (pid === undefined) throw new Error(`sandbox ${id} is not running`)
+    return networkNamespaceOfProcess(pid)
   }
 
   async #undo(id: string | undefined, ips: readonly string[]): Promise<void> {
@@ -97,6 +125,7 @@ export class Sandboxes {
     const { engine, inventory } = this.#options
     const containers = await inventory.containersIn(id)
     await Promise.all(containers.filter((c) => c.running).map((c) => kill(engine, c.id)))
+    if (this.#options.pinned.has(id)) return this.#options.pinned.stop(id)
     await kill(engine, id)
     await this.#giveBack(id)
   }
@@ -118,10 +147,16 @@ export class Sandboxes {
     await this.recover(AbortSignal.timeout(RECOVER_TIMEOUT_MS))
     const containers = await inventory.containersIn(id)
     await Promise.all(containers.map((c) => removeContainer(engine, c.id)))
-    await removeContainer(engine, id)
+    if (this.#options.pinned.has(id)) await this.#options.pinned.remove(id)
+    else await removeContainer(engine, id)
     await this.#giveBack(id)
     for (const gone of [...containers.map((c) => c.id), id]) inventory.forget(gone)
   }
+}
+
+/** Of the engine's description of itself. */
+interface EngineInfo {
+  Runtimes?: Record<string, unknown>
 }
 
 const RECOVER_TIMEOUT_MS = 30_000
