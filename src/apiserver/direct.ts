@@ -4,6 +4,7 @@
  */
 import type { Catalog, CatalogResource } from '../api/catalog/catalog.ts'
 import { decodeValue } from '../api/codec/json.ts'
+import { apiVersionOf } from '../api/resource.ts'
 import type { JsonObject, KubeList, KubeObject, Resource } from '../api/resource.ts'
 import { newNotFound } from '../api/status.ts'
 import type { ResourceRequest, Transport, WatchEvent, WatchRequest } from '../client/client.ts'
@@ -20,9 +21,33 @@ export interface DirectTransportOptions {
   userAgent: string
   /** Aborts when the server stops. */
   stopping: AbortSignal
+  /** The way to group versions that another server answers for. */
+  remote?: (group: string, version: string) => Transport | undefined
 }
 
 type Query = Readonly<Record<string, unknown>>
+
+/** What authorization looks at of a request. */
+interface Authorized {
+  user: UserInfo
+  verb: Verb
+  resource: { group: string; version: string; resource: string }
+  subresource?: { name: string }
+  namespace: string
+  name: string
+  query: URLSearchParams
+}
+
+function attributesOfRequest(request: {
+  verb: Verb
+  resource: Resource
+  namespace?: string
+  name?: string
+  subresource?: string
+}): Omit<Authorized, 'user' | 'query'> {
+  const { verb, resource, namespace = '', name = '', subresource } = request
+  return { verb, resource, namespace, name, ...(subresource && { subresource: { name: subresource } }) }
+}
 
 function queryOf(options: Query): URLSearchParams {
   const query = new URLSearchParams()
@@ -38,6 +63,11 @@ export class DirectTransport implements Transport {
   }
 
   async request(request: ResourceRequest): Promise<unknown> {
+    const remote = this.#remote(request)
+    if (remote) {
+      this.#authorize({ user: this.#options.user, query: new URLSearchParams(), ...attributesOfRequest(request) })
+      return remote.request(request)
+    }
     const apiRequest = this.#apiRequest(request.verb, request.resource, request, queryOf({ ...request.options }))
     this.#authorize(apiRequest)
     const { subresource } = apiRequest
@@ -63,6 +93,11 @@ export class DirectTransport implements Transport {
   }
 
   async *watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
+    const remote = this.#remote(request)
+    if (remote) {
+      this.#authorize({ user: this.#options.user, query: new URLSearchParams(), ...attributesOfRequest({ ...request, verb: 'watch' }) })
+      return yield* remote.watch(request)
+    }
     const { resource, labelSelector, fieldSelector, resourceVersion, signal } = request
     const query = queryOf({ watch: true, allowWatchBookmarks: true, resourceVersion, labelSelector, fieldSelector })
     const apiRequest = this.#apiRequest('watch', resource, { ...request, signal: AbortSignal.any([signal, this.#options.stopping]) }, query)
@@ -80,7 +115,11 @@ export class DirectTransport implements Transport {
     const target = deletes ? { group: '', version: 'v1', kind: 'DeleteOptions' } : kind
     const type = this.#options.catalog.typeOfKind(target) ?? (request.subresource ? undefined : resource.type)
     const body = request.body as JsonObject
-    if (!type?.name) return JSON.parse(JSON.stringify(body)) as JsonObject
+    if (!type?.name) {
+      const object = JSON.parse(JSON.stringify({ kind: kind.kind, apiVersion: apiVersionOf(kind), ...body })) as JsonObject
+      resource.custom?.coerce(object)
+      return object
+    }
     return {
       kind: target.kind,
       apiVersion: target.group ? `${target.group}/${target.version}` : target.version,
@@ -113,7 +152,11 @@ export class DirectTransport implements Transport {
     }
   }
 
-  #authorize({ user, verb, resource, subresource, namespace, name, query }: ApiRequest): void {
+  #remote({ resource }: { resource: Resource }): Transport | undefined {
+    return this.#options.remote?.(resource.group, resource.version)
+  }
+
+  #authorize({ user, verb, resource, subresource, namespace, name, query }: Authorized): void {
     const { group, version } = resource
     const fieldSelector = query.get('fieldSelector')
     const attributes = {

@@ -12,6 +12,12 @@ import { aborted } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Transport } from '../client/client.ts'
+import { Aggregation } from './aggregation/aggregator.ts'
+import { discoveredGroups } from './aggregation/groups.ts'
+import { AggregationProxy } from './aggregation/proxy.ts'
+import { Registration } from './aggregation/registration.ts'
+import type { ProxyClient } from './aggregation/remoteServer.ts'
+import { RemoteTransport } from './aggregation/transport.ts'
 import { Authenticator } from './authentication/authenticator.ts'
 import { authenticationReviews } from './authentication/reviews.ts'
 import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
@@ -27,11 +33,12 @@ import { Metrics } from './metrics/metrics.ts'
 import { Connect } from './proxy/connect.ts'
 import type { OpenApiDocument } from './openapi/v3.ts'
 import type { KubeletClient, ObjectReader } from './proxy/kubelet.ts'
+import type { ObjectReader as CacheReader } from './registry/reader.ts'
 import type { ApiRequest, ApiResult, Authorizer, Registry, UserInfo } from './request.ts'
 import { ApiRequests } from './transport/apiRequests.ts'
 import { Codec } from './transport/codec.ts'
 import { Filters } from './transport/filters.ts'
-import type { Aggregator, PathHandler } from './transport/filters.ts'
+import type { PathHandler } from './transport/filters.ts'
 import { ALL_KINDS, HealthChecks } from './transport/health.ts'
 import type { HealthCheck } from './transport/health.ts'
 import { InFlight } from './transport/inFlight.ts'
@@ -39,6 +46,7 @@ import { Listener } from './transport/listener.ts'
 import { OpenApiPaths } from './transport/openApiPaths.ts'
 import { ServerPaths } from './transport/serverPaths.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
+import { createServiceResolver } from './webhooks/serviceResolver.ts'
 
 /** What the registry takes from the server that is built around it. */
 export interface RegistryAccess {
@@ -65,7 +73,7 @@ export interface Tokens {
 
 export interface ApiServerOptions {
   catalog: Catalog
-  createRegistry: (access: RegistryAccess) => Promise<Registry>
+  createRegistry: (access: RegistryAccess) => Promise<Registry & { readonly reader: CacheReader }>
   /** PEM. */
   tls: { key: string; cert: string; clientCa: string; requestHeaderCa?: string }
   /** Common names that the front proxy may have. */
@@ -82,7 +90,8 @@ export interface ApiServerOptions {
   customDocuments?: () => ReadonlyMap<string, OpenApiDocument>
   /** Further paths of their own. */
   paths?: readonly PathHandler[]
-  aggregator?: Aggregator
+  /** PEM of the front proxy's client: with it, APIServices lead to other servers. */
+  proxyClient?: ProxyClient
   log: Logger
   clock: Clock
 }
@@ -178,8 +187,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     signal: stopping,
   })
   const following = authorization.run(registry, stopping)
+  const { proxyClient } = options
+  const resolve = createServiceResolver(registry.reader)
+  const aggregation = proxyClient && new Aggregation({ catalog, registry, loopback, resolve, proxyClient, log, clock })
+  const aggregating = aggregation?.run(stopping)
+  const registering = aggregation && new Registration({ registry, loopback, log, clock }).run(stopping)
   const flowControl = new FlowControl()
-  await Promise.all([following.synced, flowControl.load(loopback)])
+  await Promise.all([following.synced, aggregating?.synced, flowControl.load(loopback)])
 
   const metrics = new Metrics()
   const codec = new Codec(catalog)
@@ -197,6 +211,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     clock,
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
     ...(options.customDocuments && { customDocuments: options.customDocuments }),
+    ...(aggregation && { remote: aggregation.openApi }),
   })
   const filters = new Filters({
     catalog,
@@ -209,7 +224,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     clock,
     stopping,
     connect,
-    discovery: new Discovery({ catalog, serverAddress: address }),
+    discovery: new Discovery({ catalog, serverAddress: address, ...(aggregation && { groups: discoveredGroups(catalog, aggregation) }) }),
     apiRequests: new ApiRequests({ catalog, registry, codec, metrics, now }),
     paths: new ServerPaths({
       version: options.version,
@@ -221,7 +236,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       externalUrl: () => `https://${address()}`,
       groupPaths: () => groupPaths(catalog),
     }),
-    ...(options.aggregator && { aggregator: options.aggregator }),
+    ...(aggregation && { aggregator: new AggregationProxy(aggregation) }),
     flowControl: (user) => flowControl.headersFor(user),
   })
 
@@ -231,7 +246,18 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     metrics,
     addHealthCheck: (check) => health.add(check),
     directTransport: (user, userAgent = user.name) =>
-      new DirectTransport({ catalog, registry, authorizer: authorization, user, userAgent, stopping }),
+      new DirectTransport({
+        catalog,
+        registry,
+        authorizer: authorization,
+        user,
+        userAgent,
+        stopping,
+        remote: (group, version) => {
+          const remote = aggregation?.remote(group, version)
+          return remote && new RemoteTransport(remote, user, userAgent)
+        },
+      }),
     async listen({ host, port: wanted, signal }) {
       const listener = new Listener({
         tls: options.tls,
@@ -247,7 +273,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       const done = aborted(signal).then(async () => {
         stop.abort()
         await listener.close()
-        await following.done
+        await Promise.all([following.done, aggregating?.done, registering])
         await registry.close?.()
       })
       return { port, done }

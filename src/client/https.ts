@@ -42,7 +42,7 @@ export interface HttpsTransport extends Transport {
   close(): void
 }
 
-const METHODS = {
+export const METHODS = {
   get: 'GET',
   list: 'GET',
   create: 'POST',

@@ -62,6 +62,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       }),
     tls: { ...pki.apiServer, clientCa: pki.ca.cert, requestHeaderCa: pki.frontProxyCa.cert },
     requestHeaderAllowedNames: ['front-proxy-client'],
+    proxyClient: pki.frontProxyClient,
     serviceAccounts: {
       privateKeyPem: pki.serviceAccount.privateKey,
       publicKeysPem: [pki.serviceAccount.publicKey],

@@ -8,6 +8,8 @@ import { newMethodNotAllowed } from '../../api/status.ts'
 import { parseAccept, newNotAcceptable } from '../transport/negotiation.ts'
 import { newNoSuchPath } from '../transport/routes.ts'
 import type { MediaType } from '../transport/negotiation.ts'
+import { catalogGroups } from './groups.ts'
+import type { DiscoveredGroups } from './groups.ts'
 import { apiGroupDiscoveryList, apiGroupDocument, apiGroupList, apiResourceList, apiVersions } from './documents.ts'
 
 export interface DiscoveryAnswer {
@@ -29,12 +31,15 @@ const MEDIA_TYPES: Readonly<Record<string, MediaType>> = {
 
 export class Discovery {
   readonly #catalog: Catalog
+  readonly #groups: DiscoveredGroups
   readonly #serverAddress: () => string
   readonly #etags = new WeakMap<object, string>()
   #made: { identity: readonly unknown[]; aggregated: Map<boolean, object> } | undefined
 
-  constructor(options: { catalog: Catalog; serverAddress: () => string }) {
+  /** Without `groups` they are the catalog's. */
+  constructor(options: { catalog: Catalog; groups?: DiscoveredGroups; serverAddress: () => string }) {
     this.#catalog = options.catalog
+    this.#groups = options.groups ?? catalogGroups(options.catalog)
     this.#serverAddress = options.serverAddress
   }
 
@@ -46,7 +51,7 @@ export class Discovery {
     if (root === 'apis' && parts.length === 1) return this.#root(false, accept)
     if (root === 'api' && parts.length === 2) return this.#resources('', group, method, accept)
     if (root === 'apis' && parts.length === 2) {
-      const document = apiGroupDocument(this.#catalog, group)
+      const document = apiGroupDocument(this.#groups(), group)
       return document && plain(document, accept)
     }
     if (root === 'apis' && parts.length === 3) {
@@ -67,7 +72,7 @@ export class Discovery {
       const mediaType = MEDIA_TYPES[type]
       if (!mediaType) continue
       if (params['as'] === undefined) {
-        const document = core ? apiVersions(this.#serverAddress()) : apiGroupList(this.#catalog)
+        const document = core ? apiVersions(this.#serverAddress()) : apiGroupList(this.#groups())
         return { document, mediaType, contentType: mediaType }
       }
       if (params['as'] === 'APIGroupDiscoveryList' && params['g'] === 'apidiscovery.k8s.io' && params['v'] === 'v2') {
@@ -79,15 +84,15 @@ export class Discovery {
   }
 
   #aggregated(core: boolean): object {
-    const { groups } = this.#catalog
+    const groups = this.#groups()
     // A catalog that grows (custom resources) answers new arrays for what changed.
-    const identity = [groups, ...groups.flatMap((g) => g.versions.map((v) => this.#catalog.resources(g.name, v)))]
+    const identity = [groups, ...groups.flatMap((g) => g.versions.map((v) => this.#catalog.resources(g.name, v.version)))]
     const made = this.#made
     const same = made && made.identity.length === identity.length && identity.every((part, at) => part === made.identity[at])
     const current = same ? made : { identity, aggregated: new Map<boolean, object>() }
     this.#made = current
     let document = current.aggregated.get(core)
-    if (!document) current.aggregated.set(core, (document = apiGroupDiscoveryList(this.#catalog, core)))
+    if (!document) current.aggregated.set(core, (document = apiGroupDiscoveryList(this.#catalog, groups, core)))
     return document
   }
 

@@ -1,6 +1,7 @@
 /** The discovery documents (`/api`, `/apis`, …) as the catalog's groups and resources come to them. Pure. */
 import { createHash } from 'node:crypto'
 import type { Catalog, CatalogResource } from '../../api/catalog/catalog.ts'
+import type { DiscoveredGroup } from './groups.ts'
 
 interface GroupVersion {
   groupVersion: string
@@ -19,24 +20,18 @@ export function apiVersions(serverAddress: string): object {
   return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] }
 }
 
-export function apiGroup(
-  catalog: Catalog,
-  name: string,
-): { name: string; versions: GroupVersion[]; preferredVersion: GroupVersion } | undefined {
-  const group = catalog.groups.find((g) => g.name === name && g.name !== '')
-  if (!group) return undefined
-  const versions = group.versions.map((version) => ({ groupVersion: groupVersionOf(name, version), version }))
-  return { name, versions, preferredVersion: versions[0] as GroupVersion }
+function apiGroup({ name, versions }: DiscoveredGroup): { name: string; versions: GroupVersion[]; preferredVersion: GroupVersion } {
+  const listed = versions.map(({ version }) => ({ groupVersion: groupVersionOf(name, version), version }))
+  return { name, versions: listed, preferredVersion: listed[0] as GroupVersion }
 }
 
-export function apiGroupDocument(catalog: Catalog, name: string): object | undefined {
-  const group = apiGroup(catalog, name)
-  return group && { kind: 'APIGroup', apiVersion: 'v1', ...group }
+export function apiGroupDocument(groups: readonly DiscoveredGroup[], name: string): object | undefined {
+  const group = name === '' ? undefined : groups.find((g) => g.name === name)
+  return group && { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) }
 }
 
-export function apiGroupList(catalog: Catalog): object {
-  const groups = catalog.groups.filter((g) => g.name !== '').map((g) => apiGroup(catalog, g.name))
-  return { kind: 'APIGroupList', apiVersion: 'v1', groups }
+export function apiGroupList(groups: readonly DiscoveredGroup[]): object {
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.filter((g) => g.name !== '').map(apiGroup) }
 }
 
 /** Tells clients when a kind is stored in another version than before; only kinds that are stored have one. */
@@ -102,15 +97,15 @@ function discoveredResource(resource: CatalogResource): object {
 }
 
 /** Aggregated discovery: every group with every resource in one document. `core` tells /api from /apis. */
-export function apiGroupDiscoveryList(catalog: Catalog, core: boolean): object {
-  const items = catalog.groups
+export function apiGroupDiscoveryList(catalog: Catalog, groups: readonly DiscoveredGroup[], core: boolean): object {
+  const items = groups
     .filter((g) => (g.name === '') === core)
-    .map((group) => ({
-      metadata: group.name === '' ? {} : { name: group.name },
-      versions: group.versions.map((version) => ({
+    .map(({ name, versions }) => ({
+      metadata: name === '' ? {} : { name },
+      versions: versions.map(({ version, remote }) => ({
         version,
-        resources: catalog.resources(group.name, version).map(discoveredResource),
-        freshness: 'Current',
+        resources: remote?.resources ?? catalog.resources(name, version).map(discoveredResource),
+        freshness: remote?.freshness ?? 'Current',
       })),
     }))
   return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items }

@@ -2,9 +2,9 @@
  * `/openapi/v3`: an index of documents, one for each group and version and a few beside, each with a hash so that clients may
  * keep it. kubectl reads them to validate, patch and explain. Documents are built when they are asked for, then kept.
  */
-import { createHash } from 'node:crypto'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import type { JsonObject } from '../../api/resource.ts'
+import { hashOf } from './hash.ts'
 import { groupPaths, type Operation, type Parameter, type PathItem, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
 import { closure, type Descriptions, type KindsByDefinition, kindsByDefinition, newSchemaWriter, type SchemaWriter } from './schemas.ts'
 
@@ -125,8 +125,4 @@ export class OpenApiV3 {
     const entries = [...hashes].sort(([a], [b]) => (a < b ? -1 : 1))
     return { paths: Object.fromEntries(entries.map(([name, hash]) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` }])) }
   }
-}
-
-export function hashOf(bytes: Uint8Array): string {
-  return createHash('sha512').update(bytes).digest('hex').toUpperCase()
 }

@@ -106,15 +106,26 @@ export class Connect implements ConnectHandler {
     const target = await this.#targets.of(route)
     const mark = exchange.target.indexOf('?')
     const search = mark < 0 ? '' : exchange.target.slice(mark)
-    const prefix = exchange.target.slice(0, (mark < 0 ? exchange.target.length : mark) - info.rest.length).replace(/\/$/, '')
+    const path = mark < 0 ? exchange.target : exchange.target.slice(0, mark)
+    if (
+      info.rest === '' &&
+      !path.endsWith('/') &&
+      (exchange.method === 'GET' || exchange.method === 'HEAD') &&
+      !upgradeProtocol(exchange)
+    ) {
+      // The page's relative links would lead past the proxy.
+      return exchange.respond(301, { location: `${path}/${search}` })
+    }
+    const prefix = path.slice(0, path.length - info.rest.length).replace(/\/$/, '')
+    const host = exchange.headers.host ?? exchange.headers[':authority']
     await forward({
       exchange,
       target,
       signal,
       path: `/${info.rest}${search}`,
+      prefix,
+      ...(host && { host: String(host) }),
       headers: { 'x-forwarded-uri': `${prefix}/${info.rest}` },
-      // A redirect of the backend to itself leads through the proxy again; it is never followed here.
-      rewrite: (headers) => ({ ...headers, ...(headers.location?.startsWith('/') && { location: `${prefix}${headers.location}` }) }),
     })
   }
 }

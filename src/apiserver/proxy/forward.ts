@@ -7,10 +7,11 @@ import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpH
 import { request as httpsRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import type { Duplex } from 'node:stream'
-import { newServiceUnavailable, newBadRequest } from '../../api/status.ts'
+import { newServiceUnavailable, newBadRequest, newStatusError } from '../../api/status.ts'
 import type { Exchange } from '../transport/exchange.ts'
 import { UpgradeExchange } from '../transport/upgradeExchange.ts'
 import type { Target } from './kubelet.ts'
+import { htmlStages, rewriteUrl } from './rewrite.ts'
 
 /** Imported as a module, node:http loads fetch and WebSocket with it (docs/adr/0009). */
 const { request: httpRequest } = process.getBuiltinModule('node:http')
@@ -21,10 +22,13 @@ export interface ForwardOptions {
   /** Path and query at the target. */
   path: string
   signal: AbortSignal
-  /** The user's own `Host` is not the target's. */
   headers?: OutgoingHttpHeaders
-  /** Changes the answer's headers. */
-  rewrite?: (headers: IncomingHttpHeaders) => OutgoingHttpHeaders
+  /** The `Host` that the target is told; its own address where none is given. */
+  host?: string
+  /** Where the target's root is found on this server: its links are led there. */
+  prefix?: string
+  /** Redirects are the client's to follow, or nobody's (CVE-2022-3172). */
+  redirects?: 'pass' | 'refuse'
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -38,6 +42,8 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
   'http2-settings',
+  // This server has taken the body upon itself.
+  'expect',
 ])
 /** What identified the user to this server is nobody else's business. */
 const CREDENTIALS = /^(authorization|impersonate-.*|x-remote-.*)$/
@@ -64,8 +70,15 @@ function answerHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)))
 }
 
-function open({ exchange, target, path, headers }: ForwardOptions, upgrade: string | undefined): ClientRequest {
+function hostPort({ host, port }: Target): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+function open(options: ForwardOptions, upgrade: string | undefined): ClientRequest {
+  const { exchange, target, path, headers } = options
   const send = target.tls ? httpsRequest : httpRequest
+  const forwardedFor = exchange.headers['x-forwarded-for']
+  const unsized = exchange.hasBody && exchange.headers['content-length'] === undefined
   const request = send({
     host: target.host,
     port: target.port,
@@ -75,9 +88,11 @@ function open({ exchange, target, path, headers }: ForwardOptions, upgrade: stri
     ...(upgrade ? { agent: false as const, ...(target.agent && credentialsOf(target)) } : target.agent && { agent: target.agent }),
     headers: {
       ...forwardedHeaders(exchange.headers),
-      host: target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`,
-      'x-forwarded-for': exchange.remoteAddress,
+      host: options.host ?? hostPort(target),
+      'x-forwarded-for': forwardedFor ? `${String(forwardedFor)}, ${exchange.remoteAddress}` : exchange.remoteAddress,
       ...headers,
+      // Not every method has a body to Node: one without its length would be taken for the next request.
+      ...(unsized && !upgrade && { 'transfer-encoding': 'chunked' }),
       ...(upgrade && { connection: 'Upgrade', upgrade }),
     },
     timeout: CONNECT_TIMEOUT_MS,
@@ -85,38 +100,60 @@ function open({ exchange, target, path, headers }: ForwardOptions, upgrade: stri
   // The timeout is for reaching the other side; what it then says may take as long as it takes.
   request.on('timeout', () => {
     if (!request.socket || request.socket.connecting)
-      request.destroy(new Error(`no connection to ${target.host}:${target.port} after ${CONNECT_TIMEOUT_MS} ms`))
+      request.destroy(new Error(`no connection to ${hostPort(target)} after ${CONNECT_TIMEOUT_MS} ms`))
   })
   return request
 }
 
 function credentialsOf({ agent }: Target): object {
-  const { key, cert, ca, checkServerIdentity } = agent?.options ?? {}
-  return { key, cert, ca, checkServerIdentity }
+  const options = agent?.options ?? {}
+  const names = ['key', 'cert', 'ca', 'servername', 'rejectUnauthorized', 'checkServerIdentity'] as const
+  return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 
 function unreachable(target: Target, cause: Error): Error {
-  const failure = newServiceUnavailable(`error trying to reach service: dial tcp ${target.host}:${target.port}: ${cause.message}`)
+  const failure = newServiceUnavailable(`error trying to reach service: dial tcp ${hostPort(target)}: ${cause.message}`)
   failure.cause = cause
   return failure
 }
 
+interface Answer {
+  response: IncomingMessage
+  upgraded?: { socket: Duplex; head: Buffer }
+}
+
 /** The answer's head, or the other side's agreement to an upgrade. */
-function answerOf(
-  request: ClientRequest,
-  target: Target,
-): Promise<{ response: IncomingMessage; upgraded?: { socket: Duplex; head: Buffer } }> {
+function answerOf(request: ClientRequest): Promise<Answer> {
   return new Promise((resolve, reject) => {
     request.once('response', (response) => resolve({ response }))
     request.once('upgrade', (response: IncomingMessage, socket: Duplex, head: Buffer) => resolve({ response, upgraded: { socket, head } }))
-    request.once('error', (error) => reject(unreachable(target, error)))
+    request.once('error', reject)
   })
 }
 
-async function relay(exchange: Exchange, response: IncomingMessage, options: ForwardOptions): Promise<void> {
-  const headers = options.rewrite?.(response.headers) ?? response.headers
-  const out = exchange.stream(response.statusCode ?? 502, answerHeaders(headers as IncomingHttpHeaders))
-  await pipeline(response, out, { signal: options.signal }).catch(() => exchange.destroy())
+const REDIRECT_REFUSED = 'the backend attempted to redirect this request, which is not permitted'
+
+async function relay(response: IncomingMessage, options: ForwardOptions): Promise<void> {
+  const { exchange, target, prefix, signal } = options
+  const status = response.statusCode ?? 502
+  const headers = answerHeaders(response.headers)
+  const { location } = response.headers
+  if (options.redirects === 'refuse' && status >= 300 && status <= 399 && location) {
+    response.destroy()
+    exchange.respond(502, { 'content-type': 'text/plain; charset=utf-8' }, REDIRECT_REFUSED)
+    return
+  }
+  const at = prefix === undefined ? undefined : { prefix, hosts: [hostPort(target), options.host ?? ''] }
+  if (at && location) headers['location'] = rewriteUrl(location, at)
+  const hasBody = exchange.method !== 'HEAD' && status !== 204 && status !== 304
+  const stages = at && !location && hasBody ? htmlStages(response.headers['content-type'], response.headers['content-encoding'], at) : []
+  if (stages.length > 0) delete headers['content-length']
+  if (!hasBody) {
+    response.resume()
+    exchange.stream(status, headers).end()
+    return
+  }
+  await pipeline([response, ...stages, exchange.stream(status, headers)], { signal }).catch(() => exchange.destroy())
 }
 
 function join(exchange: UpgradeExchange, response: IncomingMessage, upgraded: { socket: Duplex; head: Buffer }): Promise<void> {
@@ -145,22 +182,43 @@ export function upgradeProtocol(exchange: Exchange): string | undefined {
   return exchange.headers.upgrade
 }
 
+/** A pooled connection may have been closed by the other side just before: what has no body may be asked again. */
+function mayAskAgain({ exchange }: ForwardOptions, request: ClientRequest, error: Error & { code?: string }): boolean {
+  return !exchange.hasBody && request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+}
+
+async function answered(options: ForwardOptions, upgrade: string | undefined): Promise<Answer & { request: ClientRequest }> {
+  const { exchange, target, signal } = options
+  for (;;) {
+    const request = open(options, upgrade)
+    const onAbort = (): void => void request.destroy()
+    signal.addEventListener('abort', onAbort, { once: true })
+    request.once('close', () => signal.removeEventListener('abort', onAbort))
+    if (upgrade || !exchange.hasBody) request.end()
+    else exchange.body.pipe(request)
+    try {
+      return { request, ...(await answerOf(request)) }
+    } catch (cause) {
+      const error = cause as Error
+      if (!signal.aborted && mayAskAgain(options, request, error)) continue
+      throw signal.aborted ? (signal.reason as Error) : unreachable(target, error)
+    }
+  }
+}
+
 /** Forwards one request to its end. Throws a StatusError where the target cannot be reached. */
 export async function forward(options: ForwardOptions): Promise<void> {
-  const { exchange, target, signal } = options
+  const { exchange } = options
   const upgrade = upgradeProtocol(exchange)
-  const request = open(options, upgrade)
-  const onAbort = (): void => void request.destroy()
-  signal.addEventListener('abort', onAbort, { once: true })
+  const { request, response, upgraded } = await answered(options, upgrade)
   try {
-    if (upgrade) request.end()
-    else exchange.body.pipe(request)
-    const { response, upgraded } = await answerOf(request, target)
     if (upgraded && exchange instanceof UpgradeExchange) await join(exchange, response, upgraded)
     else if (upgraded) throw newBadRequest('the backend upgraded a connection that nobody asked it to upgrade')
-    else await relay(exchange, response, options)
+    else if (upgrade && (response.statusCode ?? 0) < 400)
+      throw newStatusError(500, '', `invalid upgrade response: status code ${response.statusCode}`)
+    else await relay(response, options)
   } finally {
-    signal.removeEventListener('abort', onAbort)
+    upgraded?.socket.destroy()
     if (upgrade) request.destroy()
   }
 }

@@ -76,6 +76,8 @@ export class ProxyTargets {
   async #node({ name }: Route): Promise<Target> {
     const { scheme, name: nodeName, port } = parseReference(name, 'node')
     const kubelet = await this.#options.kubelets.ofNode(nodeName)
+    // A node says itself what its address is: it must not be this server (CVE-2022-3294).
+    checkProxyable(kubelet.host)
     if (port === '' || Number(port) === kubelet.port) return kubelet
     return target(kubelet.host, Number(port), scheme)
   }

@@ -150,6 +150,7 @@ export class ApiRequests {
     const { object, warnings } = codec.decode(bytes, mediaType, {
       kind,
       type: type?.name ? type : undefined,
+      ...(request.resource.custom && { custom: request.resource.custom }),
       fieldValidation: query.get('fieldValidation') ?? '',
     })
     request.warnings.push(...warnings)

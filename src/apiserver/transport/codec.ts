@@ -3,7 +3,7 @@
  * the texts of what is wrong with it (k8s.io/apiserver/pkg/endpoints/handlers transformDecodeError). Protobuf is loaded when
  * the first client asks for it.
  */
-import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
+import type { Catalog, CustomSchema, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import { DecodeError, JsonSyntaxError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
@@ -21,6 +21,7 @@ export interface DecodeTarget {
   kind: GroupVersionKind
   /** Undefined for custom resources, which are decoded without a type. */
   type: TypeDef | undefined
+  custom?: CustomSchema
   /** '' and `Warn` warn, `Strict` refuses, `Ignore` does nothing; anything else is refused by the registry. */
   fieldValidation: string
   /** DeleteOptions: other versions of it are as good, and messages are shorter. */
@@ -117,6 +118,17 @@ export class Codec implements ObjectCodec {
     const kind = this.#kindOf(parsed.meta, target)
     const { object, strictErrors } = this.#attempt(target, kind, () => parsed.decode(target.type))
     this.#checkKind(kind, target, parsed.meta)
+    return this.#decoded(kind, target, object, [...strictErrors, ...this.#coerce(kind, target, object)])
+  }
+
+  /** Another kind is no matter of the schema: it is refused later. */
+  #coerce(kind: GroupVersionKind, target: DecodeTarget, object: JsonObject): string[] {
+    const { custom } = target
+    if (!custom || target.type || kind.kind !== target.kind.kind) return []
+    return this.#attempt(target, kind, () => custom.coerce(object)).map((path) => `unknown field ${JSON.stringify(path)}`)
+  }
+
+  #decoded(kind: GroupVersionKind, target: DecodeTarget, object: JsonObject, strictErrors: readonly string[]): Decoded {
     const strict = target.fieldValidation === 'Strict' && strictErrors.length > 0
     if (strict) throw this.#cannotBeHandled(kind, target, `strict decoding error: ${strictErrors.join(', ')}`)
     const { kind: _kind, apiVersion: _apiVersion, ...rest } = object

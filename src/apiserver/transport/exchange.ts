@@ -20,6 +20,8 @@ export interface Exchange {
   /** Where per-connection facts (the certificate's user) are kept. */
   readonly connection: object
   readonly body: Readable
+  /** Whether a body comes with the request, empty or not. */
+  readonly hasBody: boolean
   readonly remoteAddress: string
   /** Aborts when the client went away before the answer was complete. */
   readonly signal: AbortSignal
@@ -107,6 +109,10 @@ export class Http2Exchange extends BaseExchange implements Exchange {
     return this.#stream
   }
 
+  get hasBody(): boolean {
+    return !this.#stream.endAfterHeaders
+  }
+
   get remoteAddress(): string {
     return this.#stream.session?.socket.remoteAddress ?? ''
   }
@@ -166,6 +172,10 @@ export class Http1Exchange extends BaseExchange implements Exchange {
     return this.socket
   }
 
+  get hasBody(): boolean {
+    return hasHttp1Body(this.headers)
+  }
+
   get remoteAddress(): string {
     return this.socket.remoteAddress ?? ''
   }
@@ -195,6 +205,11 @@ export class Http1Exchange extends BaseExchange implements Exchange {
   destroy(): void {
     this.#response.destroy()
   }
+}
+
+/** Without either header an HTTP/1.1 request has no body. */
+export function hasHttp1Body(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 export function newBodyTooLarge(): Error {

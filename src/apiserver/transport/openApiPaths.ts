@@ -3,8 +3,10 @@
  * made, when the first client does. Version 3 documents are named by their hash, so that clients may keep them for ever.
  */
 import type { Catalog } from '../../api/catalog/catalog.ts'
+import type { JsonObject } from '../../api/resource.ts'
 import { newMethodNotAllowed } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
+import { hashOf } from '../openapi/hash.ts'
 import type { OpenApiDocument, OpenApiV3 } from '../openapi/v3.ts'
 import { headerText } from './apiRequests.ts'
 import type { Exchange } from './exchange.ts'
@@ -17,6 +19,17 @@ export interface OpenApiPathsOptions {
   clock: Clock
   descriptionsFile?: string
   customDocuments?: () => ReadonlyMap<string, OpenApiDocument>
+  /** The documents of other servers' group versions. */
+  remote?: RemoteDocuments
+}
+
+export interface RemoteDocuments {
+  /** Version 3, by name (`apis/example.com/v1`). */
+  documents(): ReadonlyMap<string, OpenApiDocument>
+  /** Version 2, of those group versions alone. */
+  documentsV2(): readonly JsonObject[]
+  /** Changes with them. */
+  readonly generation: number
 }
 
 interface Document {
@@ -33,6 +46,8 @@ export class OpenApiPaths implements PathHandler {
   readonly #options: OpenApiPathsOptions
   #v3: Promise<OpenApiV3> | undefined
   #v2: Promise<{ json: Document; protobuf: Document }> | undefined
+  /** What the version 2 document was made of. */
+  #v2Generation = 0
 
   constructor(options: OpenApiPathsOptions) {
     this.#options = options
@@ -68,13 +83,15 @@ export class OpenApiPaths implements PathHandler {
   }
 
   async #sendIndex(exchange: Exchange): Promise<void> {
-    const custom = this.#options.customDocuments?.() ?? new Map<string, OpenApiDocument>()
-    const index = (await this.#documents()).index(new Map([...custom].map(([name, { hash }]) => [name, hash])))
+    const { customDocuments, remote } = this.#options
+    const more = [...(customDocuments?.() ?? []), ...(remote?.documents() ?? [])]
+    const index = (await this.#documents()).index(new Map(more.map(([name, { hash }]) => [name, hash])))
     await send(exchange, 200, 'text/plain; charset=utf-8', Buffer.from(JSON.stringify(index)))
   }
 
   async #sendV3(exchange: Exchange, name: string, query: URLSearchParams): Promise<boolean> {
-    const document = this.#options.customDocuments?.().get(name) ?? (await this.#documents()).document(name)
+    const { customDocuments, remote } = this.#options
+    const document = remote?.documents().get(name) ?? customDocuments?.().get(name) ?? (await this.#documents()).document(name)
     if (!document) return false
     const { json, hash } = document
     const asked = query.get('hash')
@@ -97,6 +114,9 @@ export class OpenApiPaths implements PathHandler {
     )
     const format = wanted.find((f) => f !== undefined)
     if (!format) return exchange.respond(406, {})
+    const generation = this.#options.remote?.generation ?? 0
+    if (generation !== this.#v2Generation) this.#v2 = undefined
+    this.#v2Generation = generation
     this.#v2 ??= this.#makeV2()
     const { bytes, contentType, etag } = (await this.#v2)[format]
     const headers = { etag, vary: 'Accept' }
@@ -105,13 +125,14 @@ export class OpenApiPaths implements PathHandler {
   }
 
   async #makeV2(): Promise<{ json: Document; protobuf: Document }> {
-    const [{ buildOpenApiV2 }, { encodeOpenApiV2, OPENAPI_V2_PROTOBUF }, { hashOf }, describe] = await Promise.all([
+    const [{ buildOpenApiV2 }, { encodeOpenApiV2, OPENAPI_V2_PROTOBUF }, describe] = await Promise.all([
       import('../openapi/v2.ts'),
       import('../openapi/v2Protobuf.ts'),
-      import('../openapi/v3.ts'),
       this.#describe(),
     ])
-    const document = buildOpenApiV2(this.#options.catalog, describe)
+    const own = buildOpenApiV2(this.#options.catalog, describe)
+    const theirs = this.#options.remote?.documentsV2() ?? []
+    const document = theirs.length === 0 ? own : (await import('../openapi/mergeV2.ts')).mergeV2(own, theirs)
     const json = Buffer.from(JSON.stringify(document))
     const protobuf = encodeOpenApiV2(document)
     return {

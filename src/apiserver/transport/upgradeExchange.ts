@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { BaseExchange } from './exchange.ts'
+import { BaseExchange, hasHttp1Body } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { UpgradeRequest } from './listener.ts'
 
@@ -37,6 +37,10 @@ export class UpgradeExchange extends BaseExchange implements Exchange {
 
   get connection(): object {
     return this.socket
+  }
+
+  get hasBody(): boolean {
+    return hasHttp1Body(this.headers)
   }
 
   get remoteAddress(): string {
