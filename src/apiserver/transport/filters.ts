@@ -174,6 +174,7 @@ export class Filters {
   /** Ends what takes longer than the client or the server wants to wait. */
   #deadline(exchange: Exchange, query: URLSearchParams): { signal: AbortSignal; clear: () => void } {
     const abort = new AbortController()
+    let over = false
     const wanted = /^(\d+)s$/.exec(query.get('timeout') ?? '')
     const timeoutMs = wanted ? Math.min(Number(wanted[1]) * 1000, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS
     const cancel = this.#options.clock.after(timeoutMs, () => {
@@ -181,8 +182,15 @@ export class Filters {
       const error = newStatusError(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {})
       void this.#fail(exchange, query, error)
     })
-    exchange.onGone(() => abort.abort())
-    return { signal: abort.signal, clear: cancel }
+    // Every exchange is gone at last; one that was answered in full has nothing left to abort.
+    exchange.onGone(() => {
+      if (!over) abort.abort()
+    })
+    const clear = (): void => {
+      over = true
+      cancel()
+    }
+    return { signal: abort.signal, clear }
   }
 
   async #sendDiscovery(exchange: Exchange, query: URLSearchParams, found: NonNullable<ReturnType<Discovery['answer']>>): Promise<void> {
