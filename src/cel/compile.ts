@@ -11,8 +11,7 @@ import { parse } from './parser.ts'
 import { toJson } from './adapting.ts'
 import type { Compile, Environment, Evaluation, Program } from './program.ts'
 import type { Expr } from './ast.ts'
-import type { Input } from './frame.ts'
-import type { Run } from './interpreter.ts'
+import type { Input, Run } from './frame.ts'
 import type { Value } from './values.ts'
 
 const PROGRAMS_LIMIT_PER_ENVIRONMENT = 2000

@@ -1,9 +1,13 @@
 /** Loops over lists and maps, which every comprehension is after its macro. */
 import { Fault, ListValue, MapValue, typeNameOf } from './values.ts'
-import type { ComprehensionExpr } from './ast.ts'
-import type { Frame } from './frame.ts'
-import type { Planner, Run } from './interpreter.ts'
+import type { ComprehensionExpr, Expr } from './ast.ts'
+import type { Frame, Run } from './frame.ts'
 import type { Value } from './values.ts'
+
+interface Planner {
+  run(expr: Expr): Run
+  inScope<T>(names: readonly string[], within: (slots: number[]) => T): T
+}
 
 const ITEMS_BETWEEN_INTERRUPT_CHECKS = 100
 

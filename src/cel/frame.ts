@@ -60,3 +60,5 @@ export class Frame {
     if (this.#signal?.aborted) throw new CostExceededError('operation interrupted', { cause: this.#signal.reason })
   }
 }
+
+export type Run = (frame: Frame) => Value

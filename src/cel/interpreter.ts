@@ -4,21 +4,18 @@
  */
 import { OPTIMIZED_CONVERSIONS, actualCostOf } from './cost/actual.ts'
 import { noOverload } from './comparing.ts'
-import type { Frame } from './frame.ts'
 import { adapterOf } from './adapting.ts'
 import { createObject } from './construction.ts'
 import { compileComprehension } from './folding.ts'
 import { index, optionalIndex, select } from './qualifying.ts'
 import { ArrayList, EntryMap, Fault, ListValue, NONE, OptionalValue, TypeValue, toMapKey, typeNameOf } from './values.ts'
 import type { CallExpr, Expr, ListExpr, MapExpr, SelectExpr, StructExpr } from './ast.ts'
-import type { Input } from './frame.ts'
+import type { Frame, Input, Run } from './frame.ts'
 import type { CelType } from './program.ts'
 import type { Overload } from './overloads.ts'
 import type { Value } from './values.ts'
 
-export type Run = (frame: Frame) => Value
-
-export interface Step {
+interface Step {
   run: Run
   /** A path, whose beginning costs one where it stands for itself. */
   isPath?: boolean

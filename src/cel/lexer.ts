@@ -34,7 +34,7 @@ function match(pattern: RegExp, source: string, offset: number): string | undefi
 
 const numberKind = (text: string): TokenKind => {
   if (/[uU]$/.test(text)) return 'uint'
-  return /^0x/.test(text) || /^\d+$/.test(text) ? 'int' : 'double'
+  return text.startsWith('0x') || /^\d+$/.test(text) ? 'int' : 'double'
 }
 
 /** Characters that begin no word are reported and passed over. */

@@ -33,7 +33,9 @@ const BEGINNINGS = "'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_F
 type Rule = 'expr' | 'relation' | 'calc' | 'member'
 
 /** Ends the parsing; what is wrong has been reported. */
-class GivenUp {}
+class GivenUp {
+  readonly name = 'GivenUp'
+}
 
 class Parser {
   readonly #errors: SourceErrors

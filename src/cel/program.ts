@@ -4,15 +4,19 @@
  * device selectors) meets the language here and nowhere else.
  */
 
-/** A declared type. The bounds, where known, serve the estimate of an expression's cost. */
+/**
+ * A declared type. The bounds, where known, serve the estimate of an expression's cost; without them what fits into one
+ * request bounds it. `required` names the fields that every object has and no default fills in.
+ */
 export type CelType =
-  | { kind: 'dyn' | 'bool' | 'int' | 'uint' | 'double' | 'null_type' | 'timestamp' | 'duration' | 'type' }
-  | { kind: 'string' | 'bytes'; maxLength?: number }
+  | { kind: 'bool' | 'int' | 'uint' | 'double' | 'null_type' | 'timestamp' | 'duration' | 'type' }
+  /** As a schema gives the length (in characters); `maxSize` where more is known, as of an enum, in bytes. */
+  | { kind: 'string' | 'bytes' | 'dyn'; maxLength?: number; maxSize?: number }
   /** Sets and maps are equal in any order, and `+` joins them as such; maps tell their items apart by the keys. */
   | { kind: 'list'; of: CelType; maxItems?: number; listType?: 'set' | 'map'; mapKeys?: readonly string[] }
   | { kind: 'map'; of: CelType; maxProperties?: number }
   /** The fields by the names of the properties; expressions write them escaped (`a-b` is `a__dash__b`). */
-  | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType> }
+  | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType>; required?: readonly string[] }
   /** A type of Kubernetes' own libraries: `net.IP`, `kubernetes.Quantity`, `kubernetes.authorization.Authorizer` … */
   | { kind: 'opaque'; name: string }
 

@@ -1,5 +1,5 @@
 /** What a call costs when it is made, by the function or the overload (k8s.io/apiserver/pkg/cel/library/cost.go and cel-go's own). */
-import { ListValue, MapValue, sizeOf } from '../values.ts'
+import { ListValue, MapValue, OpaqueValue, sizeOf } from '../values.ts'
 import type { Value } from '../values.ts'
 
 export type ActualCost = (args: readonly Value[], result: Value) => number
@@ -20,7 +20,8 @@ const traversal =
   (args) =>
     Math.ceil(size(args, 0) * times * TRAVERSAL)
 
-const smaller: ActualCost = (args) => Math.ceil(Math.min(size(args, 0), size(args, 1)) * TRAVERSAL)
+const smaller: ActualCost = (args) =>
+  args[0] instanceof OpaqueValue ? 1 : Math.ceil(Math.min(size(args, 0), size(args, 1)) * TRAVERSAL)
 const both: ActualCost = (args) => Math.ceil((size(args, 0) + size(args, 1)) * TRAVERSAL)
 const regex: ActualCost = (args) => Math.ceil((1 + size(args, 0)) * TRAVERSAL) * Math.ceil(size(args, 1) * REGEX)
 
@@ -42,8 +43,7 @@ const wholeTraversal: ActualCost = ([value]) => traversalOf(value!)
 const LISTS_BASE = 11
 
 const outputSize: ActualCost = (_, result) => sizeOf(result) + LISTS_BASE
-const flattening: ActualCost = (args, result) =>
-  Math.trunc(sizeOf(result) * (typeof args[1] === 'bigint' ? Number(args[1]) : 1)) + LISTS_BASE
+const flattening: ActualCost = (args) => Math.trunc(size(args, 0) * (typeof args[1] === 'bigint' ? Number(args[1]) : 1)) + LISTS_BASE
 
 const comparisons =
   (of: number): ActualCost =>

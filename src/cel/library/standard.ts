@@ -2,13 +2,13 @@
 import { equals } from '../comparing.ts'
 import { func, member } from '../overloads.ts'
 import { parseInt64, parseUint64 } from '../literals.ts'
-import { Duration, Fault, MapValue, Timestamp, TypeValue, Uint, sizeOf, typeNameOf } from '../values.ts'
+import { Duration, Fault, TypeValue, Uint, sizeOf, typeNameOf } from '../values.ts'
 import { int, timestamp, uint } from './arithmetic.ts'
 import { formatDuration, formatTimestamp, parseDuration, parseTimestamp } from './time.ts'
 import { patternOf } from './re2.ts'
 import { formatDouble } from './numbers.ts'
 import type { Overload } from '../overloads.ts'
-import type { ListValue, Value } from '../values.ts'
+import type { ListValue, MapValue, Timestamp, Value } from '../values.ts'
 
 const same = (value: Value): Value => value
 

@@ -1,8 +1,9 @@
 /** Timestamps and durations as text and by the calendar. */
-import { Duration, Fault, Timestamp } from '../values.ts'
+import { Duration, Fault } from '../values.ts'
 import { timestamp } from './arithmetic.ts'
 import { member } from '../overloads.ts'
 import type { Overload } from '../overloads.ts'
+import type { Timestamp } from '../values.ts'
 
 const SECOND = 1_000_000_000n
 const MILLI = 1_000_000n
