@@ -98,6 +98,17 @@ test('a list joins its items without their types, and as a table prints them', a
   )
 })
 
+test('what has no table refuses clients that take nothing else', async () => {
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
+  const review = (accept: string) =>
+    ask(admin, 'POST', path, { headers: { accept }, body: '{"spec":{"nonResourceAttributes":{"path":"/","verb":"get"}}}' })
+  const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+  assert.equal((await review(table)).status, 406)
+  const fallback = await review(`${table},application/json`)
+  assert.equal(fallback.status, 201)
+  assert.equal((JSON.parse(fallback.body) as { kind: string }).kind, 'SelfSubjectAccessReview')
+})
+
 test('a watch streams events over HTTP/2 and ends at its timeout', async () => {
   const stream = admin.request({ ':path': '/api/v1/namespaces/kube-node-lease/configmaps?watch=true&timeoutSeconds=2' })
   const lines: string[] = []

@@ -30,7 +30,8 @@ export interface ApiCall {
   signal: AbortSignal
 }
 
-const LIST_TRANSFORMS: readonly Transform[] = ['Table', 'PartialObjectMetadataList', 'PartialObjectMetadata']
+const METADATA_TRANSFORMS: readonly Transform[] = ['PartialObjectMetadataList', 'PartialObjectMetadata']
+const TRANSFORMS: readonly Transform[] = ['Table', ...METADATA_TRANSFORMS]
 const DELETE_OPTIONS: GroupVersionKind = { group: '', version: 'v1', kind: 'DeleteOptions' }
 /** Kinds of which every answer says that they are on their way out. */
 const DEPRECATED: Readonly<Record<string, string>> = {
@@ -52,7 +53,7 @@ export class ApiRequests {
     if (deprecation) exchange.setHeader('warning', warningHeader(deprecation))
     const negotiated = negotiate(headerText(exchange, 'accept'), {
       routed: true,
-      transforms: LIST_TRANSFORMS,
+      transforms: isWithoutTable(route) ? METADATA_TRANSFORMS : TRANSFORMS,
       streaming: route.verb === 'watch',
       list: route.verb === 'list' || route.verb === 'watch',
       pretty: wantsPretty(query, headerText(exchange, 'user-agent')),
@@ -79,7 +80,6 @@ export class ApiRequests {
         resource: route.resource,
         includeObject,
         nowMs: now(),
-        withoutTable: isWithoutTable(route),
       })
       writeWarnings(exchange, request.warnings)
       const params = negotiated.as ? `;as=${negotiated.as};g=meta.k8s.io;v=${negotiated.asVersion}` : ''
@@ -168,9 +168,18 @@ export class ApiRequests {
   }
 }
 
-/** Upstream's status storage of resource claims has no table converter. */
+/** Groups and subresources whose upstream storage has no table converter: asked for a table alone, they refuse. */
+const GROUPS_WITHOUT_TABLE: ReadonlySet<string> = new Set(['authentication.k8s.io', 'authorization.k8s.io'])
+const SUBRESOURCES_WITHOUT_TABLE: ReadonlySet<string> = new Set([
+  'pods/binding',
+  'pods/eviction',
+  'resourceclaims/status',
+  'serviceaccounts/token',
+])
+
 function isWithoutTable({ resource, subresource }: Route): boolean {
-  return resource.resource === 'resourceclaims' && subresource?.name === 'status'
+  if (GROUPS_WITHOUT_TABLE.has(resource.group)) return true
+  return subresource !== undefined && SUBRESOURCES_WITHOUT_TABLE.has(`${resource.resource}/${subresource.name}`)
 }
 
 /** The kind of a request's body. */

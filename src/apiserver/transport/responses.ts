@@ -1,6 +1,7 @@
 /** Writes what the registry answered in the representation that was negotiated. */
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
+import type { Writable } from 'node:stream'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
@@ -25,8 +26,6 @@ export interface AnswerOptions {
   resource: CatalogResource
   includeObject: IncludeObject
   nowMs: number
-  /** The subresource answers the object itself also where a table is asked for. */
-  withoutTable?: boolean
 }
 
 type ListResult = Extract<ApiResult, { type: 'list' }>
@@ -67,8 +66,39 @@ function listMetadata({ metadata }: ListResult): string {
   })
 }
 
+/** Answers are joined from many small pieces in steps of this. */
+const CHUNK_BYTES = 64 * 1024
+
+/** A large answer that is never in memory as a whole: its pieces are the bytes of cached objects. */
+export interface PiecedBody {
+  readonly length: number
+  chunks(): Iterable<Buffer>
+}
+
+function pieced(pieces: readonly Uint8Array[], length: number): PiecedBody {
+  return {
+    length,
+    *chunks() {
+      let from = 0
+      let sizeBytes = 0
+      for (const [at, piece] of pieces.entries()) {
+        sizeBytes += piece.length
+        if (sizeBytes < CHUNK_BYTES) continue
+        yield Buffer.concat(pieces.slice(from, at + 1), sizeBytes)
+        from = at + 1
+        sizeBytes = 0
+      }
+      if (sizeBytes > 0) yield Buffer.concat(pieces.slice(from), sizeBytes)
+    },
+  }
+}
+
+function joined(body: Uint8Array | PiecedBody): Uint8Array {
+  return body instanceof Uint8Array ? body : Buffer.concat([...body.chunks()], body.length)
+}
+
 /** A list's JSON, joined from the bytes of its items. */
-function listJson(result: ListResult, resource: CatalogResource): Buffer {
+function listJson(result: ListResult, resource: CatalogResource): Uint8Array | PiecedBody {
   const custom = resource.type.name === ''
   const kind = JSON.stringify(resource.kind)
   const apiVersion = JSON.stringify(apiVersionOf(resource))
@@ -80,7 +110,9 @@ function listJson(result: ListResult, resource: CatalogResource): Buffer {
   const [first, next] = custom ? [Buffer.alloc(0), Buffer.from(',')] : [Buffer.from('{'), Buffer.from(',{')]
   result.items.forEach((item, at) => parts.push(at === 0 ? first : next, custom ? item.json : stripType(item.json, prefixes)))
   parts.push(Buffer.from(custom ? `],"kind":${JSON.stringify(result.kind)},"metadata":${listMetadata(result)}}\n` : ']}\n'))
-  return Buffer.concat(parts)
+  let length = 0
+  for (const part of parts) length += part.length
+  return length <= CHUNK_BYTES ? Buffer.concat(parts, length) : pieced(parts, length)
 }
 
 function listObject(result: ListResult, resource: CatalogResource): object {
@@ -93,7 +125,7 @@ function listObject(result: ListResult, resource: CatalogResource): object {
   return { kind: result.kind, apiVersion: result.apiVersion, metadata: result.metadata, items }
 }
 
-function encodeList(result: ListResult, options: AnswerOptions): Uint8Array {
+function encodeList(result: ListResult, options: AnswerOptions): Uint8Array | PiecedBody {
   const { negotiated, codec, resource, includeObject, nowMs } = options
   const { mediaType, pretty, as } = negotiated
   const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`
@@ -128,8 +160,7 @@ function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: A
   const { mediaType, pretty } = negotiated
   const object = withCode(result)
   // What is told about a deletion stays what it is.
-  const plain = object.kind === 'Status' || options.withoutTable
-  const as = plain ? undefined : negotiated.as
+  const as = object.kind === 'Status' ? undefined : negotiated.as
   const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`
   switch (as) {
     case 'Table': {
@@ -150,7 +181,7 @@ function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: A
   }
 }
 
-export function encodeResult(result: ApiResult, options: AnswerOptions): Uint8Array {
+export function encodeResult(result: ApiResult, options: AnswerOptions): Uint8Array | PiecedBody {
   return result.type === 'list' ? encodeList(result, options) : encodeObject(result, options)
 }
 
@@ -159,15 +190,38 @@ export async function send(
   exchange: Exchange,
   status: number,
   contentType: string,
-  body: Uint8Array,
+  body: Uint8Array | PiecedBody,
   headers: Record<string, string> = {},
 ): Promise<number> {
   const accepts = String(exchange.headers['accept-encoding'] ?? '').includes('gzip')
   if (status === 200 && accepts && body.length > GZIP_FROM_BYTES) {
-    const packed = await compress(body, { level: GZIP_LEVEL })
+    const packed = await compress(joined(body), { level: GZIP_LEVEL })
     exchange.respond(status, { ...headers, 'content-type': contentType, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, packed)
     return packed.length
   }
-  exchange.respond(status, { ...headers, 'content-type': contentType }, body)
+  const head = { ...headers, 'content-type': contentType }
+  if (body instanceof Uint8Array || exchange.method === 'HEAD') exchange.respond(status, head, joined(body))
+  else await sendPieces(exchange, status, head, body)
   return body.length
+}
+
+/** No faster than the client reads. */
+async function sendPieces(exchange: Exchange, status: number, headers: Record<string, string>, body: PiecedBody): Promise<void> {
+  const stream = exchange.stream(status, exchange.httpVersion === '1.1' ? { ...headers, 'content-length': body.length } : headers)
+  for (const chunk of body.chunks()) {
+    if (stream.destroyed) return
+    if (!stream.write(chunk)) await drained(stream)
+  }
+  stream.end()
+}
+
+function drained(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done).off('close', done)
+      resolve()
+    }
+    stream.on('drain', done).on('close', done)
+    if (stream.destroyed) done()
+  })
 }
