@@ -15,8 +15,10 @@ import type { NodeConfig } from './config.ts'
 import { controllerComponent } from './controllers.ts'
 import { hostNames } from './hostNames.ts'
 import { kubeControllers } from './kubeControllers.ts'
+import { runMetricsServer } from './metrics/metricsServer.ts'
 import type { Pki } from './pki.ts'
 
+const METRICS_SERVER_PORT = 10_252
 /** Where the default storage class keeps its volumes. */
 const VOLUMES_DIR = '/var/lib/minicube/volumes'
 
@@ -54,6 +56,23 @@ export function controlComponents({ config, address, pki, server, client, inform
     },
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
     { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName }, context) },
+    {
+      name: 'metrics-server',
+      run: (context) =>
+        runMetricsServer(
+          {
+            client,
+            informers,
+            authorizer: server.authorizer,
+            nodeName: config.nodeName,
+            nodeIp: address.ip,
+            port: METRICS_SERVER_PORT,
+            tls: { ...pki.metricsServer, frontProxyCa: pki.frontProxyCa.cert },
+            kubelets: { ca: pki.ca.cert, ...pki.kubeletClient },
+          },
+          context,
+        ),
+    },
     {
       name: 'kube-dns',
       run: (context) => {

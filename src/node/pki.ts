@@ -24,6 +24,8 @@ export interface Pki {
   frontProxyClient: KeyPair
   /** The kubelet's serving certificate. */
   kubelet: KeyPair
+  /** The metrics server's serving certificate. */
+  metricsServer: KeyPair
   /** system:masters, for the user's kubeconfig. */
   admin: KeyPair
   /** Signs ServiceAccount tokens. */
@@ -40,6 +42,8 @@ export interface PkiOptions {
   nowMs: number
 }
 
+/** By which the API server knows the metrics server behind its service. */
+const METRICS_SERVER_NAME = 'metrics-server.kube-system.svc'
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const DAY_MS = 86_400_000
 const CA_DAYS = 3650
@@ -199,7 +203,7 @@ export async function ensurePki({ dir, nodeName, apiServerNames, nodeNames, nowM
     write(stamp, `${wanted} ${nowMs + CERTIFICATE_DAYS * DAY_MS}`, 0o644)
     return made
   }
-  const [apiServer, kubeletClient, frontProxyClient, kubelet, admin] = await Promise.all([
+  const [apiServer, kubeletClient, frontProxyClient, kubelet, metricsServer, admin] = await Promise.all([
     certificate('apiserver', ca, { commonName: 'kube-apiserver', names: apiServerNames, usage: 'server' }),
     certificate('apiserver-kubelet-client', ca, {
       commonName: 'kube-apiserver-kubelet-client',
@@ -213,7 +217,8 @@ export async function ensurePki({ dir, nodeName, apiServerNames, nodeNames, nowM
       names: nodeNames,
       usage: 'server',
     }),
+    certificate('metrics-server', ca, { commonName: METRICS_SERVER_NAME, names: [METRICS_SERVER_NAME], usage: 'server' }),
     certificate('admin', ca, { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client' }),
   ])
-  return { ca, frontProxyCa, apiServer, kubeletClient, frontProxyClient, kubelet, admin, serviceAccount }
+  return { ca, frontProxyCa, apiServer, kubeletClient, frontProxyClient, kubelet, metricsServer, admin, serviceAccount }
 }
