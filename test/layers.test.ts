@@ -55,7 +55,7 @@ const OWNERS: Record<string, readonly string[]> = {
   protobufjs: ['api/codec/'],
   'dns-packet': ['dns/'],
   croner: ['controllers/'],
-  'prom-client': ['apiserver/metrics/'],
+  'prom-client': ['apiserver/metrics/', 'scheduler/metrics.ts'],
   '@grpc/grpc-js': ['storage/etcd/'],
 }
 

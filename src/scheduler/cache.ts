@@ -1,84 +1,245 @@
 /**
  * What the scheduler knows of nodes and their pods, kept incrementally from the informers. A pod that was just given a node
- * is assumed to be there until the API says so: the next pod must not see its place as free.
+ * is assumed to be there until the API says so: the next pod must not see its place as free. Deciding is synchronous, so the
+ * cache itself is the snapshot of a cycle and nothing is copied.
  */
+import type { Clock } from '../base/clock.ts'
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { hasFinished } from '../api/pods.ts'
-import type { NodeInfo, Snapshot } from './framework.ts'
-import { addResources, allocatableOf, nonZeroRequests, podRequests } from './resources.ts'
+import type { View } from './framework.ts'
+import { NodeInfo, type PodGroup } from './nodeInfo.ts'
+import { newPodInfo, type PodInfo } from './podInfo.ts'
 
-interface Entry {
-  node: Node
-  pods: Map<string, Pod>
-  /** Built when next asked for. */
-  info: NodeInfo | undefined
+/** An assumed pod whose binding is done and was never seen gives its place back after this. */
+const ASSUMED_POD_MS = 15 * 60_000
+
+interface Place {
+  info: PodInfo
+  entry: NodeInfo
+  group: Group
+  assumed: { expireMs: number | undefined } | undefined
 }
 
-export class SchedulerCache {
-  readonly #nodes = new Map<string, Entry>()
-  /** Pods of nodes that are not known (yet). */
-  readonly #placeOf = new Map<string, string>()
-  readonly #strays = new Map<string, Map<string, Pod>>()
-  #snapshot: Snapshot | undefined
+interface Group extends PodGroup {
+  readonly key: string
+  readonly nodes: Map<NodeInfo, number>
+}
+
+const REGION = 'topology.kubernetes.io/region'
+const ZONE = 'topology.kubernetes.io/zone'
+
+function zoneOf({ metadata }: Node): string {
+  const labels = metadata.labels ?? {}
+  return `${labels[REGION] ?? ''}:${labels[ZONE] ?? ''}`
+}
+
+function groupKey({ metadata, spec }: Pod): string {
+  const labels = metadata.labels
+  const names = labels ? Object.keys(labels) : []
+  if (names.length > 1) names.sort()
+  let key = metadata.deletionTimestamp ? '-' : '+'
+  for (const name of names) key += `${name}=${labels?.[name]},`
+  const { podAffinity, podAntiAffinity } = spec.affinity ?? {}
+  return podAffinity || podAntiAffinity ? `${key}|${JSON.stringify([podAffinity, podAntiAffinity])}` : key
+}
+
+export class SchedulerCache implements View {
+  readonly #entries = new Map<string, NodeInfo>()
+  /** Of #entries, those whose node exists; pods can be heard of before their node. */
+  readonly #known = new Map<string, { zone: string }>()
+  readonly #places = new Map<string, Place>()
+  readonly #assumed = new Set<string>()
+  readonly #groups = new Map<string, Map<string, Group>>()
+  readonly #groupsWithAffinity = new Set<Group>()
+  readonly #imageNodes = new Map<string, number>()
+  readonly #claimUsers = new Map<string, number>()
+  readonly #clock: Pick<Clock, 'now'>
+  #nodes: readonly NodeInfo[] | undefined
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock
+  }
+
+  get nodes(): readonly NodeInfo[] {
+    return (this.#nodes ??= this.#inTurn())
+  }
+
+  get(nodeName: string): NodeInfo | undefined {
+    return this.#known.has(nodeName) ? this.#entries.get(nodeName) : undefined
+  }
+
+  groupsIn(namespace: string): Iterable<PodGroup> {
+    return this.#groups.get(namespace)?.values() ?? []
+  }
+
+  *groups(): Iterable<PodGroup> {
+    for (const groups of this.#groups.values()) yield* groups.values()
+  }
+
+  groupsWithAffinity(): Iterable<PodGroup> {
+    return this.#groupsWithAffinity
+  }
+
+  nodesWithImage(name: string): number {
+    return this.#imageNodes.get(name) ?? 0
+  }
+
+  usersOfClaim(key: string): number {
+    return this.#claimUsers.get(key) ?? 0
+  }
+
+  /** How much is kept, for the metrics. */
+  get sizes(): { nodes: number; pods: number; assumedPods: number } {
+    return { nodes: this.#known.size, pods: this.#places.size, assumedPods: this.#assumed.size }
+  }
 
   setNode(node: Node): void {
-    const name = node.metadata.name
-    const entry = this.#nodes.get(name)
-    const pods = entry?.pods ?? this.#strays.get(name) ?? new Map<string, Pod>()
-    this.#strays.delete(name)
-    this.#nodes.set(name, { node, pods, info: undefined })
-    this.#snapshot = undefined
+    const { name } = node.metadata
+    const entry = this.#entry(name)
+    const known = this.#known.get(name)
+    if (known) this.#countImages(entry, -1)
+    entry.node = node
+    entry.exists = true
+    this.#countImages(entry, 1)
+    const zone = zoneOf(node)
+    if (known?.zone !== zone) this.#nodes = undefined
+    this.#known.set(name, { zone })
   }
 
   removeNode(name: string): void {
-    const entry = this.#nodes.get(name)
-    if (!entry) return
-    this.#nodes.delete(name)
-    if (entry.pods.size > 0) this.#strays.set(name, entry.pods)
-    this.#snapshot = undefined
+    const entry = this.#entries.get(name)
+    if (!entry || !this.#known.delete(name)) return
+    this.#countImages(entry, -1)
+    entry.exists = false
+    this.#nodes = undefined
+    this.#dropIfEmpty(entry)
   }
 
-  /** A pod that is (or is assumed to be) on a node. */
+  /** A pod that the API has on a node. */
   setPod(pod: Pod, nodeName: string): void {
-    const uid = pod.metadata.uid
-    const before = this.#placeOf.get(uid)
-    if (before && before !== nodeName) this.removePod(uid)
-    if (hasFinished(pod)) return this.removePod(uid)
-    this.#placeOf.set(uid, nodeName)
-    const entry = this.#nodes.get(nodeName)
-    if (entry) {
-      entry.pods.set(uid, pod)
-      entry.info = undefined
-    } else {
-      const strays = this.#strays.get(nodeName) ?? new Map<string, Pod>()
-      this.#strays.set(nodeName, strays.set(uid, pod))
+    if (hasFinished(pod)) return this.removePod(pod.metadata.uid)
+    this.#put(newPodInfo(pod), nodeName, undefined)
+  }
+
+  /** A pod that is about to be bound. */
+  assume(info: PodInfo, nodeName: string): void {
+    this.#put(info, nodeName, { expireMs: undefined })
+    this.#assumed.add(info.pod.metadata.uid)
+  }
+
+  /** The binding is written: from now on the assumption counts for a while only. */
+  finishBinding(uid: string): void {
+    const assumed = this.#places.get(uid)?.assumed
+    if (assumed) assumed.expireMs = this.#clock.now() + ASSUMED_POD_MS
+  }
+
+  /** The pod was not bound after all. */
+  forget(uid: string): void {
+    if (this.#assumed.has(uid)) this.removePod(uid)
+  }
+
+  isAssumed(uid: string): boolean {
+    return this.#assumed.has(uid)
+  }
+
+  /** Gives back the places of pods that were bound long ago and never seen. */
+  expire(): void {
+    const nowMs = this.#clock.now()
+    for (const uid of this.#assumed) {
+      const expireMs = this.#places.get(uid)?.assumed?.expireMs
+      if (expireMs !== undefined && expireMs <= nowMs) this.removePod(uid)
     }
-    this.#snapshot = undefined
   }
 
   removePod(uid: string): void {
-    const nodeName = this.#placeOf.get(uid)
-    if (nodeName === undefined) return
-    this.#placeOf.delete(uid)
-    this.#strays.get(nodeName)?.delete(uid)
-    const entry = this.#nodes.get(nodeName)
-    if (entry?.pods.delete(uid)) entry.info = undefined
-    this.#snapshot = undefined
+    const place = this.#places.get(uid)
+    if (!place) return
+    this.#places.delete(uid)
+    this.#assumed.delete(uid)
+    place.entry.remove(place.info)
+    for (const key of place.info.claims) this.#countClaim(key, -1)
+    this.#countGroup(place.group, place.entry, -1)
+    this.#dropIfEmpty(place.entry)
   }
 
-  snapshot(): Snapshot {
-    if (this.#snapshot) return this.#snapshot
-    const nodes = [...this.#nodes.values()].map((entry) => (entry.info ??= nodeInfo(entry.node, [...entry.pods.values()])))
-    return (this.#snapshot = { nodes, byName: new Map(nodes.map((info) => [info.node.metadata.name, info])) })
+  #put(info: PodInfo, nodeName: string, assumed: Place['assumed']): void {
+    const { uid } = info.pod.metadata
+    this.removePod(uid)
+    const entry = this.#entry(nodeName)
+    const group = this.#groupOf(info)
+    entry.add(info)
+    for (const key of info.claims) this.#countClaim(key, 1)
+    this.#countGroup(group, entry, 1)
+    this.#places.set(uid, { info, entry, group, assumed })
   }
-}
 
-export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
-  const requested = new Map<string, number>([['pods', pods.length]])
-  const nonZeroRequested = new Map<string, number>()
-  for (const pod of pods) {
-    addResources(requested, podRequests(pod))
-    addResources(nonZeroRequested, nonZeroRequests(pod))
+  #entry(name: string): NodeInfo {
+    let entry = this.#entries.get(name)
+    if (!entry) {
+      entry = new NodeInfo({ metadata: { name, uid: '', resourceVersion: '', creationTimestamp: '' }, spec: {} })
+      entry.exists = false
+      this.#entries.set(name, entry)
+    }
+    return entry
   }
-  return { node, pods, requested, nonZeroRequested, allocatable: allocatableOf(node) }
+
+  #dropIfEmpty(entry: NodeInfo): void {
+    if (entry.pods.size === 0 && !this.#known.has(entry.name)) this.#entries.delete(entry.name)
+  }
+
+  #groupOf({ pod, wishes }: PodInfo): Group {
+    const { namespace, labels, deletionTimestamp } = pod.metadata
+    const key = groupKey(pod)
+    let groups = this.#groups.get(namespace)
+    if (!groups) this.#groups.set(namespace, (groups = new Map()))
+    let group = groups.get(key)
+    if (!group) {
+      group = { key, namespace, labels, isTerminating: deletionTimestamp !== undefined, wishes, nodes: new Map() }
+      groups.set(key, group)
+      if (Object.values(wishes).some((terms: readonly unknown[]) => terms.length > 0)) this.#groupsWithAffinity.add(group)
+    }
+    return group
+  }
+
+  #countGroup(group: Group, entry: NodeInfo, change: number): void {
+    const count = (group.nodes.get(entry) ?? 0) + change
+    if (count > 0) group.nodes.set(entry, count)
+    else group.nodes.delete(entry)
+    if (group.nodes.size > 0) return
+    const groups = this.#groups.get(group.namespace)
+    groups?.delete(group.key)
+    if (groups?.size === 0) this.#groups.delete(group.namespace)
+    this.#groupsWithAffinity.delete(group)
+  }
+
+  #countClaim(key: string, change: number): void {
+    const count = (this.#claimUsers.get(key) ?? 0) + change
+    if (count > 0) this.#claimUsers.set(key, count)
+    else this.#claimUsers.delete(key)
+  }
+
+  #countImages(entry: NodeInfo, change: number): void {
+    for (const name of entry.images.keys()) {
+      const count = (this.#imageNodes.get(name) ?? 0) + change
+      if (count > 0) this.#imageNodes.set(name, count)
+      else this.#imageNodes.delete(name)
+    }
+  }
+
+  /** One node of each zone, then the next of each. */
+  #inTurn(): NodeInfo[] {
+    const zones = new Map<string, NodeInfo[]>()
+    for (const [name, { zone }] of this.#known) {
+      const nodes = zones.get(zone)
+      if (nodes) nodes.push(this.#entries.get(name) as NodeInfo)
+      else zones.set(zone, [this.#entries.get(name) as NodeInfo])
+    }
+    const all: NodeInfo[] = []
+    for (let round = 0; all.length < this.#known.size; round++)
+      for (const nodes of zones.values()) {
+        const node = nodes[round]
+        if (node) all.push(node)
+      }
+    return all
+  }
 }

@@ -1,75 +1,180 @@
 /**
- * The scheduling queue: pods to try now by priority, pods that failed and wait for their backoff, and pods that cannot be
- * placed until something in the cluster changes (upstream's active, backoff and unschedulable queues).
+ * The scheduling queue (kube-scheduler's contract): pods to try now by priority, pods that failed and wait for their backoff,
+ * pods that cannot be placed until something in the cluster changes that a refusing plugin cares for, and pods that are not to
+ * be looked at yet. What changes while a pod is being tried counts for that pod as well.
  */
-import { KeyedBackoff } from '../base/backoff.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
+import { concerns, podActions, type ClusterEvent, type EventHint } from './events.ts'
+import type { Waiting } from './framework.ts'
+import { KeyedHeap } from './heap.ts'
+import { newPodInfo, type PodInfo } from './podInfo.ts'
 
-const BACKOFF = { baseMs: 1_000, maxMs: 10_000 }
 /** An unschedulable pod is tried again after this even when nothing seems to have changed. */
 const LONGEST_UNSCHEDULABLE_MS = 5 * 60_000
+const FLUSH_PERIOD_MS = 30_000
+/** With more events than this during one attempt, the attempt counts as hit by a change. */
+const IN_FLIGHT_EVENTS_MAX = 10_000
 
-interface Waiting {
-  pod: Pod
-  sequence: number
+export interface QueueHooks {
+  isBefore(a: Waiting, b: Waiting): boolean
+  /** The plugin that keeps a pod from being tried at all, of the pod's profile. */
+  gate(pod: Pod): { plugin: string; reason: string } | undefined
+  /** The hints of each plugin of the pod's profile. */
+  hints(pod: Pod): ReadonlyMap<string, readonly EventHint[]>
+  /** `queue` and upstream's name of what led there, for the metrics. */
+  incoming?(queue: 'active' | 'backoff' | 'unschedulable' | 'gated', event: string): void
+  /** The pod waited for a change that never came and is tried all the same. */
+  flushed?(): void
+}
+
+export interface QueueOptions {
+  clock: Clock
+  hooks: QueueHooks
+  initialBackoffMs?: number
+  maxBackoffMs?: number
+}
+
+/** One pod that waits, through all its attempts. */
+export interface QueuedPod extends Waiting {
+  info: PodInfo
+  attempts: number
+  /** When it was tried first; undefined before. */
+  firstTriedMs: number | undefined
+  /** Refusals and failures in a row, each with its own backoff. */
+  refusals: number
+  errors: number
+  /** Plugins that refused it at its last attempt; none after an error. */
+  refusedBy: ReadonlySet<string>
+  gatedBy: string | undefined
   /** Not to be tried again before. */
   backoffUntilMs: number
+  unschedulableSinceMs: number
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+const BY_BACKOFF = (a: QueuedPod, b: QueuedPod): boolean => a.backoffUntilMs < b.backoffUntilMs
 
 export class SchedulingQueue {
   readonly #clock: Clock
-  readonly #backoff = new KeyedBackoff(BACKOFF)
-  readonly #active = new Map<string, Waiting>()
-  readonly #backingOff = new Map<string, { waiting: Waiting; cancel: () => void }>()
-  readonly #unschedulable = new Map<string, { waiting: Waiting; cancel: () => void }>()
-  /** A change that came while a pod was being tried counts for that pod as well. */
-  #movesSeen = 0
+  readonly #hooks: QueueHooks
+  readonly #initialBackoffMs: number
+  readonly #maxBackoffMs: number
+  readonly #active: KeyedHeap<QueuedPod>
+  /** Refused pods: they may be tried early while nothing else is to do. */
+  readonly #backoff = new KeyedHeap<QueuedPod>(BY_BACKOFF)
+  /** Pods whose attempt ended in an error: they wait their backoff in any case. */
+  readonly #errorBackoff = new KeyedHeap<QueuedPod>(BY_BACKOFF)
+  readonly #unschedulable = new Map<string, QueuedPod>()
+  /** The unschedulable by the plugins that refused them; gated ones by their gate. */
+  readonly #byPlugin = new Map<string, Set<QueuedPod>>()
+  /** Pods being tried, with the place in #events where their attempt began; the oldest attempt first. */
+  readonly #inFlight = new Map<string, { from: number; queued: QueuedPod }>()
+  #events: ClusterEvent[] = []
+  #eventsDropped = 0
   #sequence = 0
   #wake: PromiseWithResolvers<void> | undefined
+  #cancelTimer: (() => void) | undefined
+  #timerMs = Infinity
+  #cancelFlush: (() => void) | undefined
 
-  constructor(clock: Clock) {
+  constructor({ clock, hooks, initialBackoffMs = 1_000, maxBackoffMs = 10_000 }: QueueOptions) {
     this.#clock = clock
+    this.#hooks = hooks
+    this.#initialBackoffMs = initialBackoffMs
+    this.#maxBackoffMs = maxBackoffMs
+    this.#active = new KeyedHeap((a, b) => hooks.isBefore(a, b))
   }
 
   /** How many pods wait, by queue. */
-  get lengths(): { active: number; backoff: number; unschedulable: number } {
-    return { active: this.#active.size, backoff: this.#backingOff.size, unschedulable: this.#unschedulable.size }
+  get lengths(): { active: number; backoff: number; unschedulable: number; gated: number } {
+    let gated = 0
+    for (const { gatedBy } of this.#unschedulable.values()) if (gatedBy !== undefined) gated++
+    return {
+      active: this.#active.size,
+      backoff: this.#backoff.size + this.#errorBackoff.size,
+      unschedulable: this.#unschedulable.size - gated,
+      gated,
+    }
   }
 
-  /** A pod that is new or whose spec changed: it is tried at once. */
-  add(pod: Pod): void {
-    this.#take(pod.metadata.uid)
-    this.#activate({ pod, sequence: this.#sequence++, backoffUntilMs: 0 })
+  get inFlightEvents(): number {
+    return this.#events.length
   }
 
-  /** Keeps the newest object of a pod that waits; it stays where it is. */
-  refresh(pod: Pod): void {
-    const uid = pod.metadata.uid
-    const waiting = this.#active.get(uid) ?? this.#backingOff.get(uid)?.waiting ?? this.#unschedulable.get(uid)?.waiting
-    if (waiting) waiting.pod = pod
+  /** How many unschedulable pods each plugin keeps waiting. */
+  refusedByPlugin(): ReadonlyMap<string, number> {
+    return new Map([...this.#byPlugin].map(([plugin, pods]) => [plugin, pods.size]))
   }
 
   has(uid: string): boolean {
-    return this.#active.has(uid) || this.#backingOff.has(uid) || this.#unschedulable.has(uid)
+    return this.#find(uid) !== undefined
+  }
+
+  isInFlight(uid: string): boolean {
+    return this.#inFlight.has(uid)
+  }
+
+  /** A pod that is new: it is tried at once, or gated. */
+  add(pod: Pod): void {
+    const { uid } = pod.metadata
+    this.#take(uid)
+    const nowMs = this.#clock.now()
+    const queued: QueuedPod = {
+      info: newPodInfo(pod),
+      addedMs: nowMs,
+      sequence: this.#sequence++,
+      attempts: 0,
+      firstTriedMs: undefined,
+      refusals: 0,
+      errors: 0,
+      refusedBy: new Set(),
+      gatedBy: undefined,
+      backoffUntilMs: 0,
+      unschedulableSinceMs: nowMs,
+    }
+    this.#activate(queued, 'PodAdd')
+  }
+
+  /** The pod itself changed: it keeps its place, or is tried again where the change may help. */
+  update(before: Pod, after: Pod): void {
+    const { uid } = after.metadata
+    const inFlight = this.#inFlight.get(uid)
+    const event: ClusterEvent = { resource: 'Pod', actions: podActions(before, after), before, after }
+    if (inFlight) {
+      this.#remember(event)
+      return
+    }
+    const queued = this.#find(uid)
+    if (!queued) return this.add(after)
+    const isReordered = (before.spec.priority ?? 0) !== (after.spec.priority ?? 0)
+    queued.info = newPodInfo(after)
+    if (this.#active.has(uid)) {
+      if (isReordered) this.#active.push(uid, queued)
+      return
+    }
+    if (!this.#unschedulable.has(uid)) return
+    if (queued.gatedBy !== undefined) {
+      if (!this.#hooks.gate(after)) this.#requeue(queued, 'PodUpdate')
+      return
+    }
+    if (this.#isWorthTrying(queued, event)) this.#requeue(queued, 'PodUpdate')
   }
 
   delete(uid: string): void {
     this.#take(uid)
-    this.#backoff.forget(uid)
+    this.done(uid)
   }
 
-  /** The next pod to try; undefined once the signal aborts. `moves` goes back in with `failed`. */
-  async next(signal: AbortSignal): Promise<{ pod: Pod; moves: number } | undefined> {
+  /** The next pod to try; undefined once the signal aborts. The attempt ends with `done`, `failed` or `retry`. */
+  async next(signal: AbortSignal): Promise<QueuedPod | undefined> {
     const onAbort = (): void => this.#wake?.resolve()
     signal.addEventListener('abort', onAbort)
     try {
       while (!signal.aborted) {
-        const first = this.#first()
-        if (first) {
-          this.#active.delete(first.pod.metadata.uid)
-          return { pod: first.pod, moves: this.#movesSeen }
-        }
+        const queued = this.tryNext()
+        if (queued) return queued
         this.#wake = Promise.withResolvers<void>()
         await this.#wake.promise
       }
@@ -79,76 +184,226 @@ export class SchedulingQueue {
     }
   }
 
-  /** The pod could not be placed. It waits for a change in the cluster, or for its backoff where one came meanwhile. */
-  failed(pod: Pod, moves: number): void {
-    const uid = pod.metadata.uid
-    if (this.has(uid)) return
-    const waiting = this.#failure(pod)
-    if (moves !== this.#movesSeen) return this.#backOff(waiting)
-    const cancel = this.#clock.after(LONGEST_UNSCHEDULABLE_MS, () => {
-      this.#unschedulable.delete(uid)
-      this.#activate(waiting)
-    })
-    this.#unschedulable.set(uid, { waiting, cancel })
+  /** The next pod to try, if there is one now. */
+  tryNext(): QueuedPod | undefined {
+    const queued = this.#active.pop() ?? this.#early()
+    if (!queued) return undefined
+    queued.attempts++
+    queued.firstTriedMs ??= this.#clock.now()
+    this.#inFlight.set(queued.info.pod.metadata.uid, { from: this.#eventsDropped + this.#events.length, queued })
+    return queued
   }
 
-  /** The pod had a place and could not be bound to it: it is tried again after its backoff, whatever happens meanwhile. */
-  retry(pod: Pod): void {
-    if (!this.has(pod.metadata.uid)) this.#backOff(this.#failure(pod))
-  }
-
-  #failure(pod: Pod): Waiting {
-    return { pod, sequence: this.#sequence++, backoffUntilMs: this.#clock.now() + this.#backoff.next(pod.metadata.uid) }
-  }
-
-  succeeded(uid: string): void {
-    this.#backoff.forget(uid)
-  }
-
-  /** Something changed that may let pods fit: all (or the chosen) unschedulable pods are tried again once their backoff is over. */
-  moveAll(concerns: (pod: Pod) => boolean = () => true): void {
-    this.#movesSeen++
-    for (const [uid, { waiting, cancel }] of this.#unschedulable) {
-      if (!concerns(waiting.pod)) continue
-      cancel()
-      this.#unschedulable.delete(uid)
-      this.#backOff(waiting)
+  /** The attempt is over, and well. */
+  done(uid: string): void {
+    if (!this.#inFlight.delete(uid)) return
+    const [oldest] = this.#inFlight.values()
+    const keepFrom = oldest ? oldest.from : this.#eventsDropped + this.#events.length
+    const drop = keepFrom - this.#eventsDropped
+    // Cutting off a few at a time would make a long list quadratic.
+    if (drop > 64 || drop === this.#events.length) {
+      this.#events = this.#events.slice(drop)
+      this.#eventsDropped += drop
     }
   }
 
-  #backOff(waiting: Waiting): void {
-    const uid = waiting.pod.metadata.uid
-    const delayMs = waiting.backoffUntilMs - this.#clock.now()
-    if (delayMs <= 0) return this.#activate(waiting)
-    const cancel = this.#clock.after(delayMs, () => {
-      this.#backingOff.delete(uid)
-      this.#activate(waiting)
-    })
-    this.#backingOff.set(uid, { waiting, cancel })
+  /**
+   * The pod (its newest object) could not be placed. It waits for a change that one of the plugins cares for, or for its backoff
+   * where one came meanwhile.
+   */
+  failed(queued: QueuedPod, pod: Pod, refusedBy: ReadonlySet<string>): void {
+    const { uid } = pod.metadata
+    const meanwhile = this.#since(uid)
+    this.done(uid)
+    if (this.has(uid)) return
+    if (pod !== queued.info.pod) queued.info = newPodInfo(pod)
+    queued.refusals++
+    queued.errors = 0
+    queued.refusedBy = refusedBy
+    queued.unschedulableSinceMs = this.#clock.now()
+    this.#startBackoff(queued, queued.refusals)
+    const helped = meanwhile === undefined || meanwhile.some((event) => this.#isWorthTrying(queued, event))
+    if (refusedBy.size === 0 || helped) this.#backOff(queued, 'ScheduleAttemptFailure')
+    else this.#park(queued, 'ScheduleAttemptFailure')
   }
 
-  #activate(waiting: Waiting): void {
-    this.#active.set(waiting.pod.metadata.uid, waiting)
+  /** The attempt ended in an error: the pod is tried again after its backoff, whatever happens meanwhile. */
+  retry(queued: QueuedPod, pod: Pod): void {
+    const { uid } = pod.metadata
+    this.done(uid)
+    if (this.has(uid)) return
+    if (pod !== queued.info.pod) queued.info = newPodInfo(pod)
+    queued.errors++
+    queued.refusedBy = new Set()
+    this.#startBackoff(queued, queued.errors)
+    this.#backOff(queued, 'ScheduleAttemptFailure')
+  }
+
+  /** Something changed: the unschedulable pods that it may help are tried again once their backoff is over. */
+  moved(event: ClusterEvent): void {
+    this.#remember(event)
+    if (this.#unschedulable.size === 0) return
+    const label = `${event.resource}${event.actions & 1 ? 'Add' : event.actions & 2 ? 'Delete' : 'Update'}`
+    const seen = new Set<QueuedPod>()
+    for (const pods of Array.from(this.#byPlugin.values()))
+      for (const queued of Array.from(pods)) {
+        if (seen.has(queued)) continue
+        seen.add(queued)
+        if (this.#isWorthTrying(queued, event)) this.#requeue(queued, label)
+      }
+  }
+
+  /** Tries these pods again now (a preemption that failed midway). */
+  activate(uid: string): void {
+    const queued = this.#unschedulable.get(uid) ?? this.#backoff.get(uid) ?? this.#errorBackoff.get(uid)
+    if (!queued) return
+    this.#take(uid)
+    queued.backoffUntilMs = 0
+    this.#activate(queued, 'ForceActivate')
+  }
+
+  /** What kept the pod from being tried may be over (a preemption's victims are told). */
+  ungate(uid: string): void {
+    const queued = this.#unschedulable.get(uid)
+    if (queued?.gatedBy !== undefined && !this.#hooks.gate(queued.info.pod)) this.#requeue(queued, 'UpdateGate')
+  }
+
+  /** Starts to look now and then at pods that wait too long; the result ends it and all timers. */
+  start(): () => void {
+    const again = (): void => {
+      this.#flush()
+      this.#cancelFlush = this.#clock.after(FLUSH_PERIOD_MS, again)
+    }
+    this.#cancelFlush = this.#clock.after(FLUSH_PERIOD_MS, again)
+    return () => {
+      this.#cancelFlush?.()
+      this.#cancelTimer?.()
+    }
+  }
+
+  #flush(): void {
+    const nowMs = this.#clock.now()
+    for (const queued of Array.from(this.#unschedulable.values())) {
+      if (nowMs - queued.unschedulableSinceMs <= LONGEST_UNSCHEDULABLE_MS) continue
+      this.#hooks.flushed?.()
+      this.#requeue(queued, 'UnschedulableTimeout')
+    }
+  }
+
+  /** While nothing is to do, a refused pod need not wait for its backoff to end. */
+  #early(): QueuedPod | undefined {
+    const queued = this.#backoff.pop()
+    if (queued) this.#hooks.incoming?.('active', 'PopFromBackoffQ')
+    return queued
+  }
+
+  #startBackoff(queued: QueuedPod, count: number): void {
+    const waitMs = Math.min(this.#maxBackoffMs, this.#initialBackoffMs * 2 ** Math.min(count - 1, 30))
+    queued.backoffUntilMs = this.#clock.now() + waitMs
+  }
+
+  #isWorthTrying({ info, refusedBy, gatedBy }: QueuedPod, event: ClusterEvent): boolean {
+    const hints = this.#hooks.hints(info.pod)
+    for (const plugin of gatedBy === undefined ? refusedBy : [gatedBy]) {
+      const ofPlugin = hints.get(plugin)
+      // What no plugin of ours refused (an extender) may be helped by anything.
+      if (!ofPlugin) return true
+      if (ofPlugin.some((hint) => concerns(hint, event) && (hint.mayHelp?.(info.pod, event) ?? true))) return true
+    }
+    return false
+  }
+
+  /** What changed during a pod's attempt; undefined where too much did. */
+  #since(uid: string): readonly ClusterEvent[] | undefined {
+    const inFlight = this.#inFlight.get(uid)
+    if (!inFlight) return []
+    const from = inFlight.from - this.#eventsDropped
+    return from < 0 ? undefined : this.#events.slice(from)
+  }
+
+  #remember(event: ClusterEvent): void {
+    if (this.#inFlight.size === 0) return
+    this.#events.push(event)
+    if (this.#events.length <= IN_FLIGHT_EVENTS_MAX) return
+    const drop = IN_FLIGHT_EVENTS_MAX / 2
+    this.#events = this.#events.slice(drop)
+    this.#eventsDropped += drop
+  }
+
+  /** From unschedulable to active, or to backoff while that lasts. */
+  #requeue(queued: QueuedPod, event: string): void {
+    this.#take(queued.info.pod.metadata.uid)
+    if (queued.gatedBy === undefined && queued.backoffUntilMs > this.#clock.now()) this.#backOff(queued, event)
+    else this.#activate(queued, event)
+  }
+
+  #activate(queued: QueuedPod, event: string): void {
+    const { uid } = queued.info.pod.metadata
+    const gate = this.#hooks.gate(queued.info.pod)
+    queued.gatedBy = gate?.plugin
+    if (gate) return this.#park(queued, event)
+    this.#active.push(uid, queued)
+    this.#hooks.incoming?.('active', event)
+    this.#wakeUp()
+  }
+
+  #backOff(queued: QueuedPod, event: string): void {
+    const gate = this.#hooks.gate(queued.info.pod)
+    if (gate) {
+      queued.gatedBy = gate.plugin
+      return this.#park(queued, event)
+    }
+    const heap = queued.refusedBy.size > 0 ? this.#backoff : this.#errorBackoff
+    heap.push(queued.info.pod.metadata.uid, queued)
+    this.#hooks.incoming?.('backoff', event)
+    this.#setTimer()
+    this.#wakeUp()
+  }
+
+  #park(queued: QueuedPod, event: string): void {
+    this.#unschedulable.set(queued.info.pod.metadata.uid, queued)
+    for (const plugin of queued.gatedBy === undefined ? queued.refusedBy : [queued.gatedBy]) {
+      let pods = this.#byPlugin.get(plugin)
+      if (!pods) this.#byPlugin.set(plugin, (pods = new Set()))
+      pods.add(queued)
+    }
+    this.#hooks.incoming?.(queued.gatedBy === undefined ? 'unschedulable' : 'gated', event)
+  }
+
+  #setTimer(): void {
+    const dueMs = Math.min(this.#backoff.peek()?.backoffUntilMs ?? Infinity, this.#errorBackoff.peek()?.backoffUntilMs ?? Infinity)
+    if (dueMs >= this.#timerMs) return
+    this.#cancelTimer?.()
+    this.#timerMs = dueMs
+    this.#cancelTimer = this.#clock.after(dueMs - this.#clock.now(), () => this.#backoffsOver())
+  }
+
+  #backoffsOver(): void {
+    this.#timerMs = Infinity
+    const nowMs = this.#clock.now()
+    for (const heap of [this.#backoff, this.#errorBackoff])
+      while ((heap.peek()?.backoffUntilMs ?? Infinity) <= nowMs) this.#activate(heap.pop() as QueuedPod, 'BackoffComplete')
+    if (this.#backoff.size + this.#errorBackoff.size > 0) this.#setTimer()
+  }
+
+  #wakeUp(): void {
     this.#wake?.resolve()
     this.#wake = undefined
   }
 
-  #take(uid: string): void {
-    this.#backingOff.get(uid)?.cancel()
-    this.#unschedulable.get(uid)?.cancel()
-    this.#active.delete(uid)
-    this.#backingOff.delete(uid)
-    this.#unschedulable.delete(uid)
+  #find(uid: string): Mutable<QueuedPod> | undefined {
+    return this.#active.get(uid) ?? this.#backoff.get(uid) ?? this.#errorBackoff.get(uid) ?? this.#unschedulable.get(uid)
   }
 
-  /** Highest priority first, then the one that waits longest. */
-  #first(): Waiting | undefined {
-    let first: Waiting | undefined
-    for (const waiting of this.#active.values()) {
-      const priority = waiting.pod.spec.priority ?? 0
-      const best = first?.pod.spec.priority ?? 0
-      if (!first || priority > best || (priority === best && waiting.sequence < first.sequence)) first = waiting
+  #take(uid: string): void {
+    if (this.#active.delete(uid) ?? this.#backoff.delete(uid) ?? this.#errorBackoff.delete(uid)) return
+    const parked = this.#unschedulable.get(uid)
+    if (!parked) return
+    this.#unschedulable.delete(uid)
+    for (const plugin of parked.gatedBy === undefined ? parked.refusedBy : [parked.gatedBy]) {
+      const pods = this.#byPlugin.get(plugin)
+      pods?.delete(parked)
+      if (pods?.size === 0) this.#byPlugin.delete(plugin)
     }
-    return first
   }
 }

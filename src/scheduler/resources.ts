@@ -1,69 +1,123 @@
 /** What pods request and nodes offer, as numbers: cpu in millicores, everything else in its own unit. */
 import { quantityMilliValue, quantityValue } from '../api/quantity.ts'
-import type { Container, Node, Pod } from '../api/kinds/core/v1.ts'
-import type { Resources } from './framework.ts'
+import type { Container, ContainerStatus, Node, Pod } from '../api/kinds/core/v1.ts'
 
+/** Amounts by resource name. */
+export type Resources = ReadonlyMap<string, number>
 type Amounts = Map<string, number>
+type ResourceList = Readonly<Record<string, string>> | undefined
 
 /** What scoring counts for a container that requests nothing: 0.1 cores, 200 MB. */
-const NON_ZERO_DEFAULTS: Readonly<Record<string, number>> = { cpu: 100, memory: 200 * 1024 * 1024 }
+const NON_ZERO_DEFAULTS: ResourceList = { cpu: '100m', memory: '200Mi' }
 
-function amountsOf(list: Readonly<Record<string, string>> | undefined): Amounts {
-  return new Map(
-    Object.entries(list ?? {}).map(([name, quantity]) => [name, name === 'cpu' ? quantityMilliValue(quantity) : quantityValue(quantity)]),
-  )
+const PLAIN = /^(\d{1,9})(m|Ki|Mi|Gi)?$/
+const UNITS: Readonly<Record<string, number>> = { Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 }
+
+/** Most quantities are plain; the rest is parsed exactly. */
+export function amountOf(name: string, quantity: string): number {
+  const [, digits, unit] = PLAIN.exec(quantity) ?? []
+  if (digits === undefined) return name === 'cpu' ? quantityMilliValue(quantity) : quantityValue(quantity)
+  const number = Number(digits)
+  if (unit === 'm') return name === 'cpu' ? number : Math.ceil(number / 1_000)
+  const value = unit ? number * (UNITS[unit] as number) : number
+  return name === 'cpu' ? value * 1_000 : value
 }
 
-export function addResources(total: Amounts, more: Resources): void {
-  for (const [name, amount] of more) total.set(name, (total.get(name) ?? 0) + amount)
+export function amountsOf(list: ResourceList): Amounts {
+  const amounts: Amounts = new Map()
+  for (const name in list) amounts.set(name, amountOf(name, list[name] as string))
+  return amounts
+}
+
+export function addResources(total: Amounts, more: Resources, sign: 1 | -1 = 1): void {
+  for (const [name, amount] of more) total.set(name, (total.get(name) ?? 0) + sign * amount)
 }
 
 function raiseTo(total: Amounts, floor: Resources): void {
   for (const [name, amount] of floor) total.set(name, Math.max(total.get(name) ?? 0, amount))
 }
 
-function plus(a: Resources, b: Resources): Amounts {
-  const sum = new Map(a)
-  addResources(sum, b)
-  return sum
+/** cpu, memory and huge pages can be requested for the pod as a whole. */
+const isPodLevel = (name: string): boolean => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-')
+
+interface Counted {
+  spec: ResourceList
+  actuated: ResourceList
+  allocated: ResourceList
+}
+
+/** During a resize a container holds what it has and what it was promised until the larger of them is gone. */
+function effective({ spec, actuated, allocated }: Counted, isInfeasible: boolean): Amounts {
+  const most = amountsOf(actuated)
+  raiseTo(most, amountsOf(allocated))
+  if (!isInfeasible) raiseTo(most, amountsOf(spec))
+  return most
+}
+
+const isResizeInfeasible = ({ status }: Pod): boolean =>
+  status?.conditions?.find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible'
+
+/** What each container counts with. */
+function containerRequests(pod: Pod, defaults: ResourceList): (container: Container) => Amounts {
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {}
+  const resized = new Map<string, ContainerStatus>()
+  for (const status of [...containerStatuses, ...initContainerStatuses]) if (status.resources) resized.set(status.name, status)
+  const isInfeasible = resized.size > 0 && isResizeInfeasible(pod)
+  return ({ name, resources }) => {
+    const spec = resources?.requests
+    const status = resized.get(name)
+    const amounts = status
+      ? effective({ spec, actuated: status.resources?.requests, allocated: status.allocatedResources }, isInfeasible)
+      : amountsOf(spec)
+    for (const key in defaults) if (!amounts.has(key)) amounts.set(key, amountOf(key, defaults[key] as string))
+    return amounts
+  }
+}
+
+/** Pod-level requests take the containers' place. */
+function applyPodLevel(total: Amounts, pod: Pod): void {
+  const requests = pod.spec.resources?.requests
+  if (!requests || !Object.keys(requests).some(isPodLevel)) return
+  const { resources, allocatedResources } = pod.status ?? {}
+  const wanted = amountsOf(requests)
+  const counted = resources
+    ? effective({ spec: requests, actuated: resources.requests, allocated: allocatedResources }, isResizeInfeasible(pod))
+    : wanted
+  for (const name of wanted.keys()) if (isPodLevel(name)) total.set(name, counted.get(name) ?? 0)
 }
 
 /**
  * Regular containers and sidecars together, or the init container that needs most while it runs beside the sidecars started
  * before it, whichever is more; pod-level requests take their place; the overhead on top.
  */
-function requestsOf({ spec }: Pod, ofContainer: (container: Container) => Amounts): Resources {
+function requestsOf(pod: Pod, defaults?: ResourceList): Resources {
+  const ofContainer = containerRequests(pod, defaults)
   const total: Amounts = new Map()
-  for (const container of spec.containers) addResources(total, ofContainer(container))
-  const sidecars: Amounts = new Map()
-  const peak: Amounts = new Map()
-  for (const container of spec.initContainers ?? []) {
-    const own = ofContainer(container)
-    if (container.restartPolicy === 'Always') {
-      addResources(total, own)
-      addResources(sidecars, own)
-      raiseTo(peak, sidecars)
-    } else {
-      raiseTo(peak, plus(sidecars, own))
+  for (const container of pod.spec.containers) addResources(total, ofContainer(container))
+  if (pod.spec.initContainers?.length) {
+    const sidecars: Amounts = new Map()
+    const peak: Amounts = new Map()
+    for (const container of pod.spec.initContainers) {
+      const own = ofContainer(container)
+      if (container.restartPolicy === 'Always') {
+        addResources(total, own)
+        addResources(sidecars, own)
+        raiseTo(peak, sidecars)
+      } else {
+        addResources(own, sidecars)
+        raiseTo(peak, own)
+      }
     }
+    raiseTo(total, peak)
   }
-  raiseTo(total, peak)
-  for (const [name, amount] of amountsOf(spec.resources?.requests)) total.set(name, amount)
-  addResources(total, amountsOf(spec.overhead))
+  applyPodLevel(total, pod)
+  addResources(total, amountsOf(pod.spec.overhead))
   return total
 }
 
-export function podRequests(pod: Pod): Resources {
-  return requestsOf(pod, (container) => amountsOf(container.resources?.requests))
-}
+export const podRequests = (pod: Pod): Resources => requestsOf(pod)
 
-export function nonZeroRequests(pod: Pod): Resources {
-  return requestsOf(pod, (container) => {
-    const requests = amountsOf(container.resources?.requests)
-    for (const [name, amount] of Object.entries(NON_ZERO_DEFAULTS)) if (!requests.has(name)) requests.set(name, amount)
-    return requests
-  })
-}
+export const nonZeroRequests = (pod: Pod): Resources => requestsOf(pod, NON_ZERO_DEFAULTS)
 
 export function allocatableOf(node: Node): Resources {
   return amountsOf(node.status?.allocatable ?? node.status?.capacity)

@@ -1,116 +1,182 @@
 /**
- * One pod's verdict, purely: filter the nodes, score those that fit, choose. Upstream's schedulePod and its FitError texts.
+ * One pod's verdict: filter the nodes, ask the extenders, score those that fit, choose. Upstream's schedulePod and its FitError
+ * texts. Without extenders nothing here waits.
  */
-import type { Pod } from '../api/kinds/core/v1.ts'
-import type { FilterPlugin, NodeInfo, ScorePlugin, Snapshot } from './framework.ts'
+import { FilterCycle, type Diagnosis, type NodeRefusal, type PluginPoints } from './cycle.ts'
+import type { Refusal, View } from './framework.ts'
+import type { NodeInfo } from './nodeInfo.ts'
+import type { Nominator } from './nominator.ts'
+import type { PodInfo } from './podInfo.ts'
 
-export interface Plugins {
-  filters: readonly FilterPlugin[]
-  scores: readonly ScorePlugin[]
+/** With fewer nodes than this all are looked at. */
+const FEASIBLE_NODES_MIN = 100
+const ADAPTIVE_PERCENTAGE = 50
+const ADAPTIVE_PERCENTAGE_MIN = 5
+/** What refused a pod in the queue's terms when it was an extender. */
+const EXTENDER = 'Extender'
+
+export interface ExtenderFailure {
+  reason: string
+  /** Whether making room could change its mind. */
+  isResolvable: boolean
 }
 
-export interface Refusal {
-  node: string
-  plugin: string
-  reasons: readonly string[]
-  resolvable: boolean
+/** The part of scheduling that other programs have a say in. */
+export interface Extenders {
+  isInterested(info: PodInfo): boolean
+  filter(
+    info: PodInfo,
+    nodes: readonly NodeInfo[],
+  ): Promise<{ feasible: readonly NodeInfo[]; failures: ReadonlyMap<string, ExtenderFailure> }>
+  /** Weighted scores by node name, to be added to the plugins'. */
+  prioritize(info: PodInfo, nodes: readonly NodeInfo[]): Promise<ReadonlyMap<string, number>>
 }
-
-/** Upstream's Diagnosis. */
-export interface Diagnosis {
-  /** By node; none when the pod itself was refused. */
-  refusals: readonly Refusal[]
-  /** Why the pod was refused before any node was looked at. */
-  preFilter?: string
-}
-
-export type Decision = { node: string } | Diagnosis
 
 export interface ScheduleInput {
-  pod: Pod
-  snapshot: Snapshot
-  plugins: Plugins
+  info: PodInfo
+  view: View
+  points: PluginPoints
+  nominator: Nominator
+  /** Of all nodes, where the search starts; round robin over the pods. */
+  startIndex: number
+  /** Of the nodes to find before the search ends; 0 adapts it to their number. */
+  percentageOfNodesToScore: number
   /** Chooses among equally good nodes: 0 ≤ result < count. */
   pick: (count: number) => number
+  extenders?: Extenders
 }
 
-export function schedulePod({ pod, snapshot, plugins, pick }: ScheduleInput): Decision {
-  for (const plugin of plugins.filters) {
-    const preFilter = plugin.preFilter?.(pod)
-    if (preFilter !== undefined) return { refusals: [], preFilter }
-  }
-  const filters = plugins.filters.map((plugin) => ({ name: plugin.name, filter: plugin.prepare(pod, snapshot) }))
-  const feasible: NodeInfo[] = []
-  const refusals: Refusal[] = []
-  for (const info of snapshot.nodes) {
-    const refusal = firstRefusal(info, filters)
-    if (refusal) refusals.push(refusal)
-    else feasible.push(info)
-  }
-  if (feasible.length === 0) return { refusals }
-  const chosen = feasible.length === 1 ? (feasible[0] as NodeInfo) : best(pod, snapshot, feasible, plugins.scores, pick)
-  return { node: chosen.node.metadata.name }
+export interface Found {
+  nodeName: string
+  cycle: FilterCycle
+  evaluatedNodes: number
+  nextIndex: number
+}
+export interface NotFound {
+  diagnosis: Diagnosis
+  cycle: FilterCycle
+  nextIndex: number
+}
+export type Decision = Found | NotFound
+
+/** How many nodes that fit are enough. */
+export function feasibleNodesToFind(nodes: number, percentage: number): number {
+  if (nodes < FEASIBLE_NODES_MIN) return nodes
+  const adaptive = Math.max(ADAPTIVE_PERCENTAGE_MIN, ADAPTIVE_PERCENTAGE - Math.trunc(nodes / 125))
+  const enough = Math.trunc((nodes * (percentage === 0 ? adaptive : percentage)) / 100)
+  return Math.max(enough, FEASIBLE_NODES_MIN)
 }
 
-function firstRefusal(
-  info: NodeInfo,
-  filters: readonly { name: string; filter: ReturnType<FilterPlugin['prepare']> }[],
-): Refusal | undefined {
-  for (const { name, filter } of filters) {
-    const verdict = filter(info)
-    if (!verdict.fits) return { node: info.node.metadata.name, plugin: name, reasons: verdict.reasons, resolvable: verdict.resolvable }
-  }
-  return undefined
+interface Search {
+  feasible: NodeInfo[]
+  refusals: Map<string, NodeRefusal>
+  looked: number
 }
 
-function best(
-  pod: Pod,
-  snapshot: Snapshot,
+function search(cycle: FilterCycle, nodes: readonly NodeInfo[], from: number, enough: number): Search {
+  const found: Search = { feasible: [], refusals: new Map(), looked: 0 }
+  for (; found.looked < nodes.length && found.feasible.length < enough; found.looked++) {
+    const node = nodes[(from + found.looked) % nodes.length] as NodeInfo
+    const refusal = cycle.filter(node)
+    if (refusal) found.refusals.set(node.name, refusal)
+    else found.feasible.push(node)
+  }
+  return found
+}
+
+function notFound(cycle: FilterCycle, found: Pick<Search, 'refusals'>, nextIndex: number, more: Partial<Diagnosis> = {}): NotFound {
+  const plugins = new Set(cycle.narrowedBy)
+  for (const { plugin } of found.refusals.values()) plugins.add(plugin)
+  for (const plugin of more.plugins ?? []) plugins.add(plugin)
+  return { cycle, nextIndex, diagnosis: { refusals: found.refusals, ...more, plugins } }
+}
+
+interface Candidates extends Search {
+  absent?: Refusal
+  nextIndex: number
+}
+
+/** The promised node alone where the pod has one and fits there, or as many others as it takes. */
+function findNodes(
+  cycle: FilterCycle,
+  { info, view, startIndex, percentageOfNodesToScore }: ScheduleInput,
+  hasScores: boolean,
+): Candidates {
+  const nominated = view.get(info.pod.status?.nominatedNodeName ?? '')
+  if (nominated) {
+    const found = search(cycle, [nominated], 0, 1)
+    if (found.feasible.length > 0) return { ...found, nextIndex: startIndex }
+  }
+  const { nodes, absent } = cycle.candidates
+  const enough = hasScores ? feasibleNodesToFind(nodes.length, percentageOfNodesToScore) : 1
+  const found = search(cycle, nodes, absent ? 0 : startIndex, enough)
+  return { ...found, ...(absent && { absent }), nextIndex: (startIndex + found.looked) % view.nodes.length }
+}
+
+/** Decides at once where no extender has a say. */
+export function schedulePod(input: ScheduleInput): Decision | Promise<Decision> {
+  const { info, view, points, nominator, startIndex, extenders } = input
+  const { cycle, refusal } = FilterCycle.start(info, view, points, nominator)
+  if (view.nodes.length === 0) return notFound(cycle, { refusals: new Map() }, 0)
+  if (refusal) return notFound(cycle, { refusals: new Map() }, startIndex, { preFilter: refusal, plugins: new Set([refusal.plugin]) })
+  const found = findNodes(cycle, input, points.score.length > 0 || extenders !== undefined)
+  if (extenders?.isInterested(info)) return decideWithExtenders(input, cycle, found, extenders)
+  const { feasible, looked, absent, nextIndex } = found
+  if (feasible.length === 0) return notFound(cycle, found, nextIndex, absent && { absent })
+  return { nodeName: choose(input, cycle, feasible).name, cycle, evaluatedNodes: looked, nextIndex }
+}
+
+async function decideWithExtenders(input: ScheduleInput, cycle: FilterCycle, found: Candidates, extenders: Extenders): Promise<Decision> {
+  const { looked, absent, nextIndex } = found
+  const { feasible, failures } = await extenders.filter(input.info, found.feasible)
+  const refusals = new Map(found.refusals)
+  for (const [name, { reason, isResolvable }] of failures)
+    refusals.set(name, { fits: false, reasons: [reason], resolvable: isResolvable, plugin: EXTENDER })
+  if (feasible.length === 0) return notFound(cycle, { refusals }, nextIndex, absent && { absent })
+  const extra = feasible.length > 1 ? await extenders.prioritize(input.info, feasible) : undefined
+  return { nodeName: choose(input, cycle, feasible, extra).name, cycle, evaluatedNodes: looked, nextIndex }
+}
+
+function choose(
+  { info, view, points, pick }: ScheduleInput,
+  cycle: FilterCycle,
   feasible: readonly NodeInfo[],
-  plugins: readonly ScorePlugin[],
-  pick: ScheduleInput['pick'],
+  extra?: ReadonlyMap<string, number>,
 ): NodeInfo {
-  const totals = feasible.map(() => 0)
-  for (const plugin of plugins) {
-    const score = plugin.prepare(pod, snapshot)
-    if (!score) continue
-    const raw = feasible.map(score)
-    const scores = plugin.normalize ? plugin.normalize(raw) : raw
-    scores.forEach((value, i) => (totals[i] = (totals[i] as number) + value * plugin.weight))
+  if (feasible.length === 1) return feasible[0] as NodeInfo
+  const totals = feasible.map(({ name }) => extra?.get(name) ?? 0)
+  for (const { plugin, weight } of points.score) {
+    const scoring = plugin.score?.(info, view, feasible, cycle.prepared(plugin.name))
+    if (!scoring) continue
+    const raw = feasible.map((node) => scoring.of(node))
+    const scores = scoring.normalize ? scoring.normalize(raw, feasible) : raw
+    for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] as number) + (scores[i] as number) * weight
   }
-  const highest = Math.max(...totals)
-  const candidates = feasible.filter((_, i) => totals[i] === highest)
-  return candidates[pick(candidates.length)] as NodeInfo
+  const highest = totals.reduce((most, score) => Math.max(most, score), -Infinity)
+  const best = feasible.filter((_, i) => totals[i] === highest)
+  return best[pick(best.length)] as NodeInfo
 }
 
 const noNode = (nodes: number): string => `0/${nodes} nodes are available:`
 
 /** `1 Insufficient cpu, 2 node(s) had untolerated taint(s).` */
-function countReasons(reasons: Iterable<string>): string {
-  const counts = new Map<string, number>()
-  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-  const texts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort()
-  return `${texts.join(', ')}.`
-}
-
-/** Upstream asks DynamicResources, then DefaultPreemption, whether they can help; pods here have no resource claims. */
-function describePostFilter({ preemptionPolicy }: Pod['spec'], nodes: number, refusals: readonly Refusal[]): string {
-  const preemption =
-    preemptionPolicy === 'Never'
-      ? 'not eligible due to preemptionPolicy=Never.'
-      : `${noNode(nodes)} ${countReasons(
-          refusals.map(({ resolvable }) =>
-            resolvable ? 'No preemption victims found for incoming pod' : 'Preemption is not helpful for scheduling',
-          ),
-        )}`
-  return `no new claims to deallocate, preemption: ${preemption}`
+export function countReasons(reasons: ReadonlyMap<string, number>): string {
+  const texts = [...reasons].map(([reason, count]) => `${count} ${reason}`).sort()
+  return texts.length > 0 ? ` ${texts.join(', ')}.` : ''
 }
 
 /** Upstream's FitError, word for word: people and tools look for these texts in events and conditions. */
-export function describeFailure({ spec }: Pod, nodes: number, { refusals, preFilter }: Diagnosis): string {
-  if (nodes === 0) return 'no nodes available to schedule pods'
-  // A refusal by VolumeBinding comes before upstream's DynamicResources has made its state: "not found" is what that says.
-  if (preFilter !== undefined) return `${noNode(nodes)} ${preFilter}. not found`
-  const reasons = refusals.flatMap((refusal) => refusal.reasons)
-  return `${noNode(nodes)} ${countReasons(reasons)} ${describePostFilter(spec, nodes, refusals)}`
+export function describeFailure(
+  nodes: number,
+  diagnosis: { refusals: ReadonlyMap<string, Refusal>; absent?: Refusal; preFilter?: Refusal },
+  postFilter = '',
+): string {
+  const { refusals, absent, preFilter } = diagnosis
+  const after = postFilter && ` ${postFilter}`
+  if (preFilter) return `${noNode(nodes)} ${preFilter.reasons.join(', ')}.${after}`
+  const counts = new Map<string, number>()
+  const add = (reason: string, count: number): unknown => counts.set(reason, (counts.get(reason) ?? 0) + count)
+  for (const { reasons } of refusals.values()) for (const reason of reasons) add(reason, 1)
+  if (absent && refusals.size < nodes) for (const reason of absent.reasons) add(reason, nodes - refusals.size)
+  return `${noNode(nodes)}${countReasons(counts)}${after}`
 }

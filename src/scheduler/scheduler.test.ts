@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeClock } from '../base/clock.ts'
-import type { Container, Node, PersistentVolumeClaim, Pod } from '../api/kinds/core/v1.ts'
+import { silentLogger } from '../base/logger.ts'
+import { persistentvolumeclaims, type Container, type Node, type PersistentVolumeClaim, type Pod } from '../api/kinds/core/v1.ts'
 import type { KubeObject } from '../api/resource.ts'
+import { Client } from '../client/client.ts'
 import type { Lister } from '../client/informer.ts'
+import { HandFedInformers } from '../client/testing/handFedInformers.ts'
 import { SchedulerCache } from './cache.ts'
-import { defaultPlugins } from './defaultPlugins.ts'
-import { claimsOf, type VolumeListers } from './plugins/volumeBinding.ts'
-import { SchedulingQueue } from './queue.ts'
+import { readSchedulerConfiguration } from './configuration.ts'
+import { Nominator } from './nominator.ts'
+import { claimsOf } from './plugins/volumeBinding.ts'
+import type { VolumeListers } from './plugins/volumes.ts'
+import { createPlugin } from './plugins/registry.ts'
+import { askPostFilters } from './postFilter.ts'
+import { newPodInfo } from './podInfo.ts'
+import { buildProfile, type Profile } from './profile.ts'
 import { podRequests } from './resources.ts'
-import { describeFailure, schedulePod } from './schedulePod.ts'
+import { describeFailure, schedulePod, type Decision } from './schedulePod.ts'
 
 const NOTHING: Lister<never> = { get: () => undefined, list: () => [], byIndex: () => [] }
-const NO_VOLUMES: VolumeListers = { claims: NOTHING, volumes: NOTHING, classes: NOTHING }
 
 const META = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
 
@@ -31,15 +38,61 @@ function pod(name: string, spec: Partial<Pod['spec']> = {}): Pod {
 const asks = (requests: Record<string, string>): Container[] => [{ name: 'c', image: 'x', resources: { requests } }]
 const port = (hostPort: number, hostIP = ''): Container[] => [{ name: 'c', image: 'x', ports: [{ containerPort: 80, hostPort, hostIP }] }]
 
-function place(p: Pod, nodes: Node[], running: [Pod, string][] = []): string {
-  const cache = new SchedulerCache()
+const CONFIGURATION = readSchedulerConfiguration()
+
+/** The default profile over these objects. */
+function profile(fed: HandFedInformers, nominator: Nominator): Profile {
+  const handle = {
+    client: new Client({ request: () => assert.fail('nothing is written here'), watch: () => assert.fail('nothing is watched here') }),
+    informers: fed,
+    events: { record: () => {} },
+    nominator,
+    clock: new FakeClock(),
+    log: silentLogger,
+    signal: new AbortController().signal,
+    random: () => 0,
+    activate: () => {},
+    ungate: () => {},
+    ignoredResources: [],
+  }
+  const [configuration] = CONFIGURATION.profiles
+  assert.ok(configuration)
+  return buildProfile(configuration, (name) => createPlugin(name, configuration.args, handle), 0)
+}
+
+interface World {
+  nodes: Node[]
+  running?: [Pod, string][]
+  claims?: PersistentVolumeClaim[]
+}
+
+function decide(
+  p: Pod,
+  { nodes, running = [], claims = [] }: World,
+): { decision: Decision; cache: SchedulerCache; points: Profile['points'] } {
+  const cache = new SchedulerCache(new FakeClock())
+  const fed = new HandFedInformers()
+  for (const claim of claims) fed.set(persistentvolumeclaims, claim)
   for (const n of nodes) cache.setNode(n)
   for (const [other, where] of running) cache.setPod(other, where)
-  const snapshot = cache.snapshot()
-  const decision = schedulePod({ pod: p, snapshot, plugins: defaultPlugins({ ...NO_VOLUMES, namespaces: NOTHING }), pick: () => 0 })
-  if ('node' in decision) return decision.node
-  // What post-filter plugins add is tested on its own.
-  return describeFailure(p, snapshot.nodes.length, decision).replace(/ no new claims to deallocate, .*$/, '')
+  const nominator = new Nominator()
+  const { points } = profile(fed, nominator)
+  const decision = schedulePod({
+    info: newPodInfo(p),
+    view: cache,
+    points,
+    nominator,
+    startIndex: 0,
+    percentageOfNodesToScore: 0,
+    pick: () => 0,
+  })
+  assert.ok(!(decision instanceof Promise))
+  return { decision, cache, points }
+}
+
+function place(p: Pod, nodes: Node[], running: [Pod, string][] = []): string {
+  const { decision } = decide(p, { nodes, running })
+  return 'nodeName' in decision ? decision.nodeName : describeFailure(nodes.length, decision.diagnosis)
 }
 
 const affinity = (key: string, operator: string, values: string[]): Partial<Pod['spec']> => ({
@@ -54,7 +107,6 @@ const TAINTED = node('a', { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule
 
 const TABLE: readonly { what: string; pod: Pod; nodes: Node[]; running?: [Pod, string][]; expected: string }[] = [
   { what: 'the only node', pod: pod('p'), nodes: [node('a')], expected: 'a' },
-  { what: 'no nodes', pod: pod('p'), nodes: [], expected: 'no nodes available to schedule pods' },
   {
     what: 'cordoned',
     pod: pod('p'),
@@ -205,92 +257,39 @@ test('init containers raise requests, sidecars add to them', () => {
 })
 
 test('a finished pod gives its place back, an assumed one holds it', () => {
-  const cache = new SchedulerCache()
+  const cache = new SchedulerCache(new FakeClock())
   cache.setNode(node('a', {}, {}, { pods: '1' }))
-  cache.setPod(pod('p'), 'a')
-  assert.equal(cache.snapshot().nodes[0]?.pods.length, 1)
+  cache.assume(newPodInfo(pod('p')), 'a')
+  assert.equal(cache.get('a')?.podCount, 1)
   cache.setPod({ ...pod('p'), status: { phase: 'Succeeded' } }, 'a')
-  assert.equal(cache.snapshot().nodes[0]?.pods.length, 0)
+  assert.equal(cache.get('a')?.podCount, 0)
 })
 
-test('the queue serves by priority, then age; failed pods wait for a change and their backoff', async () => {
-  const clock = new FakeClock()
-  const queue = new SchedulingQueue(clock)
-  const { signal } = new AbortController()
-  queue.add(pod('old'))
-  queue.add(pod('young'))
-  queue.add(pod('important', { priority: 10 }))
-  const order: string[] = []
-  for (let i = 0; i < 3; i++) {
-    const next = await queue.next(signal)
-    order.push(next?.pod.metadata.name ?? '')
-    if (i === 0 && next) queue.failed(next.pod, next.moves)
-  }
-  assert.deepEqual(order, ['important', 'old', 'young'])
-  assert.deepEqual(queue.lengths, { active: 0, backoff: 0, unschedulable: 1 })
-  queue.moveAll()
-  assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
-  await clock.advance(1_000)
-  assert.equal((await queue.next(signal))?.pod.metadata.name, 'important')
-})
-
-test('a pod whose backoff is over is tried as soon as something changes; a pod that failed often waits its backoff', async () => {
-  const clock = new FakeClock()
-  const queue = new SchedulingQueue(clock)
-  const { signal } = new AbortController()
-  const fail = async (): Promise<void> => {
-    const next = await queue.next(signal)
-    if (next) queue.failed(next.pod, next.moves)
-  }
-  queue.add(pod('p'))
-  await fail()
-  await clock.advance(5_000)
-  queue.moveAll()
-  assert.deepEqual(queue.lengths, { active: 1, backoff: 0, unschedulable: 0 })
-  await fail()
-  queue.moveAll()
-  await clock.advance(1_999)
-  assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
-  await clock.advance(1)
-  assert.deepEqual(queue.lengths, { active: 1, backoff: 0, unschedulable: 0 })
-})
-
-test('a change that came while a pod was tried counts for it', async () => {
-  const clock = new FakeClock()
-  const queue = new SchedulingQueue(clock)
-  queue.add(pod('p'))
-  const next = await queue.next(new AbortController().signal)
-  queue.moveAll()
-  if (next) queue.failed(next.pod, next.moves)
-  assert.deepEqual(queue.lengths, { active: 0, backoff: 1, unschedulable: 0 })
-})
-
-test('a failure is told as upstream tells it, with what preemption could do', () => {
+test('a failure is told as upstream tells it, with what preemption could do', async () => {
   const taints = [{ key: 'k', effect: 'NoSchedule' }]
-  const tell = (p: Pod, nodes: Node[]): string => {
-    const cache = new SchedulerCache()
-    for (const n of nodes) cache.setNode(n)
-    const snapshot = cache.snapshot()
-    const listers = { ...LISTERS, namespaces: NOTHING }
-    const decision = schedulePod({ pod: p, snapshot, plugins: defaultPlugins(listers), pick: () => 0 })
-    assert.ok(!('node' in decision))
-    return describeFailure(p, snapshot.nodes.length, decision)
+  const tell = async (p: Pod, nodes: Node[]): Promise<string> => {
+    const { decision, cache, points } = decide(p, { nodes })
+    assert.ok(!('nodeName' in decision))
+    const result = await askPostFilters(newPodInfo(p), cache, points.postFilter, decision)
+    return describeFailure(nodes.length, decision.diagnosis, result.message)
   }
   const greedy = pod('p', { containers: asks({ cpu: '2' }) })
   const full = [node('a', {}, {}, { pods: '0' }), node('b', { taints }), node('c', { taints })]
   assert.equal(
-    tell(greedy, full),
+    await tell(greedy, full),
     '0/3 nodes are available: 1 Too many pods, 2 node(s) had untolerated taint(s). no new claims to deallocate, ' +
       'preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.',
   )
   assert.equal(
-    tell(pod('p', { preemptionPolicy: 'Never' }), [node('b', { taints })]),
+    await tell(pod('p', { preemptionPolicy: 'Never' }), [node('b', { taints })]),
     '0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, ' +
       'preemption: not eligible due to preemptionPolicy=Never.',
   )
   const claims = (claimName: string): Partial<Pod['spec']> => ({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }] })
-  assert.equal(tell(pod('p', claims('missing')), full), '0/3 nodes are available: persistentvolumeclaim "missing" not found. not found')
-  assert.equal(tell(pod('p', claims('missing')), []), 'no nodes available to schedule pods')
+  assert.equal(
+    await tell(pod('p', claims('missing')), full),
+    '0/3 nodes are available: persistentvolumeclaim "missing" not found. not found',
+  )
 })
 
 const CLAIM = (name: string, storageClassName: string, volumeName = ''): PersistentVolumeClaim => ({
@@ -314,7 +313,7 @@ const LEAVING: PersistentVolumeClaim = (() => {
   return { ...claim, metadata: { ...claim.metadata, deletionTimestamp: META.creationTimestamp } }
 })()
 
-const LISTERS: VolumeListers = {
+const LISTERS: Pick<VolumeListers, 'claims' | 'classes'> = {
   claims: byName([
     CLAIM('bound', 'later', 'pv'),
     CLAIM('waiting', 'later'),
@@ -323,7 +322,6 @@ const LISTERS: VolumeListers = {
     LEAVING,
     CLAIM('p-own', 'now'),
   ]),
-  volumes: NOTHING,
   classes: byName([{ metadata: { ...META, uid: 'later', name: 'later' }, provisioner: 'x', volumeBindingMode: 'WaitForFirstConsumer' }]),
 }
 

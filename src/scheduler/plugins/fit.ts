@@ -1,64 +1,84 @@
 /** NodeResourcesFit and NodeResourcesBalancedAllocation: what a pod requests against what a node has left. */
-import { FITS, MAX_NODE_SCORE, refuses, type FilterPlugin, type NodeInfo, type Resources, type ScorePlugin } from '../framework.ts'
-import { nonZeroRequests, podRequests } from '../resources.ts'
+import type { Node, Pod } from '../../api/kinds/core/v1.ts'
+import { ADD, DELETE, UPDATE, UPDATE_NODE_ALLOCATABLE, UPDATE_POD_SCALE_DOWN, type ClusterEvent, type EventHint } from '../events.ts'
+import { FITS, refuses, type NodeResources, type Plugin, type Verdict } from '../framework.ts'
+import { allocatableOf, podRequests, type Resources } from '../resources.ts'
+import { allocationScore, balanceScore, type ScoringStrategy, type WeightedResource } from './allocationScores.ts'
 
-function insufficient(requests: Resources, { requested, allocatable }: NodeInfo): string[] {
+export interface FitArgs {
+  /** Extended resources that somebody else accounts for. */
+  ignoredResources: readonly string[]
+  ignoredResourceGroups: readonly string[]
+  scoringStrategy: ScoringStrategy
+  /** Whether devices of a class stand behind an extended resource that the node itself does not have. */
+  isByDevices?: (resource: string) => boolean
+}
+
+function insufficient(requests: readonly (readonly [string, number])[], node: NodeResources, isByDevices: FitArgs['isByDevices']): Verdict {
   const reasons: string[] = []
-  if ((requested.get('pods') ?? 0) + 1 > (allocatable.get('pods') ?? 0)) reasons.push('Too many pods')
+  const { requested, allocatable } = node
+  if (node.podCount + 1 > (allocatable.get('pods') ?? 0)) reasons.push('Too many pods')
+  let isTooBig = false
   for (const [resource, amount] of requests) {
-    if (amount > (allocatable.get(resource) ?? 0) - (requested.get(resource) ?? 0)) reasons.push(`Insufficient ${resource}`)
+    const has = allocatable.get(resource) ?? 0
+    if (has === 0 && isByDevices?.(resource)) continue
+    if (amount <= has - (requested.get(resource) ?? 0)) continue
+    reasons.push(`Insufficient ${resource}`)
+    isTooBig ||= amount > has
   }
-  return reasons
+  return reasons.length === 0 ? FITS : refuses(reasons, !isTooBig)
 }
 
-export const fitFilter: FilterPlugin = {
-  name: 'NodeResourcesFit',
-  prepare(pod) {
-    const requests = new Map([...podRequests(pod)].filter(([, amount]) => amount > 0))
-    return (info) => {
-      const reasons = insufficient(requests, info)
-      if (reasons.length === 0) return FITS
-      const tooBig = [...requests].some(([resource, amount]) => amount > (info.allocatable.get(resource) ?? 0))
-      return refuses(reasons, !tooBig)
-    }
-  },
+const NOTHING: Resources = new Map()
+
+function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent, isByDevices: FitArgs['isByDevices']): boolean {
+  if (!after) return false
+  const requests = [...podRequests(pod)].filter(([, amount]) => amount > 0)
+  const now = allocatableOf(after as Node)
+  if (!insufficient(requests, { allocatable: now, requested: NOTHING, nonZeroRequested: NOTHING, podCount: 0 }, isByDevices).fits)
+    return false
+  if (!before) return true
+  const old = allocatableOf(before as Node)
+  return [['pods', 1] as const, ...requests].some(([name]) => (now.get(name) ?? 0) > (old.get(name) ?? 0) || isByDevices?.(name))
 }
 
-const SCORED = ['cpu', 'memory'] as const
-
-/** What share of each scored resource would be in use with the pod on the node. */
-function usedFractions(pod: Resources, { nonZeroRequested, allocatable }: NodeInfo): number[] {
-  return SCORED.filter((resource) => (allocatable.get(resource) ?? 0) > 0).map((resource) => {
-    const used = (nonZeroRequested.get(resource) ?? 0) + (pod.get(resource) ?? 0)
-    return Math.min(1, used / (allocatable.get(resource) as number))
-  })
+function isHelpedByPod(pod: Pod, { before, after }: ClusterEvent): boolean {
+  const other = (after ?? before) as Pod
+  if (other.metadata.uid === pod.metadata.uid) return after !== undefined
+  if (!other.spec.nodeName) return false
+  if (!after) return true
+  const [old, now] = [podRequests(before as Pod), podRequests(after as Pod)]
+  return [...podRequests(pod)].some(([name, amount]) => amount > 0 && (old.get(name) ?? 0) > (now.get(name) ?? 0))
 }
 
-export const leastAllocatedScore: ScorePlugin = {
-  name: 'NodeResourcesFit',
-  weight: 1,
-  prepare(pod) {
-    const requests = nonZeroRequests(pod)
-    return (info) => {
-      const fractions = usedFractions(requests, info)
-      if (fractions.length === 0) return 0
-      return Math.floor(fractions.reduce((sum, used) => sum + Math.floor((1 - used) * MAX_NODE_SCORE), 0) / fractions.length)
-    }
-  },
+export function newFit({ ignoredResources, ignoredResourceGroups, scoringStrategy, isByDevices }: FitArgs): Plugin {
+  const isIgnored = (name: string): boolean =>
+    ignoredResources.includes(name) || ignoredResourceGroups.some((group) => name.startsWith(`${group}/`))
+  const events: EventHint[] = [
+    { resource: 'Pod', actions: DELETE | UPDATE_POD_SCALE_DOWN, mayHelp: isHelpedByPod },
+    { resource: 'Node', actions: ADD | UPDATE_NODE_ALLOCATABLE, mayHelp: (pod, event) => isHelpedByNode(pod, event, isByDevices) },
+    ...(isByDevices ? [{ resource: 'DeviceClass' as const, actions: ADD | UPDATE }] : []),
+  ]
+  return {
+    name: 'NodeResourcesFit',
+    events,
+    prepare({ requests }) {
+      const wanted = [...requests].filter(([name, amount]) => amount > 0 && !isIgnored(name))
+      return { filter: (node) => insufficient(wanted, node, isByDevices) }
+    },
+    score({ nonZeroRequests }) {
+      return { of: (node) => allocationScore(scoringStrategy, nonZeroRequests, node) }
+    },
+  }
 }
 
-export const balancedAllocationScore: ScorePlugin = {
-  name: 'NodeResourcesBalancedAllocation',
-  weight: 1,
-  prepare(pod) {
-    const requests = podRequests(pod)
-    if (!SCORED.some((resource) => (requests.get(resource) ?? 0) > 0)) return undefined
-    const counted = nonZeroRequests(pod)
-    return (info) => {
-      const fractions = usedFractions(counted, info)
-      const mean = fractions.reduce((sum, f) => sum + f, 0) / Math.max(1, fractions.length)
-      const deviation = Math.sqrt(fractions.reduce((sum, f) => sum + (f - mean) ** 2, 0) / Math.max(1, fractions.length))
-      return Math.floor((1 - deviation) * MAX_NODE_SCORE)
-    }
-  },
+export function newBalancedAllocation(resources: readonly WeightedResource[]): Plugin {
+  return {
+    name: 'NodeResourcesBalancedAllocation',
+    events: [],
+    score({ requests }) {
+      if (!resources.some(({ name }) => (requests.get(name) ?? 0) > 0)) return undefined
+      return { of: (node) => balanceScore(resources, requests, node) }
+    },
+  }
 }

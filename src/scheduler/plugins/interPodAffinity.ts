@@ -1,141 +1,196 @@
 /** InterPodAffinity: pods that want to be near other pods, or far from them; also what the pods that run already want. */
-import type { Namespace, Pod, PodAffinityTerm, WeightedPodAffinityTerm } from '../../api/kinds/core/v1.ts'
-import { labelMatcher, type Labels } from '../../api/selectors.ts'
-import type { Lister } from '../../client/informer.ts'
-import { FITS, MAX_NODE_SCORE, refuses, type FilterPlugin, type NodeInfo, type ScorePlugin, type Snapshot } from '../framework.ts'
+import type { Node, Pod } from '../../api/kinds/core/v1.ts'
+import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_POD_LABEL, type ClusterEvent } from '../events.ts'
+import { FITS, MAX_NODE_SCORE, refuses, type Plugin, type Prepared, type View } from '../framework.ts'
+import type { NodeInfo, PodGroup } from '../nodeInfo.ts'
+import { wishesOf, type AffinityTerm, type NamespaceLabels, type PodInfo } from '../podInfo.ts'
 
 const AFFINITY = "node(s) didn't match pod affinity rules"
 const ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
 const EXISTING_ANTI_AFFINITY = "node(s) didn't satisfy existing pods anti-affinity rules"
-/** What an existing pod's required affinity counts for in scores. */
-const HARD_AFFINITY_WEIGHT = 1
 
-interface Term {
-  topologyKey: string
-  /** Whether the term speaks of this pod. */
-  selects(pod: Pod): boolean
+export interface InterPodAffinityArgs {
+  /** What an existing pod's required affinity counts for in scores. */
+  hardPodAffinityWeight: number
+  ignorePreferredTermsOfExistingPods: boolean
 }
 
-function termOf(term: PodAffinityTerm, owner: Pod, namespaces: Lister<Namespace>): Term {
-  const matches = labelMatcher(term.labelSelector)
-  const own = owner.metadata.labels ?? {}
-  const equal = (term.matchLabelKeys ?? []).filter((key) => own[key] !== undefined)
-  const different = (term.mismatchLabelKeys ?? []).filter((key) => own[key] !== undefined)
-  const named = new Set(term.namespaces ?? (term.namespaceSelector ? [] : [owner.metadata.namespace]))
-  const inNamespace = term.namespaceSelector ? labelMatcher(term.namespaceSelector) : undefined
-  const selectsLabels = (labels: Labels): boolean =>
-    matches(labels) && equal.every((key) => labels?.[key] === own[key]) && different.every((key) => labels?.[key] !== own[key])
-  return {
-    topologyKey: term.topologyKey,
-    selects({ metadata }) {
-      const here = named.has(metadata.namespace) || (inNamespace?.(namespaces.get(metadata.namespace)?.metadata.labels) ?? false)
-      return here && selectsLabels(metadata.labels)
-    },
+/** Numbers by topology key and value. */
+class Places {
+  readonly #byKey = new Map<string, Map<string, number>>()
+
+  get isEmpty(): boolean {
+    return this.#byKey.size === 0
   }
-}
 
-const valueOf = (info: NodeInfo, key: string): string | undefined => info.node.metadata.labels?.[key]
-
-/** How many selected pods there are, by value of the term's topology key. */
-function countByTopology(term: Term, snapshot: Snapshot): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const info of snapshot.nodes) {
-    const value = valueOf(info, term.topologyKey)
-    if (value === undefined) continue
-    const count = info.pods.filter((pod) => !pod.metadata.deletionTimestamp && term.selects(pod)).length
-    if (count > 0) counts.set(value, (counts.get(value) ?? 0) + count)
+  add(key: string, value: string | undefined, amount: number): void {
+    if (value === undefined || amount === 0) return
+    let values = this.#byKey.get(key)
+    if (!values) this.#byKey.set(key, (values = new Map()))
+    const sum = (values.get(value) ?? 0) + amount
+    if (sum === 0) values.delete(value)
+    else values.set(value, sum)
+    if (values.size === 0) this.#byKey.delete(key)
   }
-  return counts
-}
 
-/** `key=value` of every place that an existing pod's required anti-affinity closes to the pod. */
-function closedPlaces(pod: Pod, snapshot: Snapshot, namespaces: Lister<Namespace>): Set<string> {
-  const closed = new Set<string>()
-  for (const info of snapshot.nodes)
-    for (const other of info.pods)
-      for (const term of other.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []) {
-        const value = valueOf(info, term.topologyKey)
-        if (value !== undefined && termOf(term, other, namespaces).selects(pod)) closed.add(`${term.topologyKey}=${value}`)
-      }
-  return closed
-}
-
-export function interPodAffinityFilter(namespaces: Lister<Namespace>): FilterPlugin {
-  return {
-    name: 'InterPodAffinity',
-    prepare(pod, snapshot) {
-      const { podAffinity, podAntiAffinity } = pod.spec.affinity ?? {}
-      const counted = (terms: readonly PodAffinityTerm[] = []): { term: Term; counts: Map<string, number> }[] =>
-        terms.map((t) => termOf(t, pod, namespaces)).map((term) => ({ term, counts: countByTopology(term, snapshot) }))
-      const near = counted(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution)
-      const far = counted(podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution)
-      const closed = closedPlaces(pod, snapshot, namespaces)
-      // The first pod of a group may want to be near its own kind: nobody is there yet.
-      const isFirst = near.length > 0 && near.every(({ term, counts }) => counts.size === 0 && term.selects(pod))
-      return (info) => {
-        if (near.some(({ term }) => valueOf(info, term.topologyKey) === undefined)) return refuses(AFFINITY, false)
-        if (!isFirst && near.some(({ term, counts }) => !counts.has(valueOf(info, term.topologyKey) ?? ''))) return refuses(AFFINITY, false)
-        if (far.some(({ term, counts }) => counts.has(valueOf(info, term.topologyKey) ?? ''))) return refuses(ANTI_AFFINITY, true)
-        const isClosed = Object.entries(info.node.metadata.labels ?? {}).some(([key, value]) => closed.has(`${key}=${value}`))
-        return isClosed ? refuses(EXISTING_ANTI_AFFINITY, true) : FITS
-      }
-    },
+  at(key: string, value: string | undefined): number {
+    return value === undefined ? 0 : (this.#byKey.get(key)?.get(value) ?? 0)
   }
-}
 
-/** The wishes of existing pods about the pod, as points by `key=value`. */
-function wishesOfOthers(
-  pod: Pod,
-  snapshot: Snapshot,
-  namespaces: Lister<Namespace>,
-  add: (key: string, value: string, points: number) => void,
-): void {
-  for (const info of snapshot.nodes)
-    for (const other of info.pods) {
-      const { podAffinity, podAntiAffinity } = other.spec.affinity ?? {}
-      const give = (terms: readonly WeightedPodAffinityTerm[] = [], sign: number): void => {
-        for (const { weight, podAffinityTerm } of terms) {
-          const value = valueOf(info, podAffinityTerm.topologyKey)
-          if (value !== undefined && termOf(podAffinityTerm, other, namespaces).selects(pod))
-            add(podAffinityTerm.topologyKey, value, sign * weight)
-        }
-      }
-      give(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution, 1)
-      give(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution, -1)
-      const hard = podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []
-      give(
-        hard.map((podAffinityTerm) => ({ weight: HARD_AFFINITY_WEIGHT, podAffinityTerm })),
-        1,
-      )
+  sum(labels: Readonly<Record<string, string>>): number {
+    let sum = 0
+    for (const [key, values] of this.#byKey) {
+      const value = labels[key]
+      if (value !== undefined) sum += values.get(value) ?? 0
     }
+    return sum
+  }
+
+  some(labels: Readonly<Record<string, string>>): boolean {
+    for (const [key, values] of this.#byKey) {
+      const value = labels[key]
+      if (value !== undefined && (values.get(value) ?? 0) > 0) return true
+    }
+    return false
+  }
 }
 
-export function interPodAffinityScore(namespaces: Lister<Namespace>): ScorePlugin {
+const valueOf = ({ node }: NodeInfo, key: string): string | undefined => node.metadata.labels?.[key]
+
+function addGroup(places: Places, term: AffinityTerm, { nodes }: PodGroup, factor: number): void {
+  for (const [node, count] of nodes) if (node.exists) places.add(term.topologyKey, valueOf(node, term.topologyKey), factor * count)
+}
+
+/** Adds `factor` for each pod that a term selects, wherever it is. */
+function addSelected(places: Places, term: AffinityTerm, view: View, labelsOf: NamespaceLabels, factor: number): void {
+  for (const group of view.groups()) if (term.selects(group.namespace, group.labels, labelsOf)) addGroup(places, term, group, factor)
+}
+
+interface State {
+  /** Places of pods that all of the required affinity terms select. */
+  near: Places
+  far: Places
+  /** Places that existing pods' required anti-affinity closes to the pod. */
+  closed: Places
+}
+
+const selectsPod = (term: AffinityTerm, { metadata }: Pod, labelsOf: NamespaceLabels): boolean =>
+  term.selects(metadata.namespace, metadata.labels, labelsOf)
+
+/** Counts one more (or less) pod on a node into what was prepared for `info`. */
+function countPod(state: State, info: PodInfo, other: PodInfo, node: NodeInfo, labelsOf: NamespaceLabels, sign: 1 | -1): void {
+  const { requiredAffinity, requiredAntiAffinity } = info.wishes
+  if (requiredAffinity.length > 0 && requiredAffinity.every((term) => selectsPod(term, other.pod, labelsOf)))
+    for (const { topologyKey } of requiredAffinity) state.near.add(topologyKey, valueOf(node, topologyKey), sign)
+  for (const term of requiredAntiAffinity)
+    if (selectsPod(term, other.pod, labelsOf)) state.far.add(term.topologyKey, valueOf(node, term.topologyKey), sign)
+  for (const term of other.wishes.requiredAntiAffinity)
+    if (selectsPod(term, info.pod, labelsOf)) state.closed.add(term.topologyKey, valueOf(node, term.topologyKey), sign)
+}
+
+function initialState(info: PodInfo, view: View, labelsOf: NamespaceLabels): State {
+  const state: State = { near: new Places(), far: new Places(), closed: new Places() }
+  const { requiredAffinity, requiredAntiAffinity } = info.wishes
+  if (requiredAffinity.length > 0)
+    for (const group of view.groups())
+      if (requiredAffinity.every((term) => term.selects(group.namespace, group.labels, labelsOf)))
+        for (const term of requiredAffinity) addGroup(state.near, term, group, 1)
+  for (const term of requiredAntiAffinity) addSelected(state.far, term, view, labelsOf, 1)
+  for (const group of view.groupsWithAffinity())
+    for (const term of group.wishes.requiredAntiAffinity) if (selectsPod(term, info.pod, labelsOf)) addGroup(state.closed, term, group, 1)
+  return state
+}
+
+function prepare(info: PodInfo, view: View, labelsOf: NamespaceLabels): Prepared | undefined {
+  const { requiredAffinity, requiredAntiAffinity } = info.wishes
+  const state = initialState(info, view, labelsOf)
+  if (requiredAffinity.length + requiredAntiAffinity.length === 0 && state.closed.isEmpty) return undefined
+  const wantsItself = requiredAffinity.every((term) => selectsPod(term, info.pod, labelsOf))
+  return {
+    filter(node) {
+      const labels = node.node.metadata.labels ?? {}
+      if (requiredAffinity.length > 0) {
+        if (requiredAffinity.some(({ topologyKey }) => labels[topologyKey] === undefined)) return refuses(AFFINITY, false)
+        const isNear = requiredAffinity.every(({ topologyKey }) => state.near.at(topologyKey, labels[topologyKey]) > 0)
+        // The first pod of a group may want to be near its own kind: nobody is there yet.
+        if (!isNear && !(state.near.isEmpty && wantsItself)) return refuses(AFFINITY, false)
+      }
+      if (requiredAntiAffinity.some(({ topologyKey }) => state.far.at(topologyKey, labels[topologyKey]) > 0))
+        return refuses(ANTI_AFFINITY, true)
+      return state.closed.some(labels) ? refuses(EXISTING_ANTI_AFFINITY, true) : FITS
+    },
+    addPod: (other, node) => countPod(state, info, other, node, labelsOf, 1),
+    removePod: (other, node) => countPod(state, info, other, node, labelsOf, -1),
+  }
+}
+
+/** What the pod wishes of existing pods and they of it, as points by place. */
+function points(info: PodInfo, view: View, labelsOf: NamespaceLabels, args: InterPodAffinityArgs): Places {
+  const places = new Places()
+  const { preferredAffinity, preferredAntiAffinity } = info.wishes
+  for (const term of preferredAffinity) addSelected(places, term, view, labelsOf, term.weight)
+  for (const term of preferredAntiAffinity) addSelected(places, term, view, labelsOf, -term.weight)
+  if (args.ignorePreferredTermsOfExistingPods && preferredAffinity.length + preferredAntiAffinity.length === 0) return places
+  for (const group of view.groupsWithAffinity()) {
+    const give = (terms: readonly AffinityTerm[], factor: (term: AffinityTerm) => number): void => {
+      for (const term of terms) if (selectsPod(term, info.pod, labelsOf)) addGroup(places, term, group, factor(term))
+    }
+    give(group.wishes.requiredAffinity, () => args.hardPodAffinityWeight)
+    give(group.wishes.preferredAffinity, ({ weight }) => weight)
+    give(group.wishes.preferredAntiAffinity, ({ weight }) => -weight)
+  }
+  return places
+}
+
+function normalize(scores: readonly number[]): number[] {
+  const max = scores.reduce((most, score) => Math.max(most, score), -Infinity)
+  const min = scores.reduce((least, score) => Math.min(least, score), Infinity)
+  return scores.map((score) => (max === min ? 0 : Math.floor((MAX_NODE_SCORE * (score - min)) / (max - min))))
+}
+
+function isHelpedByPod(pod: Pod, { before, after }: ClusterEvent, labelsOf: NamespaceLabels): boolean {
+  const other = (after ?? before) as Pod
+  if (other.metadata.uid === pod.metadata.uid) return true
+  if (!other.spec.nodeName) return false
+  const wishes = wishesOf(pod)
+  const changes = (terms: readonly AffinityTerm[], towards: 'match' | 'mismatch'): boolean =>
+    terms.some((term) => {
+      const matched = before !== undefined && selectsPod(term, before as Pod, labelsOf)
+      const matches = after !== undefined && selectsPod(term, after as Pod, labelsOf)
+      return towards === 'match' ? matches && !matched : matched && !matches
+    })
+  if (changes(wishes.requiredAffinity, 'match') || changes(wishes.requiredAntiAffinity, 'mismatch')) return true
+  // A pod that minded this one is gone.
+  return after === undefined && wishesOf(other).requiredAntiAffinity.some((term) => selectsPod(term, pod, labelsOf))
+}
+
+function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent, labelsOf: NamespaceLabels): boolean {
+  const { requiredAffinity, requiredAntiAffinity } = wishesOf(pod)
+  const [old, now] = [before as Node | undefined, after as Node | undefined]
+  if (requiredAffinity.length === 0) return requiredAntiAffinity.length > 0 || old === undefined
+  const labels = now?.metadata.labels ?? {}
+  if (!requiredAffinity.every(({ topologyKey }) => labels[topologyKey] !== undefined)) return false
+  if (!old) return true
+  const isMoved = requiredAffinity.some(({ topologyKey }) => old.metadata.labels?.[topologyKey] !== labels[topologyKey])
+  return isMoved || requiredAffinity.every((term) => selectsPod(term, pod, labelsOf))
+}
+
+export function newInterPodAffinity(args: InterPodAffinityArgs, labelsOf: NamespaceLabels): Plugin {
   return {
     name: 'InterPodAffinity',
-    weight: 2,
-    prepare(pod, snapshot) {
-      const points = new Map<string, number>()
-      const add = (key: string, value: string, more: number): void => {
-        points.set(`${key}=${value}`, (points.get(`${key}=${value}`) ?? 0) + more)
-      }
-      const own = (terms: readonly WeightedPodAffinityTerm[] = [], sign: number): void => {
-        for (const { weight, podAffinityTerm } of terms) {
-          const term = termOf(podAffinityTerm, pod, namespaces)
-          for (const [value, count] of countByTopology(term, snapshot)) add(term.topologyKey, value, sign * weight * count)
-        }
-      }
-      own(pod.spec.affinity?.podAffinity?.preferredDuringSchedulingIgnoredDuringExecution, 1)
-      own(pod.spec.affinity?.podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution, -1)
-      wishesOfOthers(pod, snapshot, namespaces, add)
-      if (points.size === 0) return undefined
-      return ({ node }) =>
-        Object.entries(node.metadata.labels ?? {}).reduce((sum, [key, value]) => sum + (points.get(`${key}=${value}`) ?? 0), 0)
-    },
-    normalize(scores) {
-      const max = Math.max(...scores)
-      const min = Math.min(...scores)
-      return scores.map((score) => (max === min ? 0 : Math.floor((MAX_NODE_SCORE * (score - min)) / (max - min))))
+    events: [
+      {
+        resource: 'Pod',
+        actions: ADD | DELETE | UPDATE_POD_LABEL,
+        mayHelp: (pod, event) => isHelpedByPod(pod, event, labelsOf),
+      },
+      { resource: 'Node', actions: ADD | UPDATE_NODE_LABEL, mayHelp: (pod, event) => isHelpedByNode(pod, event, labelsOf) },
+    ],
+    prepare: (info, view) => prepare(info, view, labelsOf),
+    score(info, view) {
+      const places = points(info, view, labelsOf, args)
+      if (places.isEmpty) return undefined
+      return { of: ({ node }) => places.sum(node.metadata.labels ?? {}), normalize }
     },
   }
 }

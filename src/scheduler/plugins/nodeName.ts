@@ -1,10 +1,15 @@
 /** NodeName: a pod that names its node goes there or nowhere. */
-import { FITS, refuses, type FilterPlugin } from '../framework.ts'
+import { ADD, type ClusterEvent } from '../events.ts'
+import { FITS, refuses, type Plugin } from '../framework.ts'
 
-export const nodeNameFilter: FilterPlugin = {
-  name: 'NodeName',
-  prepare(pod) {
-    const wanted = pod.spec.nodeName
-    return ({ node }) => (!wanted || wanted === node.metadata.name ? FITS : refuses("node(s) didn't match the requested node name", false))
-  },
+export function newNodeName(): Plugin {
+  return {
+    name: 'NodeName',
+    events: [{ resource: 'Node', actions: ADD, mayHelp: ({ spec }, { after }: ClusterEvent) => spec.nodeName === after?.metadata.name }],
+    prepare({ pod }) {
+      const wanted = pod.spec.nodeName
+      if (!wanted) return undefined
+      return { filter: ({ name }) => (wanted === name ? FITS : refuses("node(s) didn't match the requested node name", false)) }
+    },
+  }
 }

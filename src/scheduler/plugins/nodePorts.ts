@@ -1,36 +1,34 @@
 /** NodePorts: no two pods of a node want the same host port. */
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { FITS, refuses, type FilterPlugin } from '../framework.ts'
+import { ADD, DELETE, type ClusterEvent } from '../events.ts'
+import { FITS, refuses, type Plugin } from '../framework.ts'
+import { ANY_ADDRESS, newPodInfo, type HostPort } from '../podInfo.ts'
 
-interface HostPort {
-  ip: string
-  protocol: string
-  port: number
-}
+const clashes = (a: HostPort, b: HostPort): boolean =>
+  a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === ANY_ADDRESS || b.ip === ANY_ADDRESS)
 
-const ANY = '0.0.0.0'
-
-function hostPorts({ spec }: Pod): HostPort[] {
-  const sidecars = (spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always')
-  return [...sidecars, ...spec.containers].flatMap((container) =>
-    (container.ports ?? [])
-      .filter((p) => p.hostPort)
-      .map((p) => ({ ip: p.hostIP || ANY, protocol: p.protocol ?? 'TCP', port: p.hostPort as number })),
-  )
-}
-
-const conflict = (a: HostPort, b: HostPort): boolean =>
-  a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === ANY || b.ip === ANY)
-
-export const nodePortsFilter: FilterPlugin = {
-  name: 'NodePorts',
-  prepare(pod) {
-    const wanted = hostPorts(pod)
-    if (wanted.length === 0) return () => FITS
-    return ({ pods }) => {
-      const taken = pods.flatMap(hostPorts)
-      const clash = wanted.some((port) => taken.some((other) => conflict(port, other)))
-      return clash ? refuses("node(s) didn't have free ports for the requested pod ports", true) : FITS
-    }
-  },
+export function newNodePorts(): Plugin {
+  return {
+    name: 'NodePorts',
+    events: [
+      {
+        resource: 'Pod',
+        actions: DELETE,
+        mayHelp(pod, { before }: ClusterEvent) {
+          const gone = before as Pod
+          if (!gone.spec.nodeName) return false
+          const freed = newPodInfo(gone).hostPorts
+          return newPodInfo(pod).hostPorts.some((wanted) => freed.some((port) => clashes(wanted, port)))
+        },
+      },
+      { resource: 'Node', actions: ADD },
+    ],
+    prepare({ hostPorts }) {
+      if (hostPorts.length === 0) return undefined
+      return {
+        filter: (node) =>
+          hostPorts.some((port) => node.hasPort(port)) ? refuses("node(s) didn't have free ports for the requested pod ports", true) : FITS,
+      }
+    },
+  }
 }

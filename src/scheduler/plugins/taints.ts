@@ -1,36 +1,66 @@
 /** TaintToleration and NodeUnschedulable. */
 import type { Node, Pod, Taint, Toleration } from '../../api/kinds/core/v1.ts'
 import { tolerates } from '../../api/tolerations.ts'
-import { FITS, normalizeByMax, refuses, type FilterPlugin, type ScorePlugin } from '../framework.ts'
+import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION, type ClusterEvent, type EventHint } from '../events.ts'
+import { FITS, normalizeByMax, refuses, type Plugin } from '../framework.ts'
 
 const isTolerated = (tolerations: readonly Toleration[], taint: Taint): boolean => tolerations.some((t) => tolerates(t, taint))
 
-export function toleratesHardTaints(pod: Pod, node: Node): boolean {
-  const hard = (node.spec.taints ?? []).filter((t) => t.effect === 'NoSchedule' || t.effect === 'NoExecute')
-  return hard.every((taint) => isTolerated(pod.spec.tolerations ?? [], taint))
+export function toleratesHardTaints(pod: Pod, { spec: { taints } }: Node): boolean {
+  if (!taints) return true
+  return taints.every(
+    (taint) => (taint.effect !== 'NoSchedule' && taint.effect !== 'NoExecute') || isTolerated(pod.spec.tolerations ?? [], taint),
+  )
 }
 
-export const taintFilter: FilterPlugin = {
-  name: 'TaintToleration',
-  prepare: (pod) => (info) => (toleratesHardTaints(pod, info.node) ? FITS : refuses('node(s) had untolerated taint(s)', false)),
+const OWN_TOLERATIONS: EventHint = {
+  resource: 'Pod',
+  actions: UPDATE_POD_TOLERATION,
+  mayHelp: (pod, { after }: ClusterEvent) => after?.metadata.uid === pod.metadata.uid,
 }
 
-export const taintScore: ScorePlugin = {
-  name: 'TaintToleration',
-  weight: 3,
-  prepare(pod) {
-    const tolerations = (pod.spec.tolerations ?? []).filter((t) => !t.effect || t.effect === 'PreferNoSchedule')
-    return ({ node }) => (node.spec.taints ?? []).filter((t) => t.effect === 'PreferNoSchedule' && !isTolerated(tolerations, t)).length
-  },
-  normalize: (scores) => normalizeByMax(scores, true),
+export function newTaintToleration(): Plugin {
+  return {
+    name: 'TaintToleration',
+    events: [
+      {
+        resource: 'Node',
+        actions: ADD | UPDATE_NODE_TAINT,
+        mayHelp: (pod, { before, after }) =>
+          after !== undefined && toleratesHardTaints(pod, after as Node) && !(before && toleratesHardTaints(pod, before as Node)),
+      },
+      OWN_TOLERATIONS,
+    ],
+    prepare({ pod }) {
+      return { filter: ({ node }) => (toleratesHardTaints(pod, node) ? FITS : refuses('node(s) had untolerated taint(s)', false)) }
+    },
+    score({ pod }) {
+      const tolerations = (pod.spec.tolerations ?? []).filter((t) => !t.effect || t.effect === 'PreferNoSchedule')
+      return {
+        of: ({ node }) =>
+          node.spec.taints ? node.spec.taints.filter((t) => t.effect === 'PreferNoSchedule' && !isTolerated(tolerations, t)).length : 0,
+        normalize: (scores) => normalizeByMax(scores, true),
+      }
+    },
+  }
 }
 
 const UNSCHEDULABLE: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
 
-export const unschedulableFilter: FilterPlugin = {
-  name: 'NodeUnschedulable',
-  prepare(pod) {
-    const tolerated = isTolerated(pod.spec.tolerations ?? [], UNSCHEDULABLE)
-    return ({ node }) => (node.spec.unschedulable && !tolerated ? refuses('node(s) were unschedulable', false) : FITS)
-  },
+export function newNodeUnschedulable(): Plugin {
+  return {
+    name: 'NodeUnschedulable',
+    events: [
+      {
+        resource: 'Node',
+        actions: ADD | UPDATE_NODE_TAINT,
+        mayHelp: (_, { after }) => (after as Node | undefined)?.spec.unschedulable !== true,
+      },
+      OWN_TOLERATIONS,
+    ],
+    prepare({ pod }) {
+      if (isTolerated(pod.spec.tolerations ?? [], UNSCHEDULABLE)) return undefined
+      return { filter: ({ node }) => (node.spec.unschedulable ? refuses('node(s) were unschedulable', false) : FITS) }
+    },
+  }
 }

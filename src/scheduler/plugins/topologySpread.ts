@@ -2,96 +2,245 @@
 import type { Node, Pod, TopologySpreadConstraint } from '../../api/kinds/core/v1.ts'
 import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
 import { labelMatcher, type Labels } from '../../api/selectors.ts'
-import { FITS, MAX_NODE_SCORE, refuses, type FilterPlugin, type NodeInfo, type ScorePlugin, type Snapshot } from '../framework.ts'
+import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_NODE_TAINT, UPDATE_POD_LABEL, UPDATE_POD_TOLERATION, type ClusterEvent } from '../events.ts'
+import { FITS, MAX_NODE_SCORE, refuses, type Plugin, type Prepared, type Scoring, type View } from '../framework.ts'
+import type { NodeInfo } from '../nodeInfo.ts'
+import type { PodInfo } from '../podInfo.ts'
 import { toleratesHardTaints } from './taints.ts'
 
 const REASON = "node(s) didn't match pod topology spread constraints"
 const MISSING_LABEL = `${REASON} (missing required label)`
+const HOSTNAME = 'kubernetes.io/hostname'
+
+/** What of a constraint a configuration may give to pods that have none. */
+export type DefaultConstraint = Pick<TopologySpreadConstraint, 'maxSkew' | 'topologyKey' | 'whenUnsatisfiable'>
+
+export const SYSTEM_DEFAULTS: readonly DefaultConstraint[] = [
+  { topologyKey: HOSTNAME, whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 3 },
+  { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 5 },
+]
+
+export interface TopologySpreadArgs {
+  defaultConstraints: readonly DefaultConstraint[]
+  /** The defaults are the system's: nodes without a zone count for what they have. */
+  isSystemDefaulted: boolean
+  /** Which pods are of one kind with a pod, by the services and controllers that select it; undefined where none does. */
+  selectorOf(pod: Pod): ((labels: Labels) => boolean) | undefined
+}
 
 interface Constraint {
-  spec: TopologySpreadConstraint
-  matches: (labels: Labels) => boolean
-  /** Matching pods by value of the topology key, for every value of an eligible node. */
-  counts: ReadonlyMap<string, number>
-  /** 1 if the pod counts for itself. */
-  self: number
+  readonly topologyKey: string
+  readonly maxSkew: number
+  readonly minDomains: number
+  readonly matches: (labels: Labels) => boolean
+  isEligible(node: Node): boolean
 }
 
-function constraintsOf(pod: Pod, when: string): TopologySpreadConstraint[] {
-  return (pod.spec.topologySpreadConstraints ?? []).filter((c) => c.whenUnsatisfiable === when)
-}
-
-/** The constraint's selector, narrowed to the pod's own values of `matchLabelKeys`. */
-function matcherOf(constraint: TopologySpreadConstraint, pod: Pod): (labels: Labels) => boolean {
-  const base = labelMatcher(constraint.labelSelector)
+function ownConstraint(constraint: TopologySpreadConstraint, pod: Pod): Constraint {
+  const selects = labelMatcher(constraint.labelSelector)
   const own = (constraint.matchLabelKeys ?? []).filter((key) => pod.metadata.labels?.[key] !== undefined)
-  return (labels) => base(labels) && own.every((key) => labels?.[key] === pod.metadata.labels?.[key])
-}
-
-function isEligible(node: Node, pod: Pod, constraint: TopologySpreadConstraint): boolean {
-  if (constraint.nodeAffinityPolicy !== 'Ignore' && !matchesRequiredNodeAffinity(pod.spec, node)) return false
-  return constraint.nodeTaintsPolicy !== 'Honor' || toleratesHardTaints(pod, node)
-}
-
-function matchingPods(info: NodeInfo, namespace: string, matches: (labels: Labels) => boolean): number {
-  return info.pods.filter((p) => p.metadata.namespace === namespace && !p.metadata.deletionTimestamp && matches(p.metadata.labels)).length
-}
-
-function countConstraint(
-  spec: TopologySpreadConstraint,
-  all: readonly TopologySpreadConstraint[],
-  pod: Pod,
-  snapshot: Snapshot,
-): Constraint {
-  const matches = matcherOf(spec, pod)
-  const counts = new Map<string, number>()
-  for (const info of snapshot.nodes) {
-    const labels = info.node.metadata.labels ?? {}
-    const value = labels[spec.topologyKey]
-    if (value === undefined || all.some((c) => labels[c.topologyKey] === undefined) || !isEligible(info.node, pod, spec)) continue
-    counts.set(value, (counts.get(value) ?? 0) + matchingPods(info, pod.metadata.namespace, matches))
+  return {
+    topologyKey: constraint.topologyKey,
+    maxSkew: constraint.maxSkew,
+    minDomains: constraint.minDomains ?? 1,
+    matches: (labels) => selects(labels) && own.every((key) => labels?.[key] === pod.metadata.labels?.[key]),
+    isEligible(node) {
+      if (constraint.nodeAffinityPolicy !== 'Ignore' && !matchesRequiredNodeAffinity(pod.spec, node)) return false
+      return constraint.nodeTaintsPolicy !== 'Honor' || toleratesHardTaints(pod, node)
+    },
   }
-  return { spec, matches, counts, self: matches(pod.metadata.labels) ? 1 : 0 }
 }
 
-/** Too few domains count as one that is empty. */
-function lowest({ spec, counts }: Constraint): number {
-  return counts.size < (spec.minDomains ?? 1) ? 0 : Math.min(...counts.values())
+function constraintsOf(pod: Pod, when: string, args: TopologySpreadArgs): Constraint[] {
+  const own = pod.spec.topologySpreadConstraints ?? []
+  if (own.length > 0) return own.filter((c) => c.whenUnsatisfiable === when).map((c) => ownConstraint(c, pod))
+  const defaults = args.defaultConstraints.filter((c) => c.whenUnsatisfiable === when)
+  const matches = defaults.length > 0 ? args.selectorOf(pod) : undefined
+  if (!matches) return []
+  return defaults.map(({ topologyKey, maxSkew }) => ({
+    topologyKey,
+    maxSkew,
+    minDomains: 1,
+    matches,
+    isEligible: (node) => matchesRequiredNodeAffinity(pod.spec, node),
+  }))
 }
 
-export const topologySpreadFilter: FilterPlugin = {
-  name: 'PodTopologySpread',
-  prepare(pod, snapshot) {
-    const specs = constraintsOf(pod, 'DoNotSchedule')
-    const constraints = specs.map((spec) => countConstraint(spec, specs, pod, snapshot))
-    return ({ node }) => {
-      for (const constraint of constraints) {
-        const value = node.metadata.labels?.[constraint.spec.topologyKey]
+/** How many pods that a constraint selects are on each node; nodes without any are not in it. */
+function countByNode({ matches }: Constraint, namespace: string, view: View): Map<NodeInfo, number> {
+  const counts = new Map<NodeInfo, number>()
+  for (const group of view.groupsIn(namespace)) {
+    if (group.isTerminating || !matches(group.labels)) continue
+    for (const [node, count] of group.nodes) if (node.exists) counts.set(node, (counts.get(node) ?? 0) + count)
+  }
+  return counts
+}
+
+const hasAllKeys = ({ metadata }: Node, constraints: readonly Constraint[]): boolean =>
+  constraints.every(({ topologyKey }) => metadata.labels?.[topologyKey] !== undefined)
+
+/** Pods of a kind by value of a constraint's topology key, and the lowest of these counts. */
+class Domains {
+  readonly #counts = new Map<string, number>()
+  #lowest: number | undefined
+
+  get size(): number {
+    return this.#counts.size
+  }
+
+  has(value: string): boolean {
+    return this.#counts.has(value)
+  }
+
+  of(value: string): number {
+    return this.#counts.get(value) ?? 0
+  }
+
+  add(value: string, count: number): void {
+    this.#counts.set(value, this.of(value) + count)
+    this.#lowest = undefined
+  }
+
+  /** Too few domains count as one that is empty. */
+  lowest(minDomains: number): number {
+    if (this.#counts.size < minDomains) return 0
+    if (this.#lowest === undefined) {
+      this.#lowest = Infinity
+      for (const count of this.#counts.values()) this.#lowest = Math.min(this.#lowest, count)
+    }
+    return this.#lowest
+  }
+}
+
+function domainsOf(constraint: Constraint, all: readonly Constraint[], namespace: string, view: View): Domains {
+  const domains = new Domains()
+  const onNodes = countByNode(constraint, namespace, view)
+  for (const info of view.nodes)
+    if (hasAllKeys(info.node, all) && constraint.isEligible(info.node))
+      domains.add(info.node.metadata.labels?.[constraint.topologyKey] as string, onNodes.get(info) ?? 0)
+  return domains
+}
+
+function prepareFilter({ pod }: PodInfo, view: View, args: TopologySpreadArgs): Prepared | undefined {
+  const constraints = constraintsOf(pod, 'DoNotSchedule', args)
+  if (constraints.length === 0) return undefined
+  const { namespace, labels: own } = pod.metadata
+  const domains = constraints.map((constraint) => domainsOf(constraint, constraints, namespace, view))
+  const isSelf = constraints.map(({ matches }) => (matches(own) ? 1 : 0))
+  const count = (other: PodInfo, { node }: NodeInfo, change: number): void => {
+    const { metadata } = other.pod
+    if (metadata.namespace !== namespace || metadata.deletionTimestamp || !hasAllKeys(node, constraints)) return
+    constraints.forEach((constraint, i) => {
+      if (constraint.matches(metadata.labels) && constraint.isEligible(node))
+        domains[i]?.add(node.metadata.labels?.[constraint.topologyKey] as string, change)
+    })
+  }
+  return {
+    filter({ node }) {
+      for (const [i, { topologyKey, maxSkew, minDomains }] of constraints.entries()) {
+        const value = node.metadata.labels?.[topologyKey]
         if (value === undefined) return refuses(MISSING_LABEL, false)
-        const here = constraint.counts.get(value) ?? 0
-        if (here + constraint.self - lowest(constraint) > constraint.spec.maxSkew) return refuses(REASON, true)
+        const counts = domains[i] as Domains
+        if (counts.of(value) + (isSelf[i] as number) - counts.lowest(minDomains) > maxSkew) return refuses(REASON, true)
       }
       return FITS
-    }
-  },
+    },
+    addPod: (other, node) => count(other, node, 1),
+    removePod: (other, node) => count(other, node, -1),
+  }
 }
 
-export const topologySpreadScore: ScorePlugin = {
-  name: 'PodTopologySpread',
-  weight: 2,
-  prepare(pod, snapshot) {
-    const specs = constraintsOf(pod, 'ScheduleAnyway')
-    if (specs.length === 0) return undefined
-    const constraints = specs.map((spec) => countConstraint(spec, [spec], pod, snapshot))
-    return ({ node }) =>
-      constraints.reduce((sum, { spec, counts }) => {
-        const here = counts.get(node.metadata.labels?.[spec.topologyKey] ?? '') ?? 0
-        return sum + here * Math.log(counts.size + 2) + (spec.maxSkew - 1)
-      }, 0)
-  },
-  normalize(scores) {
-    const max = Math.max(...scores)
-    const min = Math.min(...scores)
-    return scores.map((score) => (max === 0 ? MAX_NODE_SCORE : Math.floor((MAX_NODE_SCORE * (max + min - score)) / max)))
-  },
+/** The counts that score one constraint, of the candidates' domains only. */
+function scoringCounts(
+  constraint: Constraint,
+  candidates: readonly NodeInfo[],
+  view: View,
+  namespace: string,
+  isCounted: (node: Node) => boolean,
+): { of: (node: NodeInfo) => number; weight: number } {
+  const onNodes = countByNode(constraint, namespace, view)
+  const { topologyKey } = constraint
+  // Small topologies are not to be watered down by big ones.
+  if (topologyKey === HOSTNAME) return { of: (node) => onNodes.get(node) ?? 0, weight: Math.log(candidates.length + 2) }
+  const valueOf = ({ node }: NodeInfo): string => node.metadata.labels?.[topologyKey] ?? ''
+  const domains = new Domains()
+  for (const node of candidates) if (!domains.has(valueOf(node))) domains.add(valueOf(node), 0)
+  for (const [node, count] of onNodes)
+    if (domains.has(valueOf(node)) && isCounted(node.node) && constraint.isEligible(node.node)) domains.add(valueOf(node), count)
+  return { of: (node) => domains.of(valueOf(node)), weight: Math.log(domains.size + 2) }
+}
+
+function prepareScore({ pod }: PodInfo, view: View, nodes: readonly NodeInfo[], args: TopologySpreadArgs): Scoring | undefined {
+  const constraints = constraintsOf(pod, 'ScheduleAnyway', args)
+  if (constraints.length === 0) return undefined
+  const needsAllKeys = (pod.spec.topologySpreadConstraints ?? []).length > 0 || !args.isSystemDefaulted
+  const isCounted = (node: Node): boolean => !needsAllKeys || hasAllKeys(node, constraints)
+  const ignored = new Set(needsAllKeys ? nodes.filter(({ node }) => !isCounted(node)) : [])
+  const candidates = ignored.size > 0 ? nodes.filter((node) => !ignored.has(node)) : nodes
+  const scorings = constraints.map((c) => scoringCounts(c, candidates, view, pod.metadata.namespace, isCounted))
+  return {
+    of(info) {
+      if (ignored.has(info)) return 0
+      let score = 0
+      for (const [i, { topologyKey, maxSkew }] of constraints.entries()) {
+        if (info.node.metadata.labels?.[topologyKey] === undefined) continue
+        const { of, weight } = scorings[i] as { of: (node: NodeInfo) => number; weight: number }
+        score += of(info) * weight + (maxSkew - 1)
+      }
+      return Math.round(score)
+    },
+    normalize(scores, scored) {
+      let [min, max] = [Infinity, 0]
+      scored.forEach((node, i) => {
+        if (ignored.has(node)) return
+        min = Math.min(min, scores[i] as number)
+        max = Math.max(max, scores[i] as number)
+      })
+      return scores.map((score, i) => {
+        if (ignored.has(scored[i] as NodeInfo)) return 0
+        return max === 0 ? MAX_NODE_SCORE : Math.floor((MAX_NODE_SCORE * (max + min - score)) / max)
+      })
+    },
+  }
+}
+
+function isHelpedByPod(pod: Pod, { before, after }: ClusterEvent, args: TopologySpreadArgs): boolean {
+  const other = (after ?? before) as Pod
+  const constraints = constraintsOf(pod, 'DoNotSchedule', args)
+  if (other.metadata.uid === pod.metadata.uid) return true
+  if (!other.spec.nodeName || other.metadata.namespace !== pod.metadata.namespace) return false
+  if (constraints.length === 0) return true
+  const matched = (p: Pod | undefined): boolean[] => constraints.map(({ matches }) => p !== undefined && matches(p.metadata.labels))
+  const [old, now] = [matched(before as Pod | undefined), matched(after as Pod | undefined)]
+  return old.some((was, i) => was !== now[i])
+}
+
+function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent, args: TopologySpreadArgs): boolean {
+  const constraints = constraintsOf(pod, 'DoNotSchedule', args)
+  const has = (node: Node | undefined): boolean => node !== undefined && hasAllKeys(node, constraints)
+  const [old, now] = [before as Node | undefined, after as Node | undefined]
+  if (!has(old) && !has(now)) return false
+  if (!old || !now || has(old) !== has(now)) return true
+  const isMoved = constraints.some(({ topologyKey }) => old.metadata.labels?.[topologyKey] !== now.metadata.labels?.[topologyKey])
+  return isMoved || toleratesHardTaints(pod, old) !== toleratesHardTaints(pod, now)
+}
+
+export function newTopologySpread(args: TopologySpreadArgs): Plugin {
+  return {
+    name: 'PodTopologySpread',
+    events: [
+      {
+        resource: 'Pod',
+        actions: ADD | DELETE | UPDATE_POD_LABEL | UPDATE_POD_TOLERATION,
+        mayHelp: (pod, event) => isHelpedByPod(pod, event, args),
+      },
+      {
+        resource: 'Node',
+        actions: ADD | DELETE | UPDATE_NODE_LABEL | UPDATE_NODE_TAINT,
+        mayHelp: (pod, event) => isHelpedByNode(pod, event, args),
+      },
+    ],
+    prepare: (info, view) => prepareFilter(info, view, args),
+    score: (info, view, nodes) => prepareScore(info, view, nodes, args),
+  }
 }
