@@ -19,6 +19,7 @@ import { assembleApiServer, componentUser } from './apiServer.ts'
 import { controllerComponent } from './controllers.ts'
 import { parseSettings, USAGE, UsageError, type Settings } from './controlPlaneSettings.ts'
 import { openDatastore } from './datastore.ts'
+import { boundHeapGrowth } from './heap.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { underLease } from './leaderElection.ts'
 import { ensurePki } from './pki.ts'
@@ -140,6 +141,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
   }
 }
 
+boundHeapGrowth()
 const abort = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => (abort.signal.aborted ? process.exit(130) : abort.abort()))
 process.exit(await main(process.argv.slice(2), abort.signal))
