@@ -23,6 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   scheduler: ['reconcile', 'client', 'merge', 'cel', 'api', 'base'],
   kubelet: ['reconcile', 'client', 'merge', 'cel', 'api', 'base'],
   proxy: ['reconcile', 'client', 'merge', 'cel', 'api', 'base'],
+  networkpolicy: ['client', 'api', 'base'],
   dns: ['reconcile', 'client', 'merge', 'cel', 'api', 'base'],
   node: [
     'apiserver',
@@ -33,6 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'scheduler',
     'kubelet',
     'proxy',
+    'networkpolicy',
     'dns',
     'client',
     'merge',

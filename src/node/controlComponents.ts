@@ -6,6 +6,7 @@ import { createEventRecorder } from '../client/events.ts'
 import { cloudControllerFactories } from '../cloud/cloud.ts'
 import { runDns } from '../dns/dns.ts'
 import type { ApiServer } from '../apiserver/server.ts'
+import { runNetworkPolicy } from '../networkpolicy/networkPolicy.ts'
 import { runProxy } from '../proxy/proxy.ts'
 import { runScheduler } from '../scheduler/scheduler.ts'
 import { createAnnouncer, loadBalancerPool, type NodeAddress } from './addresses.ts'
@@ -56,6 +57,7 @@ export function controlComponents({ config, address, pki, server, client, inform
     },
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
     { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName }, context) },
+    { name: 'network-policy', run: (context) => runNetworkPolicy({ informers, nodeName: config.nodeName }, context) },
     {
       name: 'metrics-server',
       run: (context) =>

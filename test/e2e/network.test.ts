@@ -61,6 +61,35 @@ test('a service that nobody serves is refused at once', async () => {
   assert.match(await inPod('wget -qO- -T 5 http://nobody/'), /refused|unreachable/i)
 })
 
+test('a network policy lets in whom it names, and leaves DNS to an isolated client', async () => {
+  const reach = (): Promise<string> => inPod('wget -qO- -T 2 http://solo/cgi-bin/who')
+  const policy = (name: string, spec: object): object => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name },
+    spec,
+  })
+  await cluster.apply([
+    policy('solo', {
+      podSelector: { matchLabels: { app: 'solo' } },
+      ingress: [{ from: [{ podSelector: { matchLabels: { app: 'web' } } }] }],
+    }),
+  ])
+  await eventually('the client to be kept out', async () => !/^solo-/.test(await reach()))
+  await cluster.kubectl(['label', 'pod', 'client', 'app=web'])
+  await eventually('the client to be let in', async () => /^solo-/.test(await reach()))
+  const dns = {
+    to: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }],
+    ports: [{ protocol: 'UDP', port: 53 }],
+  }
+  await cluster.apply([policy('client', { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Egress'], egress: [dns] })])
+  await eventually('the client to reach nobody', async () => !/^solo-/.test(await reach()))
+  assert.match(await inPod('nslookup solo.default.svc.cluster.local'), /Address.*10\.96\./)
+  await cluster.kubectl(['delete', 'networkpolicy', 'solo', 'client'])
+  await cluster.kubectl(['label', 'pod', 'client', 'app-'])
+  await eventually('all to be as before', async () => /^solo-/.test(await reach()))
+})
+
 test('node port and load balancer answer from the host', async () => {
   const url = (await cluster.minicube(['service', 'web', '--url'])).stdout.trim()
   assert.match(await (await fetch(`${url}/cgi-bin/who`)).text(), /^web-/)
