@@ -184,16 +184,17 @@ class Checker {
     return inner
   }
 
-  #join(offset: number, previous: Type | undefined, current: Type): Type {
+  /** Mixed types make anything; whether they may is for the validators. */
+  #join(previous: Type | undefined, current: Type): Type {
     if (!previous) return current
-    return this.#assign(previous, current) ? types.mostGeneral(previous, current) : this.#mismatch(offset, previous, current)
+    return this.#assign(previous, current) ? types.mostGeneral(previous, current) : types.DYN
   }
 
   #list(expr: ListExpr): Type {
     let of: Type | undefined
     expr.elements.forEach((element, i) => {
       this.check(element)
-      of = this.#join(element.offset, of, this.#unwrap(element, expr.optionals.has(i)))
+      of = this.#join(of, this.#unwrap(element, expr.optionals.has(i)))
     })
     return types.listOf(of ?? this.#newTypeVariable())
   }
@@ -203,9 +204,9 @@ class Checker {
     let value: Type | undefined
     for (const entry of expr.entries) {
       this.check(entry.key)
-      key = this.#join(entry.key.offset, key, entry.key.type)
+      key = this.#join(key, entry.key.type)
       this.check(entry.value)
-      value = this.#join(entry.value.offset, value, this.#unwrap(entry.value, entry.optional))
+      value = this.#join(value, this.#unwrap(entry.value, entry.optional))
     }
     return types.mapOf(key ?? this.#newTypeVariable(), value ?? this.#newTypeVariable())
   }

@@ -5,10 +5,12 @@ import { Fault } from './values.ts'
 import { Planner } from './interpreter.ts'
 import { SourceErrors } from './sourceErrors.ts'
 import { celTypeOf, declarationsOf } from './environment.ts'
+import { authorizerVariables } from './library/authorization.ts'
 import { check, childrenOf } from './checker.ts'
 import { estimateCost } from './cost/estimate.ts'
 import { parse } from './parser.ts'
 import { toJson } from './adapting.ts'
+import { validate } from './validators.ts'
 import type { Compile, Environment, Evaluation, Program } from './program.ts'
 import type { Expr } from './ast.ts'
 import type { Input, Run } from './frame.ts'
@@ -47,7 +49,7 @@ class CompiledProgram implements Program {
     this.resultType = celTypeOf(expr.type)
     this.#expr = expr
     this.#environment = environment
-    const planner = new Planner(environment.variables)
+    const planner = new Planner(declarationsOf(environment).variables)
     this.#run = planner.run(expr)
     this.#inputs = planner.inputs
   }
@@ -67,7 +69,8 @@ class CompiledProgram implements Program {
   }
 
   #value(variables: Readonly<Record<string, unknown>>, { budget, signal, authorizer }: Evaluation): Value {
-    const frame = new Frame(this.#inputs, variables, authorizer, signal)
+    const known = authorizer ? { ...variables, ...authorizerVariables(authorizer) } : variables
+    const frame = new Frame(this.#inputs, known, signal)
     try {
       return this.#run(frame)
     } finally {
@@ -81,6 +84,7 @@ function build(expression: string, environment: Environment): Program {
   const { declarations, macros } = declarationsOf(environment)
   const expr = parse(expression, macros, errors)
   if (expr) check(expr, declarations, errors)
+  if (expr && errors.count === 0) validate(expr, errors)
   if (!expr || errors.count > 0) throw new CompileError(errors.toString())
   try {
     return new CompiledProgram(expression, expr, environment)

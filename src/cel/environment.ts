@@ -9,6 +9,8 @@ import type { Macros } from './macros.ts'
 import type { Type } from './types.ts'
 
 interface Declared {
+  /** Those of the environment, and those that come with its libraries. */
+  variables: Readonly<Record<string, CelType>>
   declarations: Declarations
   macros: Macros
 }
@@ -35,11 +37,17 @@ function fieldOf(type: Type, field: string): Type | undefined {
   return found && toType(found)
 }
 
-function declare({ variables, constructible, hasBindings }: Environment): Declared {
+const AUTHORIZER_VARIABLES: Readonly<Record<string, CelType>> = {
+  authorizer: { kind: 'opaque', name: 'kubernetes.authorization.Authorizer' },
+  'authorizer.requestResource': { kind: 'opaque', name: 'kubernetes.authorization.ResourceCheck' },
+}
+
+function declare({ variables: own, constructible, hasAuthorizer, hasBindings }: Environment): Declared {
+  const variables = hasAuthorizer ? { ...AUTHORIZER_VARIABLES, ...own } : own
   const idents = new Map(LIBRARY_TYPES)
   for (const [name, type] of constructible ?? []) idents.set(name, typeOf(toType(type)))
   for (const [name, type] of Object.entries(variables)) idents.set(name, toType(type))
-  return { declarations: { functions: FUNCTIONS, idents, fieldOf }, macros: hasBindings ? MACROS_WITH_BINDINGS : MACROS }
+  return { variables, declarations: { functions: FUNCTIONS, idents, fieldOf }, macros: hasBindings ? MACROS_WITH_BINDINGS : MACROS }
 }
 
 const known = new WeakMap<Environment, Declared>()

@@ -1,7 +1,6 @@
 /** One evaluation: its variables, and what it has cost. */
 import { CostExceededError } from './program.ts'
 import { Fault } from './values.ts'
-import type { Authorizer } from './program.ts'
 import type { Adapt, Value } from './values.ts'
 
 /** What a single evaluation may cost, as upstream has it. */
@@ -15,18 +14,16 @@ export interface Input {
 
 export class Frame {
   cost = 0
-  readonly authorizer: Authorizer | undefined
   readonly #slots: (Value | Fault | undefined)[]
   readonly #inputs: readonly Input[]
   readonly #variables: Readonly<Record<string, unknown>>
   readonly #signal: AbortSignal | undefined
 
-  constructor(inputs: readonly Input[], variables: Readonly<Record<string, unknown>>, authorizer?: Authorizer, signal?: AbortSignal) {
+  constructor(inputs: readonly Input[], variables: Readonly<Record<string, unknown>>, signal?: AbortSignal) {
     this.#slots = []
     this.#inputs = inputs
     this.#variables = variables
     this.#signal = signal
-    this.authorizer = authorizer
   }
 
   charge(cost: number): void {

@@ -10,7 +10,7 @@ import { compileComprehension } from './folding.ts'
 import { index, optionalIndex, select } from './qualifying.ts'
 import { ArrayList, EntryMap, Fault, ListValue, NONE, OptionalValue, TypeValue, toMapKey, typeNameOf } from './values.ts'
 import type { CallExpr, Expr, ListExpr, MapExpr, SelectExpr, StructExpr } from './ast.ts'
-import type { Frame, Input, Run } from './frame.ts'
+import type { Input, Run } from './frame.ts'
 import type { CelType } from './program.ts'
 import type { Overload } from './overloads.ts'
 import type { Value } from './values.ts'
@@ -286,7 +286,7 @@ export class Planner {
     const args = (expr.target ? [expr.target, ...expr.args] : expr.args).map((arg) => this.plan(arg, false))
     const invoke = dispatch(expr.function, expr.overloads)
     if (args.length === 1 && args[0]!.constant !== undefined && OPTIMIZED_CONVERSIONS.has(expr.function)) {
-      const constant = invoke([args[0]!.constant], undefined)
+      const constant = invoke([args[0]!.constant])
       return { run: () => constant, constant }
     }
     const cost = actualCostOf(expr.function, expr.overloads.length === 1 ? expr.overloads[0]!.id : '')
@@ -295,7 +295,7 @@ export class Planner {
       run: (frame) => {
         const values: Value[] = []
         for (const run of runs) values.push(run(frame))
-        const result = invoke(values, frame)
+        const result = invoke(values)
         frame.charge(cost === undefined ? 1 : cost(values, result))
         return result
       },
@@ -378,10 +378,10 @@ function unwrapEntry(value: Value, isOptional: boolean, key: Value): Value | und
 }
 
 /** The overload is chosen by what the arguments are, among those that their types allow. */
-function dispatch(name: string, overloads: readonly Overload[]): (values: readonly Value[], frame: Frame | undefined) => Value {
-  return (values, frame) => {
+function dispatch(name: string, overloads: readonly Overload[]): (values: readonly Value[]) => Value {
+  return (values) => {
     for (const { accepts, run } of overloads) {
-      if (accepts.length === values.length && accepts.every((accept, i) => accept(values[i]!))) return run(...values, frame)
+      if (accepts.length === values.length && accepts.every((accept, i) => accept(values[i]!))) return run(...values)
     }
     if (!/^[a-z]/i.test(name)) throw noOverload()
     throw new Fault(`no such overload: ${name}(${values.map(typeNameOf).join(', ')})`)

@@ -126,6 +126,14 @@ const celBind: Macro = ({ offset, args: [variable, value, result], target, fail 
   return literal(offset, null)
 }
 
+const SORT_INPUT = '@__sortBy_input__'
+
+const sortBy: Macro = (macro) => {
+  const { offset, target } = macro
+  const keys = loop(1, NOT_IDENTIFIER, toList)({ ...macro, target: ident(offset, SORT_INPUT) })
+  return bind(offset, SORT_INPUT, target!, call(offset, '@sortByAssociatedKeys', [keys!], ident(offset, SORT_INPUT)))
+}
+
 const SIMPLE_NAME = 'argument must be a simple name'
 const NOT_IDENTIFIER = 'argument is not an identifier'
 
@@ -148,6 +156,7 @@ export const MACROS: Macros = new Map<string, Macro>([
   ['transformMap:4:member', loop(2, SIMPLE_NAME, toMap)],
   ['transformMapEntry:3:member', loop(2, SIMPLE_NAME, toMapEntries)],
   ['transformMapEntry:4:member', loop(2, SIMPLE_NAME, toMapEntries)],
+  ['sortBy:2:member', sortBy],
   ['optMap:2:member', optional('optMap', (offset, result) => call(offset, 'optional.of', [result]))],
   ['optFlatMap:2:member', optional('optFlatMap', (_, result) => result)],
 ])

@@ -37,7 +37,11 @@ const ACCEPTS: Partial<Record<Type['kind'], (value: Value) => boolean>> = {
   map: (value) => value instanceof MapValue,
 }
 
-function acceptance({ kind, name }: Type): (value: Value) => boolean {
+function acceptance({ kind, name, params }: Type): (value: Value) => boolean {
+  if (kind === 'list' && ACCEPTS[params[0]!.kind]) {
+    const acceptsItem = acceptance(params[0]!)
+    return (value) => value instanceof ListValue && (value.size === 0 || acceptsItem(value.at(0)))
+  }
   if (kind === 'opaque') {
     if (name === 'optional_type') return (value) => value instanceof OptionalValue
     return (value) => value instanceof OpaqueValue && value.typeName === name

@@ -20,8 +20,7 @@ const traversal =
   (args) =>
     Math.ceil(size(args, 0) * times * TRAVERSAL)
 
-const smaller: ActualCost = (args) =>
-  args[0] instanceof OpaqueValue ? 1 : Math.ceil(Math.min(size(args, 0), size(args, 1)) * TRAVERSAL)
+const smaller: ActualCost = (args) => (args[0] instanceof OpaqueValue ? 1 : Math.ceil(Math.min(size(args, 0), size(args, 1)) * TRAVERSAL))
 const both: ActualCost = (args) => Math.ceil((size(args, 0) + size(args, 1)) * TRAVERSAL)
 const regex: ActualCost = (args) => Math.ceil((1 + size(args, 0)) * TRAVERSAL) * Math.ceil(size(args, 1) * REGEX)
 

@@ -118,8 +118,7 @@ const containsCidr =
     return arg && { cost: isText_ ? add(cost, scale(arg.size, TRAVERSAL)) : cost }
   }
 
-const validate: Estimate = ({ args: [arg] }) =>
-  arg && { cost: scale(scale(arg.size, TRAVERSAL), MAX_NAME_FORMAT_REGEX_SIZE * REGEX) }
+const validate: Estimate = ({ args: [arg] }) => arg && { cost: scale(scale(arg.size, TRAVERSAL), MAX_NAME_FORMAT_REGEX_SIZE * REGEX) }
 
 const LISTS_BASE = fixed(11)
 const allocating = (factor: number, size: Range): CallEstimate => ({ cost: add(scale(size, factor), LISTS_BASE), resultSize: size })

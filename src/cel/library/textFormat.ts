@@ -1,0 +1,141 @@
+/** `'%s is %d'.format([…])`: cel-go's clauses, in the manner of en_US. */
+import { Duration, Fault, ListValue, MapValue, Timestamp, TypeValue, Uint, typeNameOf } from '../values.ts'
+import { formatDouble } from './numbers.ts'
+import { formatDuration, formatTimestamp } from './time.ts'
+import type { Value } from '../values.ts'
+
+const PRECISION = 6
+const PRECISION_LIMIT = 1000
+
+function fixed(value: number, precision: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '∞' : '-∞'
+  if (Math.abs(value) >= 1e21) return `${BigInt(value)}${precision > 0 ? `.${'0'.repeat(precision)}` : ''}`
+  const digits = Math.min(precision, 100)
+  return value.toFixed(digits) + '0'.repeat(precision - digits)
+}
+
+const grouped = (text: string): string => {
+  const [whole = '', fraction] = text.split('.')
+  const withCommas = whole.replace(/\B(?=(\d{3})+$)/g, ',')
+  return fraction === undefined ? withCommas : `${withCommas}.${fraction}`
+}
+
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹'
+
+function scientific(value: number, precision: number): string {
+  if (!Number.isFinite(value)) return fixed(value, 0)
+  const [digits = '', exponent = ''] = value.toExponential(Math.min(precision, 100)).split('e')
+  const magnitude = exponent.slice(1).padStart(2, '0')
+  const raised = [...magnitude].map((digit) => SUPERSCRIPTS[Number(digit)]!).join('')
+  return `${digits}×10${exponent.startsWith('-') ? '⁻' : ''}${raised}`
+}
+
+const quoted = (text: string): string => JSON.stringify(text)
+
+const decimalFault = (value: Value): Fault => new Fault(`decimal clause can only be used on integers, was given ${typeNameOf(value)}`)
+
+function decimal(value: Value): string {
+  if (typeof value === 'bigint') return String(value)
+  if (value instanceof Uint) return String(value.value)
+  throw decimalFault(value)
+}
+
+/** As an item of a list or a map shows itself. */
+function itemText(value: Value): string {
+  if (typeof value === 'string') return quoted(value)
+  if (value instanceof Uint8Array) return `b${quoted(Buffer.from(value).toString())}`
+  if (typeof value === 'number') return Number.isFinite(value) ? fixed(value, PRECISION) : quoted(formatDouble(value))
+  if (value instanceof Timestamp) return `timestamp(${quoted(formatTimestamp(value))})`
+  if (value instanceof Duration) return `duration(${quoted(formatDuration(value))})`
+  return stringText(value)
+}
+
+function stringText(value: Value): string {
+  if (value === null) return 'null'
+  if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
+  if (typeof value === 'number') return formatDouble(value)
+  if (value instanceof Uint) return String(value.value)
+  if (value instanceof Uint8Array) return Buffer.from(value).toString()
+  if (value instanceof Timestamp) return formatTimestamp(value)
+  if (value instanceof Duration) return formatDuration(value)
+  if (value instanceof TypeValue) return value.name
+  if (value instanceof ListValue) return `[${[...value].map(itemText).join(', ')}]`
+  if (value instanceof MapValue) {
+    const entries = value.keys().map((key) => [itemText(key), itemText(value.get(key)!)] as const)
+    return `{${entries
+      .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+      .map(([key, item]) => `${key}:${item}`)
+      .join(', ')}}`
+  }
+  const clause = 'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps'
+  throw new Fault(`${clause}, was given ${typeNameOf(value)}`)
+}
+
+const SPECIAL: Readonly<Record<string, number>> = { NaN, Infinity, '-Infinity': -Infinity }
+
+function doubleOf(value: Value, clause: string): number {
+  if (typeof value === 'number') return value
+  if (typeof value === 'string' && Object.hasOwn(SPECIAL, value)) return SPECIAL[value]!
+  throw new Fault(`${clause} clause can only be used on doubles, was given ${typeNameOf(value)}`)
+}
+
+function binary(value: Value): string {
+  if (typeof value === 'boolean') return value ? '1' : '0'
+  if (typeof value === 'bigint') return value.toString(2)
+  if (value instanceof Uint) return value.value.toString(2)
+  throw new Fault(`only integers and bools can be formatted as binary, was given ${typeNameOf(value)}`)
+}
+
+function hex(value: Value): string {
+  if (typeof value === 'bigint') return value.toString(16)
+  if (value instanceof Uint) return value.value.toString(16)
+  if (typeof value === 'string' || value instanceof Uint8Array) return Buffer.from(value as string).toString('hex')
+  throw new Fault(`only integers, byte buffers, and strings can be formatted as hex, was given ${typeNameOf(value)}`)
+}
+
+function octal(value: Value): string {
+  if (typeof value === 'bigint') return value.toString(8)
+  if (value instanceof Uint) return value.value.toString(8)
+  throw new Fault(`octal clause can only be used on integers, was given ${typeNameOf(value)}`)
+}
+
+const CLAUSES: Readonly<Record<string, (value: Value, precision: number) => string>> = {
+  s: stringText,
+  d: decimal,
+  f: (value, precision) => grouped(fixed(doubleOf(value, 'fixed-point'), precision)),
+  e: (value, precision) => scientific(doubleOf(value, 'scientific'), precision),
+  b: binary,
+  x: hex,
+  X: (value) => hex(value).toUpperCase(),
+  o: octal,
+}
+
+const CLAUSE = /%(?:%|(?:\.(\d+))?([^%.]|$))/g
+
+/** What a text asks to be formatted: the letter of each clause. @throws Fault for what is no clause */
+export function clausesOf(text: string): { letter: string; precision: number }[] {
+  const clauses: { letter: string; precision: number }[] = []
+  for (const [whole, precision, letter] of text.matchAll(CLAUSE)) {
+    if (whole === '%%') continue
+    if (!letter) throw new Fault('unexpected end of string')
+    if (!Object.hasOwn(CLAUSES, letter)) throw new Fault(`could not parse formatting clause: unrecognized formatting clause "${letter}"`)
+    clauses.push({ letter, precision: Math.min(Number(precision ?? PRECISION), PRECISION_LIMIT) })
+  }
+  return clauses
+}
+
+export function formatText(text: string, args: ListValue): string {
+  const clauses = clausesOf(text)
+  let next = 0
+  return text.replace(CLAUSE, (whole) => {
+    if (whole === '%%') return '%'
+    if (next >= args.size) throw new Fault(`index ${next} out of range`)
+    const { letter, precision } = clauses[next]!
+    try {
+      return CLAUSES[letter]!(args.at(next++), precision)
+    } catch (error) {
+      if (error instanceof Fault) throw new Fault(`error during formatting: ${error.message}`)
+      throw error
+    }
+  })
+}
