@@ -1,7 +1,7 @@
 /** CertificateSigningRequests. */
-import { invalid, notSupported, required } from './fieldErrors.ts'
+import { duplicate, forbidden, invalid, notSupported, required } from './fieldErrors.ts'
 import { checkSignerName } from './signers.ts'
-import type { CertificateSigningRequest } from '../kinds/certificates/v1.ts'
+import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '../kinds/certificates/v1.ts'
 import type { FieldError } from '../status.ts'
 
 const USAGES = [
@@ -56,28 +56,43 @@ export function validateCertificateSigningRequest({ spec }: CertificateSigningRe
   return errors
 }
 
-export function validateCertificateSigningRequestApproval(next: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
-  const errors: FieldError[] = []
-  const conditions = next.status?.conditions ?? []
+type Conditions = readonly CertificateSigningRequestCondition[]
+const ofType = (conditions: Conditions, type: string): Conditions => conditions.filter((condition) => condition.type === type)
+
+function checkConditions(errors: FieldError[], conditions: Conditions, old: Conditions): void {
   for (const [i, condition] of conditions.entries()) {
     const at = `status.conditions[${i}]`
     if (!condition.type) errors.push(required(`${at}.type`))
     const decides = ['Approved', 'Denied', 'Failed'].includes(condition.type)
     if (decides && condition.status !== 'True') errors.push(notSupported(`${at}.status`, condition.status ?? '', ['True']))
-    if (conditions.findIndex((other) => other.type === condition.type) < i)
-      errors.push({ type: 'FieldValueDuplicate', field: `${at}.type`, message: `Duplicate value: ${JSON.stringify(condition.type)}` })
+    if (conditions.findIndex((other) => other.type === condition.type) < i) errors.push(duplicate(`${at}.type`, condition.type))
   }
-  const has = (type: string): boolean => conditions.some((condition) => condition.type === type)
-  if (has('Approved') && has('Denied'))
+  if (ofType(conditions, 'Approved').length > 0 && ofType(conditions, 'Denied').length > 0)
     errors.push(invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'))
   for (const type of ['Approved', 'Denied', 'Failed']) {
-    if (old.status?.conditions?.some((condition) => condition.type === type) && !has(type)) {
-      errors.push({
-        type: 'FieldValueForbidden',
-        field: 'status.conditions',
-        message: `Forbidden: updates may not remove a condition of type ${JSON.stringify(type)}`,
-      })
-    }
+    if (ofType(conditions, type).length < ofType(old, type).length)
+      errors.push(forbidden('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`))
   }
+}
+
+export function validateCertificateSigningRequestApproval(next: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  const errors: FieldError[] = []
+  checkConditions(errors, next.status?.conditions ?? [], old.status?.conditions ?? [])
+  return errors
+}
+
+/** What a signer writes: the certificate once, and conditions other than the decisions. */
+export function validateCertificateSigningRequestStatus(next: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  const errors: FieldError[] = []
+  const conditions = next.status?.conditions ?? []
+  const before = old.status?.conditions ?? []
+  checkConditions(errors, conditions, before)
+  for (const type of ['Approved', 'Denied']) {
+    if (ofType(conditions, type).length > ofType(before, type).length)
+      errors.push(forbidden('status.conditions', `updates may not add a condition of type ${JSON.stringify(type)}`))
+  }
+  const certificate = old.status?.certificate
+  if (certificate && next.status?.certificate !== certificate)
+    errors.push(forbidden('status.certificate', 'updates may not modify existing certificate content'))
   return errors
 }

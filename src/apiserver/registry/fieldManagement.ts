@@ -16,6 +16,7 @@ import type { StoredKind } from './kind.ts'
 
 const RESET_BY_MAIN = fieldSetOfPaths([['status']])
 const RESET_BY_STATUS = fieldSetOfPaths([['spec']])
+const RESET_BY_STATUS_WITH_LABELS = fieldSetOfPaths([['spec'], ['metadata', 'labels']])
 const RESET_BY_STATUS_WITH_METADATA = fieldSetOfPaths([['spec'], ['metadata']])
 
 /** Fields that the endpoint does not write: nobody comes to own them through it. */
@@ -23,7 +24,9 @@ export function resetFields(kind: StoredKind, subresource: string): FieldSet | u
   if (!kind.hasStatus) return undefined
   if (subresource === '') return RESET_BY_MAIN
   if (subresource !== 'status') return undefined
-  return kind.strategy.statusKeepsMetadata ? RESET_BY_STATUS : RESET_BY_STATUS_WITH_METADATA
+  const { statusKeepsMetadata } = kind.strategy
+  if (statusKeepsMetadata === 'exceptLabels') return RESET_BY_STATUS_WITH_LABELS
+  return statusKeepsMetadata ? RESET_BY_STATUS : RESET_BY_STATUS_WITH_METADATA
 }
 
 export interface Tracking {

@@ -32,7 +32,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Members of the metadata that count too. */
   generationCounts?: readonly ('annotations' | 'labels')[]
   /** A write to /status may change labels, annotations and the like. */
-  statusKeepsMetadata?: boolean
+  statusKeepsMetadata?: boolean | 'exceptLabels'
   /** PUT creates what is not there. */
   allowCreateOnUpdate?: boolean
   /** False: an update must name the resourceVersion that it changes. */

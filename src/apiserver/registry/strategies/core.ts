@@ -183,6 +183,7 @@ const limitRanges: Strategy<LimitRange> = {
   validateUpdate: validateLimitRange,
 }
 const resourceQuotas: Strategy<ResourceQuota> = {
+  statusKeepsMetadata: true,
   returnsDeleted: true,
   validateCreate: validateResourceQuota,
   validateUpdate: validateResourceQuota,

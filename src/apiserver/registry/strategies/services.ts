@@ -97,6 +97,7 @@ function needsNoStatus(next: Service): boolean {
 
 export const serviceStrategy: Strategy<Service> = {
   ...loadBalancerStatus,
+  statusKeepsMetadata: true,
   returnsDeleted: true,
   allowCreateOnUpdate: true,
   validateName: nameIsDnsLabel,

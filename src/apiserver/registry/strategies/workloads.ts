@@ -32,6 +32,11 @@ import type { Strategy } from '../strategy.ts'
 const deployments: Strategy<Deployment> = {
   managesGeneration: true,
   generationCounts: ['annotations'],
+  statusKeepsMetadata: 'exceptLabels',
+  prepareForStatusUpdate(next, old) {
+    if (old.metadata.labels) next.metadata.labels = { ...old.metadata.labels }
+    else delete next.metadata.labels
+  },
   validateCreate: validateDeployment,
   validateUpdate: validateDeploymentUpdate,
   validateStatusUpdate: validateDeploymentStatusUpdate,
