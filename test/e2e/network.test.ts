@@ -72,21 +72,21 @@ test('a network policy lets in whom it names, and leaves DNS to an isolated clie
   await cluster.apply([
     policy('solo', {
       podSelector: { matchLabels: { app: 'solo' } },
-      ingress: [{ from: [{ podSelector: { matchLabels: { app: 'web' } } }] }],
+      ingress: [{ from: [{ podSelector: { matchLabels: { friend: 'yes' } } }] }],
     }),
   ])
   await eventually('the client to be kept out', async () => !/^solo-/.test(await reach()))
-  await cluster.kubectl(['label', 'pod', 'client', 'app=web'])
+  await cluster.kubectl(['label', 'pod', 'client', 'friend=yes'])
   await eventually('the client to be let in', async () => /^solo-/.test(await reach()))
   const dns = {
     to: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }],
     ports: [{ protocol: 'UDP', port: 53 }],
   }
-  await cluster.apply([policy('client', { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Egress'], egress: [dns] })])
+  await cluster.apply([policy('client', { podSelector: { matchLabels: { friend: 'yes' } }, policyTypes: ['Egress'], egress: [dns] })])
   await eventually('the client to reach nobody', async () => !/^solo-/.test(await reach()))
   assert.match(await inPod('nslookup solo.default.svc.cluster.local'), /Address.*10\.96\./)
   await cluster.kubectl(['delete', 'networkpolicy', 'solo', 'client'])
-  await cluster.kubectl(['label', 'pod', 'client', 'app-'])
+  await cluster.kubectl(['label', 'pod', 'client', 'friend-'])
   await eventually('all to be as before', async () => /^solo-/.test(await reach()))
 })
 
