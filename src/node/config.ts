@@ -19,6 +19,8 @@ export interface NodeConfig {
   clusterDomain: string
   /** Further names and addresses for the API server's certificate. */
   sans: readonly string[]
+  /** How many nodes without a machine there are beside the real one. */
+  fakeNodes: number
   logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -32,6 +34,7 @@ const DEFAULTS: NodeConfig = {
   clusterDns: '10.96.0.10',
   clusterDomain: 'cluster.local',
   sans: [],
+  fakeNodes: 0,
   logLevel: 'info',
 }
 

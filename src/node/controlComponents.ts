@@ -2,13 +2,12 @@
 import { readFileSync } from 'node:fs'
 import type { Component } from '../base/component.ts'
 import { Client } from '../client/client.ts'
-import { createEventRecorder } from '../client/events.ts'
 import { cloudControllerFactories } from '../cloud/cloud.ts'
 import { runDns } from '../dns/dns.ts'
+import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
 import type { ApiServer } from '../apiserver/server.ts'
 import { runNetworkPolicy } from '../networkpolicy/networkPolicy.ts'
 import { runProxy } from '../proxy/proxy.ts'
-import { runScheduler } from '../scheduler/scheduler.ts'
 import { createAnnouncer, loadBalancerPool, type NodeAddress } from './addresses.ts'
 import type { Access } from './access.ts'
 import { componentUser } from './apiServer.ts'
@@ -18,6 +17,7 @@ import { hostNames } from './hostNames.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { runMetricsServer } from './metrics/metricsServer.ts'
 import type { Pki } from './pki.ts'
+import { schedulerComponent } from './schedulerComponent.ts'
 
 const METRICS_SERVER_PORT = 10_252
 /** Where the default storage class keeps its volumes. */
@@ -46,15 +46,15 @@ export function controlComponents({ config, address, pki, server, client, inform
   }
   const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR })
   const clouds = cloudControllerFactories(cloud)
+  const fakeNodes: Component[] = []
+  if (config.fakeNodes > 0) {
+    const options = { client, informers, count: config.fakeNodes, isTainted: true }
+    fakeNodes.push({ name: 'fake-nodes', run: (context) => runFakeNodes(options, context) })
+  }
   return [
     controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers: [...kube.keys()], client, informers }),
-    {
-      name: 'kube-scheduler',
-      run: (context) => {
-        const events = createEventRecorder({ client: scheduling, component: 'default-scheduler', log: context.log, clock: context.clock })
-        return runScheduler({ client: scheduling, informers, events }, context)
-      },
-    },
+    schedulerComponent({ client: scheduling, informers }),
+    ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
     { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName }, context) },
     { name: 'network-policy', run: (context) => runNetworkPolicy({ informers, nodeName: config.nodeName }, context) },

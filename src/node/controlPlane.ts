@@ -2,14 +2,17 @@
  * The control plane alone, in the foreground and without a container engine: API server, store and the named controllers.
  * For tests of operators, for benchmarks, and for work on the control plane itself.
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
-import { Supervisor } from '../base/component.ts'
+import { Supervisor, type Component } from '../base/component.ts'
 import { createLogger, type Logger } from '../base/logger.ts'
+import { Client } from '../client/client.ts'
 import { selectControllers, UnknownControllerError } from '../controllers/registry.ts'
+import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
+import { ConfigurationError, readSchedulerConfiguration } from '../scheduler/configuration.ts'
 import { createMemoryStore } from '../storage/memory/memoryStore.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
 import { StoreUnavailableError, type Store } from '../storage/store.ts'
@@ -23,6 +26,7 @@ import { boundHeapGrowth } from './heap.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { underLease } from './leaderElection.ts'
 import { ensurePki } from './pki.ts'
+import { schedulerComponent } from './schedulerComponent.ts'
 
 /** minikube's code for a wrong command line. */
 const USAGE_EXIT_CODE = 14
@@ -32,9 +36,10 @@ const POD_CIDR = '10.244.0.0/16'
 /** Where clients reach the server: not at the address that stands for all. */
 const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host)
 
-async function openStore({ data, datastore }: Settings, folder: string, log: Logger): Promise<Store> {
+async function openStore({ data, datastore, quotaBytes }: Settings, folder: string, log: Logger): Promise<Store> {
   if (datastore) return openDatastore(datastore, { log, clock: systemClock })
-  return data === 'memory' ? createMemoryStore() : openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log })
+  if (data === 'memory') return createMemoryStore()
+  return openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log, ...(quotaBytes && { maxSizeBytes: quotaBytes }) })
 }
 
 /** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
@@ -86,9 +91,22 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
   const supervisor = new Supervisor({ log, clock: systemClock })
   cleanup.defer(() => supervisor.stop())
   const manager = controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers })
-  const lease = { namespace: 'kube-system', name: manager.name }
+  const components = [manager]
+  if (settings.scheduler) {
+    const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
+    const text = settings.schedulerConfigFile && readFileSync(settings.schedulerConfigFile, 'utf8')
+    const configuration = text ? readSchedulerConfiguration(text) : undefined
+    components.push(schedulerComponent({ client: scheduling, informers, ...(configuration && { configuration }) }))
+  }
+  if (settings.fakeNodes > 0) {
+    const options = { client, informers, count: settings.fakeNodes, isTainted: false }
+    components.push({ name: 'fake-nodes', run: (context) => runFakeNodes(options, context) })
+  }
   const identity = `${hostname()}_${crypto.randomUUID()}`
-  await orAbort(supervisor.start(store.shared ? underLease(manager, { client, lease, identity }) : manager), signal)
+  const elected = settings.leaderElect ?? store.shared
+  const underItsLease = (component: Component): Component =>
+    elected ? underLease(component, { client, lease: { namespace: 'kube-system', name: component.name }, identity }) : component
+  await orAbort(Promise.all(components.map((component) => supervisor.start(underItsLease(component)))), signal)
   if (settings.kubeconfig) {
     writeFileSync(settings.kubeconfig, adminKubeconfig('minicube', url, pki), { mode: 0o600 })
     // A file that was there before keeps its mode otherwise.
@@ -112,7 +130,7 @@ async function run(settings: Settings, signal: AbortSignal): Promise<void> {
 
 /** What the user can do something about needs no stack. */
 function explain(error: unknown): string {
-  if (error instanceof StoreUnavailableError) return error.message
+  if (error instanceof StoreUnavailableError || error instanceof ConfigurationError) return error.message
   if (!(error instanceof Error)) return String(error)
   if ('code' in error && ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOENT', 'ENOTDIR', 'EROFS'].includes(String(error.code)))
     return error.message

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { LogLevel } from '../base/logger.ts'
+import { FAKE_NODES_MAX } from '../fakenodes/shapes.ts'
 import type { DatastoreSettings } from './datastore.ts'
 
 export const USAGE = `Usage: minicube control-plane [flags]
@@ -10,9 +11,15 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --data <folder>|memory               where the objects and the keys are kept (default memory)
   --kubeconfig <file>                  an administrator's kubeconfig is written there
   --controllers <names>                upstream's controller names, separated by commas; * is all, -name leaves one out (default *)
+  --scheduler                          run kube-scheduler as well (--fake-nodes and --scheduler-config imply it)
+  --scheduler-config <file>            its KubeSchedulerConfiguration
+  --fake-nodes <number>                nodes without a machine, whose pods run without containers (default 0)
+  --leader-elect[=false]               scheduler and controllers run in one of several control planes on one etcd at a time,
+                                       by leases in kube-system (default: with a --datastore-endpoint)
   --service-cluster-ip-range <cidr>    addresses of services (default 10.96.0.0/16)
   --datastore-endpoint <url>[,<url>]   keep the objects in etcd v3; --data is for the keys alone then. Several control planes
                                        on one etcd need the same keys; the controllers run in one of them at a time
+  --quota-backend-bytes <bytes>        how large the database in --data may become (default 8 GiB)
   --etcd-cafile <file>                 authority of etcd's certificate
   --etcd-certfile <file>               certificate to show to etcd
   --etcd-keyfile <file>                its key
@@ -26,8 +33,14 @@ export interface Settings {
   data: string
   kubeconfig?: string
   controllers: string[]
+  scheduler: boolean
+  schedulerConfigFile?: string
+  fakeNodes: number
+  /** Undefined: where the datastore is shared. */
+  leaderElect?: boolean
   serviceClusterIpRange: string
   datastore?: DatastoreSettings
+  quotaBytes?: number
   descriptionsFile?: string
   logLevel: LogLevel
 }
@@ -50,6 +63,17 @@ function parseRange(cidr: string): string {
     throw new UsageError(`--service-cluster-ip-range must be an IPv4 range between /8 and /29 such as 10.96.0.0/16, not ${cidr}`)
   }
   return cidr
+}
+
+const LEAST_QUOTA_BYTES = 4 * 1024 * 1024
+
+function parseQuota(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const bytes = Number(text)
+  if (!Number.isSafeInteger(bytes) || bytes < LEAST_QUOTA_BYTES) {
+    throw new UsageError(`--quota-backend-bytes must be a number of bytes, ${LEAST_QUOTA_BYTES} at the least, not ${text}`)
+  }
+  return bytes
 }
 
 interface DatastoreFlags {
@@ -77,17 +101,31 @@ function parseDatastore(flags: DatastoreFlags): DatastoreSettings | undefined {
   return { endpoints, ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) }
 }
 
+function parseFakeNodes(text: string): number {
+  const count = Number(text)
+  if (Number.isInteger(count) && count >= 0 && count <= FAKE_NODES_MAX) return count
+  throw new UsageError(`--fake-nodes must be a number from 0 to ${FAKE_NODES_MAX}, not ${text}`)
+}
+
 /** 'help' where the flags ask for it. */
 export function parseSettings(args: readonly string[]): Settings | 'help' {
   const { values } = parseArgs({
-    args: [...args],
+    args: args.map((arg) =>
+      arg === '--leader-elect=false' ? '--no-leader-elect' : arg === '--leader-elect=true' ? '--leader-elect' : arg,
+    ),
+    allowNegative: true,
     options: {
       listen: { type: 'string', default: '127.0.0.1:6443' },
       data: { type: 'string', default: 'memory' },
       kubeconfig: { type: 'string' },
       controllers: { type: 'string', default: '*' },
+      scheduler: { type: 'boolean', default: false },
+      'scheduler-config': { type: 'string' },
+      'fake-nodes': { type: 'string', default: '0' },
+      'leader-elect': { type: 'boolean' },
       'service-cluster-ip-range': { type: 'string', default: '10.96.0.0/16' },
       'datastore-endpoint': { type: 'string' },
+      'quota-backend-bytes': { type: 'string' },
       'etcd-cafile': { type: 'string' },
       'etcd-certfile': { type: 'string' },
       'etcd-keyfile': { type: 'string' },
@@ -102,14 +140,21 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
   if (!LOG_LEVELS.includes(values['log-level'])) throw new UsageError('--log-level must be debug, info, warn or error')
   if (values.data === '') throw new UsageError('--data must name a folder, or be memory')
   const datastore = parseDatastore(values)
+  const fakeNodes = parseFakeNodes(values['fake-nodes'])
+  const quotaBytes = parseQuota(values['quota-backend-bytes'])
   return {
     host: host || '0.0.0.0',
     port: Number(port),
     data: values.data,
     ...(values.kubeconfig && { kubeconfig: resolve(values.kubeconfig) }),
     controllers: words(values.controllers),
+    scheduler: values.scheduler || fakeNodes > 0 || values['scheduler-config'] !== undefined,
+    ...(values['scheduler-config'] && { schedulerConfigFile: resolve(values['scheduler-config']) }),
+    fakeNodes,
+    ...(values['leader-elect'] !== undefined && { leaderElect: values['leader-elect'] }),
     serviceClusterIpRange: parseRange(values['service-cluster-ip-range']),
     ...(datastore && { datastore }),
+    ...(quotaBytes && { quotaBytes }),
     ...(values.descriptions && { descriptionsFile: resolve(values.descriptions) }),
     logLevel: values['log-level'] as LogLevel,
   }
