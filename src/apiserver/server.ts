@@ -26,9 +26,13 @@ import { Authorization } from './authorization/authorization.ts'
 import { accessReviews } from './authorization/reviews.ts'
 import { Loopback, bootstrap } from './bootstrap/bootstrap.ts'
 import { kubernetesService } from './bootstrap/kubernetesService.ts'
+import { ObjectCounts } from './cache/objectCounts.ts'
+import type { WatchCache } from './cache/watchCache.ts'
 import { DirectTransport } from './direct.ts'
 import { Discovery } from './discovery/discovery.ts'
-import { FlowControl } from './metrics/flowControl.ts'
+import { FlowControl } from './flowcontrol/flowControl.ts'
+import { Maintenance } from './flowcontrol/maintenance.ts'
+import { FlowControlMetrics } from './metrics/flowControlMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { Connect } from './proxy/connect.ts'
 import type { OpenApiDocument } from './openapi/v3.ts'
@@ -41,9 +45,9 @@ import { Filters } from './transport/filters.ts'
 import type { PathHandler } from './transport/filters.ts'
 import { ALL_KINDS, HealthChecks } from './transport/health.ts'
 import type { HealthCheck } from './transport/health.ts'
-import { InFlight } from './transport/inFlight.ts'
 import { Listener } from './transport/listener.ts'
 import { OpenApiPaths } from './transport/openApiPaths.ts'
+import { RequestGate } from './transport/requestGate.ts'
 import { ServerPaths } from './transport/serverPaths.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
 import { createServiceResolver } from './webhooks/serviceResolver.ts'
@@ -71,9 +75,15 @@ export interface Tokens {
   readonly defaultAudiences: readonly string[]
 }
 
+/** A registry with what its server looks up in its caches. */
+export interface ServedRegistry extends Registry {
+  readonly reader: CacheReader
+  readonly cache: WatchCache
+}
+
 export interface ApiServerOptions {
   catalog: Catalog
-  createRegistry: (access: RegistryAccess) => Promise<Registry & { readonly reader: CacheReader }>
+  createRegistry: (access: RegistryAccess) => Promise<ServedRegistry>
   /** PEM. */
   tls: { key: string; cert: string; clientCa: string; requestHeaderCa?: string }
   /** Common names that the front proxy may have. */
@@ -192,10 +202,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const aggregation = proxyClient && new Aggregation({ catalog, registry, loopback, resolve, proxyClient, log, clock })
   const aggregating = aggregation?.run(stopping)
   const registering = aggregation && new Registration({ registry, loopback, log, clock }).run(stopping)
-  const flowControl = new FlowControl()
-  await Promise.all([following.synced, aggregating?.synced, flowControl.load(loopback)])
+  const flowControl: FlowControl = new FlowControl({ registry, loopback, onChange: () => maintenance.wake(), log, clock })
+  const maintenance = new Maintenance({ flowControl, loopback, signal: stopping, log, clock })
+  const controlling = flowControl.run(stopping)
+  await Promise.all([following.synced, aggregating?.synced, controlling.synced])
 
-  const metrics = new Metrics()
+  const objectCounts = new ObjectCounts(catalog, registry.cache)
+  const metrics = new Metrics(objectCounts)
   const codec = new Codec(catalog)
   const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))
   health.add({ name: 'log', kinds: ALL_KINDS, check: () => {} })
@@ -205,7 +218,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const now = (): number => clock.now()
   let port = 0
   const address = (): string => `${options.kubernetesService.address}:${port}`
-  const connect = new Connect({ reader, kubelet: options.kubeletClient })
+  const connect = new Connect({
+    reader,
+    kubelet: options.kubeletClient,
+    admit: async (request, wanted) => registry.connect?.(request, wanted),
+  })
   const openApi = new OpenApiPaths({
     catalog,
     clock,
@@ -217,7 +234,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     catalog,
     authenticator,
     authorizer: authorization,
-    inFlight: new InFlight(metrics),
+    gate: new RequestGate({
+      flowControl,
+      metrics: new FlowControlMetrics(metrics.registry, () => flowControl.levels),
+      countObjects: (group, resource) => objectCounts.of(group, resource),
+      clock,
+    }),
     codec,
     metrics,
     log,
@@ -237,7 +259,6 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       groupPaths: () => groupPaths(catalog),
     }),
     ...(aggregation && { aggregator: new AggregationProxy(aggregation) }),
-    flowControl: (user) => flowControl.headersFor(user),
   })
 
   return {
@@ -273,7 +294,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       const done = aborted(signal).then(async () => {
         stop.abort()
         await listener.close()
-        await Promise.all([following.done, aggregating?.done, registering])
+        await Promise.all([following.done, aggregating?.done, registering, controlling.done, maintenance.stop()])
         await registry.close?.()
       })
       return { port, done }

@@ -45,13 +45,27 @@ export class Metrics {
   readonly #requests: Counter
   readonly #duration: Histogram
   readonly #size: Histogram
-  readonly #inFlight: Gauge
+  readonly #inFlightCount = { mutating: 0, readOnly: 0 }
   readonly #longRunning: Gauge
   readonly #watchEvents: Counter
 
-  constructor() {
+  constructor(objects: { all(): ReadonlyMap<string, number> }) {
     const registers = [this.registry]
     processMetrics(this.registry)
+    for (const name of ['apiserver_storage_objects']) {
+      this.registry.registerMetric(
+        new Gauge({
+          name,
+          registers: [],
+          labelNames: ['resource'],
+          help: 'Stored objects by resource.',
+          collect() {
+            this.reset()
+            for (const [resource, count] of objects.all()) this.set({ resource }, count)
+          },
+        }),
+      )
+    }
     this.#requests = new Counter({
       name: 'apiserver_request_total',
       registers,
@@ -72,12 +86,18 @@ export class Metrics {
       buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
       help: 'Sizes of answers in bytes.',
     })
-    this.#inFlight = new Gauge({
-      name: 'apiserver_current_inflight_requests',
-      registers,
-      labelNames: ['request_kind'],
-      help: 'Requests being served, by kind.',
-    })
+    const inFlight = this.#inFlightCount
+    this.registry.registerMetric(
+      new Gauge({
+        name: 'apiserver_current_inflight_requests',
+        registers: [],
+        labelNames: ['request_kind'],
+        help: 'Requests being served, by kind.',
+        collect() {
+          for (const [kind, count] of Object.entries(inFlight)) this.set({ request_kind: kind }, count)
+        },
+      }),
+    )
     this.#longRunning = new Gauge({
       name: 'apiserver_longrunning_requests',
       registers,
@@ -99,8 +119,8 @@ export class Metrics {
     if (sizeBytes > 0) this.#size.observe(all, sizeBytes)
   }
 
-  inFlight(kind: 'mutating' | 'readOnly', count: number): void {
-    this.#inFlight.set({ request_kind: kind }, count)
+  inFlight(kind: 'mutating' | 'readOnly', change: 1 | -1): void {
+    this.#inFlightCount[kind] += change
   }
 
   /** Answers what ends the count. */

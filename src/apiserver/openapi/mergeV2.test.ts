@@ -36,7 +36,7 @@ test('definitions of one name stay apart unless they say the same', () => {
 })
 
 test('version 2 told as version 3', () => {
-  const operation = {
+  const operation: JsonObject = {
     parameters: [
       { in: 'body', name: 'body', required: true, schema: ref('A') },
       { in: 'query', name: 'q', type: 'string' },

@@ -28,6 +28,8 @@ export interface ApiCall {
   query: URLSearchParams
   /** Aborts when the client is gone, the request took too long, or the server stops. */
   signal: AbortSignal
+  /** Called when a watch has sent what was there. */
+  begun?: (() => void) | undefined
 }
 
 const METADATA_TRANSFORMS: readonly Transform[] = ['PartialObjectMetadataList', 'PartialObjectMetadata']
@@ -91,7 +93,7 @@ export class ApiRequests {
     }
   }
 
-  async #watch({ exchange, route, query }: ApiCall, request: ApiRequest, negotiated: Negotiated): Promise<void> {
+  async #watch({ exchange, route, query, begun }: ApiCall, request: ApiRequest, negotiated: Negotiated): Promise<void> {
     const { registry, codec, metrics, now } = this.#options
     writeWarnings(exchange, request.warnings)
     await serveWatch({
@@ -102,6 +104,7 @@ export class ApiRequests {
       now,
       negotiated: negotiated.as === 'PartialObjectMetadataList' ? { ...negotiated, as: 'PartialObjectMetadata' } : negotiated,
       includeObject: negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata',
+      onBegun: () => begun?.(),
       onEvents: (count) => metrics.watchEvents(route.resource, count),
     })
   }

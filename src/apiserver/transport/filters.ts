@@ -13,6 +13,7 @@ import type { Authenticator } from '../authentication/authenticator.ts'
 import { impersonate } from '../authentication/impersonation.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import type { Discovery } from '../discovery/discovery.ts'
+import { RejectedError } from '../flowcontrol/priorityLevel.ts'
 import type { Metrics, RequestLabels } from '../metrics/metrics.ts'
 import type { Authorizer, UserInfo } from '../request.ts'
 import type { ApiRequests } from './apiRequests.ts'
@@ -21,7 +22,8 @@ import type { ObjectCodec } from './codec.ts'
 import type { Exchange } from './exchange.ts'
 import type { UpgradeRequest } from './listener.ts'
 import { UpgradeExchange } from './upgradeExchange.ts'
-import type { InFlight } from './inFlight.ts'
+import { kindOfVerb } from './requestGate.ts'
+import type { Pass, RequestGate } from './requestGate.ts'
 import { negotiateError, wantsPretty } from './negotiation.ts'
 import { attributesOf, parseRequestInfo } from './requestInfo.ts'
 import type { RequestInfo } from './requestInfo.ts'
@@ -51,13 +53,15 @@ export interface RequestContext {
   info: RequestInfo
   user: UserInfo
   signal: AbortSignal
+  /** To be called when a watch has sent what was there: from then on it costs little. */
+  begun?: (() => void) | undefined
 }
 
 export interface FiltersOptions {
   catalog: Catalog
   authenticator: Authenticator
   authorizer: Authorizer
-  inFlight: InFlight
+  gate: RequestGate
   discovery: Discovery
   apiRequests: ApiRequests
   connect: ConnectHandler
@@ -69,13 +73,13 @@ export interface FiltersOptions {
   clock: Clock
   /** Aborts when the server stops: long-running requests end then. */
   stopping: AbortSignal
-  /** Headers that name the flow schema and priority level that a user's requests are counted under. */
-  flowControl: (user: UserInfo) => object | undefined
 }
 
 /** Upstream's --request-timeout. */
 const REQUEST_TIMEOUT_MS = 60_000
 const LONG_RUNNING_SUBRESOURCES = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
+const RETRY_AFTER_SECONDS = 1
+const TEXT = 'text/plain; charset=utf-8'
 const NOT_FOUND_TEXT = '404 page not found\n'
 
 function isLongRunning(info: RequestInfo): boolean {
@@ -90,33 +94,32 @@ export class Filters {
   }
 
   async serve(exchange: Exchange): Promise<void> {
-    const { clock, inFlight, authenticator, authorizer, metrics } = this.#options
+    const { clock, gate, authenticator, authorizer, metrics } = this.#options
     const startMs = clock.now()
     const { path, query } = splitTarget(exchange.target)
     const info = parseRequestInfo(exchange.method, path, query)
     const longRunning = isLongRunning(info)
     const deadline = longRunning ? undefined : this.#deadline(exchange, query)
-    const kind = inFlight.kindOf(info.verb)
-    let entered = false
+    const kind = kindOfVerb(info.verb)
+    let pass: Pass | undefined
+    if (!longRunning) metrics.inFlight(kind, 1)
     try {
       this.#setHeaders(exchange)
-      if (!longRunning) {
-        inFlight.enter(kind)
-        entered = true
-      }
       const requestor = await authenticator.authenticate(exchange)
-      for (const [name, value] of Object.entries(this.#options.flowControl(requestor) ?? {})) exchange.setHeader(name, String(value))
       const user = impersonate(exchange.headers, attributesOf(info, requestor, query), authorizer)
+      const entered = gate.enter(exchange, user, info, query)
+      pass = entered instanceof Promise ? await entered : entered
       const attributes = attributesOf(info, user, query)
       const { allowed, reason } = authorizer.authorize(attributes)
       if (!allowed) throw newForbiddenFor(attributes, reason)
       const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
-      await this.#dispatch({ exchange, path, query, info, user, signal })
+      await this.#dispatch({ exchange, path, query, info, user, signal, begun: pass?.release })
     } catch (error) {
       await this.#fail(exchange, query, error)
     } finally {
       deadline?.clear()
-      if (entered) inFlight.leave(kind)
+      pass?.release()
+      if (!longRunning) metrics.inFlight(kind, -1)
       metrics.finished(labelsOf(info, this.#options.catalog), exchange.status, (clock.now() - startMs) / 1000, exchange.sentBytes)
     }
   }
@@ -146,7 +149,7 @@ export class Filters {
     const end = isLongRunning(info) ? metrics.longRunning(labelsOf(info, catalog)) : undefined
     try {
       if (isConnect(route.subresource)) await connect.serve(context, route)
-      else await apiRequests.serve({ exchange, route, user: context.user, query: context.query, signal: context.signal })
+      else await apiRequests.serve({ ...context, route })
     } finally {
       end?.()
     }
@@ -203,7 +206,7 @@ export class Filters {
   }
 
   #notFound(exchange: Exchange): void {
-    exchange.respond(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, NOT_FOUND_TEXT)
+    exchange.respond(404, { 'content-type': TEXT, 'x-content-type-options': 'nosniff' }, NOT_FOUND_TEXT)
   }
 
   /** Whatever went wrong becomes a Status; what nobody foresaw becomes a 500 and a line in the log. */
@@ -214,6 +217,7 @@ export class Filters {
       return exchange.destroy()
     }
     if (isAbort(error) && exchange.signal.aborted) return
+    if (error instanceof RejectedError) return this.#tooManyRequests(exchange)
     const status = error instanceof StatusError ? error : this.#unforeseen(exchange, error)
     const negotiated = negotiateError(headerText(exchange, 'accept'), wantsPretty(query, headerText(exchange, 'user-agent')))
     const retryAfter = status.status.details?.retryAfterSeconds
@@ -232,6 +236,11 @@ export class Filters {
       this.#options.log.error('an error could not be written', cause, { target: exchange.target })
       exchange.destroy()
     }
+  }
+
+  #tooManyRequests(exchange: Exchange): void {
+    const headers = { 'content-type': TEXT, 'x-content-type-options': 'nosniff', 'retry-after': String(RETRY_AFTER_SECONDS) }
+    exchange.respond(429, headers, 'Too many requests, please try again later.\n')
   }
 
   #unforeseen(exchange: Exchange, error: unknown): StatusError {

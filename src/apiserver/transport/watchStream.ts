@@ -23,6 +23,8 @@ export interface WatchStreamOptions {
   codec: ObjectCodec
   includeObject: IncludeObject
   now: () => number
+  /** Called once what was there has been sent. */
+  onBegun?: () => void
   /** Called with the number of events of each batch. */
   onEvents: (count: number) => void
 }
@@ -86,14 +88,15 @@ export async function serveWatch(options: WatchStreamOptions): Promise<void> {
   const open = (): Writable => (stream ??= exchange.stream(200, { 'content-type': contentType }))
   try {
     let next = events.next()
-    const refused = await Promise.race([
+    const first = await Promise.race([
       next.then(
-        () => false,
-        () => true,
+        () => 'events' as const,
+        () => 'refused' as const,
       ),
-      new Promise<false>((resolve) => setImmediate(() => setImmediate(() => resolve(false)))),
+      new Promise<'quiet'>((resolve) => setImmediate(() => setImmediate(() => resolve('quiet')))),
     ])
-    if (!refused) open()
+    if (first !== 'refused') open()
+    if (first === 'quiet') options.onBegun?.()
     for (;;) {
       const { done, value } = await next
       if (done) break
@@ -101,6 +104,7 @@ export async function serveWatch(options: WatchStreamOptions): Promise<void> {
       options.onEvents(batch.length)
       const bytes = batch.length === 1 ? encode(batch[0] as CachedEvent) : Buffer.concat(batch.map(encode))
       if (!(await write(open(), bytes, request.signal))) break
+      options.onBegun?.()
       next = events.next()
     }
   } catch (error) {
