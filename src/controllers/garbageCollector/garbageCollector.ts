@@ -15,7 +15,7 @@ import type { Controller, ControllerContext, Watch } from '../../reconcile/contr
 import { builtInResources, customResource, kindId, kindIdOf, resourceId } from '../deletableResources.ts'
 import { at } from '../ownership.ts'
 import { OwnerGraph, ownersOf, type GraphNode } from './graph.ts'
-import { blocks, FOREGROUND, isWaiting, mustOrphan, ORPHAN, planGarbage, type OwnerState } from './plan.ts'
+import { blocks, FOREGROUND, isWaiting, mustOrphan, ORPHAN, planGarbage, waitsForItself, type OwnerState } from './plan.ts'
 
 const WORKERS = 20
 /** Uids known to be gone: spares asking for the owner of each of many dependents. */
@@ -133,6 +133,18 @@ export function garbageCollector(context: ControllerContext): Controller {
     const dependents = graph.dependentsOf(uid)
     if (!dependents.some((dependent) => blocks(dependent.object, uid))) return removeFinalizer(node, FOREGROUND, signal)
     for (const dependent of dependents) if (!isWaiting(dependent.object)) enqueue(dependent.object.metadata.uid)
+    if (waitsForItself(node.object, dependentObjects)) await holdNobodyUp(node, signal)
+  }
+
+  function dependentObjects(uid: string): KubeObject[] {
+    return graph.dependentsOf(uid).map((dependent) => dependent.object)
+  }
+
+  async function holdNobodyUp(node: GraphNode, signal: AbortSignal): Promise<void> {
+    const ownerReferences = ownersOf(node.object).map((owner) =>
+      owner.blockOwnerDeletion ? { ...owner, blockOwnerDeletion: false } : owner,
+    )
+    await patchMetadata(node, { ownerReferences }, signal)
   }
 
   async function collect(node: GraphNode, signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { configmaps } from '../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { OwnerGraph } from './graph.ts'
-import { planGarbage, type OwnerState } from './plan.ts'
+import { FOREGROUND, planGarbage, waitsForItself, type OwnerState } from './plan.ts'
 
 function object(uid: string, owners: string[], more: Partial<KubeObject['metadata']> = {}): KubeObject {
   const ownerReferences = owners.map((owner) => ({
@@ -55,3 +55,27 @@ test('the graph knows dependents of owners that are not there, and follows chang
   graph.remove('x')
   assert.deepEqual([dependents('a'), dependents('b')], [[], ['y']])
 })
+
+test('an object waits for itself where a circle of waiting objects hold each other up', () => {
+  const waiting = { deletionTimestamp: 'x', finalizers: [FOREGROUND] }
+  const cases: [string, KubeObject[], string[]][] = [
+    ['a circle', [object('a', ['c'], waiting), object('b', ['a'], waiting), object('c', ['b'], waiting)], ['a', 'b', 'c']],
+    ['of itself', [object('a', ['a'], waiting)], ['a']],
+    ['one does not wait yet', [object('a', ['b'], waiting), object('b', ['a'])], []],
+    ['a chain', [object('a', [], waiting), object('b', ['a'], waiting)], []],
+    ['beside a circle', [object('a', ['b'], waiting), object('b', ['a'], waiting), object('c', ['a'], waiting)], ['a', 'b']],
+    ['one holds nobody up', [object('a', ['b'], waiting), unblocking(object('b', ['a'], waiting))], []],
+  ]
+  for (const [name, objects, expected] of cases) {
+    const graph = new OwnerGraph()
+    for (const each of objects) graph.put(configmaps, each)
+    const dependentsOf = (uid: string): KubeObject[] => graph.dependentsOf(uid).map((node) => node.object)
+    const found = objects.filter((each) => waitsForItself(each, dependentsOf)).map((each) => each.metadata.uid)
+    assert.deepEqual(found, expected, name)
+  }
+})
+
+function unblocking(given: KubeObject): KubeObject {
+  const ownerReferences = (given.metadata.ownerReferences ?? []).map((owner) => ({ ...owner, blockOwnerDeletion: false }))
+  return { ...given, metadata: { ...given.metadata, ownerReferences } }
+}

@@ -30,6 +30,28 @@ export function blocks(dependent: KubeObject, ownerUid: string): boolean {
   return ownersOf(dependent).some((owner) => owner.uid === ownerUid && owner.blockOwnerDeletion)
 }
 
+/**
+ * Whether the object waits for itself: a way leads from it, over dependents that hold their owner up and wait themselves, back to it.
+ * Nothing in such a circle would ever go.
+ */
+export function waitsForItself(object: KubeObject, dependentsOf: (uid: string) => readonly KubeObject[]): boolean {
+  const { uid } = object.metadata
+  if (!isWaiting(object)) return false
+  const seen = new Set<string>()
+  const ahead = [uid]
+  for (let at = ahead.pop(); at !== undefined; at = ahead.pop()) {
+    for (const dependent of dependentsOf(at)) {
+      if (!isWaiting(dependent) || !blocks(dependent, at)) continue
+      const next = dependent.metadata.uid
+      if (next === uid) return true
+      if (seen.has(next)) continue
+      seen.add(next)
+      ahead.push(next)
+    }
+  }
+  return false
+}
+
 function policyOf(object: KubeObject): PropagationPolicy {
   const finalizers = object.metadata.finalizers ?? []
   if (finalizers.includes(ORPHAN)) return 'Orphan'
