@@ -28,6 +28,7 @@ import { Loopback, bootstrap } from './bootstrap/bootstrap.ts'
 import { kubernetesService } from './bootstrap/kubernetesService.ts'
 import { ObjectCounts } from './cache/objectCounts.ts'
 import type { WatchCache } from './cache/watchCache.ts'
+import { CustomResources } from './customResources/customResources.ts'
 import { DirectTransport } from './direct.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { FlowControl } from './flowcontrol/flowControl.ts'
@@ -35,9 +36,10 @@ import { Maintenance } from './flowcontrol/maintenance.ts'
 import { FlowControlMetrics } from './metrics/flowControlMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { Connect } from './proxy/connect.ts'
-import type { OpenApiDocument } from './openapi/v3.ts'
 import type { KubeletClient, ObjectReader } from './proxy/kubelet.ts'
+import type { CustomKinds } from './registry/kinds.ts'
 import type { ObjectReader as CacheReader } from './registry/reader.ts'
+import type { Strategy } from './registry/strategy.ts'
 import type { ApiRequest, ApiResult, Authorizer, Registry, UserInfo } from './request.ts'
 import { ApiRequests } from './transport/apiRequests.ts'
 import { Codec } from './transport/codec.ts'
@@ -50,10 +52,16 @@ import { OpenApiPaths } from './transport/openApiPaths.ts'
 import { RequestGate } from './transport/requestGate.ts'
 import { ServerPaths } from './transport/serverPaths.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
+import { WebhookClient } from './webhooks/client.ts'
 import { createServiceResolver } from './webhooks/serviceResolver.ts'
 
 /** What the registry takes from the server that is built around it. */
 export interface RegistryAccess {
+  /** With the custom resources. */
+  catalog: Catalog
+  customKinds: CustomKinds
+  /** Strategies that are made with the server, by `group/resource`. */
+  strategies: ReadonlyMap<string, Strategy>
   authorizer: Authorizer
   tokens: Tokens
   /** Resources without storage, by `group/resource`. */
@@ -96,8 +104,6 @@ export interface ApiServerOptions {
   kubernetesService: { clusterIp: string; address: string }
   /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
   descriptionsFile?: string
-  /** OpenAPI v3 documents of custom resources, by name (`apis/example.com/v1`). */
-  customDocuments?: () => ReadonlyMap<string, OpenApiDocument>
   /** Further paths of their own. */
   paths?: readonly PathHandler[]
   /** PEM of the front proxy's client: with it, APIServices lead to other servers. */
@@ -154,7 +160,10 @@ class Reader implements ObjectReader {
 
 /** Builds the server, has its registry made, and brings the bootstrap objects about. It serves in process from then on. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { catalog, log, clock } = options
+  const { log, clock } = options
+  const builtIn = options.catalog
+  const customResources = new CustomResources({ catalog: builtIn, clock, log })
+  const { catalog } = customResources
   const stop = new AbortController()
   const stopping = stop.signal
   const authorization = new Authorization({ catalog, log, clock })
@@ -180,6 +189,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     clock,
   })
   const registry = await options.createRegistry({
+    catalog,
+    customKinds: customResources.kindOf,
+    strategies: customResources.strategies,
     authorizer: authorization,
     tokens: tokensOf(tokens),
     virtualResources: new Map([...accessReviews(authorization, clock), ...authenticationReviews(() => authenticator, clock)]),
@@ -188,7 +200,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   reader = new Reader(loopback)
 
   await bootstrap({
-    catalog,
+    catalog: builtIn,
     registry,
     clock,
     clientCa: options.tls.clientCa,
@@ -201,6 +213,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const resolve = createServiceResolver(registry.reader)
   const aggregation = proxyClient && new Aggregation({ catalog, registry, loopback, resolve, proxyClient, log, clock })
   const aggregating = aggregation?.run(stopping)
+  const webhooks = new WebhookClient({ resolver: resolve })
+  const serving = customResources.run({ registry, cache: registry.cache, webhooks, signal: stopping })
   const registering = aggregation && new Registration({ registry, loopback, log, clock }).run(stopping)
   const flowControl: FlowControl = new FlowControl({ registry, loopback, onChange: () => maintenance.wake(), log, clock })
   const maintenance = new Maintenance({ flowControl, loopback, signal: stopping, log, clock })
@@ -224,10 +238,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     admit: async (request, wanted) => registry.connect?.(request, wanted),
   })
   const openApi = new OpenApiPaths({
-    catalog,
+    catalog: builtIn,
     clock,
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
-    ...(options.customDocuments && { customDocuments: options.customDocuments }),
+    custom: customResources.published,
     ...(aggregation && { remote: aggregation.openApi }),
   })
   const filters = new Filters({
@@ -294,7 +308,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       const done = aborted(signal).then(async () => {
         stop.abort()
         await listener.close()
-        await Promise.all([following.done, aggregating?.done, registering, controlling.done, maintenance.stop()])
+        await Promise.all([following.done, serving.done, aggregating?.done, registering, controlling.done, maintenance.stop()])
         await registry.close?.()
       })
       return { port, done }

@@ -115,9 +115,12 @@ export async function startTestServer(
   const shared = { catalog, clock: systemClock, log: silentLogger }
   const server = await createApiServer({
     ...shared,
-    createRegistry: ({ authorizer, tokens, virtualResources }) =>
+    createRegistry: ({ catalog: served, customKinds, strategies, authorizer, tokens, virtualResources }) =>
       createRegistry({
         ...shared,
+        catalog: served,
+        customKinds,
+        strategies,
         store: options.store ?? createMemoryStore(),
         services,
         authorizer,

@@ -8,6 +8,7 @@ import {
   JsonObjectValue,
   ListValue,
   MapValue,
+  NONE,
   OpaqueValue,
   OptionalValue,
   Timestamp,
@@ -97,6 +98,11 @@ function fieldsOf(fields: ReadonlyMap<string, CelType>): ObjectShape['fields'] {
   return known
 }
 
+function adaptOptional(declared: Extract<CelType, { kind: 'optional' }>): Adapt {
+  const adaptValue = adapterOf(declared.of)
+  return (json) => (json === null ? NONE : new OptionalValue(adaptValue(json)))
+}
+
 const SCALARS: Partial<Record<CelType['kind'], Adapt>> = {
   int: adaptInt,
   uint: adaptUint,
@@ -114,6 +120,7 @@ export function adapterOf(declared: CelType): Adapt {
   if (declared.kind === 'list') adapt = adaptList(declared)
   else if (declared.kind === 'map') adapt = adaptMap(declared)
   else if (declared.kind === 'object') adapt = adaptObject(declared)
+  else if (declared.kind === 'optional') adapt = adaptOptional(declared)
   else adapt = SCALARS[declared.kind] ?? adaptDyn
   adapters.set(declared, adapt)
   return adapt

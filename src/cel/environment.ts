@@ -67,6 +67,7 @@ export function celTypeOf(type: Type): CelType {
     case 'map':
       return { kind: 'map', of: celTypeOf(type.params[1] ?? DYN) }
     case 'opaque':
+    case 'optional':
       return { kind: 'opaque', name: type.name }
     case 'object':
       return { kind: 'object', name: type.name, fields: new Map() }

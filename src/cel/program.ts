@@ -17,6 +17,8 @@ export type CelType =
   | { kind: 'map'; of: CelType; maxProperties?: number }
   /** The fields by the names of the properties; expressions write them escaped (`a-b` is `a__dash__b`). */
   | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType>; required?: readonly string[] }
+  /** `optional.of(…)`, or `optional.none()` for null. */
+  | { kind: 'optional'; of: CelType }
   /** A type of Kubernetes' own libraries: `net.IP`, `kubernetes.Quantity`, `kubernetes.authorization.Authorizer` … */
   | { kind: 'opaque'; name: string }
 

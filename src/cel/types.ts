@@ -53,6 +53,7 @@ export function toType(declared: CelType): Type {
   if (declared.kind === 'list') type = { ...listOf(toType(declared.of)), declared }
   else if (declared.kind === 'map') type = { ...mapOf(STRING, toType(declared.of)), declared }
   else if (declared.kind === 'object') type = { kind: 'object', name: declared.name, params: [], declared }
+  else if (declared.kind === 'optional') type = { ...optionalOf(toType(declared.of)), declared }
   else if (declared.kind === 'opaque') type = opaque(declared.name)
   else type = { ...SIMPLE.get(declared.kind)!, declared }
   converted.set(declared, type)

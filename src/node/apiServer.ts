@@ -7,6 +7,7 @@ import { admissionPlugins } from '../apiserver/admission/plugins.ts'
 import { createRegistry } from '../apiserver/registry/registry.ts'
 import { Services } from '../apiserver/registry/services/services.ts'
 import { createApiServer, type ApiServer } from '../apiserver/server.ts'
+import { SnapshotPath } from '../apiserver/transport/snapshotPath.ts'
 import type { UserInfo } from '../apiserver/request.ts'
 import type { Store } from '../storage/store.ts'
 import type { Pki } from './pki.ts'
@@ -48,9 +49,11 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
   const issuer = `https://kubernetes.default.svc.${clusterDomain}`
   return createApiServer({
     catalog,
-    createRegistry: ({ authorizer, tokens, virtualResources }) =>
+    createRegistry: ({ catalog: served, customKinds, strategies, authorizer, tokens, virtualResources }) =>
       createRegistry({
-        catalog,
+        catalog: served,
+        customKinds,
+        strategies,
         store,
         clock,
         log,
@@ -77,6 +80,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
     },
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
+    paths: [new SnapshotPath(store)],
     kubernetesService: { clusterIp: services.firstAddress, address: advertiseAddress },
     log,
     clock,

@@ -2,6 +2,7 @@
  * The catalog: every group, version, resource and type that the server knows. The facts are generated
  * (`tools/catalog`); this file is their one reader. Adding a kind is a catalog entry plus a strategy, nothing more.
  */
+import type { JsonObject } from '../resource.ts'
 import type { TypeDef } from './schema.ts'
 
 export interface GroupVersionKind {
@@ -33,6 +34,25 @@ export interface CatalogResource {
   readonly type: TypeDef
   /** Of custom resources: their definition's columns. */
   readonly printerColumns?: readonly PrinterColumn[]
+  /** Where it is not the kind followed by `List`. */
+  readonly listKind?: string
+  /** Of custom resources: what their schema does beyond the type. */
+  readonly custom?: CustomSchema
+}
+
+/** How objects of a custom resource are read. Both change the object that they are given. */
+export interface CustomSchema {
+  /** Cuts off what the schema does not know and shapes the metadata; answers the paths of what was unknown. Throws DecodeError. */
+  coerce(object: JsonObject): string[]
+  applyDefaults(object: JsonObject): void
+  /** Paths of a scale, with the dot in front. */
+  readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath?: string }
+  /** Told with every answer: the version is deprecated. */
+  readonly warning?: string
+}
+
+export function listKindOf({ kind, listKind }: Pick<CatalogResource, 'kind' | 'listKind'>): string {
+  return listKind ?? `${kind}List`
 }
 
 /** A column of a custom resource's table (apiextensions' CustomResourceColumnDefinition). */

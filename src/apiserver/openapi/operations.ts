@@ -139,16 +139,24 @@ interface ResourceContext {
   tag: string
   base: string
   definition: string
+  /** `io.k8s.api.core.v1.PodList`. */
+  listDefinition: string
+  /** Media types of objects, of streams of them, and of patches. */
+  objects: readonly string[]
+  streams: readonly string[]
+  patches: readonly string[]
 }
 
-/** `io.k8s.api.core.v1.PodList`. */
-const listDefinition = (definition: string): string => `${definition}List`
+/** Custom resources have no protobuf form and no strategic merge. */
+const CUSTOM_OBJECTS = OBJECTS.filter((type) => !type.includes('protobuf'))
+const CUSTOM_PATCHES = PATCHES.filter((type) => !type.includes('strategic'))
 
 class ResourcePaths {
   readonly #context: ResourceContext
   readonly #catalog: Catalog
 
-  constructor(catalog: Catalog, resource: CatalogResource) {
+  /** `definitions` are those of a custom resource and its list. */
+  constructor(catalog: Catalog, resource: CatalogResource, definitions?: { object: string; list: string }) {
     const { group, version } = resource
     const name = groupName(group)
     this.#catalog = catalog
@@ -157,7 +165,11 @@ class ResourcePaths {
       name: name + capitalized(version),
       tag: `${uncapitalized(name)}_${version}`,
       base: groupVersionPath(group, version),
-      definition: resource.type.name,
+      definition: definitions?.object ?? resource.type.name,
+      listDefinition: definitions?.list ?? `${resource.type.name}List`,
+      objects: definitions ? CUSTOM_OBJECTS : OBJECTS,
+      streams: definitions ? CUSTOM_OBJECTS : STREAMS,
+      patches: definitions ? CUSTOM_PATCHES : PATCHES,
     }
   }
 
@@ -205,7 +217,7 @@ class ResourcePaths {
       kind: this.#gvk(),
       query: [PRETTY],
       consumes: ANY,
-      produces: OBJECTS,
+      produces: this.#context.objects,
       codes: [200],
       answer: definition,
       ...rest,
@@ -216,8 +228,8 @@ class ResourcePaths {
     const scoped = tail === '' && this.#context.resource.namespaced
     return this.#operation('get', 'list', this.#id('list', tail, '', scoped), {
       query: [...LIST, PRETTY],
-      produces: STREAMS,
-      answer: listDefinition(this.#context.definition),
+      produces: this.#context.streams,
+      answer: this.#context.listDefinition,
     })
   }
 
@@ -284,7 +296,7 @@ class ResourcePaths {
           query: [...PATCH, PRETTY],
           body: `${META}.Patch`,
           bodyRequired: true,
-          consumes: PATCHES,
+          consumes: this.#context.patches,
           codes: [200, 201],
           answer,
         }),
@@ -306,7 +318,8 @@ class ResourcePaths {
   }
 
   #subresource(sub: CatalogSubresource, path: string, parameters: readonly Parameter[]): PathItem[] {
-    const type = this.#catalog.typeOfKind(sub.kind)
+    const own = sub.kind.kind === this.#context.resource.kind && sub.kind.group === this.#context.resource.group
+    const type = own ? this.#context.resource.type : this.#catalog.typeOfKind(sub.kind)
     if (!type) return []
     const tail = capitalized(sub.name)
     if (sub.kind.kind.endsWith('Options')) return this.#connect(sub, type, path, parameters)
@@ -316,7 +329,8 @@ class ResourcePaths {
       const log = this.#operation('get', 'get', this.#id('read', tail), { query, produces: ['text/plain', ...OBJECTS], answer: '' })
       return [pathItem(path, parameters, [log])]
     }
-    const operations = this.#readAndWrite(sub.verbs, CAMEL_CASE[sub.name] ?? tail, type.name, sub.kind)
+    const answer = type === this.#context.resource.type ? this.#context.definition : type.name
+    const operations = this.#readAndWrite(sub.verbs, CAMEL_CASE[sub.name] ?? tail, answer, sub.kind)
     if (sub.verbs.includes('create')) operations.unshift(this.#create(tail, type.name, sub.kind))
     return [pathItem(path, parameters, operations)]
   }
@@ -375,6 +389,15 @@ function root(
     ...(consumes && { consumes }),
   }
   return { path, parameters: [], operations: [operation] }
+}
+
+/** The paths of one custom resource: their old watch paths are not published. */
+export function customResourcePaths(
+  catalog: Catalog,
+  resource: CatalogResource,
+  definitions: { object: string; list: string },
+): PathItem[] {
+  return new ResourcePaths(catalog, resource, definitions).all().filter(({ path }) => !path.includes('/watch/'))
 }
 
 export function resourcePaths(catalog: Catalog, group: string, version: string): PathItem[] {

@@ -45,13 +45,14 @@ function pathsOf(catalog: Catalog): PathItem[] {
   return [...Object.values(ROOT_DOCUMENTS).flat(), ...ofGroups].sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
+/** Paths and definitions of custom resources alone, to be merged into the whole. */
+export function customPartV2(items: readonly PathItem[], definitions: JsonObject): JsonObject {
+  return { paths: writePaths(newSchemaWriter(2), items), definitions }
+}
+
 export function buildOpenApiV2(catalog: Catalog, describe?: Descriptions): JsonObject {
   const writer = newSchemaWriter(2, describe)
-  const paths: JsonObject = {}
-  for (const item of pathsOf(catalog)) {
-    const operations = Object.fromEntries(item.operations.map((o) => [o.method, operationV2(writer, o)]))
-    paths[item.path] = { ...operations, ...(item.parameters.length && { parameters: item.parameters.map(parameterV2) }) }
-  }
+  const paths = writePaths(writer, pathsOf(catalog))
   return {
     swagger: '2.0',
     info: { title: 'Kubernetes', version: 'unversioned' },
@@ -60,4 +61,13 @@ export function buildOpenApiV2(catalog: Catalog, describe?: Descriptions): JsonO
     securityDefinitions: { BearerToken: { type: 'apiKey', name: 'authorization', in: 'header' } },
     security: [{ BearerToken: [] }],
   }
+}
+
+function writePaths(writer: SchemaWriter, items: readonly PathItem[]): JsonObject {
+  const paths: JsonObject = {}
+  for (const item of items) {
+    const operations = Object.fromEntries(item.operations.map((o) => [o.method, operationV2(writer, o)]))
+    paths[item.path] = { ...operations, ...(item.parameters.length && { parameters: item.parameters.map(parameterV2) }) }
+  }
+  return paths
 }

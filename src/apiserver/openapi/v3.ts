@@ -40,20 +40,44 @@ function operationV3(writer: SchemaWriter, operation: Operation): JsonObject {
   }
 }
 
-function documentV3(catalog: Catalog, items: readonly PathItem[], kinds: KindsByDefinition, describe?: Descriptions): JsonObject {
+/** A document that is not of the catalog: `more` are the schemas that its paths refer to, by name. */
+export function customDocumentV3(
+  catalog: Catalog,
+  groupVersion: { group: string; version: string },
+  items: readonly PathItem[],
+  more: JsonObject,
+  describe?: Descriptions,
+): JsonObject {
+  return documentV3(catalog, items, kindsIn(catalog, groupVersion.group, groupVersion.version), describe, more)
+}
+
+function documentV3(
+  catalog: Catalog,
+  items: readonly PathItem[],
+  kinds: KindsByDefinition,
+  describe?: Descriptions,
+  more: JsonObject = {},
+): JsonObject {
   const writer = newSchemaWriter(3, describe)
   const paths: JsonObject = {}
   for (const item of items) {
     const operations = Object.fromEntries(item.operations.map((o) => [o.method, operationV3(writer, o)]))
     paths[item.path] = { ...operations, ...(item.parameters.length && { parameters: item.parameters.map(parameterV3) }) }
   }
-  const schemas = closure(writer, catalog, kinds)
+  const schemas = { ...closure(withMetadata(writer, more), catalog, kinds), ...more }
   return {
     openapi: '3.0.0',
     info: INFO,
     paths,
     components: { ...(Object.keys(schemas).length && { schemas }), securitySchemes: SECURITY_SCHEMES },
   }
+}
+
+/** Schemas of custom resources refer to the metadata of objects and lists. */
+function withMetadata(writer: SchemaWriter, more: JsonObject): SchemaWriter {
+  if (Object.keys(more).length > 0)
+    for (const name of ['ObjectMeta', 'ListMeta']) writer.referred.add(`io.k8s.apimachinery.pkg.apis.meta.v1.${name}`)
+  return writer
 }
 
 /** The path items of each document, by its name: `api/v1`, `apis/apps`, `apis/apps/v1`, `version`. */

@@ -1,4 +1,5 @@
 /** DELETE of one object and of a collection. */
+import { listKindOf } from '../../api/catalog/catalog.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import { listObjects } from './lists.ts'
@@ -74,7 +75,7 @@ export async function deleteCollection(core: RegistryCore, kind: StoredKind, req
   }
   return {
     type: 'list',
-    kind: `${request.resource.kind}List`,
+    kind: listKindOf(request.resource),
     apiVersion: apiVersionOf(request.resource),
     metadata: {
       resourceVersion: String(page.revision),

@@ -6,7 +6,7 @@ import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
 import { cloneJson } from './jsonValues.ts'
 import { emptyObject } from './schema.ts'
-import { convertBetween } from './versions.ts'
+import { PendingConversion, convertBetween } from './versions.ts'
 import type { FieldSet } from '../../merge/apply/fieldSet.ts'
 import type { ObjectVersion } from '../../merge/apply/ownership.ts'
 import type { JsonObject as ReadonlyJson } from '../../merge/jsonValue.ts'
@@ -51,15 +51,19 @@ function ownershipContext(tracking: Tracking): {
     const group = slash < 0 ? '' : apiVersion.slice(0, slash)
     const other = catalog.resource(group, apiVersion.slice(slash + 1), resource.resource)
     if (!other) return undefined
-    const convert = (object: ReadonlyJson): ReadonlyJson =>
-      convertBetween(object as unknown as KubeObject, resource, other) as unknown as ReadonlyJson
+    const convert = (object: ReadonlyJson): ReadonlyJson => {
+      const given = object as unknown as KubeObject
+      const converted = kind.versions ? kind.versions.convert(given, resource, other) : convertBetween(given, resource, other)
+      if (converted instanceof Promise) throw new PendingConversion(converted)
+      return converted as unknown as ReadonlyJson
+    }
     return { type: other.type, convert }
   }
   return {
     schema: resource.type,
     apiVersion: apiVersionOf(resource),
     resetFields: resetFields(kind, subresource),
-    ...(!kind.custom && { versionOf }),
+    versionOf,
   }
 }
 

@@ -2,6 +2,8 @@
 import { prefixOf } from '../cache/keys.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { StoredObject } from '../cache/storedObject.ts'
 import type { Strategy } from './strategy.ts'
 
 export interface StoredKind {
@@ -14,9 +16,22 @@ export interface StoredKind {
   readonly hasStatus: boolean
   readonly custom: boolean
   readonly strategy: Strategy
+  /** Of custom resources: `storage` is the version asked for, and objects are stored in another. */
+  readonly versions?: ObjectVersions
 }
 
-export function storedKind(storage: CatalogResource, strategy: Strategy, custom: boolean): StoredKind {
+/** Objects between the version they are stored in and the one that was asked for, which may need another server's help. */
+export interface ObjectVersions {
+  /** The stored object as this version shows it; to be called after `prepare`. */
+  view(stored: StoredObject): StoredObject
+  /** Converts what can't be converted here; undefined where there is nothing to wait for. */
+  prepare(objects: readonly StoredObject[], signal?: AbortSignal): Promise<void> | undefined
+  /** What goes into the store. */
+  toStorage(object: KubeObject): KubeObject | Promise<KubeObject>
+  convert(object: KubeObject, from: CatalogResource, to: CatalogResource): KubeObject | Promise<KubeObject>
+}
+
+export function storedKind(storage: CatalogResource, strategy: Strategy, custom: boolean, versions?: ObjectVersions): StoredKind {
   return {
     storage,
     storageApiVersion: apiVersionOf(storage),
@@ -24,6 +39,7 @@ export function storedKind(storage: CatalogResource, strategy: Strategy, custom:
     hasStatus: storage.subresources.some((subresource) => subresource.name === 'status'),
     custom,
     strategy,
+    ...(versions && { versions }),
   }
 }
 

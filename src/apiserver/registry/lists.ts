@@ -152,8 +152,25 @@ async function listAt(
   }
 }
 
-/** `prefix` is the kind's, or the kind's in one namespace. */
+/** `prefix` is the kind's, or the kind's in one namespace. The objects are as the kind's version shows them. */
 export async function listObjects(
+  source: ListSource,
+  kind: StoredKind,
+  prefix: string,
+  options: ListOptions,
+  matches: Matches,
+  signal: AbortSignal,
+): Promise<ListPage> {
+  const { versions } = kind
+  // What selectors look at has to be there when they do.
+  if (versions && matches) await versions.prepare([...source.cache.resource(kind.prefix).under(prefix)], signal)
+  const page = await listStored(source, kind, prefix, options, matches, signal)
+  if (!versions) return page
+  await versions.prepare(page.items, signal)
+  return { ...page, items: page.items.map((stored) => versions.view(stored)) }
+}
+
+async function listStored(
   source: ListSource,
   kind: StoredKind,
   prefix: string,

@@ -73,6 +73,14 @@ export class ObjectStore {
     return this.#cache.resource(kind.prefix).get(keyFor(kind, namespace, name))
   }
 
+  /** The object as its kind's version shows it. */
+  async load(kind: StoredKind, namespace: string, name: string): Promise<StoredObject | undefined> {
+    const stored = this.find(kind, namespace, name)
+    if (!stored || !kind.versions) return stored
+    await kind.versions.prepare([stored])
+    return kind.versions.view(stored)
+  }
+
   get(kind: StoredKind, namespace: string, name: string): StoredObject {
     const stored = this.find(kind, namespace, name)
     if (!stored) throw newNotFound(kind.storage, name)
@@ -147,7 +155,15 @@ export class ObjectStore {
     return newStatusError(409, 'AlreadyExists', `object is being deleted: ${message}`, details)
   }
 
+  /** The error is of the kind that the object says it is. */
+  #checkKind(kind: StoredKind, object: KubeObject): void {
+    const errors = kind.strategy.checksKindFirst?.(object) ?? []
+    const { group } = kind.storage
+    if (errors.length > 0) throw newInvalid({ group, kind: object.kind ?? '' }, object.metadata.name ?? '', errors)
+  }
+
   #validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
+    this.#checkKind(kind, object)
     const rules = { namespaced: kind.storage.namespaced, ...(kind.strategy.validateName && { validateName: kind.strategy.validateName }) }
     const { generateName, ...named } = object.metadata
     const metadata = kind.strategy.checksOnlyName && generateName ? named : object.metadata
@@ -164,12 +180,13 @@ export class ObjectStore {
     const fields = object as unknown as Fields
     fields['kind'] = kind.storage.kind
     fields['apiVersion'] = kind.storageApiVersion
-    const bytes = encodeForStore(object)
-    this.#cache.remember(bytes, object)
+    const stored = kind.versions ? await kind.versions.toStorage(object) : object
+    const bytes = encodeForStore(stored)
+    this.#cache.remember(bytes, stored)
     const { modRevision } = await send(bytes)
     await this.#cache.observed(modRevision)
     const current = this.#cache.resource(kind.prefix).get(key)
-    if (current?.revision === modRevision) return current
+    if (current?.revision === modRevision && !kind.versions) return current
     const metadata = { ...object.metadata, resourceVersion: String(modRevision) }
     return new StoredObject(key, modRevision, { ...object, metadata }, bytes)
   }
@@ -181,7 +198,7 @@ export class ObjectStore {
     create: (object: KubeObject) => Promise<StoredObject>,
   ): Promise<WriteResult> {
     for (let tries = 1; ; tries++) {
-      const old = this.find(kind, steps.namespace, steps.name)
+      const old = kind.versions ? await this.load(kind, steps.namespace, steps.name) : this.find(kind, steps.namespace, steps.name)
       const next = await steps.change(old)
       if (!old) return { stored: await create(next), created: true }
       const conditional = Boolean(next.metadata.resourceVersion) && !steps.retryConflicts
@@ -281,6 +298,7 @@ export class ObjectStore {
 
   #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
     const { strategy } = kind
+    this.#checkKind(kind, next)
     const metaErrors = validateObjectMetaUpdate(next.metadata, old.metadata)
     const errors = strategy.checksMetaOnce ? [...metaErrors] : [...metaErrors, ...metaErrors]
     if (steps.validate) errors.push(...steps.validate(next, old))
@@ -299,18 +317,36 @@ export class ObjectStore {
       if (!context.dryRun) await this.#remove(old)
       return answered
     }
-    const { resourceVersion: _, ...oldMeta } = old.object.metadata
-    if (deepEqual(next, { ...old.object, metadata: oldMeta })) return old
+    if (await this.#isStored(kind, next, old)) return old
     if (context.dryRun) {
       return new StoredObject(old.key, old.revision, { ...next, metadata: { ...next.metadata, resourceVersion: String(old.revision) } })
     }
     return this.#write(kind, old.key, next, (bytes) => this.#store.update(old.key, bytes, old.revision))
   }
 
+  /** Whether the write would change nothing: what is stored, that is, which may look different in this version. */
+  async #isStored(kind: StoredKind, next: KubeObject, old: StoredObject): Promise<boolean> {
+    const { resourceVersion: _, ...oldMeta } = old.object.metadata
+    if (!deepEqual(next, { ...old.object, metadata: oldMeta })) return false
+    const { versions } = kind
+    if (!versions) return true
+    const { namespace = '', name } = next.metadata
+    const stored = this.find(kind, namespace, name)
+    if (stored?.revision !== old.revision) return false
+    const { resourceVersion: __, ...metadata } = stored.object.metadata
+    return deepEqual(await versions.toStorage(next), { ...stored.object, metadata })
+  }
+
   async #remove(old: StoredObject): Promise<number> {
     const revision = await this.#store.delete(old.key, old.revision)
     await this.#cache.observed(revision)
     return revision
+  }
+
+  async #existing(kind: StoredKind, { namespace, name }: { namespace: string; name: string }): Promise<StoredObject> {
+    const old = kind.versions ? await this.load(kind, namespace, name) : this.find(kind, namespace, name)
+    if (!old) throw newNotFound(kind.storage, name)
+    return old
   }
 
   /** Answers the object as it was or now is, and whether it is gone. `approve` is validating admission. */
@@ -322,7 +358,7 @@ export class ObjectStore {
     approve: (old: KubeObject) => Promise<void>,
   ): Promise<{ object: KubeObject; stored?: StoredObject; gone: boolean }> {
     for (let tries = 1; ; tries++) {
-      const old = this.get(kind, at.namespace, at.name)
+      const old = await this.#existing(kind, at)
       if (kind.strategy.checkPreconditions) kind.strategy.checkPreconditions(old.object, options.preconditions)
       else checkPreconditions({ group: kind.storage.group, resource: kind.storage.kind }, old.object, options.preconditions)
       await approve(old.object)

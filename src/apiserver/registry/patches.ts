@@ -6,8 +6,7 @@ import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
-import { applyDefaults } from '../../api/defaulting/apply.ts'
-import { decodePatched, normalizeObject, parseJson, parseYaml } from './schema.ts'
+import { decodePatched, defaultObject, normalizeObject, parseJson, parseYaml } from './schema.ts'
 import { applyConfiguration } from './fieldManagement.ts'
 import { changeObject, matchIdentity, tracking } from './writes.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
@@ -77,7 +76,7 @@ export async function patchObject(core: RegistryCore, kind: StoredKind, request:
       const patched = patch.apply(cloneJson(old) as unknown as JsonObject)
       const object = decodePatched(request, request.resource.type, patched, options.fieldValidation, patch.shown) as unknown as KubeObject
       if (isJsonObject(object.metadata)) matchIdentity(object, request)
-      applyDefaults(request.resource.type, object, { nowMs: core.clock.now() })
+      defaultObject(request.resource, object, core.clock.now())
       return object
     },
     retryConflicts: true,
@@ -127,7 +126,7 @@ function applyObject(
       // Defaults are for whole structs, of which a configuration may have named nothing.
       const object = kind.custom ? applied : typedObject(request, applied)
       matchIdentity(object, request)
-      applyDefaults(request.resource.type, object, { nowMs: core.clock.now() })
+      defaultObject(request.resource, object, core.clock.now())
       return object
     },
     retryConflicts: true,

@@ -5,8 +5,15 @@
 import type { RegistryCore } from './registryCore.ts'
 import { newNotFound, newStatusError, newMethodNotAllowed } from '../../api/status.ts'
 import { apiVersionOf } from '../../api/resource.ts'
+import type { JsonObject } from '../../api/resource.ts'
 import { AdmissionChain } from '../admission/admission.ts'
+import { noObserver } from '../admission/observer.ts'
 import { createResourceQuota } from '../admission/resourceQuota.ts'
+import { createMutatingWebhooks } from '../admission/webhooks/mutating.ts'
+import { createValidatingWebhooks } from '../admission/webhooks/validating.ts'
+import { WebhookClient } from '../webhooks/client.ts'
+import { createServiceResolver } from '../webhooks/serviceResolver.ts'
+import { connectRequest } from './connects.ts'
 import { createQuotaCharge } from './quotaCharge.ts'
 import { WatchCache } from '../cache/watchCache.ts'
 import { deleteCollection, deleteObject } from './deletes.ts'
@@ -21,7 +28,8 @@ import { patchObject } from './patches.ts'
 import { parseSelection } from './selection.ts'
 import { postedResources, subresources } from './subresources/table.ts'
 import { emptyObject } from './schema.ts'
-import { convertEvent, fromStorage } from './versions.ts'
+import { convertEvent, fromStorage, viewEvents } from './versions.ts'
+import { listKindOf } from '../../api/catalog/catalog.ts'
 import { watchObjects } from './watches.ts'
 import { createObject, updateObject } from './writes.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -29,11 +37,13 @@ import type { Logger } from '../../base/logger.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import type { Store } from '../../storage/store.ts'
 import type { AdmissionPlugin } from '../admission/admission.ts'
+import type { AdmissionObserver } from '../admission/observer.ts'
 import type { ApiRequest, ApiResult, Authorizer, CachedEvent, Registry } from '../request.ts'
 import type { StoredKind } from './kind.ts'
 import type { CustomKinds } from './kinds.ts'
 import type { ObjectReader } from './reader.ts'
 import type { Services } from './services/services.ts'
+import type { Strategy } from './strategy.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface RegistryOptions {
@@ -50,6 +60,8 @@ export interface RegistryOptions {
   /** Resources without storage, by `group/resource`. */
   virtualResources?: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
   customKinds?: CustomKinds
+  /** Strategies that are made with the server, by `group/resource`. */
+  strategies?: ReadonlyMap<string, Strategy>
 }
 
 const DEPRECATED: Record<string, string> = {
@@ -61,14 +73,26 @@ export class ObjectRegistry implements Registry {
   readonly #core: RegistryCore
   readonly #virtual: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
   readonly #stopFollowing: () => Promise<void>
+  readonly #webhooks: WebhookClient
+  #observer: AdmissionObserver = noObserver
 
   constructor(options: RegistryOptions, cache: WatchCache) {
     const { store, clock, catalog, log, authorizer, tokens, services } = options
     const reader = createReader(cache)
     this.#virtual = options.virtualResources ?? new Map()
     const objects = new ObjectStore({ store, cache, clock })
-    const kinds = new Kinds(catalog, options.customKinds)
+    const kinds = new Kinds(catalog, options.customKinds, options.strategies)
     const quota = createResourceQuota(reader, createQuotaCharge({ kinds, objects, reader, services }))
+    this.#webhooks = new WebhookClient({ resolver: createServiceResolver(reader) })
+    const external = {
+      catalog,
+      reader,
+      authorizer,
+      client: this.#webhooks,
+      observer: () => this.#observer,
+      now: () => clock.now(),
+      log,
+    }
     this.#core = {
       catalog,
       store,
@@ -82,7 +106,12 @@ export class ObjectRegistry implements Registry {
       sharedStore: store.shared ?? false,
       kinds,
       objects,
-      admission: new AdmissionChain([...options.admission(reader), quota]),
+      admission: new AdmissionChain([
+        ...options.admission(reader),
+        createMutatingWebhooks(external),
+        createValidatingWebhooks(external),
+        quota,
+      ]),
     }
     this.#stopFollowing = followServices(cache, { kinds, objects, reader, services, log })
   }
@@ -100,7 +129,18 @@ export class ObjectRegistry implements Registry {
     return this.#core
   }
 
+  observeAdmission(observer: AdmissionObserver): void {
+    this.#observer = observer
+  }
+
+  async connect(request: ApiRequest, options: JsonObject): Promise<void> {
+    const admission = connectRequest(request, this.#core.kinds.of(request.resource), options)
+    await this.#core.admission.admit(admission)
+    await this.#core.admission.validate(admission)
+  }
+
   async close(): Promise<void> {
+    this.#webhooks.close()
     await this.#stopFollowing()
     await this.#core.cache.close()
   }
@@ -150,7 +190,7 @@ export class ObjectRegistry implements Registry {
       if (revision === undefined) throw newStatusError(500, '', invalidResourceVersion(asked))
       await waitForRevision(this.#core, revision, request.signal)
     } else await waitForNewest(this.#core, request.signal)
-    const stored = this.#core.objects.find(kind, request.namespace, request.name)
+    const stored = await this.#core.objects.load(kind, request.namespace, request.name)
     if (!stored) throw newNotFound(request.resource, request.name)
     const { object, json } = fromStorage(stored, request.resource, kind)
     return { type: 'object', code: 200, object, json }
@@ -167,7 +207,7 @@ export class ObjectRegistry implements Registry {
     } = await listObjects(this.#core, kind, prefix, options, matches, request.signal)
     return {
       type: 'list',
-      kind: `${request.resource.kind}List`,
+      kind: listKindOf(request.resource),
       apiVersion: apiVersionOf(request.resource),
       metadata: {
         resourceVersion: String(revision),
@@ -194,7 +234,10 @@ export class ObjectRegistry implements Registry {
       signal: request.signal,
       emptyObject: () => emptyObject(resource),
     })
-    for await (const batch of events) yield kind.storage === resource ? batch : batch.map((event) => convertEvent(event, resource, kind))
+    for await (const batch of events) {
+      if (kind.versions) yield await viewEvents(batch, kind.versions, request.signal)
+      else yield kind.storage === resource ? batch : batch.map((event) => convertEvent(event, resource, kind))
+    }
   }
 }
 

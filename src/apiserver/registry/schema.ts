@@ -1,5 +1,6 @@
 /** Objects against their type: parsing and checking what a patch leaves, defaults, zero objects. */
 import { DecodeError, JsonSyntaxError, decodeValue, normalize, parseJson as parseBytes } from '../../api/codec/json.ts'
+import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { YamlSyntaxError, parseYaml as parseYamlBytes } from '../../api/codec/yaml.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest, newInvalid } from '../../api/status.ts'
@@ -47,7 +48,7 @@ export function decodePatched(
   const shown = shownPatch === undefined ? show(JSON.stringify(patched)) : show(goFormat(shownPatch))
   let decoded: { object: JsonObject; strictErrors: string[] }
   try {
-    decoded = decodeValue(patched, type)
+    decoded = type.name === '' ? decodeCustom(request.resource, patched) : decodeValue(patched, type)
   } catch (error) {
     if (error instanceof DecodeError) throw rejectPatched(shown, error.message)
     throw error
@@ -61,6 +62,18 @@ export function decodePatched(
   return decoded.object
 }
 
+/** A custom resource as its schema has it. */
+function decodeCustom({ custom }: CatalogResource, object: JsonObject): { object: JsonObject; strictErrors: string[] } {
+  const unknown = custom?.coerce(object) ?? []
+  return { object, strictErrors: unknown.map((path) => `unknown field ${JSON.stringify(path)}`) }
+}
+
+/** Fills in what the client left out; the object is the caller's own. */
+export function defaultObject(resource: CatalogResource, object: KubeObject, nowMs: number): void {
+  if (resource.custom) resource.custom.applyDefaults(object as unknown as JsonObject)
+  else applyDefaults(resource.type, object, { nowMs })
+}
+
 /** In the shape in which Go writes it: empty fields gone, zero values of required ones there. */
 export function normalizeObject(resource: CatalogResource, object: KubeObject): KubeObject {
   return normalize(object, resource.type)
@@ -68,6 +81,7 @@ export function normalizeObject(resource: CatalogResource, object: KubeObject): 
 
 /** A zero object of the kind. */
 export function emptyObject(resource: CatalogResource): KubeObject {
+  if (resource.type.name === '') return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: {} } as KubeObject
   const { object } = decodeValue({ metadata: {} }, resource.type)
   return { ...object, kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: {} } as unknown as KubeObject
 }

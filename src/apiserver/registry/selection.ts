@@ -53,10 +53,15 @@ export function parseSelection(kind: StoredKind, namespace: string, options: Lis
   const labels = options.labelSelector ? refused(() => parseLabelSelector(options.labelSelector)) : undefined
   const tests = options.fieldSelector ? fieldTests(kind, resource, options.fieldSelector) : []
   if (!labels && tests.length === 0) return { prefix, matches: undefined }
+  const { versions } = kind
   return {
     prefix,
-    matches: ({ object }: StoredObject) =>
-      (!labels || matchesLabels(labels, object.metadata.labels)) && tests.every((test) => test(object)),
+    matches(stored: StoredObject) {
+      if (labels && !matchesLabels(labels, stored.object.metadata.labels)) return false
+      if (tests.length === 0) return true
+      const { object } = versions ? versions.view(stored) : stored
+      return tests.every((test) => test(object))
+    },
   }
 }
 

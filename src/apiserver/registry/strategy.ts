@@ -44,6 +44,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Tells the client when the default leaves dependents behind. */
   warnsOfOrphans?: boolean
 
+  /** What is said of an object of another kind, and then nothing else is. */
+  checksKindFirst?(next: T): FieldError[]
   prepareForCreate?(next: T, context: StrategyContext): void
   validateCreate?(next: T, context: StrategyContext): FieldError[]
   prepareForUpdate?(next: T, old: T, context: StrategyContext): void

@@ -2,10 +2,11 @@
 import { convert } from '../../api/conversion/convert.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { SharedEvent } from '../cache/storedObject.ts'
+import type { StoredObject } from '../cache/storedObject.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { CachedObject } from '../request.ts'
-import type { StoredKind } from './kind.ts'
+import type { ObjectVersions, StoredKind } from './kind.ts'
 
 const same = (a: CatalogResource, b: CatalogResource): boolean => a === b || (a.group === b.group && a.version === b.version)
 
@@ -54,4 +55,56 @@ export function convertEvent(event: SharedEvent, to: CatalogResource, kind: Stor
   let found = byVersion.get(version)
   if (!found) byVersion.set(version, (found = new SharedEvent(event.type, fromStorage(event.source, to, kind))))
   return found
+}
+
+const viewedEvents = new WeakMap<SharedEvent, WeakMap<ObjectVersions, SharedEvent>>()
+
+/** Events of a custom resource as the version shows them that the watcher asked for. */
+export async function viewEvents(
+  batch: readonly SharedEvent[],
+  versions: ObjectVersions,
+  signal: AbortSignal,
+): Promise<readonly SharedEvent[]> {
+  const changes = batch.filter((event) => event.type !== 'BOOKMARK')
+  await versions.prepare(
+    changes.map((event) => event.source as StoredObject),
+    signal,
+  )
+  return batch.map((event) => {
+    if (event.type === 'BOOKMARK') return event
+    let byVersions = viewedEvents.get(event)
+    if (!byVersions) viewedEvents.set(event, (byVersions = new WeakMap()))
+    let viewed = byVersions.get(versions)
+    if (!viewed) {
+      const source = versions.view(event.source as StoredObject)
+      byVersions.set(versions, (viewed = source === event.source ? event : new SharedEvent(event.type, source)))
+    }
+    return viewed
+  })
+}
+
+/** Thrown by work that needs a conversion which another server makes. */
+export class PendingConversion extends Error {
+  override readonly name = 'PendingConversion'
+  readonly settled: Promise<unknown>
+
+  constructor(settled: Promise<unknown>) {
+    super('the conversion is under way')
+    this.settled = settled
+  }
+}
+
+/** Conversions that one piece of work may wait for: one for each version that a manager of fields wrote in, twice over. */
+const PENDING_LIMIT = 64
+
+/** Does work that asks for conversions in the middle of pure code, again and again until it has them all. */
+export async function withConversions<T>(work: () => T): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return work()
+    } catch (error) {
+      if (!(error instanceof PendingConversion) || tries >= PENDING_LIMIT) throw error
+      await error.settled
+    }
+  }
 }

@@ -4,13 +4,13 @@ import { newBadRequest, newNotFound } from '../../api/status.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import { cloneJson } from './jsonValues.ts'
 import { dedupeOwners, matchNamespace, wipeSystemFields } from './objectMeta.ts'
-import { parseCreateOptions, parseUpdateOptions } from './options.ts'
-import { applyDefaults } from '../../api/defaulting/apply.ts'
+import { deleteOptionsOfQuery, parseCreateOptions, parseUpdateOptions } from './options.ts'
+import { defaultObject } from './schema.ts'
 import { trackUpdate } from './fieldManagement.ts'
-import { fromStorage, toStorage } from './versions.ts'
+import { fromStorage, toStorage, withConversions } from './versions.ts'
 import type { AdmissionRequest, Operation } from '../admission/admission.ts'
 import type { FieldError } from '../../api/status.ts'
-import type { KubeObject } from '../../api/resource.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../request.ts'
 import type { StoredObject } from '../cache/storedObject.ts'
 import type { StoredKind } from './kind.ts'
@@ -45,20 +45,49 @@ export function admissionRequest(
   oldObject: KubeObject | undefined,
   options: { dryRun: boolean } & object,
 ): AdmissionRequest {
+  const { group, version, kind: requestedKind } = request.resource
   return {
     operation,
     resource: kind.storage,
+    requested: request.resource,
+    stored: kind,
+    kind: request.subresource?.kind ?? { group, version, kind: requestedKind },
     subresource: request.subresource?.name ?? '',
     namespace: request.namespace,
     name: request.name || object?.metadata.name || '',
     ...(object && { object }),
     ...(oldObject && { oldObject }),
     options: options as unknown as Record<string, unknown>,
+    sentOptions: sentOptions(request, operation),
     dryRun: options.dryRun,
     user: request.user,
     warnings: request.warnings,
+    ...(request.annotate && { annotate: request.annotate }),
     signal: request.signal,
+    round: 0,
+    wantsReinvocation: false,
   }
+}
+
+const OPTIONS_KINDS: Readonly<Record<Operation, string>> = {
+  CREATE: 'CreateOptions',
+  UPDATE: 'UpdateOptions',
+  DELETE: 'DeleteOptions',
+  CONNECT: '',
+}
+
+/** What webhooks and policies see of the options. */
+function sentOptions({ query, body }: ApiRequest, operation: Operation): JsonObject {
+  const typeMeta = { kind: OPTIONS_KINDS[operation], apiVersion: 'meta.k8s.io/v1' }
+  if (operation === 'DELETE') return { ...deleteOptionsOfQuery(query), ...body, ...typeMeta }
+  const options: JsonObject = { ...typeMeta }
+  const dryRun = query.getAll('dryRun')
+  if (dryRun.length > 0) options['dryRun'] = dryRun
+  for (const name of ['fieldManager', 'fieldValidation']) {
+    const value = query.get(name)
+    if (value) options[name] = value
+  }
+  return options
 }
 
 export function tracking(core: RegistryCore, kind: StoredKind, request: ApiRequest, options: WriteOptions): Tracking {
@@ -110,10 +139,10 @@ export async function createObject(core: RegistryCore, kind: StoredKind, request
   const received = bodyObject(request)
   matchNamespace(received, request.resource.namespaced, request.namespace)
   wipeSystemFields(received.metadata)
-  applyDefaults(request.resource.type, received, { nowMs: core.clock.now() })
+  defaultObject(request.resource, received, core.clock.now())
   kind.strategy.decoded?.(received)
   dedupeOwners(received, request.warnings)
-  trackUpdate(received, undefined, tracking(core, kind, request, options))
+  await withConversions(() => trackUpdate(received, undefined, tracking(core, kind, request, options)))
   const object = toStorage(received, request.resource, kind)
   const stored = await admitAndCreate(core, kind, request, object, options)
   return answer(stored, request, kind, 201)
@@ -133,7 +162,7 @@ export interface ChangeRequest {
   rules: PartRules
   options: WriteOptions
   /** The new object in the requested version, decoded and with defaults; made from the old one in that version. */
-  make(old: KubeObject | undefined): KubeObject | Promise<KubeObject>
+  make(old: KubeObject | undefined): KubeObject
   retryConflicts: boolean
   allowCreate: boolean
   /** `make` has written managedFields already (apply). */
@@ -165,11 +194,11 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
         authorizeCreate(core, request)
       }
       const oldObject = old && fromStorage(old, request.resource, kind).object
-      let made = await change.make(oldObject)
+      let made = await withConversions(() => change.make(oldObject))
       if (old && oldObject && rules.reshape) made = rules.reshape(made, oldObject, context)
       kind.strategy.decoded?.(made)
       dedupeOwners(made, request.warnings)
-      if (!change.tracked) trackUpdate(made, oldObject, tracking(core, kind, request, options))
+      if (!change.tracked) await withConversions(() => trackUpdate(made, oldObject, tracking(core, kind, request, options)))
       const object = toStorage(made, request.resource, kind)
       if (!old) {
         delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
@@ -195,7 +224,7 @@ export async function updateObject(core: RegistryCore, kind: StoredKind, request
   const options = parseUpdateOptions(request)
   const received = bodyObject(request)
   matchIdentity(received, request)
-  applyDefaults(request.resource.type, received, { nowMs: core.clock.now() })
+  defaultObject(request.resource, received, core.clock.now())
   return changeObject(core, kind, request, {
     rules,
     options,

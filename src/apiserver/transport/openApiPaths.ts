@@ -7,6 +7,7 @@ import type { JsonObject } from '../../api/resource.ts'
 import { newMethodNotAllowed } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import { hashOf } from '../openapi/hash.ts'
+import type { Descriptions } from '../openapi/schemas.ts'
 import type { OpenApiDocument, OpenApiV3 } from '../openapi/v3.ts'
 import { headerText } from './apiRequests.ts'
 import type { Exchange } from './exchange.ts'
@@ -18,9 +19,15 @@ export interface OpenApiPathsOptions {
   catalog: Catalog
   clock: Clock
   descriptionsFile?: string
-  customDocuments?: () => ReadonlyMap<string, OpenApiDocument>
+  custom?: CustomDocuments
   /** The documents of other servers' group versions. */
   remote?: RemoteDocuments
+}
+
+/** The documents of custom resources. */
+export interface CustomDocuments extends RemoteDocuments {
+  /** Makes what has changed, without keeping everybody waiting; to be awaited before anything else is asked for. */
+  prepare(describe: Descriptions | undefined): Promise<void>
 }
 
 export interface RemoteDocuments {
@@ -47,7 +54,7 @@ export class OpenApiPaths implements PathHandler {
   #v3: Promise<OpenApiV3> | undefined
   #v2: Promise<{ json: Document; protobuf: Document }> | undefined
   /** What the version 2 document was made of. */
-  #v2Generation = 0
+  #v2Generation = ''
 
   constructor(options: OpenApiPathsOptions) {
     this.#options = options
@@ -67,11 +74,17 @@ export class OpenApiPaths implements PathHandler {
     return true
   }
 
-  async #describe(): Promise<((definition: string, field?: string) => string | undefined) | undefined> {
+  async #describe(): Promise<Descriptions | undefined> {
     const { descriptionsFile } = this.#options
     if (!descriptionsFile) return undefined
     const { loadDescriptions } = await import('../openapi/descriptions.ts')
     return loadDescriptions(descriptionsFile)
+  }
+
+  async #custom(): Promise<CustomDocuments | undefined> {
+    const { custom } = this.#options
+    await custom?.prepare(await this.#describe())
+    return custom
   }
 
   #documents(): Promise<OpenApiV3> {
@@ -83,15 +96,17 @@ export class OpenApiPaths implements PathHandler {
   }
 
   async #sendIndex(exchange: Exchange): Promise<void> {
-    const { customDocuments, remote } = this.#options
-    const more = [...(customDocuments?.() ?? []), ...(remote?.documents() ?? [])]
+    const custom = await this.#custom()
+    const { remote } = this.#options
+    const more = [...(custom?.documents() ?? []), ...(remote?.documents() ?? [])]
     const index = (await this.#documents()).index(new Map(more.map(([name, { hash }]) => [name, hash])))
     await send(exchange, 200, 'text/plain; charset=utf-8', Buffer.from(JSON.stringify(index)))
   }
 
   async #sendV3(exchange: Exchange, name: string, query: URLSearchParams): Promise<boolean> {
-    const { customDocuments, remote } = this.#options
-    const document = remote?.documents().get(name) ?? customDocuments?.().get(name) ?? (await this.#documents()).document(name)
+    const custom = await this.#custom()
+    const { remote } = this.#options
+    const document = remote?.documents().get(name) ?? custom?.documents().get(name) ?? (await this.#documents()).document(name)
     if (!document) return false
     const { json, hash } = document
     const asked = query.get('hash')
@@ -114,7 +129,7 @@ export class OpenApiPaths implements PathHandler {
     )
     const format = wanted.find((f) => f !== undefined)
     if (!format) return exchange.respond(406, {})
-    const generation = this.#options.remote?.generation ?? 0
+    const generation = `${this.#options.remote?.generation ?? 0}/${this.#options.custom?.generation ?? 0}`
     if (generation !== this.#v2Generation) this.#v2 = undefined
     this.#v2Generation = generation
     this.#v2 ??= this.#makeV2()
@@ -131,7 +146,8 @@ export class OpenApiPaths implements PathHandler {
       this.#describe(),
     ])
     const own = buildOpenApiV2(this.#options.catalog, describe)
-    const theirs = this.#options.remote?.documentsV2() ?? []
+    const custom = (await this.#custom())?.documentsV2() ?? []
+    const theirs = [...custom, ...(this.#options.remote?.documentsV2() ?? [])]
     const document = theirs.length === 0 ? own : (await import('../openapi/mergeV2.ts')).mergeV2(own, theirs)
     const json = Buffer.from(JSON.stringify(document))
     const protobuf = encodeOpenApiV2(document)

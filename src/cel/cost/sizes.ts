@@ -41,8 +41,8 @@ const MIN_SIZES_BYTES: Readonly<Partial<Record<CelType['kind'], number>>> = {
   duration: 3,
 }
 
-/** Of its JSON. */
-function minSizeOf(type: CelType): number {
+/** Of its JSON, in bytes. */
+export function minSizeOf(type: CelType): number {
   if (type.kind !== 'object') return MIN_SIZES_BYTES[type.kind] ?? 2
   let size = 2
   for (const name of type.required ?? []) {

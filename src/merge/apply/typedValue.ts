@@ -2,11 +2,12 @@
  * How server-side apply sees a value of a type: which values are taken apart and which are owned as a whole, by which path
  * elements their parts go, and what Go's zero values are where JSON leaves a field out.
  */
-import type { ArraySchema, Field, MapSchema, ObjectSchema, Schema, TypeDef } from '../../api/catalog/schema.ts'
+import type { ArraySchema, Field, MapSchema, ObjectSchema, ScalarSchema, Schema, TypeDef } from '../../api/catalog/schema.ts'
 import { isObject } from '../jsonValue.ts'
 
 /** What unknown fields of custom resources are taken for: maps are granular, lists atomic. */
-const DEDUCED: MapSchema = { type: 'map', values: { type: 'any', definition: '' }, atomic: false }
+export const DEDUCED: ScalarSchema = { type: 'any', definition: '' }
+const DEDUCED_MAP: MapSchema = { type: 'map', values: DEDUCED, atomic: false }
 
 export type Granular = ObjectSchema | MapSchema | ArraySchema
 
@@ -20,15 +21,15 @@ export function granular(schema: Schema | undefined, value: unknown): Granular |
     case 'array':
       return schema.listType === 'atomic' ? undefined : schema
     case 'any':
-      return schema === DEDUCED.values && isObject(value) ? DEDUCED : undefined
+      return schema === DEDUCED && isObject(value) ? DEDUCED_MAP : undefined
     default:
       return undefined
   }
 }
 
 export function fieldSchema(schema: ObjectSchema | MapSchema, key: string): Schema | undefined {
-  if (schema.type === 'map') return schema === DEDUCED ? DEDUCED.values : schema.values
-  return schema.def.fieldByName.get(key)?.schema ?? (schema.def.preserveUnknownFields ? DEDUCED.values : undefined)
+  if (schema.type === 'map') return schema.values
+  return schema.def.fieldByName.get(key)?.schema ?? (schema.def.preserveUnknownFields ? DEDUCED : undefined)
 }
 
 export function rootSchema(type: TypeDef): ObjectSchema {

@@ -13,7 +13,7 @@ import type { PartRules } from '../writes.ts'
 export async function partOfObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules): Promise<ApiResult> {
   switch (request.verb) {
     case 'get': {
-      const stored = core.objects.find(kind, request.namespace, request.name)
+      const stored = await core.objects.load(kind, request.namespace, request.name)
       if (!stored) throw newNotFound(request.resource, request.name)
       const { object, json } = fromStorage(stored, request.resource, kind)
       return { type: 'object', code: 200, object, json }

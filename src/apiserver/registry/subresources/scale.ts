@@ -1,6 +1,6 @@
 /** The scale of whatever has replicas, as autoscaling/v1 Scale. */
 import { scaleOf, withReplicas } from './scaleObject.ts'
-import { newBadRequest, newInvalid, newMethodNotAllowed } from '../../../api/status.ts'
+import { newBadRequest, newInvalid, newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
 import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { cloneJson } from '../jsonValues.ts'
 import { parsePatchOptions, parseUpdateOptions } from '../options.ts'
@@ -97,7 +97,8 @@ function tracked(next: Scale, current: Scale, target: Tracking): Scale {
 export const scale: SubresourceHandler = async (core, kind, request) => {
   switch (request.verb) {
     case 'get': {
-      const stored = core.objects.get(kind, request.namespace, request.name)
+      const stored = await core.objects.load(kind, request.namespace, request.name)
+      if (!stored) throw newNotFound(request.resource, request.name)
       const { object } = fromStorage(stored, request.resource, kind)
       return { type: 'object', code: 200, object: scaleOf(kind, object) as unknown as JsonObject }
     }

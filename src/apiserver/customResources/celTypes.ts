@@ -1,0 +1,100 @@
+/** A structural schema as a declared type of expressions (k8s.io/apiserver/pkg/cel/common's SchemaDeclType). */
+import type { CelType } from '../../cel/program.ts'
+import type { JsonSchema } from './jsonSchema.ts'
+
+const STRING: CelType = { kind: 'string' }
+/** What expressions see of an object's metadata. */
+const METADATA: JsonSchema = { type: 'object', properties: { name: { type: 'string' }, generateName: { type: 'string' } } }
+const BOOL: CelType = { kind: 'bool' }
+const DOUBLE: CelType = { kind: 'double' }
+const INT: CelType = { kind: 'int' }
+const TIMESTAMP: CelType = { kind: 'timestamp' }
+const DURATION: CelType = { kind: 'duration' }
+
+const declared = new WeakMap<JsonSchema, CelType | 'none'>()
+const declaredResources = new WeakMap<JsonSchema, CelType | 'none'>()
+let types = 0
+
+/** Undefined for what has no type: expressions do not see it. A resource has its kind and its name, whatever the schema says. */
+export function celTypeOf(schema: JsonSchema, isResource: boolean): CelType | undefined {
+  const known = isResource ? declaredResources : declared
+  let type = known.get(schema)
+  if (type === undefined) {
+    type = declare(schema, isResource) ?? 'none'
+    known.set(schema, type)
+  }
+  return type === 'none' ? undefined : type
+}
+
+const below = (schema: JsonSchema): CelType | undefined => celTypeOf(schema, schema['x-kubernetes-embedded-resource'] === true)
+
+function declare(schema: JsonSchema, isResource: boolean): CelType | undefined {
+  const { maxLength } = schema
+  if (schema['x-kubernetes-int-or-string']) return { kind: 'dyn', ...(maxLength !== undefined && { maxLength }) }
+  switch (schema.type) {
+    case 'array':
+      return declareList(schema)
+    case 'object':
+      return declareObject(schema, isResource)
+    case 'string':
+      return declareString(schema)
+    case 'boolean':
+      return BOOL
+    case 'number':
+      return DOUBLE
+    case 'integer':
+      return INT
+    default:
+      return undefined
+  }
+}
+
+function declareString({ format, maxLength, enum: values }: JsonSchema): CelType {
+  const bound = maxLength === undefined ? {} : { maxLength: Math.max(0, maxLength) }
+  switch (format) {
+    case 'byte':
+      return { kind: 'bytes', ...bound }
+    case 'duration':
+      return DURATION
+    case 'date':
+    case 'date-time':
+      return TIMESTAMP
+    default:
+  }
+  if (maxLength !== undefined) return { kind: 'string', ...bound }
+  if (!values?.length) return STRING
+  const sizes = values.map((value) => (typeof value === 'string' ? Buffer.byteLength(value) : 0))
+  return { kind: 'string', maxSize: Math.max(...sizes) }
+}
+
+function declareList(schema: JsonSchema): CelType | undefined {
+  const { items, maxItems } = schema
+  const of = items && below(items)
+  if (!of) return undefined
+  const listType = schema['x-kubernetes-list-type']
+  return {
+    kind: 'list',
+    of,
+    ...(maxItems !== undefined && { maxItems: Math.max(0, maxItems) }),
+    ...((listType === 'set' || listType === 'map') && { listType }),
+    ...(listType === 'map' && { mapKeys: schema['x-kubernetes-list-map-keys'] ?? [] }),
+  }
+}
+
+function declareObject(schema: JsonSchema, isResource: boolean): CelType | undefined {
+  const { additionalProperties, maxProperties, properties = {}, required = [] } = schema
+  if (typeof additionalProperties === 'object') {
+    const of = below(additionalProperties)
+    return of && { kind: 'map', of, ...(maxProperties !== undefined && { maxProperties: Math.max(0, maxProperties) }) }
+  }
+  const seen: Readonly<Record<string, JsonSchema>> = isResource
+    ? { ...properties, apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: METADATA }
+    : properties
+  const fields = new Map<string, CelType>()
+  for (const [name, property] of Object.entries(seen)) {
+    const type = below(property)
+    if (type) fields.set(name, type)
+  }
+  const needed = required.filter((name) => fields.has(name) && seen[name]?.default === undefined)
+  return { kind: 'object', name: `selfType${++types}`, fields, ...(needed.length > 0 && { required: needed }) }
+}

@@ -1,0 +1,162 @@
+/**
+ * Custom resources between the versions of their definition: renamed and nothing else (`None`), or by a webhook that is sent a
+ * ConversionReview (apiextensions-apiserver's pkg/apiserver/conversion).
+ */
+import { randomUUID } from 'node:crypto'
+import type { CustomResourceDefinition, WebhookConversion } from '../../api/kinds/apiextensions/v1.ts'
+import { deepEqual } from '../../api/meta.ts'
+import type { JsonValue, KubeObject } from '../../api/resource.ts'
+import { newInternalError } from '../../api/status.ts'
+import type { FieldError, StatusError } from '../../api/status.ts'
+import { validateAnnotations, validateLabels } from '../../api/validation/objectMeta.ts'
+import type { WebhookCall } from '../webhooks/client.ts'
+import { isMap } from './jsonSchema.ts'
+import type { Json } from './jsonSchema.ts'
+
+/** Upstream's time for a conversion, whatever the request has left. */
+const TIMEOUT_MS = 30_000
+const KEPT_METADATA = ['labels', 'annotations'] as const
+
+/** Posts to a webhook; `WebhookClient` is one. */
+export interface ConversionWebhooks {
+  call(call: WebhookCall): Promise<unknown>
+}
+
+export interface Converter {
+  /** Undefined where every conversion takes another server. */
+  now?(object: KubeObject, apiVersion: string): KubeObject
+  /** Answers new objects, in order; those of the wanted version as they are. */
+  convert(objects: readonly KubeObject[], apiVersion: string, signal: AbortSignal): Promise<KubeObject[]>
+}
+
+const renamed = (object: KubeObject, apiVersion: string): KubeObject =>
+  object.apiVersion === apiVersion ? object : { ...object, apiVersion }
+
+export function converterOf(definition: CustomResourceDefinition, webhooks: ConversionWebhooks): Converter {
+  const { conversion, names, group } = definition.spec
+  if (conversion?.strategy !== 'Webhook' || !conversion.webhook) {
+    return { now: renamed, convert: async (objects, apiVersion) => objects.map((object) => renamed(object, apiVersion)) }
+  }
+  const webhook = conversion.webhook
+  return {
+    async convert(objects, apiVersion, signal) {
+      const others = objects.filter((object) => object.apiVersion !== apiVersion)
+      if (others.length === 0) return [...objects]
+      const fail = (why: string, cause?: unknown): StatusError => newConversionError(others, { group, kind: names.kind }, why, cause)
+      const answers = await review(webhook, webhooks, others, apiVersion, fail, signal)
+      let at = 0
+      return objects.map((object) => {
+        if (object.apiVersion === apiVersion) return object
+        const index = at++
+        return checked(object, answers[index], apiVersion, (why) => fail(`returned invalid object at index ${index}: ${why}`))
+      })
+    },
+  }
+}
+
+function newConversionError(
+  objects: readonly KubeObject[],
+  kind: { group: string; kind: string },
+  why: string,
+  cause?: unknown,
+): StatusError {
+  const version = objects[0]?.apiVersion?.split('/')[1] ?? ''
+  const error = newInternalError(`conversion webhook for ${kind.group}/${version}, Kind=${kind.kind} ${why}`)
+  error.status.message = `conversion webhook for ${kind.group}/${version}, Kind=${kind.kind} ${why}`
+  error.message = error.status.message
+  delete error.status.reason
+  delete error.status.details
+  error.cause = cause
+  return error
+}
+
+async function review(
+  webhook: WebhookConversion,
+  webhooks: ConversionWebhooks,
+  objects: readonly KubeObject[],
+  apiVersion: string,
+  fail: (why: string, cause?: unknown) => StatusError,
+  signal: AbortSignal,
+): Promise<readonly JsonValue[]> {
+  const version = webhook.conversionReviewVersions.find((known) => known === 'v1' || known === 'v1beta1')
+  if (version === undefined || !webhook.clientConfig) throw fail('failed: no supported conversion review versions')
+  const uid = randomUUID()
+  const reviewVersion = `apiextensions.k8s.io/${version}`
+  const body = { kind: 'ConversionReview', apiVersion: reviewVersion, request: { uid, desiredAPIVersion: apiVersion, objects } }
+  let answer: unknown
+  try {
+    answer = await webhooks.call({ clientConfig: webhook.clientConfig, body, timeoutMs: TIMEOUT_MS, signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw fail(`failed: ${error instanceof Error ? error.message : String(error)}`, error)
+  }
+  const { converted, why } = readReview(answer, version, uid)
+  if (!converted) throw fail(`failed: ${why}`)
+  if (converted.length !== objects.length) throw fail(`returned ${converted.length} objects, expected ${objects.length}`)
+  return converted
+}
+
+function readReview(answer: unknown, version: string, uid: string): { converted?: readonly JsonValue[]; why?: string } {
+  if (!isMap(answer)) return { why: 'no response provided' }
+  const { kind, apiVersion, response } = answer
+  if (version === 'v1' && (kind !== 'ConversionReview' || apiVersion !== 'apiextensions.k8s.io/v1')) {
+    const wanted = 'apiextensions.k8s.io/v1, Kind=ConversionReview'
+    return { why: `expected webhook response of ${wanted}, got ${String(apiVersion ?? '')}, Kind=${String(kind ?? '')}` }
+  }
+  if (!isMap(response)) return { why: 'no response provided' }
+  if (version === 'v1' && response['uid'] !== uid)
+    return { why: `expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'] ?? '')}` }
+  const result = isMap(response['result']) ? response['result'] : {}
+  if (result['status'] !== 'Success') {
+    const { message } = result
+    return {
+      why:
+        typeof message === 'string' && message ? message : `response.result.status was '${String(result['status'] ?? '')}', not 'Success'`,
+    }
+  }
+  const { convertedObjects } = response
+  return { converted: Array.isArray(convertedObjects) ? convertedObjects : [] }
+}
+
+/** What a conversion may not touch is as it was: of the metadata only labels and annotations may change. */
+function checked(original: KubeObject, answer: JsonValue | undefined, apiVersion: string, fail: (why: string) => StatusError): KubeObject {
+  if (!isMap(answer)) throw fail('not an object')
+  const { metadata } = answer
+  if (answer['apiVersion'] !== apiVersion)
+    throw fail(`invalid groupVersion (expected ${apiVersion}, received ${String(answer['apiVersion'] ?? '')})`)
+  if (answer['kind'] !== original.kind) throw fail(`invalid kind (expected ${original.kind}, received ${String(answer['kind'] ?? '')})`)
+  if (metadata === undefined) throw fail('missing metadata in converted object')
+  if (!isMap(metadata)) throw fail(`invalid metadata of type ${typeof metadata} in converted object`)
+  const before = original.metadata as unknown as Json
+  for (const [name, shown] of [
+    ['name', 'name'],
+    ['namespace', 'namespace'],
+    ['uid', 'UID'],
+  ] as const) {
+    const [expected, got] = [String(before[name] ?? ''), String(metadata[name] ?? '')]
+    if (expected !== got) throw fail(`must have the same ${shown}: ${expected} != ${got}`)
+  }
+  return { ...answer, metadata: withKept(before, metadata, fail) } as unknown as KubeObject
+}
+
+function withKept(before: Json, answered: Json, fail: (why: string) => StatusError): Json {
+  const kept = { ...before }
+  for (const name of KEPT_METADATA) {
+    const value = answered[name]
+    if (value === undefined || value === null) {
+      delete kept[name]
+      continue
+    }
+    if (!isMap(value)) throw fail(`invalid metadata.${name} of type ${typeof value} in converted object`)
+    const odd = Object.keys(value).find((key) => typeof value[key] !== 'string')
+    if (odd !== undefined) throw fail(`metadata.${name}[${odd}] must be a string, but is ${typeof value[odd]} in converted object`)
+    const errors = deepEqual(value, before[name]) ? [] : validateTexts(name, value as Record<string, string>)
+    if (errors.length > 0) throw fail(errors.map(({ field, message }) => `${field}: ${message}`).join(', '))
+    kept[name] = value
+  }
+  return kept
+}
+
+function validateTexts(name: (typeof KEPT_METADATA)[number], value: Record<string, string>): FieldError[] {
+  return name === 'labels' ? validateLabels(value, 'metadata.labels') : validateAnnotations(value, 'metadata.annotation')
+}

@@ -1,0 +1,56 @@
+/** A scale's values in a custom resource: paths of plain field names. */
+import type { CustomSchema } from '../../api/catalog/catalog.ts'
+import type { FieldError } from '../../api/status.ts'
+import { invalid } from '../../api/validation/fieldErrors.ts'
+import { isMap } from './jsonSchema.ts'
+
+const INT32_MAX = 2_147_483_647
+
+/** The value under `.spec.replicas`; the text of what is wrong where something on the way is no object. */
+function valueAt(object: unknown, path: string): { value?: unknown; error?: string } {
+  const names = path.replace(/^\./, '').split('.')
+  let value: unknown = object
+  for (const [i, name] of names.entries()) {
+    if (!isMap(value)) {
+      const shown = names
+        .slice(0, i)
+        .map((part) => `.${part}`)
+        .join('')
+      return { error: `${shown} accessor error: ${JSON.stringify(value)} is of the type ${goType(value)}, expected map[string]interface{}` }
+    }
+    if (!Object.hasOwn(value, name)) return {}
+    value = value[name]
+  }
+  return { value }
+}
+
+function goType(value: unknown): string {
+  if (Array.isArray(value)) return '[]interface {}'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (isMap(value)) return 'map[string]interface {}'
+  return typeof value === 'boolean' ? 'bool' : typeof value
+}
+
+function checkReplicas(object: unknown, path: string): FieldError[] {
+  const { value, error } = valueAt(object, path)
+  if (error !== undefined) return [invalid(path, 0, error)]
+  if (value === undefined) return []
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    return [invalid(path, 0, `${path} accessor error: ${JSON.stringify(value)} is of the type ${goType(value)}, expected int64`)]
+  if (value < 0) return [invalid(path, value, 'should be a non-negative integer')]
+  return value > INT32_MAX ? [invalid(path, value, `should be less than or equal to ${INT32_MAX}`)] : []
+}
+
+export function validateScaleSpec(object: unknown, scale: CustomSchema['scale']): FieldError[] {
+  return scale ? checkReplicas(object, scale.specReplicasPath) : []
+}
+
+export function validateScaleStatus(object: unknown, scale: CustomSchema['scale']): FieldError[] {
+  if (!scale) return []
+  const errors = checkReplicas(object, scale.statusReplicasPath)
+  if (!scale.labelSelectorPath) return errors
+  const { value, error } = valueAt(object, scale.labelSelectorPath)
+  const shown = `${scale.labelSelectorPath} accessor error: ${JSON.stringify(value)} is of the type ${goType(value)}, expected string`
+  const why = error ?? (value === undefined || typeof value === 'string' ? undefined : shown)
+  return why === undefined ? errors : [...errors, invalid(scale.labelSelectorPath, '', why)]
+}
