@@ -1,5 +1,5 @@
 /** Equality and order of values, numbers of different types included. */
-import { Duration, Fault, JsonList, ListValue, MapValue, OpaqueValue, OptionalValue, Timestamp, TypeValue, Uint } from './values.ts'
+import { Duration, Fault, ListValue, MapValue, OpaqueValue, OptionalValue, Timestamp, TypeValue, Uint } from './values.ts'
 import type { ListMeaning, Value } from './values.ts'
 
 const isNumber = (value: Value): value is bigint | number | Uint =>
@@ -28,8 +28,7 @@ export function equals(a: Value, b: Value): boolean {
 
 function equalLists(a: ListValue, b: ListValue): boolean {
   if (a.size !== b.size) return false
-  const meaning = a instanceof JsonList ? a.meaning : undefined
-  if (meaning) return equalByMeaning(a, b, meaning)
+  if (a.meaning) return equalByMeaning(a, b, a.meaning)
   for (let i = 0; i < a.size; i++) if (!equals(a.at(i), b.at(i))) return false
   return true
 }

@@ -10,7 +10,8 @@ import { compileComprehension } from './folding.ts'
 import { index, optionalIndex, select } from './qualifying.ts'
 import { ArrayList, EntryMap, Fault, ListValue, NONE, OptionalValue, TypeValue, toMapKey, typeNameOf } from './values.ts'
 import type { CallExpr, Expr, ListExpr, MapExpr, SelectExpr, StructExpr } from './ast.ts'
-import type { Input, Run } from './frame.ts'
+import type { Frame, Input, Run } from './frame.ts'
+import type { ActualCost } from './cost/actual.ts'
 import type { CelType } from './program.ts'
 import type { Overload } from './overloads.ts'
 import type { Value } from './values.ts'
@@ -290,15 +291,12 @@ export class Planner {
       return { run: () => constant, constant }
     }
     const cost = actualCostOf(expr.function, expr.overloads.length === 1 ? expr.overloads[0]!.id : '')
-    const runs = args.map(({ run }) => run)
     return {
-      run: (frame) => {
-        const values: Value[] = []
-        for (const run of runs) values.push(run(frame))
-        const result = invoke(values)
-        frame.charge(cost === undefined ? 1 : cost(values, result))
-        return result
-      },
+      run: invocation(
+        args.map(({ run }) => run),
+        invoke,
+        cost,
+      ),
     }
   }
 
@@ -363,6 +361,41 @@ export class Planner {
         return createObject(type, values)
       },
     }
+  }
+}
+
+const MOST_PARTS_EVALUATED_DESPITE_ERRORS = 2
+
+/** A call costs what it costs also where a part of it is an error, and of two parts both are evaluated. */
+function invocation(runs: readonly Run[], invoke: (values: readonly Value[]) => Value, cost: ActualCost | undefined): Run {
+  return (frame) => {
+    const values: Value[] = []
+    let fault: Fault | undefined
+    let result: Value = null
+    try {
+      for (const run of runs) values.push(run(frame))
+      result = invoke(values)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      fault = error
+    }
+    if (fault && values.length < runs.length) {
+      if (runs.length > MOST_PARTS_EVALUATED_DESPITE_ERRORS) throw fault
+      values.push(null)
+      if (values.length < runs.length) values.push(attempt(runs[1]!, frame))
+    }
+    frame.charge(cost === undefined ? 1 : cost(values, result))
+    if (fault) throw fault
+    return result
+  }
+}
+
+function attempt(run: Run, frame: Frame): Value {
+  try {
+    return run(frame)
+  } catch (error) {
+    if (error instanceof Fault) return null
+    throw error
   }
 }
 

@@ -38,8 +38,9 @@ const ACCEPTS: Partial<Record<Type['kind'], (value: Value) => boolean>> = {
 }
 
 function acceptance({ kind, name, params }: Type): (value: Value) => boolean {
-  if (kind === 'list' && ACCEPTS[params[0]!.kind]) {
-    const acceptsItem = acceptance(params[0]!)
+  const item = params[0]
+  if (kind === 'list' && item && item.kind !== 'list' && item.kind !== 'map' && ACCEPTS[item.kind]) {
+    const acceptsItem = acceptance(item)
     return (value) => value instanceof ListValue && (value.size === 0 || acceptsItem(value.at(0)))
   }
   if (kind === 'opaque') {

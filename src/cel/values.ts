@@ -74,8 +74,20 @@ export abstract class OpaqueValue {
   }
 }
 
+/** How lists of a kind are equal and are added: by position, as sets, or as maps by the values of some fields. */
+export interface ListMeaning {
+  listType: 'set' | 'map'
+  mapKeys: readonly string[]
+}
+
 export abstract class ListValue {
+  readonly meaning: ListMeaning | undefined
   abstract readonly size: number
+
+  constructor(meaning?: ListMeaning) {
+    this.meaning = meaning
+  }
+
   abstract at(index: number): Value
 
   *[Symbol.iterator](): Generator<Value> {
@@ -88,8 +100,8 @@ export class ArrayList extends ListValue {
   readonly #size: number
 
   /** Of the items only the first so many, where a size is given: growing lists share their array. */
-  constructor(items: readonly Value[], size = items.length) {
-    super()
+  constructor(items: readonly Value[], size = items.length, meaning?: ListMeaning) {
+    super(meaning)
     this.#items = items
     this.#size = size
   }
@@ -112,21 +124,13 @@ export class ArrayList extends ListValue {
 
 export type Adapt = (json: unknown) => Value
 
-/** How lists of a kind are equal and are added: by position, as sets, or as maps by the values of some fields. */
-export interface ListMeaning {
-  listType: 'set' | 'map'
-  mapKeys: readonly string[]
-}
-
 export class JsonList extends ListValue {
   readonly json: readonly unknown[]
-  readonly meaning: ListMeaning | undefined
   readonly #adapt: Adapt
 
   constructor(json: readonly unknown[], adapt: Adapt, meaning?: ListMeaning) {
-    super()
+    super(meaning)
     this.json = json
-    this.meaning = meaning
     this.#adapt = adapt
   }
 

@@ -1,9 +1,9 @@
 /** The operators that compute, with cel-go's limits and its words for passing them. */
 import { compare, identityOf } from '../comparing.ts'
-import { ArrayList, Duration, Fault, JsonList, Timestamp, Uint } from '../values.ts'
+import { ArrayList, Duration, Fault, Timestamp, Uint } from '../values.ts'
 import { func } from '../overloads.ts'
 import type { Overload } from '../overloads.ts'
-import type { ListValue, Value } from '../values.ts'
+import type { ListMeaning, ListValue, Value } from '../values.ts'
 
 const INT_MIN = -(2n ** 63n)
 const INT_MAX = 2n ** 63n - 1n
@@ -41,19 +41,20 @@ const MODULUS = 'modulus by zero'
 
 /** Lists that are sets or maps join as such. */
 function addLists(a: ListValue, b: ListValue): ListValue {
-  if (a instanceof JsonList && a.meaning) return joinByMeaning(a, b)
+  if (a.meaning) return joinByMeaning(a, b, a.meaning)
   if (a instanceof ArrayList && b.size === 1) return a.with(b.at(0))
   return new ArrayList([...a, ...b])
 }
 
-function joinByMeaning(a: JsonList, b: ListValue): ListValue {
+function joinByMeaning(a: ListValue, b: ListValue, meaning: ListMeaning): ListValue {
   const items = new Map<string | undefined, Value>()
-  for (const item of a) items.set(identityOf(item, a.meaning!), item)
+  for (const item of a) items.set(identityOf(item, meaning), item)
   for (const item of b) {
-    const identity = identityOf(item, a.meaning!)
-    if (a.meaning!.listType === 'map' || !items.has(identity)) items.set(identity, item)
+    const identity = identityOf(item, meaning)
+    if (meaning.listType === 'map' || !items.has(identity)) items.set(identity, item)
   }
-  return new ArrayList([...items.values()])
+  const joined = [...items.values()]
+  return new ArrayList(joined, joined.length, meaning)
 }
 
 /** The pairs of types that have an order, by the end of the overload's name. */
