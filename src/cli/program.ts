@@ -71,6 +71,7 @@ function addClusterCommands(program: Command, context: CliContext): void {
     .option('--cpus <n>', 'limit of CPU cores', positiveNumber)
     .option('--memory <size>', 'limit of memory, for example 2g or 1500m')
     .option('--publish <ports>', 'publish a port of the node on the host, as [address:]host:node[/udp]; may be repeated', collect)
+    .option('--fake-nodes <n>', 'nodes without a machine, whose pods run without containers', Number)
     .option('--image <name>', 'a node image to use instead of the built one')
     .addOption(
       new Option('--wait <what>', 'all: until pods can run and names resolve; apiserver or none: until the API answers')

@@ -31,6 +31,7 @@ export interface NodeProcessConfig {
   sans: string[]
   cpus?: number
   memoryBytes?: number
+  fakeNodes?: number
 }
 
 export function nodeProcessConfig(profile: ProfileConfig): NodeProcessConfig {
@@ -47,6 +48,7 @@ export function nodeProcessConfig(profile: ProfileConfig): NodeProcessConfig {
     sans: ['127.0.0.1', 'localhost', profile.name, ...(profile.network.nodeIP ? [profile.network.nodeIP] : [])],
     ...(profile.cpus && { cpus: profile.cpus }),
     ...(profile.memoryBytes && { memoryBytes: profile.memoryBytes }),
+    ...(profile.fakeNodes && { fakeNodes: profile.fakeNodes }),
   }
 }
 

@@ -20,6 +20,8 @@ export interface ProfileConfig {
   cpus?: number
   memoryBytes?: number
   publish: string[]
+  /** Nodes without a machine beside the real one. */
+  fakeNodes?: number
   serviceClusterIpRange: string
   podCidr: string
   clusterDns: string

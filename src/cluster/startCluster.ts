@@ -17,6 +17,9 @@ import type { StartClusterOptions, StartContext } from './startContext.ts'
 import { runSteps } from './steps.ts'
 import { usageError, UserError } from './userError.ts'
 
+/** What src/node takes (src/fakenodes has addresses for as many). */
+const FAKE_NODES_MAX = 5_000
+
 export interface StartResult {
   profile: ProfileConfig
   /** False when the cluster was running already. */
@@ -48,6 +51,11 @@ export async function startCluster(options: StartClusterOptions): Promise<StartR
 function check(options: StartClusterOptions): void {
   checkProfileName(options.profile)
   options.publish?.forEach(parsePublish)
+  if (
+    options.fakeNodes !== undefined &&
+    !(Number.isInteger(options.fakeNodes) && options.fakeNodes >= 0 && options.fakeNodes <= FAKE_NODES_MAX)
+  )
+    throw usageError(`--fake-nodes must be a number from 0 to ${FAKE_NODES_MAX}, not ${options.fakeNodes}`, 'For example: --fake-nodes 100')
   if (options.cpus !== undefined && !(options.cpus > 0))
     throw usageError(`--cpus must be a number above 0, not ${options.cpus}`, 'For example: --cpus 2')
   if (options.memoryBytes !== undefined && options.memoryBytes < MIN_MEMORY_BYTES) {

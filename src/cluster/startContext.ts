@@ -12,6 +12,8 @@ export interface StartClusterOptions {
   memoryBytes?: number
   /** `[ADDRESS:]HOSTPORT:NODEPORT[/PROTOCOL]` each; a stopped cluster that is started with other ones gets them. */
   publish?: string[]
+  /** How many nodes without a machine there are to be. */
+  fakeNodes?: number
   /** A node image to use instead of this checkout's. */
   image?: string
   /** False for `--wait=false`: return as soon as the API server answers. */

@@ -164,6 +164,7 @@ async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
     network: { ...network, nodeIP: sameNetwork ? before.network.nodeIP : chooseNodeIP(network.subnet, taken) },
     ...(options.publish && { publish: options.publish }),
     ...(options.cpus && { cpus: options.cpus }),
+    ...(options.fakeNodes !== undefined && { fakeNodes: options.fakeNodes }),
     ...(options.memoryBytes && { memoryBytes: options.memoryBytes }),
   }
   await writeProfile(home, context.profile)
@@ -171,8 +172,8 @@ async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
 
 /** What cannot be changed in a container that exists. */
 function mustRecreate(before: ProfileConfig, now: ProfileConfig): boolean {
-  const fixed = ({ image, publish, cpus, memoryBytes, network, hostApiPort, containerMode }: ProfileConfig): string =>
-    JSON.stringify([image, publish, cpus, memoryBytes, network, hostApiPort, containerMode])
+  const fixed = ({ image, publish, cpus, memoryBytes, fakeNodes, network, hostApiPort, containerMode }: ProfileConfig): string =>
+    JSON.stringify([image, publish, cpus, memoryBytes, fakeNodes, network, hostApiPort, containerMode])
   return fixed(before) !== fixed(now)
 }
 

@@ -9,6 +9,7 @@ import { cloudEvent, jsonReporter, plainReporter, spinnerReporter } from '../rep
 
 export interface StartOptions {
   cpus?: number
+  fakeNodes?: number
   memory?: string
   publish?: string[]
   image?: string
@@ -28,7 +29,7 @@ function reporterFor(options: StartOptions, context: CliContext): Promise<StepRe
 
 export async function start(options: StartOptions, context: CliContext): Promise<void> {
   const profile = await context.profile()
-  const { cpus, memory, publish, image, timeout, keepContext, retain } = options
+  const { cpus, fakeNodes, memory, publish, image, timeout, keepContext, retain } = options
   const startedMs = performance.now()
   const result = await startCluster({
     profile,
@@ -38,6 +39,7 @@ export async function start(options: StartOptions, context: CliContext): Promise
     signal: context.signal,
     env: context.env,
     ...(cpus && { cpus }),
+    ...(fakeNodes !== undefined && { fakeNodes }),
     ...(memory && { memoryBytes: parseMemory(memory) }),
     ...(publish && { publish }),
     ...(image && { image }),

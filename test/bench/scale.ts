@@ -1,0 +1,299 @@
+/**
+ * `npm run bench:scale`: what the control plane alone does with many nodes and pods, none of which has a container
+ * (--fake-nodes): pods scheduled in a second, a Deployment scaled up and rolled, a namespace deleted, memory and CPU. Each is
+ * measured at half the size, too: what grows by more than 2.3 times when the size doubles is not linear.
+ *
+ *   --size N      pods of the larger run; a tenth as many nodes (default 10000)
+ *   --data WHERE  memory, or a folder (default: a folder of its own, on a disk)
+ *   --only REGEX  scenarios by name
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { deployments, type Deployment } from '../../src/api/kinds/apps/v1.ts'
+import { configmaps, namespaces, nodes, pods, type Namespace, type Pod } from '../../src/api/kinds/core/v1.ts'
+import type { Draft, KubeObject, Resource } from '../../src/api/resource.ts'
+import { isNotFound } from '../../src/api/status.ts'
+import { Client } from '../../src/client/client.ts'
+import { createHttpsTransport, type HttpsTransport } from '../../src/client/https.ts'
+import { readTarget } from './apiLoad.ts'
+
+const START_TIMEOUT_MS = 120_000
+const RUN_TIMEOUT_MS = 600_000
+const POLL_MS = 100
+const CREATING_AT_ONCE = 32
+const GROWTH_MAX = 2.3
+const SCHEDULED_PER_SECOND_MIN = 500
+const MEMORY_MIB_MAX = 1_024
+const CLOCK_TICKS_PER_SECOND = 100
+
+const { values: flags } = parseArgs({
+  options: {
+    size: { type: 'string', default: '10000' },
+    data: { type: 'string', default: '' },
+    only: { type: 'string', default: '' },
+    profile: { type: 'boolean', default: false },
+  },
+})
+
+interface ControlPlane {
+  client: Client
+  transport: HttpsTransport
+  pid: number
+  stop(): Promise<void>
+}
+
+async function startControlPlane(fakeNodes: number): Promise<ControlPlane> {
+  const folder = mkdtempSync(join(tmpdir(), 'minicube-bench-scale-'))
+  const kubeconfig = join(folder, 'kubeconfig')
+  const root = join(import.meta.dirname, '../..')
+  const args = [
+    '--listen',
+    '127.0.0.1:0',
+    '--kubeconfig',
+    kubeconfig,
+    '--data',
+    flags.data || join(folder, 'data'),
+    '--fake-nodes',
+    String(fakeNodes),
+  ]
+  const profiling = flags.profile ? ['--cpu-prof', '--cpu-prof-dir', join(tmpdir(), 'minicube-bench-scale-profile')] : []
+  const command = flags.profile ? [...profiling, join(root, 'src/node/controlPlane.ts'), ...args] : ['control-plane', ...args]
+  const program = flags.profile ? join(root, 'bin/node') : join(root, 'bin/minicube')
+  const child = spawn(program, command, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('the control plane is not ready')), START_TIMEOUT_MS)
+    child.stdout.on('data', (chunk: Buffer) => chunk.toString().includes('ready: ') && resolve(clearTimeout(timer)))
+    child.once('exit', (code) => reject(new Error(`the control plane ended with ${code ?? 'a signal'}`)))
+  })
+  const { url, ...identity } = readTarget(kubeconfig)
+  const transport = createHttpsTransport({ server: url, ...identity, userAgent: 'bench-scale' })
+  return {
+    client: new Client(transport),
+    transport,
+    pid: child.pid as number,
+    async stop() {
+      transport.close()
+      child.kill('SIGTERM')
+      await ended
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
+}
+
+function memoryMib(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
+}
+
+async function inParallel(count: number, work: (index: number) => Promise<unknown>): Promise<void> {
+  let next = 0
+  await Promise.all(
+    Array.from({ length: Math.min(CREATING_AT_ONCE, count) }, async () => {
+      while (next < count) await work(next++)
+    }),
+  )
+}
+
+async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  const deadlineMs = performance.now() + RUN_TIMEOUT_MS
+  while (!(await isSo())) {
+    if (performance.now() > deadlineMs) throw new Error(`not within ${RUN_TIMEOUT_MS} ms: ${what}`)
+    await sleep(POLL_MS)
+  }
+}
+
+const container = (env: string) => ({
+  name: 'main',
+  image: 'fake',
+  env: [{ name: 'VERSION', value: env }],
+  resources: { requests: { cpu: '100m', memory: '64Mi' } },
+})
+
+function deployment(namespace: string, name: string, replicas: number, env: string): Draft<Deployment> {
+  const labels = { app: name }
+  return {
+    metadata: { namespace, name },
+    spec: {
+      replicas,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [container(env)] } },
+    },
+  }
+}
+
+async function newNamespace(client: Client, name: string): Promise<string> {
+  await client.create<Namespace>(namespaces, { metadata: { name }, spec: {} })
+  return name
+}
+
+/** Follows a namespace's pods and counts those that a predicate has seen. */
+async function countPods(client: Client, namespace: string, isCounted: (pod: Pod) => boolean, signal: AbortSignal): Promise<Set<string>> {
+  const { resourceVersion } = await client.list(pods, { namespace })
+  const seen = new Set<string>()
+  void (async () => {
+    for await (const event of client.watch(pods, { namespace, resourceVersion, signal }))
+      if (event.type !== 'BOOKMARK' && isCounted(event.object)) seen.add(event.object.metadata.name)
+  })().catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
+  return seen
+}
+
+async function isReady(client: Client, namespace: string, name: string, replicas: number): Promise<boolean> {
+  const { metadata, status } = await client.get(deployments, { namespace, name })
+  const { observedGeneration = 0, readyReplicas = 0, updatedReplicas = 0, availableReplicas = 0, replicas: all = 0 } = status ?? {}
+  const isSeen = observedGeneration >= (metadata.generation ?? 0)
+  return isSeen && readyReplicas === replicas && updatedReplicas === replicas && availableReplicas === replicas && all === replicas
+}
+
+async function isGone(client: Client, resource: Resource<KubeObject>, name: string): Promise<boolean> {
+  try {
+    await client.get(resource, { name })
+    return false
+  } catch (error) {
+    if (isNotFound(error)) return true
+    throw error
+  }
+}
+
+interface Scenario {
+  name: string
+  /** Prepares and answers what is measured, for a run of `size` pods. */
+  prepare(plane: ControlPlane, size: number): Promise<() => Promise<void>>
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'pods created, scheduled',
+    async prepare({ client }, size) {
+      const namespace = await newNamespace(client, 'scheduling')
+      return async () => {
+        const stop = new AbortController()
+        const bound = await countPods(client, namespace, ({ spec }) => Boolean(spec.nodeName), stop.signal)
+        const create = inParallel(size, (i) =>
+          client.create<Pod>(pods, {
+            metadata: { namespace, name: `pod-${i}`, labels: { app: 'bench' } },
+            spec: { containers: [container('1')] },
+          }),
+        )
+        await Promise.all([create, until('all pods to be bound', () => bound.size >= size)])
+        stop.abort()
+      }
+    },
+  },
+  {
+    name: 'their namespace deleted',
+    async prepare({ client }) {
+      return async () => {
+        await client.delete(namespaces, { name: 'scheduling' })
+        await until('the namespace to be gone', () => isGone(client, namespaces as Resource, 'scheduling'))
+      }
+    },
+  },
+  {
+    name: 'Deployment 0 to half the pods',
+    async prepare({ client }, size) {
+      const namespace = await newNamespace(client, 'scaling')
+      await client.create(deployments, deployment(namespace, 'web', 0, '1'))
+      return async () => {
+        await client.patch(deployments, { namespace, name: 'web', type: 'application/merge-patch+json' }, { spec: { replicas: size / 2 } })
+        await until('the Deployment to be ready', () => isReady(client, namespace, 'web', size / 2))
+      }
+    },
+  },
+  {
+    name: 'rolling update of a tenth',
+    async prepare({ client }, size) {
+      const namespace = await newNamespace(client, 'rolling')
+      const replicas = size / 10
+      await client.create(deployments, deployment(namespace, 'web', replicas, '1'))
+      await until('the Deployment to be ready', () => isReady(client, namespace, 'web', replicas))
+      return async () => {
+        const { spec } = deployment(namespace, 'web', replicas, '2')
+        await client.patch(deployments, { namespace, name: 'web', type: 'application/merge-patch+json' }, { spec })
+        await until('the update to be over', () => isReady(client, namespace, 'web', replicas))
+      }
+    },
+  },
+  {
+    name: 'namespace of half as many objects deleted',
+    async prepare({ client }, size) {
+      const namespace = await newNamespace(client, 'objects')
+      await inParallel(size / 2, (i) => client.create(configmaps, { metadata: { namespace, name: `object-${i}` }, data: { key: 'value' } }))
+      return async () => {
+        await client.delete(namespaces, { name: namespace })
+        await until('the namespace to be gone', () => isGone(client, namespaces as Resource, namespace))
+      }
+    },
+  },
+]
+
+interface Result {
+  seconds: number
+  cpuSeconds: number
+  memoryMib: number
+}
+
+async function runAll(size: number): Promise<Map<string, Result>> {
+  const nodeCount = size / 10
+  const plane = await startControlPlane(nodeCount)
+  const results = new Map<string, Result>()
+  try {
+    await until('the nodes to be there', async () => (await plane.client.list(nodes)).items.length >= nodeCount)
+    for (const { name, prepare } of SCENARIOS) {
+      if (flags.only && !new RegExp(flags.only).test(name)) continue
+      const run = await prepare(plane, size)
+      const cpu = cpuSeconds(plane.pid)
+      const startMs = performance.now()
+      await run()
+      const seconds = (performance.now() - startMs) / 1_000
+      results.set(name, { seconds, cpuSeconds: cpuSeconds(plane.pid) - cpu, memoryMib: memoryMib(plane.pid) })
+      console.error(
+        `  ${size} pods: ${name}: ${seconds.toFixed(1)} s, CPU ${(cpuSeconds(plane.pid) - cpu).toFixed(1)} s, ${memoryMib(plane.pid).toFixed(0)} MiB`,
+      )
+    }
+  } finally {
+    await plane.stop()
+  }
+  return results
+}
+
+const size = Number(flags.size)
+const [half, full] = [await runAll(size / 2), await runAll(size)]
+const cells = (values: readonly string[]): string => values.map((value, i) => (i === 0 ? value.padEnd(44) : value.padStart(10))).join(' ')
+console.log(cells(['', `${size / 2}`, `${size}`, 'growth', 'CPU', 'memory']))
+let isWithin = true
+for (const [name, { seconds, cpuSeconds: cpu, memoryMib: memory }] of full) {
+  const before = half.get(name)?.seconds ?? seconds
+  const growth = seconds / before
+  isWithin &&= growth <= GROWTH_MAX
+  console.log(
+    cells([
+      name,
+      `${before.toFixed(1)} s`,
+      `${seconds.toFixed(1)} s`,
+      `${growth.toFixed(2)}x`,
+      `${cpu.toFixed(1)} s`,
+      `${memory.toFixed(0)} MiB`,
+    ]),
+  )
+}
+const scheduling = full.get('pods created, scheduled')
+if (scheduling) {
+  const perSecond = size / scheduling.seconds
+  console.log(`pods scheduled in a second, created at the same time: ${perSecond.toFixed(0)} (aim ${SCHEDULED_PER_SECOND_MIN})`)
+  console.log(`memory with ${size} pods: ${scheduling.memoryMib.toFixed(0)} MiB (aim ${MEMORY_MIB_MAX})`)
+  isWithin &&= perSecond >= SCHEDULED_PER_SECOND_MIN && scheduling.memoryMib <= MEMORY_MIB_MAX
+}
+console.log(isWithin ? 'within the aims' : 'NOT within the aims')
