@@ -7,6 +7,9 @@ import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { matchesRequiredNodeAffinity } from '../api/nodeSelector.ts'
 import { addQuantity, parseQuantity, quantityMilliValue, quantityValue } from '../api/quantity.ts'
 import { tolerates } from '../api/tolerations.ts'
+import { podQosClass } from './containers/qos.ts'
+import type { Condition } from './eviction/pressure.ts'
+import { isCritical } from './eviction/ranking.ts'
 
 export interface Rejection {
   reason: string
@@ -20,6 +23,8 @@ export interface AdmissionInput {
   /** The pods that the node has taken and that are not over. */
   others: readonly Pod[]
   allocatable: Readonly<Record<string, string>>
+  /** What the node runs short of. */
+  pressures?: readonly Condition[]
 }
 
 /** Namespaced, isolated and harmless: a pod may set these without the node's leave. */
@@ -103,11 +108,25 @@ function isRepelled(pod: Pod, node: Node): boolean {
   return taints.some((taint) => !(pod.spec?.tolerations ?? []).some((toleration) => tolerates(toleration, taint)))
 }
 
+const MEMORY_TAINT = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' }
+
+/** A node that runs short takes no more of what it would end first. */
+function underPressure(pod: Pod, pressures: readonly Condition[]): Rejection | undefined {
+  if (pressures.length === 0 || isCritical(pod)) return undefined
+  if (pressures.every((condition) => condition === 'MemoryPressure')) {
+    const tolerated = (pod.spec?.tolerations ?? []).some((toleration) => tolerates(toleration, MEMORY_TAINT))
+    if (tolerated || podQosClass(pod) !== 'BestEffort') return undefined
+  }
+  return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` }
+}
+
 /** What keeps the pod off the node, the most telling reason first; undefined when nothing does. */
 export function whyRejected(input: AdmissionInput): Rejection | undefined {
-  const { pod, node, others } = input
+  const { pod, node, others, pressures = [] } = input
   const os = pod.spec?.os?.name
   if (os && os !== 'linux') return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" }
+  const pressed = underPressure(pod, pressures)
+  if (pressed) return pressed
   const lack = insufficient(input)
   if (lack) return lack
   if (node && !matchesRequiredNodeAffinity(pod.spec, node))

@@ -5,6 +5,7 @@
  * Upstream contract: the kubelet of Kubernetes 1.36 as the API shows it (pod status, node status, events, leases).
  */
 import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { nodes, pods, services } from '../api/kinds/core/v1.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
 import { aborted } from '../base/abort.ts'
@@ -14,10 +15,12 @@ import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informer, Informers } from '../client/informer.ts'
 import { annotation } from './containers/annotations.ts'
+import { EvictionManager } from './eviction/evictionManager.ts'
+import { readSignals, type Signals } from './eviction/signals.ts'
+import { ImageCollector } from './images/imageCollector.ts'
 import { ImagePuller } from './images/imagePuller.ts'
 import { capacityAmounts, readCapacity } from './node/capacity.ts'
 import type { NodeCapacity } from './node/capacity.ts'
-import { availableMemoryBytes } from './node/memoryPressure.ts'
 import { NodeReporter } from './node/nodeReporter.ts'
 import { terminatePods } from './nodeShutdown.ts'
 import { podsDirectory } from './podDirectories.ts'
@@ -29,7 +32,7 @@ import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { PodWorkers } from './podWorkers.ts'
 import { createProber } from './probes/prober.ts'
 import { PodProbes } from './probes/podProbes.ts'
-import type { Runtime, RuntimeListener } from './runtime/runtime.ts'
+import type { Image, Runtime, RuntimeListener } from './runtime/runtime.ts'
 import type { KubeletPods } from './server/pods.ts'
 import { mirroredHash } from './staticPods/manifests.ts'
 import { StaticPods } from './staticPods/staticPods.ts'
@@ -54,7 +57,7 @@ export interface KubeletOptions {
   /** Read from the machine and the node's cgroup unless given. */
   capacity?: () => Promise<NodeCapacity>
   /** Read from the machine and the node's cgroup unless given. */
-  availableMemoryBytes?: () => Promise<number>
+  signals?: () => Promise<Signals>
   /** 10250 unless given. */
   kubeletPort?: number
   /** Where the manifests of static pods are; without it there are none. */
@@ -79,6 +82,8 @@ interface Parts {
   node: NodeReporter
   life: RealPodLife
   statics: StaticPods | undefined
+  eviction: EvictionManager
+  images: ImageCollector
 }
 
 async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
@@ -97,9 +102,14 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
       }
     },
   })
+  const collector = new ImageCollector({ runtime, clock, log, rootDir, recordFile: join(rootDir, 'pulled-images.json') })
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
   const serviceInformer = informers.for(services)
   const statuses = new StatusManager({ client, clock, log, signal })
+  const pulled = (image: Image): void => {
+    node.imagesChanged()
+    void collector.pulled(image)
+  }
   const life = new RealPodLife({
     runtime,
     events,
@@ -118,9 +128,10 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     services: () => serviceInformer.list(),
     podsOfNode: () => podsOfNode(options).list(),
     knownNode: () => node.node,
+    pressures: () => eviction.conditions,
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     statuses,
-    images: new ImagePuller({ runtime, events, clock, signal, onPulled: () => node.imagesChanged() }),
+    images: new ImagePuller({ runtime, events, clock, signal, onPulled: pulled }),
     volumes: new Volumes({ client, clock, objects, rootDir }),
   })
   const workers = new PodWorkers({ life, clock, log, signal, onGone: (uid) => statics?.podGone(uid) })
@@ -134,7 +145,6 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     nodeName,
     nodeIp,
     capacity,
-    availableMemoryBytes: options.availableMemoryBytes ?? availableMemoryBytes,
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,
     nodeLabels: options.nodeLabels ?? {},
   })
@@ -154,7 +164,24 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
           onRemove: (pod) => workers.remove(pod),
           onNewMirror: (uid) => statuses.sendAgain(uid),
         })
-  return { workers, observer, node, life, statics }
+  const eviction = new EvictionManager({
+    runtime,
+    rootDir,
+    clock,
+    log,
+    signal,
+    signals: options.signals ?? (() => readSignals(rootDir)),
+    pods: () => workers.all().filter((pod) => workers.isSyncing(pod.metadata.uid)),
+    observed: (uid) => observer.last(uid),
+    evict(pod, why) {
+      life.evict(pod.metadata.uid, why)
+      workers.wake(pod.metadata.uid)
+    },
+    onConditions: (conditions) => node.pressuresChanged(conditions),
+    onNodeEvent: (reason, message) => node.warn(reason, message),
+    reclaimDisk: () => collector.removeUnused(),
+  })
+  return { workers, observer, node, life, statics, eviction, images: collector }
 }
 
 /** A pod that is known from the runtime or the disk alone; nothing of it is wanted any more. */
@@ -242,7 +269,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     const stop = ofNode.onChange((change) => onPodChange(own, change))
     try {
       await removeOrphans(own, rootDir, found, new Set([...ofNode.list().map((pod) => pod.metadata.uid), ...(own.statics?.uids ?? [])]))
-      const working = [followRuntime(options, own, context), own.node.run(), own.statics?.run()]
+      const working = [followRuntime(options, own, context), own.node.run(), own.statics?.run(), own.eviction.run(), own.images.run(signal)]
       context.ready()
       await aborted(signal)
       await Promise.all(working)

@@ -160,3 +160,21 @@ test('a node without memory says so, and for five minutes more', async (t) => {
   await w.clock.advance(5 * 60_000)
   await w.until('fine again', () => pressure()?.status === 'False')
 })
+
+test('a node without memory ends a pod, says why, and takes no other of its kind', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('greedy'))
+  await w.until('running', () => phase(w, 'greedy') === 'Running')
+  w.memory.availableBytes = 2 ** 20
+  await w.clock.advance(10_000)
+  await w.until('evicted', () => phase(w, 'greedy') === 'Failed')
+  const { reason, message, conditions } = w.pod('greedy').status ?? {}
+  assert.equal(reason, 'Evicted')
+  assert.match(message ?? '', /^The node was low on resource: memory\. Threshold quantity: 100Mi, available: 1Mi\. /)
+  const disrupted = conditions?.find(({ type }) => type === 'DisruptionTarget')
+  assert.deepEqual([disrupted?.status, disrupted?.reason, disrupted?.message], ['True', 'TerminationByKubelet', message])
+  await w.until('stopped', () => [...w.runtime.containers.values()].every(({ state }) => state !== 'Running'))
+  w.api.put(pods, newPod('later'))
+  await w.until('refused', () => phase(w, 'later') === 'Failed')
+  assert.equal(w.pod('later').status?.message, 'Pod was rejected: The node had condition: [MemoryPressure]. ')
+})

@@ -2,10 +2,13 @@
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { whyRejected } from './admission.ts'
 import type { Rejection } from './admission.ts'
+import type { Condition } from './eviction/pressure.ts'
 import { isTerminalPhase } from './podSpec.ts'
 
 export interface PodAdmissionOptions {
   allocatable: Readonly<Record<string, string>>
+  /** What the node runs short of. */
+  pressures(): readonly Condition[]
   /** All pods that are bound to the node. */
   podsOfNode(): readonly Pod[]
   /** The node as it was seen last. */
@@ -47,12 +50,12 @@ export class PodAdmission {
   }
 
   #judge(pod: Pod, node: Node | undefined): Rejection | undefined {
-    const { allocatable, podsOfNode } = this.#options
+    const { allocatable, podsOfNode, pressures } = this.#options
     const { name, namespace } = pod.metadata
     // Under its own name there may be its mirror, or its predecessor.
     const isOwn = ({ metadata }: Pod): boolean => metadata.name === name && metadata.namespace === namespace
     const others = podsOfNode().filter((other) => !isOwn(other) && this.#isTaken(other) && !this.#isOver(other))
-    return whyRejected({ pod, node, others, allocatable })
+    return whyRejected({ pod, node, others, allocatable, pressures: pressures() })
   }
 
   /** A pod that has a start time was taken by an earlier kubelet. */

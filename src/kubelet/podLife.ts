@@ -12,6 +12,7 @@ import { environmentReferences } from './containers/environment.ts'
 import { goDuration } from './containers/goDuration.ts'
 import { linuxResources } from './containers/resources.ts'
 import { CrashLoopBackoff } from './crashLoopBackoff.ts'
+import type { Eviction } from './eviction/evictionManager.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
 import { computePodActions } from './podActions.ts'
@@ -34,7 +35,7 @@ import { createContainer, nextAttempt, startContainer, StartError } from './star
 import type { ContainerStartRequest, ContainerTarget } from './startContainer.ts'
 import type { WaitingReason } from './status/containerStatus.ts'
 import { containerIdOf } from './status/containerStatus.ts'
-import { podStatus } from './status/podStatus.ts'
+import { podStatus, type PodStatusInput } from './status/podStatus.ts'
 import type { StatusManager } from './status/statusManager.ts'
 import { volumeReferences } from './volumes/volumes.ts'
 import type { PreparedVolumes } from './volumes/volumes.ts'
@@ -47,6 +48,8 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
   probes: PodProbes
 }
 
+/** The node cannot wait for a pod that takes what it lacks. */
+const EVICTION_GRACE_SECONDS = 1
 /** After a failure that time alone may mend. */
 const RETRY_AFTER_MS = 10_000
 /** A pull that failed is shown as such this long before it is shown as backing off. */
@@ -62,6 +65,7 @@ interface PodState extends Prepared {
   toldBackoff: Set<string>
   /** Requests and limits of running containers, by id, as they were applied last. */
   resources: Map<string, ResourceRequirements>
+  eviction?: Eviction
 }
 
 export class RealPodLife implements PodLife {
@@ -75,6 +79,11 @@ export class RealPodLife implements PodLife {
     this.#options = options
     this.#admission = new PodAdmission(options)
     this.#preparation = new PodPreparation(options)
+  }
+
+  /** The pod is to end, for what the node lacks or for what it takes; its next sync sees to it. */
+  evict(podUid: string, eviction: Eviction): void {
+    this.#state(podUid).eviction ??= eviction
   }
 
   /** An object that the pod uses has changed. */
@@ -91,6 +100,7 @@ export class RealPodLife implements PodLife {
     const state = this.#state(uid)
     this.#options.objects.use(uid, referencesOf(pod))
     const observed = await observer.observe(uid)
+    if (state.eviction) return this.#evict(pod, observed, state.eviction)
     const rejected = await this.#admission.admit(pod, observed.sandboxes.length > 0, signal)
     if (rejected) return this.#reject(pod, observed, rejected)
     this.#updateProbes(pod, observed)
@@ -121,6 +131,12 @@ export class RealPodLife implements PodLife {
     this.#options.events.record(pod, { type: 'Warning', reason, message })
     this.#report(pod, observed, { evicted: { reason, message: `Pod was rejected: ${message}` } })
     return { terminal: true }
+  }
+
+  #evict(pod: Pod, observed: PodRuntimeStatus, { reason, message }: Eviction): SyncOutcome {
+    if (!isTerminalPhase(this.#options.statuses.current(pod).phase)) this.#options.events.record(pod, { type: 'Warning', reason, message })
+    this.#report(pod, observed, { evicted: { reason, message, disrupted: true } })
+    return { terminal: true, graceSeconds: EVICTION_GRACE_SECONDS }
   }
 
   async terminate(pod: Pod, { grace, report }: { grace: Grace; report: boolean }): Promise<void> {
@@ -206,11 +222,7 @@ export class RealPodLife implements PodLife {
     })
   }
 
-  #report(
-    pod: Pod,
-    observed: PodRuntimeStatus,
-    more: { terminal?: boolean; evicted?: { reason: string; message: string } } = {},
-  ): PodStatus {
+  #report(pod: Pod, observed: PodRuntimeStatus, more: { terminal?: boolean; evicted?: PodStatusInput['evicted'] } = {}): PodStatus {
     const { statuses, probes, observer, nodeIp, clock } = this.#options
     const { uid } = pod.metadata
     const status = podStatus({

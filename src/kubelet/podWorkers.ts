@@ -14,6 +14,8 @@ import { isTerminalPhase } from './podSpec.ts'
 export interface SyncOutcome {
   /** The pod's work is over: it is to be terminated. */
   terminal: boolean
+  /** The most grace that a pod whose work is over gets. */
+  graceSeconds?: number
   /** More can be done at once. */
   again?: boolean
   /** When to look again if nothing else happens. */
@@ -192,6 +194,7 @@ export class PodWorkers {
       const outcome = await life.sync(worker.pod, AbortSignal.any([worker.abortSync.signal, signal]))
       worker.abortSync = undefined
       if (outcome.terminal) this.#end(worker)
+      if (outcome.graceSeconds !== undefined) worker.grace?.shorten(outcome.graceSeconds)
       if (outcome.terminal || outcome.again) worker.pending = true
       return outcome.wakeAtMs
     }

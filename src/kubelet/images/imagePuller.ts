@@ -35,7 +35,7 @@ export interface ImagePullerOptions {
   /** Ends pulls when the kubelet ends. */
   signal: AbortSignal
   /** An image is new on the node. */
-  onPulled(): void
+  onPulled(image: Image): void
 }
 
 export interface ImageRequest {
@@ -139,7 +139,7 @@ export class ImagePuller {
       const { pulled, pullMs } = await orAbort(this.#pullOnce(image, auths), request.signal)
       const inAll = seconds(clock.now() - startedMs)
       this.#failures.delete(key)
-      this.#options.onPulled()
+      this.#options.onPulled(pulled)
       this.#event(
         request,
         'Normal',

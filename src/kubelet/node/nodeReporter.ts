@@ -15,8 +15,8 @@ import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
+import type { Condition } from '../eviction/pressure.ts'
 import type { NodeCapacity } from './capacity.ts'
-import { MemoryPressure } from './memoryPressure.ts'
 import { readNodeInfo } from './nodeInfo.ts'
 import { newNode, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
 
@@ -28,6 +28,11 @@ const STATUS_INTERVAL_MS = 5 * 60_000
 const IMAGES_DELAY_MS = 1000
 /** Upstream's threshold: an engine that is only started anew takes no service down. */
 const RUNTIME_DOWN_AFTER_MS = 30_000
+const PRESSURE_EVENTS: Readonly<Record<Condition, readonly [short: string, fine: string]>> = {
+  MemoryPressure: ['NodeHasInsufficientMemory', 'NodeHasSufficientMemory'],
+  DiskPressure: ['NodeHasDiskPressure', 'NodeHasNoDiskPressure'],
+  PIDPressure: ['NodeHasInsufficientPID', 'NodeHasSufficientPID'],
+}
 const RETRY = { baseMs: 100, maxMs: 7000 }
 
 export interface NodeReporterOptions {
@@ -42,7 +47,6 @@ export interface NodeReporterOptions {
   kubeletPort: number
   nodeLabels: Readonly<Record<string, string>>
   capacity: NodeCapacity
-  availableMemoryBytes(): Promise<number>
 }
 
 export class NodeReporter {
@@ -53,8 +57,7 @@ export class NodeReporter {
   #sent: NodeStatus | undefined
   #runtimeError: string | undefined
   #lastRuntimeError: string | undefined
-  readonly #memoryPressure = new MemoryPressure()
-  #underPressure = false
+  #pressures: readonly Condition[] = []
   #cancelSoon: (() => void) | undefined
   #cancelDown: (() => void) | undefined
   #sending: Promise<void> = Promise.resolve()
@@ -95,7 +98,6 @@ export class NodeReporter {
       await this.#renewLease().catch((error: unknown) => {
         if (!signal.aborted) log.warn('the node lease could not be renewed', { error: String(error) })
       })
-      await this.#lookAtMemory()
       if (clock.now() >= statusDueMs) {
         statusDueMs = clock.now() + STATUS_INTERVAL_MS
         this.#sendSoon(0, true)
@@ -131,14 +133,22 @@ export class NodeReporter {
     })
   }
 
-  async #lookAtMemory(): Promise<void> {
-    const { clock, capacity, nodeName } = this.#options
-    const underPressure = this.#memoryPressure.observe(await this.#options.availableMemoryBytes(), capacity, clock.now())
-    if (underPressure === this.#underPressure) return
-    this.#underPressure = underPressure
+  /** What the node runs short of, or does no more. */
+  pressuresChanged(conditions: readonly Condition[]): void {
+    const before = this.#pressures
+    this.#pressures = conditions
     this.#sendSoon(0, false)
-    const reason = underPressure ? 'NodeHasInsufficientMemory' : 'NodeHasSufficientMemory'
-    this.#record(reason, `Node ${nodeName} status is now: ${reason}`)
+    for (const [condition, [short, fine]] of Object.entries(PRESSURE_EVENTS)) {
+      const is = conditions.includes(condition as Condition)
+      if (is === before.includes(condition as Condition)) continue
+      const reason = is ? short : fine
+      this.#record(reason, `Node ${this.#options.nodeName} status is now: ${reason}`)
+    }
+  }
+
+  /** Something of the node that an event tells. */
+  warn(reason: string, message: string): void {
+    this.#record(reason, message, 'Warning')
   }
 
   #sendSoon(delayMs: number, always: boolean): void {
@@ -158,10 +168,10 @@ export class NodeReporter {
   }
 
   /** Events about a node carry its name as the uid, as those of every kubelet do. */
-  #record(reason: string, message: string): void {
+  #record(reason: string, message: string, type: 'Normal' | 'Warning' = 'Normal'): void {
     const { nodeName, events } = this.#options
     const metadata = { name: nodeName, uid: nodeName, creationTimestamp: '', resourceVersion: '' }
-    events.record({ apiVersion: 'v1', kind: 'Node', metadata }, { type: 'Normal', reason, message })
+    events.record({ apiVersion: 'v1', kind: 'Node', metadata }, { type, reason, message })
   }
 
   async #status(): Promise<NodeStatus> {
@@ -176,7 +186,7 @@ export class NodeReporter {
       images: this.#images,
       info: this.#info as NodeSystemInfo,
       runtimeError: this.#runtimeError,
-      memoryPressure: this.#underPressure,
+      pressures: this.#pressures,
       before: this.#sent,
       nowMs: clock.now(),
     })

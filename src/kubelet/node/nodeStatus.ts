@@ -3,6 +3,7 @@ import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../api/
 import type { Draft } from '../../api/resource.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
+import type { Condition } from '../eviction/pressure.ts'
 import { capacityAmounts } from './capacity.ts'
 import type { NodeCapacity } from './capacity.ts'
 
@@ -15,7 +16,7 @@ export interface NodeStatusInput {
   images: readonly Image[]
   /** Undefined: the runtime works. */
   runtimeError: string | undefined
-  memoryPressure: boolean
+  pressures: readonly Condition[]
   /** The status reported last. */
   before: NodeStatus | undefined
   nowMs: number
@@ -26,19 +27,37 @@ const MAX_NAMES_PER_IMAGE = 5
 
 type Verdict = Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>
 
-function verdicts({ runtimeError, memoryPressure }: NodeStatusInput): Verdict[] {
+interface PressureWords {
+  type: Condition
+  short: [reason: string, message: string]
+  fine: [reason: string, message: string]
+}
+
+const PRESSURES: readonly PressureWords[] = [
+  {
+    type: 'MemoryPressure',
+    short: ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
+    fine: ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+  },
+  {
+    type: 'DiskPressure',
+    short: ['KubeletHasDiskPressure', 'kubelet has disk pressure'],
+    fine: ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+  },
+  {
+    type: 'PIDPressure',
+    short: ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
+    fine: ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+  },
+]
+
+function verdicts({ runtimeError, pressures }: NodeStatusInput): Verdict[] {
   const fine = (type: string, reason: string, message: string): Verdict => ({ type, status: 'False', reason, message })
   return [
-    memoryPressure
-      ? {
-          type: 'MemoryPressure',
-          status: 'True',
-          reason: 'KubeletHasInsufficientMemory',
-          message: 'kubelet has insufficient memory available',
-        }
-      : fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
-    fine('DiskPressure', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
-    fine('PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+    ...PRESSURES.map(({ type, short, fine: enough }) => {
+      const [reason, message] = pressures.includes(type) ? short : enough
+      return pressures.includes(type) ? { type, status: 'True' as const, reason, message } : fine(type, reason, message)
+    }),
     runtimeError === undefined
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
       : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: `container runtime is down: ${runtimeError}` },

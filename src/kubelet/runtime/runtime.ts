@@ -197,6 +197,13 @@ export interface ContainerStats {
   cpuUsageNs: number
   memoryUsageBytes: number
   memoryWorkingSetBytes: number
+  processes: number
+}
+
+/** What a container takes of the node's disk. */
+export interface ContainerDisk {
+  writableBytes: number
+  logBytes: number
 }
 
 /** The image name is not there and cannot be had. `reason` is upstream's: ErrImagePull, ErrImageNeverPull, InvalidImageName, RegistryUnavailable. */
@@ -242,4 +249,5 @@ export interface Runtime {
   /** A connection to a TCP port inside the sandbox's network namespace, on its loopback. */
   dial(sandboxId: string, port: number, signal: AbortSignal): Promise<Duplex>
   stats(containerId: string): Promise<ContainerStats>
+  diskUsage(containerId: string, signal: AbortSignal): Promise<ContainerDisk>
 }

@@ -141,7 +141,7 @@ export async function startTestKubelet(
       async *logs(_id, { tail }) {
         yield* (overrides.logLines ?? []).slice(tail === undefined ? 0 : -tail)
       },
-      stats: async () => ({ cpuUsageNs: 1_500_000_000, memoryUsageBytes: 2048, memoryWorkingSetBytes: 1024 }),
+      stats: async () => ({ cpuUsageNs: 1_500_000_000, memoryUsageBytes: 2048, memoryWorkingSetBytes: 1024, processes: 1 }),
     },
     nodeUsage: async () => ({
       cpuUsageNs: 9e9,

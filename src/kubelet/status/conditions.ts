@@ -65,6 +65,24 @@ function initializedVerdict({ pod, phase, initStatuses, initialized }: Condition
 
 export const KUBELET_CONDITIONS = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled'] as const
 
+const DISRUPTION_REASON = 'TerminationByKubelet'
+
+/** Says to controllers that the pod did not end by a fault of its own. */
+export function disruptionTarget(message: string, generation: number | undefined, nowMs: number): PodCondition {
+  return {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: DISRUPTION_REASON,
+    message,
+    lastTransitionTime: timestamp(nowMs),
+    ...(generation !== undefined && { observedGeneration: generation }),
+  }
+}
+
+export function isOwnDisruption({ type, reason }: PodCondition): boolean {
+  return type === 'DisruptionTarget' && reason === DISRUPTION_REASON
+}
+
 /** Keeps the time of the last change of a condition whose status stays the same. */
 export function podConditions(input: ConditionsInput): PodCondition[] {
   const containers = containersReady(input)

@@ -8,7 +8,7 @@ import type { Container } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import { containerStatus } from './containerStatus.ts'
 import type { WaitingReason } from './containerStatus.ts'
-import { KUBELET_CONDITIONS, podConditions } from './conditions.ts'
+import { disruptionTarget, isOwnDisruption, KUBELET_CONDITIONS, podConditions } from './conditions.ts'
 import { podPhase } from './phase.ts'
 
 export interface PodStatusInput {
@@ -28,7 +28,7 @@ export interface PodStatusInput {
   /** Nothing will be started any more: the pod is being deleted or has ended. */
   terminal: boolean
   /** Set when the kubelet itself ends the pod, e.g. by its deadline. */
-  evicted?: { reason: string; message: string }
+  evicted?: { reason: string; message: string; disrupted?: boolean }
 }
 
 type Spec = NonNullable<Pod['spec']>['containers'][number]
@@ -116,6 +116,8 @@ export function podStatus(input: PodStatusInput): PodStatus {
   // One that was refused has no containers to tell of.
   const begun = !isTerminalPhase(phase) || before.containerStatuses !== undefined || observed.sandboxes.length > 0
   const foreign = (pod.status?.conditions ?? []).filter((c) => !(KUBELET_CONDITIONS as readonly string[]).includes(c.type))
+  const disruption = evicted?.disrupted ? disruptionTarget(evicted.message, generation, nowMs) : before.conditions?.find(isOwnDisruption)
+  if (disruption && !foreign.some(({ type }) => type === disruption.type)) foreign.push(disruption)
   return {
     phase,
     ...(why.reason && { reason: why.reason }),

@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
 import { isStaticPod } from '../staticPods/manifests.ts'
-import { KUBELET_CONDITIONS } from './conditions.ts'
+import { isOwnDisruption, KUBELET_CONDITIONS } from './conditions.ts'
 
 const RETRY = { baseMs: 50, maxMs: 10_000 }
 
@@ -40,7 +40,7 @@ export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): objec
   for (const key of keys) {
     if (isDeepStrictEqual(sent[key], wanted[key])) continue
     if (key === 'conditions') {
-      const own = (wanted.conditions ?? []).filter((c) => (KUBELET_CONDITIONS as readonly string[]).includes(c.type))
+      const own = (wanted.conditions ?? []).filter((c) => (KUBELET_CONDITIONS as readonly string[]).includes(c.type) || isOwnDisruption(c))
       const changed = own.flatMap(
         (c) =>
           conditionPatch(

@@ -8,6 +8,7 @@ import type {
   Attached,
   Container,
   ContainerConfig,
+  ContainerDisk,
   ContainerStats,
   ExecOptions,
   Image,
@@ -212,6 +213,10 @@ export class FakeRuntime implements Runtime {
   }
 
   async stats(): Promise<ContainerStats> {
-    return { cpuUsageNs: 0, memoryUsageBytes: 0, memoryWorkingSetBytes: 0 }
+    return { cpuUsageNs: 0, memoryUsageBytes: 0, memoryWorkingSetBytes: 0, processes: 0 }
+  }
+
+  async diskUsage(): Promise<ContainerDisk> {
+    return { writableBytes: 0, logBytes: 0 }
   }
 }

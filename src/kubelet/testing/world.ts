@@ -56,7 +56,12 @@ export async function world(t: TestContext): Promise<World> {
       rootDir,
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
-      availableMemoryBytes: async () => memory.availableBytes,
+      signals: async () => ({
+        memory: { available: memory.availableBytes, capacity: 2 ** 32 },
+        disk: { available: 2 ** 33, capacity: 2 ** 34 },
+        inodes: { available: 1e6, capacity: 2e6 },
+        pids: { available: 30_000, capacity: 32_768 },
+      }),
       manifestsDirectory: join(rootDir, 'manifests'),
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
       capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),

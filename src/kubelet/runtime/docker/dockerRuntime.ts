@@ -9,6 +9,7 @@ import type { PodNetwork } from '../../network/podNetwork.ts'
 import type { LogLine, LogOptions, Runtime } from '../runtime.ts'
 import { Containers } from './containers.ts'
 import { dialInNamespace } from './dial.ts'
+import { readContainerDisk } from './diskUsage.ts'
 import { createEngine } from './engine.ts'
 import { followEvents } from './events.ts'
 import { Images } from './images.ts'
@@ -86,6 +87,7 @@ export function createDockerRuntime({
     exec: (containerId, options) => execIn(engine, clock, containerId, options),
     attach: (containerId, options) => attachTo(engine, clock, containerId, options),
     dial: async (sandboxId, port, signal) => dialInNamespace(await sandboxes.networkNamespaceOf(sandboxId), port, signal),
+    diskUsage: (containerId, signal) => readContainerDisk(engine, containerId, signal),
     stats: async (containerId) => readContainerStats(await pidOf(containerId)),
   }
 }

@@ -26,26 +26,36 @@ export async function readContainerStats(pid: number): Promise<ContainerStats> {
   const memory = cgroups.get('memory')
   const cpu = cgroups.get('cpuacct')
   return memory !== undefined && cpu !== undefined
-    ? statsV1(`${CGROUP_ROOT}/memory${memory}`, `${CGROUP_ROOT}/cpuacct${cpu}`)
+    ? statsV1(`${CGROUP_ROOT}/memory${memory}`, `${CGROUP_ROOT}/cpuacct${cpu}`, `${CGROUP_ROOT}/pids${cgroups.get('pids') ?? ''}`)
     : statsV2(`${CGROUP_ROOT}${cgroups.get('') ?? ''}`)
 }
 
-async function statsV1(memoryDir: string, cpuDir: string): Promise<ContainerStats> {
-  const [usage, stat, cpu] = await Promise.all([
+async function statsV1(memoryDir: string, cpuDir: string, pidsDir: string): Promise<ContainerStats> {
+  const [usage, stat, cpu, pids] = await Promise.all([
     readFile(`${memoryDir}/memory.usage_in_bytes`, 'utf8'),
     readFile(`${memoryDir}/memory.stat`, 'utf8'),
     readFile(`${cpuDir}/cpuacct.usage`, 'utf8'),
+    readPids(pidsDir),
   ])
-  return { cpuUsageNs: Number(cpu), ...memoryStats(Number(usage), statValue(stat, 'total_inactive_file')) }
+  return { cpuUsageNs: Number(cpu), processes: pids, ...memoryStats(Number(usage), statValue(stat, 'total_inactive_file')) }
 }
 
 async function statsV2(dir: string): Promise<ContainerStats> {
-  const [usage, stat, cpu] = await Promise.all([
+  const [usage, stat, cpu, pids] = await Promise.all([
     readFile(`${dir}/memory.current`, 'utf8'),
     readFile(`${dir}/memory.stat`, 'utf8'),
     readFile(`${dir}/cpu.stat`, 'utf8'),
+    readPids(dir),
   ])
-  return { cpuUsageNs: statValue(cpu, 'usage_usec') * 1000, ...memoryStats(Number(usage), statValue(stat, 'inactive_file')) }
+  return {
+    cpuUsageNs: statValue(cpu, 'usage_usec') * 1000,
+    processes: pids,
+    ...memoryStats(Number(usage), statValue(stat, 'inactive_file')),
+  }
+}
+
+async function readPids(dir: string): Promise<number> {
+  return Number(await readFile(`${dir}/pids.current`, 'utf8').catch(() => 0))
 }
 
 /** The working set is what cannot be dropped without writing: cAdvisor's definition. */

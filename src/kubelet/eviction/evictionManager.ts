@@ -1,0 +1,118 @@
+/**
+ * Ends pods before the node itself runs out of something: looks every ten seconds, more often the nearer it is, first gives
+ * back what nobody needs, then ends one pod at a time until there is enough. Pods that use more disk than their own limits
+ * allow are ended whatever the node has left. Upstream's pkg/kubelet/eviction, with hard thresholds alone.
+ */
+import type { Pod } from '../../api/kinds/core/v1.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
+import { exceededLimit, hasLocalLimits } from './localLimits.ts'
+import { diskUse, podUse, someRuns, type PodUseOptions } from './podUse.ts'
+import { Pressures, THRESHOLDS, type Condition, type MetThreshold } from './pressure.ts'
+import { evictionMessage, isCritical, ranked } from './ranking.ts'
+import type { Signals } from './signals.ts'
+
+export interface Eviction {
+  reason: 'Evicted'
+  message: string
+}
+
+export interface EvictionManagerOptions extends PodUseOptions {
+  clock: Clock
+  log: Logger
+  signal: AbortSignal
+  signals(): Promise<Signals>
+  /** Pods that are meant to run. */
+  pods(): readonly Pod[]
+  observed(podUid: string): PodRuntimeStatus
+  evict(pod: Pod, eviction: Eviction): void
+  /** Tells the node's conditions. */
+  onConditions(conditions: readonly Condition[]): void
+  /** An event of the node. */
+  onNodeEvent(reason: string, message: string): void
+  /** Gives back disk that nobody needs. */
+  reclaimDisk(signal: AbortSignal): Promise<void>
+}
+
+const INTERVAL_MS = 10_000
+const NEAR_INTERVAL_MS = 500
+/** With less than this many times the threshold left, a look every ten seconds would come too late. */
+const NEAR_FACTOR = 3
+/** A pod that was ended is given this long to give back what it has, before the next one goes. */
+const CLEANUP_MS = 30_000
+
+export class EvictionManager {
+  readonly #options: EvictionManagerOptions
+  readonly #pressures = new Pressures()
+  #ending: { podUid: string; untilMs: number } | undefined
+  #told: readonly Condition[] = []
+
+  constructor(options: EvictionManagerOptions) {
+    this.#options = options
+  }
+
+  get conditions(): readonly Condition[] {
+    return this.#pressures.conditions
+  }
+
+  async run(): Promise<void> {
+    const { clock, log, signal } = this.#options
+    while (!signal.aborted) {
+      const near = await this.look().catch((error: unknown) => {
+        if (!signal.aborted) log.warn('what the node has left cannot be told', { error: String(error) })
+        return false
+      })
+      await clock.sleep(near ? NEAR_INTERVAL_MS : INTERVAL_MS, signal).catch(() => {})
+    }
+  }
+
+  /** Answers whether the node is near a threshold. */
+  async look(): Promise<boolean> {
+    const { clock, signals } = this.#options
+    const now = await signals()
+    const met = this.#pressures.observe(now, clock.now())
+    this.#tell()
+    await this.#keepLocalLimits()
+    if (met.length > 0) await this.#reclaim(met)
+    return THRESHOLDS.some(({ amountOf, limitOf }) => amountOf(now).available < limitOf(amountOf(now).capacity) * NEAR_FACTOR)
+  }
+
+  #tell(): void {
+    const { conditions } = this.#pressures
+    if (conditions.join() === this.#told.join()) return
+    this.#told = conditions
+    this.#options.onConditions(conditions)
+  }
+
+  async #keepLocalLimits(): Promise<void> {
+    const { pods, observed, evict, signal } = this.#options
+    for (const pod of pods().filter(hasLocalLimits)) {
+      const message = exceededLimit(pod, await diskUse(this.#options, pod, observed(pod.metadata.uid), signal))
+      if (message && !isCritical(pod)) evict(pod, { reason: 'Evicted', message })
+    }
+  }
+
+  async #reclaim(met: readonly MetThreshold[]): Promise<void> {
+    const { clock, pods, observed, evict, log, onNodeEvent, reclaimDisk, signal, signals } = this.#options
+    if (this.#ending && clock.now() < this.#ending.untilMs && someRuns(observed(this.#ending.podUid))) return
+    this.#ending = undefined
+    let [first] = met as [MetThreshold, ...MetThreshold[]]
+    onNodeEvent('EvictionThresholdMet', `Attempting to reclaim ${first.threshold.resource}`)
+    const disk = first.threshold.condition === 'DiskPressure'
+    if (disk) {
+      await reclaimDisk(signal)
+      const still = this.#pressures.observe(await signals(), clock.now()).find(({ threshold }) => threshold === first.threshold)
+      if (!still) return
+      first = still
+    }
+    const uses = await Promise.all(pods().map((pod) => podUse(this.#options, { pod, observed: observed(pod.metadata.uid), disk }, signal)))
+    const [chosen] = ranked(
+      uses.filter(({ pod }) => someRuns(observed(pod.metadata.uid))),
+      first.threshold.resource,
+    )
+    if (!chosen) return void log.warn('the node runs short and no pod may be ended', { resource: first.threshold.resource })
+    this.#ending = { podUid: chosen.pod.metadata.uid, untilMs: clock.now() + CLEANUP_MS }
+    evict(chosen.pod, { reason: 'Evicted', message: evictionMessage(first, chosen) })
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Whether the node is short of something, and for how long it is to say so. The thresholds are upstream's where they suit a
+ * node that is one of a laptop's containers; its disk is the laptop's, mostly full, and a share of it is no reason to end
+ * pods (kind and minikube set that threshold to nothing): only the last bytes are.
+ */
+import type { Amount, Signals } from './signals.ts'
+
+export type SignalName = 'memory.available' | 'nodefs.available' | 'nodefs.inodesFree' | 'pid.available'
+export type Condition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure'
+
+export interface Threshold {
+  signal: SignalName
+  condition: Condition
+  /** The resource that pods are ended for, in upstream's name. */
+  resource: 'memory' | 'ephemeral-storage' | 'inodes' | 'pids'
+  amountOf(signals: Signals): Amount
+  /** Below which there is pressure. */
+  limitOf(capacity: number): number
+}
+
+const MIB = 2 ** 20
+const LARGEST_MEMORY_BYTES = 100 * MIB
+const LARGEST_DISK_BYTES = 512 * MIB
+const INODES_SHARE = 0.01
+const LARGEST_PIDS = 256
+
+/** In the order in which they are seen to: memory first, since it runs out fastest. */
+export const THRESHOLDS: readonly Threshold[] = [
+  {
+    signal: 'memory.available',
+    condition: 'MemoryPressure',
+    resource: 'memory',
+    amountOf: ({ memory }) => memory,
+    // A node that has hardly more than the threshold would always be under pressure.
+    limitOf: (capacity) => Math.min(LARGEST_MEMORY_BYTES, capacity / 10),
+  },
+  {
+    signal: 'nodefs.available',
+    condition: 'DiskPressure',
+    resource: 'ephemeral-storage',
+    amountOf: ({ disk }) => disk,
+    limitOf: (capacity) => Math.min(LARGEST_DISK_BYTES, capacity / 10),
+  },
+  {
+    signal: 'nodefs.inodesFree',
+    condition: 'DiskPressure',
+    resource: 'inodes',
+    amountOf: ({ inodes }) => inodes,
+    limitOf: (capacity) => capacity * INODES_SHARE,
+  },
+  {
+    signal: 'pid.available',
+    condition: 'PIDPressure',
+    resource: 'pids',
+    amountOf: ({ pids }) => pids,
+    limitOf: (capacity) => Math.min(LARGEST_PIDS, capacity / 10),
+  },
+]
+
+/** eviction-pressure-transition-period: a node on the edge does not change its mind all the time. */
+const TRANSITION_MS = 5 * 60_000
+
+export interface MetThreshold {
+  threshold: Threshold
+  available: number
+  limit: number
+}
+
+export class Pressures {
+  readonly #sinceMs = new Map<Condition, number>()
+
+  /** What is short now. */
+  observe(signals: Signals, nowMs: number): MetThreshold[] {
+    const met = THRESHOLDS.flatMap((threshold) => {
+      const { available, capacity } = threshold.amountOf(signals)
+      const limit = threshold.limitOf(capacity)
+      return available < limit ? [{ threshold, available, limit }] : []
+    })
+    for (const { threshold } of met) this.#sinceMs.set(threshold.condition, nowMs)
+    for (const [condition, sinceMs] of this.#sinceMs) if (nowMs - sinceMs >= TRANSITION_MS) this.#sinceMs.delete(condition)
+    return met
+  }
+
+  /** What the node says of itself: pressure, and for a while after. */
+  get conditions(): Condition[] {
+    return (['MemoryPressure', 'DiskPressure', 'PIDPressure'] as const).filter((condition) => this.#sinceMs.has(condition))
+  }
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { FakeClock } from '../../base/clock.ts'
+import { silentLogger } from '../../base/logger.ts'
+import type { Container, Image } from '../runtime/runtime.ts'
+import { ImageCollector, imagesToRemove } from './imageCollector.ts'
+
+test('the least recently used first, until there is enough; what is new stays', () => {
+  const image = (id: string, lastUsedMs: number, detectedMs = 0) => ({ id, sizeBytes: 10, lastUsedMs, detectedMs })
+  const chosen = imagesToRemove([image('recent', 500), image('old', 100), image('new', 0, 950), image('never', 0)], 15, 1000, 100)
+  assert.deepEqual(
+    chosen.map(({ id }) => id),
+    ['never', 'old'],
+  )
+})
+
+test('only what the kubelet pulled goes, when the disk is full and nothing uses it, and a new kubelet knows it still', async (t) => {
+  const rootDir = await mkdtemp(join(tmpdir(), 'images-'))
+  t.after(() => rm(rootDir, { recursive: true }))
+  const clock = new FakeClock()
+  const image = (id: string): Image => ({ id, repoTags: [id], repoDigests: [], sizeBytes: 100 })
+  let there = ['pulled', 'used', 'loaded'].map(image)
+  const disk = { availableBytes: 100, capacityBytes: 1000 }
+  const runtime = {
+    images: async () => there,
+    list: async () => ({ sandboxes: [], containers: [{ imageId: 'used' } as Container] }),
+    removeImage: async (id: string) => void (there = there.filter((one) => one.id !== id)),
+  }
+  const start = () =>
+    new ImageCollector({ runtime, clock, log: silentLogger, rootDir, recordFile: join(rootDir, 'pulled.json'), disk: async () => disk })
+  const first = start()
+  for (const id of ['pulled', 'used']) await first.pulled(image(id))
+  const names = () => there.map(({ id }) => id)
+  const collector = start()
+  await collector.collect()
+  assert.deepEqual(names(), ['pulled', 'used', 'loaded'], 'too new')
+  await clock.advance(3 * 60_000)
+  disk.availableBytes = 200
+  await collector.collect()
+  assert.deepEqual(names(), ['pulled', 'used', 'loaded'], 'not full')
+  disk.availableBytes = 100
+  await collector.collect()
+  assert.deepEqual(names(), ['used', 'loaded'])
+})

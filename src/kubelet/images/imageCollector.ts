@@ -1,0 +1,146 @@
+/**
+ * Gives the disk back that images take which nothing uses: begins when the disk is fuller than the high threshold and goes
+ * on until it is below the low one, least recently used first. It takes only what the kubelet itself pulled: what a person
+ * loaded by hand, or what came with the node, could not be had again. Upstream's image garbage collection.
+ */
+import { mkdir, readFile, rename, statfs, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Image, Runtime } from '../runtime/runtime.ts'
+
+/** imageGCHighThresholdPercent and imageGCLowThresholdPercent. */
+const HIGH_PERCENT = 85
+const LOW_PERCENT = 80
+/** imageMinimumGCAge: a pod may be about to use what it just pulled. */
+const MIN_AGE_MS = 2 * 60_000
+const INTERVAL_MS = 5 * 60_000
+
+export interface ImageCollectorOptions {
+  runtime: Pick<Runtime, 'images' | 'list' | 'removeImage'>
+  clock: Clock
+  log: Logger
+  /** Where it is kept which images were pulled. */
+  recordFile: string
+  /** The file system that images are on. */
+  disk?: () => Promise<{ availableBytes: number; capacityBytes: number }>
+  rootDir: string
+}
+
+export interface ImageUse {
+  id: string
+  sizeBytes: number
+  lastUsedMs: number
+  /** When it was first seen to be there. */
+  detectedMs: number
+}
+
+/** What to remove so that `toFreeBytes` come free, in that order; those too new are left out. Pure. */
+export function imagesToRemove(candidates: readonly ImageUse[], toFreeBytes: number, nowMs: number, minAgeMs: number): ImageUse[] {
+  const old = candidates.filter(({ detectedMs, lastUsedMs }) => nowMs - detectedMs >= minAgeMs && lastUsedMs < nowMs)
+  const chosen: ImageUse[] = []
+  let freed = 0
+  for (const image of old.toSorted((a, b) => a.lastUsedMs - b.lastUsedMs || a.detectedMs - b.detectedMs)) {
+    if (freed >= toFreeBytes) break
+    chosen.push(image)
+    freed += image.sizeBytes
+  }
+  return chosen
+}
+
+export class ImageCollector {
+  readonly #options: ImageCollectorOptions
+  readonly #seen = new Map<string, { detectedMs: number; lastUsedMs: number }>()
+  /** Images that the kubelet pulled, by id. */
+  #pulled: Promise<Set<string>> | undefined
+  #saving: Promise<void> = Promise.resolve()
+
+  constructor(options: ImageCollectorOptions) {
+    this.#options = options
+  }
+
+  #known(): Promise<Set<string>> {
+    this.#pulled ??= readFile(this.#options.recordFile, 'utf8').then(
+      (text) => new Set(JSON.parse(text) as string[]),
+      () => new Set<string>(),
+    )
+    return this.#pulled
+  }
+
+  /** The kubelet pulled it: it can be had again. */
+  async pulled({ id }: Image): Promise<void> {
+    const known = await this.#known()
+    if (known.has(id)) return
+    known.add(id)
+    await this.#save(known)
+  }
+
+  #save(known: ReadonlySet<string>): Promise<void> {
+    const { recordFile } = this.#options
+    this.#saving = this.#saving
+      .then(async () => {
+        await mkdir(dirname(recordFile), { recursive: true, mode: 0o750 })
+        await writeFile(`${recordFile}.new`, JSON.stringify([...known]), { mode: 0o600 })
+        await rename(`${recordFile}.new`, recordFile)
+      })
+      .catch((error: unknown) => this.#options.log.warn('pulled images could not be noted', { error: String(error) }))
+    return this.#saving
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options
+    while (!signal.aborted) {
+      await clock.sleep(INTERVAL_MS, signal).catch(() => {})
+      if (signal.aborted) return
+      await this.collect().catch((error: unknown) => log.warn('images could not be collected', { error: String(error) }))
+    }
+  }
+
+  async collect(): Promise<void> {
+    const { availableBytes, capacityBytes } = await this.#disk()
+    const candidates = await this.#unused()
+    const usedBytes = capacityBytes - availableBytes
+    if (capacityBytes === 0 || (usedBytes / capacityBytes) * 100 < HIGH_PERCENT) return
+    await this.#remove(candidates, usedBytes - (capacityBytes * LOW_PERCENT) / 100)
+  }
+
+  /** All that can be had again, whatever the thresholds: the node runs out of disk. */
+  async removeUnused(): Promise<void> {
+    await this.#remove(await this.#unused(), Infinity, 0)
+  }
+
+  async #remove(candidates: readonly ImageUse[], toFreeBytes: number, minAgeMs = MIN_AGE_MS): Promise<void> {
+    const { runtime, clock, log } = this.#options
+    const known = await this.#known()
+    for (const { id, sizeBytes } of imagesToRemove(candidates, toFreeBytes, clock.now(), minAgeMs)) {
+      log.info('removing an unused image to free its disk space', { image: id, sizeBytes })
+      await runtime.removeImage(id)
+      known.delete(id)
+      this.#seen.delete(id)
+    }
+    await this.#save(known)
+  }
+
+  async #disk(): Promise<{ availableBytes: number; capacityBytes: number }> {
+    const { disk, rootDir } = this.#options
+    if (disk) return disk()
+    const { bavail, blocks, bsize } = await statfs(rootDir)
+    return { availableBytes: bavail * bsize, capacityBytes: blocks * bsize }
+  }
+
+  /** Pulled ones that no container has. */
+  async #unused(): Promise<ImageUse[]> {
+    const { runtime, clock } = this.#options
+    const [images, { containers }, pulled] = await Promise.all([runtime.images(), runtime.list(), this.#known()])
+    const nowMs = clock.now()
+    const used = new Set(containers.map(({ imageId }) => imageId))
+    const there = new Set(images.map(({ id }) => id))
+    for (const id of this.#seen.keys()) if (!there.has(id)) this.#seen.delete(id)
+    return images.flatMap(({ id, sizeBytes }) => {
+      const seen = this.#seen.get(id) ?? { detectedMs: nowMs, lastUsedMs: 0 }
+      this.#seen.set(id, seen)
+      if (used.has(id)) seen.lastUsedMs = nowMs
+      return used.has(id) || !pulled.has(id) ? [] : [{ id, sizeBytes, ...seen }]
+    })
+  }
+}
