@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { gunzipSync } from 'node:zlib'
 import { configmaps, nodes, pods } from '../api/kinds/core/v1.ts'
+import type { ServiceCIDR } from '../api/kinds/networking/v1.ts'
 import type { ConfigMap, Node, Pod } from '../api/kinds/core/v1.ts'
 import { isForbidden, isNotFound } from '../api/status.ts'
 import { Client } from '../client/client.ts'
@@ -95,6 +96,17 @@ test('a list joins its items without their types, and as a table prints them', a
   assert.deepEqual(
     table.rows.map((row) => row.cells.slice(0, 2)),
     [['a', 1]],
+  )
+})
+
+test('the range of the services is there, and ready', async () => {
+  const { status, body } = await ask(admin, 'GET', '/apis/networking.k8s.io/v1/servicecidrs/kubernetes')
+  assert.equal(status, 200)
+  const range = JSON.parse(body) as ServiceCIDR
+  assert.equal(range.spec?.cidrs?.length, 1)
+  assert.deepEqual(
+    range.status?.conditions?.map((condition) => [condition.type, condition.status]),
+    [['Ready', 'True']],
   )
 })
 

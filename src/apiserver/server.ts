@@ -101,7 +101,7 @@ export interface ApiServerOptions {
   staticTokens?: ReadonlyMap<string, UserInfo>
   version: VersionInfo
   /** The `kubernetes` service: its address in the service range, and where it leads. */
-  kubernetesService: { clusterIp: string; address: string }
+  kubernetesService: { clusterIp: string; serviceCidr: string; address: string }
   /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
   descriptionsFile?: string
   /** Further paths of their own. */
@@ -302,7 +302,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       port = await listener.listen({ host, port: wanted })
       await kubernetesService(loopback, {
         clusterIp: options.kubernetesService.clusterIp,
+        serviceCidr: options.kubernetesService.serviceCidr,
         advertise: { address: options.kubernetesService.address, port },
+        now: timestamp(clock.now()),
       })
       log.info('serving', { host, port })
       const done = aborted(signal).then(async () => {

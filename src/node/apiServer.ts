@@ -81,7 +81,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     },
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
     paths: [new SnapshotPath(store)],
-    kubernetesService: { clusterIp: services.firstAddress, address: advertiseAddress },
+    kubernetesService: { clusterIp: services.firstAddress, serviceCidr: services.cidr, address: advertiseAddress },
     log,
     clock,
   })

@@ -1,4 +1,5 @@
-/** The `kubernetes` service in `default`, by which pods reach the API server, and its endpoints. */
+/** The `kubernetes` service in `default`, by which pods reach the API server, its endpoints, and the range that services get addresses of. */
+import type { ServiceCIDR } from '../../api/kinds/networking/v1.ts'
 import type { Endpoints, Service } from '../../api/kinds/core/v1.ts'
 import type { EndpointSlice } from '../../api/kinds/discovery/v1.ts'
 import { isNotFound } from '../../api/status.ts'
@@ -9,8 +10,10 @@ import type { Loopback } from './bootstrap.ts'
 export interface KubernetesServiceOptions {
   /** The first address of the service range. */
   clusterIp: string
+  serviceCidr: string
   /** Where the server is reached from inside the cluster. */
   advertise: { address: string; port: number }
+  now: string
 }
 
 const NAME = 'kubernetes'
@@ -55,6 +58,28 @@ export function endpointSliceObject({ advertise }: KubernetesServiceOptions): Dr
   }
 }
 
+/** The range of the server's own configuration; a person who changed the object keeps it. */
+async function defaultServiceCidr(loopback: Loopback, { serviceCidr, now }: KubernetesServiceOptions): Promise<void> {
+  const resource = loopback.resource('networking.k8s.io', 'v1', 'servicecidrs')
+  const wanted: Draft<ServiceCIDR> = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'ServiceCIDR',
+    metadata: { name: NAME },
+    spec: { cidrs: [serviceCidr] },
+  }
+  await loopback.ensure(resource, wanted)
+  const existing = (await loopback.send('get', resource, { name: NAME })) as ServiceCIDR
+  const known = existing.status?.conditions ?? []
+  const isOurs = JSON.stringify(existing.spec?.cidrs) === JSON.stringify([serviceCidr])
+  if (existing.metadata.deletionTimestamp || !isOurs || known.some((condition) => condition.type === 'Ready')) return
+  const ready = { type: 'Ready', status: 'True', lastTransitionTime: now, reason: '', message: 'Kubernetes default Service CIDR is ready' }
+  await loopback.send('update', resource, {
+    name: NAME,
+    subresource: 'status',
+    body: { ...existing, status: { ...existing.status, conditions: [...known, ready] } },
+  })
+}
+
 function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1'
 }
@@ -72,8 +97,9 @@ async function put(loopback: Loopback, resource: CatalogResource, wanted: Draft<
   }
 }
 
-/** Once the address is known: the service if it is missing, its endpoints as they have to be. */
+/** Once the address is known: the range and the service if they are missing, the endpoints as they have to be. */
 export async function kubernetesService(loopback: Loopback, options: KubernetesServiceOptions): Promise<void> {
+  await defaultServiceCidr(loopback, options)
   await loopback.ensure(loopback.resource('', 'v1', 'services'), serviceObject(options))
   // An address that only this machine reaches is no endpoint: the API refuses it, and no pod could use it.
   if (isLoopback(options.advertise.address)) return
