@@ -3,6 +3,7 @@
  * authorization lets it pass, the registry (with admission in front of storage) answers it, transport encodes the answer.
  */
 import type { JsonObject, KubeObject } from '../api/resource.ts'
+import type { AdmissionObserver } from './admission/observer.ts'
 import type { PolicyRule, RoleRef } from '../api/kinds/rbac/v1.ts'
 import type { CatalogResource, CatalogSubresource } from '../api/catalog/catalog.ts'
 
@@ -88,6 +89,9 @@ export interface Registry {
   handle(request: ApiRequest): Promise<ApiResult>
   /** Throws before the first batch where the request is refused; ends at its timeout, at shutdown or on abort. */
   watch(request: ApiRequest): AsyncIterable<readonly CachedEvent[]>
+  /** Admission of a request that only connects (exec, proxy …), with what it asks for as an object (PodExecOptions). */
+  connect?(request: ApiRequest, options: JsonObject): Promise<void>
+  observeAdmission?(observer: AdmissionObserver): void
   /** Lets go of the store, which may be closed after that. */
   close?(): Promise<void>
 }

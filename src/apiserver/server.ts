@@ -18,6 +18,7 @@ import { AggregationProxy } from './aggregation/proxy.ts'
 import { Registration } from './aggregation/registration.ts'
 import type { ProxyClient } from './aggregation/remoteServer.ts'
 import { RemoteTransport } from './aggregation/transport.ts'
+import type { Audit } from './audit/audit.ts'
 import { Authenticator } from './authentication/authenticator.ts'
 import { authenticationReviews } from './authentication/reviews.ts'
 import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
@@ -34,6 +35,7 @@ import { Discovery } from './discovery/discovery.ts'
 import { FlowControl } from './flowcontrol/flowControl.ts'
 import { Maintenance } from './flowcontrol/maintenance.ts'
 import { FlowControlMetrics } from './metrics/flowControlMetrics.ts'
+import { createAdmissionMetrics } from './metrics/admissionMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { Connect } from './proxy/connect.ts'
 import type { KubeletClient, ObjectReader } from './proxy/kubelet.ts'
@@ -104,6 +106,8 @@ export interface ApiServerOptions {
   kubernetesService: { clusterIp: string; serviceCidr: string; address: string }
   /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
   descriptionsFile?: string
+  /** What is written down of requests; closed with the server. */
+  audit?: Audit
   /** Further paths of their own. */
   paths?: readonly PathHandler[]
   /** PEM of the front proxy's client: with it, APIServices lead to other servers. */
@@ -223,6 +227,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
 
   const objectCounts = new ObjectCounts(catalog, registry.cache)
   const metrics = new Metrics(objectCounts)
+  registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))
   const codec = new Codec(catalog)
   const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))
   health.add({ name: 'log', kinds: ALL_KINDS, check: () => {} })
@@ -259,6 +264,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     log,
     clock,
     stopping,
+    ...(options.audit && { audit: options.audit }),
     connect,
     discovery: new Discovery({ catalog, serverAddress: address, ...(aggregation && { groups: discoveredGroups(catalog, aggregation) }) }),
     apiRequests: new ApiRequests({ catalog, registry, codec, metrics, now }),
@@ -311,6 +317,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         stop.abort()
         await listener.close()
         await Promise.all([following.done, serving.done, aggregating?.done, registering, controlling.done, maintenance.stop()])
+        await options.audit?.close()
         await registry.close?.()
       })
       return { port, done }

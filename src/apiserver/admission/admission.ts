@@ -4,16 +4,22 @@
  */
 import { newForbidden } from '../../api/status.ts'
 import type { StatusError } from '../../api/status.ts'
-import type { CatalogResource } from '../../api/catalog/catalog.ts'
-import type { KubeObject } from '../../api/resource.ts'
+import type { CatalogResource, GroupVersionKind } from '../../api/catalog/catalog.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
+import type { StoredKind } from '../registry/kind.ts'
 import type { UserInfo } from '../request.ts'
 
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
 
 export interface AdmissionRequest {
   readonly operation: Operation
-  /** As requested, which need not be the version that objects are stored in. */
+  /** In the version that `object` is of: for built-in kinds the one that objects are stored in. */
   readonly resource: CatalogResource
+  /** As requested. */
+  readonly requested: CatalogResource
+  readonly stored: StoredKind
+  /** Of the body, as requested: a subresource's own where it has one (Scale, Binding, PodExecOptions). */
+  readonly kind: GroupVersionKind
   /** '' for the object itself. */
   readonly subresource: string
   readonly namespace: string
@@ -25,10 +31,18 @@ export interface AdmissionRequest {
   readonly oldObject?: KubeObject
   /** CreateOptions, UpdateOptions or DeleteOptions. */
   readonly options: Readonly<Record<string, unknown>>
+  /** The same as the client sent them, with kind and apiVersion; none for CONNECT. */
+  readonly sentOptions?: JsonObject
   readonly dryRun: boolean
   readonly user: UserInfo
   readonly warnings: string[]
+  /** Adds to the request's audit event, if it has one. */
+  annotate?(key: string, value: string): void
   readonly signal: AbortSignal
+  /** 1 when the mutating plugins are gone through once more, for what the first round has changed. */
+  round: 0 | 1
+  /** To be set by a plugin whose changes others should see. */
+  wantsReinvocation: boolean
 }
 
 export interface AdmissionPlugin {
@@ -50,6 +64,13 @@ export class AdmissionChain {
   }
 
   async admit(request: AdmissionRequest): Promise<void> {
+    await this.#admitOnce(request)
+    if (!request.wantsReinvocation) return
+    request.round = 1
+    await this.#admitOnce(request)
+  }
+
+  async #admitOnce(request: AdmissionRequest): Promise<void> {
     for (const plugin of this.#admitting) {
       const pending = plugin.admit?.(request)
       if (pending) await pending

@@ -9,8 +9,13 @@ import { pods as podResource } from '../../api/kinds/core/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { newBadRequest, newInternalError, newNotFound, newServiceUnavailable, newStatusError } from '../../api/status.ts'
 import type { ConnectHandler, RequestContext } from '../transport/filters.ts'
+import { headerText } from '../transport/apiRequests.ts'
 import { isSet } from '../transport/requestInfo.ts'
 import type { Route } from '../transport/routes.ts'
+import type { CatalogSubresource } from '../../api/catalog/catalog.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import type { ApiRequest } from '../request.ts'
+import { connectOptions } from './connectOptions.ts'
 import { containerOf } from './containers.ts'
 import { forward, upgradeProtocol } from './forward.ts'
 import { Kubelets } from './kubelet.ts'
@@ -21,6 +26,8 @@ import { ProxyTargets } from './proxyTargets.ts'
 export interface ConnectOptions {
   reader: ObjectReader
   kubelet: KubeletClient
+  /** Admission; throws where it refuses. */
+  admit?: (request: ApiRequest, options: JsonObject) => Promise<void>
 }
 
 /** What the kubelet answers instead of a log is a message, and short. */
@@ -31,14 +38,17 @@ export class Connect implements ConnectHandler {
   readonly #reader: ObjectReader
   readonly #kubelets: Kubelets
   readonly #targets: ProxyTargets
+  readonly #admit: ConnectOptions['admit']
 
   constructor(options: ConnectOptions) {
     this.#reader = options.reader
+    this.#admit = options.admit
     this.#kubelets = new Kubelets({ reader: options.reader, client: options.kubelet })
     this.#targets = new ProxyTargets({ reader: options.reader, kubelets: this.#kubelets })
   }
 
   async serve(context: RequestContext, route: Route): Promise<void> {
+    if (route.subresource && route.subresource.name !== 'log') await this.#admitted(context, route, route.subresource)
     switch (route.subresource?.name) {
       case 'log':
         return this.#logs(context, route)
@@ -49,6 +59,15 @@ export class Connect implements ConnectHandler {
       default:
         return this.#proxy(context, route)
     }
+  }
+
+  async #admitted(context: RequestContext, route: Route, subresource: CatalogSubresource): Promise<void> {
+    if (!this.#admit) return
+    const { query, user, signal, info, exchange } = context
+    const { verb, resource, namespace, name } = route
+    const userAgent = headerText(exchange, 'user-agent')
+    const request = { user, verb, resource, subresource, namespace, name, query, userAgent, warnings: [], signal }
+    await this.#admit(request, connectOptions(subresource, query, info.rest))
   }
 
   async #pod({ namespace, name }: Route): Promise<Pod> {

@@ -124,7 +124,7 @@ export function parsePatchOptions(request: ApiRequest): PatchOptions {
   return { ...parseWriteOptions(request, 'PatchOptions', errors), force: force ?? false }
 }
 
-function deleteOptionsOfQuery(query: URLSearchParams): JsonObject {
+export function deleteOptionsOfQuery(query: URLSearchParams): JsonObject {
   const options: JsonObject = {}
   const grace = parseInteger(query, 'gracePeriodSeconds')
   if (grace !== undefined) options['gracePeriodSeconds'] = grace
