@@ -56,7 +56,7 @@ export function controlComponents({ config, address, pki, server, client, inform
     schedulerComponent({ client: scheduling, informers }),
     ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
-    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName }, context) },
+    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName, podCidrs: [config.podCidr] }, context) },
     { name: 'network-policy', run: (context) => runNetworkPolicy({ informers, nodeName: config.nodeName }, context) },
     {
       name: 'metrics-server',

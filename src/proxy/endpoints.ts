@@ -1,6 +1,7 @@
 /**
  * Which endpoints a service port's traffic goes to: upstream's CategorizeEndpoints. Ready ones; where there are none, those
- * that are terminating but still serve. A `Local` policy keeps to endpoints of this node.
+ * that are terminating but still serve. A `Local` policy keeps to endpoints of this node; hints that the EndpointSlices carry
+ * keep traffic on the node or in the zone, as long as all of them have one.
  */
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Service, ServicePort } from '../api/kinds/core/v1.ts'
@@ -15,12 +16,23 @@ export interface PortEndpoints {
   internal: readonly Endpoint[]
   /** For traffic from outside (node ports, load balancer and external addresses). */
   external: readonly Endpoint[]
+  /** Of the whole cluster: whether the service has any at all. */
+  all: readonly Endpoint[]
+}
+
+/** Where this proxy runs. */
+export interface NodePlace {
+  nodeName: string
+  /** topology.kubernetes.io/zone of the node. */
+  zone?: string
 }
 
 interface Candidate extends Endpoint {
   ready: boolean
   serving: boolean
   local: boolean
+  forNodes?: readonly string[]
+  forZones?: readonly string[]
 }
 
 function candidates(port: ServicePort, slices: readonly EndpointSlice[], nodeName: string): Candidate[] {
@@ -29,28 +41,54 @@ function candidates(port: ServicePort, slices: readonly EndpointSlice[], nodeNam
     if (slice.addressType !== 'IPv4') continue
     const slicePort = slice.ports?.find((p) => (p.name ?? '') === (port.name ?? '') && (p.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
     if (!slicePort?.port) continue
-    for (const { addresses, conditions, nodeName: on } of slice.endpoints ?? []) {
+    for (const { addresses, conditions, nodeName: on, hints } of slice.endpoints ?? []) {
       const ready = conditions?.ready ?? true
       const serving = (conditions?.serving ?? ready) && (conditions?.terminating ?? false)
-      for (const ip of addresses) found.push({ ip, port: slicePort.port, ready, serving, local: on === nodeName })
+      const forNodes = hints?.forNodes?.map(({ name }) => name)
+      const forZones = hints?.forZones?.map(({ name }) => name)
+      const shared = {
+        port: slicePort.port,
+        ready,
+        serving,
+        local: on === nodeName,
+        ...(forNodes && { forNodes }),
+        ...(forZones && { forZones }),
+      }
+      for (const ip of addresses) found.push({ ip, ...shared })
     }
   }
   return found
 }
 
-function usable(all: readonly Candidate[]): Endpoint[] {
-  const ready = all.filter((c) => c.ready)
-  const chosen = ready.length > 0 ? ready : all.filter((c) => c.serving)
-  const distinct = new Map(chosen.map(({ ip, port }) => [`${ip}:${port}`, { ip, port }]))
-  return [...distinct.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint)
+function distinct(candidates: readonly Candidate[]): Endpoint[] {
+  const byAddress = new Map(candidates.map(({ ip, port }) => [`${ip}:${port}`, { ip, port }]))
+  return [...byAddress.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint)
 }
 
-export function endpointsFor(service: Service, port: ServicePort, slices: readonly EndpointSlice[], nodeName: string): PortEndpoints {
-  const all = candidates(port, slices, nodeName)
-  const local = all.filter((c) => c.local)
+function usable(all: readonly Candidate[]): Candidate[] {
+  const ready = all.filter((candidate) => candidate.ready)
+  return ready.length > 0 ? ready : all.filter((candidate) => candidate.serving)
+}
+
+/** A hint counts only if every endpoint has one and some are for us: half-written hints must not starve anybody. */
+function near(all: readonly Candidate[], { nodeName, zone }: NodePlace): readonly Candidate[] {
+  const ready = all.filter((candidate) => candidate.ready)
+  if (ready.length === 0) return all
+  const own = (hinted: (candidate: Candidate) => readonly string[] | undefined, name: string): Candidate[] =>
+    ready.every((candidate) => hinted(candidate)?.length) ? ready.filter((candidate) => hinted(candidate)?.includes(name)) : []
+  const onNode = own(({ forNodes }) => forNodes, nodeName)
+  if (onNode.length > 0) return onNode
+  const inZone = zone ? own(({ forZones }) => forZones, zone) : []
+  return inZone.length > 0 ? inZone : all
+}
+
+export function endpointsFor(service: Service, port: ServicePort, slices: readonly EndpointSlice[], place: NodePlace): PortEndpoints {
+  const all = candidates(port, slices, place.nodeName)
+  const local = all.filter((candidate) => candidate.local)
   const { internalTrafficPolicy, externalTrafficPolicy } = service.spec
   return {
-    internal: usable(internalTrafficPolicy === 'Local' ? local : all),
-    external: usable(externalTrafficPolicy === 'Local' ? local : all),
+    internal: distinct(usable(internalTrafficPolicy === 'Local' ? local : near(all, place))),
+    external: distinct(usable(externalTrafficPolicy === 'Local' ? local : near(all, place))),
+    all: distinct(usable(all)),
   }
 }

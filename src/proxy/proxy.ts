@@ -1,21 +1,34 @@
 /**
  * kube-proxy: makes the addresses and node ports of Services lead to their endpoints, by nftables rules on the node
- * (the contract of kube-proxy's nftables mode). It follows Services and EndpointSlices and applies the difference between
- * the rule set that is in the kernel and the one that should be, as one transaction.
+ * (the contract of kube-proxy's nftables mode). It follows Services and EndpointSlices and applies what a changed service
+ * changes, everything that changed at once as one transaction.
  */
 import type { ComponentContext } from '../base/component.ts'
+import { keyOf } from '../api/resource.ts'
 import { run } from '../base/exec.ts'
-import { services } from '../api/kinds/core/v1.ts'
+import { nodes, services } from '../api/kinds/core/v1.ts'
 import { endpointslices } from '../api/kinds/discovery/v1.ts'
+import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Informers } from '../client/informer.ts'
-import { buildRuleset, type Ruleset } from './ruleset.ts'
-import { changeScript } from './script.ts'
+import type { NodePlace } from './endpoints.ts'
+import { HealthChecks, localEndpointCount } from './healthChecks.ts'
+import { isProxied, serviceRules } from './serviceRules.ts'
+import type { ServiceRules } from './serviceRules.ts'
+import { ServiceTable } from './serviceTable.ts'
+import { deleteFlows, staleFlows } from './staleFlows.ts'
+import type { FlowFilter } from './staleFlows.ts'
 
 export interface ProxyOptions {
   informers: Informers
   nodeName: string
+  /** Ranges of the cluster's pods. */
+  podCidrs: readonly string[]
+  /** Where health checks listen. */
+  healthCheckHost?: string
   /** Hands a script to the kernel; `nft -f -` unless given. */
   apply?: (script: string, signal: AbortSignal) => Promise<void>
+  /** Makes connection tracking forget flows; the program `conntrack` unless given. */
+  forget?: (filter: FlowFilter, signal: AbortSignal) => Promise<void>
 }
 
 /** Changes that arrive within this become one transaction. */
@@ -23,52 +36,114 @@ const BATCH_MS = 5
 const RETRY_MS = 1_000
 const NFT_TIMEOUT_MS = 30_000
 const SERVICE_NAME = 'kubernetes.io/service-name'
+const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'proxy/service'
 
 async function applyWithNft(script: string, signal: AbortSignal): Promise<void> {
   await run('nft', ['-f', '-'], { input: script, signal, timeoutMs: NFT_TIMEOUT_MS })
 }
 
-export async function runProxy({ informers, nodeName, apply = applyWithNft }: ProxyOptions, context: ComponentContext): Promise<void> {
+function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
+  const name = metadata.labels?.[SERVICE_NAME]
+  return name ? `${metadata.namespace}/${name}` : undefined
+}
+
+/** The services that changed since they were last taken. */
+class Dirty {
+  readonly #keys = new Set<string>()
+  #changed = Promise.withResolvers<void>()
+
+  add(key: string | undefined): void {
+    if (key === undefined) return
+    this.#keys.add(key)
+    this.wake()
+  }
+
+  wake(): void {
+    this.#changed.resolve()
+  }
+
+  get changed(): Promise<void> {
+    return this.#changed.promise
+  }
+
+  take(): string[] {
+    const keys = [...this.#keys]
+    this.#keys.clear()
+    this.#changed = Promise.withResolvers<void>()
+    return keys
+  }
+}
+
+export async function runProxy(options: ProxyOptions, context: ComponentContext): Promise<void> {
+  const { informers, nodeName, apply = applyWithNft } = options
   const { signal, clock, log, ready } = context
   const serviceInformer = informers.for(services)
   const sliceInformer = informers.for(endpointslices)
-  sliceInformer.addIndex(BY_SERVICE, ({ metadata }) => {
-    const name = metadata.labels?.[SERVICE_NAME]
-    return name ? [`${metadata.namespace}/${name}`] : []
-  })
-
-  let changed = Promise.withResolvers<void>()
-  const stops = [serviceInformer.onChange(() => changed.resolve()), sliceInformer.onChange(() => changed.resolve())]
-  signal.addEventListener('abort', () => changed.resolve(), { once: true })
-
-  let applied: Ruleset | undefined
+  const nodeInformer = informers.for(nodes)
+  sliceInformer.addIndex(BY_SERVICE, (slice) => [serviceKeyOf(slice)].filter((key) => key !== undefined))
+  const dirty = new Dirty()
+  let place: NodePlace = { nodeName }
+  const stops = [
+    serviceInformer.onChange(({ key }) => dirty.add(key)),
+    sliceInformer.onChange(({ before, after }) => {
+      for (const slice of [before, after]) if (slice) dirty.add(serviceKeyOf(slice))
+    }),
+    nodeInformer.onChange(({ key, after }) => {
+      const zone = after?.metadata.labels?.[ZONE]
+      if (key !== nodeName || zone === place.zone) return
+      place = { nodeName, ...(zone && { zone }) }
+      for (const service of serviceInformer.list()) dirty.add(keyOf(service))
+    }),
+  ]
+  signal.addEventListener('abort', () => dirty.wake(), { once: true })
+  const table = new ServiceTable()
+  const healthChecks = new HealthChecks({ host: options.healthCheckHost ?? '0.0.0.0', log })
   try {
-    await Promise.all([serviceInformer.synced(signal), sliceInformer.synced(signal)])
+    await Promise.all([serviceInformer, sliceInformer, nodeInformer].map((informer) => informer.synced(signal)))
     while (!signal.aborted) {
-      changed = Promise.withResolvers<void>()
-      const wanted = buildRuleset({
-        services: serviceInformer.list(),
-        slicesOf: (key) => sliceInformer.byIndex(BY_SERVICE, key),
-        nodeName,
-      })
-      const script = changeScript(applied, wanted)
+      const changes = new Map<string, ServiceRules | undefined>()
+      for (const key of dirty.take()) {
+        const service = serviceInformer.get(key)
+        const slices = sliceInformer.byIndex(BY_SERVICE, key)
+        changes.set(
+          key,
+          service && isProxied(service) ? serviceRules(service, slices, { ...place, podCidrs: options.podCidrs }) : undefined,
+        )
+        healthChecks.set(key, service, localEndpointCount(slices, nodeName))
+      }
+      const stale = [...changes].flatMap(([key, rules]) => staleFlows(table.rulesOf(key), rules))
       try {
+        const script = table.change(changes)
         if (script) await apply(script, signal)
-        applied = wanted
         ready()
       } catch (error) {
         if (signal.aborted) break
-        // What the kernel holds is unknown now: the next try starts from nothing.
-        applied = undefined
         log.error('could not apply the service rules', error)
+        table.reset()
+        for (const service of serviceInformer.list()) dirty.add(keyOf(service))
         await clock.sleep(RETRY_MS, signal)
         continue
       }
-      await changed.promise
+      await forgetFlows(stale, options, context)
+      await dirty.changed
       if (!signal.aborted) await clock.sleep(BATCH_MS, signal)
     }
   } finally {
     for (const stop of stops) stop()
+    healthChecks.close()
+  }
+}
+
+/** The rules are in place: a flow that could not be deleted is worth a line, not another try of everything. */
+async function forgetFlows(
+  stale: readonly FlowFilter[],
+  { forget = deleteFlows }: ProxyOptions,
+  { signal, log }: ComponentContext,
+): Promise<void> {
+  for (const filter of stale) {
+    await forget(filter, signal).catch((error: unknown) => {
+      if (!signal.aborted) log.warn('could not delete stale UDP flows', { filter: filter.join(' '), error: String(error) })
+    })
   }
 }

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Service } from '../api/kinds/core/v1.ts'
+import type { Endpoint, EndpointSlice } from '../api/kinds/discovery/v1.ts'
+import { serviceRules } from './serviceRules.ts'
+import type { ServiceRules } from './serviceRules.ts'
+import { staleFlows } from './staleFlows.ts'
+
+const META = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
+const CONTEXT = { nodeName: 'node-a', zone: 'east', podCidrs: ['10.244.0.0/16'] }
+
+function service(spec: Partial<Service['spec']>, status?: Service['status']): Service {
+  return {
+    metadata: { ...META, name: 'web', namespace: 'default' },
+    spec: { type: 'ClusterIP', clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'], ports: [{ port: 80, protocol: 'TCP' }], ...spec },
+    ...(status && { status }),
+  }
+}
+
+function slice(endpoints: Endpoint[], protocol = 'TCP'): EndpointSlice {
+  return {
+    metadata: { ...META, name: 'web-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    endpoints,
+    ports: [{ port: 8080, protocol, name: '' }],
+  }
+}
+
+const build = (given: Service, ...endpoints: Endpoint[]): ServiceRules =>
+  serviceRules(given, [slice(endpoints, given.spec.ports?.[0]?.protocol)], CONTEXT)
+
+const ready = (ip: string, nodeName = 'node-a', hints?: Endpoint['hints']): Endpoint => ({
+  addresses: [ip],
+  conditions: { ready: true, serving: true, terminating: false },
+  nodeName,
+  ...(hints && { hints }),
+})
+const terminating = (ip: string): Endpoint => ({
+  addresses: [ip],
+  conditions: { ready: false, serving: true, terminating: true },
+  nodeName: 'node-a',
+})
+
+/** The target addresses that a verdict leads to at last. */
+function targets(rules: ServiceRules, verdict: string | undefined): string[] {
+  const text = (rules.chains.get(verdict?.replace('goto ', '') ?? '') ?? []).join('\n')
+  return [...text.matchAll(/(\d+\.\d+\.\d+\.\d+) \. (\d+)/g)].map((m) => `${m[1]}:${m[2]}`)
+}
+
+const CLUSTER_IP = '10.96.0.9 . tcp . 80'
+
+test('a service address leads to its ready endpoints', () => {
+  const rules = build(service({}), ready('10.244.0.5'), ready('10.244.0.6'), terminating('10.244.0.7'))
+  assert.deepEqual(targets(rules, rules.elements.service_ips.get(CLUSTER_IP)), ['10.244.0.5:8080', '10.244.0.6:8080'])
+  assert.deepEqual([...rules.elements.hairpin.keys()], ['10.244.0.5 . 10.244.0.5', '10.244.0.6 . 10.244.0.6'])
+  assert.equal(rules.elements.no_endpoints.size, 0)
+})
+
+test('terminating endpoints that still serve are used when no other is there', () => {
+  const rules = build(service({}), terminating('10.244.0.7'))
+  assert.deepEqual(targets(rules, rules.elements.service_ips.get(CLUSTER_IP)), ['10.244.0.7:8080'])
+})
+
+test('a service without endpoints is refused', () => {
+  const { elements } = build(service({ type: 'NodePort', ports: [{ port: 80, protocol: 'TCP', nodePort: 30080 }] }))
+  assert.deepEqual([...elements.no_endpoints], [[CLUSTER_IP, 'goto refuse']])
+  assert.deepEqual([...elements.no_endpoint_nodeports], [['tcp . 30080', 'goto refuse']])
+  assert.equal(elements.service_ips.size, 0)
+})
+
+test('headless services and external names have no rules', () => {
+  for (const spec of [{ clusterIP: 'None', clusterIPs: ['None'] }, { type: 'ExternalName' }])
+    assert.equal(build(service(spec), ready('10.244.0.5')).chains.size, 0)
+})
+
+const LOCAL = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 80, protocol: 'TCP', nodePort: 30080 }] }
+const BALANCER = { loadBalancer: { ingress: [{ ip: '172.20.0.2' }] } }
+
+test('a Local external policy: outside traffic to this node, inside traffic to all', () => {
+  const rules = build(service(LOCAL, BALANCER), ready('10.244.0.5'), ready('10.244.1.5', 'node-b'))
+  const { service_ips, service_nodeports, no_endpoints } = rules.elements
+  assert.deepEqual(targets(rules, service_ips.get(CLUSTER_IP)), ['10.244.0.5:8080', '10.244.1.5:8080'])
+  const local = service_ips.get('172.20.0.2 . tcp . 80')
+  assert.equal(service_nodeports.get('tcp . 30080'), local)
+  const [fromPods, fromNode, otherwise] = rules.chains.get(local?.replace('goto ', '') ?? '') ?? []
+  assert.match(fromPods ?? '', /^ip saddr 10\.244\.0\.0\/16 goto svc_/)
+  assert.match(fromNode ?? '', /^fib saddr type local goto svc_/)
+  assert.deepEqual(targets(rules, otherwise), ['10.244.0.5:8080'])
+  assert.equal(no_endpoints.size, 0)
+})
+
+test('a Local policy without local endpoints drops, for another node answers; without any it refuses', () => {
+  const elsewhere = build(service(LOCAL, BALANCER), ready('10.244.1.5', 'node-b'))
+  assert.equal(elsewhere.elements.no_endpoints.get('172.20.0.2 . tcp . 80'), 'drop')
+  assert.equal(elsewhere.elements.no_endpoint_nodeports.get('tcp . 30080'), 'drop')
+  assert.ok(elsewhere.elements.service_ips.has('172.20.0.2 . tcp . 80'), 'pods still get through')
+  const nowhere = build(service(LOCAL, BALANCER))
+  assert.equal(nowhere.elements.no_endpoints.get('172.20.0.2 . tcp . 80'), 'goto refuse')
+  const inside = build(service({ internalTrafficPolicy: 'Local' }), ready('10.244.1.5', 'node-b'))
+  assert.deepEqual([...inside.elements.no_endpoints], [[CLUSTER_IP, 'drop']])
+})
+
+test('only some sources may use a load balancer', () => {
+  const rules = build(
+    service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0.0/8', ' 192.0.2.0/24'] }, BALANCER),
+    ready('10.244.0.5'),
+  )
+  const guard = rules.elements.firewall_ips.get('172.20.0.2 . tcp . 80')
+  assert.deepEqual(rules.chains.get(guard?.replace('goto ', '') ?? ''), [
+    'ip saddr { 10.0.0.0/8, 192.0.2.0/24 } return',
+    'fib saddr type local return',
+    'drop',
+  ])
+  const open = build(service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['0.0.0.0/0'] }, BALANCER), ready('10.244.0.5'))
+  assert.equal(open.elements.firewall_ips.size, 0)
+})
+
+test('session affinity remembers the endpoint of a client', () => {
+  const spec = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } }
+  const rules = build(service(spec), ready('10.244.0.5'), ready('10.244.0.6'))
+  assert.deepEqual([...rules.affinitySets.values()], [60, 60])
+  const [first] = rules.chains.get(rules.elements.service_ips.get(CLUSTER_IP)?.replace('goto ', '') ?? '') ?? []
+  assert.match(first ?? '', /^ip saddr @aff_\w+ goto ep_\w+$/)
+})
+
+const zone = (...names: string[]): Endpoint['hints'] => ({ forZones: names.map((name) => ({ name })) })
+const node = (...names: string[]): Endpoint['hints'] => ({ forNodes: names.map((name) => ({ name })) })
+const HINTS: { name: string; endpoints: Endpoint[]; chosen: string[] }[] = [
+  {
+    name: 'the zone of the node',
+    endpoints: [ready('1.1.1.1', 'a', zone('east')), ready('1.1.1.2', 'b', zone('west'))],
+    chosen: ['1.1.1.1:8080'],
+  },
+  { name: 'none for the zone', endpoints: [ready('1.1.1.1', 'a', zone('west'))], chosen: ['1.1.1.1:8080'] },
+  {
+    name: 'one endpoint without a hint',
+    endpoints: [ready('1.1.1.1', 'a', zone('east')), ready('1.1.1.2')],
+    chosen: ['1.1.1.1:8080', '1.1.1.2:8080'],
+  },
+  {
+    name: 'the node before the zone',
+    endpoints: [
+      ready('1.1.1.1', 'a', { ...zone('east'), ...node('node-a') }),
+      ready('1.1.1.2', 'b', { ...zone('east'), ...node('node-b') }),
+    ],
+    chosen: ['1.1.1.1:8080'],
+  },
+]
+for (const { name, endpoints, chosen } of HINTS) {
+  test(`hints: ${name}`, () => {
+    const rules = build(service({}), ...endpoints)
+    assert.deepEqual(targets(rules, rules.elements.service_ips.get(CLUSTER_IP)), chosen)
+  })
+}
+
+test('UDP flows are forgotten when who answered is gone, and when the first one comes', () => {
+  const dns = service({ type: 'NodePort', ports: [{ port: 53, protocol: 'UDP', nodePort: 30053 }] })
+  const [none, one, other] = [build(dns), build(dns, ready('10.244.0.5')), build(dns, ready('10.244.0.6'))]
+  const [address, port] = [
+    ['--orig-dst', '10.96.0.9', '--orig-port-dst', '53'],
+    ['--orig-port-dst', '30053'],
+  ]
+  assert.deepEqual(staleFlows(none, one), [address, port])
+  assert.deepEqual(staleFlows(one, one), [])
+  assert.deepEqual(staleFlows(one, other), [
+    [...(address ?? []), '--dst-nat', '10.244.0.5'],
+    [...(port ?? []), '--dst-nat', '10.244.0.5'],
+  ])
+  assert.equal(staleFlows(one, undefined).length, 2)
+  assert.deepEqual(staleFlows(undefined, build(service({}), ready('10.244.0.5'))), [])
+})

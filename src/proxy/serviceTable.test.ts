@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ServiceRules } from './serviceRules.ts'
+import { ServiceTable } from './serviceTable.ts'
+
+function rules(ip: string, endpoints: string[], options: { external?: string } = {}): ServiceRules {
+  const chain = `svc_${ip.replaceAll('.', '_')}`
+  const addresses = [ip, ...(options.external ? [options.external] : [])]
+  return {
+    chains: new Map(endpoints.length > 0 ? [[chain, [`dnat to ${endpoints.join(' ')}`]]] : []),
+    affinitySets: new Map(),
+    elements: {
+      service_ips: new Map(endpoints.length > 0 ? addresses.map((address) => [`${address} . tcp . 80`, `goto ${chain}`]) : []),
+      service_nodeports: new Map(),
+      no_endpoints: new Map(endpoints.length > 0 ? [] : addresses.map((address) => [`${address} . tcp . 80`, 'goto refuse'])),
+      no_endpoint_nodeports: new Map(),
+      firewall_ips: new Map(),
+      hairpin: new Map(endpoints.map((endpoint) => [`${endpoint} . ${endpoint}`, 'goto masquerade_it'])),
+    },
+    udp: new Map(),
+  }
+}
+
+const lines = (script: string): string[] => script.trim().split('\n')
+
+test('the first change replaces the table, the next ones write what differs', () => {
+  const table = new ServiceTable()
+  assert.match(table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]])), /^table ip minicube_proxy \{\}\ndelete table/)
+  assert.equal(table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]])), '')
+  const script = table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1', '1.1.1.2'])]]))
+  assert.doesNotMatch(script, /delete table|service_ips/)
+  assert.match(script, /flush chain ip minicube_proxy svc_10_0_0_1\nadd rule .*1\.1\.1\.2/)
+  assert.match(script, /add element ip minicube_proxy hairpin \{ 1\.1\.1\.2 \. 1\.1\.1\.2 : goto masquerade_it \}/)
+})
+
+test('a service that is gone takes its chain along after its elements', () => {
+  const table = new ServiceTable()
+  table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]]))
+  const commands = lines(table.change(new Map([['a/x', undefined]])))
+  assert.match(commands[0] ?? '', /^delete element .* service_ips/)
+  assert.match(commands.at(-1) ?? '', /^delete chain/)
+})
+
+test('an endpoint of two services stays until both are gone', () => {
+  const table = new ServiceTable()
+  table.change(
+    new Map([
+      ['a/x', rules('10.0.0.1', ['1.1.1.1'])],
+      ['a/y', rules('10.0.0.2', ['1.1.1.1'])],
+    ]),
+  )
+  assert.doesNotMatch(table.change(new Map([['a/x', undefined]])), /hairpin/)
+  assert.match(table.change(new Map([['a/y', undefined]])), /delete element .* hairpin/)
+})
+
+test('of two services with one external address the first by name has it, and the other one when that is gone', () => {
+  const table = new ServiceTable()
+  const external = '192.0.2.1'
+  table.change(new Map([['b/x', rules('10.0.0.2', ['1.1.1.2'], { external })]]))
+  const taken = table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'], { external })]]))
+  assert.match(taken, /delete element .* service_ips \{ 192\.0\.2\.1 \. tcp \. 80 : goto svc_10_0_0_2 \}/)
+  assert.match(taken, /add element .* service_ips \{ .*192\.0\.2\.1 \. tcp \. 80 : goto svc_10_0_0_1/)
+  assert.match(
+    table.change(new Map([['a/x', undefined]])),
+    /add element .* service_ips \{ 192\.0\.2\.1 \. tcp \. 80 : goto svc_10_0_0_2 \}/,
+  )
+})
+
+test('a service that loses its endpoints moves from one map to the other', () => {
+  const table = new ServiceTable()
+  table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]]))
+  const script = table.change(new Map([['a/x', rules('10.0.0.1', [])]]))
+  assert.match(script, /delete element .* service_ips/)
+  assert.match(script, /add element .* no_endpoints \{ 10\.0\.0\.1 \. tcp \. 80 : goto refuse \}/)
+})

@@ -1,0 +1,144 @@
+/**
+ * The table of all services, kept by service: a change of one among thousands costs one. Elements that several services
+ * claim (an external address and port, an endpoint of two services) belong to the first of them by name.
+ */
+import { tableChange } from '../base/nftables.ts'
+import type { NftMap, NftSet, NftTable } from '../base/nftables.ts'
+import { REFUSE, SHARED_MAPS } from './serviceRules.ts'
+import type { ServiceRules, SharedMap } from './serviceRules.ts'
+
+export const TABLE = 'ip minicube_proxy'
+
+const sharedMaps = Object.entries(SHARED_MAPS) as [SharedMap, string][]
+
+/** The fixed part: maps, hooks and the order in which they look. Replaces whatever an earlier process left. */
+const BASE_SCRIPT = `table ${TABLE} {}
+delete table ${TABLE}
+table ${TABLE} {
+${sharedMaps.map(([name, type]) => `  map ${name} { type ${type} ; }`).join('\n')}
+  chain services {
+    ip daddr . meta l4proto . th dport vmap @service_ips
+    fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @service_nodeports
+  }
+  chain ${REFUSE.replace('goto ', '')} { reject ; }
+  chain masquerade_it { ct status dnat masquerade ; }
+  chain unanswered {
+    ip daddr . meta l4proto . th dport vmap @no_endpoints
+    fib daddr type local meta l4proto . th dport vmap @no_endpoint_nodeports
+  }
+  chain firewall { type filter hook prerouting priority dstnat - 10 ; policy accept ; ct state new ip daddr . meta l4proto . th dport vmap @firewall_ips ; }
+  chain nat_prerouting { type nat hook prerouting priority dstnat ; policy accept ; jump services ; }
+  chain nat_output { type nat hook output priority -100 ; policy accept ; jump services ; }
+  chain nat_postrouting { type nat hook postrouting priority srcnat ; policy accept ; ip saddr . ip daddr vmap @hairpin ; }
+  chain filter_input { type filter hook input priority filter ; policy accept ; ct state new jump unanswered ; }
+  chain filter_forward { type filter hook forward priority filter ; policy accept ; ct state new jump unanswered ; }
+  chain filter_output { type filter hook output priority filter ; policy accept ; ct state new jump unanswered ; }
+}
+`
+
+/** Who claims an element, by service; the first by name has it. */
+class Claims {
+  readonly #values = new Map<string, Map<string, string>>()
+
+  valueOf(element: string): string | undefined {
+    const claims = this.#values.get(element)
+    if (!claims) return undefined
+    if (claims.size === 1) return claims.values().next().value
+    return claims.get([...claims.keys()].sort()[0] as string)
+  }
+
+  claim(element: string, service: string, value: string): void {
+    const claims = this.#values.get(element)
+    if (claims) claims.set(service, value)
+    else this.#values.set(element, new Map([[service, value]]))
+  }
+
+  release(element: string, service: string): void {
+    const claims = this.#values.get(element)
+    claims?.delete(service)
+    if (claims?.size === 0) this.#values.delete(element)
+  }
+}
+
+/** One side of a change: the parts of the table that the changed services have a share in. */
+interface Part {
+  chains: Map<string, readonly string[]>
+  sets: Map<string, NftSet>
+  maps: Map<string, NftMap & { elements: Map<string, string> }>
+}
+
+function emptyPart(): Part {
+  return { chains: new Map(), sets: new Map(), maps: new Map(sharedMaps.map(([name, type]) => [name, { type, elements: new Map() }])) }
+}
+
+function addOwn(part: Part, rules: ServiceRules): void {
+  for (const [chain, lines] of rules.chains) part.chains.set(chain, lines)
+  for (const [set, seconds] of rules.affinitySets)
+    part.sets.set(set, { type: 'ipv4_addr', options: `flags dynamic,timeout ; timeout ${seconds}s`, elements: new Set() })
+}
+
+export class ServiceTable {
+  readonly #rules = new Map<string, ServiceRules>()
+  readonly #claims = new Map<SharedMap, Claims>(sharedMaps.map(([name]) => [name, new Claims()]))
+  #isWritten = false
+
+  get services(): IterableIterator<string> {
+    return this.#rules.keys()
+  }
+
+  rulesOf(service: string): ServiceRules | undefined {
+    return this.#rules.get(service)
+  }
+
+  /** Takes the new rules of services (undefined: gone) and answers the script that brings the kernel there; '' for nothing. */
+  change(changes: ReadonlyMap<string, ServiceRules | undefined>): string {
+    const [before, after] = [emptyPart(), emptyPart()]
+    const touched = this.#touched(changes)
+    this.#collect(touched, before)
+    for (const [service, next] of changes) {
+      const old = this.#rules.get(service)
+      if (old) addOwn(before, old)
+      if (next) addOwn(after, next)
+      this.#replace(service, old, next)
+    }
+    this.#collect(touched, after)
+    const script = tableChange(TABLE, before satisfies NftTable, after)
+    if (this.#isWritten) return script
+    this.#isWritten = true
+    return BASE_SCRIPT + script
+  }
+
+  /** Forgets everything: what the kernel holds is not known, and the next change starts from nothing. */
+  reset(): void {
+    this.#rules.clear()
+    for (const [name] of sharedMaps) this.#claims.set(name, new Claims())
+    this.#isWritten = false
+  }
+
+  #touched(changes: ReadonlyMap<string, ServiceRules | undefined>): Map<SharedMap, Set<string>> {
+    const touched = new Map<SharedMap, Set<string>>(sharedMaps.map(([name]) => [name, new Set()]))
+    for (const [service, next] of changes)
+      for (const rules of [this.#rules.get(service), next])
+        for (const [name] of sharedMaps) for (const element of rules?.elements[name].keys() ?? []) touched.get(name)?.add(element)
+    return touched
+  }
+
+  #collect(touched: ReadonlyMap<SharedMap, ReadonlySet<string>>, part: Part): void {
+    for (const [name, elements] of touched) {
+      for (const element of elements) {
+        const value = this.#claims.get(name)?.valueOf(element)
+        if (value !== undefined) part.maps.get(name)?.elements.set(element, value)
+      }
+    }
+  }
+
+  #replace(service: string, old: ServiceRules | undefined, next: ServiceRules | undefined): void {
+    for (const [name] of sharedMaps) {
+      const claims = this.#claims.get(name)
+      for (const element of old?.elements[name].keys() ?? []) claims?.release(element, service)
+      for (const [element, value] of next?.elements[name] ?? []) claims?.claim(element, service, value)
+    }
+    if (next) this.#rules.set(service, next)
+    else this.#rules.delete(service)
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * UDP has no connection that ends: what connection tracking once decided for a client's socket stays while packets keep
+ * coming. So the flows to endpoints that are gone are deleted, and all flows of an address that had nobody to answer.
+ * (Upstream: pkg/proxy/conntrack.)
+ */
+import { run } from '../base/exec.ts'
+import type { ServiceRules } from './serviceRules.ts'
+
+/** Arguments of `conntrack --delete --proto udp …`. */
+export type FlowFilter = readonly string[]
+
+const CONNTRACK_TIMEOUT_MS = 10_000
+
+/** `10.96.0.10:53` or, for a node port, `:30053`. */
+function addressFilter(address: string): string[] {
+  const at = address.lastIndexOf(':')
+  const [ip, port] = [address.slice(0, at), address.slice(at + 1)]
+  return [...(ip ? ['--orig-dst', ip] : []), '--orig-port-dst', port]
+}
+
+/** The flows that a change of a service makes wrong. */
+export function staleFlows(before: ServiceRules | undefined, after: ServiceRules | undefined): FlowFilter[] {
+  const found: FlowFilter[] = []
+  for (const [address, endpoints] of before?.udp ?? []) {
+    const now = new Set(after?.udp.get(address))
+    for (const ip of new Set(endpoints)) if (!now.has(ip)) found.push([...addressFilter(address), '--dst-nat', ip])
+  }
+  for (const [address, endpoints] of after?.udp ?? []) {
+    const had = before?.udp.get(address) ?? []
+    if (endpoints.length > 0 && had.length === 0) found.push(addressFilter(address))
+  }
+  return found
+}
+
+/** Deletes flows; that there are none is no error. */
+export async function deleteFlows(filter: FlowFilter, signal: AbortSignal): Promise<void> {
+  try {
+    await run('conntrack', ['--delete', '--proto', 'udp', ...filter], { signal, timeoutMs: CONNTRACK_TIMEOUT_MS })
+  } catch (error) {
+    if (!String(error).includes('0 flow entries have been deleted')) throw error
+  }
+}
