@@ -8,8 +8,8 @@ import type { Mapping, Type } from './types.ts'
 
 export interface Declarations {
   functions: Functions
-  /** Variables, and the names of types (whose type is `type(T)`). */
-  idents: ReadonlyMap<string, Type>
+  /** The type of a variable, or of the name of a type (which is `type(T)`). */
+  lookup(name: string): Type | undefined
   /** The field by the name that expressions use for it. */
   fieldOf(type: Type, field: string): Type | undefined
 }
@@ -63,12 +63,12 @@ class Checker {
   }
 
   #lookup(name: string): Type | undefined {
-    if (name.startsWith('.')) return this.#declarations.idents.get(name.slice(1))
+    if (name.startsWith('.')) return this.#declarations.lookup(name.slice(1))
     for (let scope = this.#scope; scope; scope = scope.outer) {
       const found = scope.names.get(name)
       if (found) return found
     }
-    return this.#declarations.idents.get(name)
+    return this.#declarations.lookup(name)
   }
 
   #undeclared(offset: number, name: string): Type {

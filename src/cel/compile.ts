@@ -7,6 +7,7 @@ import { SourceErrors } from './sourceErrors.ts'
 import { celTypeOf, declarationsOf } from './environment.ts'
 import { authorizerVariables } from './library/authorization.ts'
 import { check, childrenOf } from './checker.ts'
+import { checkTypesByPath } from './construction.ts'
 import { estimateCost } from './cost/estimate.ts'
 import { parse } from './parser.ts'
 import { toJson } from './adapting.ts'
@@ -65,7 +66,11 @@ class CompiledProgram implements Program {
   }
 
   evaluate(variables: Readonly<Record<string, unknown>>, options: Evaluation = {}): unknown {
-    return guarded(() => toJson(this.#value(variables, options)))
+    return guarded(() => {
+      const value = this.#value(variables, options)
+      checkTypesByPath(value)
+      return toJson(value)
+    })
   }
 
   #value(variables: Readonly<Record<string, unknown>>, { budget, signal, authorizer }: Evaluation): Value {

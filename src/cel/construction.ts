@@ -1,5 +1,5 @@
 /** Objects that expressions make: `Object.spec{replicas: 1}`, `JSONPatch{…}`. */
-import { MapValue } from './values.ts'
+import { Fault, ListValue, MapValue } from './values.ts'
 import type { Type } from './types.ts'
 import type { Value } from './values.ts'
 
@@ -32,3 +32,23 @@ export class ConstructedObject extends MapValue {
 
 export const createObject = (type: Type, fields: Iterable<readonly [string, Value]>): Value =>
   new ConstructedObject(type.name, new Map(fields))
+
+/** An object type is named by where in the root object it stands. @throws Fault where one stands elsewhere */
+export function checkTypesByPath(root: Value): void {
+  if (!(root instanceof ConstructedObject) || root.typeName !== 'Object') return
+  const wrong: string[] = []
+  const visit = (value: Value, path: string): void => {
+    if (value instanceof ListValue) for (const item of value) visit(item, path)
+    if (!(value instanceof MapValue)) return
+    const isObject = value instanceof ConstructedObject
+    if (isObject && value.typeName !== path)
+      wrong.push(
+        `unexpected type name ${quoted(value.typeName)}, expected ${quoted(path)}, which matches field name path from root Object type`,
+      )
+    for (const key of value.keys()) visit(value.get(key)!, isObject ? `${path}.${String(key)}` : path)
+  }
+  visit(root, 'Object')
+  if (wrong.length > 0) throw new Fault(`type mismatch: ${wrong.join('\n')}`)
+}
+
+const quoted = (text: string): string => JSON.stringify(text)

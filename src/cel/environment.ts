@@ -15,6 +15,26 @@ interface Declared {
   macros: Macros
 }
 
+/** `Object.spec.template` is the type of what stands there in an object: any field, of any type. */
+const isPatchedObject = (name: string): boolean => name === 'Object' || name.startsWith('Object.')
+
+const STRING: CelType = { kind: 'string' }
+const JSON_PATCH: CelType = {
+  kind: 'object',
+  name: 'JSONPatch',
+  fields: new Map<string, CelType>([
+    ['op', STRING],
+    ['path', STRING],
+    ['from', STRING],
+    ['value', { kind: 'dyn' }],
+  ]),
+}
+
+function patchType(name: string): Type | undefined {
+  if (name === 'JSONPatch') return typeOf(toType(JSON_PATCH))
+  return isPatchedObject(name) ? typeOf({ kind: 'object', name, params: [] }) : undefined
+}
+
 const fields = new WeakMap<CelType, ReadonlyMap<string, CelType>>()
 
 /** The fields of an object type by the names that expressions use. */
@@ -32,6 +52,7 @@ export function fieldsOf(type: Extract<CelType, { kind: 'object' }>): ReadonlyMa
 }
 
 function fieldOf(type: Type, field: string): Type | undefined {
+  if (isPatchedObject(type.name)) return DYN
   if (type.declared?.kind !== 'object') return undefined
   const found = fieldsOf(type.declared).get(field)
   return found && toType(found)
@@ -42,12 +63,13 @@ const AUTHORIZER_VARIABLES: Readonly<Record<string, CelType>> = {
   'authorizer.requestResource': { kind: 'opaque', name: 'kubernetes.authorization.ResourceCheck' },
 }
 
-function declare({ variables: own, constructible, hasAuthorizer, hasBindings }: Environment): Declared {
+function declare({ variables: own, constructible, hasAuthorizer, hasBindings, hasPatchTypes }: Environment): Declared {
   const variables = hasAuthorizer ? { ...AUTHORIZER_VARIABLES, ...own } : own
   const idents = new Map(LIBRARY_TYPES)
   for (const [name, type] of constructible ?? []) idents.set(name, typeOf(toType(type)))
   for (const [name, type] of Object.entries(variables)) idents.set(name, toType(type))
-  return { variables, declarations: { functions: FUNCTIONS, idents, fieldOf }, macros: hasBindings ? MACROS_WITH_BINDINGS : MACROS }
+  const lookup = (name: string): Type | undefined => idents.get(name) ?? (hasPatchTypes ? patchType(name) : undefined)
+  return { variables, declarations: { functions: FUNCTIONS, lookup, fieldOf }, macros: hasBindings ? MACROS_WITH_BINDINGS : MACROS }
 }
 
 const known = new WeakMap<Environment, Declared>()

@@ -29,7 +29,9 @@ export interface Environment {
   hasAuthorizer?: boolean
   /** Whether expressions may use `cel.bind`, as device selectors may. */
   hasBindings?: boolean
-  /** Object types that an expression may construct (`Object.spec{…}`, `JSONPatch{…}`), by name. */
+  /** Whether expressions may make what mutating policies answer: `Object.spec{…}` with any field, and `JSONPatch{…}`. */
+  hasPatchTypes?: boolean
+  /** Further object types that an expression may construct, by name. */
   constructible?: ReadonlyMap<string, CelType>
 }
 

@@ -23,6 +23,8 @@ export interface ExpressionRules {
     use: ExpressionUse,
     options: { hasParams: boolean; variables: readonly { name: string; expression: string }[] },
   ): string | undefined
+  /** Whether a device selector that compiles could cost too much. */
+  isTooComplex(expression: string): boolean
 }
 
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']

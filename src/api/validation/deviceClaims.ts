@@ -61,6 +61,7 @@ function checkSelectors(
     else {
       const error = rules?.errorOf(cel.expression, 'deviceSelector', { hasParams: false, variables: [] })
       if (error) errors.push(invalid(field, cel.expression, error))
+      else if (rules?.isTooComplex(cel.expression)) errors.push(forbidden(field, 'too complex, exceeds cost limit'))
     }
   })
 }

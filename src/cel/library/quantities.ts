@@ -39,7 +39,8 @@ export class QuantityValue extends OpaqueValue {
   }
 }
 
-function parse(text: string): QuantityValue {
+/** @throws Fault */
+export function toQuantityValue(text: string): QuantityValue {
   try {
     return new QuantityValue(parseQuantity(text))
   } catch (error) {
@@ -69,7 +70,7 @@ const Q = 'kubernetes.Quantity'
 const ofInt = (value: bigint): Quantity => newQuantity(value, 'DecimalExponent')
 
 export const QUANTITIES: readonly Overload[] = [
-  func('string_to_quantity', 'quantity', 'string', Q, parse),
+  func('string_to_quantity', 'quantity', 'string', Q, toQuantityValue),
   func('is_quantity_string', 'isQuantity', 'string', 'bool', isQuantity),
   func('quantity_sign', 'sign', Q, 'int', ({ quantity }: QuantityValue) => BigInt(quantitySign(quantity))),
   member(

@@ -115,7 +115,8 @@ function guarded<T>(read: () => T): T | VersionError {
 const read = (text: string, normalizes = false): SemverValue | VersionError =>
   guarded(() => new SemverValue(parse(normalizes ? normalized(text) : text)))
 
-function toSemver(text: string, normalizes = false): SemverValue {
+/** @throws Fault */
+export function toSemver(text: string, normalizes = false): SemverValue {
   const version = read(text, normalizes)
   if (version instanceof VersionError) throw new Fault(version.message)
   return version

@@ -6,6 +6,7 @@ import {
   validateValidatingAdmissionPolicyBinding,
 } from '../../../api/validation/admissionPolicies.ts'
 import { validateWebhookConfiguration } from '../../../api/validation/webhooks.ts'
+import { expressionRules } from './expressionRules.ts'
 import type {
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
@@ -20,13 +21,13 @@ const configuration = { managesGeneration: true, allowUnconditionalUpdate: false
 
 const webhooks: Strategy<ValidatingWebhookConfiguration | MutatingWebhookConfiguration> = {
   ...configuration,
-  validateCreate: (next) => validateWebhookConfiguration(next),
-  validateUpdate: (next, old) => validateWebhookConfiguration(next, old),
+  validateCreate: (next) => validateWebhookConfiguration(next, undefined, expressionRules),
+  validateUpdate: (next, old) => validateWebhookConfiguration(next, old, expressionRules),
 }
 const validatingPolicies: Strategy<ValidatingAdmissionPolicy> = {
   ...configuration,
-  validateCreate: (policy) => validateValidatingAdmissionPolicy(policy),
-  validateUpdate: (policy) => validateValidatingAdmissionPolicy(policy),
+  validateCreate: (policy) => validateValidatingAdmissionPolicy(policy, expressionRules),
+  validateUpdate: (policy) => validateValidatingAdmissionPolicy(policy, expressionRules),
 }
 const validatingBindings: Strategy<ValidatingAdmissionPolicyBinding> = {
   ...configuration,
@@ -36,8 +37,8 @@ const validatingBindings: Strategy<ValidatingAdmissionPolicyBinding> = {
 }
 const mutatingPolicies: Strategy<MutatingAdmissionPolicy> = {
   ...configuration,
-  validateCreate: (policy) => validateMutatingAdmissionPolicy(policy),
-  validateUpdate: (policy) => validateMutatingAdmissionPolicy(policy),
+  validateCreate: (policy) => validateMutatingAdmissionPolicy(policy, expressionRules),
+  validateUpdate: (policy) => validateMutatingAdmissionPolicy(policy, expressionRules),
 }
 const mutatingBindings: Strategy<MutatingAdmissionPolicyBinding> = {
   ...configuration,

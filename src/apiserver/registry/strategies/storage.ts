@@ -19,6 +19,7 @@ import {
 import { validateResourceSlice, validateResourceSliceUpdate } from '../../../api/validation/resourceSlices.ts'
 import { semanticEqual } from '../jsonValues.ts'
 import { attachmentStatus } from './status.ts'
+import { expressionRules } from './expressionRules.ts'
 import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../../api/kinds/storage/v1.ts'
 import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../../../api/kinds/resource/v1.ts'
 import type { Strategy } from '../strategy.ts'
@@ -70,18 +71,18 @@ const deviceClasses: Strategy<DeviceClass> = {
   returnsDeleted: true,
   managesGeneration: true,
   checksOnlyName: true,
-  validateCreate: (deviceClass) => validateDeviceClass(deviceClass),
-  validateUpdate: (deviceClass) => validateDeviceClass(deviceClass),
+  validateCreate: (deviceClass) => validateDeviceClass(deviceClass, expressionRules),
+  validateUpdate: (deviceClass) => validateDeviceClass(deviceClass, expressionRules),
 }
 const claims: Strategy<ResourceClaim> = {
   returnsDeleted: true,
-  validateCreate: (claim) => validateResourceClaim(claim),
+  validateCreate: (claim) => validateResourceClaim(claim, expressionRules),
   validateUpdate: validateResourceClaimUpdate,
   validateStatusUpdate: validateResourceClaimStatusUpdate,
 }
 const claimTemplates: Strategy<ResourceClaimTemplate> = {
   returnsDeleted: true,
-  validateCreate: (template) => validateResourceClaimTemplate(template),
+  validateCreate: (template) => validateResourceClaimTemplate(template, expressionRules),
   validateUpdate: validateResourceClaimTemplateUpdate,
 }
 
