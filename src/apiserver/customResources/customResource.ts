@@ -3,7 +3,7 @@ import type { CatalogResource, CatalogSubresource } from '../../api/catalog/cata
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../../api/kinds/apiextensions/v1.ts'
 import { VersionSchema } from './customSchema.ts'
-import { schemaOf } from './definitions.ts'
+import { compareVersions, schemaOf } from './definitions.ts'
 import { typeOfSchema } from './types.ts'
 
 const VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
@@ -21,6 +21,16 @@ function subresourcesOf(definition: CustomResourceDefinition, version: CustomRes
     ...(status !== undefined && status !== null ? [{ name: 'status', kind, verbs: PART_VERBS }] : []),
     ...(scale ? [{ name: 'scale', kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' }, verbs: PART_VERBS }] : []),
   ]
+}
+
+/** `example.com/v1beta1 Widget is deprecated; use example.com/v1 Widget`, where there is one to use. */
+function deprecationOf({ spec }: CustomResourceDefinition, name: string, kind: string): string {
+  const newer = spec.versions
+    .filter((version) => version.served && !version.deprecated && compareVersions(version.name, name) < 0)
+    .map((version) => version.name)
+    .sort(compareVersions)
+  const text = `${spec.group}/${name} ${kind} is deprecated`
+  return newer.length === 0 ? text : `${text}; use ${spec.group}/${newer[0]} ${kind}`
 }
 
 /** By the names that the definition was granted. */
@@ -54,7 +64,7 @@ export function customResource(
     custom: new VersionSchema(version, {
       metaType,
       keepsUnknown: spec.preserveUnknownFields === true,
-      groupVersionKind: `${spec.group}/${version.name} ${kind}`,
+      deprecation: deprecationOf(definition, version.name, kind),
     }),
   }
 }

@@ -15,14 +15,14 @@ export class VersionSchema implements CustomSchema {
   readonly scale?: NonNullable<CustomSchema['scale']>
   readonly warning?: string
 
-  /** `groupVersionKind` as the deprecation tells it: `example.com/v1 Widget`. */
-  constructor(version: CustomResourceDefinitionVersion, options: { metaType: TypeDef; keepsUnknown: boolean; groupVersionKind: string }) {
+  /** `deprecation` is told where a deprecated version says nothing itself. */
+  constructor(version: CustomResourceDefinitionVersion, options: { metaType: TypeDef; keepsUnknown: boolean; deprecation: string }) {
     this.#version = version
     this.#metaType = options.metaType
     this.#keepsUnknown = options.keepsUnknown
     const { scale } = version.subresources ?? {}
     if (scale) this.scale = scale
-    if (version.deprecated) this.warning = version.deprecationWarning ?? `${options.groupVersionKind} is deprecated`
+    if (version.deprecated) this.warning = version.deprecationWarning ?? options.deprecation
   }
 
   coerce(object: JsonObject): string[] {

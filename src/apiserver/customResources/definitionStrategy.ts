@@ -23,7 +23,7 @@ function countStorageVersion(definition: CustomResourceDefinition): void {
 
 function unknownFormats({ spec }: CustomResourceDefinition): string[] {
   const formats: string[] = []
-  for (const version of spec.versions) {
+  for (const version of spec.versions ?? []) {
     someSchema(schemaOf(version), ({ type, format }) => {
       if (format && !isKnownFormat(type, format)) formats.push(format)
       return false

@@ -94,8 +94,8 @@ export function validateStatus({ spec, status }: CustomResourceDefinition): Fiel
   const errors = status?.acceptedNames ? validateNames(status.acceptedNames, 'status.acceptedNames') : []
   const path = 'status.storedVersions'
   if (stored.length === 0) return [...errors, invalid(path, null, 'must have at least one stored version')]
-  const names = new Set(spec.versions.map((version) => version.name))
-  for (const version of spec.versions) {
+  const names = new Set((spec.versions ?? []).map((version) => version.name))
+  for (const version of spec.versions ?? []) {
     if (version.storage && !stored.includes(version.name))
       errors.push(invalid(path, stored, `must have the storage version ${version.name}`))
   }
@@ -115,7 +115,8 @@ function preserves({ spec }: CustomResourceDefinition): FieldError[] {
 
 function validateSpec(spec: CustomResourceDefinitionSpec, options: Options): FieldError[] {
   const errors: FieldError[] = []
-  const { group, names, versions } = spec
+  const { group, names } = spec
+  const versions = spec.versions ?? []
   if (!group) errors.push(required('spec.group'))
   else {
     const broken = isDns1123Subdomain(group)
@@ -123,7 +124,7 @@ function validateSpec(spec: CustomResourceDefinitionSpec, options: Options): Fie
     else if (!group.includes('.')) errors.push(invalid('spec.group', group, 'should be a domain with at least one dot'))
   }
   errors.push(...oneOf('spec.scope', spec.scope, ['Cluster', 'Namespaced']))
-  errors.push(...validateSchemasThere(spec, options), ...validateVersions(versions, options))
+  errors.push(...validateSchemasThere(versions, options), ...validateVersions(versions, options))
   for (const name of ['plural', 'singular', 'kind', 'listKind'] as const) if (!names[name]) errors.push(required(`spec.names.${name}`))
   errors.push(...validateNames(names, 'spec.names'), ...validateShared(versions, options))
   if (spec.conversion?.strategy !== undefined && spec.conversion.strategy !== 'None' && spec.preserveUnknownFields === true)
@@ -137,7 +138,7 @@ function oneOf(path: string, value: string | undefined, accepted: readonly strin
   return accepted.includes(value) ? [] : [notSupported(path, value, accepted)]
 }
 
-function validateSchemasThere({ versions }: CustomResourceDefinitionSpec, { old }: Options): FieldError[] {
+function validateSchemasThere(versions: readonly CustomResourceDefinitionVersion[], { old }: Options): FieldError[] {
   if (old && old.spec.versions.some((version) => !schemaOf(version))) return []
   return versions.flatMap((version, i) => (schemaOf(version) ? [] : [required(`spec.versions[${i}].schema.openAPIV3Schema`)]))
 }
@@ -209,17 +210,34 @@ function validateSchema(version: CustomResourceDefinitionVersion, names: readonl
   const errors: FieldError[] = []
   if (version.subresources?.status !== undefined && version.subresources.status !== null) errors.push(...statusRoot(schema, at))
   if (schema.nullable) errors.push(forbidden(`${at}.nullable`, 'nullable cannot be true at the root'))
-  const structural = validateStructural(schema, at)
+  const unsupported = unsupportedFields(schema)
+  const structural = unsupported === undefined ? validateStructural(schema, at) : []
   errors.push(...structural)
   const validateRules = expressions.validateDefault.bind(expressions)
-  const defaults = structural.length === 0 ? validateDefaults(schema, at, { metaType, requirePruned: true, validateRules }) : []
+  const defaults = structural.length === 0 && unsupported === undefined ? validateDefaults(schema, at, { metaType, requirePruned: true, validateRules }) : []
   errors.push(...defaults)
   const before = old?.spec.versions.filter((known) => names.includes(known.name)) ?? []
   const unchanged = before.length > 0 && before.every((known) => deepEqual(schemaOf(known), schema))
-  const context = structural.length + defaults.length === 0 ? expressions.context(schema, unchanged, storedRules(old)) : undefined
+  const sound = structural.length + defaults.length === 0 && unsupported === undefined
+  const context = sound ? expressions.context(schema, unchanged, storedRules(old)) : undefined
   errors.push(...validateSchemaRules(schema, at, options, context))
   if (context) errors.push(...context.total(at))
+  if (errors.length === 0 && unsupported !== undefined) errors.push(invalid(at, '', unsupported))
   return errors
+}
+
+const UNSUPPORTED = ['id', '$schema', '$ref', 'patternProperties', 'dependencies', 'additionalItems', 'definitions'] as const
+
+/** What upstream says of a schema that it can't even look at as a structural one. */
+function unsupportedFields(schema: JsonSchema): string | undefined {
+  let found: string | undefined
+  someSchema(schema, (part) => {
+    const name = UNSUPPORTED.find((field) => part[field] !== undefined)
+    if (name !== undefined) found = `OpenAPIV3Schema '${name.replace('$schema', 'schema')}' is not supported`
+    else if (Array.isArray(part.items)) found = "OpenAPIV3Schema 'items' must be a schema, but is an array"
+    return found !== undefined
+  })
+  return found
 }
 
 function storedRules(old: CustomResourceDefinition | undefined): ReadonlySet<string> {

@@ -9,11 +9,11 @@ import type { Cell, Column, Printer } from './printer.ts'
 const AGE_COLUMN: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
 
 function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObject, nowMs: number): Cell {
-  const values = path ? findAll(path, object) : []
-  const value = values[0]
+  const value = path ? findAll(path, object)[0] : undefined
   if (value === undefined || value === null) return null
   switch (column.type) {
     case 'integer':
+      return typeof value === 'number' ? Math.trunc(value) : null
     case 'number':
       return typeof value === 'number' ? value : null
     case 'boolean':
@@ -21,7 +21,7 @@ function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObj
     case 'date':
       return typeof value === 'string' ? (Number.isNaN(Date.parse(value)) ? '<invalid>' : since(value, nowMs)) : null
     default:
-      return values.length > 1 || typeof value === 'object' ? JSON.stringify(values.length > 1 ? values : value) : String(value)
+      return typeof value === 'object' ? JSON.stringify(value) : String(value)
   }
 }
 

@@ -1,14 +1,16 @@
 /** What the server itself does to metadata: fills it on create, keeps it on update (registry/rest's BeforeCreate and BeforeUpdate). */
 import { randomUUID } from 'node:crypto'
 import { newBadRequest, newStatusError } from '../../api/status.ts'
+import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { ObjectMeta } from '../../api/kinds/meta/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { StoredKind } from './kind.ts'
 
 /** The namespace in the URL and the one in the object have to agree. */
-export function matchNamespace(object: KubeObject, namespaced: boolean, namespace: string): void {
+export function matchNamespace(object: KubeObject, { namespaced, custom }: Pick<CatalogResource, 'namespaced' | 'custom'>, namespace: string): void {
   const { metadata } = object
   if (!namespaced) {
+    if (custom) delete metadata.namespace
     if (metadata.namespace) throw newBadRequest('namespace may not be set on cluster-scoped objects')
     return
   }

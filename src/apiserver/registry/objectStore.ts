@@ -186,9 +186,12 @@ export class ObjectStore {
     const { modRevision } = await send(bytes)
     await this.#cache.observed(modRevision)
     const current = this.#cache.resource(kind.prefix).get(key)
-    if (current?.revision === modRevision && !kind.versions) return current
+    if (current?.revision === modRevision) {
+      await kind.versions?.prepare([current])
+      return kind.versions?.view(current) ?? current
+    }
     const metadata = { ...object.metadata, resourceVersion: String(modRevision) }
-    return new StoredObject(key, modRevision, { ...object, metadata }, bytes)
+    return new StoredObject(key, modRevision, { ...object, metadata }, stored === object ? bytes : undefined)
   }
 
   async update(

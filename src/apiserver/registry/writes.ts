@@ -137,7 +137,7 @@ export async function admitAndCreate(
 export async function createObject(core: RegistryCore, kind: StoredKind, request: ApiRequest): Promise<ApiResult> {
   const options = parseCreateOptions(request)
   const received = bodyObject(request)
-  matchNamespace(received, request.resource.namespaced, request.namespace)
+  matchNamespace(received, request.resource, request.namespace)
   wipeSystemFields(received.metadata)
   defaultObject(request.resource, received, core.clock.now())
   kind.strategy.decoded?.(received)
@@ -155,7 +155,7 @@ export function matchIdentity(object: KubeObject, request: ApiRequest): void {
   if (metadata.name !== request.name) {
     throw newBadRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${request.name})`)
   }
-  matchNamespace(object, request.resource.namespaced, request.namespace)
+  matchNamespace(object, request.resource, request.namespace)
 }
 
 export interface ChangeRequest {

@@ -74,6 +74,8 @@ export interface NegotiationRules {
   transforms: readonly Transform[]
   /** The endpoint streams watch events: YAML cannot be framed. */
   streaming?: boolean
+  /** Objects without a protobuf form: only what is made of them has one. */
+  noProtobuf?: boolean
   /** Lists also name the streaming media types when they refuse. */
   list?: boolean
 }
@@ -101,6 +103,7 @@ export function negotiate(accept: string, options: NegotiationRules & { routed: 
     if (options.streaming && mediaType === 'application/yaml') continue
     const as = transformOf(clause, options)
     if (as === 'unsupported') continue
+    if (options.noProtobuf && !as && mediaType === 'application/vnd.kubernetes.protobuf') continue
     // Tables have no protobuf form.
     if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue
     return { mediaType, pretty, ...(as && { as, asVersion: clause.params['v'] as string }) }

@@ -57,11 +57,12 @@ export function stripType(json: Uint8Array, prefixes: readonly Buffer[]): Uint8A
   return Buffer.from(JSON.stringify(rest)).subarray(1)
 }
 
-function listMetadata({ metadata }: ListResult): string {
+/** Lists of custom resources say `continue` even where nothing is. */
+function listMetadata({ metadata }: ListResult, custom = false): string {
   const { resourceVersion, continue: token, remainingItemCount } = metadata
   return JSON.stringify({
     resourceVersion,
-    ...(token && { continue: token }),
+    ...((token || custom) && { continue: token ?? '' }),
     ...(remainingItemCount !== undefined && { remainingItemCount }),
   })
 }
@@ -109,7 +110,7 @@ function listJson(result: ListResult, resource: CatalogResource): Uint8Array | P
   const parts: Uint8Array[] = [Buffer.from(head)]
   const [first, next] = custom ? [Buffer.alloc(0), Buffer.from(',')] : [Buffer.from('{'), Buffer.from(',{')]
   result.items.forEach((item, at) => parts.push(at === 0 ? first : next, custom ? item.json : stripType(item.json, prefixes)))
-  parts.push(Buffer.from(custom ? `],"kind":${JSON.stringify(result.kind)},"metadata":${listMetadata(result)}}\n` : ']}\n'))
+  parts.push(Buffer.from(custom ? `],"kind":${JSON.stringify(result.kind)},"metadata":${listMetadata(result, true)}}\n` : ']}\n'))
   let length = 0
   for (const part of parts) length += part.length
   return length <= CHUNK_BYTES ? Buffer.concat(parts, length) : pieced(parts, length)
@@ -122,7 +123,8 @@ function listObject(result: ListResult, resource: CatalogResource): object {
     const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
     return rest
   })
-  return { kind: result.kind, apiVersion: result.apiVersion, metadata: result.metadata, items }
+  const metadata = custom ? { continue: '', ...result.metadata } : result.metadata
+  return { kind: result.kind, apiVersion: result.apiVersion, metadata, items }
 }
 
 function encodeList(result: ListResult, options: AnswerOptions): Uint8Array | PiecedBody {

@@ -1,5 +1,5 @@
 /** The scale of whatever has replicas, as autoscaling/v1 Scale. */
-import { scaleOf, withReplicas } from './scaleObject.ts'
+import { checkHasReplicas, replicasField, scaleOf, withReplicas } from './scaleObject.ts'
 import { newBadRequest, newInvalid, newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
 import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { cloneJson } from '../jsonValues.ts'
@@ -25,14 +25,15 @@ import type { SubresourceHandler } from '../registryCore.ts'
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 const SCALE_TYPE = { kind: 'Scale', apiVersion: 'autoscaling/v1' }
 
-function checkScale(next: Scale, request: ApiRequest): void {
+/** A custom resource's replicas are judged with it. */
+function checkScale(next: Scale, request: ApiRequest, custom: boolean): void {
   const { name, namespace } = next.metadata ?? {}
   if (name && name !== request.name)
     throw newBadRequest(`the name of the object (${name}) does not match the name on the URL (${request.name})`)
   if (namespace && namespace !== request.namespace)
     throw newBadRequest('the namespace of the provided object does not match the namespace sent on the request')
   const replicas = next.spec?.replicas ?? 0
-  if (replicas < 0) {
+  if (replicas < 0 && !custom) {
     throw newInvalid({ group: 'autoscaling', kind: 'Scale' }, request.name, [
       invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
     ])
@@ -60,15 +61,16 @@ async function change(
     tracked: true,
     make(old) {
       const { managedFields } = (old as KubeObject).metadata
-      const scale = next(withManagedFields(scaleOf(kind, old as KubeObject), scaleManagedFields(managedFields)))
-      checkScale(scale, request)
+      const scale = next(withManagedFields(scaleOf(kind, old as KubeObject), scaleManagedFields(managedFields, replicasField(kind))))
+      checkScale(scale, request, kind.custom)
       const object = withReplicas(kind, cloneJson(old as KubeObject), scale.spec?.replicas ?? 0)
-      const entries = parentManagedFields(managedFields, scale.metadata?.managedFields, apiVersionOf(request.resource))
+      const entries = parentManagedFields(managedFields, scale.metadata?.managedFields, apiVersionOf(request.resource), replicasField(kind))
       if (entries) object.metadata.managedFields = entries
       else delete object.metadata.managedFields
       if (!retryConflicts) {
         if (scale.metadata?.resourceVersion) object.metadata.resourceVersion = scale.metadata.resourceVersion
-        else delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
+        // Custom resources are updated at a version that is known: the newest, where the client names none.
+        else if (!kind.custom) delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
       }
       return object
     },
@@ -100,6 +102,7 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
       const stored = await core.objects.load(kind, request.namespace, request.name)
       if (!stored) throw newNotFound(request.resource, request.name)
       const { object } = fromStorage(stored, request.resource, kind)
+      checkHasReplicas(kind, object)
       return { type: 'object', code: 200, object: scaleOf(kind, object) as unknown as JsonObject }
     }
     case 'update': {
