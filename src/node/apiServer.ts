@@ -1,4 +1,5 @@
 /** The API server of a node or of a control plane alone: catalog, store, registry and server put together. */
+import { readFileSync } from 'node:fs'
 import { loadCatalog } from '../api/catalog/load.ts'
 import { KUBERNETES_VERSION } from '../api/kubernetesVersion.ts'
 import type { Clock } from '../base/clock.ts'
@@ -10,7 +11,10 @@ import { createApiServer, type ApiServer } from '../apiserver/server.ts'
 import { SnapshotPath } from '../apiserver/transport/snapshotPath.ts'
 import type { UserInfo } from '../apiserver/request.ts'
 import type { Store } from '../storage/store.ts'
+import { createAudit } from './audit.ts'
+import type { AuditSettings } from './audit.ts'
 import type { Pki } from './pki.ts'
+import { parseTokenFile } from './staticTokens.ts'
 
 export interface AssembledApiServerOptions {
   store: Store
@@ -21,6 +25,9 @@ export interface AssembledApiServerOptions {
   clusterDomain: string
   /** What `kubectl explain` says of kinds and fields (tools/catalog/descriptions.ts); nothing where the file is not there. */
   descriptionsFile?: string
+  audit?: AuditSettings
+  /** Static tokens (upstream's --token-auth-file). */
+  tokenFile?: string
   log: Logger
   clock: Clock
 }
@@ -44,6 +51,7 @@ export function kubernetesServiceAddress(serviceClusterIpRange: string): string 
 export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
   const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock } = options
   const log = options.log.child({ component: 'kube-apiserver' })
+  const audit = options.audit && createAudit(options.audit, { log, clock })
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: NODE_PORTS })
   const issuer = `https://kubernetes.default.svc.${clusterDomain}`
@@ -80,6 +88,8 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
     },
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
+    ...(audit && { audit }),
+    ...(options.tokenFile && { staticTokens: parseTokenFile(readFileSync(options.tokenFile, 'utf8')) }),
     paths: [new SnapshotPath(store)],
     kubernetesService: { clusterIp: services.firstAddress, serviceCidr: services.cidr, address: advertiseAddress },
     log,

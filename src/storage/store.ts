@@ -64,6 +64,11 @@ export interface Store {
   watch(prefix: string, options: WatchOptions): AsyncIterable<readonly StoreEvent[]>
   /** Forgets history before `revision`; reads at an older one throw CompactedError from then on. */
   compact(revision: number): Promise<void>
+  /**
+   * Writes a copy of everything, as it is at one moment, to a file that does not exist yet, while the store goes on; the store
+   * opens such a file like its own. Only for stores that own their data.
+   */
+  backup?(path: string): Promise<void>
   close(): Promise<void>
 }
 

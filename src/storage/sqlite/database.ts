@@ -2,9 +2,9 @@
  * Opens the database file, creating it if there is none. What is there already is looked at before anything is written:
  * a foreign, damaged or newer file, or one that another process has open, is refused and left as it is.
  */
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { backup, DatabaseSync } from 'node:sqlite'
 import { StoreUnavailableError } from '../store.ts'
 
 /** "mcub", in SQLite's header. */
@@ -17,6 +17,11 @@ const FULL_CHECK_BYTES_MAX = 8 * 1024 * 1024
 const PAGE_SIZE_BYTES = 4096
 const WAL_PAGES_BEFORE_CHECKPOINT = 1_000
 const WAL_KEPT_BYTES_MAX = 8 * 1024 * 1024
+
+/** Pages copied in one step of a backup, so that other work gets its turn. */
+const BACKUP_PAGES_PER_STEP = 500
+/** An object of 3 MiB, with its rows and their indices. */
+const PAGES_OF_A_CHANGE_MAX = 1_000
 
 const SQLITE_BUSY = 5
 const SQLITE_FULL = 13
@@ -113,6 +118,38 @@ function configure(database: DatabaseSync, maxSizeBytes: number): void {
     PRAGMA journal_size_limit = ${WAL_KEPT_BYTES_MAX};
     PRAGMA max_page_count = ${Math.max(1, Math.floor(maxSizeBytes / PAGE_SIZE_BYTES))};
   `)
+}
+
+/** SQLite has the same words for a full disk and for a database that has reached its own limit. */
+export function describeFull(database: DatabaseSync, error: unknown): unknown {
+  const limit = pragma(database, 'max_page_count')
+  // The last few pages are never reached: a change needs several at once.
+  if (pragma(database, 'page_count') < limit - PAGES_OF_A_CHANGE_MAX) return error
+  const mebibytes = Math.round((limit * PAGE_SIZE_BYTES) / 1024 ** 2)
+  return new Error(`database space exceeded: its limit is ${mebibytes} MiB; objects can be deleted, and space comes back`, { cause: error })
+}
+
+/** Under another name until it is whole and was found sound. */
+export async function backupDatabase(database: DatabaseSync, path: string): Promise<void> {
+  if (existsSync(path)) throw new StoreUnavailableError(`${path} exists already`)
+  const partial = `${path}.partial`
+  rmSync(partial, { force: true })
+  try {
+    closeSync(openSync(partial, 'wx', 0o600))
+    await backup(database, partial, { rate: BACKUP_PAGES_PER_STEP })
+    const copy = new DatabaseSync(partial)
+    try {
+      // A single file: without a log beside it.
+      copy.exec('PRAGMA journal_mode = DELETE')
+      check(copy, partial)
+    } finally {
+      copy.close()
+    }
+    renameSync(partial, path)
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw unavailable(`the database was not copied to ${path}`, error)
+  }
 }
 
 /** Pages inside the file that hold nothing. */

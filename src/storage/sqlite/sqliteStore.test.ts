@@ -95,6 +95,55 @@ describe('the file of a SQLite store', () => {
     await store.close()
   })
 
+  it('stays small through 50,000 objects of churn', { timeout: 120_000 }, async () => {
+    const path = newPath()
+    const store = openSqliteStore({ path, clock })
+    const [rounds, atOnce] = [125, 400]
+    let largest = 0
+    for (let round = 0; round < rounds; round++) {
+      const names = Array.from({ length: atOnce }, (_, i) => `/registry/pods/x/p${round}-${i}`)
+      const created = await Promise.all(names.map((name) => store.create(name, new Uint8Array(700))))
+      await Promise.all(created.map(({ key, modRevision }) => store.delete(key, modRevision)))
+      largest = Math.max(largest, statSync(path).size)
+    }
+    assert.equal(await store.revision(), 2 * rounds * atOnce)
+    // History has its limit while all this happens, and is forgotten in the end.
+    assert.ok(largest < 120 * 1024 ** 2, `the file had ${largest} bytes`)
+    await store.compact(await store.revision())
+    assert.ok(statSync(path).size < 200_000, `the file has ${statSync(path).size} bytes`)
+    await store.close()
+  })
+
+  it('says so when it has reached its limit', async () => {
+    const store = openSqliteStore({ path: newPath(), clock, maxSizeBytes: 8 * 1024 ** 2 })
+    await assert.rejects(async () => {
+      for (let i = 0; ; i++) await store.create(`/${i}`, new Uint8Array(50_000))
+    }, /database space exceeded: its limit is 8 MiB/)
+    await store.close()
+  })
+
+  it('can be copied while it is written to, and the copy is a state that was', async () => {
+    const path = newPath()
+    const store = openSqliteStore({ path, clock })
+    for (let i = 0; i < 2_000; i++) void store.create(`/before/${i}`, new Uint8Array(1_000))
+    await store.create('/before', new Uint8Array(1))
+    const copied = new AbortController()
+    const writing = (async () => {
+      for (let i = 0; !copied.signal.aborted; i++) await store.create(`/during/${i}`, new Uint8Array(1_000))
+    })()
+    const copy = newPath()
+    await store.backup?.(copy).finally(() => copied.abort())
+    await writing
+    assert.equal(statSync(copy).mode & 0o777, 0o600)
+    const restored = openSqliteStore({ path: copy, clock })
+    const revision = await restored.revision()
+    assert.ok(revision >= 2_001)
+    assert.deepEqual((await restored.list('')).entries, (await store.list('', { revision })).entries)
+    await restored.close()
+    await assert.rejects(store.backup?.(copy) ?? Promise.resolve(), /exists already/)
+    await store.close()
+  })
+
   it('refuses writes when it is full, keeps what it has, and recovers', async () => {
     const path = newPath()
     const store = openSqliteStore({ path, clock, maxSizeBytes: 1_000_000 })

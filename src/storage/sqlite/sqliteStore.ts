@@ -25,7 +25,8 @@ import {
 } from '../store.ts'
 import { WatchHub } from '../watchHub.ts'
 import { CompactionSchedule } from './compaction.ts'
-import { freePages, isDiskFull, openDatabase, unavailable } from './database.ts'
+import { backupDatabase, describeFull, freePages, isDiskFull, openDatabase, unavailable } from './database.ts'
+import { SpaceReserve } from './spaceReserve.ts'
 import { Statements } from './statements.ts'
 
 /** Most writes in one transaction. */
@@ -34,6 +35,8 @@ const COMMIT_WRITES_MAX = 500
 const WAITING_WRITES_MAX = 20_000
 /** History is forgotten in transactions of this many revisions, so that other work gets its turn. */
 const COMPACT_REVISIONS_PER_STEP = 1_000
+/** Room on the disk is taken when a start is over. */
+const RESERVE_DELAY_MS = 2_000
 /** Free pages given back to the file system in one step. */
 const VACUUM_PAGES_PER_STEP = 1_000
 /** The database's size limit unless another is given; a store that reaches it refuses writes as on a full disk. */
@@ -58,17 +61,21 @@ class SqliteStore implements Store {
   readonly #database: DatabaseSync
   readonly #statements: Statements
   readonly #log: Logger
+  readonly #reserve: SpaceReserve
   readonly #hub: WatchHub
   readonly #schedule: CompactionSchedule
   #revision: number
   #compacted: number
   #writes: Write[] = []
   #commitPlanned = false
+  #held = false
   #compaction: Promise<void> | undefined
+  readonly #cancelReserve: () => void
   #closed = false
 
   constructor({ path, clock, log = silentLogger, maxSizeBytes = DATABASE_BYTES_MAX }: SqliteStoreOptions) {
     this.#log = log
+    this.#reserve = new SpaceReserve(`${path}-reserve`)
     this.#database = openDatabase(path, maxSizeBytes)
     try {
       this.#statements = new Statements(this.#database)
@@ -86,6 +93,7 @@ class SqliteStore implements Store {
         this.compact(revision).catch((error: unknown) => this.#log.error('history was not compacted', error))
       },
     })
+    this.#cancelReserve = clock.after(RESERVE_DELAY_MS, () => void this.#reserve.keep())
   }
 
   async revision(): Promise<number> {
@@ -146,11 +154,29 @@ class SqliteStore implements Store {
     await this.#compaction
   }
 
+  async backup(path: string): Promise<void> {
+    this.#assertOpen()
+    while (this.#compaction) await this.#compaction.catch(() => {})
+    this.#assertOpen()
+    // Writes wait: the copy is made beside the event loop, and SQLite gives up on one whose source is being written to.
+    this.#held = true
+    this.#compaction = backupDatabase(this.#database, path).finally(() => {
+      this.#compaction = undefined
+      this.#held = false
+      this.#planCommit()
+    })
+    await this.#compaction
+  }
+
   async close(): Promise<void> {
+    if (this.#closed) return
+    while (this.#held) await this.#compaction?.catch(() => {})
     if (this.#closed) return
     while (this.#writes.length > 0) this.#commit()
     this.#closed = true
     this.#schedule.stop()
+    this.#cancelReserve()
+    await this.#reserve.settled()
     this.#hub.close()
     await this.#compaction?.catch(() => {})
     this.#database.close()
@@ -203,11 +229,11 @@ class SqliteStore implements Store {
   }
 
   #planCommit(): void {
-    if (this.#commitPlanned) return
+    if (this.#commitPlanned || this.#held) return
     this.#commitPlanned = true
     setImmediate(() => {
       this.#commitPlanned = false
-      if (!this.#closed) this.#commit()
+      if (!this.#closed && !this.#held) this.#commit()
     })
   }
 
@@ -223,7 +249,7 @@ class SqliteStore implements Store {
         for (const write of writes) settle.push(this.#applyOne(write, events))
       })
     } catch (error) {
-      const reason = unavailable('the change was not written', error)
+      const reason = unavailable('the change was not written', isDiskFull(error) ? describeFull(this.#database, error) : error)
       for (const write of writes) write.reject(reason)
       if (isDiskFull(error)) this.#makeRoom()
       return
@@ -259,26 +285,39 @@ class SqliteStore implements Store {
 
   /** On a full disk history is what can be spared; objects can then be deleted again. */
   #makeRoom(): void {
-    this.#log.warn('the disk is full, forgetting all history', { revision: this.#revision })
-    this.compact(this.#revision).catch((error: unknown) => this.#log.error('history was not compacted', error))
+    if (this.#compaction) return
+    this.#log.warn('the database is full, forgetting all history', { revision: this.#revision })
+    this.#reserve.release()
+    this.#compaction = this.#forget(this.#revision)
+      .catch((error: unknown) => this.#log.error('history was not compacted', error))
+      .finally(() => (this.#compaction = undefined))
   }
 
   async #forget(revision: number): Promise<void> {
     try {
-      while (this.#compacted < revision && !this.#closed) {
-        const to = Math.min(revision, this.#compacted + COMPACT_REVISIONS_PER_STEP)
-        this.#transaction(() => this.#statements.forget(this.#compacted, to))
-        this.#compacted = to
-        await new Promise((resolve) => setImmediate(resolve))
-      }
-      while (!this.#closed && freePages(this.#database) > 0) {
-        this.#database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES_PER_STEP})`)
-        await new Promise((resolve) => setImmediate(resolve))
-      }
-      if (!this.#closed) this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+      await this.#forgetAndShrink(revision).catch((error: unknown) => {
+        if (!isDiskFull(error)) throw error
+        this.#reserve.release()
+        return this.#forgetAndShrink(revision)
+      })
     } catch (error) {
       throw unavailable('history was not compacted', error)
     }
+    if (!this.#closed) void this.#reserve.keep()
+  }
+
+  async #forgetAndShrink(revision: number): Promise<void> {
+    while (this.#compacted < revision && !this.#closed) {
+      const to = Math.min(revision, this.#compacted + COMPACT_REVISIONS_PER_STEP)
+      this.#transaction(() => this.#statements.forget(this.#compacted, to))
+      this.#compacted = to
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    while (!this.#closed && freePages(this.#database) > 0) {
+      this.#database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES_PER_STEP})`)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    if (!this.#closed) this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 }
 
