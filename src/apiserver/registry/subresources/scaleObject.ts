@@ -64,7 +64,6 @@ export function scaleOf(kind: StoredKind, object: KubeObject): Scale {
   const paths = kind.storage.custom?.scale
   if (paths) return customScaleOf(object, paths)
   const { spec, status } = object as Scalable
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata
   const selector = selectorText(spec.selector)
   return {
     kind: 'Scale',
