@@ -21,6 +21,13 @@ export interface NodeConfig {
   sans: readonly string[]
   /** How many nodes without a machine there are beside the real one. */
   fakeNodes: number
+  /** Files inside the container, by upstream's flags; '' where there are none. */
+  auditPolicyFile: string
+  auditLogPath: string
+  auditLogMaxSizeMegabytes: number
+  auditLogMaxBackups: number
+  auditLogMaxAgeDays: number
+  tokenAuthFile: string
   logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -35,6 +42,12 @@ const DEFAULTS: NodeConfig = {
   clusterDomain: 'cluster.local',
   sans: [],
   fakeNodes: 0,
+  auditPolicyFile: '',
+  auditLogPath: '',
+  auditLogMaxSizeMegabytes: 100,
+  auditLogMaxBackups: 0,
+  auditLogMaxAgeDays: 0,
+  tokenAuthFile: '',
   logLevel: 'info',
 }
 

@@ -67,6 +67,8 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
     advertiseAddress: reachable(host),
     clusterDomain: 'cluster.local',
     ...(settings.descriptionsFile && { descriptionsFile: settings.descriptionsFile }),
+    ...(settings.audit && { audit: settings.audit }),
+    ...(settings.tokenFile && { tokenFile: settings.tokenFile }),
     log,
     clock: systemClock,
   })

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { LogLevel } from '../base/logger.ts'
 import { FAKE_NODES_MAX } from '../fakenodes/shapes.ts'
+import type { AuditSettings } from './audit.ts'
 import type { DatastoreSettings } from './datastore.ts'
 
 export const USAGE = `Usage: minicube control-plane [flags]
@@ -11,7 +12,7 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --data <folder>|memory               where the objects and the keys are kept (default memory)
   --kubeconfig <file>                  an administrator's kubeconfig is written there
   --controllers <names>                upstream's controller names, separated by commas; * is all, -name leaves one out (default *)
-  --scheduler                          run kube-scheduler as well (--fake-nodes and --scheduler-config imply it)
+  --scheduler, --no-scheduler          run kube-scheduler as well (default: with --fake-nodes or --scheduler-config)
   --scheduler-config <file>            its KubeSchedulerConfiguration
   --fake-nodes <number>                nodes without a machine, whose pods run without containers (default 0)
   --leader-elect[=false]               scheduler and controllers run in one of several control planes on one etcd at a time,
@@ -23,6 +24,12 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --etcd-cafile <file>                 authority of etcd's certificate
   --etcd-certfile <file>               certificate to show to etcd
   --etcd-keyfile <file>                its key
+  --audit-policy-file <file>           which requests are written down (audit.k8s.io/v1 Policy)
+  --audit-log-path <file>|-            where to, a JSON event a line
+  --audit-log-maxsize <megabytes>      how large the file may become before it is set aside (default 100)
+  --audit-log-maxbackup <number>       how many of those are kept (default all)
+  --audit-log-maxage <days>            for how long (default for ever)
+  --token-auth-file <file>             static tokens: token,user,uid,"group1,group2"
   --descriptions <file>                what kubectl explain says of kinds and fields
   --log-level debug|info|warn|error    (default warn)
 `
@@ -41,6 +48,8 @@ export interface Settings {
   serviceClusterIpRange: string
   datastore?: DatastoreSettings
   quotaBytes?: number
+  audit?: AuditSettings
+  tokenFile?: string
   descriptionsFile?: string
   logLevel: LogLevel
 }
@@ -101,6 +110,32 @@ function parseDatastore(flags: DatastoreFlags): DatastoreSettings | undefined {
   return { endpoints, ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) }
 }
 
+interface AuditFlags {
+  'audit-policy-file'?: string | undefined
+  'audit-log-path'?: string | undefined
+  'audit-log-maxsize'?: string | undefined
+  'audit-log-maxbackup'?: string | undefined
+  'audit-log-maxage'?: string | undefined
+}
+
+function parseAudit(flags: AuditFlags): AuditSettings | undefined {
+  const { 'audit-policy-file': policyFile, 'audit-log-path': logPath } = flags
+  if (policyFile === undefined && logPath === undefined) return undefined
+  if (policyFile === undefined || logPath === undefined) throw new UsageError('--audit-policy-file and --audit-log-path belong together')
+  const limit = (name: 'audit-log-maxsize' | 'audit-log-maxbackup' | 'audit-log-maxage'): number => {
+    const count = Number(flags[name] ?? 0)
+    if (Number.isSafeInteger(count) && count >= 0) return count
+    throw new UsageError(`--${name} must be a number, not ${flags[name]}`)
+  }
+  return {
+    policyFile: resolve(policyFile),
+    logPath: logPath === '-' ? '-' : resolve(logPath),
+    maxSizeMegabytes: limit('audit-log-maxsize'),
+    maxBackups: limit('audit-log-maxbackup'),
+    maxAgeDays: limit('audit-log-maxage'),
+  }
+}
+
 function parseFakeNodes(text: string): number {
   const count = Number(text)
   if (Number.isInteger(count) && count >= 0 && count <= FAKE_NODES_MAX) return count
@@ -119,7 +154,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
       data: { type: 'string', default: 'memory' },
       kubeconfig: { type: 'string' },
       controllers: { type: 'string', default: '*' },
-      scheduler: { type: 'boolean', default: false },
+      scheduler: { type: 'boolean' },
       'scheduler-config': { type: 'string' },
       'fake-nodes': { type: 'string', default: '0' },
       'leader-elect': { type: 'boolean' },
@@ -129,6 +164,12 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
       'etcd-cafile': { type: 'string' },
       'etcd-certfile': { type: 'string' },
       'etcd-keyfile': { type: 'string' },
+      'audit-policy-file': { type: 'string' },
+      'audit-log-path': { type: 'string' },
+      'audit-log-maxsize': { type: 'string' },
+      'audit-log-maxbackup': { type: 'string' },
+      'audit-log-maxage': { type: 'string' },
+      'token-auth-file': { type: 'string' },
       descriptions: { type: 'string' },
       'log-level': { type: 'string', default: 'warn' },
       help: { type: 'boolean', short: 'h' },
@@ -142,19 +183,22 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
   const datastore = parseDatastore(values)
   const fakeNodes = parseFakeNodes(values['fake-nodes'])
   const quotaBytes = parseQuota(values['quota-backend-bytes'])
+  const audit = parseAudit(values)
   return {
     host: host || '0.0.0.0',
     port: Number(port),
     data: values.data,
     ...(values.kubeconfig && { kubeconfig: resolve(values.kubeconfig) }),
     controllers: words(values.controllers),
-    scheduler: values.scheduler || fakeNodes > 0 || values['scheduler-config'] !== undefined,
+    scheduler: values.scheduler ?? (fakeNodes > 0 || values['scheduler-config'] !== undefined),
     ...(values['scheduler-config'] && { schedulerConfigFile: resolve(values['scheduler-config']) }),
     fakeNodes,
     ...(values['leader-elect'] !== undefined && { leaderElect: values['leader-elect'] }),
     serviceClusterIpRange: parseRange(values['service-cluster-ip-range']),
     ...(datastore && { datastore }),
     ...(quotaBytes && { quotaBytes }),
+    ...(audit && { audit }),
+    ...(values['token-auth-file'] && { tokenFile: resolve(values['token-auth-file']) }),
     ...(values.descriptions && { descriptionsFile: resolve(values.descriptions) }),
     logLevel: values['log-level'] as LogLevel,
   }

@@ -15,6 +15,7 @@ import { access } from './access.ts'
 import { nodeAddress, type NodeAddress } from './addresses.ts'
 import { adminKubeconfig } from './adminKubeconfig.ts'
 import { assembleApiServer, componentUser, kubernetesServiceAddress, nodeUser } from './apiServer.ts'
+import type { AuditSettings } from './audit.ts'
 import { Boot, limitBoot } from './boot.ts'
 import { serveComponentHealth } from './componentHealth.ts'
 import { readNodeConfig, type NodeConfig } from './config.ts'
@@ -57,6 +58,16 @@ async function setUp(config: NodeConfig, log: Logger): Promise<Setup> {
   return { config, address, pki, log }
 }
 
+function auditSettings(config: NodeConfig): AuditSettings {
+  return {
+    policyFile: config.auditPolicyFile,
+    logPath: config.auditLogPath,
+    maxSizeMegabytes: config.auditLogMaxSizeMegabytes,
+    maxBackups: config.auditLogMaxBackups,
+    maxAgeDays: config.auditLogMaxAgeDays,
+  }
+}
+
 /** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
 async function startApiServer({ config, address, pki, log }: Setup, cleanup: AsyncDisposableStack): Promise<ApiServer> {
   const store = openSqliteStore({ path: join(STATE_DIR, 'state.db'), clock: systemClock, log: log.child({ component: 'storage' }) })
@@ -68,6 +79,8 @@ async function startApiServer({ config, address, pki, log }: Setup, cleanup: Asy
     advertiseAddress: address.ip,
     clusterDomain: config.clusterDomain,
     descriptionsFile: DESCRIPTIONS_FILE,
+    ...(config.auditPolicyFile && { audit: auditSettings(config) }),
+    ...(config.tokenAuthFile && { tokenFile: config.tokenAuthFile }),
     log,
     clock: systemClock,
   })

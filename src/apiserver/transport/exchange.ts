@@ -6,6 +6,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import type { Readable, Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { newStatusError } from '../../api/status.ts'
+import type { AuditEntry } from '../audit/audit.ts'
 
 /** Upstream's limit for any request body. */
 export const MAX_BODY_SIZE_BYTES = 3 * 1024 * 1024
@@ -26,6 +27,8 @@ export interface Exchange {
   /** Aborts when the client went away before the answer was complete. */
   readonly signal: AbortSignal
   readonly answered: boolean
+  /** What is written down of the request; undefined where the policy does not want it. */
+  audit: AuditEntry | undefined
   /** The answer's code and size so far, for the metrics. */
   readonly status: number
   readonly sentBytes: number
@@ -48,6 +51,7 @@ export abstract class BaseExchange {
   #onGone: (() => void)[] = []
   status = 0
   sentBytes = 0
+  audit: AuditEntry | undefined
 
   setHeader(name: string, value: string | string[]): void {
     this.extraHeaders[name] = value
@@ -77,6 +81,7 @@ export abstract class BaseExchange {
   protected sent(status: number, body?: Uint8Array | string): void {
     this.status = status
     this.sentBytes = body?.length ?? 0
+    this.audit?.started(status)
   }
 }
 

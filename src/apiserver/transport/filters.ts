@@ -4,18 +4,20 @@
  * nobody unauthorized learns whether something exists.
  */
 import { randomUUID } from 'node:crypto'
+import { isIP } from 'node:net'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import { StatusError, newStatusError } from '../../api/status.ts'
 import { isAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Authenticator } from '../authentication/authenticator.ts'
 import { impersonate } from '../authentication/impersonation.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import type { Discovery } from '../discovery/discovery.ts'
 import { RejectedError } from '../flowcontrol/priorityLevel.ts'
 import type { Metrics, RequestLabels } from '../metrics/metrics.ts'
-import type { Authorizer, UserInfo } from '../request.ts'
+import type { Authorizer, RequestAttributes, UserInfo } from '../request.ts'
 import type { ApiRequests } from './apiRequests.ts'
 import { headerText } from './apiRequests.ts'
 import type { ObjectCodec } from './codec.ts'
@@ -62,6 +64,7 @@ export interface FiltersOptions {
   authenticator: Authenticator
   authorizer: Authorizer
   gate: RequestGate
+  audit?: Audit
   discovery: Discovery
   apiRequests: ApiRequests
   connect: ConnectHandler
@@ -79,6 +82,8 @@ export interface FiltersOptions {
 const REQUEST_TIMEOUT_MS = 60_000
 const LONG_RUNNING_SUBRESOURCES = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
 const RETRY_AFTER_SECONDS = 1
+/** Whose credential was wrong. */
+const NOBODY: UserInfo = { name: '', groups: [], extra: {} }
 const TEXT = 'text/plain; charset=utf-8'
 const NOT_FOUND_TEXT = '404 page not found\n'
 
@@ -94,7 +99,7 @@ export class Filters {
   }
 
   async serve(exchange: Exchange): Promise<void> {
-    const { clock, gate, authenticator, authorizer, metrics } = this.#options
+    const { clock, gate, authorizer, metrics } = this.#options
     const startMs = clock.now()
     const { path, query } = splitTarget(exchange.target)
     const info = parseRequestInfo(exchange.method, path, query)
@@ -104,13 +109,18 @@ export class Filters {
     let pass: Pass | undefined
     if (!longRunning) metrics.inFlight(kind, 1)
     try {
-      this.#setHeaders(exchange)
-      const requestor = await authenticator.authenticate(exchange)
+      const auditId = this.#setHeaders(exchange)
+      const requestor = await this.#authenticate(exchange, (user) =>
+        this.#audit(exchange, attributesOf(info, user, query), auditId, startMs, longRunning),
+      )
       const user = impersonate(exchange.headers, attributesOf(info, requestor, query), authorizer)
+      if (user !== requestor) exchange.audit?.impersonated(user)
       const entered = gate.enter(exchange, user, info, query)
       pass = entered instanceof Promise ? await entered : entered
       const attributes = attributesOf(info, user, query)
       const { allowed, reason } = authorizer.authorize(attributes)
+      exchange.audit?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
+      exchange.audit?.annotate('authorization.k8s.io/reason', reason)
       if (!allowed) throw newForbiddenFor(attributes, reason)
       const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
       await this.#dispatch({ exchange, path, query, info, user, signal, begun: pass?.release })
@@ -119,9 +129,31 @@ export class Filters {
     } finally {
       deadline?.clear()
       pass?.release()
+      exchange.audit?.completed()
       if (!longRunning) metrics.inFlight(kind, -1)
       metrics.finished(labelsOf(info, this.#options.catalog), exchange.status, (clock.now() - startMs) / 1000, exchange.sentBytes)
     }
+  }
+
+  /** Who asks; from then on the request is written down, and one that shows a wrong credential is too. */
+  async #authenticate(exchange: Exchange, audit: (user: UserInfo) => void): Promise<UserInfo> {
+    try {
+      const user = await this.#options.authenticator.authenticate(exchange)
+      audit(user)
+      return user
+    } catch (error) {
+      audit(NOBODY)
+      throw error
+    }
+  }
+
+  #audit(exchange: Exchange, attributes: RequestAttributes, id: string, receivedMs: number, longRunning: boolean): void {
+    const forwardedFor = headerText(exchange, 'x-forwarded-for')
+    const sourceIps = [...forwardedFor.split(',').map((ip) => ip.trim()), exchange.remoteAddress].filter((ip) => isIP(ip) !== 0)
+    exchange.audit = this.#options.audit?.begin(
+      { id, uri: exchange.target, sourceIps, userAgent: headerText(exchange, 'user-agent'), receivedMs, longRunning },
+      attributes,
+    )
   }
 
   /** Upgrades pass the same gates as requests; what answers them is the other server's connection, or a refusal. */
@@ -168,10 +200,13 @@ export class Filters {
     }
   }
 
-  #setHeaders(exchange: Exchange): void {
-    const auditId = headerText(exchange, 'audit-id')
-    exchange.setHeader('audit-id', auditId && auditId.length <= 64 ? auditId : randomUUID())
+  /** Answers the request's audit ID. */
+  #setHeaders(exchange: Exchange): string {
+    const given = headerText(exchange, 'audit-id')
+    const auditId = given && given.length <= 64 ? given : randomUUID()
+    exchange.setHeader('audit-id', auditId)
     exchange.setHeader('cache-control', 'no-cache, private')
+    return auditId
   }
 
   /** Ends what takes longer than the client or the server wants to wait. */
@@ -219,6 +254,7 @@ export class Filters {
     if (isAbort(error) && exchange.signal.aborted) return
     if (error instanceof RejectedError) return this.#tooManyRequests(exchange)
     const status = error instanceof StatusError ? error : this.#unforeseen(exchange, error)
+    exchange.audit?.failed(status.status)
     const negotiated = negotiateError(headerText(exchange, 'accept'), wantsPretty(query, headerText(exchange, 'user-agent')))
     const retryAfter = status.status.details?.retryAfterSeconds
     const headers: Record<string, string> = retryAfter ? { 'retry-after': String(retryAfter) } : {}

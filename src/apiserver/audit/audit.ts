@@ -1,0 +1,231 @@
+/**
+ * Audit: who asked for what, and what came of it, as events of audit.k8s.io/v1 by the policy's levels and stages
+ * (k8s.io/apiserver/pkg/audit). Credentials are never part of an event, nor are the tokens that requests ask for or show.
+ */
+import type { JsonObject } from '../../api/resource.ts'
+import type { Status } from '../../api/kinds/meta/v1.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { RequestAttributes, UserInfo } from '../request.ts'
+import type { AuditLog } from './log.ts'
+import { auditConfigOf } from './policy.ts'
+import type { AuditConfig, AuditPolicy, Level, Stage } from './policy.ts'
+
+export interface AuditedRequest {
+  id: string
+  uri: string
+  sourceIps: readonly string[]
+  userAgent: string
+  receivedMs: number
+  longRunning: boolean
+}
+
+const LONGEST_USER_AGENT = 1024
+const TRUNCATED = '...TRUNCATED'
+const RANK: Readonly<Record<Level, number>> = { None: 0, Metadata: 1, Request: 2, RequestResponse: 3 }
+
+/** metav1.MicroTime. */
+function microTime(epochMs: number): string {
+  return new Date(epochMs).toISOString().replace(/(\.\d{3})Z$/, '$1000Z')
+}
+
+function userOf({ name, uid, groups, extra }: UserInfo): object {
+  return {
+    username: name,
+    ...(uid && { uid }),
+    ...(groups.length > 0 && { groups }),
+    ...(Object.keys(extra).length > 0 && { extra }),
+  }
+}
+
+function withoutManagedFields(object: JsonObject): JsonObject {
+  const { metadata, items } = object
+  const bare = (value: JsonObject): JsonObject => {
+    if (typeof value['metadata'] !== 'object' || value['metadata'] === null) return value
+    const { managedFields: _dropped, ...rest } = value['metadata'] as JsonObject
+    return { ...value, metadata: rest }
+  }
+  return {
+    ...object,
+    ...(metadata !== undefined && { metadata: bare(object)['metadata'] ?? {} }),
+    ...(Array.isArray(items) && { items: items.map((item) => bare(item as JsonObject)) }),
+  }
+}
+
+/** TokenReviews show a token, TokenRequests answer one. */
+function withoutTokens(object: JsonObject): JsonObject {
+  const part = object['kind'] === 'TokenReview' ? 'spec' : object['kind'] === 'TokenRequest' ? 'status' : undefined
+  const holder = part && (object[part] as JsonObject | undefined)
+  if (!part || !holder || holder['token'] === undefined) return object
+  const { token: _dropped, ...rest } = holder
+  return { ...object, [part]: rest }
+}
+
+/** One request on its way. */
+export class AuditEntry {
+  readonly #config: AuditConfig
+  readonly #request: AuditedRequest
+  readonly #sink: { write(event: object): void }
+  readonly #clock: Clock
+  readonly #event: Record<string, unknown>
+  readonly #objectRef: Record<string, unknown> | undefined
+  readonly #annotations: Record<string, string> = {}
+  #status: object | undefined
+  #started = false
+
+  constructor(options: {
+    config: AuditConfig
+    request: AuditedRequest
+    attributes: RequestAttributes
+    sink: { write(event: object): void }
+    clock: Clock
+  }) {
+    const { config, request, attributes, sink, clock } = options
+    this.#config = config
+    this.#request = request
+    this.#sink = sink
+    this.#clock = clock
+    const { resource, namespace, name, group, version, subresource, verb, user } = attributes
+    if (attributes.path === '') {
+      this.#objectRef = {
+        resource,
+        ...(namespace && { namespace }),
+        ...(name && { name }),
+        ...(group && { apiGroup: group }),
+        ...(version && { apiVersion: version }),
+        ...(subresource && { subresource }),
+      }
+    }
+    const { userAgent } = request
+    this.#event = {
+      requestURI: request.uri,
+      verb,
+      user: userOf(user),
+      sourceIPs: request.sourceIps,
+      ...(userAgent && {
+        userAgent: userAgent.length > LONGEST_USER_AGENT ? userAgent.slice(0, LONGEST_USER_AGENT) + TRUNCATED : userAgent,
+      }),
+    }
+    this.#emit('RequestReceived')
+  }
+
+  impersonated(user: UserInfo): void {
+    this.#event['impersonatedUser'] = userOf(user)
+  }
+
+  /** The first value of a key stays. */
+  annotate(key: string, value: string): void {
+    if (!Object.hasOwn(this.#annotations, key)) this.#annotations[key] = value
+  }
+
+  /** The body of a request, before admission changes it. */
+  requestObject(object: JsonObject | undefined): void {
+    if (!object) return
+    const { name, namespace, uid, resourceVersion } = (object['metadata'] ?? {}) as Record<string, string | undefined>
+    const ref = this.#objectRef
+    if (ref) Object.assign(ref, { namespace: ref['namespace'] ?? namespace, name: ref['name'] ?? name, uid, resourceVersion })
+    if (this.#atLeast('Request')) this.#event['requestObject'] = structuredClone(this.#told(object))
+  }
+
+  requestPatch(bytes: Uint8Array): void {
+    if (!this.#atLeast('Request')) return
+    const text = Buffer.from(bytes).toString()
+    try {
+      this.#event['requestObject'] = JSON.parse(text)
+    } catch {
+      // An apply patch in YAML is kept as its text.
+      this.#event['requestObject'] = text
+    }
+  }
+
+  /** Whether the answer's object is wanted. */
+  get wantsResponse(): boolean {
+    return this.#atLeast('RequestResponse')
+  }
+
+  responseObject(object: JsonObject): void {
+    if (this.wantsResponse) this.#event['responseObject'] = this.#told(object)
+  }
+
+  /** A failure's Status. */
+  failed(status: Status): void {
+    const { kind: _kind, apiVersion: _apiVersion, ...rest } = status
+    this.#status = rest
+    if (this.wantsResponse) this.#event['responseObject'] = status
+  }
+
+  /** The answer's head goes out. */
+  started(code: number): void {
+    this.#status ??= { metadata: {}, code }
+    if (this.#started || !this.#request.longRunning) return
+    this.#started = true
+    this.#emit('ResponseStarted')
+  }
+
+  completed(): void {
+    if (!this.#status) {
+      this.#status = { metadata: {}, status: 'Success', message: 'Connection closed early', code: 200 }
+      if (this.#request.longRunning) this.#emit('ResponseStarted')
+    }
+    this.#emit('ResponseComplete')
+  }
+
+  #atLeast(level: Level): boolean {
+    return RANK[this.#config.level] >= RANK[level]
+  }
+
+  #told(object: JsonObject): JsonObject {
+    return withoutTokens(this.#config.omitManagedFields ? withoutManagedFields(object) : object)
+  }
+
+  #emit(stage: Stage): void {
+    if (this.#config.omitStages.includes(stage)) return
+    const { requestURI, verb, user, impersonatedUser, sourceIPs, userAgent, requestObject, responseObject } = this.#event
+    this.#sink.write({
+      kind: 'Event',
+      apiVersion: 'audit.k8s.io/v1',
+      level: this.#config.level,
+      auditID: this.#request.id,
+      stage,
+      requestURI,
+      verb,
+      user,
+      impersonatedUser,
+      sourceIPs,
+      userAgent,
+      objectRef: this.#objectRef,
+      responseStatus: this.#status,
+      requestObject,
+      responseObject,
+      requestReceivedTimestamp: microTime(this.#request.receivedMs),
+      stageTimestamp: microTime(this.#clock.now()),
+      annotations: Object.keys(this.#annotations).length > 0 ? this.#annotations : undefined,
+    })
+  }
+}
+
+export class Audit {
+  readonly #policy: AuditPolicy
+  readonly #log: AuditLog
+  readonly #clock: Clock
+
+  constructor(options: { policy: AuditPolicy; log: AuditLog; clock: Clock }) {
+    this.#policy = options.policy
+    this.#log = options.log
+    this.#clock = options.clock
+  }
+
+  /** Undefined where the policy does not want the request. */
+  begin(request: AuditedRequest, attributes: RequestAttributes): AuditEntry | undefined {
+    const config = auditConfigOf(this.#policy, attributes)
+    if (config.level === 'None') return undefined
+    return new AuditEntry({ config, request, attributes, sink: this.#log, clock: this.#clock })
+  }
+
+  get counts(): { written: number; lost: number } {
+    return this.#log
+  }
+
+  close(): Promise<void> {
+    return this.#log.close()
+  }
+}
