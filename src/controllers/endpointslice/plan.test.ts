@@ -87,6 +87,17 @@ test('conditions', () => {
   }
 })
 
+test('traffic distribution becomes hints of the ready endpoints', () => {
+  const hintsWith = (trafficDistribution: string, ready = true): unknown =>
+    planSlices({ service: service({ trafficDistribution }), pods: [pod(1, { ready })], slices: [], zoneOf }).create[0]?.endpoints?.[0]
+      ?.hints
+  const forZones = [{ name: 'z1' }]
+  assert.deepEqual(hintsWith('PreferClose'), { forZones })
+  assert.deepEqual(hintsWith('PreferSameZone'), { forZones })
+  assert.deepEqual(hintsWith('PreferSameNode'), { forZones, forNodes: [{ name: 'node' }] })
+  assert.equal(hintsWith('PreferClose', false), undefined)
+})
+
 test('any change of the pods settles in one step, and endpoints stay in their slices', () => {
   const all = Array.from({ length: 250 }, (_, n) => pod(n))
   let slices: EndpointSlice[] = []

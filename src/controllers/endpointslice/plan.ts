@@ -12,6 +12,8 @@ export const SERVICE_NAME = 'kubernetes.io/service-name'
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
 export const CONTROLLER = 'endpointslice-controller.k8s.io'
 export const HEADLESS = 'service.kubernetes.io/headless'
+const SAME_NODE = 'PreferSameNode'
+const NEAR = new Set(['PreferClose', 'PreferSameZone', SAME_NODE])
 export const MAX_ENDPOINTS_PER_SLICE = 100
 
 export interface SliceInput {
@@ -35,14 +37,26 @@ function endpointOf(service: Service, pod: Pod, ip: string, zoneOf: SliceInput['
   const terminating = pod.metadata.deletionTimestamp !== undefined
   const hostname = hostnameOf(service, pod)
   const zone = nodeName && zoneOf(nodeName)
+  const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating)
+  const hints = ready ? hintsOf(service, zone, nodeName) : undefined
   return {
     addresses: [ip],
-    conditions: { ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating), serving, terminating },
+    conditions: { ready, serving, terminating },
     ...(hostname && { hostname }),
     targetRef: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name, uid: pod.metadata.uid },
     ...(nodeName && { nodeName }),
     ...(zone && { zone }),
+    ...(hints && { hints }),
   }
+}
+
+/** Whom an endpoint is for, where the Service wants its traffic to stay near (spec.trafficDistribution). */
+function hintsOf(service: Service, zone: string | undefined, nodeName: string | undefined): Endpoint['hints'] {
+  const wanted = service.spec?.trafficDistribution
+  if (!wanted || !NEAR.has(wanted)) return undefined
+  const forNodes = wanted === SAME_NODE && nodeName
+  if (!zone && !forNodes) return undefined
+  return { ...(zone && { forZones: [{ name: zone }] }), ...(forNodes && { forNodes: [{ name: nodeName }] }) }
 }
 
 function labelsOf(service: Service): Record<string, string> {
