@@ -31,6 +31,7 @@ export interface EventRecorderOptions {
 const QUEUE_LIMIT = 1_000
 const WRITE_TRIES = 5
 const RETRY_MS = 1_000
+const LOST_PERIOD_MS = 10_000
 
 export function referenceTo(about: KubeObject, fieldPath?: string): ObjectReference {
   const { namespace, name, uid, resourceVersion } = about.metadata
@@ -49,6 +50,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   const { client, component, host, log, clock } = options
   const correlator = new EventCorrelator((about) => `${about.name}.${randomBytes(8).toString('hex')}`)
   const queue = new BoundedQueue<Occurrence & { atMs: number }>(QUEUE_LIMIT)
+  let lost = 0
+  let toldMs = 0
 
   async function create(event: Occurrence, series: Series, atMs: number): Promise<void> {
     const namespace = event.about.namespace ?? 'default'
@@ -107,7 +110,13 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   return {
     record(about, { type, reason, message, fieldPath }) {
       const kept = queue.push({ about: referenceTo(about, fieldPath), type, reason, message, atMs: clock.now() })
-      if (!kept) log.warn('event lost, the queue is full', { reason })
+      if (kept) return
+      lost++
+      // One line now and then, not for each event of a flood.
+      if (clock.now() - toldMs < LOST_PERIOD_MS) return
+      log.warn('events are lost, the queue is full', { reason, count: lost })
+      toldMs = clock.now()
+      lost = 0
     },
   }
 }

@@ -54,14 +54,27 @@ export class SchedulerCache implements View {
   readonly #imageNodes = new Map<string, number>()
   readonly #claimUsers = new Map<string, number>()
   readonly #clock: Pick<Clock, 'now'>
+  /** By slot. */
+  readonly generations: number[] = []
+  readonly #freeSlots: number[] = []
+  #lastGeneration = 0
   #nodes: readonly NodeInfo[] | undefined
+  #slots: readonly number[] = []
 
   constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock
   }
 
   get nodes(): readonly NodeInfo[] {
-    return (this.#nodes ??= this.#inTurn())
+    if (!this.#nodes) {
+      this.#nodes = this.#inTurn()
+      this.#slots = this.#nodes.map(({ slot }) => slot)
+    }
+    return this.#nodes
+  }
+
+  get slots(): readonly number[] {
+    return this.nodes && this.#slots
   }
 
   get(nodeName: string): NodeInfo | undefined {
@@ -104,6 +117,7 @@ export class SchedulerCache implements View {
     const zone = zoneOf(node)
     if (known?.zone !== zone) this.#nodes = undefined
     this.#known.set(name, { zone })
+    this.#touch(entry)
   }
 
   removeNode(name: string): void {
@@ -157,6 +171,7 @@ export class SchedulerCache implements View {
     this.#places.delete(uid)
     this.#assumed.delete(uid)
     place.entry.remove(place.info)
+    this.#touch(place.entry)
     for (const key of place.info.claims) this.#countClaim(key, -1)
     this.#countGroup(place.group, place.entry, -1)
     this.#dropIfEmpty(place.entry)
@@ -168,9 +183,14 @@ export class SchedulerCache implements View {
     const entry = this.#entry(nodeName)
     const group = this.#groupOf(info)
     entry.add(info)
+    this.#touch(entry)
     for (const key of info.claims) this.#countClaim(key, 1)
     this.#countGroup(group, entry, 1)
     this.#places.set(uid, { info, entry, group, assumed })
+  }
+
+  #touch({ slot }: NodeInfo): void {
+    this.generations[slot] = ++this.#lastGeneration
   }
 
   #entry(name: string): NodeInfo {
@@ -178,13 +198,16 @@ export class SchedulerCache implements View {
     if (!entry) {
       entry = new NodeInfo({ metadata: { name, uid: '', resourceVersion: '', creationTimestamp: '' }, spec: {} })
       entry.exists = false
+      entry.slot = this.#freeSlots.pop() ?? this.generations.length
       this.#entries.set(name, entry)
+      this.#touch(entry)
     }
     return entry
   }
 
   #dropIfEmpty(entry: NodeInfo): void {
-    if (entry.pods.size === 0 && !this.#known.has(entry.name)) this.#entries.delete(entry.name)
+    if (entry.pods.size > 0 || this.#known.has(entry.name) || !this.#entries.delete(entry.name)) return
+    this.#freeSlots.push(entry.slot)
   }
 
   #groupOf({ pod, wishes }: PodInfo): Group {

@@ -3,6 +3,7 @@
  * or a higher priority that were promised a place on a node count as being there.
  */
 import { FITS, refuses, type Plugin, type Prepared, type Refusal, type Verdict, type View } from './framework.ts'
+import type { Verdicts } from './localVerdicts.ts'
 import type { NodeInfo } from './nodeInfo.ts'
 import type { Nominator } from './nominator.ts'
 import { priorityOf, type PodInfo } from './podInfo.ts'
@@ -35,13 +36,27 @@ export interface Diagnosis {
   plugins: ReadonlySet<string>
 }
 
+interface Filter {
+  name: string
+  filter: (node: NodeInfo) => Verdict
+}
+
+function firstRefusal(filters: readonly Filter[], node: NodeInfo): NodeRefusal | undefined {
+  for (const { name, filter } of filters) {
+    const verdict = filter(node)
+    if (!verdict.fits) return { ...verdict, plugin: name }
+  }
+  return undefined
+}
+
 export class FilterCycle {
   readonly info: PodInfo
   readonly view: View
   readonly #nominator: Nominator
   readonly #prepared = new Map<string, Prepared>()
   readonly #skipped = new Set<string>()
-  readonly #filters: { name: string; filter: (node: NodeInfo) => Verdict }[] = []
+  readonly #local: Filter[] = []
+  readonly #others: Filter[] = []
   #nodes: ReadonlySet<string> | undefined
   #narrowedBy: string[] = []
 
@@ -73,9 +88,9 @@ export class FilterCycle {
       const reason = `node(s) didn't satisfy plugin(s) ${names}${together}`
       return { cycle, refusal: { ...refuses(reason, false), plugin: plugin.name } }
     }
-    for (const { name } of points.filter) {
+    for (const { name, isLocal } of points.filter) {
       const prepared = cycle.#prepared.get(name)
-      if (prepared?.filter) cycle.#filters.push({ name, filter: (node) => prepared.filter?.(node) ?? FITS })
+      if (prepared?.filter) (isLocal ? cycle.#local : cycle.#others).push({ name, filter: (node) => prepared.filter?.(node) ?? FITS })
     }
     return { cycle }
   }
@@ -120,6 +135,16 @@ export class FilterCycle {
     return this.#filterAlone(node)
   }
 
+  /** The same for the node at a place in the view's order, with what is known of it from earlier pods. */
+  filterAt(at: number, known: Verdicts): NodeRefusal | undefined {
+    const { nodes, slots, generations } = this.view
+    const slot = slots[at] as number
+    const local = known.refusal(slot, generations[slot] as number, () => firstRefusal(this.#local, nodes[at] as NodeInfo))
+    if (local) return local
+    if (!this.#nominator.isEmpty) return this.filter(nodes[at] as NodeInfo)
+    return this.#others.length > 0 ? firstRefusal(this.#others, nodes[at] as NodeInfo) : undefined
+  }
+
   #promisedOn(node: NodeInfo): PodInfo[] {
     const { pod } = this.info
     return [...this.#nominator.on(node.name)].filter(
@@ -142,10 +167,6 @@ export class FilterCycle {
   }
 
   #filterAlone(node: NodeInfo): NodeRefusal | undefined {
-    for (const { name, filter } of this.#filters) {
-      const verdict = filter(node)
-      if (!verdict.fits) return { ...verdict, plugin: name }
-    }
-    return undefined
+    return firstRefusal(this.#local, node) ?? firstRefusal(this.#others, node)
   }
 }

@@ -21,6 +21,10 @@ export interface NodeResources {
 export interface View {
   /** Zone by zone in turn, so that any run of them is spread over the zones. */
   readonly nodes: readonly NodeInfo[]
+  /** Which numbers the nodes have, in the same order. A number stays a node's as long as it exists. */
+  readonly slots: readonly number[]
+  /** By slot: grows whenever the node or its pods change, and is never the same again. */
+  readonly generations: readonly number[]
   get(nodeName: string): NodeInfo | undefined
   /** Pods that are alike for selectors, and where they are. */
   groupsIn(namespace: string): Iterable<PodGroup>
@@ -96,6 +100,8 @@ export interface PostFilterResult {
 
 export interface Plugin {
   readonly name: string
+  /** What it says of a node depends on nothing but that node and what the pod shares with its like (localVerdicts.ts). */
+  readonly isLocal?: boolean
   /** The changes after which a pod that the plugin refused is worth another try. */
   readonly events: readonly EventHint[]
   /** Why a pod is not to be looked at at all yet. */

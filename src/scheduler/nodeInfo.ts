@@ -26,6 +26,8 @@ export class NodeInfo {
   readonly pods = new Map<string, PodInfo>()
   /** False where pods were heard of and their node was not, or is gone: it counts for nothing. */
   exists = true
+  /** Its number in the cache. */
+  slot = -1
   readonly #requested = new Map<string, number>()
   readonly #nonZeroRequested = new Map<string, number>()
   /** Addresses in use by port, with how many pods use them. */

@@ -5,6 +5,10 @@ export class Nominator {
   readonly #byUid = new Map<string, { nodeName: string; info: PodInfo }>()
   readonly #byNode = new Map<string, Map<string, PodInfo>>()
 
+  get isEmpty(): boolean {
+    return this.#byUid.size === 0
+  }
+
   set(info: PodInfo, nodeName: string): void {
     const { uid } = info.pod.metadata
     this.delete(uid)

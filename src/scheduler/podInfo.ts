@@ -40,6 +40,8 @@ export interface PodInfo {
   /** Keys of the claims that it mounts. */
   readonly claims: readonly string[]
   readonly wishes: PodWishes
+  /** What it shares with its like. */
+  readonly signature: string
 }
 
 function affinityTerm(term: PodAffinityTerm, weight: number, { metadata }: Pod): AffinityTerm {
@@ -83,7 +85,31 @@ function hostPortsOf({ spec }: Pod): HostPort[] {
   return ports
 }
 
+/** Pods of the same signature are the same to plugins that are local. */
+function signatureOf({ spec, metadata, status }: Pod): string {
+  const containers = (list: typeof spec.containers | undefined): unknown =>
+    list?.map(({ resources, ports, restartPolicy }) => [
+      resources?.requests,
+      ports?.map((p) => [p.hostPort, p.hostIP, p.protocol]),
+      restartPolicy,
+    ])
+  return JSON.stringify([
+    spec.schedulerName,
+    spec.nodeName,
+    spec.nodeSelector,
+    spec.affinity?.nodeAffinity,
+    spec.tolerations,
+    spec.overhead,
+    spec.resources,
+    containers(spec.containers),
+    containers(spec.initContainers),
+    // A pod in the middle of a resize counts by its status.
+    status?.containerStatuses || status?.resources ? metadata.uid : 0,
+  ])
+}
+
 export function newPodInfo(pod: Pod): PodInfo {
+  let signature: string | undefined
   return {
     pod,
     requests: podRequests(pod),
@@ -91,6 +117,9 @@ export function newPodInfo(pod: Pod): PodInfo {
     hostPorts: hostPortsOf(pod),
     claims: pod.spec.volumes?.length ? claimNamesOf(pod).map((name) => `${pod.metadata.namespace}/${name}`) : [],
     wishes: wishesOf(pod),
+    get signature() {
+      return (signature ??= signatureOf(pod))
+    },
   }
 }
 

@@ -3,7 +3,8 @@
  * texts. Without extenders nothing here waits.
  */
 import { FilterCycle, type Diagnosis, type NodeRefusal, type PluginPoints } from './cycle.ts'
-import type { Refusal, View } from './framework.ts'
+import type { Refusal, Scoring, View } from './framework.ts'
+import type { LocalVerdicts, Verdicts } from './localVerdicts.ts'
 import type { NodeInfo } from './nodeInfo.ts'
 import type { Nominator } from './nominator.ts'
 import type { PodInfo } from './podInfo.ts'
@@ -37,6 +38,8 @@ export interface ScheduleInput {
   view: View
   points: PluginPoints
   nominator: Nominator
+  /** What earlier pods have found out about nodes. */
+  known: LocalVerdicts
   /** Of all nodes, where the search starts; round robin over the pods. */
   startIndex: number
   /** Of the nodes to find before the search ends; 0 adapts it to their number. */
@@ -68,20 +71,40 @@ export function feasibleNodesToFind(nodes: number, percentage: number): number {
 }
 
 interface Search {
-  feasible: NodeInfo[]
+  feasible: readonly NodeInfo[]
+  /** Their places in the view's order, where the whole of it was searched. */
+  places?: number[]
   refusals: Map<string, NodeRefusal>
   looked: number
 }
 
-function search(cycle: FilterCycle, nodes: readonly NodeInfo[], from: number, enough: number): Search {
-  const found: Search = { feasible: [], refusals: new Map(), looked: 0 }
-  for (; found.looked < nodes.length && found.feasible.length < enough; found.looked++) {
-    const node = nodes[(from + found.looked) % nodes.length] as NodeInfo
+/** Some nodes, one by one. */
+function searchAmong(cycle: FilterCycle, nodes: readonly NodeInfo[], enough: number): Search {
+  const feasible: NodeInfo[] = []
+  const refusals = new Map<string, NodeRefusal>()
+  let looked = 0
+  for (; looked < nodes.length && feasible.length < enough; looked++) {
+    const node = nodes[looked] as NodeInfo
     const refusal = cycle.filter(node)
-    if (refusal) found.refusals.set(node.name, refusal)
-    else found.feasible.push(node)
+    if (refusal) refusals.set(node.name, refusal)
+    else feasible.push(node)
   }
-  return found
+  return { feasible, refusals, looked }
+}
+
+/** All nodes in their order from a place on, with what is known of them already. */
+function searchAll(cycle: FilterCycle, { view, startIndex }: ScheduleInput, known: Verdicts, enough: number): Search {
+  const { nodes } = view
+  const places: number[] = []
+  const refusals = new Map<string, NodeRefusal>()
+  let looked = 0
+  for (; looked < nodes.length && places.length < enough; looked++) {
+    const at = (startIndex + looked) % nodes.length
+    const refusal = cycle.filterAt(at, known)
+    if (refusal) refusals.set((nodes[at] as NodeInfo).name, refusal)
+    else places.push(at)
+  }
+  return { feasible: places.map((at) => nodes[at] as NodeInfo), places, refusals, looked }
 }
 
 function notFound(cycle: FilterCycle, found: Pick<Search, 'refusals'>, nextIndex: number, more: Partial<Diagnosis> = {}): NotFound {
@@ -97,19 +120,16 @@ interface Candidates extends Search {
 }
 
 /** The promised node alone where the pod has one and fits there, or as many others as it takes. */
-function findNodes(
-  cycle: FilterCycle,
-  { info, view, startIndex, percentageOfNodesToScore }: ScheduleInput,
-  hasScores: boolean,
-): Candidates {
+function findNodes(cycle: FilterCycle, input: ScheduleInput, hasScores: boolean): Candidates {
+  const { info, view, startIndex, percentageOfNodesToScore } = input
   const nominated = view.get(info.pod.status?.nominatedNodeName ?? '')
   if (nominated) {
-    const found = search(cycle, [nominated], 0, 1)
+    const found = searchAmong(cycle, [nominated], 1)
     if (found.feasible.length > 0) return { ...found, nextIndex: startIndex }
   }
   const { nodes, absent } = cycle.candidates
   const enough = hasScores ? feasibleNodesToFind(nodes.length, percentageOfNodesToScore) : 1
-  const found = search(cycle, nodes, absent ? 0 : startIndex, enough)
+  const found = absent ? searchAmong(cycle, nodes, enough) : searchAll(cycle, input, input.known.of(info.signature), enough)
   return { ...found, ...(absent && { absent }), nextIndex: (startIndex + found.looked) % view.nodes.length }
 }
 
@@ -123,7 +143,7 @@ export function schedulePod(input: ScheduleInput): Decision | Promise<Decision> 
   if (extenders?.isInterested(info)) return decideWithExtenders(input, cycle, found, extenders)
   const { feasible, looked, absent, nextIndex } = found
   if (feasible.length === 0) return notFound(cycle, found, nextIndex, absent && { absent })
-  return { nodeName: choose(input, cycle, feasible).name, cycle, evaluatedNodes: looked, nextIndex }
+  return { nodeName: choose(input, cycle, found).name, cycle, evaluatedNodes: looked, nextIndex }
 }
 
 async function decideWithExtenders(input: ScheduleInput, cycle: FilterCycle, found: Candidates, extenders: Extenders): Promise<Decision> {
@@ -134,23 +154,57 @@ async function decideWithExtenders(input: ScheduleInput, cycle: FilterCycle, fou
     refusals.set(name, { fits: false, reasons: [reason], resolvable: isResolvable, plugin: EXTENDER })
   if (feasible.length === 0) return notFound(cycle, { refusals }, nextIndex, absent && { absent })
   const extra = feasible.length > 1 ? await extenders.prioritize(input.info, feasible) : undefined
-  return { nodeName: choose(input, cycle, feasible, extra).name, cycle, evaluatedNodes: looked, nextIndex }
+  return { nodeName: choose(input, cycle, { feasible }, extra).name, cycle, evaluatedNodes: looked, nextIndex }
+}
+
+/** What the local plugins give the nodes, plugin by plugin. */
+function localScores(
+  { info, view, points, known }: ScheduleInput,
+  cycle: FilterCycle,
+  { feasible, places }: Pick<Search, 'feasible' | 'places'>,
+) {
+  const scored = points.score.filter(({ plugin }) => plugin.isLocal)
+  const scorings = scored.map(({ plugin }) => plugin.score?.(info, view, feasible, cycle.prepared(plugin.name)))
+  const scoresOf = (node: NodeInfo): number[] => scorings.map((scoring) => scoring?.of(node) ?? 0)
+  const verdicts = known.of(info.signature)
+  const { slots, generations } = view
+  const byNode = feasible.map((node, i) => {
+    if (!places) return scoresOf(node)
+    const slot = slots[places[i] as number] as number
+    return verdicts.scores(slot, generations[slot] as number, () => scoresOf(node))
+  })
+  return scored.flatMap(({ weight }, p) => {
+    const scoring = scorings[p]
+    return scoring ? [{ scoring, weight, raw: byNode.map((scores) => scores[p] as number) }] : []
+  })
 }
 
 function choose(
-  { info, view, points, pick }: ScheduleInput,
+  input: ScheduleInput,
   cycle: FilterCycle,
-  feasible: readonly NodeInfo[],
+  found: Pick<Search, 'feasible' | 'places'>,
   extra?: ReadonlyMap<string, number>,
 ): NodeInfo {
+  const { info, view, points, pick } = input
+  const { feasible } = found
   if (feasible.length === 1) return feasible[0] as NodeInfo
-  const totals = feasible.map(({ name }) => extra?.get(name) ?? 0)
-  for (const { plugin, weight } of points.score) {
-    const scoring = plugin.score?.(info, view, feasible, cycle.prepared(plugin.name))
-    if (!scoring) continue
-    const raw = feasible.map((node) => scoring.of(node))
+  const totals: number[] = extra ? feasible.map(({ name }) => extra.get(name) ?? 0) : feasible.map(() => 0)
+  const add = (scoring: Scoring, raw: readonly number[], weight: number): void => {
     const scores = scoring.normalize ? scoring.normalize(raw, feasible) : raw
     for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] as number) + (scores[i] as number) * weight
+  }
+  for (const { scoring, raw, weight } of localScores(input, cycle, found)) {
+    // The same for all is nothing to choose by.
+    if (raw.some((score) => score !== raw[0])) add(scoring, raw, weight)
+  }
+  for (const { plugin, weight } of points.score) {
+    const scoring = plugin.isLocal ? undefined : plugin.score?.(info, view, feasible, cycle.prepared(plugin.name))
+    if (!scoring) continue
+    add(
+      scoring,
+      feasible.map((node) => scoring.of(node)),
+      weight,
+    )
   }
   const highest = totals.reduce((most, score) => Math.max(most, score), -Infinity)
   const best = feasible.filter((_, i) => totals[i] === highest)

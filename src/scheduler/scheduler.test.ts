@@ -9,6 +9,7 @@ import type { Lister } from '../client/informer.ts'
 import { HandFedInformers } from '../client/testing/handFedInformers.ts'
 import { SchedulerCache } from './cache.ts'
 import { readSchedulerConfiguration } from './configuration.ts'
+import { LocalVerdicts } from './localVerdicts.ts'
 import { Nominator } from './nominator.ts'
 import { claimsOf } from './plugins/volumeBinding.ts'
 import type { VolumeListers } from './plugins/volumes.ts'
@@ -82,6 +83,7 @@ function decide(
     view: cache,
     points,
     nominator,
+    known: new LocalVerdicts(),
     startIndex: 0,
     percentageOfNodesToScore: 0,
     pick: () => 0,

@@ -19,6 +19,7 @@ import { ADD, DELETE, nodeActions, podActions, UPDATE_OTHER, type EventResource 
 import { createExtenders, resourcesIgnoredByScheduler, type HttpExtenders } from './extender.ts'
 import { reportFailure, type Failure } from './failures.ts'
 import { FITS, type PostFilterResult } from './framework.ts'
+import { LocalVerdicts } from './localVerdicts.ts'
 import { SchedulerMetrics } from './metrics.ts'
 import { Nominator } from './nominator.ts'
 import { newPodInfo } from './podInfo.ts'
@@ -80,6 +81,7 @@ class Scheduler {
   readonly #queue: SchedulingQueue
   readonly #cache: SchedulerCache
   readonly #nominator = new Nominator()
+  readonly #known = new LocalVerdicts()
   readonly #extenders: HttpExtenders | undefined
   readonly #metrics: SchedulerMetrics
   readonly #random: () => number
@@ -276,6 +278,7 @@ class Scheduler {
         view: this.#cache,
         points: profile.points,
         nominator: this.#nominator,
+        known: this.#known,
         startIndex: this.#nextIndex,
         percentageOfNodesToScore: profile.percentageOfNodesToScore,
         pick: (count) => Math.floor(this.#random() * count),

@@ -61,6 +61,8 @@ export function newFit({ ignoredResources, ignoredResourceGroups, scoringStrateg
   ]
   return {
     name: 'NodeResourcesFit',
+    // Device classes come and go without the node knowing.
+    isLocal: isByDevices === undefined,
     events,
     prepare({ requests }) {
       const wanted = [...requests].filter(([name, amount]) => amount > 0 && !isIgnored(name))
@@ -75,6 +77,7 @@ export function newFit({ ignoredResources, ignoredResourceGroups, scoringStrateg
 export function newBalancedAllocation(resources: readonly WeightedResource[]): Plugin {
   return {
     name: 'NodeResourcesBalancedAllocation',
+    isLocal: true,
     events: [],
     score({ requests }) {
       if (!resources.some(({ name }) => (requests.get(name) ?? 0) > 0)) return undefined

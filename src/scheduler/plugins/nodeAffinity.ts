@@ -28,6 +28,7 @@ export function newNodeAffinity(added: NodeAffinity | undefined): Plugin {
   const isEnforcedOn = (node: Node): boolean => !enforced || matchesNodeSelectorTerms(enforced.nodeSelectorTerms, node)
   return {
     name: 'NodeAffinity',
+    isLocal: true,
     events: [
       {
         resource: 'Node',

@@ -5,6 +5,7 @@ import { FITS, refuses, type Plugin } from '../framework.ts'
 export function newNodeName(): Plugin {
   return {
     name: 'NodeName',
+    isLocal: true,
     events: [{ resource: 'Node', actions: ADD, mayHelp: ({ spec }, { after }: ClusterEvent) => spec.nodeName === after?.metadata.name }],
     prepare({ pod }) {
       const wanted = pod.spec.nodeName

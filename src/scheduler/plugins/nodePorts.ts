@@ -10,6 +10,7 @@ const clashes = (a: HostPort, b: HostPort): boolean =>
 export function newNodePorts(): Plugin {
   return {
     name: 'NodePorts',
+    isLocal: true,
     events: [
       {
         resource: 'Pod',

@@ -22,6 +22,7 @@ const OWN_TOLERATIONS: EventHint = {
 export function newTaintToleration(): Plugin {
   return {
     name: 'TaintToleration',
+    isLocal: true,
     events: [
       {
         resource: 'Node',
@@ -50,6 +51,7 @@ const UNSCHEDULABLE: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 
 export function newNodeUnschedulable(): Plugin {
   return {
     name: 'NodeUnschedulable',
+    isLocal: true,
     events: [
       {
         resource: 'Node',
