@@ -83,6 +83,7 @@ interface Parts {
   life: RealPodLife
   statics: StaticPods | undefined
   eviction: EvictionManager
+  probes: PodProbes
   images: ImageCollector
 }
 
@@ -181,7 +182,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     onNodeEvent: (reason, message) => node.warn(reason, message),
     reclaimDisk: () => collector.removeUnused(),
   })
-  return { workers, observer, node, life, statics, eviction, images: collector }
+  return { workers, observer, node, life, statics, eviction, probes, images: collector }
 }
 
 /** A pod that is known from the runtime or the disk alone; nothing of it is wanted any more. */
@@ -308,6 +309,22 @@ function podProvider(options: KubeletOptions, parts: () => Parts | undefined): K
   return {
     get: (namespace, name) => podsOfNode(options).get(`${namespace}/${name}`),
     all: () => podsOfNode(options).list(),
+    probeCounts: () => parts()?.probes.counts() ?? [],
+    running() {
+      const all = [...podsOfNode(options).list()]
+      return all.flatMap(({ metadata, spec }) => {
+        const status = observedOf(metadata.uid)
+        const running = (spec?.containers ?? []).filter(({ name }) => status?.containers.get(name)?.[0]?.state === 'Running')
+        if (running.length === 0) return []
+        const { name, namespace, uid, creationTimestamp } = metadata
+        const containers = running.map((container) => ({
+          name: container.name,
+          ...(container.image && { image: container.image }),
+          resources: {},
+        }))
+        return [{ metadata: { name, namespace, uid, creationTimestamp, resourceVersion: '' }, spec: { containers }, status: {} }]
+      })
+    },
     containerId(podUid, containerName, { previous = false } = {}) {
       return observedOf(podUid)?.containers.get(containerName)?.[previous ? 1 : 0]?.id
     },

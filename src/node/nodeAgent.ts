@@ -5,15 +5,16 @@ import { systemClock } from '../base/clock.ts'
 import type { Component } from '../base/component.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Authorizer } from '../apiserver/request.ts'
+import { tokenreviews } from '../api/kinds/authentication/v1.ts'
 import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
 import { createKubelet } from '../kubelet/kubelet.ts'
 import { createRoutedPodNetwork } from '../kubelet/network/podNetwork.ts'
 import { createDockerRuntime, type DockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
-import type { AuthorizeCaller } from '../kubelet/server/authentication.ts'
+import type { AuthenticateToken, AuthorizeCaller } from '../kubelet/server/authentication.ts'
 import { startKubeletServer } from '../kubelet/server/server.ts'
-import type { NodeUsage } from '../kubelet/server/stats.ts'
+import type { NodeUsage } from '../kubelet/server/usage.ts'
 import type { NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
 import { NODE_RANGE_BITS } from './kubeControllers.ts'
@@ -87,9 +88,39 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     kubeletPort: KUBELET_PORT,
     manifestsDirectory: MANIFESTS_DIR,
   })
+  /** Delegated: the API server knows whose a token is. */
+  const authenticate: AuthenticateToken = async (token) => {
+    const { status } = await client.create(tokenreviews, { metadata: {}, spec: { token } })
+    const { username, groups = [], extra = {} } = status?.user ?? {}
+    return status?.authenticated && username ? { name: username, groups, extra } : undefined
+  }
+  const configuration = (): object => ({
+    kind: 'KubeletConfiguration',
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    address: '0.0.0.0',
+    port: KUBELET_PORT,
+    readOnlyPort: 0,
+    staticPodPath: MANIFESTS_DIR,
+    authentication: { x509: {}, webhook: { enabled: true }, anonymous: { enabled: false } },
+    authorization: { mode: 'Webhook' },
+    clusterDomain,
+    clusterDNS: [clusterDns],
+    resolvConf: POD_RESOLV_CONF,
+    podCIDR: nodePodCidr(podCidr),
+    maxPods: 110,
+    imageMinimumGCAge: '2m0s',
+    imageGCHighThresholdPercent: 85,
+    imageGCLowThresholdPercent: 80,
+    containerLogMaxSize: '10Mi',
+    containerLogMaxFiles: 5,
+    serializeImagePulls: false,
+    failSwapOn: false,
+    cgroupDriver: 'cgroupfs',
+    shutdownGracePeriod: `${SHUTDOWN_GRACE_SECONDS}s`,
+  })
   const authorize: AuthorizeCaller = (caller, access) =>
     authorizer.authorize({
-      user: { name: caller.name, groups: caller.groups, extra: {} },
+      user: { name: caller.name, groups: caller.groups, extra: caller.extra },
       verb: access.verb,
       group: '',
       version: 'v1',
@@ -109,6 +140,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           port: KUBELET_PORT,
           tls: { ...pki.kubelet, clientCa: pki.ca.cert },
           authorize,
+          authenticate,
+          configuration,
+          rootDir: ROOT_DIR,
           nodeName,
           pods: kubelet.pods,
           runtime,

@@ -23,7 +23,17 @@ export interface PodProbesOptions {
   onVerdict(podUid: string): void
 }
 
+/** How often a probe of a container ended so. */
+export interface ProbeCount {
+  pod: Pod
+  container: string
+  kind: ProbeKind
+  result: ProbeOutcome['result'] | 'error'
+  count: number
+}
+
 interface ProbedContainer {
+  counts: Map<string, ProbeCount>
   workers: Map<ProbeKind, ProbeWorker>
   /** Of workers that are done: a startup probe that succeeded, a probe that failed for good. */
   settled: Map<ProbeKind, boolean>
@@ -54,6 +64,11 @@ export class PodProbes {
     return probed?.workers.get(kind)?.verdict ?? probed?.settled.get(kind)
   }
 
+  /** Of the containers that run. */
+  counts(): ProbeCount[] {
+    return [...this.#pods.values()].flatMap((probed) => [...probed.values()].flatMap(({ counts }) => [...counts.values()]))
+  }
+
   /** Brings the workers in line with what runs. */
   update({ pod, observed, wasReady, wasStarted }: ProbeUpdate): void {
     const { uid } = pod.metadata
@@ -77,7 +92,7 @@ export class PodProbes {
     for (const { spec, container } of running) {
       let own = probed.get(container.id)
       if (!own) {
-        own = { workers: new Map(), settled: new Map() }
+        own = { workers: new Map(), settled: new Map(), counts: new Map() }
         if (spec.startupProbe && wasStarted(container)) own.settled.set('startupProbe', true)
         probed.set(container.id, own)
       }
@@ -134,7 +149,21 @@ export class PodProbes {
       startedAtMs: container.startedAtMs ?? clock.now(),
       initial,
       clock,
-      run: (signal) => run(probe, target, signal),
+      run: async (signal) => {
+        const count = (result: ProbeCount['result']): void => {
+          const key = `${kind} ${result}`
+          const known = own.counts.get(key) ?? { pod, container: spec.name, kind, result, count: 0 }
+          own.counts.set(key, { ...known, count: known.count + 1 })
+        }
+        try {
+          const outcome = await run(probe, target, signal)
+          count(outcome.result)
+          return outcome
+        } catch (error) {
+          if (!signal.aborted) count('error')
+          throw error
+        }
+      },
       onVerdict: (verdict) => {
         const final = kind === 'startupProbe' || (kind === 'livenessProbe' && !verdict)
         if (final) {

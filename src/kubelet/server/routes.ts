@@ -20,11 +20,34 @@ export interface PortForwardRoute extends PodPath {
   type: 'portForward'
 }
 
-export type Route = { type: 'healthz' | 'pods' | 'statsSummary' | 'metricsResource' } | LogRoute | CommandRoute | PortForwardRoute
+export interface CheckpointRoute extends PodPath {
+  type: 'checkpoint'
+  container: string
+}
+
+interface FixedRoute {
+  type:
+    | 'healthz'
+    | 'pods'
+    | 'runningPods'
+    | 'configz'
+    | 'statsSummary'
+    | 'metrics'
+    | 'metricsResource'
+    | 'metricsCadvisor'
+    | 'metricsProbes'
+}
+
+export type Route = FixedRoute | CheckpointRoute | LogRoute | CommandRoute | PortForwardRoute
 
 const FIXED: Readonly<Record<string, Route>> = {
   '/healthz': { type: 'healthz' },
   '/pods': { type: 'pods' },
+  '/runningpods': { type: 'runningPods' },
+  '/configz': { type: 'configz' },
+  '/metrics': { type: 'metrics' },
+  '/metrics/cadvisor': { type: 'metricsCadvisor' },
+  '/metrics/probes': { type: 'metricsProbes' },
   '/stats/summary': { type: 'statsSummary' },
   '/metrics/resource': { type: 'metricsResource' },
 }
@@ -37,6 +60,7 @@ export function parseRoute(pathname: string): Route | undefined {
   const [namespace, podName, third, fourth] = parts
   if (namespace === undefined || podName === undefined) return undefined
   switch (kind) {
+    case 'checkpoint':
     case 'containerLogs':
       return third !== undefined && parts.length === 3 ? { type: kind, namespace, podName, container: third } : undefined
     case 'exec':
@@ -58,9 +82,17 @@ export function subresourcesOf(route: Route): string[] {
   switch (route.type) {
     case 'statsSummary':
       return ['stats']
+    case 'metrics':
     case 'metricsResource':
+    case 'metricsCadvisor':
+    case 'metricsProbes':
       return ['metrics']
+    case 'runningPods':
+      return ['pods', 'proxy']
+    case 'checkpoint':
+      return ['checkpoint']
     case 'healthz':
+    case 'configz':
     case 'pods':
       return [route.type, 'proxy']
     default:

@@ -83,6 +83,16 @@ describe('plain requests', () => {
     assert.match(body, /^# TYPE node_memory_working_set_bytes gauge\nnode_memory_working_set_bytes 3000 \d+$/m)
     assert.match(body, /^resource_scrape_error 0$/m)
   })
+  test('what the kubelet tells of itself, of containers and of probes', async () => {
+    assert.match((await get('/metrics')).body, /^kubelet_running_pods 1$/m)
+    assert.match((await get('/metrics/cadvisor')).body, /^container_processes\{container="main",[^}]*namespace="default",pod="p"\} 1 \d+$/m)
+    assert.match(
+      (await get('/metrics/probes')).body,
+      /^prober_probe_total\{container="main",namespace="default",pod="p",pod_uid="uid-p",probe_type="Readiness",result="failed"\} 3$/m,
+    )
+    assert.equal(JSON.parse((await get('/configz')).body).kubeletconfig.maxPods, 110)
+    assert.equal(JSON.parse((await get('/runningpods/')).body).items[0].metadata.name, 'p')
+  })
   test('summary', async () => {
     const { node, pods } = JSON.parse((await get('/stats/summary')).body)
     assert.deepEqual(

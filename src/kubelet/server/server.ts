@@ -7,18 +7,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
 import { isAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { type AuthorizeCaller, authorizeCaller, callerOf } from './authentication.ts'
+import { type AuthenticateToken, type AuthorizeCaller, authorizeCaller, callerOf } from './authentication.ts'
 import { logContainerId, parseLogRequest, writeLog } from './containerLogs.ts'
 import { HttpError } from './errors.ts'
+import { renderMetrics } from './exposition.ts'
+import { probeMetrics } from './ownMetrics.ts'
 import { type KubeletPods, findServedPod } from './pods.ts'
 import { type Route, parseRoute, verbOf } from './routes.ts'
-import { type NodeUsage, Stats } from './stats.ts'
+import { Stats } from './stats.ts'
 import { Upgrades, findPod } from './upgrades.ts'
+import type { NodeUsage } from './usage.ts'
 
 export interface KubeletServerOptions {
   address: string
@@ -27,9 +29,13 @@ export interface KubeletServerOptions {
   /** PEM texts. */
   tls: { key: string; cert: string; clientCa: string }
   authorize: AuthorizeCaller
+  authenticate?: AuthenticateToken
+  /** The settings that hold, as a KubeletConfiguration. */
+  configuration?: () => object
   nodeName: string
   pods: KubeletPods
-  runtime: Pick<Runtime, 'exec' | 'attach' | 'dial' | 'logs' | 'stats'>
+  runtime: Pick<Runtime, 'exec' | 'attach' | 'dial' | 'logs' | 'stats' | 'diskUsage'>
+  rootDir: string
   nodeUsage: () => Promise<NodeUsage>
   log: Logger
   clock: Clock
@@ -119,7 +125,7 @@ class RequestHandler {
   }
 
   async #admit(request: IncomingMessage): Promise<{ route: Route; query: URLSearchParams }> {
-    const caller = callerOf(request.socket as TLSSocket)
+    const caller = await callerOf(request, this.#options.authenticate)
     const url = new URL(request.url ?? '/', 'https://kubelet')
     const route = parseRoute(url.pathname)
     if (!route) throw new HttpError(404, '404 page not found\n')
@@ -135,11 +141,25 @@ class RequestHandler {
       case 'pods':
         return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods.all() })
       case 'statsSummary':
-        return sendJson(response, await this.#stats.summary())
+        return sendJson(response, await this.#stats.summary(signal))
+      case 'runningPods':
+        return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods.running() })
+      case 'configz':
+        return sendJson(response, { kubeletconfig: this.#options.configuration?.() ?? {} })
+      case 'metrics':
+        return sendMetrics(response, renderMetrics(await this.#stats.ownMetrics()))
+      case 'metricsCadvisor':
+        return sendMetrics(response, renderMetrics(await this.#stats.cadvisorMetrics()))
+      case 'metricsProbes':
+        return sendMetrics(response, renderMetrics(probeMetrics(pods.probeCounts())))
       case 'metricsResource':
-        return void response
-          .writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' })
-          .end(await this.#stats.resourceMetrics())
+        return sendMetrics(response, await this.#stats.resourceMetrics())
+      case 'checkpoint':
+        findPod(pods, route)
+        throw new HttpError(
+          404,
+          `checkpointing of ${route.namespace}/${route.podName}/${route.container} failed: the container runtime does not support it\n`,
+        )
       case 'containerLogs': {
         const asked = parseLogRequest(query, clock.now())
         const served = findServedPod(pods, route.namespace, route.podName)
@@ -162,6 +182,10 @@ class RequestHandler {
     if (!isAbort(error)) this.#options.log.error('request failed', error, { path: request.url?.split('?')[0] })
     return { code: 500, message: error instanceof Error ? error.message : String(error), headers: {} }
   }
+}
+
+function sendMetrics(response: ServerResponse, text: string): void {
+  response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text)
 }
 
 function sendJson(response: ServerResponse, body: object): void {

@@ -1,40 +1,27 @@
 /** What pods and node use: /stats/summary (the summary API) and /metrics/resource, in upstream's shapes. */
 import type { Clock } from '../../base/clock.ts'
-import type { ContainerStats, Runtime } from '../runtime/runtime.ts'
+import type { ContainerDisk, ContainerStats, Runtime } from '../runtime/runtime.ts'
+import { readFile, statfs } from 'node:fs/promises'
+import { emptyDirUse } from '../eviction/podUse.ts'
+import { linkNameOf } from '../network/links.ts'
 import { containerNames } from './containerLogs.ts'
+import type { Metric } from './exposition.ts'
+import { cadvisorMetrics, kubeletMetrics } from './ownMetrics.ts'
 import { type KubeletPods, type ServedPod, servedPod } from './pods.ts'
-
-export interface NodeUsage {
-  cpuUsageNs: number
-  memoryUsageBytes: number
-  memoryWorkingSetBytes: number
-  memoryCapacityBytes: number
-  startedAtMs: number
-}
+import type { ContainerUsage, NetworkUse, NodeUsage, PodUsage } from './usage.ts'
 
 export interface StatsOptions {
   nodeName: string
   pods: KubeletPods
-  runtime: Pick<Runtime, 'stats'>
+  runtime: Pick<Runtime, 'stats' | 'diskUsage'>
+  rootDir: string
   nodeUsage: () => Promise<NodeUsage>
   clock: Clock
 }
 
-interface ContainerUsage {
-  name: string
-  id: string
-  startedAtMs: number
-  stats: ContainerStats
-}
-
-interface PodUsage {
-  pod: ServedPod['pod']
-  startedAtMs: number
-  containers: ContainerUsage[]
-}
-
 /** Rates want two readings this far apart; closer ones get the rate before. */
 const RATE_WINDOW_MS = 1_000
+const DISK_TIMEOUT_MS = 10_000
 
 export class Stats {
   readonly #options: StatsOptions
@@ -44,7 +31,7 @@ export class Stats {
     this.#options = options
   }
 
-  async summary(): Promise<object> {
+  async summary(signal: AbortSignal): Promise<object> {
     const { nodeName, clock } = this.#options
     const [node, pods] = await this.#read()
     const atMs = clock.now()
@@ -55,21 +42,39 @@ export class Stats {
       const usageNanoCores = this.#rate(key, cpuUsageNs, atMs)
       return { time, ...(usageNanoCores !== undefined && { usageNanoCores }), usageCoreNanoSeconds: cpuUsageNs }
     }
-    const podStats = pods.map(({ pod, startedAtMs, containers }) => ({
-      podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
-      startTime: rfc3339(startedAtMs),
-      containers: containers.map(({ name, id, startedAtMs: startMs, stats }) => ({
-        name,
-        startTime: rfc3339(startMs),
-        cpu: cpu(id, stats.cpuUsageNs),
-        memory: memoryStats(time, stats),
-      })),
-      cpu: cpu(pod.metadata.uid ?? '', sum(containers, 'cpuUsageNs')),
-      memory: memoryStats(time, {
-        memoryUsageBytes: sum(containers, 'memoryUsageBytes'),
-        memoryWorkingSetBytes: sum(containers, 'memoryWorkingSetBytes'),
+    const space = await diskSpace(this.#options.rootDir)
+    const podStats = await Promise.all(
+      pods.map(async ({ pod, startedAtMs, containers, network }) => {
+        const disks = await Promise.all(containers.map(({ id }) => this.#disk(id)))
+        const volumes = await emptyDirUse(pod, this.#options.rootDir, signal)
+        const taken = [...disks.flatMap(({ writableBytes, logBytes }) => [writableBytes, logBytes]), ...volumes.values()]
+        return {
+          podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
+          startTime: rfc3339(startedAtMs),
+          containers: containers.map(({ name, id, startedAtMs: startMs, stats }, index) => ({
+            name,
+            startTime: rfc3339(startMs),
+            cpu: cpu(id, stats.cpuUsageNs),
+            memory: memoryStats(time, stats),
+            rootfs: fileSystem(time, space, disks[index]?.writableBytes ?? 0),
+            logs: fileSystem(time, space, disks[index]?.logBytes ?? 0),
+          })),
+          cpu: cpu(pod.metadata.uid ?? '', sum(containers, 'cpuUsageNs')),
+          memory: memoryStats(time, {
+            memoryUsageBytes: sum(containers, 'memoryUsageBytes'),
+            memoryWorkingSetBytes: sum(containers, 'memoryWorkingSetBytes'),
+          }),
+          ...(network && { network: { time, name: 'eth0', ...network, interfaces: [{ name: 'eth0', ...network }] } }),
+          ...(volumes.size > 0 && { volume: [...volumes].map(([name, usedBytes]) => ({ name, ...fileSystem(time, space, usedBytes) })) }),
+          'ephemeral-storage': fileSystem(
+            time,
+            space,
+            taken.reduce((total, bytes) => total + bytes, 0),
+          ),
+          process_stats: { process_count: sum(containers, 'processes') },
+        }
       }),
-    }))
+    )
     const availableBytes = Math.max(0, node.memoryCapacityBytes - node.memoryWorkingSetBytes)
     const summary = {
       node: {
@@ -77,11 +82,26 @@ export class Stats {
         startTime: rfc3339(node.startedAtMs),
         cpu: cpu('node', node.cpuUsageNs),
         memory: { ...memoryStats(time, node), availableBytes },
+        fs: fileSystem(time, space, space ? space.capacityBytes - space.availableBytes : 0),
+        rlimit: await processLimits(time),
       },
       pods: podStats,
     }
     for (const key of this.#rates.keys()) if (!seen.has(key)) this.#rates.delete(key)
     return summary
+  }
+
+  async ownMetrics(): Promise<Metric[]> {
+    const [, pods] = await this.#read()
+    const { user, system } = process.cpuUsage()
+    const startedAtMs = this.#options.clock.now() - process.uptime() * 1000
+    const own = { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss(), startedAtMs }
+    return kubeletMetrics(this.#options.nodeName, pods, own)
+  }
+
+  async cadvisorMetrics(): Promise<Metric[]> {
+    const [node, pods] = await this.#read()
+    return cadvisorMetrics(node, pods, this.#options.clock.now())
   }
 
   async resourceMetrics(): Promise<string> {
@@ -97,7 +117,8 @@ export class Stats {
   async #podUsage(served: ServedPod): Promise<PodUsage> {
     const containers = await Promise.all(containerNames(served.pod).map((name) => this.#containerUsage(served, name)))
     const startedAtMs = Date.parse(served.pod.status?.startTime ?? '') || this.#options.clock.now()
-    return { pod: served.pod, startedAtMs, containers: containers.filter((container) => container !== undefined) }
+    const network = await networkUse(served.pod)
+    return { pod: served.pod, startedAtMs, containers: containers.filter((container) => container !== undefined), network }
   }
 
   async #containerUsage({ pod, containerId }: ServedPod, name: string): Promise<ContainerUsage | undefined> {
@@ -117,6 +138,10 @@ export class Stats {
     }
   }
 
+  async #disk(id: string): Promise<ContainerDisk> {
+    return this.#options.runtime.diskUsage(id, AbortSignal.timeout(DISK_TIMEOUT_MS)).catch(() => ({ writableBytes: 0, logBytes: 0 }))
+  }
+
   #rate(key: string, cpuUsageNs: number, atMs: number): number | undefined {
     const last = this.#rates.get(key)
     if (last && atMs - last.atMs < RATE_WINDOW_MS) return last.nanoCores
@@ -124,6 +149,50 @@ export class Stats {
     this.#rates.set(key, { atMs, cpuUsageNs, ...(nanoCores !== undefined && { nanoCores }) })
     return nanoCores
   }
+}
+
+/** The node's end of the pod's link: what it sends the pod receives. */
+async function networkUse({ spec, status }: ServedPod['pod']): Promise<NetworkUse | undefined> {
+  const ip = status?.podIP
+  if (spec?.hostNetwork || !ip || ip.includes(':')) return undefined
+  const counter = async (name: string): Promise<number> =>
+    Number(await readFile(`/sys/class/net/${linkNameOf(ip)}/statistics/${name}`, 'utf8'))
+  try {
+    const [rxBytes, txBytes] = await Promise.all([counter('tx_bytes'), counter('rx_bytes')])
+    return { rxBytes, txBytes }
+  } catch {
+    return undefined
+  }
+}
+
+interface DiskSpace {
+  availableBytes: number
+  capacityBytes: number
+  inodesFree: number
+  inodes: number
+}
+
+async function diskSpace(directory: string): Promise<DiskSpace | undefined> {
+  const space = await statfs(directory).catch(() => undefined)
+  return (
+    space && {
+      availableBytes: space.bavail * space.bsize,
+      capacityBytes: space.blocks * space.bsize,
+      inodesFree: space.ffree,
+      inodes: space.files,
+    }
+  )
+}
+
+function fileSystem(time: string, space: DiskSpace | undefined, usedBytes: number): object {
+  return { time, ...space, usedBytes, ...(space && { inodesUsed: space.inodes - space.inodesFree }) }
+}
+
+async function processLimits(time: string): Promise<object> {
+  const [limit, load] = await Promise.all(
+    ['/proc/sys/kernel/pid_max', '/proc/loadavg'].map((path) => readFile(path, 'utf8').catch(() => '')),
+  )
+  return { time, maxpid: Number(limit), curproc: Number(/\/(\d+)/.exec(load ?? '')?.[1] ?? 0) }
 }
 
 function rfc3339(ms: number): string {

@@ -127,10 +127,15 @@ export async function startTestKubelet(
     port: 0,
     tls: { key, cert, clientCa: authority.caPem },
     nodeName: 'n',
+    rootDir: '/nonexistent',
+    authenticate: async (token) => (token === 'good' ? { name: 'metrics', groups: ['system:masters'], extra: {} } : undefined),
+    configuration: () => ({ kind: 'KubeletConfiguration', maxPods: 110 }),
     authorize: ({ groups }) => groups.includes('system:masters'),
     pods: {
       get: (namespace, name) => (namespace === 'default' && name === 'p' ? TEST_POD : undefined),
       all: () => [TEST_POD],
+      running: () => [TEST_POD],
+      probeCounts: () => [{ pod: TEST_POD, container: 'main', kind: 'readinessProbe', result: 'failure', count: 3 }],
       containerId: (_uid, name, options) => (name === 'main' && !options?.previous ? 'id-main' : undefined),
       sandboxId: () => 'id-sandbox',
     },
@@ -142,6 +147,7 @@ export async function startTestKubelet(
         yield* (overrides.logLines ?? []).slice(tail === undefined ? 0 : -tail)
       },
       stats: async () => ({ cpuUsageNs: 1_500_000_000, memoryUsageBytes: 2048, memoryWorkingSetBytes: 1024, processes: 1 }),
+      diskUsage: async () => ({ writableBytes: 100, logBytes: 20 }),
     },
     nodeUsage: async () => ({
       cpuUsageNs: 9e9,

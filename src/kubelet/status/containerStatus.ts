@@ -41,19 +41,26 @@ export function containerIdOf(id: string): string {
   return `${ENGINE_SCHEME}${id}`
 }
 
+/** What the runtime reports for a container whose program could not be started. */
+const START_ERROR_EXIT_CODE = 128
+
+function neverStarted({ error, startedAtMs }: Container): boolean {
+  return error !== undefined && startedAtMs === undefined
+}
+
 function terminatedReason(container: Container): string {
   if (container.oomKilled) return 'OOMKilled'
-  if (container.error && container.startedAtMs === undefined) return 'ContainerCannotRun'
+  if (neverStarted(container)) return 'StartError'
   return container.exitCode === 0 ? 'Completed' : 'Error'
 }
 
 export function terminatedState(container: Container, message: string | undefined): ContainerStateTerminated {
   const text = message || container.error
   return {
-    exitCode: container.exitCode ?? 137,
+    exitCode: neverStarted(container) ? START_ERROR_EXIT_CODE : (container.exitCode ?? 137),
     reason: terminatedReason(container),
     ...(text && { message: text }),
-    startedAt: timestamp(container.startedAtMs ?? container.createdAtMs),
+    startedAt: timestamp(neverStarted(container) ? 0 : (container.startedAtMs ?? container.createdAtMs)),
     finishedAt: timestamp(container.finishedAtMs ?? container.createdAtMs),
     containerID: containerIdOf(container.id),
   }
@@ -92,7 +99,8 @@ function lastStateOf(input: ContainerStatusInput, state: ContainerState): Contai
   const { attempts, before, terminationMessage } = input
   const ended = attempts.find((container, index) => container.state === 'Exited' && (index > 0 || !state.terminated))
   if (ended) return { terminated: terminatedState(ended, terminationMessage(ended.id)) }
-  return before?.lastState?.terminated ? { terminated: before.lastState.terminated } : {}
+  const last = before?.lastState?.terminated
+  return last && last.containerID !== state.terminated?.containerID ? { terminated: last } : {}
 }
 
 function mountsOf(spec: SpecContainer): Pick<ContainerStatus, 'volumeMounts'> {

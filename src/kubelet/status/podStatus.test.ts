@@ -167,8 +167,8 @@ for (const [what, more, reason] of ends) {
     assert.equal(main(statusOf({ restartPolicy: 'Never' }, [container('main', 'Exited', more)]))?.state?.terminated?.reason, reason))
 }
 
-test('a container that could not be started at all is ContainerCannotRun', () => {
+test('a container that could not be started at all is StartError', () => {
   const { startedAtMs: _none, ...never } = container('main', 'Exited', { exitCode: 127, error: 'no such file' })
   const terminated = main(statusOf({ restartPolicy: 'Never' }, [never]))?.state?.terminated
-  assert.deepEqual([terminated?.reason, terminated?.message], ['ContainerCannotRun', 'no such file'])
+  assert.deepEqual([terminated?.reason, terminated?.message], ['StartError', 'no such file'])
 })
