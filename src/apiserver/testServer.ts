@@ -173,12 +173,14 @@ export function ask(
   options: { headers?: Record<string, string>; body?: string | Buffer } = {},
 ): Promise<TestAnswer> {
   return new Promise((resolve, reject) => {
-    const stream = session.request({
+    const headersToSend = {
       ':method': method,
       ':path': path,
       ...(options.body !== undefined && { 'content-type': 'application/json' }),
       ...options.headers,
-    })
+    }
+    // Not every method has a body to Node.
+    const stream = options.body === undefined ? session.request(headersToSend) : session.request(headersToSend, { endStream: false })
     const chunks: Buffer[] = []
     let headers: TestAnswer['headers'] = {}
     stream.on('response', (got) => (headers = got as TestAnswer['headers']))
