@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Deployment, DeploymentSpec, ReplicaSet } from '../../api/kinds/apps/v1.ts'
-import { planDeployment, REVISION, type DeploymentPlan } from './plan.ts'
+import { planDeployment, REVISION, revisionOf, type DeploymentPlan } from './plan.ts'
 import { DESIRED_REPLICAS, fenceposts, MAX_REPLICAS, scale } from './replicaCounts.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
@@ -147,6 +147,17 @@ test('going back to an old template raises its revision and remembers the one it
   const back = world.sets.find((rs) => rs.spec.replicas === 3)
   assert.equal(back?.metadata.annotations?.[REVISION], '3')
   assert.equal(back?.metadata.annotations?.['deployment.kubernetes.io/revision-history'], '1')
+})
+
+test('revisions are whole numbers of 64 bits, and what is none counts as 0', () => {
+  const revision = (text: string): bigint => revisionOf({ metadata: { annotations: { [REVISION]: text } } })
+  assert.deepEqual(['3546343826724305832', '9223372036854775808', '1.5', 'x', ''].map(revision), [3546343826724305832n, 0n, 0n, 0n, 0n])
+  const world = new World(deployment())
+  world.settle()
+  for (const rs of world.sets) rs.metadata.annotations = { ...rs.metadata.annotations, [REVISION]: '3546343826724305832' }
+  world.update({ image: 'app:2' })
+  world.settle()
+  assert.equal(world.d.metadata.annotations?.[REVISION], '3546343826724305833')
 })
 
 test('history is kept up to its limit', () => {

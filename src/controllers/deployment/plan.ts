@@ -71,12 +71,21 @@ export function findCurrent(deployment: Deployment, replicaSets: readonly Replic
   return replicaSets.toSorted(olderFirst).find((rs) => semanticallyEqual(templateWithoutHash(rs.spec.template), wanted))
 }
 
-export function revisionOf(object: { metadata: { annotations?: Record<string, string> } }): number {
-  return Number(object.metadata.annotations?.[REVISION]) || 0
+const MAX_REVISION = 2n ** 63n - 1n
+
+/** An int64 that people set, too: beyond what a double counts exactly. What is none counts as 0. */
+export function revisionOf(object: { metadata: { annotations?: Record<string, string> } }): bigint {
+  const text = object.metadata.annotations?.[REVISION] ?? ''
+  const revision = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text) : 0n
+  return revision <= MAX_REVISION ? revision : 0n
 }
 
 function inherited(deployment: Deployment): Record<string, string> {
   return Object.fromEntries(Object.entries(deployment.metadata.annotations ?? {}).filter(([key]) => !OWN_ANNOTATIONS.has(key)))
+}
+
+function highest(revisions: readonly bigint[]): bigint {
+  return revisions.reduce((most, each) => (each > most ? each : most))
 }
 
 function sizeMarks(deployment: Deployment): Record<string, string> {
@@ -85,19 +94,19 @@ function sizeMarks(deployment: Deployment): Record<string, string> {
 }
 
 /** Annotations of the current ReplicaSet: the Deployment's, and its own revision, with those it had before. */
-function currentAnnotations(deployment: Deployment, rs: ReplicaSet, revision: number): Record<string, string> {
+function currentAnnotations(deployment: Deployment, rs: ReplicaSet, revision: bigint): Record<string, string> {
   const annotations = { ...rs.metadata.annotations, ...inherited(deployment) }
   const before = revisionOf(rs)
   if (before >= revision) return annotations
   annotations[REVISION] = String(revision)
-  if (before > 0) {
+  if (before > 0n) {
     const history = annotations[REVISION_HISTORY]?.split(',').filter(Boolean) ?? []
     annotations[REVISION_HISTORY] = [...history, String(before)].join(',')
   }
   return annotations
 }
 
-function newReplicaSet(deployment: Deployment, revision: number, replicas: number): Draft<ReplicaSet> {
+function newReplicaSet(deployment: Deployment, revision: bigint, replicas: number): Draft<ReplicaSet> {
   const { spec, metadata, status } = deployment
   const hash = safeHash(templateWithoutHash(spec.template), status?.collisionCount)
   const labels = { ...spec.template.metadata?.labels, [POD_TEMPLATE_HASH]: hash }
@@ -126,7 +135,7 @@ function expired(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet
     const settled = (rs.metadata.generation ?? 0) <= (rs.status?.observedGeneration ?? 0)
     return replicasOf(rs) === 0 && (rs.status?.replicas ?? 0) === 0 && settled && rs.metadata.deletionTimestamp === undefined
   })
-  return idle.toSorted((a, b) => revisionOf(a) - revisionOf(b) || olderFirst(a, b)).slice(0, Math.max(0, idle.length - limit))
+  return idle.toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)) || olderFirst(a, b)).slice(0, Math.max(0, idle.length - limit))
 }
 
 function resizes(
@@ -168,7 +177,7 @@ export function planDeployment(input: DeploymentInput): DeploymentPlan {
   if (deployment.metadata.deletionTimestamp !== undefined) {
     return { updates: [], remove: [], ...planStatus({ deployment, current, old, nowMs }) }
   }
-  const revision = Math.max(0, ...old.map(revisionOf)) + 1
+  const revision = highest([0n, ...old.map(revisionOf)]) + 1n
   const create = current || !mayCreate(input) ? undefined : newReplicaSet(deployment, revision, newReplicas(deployment, replicaSets, 0))
   const sizes = new Map(resizes(input, current, old).map(({ replicaSet, replicas }) => [replicaSet, replicas]))
   const updates: ReplicaSetUpdate[] = []
@@ -185,8 +194,8 @@ export function planDeployment(input: DeploymentInput): DeploymentPlan {
     if (!same) updates.push({ replicaSet: rs, replicas, annotations, minReadySeconds })
   }
   const report = planStatus({ deployment, current, old, nowMs, ...(create?.metadata.name && { created: create.metadata.name }) })
-  const reached = current ? Math.max(revision, revisionOf(current)) : create ? revision : 0
-  const annotated = reached > 0 && reached !== revisionOf(deployment)
+  const reached = current ? highest([revision, revisionOf(current)]) : create ? revision : 0n
+  const annotated = reached > 0n && reached !== revisionOf(deployment)
   return {
     ...(create && { create }),
     updates,
