@@ -9,11 +9,14 @@ import type { JsonObject } from '../../api/resource.ts'
 import { AdmissionChain } from '../admission/admission.ts'
 import { noObserver } from '../admission/observer.ts'
 import { createResourceQuota } from '../admission/resourceQuota.ts'
+import { createMutatingPolicies } from '../admission/policies/mutating.ts'
+import { createValidatingPolicies } from '../admission/policies/validating.ts'
 import { createMutatingWebhooks } from '../admission/webhooks/mutating.ts'
 import { createValidatingWebhooks } from '../admission/webhooks/validating.ts'
 import { WebhookClient } from '../webhooks/client.ts'
 import { createServiceResolver } from '../webhooks/serviceResolver.ts'
 import { connectRequest } from './connects.ts'
+import { createParamObjects } from './paramObjects.ts'
 import { createQuotaCharge } from './quotaCharge.ts'
 import { WatchCache } from '../cache/watchCache.ts'
 import { deleteCollection, deleteObject } from './deletes.ts'
@@ -89,6 +92,7 @@ export class ObjectRegistry implements Registry {
       reader,
       authorizer,
       client: this.#webhooks,
+      params: createParamObjects({ kinds, objects, cache }),
       observer: () => this.#observer,
       now: () => clock.now(),
       log,
@@ -108,7 +112,9 @@ export class ObjectRegistry implements Registry {
       objects,
       admission: new AdmissionChain([
         ...options.admission(reader),
+        createMutatingPolicies(external),
         createMutatingWebhooks(external),
+        createValidatingPolicies(external),
         createValidatingWebhooks(external),
         quota,
       ]),
@@ -225,7 +231,7 @@ export class ObjectRegistry implements Registry {
     const kind = this.#core.kinds.of(resource)
     const options = parseListOptions(request.query, true)
     const named = request.name ? { ...options, fieldSelector: `metadata.name=${request.name}` } : options
-    const { prefix, matches } = parseSelection(kind, request.namespace, named, resource)
+    const { prefix, matches, matchesFields } = parseSelection(kind, request.namespace, named, resource, true)
     const events = watchObjects(this.#core, {
       kind,
       prefix,
@@ -235,7 +241,7 @@ export class ObjectRegistry implements Registry {
       emptyObject: () => emptyObject(resource),
     })
     for await (const batch of events) {
-      if (kind.versions) yield await viewEvents(batch, kind.versions, request.signal)
+      if (kind.versions) yield await viewEvents(batch, kind.versions, matchesFields, request.signal)
       else yield kind.storage === resource ? batch : batch.map((event) => convertEvent(event, resource, kind))
     }
   }

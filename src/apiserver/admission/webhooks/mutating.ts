@@ -4,15 +4,14 @@
  */
 import type { Catalog } from '../../../api/catalog/catalog.ts'
 import { mutatingwebhookconfigurations } from '../../../api/kinds/admissionregistration/v1.ts'
-import type { JsonObject } from '../../../api/resource.ts'
-import { StatusError, newInternalError } from '../../../api/status.ts'
+import { newInternalError } from '../../../api/status.ts'
 import type { Logger } from '../../../base/logger.ts'
-import { applyJsonPatch } from '../../../merge/jsonPatch.ts'
 import { cloneJson } from '../../registry/jsonValues.ts'
 import type { ObjectReader } from '../../registry/reader.ts'
 import type { Authorizer } from '../../request.ts'
 import type { WebhookClient } from '../../webhooks/client.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import { patchObject } from '../jsonPatches.ts'
 import { isExempt } from '../matching/rules.ts'
 import type { Match } from '../matching/rules.ts'
 import { VersionedObjects } from '../matching/versionedObjects.ts'
@@ -126,7 +125,7 @@ async function mutate(
     throw newInternalError(`admission webhook ${quoted} attempted to modify the object, which is not supported for this operation`)
   }
   try {
-    const patched = applyJsonPatch(cloneJson(view.object), patch) as JsonObject
+    const patched = patchObject(cloneJson(view.object), patch)
     const changed = await objects.replace(patched, match)
     request.annotate?.(
       `${PATCH_ANNOTATION}${step}`,
@@ -134,6 +133,6 @@ async function mutate(
     )
     return changed
   } catch (error) {
-    throw newInternalError(error instanceof StatusError && error.cause instanceof Error ? error.cause.message : (error as Error).message)
+    throw newInternalError((error as Error).message)
   }
 }

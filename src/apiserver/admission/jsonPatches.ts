@@ -1,0 +1,78 @@
+/** JSON patches of webhooks and policies: applied, and where they do not apply, why, as upstream's library says it. */
+import type { JsonObject } from '../../api/resource.ts'
+import { StatusError } from '../../api/status.ts'
+import { applyJsonPatch } from '../../merge/jsonPatch.ts'
+import { isJsonObject } from '../cache/json.ts'
+
+export class PatchFailure extends Error {
+  override readonly name = 'PatchFailure'
+  /** An operation `test` found another value. */
+  readonly testFailed: boolean
+
+  constructor(message: string, testFailed: boolean, cause: unknown) {
+    super(message, { cause })
+    this.testFailed = testFailed
+  }
+}
+
+/** Throws PatchFailure. */
+export function patchObject(object: object, patch: readonly JsonObject[]): JsonObject {
+  try {
+    return applyJsonPatch(object, patch) as JsonObject
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error
+    throw explain(object, patch, error)
+  }
+}
+
+/** The operation that fails, found by going through them one by one. */
+function explain(object: object, patch: readonly JsonObject[], cause: StatusError): PatchFailure {
+  let document: unknown = object
+  for (const operation of patch) {
+    try {
+      document = applyJsonPatch(document, [operation])
+    } catch {
+      const testFailed = operation['op'] === 'test'
+      return new PatchFailure(failureOf(document, operation), testFailed, cause)
+    }
+  }
+  return new PatchFailure(cause.message, false, cause)
+}
+
+const unescape = (token: string): string => token.replaceAll('~1', '/').replaceAll('~0', '~')
+
+function parentOf(document: unknown, path: string): unknown {
+  let at = document
+  for (const token of path.split('/').slice(1, -1)) {
+    if (Array.isArray(at)) at = at[Number(token)] as unknown
+    else if (isJsonObject(at)) at = at[unescape(token)]
+    else return undefined
+  }
+  return at
+}
+
+function failureOf(document: unknown, { op, path, from }: JsonObject): string {
+  const at = String(path ?? '')
+  const parent = parentOf(document, at)
+  const key = unescape(at.slice(at.lastIndexOf('/') + 1))
+  const missing = typeof parent !== 'object' || parent === null
+  const index = Array.isArray(parent) ? `Unable to access invalid index: ${key}: invalid index referenced` : undefined
+  switch (op) {
+    case 'add':
+      if (missing) return `add operation does not apply: doc is missing path: ${JSON.stringify(at)}: missing value`
+      return `error in add for path: '${at}': ${index ?? 'missing value'}`
+    case 'remove':
+      if (missing) return `remove operation does not apply: doc is missing path: ${JSON.stringify(at)}: missing value`
+      return `error in remove for path: '${at}': ${index ?? `Unable to remove nonexistent key: ${key}: missing value`}`
+    case 'replace':
+      if (missing) return `replace operation does not apply: doc is missing path: ${at}: missing value`
+      return `replace operation does not apply: doc is missing key: ${at}: missing value`
+    case 'move':
+    case 'copy':
+      return `${op} operation does not apply: doc is missing from path: ${String(from ?? '')}: missing value`
+    case 'test':
+      return `testing value ${at} failed: test failed`
+    default:
+      return `Unexpected kind: ${String(op)}`
+  }
+}
