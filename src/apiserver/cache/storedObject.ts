@@ -89,11 +89,14 @@ const LINE_END = encoder.encode('}\n')
 export class SharedEvent implements CachedEvent {
   readonly type: CachedEvent['type']
   readonly source: CachedObject
+  /** What a modified object was before. */
+  readonly before: StoredObject | undefined
   #line: Uint8Array | undefined
 
-  constructor(type: CachedEvent['type'], source: CachedObject) {
+  constructor(type: CachedEvent['type'], source: CachedObject, before?: StoredObject) {
     this.type = type
     this.source = source
+    this.before = before
   }
 
   get object(): KubeObject {

@@ -11,6 +11,8 @@ import type { ListOptions } from './options.ts'
 export interface Selection {
   prefix: string
   matches: Matches
+  /** Fields of custom resources, as the version shows them that was asked for: what a watcher's events are sorted by. */
+  matchesFields?: (object: KubeObject) => boolean
 }
 
 type FieldOf = (object: KubeObject) => string
@@ -48,12 +50,23 @@ function fieldTests(kind: StoredKind, resource: CatalogResource, selector: strin
     })
 }
 
-export function parseSelection(kind: StoredKind, namespace: string, options: ListOptions, resource: CatalogResource): Selection {
+/** `watching`: objects come before they are converted, so that their fields are looked at later. */
+export function parseSelection(
+  kind: StoredKind,
+  namespace: string,
+  options: ListOptions,
+  resource: CatalogResource,
+  watching = false,
+): Selection {
   const prefix = kind.storage.namespaced && namespace ? `${kind.prefix}${namespace}/` : kind.prefix
   const labels = options.labelSelector ? refused(() => parseLabelSelector(options.labelSelector)) : undefined
   const tests = options.fieldSelector ? fieldTests(kind, resource, options.fieldSelector) : []
   if (!labels && tests.length === 0) return { prefix, matches: undefined }
   const { versions } = kind
+  if (versions && watching && tests.length > 0) {
+    const matches: Matches = labels && (({ object }) => matchesLabels(labels, object.metadata.labels))
+    return { prefix, matches, matchesFields: (object) => tests.every((test) => test(object)) }
+  }
   return {
     prefix,
     matches(stored: StoredObject) {

@@ -1,7 +1,7 @@
 /** Objects between the version they are stored in and the version that was asked for. */
 import { convert } from '../../api/conversion/convert.ts'
 import { apiVersionOf } from '../../api/resource.ts'
-import { SharedEvent } from '../cache/storedObject.ts'
+import { SharedEvent, atRevision } from '../cache/storedObject.ts'
 import type { StoredObject } from '../cache/storedObject.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
@@ -59,28 +59,42 @@ export function convertEvent(event: SharedEvent, to: CatalogResource, kind: Stor
 
 const viewedEvents = new WeakMap<SharedEvent, WeakMap<ObjectVersions, SharedEvent>>()
 
-/** Events of a custom resource as the version shows them that the watcher asked for. */
+/** Events of a custom resource as the version shows them that the watcher asked for, of the objects whose fields match. */
 export async function viewEvents(
   batch: readonly SharedEvent[],
   versions: ObjectVersions,
+  matches: ((object: KubeObject) => boolean) | undefined,
   signal: AbortSignal,
 ): Promise<readonly SharedEvent[]> {
   const changes = batch.filter((event) => event.type !== 'BOOKMARK')
-  await versions.prepare(
-    changes.map((event) => event.source as StoredObject),
-    signal,
-  )
-  return batch.map((event) => {
-    if (event.type === 'BOOKMARK') return event
-    let byVersions = viewedEvents.get(event)
-    if (!byVersions) viewedEvents.set(event, (byVersions = new WeakMap()))
-    let viewed = byVersions.get(versions)
-    if (!viewed) {
-      const source = versions.view(event.source as StoredObject)
-      byVersions.set(versions, (viewed = source === event.source ? event : new SharedEvent(event.type, source)))
-    }
-    return viewed
-  })
+  const objects = changes.flatMap(({ source, before }) => [source as StoredObject, ...(matches && before ? [before] : [])])
+  await versions.prepare(objects, signal)
+  if (!matches) return batch.map((event) => viewEvent(event, versions))
+  return batch.flatMap((event) => matchingEvent(event, versions, matches) ?? [])
+}
+
+function viewEvent(event: SharedEvent, versions: ObjectVersions): SharedEvent {
+  if (event.type === 'BOOKMARK') return event
+  let byVersions = viewedEvents.get(event)
+  if (!byVersions) viewedEvents.set(event, (byVersions = new WeakMap()))
+  let viewed = byVersions.get(versions)
+  if (!viewed) {
+    const source = versions.view(event.source as StoredObject)
+    byVersions.set(versions, (viewed = source === event.source ? event : new SharedEvent(event.type, source)))
+  }
+  return viewed
+}
+
+/** What begins to match was added, what no longer matches was deleted. */
+function matchingEvent(event: SharedEvent, versions: ObjectVersions, matches: (object: KubeObject) => boolean): SharedEvent | undefined {
+  const viewed = viewEvent(event, versions)
+  if (event.type === 'BOOKMARK') return event
+  const now = matches(viewed.object)
+  if (event.type !== 'MODIFIED' || !event.before) return now ? viewed : undefined
+  const before = versions.view(event.before)
+  const matched = matches(before.object)
+  if (now) return matched ? viewed : new SharedEvent('ADDED', viewed.source)
+  return matched ? new SharedEvent('DELETED', atRevision(before, (event.source as StoredObject).revision)) : undefined
 }
 
 /** Thrown by work that needs a conversion which another server makes. */
