@@ -9,6 +9,7 @@ const BOOL: CelType = { kind: 'bool' }
 const DOUBLE: CelType = { kind: 'double' }
 const INT: CelType = { kind: 'int' }
 const TIMESTAMP: CelType = { kind: 'timestamp' }
+const DATE: CelType = { kind: 'timestamp', isDate: true }
 const DURATION: CelType = { kind: 'duration' }
 
 const declared = new WeakMap<JsonSchema, CelType | 'none'>()
@@ -57,6 +58,7 @@ function declareString({ format, maxLength, enum: values }: JsonSchema): CelType
     case 'duration':
       return DURATION
     case 'date':
+      return DATE
     case 'date-time':
       return TIMESTAMP
     default:

@@ -214,7 +214,10 @@ function validateSchema(version: CustomResourceDefinitionVersion, names: readonl
   const structural = unsupported === undefined ? validateStructural(schema, at) : []
   errors.push(...structural)
   const validateRules = expressions.validateDefault.bind(expressions)
-  const defaults = structural.length === 0 && unsupported === undefined ? validateDefaults(schema, at, { metaType, requirePruned: true, validateRules }) : []
+  const defaults =
+    structural.length === 0 && unsupported === undefined
+      ? validateDefaults(schema, at, { metaType, requirePruned: true, validateRules })
+      : []
   errors.push(...defaults)
   const before = old?.spec.versions.filter((known) => names.includes(known.name)) ?? []
   const unchanged = before.length > 0 && before.every((known) => deepEqual(schemaOf(known), schema))

@@ -40,7 +40,7 @@ function isHostname(text: string): boolean {
 
 /** Go's net/url.ParseRequestURI. */
 function isUri(text: string): boolean {
-  if (text === '' || /[\u0000-\u001f\u007f]/.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return false
+  if (text === '' || /\p{Cc}/u.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return false
   if (text.startsWith('/')) return true
   const [, scheme, rest = ''] = /^([a-zA-Z][a-zA-Z0-9+.-]*):(.*)$/s.exec(text) ?? []
   if (scheme === undefined) return text === '*'
@@ -83,7 +83,7 @@ function isIsbn13(text: string): boolean {
 function isCreditCard(text: string): boolean {
   const digits = text.replace(/[^0-9]+/g, '')
   if (!CARD.test(digits)) return false
-  const sum = [...digits].reverse().reduce((total, digit, i) => {
+  const sum = [...digits].toReversed().reduce((total, digit, i) => {
     const value = Number(digit) * (i % 2 === 0 ? 1 : 2)
     return total + (value > 9 ? value - 9 : value)
   }, 0)

@@ -34,7 +34,7 @@ const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 
 /** `com.example.v1.Widget`. */
 function definitionName({ group, version }: CustomResource, kind: string): string {
-  return [...group.split('.').reverse(), version, kind].join('.')
+  return [...group.split('.').toReversed(), version, kind].join('.')
 }
 
 export class PublishedSchemas implements CustomDocuments {

@@ -7,7 +7,11 @@ import type { KubeObject } from '../../api/resource.ts'
 import type { StoredKind } from './kind.ts'
 
 /** The namespace in the URL and the one in the object have to agree. */
-export function matchNamespace(object: KubeObject, { namespaced, custom }: Pick<CatalogResource, 'namespaced' | 'custom'>, namespace: string): void {
+export function matchNamespace(
+  object: KubeObject,
+  { namespaced, custom }: Pick<CatalogResource, 'namespaced' | 'custom'>,
+  namespace: string,
+): void {
   const { metadata } = object
   if (!namespaced) {
     if (custom) delete metadata.namespace

@@ -27,7 +27,10 @@ type CustomScale = NonNullable<CustomSchema['scale']>
 const fieldsOf = (path: string): string[] => path.replace(/^\./, '').split('.')
 
 function valueAt(object: unknown, path: string): unknown {
-  return fieldsOf(path).reduce<unknown>((at, name) => (typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined), object)
+  return fieldsOf(path).reduce<unknown>(
+    (at, name) => (typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined),
+    object,
+  )
 }
 
 /** Of a custom resource: where the values are stands in its definition. */
@@ -39,7 +42,10 @@ function customScaleOf(object: KubeObject, paths: CustomScale): Scale {
     apiVersion: 'autoscaling/v1',
     metadata: scaleMetadata(object),
     spec: replicas ? { replicas } : {},
-    status: { replicas: Number(valueAt(object, paths.statusReplicasPath) ?? 0), ...(typeof selector === 'string' && selector && { selector }) },
+    status: {
+      replicas: Number(valueAt(object, paths.statusReplicasPath) ?? 0),
+      ...(typeof selector === 'string' && selector && { selector }),
+    },
   }
 }
 
@@ -80,10 +86,13 @@ export function withReplicas(kind: StoredKind, object: KubeObject, replicas: num
   if (paths) {
     const names = fieldsOf(paths.specReplicasPath)
     const last = names.pop() as string
-    const holder = names.reduce<Record<string, unknown>>((at, name) => {
-      if (typeof at[name] !== 'object' || at[name] === null) at[name] = {}
-      return at[name] as Record<string, unknown>
-    }, object as unknown as Record<string, unknown>)
+    const holder = names.reduce<Record<string, unknown>>(
+      (at, name) => {
+        if (typeof at[name] !== 'object' || at[name] === null) at[name] = {}
+        return at[name] as Record<string, unknown>
+      },
+      object as unknown as Record<string, unknown>,
+    )
     holder[last] = replicas
     return object
   }
