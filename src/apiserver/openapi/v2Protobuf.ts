@@ -2,66 +2,10 @@
  * The version 2 document as protobuf (gnostic's openapi.v2 messages), which `kubectl explain --output=plaintext-openapiv2` and
  * older clients ask for as `application/com.github.proto-openapi.spec.v2.v1.0+protobuf`.
  */
-import protobuf from 'protobufjs/minimal.js'
 import type { JsonObject, JsonValue } from '../../api/resource.ts'
+import { MessageWriter } from './messageWriter.ts'
 
 export const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
-
-type Writer = protobuf.Writer
-
-const VARINT = 0
-const LENGTH_DELIMITED = 2
-
-class MessageWriter {
-  readonly #writer: Writer
-
-  constructor(writer: Writer) {
-    this.#writer = writer
-  }
-
-  string(number: number, value: JsonValue | undefined): void {
-    if (typeof value === 'string' && value !== '') this.#writer.uint32((number << 3) | LENGTH_DELIMITED).string(value)
-  }
-
-  strings(number: number, values: JsonValue | undefined): void {
-    for (const value of (values as string[] | undefined) ?? []) this.#writer.uint32((number << 3) | LENGTH_DELIMITED).string(value)
-  }
-
-  bool(number: number, value: JsonValue | undefined): void {
-    if (value === true) this.#writer.uint32((number << 3) | VARINT).bool(true)
-  }
-
-  message(number: number, body: (message: MessageWriter) => void): void {
-    this.#writer.uint32((number << 3) | LENGTH_DELIMITED).fork()
-    body(this)
-    this.#writer.ldelim()
-  }
-
-  /** Any JSON, as YAML text (which JSON is). */
-  any(number: number, value: JsonValue | undefined): void {
-    if (value !== undefined) this.message(number, (m) => m.string(2, JSON.stringify(value)))
-  }
-
-  /** A map: a repeated message of name and value. */
-  named(number: number, members: JsonValue | undefined, write: (m: MessageWriter, value: JsonObject) => void): void {
-    for (const [name, value] of Object.entries((members as JsonObject | undefined) ?? {})) {
-      this.message(number, (m) => {
-        m.string(1, name)
-        m.message(2, (inner) => write(inner, value as JsonObject))
-      })
-    }
-  }
-
-  extensions(number: number, object: JsonObject): void {
-    for (const [name, value] of Object.entries(object)) {
-      if (!name.startsWith('x-')) continue
-      this.message(number, (m) => {
-        m.string(1, name)
-        m.any(2, value)
-      })
-    }
-  }
-}
 
 function writeSchema(m: MessageWriter, schema: JsonObject): void {
   m.string(1, schema['$ref'])
@@ -150,8 +94,10 @@ function writeApiKey(m: MessageWriter, scheme: JsonObject): void {
 
 /** Of a document as `buildOpenApiV2` makes it. */
 export function encodeOpenApiV2(document: JsonObject): Uint8Array {
-  const writer = protobuf.Writer.create()
-  const m = new MessageWriter(writer)
+  return MessageWriter.encode((m) => writeDocument(m, document))
+}
+
+function writeDocument(m: MessageWriter, document: JsonObject): void {
   const info = document['info'] as JsonObject
   m.string(1, document['swagger'])
   m.message(2, (i) => {
@@ -163,5 +109,4 @@ export function encodeOpenApiV2(document: JsonObject): Uint8Array {
   for (const requirement of (document['security'] as JsonObject[] | undefined) ?? [])
     m.message(12, (r) => r.named(1, requirement, (values, list) => values.strings(1, list as unknown as JsonValue)))
   m.message(13, (security) => security.named(1, document['securityDefinitions'], writeApiKey))
-  return writer.finish()
 }

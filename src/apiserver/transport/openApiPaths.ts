@@ -46,6 +46,7 @@ interface Document {
 }
 
 const V2_PROTOBUF = /^application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf$/
+const V3_PROTOBUF = /^application\/com\.github\.proto-openapi\.spec\.v3[@.]v1\.0\+protobuf$/
 const V3_PATH = /^\/openapi\/v3\/(.+?)\/?$/
 const YEAR_MS = 365 * 24 * 3_600_000
 
@@ -109,6 +110,11 @@ export class OpenApiPaths implements PathHandler {
     const document = remote?.documents().get(name) ?? custom?.documents().get(name) ?? (await this.#documents()).document(name)
     if (!document) return false
     const { json, hash } = document
+    const format = formatOf(exchange, V3_PROTOBUF)
+    if (!format) {
+      exchange.respond(406, { vary: 'Accept' })
+      return true
+    }
     const asked = query.get('hash')
     if (asked !== null && asked !== hash) {
       exchange.respond(301, { location: `/openapi/v3/${name}?hash=${hash}` })
@@ -118,16 +124,16 @@ export class OpenApiPaths implements PathHandler {
     const kept = { 'cache-control': 'public, immutable', expires: new Date(this.#options.clock.now() + YEAR_MS).toUTCString() }
     const headers = { etag, vary: 'Accept', ...(asked !== null && kept) }
     if (headerText(exchange, 'if-none-match') === etag) exchange.respond(304, headers)
-    else await send(exchange, 200, 'application/json', json, headers)
+    else if (format === 'json') await send(exchange, 200, 'application/json', json, headers)
+    else {
+      const { encodeOpenApiV3, OPENAPI_V3_PROTOBUF } = await import('../openapi/v3Protobuf.ts')
+      await send(exchange, 200, OPENAPI_V3_PROTOBUF, encodeOpenApiV3(json), headers)
+    }
     return true
   }
 
   async #sendV2(exchange: Exchange): Promise<void> {
-    const clauses = parseAccept(headerText(exchange, 'accept') || '*/*')
-    const wanted = clauses.map(({ type }) =>
-      V2_PROTOBUF.test(type) ? 'protobuf' : ['*/*', 'application/*', 'application/json'].includes(type) ? 'json' : undefined,
-    )
-    const format = wanted.find((f) => f !== undefined)
+    const format = formatOf(exchange, V2_PROTOBUF)
     if (!format) return exchange.respond(406, {})
     const generation = `${this.#options.remote?.generation ?? 0}/${this.#options.custom?.generation ?? 0}`
     if (generation !== this.#v2Generation) this.#v2 = undefined
@@ -156,4 +162,13 @@ export class OpenApiPaths implements PathHandler {
       protobuf: { bytes: protobuf, contentType: OPENAPI_V2_PROTOBUF, etag: `"${hashOf(protobuf)}"` },
     }
   }
+}
+
+/** Undefined where neither form will do. */
+function formatOf(exchange: Exchange, protobuf: RegExp): 'json' | 'protobuf' | undefined {
+  for (const { type } of parseAccept(headerText(exchange, 'accept') || '*/*')) {
+    if (protobuf.test(type)) return 'protobuf'
+    if (['*/*', 'application/*', 'application/json'].includes(type)) return 'json'
+  }
+  return undefined
 }
