@@ -134,6 +134,36 @@ export function qualifiedNameOf(expr: Expr): string | undefined {
   return prefix === undefined ? undefined : `${prefix}.${expr.field}`
 }
 
+/** The parts of an expression, in the order in which they are evaluated. */
+export function childrenOf(expr: Expr): Expr[] {
+  switch (expr.kind) {
+    case 'select':
+      return [expr.operand]
+    case 'call':
+      return expr.target ? [expr.target, ...expr.args] : [...expr.args]
+    case 'list':
+      return [...expr.elements]
+    case 'map':
+      return expr.entries.flatMap(({ key, value }) => [key, value])
+    case 'struct':
+      return expr.fields.map(({ value }) => value)
+    case 'comprehension':
+      return [expr.range, expr.init, expr.condition, expr.step, expr.result]
+    default:
+      return []
+  }
+}
+
+/** How many parts there are, or at least as many as asked. */
+export function countParts(expr: Expr, most: number): number {
+  let count = 1
+  for (const child of childrenOf(expr)) {
+    if (count >= most) return count
+    count += countParts(child, most - count)
+  }
+  return count
+}
+
 export function copyExpr<T extends Expr>(expr: T): T {
   const copy = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(copy)

@@ -1,7 +1,7 @@
 /** Gives every part of an expression its type and every call its overloads, or says with cel-go's words what does not fit. */
-import { qualifiedNameOf } from './ast.ts'
+import { childrenOf, qualifiedNameOf } from './ast.ts'
 import * as types from './types.ts'
-import type { CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, MapExpr, SelectExpr, StructExpr } from './ast.ts'
+import type { CallExpr, ComprehensionExpr, Expr, ListExpr, MapExpr, SelectExpr, StructExpr } from './ast.ts'
 import type { Functions, Overload } from './overloads.ts'
 import type { SourceErrors } from './sourceErrors.ts'
 import type { Mapping, Type } from './types.ts'
@@ -277,26 +277,6 @@ function literalType(value: Extract<Expr, { kind: 'literal' }>['value']): Type {
   if (typeof value === 'number') return types.DOUBLE
   if (typeof value === 'string') return types.STRING
   return value instanceof Uint8Array ? types.BYTES : types.UINT
-}
-
-/** The parts in the order in which they are evaluated. */
-export function childrenOf(expr: Expr): Expr[] {
-  switch (expr.kind) {
-    case 'select':
-      return [expr.operand]
-    case 'call':
-      return expr.target ? [expr.target, ...expr.args] : [...expr.args]
-    case 'list':
-      return [...expr.elements]
-    case 'map':
-      return expr.entries.flatMap(({ key, value }: EntryExpr) => [key, value])
-    case 'struct':
-      return expr.fields.map(({ value }) => value)
-    case 'comprehension':
-      return [expr.range, expr.init, expr.condition, expr.step, expr.result]
-    default:
-      return []
-  }
 }
 
 /** What is wrong goes to the errors; where nothing is, every part has its type afterwards. */

@@ -6,7 +6,8 @@ import { Planner } from './interpreter.ts'
 import { SourceErrors } from './sourceErrors.ts'
 import { celTypeOf, declarationsOf } from './environment.ts'
 import { authorizerVariables } from './library/authorization.ts'
-import { check, childrenOf } from './checker.ts'
+import { check } from './checker.ts'
+import { childrenOf } from './ast.ts'
 import { checkTypesByPath } from './construction.ts'
 import { estimateCost } from './cost/estimate.ts'
 import { parse } from './parser.ts'
@@ -31,6 +32,8 @@ function guarded<T>(run: () => T): T {
     return run()
   } catch (error) {
     if (error instanceof Fault) throw new EvaluationError(error.message)
+    // What grows past what the engine can hold (a text, a list).
+    if (error instanceof RangeError) throw new EvaluationError(error.message, { cause: error })
     throw error
   }
 }

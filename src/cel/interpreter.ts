@@ -2,7 +2,7 @@
  * Turns a checked expression into closures. Each adds what it costs by cel-go's account, where a path through objects
  * (`a.b[c]`) costs one for its beginning and one for each step.
  */
-import { OPTIMIZED_CONVERSIONS, actualCostOf } from './cost/actual.ts'
+import { OPTIMIZED_CONVERSIONS, actualCostOf, costsItsResult } from './cost/actual.ts'
 import { noOverload } from './comparing.ts'
 import { adapterOf } from './adapting.ts'
 import { createObject } from './construction.ts'
@@ -368,23 +368,26 @@ const MOST_PARTS_EVALUATED_DESPITE_ERRORS = 2
 
 /** A call costs what it costs also where a part of it is an error, and of two parts both are evaluated. */
 function invocation(runs: readonly Run[], invoke: (values: readonly Value[]) => Value, cost: ActualCost | undefined): Run {
+  const chargesFirst = cost === undefined || !costsItsResult(cost)
   return (frame) => {
     const values: Value[] = []
     let fault: Fault | undefined
     let result: Value = null
     try {
       for (const run of runs) values.push(run(frame))
+      if (chargesFirst) frame.charge(cost?.(values, null) ?? 1)
       result = invoke(values)
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       fault = error
     }
-    if (fault && values.length < runs.length) {
+    const wasShort = values.length < runs.length
+    if (fault && wasShort) {
       if (runs.length > MOST_PARTS_EVALUATED_DESPITE_ERRORS) throw fault
       values.push(null)
       if (values.length < runs.length) values.push(attempt(runs[1]!, frame))
     }
-    frame.charge(cost === undefined ? 1 : cost(values, result))
+    if (!chargesFirst || wasShort) frame.charge(cost?.(values, result) ?? 1)
     if (fault) throw fault
     return result
   }

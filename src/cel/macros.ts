@@ -1,5 +1,5 @@
 /** Calls that are written as calls and mean something else: each becomes an expression of the language without macros. */
-import { call, comprehension, copyExpr, ident, list, literal, map, select } from './ast.ts'
+import { call, comprehension, ident, list, literal, map, select } from './ast.ts'
 import type { ComprehensionExpr, Expr } from './ast.ts'
 
 interface MacroCall {
@@ -7,6 +7,8 @@ interface MacroCall {
   args: readonly Expr[]
   target: Expr | undefined
   fail(offset: number, message: string): void
+  /** The same once more, within limits. */
+  copy(expr: Expr): Expr
 }
 
 /** undefined leaves the call what it is. */
@@ -108,12 +110,12 @@ const has: Macro = ({ offset, args: [arg], fail }) => {
 
 const optional =
   (name: string, wrap: (offset: number, result: Expr) => Expr): Macro =>
-  ({ offset, args: [variable, body], target, fail }) => {
+  ({ offset, args: [variable, body], target, fail, copy }) => {
     if (variable!.kind !== 'ident') {
       fail(variable!.offset, `${name}() variable name must be a simple identifier`)
       return literal(offset, null)
     }
-    const value = call(offset, 'value', [], copyExpr(target!))
+    const value = call(offset, 'value', [], copy(target!))
     const result = wrap(offset, bind(offset, variable!.name, value, body!))
     const none = call(offset, 'optional.none', [])
     return call(offset, '_?_:_', [call(offset, 'hasValue', [], target), result, none])

@@ -2,7 +2,7 @@
  * The grammar of the language: a parser by precedence, which expands macros as it meets them. Limits are cel-go's, so that
  * what upstream refuses for its size or depth is refused here with the same words.
  */
-import { call, ident, list, literal, map, select, struct } from './ast.ts'
+import { call, copyExpr, countParts, ident, list, literal, map, select, struct } from './ast.ts'
 import { tokenize } from './lexer.ts'
 import { parseInt64, parseUint64, unescapeBytes, unescapeString } from './literals.ts'
 import { NOWHERE } from './sourceErrors.ts'
@@ -14,6 +14,7 @@ import type { SourceErrors } from './sourceErrors.ts'
 const SIZE_LIMIT_CODE_POINTS = 100_000
 const DEPTH_LIMIT = 250
 const SYNTAX_ERRORS_LIMIT = 100
+const EXPANSION_LIMIT = 100_000
 
 const RELATIONS: Readonly<Record<string, string>> = {
   '<': '_<_',
@@ -43,6 +44,7 @@ class Parser {
   readonly #tokens: Token[]
   readonly #depths: Record<Rule, number> = { expr: 0, relation: 0, calc: 0, member: 0 }
   #position = 0
+  #copiesLeft = EXPANSION_LIMIT
 
   constructor(source: string, macros: Macros, errors: SourceErrors) {
     this.#errors = errors
@@ -123,9 +125,16 @@ class Parser {
     return balance(0, terms.length - 1)
   }
 
-  #chain(rule: Rule, operators: Readonly<Record<string, string>>, next: () => Expr): Expr {
+  #within(rule: Rule, next: () => Expr): Expr {
     const before = this.#depths[rule]
     this.#enter(rule)
+    const expr = next()
+    this.#depths[rule] = before
+    return expr
+  }
+
+  /** Each operator of a chain is a level of its own. */
+  #chain(rule: Rule, operators: Readonly<Record<string, string>>, next: () => Expr): Expr {
     let left = next()
     for (;;) {
       const { text, kind, offset } = this.#token
@@ -135,12 +144,14 @@ class Parser {
       this.#enter(rule)
       left = call(offset, name, [left, next()])
     }
-    this.#depths[rule] = before
     return left
   }
 
   #relation(): Expr {
-    return this.#chain('relation', RELATIONS, () => this.#chain('calc', SUMS, () => this.#chain('calc', PRODUCTS, () => this.#unary())))
+    const product = (): Expr => this.#chain('calc', PRODUCTS, () => this.#unary())
+    return this.#within('relation', () =>
+      this.#chain('relation', RELATIONS, () => this.#within('calc', () => this.#chain('calc', SUMS, product))),
+    )
   }
 
   #unary(): Expr {
@@ -203,8 +214,22 @@ class Parser {
 
   #callOrMacro(offset: number, name: string, args: Expr[], target?: Expr): Expr {
     const macro = this.#macros.get(`${name}:${args.length}:${target ? 'member' : 'global'}`)
-    const expanded = macro?.({ offset, args, target, fail: (at, message) => this.#errors.report(at, message) })
+    const expanded = macro?.({
+      offset,
+      args,
+      target,
+      fail: (at, message) => this.#errors.report(at, message),
+      copy: (expr) => this.#copy(expr),
+    })
     return expanded ?? call(offset, name, args, target)
+  }
+
+  /** Macros that repeat a part of the expression double it each time one holds another. */
+  #copy(expr: Expr): Expr {
+    this.#copiesLeft -= countParts(expr, this.#copiesLeft)
+    if (this.#copiesLeft > 0) return copyExpr(expr)
+    this.#errors.report(NOWHERE, `expression expands to more than ${EXPANSION_LIMIT} parts`)
+    throw new GivenUp()
   }
 
   #args(): Expr[] {

@@ -9,7 +9,9 @@
  * request bounds it. `required` names the fields that every object has and no default fills in.
  */
 export type CelType =
-  | { kind: 'bool' | 'int' | 'uint' | 'double' | 'null_type' | 'timestamp' | 'duration' | 'type' }
+  | { kind: 'bool' | 'int' | 'uint' | 'double' | 'null_type' | 'duration' | 'type' }
+  /** Dates alone are shorter. */
+  | { kind: 'timestamp'; isDate?: boolean }
   /** As a schema gives the length (in characters); `maxSize` where more is known, as of an enum, in bytes. */
   | { kind: 'string' | 'bytes' | 'dyn'; maxLength?: number; maxSize?: number }
   /** Sets and maps are equal in any order, and `+` joins them as such; maps tell their items apart by the keys. */

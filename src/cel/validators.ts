@@ -1,6 +1,6 @@
 /** What upstream refuses of expressions whose types fit: literals that can mean nothing, and lists and maps of mixed types. */
 import { STANDARD } from './library/standard.ts'
-import { childrenOf } from './checker.ts'
+import { childrenOf } from './ast.ts'
 import { clausesOf } from './library/textFormat.ts'
 import { formatType, sameType, unwrapOptional } from './types.ts'
 import { patternError } from './library/re2.ts'

@@ -92,6 +92,11 @@ const containsCidr =
     1 +
     (of === 'string' ? Math.ceil(size(args, 1) * TRAVERSAL) : 0)
 
+const joining: ActualCost = (_, result) => Math.ceil(sizeOf(result) * 2 * TRAVERSAL)
+
+/** Whether the cost is known only afterwards; otherwise a call that costs too much is not made. */
+export const costsItsResult = (cost: ActualCost): boolean => cost === outputSize || cost === joining
+
 const named = (names: string, cost: ActualCost): [string, ActualCost][] => names.split(' ').map((name) => [name, cost])
 
 /** Then Kubernetes' table, by the function. */
@@ -102,7 +107,7 @@ const BY_FUNCTION: ReadonlyMap<string, ActualCost> = new Map([
   ...named('isSorted sum max min indexOf lastIndexOf', wholeTraversal),
   ...named('url lowerAscii upperAscii substring trim jsonpatch.escapeKey', traversal(1)),
   ...named('replace split', traversal(2)),
-  ...named('join', (_, result) => Math.ceil(sizeOf(result) * 2 * TRAVERSAL)),
+  ...named('join', joining),
   ...named('find findAll', regex),
   ...named('cidr isIP isCIDR ip', traversal(1)),
   ...named('ip.isCanonical', traversal(2)),

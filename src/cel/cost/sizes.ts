@@ -30,6 +30,7 @@ const CONTENT_SIZE_BYTES = REQUEST_SIZE_BYTES - 2
 /** A character takes four bytes at most. */
 const CHARACTER_BYTES = 4
 const TIME_SIZE_BYTES = 32
+const DATE_SIZE_BYTES = 12
 
 const MIN_SIZES_BYTES: Readonly<Partial<Record<CelType['kind'], number>>> = {
   bool: 4,
@@ -43,6 +44,7 @@ const MIN_SIZES_BYTES: Readonly<Partial<Record<CelType['kind'], number>>> = {
 
 /** Of its JSON, in bytes. */
 export function minSizeOf(type: CelType): number {
+  if (type.kind === 'timestamp' && type.isDate) return DATE_SIZE_BYTES
   if (type.kind !== 'object') return MIN_SIZES_BYTES[type.kind] ?? 2
   let size = 2
   for (const name of type.required ?? []) {
@@ -60,6 +62,7 @@ function maxSizeOf(type: CelType): number {
     case 'bytes':
       return type.maxSize ?? type.maxLength ?? CONTENT_SIZE_BYTES
     case 'timestamp':
+      return type.isDate ? DATE_SIZE_BYTES : TIME_SIZE_BYTES
     case 'duration':
       return TIME_SIZE_BYTES
     case 'list':

@@ -35,7 +35,10 @@ function lastIndexOf(text: string, part: string, from?: bigint): bigint {
   return found < 0 ? -1n : BigInt(lengthOf(text.slice(0, found)))
 }
 
+const TEXT_LENGTH_LIMIT = 2 ** 24
+
 function replace(text: string, old: string, by: string, limit: bigint = -1n): string {
+  if (((text.length + 1) / Math.max(1, old.length)) * by.length > TEXT_LENGTH_LIMIT) throw new Fault('the text becomes too long')
   if (limit < 0n) return old === '' ? ['', ...text, ''].join(by).slice(0) : text.replaceAll(old, () => by)
   const pieces = splitUpTo(text, old, Number(limit) + (old === '' ? 0 : 1))
   if (old !== '' || limit === 0n) return limit === 0n ? text : pieces.join(by)
@@ -85,6 +88,7 @@ function join(list: ListValue, separator = ''): string {
     if (typeof part !== 'string') throw new Fault(`join: invalid input: ${String(part)}`)
     parts.push(part)
   }
+  if (parts.length * separator.length > TEXT_LENGTH_LIMIT) throw new Fault('the text becomes too long')
   return parts.join(separator)
 }
 
