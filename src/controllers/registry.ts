@@ -29,6 +29,7 @@ import { serviceAccountController } from './serviceaccount.ts'
 import { serviceAccountTokenController, type SignLegacyToken } from './serviceAccountToken.ts'
 import { statefulSetController } from './statefulset/statefulset.ts'
 import { ttlAfterFinishedController } from './ttlAfterFinished.ts'
+import { validatingAdmissionPolicyStatusController } from './validatingAdmissionPolicyStatus/validatingAdmissionPolicyStatus.ts'
 import { ephemeralVolumeController } from './volume/ephemeralVolume.ts'
 import type { HostPathVolumes } from './volume/hostPathProvisioner.ts'
 import { persistentVolumeBinder } from './volume/persistentVolumeBinder.ts'
@@ -78,6 +79,7 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['ephemeral-volume-controller', ephemeralVolumeController],
     ['certificatesigningrequest-cleaner-controller', certificateCleanerController],
     ['horizontal-pod-autoscaler-controller', horizontalPodAutoscalerController],
+    ['validatingadmissionpolicy-status-controller', validatingAdmissionPolicyStatusController],
   ]
   if (signLegacyToken) {
     factories.push(['legacy-serviceaccount-token-controller', (context) => serviceAccountTokenController(context, rootCa, signLegacyToken)])

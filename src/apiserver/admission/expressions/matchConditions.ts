@@ -1,7 +1,7 @@
 /** matchConditions: expressions that all have to hold for a webhook or a policy to be about a request. */
 import type { MatchCondition } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { Environment, Program } from '../../../cel/program.ts'
-import { ExpressionError, compileFor } from './environments.ts'
+import { ExpressionError, compileFor } from '../../../cel/admissionExpressions.ts'
 import { ExpressionFailure, MATCH_CONDITIONS_COST_BUDGET, OutOfBudget, evaluate } from './evaluation.ts'
 import type { ExpressionInput } from './evaluation.ts'
 

@@ -1,8 +1,8 @@
 /** What a ValidatingAdmissionPolicy decides about one object with one set of parameters. */
 import type { AuditAnnotation, Validation, ValidatingAdmissionPolicy } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { CostBudget } from '../../../cel/program.ts'
-import { environmentOf } from '../expressions/environments.ts'
-import type { ExpressionScope } from '../expressions/environments.ts'
+import { environmentOf } from '../../../cel/admissionExpressions.ts'
+import type { ExpressionScope } from '../../../cel/admissionExpressions.ts'
 import { ExpressionFailure, OutOfBudget, POLICY_COST_BUDGET, evaluate } from '../expressions/evaluation.ts'
 import type { ExpressionInput } from '../expressions/evaluation.ts'
 import { MatchConditions, tryCompile } from '../expressions/matchConditions.ts'

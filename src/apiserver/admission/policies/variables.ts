@@ -2,8 +2,8 @@
 import type { Variable } from '../../../api/kinds/admissionregistration/v1.ts'
 import { CostExceededError, EvaluationError } from '../../../cel/program.ts'
 import type { CelType, CostBudget, Program } from '../../../cel/program.ts'
-import { ExpressionError, compileFor, environmentOf } from '../expressions/environments.ts'
-import type { ExpressionScope } from '../expressions/environments.ts'
+import { ExpressionError, compileFor, environmentOf } from '../../../cel/admissionExpressions.ts'
+import type { ExpressionScope } from '../../../cel/admissionExpressions.ts'
 import type { ExpressionInput } from '../expressions/evaluation.ts'
 
 interface CompiledVariable {

@@ -1,6 +1,6 @@
 /** What the language says of the expressions in policies, webhook configurations and device selectors (see src/cel). */
 import { CompileError } from '../../../cel/program.ts'
-import { ExpressionError, compileFor, environmentOf } from '../../admission/expressions/environments.ts'
+import { ExpressionError, compileFor, environmentOf } from '../../../cel/admissionExpressions.ts'
 import { compileDeviceSelector, isTooComplex } from '../../../cel/deviceSelector.ts'
 import type { CelType, Environment } from '../../../cel/program.ts'
 import type { ExpressionRules, ExpressionUse } from '../../../api/validation/admissionRules.ts'
