@@ -19,8 +19,13 @@ const MISSING_TYPE: Readonly<Record<Level, string>> = {
   field: 'must not be empty for specified object fields',
 }
 
+/** Schemas known to be sound: definitions are looked at again with every change of their status. */
+const sound = new WeakSet<JsonSchema>()
+
 export function validateStructural(schema: JsonSchema, path: string): FieldError[] {
+  if (sound.has(schema)) return []
   const errors = [...invariants(schema, 'root', path), ...completeness(schema, schema, path, path)]
+  if (errors.length === 0) sound.add(schema)
   const text = ({ field, message }: FieldError): string => `${field}: ${message}`
   return errors.sort((a, b) => (text(a) < text(b) ? -1 : text(a) > text(b) ? 1 : 0))
 }

@@ -4,9 +4,11 @@ import { newQuantity } from '../../api/quantity.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Watch } from '../../reconcile/controller.ts'
+import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
 import { coalesce } from '../coalesce.ts'
 import { builtInResources, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
+import { CustomCounts, countName } from './customCounts.ts'
 import { addUsage, claimUsage, countsPod, hasScopes, podUsage, serviceUsage, usedOf, type Usage } from '../../api/quotaUsage.ts'
 
 /** A namespace that fills up makes one write for many objects. */
@@ -20,11 +22,8 @@ const PLAIN_COUNTS: Readonly<Record<string, string>> = {
 }
 const OWN_USAGE = new Set(['/pods', '/services', '/persistentvolumeclaims'])
 
-function countName({ group, resource }: Resource): string {
-  return `count/${resource}${group ? `.${group}` : ''}`
-}
-
-export function resourceQuotaController({ client, informers, clock }: ControllerContext): Controller {
+export function resourceQuotaController(context: ControllerContext): Controller {
+  const { client, informers, clock } = context
   const quotaInformer = informers.for(resourcequotas)
   const podInformer = informers.for(pods)
   const serviceInformer = informers.for(services)
@@ -32,6 +31,33 @@ export function resourceQuotaController({ client, informers, clock }: Controller
   const counted = builtInResources().filter(
     (resource) => resource.namespaced && !OWN_USAGE.has(resourceId(resource)) && resourceId(resource) !== '/events',
   )
+
+  let lookAt: (namespace: string) => void = () => {}
+  const custom = new CustomCounts(context, informers, (namespace) => lookAt(namespace))
+  const builtInCounts = new Set(counted.map(countName))
+
+  async function customUsage(quota: ResourceQuota, signal: AbortSignal): Promise<Usage> {
+    const names = Object.keys(quota.spec?.hard ?? {}).filter((name) => name.startsWith('count/') && !builtInCounts.has(name))
+    if (names.length === 0 || hasScopes(quota)) return {}
+    const counts = await custom.count(names, quota.metadata.namespace ?? '', signal)
+    return Object.fromEntries([...counts].map(([name, count]) => [name, newQuantity(count)]))
+  }
+
+  /** Quotas may count what is defined later. */
+  const customs: Watch = {
+    start(_, enqueue) {
+      const add = coalesce(enqueue, clock, BATCH_WINDOW_MS)
+      lookAt = (namespace) => {
+        for (const quota of quotaInformer.list(namespace)) add(keyOf(quota))
+      }
+      const definitions = informers.for(customresourcedefinitions)
+      definitions.onChange(() => {
+        for (const quota of quotaInformer.list())
+          if (Object.keys(quota.spec?.hard ?? {}).some((name) => name.startsWith('count/') && !builtInCounts.has(name))) add(keyOf(quota))
+      })
+      return definitions
+    },
+  }
 
   function usageOf(quota: ResourceQuota): Usage {
     const { namespace } = quota.metadata
@@ -75,11 +101,12 @@ export function resourceQuotaController({ client, informers, clock }: Controller
       watch(resourcequotas, (quota) => [keyOf(quota)]),
       ...[pods, services, persistentvolumeclaims].map((resource) => changes(resource as Resource)),
       ...counted.map(changes),
+      customs,
     ],
     async reconcile(key, signal) {
       const quota = quotaInformer.get(key)
       if (!quota || quota.metadata.deletionTimestamp !== undefined) return
-      const status = { hard: quota.spec?.hard ?? {}, used: usedOf(quota, usageOf(quota)) }
+      const status = { hard: quota.spec?.hard ?? {}, used: usedOf(quota, { ...usageOf(quota), ...(await customUsage(quota, signal)) }) }
       if (semanticallyEqual(status, quota.status)) return
       await client.update(resourcequotas, { ...quota, status }, { subresource: 'status', signal })
     },
