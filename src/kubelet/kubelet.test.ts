@@ -286,7 +286,12 @@ test('a claim bound to a hostPath volume is mounted; one that is not bound holds
   await w.clock.advance(30_000)
   await w.until('running', () => phase(w, 'disk') === 'Running')
   const mount = w.runtime.configs.get(w.runtime.newest('main')?.id ?? '')?.mounts.find((m) => m.containerPath === '/d')
-  assert.deepEqual(mount, { hostPath: join(path, 'in'), containerPath: '/d', readOnly: false, propagation: 'None' })
+  assert.deepEqual(mount, {
+    hostPath: join(w.rootDir, 'pods/uid-disk/volume-subpaths/d/main/0'),
+    containerPath: '/d',
+    readOnly: false,
+    propagation: 'None',
+  })
 })
 
 test('a volume of a kind that this node cannot make is named', async (t) => {

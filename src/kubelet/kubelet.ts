@@ -37,6 +37,7 @@ import type { KubeletPods } from './server/pods.ts'
 import { mirroredHash } from './staticPods/manifests.ts'
 import { StaticPods } from './staticPods/staticPods.ts'
 import { StatusManager } from './status/statusManager.ts'
+import type { PinSubPath } from './volumes/subPath.ts'
 import { Volumes } from './volumes/volumes.ts'
 
 export interface KubeletOptions {
@@ -58,6 +59,8 @@ export interface KubeletOptions {
   capacity?: () => Promise<NodeCapacity>
   /** Read from the machine and the node's cgroup unless given. */
   signals?: () => Promise<Signals>
+  /** Binds subPaths; tests bring their own. */
+  pinSubPath?: PinSubPath
   /** 10250 unless given. */
   kubeletPort?: number
   /** Where the manifests of static pods are; without it there are none. */
@@ -103,10 +106,18 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
       }
     },
   })
-  const collector = new ImageCollector({ runtime, clock, log, rootDir, recordFile: join(rootDir, 'pulled-images.json') })
+  const collector = new ImageCollector({
+    runtime,
+    clock,
+    log,
+    rootDir,
+    recordFile: join(rootDir, 'pulled-images.json'),
+    alsoUsed: () => volumes.imagesInUse(),
+  })
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
   const serviceInformer = informers.for(services)
   const statuses = new StatusManager({ client, clock, log, signal })
+  const volumes = new Volumes({ client, clock, objects, rootDir, runtime })
   const pulled = (image: Image): void => {
     node.imagesChanged()
     void collector.pulled(image)
@@ -125,6 +136,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     objects,
     files: { clusterDns, clusterDomain, nodeName, ...(options.nodeResolvConfPath && { nodeResolvConfPath: options.nodeResolvConfPath }) },
     nodeMemoryBytes: capacity.memoryBytes,
+    ...(options.pinSubPath && { pin: options.pinSubPath }),
     allocatable: capacityAmounts(capacity),
     services: () => serviceInformer.list(),
     podsOfNode: () => podsOfNode(options).list(),
@@ -133,7 +145,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     statuses,
     images: new ImagePuller({ runtime, events, clock, signal, onPulled: pulled }),
-    volumes: new Volumes({ client, clock, objects, rootDir }),
+    volumes,
   })
   const workers = new PodWorkers({ life, clock, log, signal, onGone: (uid) => statics?.podGone(uid) })
   const node = new NodeReporter({

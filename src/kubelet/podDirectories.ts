@@ -4,6 +4,8 @@ import { join } from 'node:path'
 export interface PodDirectories {
   pod: string
   volumes: string
+  /** Where the subPaths of volumes are bound, for one container's mount each. */
+  subPath(volume: string, container: string, index: number): string
   etcHosts: string
   hostname: string
   resolvConf: string
@@ -20,6 +22,7 @@ export function podDirectories(rootDir: string, podUid: string): PodDirectories 
   return {
     pod,
     volumes: join(pod, 'volumes'),
+    subPath: (volume, container, index) => join(pod, 'volume-subpaths', volume, container, String(index)),
     etcHosts: join(pod, 'etc-hosts'),
     hostname: join(pod, 'hostname'),
     resolvConf: join(pod, 'resolv.conf'),

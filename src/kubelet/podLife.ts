@@ -37,12 +37,14 @@ import type { WaitingReason } from './status/containerStatus.ts'
 import { containerIdOf } from './status/containerStatus.ts'
 import { podStatus, type PodStatusInput } from './status/podStatus.ts'
 import type { StatusManager } from './status/statusManager.ts'
+import type { PinSubPath } from './volumes/subPath.ts'
 import { volumeReferences } from './volumes/volumes.ts'
 import type { PreparedVolumes } from './volumes/volumes.ts'
 
 export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptions {
   log: Logger
   nodeMemoryBytes: number
+  pin?: PinSubPath
   observer: PodObserver
   statuses: StatusManager
   probes: PodProbes
@@ -345,8 +347,8 @@ export class RealPodLife implements PodLife {
 
   /** Containers are created side by side and started one after the other, in the order of the spec. */
   async #startInOrder(requests: readonly ContainerStartRequest[], state: PodState, signal: AbortSignal): Promise<StartError[]> {
-    const { rootDir, nodeMemoryBytes, observer, signal: lifetime } = this.#options
-    const options = { ...this.#kills, rootDir, nodeMemoryBytes, lifetime }
+    const { rootDir, nodeMemoryBytes, pin, observer, signal: lifetime } = this.#options
+    const options = { ...this.#kills, rootDir, nodeMemoryBytes, lifetime, ...(pin && { pin }) }
     const creating = requests.map((request) => ({ request, created: createContainer(options, request) }))
     for (const { created } of creating) created.catch(() => {})
     const failed: StartError[] = []

@@ -83,7 +83,22 @@ export class PodPreparation {
     state.filesFor = wanted.key
   }
 
-  image(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
+  /** The container's image, and before it those that its volumes show. */
+  async image(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
+    const { volumes } = this.#options
+    const mounted = new Set((container.volumeMounts ?? []).map(({ name }) => name))
+    const shown = (pod.spec?.volumes ?? []).filter(({ name, image }) => image && mounted.has(name))
+    await Promise.all(
+      shown.map(async ({ name, image }) => {
+        const { reference = '', pullPolicy } = image ?? {}
+        const asked = { name: container.name, image: reference, ...(pullPolicy && { imagePullPolicy: pullPolicy }) }
+        await volumes.showImage(pod, name, await this.#pull(pod, asked, signal), signal)
+      }),
+    )
+    return this.#pull(pod, container, signal)
+  }
+
+  #pull(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
     const { objects, images } = this.#options
     const { namespace } = pod.metadata
     const pullSecrets = async (): Promise<Secret[]> => {

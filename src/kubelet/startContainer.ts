@@ -14,6 +14,7 @@ import { runHook } from './lifecycle.ts'
 import type { PodDirectories } from './podDirectories.ts'
 import { fieldPathOf } from './podSpec.ts'
 import type { ContainerConfig, Image, Runtime, Sandbox } from './runtime/runtime.ts'
+import type { PinSubPath } from './volumes/subPath.ts'
 import type { PreparedVolumes } from './volumes/volumes.ts'
 
 export class StartError extends Error {
@@ -35,6 +36,7 @@ export interface StartOptions {
   rootDir: string
   nodeIp: string
   nodeMemoryBytes: number
+  pin?: PinSubPath
   /** Ends with the kubelet: what was begun in the runtime is not left half done when only the sync ends. */
   lifetime: AbortSignal
 }
@@ -64,10 +66,22 @@ const text = (error: unknown): string => (error instanceof Error ? error.message
 
 async function configure(options: StartOptions, request: ContainerStartRequest, image: Image): Promise<ContainerConfig> {
   const { pod, container, attempt, facts, sources, volumes, directories, target } = request
-  const { rootDir, nodeMemoryBytes } = options
+  const { rootDir, nodeMemoryBytes, pin } = options
   try {
     if (target && target.id === undefined) throw new ContainerConfigError(`unable to find target container "${target.name}"`)
-    const config = await containerConfig({ pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeMemoryBytes })
+    const config = await containerConfig({
+      pod,
+      container,
+      attempt,
+      image,
+      facts,
+      sources,
+      volumes,
+      directories,
+      rootDir,
+      nodeMemoryBytes,
+      ...(pin && { pin }),
+    })
     return { ...config, ...(target?.id !== undefined && { targetContainerId: target.id }) }
   } catch (error) {
     request.signal.throwIfAborted()

@@ -4,6 +4,7 @@ import type { PodDirectories } from '../podDirectories.ts'
 import { podFileMounts } from '../podFiles/podFiles.ts'
 import { podNames } from '../podFiles/hosts.ts'
 import type { ContainerConfig, Image, PortMapping, SandboxConfig } from '../runtime/runtime.ts'
+import type { PinSubPath } from '../volumes/subPath.ts'
 import type { PreparedVolumes } from '../volumes/volumes.ts'
 import { annotation } from './annotations.ts'
 import { containerHash } from './containerHash.ts'
@@ -27,6 +28,7 @@ export interface ContainerConfigInput {
   directories: PodDirectories
   rootDir: string
   nodeMemoryBytes: number
+  pin?: PinSubPath
 }
 
 const DEFAULT_GRACE_SECONDS = 30
@@ -49,7 +51,7 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
   const env = await containerEnvironment({ pod, container, facts, sources })
   const byName = new Map(env)
   const expanded = (texts: readonly string[]): string[] => texts.map((text) => expand(text, (name) => byName.get(name)))
-  const mounts = await containerMounts({ container, attempt, volumes, env: byName, directories })
+  const mounts = await containerMounts({ container, attempt, volumes, env: byName, directories, ...(input.pin && { pin: input.pin }) })
   const { command, args, workingDir, lifecycle } = container
   return {
     name: container.name,

@@ -1,10 +1,10 @@
 /** A container's mounts, from its volumeMounts and the pod's prepared volumes. */
-import { chmod, mkdir, open, stat } from 'node:fs/promises'
+import { chmod, mkdir, open } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { Container, VolumeMount } from '../../api/kinds/core/v1.ts'
 import type { PodDirectories } from '../podDirectories.ts'
 import type { Mount } from '../runtime/runtime.ts'
-import { resolveSubPath } from '../volumes/subPath.ts'
+import { openSubPath, pinSubPath, type PinSubPath } from '../volumes/subPath.ts'
 import type { PreparedVolumes } from '../volumes/volumes.ts'
 import { ContainerConfigError } from './environment.ts'
 import { expand } from './expansion.ts'
@@ -35,24 +35,29 @@ function subPathOf(mount: VolumeMount, env: ReadonlyMap<string, string>): string
   return path
 }
 
-async function volumeMount(mount: VolumeMount, volumes: PreparedVolumes, env: ReadonlyMap<string, string>): Promise<Mount> {
+async function volumeMount(input: MountsInput, mount: VolumeMount, index: number): Promise<Mount> {
+  const { volumes, env, container, directories, pin = pinSubPath } = input
   const volume = volumes.byName.get(mount.name)
   if (!volume) throw new ContainerConfigError(`cannot find volume "${mount.name}" to mount into container`)
   const subPath = subPathOf(mount, env)
-  let hostPath = volume.hostPath
+  let { hostPath } = volume
   if (subPath) {
-    hostPath = await resolveSubPath(volume.hostPath, subPath).catch((error: Error) => {
-      throw new ContainerConfigError(`failed to prepare subPath for volumeMount "${mount.name}": ${error.message}`, { cause: error })
-    })
-    const mode = (await stat(volume.hostPath)).mode & 0o7777
-    const made = await stat(hostPath)
-    // A directory made for the mount is as open as its volume.
-    if (made.isDirectory() && !volume.readOnly && made.uid === 0 && (made.mode & 0o777) === 0o750) await chmod(hostPath, mode)
+    hostPath = directories.subPath(mount.name, container.name, index)
+    try {
+      const opened = await openSubPath(volume.hostPath, subPath)
+      await pin(opened, hostPath).finally(() => opened.close())
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error)
+      throw new ContainerConfigError(`failed to prepare subPath for volumeMount "${mount.name}": ${text}`, { cause: error })
+    }
   }
+  const readOnly = mount.readOnly === true || volume.readOnly
+  const recursive = mount.recursiveReadOnly
   return {
     hostPath,
     containerPath: absolute(mount.mountPath),
-    readOnly: mount.readOnly === true || volume.readOnly,
+    readOnly,
+    ...(readOnly && (recursive === 'Enabled' || recursive === 'IfPossible') && { recursiveReadOnly: recursive }),
     propagation: PROPAGATION[mount.mountPropagation ?? ''] ?? 'None',
   }
 }
@@ -72,10 +77,13 @@ export interface MountsInput {
   volumes: PreparedVolumes
   env: ReadonlyMap<string, string>
   directories: PodDirectories
+  /** Tests bring their own. */
+  pin?: PinSubPath
 }
 
-export async function containerMounts({ container, attempt, volumes, env, directories }: MountsInput): Promise<Mount[]> {
-  const mounts = await Promise.all((container.volumeMounts ?? []).map((mount) => volumeMount(mount, volumes, env)))
+export async function containerMounts(input: MountsInput): Promise<Mount[]> {
+  const { container, attempt, directories } = input
+  const mounts = await Promise.all((container.volumeMounts ?? []).map((mount, index) => volumeMount(input, mount, index)))
   const log = await terminationLogMount(container, attempt, directories)
   return mounts.some((mount) => mount.containerPath === log.containerPath) ? mounts : [...mounts, log]
 }

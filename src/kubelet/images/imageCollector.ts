@@ -25,6 +25,8 @@ export interface ImageCollectorOptions {
   /** The file system that images are on. */
   disk?: () => Promise<{ availableBytes: number; capacityBytes: number }>
   rootDir: string
+  /** Images that something other than a container uses. */
+  alsoUsed?: () => ReadonlySet<string>
 }
 
 export interface ImageUse {
@@ -133,7 +135,7 @@ export class ImageCollector {
     const { runtime, clock } = this.#options
     const [images, { containers }, pulled] = await Promise.all([runtime.images(), runtime.list(), this.#known()])
     const nowMs = clock.now()
-    const used = new Set(containers.map(({ imageId }) => imageId))
+    const used = new Set([...containers.map(({ imageId }) => imageId), ...(this.#options.alsoUsed?.() ?? [])])
     const there = new Set(images.map(({ id }) => id))
     for (const id of this.#seen.keys()) if (!there.has(id)) this.#seen.delete(id)
     return images.flatMap(({ id, sizeBytes }) => {

@@ -53,6 +53,8 @@ export interface Mount {
   hostPath: string
   containerPath: string
   readOnly: boolean
+  /** Mounts within it, too, cannot be written: or the container does not start, or where the kernel can. */
+  recursiveReadOnly?: 'Enabled' | 'IfPossible'
   propagation: 'None' | 'HostToContainer' | 'Bidirectional'
 }
 
@@ -242,6 +244,8 @@ export interface Runtime {
   imageStatus(name: string): Promise<Image | undefined>
   pullImage(name: string, auth: RegistryAuth | undefined, signal: AbortSignal): Promise<Image>
   removeImage(id: string): Promise<void>
+  /** Shows an image's files, not to be written, in a directory that is there. */
+  mountImage(id: string, directory: string, signal: AbortSignal): Promise<void>
 
   logs(containerId: string, options: LogOptions): AsyncIterable<LogLine>
   exec(containerId: string, options: ExecOptions): Promise<Attached>

@@ -106,10 +106,13 @@ function lastStateOf(input: ContainerStatusInput, state: ContainerState): Contai
 function mountsOf(spec: SpecContainer): Pick<ContainerStatus, 'volumeMounts'> {
   if (!spec.volumeMounts?.length) return {}
   return {
-    volumeMounts: spec.volumeMounts.map(({ name, mountPath, readOnly }) => ({
+    volumeMounts: spec.volumeMounts.map(({ name, mountPath, readOnly, recursiveReadOnly }) => ({
       mountPath,
       name,
-      ...(readOnly && { readOnly: true, recursiveReadOnly: 'Disabled' }),
+      ...(readOnly && {
+        readOnly: true,
+        recursiveReadOnly: recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible' ? 'Enabled' : 'Disabled',
+      }),
     })),
   }
 }

@@ -204,6 +204,10 @@ export class FakeRuntime implements Runtime {
     return { stdout, resize: async () => {}, exit: Promise.resolve(this.onExec(containerId, options.command)) }
   }
 
+  async mountImage(id: string, directory: string): Promise<void> {
+    this.calls.push(`mount ${id} ${directory.split('/').at(-1)}`)
+  }
+
   attach(): Promise<Attached> {
     return Promise.reject(new Error('nothing to attach to'))
   }

@@ -62,6 +62,7 @@ export async function world(t: TestContext): Promise<World> {
         inodes: { available: 1e6, capacity: 2e6 },
         pids: { available: 30_000, capacity: 32_768 },
       }),
+      pinSubPath: async () => {},
       manifestsDirectory: join(rootDir, 'manifests'),
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
       capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),

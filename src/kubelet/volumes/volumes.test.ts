@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { prepareHostPath } from './hostPath.ts'
 import { applyFsGroup } from './ownership.ts'
 import { configMapPayload, downwardPayload } from './payload.ts'
 import type { Payload } from './payload.ts'
-import { resolveSubPath } from './subPath.ts'
+import { openSubPath } from './subPath.ts'
 
 async function scratch(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'volumes-'))
@@ -88,12 +88,40 @@ test('a subPath is made where it is missing and never leads out of the volume', 
   await mkdir(join(volume, 'real'), { recursive: true })
   await symlink('real', join(volume, 'inside'))
   await symlink('/etc', join(volume, 'outside'))
-  assert.equal(await resolveSubPath(volume, 'a/b'), join(volume, 'a/b'))
-  assert.ok((await stat(join(volume, 'a/b'))).isDirectory())
-  assert.equal(await resolveSubPath(volume, 'inside'), join(volume, 'real'))
-  await assert.rejects(resolveSubPath(volume, 'outside/passwd'), /leads out of its volume/)
-  await assert.rejects(resolveSubPath(volume, '../x'), /must not contain '\.\.'/)
-  await assert.rejects(resolveSubPath(volume, '/x'), /must not be an absolute path/)
+  const opened = async (subPath: string): Promise<string> => {
+    const handle = await openSubPath(volume, subPath)
+    return readlink(`/proc/self/fd/${handle.fd}`).finally(() => handle.close())
+  }
+  await chmod(volume, 0o757)
+  assert.equal(await opened('a/b'), join(volume, 'a/b'))
+  assert.equal((await stat(join(volume, 'a/b'))).mode & 0o777, 0o757)
+  assert.equal(await opened('inside'), join(volume, 'real'))
+  await assert.rejects(opened('outside/passwd'), /leads out of its volume/)
+  await assert.rejects(opened('outside/not/there'), /leads out of its volume/)
+  await assert.rejects(opened('../x'), /must not contain '\.\.'/)
+  await assert.rejects(opened('/x'), /must not be an absolute path/)
+})
+
+test('a link that is exchanged while a subPath is opened never leads out of the volume', async (t) => {
+  const directory = await scratch(t)
+  const [volume, secret] = [join(directory, 'volume'), join(directory, 'secret')]
+  await Promise.all([mkdir(join(volume, 'real'), { recursive: true }), mkdir(secret)])
+  const racing = new AbortController()
+  const race = async (): Promise<void> => {
+    for (let turn = 0; !racing.signal.aborted; turn++) {
+      await symlink(turn % 2 ? secret : 'real', join(volume, 'next'))
+      await rename(join(volume, 'next'), join(volume, 'x'))
+    }
+  }
+  const exchanging = race()
+  const seen = new Set<string>()
+  for (let tries = 0; tries < 300; tries++) {
+    const handle = await openSubPath(volume, 'x').catch(() => undefined)
+    if (handle) seen.add(await readlink(`/proc/self/fd/${handle.fd}`).finally(() => handle.close()))
+  }
+  racing.abort()
+  await exchanging
+  assert.ok(!seen.has(secret), 'it led out of the volume')
 })
 
 test('hostPath types are checked, and made where they say so', async (t) => {

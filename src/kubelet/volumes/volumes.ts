@@ -13,6 +13,7 @@ import { quantityValue } from '../containers/amounts.ts'
 import type { PodFacts } from '../containers/fieldRef.ts'
 import { podDirectories } from '../podDirectories.ts'
 import type { ObjectReference, PodObjects } from '../podObjects.ts'
+import type { Image, Runtime } from '../runtime/runtime.ts'
 import { writeAtomically } from './atomicWriter.ts'
 import { prepareHostPath } from './hostPath.ts'
 import { applyFsGroup } from './ownership.ts'
@@ -43,6 +44,7 @@ export interface VolumesOptions {
   clock: Clock
   objects: PodObjects
   rootDir: string
+  runtime: Pick<Runtime, 'mountImage'>
 }
 
 const UNMOUNT_TIMEOUT_MS = 10_000
@@ -74,6 +76,8 @@ export function volumeReferences(pod: Pod): ObjectReference[] {
 export class Volumes {
   readonly #options: VolumesOptions
   readonly #tokens: ServiceAccountTokens
+  /** Ids of images that are mounted, by pod and volume. */
+  readonly #images = new Map<string, Map<string, string>>()
 
   constructor(options: VolumesOptions) {
     this.#options = options
@@ -125,6 +129,12 @@ export class Volumes {
     if (volume.ephemeral) return this.#claim(pod, volume.name, `${pod.metadata.name}-${volume.name}`, false, signal)
     if (KINDS_WITH_FILES.some((kind) => volume[kind])) return this.#files(pod, volume, facts, onToken, signal)
     const kind = kindOf(volume)
+    if (kind === 'image') {
+      // It is mounted once the image is there, which the containers wait for.
+      const directory = this.#directory(pod, 'image', volume.name)
+      await mkdir(directory, { recursive: true })
+      return { hostPath: directory, readOnly: true }
+    }
     if (kind === 'emptyDir') return this.#emptyDir(pod, volume, signal)
     throw new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : volumes of type ${kind} are not supported on this node`)
   }
@@ -214,12 +224,31 @@ export class Volumes {
     return { hostPath: path, readOnly: onlyRead && accessModes.length > 0 }
   }
 
+  /** Shows an image in its volume; one that is shown stays as it is for the pod's life. */
+  async showImage(pod: Pod, volumeName: string, { id }: Pick<Image, 'id'>, signal: AbortSignal): Promise<void> {
+    const { uid } = pod.metadata
+    const known = this.#images.get(uid) ?? new Map<string, string>()
+    this.#images.set(uid, known)
+    const directory = this.#directory(pod, 'image', volumeName)
+    await mkdir(directory, { recursive: true })
+    const { volumes } = podDirectories(this.#options.rootDir, uid)
+    if (!known.has(volumeName) && !(await mountsBelow(volumes)).includes(directory))
+      await this.#options.runtime.mountImage(id, directory, signal)
+    known.set(volumeName, known.get(volumeName) ?? id)
+  }
+
+  /** Images that volumes show. */
+  imagesInUse(): Set<string> {
+    return new Set([...this.#images.values()].flatMap((byVolume) => [...byVolume.values()]))
+  }
+
   /** Unmounts what is mounted and removes the pod's volumes; persistent ones stay where they are. */
   async tearDown(podUid: string): Promise<void> {
     this.#tokens.forget(podUid)
-    const { volumes } = podDirectories(this.#options.rootDir, podUid)
-    if (!(await readdir(volumes).catch(() => undefined))) return
-    for (const mounted of await mountsBelow(volumes)) await run('umount', ['-l', mounted], { timeoutMs: UNMOUNT_TIMEOUT_MS })
+    this.#images.delete(podUid)
+    const { pod, volumes } = podDirectories(this.#options.rootDir, podUid)
+    if (!(await readdir(pod).catch(() => undefined))) return
+    for (const mounted of await mountsBelow(pod)) await run('umount', ['-l', mounted], { timeoutMs: UNMOUNT_TIMEOUT_MS })
     await rm(volumes, { recursive: true, force: true })
   }
 }

@@ -142,10 +142,16 @@ type EngineRuntimeConfig = HostConfig & { Runtime: string; Annotations: Record<s
 interface BindOptions {
   Propagation: 'rprivate' | 'rslave' | 'rshared'
   ReadOnlyNonRecursive?: boolean
+  ReadOnlyForceRecursive?: boolean
 }
 
-function engineMount({ hostPath, containerPath, readOnly, propagation }: Mount): MountSettings {
-  const bindOptions: BindOptions = { Propagation: PROPAGATION[propagation], ...(readOnly && { ReadOnlyNonRecursive: true }) }
+/** The engine makes a mount recursively read-only where the kernel can, unless told otherwise. */
+function engineMount({ hostPath, containerPath, readOnly, recursiveReadOnly, propagation }: Mount): MountSettings {
+  const bindOptions: BindOptions = {
+    Propagation: PROPAGATION[propagation],
+    ...(readOnly && recursiveReadOnly === undefined && { ReadOnlyNonRecursive: true }),
+    ...(recursiveReadOnly === 'Enabled' && { ReadOnlyForceRecursive: true }),
+  }
   return { Type: 'bind', Source: hostPath, Target: containerPath, ReadOnly: readOnly, BindOptions: bindOptions }
 }
 

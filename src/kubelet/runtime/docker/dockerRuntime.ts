@@ -12,6 +12,7 @@ import { dialInNamespace } from './dial.ts'
 import { readContainerDisk } from './diskUsage.ts'
 import { createEngine } from './engine.ts'
 import { followEvents } from './events.ts'
+import { mountImage } from './imageMounts.ts'
 import { Images } from './images.ts'
 import { Inventory } from './inventory.ts'
 import { readLogs } from './logs.ts'
@@ -78,6 +79,7 @@ export function createDockerRuntime({
     imageStatus: (name) => images.status(name),
     pullImage: (name, auth, signal) => images.pull(name, auth, signal),
     removeImage: (id) => images.remove(id),
+    mountImage: (id, directory, signal) => mountImage(engine, id, directory, signal),
 
     async *logs(containerId: string, options: LogOptions): AsyncGenerator<LogLine> {
       const facts = await inventory.containerFacts(containerId)

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { ContainerInspectInfo } from 'dockerode'
 import { parseEvent } from './events.ts'
 import { imageUser } from './images.ts'
+import { layersOf } from './imageMounts.ts'
 import { containerFrom, isEnding } from './inventory.ts'
 import type { ContainerFacts } from './labels.ts'
 import { endpointOf } from './registry.ts'
@@ -106,6 +107,13 @@ test('where a registry listens', () => {
 test('a process that is about to end', () => {
   const stat = (state: string, flags: number): string => `12 (a) b) ${state} 1 2 3 0 -1 ${flags} 105 0 0`
   assert.deepEqual([stat('S', 4194560), stat('S', 4194564), stat('Z', 4194560), ''].map(isEnding), [false, true, true, true])
+})
+
+test("an image's layers, the topmost first", () => {
+  assert.deepEqual(
+    [layersOf({ UpperDir: '/o/3/diff', LowerDir: '/o/2/diff:/o/1/diff' }), layersOf({ UpperDir: '/o/1/diff' }), layersOf({})],
+    [['/o/3/diff', '/o/2/diff', '/o/1/diff'], ['/o/1/diff'], []],
+  )
 })
 
 test('cgroup files', () => {
