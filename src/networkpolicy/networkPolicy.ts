@@ -68,13 +68,13 @@ const DNS_SERVICE_PORT = 53
  * (`k8s-app: kube-dns` in kube-system), so its endpoint counts as such a pod.
  */
 function dnsPeers(slices: readonly EndpointSlice[]): Peer[] {
-  return slices.flatMap(({ metadata, addressType, endpoints = [], ports = [] }) => {
+  return slices.flatMap(({ metadata, addressType, endpoints, ports }) => {
     if (metadata.labels?.[SERVICE_NAME] !== DNS || metadata.namespace !== 'kube-system' || addressType !== 'IPv4') return []
-    const listening = ports.flatMap(({ name, port, protocol = 'TCP' }) => (name && port ? [{ name, port, protocol }] : []))
+    const listening = (ports ?? []).flatMap(({ name, port, protocol = 'TCP' }) => (name && port ? [{ name, port, protocol }] : []))
     const namedPorts = new Map(listening.map(({ name, port, protocol }) => [`${protocol}/${name}`, port]))
     const movedPorts = new Map(listening.map(({ port, protocol }) => [`${protocol}/${DNS_SERVICE_PORT}`, port]))
     const labels = { 'k8s-app': DNS }
-    return endpoints
+    return (endpoints ?? [])
       .filter(({ targetRef }) => !targetRef)
       .flatMap(({ addresses }) => addresses.map((ip) => ({ ip, namespace: 'kube-system', labels, namedPorts, movedPorts })))
   })

@@ -16,8 +16,8 @@ interface Check {
 
 /** The ready endpoints of a service on a node. */
 export function localEndpointCount(slices: readonly EndpointSlice[], nodeName: string): number {
-  const addresses = slices.flatMap(({ endpoints = [] }) =>
-    endpoints
+  const addresses = slices.flatMap(({ endpoints }) =>
+    (endpoints ?? [])
       .filter((endpoint) => endpoint.nodeName === nodeName && (endpoint.conditions?.ready ?? true))
       .flatMap((endpoint) => endpoint.addresses),
   )

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Service } from '../api/kinds/core/v1.ts'
 import type { Endpoint, EndpointSlice } from '../api/kinds/discovery/v1.ts'
+import { localEndpointCount } from './healthChecks.ts'
 import { serviceRules } from './serviceRules.ts'
 import type { ServiceRules } from './serviceRules.ts'
 import { staleFlows } from './staleFlows.ts'
@@ -59,6 +60,12 @@ test('a service address leads to its ready endpoints', () => {
 test('terminating endpoints that still serve are used when no other is there', () => {
   const rules = build(service({}), terminating('10.244.0.7'))
   assert.deepEqual(targets(rules, rules.elements.service_ips.get(CLUSTER_IP)), ['10.244.0.7:8080'])
+})
+
+test('endpoints that are null, as Go writes none, are none', () => {
+  const none = { ...slice([]), endpoints: null } as unknown as EndpointSlice
+  assert.equal(serviceRules(service({}), [none], CONTEXT).elements.service_ips.size, 0)
+  assert.equal(localEndpointCount([none], 'node-a'), 0)
 })
 
 test('a service without endpoints is refused', () => {
