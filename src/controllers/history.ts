@@ -28,8 +28,16 @@ export type HistoryPlan =
   | { action: 'renumber'; revision: ControllerRevision; number: number }
   | { action: 'create'; draft: Draft<ControllerRevision> }
 
+/** With sorted keys: clients (`kubectl rollout undo`) compare a revision with a template byte for byte. */
 function dataOf(template: PodTemplateSpec): { spec: { template: object } } {
-  return { spec: { template: { ...template, $patch: 'replace' } } }
+  return { spec: { template: sorted({ ...template, $patch: 'replace' }) as object } }
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (value === null || typeof value !== 'object') return value
+  const entries = Object.entries(value).map(([key, item]) => [key, sorted(item)] as const)
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** The template that a revision keeps. */
@@ -44,9 +52,9 @@ export function byRevision(a: ControllerRevision, b: ControllerRevision): number
 
 export function planHistory(owner: HistoryOwner, revisions: readonly ControllerRevision[]): HistoryPlan {
   const data = dataOf(owner.template)
-  const sorted = revisions.toSorted(byRevision)
-  const newest = sorted.at(-1)
-  const same = sorted.findLast((revision) => semanticallyEqual(revision.data, data))
+  const inOrder = revisions.toSorted(byRevision)
+  const newest = inOrder.at(-1)
+  const same = inOrder.findLast((revision) => semanticallyEqual(revision.data, data))
   const next = (newest?.revision ?? 0) + 1
   if (same) return same === newest ? { action: 'use', revision: same } : { action: 'renumber', revision: same, number: next }
   const { name, namespace, annotations } = owner.object.metadata
