@@ -68,6 +68,6 @@ export class PublishedSchemas implements CustomDocuments {
   }
 
   documentsV2(): readonly JsonObject[] {
-    return [...this.#groupVersions.values()].flatMap(({ v2 }) => v2 ?? [])
+    return [...this.#groupVersions.values()].flatMap(({ v2 }) => (v2 ? [v2] : []))
   }
 }
