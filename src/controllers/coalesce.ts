@@ -1,7 +1,12 @@
 /** Bursts of changes of one key become two: the first at once, the rest together at the end of the window. */
 import type { Clock } from '../base/clock.ts'
 
-export function coalesce(enqueue: (key: string) => void, clock: Clock, windowMs: number): (key: string) => void {
+/** No window at all (0): each change is told at once. */
+export function coalesce(
+  enqueue: (key: string) => void,
+  clock: Clock,
+  windowMs: number | ((key: string) => number),
+): (key: string) => void {
   const open = new Set<string>()
   const again = new Set<string>()
   const add = (key: string): void => {
@@ -9,9 +14,11 @@ export function coalesce(enqueue: (key: string) => void, clock: Clock, windowMs:
       again.add(key)
       return
     }
-    open.add(key)
     enqueue(key)
-    clock.after(windowMs, () => {
+    const waitMs = typeof windowMs === 'number' ? windowMs : windowMs(key)
+    if (waitMs <= 0) return
+    open.add(key)
+    clock.after(waitMs, () => {
       open.delete(key)
       if (again.delete(key)) add(key)
     })

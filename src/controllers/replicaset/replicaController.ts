@@ -7,10 +7,11 @@ import { pods, type Pod, type PodTemplateSpec } from '../../api/kinds/core/v1.ts
 import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
 import { controllerOf, newControllerRef } from '../../api/meta.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
-import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
+import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, claim, indexByOwner, ownedBy, ownedOrOrphaned, ownerKey } from '../ownership.ts'
+import { coalesce } from '../coalesce.ts'
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { podFromTemplate } from '../podState.ts'
 import { planReplicas, planReplicaStatus } from './plan.ts'
@@ -29,6 +30,10 @@ export interface ReplicaKind<T extends Replicating> {
 }
 
 const WORKERS = 10
+/** Sets of fewer pods see to every change at once. */
+const SMALL_SET = 200
+/** Of larger ones, 1,000 pods make for a window of 50 ms. */
+const PODS_PER_WINDOW_MS = 20
 
 interface Failure {
   creating: boolean
@@ -45,6 +50,8 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
   const podControl = createPodControl(context)
   const writes = new OwnWrites()
   const statusWrites = new OwnWrites()
+  /** How many pods each owned when it was looked at last. */
+  const sizes = new Map<string, number>()
 
   function podKeys(pod: Pod): string[] {
     const owner = ownerKey(pod, kind.resource)
@@ -82,13 +89,24 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
     }
   }
 
+  /** A look at many pods is not worth it for each of them: with their number grows the time in which changes are taken together. */
+  const windowMs = (key: string): number => {
+    const size = sizes.get(key) ?? 0
+    return size < SMALL_SET ? 0 : size / PODS_PER_WINDOW_MS
+  }
+  const podWatch: Watch = {
+    start(all, enqueue) {
+      return watch(pods, podKeys).start(all, coalesce(enqueue, clock, windowMs))
+    },
+  }
+
   return {
     name: kind.name,
     workers: WORKERS,
-    watches: [watch(kind.resource, (object) => [keyOf(object)]), watch(pods, podKeys)],
+    watches: [watch(kind.resource, (object) => [keyOf(object)]), podWatch],
     async reconcile(key, signal): Promise<Outcome> {
       const object = informer.get(key)
-      if (!object) return
+      if (!object) return void sizes.delete(key)
       if (!writes.seenBy(key, podInformer) || !statusWrites.seenBy(key, informer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const owned = await claim({
         client,
@@ -99,6 +117,7 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
         candidates: ownedOrOrphaned(podInformer, object),
         signal,
       })
+      sizes.set(key, owned.length)
       const leaving = object.metadata.deletionTimestamp !== undefined
       const { changed, failure } = leaving ? {} : await resize(object, owned, key, signal)
       // The pods just made or removed come back as events, and with them the moment to report.

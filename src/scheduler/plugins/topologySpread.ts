@@ -4,7 +4,7 @@ import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
 import { labelMatcher, type Labels } from '../../api/selectors.ts'
 import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_NODE_TAINT, UPDATE_POD_LABEL, UPDATE_POD_TOLERATION, type ClusterEvent } from '../events.ts'
 import { FITS, MAX_NODE_SCORE, refuses, type Plugin, type Prepared, type Scoring, type View } from '../framework.ts'
-import type { NodeInfo } from '../nodeInfo.ts'
+import type { NodeInfo, PodGroup } from '../nodeInfo.ts'
 import type { PodInfo } from '../podInfo.ts'
 import { toleratesHardTaints } from './taints.ts'
 
@@ -57,22 +57,23 @@ function constraintsOf(pod: Pod, when: string, args: TopologySpreadArgs): Constr
   const defaults = args.defaultConstraints.filter((c) => c.whenUnsatisfiable === when)
   const matches = defaults.length > 0 ? args.selectorOf(pod) : undefined
   if (!matches) return []
+  const isChoosy = pod.spec.nodeSelector !== undefined || pod.spec.affinity?.nodeAffinity !== undefined
   return defaults.map(({ topologyKey, maxSkew }) => ({
     topologyKey,
     maxSkew,
     minDomains: 1,
     matches,
-    isEligible: (node) => matchesRequiredNodeAffinity(pod.spec, node),
+    isEligible: isChoosy ? (node) => matchesRequiredNodeAffinity(pod.spec, node) : () => true,
   }))
 }
 
 /** How many pods that a constraint selects are on each node; nodes without any are not in it. */
-function countByNode({ matches }: Constraint, namespace: string, view: View): Map<NodeInfo, number> {
+function countByNode({ matches }: Constraint, namespace: string, view: View): ReadonlyMap<NodeInfo, number> {
+  const groups = [...view.groupsIn(namespace)].filter((group) => !group.isTerminating && matches(group.labels))
+  // The replicas of one template are one group: its own counts will do.
+  if (groups.length === 1) return (groups[0] as PodGroup).nodes
   const counts = new Map<NodeInfo, number>()
-  for (const group of view.groupsIn(namespace)) {
-    if (group.isTerminating || !matches(group.labels)) continue
-    for (const [node, count] of group.nodes) if (node.exists) counts.set(node, (counts.get(node) ?? 0) + count)
-  }
+  for (const { nodes } of groups) for (const [node, count] of nodes) counts.set(node, (counts.get(node) ?? 0) + count)
   return counts
 }
 
@@ -166,7 +167,8 @@ function scoringCounts(
   const domains = new Domains()
   for (const node of candidates) if (!domains.has(valueOf(node))) domains.add(valueOf(node), 0)
   for (const [node, count] of onNodes)
-    if (domains.has(valueOf(node)) && isCounted(node.node) && constraint.isEligible(node.node)) domains.add(valueOf(node), count)
+    if (node.exists && domains.has(valueOf(node)) && isCounted(node.node) && constraint.isEligible(node.node))
+      domains.add(valueOf(node), count)
   return { of: (node) => domains.of(valueOf(node)), weight: Math.log(domains.size + 2) }
 }
 
