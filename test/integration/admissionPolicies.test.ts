@@ -1,40 +1,18 @@
 /** Admission policies over the API server: what their expressions see, and what becomes of their verdicts. */
 import assert from 'node:assert/strict'
-import type { ClientHttp2Session } from 'node:http2'
 import { after, afterEach, before, test } from 'node:test'
-import { ask, startTestServer } from '../../src/apiserver/testServer.ts'
-import type { TestApiServer } from '../../src/apiserver/testServer.ts'
+import { ADMISSION, MAPS, configMap, startAdmissionServer } from './admissionTest.ts'
+import type { AdmissionServer } from './admissionTest.ts'
 
-let api: TestApiServer
-let session: ClientHttp2Session
+let server: AdmissionServer
 
-interface Reply {
-  code: number
-  body: { [field: string]: unknown; message?: string; data?: Record<string, string>; metadata?: { labels?: object; annotations?: object } }
-  warnings: string[]
-}
+const send: AdmissionServer['send'] = (...request) => server.send(...request)
 
-async function send(method: string, path: string, body?: object, type?: string): Promise<Reply> {
-  const {
-    status,
-    body: text,
-    headers,
-  } = await ask(session, method, path, {
-    ...(body && { body: JSON.stringify(body) }),
-    ...(type && { headers: { 'content-type': type } }),
-  })
-  const warning = headers['warning']
-  return { code: status, body: JSON.parse(text), warnings: warning === undefined ? [] : [warning].flat() }
-}
-
-const ADMISSION = '/apis/admissionregistration.k8s.io/v1'
-const MAPS = '/api/v1/namespaces/default/configmaps'
 const DEPLOYMENTS = '/apis/apps/v1/namespaces/default/deployments'
 const onMaps = { resourceRules: [{ operations: ['CREATE', 'UPDATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] }] }
 const onDeployments = {
   resourceRules: [{ operations: ['CREATE', 'UPDATE'], apiGroups: ['apps'], apiVersions: ['v1'], resources: ['deployments'] }],
 }
-const configMap = (name: string, data: Record<string, string> = {}, labels: object = {}): object => ({ metadata: { name, labels }, data })
 const deployment = (name: string, replicas: number): object => ({
   metadata: { name },
   spec: {
@@ -66,8 +44,7 @@ const denied = (policy: string, why: string): string =>
   `ValidatingAdmissionPolicy '${policy}' with binding '${policy}-b' denied request: ${why}`
 
 before(async () => {
-  api = await startTestServer()
-  session = api.session(api.admin)
+  server = await startAdmissionServer()
 })
 
 afterEach(async () => {
@@ -77,7 +54,7 @@ afterEach(async () => {
   await send('DELETE', DEPLOYMENTS)
 })
 
-after(() => api.stop())
+after(() => server.api.stop())
 
 test('validations with variables, over a Deployment', async () => {
   await validating('replicas', {

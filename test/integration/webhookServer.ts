@@ -1,4 +1,4 @@
-/** A real HTTPS server of admission webhooks on the loopback, for tests: each path is a handler. */
+/** A real HTTPS server of admission webhooks on this machine, for tests: each path is a handler. */
 import { createServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -65,7 +65,7 @@ export async function startWebhookServer(): Promise<WebhookServer> {
       }
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
   return {
     port: (server.address() as AddressInfo).port,
     caBundle: Buffer.from(authority.cert).toString('base64'),
