@@ -300,12 +300,12 @@ test('a volume of a kind that this node cannot make is named', async (t) => {
     pods,
     newPod('nfs', {
       containers: [{ ...main, volumeMounts: [{ name: 'n', mountPath: '/n' }] }],
-      volumes: [{ name: 'n', nfs: { server: 's', path: '/' } }],
+      volumes: [{ name: 'n', cephfs: { monitors: ['m'] } }],
     }),
   )
   await w.until('failed mount', () =>
     w.events.some((e) =>
-      e.includes('FailedMount nfs: MountVolume.SetUp failed for volume "n" : volumes of type nfs are not supported on this node'),
+      e.includes('FailedMount nfs: MountVolume.SetUp failed for volume "n" : volumes of type cephfs are not supported on this node'),
     ),
   )
 })
@@ -346,4 +346,32 @@ test('a container that cannot be started is tried again after a while, not at on
     data: { k: 'dg==' },
   })
   await w.until('running', () => phase(w, 'env') === 'Running')
+})
+
+test('a block volume that is none, and a claim that is used in another way than its mode, are told of', async (t) => {
+  const w = await world(t)
+  const meta = (name: string) => ({ name, uid: name, creationTimestamp: '', resourceVersion: '' })
+  for (const [name, volumeMode] of [
+    ['raw', 'Block'],
+    ['files', 'Filesystem'],
+  ] as const) {
+    w.api.put(persistentvolumes, { metadata: meta(name), spec: { local: { path: w.rootDir }, volumeMode, accessModes: ['ReadWriteOnce'] } })
+    w.api.put(persistentvolumeclaims, {
+      metadata: { ...meta(name), namespace: 'default' },
+      spec: { volumeName: name },
+      status: { phase: 'Bound' },
+    })
+    w.api.put(
+      pods,
+      newPod(name, {
+        containers: [{ ...main, volumeDevices: [{ name: 'd', devicePath: '/dev/xvda' }] }],
+        volumes: [{ name: 'd', persistentVolumeClaim: { claimName: name } }],
+      }),
+    )
+  }
+  const told = (text: string) => w.events.some((event) => event.includes(text))
+  await w.until(
+    'told',
+    () => told('is not a block device of this node') && told('volume d has volumeMode Filesystem, but is specified in volumeDevices'),
+  )
 })

@@ -157,6 +157,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     signal,
     nodeName,
     nodeIp,
+    rootDir,
     capacity,
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,
     nodeLabels: options.nodeLabels ?? {},

@@ -12,7 +12,7 @@ import { containerEnvironment } from './environment.ts'
 import type { EnvironmentSources } from './environment.ts'
 import { expand } from './expansion.ts'
 import type { PodFacts } from './fieldRef.ts'
-import { containerMounts, DEFAULT_TERMINATION_MESSAGE_PATH } from './mounts.ts'
+import { containerDevices, containerMounts, DEFAULT_TERMINATION_MESSAGE_PATH } from './mounts.ts'
 import { podCgroup } from './qos.ts'
 import { linuxResources } from './resources.ts'
 import { containerSecurity, containerUser, seccompProfile } from './security.ts'
@@ -63,7 +63,7 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     ...(workingDir && { workingDir }),
     env,
     mounts: [...mounts, ...podFileMounts(container, directories)],
-    devices: [],
+    devices: containerDevices(container, volumes),
     resources: linuxResources(pod, container, nodeMemoryBytes),
     security: containerSecurity(pod, container, image, rootDir),
     stdin: container.stdin ?? false,

@@ -3,7 +3,7 @@ import { chmod, mkdir, open } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { Container, VolumeMount } from '../../api/kinds/core/v1.ts'
 import type { PodDirectories } from '../podDirectories.ts'
-import type { Mount } from '../runtime/runtime.ts'
+import type { ContainerConfig, Mount } from '../runtime/runtime.ts'
 import { openSubPath, pinSubPath, type PinSubPath } from '../volumes/subPath.ts'
 import type { PreparedVolumes } from '../volumes/volumes.ts'
 import { ContainerConfigError } from './environment.ts'
@@ -69,6 +69,15 @@ async function terminationLogMount(container: Container, attempt: number, direct
   await chmod(hostPath, 0o666)
   const containerPath = absolute(container.terminationMessagePath || DEFAULT_TERMINATION_MESSAGE_PATH)
   return { hostPath, containerPath, readOnly: false, propagation: 'None' }
+}
+
+/** Volumes that the container gets as block devices. */
+export function containerDevices({ volumeDevices = [] }: Container, volumes: PreparedVolumes): ContainerConfig['devices'] {
+  return volumeDevices.map(({ name, devicePath }) => {
+    const volume = volumes.byName.get(name)
+    if (!volume?.device) throw new ContainerConfigError(`cannot find raw block volume "${name}" to map into container`)
+    return { hostPath: volume.hostPath, containerPath: devicePath, permissions: volume.readOnly ? 'rm' : 'rwm' }
+  })
 }
 
 export interface MountsInput {

@@ -118,6 +118,7 @@ describe("a pod's own limits", () => {
   const takes = (volume: number, c: number): DiskUse => ({
     emptyDirs: new Map([['v', volume * MIB]]),
     containers: new Map([['c', c * MIB]]),
+    filesBytes: 0,
   })
   const cases: [name: string, of: Pod, use: DiskUse, expected: string | undefined][] = [
     ['an emptyDir that keeps its limit', sized, takes(1, 9), undefined],
@@ -129,6 +130,12 @@ describe("a pod's own limits", () => {
       'Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ',
     ],
     ['the pod as a whole', whole, takes(2, 2), 'Pod ephemeral local storage usage exceeds the total limit of containers 3Mi. '],
+    [
+      'a hosts file that grew',
+      limited,
+      { ...takes(0, 0), filesBytes: 2 * MIB },
+      'Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ',
+    ],
     ['within all', limited, takes(0, 1), undefined],
   ]
   for (const [name, of, use, expected] of cases) test(name, () => assert.equal(exceededLimit(of, use), expected))

@@ -11,6 +11,8 @@ export interface DiskUse {
   emptyDirs: ReadonlyMap<string, number>
   /** By name of the container: its writable layer and its logs. */
   containers: ReadonlyMap<string, number>
+  /** Files of the kubelet's own that the pod can write to: its /etc/hosts. */
+  filesBytes: number
 }
 
 const isOnDisk = (medium: string | undefined): boolean => !medium
@@ -35,7 +37,7 @@ export function exceededLimit(pod: Pod, use: DiskUse): string | undefined {
     return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `
   }
   const ofPod = pod.spec?.resources?.limits?.[RESOURCE] ?? aggregateContainerResources(pod, 'limits')[RESOURCE]
-  if (ofPod !== undefined && total(use.containers.values()) + total(use.emptyDirs.values()) > quantityValue(ofPod))
+  if (ofPod !== undefined && total(use.containers.values()) + total(use.emptyDirs.values()) + use.filesBytes > quantityValue(ofPod))
     return `Pod ephemeral local storage usage exceeds the total limit of containers ${ofPod}. `
   for (const { name, resources } of allSpecContainers(pod)) {
     const limit = resources?.limits?.[RESOURCE]

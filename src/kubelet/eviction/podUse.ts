@@ -1,4 +1,5 @@
 /** Measures what a pod uses of what may run short. */
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { run } from '../../base/exec.ts'
@@ -37,6 +38,14 @@ export async function emptyDirUse(pod: Pod, rootDir: string, signal: AbortSignal
   return new Map(sizes)
 }
 
+/** A container may write to its /etc/hosts, which is a file of the node's disk (CVE-2020-8557). */
+async function hostsBytes(pod: Pod, rootDir: string): Promise<number> {
+  return stat(podDirectories(rootDir, pod.metadata.uid).etcHosts).then(
+    ({ size }) => size,
+    () => 0,
+  )
+}
+
 function newest(pod: Pod, observed: PodRuntimeStatus): Container[] {
   return allSpecContainers(pod).flatMap(({ name }) => latest(observed, name) ?? [])
 }
@@ -48,7 +57,11 @@ export async function diskUse(options: PodUseOptions, pod: Pod, observed: PodRun
       return [name, writableBytes + logBytes] as const
     }),
   )
-  return { containers: new Map(containers), emptyDirs: await emptyDirUse(pod, options.rootDir, signal) }
+  return {
+    containers: new Map(containers),
+    emptyDirs: await emptyDirUse(pod, options.rootDir, signal),
+    filesBytes: await hostsBytes(pod, options.rootDir),
+  }
 }
 
 /** Measuring disks is slow, and done only where the disk is what runs short. */
@@ -69,7 +82,7 @@ export async function podUse(
       }
     }),
   )
-  const volumeBytes = [...(onDisk?.emptyDirs.values() ?? [])].reduce((sum, bytes) => sum + bytes, 0)
+  const volumeBytes = [...(onDisk?.emptyDirs.values() ?? []), onDisk?.filesBytes ?? 0].reduce((sum, bytes) => sum + bytes, 0)
   return { pod, containers, volumeBytes }
 }
 

@@ -1,6 +1,8 @@
 /** What the node is: its kernel, its system, its identities. */
-import { readFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import { arch, release } from 'node:os'
+import { join } from 'node:path'
 import type { NodeSystemInfo } from '../../api/kinds/core/v1.ts'
 import { KUBERNETES_VERSION } from '../../api/kubernetesVersion.ts'
 
@@ -26,13 +28,29 @@ export function prettyName(osRelease: string): string {
   return line?.slice('PRETTY_NAME='.length).replace(/^"|"$/g, '') ?? 'Linux'
 }
 
-export async function readNodeInfo(containerRuntimeVersion: string): Promise<NodeSystemInfo> {
+/** Where the system has no identity, the node has one of its own, kept for as long as the node's data. */
+async function keptIdentity(rootDir: string): Promise<string> {
+  const path = join(rootDir, 'machine-id')
+  const kept = await readTrimmed(path)
+  if (kept) return kept
+  const made = randomUUID().replaceAll('-', '')
+  await writeFile(path, `${made}\n`, { mode: 0o644 })
+  return made
+}
+
+/** 32 hexadecimal digits in the usual groups. */
+export function asUuid(identity: string): string {
+  return identity.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+export async function readNodeInfo(containerRuntimeVersion: string, rootDir: string): Promise<NodeSystemInfo> {
   const [machineID, bootID, systemUUID, osRelease] = await Promise.all([
     readTrimmed('/etc/machine-id'),
     readTrimmed('/proc/sys/kernel/random/boot_id'),
     readTrimmed('/sys/class/dmi/id/product_uuid'),
     readTrimmed('/etc/os-release'),
   ])
+  const identity = machineID || (await keptIdentity(rootDir))
   return {
     architecture: nodeArchitecture(),
     bootID,
@@ -40,9 +58,9 @@ export async function readNodeInfo(containerRuntimeVersion: string): Promise<Nod
     kernelVersion: release(),
     kubeProxyVersion: '',
     kubeletVersion: KUBERNETES_VERSION,
-    machineID,
+    machineID: identity,
     operatingSystem: 'linux',
     osImage: prettyName(osRelease),
-    systemUUID: systemUUID || machineID,
+    systemUUID: systemUUID || asUuid(identity),
   }
 }

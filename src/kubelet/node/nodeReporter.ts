@@ -44,6 +44,7 @@ export interface NodeReporterOptions {
   signal: AbortSignal
   nodeName: string
   nodeIp: string
+  rootDir: string
   kubeletPort: number
   nodeLabels: Readonly<Record<string, string>>
   capacity: NodeCapacity
@@ -77,7 +78,7 @@ export class NodeReporter {
     const backoff = new Backoff(RETRY)
     for (;;) {
       try {
-        this.#info ??= await readNodeInfo(await runtime.version())
+        this.#info ??= await readNodeInfo(await runtime.version(), this.#options.rootDir)
         await this.#createOrUpdate()
         this.#record('Starting', 'Starting kubelet.')
         this.#record('NodeReady', `Node ${this.#options.nodeName} status is now: NodeReady`)

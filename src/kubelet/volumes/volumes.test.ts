@@ -10,6 +10,7 @@ import { prepareHostPath } from './hostPath.ts'
 import { applyFsGroup } from './ownership.ts'
 import { configMapPayload, downwardPayload } from './payload.ts'
 import type { Payload } from './payload.ts'
+import { nfsOptions, nfsType } from './nfs.ts'
 import { openSubPath } from './subPath.ts'
 
 async function scratch(t: TestContext): Promise<string> {
@@ -143,4 +144,12 @@ test('fsGroup owns the tree', { skip: process.getuid?.() === 0 ? false : 'needs 
   const info = await stat(join(directory, 'f'))
   assert.deepEqual([info.gid, info.mode & 0o777], [4321, 0o660])
   assert.equal((await stat(directory)).mode & 0o2070, 0o2070)
+})
+
+test('how the kernel is told to mount NFS', () => {
+  assert.deepEqual(
+    [nfsType('nodev\tsysfs\nnodev\tnfs4\n\text4\n'), nfsType('nodev\tnfs\n'), nfsType('\text4\nnodev\tnfsd\n')],
+    ['nfs4', 'nfs', undefined],
+  )
+  assert.equal(nfsOptions('10.0.0.1', true, ['vers=4.1', 'rw', 'addr=1.2.3.4', 'hard']), 'ro,vers=4.1,hard,addr=10.0.0.1')
 })

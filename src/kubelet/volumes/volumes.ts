@@ -5,7 +5,7 @@
 import { mkdir, readdir, readFile, rm, stat, chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { persistentvolumeclaims, persistentvolumes } from '../../api/kinds/core/v1.ts'
-import type { PersistentVolume, Pod, Volume } from '../../api/kinds/core/v1.ts'
+import type { NFSVolumeSource, PersistentVolume, Pod, Volume } from '../../api/kinds/core/v1.ts'
 import type { Clock } from '../../base/clock.ts'
 import { run } from '../../base/exec.ts'
 import type { Client } from '../../client/client.ts'
@@ -16,6 +16,7 @@ import type { ObjectReference, PodObjects } from '../podObjects.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 import { writeAtomically } from './atomicWriter.ts'
 import { prepareHostPath } from './hostPath.ts'
+import { mountNfs } from './nfs.ts'
 import { applyFsGroup } from './ownership.ts'
 import { projectedPayload } from './projected.ts'
 import type { ProjectedSources } from './projected.ts'
@@ -26,6 +27,8 @@ export interface PreparedVolume {
   hostPath: string
   /** The volume as a whole may not be written. */
   readOnly: boolean
+  /** A block device of the node instead of a directory. */
+  device?: boolean
 }
 
 export interface PreparedVolumes {
@@ -128,6 +131,7 @@ export class Volumes {
     }
     if (volume.ephemeral) return this.#claim(pod, volume.name, `${pod.metadata.name}-${volume.name}`, false, signal)
     if (KINDS_WITH_FILES.some((kind) => volume[kind])) return this.#files(pod, volume, facts, onToken, signal)
+    if (volume.nfs) return this.#nfs(pod, volume.name, volume.nfs, [], signal)
     const kind = kindOf(volume)
     if (kind === 'image') {
       // It is mounted once the image is there, which the containers wait for.
@@ -203,11 +207,19 @@ export class Volumes {
     const bound = claim.spec?.volumeName
     if (!bound || claim.status?.phase !== 'Bound') throw new Error(`PVC ${namespace}/${claimName} is not bound`)
     const volume = await client.get(persistentvolumes, { name: bound, signal })
-    return this.#persistentVolume(pod, volumeName, volume, readOnly)
+    return this.#persistentVolume(pod, volumeName, volume, readOnly, signal)
   }
 
-  async #persistentVolume(pod: Pod, volumeName: string, volume: PersistentVolume, readOnly: boolean): Promise<PreparedVolume> {
-    const { hostPath, local, accessModes = [] } = volume.spec ?? {}
+  async #persistentVolume(
+    pod: Pod,
+    volumeName: string,
+    volume: PersistentVolume,
+    readOnly: boolean,
+    signal: AbortSignal,
+  ): Promise<PreparedVolume> {
+    const { hostPath, local, nfs, mountOptions = [], volumeMode, accessModes = [] } = volume.spec ?? {}
+    checkMode(pod, volumeName, volumeMode ?? 'Filesystem')
+    if (nfs) return this.#nfs(pod, volumeName, { ...nfs, readOnly: readOnly || nfs.readOnly === true }, mountOptions, signal)
     const path = hostPath?.path ?? local?.path
     if (path === undefined) {
       const kind = Object.keys(volume.spec ?? {}).find(
@@ -217,11 +229,25 @@ export class Volumes {
         `MountVolume.SetUp failed for volume "${volumeName}" : persistent volumes of type ${kind ?? 'unknown'} are not supported on this node`,
       )
     }
+    if (volumeMode === 'Block') return blockDevice(volumeName, path, readOnly)
     if (hostPath) await prepareHostPath(path, hostPath.type)
     else if (!(await stat(path).catch(() => undefined))) throw new Error(`path "${path}" does not exist`)
     const onlyRead = readOnly || accessModes.every((mode) => mode === 'ReadOnlyMany')
     if (!hostPath && !onlyRead) await this.#adopt(pod, path, false)
     return { hostPath: path, readOnly: onlyRead && accessModes.length > 0 }
+  }
+
+  async #nfs(
+    pod: Pod,
+    name: string,
+    source: NFSVolumeSource,
+    mountOptions: readonly string[],
+    signal: AbortSignal,
+  ): Promise<PreparedVolume> {
+    const directory = this.#directory(pod, 'nfs', name)
+    const { volumes } = podDirectories(this.#options.rootDir, pod.metadata.uid)
+    if (!(await mountsBelow(volumes)).includes(directory)) await mountNfs(source, mountOptions, directory, signal)
+    return { hostPath: directory, readOnly: source.readOnly ?? false }
   }
 
   /** Shows an image in its volume; one that is shown stays as it is for the pod's life. */
@@ -255,10 +281,29 @@ export class Volumes {
 
 const NOT_A_SOURCE: ReadonlySet<string> = new Set(['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity'])
 
+/** A volume is mounted, or handed on as a device, as its claim says. */
+function checkMode(pod: Pod, volumeName: string, mode: string): void {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {}
+  const all = [...initContainers, ...containers, ...ephemeralContainers]
+  const mounted = all.some(({ volumeMounts = [] }) => volumeMounts.some(({ name }) => name === volumeName))
+  const mapped = all.some(({ volumeDevices = [] }) => volumeDevices.some(({ name }) => name === volumeName))
+  if (mode === 'Block' && mounted) throw new VolumeError(`volume ${volumeName} has volumeMode Block, but is specified in volumeMounts`)
+  if (mode !== 'Block' && mapped) throw new VolumeError(`volume ${volumeName} has volumeMode ${mode}, but is specified in volumeDevices`)
+}
+
+async function blockDevice(volumeName: string, path: string, readOnly: boolean): Promise<PreparedVolume> {
+  const info = await stat(path).catch(() => undefined)
+  if (!info?.isBlockDevice())
+    throw new VolumeError(`MapVolume.MapPodDevice failed for volume "${volumeName}" : path "${path}" is not a block device of this node`)
+  return { hostPath: path, readOnly, device: true }
+}
+
 function usedVolumes(pod: Pod): Set<string> {
   const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {}
   return new Set(
-    [...initContainers, ...containers, ...ephemeralContainers].flatMap((c) => (c.volumeMounts ?? []).map((mount) => mount.name)),
+    [...initContainers, ...containers, ...ephemeralContainers].flatMap((c) =>
+      [...(c.volumeMounts ?? []), ...(c.volumeDevices ?? [])].map(({ name }) => name),
+    ),
   )
 }
 
