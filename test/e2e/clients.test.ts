@@ -14,17 +14,19 @@ after(() => cluster?.remove())
 
 const CHART = join(ROOT, 'test/fixtures/chart')
 
-test('helm: install with hooks, test, upgrade, rollback, uninstall', async () => {
+test('helm: install with hooks and custom resources, test, upgrade, rollback, uninstall', async () => {
   const page = async (): Promise<string> =>
     (await cluster.kubectl(['get', 'configmap', 'greeter-page', '-o', 'jsonpath={.data.index\\.html}'])).stdout
   await cluster.helm(['install', 'greeter', CHART, '--wait', '--timeout', '90s'])
   assert.match((await cluster.helm(['test', 'greeter', '--timeout', '60s'])).stdout, /Phase:\s+Succeeded/)
   await cluster.helm(['upgrade', 'greeter', CHART, '--set', 'greeting=bonjour', '--wait', '--timeout', '90s'])
   assert.equal(await page(), 'bonjour\n')
+  assert.match((await cluster.kubectl(['get', 'vis'])).stdout, /^NAME +GREETING\ngreeter +bonjour\n/)
   await cluster.helm(['rollback', 'greeter', '1', '--wait', '--timeout', '90s'])
   assert.equal(await page(), 'hello\n')
   assert.match((await cluster.helm(['history', 'greeter'])).stdout, /Rollback to 1/)
   await cluster.helm(['uninstall', 'greeter', '--wait'])
+  assert.match((await cluster.kubectl(['get', 'vis'])).stderr, /No resources found/)
   await eventually(
     'everything to be gone',
     async () => (await cluster.get<{ items: unknown[] }>('deployments,pods', '-l', 'app=greeter')).items.length === 0,
