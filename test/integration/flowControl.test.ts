@@ -65,7 +65,7 @@ test('a schema without its level says so, and a mandatory one comes back', async
     const admin = main.session(main.admin)
     const base = '/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas'
     const eventually = async (path: string, pattern: RegExp): Promise<void> => {
-      const untilMs = Date.now() + 5_000
+      const untilMs = Date.now() + 10_000
       for (;;) {
         const { body } = await ask(admin, 'GET', path)
         if (pattern.test(body)) return

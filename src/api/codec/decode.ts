@@ -9,6 +9,7 @@ import { canonicalQuantity, QuantityError } from '../quantity.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { Base64Error, canonicalBase64 } from './base64.ts'
 import { putField, zeroValue } from './goShape.ts'
+import type { EmptyLists } from './goShape.ts'
 import { canonicalMicroTime, canonicalTime, formatDuration, parseDuration, TimeError } from './goTime.ts'
 import { Entries, type JsonTree, NumberText, setMember, treeToValue } from './jsonTree.ts'
 
@@ -44,8 +45,8 @@ function quoted(text: string): string {
 export class Decoder {
   /** False while the values come from JSON.parse; anything out of order then throws ODD. */
   readonly #fromTree: boolean
-  /** Required lists that are empty stay what they are, as in Go until they are stored. */
-  readonly #asSent: boolean
+  /** As in Go, where a list that is empty is something else than none until it is stored. */
+  readonly #emptyLists: EmptyLists
   readonly strictErrors: string[] = []
   /** Members met, to compare with those in the text. */
   keys = 0
@@ -55,9 +56,9 @@ export class Decoder {
   #fields: string[] = []
   #path = ''
 
-  constructor(fromTree: boolean, asSent = false) {
+  constructor(fromTree: boolean, emptyLists: EmptyLists = 'none') {
     this.#fromTree = fromTree
-    this.#asSent = asSent
+    this.#emptyLists = emptyLists
   }
 
   /** `node` is a tree, or what JSON.parse gave. */
@@ -123,7 +124,7 @@ export class Decoder {
         continue
       }
       met++
-      putField(out, field, this.#value(field.schema, field.go ? field.go.type : '', member, def), this.#asSent)
+      putField(out, field, this.#value(field.schema, field.go ? field.go.type : '', member, def), this.#emptyLists)
     }
     if (Object.keys(node).length !== met && countSet(node) !== met) throw ODD
     this.keys += met
@@ -152,7 +153,7 @@ export class Decoder {
       this.#path = path
     })
     const out: JsonObject = {}
-    for (const field of def.fields) putField(out, field, decoded.get(field), this.#asSent)
+    for (const field of def.fields) putField(out, field, decoded.get(field), this.#emptyLists)
     return out
   }
 

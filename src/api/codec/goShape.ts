@@ -60,8 +60,11 @@ function equalsZero(schema: Schema, value: JsonValue): boolean {
   return JSON.stringify(value) === JSON.stringify(zeroValue(schema))
 }
 
-/** Sets `field` in `out` as Go would write it; `undefined` stands for nil or for never set. `asSent`: an empty list is not yet nil. */
-export function putField(out: JsonObject, field: Field, value: JsonValue | undefined, asSent = false): void {
+/** Which empty lists are still told from none: all (as it was sent), those of required fields, or none (as it is stored). */
+export type EmptyLists = 'all' | 'required' | 'none'
+
+/** Sets `field` in `out` as Go would write it; `undefined` stands for nil or for never set. */
+export function putField(out: JsonObject, field: Field, value: JsonValue | undefined, emptyLists: EmptyLists = 'none'): void {
   const { go, schema, name } = field
   if (!go) {
     if (value !== undefined) out[name] = value
@@ -88,7 +91,8 @@ export function putField(out: JsonObject, field: Field, value: JsonValue | undef
     }
     // Protobuf, in which upstream stores, does not tell an empty list from none. Lists of objects never pass through it.
     case 'array':
-      if (value !== undefined && (!isEmpty(value) || (asSent && !go.omitEmpty))) out[name] = value
+      if (value !== undefined && (!isEmpty(value) || emptyLists === 'all' || (emptyLists === 'required' && !go.omitEmpty)))
+        out[name] = value
       else if (!go.omitEmpty) out[name] = name === 'items' ? [] : null
       return
     case 'bytes':

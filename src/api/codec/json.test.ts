@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { loadCatalog } from '../catalog/load.ts'
 import type { TypeDef } from '../catalog/schema.ts'
-import { decodeJson, decodeValue, jsonValue, normalize, parseJson, typeMetaOf } from './json.ts'
+import { decodeJson, decodeValue, jsonValue, normalize, parseJson, typeMetaOf, withoutEmptyLists } from './json.ts'
 import type { JsonObject } from '../resource.ts'
 
 const catalog = loadCatalog()
@@ -153,13 +153,23 @@ test('the result has the shape in which Go writes it', () => {
       spec: {
         replicas: 0,
         selector: null,
-        template: { metadata: {}, spec: { containers: [{ name: 'c', resources: {} }] } },
+        template: { metadata: {}, spec: { containers: [{ name: 'c', ports: [], resources: {} }] } },
         strategy: {},
       },
       status: {},
     },
   )
   assert.deepEqual(decodeJson('null', configMap).object, { metadata: {} })
+})
+
+test('an empty optional list is there until it is written', () => {
+  const spec = { containers: [{ name: 'c', image: 'i', ports: [], resources: {} }], tolerations: [] }
+  const { object } = decodeJson(JSON.stringify({ spec }), pod)
+  assert.deepEqual((object['spec'] as { tolerations?: unknown }).tolerations, [])
+  const bare = { containers: [{ name: 'c', image: 'i', resources: {} }] }
+  assert.deepEqual(withoutEmptyLists(object, pod)['spec'], bare)
+  assert.deepEqual(normalize(object, pod)['spec'], bare)
+  assert.deepEqual(withoutEmptyLists({ spec: { containers: [] } }, pod)['spec'], { containers: [] })
 })
 
 test('quantities, times and base64 come out canonical', () => {

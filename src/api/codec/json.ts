@@ -5,6 +5,7 @@
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { DecodeError, Decoder, ODD } from './decode.ts'
+import type { EmptyLists } from './goShape.ts'
 import { scanJson } from './jsonScan.ts'
 import { Entries, JsonSyntaxError, type JsonTree, NumberText, parseJsonTree, setMember, valueToTree } from './jsonTree.ts'
 
@@ -47,30 +48,35 @@ export function parseJson(body: Uint8Array | string): ParsedJson {
 export function decodeJson(body: Uint8Array | string | ParsedJson, def: TypeDef): Decoded {
   const parsed = typeof body === 'string' || body instanceof Uint8Array ? parseJson(body) : body
   if (parsed.keys >= 0) {
-    const decoder = new Decoder(false, true)
+    const decoder = new Decoder(false, 'all')
     const object = orOdd(() => decoder.decode(def, parsed.value))
     if (object && decoder.keys === parsed.keys) return { object, strictErrors: [] }
   }
-  return decodeTree(parseJsonTree(parsed.text), def, true)
+  return decodeTree(parseJsonTree(parsed.text), def, 'all')
 }
 
 /** Decodes a value that is parsed already, such as the outcome of a patch. Throws DecodeError. */
 export function decodeValue(value: JsonValue | object, def: TypeDef): Decoded {
-  return decodeParsed(value, def, true)
+  return decodeParsed(value, def, 'all')
 }
 
-function decodeParsed(value: JsonValue | object, def: TypeDef, asSent: boolean): Decoded {
-  const object = orOdd(() => new Decoder(false, asSent).decode(def, value))
-  return object ? { object, strictErrors: [] } : decodeTree(valueToTree(value), def, asSent)
+function decodeParsed(value: JsonValue | object, def: TypeDef, emptyLists: EmptyLists): Decoded {
+  const object = orOdd(() => new Decoder(false, emptyLists).decode(def, value))
+  return object ? { object, strictErrors: [] } : decodeTree(valueToTree(value), def, emptyLists)
 }
 
 /** The object in the shape in which Go writes it once it was stored: to be called after defaulting or any other change. Unknown fields are dropped. */
 export function normalize<T extends object>(object: T, def: TypeDef): T {
-  return decodeParsed(object, def, false).object as T
+  return decodeParsed(object, def, 'none').object as T
 }
 
-function decodeTree(tree: JsonTree, def: TypeDef, asSent: boolean): Decoded {
-  const decoder = new Decoder(true, asSent)
+/** The object without its empty optional lists: Go writes none, though it tells them from none until then. */
+export function withoutEmptyLists<T extends object>(object: T, def: TypeDef): T {
+  return decodeParsed(object, def, 'required').object as T
+}
+
+function decodeTree(tree: JsonTree, def: TypeDef, emptyLists: EmptyLists): Decoded {
+  const decoder = new Decoder(true, emptyLists)
   const object = decoder.decode(def, tree)
   return { object, strictErrors: decoder.strictErrors }
 }

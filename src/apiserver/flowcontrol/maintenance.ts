@@ -16,8 +16,8 @@ import type { FlowControl } from './flowControl.ts'
 export const AUTOUPDATE_ANNOTATION = 'apf.kubernetes.io/autoupdate-spec'
 const MANDATORY = new Set(['exempt', 'catch-all'])
 const GROUP = 'flowcontrol.apiserver.k8s.io'
-/** Changes come in groups. */
-const SETTLE_MS = 50
+/** Changes come in groups, and who makes one may be about to make the next: upstream waits about as long. */
+const SETTLE_MS = 2_000
 const RETRY_MS = 5_000
 
 type Spec = Record<string, unknown>

@@ -5,7 +5,7 @@ import { updateManagedFields } from '../../merge/apply/update.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
 import { cloneJson } from './jsonValues.ts'
-import { emptyObject } from './schema.ts'
+import { asWritten, emptyObject } from './schema.ts'
 import { PendingConversion, convertBetween } from './versions.ts'
 import type { FieldSet } from '../../merge/apply/fieldSet.ts'
 import type { ObjectVersion } from '../../merge/apply/ownership.ts'
@@ -74,7 +74,7 @@ export function trackUpdate(next: KubeObject, old: KubeObject | undefined, track
   const managedFields = updateManagedFields({
     ...ownershipContext(tracking),
     before: asJson(old ?? emptyObject(tracking.resource)),
-    after: asJson(next),
+    after: asJson(asWritten(tracking.resource, next)),
     manager: tracking.manager,
     nowMs: tracking.nowMs,
     ...(tracking.subresource && { subresource: tracking.subresource }),

@@ -1,5 +1,5 @@
 /** Objects against their type: parsing and checking what a patch leaves, defaults, zero objects. */
-import { DecodeError, JsonSyntaxError, decodeValue, normalize, parseJson as parseBytes } from '../../api/codec/json.ts'
+import { DecodeError, JsonSyntaxError, decodeValue, normalize, withoutEmptyLists, parseJson as parseBytes } from '../../api/codec/json.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { YamlSyntaxError, parseYaml as parseYamlBytes } from '../../api/codec/yaml.ts'
 import { apiVersionOf } from '../../api/resource.ts'
@@ -22,9 +22,9 @@ export function parseJson(bytes: Uint8Array, prefix: string): JsonValue {
   }
 }
 
-export function parseYaml(bytes: Uint8Array): JsonValue {
+export function parseYaml(bytes: Uint8Array): { value: JsonValue; strictErrors: readonly string[] } {
   try {
-    return parseYamlBytes(bytes).value
+    return parseYamlBytes(bytes)
   } catch (error) {
     if (error instanceof YamlSyntaxError) throw newBadRequest(`error decoding YAML: ${error.message}`)
     throw error
@@ -72,6 +72,18 @@ function decodeCustom({ custom }: CatalogResource, object: JsonObject): { object
 export function defaultObject(resource: CatalogResource, object: KubeObject, nowMs: number): void {
   if (resource.custom) resource.custom.applyDefaults(object as unknown as JsonObject)
   else applyDefaults(resource.type, object, { nowMs })
+}
+
+function hasEmptyList(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return value.length === 0 || value.some(hasEmptyList)
+  for (const key in value) if (hasEmptyList((value as JsonObject)[key])) return true
+  return false
+}
+
+/** Without optional lists that are empty: they are there until the object is stored, and nobody comes to own them. */
+export function asWritten(resource: CatalogResource, object: KubeObject): KubeObject {
+  return resource.type.name !== '' && hasEmptyList(object) ? withoutEmptyLists(object, resource.type) : object
 }
 
 /** In the shape in which Go writes it: empty fields gone, zero values of required ones there. */
