@@ -1,4 +1,5 @@
 /** Runs the chosen controllers, each with its own identity for events, all on one set of informers. */
+import { aborted } from '../base/abort.ts'
 import type { Component } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
@@ -30,7 +31,8 @@ export function controllerComponent({ name, factories, controllers, client, info
       })
       context.ready()
       try {
-        await Promise.all(running)
+        // With none to run it runs as well: it was asked for.
+        await Promise.all([aborted(signal), ...running])
       } finally {
         abort.abort()
       }

@@ -67,6 +67,8 @@ export class Connection {
       stream.on('response', (headers) => (status = Number(headers[':status'])))
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('error', reject)
+      // After an answer this changes nothing.
+      stream.on('close', () => reject(new Error(`${method} ${path}: the connection was closed`)))
       stream.on('end', () => {
         const answer = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
         if (status >= 200 && status < 300) resolve(answer)
@@ -91,6 +93,23 @@ export class Connection {
       stream.once('error', reject)
     })
     return () => stream.close(constants.NGHTTP2_CANCEL)
+  }
+
+  /** The lines of a watch until it ends, breaks or `signal` aborts; read no faster than they are taken. */
+  async *lines(path: string, signal: AbortSignal): AsyncGenerator<string> {
+    const stream = this.#open('GET', path, undefined, '')
+    const stop = (): void => stream.close(constants.NGHTTP2_CANCEL)
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      let rest = ''
+      for await (const chunk of stream.setEncoding('utf8') as AsyncIterable<string>) {
+        const lines = (rest + chunk).split('\n')
+        rest = lines.pop() ?? ''
+        yield* lines
+      }
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
   }
 
   close(): void {

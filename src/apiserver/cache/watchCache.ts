@@ -14,7 +14,7 @@ import { decodeEntry } from './storedObject.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { KubeObject } from '../../api/resource.ts'
-import type { Store, StoreEvent } from '../../storage/store.ts'
+import { CompactedError, type Store, type StoreEvent } from '../../storage/store.ts'
 import type { ParsedBytes, StoredObject } from './storedObject.ts'
 
 export interface WatchCacheOptions {
@@ -30,6 +30,8 @@ export interface ObjectChange {
   after: KubeObject | undefined
 }
 
+/** How many changes from before its start a cache takes over. */
+const RECENT_REVISIONS = 1_000
 const RETRY_BACKOFF = { baseMs: 50, maxMs: 5_000 }
 
 export class WatchCache {
@@ -53,8 +55,21 @@ export class WatchCache {
 
   /** Fills the cache; from then on it follows the store until `close`. */
   async start(): Promise<void> {
-    await this.#fill()
+    const newest = await this.#store.revision()
+    await this.#fillFrom(Math.max(0, newest - RECENT_REVISIONS))
     this.#running = this.#follow()
+    await this.observed(newest)
+  }
+
+  /** With what has changed since `revision` as the past, or with as much of it as the store has: watches outlive a restart so. */
+  async #fillFrom(revision: number): Promise<void> {
+    try {
+      await this.#fill(revision)
+    } catch (error) {
+      if (!(error instanceof CompactedError)) throw error
+      // It may be compacted again meanwhile.
+      await this.#fill(error.oldest).catch(() => this.#fill())
+    }
   }
 
   async close(): Promise<void> {
@@ -100,8 +115,8 @@ export class WatchCache {
     return new Promise((resolve, reject) => this.#waiting.push({ revision, resolve, reject }))
   }
 
-  async #fill(): Promise<void> {
-    const { entries, revision } = await this.#store.list(ROOT)
+  async #fill(at?: number): Promise<void> {
+    const { entries, revision } = await this.#store.list(ROOT, at === undefined ? {} : { revision: at })
     const before = new Map([...this.#byPrefix.values()].flatMap((cache) => [...cache.values()]).map((o) => [o.key, o.object]))
     const byPrefix = new Map<string, StoredObject[]>([...this.#byPrefix.keys()].map((prefix) => [prefix, []]))
     for (const entry of entries) {

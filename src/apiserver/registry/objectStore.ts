@@ -211,7 +211,8 @@ export class ObjectStore {
         if (!(error instanceof RevisionMismatchError)) throw error
         if (error.current) await this.#cache.observed(error.current.modRevision)
         else await this.#cache.observed(await this.#store.revision())
-        if (conditional || tries >= CONFLICT_RETRIES) throw newModified(kind.storage, steps.name)
+        // What was deleted meanwhile is not found the next time.
+        if ((conditional && error.current) || tries >= CONFLICT_RETRIES) throw newModified(kind.storage, steps.name)
       }
     }
   }

@@ -113,7 +113,8 @@ class EtcdStore implements Store {
       const end = prefixEnd(this.#keyPrefix + prefix)
       const range_end = end === undefined ? END_OF_KEYS : bytesOf(end)
       const entries: Entry[] = []
-      let at = revision
+      // An etcd that nothing was written to is at revision 1.
+      let at = revision === undefined ? undefined : Math.max(1, revision)
       let key = bytesOf(from || '\0')
       for (;;) {
         const wanted = limit === undefined ? RANGE_LIMIT : Math.min(RANGE_LIMIT, limit - entries.length)
@@ -240,8 +241,7 @@ class EtcdStore implements Store {
   async #rangeAt(request: RangeRequest, revision: number | undefined): Promise<RangeResponse> {
     if (revision === undefined) return this.#range(request)
     try {
-      // To etcd, revision 0 is the newest one; its own first is 1.
-      return await this.#range({ ...request, revision: Math.max(1, revision) })
+      return await this.#range({ ...request, revision })
     } catch (error) {
       throw await this.#refineRevisionError(error, revision)
     }
