@@ -23,6 +23,7 @@ import { horizontalPodAutoscalerController } from './podautoscaler/horizontal.ts
 import { podGcController } from './podGc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { replicationControllerController } from './replicationcontroller.ts'
+import { resourceClaimController } from './resourceClaim/resourceClaim.ts'
 import { resourceQuotaController } from './resourceQuota/resourceQuota.ts'
 import { rootCaPublisher } from './rootCaPublisher.ts'
 import { serviceAccountController } from './serviceaccount.ts'
@@ -72,6 +73,7 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['clusterrole-aggregation-controller', clusterRoleAggregationController],
     ['disruption-controller', disruptionController],
     ['resourcequota-controller', resourceQuotaController],
+    ['resourceclaim-controller', resourceClaimController],
     ['persistentvolume-binder-controller', (context) => persistentVolumeBinder(context, hostPathVolumes)],
     ['persistentvolumeclaim-protection-controller', pvcProtectionController],
     ['persistentvolume-protection-controller', pvProtectionController],

@@ -21,21 +21,27 @@ export function askPostFilters(
     addPod: (pod, node) => cycle.addPod(pod, node),
     removePod: (pod, node) => cycle.removePod(pod, node),
   }
-  const messages: string[] = []
-  let nominatedNodeName: string | undefined
-  for (const plugin of plugins) {
+  return askFrom(0, { messages: [] })
+
+  /** Waits only for plugins that have something to wait for. */
+  function askFrom(at: number, before: Collected): PostFilterResult | Promise<PostFilterResult> {
+    const plugin = plugins[at]
+    if (!plugin) return { ...before.nominated, message: before.messages.join(', ') }
     // A plugin that was never asked to prepare itself has no state to look at: that is what upstream says then.
     if (preFilter && plugin.prepare && preFilter.plugin !== plugin.name && !cycle.wasAsked(plugin.name)) return { message: 'not found' }
     const result = plugin.postFilter?.(input)
-    if (!result) continue
-    // Only the last plugin may have to wait (for extenders).
-    if (result instanceof Promise) return result.then((later) => joined(messages, later))
-    if (result.message === undefined || result.isError) return result
-    messages.push(result.message)
-    nominatedNodeName = result.nominatedNodeName ?? nominatedNodeName
+    const goOn = (answer: PostFilterResult | undefined): PostFilterResult | Promise<PostFilterResult> => {
+      if (!answer) return askFrom(at + 1, before)
+      if (answer.message === undefined || answer.isError) return answer
+      const { nominatedNodeName } = answer
+      const nominated = nominatedNodeName === undefined ? before.nominated : { nominatedNodeName }
+      return askFrom(at + 1, { messages: [...before.messages, answer.message], ...(nominated && { nominated }) })
+    }
+    return result instanceof Promise ? result.then(goOn) : goOn(result)
   }
-  return { message: messages.join(', '), ...(nominatedNodeName !== undefined && { nominatedNodeName }) }
 }
 
-const joined = (messages: readonly string[], result: PostFilterResult): PostFilterResult =>
-  result.message === undefined ? result : { ...result, message: [...messages, result.message].join(', ') }
+interface Collected {
+  messages: readonly string[]
+  nominated?: { nominatedNodeName: string }
+}

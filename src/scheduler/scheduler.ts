@@ -7,6 +7,7 @@ import { isConflict, isNotFound } from '../api/status.ts'
 import { namespaces, nodes, persistentvolumeclaims, persistentvolumes, pods, type Node, type Pod } from '../api/kinds/core/v1.ts'
 import { poddisruptionbudgets } from '../api/kinds/policy/v1.ts'
 import { csidrivers, csinodes, csistoragecapacities, storageclasses, volumeattachments } from '../api/kinds/storage/v1.ts'
+import { deviceclasses, resourceclaims, resourceslices } from '../api/kinds/resource/v1.ts'
 import { hasFinished } from '../api/pods.ts'
 import { keyOf, type KubeObject, type Resource } from '../api/resource.ts'
 import type { Client } from '../client/client.ts'
@@ -51,6 +52,9 @@ const EVENT_RESOURCES: readonly [EventResource, Resource<KubeObject>][] = [
   ['CSIDriver', csidrivers as Resource],
   ['CSIStorageCapacity', csistoragecapacities as Resource],
   ['VolumeAttachment', volumeattachments as Resource],
+  ['ResourceClaim', resourceclaims as Resource],
+  ['ResourceSlice', resourceslices as Resource],
+  ['DeviceClass', deviceclasses as Resource],
 ]
 const WATCHED: readonly Resource<KubeObject>[] = [namespaces, nodes, pods, poddisruptionbudgets, ...SELECTING] as Resource[]
 

@@ -91,7 +91,7 @@ export function createPlugin(name: string, args: PluginArgs, handle: PluginHandl
         ...(handle.observedPreemption && { observed: handle.observedPreemption }),
       })
     case 'DynamicResources':
-      return newDynamicResources()
+      return newDynamicResources({ ...handle, bindingTimeoutMs: args.DynamicResources.bindingTimeoutMs })
     case 'ImageLocality':
       return newImageLocality()
     case 'DefaultBinder':
