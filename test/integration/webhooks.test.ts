@@ -124,6 +124,16 @@ test('mutating webhooks work one after the other, defaults and owners of fields 
   assert.equal(init?.['imagePullPolicy'], 'Always')
 })
 
+test('managedFields that a webhook has broken are as they were', async () => {
+  hooks.on('/owners', () => patchOf([{ op: 'add', path: '/metadata/managedFields', value: [{ manager: 'x', operation: 'Own' }] }]))
+  await configure('mutating', 'owners', {})
+  const { code, body, warnings } = await send('POST', `${MAPS}?fieldManager=me`, configMap('owned', { a: 'b' }))
+  assert.equal(code, 201)
+  assert.match(warnings[0] ?? '', /managedFields was in an invalid state after admission.*operation must be `Apply` or `Update`/)
+  const [entry] = (body.metadata as { managedFields: { manager: string }[] }).managedFields
+  assert.equal(entry?.manager, 'me')
+})
+
 test('a webhook that asks for it sees what later ones changed', async () => {
   let count = 0
   hooks.on('/aa', () => {

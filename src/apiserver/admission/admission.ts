@@ -8,6 +8,7 @@ import type { CatalogResource, GroupVersionKind } from '../../api/catalog/catalo
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import type { StoredKind } from '../registry/kind.ts'
 import type { UserInfo } from '../request.ts'
+import { guardManagedFields } from './managedFieldsGuard.ts'
 
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
 
@@ -64,10 +65,13 @@ export class AdmissionChain {
   }
 
   async admit(request: AdmissionRequest): Promise<void> {
+    const restoreManagedFields = guardManagedFields(request)
     await this.#admitOnce(request)
-    if (!request.wantsReinvocation) return
-    request.round = 1
-    await this.#admitOnce(request)
+    if (request.wantsReinvocation) {
+      request.round = 1
+      await this.#admitOnce(request)
+    }
+    restoreManagedFields()
   }
 
   async #admitOnce(request: AdmissionRequest): Promise<void> {
