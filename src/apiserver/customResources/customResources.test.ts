@@ -124,6 +124,36 @@ describe('custom resources', () => {
     assert.deepEqual(created.body.template, { apiVersion: 'v1', kind: 'Any', metadata: { name: 'sub' }, anything: 1 })
   })
 
+  test('an applied configuration may have fields that the schema keeps, and none that it does not know or twice', async () => {
+    const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+    const template = { type: 'object', 'x-kubernetes-embedded-resource': true, properties: { metadata: { type: 'object' } } }
+    await define(
+      'open.example.com',
+      { plural: 'things', kind: 'Thing' },
+      { scope: 'Cluster', versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: open } }] },
+    )
+    await define(
+      'shut.example.com',
+      { plural: 'things', kind: 'Thing' },
+      { scope: 'Cluster', versions: [version('v1', { spec: { type: 'object', properties: { template } } })] },
+    )
+    const apply = async (group: string, rest: string) => {
+      const body = `\napiVersion: ${group}/v1\nkind: Thing\nmetadata:\n  name: one\n${rest}`
+      const path = `/apis/${group}/v1/things/one?fieldManager=m&fieldValidation=Strict`
+      const answer = await ask(session, 'PATCH', path, { body, headers: { 'content-type': 'application/apply-patch+yaml' } })
+      return { status: answer.status, body: JSON.parse(answer.body) as { message: string; spec: unknown } }
+    }
+    const kept = await apply('open.example.com', 'spec:\n  unknown: uk1\n  ports:\n  - name: x\n')
+    assert.deepEqual([kept.status, kept.body.spec], [201, { unknown: 'uk1', ports: [{ name: 'x' }] }])
+    const twice = await apply('open.example.com', 'spec:\n  foo: foo1\n  foo: foo2\n')
+    assert.equal(twice.status, 400)
+    assert.match(twice.body.message, /line 8: key "foo" already set in map/)
+    const unknown = await apply('shut.example.com', '  unknownMeta: x\n')
+    assert.match(unknown.body.message, /\.metadata\.unknownMeta: field not declared in schema/)
+    const inside = await apply('shut.example.com', 'spec:\n  template:\n    kind: Sub\n    metadata:\n      unknownSub: x\n')
+    assert.match(inside.body.message, /\.spec\.template\.metadata\.unknownSub: field not declared in schema/)
+  })
+
   test('what was invalid before may stay while it does not change', async () => {
     await define(
       'ratchet.example.com',

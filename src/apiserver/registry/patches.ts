@@ -87,9 +87,14 @@ export async function patchObject(core: RegistryCore, kind: StoredKind, request:
 
 /** The body of an apply. */
 export function parseConfiguration(request: ApiRequest): JsonObject {
-  const configuration = parseYaml(request.patch?.bytes ?? new Uint8Array())
+  return parseApplied(request).configuration
+}
+
+/** `strictErrors` tell of keys that stand twice. */
+function parseApplied(request: ApiRequest): { configuration: JsonObject; strictErrors: readonly string[] } {
+  const { value: configuration, strictErrors } = parseYaml(request.patch?.bytes ?? new Uint8Array())
   if (!isJsonObject(configuration)) throw newBadRequest('error decoding YAML: the body is not an object')
-  return configuration
+  return { configuration, strictErrors }
 }
 
 /** Values that the merge let pass by their rough type and that the kind has no room for: a number too large, a time that is none. */
@@ -112,7 +117,9 @@ function applyObject(
   rules: PartRules,
   options: PatchOptions,
 ): Promise<ApiResult> {
-  const configuration = parseConfiguration(request)
+  const { configuration, strictErrors } = parseApplied(request)
+  const doubles = strictErrors.map((error) => `error converting YAML to JSON: ${error}`)
+  if (options.fieldValidation !== 'Ignore' && options.fieldValidation !== 'Strict') request.warnings.push(...doubles)
   return changeObject(core, kind, request, {
     rules,
     options,
@@ -123,6 +130,7 @@ function applyObject(
         name: request.name,
         force: options.force,
       })
+      if (options.fieldValidation === 'Strict' && doubles[0] !== undefined) throw newBadRequest(`error strict decoding YAML: ${doubles[0]}`)
       // Defaults are for whole structs, of which a configuration may have named nothing.
       const object = kind.custom ? applied : typedObject(request, applied)
       matchIdentity(object, request)
