@@ -8,6 +8,7 @@ import type { CelType, Environment, Program } from './program.ts'
 import type { Value } from './values.ts'
 
 const DOMAIN_LENGTH = 63
+const ID_LENGTH = 32
 const ATTRIBUTE_LENGTH = 64
 const ATTRIBUTES_LIMIT = 32
 
@@ -17,7 +18,8 @@ const COST_LIMIT = 1_000_000
 const byDomain = (of: CelType): CelType => ({
   kind: 'map',
   maxProperties: ATTRIBUTES_LIMIT,
-  of: { kind: 'map', maxProperties: ATTRIBUTES_LIMIT, of },
+  maxKeySize: DOMAIN_LENGTH,
+  of: { kind: 'map', maxProperties: ATTRIBUTES_LIMIT, maxKeySize: ID_LENGTH, of },
 })
 
 const ENVIRONMENT: Environment = {

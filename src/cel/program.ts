@@ -16,7 +16,7 @@ export type CelType =
   | { kind: 'string' | 'bytes' | 'dyn'; maxLength?: number; maxSize?: number }
   /** Sets and maps are equal in any order, and `+` joins them as such; maps tell their items apart by the keys. */
   | { kind: 'list'; of: CelType; maxItems?: number; listType?: 'set' | 'map'; mapKeys?: readonly string[] }
-  | { kind: 'map'; of: CelType; maxProperties?: number }
+  | { kind: 'map'; of: CelType; maxProperties?: number; maxKeySize?: number }
   /** The fields by the names of the properties; expressions write them escaped (`a-b` is `a__dash__b`). */
   | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType>; required?: readonly string[] }
   /** `optional.of(…)`, or `optional.none()` for null. */

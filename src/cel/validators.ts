@@ -1,8 +1,8 @@
 /** What upstream refuses of expressions whose types fit: literals that can mean nothing, and lists and maps of mixed types. */
 import { STANDARD } from './library/standard.ts'
 import { childrenOf } from './ast.ts'
-import { clausesOf } from './library/textFormat.ts'
-import { formatType, sameType, unwrapOptional } from './types.ts'
+import { clauseError, clausesOf } from './library/textFormat.ts'
+import { formatType, isDyn, runtimeNameOf, sameType, unwrapOptional } from './types.ts'
 import { patternError } from './library/re2.ts'
 import { Fault } from './values.ts'
 import type { CallExpr, Expr } from './ast.ts'
@@ -63,7 +63,16 @@ function checkFormat(expr: CallExpr, errors: SourceErrors): void {
   const [args] = expr.args
   if (expr.target?.kind !== 'literal' || typeof expr.target.value !== 'string' || args?.kind !== 'list') return
   try {
-    const count = clausesOf(expr.target.value).length
+    const clauses = clausesOf(expr.target.value)
+    const count = clauses.length
+    for (const [i, { letter }] of clauses.entries()) {
+      const arg = args.elements[i]
+      const error = arg && !isDyn(arg.type) ? clauseError(letter, arg.type.kind, runtimeNameOf(arg.type)) : undefined
+      if (arg && error !== undefined) {
+        errors.report(arg.offset, error)
+        return
+      }
+    }
     if (args.elements.length < count) errors.report(expr.offset, `index ${args.elements.length} out of range`)
     if (args.elements.length > count) {
       errors.report(expr.offset, `too many arguments supplied to string.format (expected ${count}, got ${args.elements.length})`)

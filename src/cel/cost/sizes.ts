@@ -102,7 +102,7 @@ export function declaredSize(path: Path | undefined, variables: Readonly<Record<
   let type: CelType | undefined = Object.hasOwn(variables, root) ? variables[root] : variables['self']
   for (const [i, step] of steps.entries()) {
     const next: CelType | typeof KEY | undefined = type && stepInto(type, step)
-    if (next === KEY) return i === steps.length - 1 ? { min: 0, max: 0 } : undefined
+    if (next === KEY) return i === steps.length - 1 ? { min: 0, max: type?.kind === 'map' ? (type.maxKeySize ?? 0) : 0 } : undefined
     type = next
   }
   return type && { min: 0, max: maxSizeOf(type) }

@@ -32,12 +32,36 @@ function scientific(value: number, precision: number): string {
 
 const quoted = (text: string): string => JSON.stringify(text)
 
-const decimalFault = (value: Value): Fault => new Fault(`decimal clause can only be used on integers, was given ${typeNameOf(value)}`)
+const STRINGS_ALONE =
+  'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps'
+
+/** Which types a clause is for, and what it says of others. */
+const ACCEPTED: Readonly<Record<string, { types: readonly string[]; says: string }>> = {
+  s: {
+    types: ['list', 'map', 'int', 'uint', 'double', 'bool', 'string', 'bytes', 'type', 'null_type', 'timestamp', 'duration'],
+    says: STRINGS_ALONE,
+  },
+  d: { types: ['int', 'uint'], says: 'decimal clause can only be used on integers' },
+  f: { types: ['double', 'string'], says: 'fixed-point clause can only be used on doubles' },
+  e: { types: ['double', 'string'], says: 'scientific clause can only be used on doubles' },
+  b: { types: ['int', 'uint', 'bool'], says: 'only integers and bools can be formatted as binary' },
+  x: { types: ['int', 'uint', 'string', 'bytes'], says: 'only integers, byte buffers, and strings can be formatted as hex' },
+  X: { types: ['int', 'uint', 'string', 'bytes'], says: 'only integers, byte buffers, and strings can be formatted as hex' },
+  o: { types: ['int', 'uint'], says: 'octal clause can only be used on integers' },
+}
+
+/** What a clause says of an argument of the type, given by its kind and its name; undefined where it takes it. */
+export function clauseError(letter: string, kind: string, name: string): string | undefined {
+  const { types, says } = ACCEPTED[letter]!
+  return types.includes(kind) ? undefined : `error during formatting: ${says}, was given ${name}`
+}
+
+const fault = (letter: string, value: Value): Fault => new Fault(`${ACCEPTED[letter]!.says}, was given ${typeNameOf(value)}`)
 
 function decimal(value: Value): string {
   if (typeof value === 'bigint') return String(value)
   if (value instanceof Uint) return String(value.value)
-  throw decimalFault(value)
+  throw fault('d', value)
 }
 
 /** As an item of a list or a map shows itself. */
@@ -67,43 +91,42 @@ function stringText(value: Value): string {
       .map(([key, item]) => `${key}:${item}`)
       .join(', ')}}`
   }
-  const clause = 'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps'
-  throw new Fault(`${clause}, was given ${typeNameOf(value)}`)
+  throw fault('s', value)
 }
 
 const SPECIAL: Readonly<Record<string, number>> = { NaN, Infinity, '-Infinity': -Infinity }
 
-function doubleOf(value: Value, clause: string): number {
+function doubleOf(value: Value, letter: string): number {
   if (typeof value === 'number') return value
   if (typeof value === 'string' && Object.hasOwn(SPECIAL, value)) return SPECIAL[value]!
-  throw new Fault(`${clause} clause can only be used on doubles, was given ${typeNameOf(value)}`)
+  throw fault(letter, value)
 }
 
 function binary(value: Value): string {
   if (typeof value === 'boolean') return value ? '1' : '0'
   if (typeof value === 'bigint') return value.toString(2)
   if (value instanceof Uint) return value.value.toString(2)
-  throw new Fault(`only integers and bools can be formatted as binary, was given ${typeNameOf(value)}`)
+  throw fault('b', value)
 }
 
 function hex(value: Value): string {
   if (typeof value === 'bigint') return value.toString(16)
   if (value instanceof Uint) return value.value.toString(16)
   if (typeof value === 'string' || value instanceof Uint8Array) return Buffer.from(value as string).toString('hex')
-  throw new Fault(`only integers, byte buffers, and strings can be formatted as hex, was given ${typeNameOf(value)}`)
+  throw fault('x', value)
 }
 
 function octal(value: Value): string {
   if (typeof value === 'bigint') return value.toString(8)
   if (value instanceof Uint) return value.value.toString(8)
-  throw new Fault(`octal clause can only be used on integers, was given ${typeNameOf(value)}`)
+  throw fault('o', value)
 }
 
 const CLAUSES: Readonly<Record<string, (value: Value, precision: number) => string>> = {
   s: stringText,
   d: decimal,
-  f: (value, precision) => grouped(fixed(doubleOf(value, 'fixed-point'), precision)),
-  e: (value, precision) => scientific(doubleOf(value, 'scientific'), precision),
+  f: (value, precision) => grouped(fixed(doubleOf(value, 'f'), precision)),
+  e: (value, precision) => scientific(doubleOf(value, 'e'), precision),
   b: binary,
   x: hex,
   X: (value) => hex(value).toUpperCase(),
