@@ -6,7 +6,7 @@ import type { ReplicaSetStatus } from '../../api/kinds/apps/v1.ts'
 import { pods, type Pod, type PodTemplateSpec } from '../../api/kinds/core/v1.ts'
 import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
 import { controllerOf, newControllerRef } from '../../api/meta.ts'
-import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import type { KubeObject, Resource } from '../../api/resource.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
@@ -99,11 +99,29 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
       return watch(pods, podKeys).start(all, coalesce(enqueue, clock, windowMs))
     },
   }
+  /** A change of status is most often our own, and no reason to look at all pods at once. */
+  const ownWatch: Watch = {
+    start(all, enqueue) {
+      const soon = coalesce(enqueue, clock, windowMs)
+      const own = all.for(kind.resource)
+      own.onChange(({ key, before, after }) => {
+        const isStatusOnly =
+          before !== undefined &&
+          after !== undefined &&
+          before.metadata.uid === after.metadata.uid &&
+          before.metadata.generation === after.metadata.generation &&
+          before.metadata.deletionTimestamp === after.metadata.deletionTimestamp
+        if (isStatusOnly && (sizes.get(key) ?? 0) >= SMALL_SET) soon(key)
+        else enqueue(key)
+      })
+      return own
+    },
+  }
 
   return {
     name: kind.name,
     workers: WORKERS,
-    watches: [watch(kind.resource, (object) => [keyOf(object)]), podWatch],
+    watches: [ownWatch, podWatch],
     async reconcile(key, signal): Promise<Outcome> {
       const object = informer.get(key)
       if (!object) return void sizes.delete(key)
