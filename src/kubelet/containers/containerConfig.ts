@@ -1,6 +1,7 @@
 /** All that the runtime needs to create a container and a sandbox, from the pod's spec. */
 import type { Container, Pod } from '../../api/kinds/core/v1.ts'
 import type { PodDirectories } from '../podDirectories.ts'
+import { bandwidthOf } from '../network/bandwidth.ts'
 import { podFileMounts } from '../podFiles/podFiles.ts'
 import { podNames } from '../podFiles/hosts.ts'
 import type { ContainerConfig, Image, PortMapping, SandboxConfig } from '../runtime/runtime.ts'
@@ -101,7 +102,8 @@ export interface SandboxConfigInput {
 
 export function sandboxConfig({ pod, attempt, clusterDomain, nodeName, rootDir }: SandboxConfigInput): SandboxConfig {
   const { hostNetwork, hostPID, hostIPC, shareProcessNamespace, securityContext, containers = [], initContainers = [] } = pod.spec ?? {}
-  const { name, namespace, uid } = pod.metadata
+  const { name, namespace, uid, annotations } = pod.metadata
+  const bandwidth = hostNetwork ? undefined : bandwidthOf(annotations)
   return {
     podUid: uid,
     podName: name,
@@ -116,5 +118,6 @@ export function sandboxConfig({ pod, attempt, clusterDomain, nodeName, rootDir }
     seccomp: seccompProfile(securityContext?.seccompProfile ?? { type: 'RuntimeDefault' }, rootDir),
     privileged: [...initContainers, ...containers].some((container) => container.securityContext?.privileged === true),
     portMappings: hostNetwork ? [] : portMappings([...initContainers, ...containers]),
+    ...(bandwidth && { bandwidth }),
   }
 }

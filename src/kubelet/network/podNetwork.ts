@@ -9,6 +9,7 @@ import { run } from '../../base/exec.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { PortMapping } from '../runtime/runtime.ts'
 import { AddressPool } from './addressPool.ts'
+import { shapePlan, type Bandwidth } from './bandwidth.ts'
 import { LINK_PREFIX, linkNameOf, nodeLinkBatch, nodeRouteBatch, podLinkBatch } from './links.ts'
 import { type MappedPod, hostPortScript, tableScript } from './ruleset.ts'
 
@@ -18,6 +19,7 @@ export interface PodLink {
   /** The file of the pod's network namespace. */
   netns: string
   portMappings: readonly PortMapping[]
+  bandwidth?: Bandwidth | undefined
 }
 
 export interface PodNetwork {
@@ -29,6 +31,8 @@ export interface PodNetwork {
   attach(pod: PodLink, signal: AbortSignal): Promise<void>
   /** Maps hostPorts to a pod that has its link. */
   mapPorts(ips: readonly string[], portMappings: readonly PortMapping[], signal: AbortSignal): Promise<void>
+  /** Limits what goes over the link of a pod that has it. */
+  shape(pod: PodLink, signal: AbortSignal): Promise<void>
   /** Removes link and mappings and gives the addresses back; fine when they are gone. */
   detach(ips: readonly string[]): Promise<void>
 }
@@ -132,12 +136,21 @@ class RoutedPodNetwork implements PodNetwork {
     await forgetConnections(portMappings, signal)
   }
 
-  async #connect({ ips, netns }: PodLink, signal: AbortSignal): Promise<void> {
+  async shape({ ips, netns, bandwidth }: PodLink, signal: AbortSignal): Promise<void> {
+    if (!bandwidth) return
+    const { node, pod } = shapePlan(linkNameOf(onlyIp(ips)), bandwidth)
+    if (node) await run('tc', node, { signal, timeoutMs: COMMAND_TIMEOUT_MS })
+    if (pod) await run('nsenter', [`--net=${netns}`, 'tc', ...pod], { signal, timeoutMs: COMMAND_TIMEOUT_MS })
+  }
+
+  async #connect(podLink: PodLink, signal: AbortSignal): Promise<void> {
+    const { ips, netns } = podLink
     const ip = onlyIp(ips)
     await ipBatch(nodeLinkBatch({ ip, netns, mtu: this.#mtu, nodeIp: this.#options.nodeIp }), signal)
     await ipBatchIn(netns, podLinkBatch(ip), signal)
     // A pod may only send under its own address.
     await setDeviceOption(linkNameOf(ip), 'rp_filter', '1')
+    await this.shape(podLink, signal)
   }
 
   async detach(ips: readonly string[]): Promise<void> {

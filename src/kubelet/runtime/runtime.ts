@@ -27,6 +27,8 @@ export interface SandboxConfig extends PodIdentity {
   privileged: boolean
   /** hostPorts of the pod's containers; ignored for pods in the node's network, whose ports are the node's. */
   portMappings?: readonly PortMapping[]
+  /** Bits per second over the pod's link. */
+  bandwidth?: { ingressBitsPerSecond?: number; egressBitsPerSecond?: number }
 }
 
 /** A port of the node that leads to one of the pod. */

@@ -29,6 +29,7 @@ export interface SandboxFacts extends PodIdentity, SandboxNamespaces {
   attempt: number
   ips: readonly string[]
   portMappings: readonly PortMapping[]
+  bandwidth?: SandboxConfig['bandwidth']
   /** Of a sandbox that no container holds: the ones that join it bring the name along. */
   hostname?: string
 }

@@ -39,6 +39,7 @@ function world() {
       return [`10.0.0.${next}`]
     },
     attach: async () => {},
+    shape: async () => {},
     mapPorts: async () => {
       if (failing.mapPorts) throw new Error('the port is taken')
     },

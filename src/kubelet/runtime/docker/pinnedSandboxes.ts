@@ -94,9 +94,8 @@ export class PinnedSandboxes {
     await Promise.all(left.map((id) => this.#pinning.unpin(this.directoryOf(id))))
     const ready = [...this.#known].filter(([, sandbox]) => sandbox.ready)
     return ready.map(([id, { facts }]) => ({
-      ips: facts.ips,
+      ...facts,
       netns: networkNamespaceIn(this.directoryOf(id)),
-      portMappings: facts.portMappings,
     }))
   }
 
@@ -123,6 +122,7 @@ export class PinnedSandboxes {
     const sandbox = { facts, createdAtMs: clock.now(), ready: true }
     try {
       await network.mapPorts(ips, facts.portMappings, signal)
+      await network.shape({ ...facts, netns: networkNamespaceIn(this.directoryOf(id)) }, signal)
       await this.#write(id, sandbox)
       this.#known.set(id, sandbox)
       return sandboxOf(id, sandbox)

@@ -88,8 +88,7 @@ export class Sandboxes {
       const container = (await engine()).getContainer(id)
       await container.start()
       const { State } = await container.inspect()
-      if (ips.length > 0)
-        await network.attach({ ips, netns: networkNamespaceOfProcess(State.Pid), portMappings: facts.portMappings }, signal)
+      if (ips.length > 0) await network.attach({ ...facts, netns: networkNamespaceOfProcess(State.Pid) }, signal)
       return sandboxFrom(id, facts, true, Date.parse(State.StartedAt))
     } catch (error) {
       await this.#undo(id, ips)
