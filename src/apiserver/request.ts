@@ -52,8 +52,8 @@ export interface ApiRequest {
   userAgent: string
   /** Texts for `Warning: 299` headers; anyone on the way may add. */
   warnings: string[]
-  /** Adds to the request's audit event, if it has one: the first value of a key stays. */
-  annotate?: (key: string, value: string) => void
+  /** Adds to the request's audit event, if it has one: the first value of a key stays. With a level: if the event tells that much. */
+  annotate?: (key: string, value: string, level?: 'Request') => void
   signal: AbortSignal
 }
 

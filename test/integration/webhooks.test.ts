@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { networkInterfaces } from 'node:os'
 import { after, afterEach, before, test } from 'node:test'
+import { loadCatalog } from '../../src/api/catalog/load.ts'
 import { TestAuthority, ask } from '../../src/apiserver/testServer.ts'
 import { ADMISSION, MAPS, configMap, startAdmissionServer } from './admissionTest.ts'
 import type { AdmissionServer } from './admissionTest.ts'
@@ -15,6 +16,7 @@ const send: AdmissionServer['send'] = (...request) => server.send(...request)
 
 const RULES = [{ operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] }]
 
+const catalog = loadCatalog()
 let made: string[] = []
 
 async function configure(kind: 'mutating' | 'validating', name: string, ...webhooks: object[]): Promise<void> {
@@ -122,6 +124,36 @@ test('mutating webhooks work one after the other, defaults and owners of fields 
   const init = (pod.body['spec'] as { initContainers: Record<string, string>[] }).initContainers[0]
   assert.equal(init?.['terminationMessagePath'], '/dev/termination-log')
   assert.equal(init?.['imagePullPolicy'], 'Always')
+})
+
+test('what webhooks did goes into the audit event', async () => {
+  hooks.on('/audited', () => ({ ...patchOf([{ op: 'add', path: '/data', value: { k: 'v' } }]), auditAnnotations: { why: 'because' } }))
+  await configure('mutating', 'audited', {})
+  const told = new Map<string, string>()
+  const resource = catalog.resource('', 'v1', 'configmaps')
+  assert.ok(resource)
+  await server.api.server.registry.handle({
+    user: { name: 'me', groups: ['system:masters'], extra: {} },
+    verb: 'create',
+    resource,
+    namespace: 'default',
+    name: '',
+    body: { metadata: { name: 'told' } },
+    query: new URLSearchParams(),
+    userAgent: 'test',
+    warnings: [],
+    annotate: (key, value, level) => void told.set(level ? `${level} ${key}` : key, value),
+    signal: new AbortController().signal,
+  })
+  assert.deepEqual([...told.keys()].toSorted(), [
+    'Request patch.webhook.admission.k8s.io/round_0_index_0',
+    'audited0.example.com/why',
+    'mutation.webhook.admission.k8s.io/round_0_index_0',
+  ])
+  assert.equal(
+    told.get('mutation.webhook.admission.k8s.io/round_0_index_0'),
+    '{"configuration":"audited","webhook":"audited0.example.com","mutated":true}',
+  )
 })
 
 test('managedFields that a webhook has broken are as they were', async () => {

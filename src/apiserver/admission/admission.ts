@@ -37,8 +37,8 @@ export interface AdmissionRequest {
   readonly dryRun: boolean
   readonly user: UserInfo
   readonly warnings: string[]
-  /** Adds to the request's audit event, if it has one. */
-  annotate?(key: string, value: string): void
+  /** Adds to the request's audit event, if it has one; with a level, if it tells that much. */
+  annotate?(key: string, value: string, level?: 'Request'): void
   readonly signal: AbortSignal
   /** 1 when the mutating plugins are gone through once more, for what the first round has changed. */
   round: 0 | 1

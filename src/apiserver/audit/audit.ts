@@ -112,8 +112,9 @@ export class AuditEntry {
     this.#event['impersonatedUser'] = userOf(user)
   }
 
-  /** The first value of a key stays. */
-  annotate(key: string, value: string): void {
+  /** The first value of a key stays. With a level: only where the event tells that much. */
+  annotate(key: string, value: string, level?: 'Request'): void {
+    if (level && !this.#atLeast(level)) return
     if (!Object.hasOwn(this.#annotations, key)) this.#annotations[key] = value
   }
 

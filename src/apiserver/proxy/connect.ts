@@ -66,7 +66,9 @@ export class Connect implements ConnectHandler {
     const { query, user, signal, info, exchange } = context
     const { verb, resource, namespace, name } = route
     const userAgent = headerText(exchange, 'user-agent')
-    const request = { user, verb, resource, subresource, namespace, name, query, userAgent, warnings: [], signal }
+    const { audit } = exchange
+    const annotate: ApiRequest['annotate'] = (...annotation) => audit?.annotate(...annotation)
+    const request = { user, verb, resource, subresource, namespace, name, query, userAgent, warnings: [], annotate, signal }
     await this.#admit(request, connectOptions(subresource, query, info.rest))
   }
 

@@ -194,7 +194,7 @@ function audited(audit: AuditEntry | undefined, request: ApiRequest): void {
   if (!audit) return
   if (request.patch) audit.requestPatch(request.patch.bytes)
   else audit.requestObject(request.body)
-  request.annotate = (key, value) => audit.annotate(key, value)
+  request.annotate = (key, value, level) => audit.annotate(key, value, level)
 }
 
 /** A result as the one object that JSON has of it. */

@@ -127,10 +127,8 @@ async function mutate(
   try {
     const patched = patchObject(cloneJson(view.object), patch)
     const changed = await objects.replace(patched, match)
-    request.annotate?.(
-      `${PATCH_ANNOTATION}${step}`,
-      JSON.stringify({ configuration, webhook: webhook.name, patch, patchType: 'JSONPatch' }),
-    )
+    const told = JSON.stringify({ configuration, webhook: webhook.name, patch, patchType: 'JSONPatch' })
+    request.annotate?.(`${PATCH_ANNOTATION}${step}`, told, 'Request')
     return changed
   } catch (error) {
     throw newInternalError((error as Error).message)
