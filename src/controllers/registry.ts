@@ -3,6 +3,8 @@
  * (kube-controller-manager's `--controllers=*,-cronjob-controller`).
  */
 import type { ControllerFactory } from '../reconcile/controller.ts'
+import { bootstrapSignerController } from './bootstrap/bootstrapSigner.ts'
+import { tokenCleanerController } from './bootstrap/tokenCleaner.ts'
 import { certificateApprovingController, certificateCleanerController, certificateSigningController } from './certificates/certificates.ts'
 import type { CertificateSigner } from './certificates/signers.ts'
 import { clusterRoleAggregationController } from './clusterRoleAggregation.ts'
@@ -54,6 +56,8 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
   const factories: [string, ControllerFactory][] = [
     ['serviceaccount-controller', serviceAccountController],
     ['root-ca-certificate-publisher-controller', (context) => rootCaPublisher(context, rootCa)],
+    ['bootstrap-signer-controller', bootstrapSignerController],
+    ['token-cleaner-controller', tokenCleanerController],
     ['namespace-controller', namespaceController],
     ['deployment-controller', deploymentController],
     ['replicaset-controller', replicaSetController],
