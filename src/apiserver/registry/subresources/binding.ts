@@ -45,7 +45,9 @@ function assign(pod: Pod, binding: Binding, now: string): void {
     lastProbeTime: null,
     lastTransitionTime: now,
   } as unknown as (typeof conditions)[number]
-  pod.status = { ...pod.status, conditions: [...conditions, scheduled] }
+  // The promise is kept.
+  const { nominatedNodeName: _promised, ...status } = pod.status ?? {}
+  pod.status = { ...status, conditions: [...conditions, scheduled] }
 }
 
 async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, name: string): Promise<ApiResult> {
