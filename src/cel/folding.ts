@@ -1,5 +1,6 @@
 /** Loops over lists and maps, which every comprehension is after its macro. */
 import { Fault, ListValue, MapValue, typeNameOf } from './values.ts'
+import { faultOf } from './frame.ts'
 import type { ComprehensionExpr, Expr } from './ast.ts'
 import type { Frame, Run } from './frame.ts'
 import type { Value } from './values.ts'
@@ -25,8 +26,7 @@ function attempt(run: Run, frame: Frame): Value | Fault {
   try {
     return run(frame)
   } catch (error) {
-    if (error instanceof Fault) return error
-    throw error
+    return faultOf(error)
   }
 }
 

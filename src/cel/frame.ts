@@ -1,5 +1,5 @@
 /** One evaluation: its variables, and what it has cost. */
-import { CostExceededError } from './program.ts'
+import { CostExceededError, EvaluationError } from './program.ts'
 import { Fault } from './values.ts'
 import type { Adapt, Value } from './values.ts'
 
@@ -59,3 +59,10 @@ export class Frame {
 }
 
 export type Run = (frame: Frame) => Value
+
+/** What an expression failed with, as a value that goes on. Variables may be expressions of their own. @throws anything else */
+export function faultOf(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  if (error instanceof EvaluationError) return new Fault(error.message)
+  throw error
+}

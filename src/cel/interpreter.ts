@@ -5,6 +5,7 @@
 import { OPTIMIZED_CONVERSIONS, actualCostOf, costsItsResult } from './cost/actual.ts'
 import { noOverload } from './comparing.ts'
 import { adapterOf } from './adapting.ts'
+import { faultOf } from './frame.ts'
 import { createObject } from './construction.ts'
 import { compileComprehension } from './folding.ts'
 import { index, optionalIndex, select } from './qualifying.ts'
@@ -181,8 +182,8 @@ export class Planner {
           if (value === decisive) return decisive
           if (typeof value !== 'boolean') fault ??= noOverload()
         } catch (error) {
-          if (!(error instanceof Fault)) throw error
-          fault ??= error
+          const caught = faultOf(error)
+          fault ??= caught
         }
       }
       if (fault) throw fault
@@ -213,7 +214,7 @@ export class Planner {
       try {
         result = operand(frame) !== false
       } catch (error) {
-        if (!(error instanceof Fault)) throw error
+        faultOf(error)
       }
       frame.charge(1)
       return result
@@ -378,8 +379,7 @@ function invocation(runs: readonly Run[], invoke: (values: readonly Value[]) => 
       if (chargesFirst) frame.charge(cost?.(values, null) ?? 1)
       result = invoke(values)
     } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      fault = error
+      fault = faultOf(error)
     }
     const wasShort = values.length < runs.length
     if (fault && wasShort) {
@@ -397,8 +397,8 @@ function attempt(run: Run, frame: Frame): Value {
   try {
     return run(frame)
   } catch (error) {
-    if (error instanceof Fault) return null
-    throw error
+    faultOf(error)
+    return null
   }
 }
 

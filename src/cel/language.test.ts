@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { EvaluationError } from './program.ts'
 import { outcomeOf } from './testExpressions.ts'
 
 type Row = readonly [expression: string, outcome: unknown, variables?: Record<string, unknown>]
@@ -91,6 +92,22 @@ test('logic: what decides hides errors beside it', () => {
     ["true ? 1 : 'a'", "compile: 1:6: found no matching overload for '_?_:_' applied to '(bool, int, string)'"],
     ['1 && true', "compile: 1:1: expected type 'bool' but found 'int'"],
     ['a || false', 'error: no such overload', { a: 1 }],
+  ])
+})
+
+test('a variable may be worked out when it is read, and fail', () => {
+  const v = {
+    get slow(): number {
+      return 7
+    },
+    get broken(): never {
+      throw new EvaluationError('it is broken')
+    },
+  }
+  check([
+    ['v.slow + 1', 8, { v }],
+    ['v.broken == 1 || true', true, { v }],
+    ['v.broken == 1 || false', 'error: it is broken', { v }],
   ])
 })
 
