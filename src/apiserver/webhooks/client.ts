@@ -68,7 +68,16 @@ export class WebhookClient {
   async call(call: WebhookCall): Promise<unknown> {
     const destination = this.#destination(call)
     const ca = this.#roots.of(call.clientConfig.caBundle)
-    const timeout = AbortSignal.timeout(call.timeoutMs)
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(), call.timeoutMs)
+    try {
+      return await this.#post(call, destination, ca, timeout.signal)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #post(call: WebhookCall, destination: Destination, ca: readonly string[] | undefined, timeout: AbortSignal): Promise<unknown> {
     const signal = AbortSignal.any([call.signal, timeout])
     const bytes = Buffer.from(JSON.stringify(call.body))
     for (let reused = false; ; reused = true) {

@@ -52,10 +52,11 @@ function assign(pod: Pod, binding: Binding, now: string): void {
 
 async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, name: string): Promise<ApiResult> {
   const options = parseCreateOptions(request)
-  const binding = bodyObject(request) as Binding
+  const received = bodyObject(request) as Binding
   // What is posted to `bindings` is a resource of its own to admission, not a pod.
-  const admission = { ...admissionRequest(request, kind, 'CREATE', binding, undefined, options), resource: request.resource }
+  const admission = { ...admissionRequest(request, kind, 'CREATE', received, undefined, options), resource: request.resource }
   await core.admission.admit(admission)
+  const binding = admission.object as Binding
   checkTarget(binding)
   const context = strategyContext(core, request, options.dryRun)
   const steps = {

@@ -91,7 +91,7 @@ export const evict: SubresourceHandler = async (core, kind, request) => {
   const admission = admissionRequest(request, kind, 'CREATE', eviction as never, undefined, options)
   await core.admission.admit(admission)
   await core.admission.validate(admission)
-  const given = eviction.deleteOptions ?? {}
+  const given = (admission.object as unknown as Eviction).deleteOptions ?? {}
   const dryRun = options.dryRun || (given.dryRun ?? []).length > 0
   if (!mayIgnoreBudget(pod)) await askBudget(core, request, pod, dryRun)
   const deleteOptions: DeleteOptions = {
