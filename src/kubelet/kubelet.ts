@@ -6,7 +6,7 @@
  */
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { nodes, pods, services } from '../api/kinds/core/v1.ts'
+import { nodes, pods, secrets, services } from '../api/kinds/core/v1.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
 import { aborted } from '../base/abort.ts'
 import { Backoff } from '../base/backoff.ts'
@@ -15,6 +15,8 @@ import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informer, Informers } from '../client/informer.ts'
 import { annotation } from './containers/annotations.ts'
+import { CsiVolumes } from './csi/csiVolumes.ts'
+import { CsiPlugins } from './csi/plugins.ts'
 import { EvictionManager } from './eviction/evictionManager.ts'
 import { readSignals, type Signals } from './eviction/signals.ts'
 import { ImageCollector } from './images/imageCollector.ts'
@@ -88,6 +90,7 @@ interface Parts {
   eviction: EvictionManager
   probes: PodProbes
   images: ImageCollector
+  plugins: CsiPlugins
 }
 
 async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
@@ -117,7 +120,15 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
   const serviceInformer = informers.for(services)
   const statuses = new StatusManager({ client, clock, log, signal })
-  const volumes = new Volumes({ client, clock, objects, rootDir, runtime })
+  const plugins = new CsiPlugins({ client, clock, log, signal, nodeName, registryDirectory: join(rootDir, 'plugins_registry') })
+  const csi = new CsiVolumes({
+    client,
+    plugins,
+    rootDir,
+    nodeName,
+    secret: (namespace, name, until) => client.get(secrets, { namespace, name, signal: until }),
+  })
+  const volumes = new Volumes({ client, clock, objects, rootDir, runtime, csi })
   const pulled = (image: Image): void => {
     node.imagesChanged()
     void collector.pulled(image)
@@ -195,7 +206,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     onNodeEvent: (reason, message) => node.warn(reason, message),
     reclaimDisk: () => collector.removeUnused(),
   })
-  return { workers, observer, node, life, statics, eviction, probes, images: collector }
+  return { workers, observer, node, life, statics, eviction, probes, images: collector, plugins }
 }
 
 /** A pod that is known from the runtime or the disk alone; nothing of it is wanted any more. */
@@ -283,7 +294,14 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     const stop = ofNode.onChange((change) => onPodChange(own, change))
     try {
       await removeOrphans(own, rootDir, found, new Set([...ofNode.list().map((pod) => pod.metadata.uid), ...(own.statics?.uids ?? [])]))
-      const working = [followRuntime(options, own, context), own.node.run(), own.statics?.run(), own.eviction.run(), own.images.run(signal)]
+      const working = [
+        followRuntime(options, own, context),
+        own.node.run(),
+        own.statics?.run(),
+        own.eviction.run(),
+        own.images.run(signal),
+        own.plugins.run(),
+      ]
       context.ready()
       await aborted(signal)
       await Promise.all(working)

@@ -103,6 +103,12 @@ export class FakeApi implements Transport {
     if (!found) throw newNotFound(resource, name)
     if (verb === 'get') return found
     if (verb === 'patch') return this.put(resource, this.#patched(request, found))
+    if (verb === 'update') {
+      const { metadata } = body as KubeObject
+      if (metadata.resourceVersion && metadata.resourceVersion !== found.metadata.resourceVersion)
+        throw newConflict(resource, name, 'the object has been modified')
+      return this.put(resource, body as KubeObject)
+    }
     if (verb === 'delete') {
       const { uid } = (body as { preconditions?: { uid?: string } }).preconditions ?? {}
       if (uid && uid !== found.metadata.uid) throw newConflict(resource, name, 'the UID in the precondition does not match')

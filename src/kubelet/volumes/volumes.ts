@@ -9,6 +9,7 @@ import type { NFSVolumeSource, PersistentVolume, Pod, Volume } from '../../api/k
 import type { Clock } from '../../base/clock.ts'
 import { run } from '../../base/exec.ts'
 import type { Client } from '../../client/client.ts'
+import type { CsiVolumes } from '../csi/csiVolumes.ts'
 import { quantityValue } from '../containers/amounts.ts'
 import type { PodFacts } from '../containers/fieldRef.ts'
 import { podDirectories } from '../podDirectories.ts'
@@ -48,6 +49,7 @@ export interface VolumesOptions {
   objects: PodObjects
   rootDir: string
   runtime: Pick<Runtime, 'mountImage'>
+  csi?: CsiVolumes
 }
 
 const UNMOUNT_TIMEOUT_MS = 10_000
@@ -131,6 +133,8 @@ export class Volumes {
     }
     if (volume.ephemeral) return this.#claim(pod, volume.name, `${pod.metadata.name}-${volume.name}`, false, signal)
     if (KINDS_WITH_FILES.some((kind) => volume[kind])) return this.#files(pod, volume, facts, onToken, signal)
+    if (volume.csi && this.#options.csi)
+      return { hostPath: await this.#options.csi.publishInline(pod, volume, signal), readOnly: volume.csi.readOnly ?? false }
     if (volume.nfs) return this.#nfs(pod, volume.name, volume.nfs, [], signal)
     const kind = kindOf(volume)
     if (kind === 'image') {
@@ -219,6 +223,9 @@ export class Volumes {
   ): Promise<PreparedVolume> {
     const { hostPath, local, nfs, mountOptions = [], volumeMode, accessModes = [] } = volume.spec ?? {}
     checkMode(pod, volumeName, volumeMode ?? 'Filesystem')
+    const { csi } = this.#options
+    if (volume.spec.csi && csi)
+      return this.#published(pod, await csi.publishPersistent(pod, volumeName, volume, readOnly, signal), volume, readOnly)
     if (nfs) return this.#nfs(pod, volumeName, { ...nfs, readOnly: readOnly || nfs.readOnly === true }, mountOptions, signal)
     const path = hostPath?.path ?? local?.path
     if (path === undefined) {
@@ -235,6 +242,13 @@ export class Volumes {
     const onlyRead = readOnly || accessModes.every((mode) => mode === 'ReadOnlyMany')
     if (!hostPath && !onlyRead) await this.#adopt(pod, path, false)
     return { hostPath: path, readOnly: onlyRead && accessModes.length > 0 }
+  }
+
+  async #published(pod: Pod, hostPath: string, { spec }: PersistentVolume, readOnly: boolean): Promise<PreparedVolume> {
+    const onlyRead = readOnly || spec.csi?.readOnly === true
+    // Upstream's rule for drivers that do not say otherwise: a file system of one node's alone.
+    if (!onlyRead && spec.csi?.fsType && spec.accessModes?.includes('ReadWriteOnce')) await this.#adopt(pod, hostPath, false)
+    return { hostPath, readOnly: onlyRead }
   }
 
   async #nfs(
@@ -274,6 +288,7 @@ export class Volumes {
     this.#images.delete(podUid)
     const { pod, volumes } = podDirectories(this.#options.rootDir, podUid)
     if (!(await readdir(pod).catch(() => undefined))) return
+    await this.#options.csi?.tearDown(podUid)
     for (const mounted of await mountsBelow(pod)) await run('umount', ['-l', mounted], { timeoutMs: UNMOUNT_TIMEOUT_MS })
     await rm(volumes, { recursive: true, force: true })
   }

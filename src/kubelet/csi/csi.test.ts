@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js'
+import type { PersistentVolume, Pod } from '../../api/kinds/core/v1.ts'
+import { nodes } from '../../api/kinds/core/v1.ts'
+import { csidrivers, csinodes, volumeattachments } from '../../api/kinds/storage/v1.ts'
+import { systemClock } from '../../base/clock.ts'
+import { silentLogger } from '../../base/logger.ts'
+import { Client } from '../../client/client.ts'
+import { FakeApi } from '../testing/fakeApi.ts'
+import { attachmentName, CsiVolumes } from './csiVolumes.ts'
+import { CsiPlugins } from './plugins.ts'
+import { Decoded, encodeMessage, type Message } from './wire.ts'
+
+test('messages come back as they were sent; what is unknown is passed over, what is cut short is refused', () => {
+  const map = new Map([
+    ['a', 'ü'],
+    ['b', ''],
+  ])
+  const bytes = encodeMessage({ 1: 'text', 2: ['x', 'y'], 3: map, 4: true, 5: 300, 6: { 1: 'in' }, 7: '', 8: false, 17: 2 ** 40 })
+  const read = new Decoded(Buffer.concat([bytes, Buffer.from([0x9d, 0x01, 1, 2, 3, 4])]))
+  assert.deepEqual(
+    [read.text(1), read.texts(2), read.map(3), read.number(4), read.number(5), read.messages(6)[0]?.text(1), read.text(7), read.number(17)],
+    ['text', ['x', 'y'], map, 1, 300, 'in', '', 2 ** 40],
+  )
+  assert.throws(() => new Decoded(bytes.subarray(0, bytes.length - 1)), RangeError)
+  assert.throws(() => new Decoded(Buffer.from([0x0a, 0xff])), RangeError)
+})
+
+/** A storage driver on a socket, whose volumes are directories; it notes how it was called. */
+async function startDriver(t: TestContext, socketPath: string) {
+  const calls: [method: string, request: Decoded][] = []
+  const notified: string[] = []
+  const server = new Server()
+  const answers: Record<string, (request: Decoded) => Promise<Message> | Message> = {
+    '/pluginregistration.Registration/GetInfo': () => ({ 1: 'CSIPlugin', 2: 'disks.example.com', 3: socketPath, 4: ['1.0.0'] }),
+    '/pluginregistration.Registration/NotifyRegistrationStatus': (request) => {
+      notified.push(request.number(1) ? 'registered' : request.text(2))
+      return {}
+    },
+    '/csi.v1.Node/NodeGetInfo': () => ({ 1: 'node-7', 2: 16, 3: { 1: new Map([['example.com/rack', 'r1']]) } }),
+    '/csi.v1.Node/NodeGetCapabilities': () => ({ 1: { 1: { 1: 1 } } }),
+    '/csi.v1.Node/NodeStageVolume': () => ({}),
+    '/csi.v1.Node/NodeUnstageVolume': () => ({}),
+    '/csi.v1.Node/NodePublishVolume': async (request) => {
+      await mkdir(request.text(4))
+      return {}
+    },
+    '/csi.v1.Node/NodeUnpublishVolume': async (request) => {
+      await rm(request.text(2), { recursive: true })
+      return {}
+    },
+  }
+  const handlers: Record<string, handleUnaryCall<Decoded, Message>> = {}
+  const methods = Object.entries(answers).map(([path, answer]) => {
+    handlers[path] = (call, callback) => {
+      calls.push([path.split('/').at(-1) ?? '', call.request])
+      const reply = async (): Promise<void> => callback(null, await answer(call.request))
+      void reply()
+    }
+    const codec = {
+      requestSerialize: (value: Decoded) => Buffer.from(String(value)),
+      requestDeserialize: (bytes: Buffer) => new Decoded(bytes),
+      responseSerialize: (value: Message) => encodeMessage(value),
+      responseDeserialize: (bytes: Buffer): Message => ({ 1: bytes.toString() }),
+    }
+    return [path, { path, requestStream: false, responseStream: false, ...codec }] as const
+  })
+  server.addService(Object.fromEntries(methods), handlers)
+  await new Promise<void>((resolve, reject) =>
+    server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve())),
+  )
+  t.after(() => server.forceShutdown())
+  return { calls, notified, server }
+}
+
+async function eventually(what: string, done: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 1000; tries++) {
+    if (done()) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  assert.fail(`never happened: ${what}`)
+}
+
+const meta = (name: string) => ({ name, uid: name, creationTimestamp: '', resourceVersion: '' })
+
+test('a driver announces itself, stages and publishes a volume, and takes it away after the last pod', async (t) => {
+  const rootDir = await mkdtemp(join(tmpdir(), 'csi-'))
+  t.after(() => rm(rootDir, { recursive: true, force: true }))
+  const registryDirectory = join(rootDir, 'plugins_registry')
+  await mkdir(registryDirectory)
+  const api = new FakeApi()
+  const client = new Client(api)
+  api.put(nodes, { metadata: meta('n'), spec: {} })
+  const abort = new AbortController()
+  const plugins = new CsiPlugins({ client, clock: systemClock, log: silentLogger, signal: abort.signal, nodeName: 'n', registryDirectory })
+  const running = plugins.run()
+  t.after(async () => {
+    abort.abort()
+    await running
+  })
+  await writeFile(join(registryDirectory, 'no-socket'), '')
+  const { calls, notified } = await startDriver(t, join(registryDirectory, 'disks.sock'))
+  await eventually('registered', () => notified.includes('registered'))
+  assert.deepEqual(api.get(csinodes, '', 'n')?.spec.drivers, [
+    { name: 'disks.example.com', nodeID: 'node-7', topologyKeys: ['example.com/rack'], allocatable: { count: 16 } },
+  ])
+  assert.equal(api.get(nodes, '', 'n')?.metadata.labels?.['example.com/rack'], 'r1')
+
+  const secret = async (_namespace: string, name: string) => ({ metadata: { ...meta(name), namespace: 's' }, data: { key: 'dmFsdWU=' } })
+  const volumes = new CsiVolumes({ client, plugins, rootDir, nodeName: 'n', secret })
+  const volume: PersistentVolume = {
+    metadata: meta('pv'),
+    spec: {
+      accessModes: ['ReadWriteMany'],
+      mountOptions: ['noatime'],
+      csi: {
+        driver: 'disks.example.com',
+        volumeHandle: 'v1',
+        fsType: 'ext4',
+        volumeAttributes: { size: '1' },
+        nodeStageSecretRef: { name: 'x', namespace: 's' },
+      },
+    },
+  }
+  const pod = (name: string): Pod => ({ metadata: { ...meta(name), namespace: 'default' }, spec: { containers: [] } })
+  const publish = (name: string): Promise<string> => volumes.publishPersistent(pod(name), 'data', volume, false, abort.signal)
+  await assert.rejects(publish('a'), /not found/)
+  const attachment = attachmentName('v1', 'disks.example.com', 'n')
+  const source = { persistentVolumeName: 'pv' }
+  api.put(volumeattachments, {
+    metadata: meta(attachment),
+    spec: { attacher: 'disks.example.com', nodeName: 'n', source },
+    status: { attached: true, attachmentMetadata: { device: '/dev/x' } },
+  })
+  const target = await publish('a')
+  assert.ok((await stat(target)).isDirectory())
+  const called = (method: string): Decoded[] => calls.filter(([name]) => name === method).map(([, request]) => request)
+  const [staged] = called('NodeStageVolume')
+  assert.deepEqual(
+    [staged?.text(1), staged?.map(2).get('device'), staged?.map(5).get('key'), staged?.map(6).get('size')],
+    ['v1', '/dev/x', 'value', '1'],
+  )
+  const capability = staged?.messages(4)[0]
+  assert.deepEqual(
+    [capability?.messages(2)[0]?.text(1), capability?.messages(2)[0]?.texts(2), capability?.messages(3)[0]?.number(1)],
+    ['ext4', ['noatime'], 5],
+  )
+  assert.deepEqual([called('NodePublishVolume')[0]?.text(3), called('NodePublishVolume')[0]?.text(4)], [staged?.text(3), target])
+
+  await publish('b')
+  await volumes.tearDown('a')
+  assert.equal(called('NodeUnstageVolume').length, 0, 'another pod has it')
+  // A kubelet that starts anew knows no more than what is on the disk.
+  await new CsiVolumes({ client, plugins, rootDir, nodeName: 'n', secret }).tearDown('b')
+  assert.deepEqual([called('NodeUnpublishVolume').length, called('NodeUnstageVolume')[0]?.text(2)], [2, staged?.text(3)])
+
+  api.put(csidrivers, {
+    metadata: meta('disks.example.com'),
+    spec: { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ['Ephemeral'] },
+  })
+  await volumes.publishInline(pod('c'), { name: 'scratch', csi: { driver: 'disks.example.com' } }, abort.signal)
+  const context = called('NodePublishVolume').at(-1)?.map(8)
+  assert.deepEqual([context?.get('csi.storage.k8s.io/pod.name'), context?.get('csi.storage.k8s.io/ephemeral')], ['c', 'true'])
+
+  await rm(join(registryDirectory, 'disks.sock'))
+  await eventually('gone', () => api.get(csinodes, '', 'n')?.spec.drivers.length === 0)
+  assert.throws(() => plugins.driver('disks.example.com'), /not found in the list of registered CSI drivers/)
+})

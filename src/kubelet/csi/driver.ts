@@ -1,0 +1,130 @@
+/** The calls of the Container Storage Interface (csi.v1.Node) and of plugin registration that a kubelet makes, over a unix socket. */
+import type { Client } from '@grpc/grpc-js'
+import { Decoded, encodeMessage, type Message } from './wire.ts'
+
+const CALL_TIMEOUT_MS = 120_000
+
+/** In the numbering of csi.v1.VolumeCapability.AccessMode. */
+const ACCESS_MODES: Readonly<Record<string, number>> = { ReadWriteOnce: 1, ReadOnlyMany: 3, ReadWriteMany: 5, ReadWriteOncePod: 6 }
+const STAGE_UNSTAGE_VOLUME = 1
+
+export interface PluginInfo {
+  type: string
+  name: string
+  /** The driver's own socket. */
+  endpoint: string
+  supportedVersions: readonly string[]
+}
+
+export interface DriverNode {
+  nodeId: string
+  maxVolumesPerNode: number
+  topology: ReadonlyMap<string, string>
+}
+
+export interface VolumeCall {
+  volumeId: string
+  publishContext: ReadonlyMap<string, string>
+  volumeContext: ReadonlyMap<string, string>
+  secrets: ReadonlyMap<string, string>
+  accessMode: string
+  fsType: string
+  mountOptions: readonly string[]
+  stagingPath: string
+}
+
+/** What a driver answered that it cannot do; the message is its own. */
+export class DriverError extends Error {
+  override readonly name = 'DriverError'
+}
+
+function capability({ accessMode, fsType, mountOptions }: VolumeCall): Message {
+  return { 2: { 1: fsType, 2: mountOptions }, 3: { 1: ACCESS_MODES[accessMode] ?? 1 } }
+}
+
+/** A connection to one socket, for as long as `close` is not called. */
+export class Socket {
+  readonly #client: Promise<Client>
+
+  constructor(path: string) {
+    // The package is loaded when there is a driver to talk to.
+    this.#client = import('@grpc/grpc-js').then(
+      ({ Client: GrpcClient, credentials }) => new GrpcClient(`unix:${path}`, credentials.createInsecure()),
+    )
+    this.#client.catch(() => {})
+  }
+
+  async #call(method: string, message: Message): Promise<Decoded> {
+    const client = await this.#client
+    const { promise, resolve, reject } = Promise.withResolvers<Decoded>()
+    client.makeUnaryRequest(
+      method,
+      (value: Message) => encodeMessage(value),
+      (bytes: Buffer) => new Decoded(bytes),
+      message,
+      { deadline: Date.now() + CALL_TIMEOUT_MS },
+      (error, answer) => {
+        if (error) reject(new DriverError(`rpc error: code = ${error.code} desc = ${error.details}`, { cause: error }))
+        else resolve(answer as Decoded)
+      },
+    )
+    return promise
+  }
+
+  async pluginInfo(): Promise<PluginInfo> {
+    const info = await this.#call('/pluginregistration.Registration/GetInfo', {})
+    return { type: info.text(1), name: info.text(2), endpoint: info.text(3), supportedVersions: info.texts(4) }
+  }
+
+  async notifyRegistration(error: string | undefined): Promise<void> {
+    await this.#call('/pluginregistration.Registration/NotifyRegistrationStatus', { 1: error === undefined, 2: error ?? '' })
+  }
+
+  async nodeInfo(): Promise<DriverNode> {
+    const info = await this.#call('/csi.v1.Node/NodeGetInfo', {})
+    return { nodeId: info.text(1), maxVolumesPerNode: info.number(2), topology: info.messages(3)[0]?.map(1) ?? new Map() }
+  }
+
+  /** Whether volumes are staged once for the node before they are published to pods. */
+  async stages(): Promise<boolean> {
+    const answer = await this.#call('/csi.v1.Node/NodeGetCapabilities', {})
+    return answer.messages(1).some((each) => each.messages(1).some((rpc) => rpc.number(1) === STAGE_UNSTAGE_VOLUME))
+  }
+
+  async stage(call: VolumeCall): Promise<void> {
+    await this.#call('/csi.v1.Node/NodeStageVolume', {
+      1: call.volumeId,
+      2: call.publishContext,
+      3: call.stagingPath,
+      4: capability(call),
+      5: call.secrets,
+      6: call.volumeContext,
+    })
+  }
+
+  async unstage(volumeId: string, stagingPath: string): Promise<void> {
+    await this.#call('/csi.v1.Node/NodeUnstageVolume', { 1: volumeId, 2: stagingPath })
+  }
+
+  /** `stagingPath` is empty for drivers that stage nothing. */
+  async publish(call: VolumeCall, targetPath: string, readOnly: boolean): Promise<void> {
+    await this.#call('/csi.v1.Node/NodePublishVolume', {
+      1: call.volumeId,
+      2: call.publishContext,
+      3: call.stagingPath,
+      4: targetPath,
+      5: capability(call),
+      6: readOnly,
+      7: call.secrets,
+      8: call.volumeContext,
+    })
+  }
+
+  async unpublish(volumeId: string, targetPath: string): Promise<void> {
+    await this.#call('/csi.v1.Node/NodeUnpublishVolume', { 1: volumeId, 2: targetPath })
+  }
+
+  close(): void {
+    void this.#client.then((client) => client.close()).catch(() => {})
+  }
+}
