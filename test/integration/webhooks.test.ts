@@ -264,6 +264,16 @@ test('subresources and connections', async () => {
   )
 })
 
+test('reviews pass through webhooks, too', async () => {
+  hooks.on('/reviews', () => ({ allowed: false }))
+  await configure('validating', 'reviews', {
+    rules: [{ operations: ['*'], apiGroups: ['authorization.k8s.io'], apiVersions: ['*'], resources: ['*'] }],
+  })
+  const review = { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } }
+  assert.equal((await send('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', review)).code, 400)
+  assert.equal(hooks.seen[0]?.request.kind.kind, 'SelfSubjectAccessReview')
+})
+
 test('dry runs ask only webhooks without side effects', async () => {
   hooks.on('/dry', () => ({ allowed: true }))
   await configure('validating', 'dry', { sideEffects: 'NoneOnDryRun' })

@@ -17,6 +17,7 @@ import { WebhookClient } from '../webhooks/client.ts'
 import { createServiceResolver } from '../webhooks/serviceResolver.ts'
 import { connectRequest } from './connects.ts'
 import { createParamObjects } from './paramObjects.ts'
+import { admitReview } from './reviews.ts'
 import { createQuotaCharge } from './quotaCharge.ts'
 import { WatchCache } from '../cache/watchCache.ts'
 import { deleteCollection, deleteObject } from './deletes.ts'
@@ -26,6 +27,7 @@ import { parseRevision } from './continueToken.ts'
 import { Kinds } from './kinds.ts'
 import { listObjects, waitForNewest, waitForRevision } from './lists.ts'
 import { ObjectStore } from './objectStore.ts'
+import { ServiceClaims } from './services/claims.ts'
 import { followServices } from './services/ipAddresses.ts'
 import { patchObject } from './patches.ts'
 import { parseSelection } from './selection.ts'
@@ -83,7 +85,8 @@ export class ObjectRegistry implements Registry {
     const { store, clock, catalog, log, authorizer, tokens, services } = options
     const reader = createReader(cache)
     this.#virtual = options.virtualResources ?? new Map()
-    const objects = new ObjectStore({ store, cache, clock })
+    const claims = store.shared ? new ServiceClaims({ store, cache, clock, log }) : undefined
+    const objects = new ObjectStore({ store, cache, clock, ...(claims && { claims }) })
     const kinds = new Kinds(catalog, options.customKinds, options.strategies)
     const quota = createResourceQuota(reader, createQuotaCharge({ kinds, objects, reader, services }))
     this.#webhooks = new WebhookClient({ resolver: createServiceResolver(reader) })
@@ -119,7 +122,8 @@ export class ObjectRegistry implements Registry {
         quota,
       ]),
     }
-    this.#stopFollowing = followServices(cache, { kinds, objects, reader, services, log })
+    const stops = [followServices(cache, { kinds, objects, reader, services, log }), ...(claims ? [claims.follow()] : [])]
+    this.#stopFollowing = async () => void (await Promise.all(stops.map((stop) => stop())))
   }
 
   /** The caches, for components of the API server itself (RBAC, token checks, policies). */
@@ -156,7 +160,7 @@ export class ObjectRegistry implements Registry {
     const warning = DEPRECATED[path]
     if (warning) request.warnings.unshift(warning)
     const virtual = this.#virtual.get(path)
-    if (virtual) return virtual(request)
+    if (virtual) return virtual(await admitReview(this.#core, request))
     const kind = this.#core.kinds.of(request.resource)
     // What another server has answered is there for what is sent to this one next; lists and reads ask by themselves.
     if (this.#core.sharedStore && (request.subresource || (request.verb !== 'get' && request.verb !== 'list'))) {
