@@ -2,12 +2,12 @@
  * The plan of one sync: from a pod's spec and what the runtime has of it to what must be killed, made and started.
  * Pure; `syncPod.ts` applies it. The rules are those of upstream's kuberuntime `computePodActions`.
  */
-import { isDeepStrictEqual } from 'node:util'
 import type { Container as SpecContainer, Pod, ResourceRequirements } from '../api/kinds/core/v1.ts'
 import { containerHash } from './containers/containerHash.ts'
 import { annotation } from './containers/annotations.ts'
 import { isSidecar, shouldRestart, shouldRestartInit } from './podSpec.ts'
 import { latest, readySandbox } from './podRuntimeStatus.ts'
+import { differences } from './podResizes.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import type { Container } from './runtime/runtime.ts'
 
@@ -69,12 +69,9 @@ export interface PodActionsInput {
 }
 
 /** The resources that differ between what a running container has and what its spec says. */
-function resized(spec: SpecContainer, running: Container, input: PodActionsInput): string[] {
-  const has = input.resourcesOf(running.id)
-  if (!has) return []
-  const differs = (kind: 'requests' | 'limits', name: string): boolean =>
-    !isDeepStrictEqual(has[kind]?.[name], spec.resources?.[kind]?.[name])
-  return ['cpu', 'memory'].filter((name) => differs('requests', name) || differs('limits', name))
+function resized(spec: SpecContainer, running: Container, { resourcesOf }: Pick<PodActionsInput, 'resourcesOf'>): string[] {
+  const has = resourcesOf(running.id)
+  return has ? differences(has, spec.resources) : []
 }
 
 /** Why a running container must go, if it must. */

@@ -39,6 +39,11 @@ export class PodAdmission {
     return undefined
   }
 
+  /** Why the pod would not fit beside the others, as its spec has it now. */
+  judge(pod: Pod): Rejection | undefined {
+    return this.#judge(pod, this.#options.knownNode())
+  }
+
   /** Nothing of the pod runs any more. */
   ended(podUid: string): void {
     this.#over.add(podUid)

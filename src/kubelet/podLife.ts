@@ -21,6 +21,7 @@ import { removePodCgroup } from './podCgroup.ts'
 import { PodAdmission } from './podAdmission.ts'
 import type { PodAdmissionOptions } from './podAdmission.ts'
 import { podDirectories } from './podDirectories.ts'
+import { learnResources, PodResizes } from './podResizes.ts'
 import type { ObjectReference } from './podObjects.ts'
 import type { PodObserver } from './podObserver.ts'
 import { nothingPrepared, PodPreparation, podVersion } from './podPreparation.ts'
@@ -36,6 +37,7 @@ import type { ContainerStartRequest, ContainerTarget } from './startContainer.ts
 import type { WaitingReason } from './status/containerStatus.ts'
 import { containerIdOf } from './status/containerStatus.ts'
 import { podStatus, type PodStatusInput } from './status/podStatus.ts'
+import { isResizing } from './status/resizeConditions.ts'
 import type { StatusManager } from './status/statusManager.ts'
 import type { PinSubPath } from './volumes/subPath.ts'
 import { volumeReferences } from './volumes/volumes.ts'
@@ -76,10 +78,13 @@ export class RealPodLife implements PodLife {
   readonly #states = new Map<string, PodState>()
   readonly #preparation: PodPreparation
   readonly #admission: PodAdmission
+  readonly #resizes: PodResizes
 
   constructor(options: PodLifeOptions) {
     this.#options = options
-    this.#admission = new PodAdmission(options)
+    const podsOfNode = (): Pod[] => options.podsOfNode().map((pod) => this.#resizes.allocated(pod))
+    this.#admission = new PodAdmission({ ...options, podsOfNode })
+    this.#resizes = new PodResizes({ events: options.events, judge: (pod) => this.#admission.judge(pod) })
     this.#preparation = new PodPreparation(options)
   }
 
@@ -96,15 +101,16 @@ export class RealPodLife implements PodLife {
     state.holds.clear()
   }
 
-  async sync(pod: Pod, signal: AbortSignal): Promise<SyncOutcome> {
+  async sync(given: Pod, signal: AbortSignal): Promise<SyncOutcome> {
     const { observer, clock, statuses } = this.#options
-    const { uid } = pod.metadata
+    const { uid } = given.metadata
     const state = this.#state(uid)
-    this.#options.objects.use(uid, referencesOf(pod))
+    this.#options.objects.use(uid, referencesOf(given))
     const observed = await observer.observe(uid)
-    if (state.eviction) return this.#evict(pod, observed, state.eviction)
-    const rejected = await this.#admission.admit(pod, observed.sandboxes.length > 0, signal)
-    if (rejected) return this.#reject(pod, observed, rejected)
+    if (state.eviction) return this.#evict(given, observed, state.eviction)
+    const rejected = await this.#admission.admit(given, observed.sandboxes.length > 0, signal)
+    if (rejected) return this.#reject(given, observed, rejected)
+    const pod = this.#resizes.review(given)
     this.#updateProbes(pod, observed)
     const nowMs = clock.now()
     const deadlineMs = deadlineOf(pod, statuses.current(pod))
@@ -125,7 +131,13 @@ export class RealPodLife implements PodLife {
     return {
       terminal: false,
       again,
-      wakeAtMs: earliest([wakeAtMs, deadlineMs, ...plan.backingOff.map((wait) => wait.untilMs), ...state.holds.values()]),
+      wakeAtMs: earliest([
+        wakeAtMs,
+        deadlineMs,
+        ...plan.backingOff.map((wait) => wait.untilMs),
+        ...state.holds.values(),
+        this.#resizes.retryAtMs(uid, clock.now()),
+      ]),
     }
   }
 
@@ -183,6 +195,7 @@ export class RealPodLife implements PodLife {
     statuses.forget(podUid)
     observer.forget(podUid)
     this.#admission.forget(podUid)
+    this.#resizes.forget(podUid)
     this.#states.delete(podUid)
   }
 
@@ -224,13 +237,16 @@ export class RealPodLife implements PodLife {
     })
   }
 
-  #report(pod: Pod, observed: PodRuntimeStatus, more: { terminal?: boolean; evicted?: PodStatusInput['evicted'] } = {}): PodStatus {
+  #report(given: Pod, observed: PodRuntimeStatus, more: { terminal?: boolean; evicted?: PodStatusInput['evicted'] } = {}): PodStatus {
     const { statuses, probes, observer, nodeIp, clock } = this.#options
+    const pod = this.#resizes.allocated(given)
     const { uid } = pod.metadata
+    const before = statuses.current(pod)
     const status = podStatus({
       pod,
       observed,
-      before: statuses.current(pod),
+      before,
+      resize: this.#resizes.state(uid),
       waiting: this.#states.get(uid)?.waiting ?? new Map(),
       probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
       resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
@@ -242,6 +258,7 @@ export class RealPodLife implements PodLife {
       ...(more.evicted && { evicted: more.evicted }),
     })
     statuses.set(pod, status)
+    if (isResizing(before) && !isResizing(status)) this.#resizes.completed(pod)
     return status
   }
 
@@ -319,7 +336,12 @@ export class RealPodLife implements PodLife {
 
   async #resize(pod: Pod, { container, spec }: ContainerResize, state: PodState): Promise<void> {
     const { runtime, nodeMemoryBytes } = this.#options
-    await runtime.updateResources(container.id, linuxResources(pod, spec, nodeMemoryBytes))
+    try {
+      await runtime.updateResources(container.id, linuxResources(pod, spec, nodeMemoryBytes))
+    } catch (error) {
+      return this.#resizes.failed(pod, `failed to resize container ${spec.name}: ${(error as Error).message}`)
+    }
+    this.#resizes.succeeded(pod.metadata.uid)
     state.resources.set(container.id, spec.resources ?? {})
   }
 
@@ -420,18 +442,6 @@ export class RealPodLife implements PodLife {
     )
     const empty = observed.sandboxes.slice(1).filter((sandbox) => sandbox.state === 'NotReady' && !kept.has(sandbox.id))
     await Promise.all(empty.map((sandbox) => runtime.removeSandbox(sandbox.id)))
-  }
-}
-
-/** Notes what running containers have: what the API says of those that ran before this kubelet did, else what the spec says. */
-function learnResources(pod: Pod, observed: PodRuntimeStatus, known: Map<string, ResourceRequirements>): void {
-  const reported = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])]
-  const running = allContainers(observed).filter((container) => container.state === 'Running')
-  for (const id of known.keys()) if (!running.some((container) => container.id === id)) known.delete(id)
-  for (const { id, name } of running) {
-    if (known.has(id)) continue
-    const before = reported.find((status) => status.containerID === containerIdOf(id))?.resources
-    known.set(id, before ?? allSpecContainers(pod).find((container) => container.name === name)?.resources ?? {})
   }
 }
 

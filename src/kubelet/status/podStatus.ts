@@ -1,15 +1,17 @@
 /** A pod's whole status as the kubelet reports it: pure, from the spec, the runtime, the probes and the status before. */
-import type { ContainerStatus, Pod, PodStatus, ResourceRequirements } from '../../api/kinds/core/v1.ts'
+import type { ContainerStatus, Pod, PodCondition, PodStatus, ResourceRequirements } from '../../api/kinds/core/v1.ts'
 import { podQosClass } from '../containers/qos.ts'
 import { allContainers, readySandbox } from '../podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
-import { isSidecar, isTerminalPhase, usesHostNetwork } from '../podSpec.ts'
+import { differences } from '../podResizes.ts'
+import { allSpecContainers, isSidecar, isTerminalPhase, usesHostNetwork } from '../podSpec.ts'
 import type { Container } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import { containerStatus } from './containerStatus.ts'
 import type { WaitingReason } from './containerStatus.ts'
 import { disruptionTarget, isOwnDisruption, KUBELET_CONDITIONS, podConditions } from './conditions.ts'
 import { podPhase } from './phase.ts'
+import { RESIZE_CONDITIONS, resizeConditions, type ResizeState } from './resizeConditions.ts'
 
 export interface PodStatusInput {
   pod: Pod
@@ -21,6 +23,7 @@ export interface PodStatusInput {
   probeResult(containerId: string, probe: 'readinessProbe' | 'startupProbe'): boolean | undefined
   /** The requests and limits of a running container, where they are not its spec's. */
   resourcesOf(containerId: string): ResourceRequirements | undefined
+  resize?: ResizeState
   terminationMessage(containerId: string): string | undefined
   imageIdOf(container: Container): string
   nodeIp: string
@@ -90,6 +93,18 @@ function phaseOf(input: PodStatusInput, computed: string): string {
   return input.terminal && !isTerminalPhase(computed) ? 'Failed' : computed
 }
 
+const OWN_CONDITIONS: readonly string[] = [...KUBELET_CONDITIONS, ...RESIZE_CONDITIONS]
+
+function resizes({ pod, observed, before, nowMs, resize, resourcesOf }: PodStatusInput): PodCondition[] {
+  const inProgress = allSpecContainers(pod).some((spec) => {
+    const newest = observed.containers.get(spec.name)?.[0]
+    const has = newest?.state === 'Running' ? resourcesOf(newest.id) : undefined
+    return has !== undefined && differences(has, spec.resources).length > 0
+  })
+  const { generation } = pod.metadata
+  return resizeConditions({ ...resize, inProgress, podGeneration: generation, before: before.conditions ?? [], nowMs })
+}
+
 export function podStatus(input: PodStatusInput): PodStatus {
   const { pod, observed, before, nowMs, evicted } = input
   const spec = pod.spec
@@ -115,14 +130,19 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const { generation } = pod.metadata
   // One that was refused has no containers to tell of.
   const begun = !isTerminalPhase(phase) || before.containerStatuses !== undefined || observed.sandboxes.length > 0
-  const foreign = (pod.status?.conditions ?? []).filter((c) => !(KUBELET_CONDITIONS as readonly string[]).includes(c.type))
+  const foreign = (pod.status?.conditions ?? []).filter((c) => !OWN_CONDITIONS.includes(c.type))
+  const ended = isTerminalPhase(phase)
   const disruption = evicted?.disrupted ? disruptionTarget(evicted.message, generation, nowMs) : before.conditions?.find(isOwnDisruption)
   if (disruption && !foreign.some(({ type }) => type === disruption.type)) foreign.push(disruption)
   return {
     phase,
     ...(why.reason && { reason: why.reason }),
     ...(why.message && { message: why.message }),
-    conditions: [...foreign, ...podConditions({ ...phases, phase, sandboxReady, before: before.conditions ?? [], nowMs })],
+    conditions: [
+      ...foreign,
+      ...podConditions({ ...phases, phase, sandboxReady, before: before.conditions ?? [], nowMs }),
+      ...(ended ? [] : resizes(input)),
+    ],
     ...addresses(input),
     startTime: before.startTime ?? timestamp(nowMs),
     ...(begun && inits.length > 0 && { initContainerStatuses }),

@@ -43,6 +43,12 @@ const cases: [string, PodStatus, PodStatus, object | undefined][] = [
     },
     { conditions: [{ type: 'Ready', status: 'True', reason: null }] },
   ],
+  [
+    'a resize that is over',
+    { conditions: [{ type: 'PodResizeInProgress', status: 'True' }] },
+    { conditions: [] },
+    { conditions: [{ $patch: 'delete', type: 'PodResizeInProgress' }] },
+  ],
 ]
 for (const [what, sent, wanted, status] of cases) {
   test(`status patch: ${what}`, () => assert.deepEqual(statusPatch(pod(), sent, wanted), status && { metadata: { uid: 'u' }, status }))

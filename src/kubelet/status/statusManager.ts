@@ -13,6 +13,7 @@ import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
 import { isStaticPod } from '../staticPods/manifests.ts'
 import { isOwnDisruption, KUBELET_CONDITIONS } from './conditions.ts'
+import { RESIZE_CONDITIONS } from './resizeConditions.ts'
 
 const RETRY = { baseMs: 50, maxMs: 10_000 }
 
@@ -33,6 +34,12 @@ export interface StatusManagerOptions {
   signal: AbortSignal
 }
 
+const OWN_CONDITIONS: readonly string[] = [...KUBELET_CONDITIONS, ...RESIZE_CONDITIONS]
+
+function hasCondition({ conditions }: PodStatus, type: string): boolean {
+  return conditions?.some((condition) => condition.type === type) ?? false
+}
+
 /** A strategic merge patch from one status to the next; undefined when nothing changed. */
 export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): object | undefined {
   const status: Record<string, unknown> = {}
@@ -40,7 +47,7 @@ export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): objec
   for (const key of keys) {
     if (isDeepStrictEqual(sent[key], wanted[key])) continue
     if (key === 'conditions') {
-      const own = (wanted.conditions ?? []).filter((c) => (KUBELET_CONDITIONS as readonly string[]).includes(c.type) || isOwnDisruption(c))
+      const own = (wanted.conditions ?? []).filter((c) => OWN_CONDITIONS.includes(c.type) || isOwnDisruption(c))
       const changed = own.flatMap(
         (c) =>
           conditionPatch(
@@ -48,7 +55,9 @@ export function statusPatch(pod: Pod, sent: PodStatus, wanted: PodStatus): objec
             c,
           ) ?? [],
       )
-      if (changed.length > 0) status.conditions = changed
+      const over = RESIZE_CONDITIONS.filter((type) => hasCondition(sent, type) && !hasCondition(wanted, type))
+      const patches = [...changed, ...over.map((type) => ({ $patch: 'delete', type }))]
+      if (patches.length > 0) status.conditions = patches
     } else if (wanted[key] === undefined) {
       if (FIELDS_OWNED.has(key)) status[key] = null
     } else if (key === 'podIPs' || key === 'hostIPs') {

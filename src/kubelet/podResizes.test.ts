@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ContainerStatus, Pod, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import type { Rejection } from './admission.ts'
+import { PodResizes } from './podResizes.ts'
+import { resizeConditions } from './status/resizeConditions.ts'
+
+const NOW = Date.parse('2026-01-01T00:00:00Z')
+const requests = (cpu: string): ResourceRequirements => ({ requests: { cpu, 'example.com/gpu': '1' } })
+
+function pod(cpu: string, { generation = 1, told }: { generation?: number; told?: string } = {}): Pod {
+  const status = { name: 'c', allocatedResources: { cpu: told }, resources: { requests: { cpu: told } } } as unknown as ContainerStatus
+  return {
+    metadata: { name: 'p', namespace: 'n', uid: 'u', resourceVersion: '1', creationTimestamp: '', generation },
+    spec: { containers: [{ name: 'c', image: 'i', resources: requests(cpu) }] },
+    ...(told && { status: { containerStatuses: [status] } }),
+  } as Pod
+}
+const given = (of: Pod): ResourceRequirements | undefined => of.spec?.containers[0]?.resources
+
+class World {
+  lack: Rejection | undefined
+  readonly told: string[] = []
+  readonly resizes = new PodResizes({
+    events: { record: (_, { reason = '' }) => this.told.push(reason) },
+    judge: () => this.lack,
+  })
+}
+
+test('what fits is given at once, and told', () => {
+  const { resizes, told } = new World()
+  const first = pod('1')
+  assert.equal(resizes.review(first), first)
+  assert.deepEqual(told, [])
+  assert.deepEqual(given(resizes.review(pod('2', { generation: 2 }))), requests('2'))
+  assert.deepEqual(told, ['ResizeStarted'])
+  assert.deepEqual(resizes.state('u').generation, 2)
+})
+
+test('what does not fit waits, once told, with what the pod had; and is given when there is room', () => {
+  const world = new World()
+  const { resizes, told } = world
+  resizes.review(pod('1'))
+  world.lack = { reason: 'OutOfcpu', message: 'no room' }
+  for (let i = 0; i < 2; i++) assert.deepEqual(given(resizes.review(pod('9', { generation: 2 }))), requests('1'))
+  assert.deepEqual(resizes.state('u').pending, { reason: 'Deferred', message: 'no room', generation: 2 })
+  assert.equal(resizes.retryAtMs('u', NOW), NOW + 10_000)
+  resizes.review(pod('8', { generation: 3 }))
+  assert.deepEqual(told, ['ResizeDeferred', 'ResizeDeferred'])
+  world.lack = undefined
+  assert.deepEqual(given(resizes.review(pod('8', { generation: 3 }))), requests('8'))
+  assert.deepEqual([resizes.state('u').pending, resizes.retryAtMs('u', NOW)], [undefined, undefined])
+})
+
+test('a wish that is taken back leaves nothing pending', () => {
+  const world = new World()
+  world.resizes.review(pod('1'))
+  world.lack = { reason: 'OutOfcpu', message: 'no room' }
+  world.resizes.review(pod('9', { generation: 2 }))
+  world.resizes.review(pod('1', { generation: 3 }))
+  assert.equal(world.resizes.state('u').pending, undefined)
+})
+
+test('what an earlier kubelet gave counts', () => {
+  const world = new World()
+  world.lack = { reason: 'OutOfcpu', message: 'no room' }
+  assert.deepEqual(given(world.resizes.review(pod('9', { told: '1' }))), requests('1'))
+})
+
+test('a failure is told once, and is over with the first success', () => {
+  const { resizes, told } = new World()
+  resizes.review(pod('1'))
+  for (let i = 0; i < 2; i++) resizes.failed(pod('1'), 'busy')
+  assert.deepEqual([told, resizes.state('u').error], [['ResizeError'], 'busy'])
+  resizes.succeeded('u')
+  assert.equal(resizes.state('u').error, undefined)
+})
+
+test('conditions', () => {
+  const rest = { podGeneration: 3, before: [], nowMs: NOW }
+  const types = (more: object): unknown[] =>
+    resizeConditions({ ...rest, inProgress: false, ...more }).map((c) => [c.type, c.reason, c.observedGeneration])
+  assert.deepEqual(types({}), [])
+  assert.deepEqual(types({ inProgress: true }), [['PodResizeInProgress', undefined, 3]])
+  assert.deepEqual(types({ inProgress: true, error: 'busy', generation: 2 }), [['PodResizeInProgress', 'Error', 2]])
+  const pending = { reason: 'Deferred', message: 'm', generation: 4 }
+  assert.deepEqual(types({ pending }), [['PodResizePending', 'Deferred', 4]])
+  const [first] = resizeConditions({ ...rest, inProgress: true })
+  const later = { ...rest, nowMs: NOW + 5000, podGeneration: 9, before: first ? [first] : [] }
+  assert.deepEqual(resizeConditions({ ...later, inProgress: true }), [first])
+})

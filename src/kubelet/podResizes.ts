@@ -1,0 +1,178 @@
+/**
+ * Resizes of pods in place (upstream's pkg/kubelet/allocation): which requests and limits the node has given a pod. A pod whose
+ * spec asks for more than fits keeps what it was given; the wish is told as pending and looked at again.
+ */
+import type { Container, Pod, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import type { EventRecorder } from '../client/events.ts'
+import type { Rejection } from './admission.ts'
+import { allContainers, type PodRuntimeStatus } from './podRuntimeStatus.ts'
+import { allSpecContainers } from './podSpec.ts'
+import { containerIdOf } from './status/containerStatus.ts'
+import type { PendingResize, ResizeState } from './status/resizeConditions.ts'
+
+/** What a resize may change. */
+export const RESIZABLE = ['cpu', 'memory'] as const
+const RETRY_AFTER_MS = 10_000
+const KINDS = ['requests', 'limits'] as const
+
+type Given = ReadonlyMap<string, ResourceRequirements>
+
+/** The resources, of those that a resize may change, in which the two differ. */
+export function differences(a: ResourceRequirements | undefined, b: ResourceRequirements | undefined): string[] {
+  return RESIZABLE.filter((name) => KINDS.some((kind) => a?.[kind]?.[name] !== b?.[kind]?.[name]))
+}
+
+function specOf(pod: Pod): Given {
+  return new Map(allSpecContainers(pod).map(({ name, resources }) => [name, resources ?? {}]))
+}
+
+/** What an earlier kubelet had given, as it told it. */
+function toldBefore({ status }: Pod): Given | undefined {
+  const told = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].flatMap(
+    ({ name, resources, allocatedResources }): [string, ResourceRequirements][] => {
+      if (!resources) return []
+      const requests = allocatedResources ?? resources.requests
+      return [[name, { ...(requests && { requests }), ...(resources.limits && { limits: resources.limits }) }]]
+    },
+  )
+  return told.length > 0 ? new Map(told) : undefined
+}
+
+function withResources(container: Container, given: ResourceRequirements | undefined): Container {
+  if (!given || differences(container.resources, given).length === 0) return container
+  const resources: Record<string, unknown> = { ...container.resources }
+  for (const kind of KINDS) {
+    const amounts: Record<string, string> = { ...container.resources?.[kind] }
+    for (const name of RESIZABLE) {
+      const amount = given[kind]?.[name]
+      if (amount === undefined) delete amounts[name]
+      else amounts[name] = amount
+    }
+    if (Object.keys(amounts).length > 0) resources[kind] = amounts
+    else delete resources[kind]
+  }
+  return { ...container, resources: resources as ResourceRequirements }
+}
+
+/** The pod with these resources in its spec; the very same one where it has them. */
+export function withGiven(pod: Pod, given: Given): Pod {
+  if (!pod.spec || allSpecContainers(pod).every((container) => withResources(container, given.get(container.name)) === container))
+    return pod
+  const { containers, initContainers } = pod.spec
+  const change = (container: Container): Container => withResources(container, given.get(container.name))
+  return {
+    ...pod,
+    spec: { ...pod.spec, containers: containers.map(change), ...(initContainers && { initContainers: initContainers.map(change) }) },
+  }
+}
+
+/** The text of an event: what the pod's containers are to have. */
+function summary(pod: Pod, what: string, error = ''): string {
+  const entries = (containers: readonly Container[] | undefined): object[] | undefined =>
+    containers?.map(({ name, resources }) => ({ name, resources: resources ?? {} }))
+  const inits = entries(pod.spec?.initContainers)
+  const told = {
+    ...(inits?.length && { initContainers: inits }),
+    containers: entries(pod.spec?.containers),
+    generation: pod.metadata.generation ?? 0,
+    ...(error && { error }),
+  }
+  return `Pod resize ${what}: ${JSON.stringify(told)}`
+}
+
+/** Notes what running containers have: what the API says of those that ran before this kubelet did, else what the spec says. */
+export function learnResources(pod: Pod, observed: PodRuntimeStatus, known: Map<string, ResourceRequirements>): void {
+  const reported = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])]
+  const running = allContainers(observed).filter((container) => container.state === 'Running')
+  for (const id of known.keys()) if (!running.some((container) => container.id === id)) known.delete(id)
+  for (const { id, name } of running) {
+    if (known.has(id)) continue
+    const before = reported.find((status) => status.containerID === containerIdOf(id))?.resources
+    known.set(id, before ?? allSpecContainers(pod).find((container) => container.name === name)?.resources ?? {})
+  }
+}
+
+export interface PodResizesOptions {
+  events: EventRecorder
+  /** Why the pod, as its spec has it, does not fit beside the others. */
+  judge(pod: Pod): Rejection | undefined
+}
+
+interface PodResize extends ResizeState {
+  given: Given
+  pendingFor?: number
+}
+
+export class PodResizes {
+  readonly #options: PodResizesOptions
+  readonly #byUid = new Map<string, PodResize>()
+
+  constructor(options: PodResizesOptions) {
+    this.#options = options
+  }
+
+  /** The pod with what it was given. */
+  allocated(pod: Pod): Pod {
+    const given = this.#byUid.get(pod.metadata.uid)?.given ?? toldBefore(pod)
+    return given ? withGiven(pod, given) : pod
+  }
+
+  state(podUid: string): ResizeState {
+    return this.#byUid.get(podUid) ?? {}
+  }
+
+  /** Gives the pod what its spec asks for, if it fits; answers the pod with what it has now. */
+  review(pod: Pod): Pod {
+    const { events, judge } = this.#options
+    const { uid, generation = 0 } = pod.metadata
+    const known = this.#byUid.get(uid)
+    const allocated = this.allocated(pod)
+    if (allocated === pod) {
+      this.#byUid.set(uid, { ...withoutPending(known), given: specOf(pod) })
+      return pod
+    }
+    const rejection = judge(pod)
+    if (!rejection) {
+      this.#byUid.set(uid, { given: specOf(pod), generation })
+      events.record(pod, { type: 'Normal', reason: 'ResizeStarted', message: summary(pod, 'started') })
+      return pod
+    }
+    const pending: PendingResize = { reason: 'Deferred', message: rejection.message, generation }
+    if (known?.pendingFor !== generation)
+      events.record(pod, { type: 'Warning', reason: 'ResizeDeferred', message: summary(pod, pending.reason, pending.message) })
+    this.#byUid.set(uid, { ...known, given: specOf(allocated), pending, pendingFor: generation })
+    return allocated
+  }
+
+  completed(pod: Pod): void {
+    this.#options.events.record(pod, { type: 'Normal', reason: 'ResizeCompleted', message: summary(pod, 'completed') })
+  }
+
+  /** A container could not be changed; the next sync tries it again. */
+  failed(pod: Pod, message: string): void {
+    const known = this.#byUid.get(pod.metadata.uid)
+    if (!known || known.error === message) return
+    this.#byUid.set(pod.metadata.uid, { ...known, error: message })
+    this.#options.events.record(pod, { type: 'Warning', reason: 'ResizeError', message: summary(pod, 'error', message) })
+  }
+
+  succeeded(podUid: string): void {
+    const known = this.#byUid.get(podUid)
+    if (known) delete known.error
+  }
+
+  /** When what the pod waits for is looked at again. */
+  retryAtMs(podUid: string, nowMs: number): number | undefined {
+    const { pending, error } = this.state(podUid)
+    return pending || error !== undefined ? nowMs + RETRY_AFTER_MS : undefined
+  }
+
+  forget(podUid: string): void {
+    this.#byUid.delete(podUid)
+  }
+}
+
+function withoutPending(known: PodResize | undefined): Partial<PodResize> {
+  const { pending: _, pendingFor: __, ...rest } = known ?? { given: new Map() }
+  return rest
+}
