@@ -83,7 +83,9 @@ export const createToken: SubresourceHandler = async (core, kind, request) => {
   const { name, namespace = '', uid } = account.metadata
   const draft = { ...body, metadata: { ...body.metadata, name, namespace, uid, creationTimestamp: core.objects.now() }, spec }
   const object = draft as unknown as KubeObject
-  await core.admission.admit(admissionRequest(request, kind, 'CREATE', object, undefined, options))
+  // Audiences that nobody asked for are filled in after the first round, as upstream does it.
+  const received = { ...draft, spec: asked } as unknown as KubeObject
+  await core.admission.admit(admissionRequest(request, kind, 'CREATE', received, undefined, options))
   await core.admission.validate(admissionRequest(request, kind, 'CREATE', object, undefined, options))
   const subject: TokenSubject = {
     namespace,
