@@ -2,6 +2,7 @@
 import { canonicalIp, cidrContains, parseCidr } from '../../api/validation/names.ts'
 import { Fault, OpaqueValue } from '../values.ts'
 import { func, member } from '../overloads.ts'
+import { addressError } from './addressErrors.ts'
 import { isIP } from 'node:net'
 import type { Overload } from '../overloads.ts'
 
@@ -89,27 +90,12 @@ function textOfBits(bits: bigint, family: 4 | 6): string {
   return family === 4 ? groups.join('.') : canonicalIp(groups.map((group) => group.toString(16)).join(':'))!
 }
 
-/** What Go says of a text that is no address. */
-function parseError(text: string): string {
-  const said = `ParseAddr(${JSON.stringify(text)})`
-  const separator = /[.:%]/.exec(text)?.[0]
-  if (separator === undefined) return `${said}: unable to parse IP`
-  if (separator === '%') return `${said}: missing IPv6 address`
-  if (separator === ':') return `${said}: each group must have 4 or less digits`
-  if (/[^\d.]/.test(text)) return `${said}: unexpected character (at ${JSON.stringify(/[^\d.].*/s.exec(text)![0])})`
-  const parts = text.split('.')
-  if (parts.some((part) => part === '')) return `${said}: IPv4 field must have at least one digit`
-  if (parts.some((part) => Number(part) > 255)) return `${said}: IPv4 field has value >255`
-  if (parts.some((part) => /^0\d/.test(part))) return `${said}: IPv4 field has octet with leading zero`
-  return `${said}: IPv4 address too ${parts.length < 4 ? 'short' : 'long'}`
-}
-
 const MAPPED = /^::ffff:(?:\d+\.|[\da-f]{1,4}:[\da-f]{1,4}$)/i
 
 /** The canonical text, or what is wrong. */
 function readIp(text: string): { ip: IpValue } | { error: string } {
   if (isIP(text) === 0)
-    return { error: `IP Address ${JSON.stringify(text)} parse error during conversion from string: ${parseError(text)}` }
+    return { error: `IP Address ${JSON.stringify(text)} parse error during conversion from string: ${addressError(text)}` }
   if (text.includes('%')) return { error: `IP address ${JSON.stringify(text)} with zone value is not allowed` }
   const canonical = text.includes(':') ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text
   if (MAPPED.test(canonical)) return { error: `IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed` }
@@ -130,7 +116,7 @@ function readCidr(text: string): { cidr: CidrValue } | { error: string } {
   const slash = text.lastIndexOf('/')
   if (slash < 0) return wrong("no '/'")
   const [address, length] = [text.slice(0, slash), text.slice(slash + 1)]
-  if (isIP(address) === 0) return wrong(parseError(address))
+  if (isIP(address) === 0) return wrong(addressError(address))
   if (address.includes('%')) return wrong('IPv6 zones cannot be present in a prefix')
   if (!/^(?:0|[1-9]\d{0,2})$/.test(length)) return wrong(`bad bits after slash: ${JSON.stringify(length)}`)
   if (Number(length) > (address.includes(':') ? 128 : 32)) return wrong('prefix length out of range')

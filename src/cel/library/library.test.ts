@@ -133,6 +133,15 @@ test('addresses', () => {
       "ip('1.2.3.256')",
       'error: IP Address "1.2.3.256" parse error during conversion from string: ParseAddr("1.2.3.256"): IPv4 field has value >255',
     ],
+    [
+      "ip('2001:db8:::68')",
+      'error: IP Address "2001:db8:::68" parse error during conversion from string: ParseAddr("2001:db8:::68"): each colon-separated field must have at least one digit (at ":68")',
+    ],
+    ["ip('1:2:3')", 'error: IP Address "1:2:3" parse error during conversion from string: ParseAddr("1:2:3"): address string too short'],
+    [
+      "ip('1.2.3.4.')",
+      'error: IP Address "1.2.3.4." parse error during conversion from string: ParseAddr("1.2.3.4."): IPv4 field must have at least one digit (at ".")',
+    ],
     ["string(cidr('192.168.1.5/24').masked())", '192.168.1.0/24'],
     ["cidr('2001:db8::/32').containsIP('2001:db8::7') && !cidr('10.0.0.0/8').containsIP(ip('11.0.0.1'))", true],
     ["cidr('192.168.0.0/16').containsCIDR('192.168.10.0/24') && !cidr('192.168.10.0/24').containsCIDR(cidr('192.168.0.0/16'))", true],
