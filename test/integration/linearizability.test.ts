@@ -3,8 +3,6 @@
  * other; and every watcher sees every change once and in order. While the API server, or etcd under two of them, is killed.
  */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,76 +11,25 @@ import * as fc from 'fast-check'
 import { systemClock } from '../../src/base/clock.ts'
 import { openEtcdStore } from '../../src/storage/etcd/etcdStore.ts'
 import { createEtcd, findEtcd } from '../../src/storage/etcd/testing/server.ts'
-import { Connection, readTarget, type Target } from '../bench/apiLoad.ts'
+import { Connection } from '../bench/apiLoad.ts'
+import { ControlPlaneProcess } from './controlPlaneProcess.ts'
 import { findViolation, type Operation, type Outcome, type Recorded, type Value } from './linearizable.ts'
 
 const KEYS = ['a', 'b', 'c']
 const CLIENTS = 6
 const WATCHERS = 4
-const READY_TIMEOUT_MS = 30_000
 const RECONNECT_MS = 20
 const PATH = '/api/v1/namespaces/default/configmaps'
 
 const folder = mkdtempSync(join(tmpdir(), 'minicube-linearizability-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-class Server {
-  readonly #args: readonly string[]
-  readonly #kubeconfig: string
-  #child: ChildProcess | undefined
-  #listen = '127.0.0.1:0'
-  /** The same each time: its keys are on its disk. */
-  #target: Target | undefined
-
-  constructor(name: string, args: readonly string[]) {
-    this.#kubeconfig = join(folder, `${name}.kubeconfig`)
-    this.#args = [
-      join(import.meta.dirname, '../../src/node/controlPlane.ts'),
-      '--kubeconfig',
-      this.#kubeconfig,
-      '--log-level',
-      'error',
-      ...args,
-    ]
-  }
-
-  async start(): Promise<void> {
-    const child = spawn(process.execPath, [...this.#args, '--listen', this.#listen], { stdio: ['ignore', 'pipe', 'inherit'] })
-    this.#child = child
-    const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS)
-    for await (const line of child.stdout as AsyncIterable<Buffer>) {
-      const [, address] = /^ready: https:\/\/(\S+) /m.exec(line.toString()) ?? []
-      if (!address) continue
-      // It comes back where its clients look for it.
-      this.#listen = address
-      clearTimeout(timer)
-      child.stdout?.resume()
-      this.#target ??= readTarget(this.#kubeconfig)
-      return
-    }
-    throw new Error('the control plane did not start')
-  }
-
-  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    const child = this.#child
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    await ended
-  }
-
-  get target(): Target {
-    if (!this.#target) throw new Error('the control plane was never started')
-    return this.#target
-  }
-}
-
 /** A connection that is made anew when it breaks. */
 class Reconnecting {
-  readonly #server: Server
+  readonly #server: ControlPlaneProcess
   #connection: Connection | undefined
 
-  constructor(server: Server) {
+  constructor(server: ControlPlaneProcess) {
     this.#server = server
   }
 
@@ -142,7 +89,7 @@ function outcomeOf(error: unknown): Outcome {
   return 'unknown'
 }
 
-async function client(id: number, history: History, servers: readonly Server[], stop: AbortSignal): Promise<void> {
+async function client(id: number, history: History, servers: readonly ControlPlaneProcess[], stop: AbortSignal): Promise<void> {
   const via = servers.map((server) => new Reconnecting(server))
   const known = new Map<string, Value>()
   let random = id * 7919 + 17
@@ -205,7 +152,7 @@ interface Seen {
 
 /** Follows the objects from `revision` on until it has seen `last()`; reads slowly where `slowMs` says so. */
 async function watcher(
-  server: Server,
+  server: ControlPlaneProcess,
   revision: number,
   slowMs: number,
   until: () => number | undefined,
@@ -252,8 +199,8 @@ function checkHistory(history: History, watched: readonly (readonly Seen[])[]): 
 }
 
 /** `disturb` is given while clients work; they stop when it is over. */
-async function play(servers: readonly Server[], disturb: () => Promise<void>): Promise<void> {
-  const [first] = servers as [Server]
+async function play(servers: readonly ControlPlaneProcess[], disturb: () => Promise<void>): Promise<void> {
+  const [first] = servers as [ControlPlaneProcess]
   const connection = new Connection(first.target)
   const { metadata } = JSON.parse((await connection.request('GET', PATH)).toString()) as { metadata: { resourceVersion: string } }
   connection.close()
@@ -263,7 +210,7 @@ async function play(servers: readonly Server[], disturb: () => Promise<void>): P
   let last: number | undefined
   const start = Number(metadata.resourceVersion)
   const watching = Array.from({ length: WATCHERS }, (_, i) =>
-    watcher(servers[i % servers.length] as Server, start, i === 1 ? 2 : 0, () => last, limit),
+    watcher(servers[i % servers.length] as ControlPlaneProcess, start, i === 1 ? 2 : 0, () => last, limit),
   )
   const clients = Promise.all(Array.from({ length: CLIENTS }, (_, i) => client(i, history, servers, working.signal)))
   try {
@@ -341,7 +288,7 @@ describe('the checker', () => {
 
 describe('with SQLite', () => {
   it('histories are linearizable and watches complete while the server is killed', { timeout: 120_000 }, async () => {
-    const server = new Server('sqlite', ['--data', join(folder, 'sqlite'), '--controllers='])
+    const server = new ControlPlaneProcess(join(folder, 'sqlite.kubeconfig'), ['--data', join(folder, 'sqlite'), '--controllers='])
     await server.start()
     try {
       await play([server], async () => {
@@ -367,7 +314,10 @@ describe('with etcd', { skip: 'missing' in found ? found.missing : false }, () =
     await etcd.start()
     const keys = join(folder, 'etcd-keys')
     const args = ['--data', keys, '--controllers=', '--datastore-endpoint', etcd.endpoint]
-    const servers = [new Server('etcd-1', args), new Server('etcd-2', args)] as const
+    const servers = [
+      new ControlPlaneProcess(join(folder, '1.kubeconfig'), args),
+      new ControlPlaneProcess(join(folder, '2.kubeconfig'), args),
+    ] as const
     try {
       for (const server of servers) await server.start()
       await play(servers, async () => {

@@ -2,7 +2,7 @@
  * The generic store of all kinds (k8s.io/apiserver/pkg/registry/generic/registry): what create, update and delete do
  * whatever the kind is. Reads come from the watch cache, writes go to the store and are waited for in the cache.
  */
-import { newAlreadyExists, newConflict, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
+import { newAlreadyExists, newConflict, newInternalError, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
 import { RevisionMismatchError } from '../../storage/store.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
@@ -11,6 +11,8 @@ import { checkPreconditions, isDeletable, planDeletion } from './deletion.ts'
 import { deepEqual, timestamp } from '../../api/meta.ts'
 import { cloneJson, semanticEqual } from './jsonValues.ts'
 import { keyFor } from './kind.ts'
+import { ClaimTakenError, type ServiceClaims } from './services/claims.ts'
+import type { Service } from '../../api/kinds/core/v1.ts'
 import { generateName } from '../../api/names.ts'
 import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
 import { normalizeObject } from './schema.ts'
@@ -26,6 +28,9 @@ import type { Fields, StrategyContext } from './strategy.ts'
 
 /** Tries of a write that asked for no particular resourceVersion and found another one in between. */
 const CONFLICT_RETRIES = 20
+/** Tries to find an address or a port that no other server has claimed. */
+const CLAIM_RETRIES = 10
+const CLAIM_RETRY_INTERVAL_MS = 50
 /** Tries to find a free name for generateName. */
 const NAME_RETRIES = 8
 
@@ -33,6 +38,8 @@ export interface ObjectStoreOptions {
   store: Store
   cache: WatchCache
   clock: Clock
+  /** Where several servers share the store. */
+  claims?: ServiceClaims
 }
 
 /** Which part of an object a write is about. */
@@ -62,11 +69,13 @@ export class ObjectStore {
   readonly #store: Store
   readonly #cache: WatchCache
   readonly #clock: Clock
+  readonly #claims: ServiceClaims | undefined
 
   constructor(options: ObjectStoreOptions) {
     this.#store = options.store
     this.#cache = options.cache
     this.#clock = options.clock
+    this.#claims = options.claims
   }
 
   find(kind: StoredKind, namespace: string, name: string): StoredObject | undefined {
@@ -97,11 +106,18 @@ export class ObjectStore {
     const { metadata } = object
     fillForCreate(object, kind, context.now)
     const generated = !metadata.name && metadata.generateName ? metadata.generateName : undefined
+    const given = this.#claims && kind.strategy.reserve ? cloneJson((object as unknown as Fields)['spec']) : undefined
     for (let tries = 1; ; tries++) {
       if (generated) metadata.name = generateName(generated)
       try {
         return await this.#createOnce(kind, object, context, approve)
       } catch (error) {
+        if (error instanceof ClaimTakenError) {
+          if (tries >= CLAIM_RETRIES) throw newInternalError(`failed to allocate: ${error.message}`)
+          await this.#clock.sleep(CLAIM_RETRY_INTERVAL_MS)
+          ;(object as unknown as Fields)['spec'] = cloneJson(given)
+          continue
+        }
         const taken = generated && error instanceof Error && (error as { reason?: string }).reason === 'AlreadyExists'
         if (!taken || tries >= NAME_RETRIES) throw error
       }
@@ -128,6 +144,7 @@ export class ObjectStore {
     if (!kind.custom) object = normalizeObject(kind.storage, object)
     // Rules look at the name even where it is missing, which is for them to find.
     object.metadata.name ??= ''
+    let release: (() => Promise<void>) | undefined
     try {
       this.#validateNew(kind, object, context)
       context.warnings.push(...(strategy.warningsOnCreate?.(object) ?? []))
@@ -139,9 +156,12 @@ export class ObjectStore {
         giveBack?.()
         return new StoredObject(key, 0, object)
       }
+      release = giveBack && (await this.#claims?.claim(object as Service, undefined))
       return await this.#write(kind, key, object, (bytes) => this.#store.create(key, bytes))
     } catch (error) {
       giveBack?.()
+      await release?.()
+      if (error instanceof ClaimTakenError) throw error
       throw this.#refineExists(kind, object, error)
     }
   }
@@ -246,13 +266,17 @@ export class ObjectStore {
     this.#prepare(kind, steps, changed, old.object, context)
     const giveBack = strategy.reserve && steps.part === 'main' ? strategy.reserve(changed, old.object, context) : undefined
     const next = kind.custom ? changed : normalizeObject(kind.storage, changed)
+    let release: (() => Promise<void>) | undefined
     try {
       this.#validateChange(kind, steps, next, old.object, context)
       if (steps.part === 'main') context.warnings.push(...(strategy.warningsOnUpdate?.(next, old.object) ?? []))
       await steps.approve(next, old.object)
+      if (giveBack && !context.dryRun) release = await this.#claims?.claim(next as Service, old.object as Service)
       return await this.#commit(kind, next, old, context)
     } catch (error) {
       giveBack?.()
+      await release?.()
+      if (error instanceof ClaimTakenError) throw newInternalError(`failed to allocate: ${error.message}`)
       throw error instanceof RevisionMismatchError ? error : translateStorageError(error, kind.storage, steps.name)
     }
   }

@@ -4,6 +4,7 @@ import { newInternalError, newInvalid } from '../../../api/status.ts'
 import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
 import { prefixOf } from '../../cache/keys.ts'
 import { formatAddress, parseAddress, parseRange } from './addresses.ts'
+import { holdings } from './holdings.ts'
 import { Pool } from './pool.ts'
 import type { FieldError } from '../../../api/status.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
@@ -54,8 +55,8 @@ export class Services {
 
   follow(cache: WatchCache): void {
     cache.onChange(prefixOf(serviceResource, false), ({ key, before, after }) => {
-      const had = before ? holdings(before as Service) : NOTHING
-      const has = after ? holdings(after as Service) : NOTHING
+      const had = holdings(before as Service | undefined)
+      const has = holdings(after as Service | undefined)
       for (const address of has.addresses) this.#addressPool.hold(address, key)
       for (const port of has.ports) this.#portPool.hold(port, key)
       for (const address of had.addresses) if (!has.addresses.includes(address)) this.#addressPool.letGo(address, key)
@@ -165,17 +166,4 @@ export class Services {
 
 function invalidService(service: Service, errors: FieldError[]): Error {
   return newInvalid({ group: '', kind: 'Service' }, service.metadata.name, errors)
-}
-
-interface Holdings {
-  addresses: number[]
-  ports: number[]
-}
-
-const NOTHING: Holdings = { addresses: [], ports: [] }
-
-function holdings({ spec }: Service): Holdings {
-  const addresses = (spec.clusterIPs ?? []).map(parseAddress).filter((address) => address !== undefined)
-  const ports = (spec.ports ?? []).map((port) => port.nodePort ?? 0).filter((port) => port > 0)
-  return { addresses, ports: spec.healthCheckNodePort ? [...ports, spec.healthCheckNodePort] : ports }
 }

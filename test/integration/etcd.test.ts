@@ -1,0 +1,117 @@
+/** Control planes on a real etcd: two of them at once, an etcd that is full, and one that speaks TLS alone. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+
+import { systemClock } from '../../src/base/clock.ts'
+import { ensurePki } from '../../src/node/pki.ts'
+import { openEtcdStore } from '../../src/storage/etcd/etcdStore.ts'
+import { createEtcd, findEtcd, type EtcdServer } from '../../src/storage/etcd/testing/server.ts'
+import { Connection } from '../bench/apiLoad.ts'
+import { ControlPlaneProcess } from './controlPlaneProcess.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'minicube-on-etcd-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+const found = await findEtcd(AbortSignal.timeout(300_000))
+const json = (object: object): Buffer => Buffer.from(JSON.stringify(object))
+
+interface Service {
+  metadata: { name: string }
+  spec: { clusterIP: string; ports: { nodePort: number }[] }
+}
+
+describe('on etcd', { skip: 'missing' in found ? found.missing : false, timeout: 120_000 }, () => {
+  async function withServers(
+    count: number,
+    flags: readonly string[],
+    use: (servers: readonly Connection[], etcd: EtcdServer) => Promise<void>,
+  ) {
+    if ('missing' in found) return
+    const etcd = await createEtcd(found.program, flags)
+    await etcd.start()
+    const data = mkdtempSync(join(folder, 'keys-'))
+    const args = ['--data', data, '--controllers=', '--datastore-endpoint', etcd.endpoint, '--service-cluster-ip-range', '10.96.0.0/25']
+    const servers = Array.from({ length: count }, (_, i) => new ControlPlaneProcess(join(data, `${i}.kubeconfig`), args))
+    const connections: Connection[] = []
+    try {
+      for (const server of servers) {
+        await server.start()
+        connections.push(new Connection(server.target))
+      }
+      await use(connections, etcd)
+    } finally {
+      for (const connection of connections) connection.close()
+      for (const server of servers) await server.kill()
+      await etcd.remove()
+    }
+  }
+
+  it('two servers never give an address or a port to two Services', () =>
+    withServers(2, [], async (servers) => {
+      const path = '/api/v1/namespaces/default/services'
+      const service = (i: number): Buffer =>
+        json({ apiVersion: 'v1', kind: 'Service', metadata: { name: `s${i}` }, spec: { type: 'NodePort', ports: [{ port: 80 }] } })
+      // More than half of the range, by two who pick at random: without claims some would be the same.
+      const answers = await Promise.all(
+        Array.from({ length: 80 }, (_, i) => (servers[i % 2] as Connection).request('POST', path, service(i))),
+      )
+      const services = answers.map((answer) => JSON.parse(answer.toString()) as Service)
+      assert.equal(new Set(services.map(({ spec }) => spec.clusterIP)).size, 80)
+      assert.equal(new Set(services.map(({ spec }) => spec.ports[0]?.nodePort)).size, 80)
+      // What one server has answered the other one knows, and what was given back can be had again.
+      const [first, second] = servers as [Connection, Connection]
+      const { metadata, spec } = services[0] as Service
+      await second.request('DELETE', `${path}/${metadata.name}`)
+      const again = { metadata: { name: 'again' }, spec: { clusterIP: spec.clusterIP, ports: [{ port: 80 }] } }
+      await first.request('POST', path, json({ apiVersion: 'v1', kind: 'Service', ...again }))
+      await assert.rejects(second.request('POST', path, json({ ...again, metadata: { name: 'twice' } })), /422 .*already allocated/s)
+    }))
+
+  it('a full etcd refuses writes with its own words, and reads go on', () =>
+    withServers(1, ['--quota-backend-bytes', String(4 * 1024 * 1024)], async ([server]) => {
+      assert.ok(server)
+      const path = '/api/v1/namespaces/default/configmaps'
+      await assert.rejects(async () => {
+        for (let i = 0; i < 200; i++)
+          await server.request('POST', path, json({ metadata: { name: `c${i}` }, data: { text: 'x'.repeat(100_000) } }))
+      }, /: 5\d\d .*etcdserver: mvcc: database space exceeded/s)
+      const { items } = JSON.parse((await server.request('GET', path)).toString()) as { items: unknown[] }
+      assert.ok(items.length > 10)
+    }))
+
+  it('objects lie where etcdctl looks for them', { skip: existsSync('/usr/bin/etcdctl') ? false : 'etcdctl is not installed' }, () =>
+    withServers(1, [], async ([server], etcd) => {
+      await server?.request('POST', '/api/v1/namespaces/default/configmaps', json({ metadata: { name: 'found' }, data: { a: 'b' } }))
+      const env = { ...process.env, ETCDCTL_API: '3' }
+      const key = '/registry/configmaps/default/found'
+      const value = execFileSync('etcdctl', ['--endpoints', etcd.endpoint, 'get', '--print-value-only', key], { env }).toString()
+      assert.deepEqual((JSON.parse(value) as { data: object }).data, { a: 'b' })
+    }),
+  )
+
+  it('TLS: authority, certificate and key', async () => {
+    if ('missing' in found) return
+    const dir = join(folder, 'pki')
+    const names = ['127.0.0.1']
+    const pki = await ensurePki({ dir, nodeName: 'etcd', apiServerNames: names, nodeNames: names, nowMs: Date.now() })
+    const tls = ['--cert-file', join(dir, 'apiserver.crt'), '--key-file', join(dir, 'apiserver.key'), '--client-cert-auth']
+    const etcd = await createEtcd(found.program, [...tls, '--trusted-ca-file', join(dir, 'ca.crt')], 'https')
+    await etcd.start()
+    try {
+      const store = await openEtcdStore({
+        endpoints: [etcd.endpoint],
+        tls: { ca: readFileSync(join(dir, 'ca.crt')), cert: Buffer.from(pki.admin.cert), key: Buffer.from(pki.admin.key) },
+        clock: systemClock,
+      })
+      const { key } = await store.create('/registry/a', Buffer.from('{}'))
+      assert.equal((await store.get(key))?.key, '/registry/a')
+      await store.close()
+    } finally {
+      await etcd.remove()
+    }
+  })
+})
