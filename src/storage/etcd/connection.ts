@@ -3,6 +3,8 @@
  * their deadline. A write that broke off on the way is not: it may have happened.
  */
 import { ChannelCredentials, Client, Metadata, connectivityState, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js'
+import { isIP } from 'node:net'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { StoreUnavailableError } from '../store.ts'
 import type { Method } from './messages.ts'
 import { decode, encode, type Message, type MessageTable } from './wire.ts'
@@ -23,6 +25,8 @@ const OPTIONS = {
   'grpc.enable_http_proxy': 0,
   'grpc-node.flow_control_window': 8 * 1024 * 1024,
 }
+
+const NAME_OF_ADDRESSES = 'etcd'
 
 export interface EtcdTls {
   /** PEM; the system's authorities unless given. */
@@ -49,8 +53,16 @@ function isUnreachable(error: unknown): boolean {
 function credentialsOf(url: URL, tls: EtcdTls): ChannelCredentials {
   if (url.protocol === 'http:') return ChannelCredentials.createInsecure()
   const buffer = (pem: Uint8Array | undefined): Buffer | null => (pem ? Buffer.from(pem) : null)
-  return ChannelCredentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert))
+  const host = hostOf(url)
+  const identity = isIP(host) ? { checkServerIdentity: (_name: string, cert: PeerCertificate) => checkServerIdentity(host, cert) } : {}
+  return ChannelCredentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert), identity)
 }
+
+/** Without the brackets of IPv6. */
+const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '')
+
+/** An address is no name that TLS could ask for; the certificate is held against the address itself, above. */
+const nameOf = (url: URL): object => (isIP(hostOf(url)) ? { 'grpc.ssl_target_name_override': NAME_OF_ADDRESSES } : {})
 
 function parseEndpoint(text: string): URL {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`)
@@ -80,7 +92,7 @@ export class EtcdConnection {
     this.#endpoints = endpoints
     this.#clients = endpoints.map(parseEndpoint).map((url) => {
       const port = url.port || (url.protocol === 'https:' ? '443' : '2379')
-      return new Client(`dns:${url.hostname}:${port}`, credentialsOf(url, tls), OPTIONS)
+      return new Client(`dns:${url.hostname}:${port}`, credentialsOf(url, tls), { ...OPTIONS, ...nameOf(url) })
     })
   }
 
