@@ -60,7 +60,7 @@ const OWNERS: Record<string, readonly string[]> = {
   'dns-packet': ['dns/'],
   croner: ['controllers/'],
   'prom-client': ['apiserver/metrics/', 'scheduler/metrics.ts'],
-  '@grpc/grpc-js': ['storage/etcd/', 'kubelet/csi/'],
+  '@grpc/grpc-js': ['storage/etcd/', 'kubelet/csi/csi.test.ts'],
 }
 
 interface Import {

@@ -34,6 +34,7 @@ test('messages come back as they were sent; what is unknown is passed over, what
 async function startDriver(t: TestContext, socketPath: string) {
   const calls: [method: string, request: Decoded][] = []
   const notified: string[] = []
+  const failing = new Set<string>()
   const server = new Server()
   const answers: Record<string, (request: Decoded) => Promise<Message> | Message> = {
     '/pluginregistration.Registration/GetInfo': () => ({ 1: 'CSIPlugin', 2: 'disks.example.com', 3: socketPath, 4: ['1.0.0'] }),
@@ -58,7 +59,9 @@ async function startDriver(t: TestContext, socketPath: string) {
   const methods = Object.entries(answers).map(([path, answer]) => {
     handlers[path] = (call, callback) => {
       calls.push([path.split('/').at(-1) ?? '', call.request])
-      const reply = async (): Promise<void> => callback(null, await answer(call.request))
+      const method = path.split('/').at(-1) ?? ''
+      const reply = async (): Promise<void> =>
+        failing.has(method) ? callback({ code: 13, details: 'no space: 7 %' }) : callback(null, await answer(call.request))
       void reply()
     }
     const codec = {
@@ -74,7 +77,7 @@ async function startDriver(t: TestContext, socketPath: string) {
     server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve())),
   )
   t.after(() => server.forceShutdown())
-  return { calls, notified, server }
+  return { calls, notified, failing }
 }
 
 async function eventually(what: string, done: () => boolean): Promise<void> {
@@ -103,7 +106,7 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
     await running
   })
   await writeFile(join(registryDirectory, 'no-socket'), '')
-  const { calls, notified } = await startDriver(t, join(registryDirectory, 'disks.sock'))
+  const { calls, notified, failing } = await startDriver(t, join(registryDirectory, 'disks.sock'))
   await eventually('registered', () => notified.includes('registered'))
   assert.deepEqual(api.get(csinodes, '', 'n')?.spec.drivers, [
     { name: 'disks.example.com', nodeID: 'node-7', topologyKeys: ['example.com/rack'], allocatable: { count: 16 } },
@@ -136,6 +139,10 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
     spec: { attacher: 'disks.example.com', nodeName: 'n', source },
     status: { attached: true, attachmentMetadata: { device: '/dev/x' } },
   })
+  failing.add('NodeStageVolume')
+  await assert.rejects(publish('a'), /^RpcError: rpc error: code = Internal desc = no space: 7 %$/)
+  failing.clear()
+  calls.length = 0
   const target = await publish('a')
   assert.ok((await stat(target)).isDirectory())
   const called = (method: string): Decoded[] => calls.filter(([name]) => name === method).map(([, request]) => request)

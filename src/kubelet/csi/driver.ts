@@ -1,5 +1,5 @@
 /** The calls of the Container Storage Interface (csi.v1.Node) and of plugin registration that a kubelet makes, over a unix socket. */
-import type { Client } from '@grpc/grpc-js'
+import { GrpcSocket } from './grpc.ts'
 import { Decoded, encodeMessage, type Message } from './wire.ts'
 
 const CALL_TIMEOUT_MS = 120_000
@@ -33,42 +33,20 @@ export interface VolumeCall {
   stagingPath: string
 }
 
-/** What a driver answered that it cannot do; the message is its own. */
-export class DriverError extends Error {
-  override readonly name = 'DriverError'
-}
-
 function capability({ accessMode, fsType, mountOptions }: VolumeCall): Message {
   return { 2: { 1: fsType, 2: mountOptions }, 3: { 1: ACCESS_MODES[accessMode] ?? 1 } }
 }
 
 /** A connection to one socket, for as long as `close` is not called. */
 export class Socket {
-  readonly #client: Promise<Client>
+  readonly #socket: GrpcSocket
 
   constructor(path: string) {
-    // The package is loaded when there is a driver to talk to.
-    this.#client = import('@grpc/grpc-js').then(
-      ({ Client: GrpcClient, credentials }) => new GrpcClient(`unix:${path}`, credentials.createInsecure()),
-    )
-    this.#client.catch(() => {})
+    this.#socket = new GrpcSocket(path)
   }
 
   async #call(method: string, message: Message): Promise<Decoded> {
-    const client = await this.#client
-    const { promise, resolve, reject } = Promise.withResolvers<Decoded>()
-    client.makeUnaryRequest(
-      method,
-      (value: Message) => encodeMessage(value),
-      (bytes: Buffer) => new Decoded(bytes),
-      message,
-      { deadline: Date.now() + CALL_TIMEOUT_MS },
-      (error, answer) => {
-        if (error) reject(new DriverError(`rpc error: code = ${error.code} desc = ${error.details}`, { cause: error }))
-        else resolve(answer as Decoded)
-      },
-    )
-    return promise
+    return new Decoded(await this.#socket.call(method, encodeMessage(message), CALL_TIMEOUT_MS))
   }
 
   async pluginInfo(): Promise<PluginInfo> {
@@ -125,6 +103,6 @@ export class Socket {
   }
 
   close(): void {
-    void this.#client.then((client) => client.close()).catch(() => {})
+    this.#socket.close()
   }
 }
