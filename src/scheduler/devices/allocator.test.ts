@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Node } from '../../api/kinds/core/v1.ts'
+import type { Device, DeviceClaim, DeviceClass, ResourceClaim, ResourceSlice } from '../../api/kinds/resource/v1.ts'
+import { compileDeviceSelector, selectsDevice } from '../../cel/deviceSelector.ts'
+import { allocate, type Taken } from './allocator.ts'
+import { takenBy } from './claims.ts'
+import { newestSlices, poolsOn } from './pools.ts'
+
+const META = { resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
+const NODE: Node = { metadata: { ...META, uid: 'n', name: 'n', labels: { rack: '1' } }, spec: {} }
+const CLASSES = new Map<string, DeviceClass>([['any', { metadata: { ...META, uid: 'any', name: 'any' }, spec: {} }]])
+
+function slice(devices: Device[], spec: Partial<ResourceSlice['spec']> = {}): ResourceSlice {
+  return {
+    metadata: { ...META, uid: 's', name: 's' },
+    spec: { driver: 'd', nodeName: 'n', pool: { name: 'pool', generation: 1, resourceSliceCount: 1 }, devices, ...spec },
+  }
+}
+
+const claim = (devices: DeviceClaim): ResourceClaim => ({ metadata: { ...META, uid: 'c', name: 'c', namespace: 'ns' }, spec: { devices } })
+
+const FREE: Taken = { devices: new Set(), capacity: new Map() }
+
+/** The devices of each claim, by request; undefined where there are none. */
+function devicesFor(claims: readonly ResourceClaim[], slices: readonly ResourceSlice[], taken: Taken = FREE): string[][] | undefined {
+  const results = allocate(claims, {
+    node: NODE,
+    pools: poolsOn(NODE, newestSlices(slices)),
+    taken,
+    classes: CLASSES,
+    selects: (selectors, { driver, device }) =>
+      selectors.every(({ cel }) => cel !== undefined && selectsDevice(compileDeviceSelector(cel.expression), { driver, ...device })),
+  })
+  return results?.map(({ devices }) => (devices?.results ?? []).map(({ request, device }) => `${request}=${device}`))
+}
+
+const ask = (name: string, more: object = {}): NonNullable<DeviceClaim['requests']>[number] => ({
+  name,
+  exactly: { deviceClassName: 'any', allocationMode: 'ExactCount', count: 1, ...more },
+})
+const gpu = (name: string, model: string): Device => ({ name, attributes: { model: { string: model } } })
+const TWO = slice([gpu('a', 'small'), gpu('b', 'big')])
+const selects = (expression: string): object => ({ selectors: [{ cel: { expression } }] })
+
+const CASES: readonly [what: string, devices: DeviceClaim, slices: ResourceSlice[], expected: string[] | undefined, taken?: Taken][] = [
+  ['the first one', { requests: [ask('r')] }, [TWO], ['r=a']],
+  ['what the selector says', { requests: [ask('r', selects('device.attributes["d"].model == "big"'))] }, [TWO], ['r=b']],
+  ['not what is taken', { requests: [ask('r')] }, [TWO], ['r=b'], { devices: new Set(['d/pool/a']), capacity: new Map() }],
+  ['two of one request', { requests: [ask('r', { count: 2 })] }, [TWO], ['r=a', 'r=b']],
+  ['three of two', { requests: [ask('r', { count: 3 })] }, [TWO], undefined],
+  ['all of them', { requests: [ask('r', { allocationMode: 'All' })] }, [TWO], ['r=a', 'r=b']],
+  [
+    'a first choice that leaves nothing for the second is taken back',
+    { requests: [ask('any'), ask('small', selects('device.attributes["d"].model == "small"'))] },
+    [TWO],
+    ['any=b', 'small=a'],
+  ],
+  [
+    'devices alike in an attribute',
+    { requests: [ask('r', { count: 2 })], constraints: [{ matchAttribute: 'd/model' }] },
+    [slice([gpu('a', 'x'), gpu('b', 'y'), gpu('c', 'x')])],
+    ['r=a', 'r=c'],
+  ],
+  [
+    'the first alternative that can be had',
+    {
+      requests: [
+        {
+          name: 'r',
+          firstAvailable: [
+            { name: 'huge', deviceClassName: 'any', selectors: [{ cel: { expression: 'device.attributes["d"].model == "huge"' } }] },
+            { name: 'plain', deviceClassName: 'any' },
+          ],
+        },
+      ],
+    },
+    [TWO],
+    ['r/plain=a'],
+  ],
+  [
+    'a tainted device only where it is tolerated',
+    { requests: [ask('r')] },
+    [slice([{ name: 'bad', taints: [{ key: 'k', effect: 'NoSchedule' }] }])],
+    undefined,
+  ],
+  [
+    'a tolerated taint',
+    { requests: [ask('r', { tolerations: [{ key: 'k', operator: 'Exists' }] })] },
+    [slice([{ name: 'bad', taints: [{ key: 'k', effect: 'NoSchedule' }] }])],
+    ['r=bad'],
+  ],
+  [
+    'with administrator’s access what is taken',
+    { requests: [ask('r', { adminAccess: true })] },
+    [slice([gpu('a', 'x')])],
+    ['r=a'],
+    { devices: new Set(['d/pool/a']), capacity: new Map() },
+  ],
+  [
+    'nothing of a pool that is being published',
+    { requests: [ask('r')] },
+    [slice([gpu('a', 'x')], { pool: { name: 'pool', generation: 1, resourceSliceCount: 2 } })],
+    undefined,
+  ],
+  ['nothing of another node', { requests: [ask('r')] }, [slice([gpu('a', 'x')], { nodeName: 'other' })], undefined],
+]
+for (const [what, devices, slices, expected, taken] of CASES)
+  test(`devices: ${what}`, () => assert.deepEqual(devicesFor([claim(devices)], slices, taken), expected && [expected]))
+
+test('partitions of one device share its counters', () => {
+  const part = (name: string, memory: string): Device => ({
+    name,
+    consumesCounters: [{ counterSet: 'gpu', counters: { memory: { value: memory } } }],
+  })
+  const pool = { name: 'pool', generation: 1, resourceSliceCount: 2 }
+  const slices = [
+    slice([part('half-1', '20Gi'), part('half-2', '20Gi'), part('whole', '40Gi')], { pool }),
+    slice([], { pool, sharedCounters: [{ name: 'gpu', counters: { memory: { value: '40Gi' } } }] }),
+  ]
+  assert.deepEqual(devicesFor([claim({ requests: [ask('r', { count: 2 })] })], slices), [['r=half-1', 'r=half-2']])
+  const taken = { devices: new Set(['d/pool/half-1', 'd/pool/half-2']), capacity: new Map() }
+  assert.equal(devicesFor([claim({ requests: [ask('r')] })], slices, taken), undefined)
+})
+
+test('a device that may be shared is, as long as its capacity lasts', () => {
+  const shared: Device = {
+    name: 'nic',
+    allowMultipleAllocations: true,
+    capacity: { bandwidth: { value: '10', requestPolicy: { default: '1' } } },
+  }
+  const request = claim({ requests: [ask('r', { capacity: { requests: { bandwidth: '6' } } })] })
+  const first = allocate([request], {
+    node: NODE,
+    pools: poolsOn(NODE, [[slice([shared])]]),
+    taken: FREE,
+    classes: CLASSES,
+    selects: () => true,
+  })
+  assert.deepEqual(first?.[0]?.devices?.results?.[0]?.consumedCapacity, { bandwidth: '6' })
+  assert.equal(devicesFor([request], [slice([shared])], takenBy([first?.[0]])), undefined)
+  assert.deepEqual(devicesFor([claim({ requests: [ask('r')] })], [slice([shared])], takenBy([first?.[0]])), [['r=nic']])
+})
