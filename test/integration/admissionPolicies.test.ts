@@ -154,6 +154,19 @@ test('warnings, conditions, the namespace, the user and what the user may do', a
   assert.equal((await send('PUT', `${MAPS}/warned`, configMap('warned'))).code, 200)
 })
 
+test('what a manifest leaves out is there where Go writes it', async () => {
+  const containers = 'object.spec.template.spec.containers'
+  const conditions = [{ name: 'unlimited', expression: `${containers}.all(c, !has(c.resources.limits)) && !has(object.status.replicas)` }]
+  const mutations = [{ patchType: 'ApplyConfiguration', applyConfiguration: { expression: 'Object{spec: Object.spec{replicas: 7}}' } }]
+  await mutating('zero', { matchConstraints: onDeployments, matchConditions: conditions, mutations })
+  await validating('zero-too', {
+    matchConstraints: onDeployments,
+    validations: [{ expression: `${containers}.all(c, c.resources == {})` }],
+  })
+  const { code, body } = await send('POST', DEPLOYMENTS, deployment('zero', 1))
+  assert.deepEqual([code, (body.spec as { replicas?: number } | undefined)?.replicas], [201, 7], String(body.message))
+})
+
 test('mutations: configurations are merged, patches applied, in order', async () => {
   await mutating('a-labels', {
     matchConstraints: onDeployments,

@@ -5,7 +5,7 @@
  */
 import { apiVersionOf } from '../../../api/resource.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
-import { decodeValue } from '../../../api/codec/json.ts'
+import { decodeValue, normalize } from '../../../api/codec/json.ts'
 import type { Catalog, CatalogResource, GroupVersionKind } from '../../../api/catalog/catalog.ts'
 import { cloneJson, semanticEqual } from '../../registry/jsonValues.ts'
 import { defaultObject } from '../../registry/schema.ts'
@@ -51,7 +51,7 @@ export class VersionedObjects {
     const { object, oldObject } = this.#request
     const shown: VersionedObject = {}
     if (this.#changed) shown.object = await this.#convert(this.#changed.object, this.#changed.match.resource, match.resource)
-    else if (object) shown.object = await this.#toView(object, match)
+    else if (object) shown.object = this.#normalized(await this.#toView(object, match), match)
     if (oldObject) {
       const key = apiVersionOf(match.resource)
       let old = this.#old.get(key)
@@ -66,6 +66,12 @@ export class VersionedObjects {
     if (this.#isScale) return kind.kind === object.kind ? object : (scaleOf(stored, object) as unknown as KubeObject)
     if (this.#hasOwnBody) return object
     return this.#convert(object, this.#request.resource, match.resource)
+  }
+
+  /** As Go writes it: expressions may count on `resources: {}` where a container says nothing of them. */
+  #normalized(object: KubeObject, { resource, kind }: Match): KubeObject {
+    const type = this.#hasOwnBody ? this.#options.catalog.typeOfKind(kind) : resource.type
+    return type?.name ? normalize(object, type) : object
   }
 
   get #isScale(): boolean {
