@@ -218,6 +218,44 @@ describe('custom resources', () => {
     assert.ok('com.example.published.v1.Thing' in v2.body.definitions)
   })
 
+  test('another storage version: objects are shown alike, and the next write brings them over', async () => {
+    const both = [version('v1', { a: { type: 'string' } }), version('v2', { a: { type: 'string' } })]
+    await define('moved.example.com', { plural: 'things', kind: 'Thing' }, { versions: both })
+    const path = '/apis/moved.example.com/v1/namespaces/default/things'
+    await send('POST', path, { apiVersion: 'moved.example.com/v1', kind: 'Thing', metadata: { name: 'one' }, a: 'x' })
+    const moved = [
+      { op: 'replace', path: '/spec/versions/0/storage', value: false },
+      { op: 'replace', path: '/spec/versions/1/storage', value: true },
+    ]
+    type Definition = { status: { storedVersions: string[] } }
+    const patched = await send<Definition>('PATCH', `${DEFINITIONS}/things.moved.example.com`, moved, 'application/json-patch+json')
+    assert.deepEqual(patched.body.status.storedVersions, ['v1', 'v2'])
+    const first = await send('GET', `${path}/one`)
+    const written = await send('PUT', `${path}/one`, first.body)
+    assert.notEqual(written.body.metadata.resourceVersion, first.body.metadata.resourceVersion)
+    const again = await send('PUT', `${path}/one`, written.body)
+    assert.equal(again.body.metadata.resourceVersion, written.body.metadata.resourceVersion)
+    assert.equal(again.body.apiVersion, 'moved.example.com/v1')
+    const refused = await send<{ message: string }>('PATCH', `${DEFINITIONS}/things.moved.example.com`, [{ op: 'remove', path: '/spec/versions/0' }], 'application/json-patch+json')
+    assert.match(refused.body.message, /status\.storedVersions\[0\]: Invalid value: "v1": missing from spec\.versions/)
+  })
+
+  test('no protobuf of the objects, but of their metadata', async () => {
+    await define('media.example.com', { plural: 'things', kind: 'Thing' }, { versions: [version('v1', {})] })
+    const path = '/apis/media.example.com/v1/namespaces/default/things'
+    const protobuf = 'application/vnd.kubernetes.protobuf'
+    const get = async (accept: string) => {
+      const { status, headers } = await ask(session, 'GET', path, { headers: { accept } })
+      return [status, headers['content-type']]
+    }
+    assert.deepEqual(await get(`${protobuf},application/json`), [200, 'application/json'])
+    assert.equal((await get(protobuf))[0], 406)
+    const partial = `${protobuf};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`
+    assert.deepEqual(await get(partial), [200, partial])
+    const sent = await ask(session, 'POST', path, { body: Buffer.from('k8s\0'), headers: { 'content-type': protobuf } })
+    assert.equal(sent.status, 400, sent.body)
+  })
+
   describe('with a conversion webhook', () => {
     const group = 'hosts.example.com'
     const path = (name: string): string => `/apis/${group}/${name}/namespaces/default/hosts`
