@@ -7,7 +7,7 @@ import { decodeValue } from '../api/codec/json.ts'
 import { apiVersionOf } from '../api/resource.ts'
 import type { JsonObject, KubeList, KubeObject, Resource } from '../api/resource.ts'
 import { newNotFound } from '../api/status.ts'
-import type { ResourceRequest, Transport, WatchEvent, WatchRequest } from '../client/client.ts'
+import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from '../client/client.ts'
 import { newForbiddenFor } from './authorization/forbidden.ts'
 import { nameInSelector } from './transport/requestInfo.ts'
 import type { ApiRequest, Authorizer, Registry, UserInfo, Verb } from './request.ts'
@@ -107,6 +107,14 @@ export class DirectTransport implements Transport {
         yield type === 'BOOKMARK' ? { type, resourceVersion: object.metadata.resourceVersion } : { type, object }
       }
     }
+  }
+
+  async discover(group: string, version: string, signal?: AbortSignal): Promise<DiscoveredResource[]> {
+    const remote = this.#options.remote?.(group, version)
+    if (remote) return remote.discover?.(group, version, signal) ?? []
+    return this.#options.catalog
+      .resources(group, version)
+      .map(({ resource, kind, namespaced, verbs }) => ({ group, version, resource, kind, namespaced, verbs }))
   }
 
   /** In the shape that decoding it from JSON would give, and not shared with the caller. */

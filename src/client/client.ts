@@ -66,6 +66,12 @@ export interface Transport {
   request(request: ResourceRequest): Promise<unknown>
   /** Ends when the server closes the watch or the signal aborts; throws an `Expired` StatusError when the revision is gone. */
   watch(request: WatchRequest): AsyncIterable<WatchEvent>
+  /** The resources of a group version, by its discovery; subresources are left out. Throws where that cannot be had. */
+  discover?(group: string, version: string, signal?: AbortSignal): Promise<DiscoveredResource[]>
+}
+
+export interface DiscoveredResource extends Resource {
+  verbs: readonly string[]
 }
 
 export interface In {
@@ -147,6 +153,11 @@ export class Client {
 
   watch<T extends KubeObject>(resource: Resource<T>, request: Omit<WatchRequest, 'resource'>): AsyncIterable<WatchEvent<T>> {
     return this.transport.watch({ resource, ...request }) as AsyncIterable<WatchEvent<T>>
+  }
+
+  async discover(group: string, version: string, signal?: AbortSignal): Promise<DiscoveredResource[]> {
+    if (!this.transport.discover) throw new Error('the transport knows no discovery')
+    return this.transport.discover(group, version, signal)
   }
 
   #send<R>(request: ResourceRequest): Promise<R> {

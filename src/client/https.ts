@@ -13,7 +13,7 @@ import {
 import { apiVersionOf, type KubeList, type KubeObject } from '../api/resource.ts'
 import type { Status } from '../api/kinds/meta/v1.ts'
 import { newServiceUnavailable, newStatusError, StatusError, type StatusReason } from '../api/status.ts'
-import type { ResourceRequest, Transport, WatchEvent, WatchRequest } from './client.ts'
+import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from './client.ts'
 import { requestPath, watchPath } from './paths.ts'
 
 export interface HttpsTransportOptions {
@@ -196,6 +196,16 @@ export function listOf(request: Pick<ResourceRequest, 'resource'>, body: ListBod
   return { resourceVersion, ...(next && { continue: next }), ...(remainingItemCount !== undefined && { remainingItemCount }), items }
 }
 
+interface ResourceListBody {
+  resources?: { name: string; kind: string; namespaced: boolean; verbs: string[] }[]
+}
+
+function discoveredResources(group: string, version: string, { resources = [] }: ResourceListBody): DiscoveredResource[] {
+  return resources
+    .filter(({ name }) => !name.includes('/'))
+    .map(({ name: resource, kind, namespaced, verbs }) => ({ group, version, resource, kind, namespaced, verbs }))
+}
+
 /** The events of a watch's bytes. An ERROR event is thrown. */
 export async function* watchEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<WatchEvent> {
   const decoder = new TextDecoder()
@@ -280,5 +290,21 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
     }
   }
 
-  return { request, watch, close: () => session.close() }
+  async function discover(group: string, version: string, asked?: AbortSignal): Promise<DiscoveredResource[]> {
+    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(asked ? [asked] : [])])
+    try {
+      const path = group ? `/apis/${group}/${version}` : `/api/${version}`
+      const stream = session.open({ [constants.HTTP2_HEADER_METHOD]: 'GET', [constants.HTTP2_HEADER_PATH]: path }, signal)
+      stream.end()
+      const headers = await headersOf(stream)
+      const text = (await bodyOf(stream)).toString()
+      const code = Number(headers[constants.HTTP2_HEADER_STATUS])
+      if (code >= 400) throw errorOf(code, text)
+      return discoveredResources(group, version, JSON.parse(text) as ResourceListBody)
+    } catch (error) {
+      throw unreachable(error, asked, signal)
+    }
+  }
+
+  return { request, watch, discover, close: () => session.close() }
 }

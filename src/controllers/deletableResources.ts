@@ -7,7 +7,7 @@ import { findCondition } from '../api/meta.ts'
 import { loadCatalog } from '../api/catalog/load.ts'
 import { apiVersionOf, type Resource } from '../api/resource.ts'
 
-const NEEDED_VERBS = ['list', 'watch', 'delete']
+export const NEEDED_VERBS = ['list', 'watch', 'delete']
 
 /** Every built-in resource once, in its group's preferred version. */
 export function builtInResources(): Resource[] {

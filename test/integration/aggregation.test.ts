@@ -6,6 +6,7 @@ import type { ClientHttp2Session } from 'node:http2'
 import type { APIService } from '../../src/api/kinds/apiregistration/v1.ts'
 import { ask, startTestServer, TestAuthority } from '../../src/apiserver/testServer.ts'
 import type { TestAnswer, TestApiServer } from '../../src/apiserver/testServer.ts'
+import { Client } from '../../src/client/client.ts'
 import { GROUP, ownAddress, startExtensionServer, VERSION } from './extensionServer.ts'
 import type { ExtensionServer } from './extensionServer.ts'
 
@@ -160,6 +161,24 @@ test('requests reach it with the name of who asked, and no credential', { skip }
   const refused = await ask(session, 'GET', `${BASE}/namespaces/default/flunders`, { headers: { 'impersonate-user': 'nobody' } })
   assert.equal(refused.status, 403)
   assert.equal(extension.users.length, before)
+})
+
+test('components in the process reach it, and learn what it serves', { skip }, async () => {
+  const user = { name: 'system:kube-controller-manager', groups: ['system:masters'], extra: {} }
+  const client = new Client(main.server.directTransport(user))
+  const [resource] = await client.discover(GROUP, VERSION)
+  assert.deepEqual([resource?.resource, resource?.kind, resource?.namespaced], ['flunders', 'Flunder', true])
+  assert.ok((await client.discover('apps', 'v1')).some((each) => each.resource === 'deployments'))
+  const flunders = resource as NonNullable<typeof resource>
+  assert.equal((await client.list(flunders, { namespace: 'default' })).items.length, 1)
+  await client.deleteCollection(flunders, { namespace: 'default' })
+  assert.equal((await client.list(flunders, { namespace: 'default' })).items.length, 0)
+  assert.equal(extension.users.at(-1)?.user, 'system:kube-controller-manager')
+  const nobody = new Client(main.server.directTransport({ name: 'nobody', groups: [], extra: {} }))
+  await assert.rejects(
+    nobody.list(flunders, { namespace: 'default' }),
+    /flunders\.wardle\.example\.com is forbidden: User "nobody" cannot list/,
+  )
 })
 
 test('a redirect of it is refused', { skip }, async () => {

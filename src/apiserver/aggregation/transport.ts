@@ -1,7 +1,7 @@
 /** The API client's transport to a remote group version, for components in the server's process (garbage collector, namespaces). */
-import type { JsonObject, KubeObject, Resource } from '../../api/resource.ts'
+import type { JsonObject } from '../../api/resource.ts'
 import { newServiceUnavailable, newStatusError, StatusError } from '../../api/status.ts'
-import type { ResourceRequest, Transport, WatchEvent, WatchRequest } from '../../client/client.ts'
+import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from '../../client/client.ts'
 import { errorOf, listOf, METHODS, watchEvents } from '../../client/https.ts'
 import { requestPath, watchPath } from '../../client/paths.ts'
 import type { UserInfo } from '../request.ts'
@@ -52,12 +52,11 @@ export class RemoteTransport implements Transport {
     }
   }
 
-  /** What the group version serves, as it was last discovered. Throws where that is not known (any more). */
-  resources(): Resource<KubeObject>[] {
-    const { apiService, discovered } = this.#remote
-    const { group = '', version = '' } = apiService.spec
-    if (discovered.freshness === 'Stale') throw newServiceUnavailable(`stale GroupVersion discovery: ${group}/${version}`)
-    return discovered.resources.map((each) => resourceOf(group, version, each))
+  /** As it was last discovered. Throws where that is not known (any more). */
+  async discover(group: string, version: string): Promise<DiscoveredResource[]> {
+    const { resources, freshness } = this.#remote.discovered
+    if (freshness === 'Stale') throw newServiceUnavailable(`stale GroupVersion discovery: ${group}/${version}`)
+    return resources.map((each) => resourceOf(group, version, each))
   }
 
   async #reach<T>(ask: () => Promise<T>): Promise<T> {
@@ -73,7 +72,8 @@ export class RemoteTransport implements Transport {
   }
 }
 
-function resourceOf(group: string, version: string, each: JsonObject): Resource<KubeObject> {
+function resourceOf(group: string, version: string, each: JsonObject): DiscoveredResource {
   const { kind } = each['responseKind'] as { kind: string }
-  return { group, version, resource: String(each['resource']), kind, namespaced: each['scope'] === 'Namespaced' }
+  const verbs = each['verbs'] as string[]
+  return { group, version, resource: String(each['resource']), kind, namespaced: each['scope'] === 'Namespaced', verbs }
 }

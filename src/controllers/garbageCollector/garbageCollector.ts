@@ -6,13 +6,15 @@
  * object. What its graph does not know is asked of the API before anything is deleted for the lack of it.
  */
 import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
+import { apiservices, type APIService } from '../../api/kinds/apiregistration/v1.ts'
+import { isConditionTrue } from '../../api/meta.ts'
 import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import type { Change, Informer, Informers } from '../../client/informer.ts'
 import { createInformers } from '../../client/sharedInformer.ts'
 import type { Controller, ControllerContext, Watch } from '../../reconcile/controller.ts'
-import { builtInResources, customResource, kindId, kindIdOf, resourceId } from '../deletableResources.ts'
+import { builtInResources, customResource, kindId, kindIdOf, NEEDED_VERBS, resourceId } from '../deletableResources.ts'
 import { at } from '../ownership.ts'
 import { OwnerGraph, ownersOf, type GraphNode } from './graph.ts'
 import { blocks, FOREGROUND, isWaiting, mustOrphan, ORPHAN, planGarbage, waitsForItself, type OwnerState } from './plan.ts'
@@ -28,6 +30,7 @@ export function garbageCollector(context: ControllerContext): Controller {
   const gone = new Set<string>()
   const kinds = new Map<string, Resource>()
   const custom = new Map<string, { resource: Resource; informer: Informer<KubeObject>; stop: AbortController }>()
+  const remote = new Map<string, AbortController>()
   let enqueue: (uid: string) => void = () => {}
 
   function rememberGone(uid: string): void {
@@ -86,6 +89,28 @@ export function garbageCollector(context: ControllerContext): Controller {
     const stop = new AbortController()
     const informer = follow(resource, createInformers({ ...context, signal: AbortSignal.any([context.signal, stop.signal]) }))
     custom.set(name, { resource, informer, stop })
+  }
+
+  /** What another API server serves is followed for as long as its APIService is there. */
+  async function followRemote(name: string, service: APIService | undefined): Promise<void> {
+    const known = remote.get(name)
+    const available = service?.spec.service !== undefined && isConditionTrue(service.status?.conditions, 'Available')
+    if (known && service?.spec.service === undefined) {
+      known.abort()
+      remote.delete(name)
+    }
+    if (known || !available) return
+    const stop = new AbortController()
+    remote.set(name, stop)
+    const signal = AbortSignal.any([context.signal, stop.signal])
+    try {
+      const resources = await client.discover(service.spec.group ?? '', service.spec.version ?? '', signal)
+      const informers = createInformers({ ...context, signal })
+      for (const resource of resources) if (NEEDED_VERBS.every((verb) => resource.verbs.includes(verb))) follow(resource, informers)
+    } catch {
+      // Asked again when its availability is told anew.
+      if (remote.get(name) === stop) remote.delete(name)
+    }
   }
 
   async function stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {
@@ -166,6 +191,13 @@ export function garbageCollector(context: ControllerContext): Controller {
       return informer
     },
   }
+  const apiServices: Watch = {
+    start(informers) {
+      const informer = informers.for(apiservices)
+      informer.onChange(({ key, after }) => void followRemote(key, after))
+      return informer
+    },
+  }
   const builtIns = builtInResources().filter((resource) => !NOT_OWNED.has(resourceId(resource)))
 
   return {
@@ -179,6 +211,7 @@ export function garbageCollector(context: ControllerContext): Controller {
         },
       })),
       definitions,
+      apiServices,
     ],
     async reconcile(uid, signal) {
       const node = graph.get(uid)

@@ -3,6 +3,7 @@
  * (upstream's pkg/controller/namespace, with ordered deletion).
  */
 import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
+import { apiservices, type APIService } from '../../api/kinds/apiregistration/v1.ts'
 import { namespaces, pods, type Namespace } from '../../api/kinds/core/v1.ts'
 import type { Resource } from '../../api/resource.ts'
 import { isNotFound, reasonOf } from '../../api/status.ts'
@@ -23,7 +24,11 @@ export function namespaceController(context: ControllerContext): Controller {
   const { client, informers, clock } = context
   const namespaceInformer = informers.for(namespaces)
   const definitionInformer = informers.for(customresourcedefinitions)
+  const apiServiceInformer = informers.for(apiservices)
   const builtIns = builtInResources().filter((resource) => resource.namespaced)
+
+  const terminating = (): string[] =>
+    namespaceInformer.list().flatMap(({ metadata }) => (metadata.deletionTimestamp === undefined ? [] : [metadata.name]))
 
   /** Wakes a terminating namespace when something in it is gone. */
   const departures = (resource: Resource): Watch => ({
@@ -50,24 +55,45 @@ export function namespaceController(context: ControllerContext): Controller {
     return { resource, objects: items }
   }
 
-  async function empty(name: string, signal: AbortSignal): Promise<{ remaining: Remaining[]; failures: string[] }> {
+  /** What other API servers keep in namespaces, and the group versions of which that cannot be told. */
+  async function remoteResources(signal: AbortSignal): Promise<{ resources: Resource[]; undiscovered: string[] }> {
+    const remotes = apiServiceInformer.list().filter(({ spec }) => spec.service !== undefined)
+    const found = await Promise.allSettled(remotes.map(({ spec }) => client.discover(spec.group ?? '', spec.version ?? '', signal)))
+    const undiscovered = found.flatMap((result, at) => {
+      const { group, version } = (remotes[at] as APIService).spec
+      return result.status === 'rejected' ? [`${group}/${version}: ${(result.reason as Error).message}`] : []
+    })
+    const resources = found.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
+    return { resources: resources.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete') && verbs.includes('list')), undiscovered }
+  }
+
+  async function empty(
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ remaining: Remaining[]; failures: string[]; undiscovered: string[] }> {
     const isPods = (resource: Resource): boolean => resourceId(resource) === resourceId(pods)
     const first = await deleteAll(pods, name, signal)
-    if (first.objects.length > 0) return { remaining: [first], failures: [] }
+    if (first.objects.length > 0) return { remaining: [first], failures: [], undiscovered: [] }
     const custom = definitionInformer
       .list()
       .flatMap((definition) => customResource(definition) ?? [])
       .filter((resource) => resource.namespaced)
-    const rest = [...builtIns.filter((resource) => !isPods(resource)), ...custom]
+    const { resources: remote, undiscovered } = await remoteResources(signal)
+    const rest = [...builtIns.filter((resource) => !isPods(resource)), ...custom, ...remote]
     const results = await Promise.allSettled(rest.map((resource) => deleteAll(resource, name, signal)))
     return {
       remaining: results.flatMap((result) => (result.status === 'fulfilled' && result.value.objects.length > 0 ? [result.value] : [])),
       failures: results.flatMap((result) => (result.status === 'rejected' ? [(result.reason as Error).message] : [])),
+      undiscovered,
     }
   }
 
-  async function report(namespace: Namespace, remaining: Remaining[], failures: string[], signal: AbortSignal): Promise<void> {
-    const conditions = namespaceConditions(namespace.status?.conditions, remaining, failures, clock.now())
+  async function report(
+    namespace: Namespace,
+    { remaining, failures, undiscovered }: { remaining: Remaining[]; failures: string[]; undiscovered: string[] },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const conditions = namespaceConditions(namespace.status?.conditions, remaining, failures, clock.now(), undiscovered)
     const status = { ...namespace.status, phase: 'Terminating', conditions }
     if (semanticallyEqual(status, namespace.status)) return
     await client.update(namespaces, { ...namespace, status }, { subresource: 'status', signal })
@@ -79,14 +105,17 @@ export function namespaceController(context: ControllerContext): Controller {
     watches: [
       watch(namespaces, (namespace) => [namespace.metadata.name]),
       watch(customresourcedefinitions, () => []),
+      // A server that can be asked again, or is none any more, may be all that a namespace waits for.
+      watch(apiservices, () => terminating()),
       ...builtIns.filter((resource) => !NOT_WATCHED.has(resourceId(resource))).map(departures),
     ],
     async reconcile(name, signal): Promise<Outcome> {
       const namespace = namespaceInformer.get(name)
       if (!namespace || namespace.metadata.deletionTimestamp === undefined || !namespace.spec.finalizers?.includes(FINALIZER)) return
-      const { remaining, failures } = await empty(name, signal)
-      if (remaining.length > 0 || failures.length > 0) {
-        await report(namespace, remaining, failures, signal)
+      const left = await empty(name, signal)
+      const { remaining, failures, undiscovered } = left
+      if (remaining.length > 0 || failures.length > 0 || undiscovered.length > 0) {
+        await report(namespace, left, signal)
         const customRemains = remaining.some(({ resource }) => !builtIns.some((known) => resourceId(known) === resourceId(resource)))
         return { requeueAfterMs: customRemains ? CUSTOM_RECHECK_MS : RECHECK_MS }
       }

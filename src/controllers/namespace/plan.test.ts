@@ -46,3 +46,11 @@ test('a transition time stays while the status does', () => {
   const cleared = namespaceConditions(after, [], [], 60_000)
   assert.equal(cleared.find((c) => c.type === 'NamespaceContentRemaining')?.lastTransitionTime, '1970-01-01T00:01:00Z')
 })
+
+test('a server that cannot be asked holds a namespace, and is named', () => {
+  const told = messages(namespaceConditions(undefined, [], [], 0, ['g.example/v1: stale GroupVersion discovery: g.example/v1']))
+  assert.equal(
+    told['NamespaceDeletionDiscoveryFailure'],
+    'True DiscoveryFailed: Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: g.example/v1: stale GroupVersion discovery: g.example/v1',
+  )
+})

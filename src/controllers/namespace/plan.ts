@@ -8,12 +8,13 @@ export interface Remaining {
   objects: readonly KubeObject[]
 }
 
-/** Errors of deletions, by message. */
+/** `failures` are errors of deletions, by message; `undiscovered` are group versions whose resources are not known, with the reason. */
 export function namespaceConditions(
   known: readonly NamespaceCondition[] | undefined,
   remaining: readonly Remaining[],
   failures: readonly string[],
   nowMs: number,
+  undiscovered: readonly string[] = [],
 ): NamespaceCondition[] {
   const of = (type: string, problem: boolean, reason: string, message: string): NamespaceCondition => ({
     type,
@@ -30,7 +31,14 @@ export function namespaceConditions(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([finalizer, count]) => `${finalizer} in ${count} resource instances`)
   const conditions = [
-    of('NamespaceDeletionDiscoveryFailure', false, 'ResourcesDiscovered', 'All resources successfully discovered'),
+    undiscovered.length > 0
+      ? of(
+          'NamespaceDeletionDiscoveryFailure',
+          true,
+          'DiscoveryFailed',
+          `Discovery failed for some groups, ${undiscovered.length} failing: unable to retrieve the complete list of server APIs: ${undiscovered.join(', ')}`,
+        )
+      : of('NamespaceDeletionDiscoveryFailure', false, 'ResourcesDiscovered', 'All resources successfully discovered'),
     of('NamespaceDeletionGroupVersionParsingFailure', false, 'ParsedGroupVersions', 'All legacy kube types successfully parsed'),
     failures.length > 0
       ? of(
