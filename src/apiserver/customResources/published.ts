@@ -4,25 +4,11 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Catalog } from '../../api/catalog/catalog.ts'
-import type { CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import type { Descriptions } from '../openapi/schemas.ts'
 import type { OpenApiDocument } from '../openapi/v3.ts'
 import type { CustomDocuments } from '../transport/openApiPaths.ts'
-import type { CustomResource } from './customResource.ts'
-
-export interface PublishedVersion {
-  resource: CustomResource
-  definition: CustomResourceDefinition
-}
-
-export interface GroupVersion {
-  group: string
-  version: string
-  resources: readonly PublishedVersion[]
-  v3?: OpenApiDocument
-  v2?: JsonObject
-}
+import type { GroupVersion, PublishedVersion } from './publishedVersions.ts'
 
 export class PublishedSchemas implements CustomDocuments {
   readonly #catalog: Catalog

@@ -10,7 +10,7 @@ import { customDocumentV3 } from '../openapi/v3.ts'
 import type { OpenApiDocument } from '../openapi/v3.ts'
 import type { CustomResource } from './customResource.ts'
 import { schemaOf } from './definitions.ts'
-import type { GroupVersion } from './published.ts'
+import type { GroupVersion } from './publishedVersions.ts'
 import { publishedSchema } from './publishedSchema.ts'
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
