@@ -236,7 +236,12 @@ describe('custom resources', () => {
     const again = await send('PUT', `${path}/one`, written.body)
     assert.equal(again.body.metadata.resourceVersion, written.body.metadata.resourceVersion)
     assert.equal(again.body.apiVersion, 'moved.example.com/v1')
-    const refused = await send<{ message: string }>('PATCH', `${DEFINITIONS}/things.moved.example.com`, [{ op: 'remove', path: '/spec/versions/0' }], 'application/json-patch+json')
+    const refused = await send<{ message: string }>(
+      'PATCH',
+      `${DEFINITIONS}/things.moved.example.com`,
+      [{ op: 'remove', path: '/spec/versions/0' }],
+      'application/json-patch+json',
+    )
     assert.match(refused.body.message, /status\.storedVersions\[0\]: Invalid value: "v1": missing from spec\.versions/)
   })
 

@@ -68,12 +68,12 @@ function compileText(
     return program.resultType.kind === wanted ? program : words.type
   } catch (error) {
     if (!(error instanceof CompileError)) throw error
-    return `${words.failed}${error.message}`
+    return `${words.failed}${error.reason}`
   }
 }
 
-const RULE_WORDS = { failed: 'compilation failed: ', type: 'cel expression must evaluate to a bool' }
-const MESSAGE_WORDS = { failed: 'messageExpression compilation failed: ', type: 'messageExpression must evaluate to a string' }
+const RULE_WORDS = { failed: '', type: 'cel expression must evaluate to a bool' }
+const MESSAGE_WORDS = { failed: 'messageExpression ', type: 'messageExpression must evaluate to a string' }
 
 function compileRule(rule: ValidationRule, schema: JsonSchema, type: CelType): CompiledRule {
   const environment = environmentsOf(type)[rule.optionalOldSelf ? 'optional' : 'plain']
