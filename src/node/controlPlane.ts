@@ -49,7 +49,7 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
   const folder = inMemory ? mkdtempSync(join(tmpdir(), 'minicube-control-plane-')) : resolve(data)
   if (inMemory) cleanup.defer(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const pki = await ensurePki({
+  const keys = ensurePki({
     dir: join(folder, 'pki'),
     nodeName: 'control-plane',
     apiServerNames: [
@@ -58,8 +58,11 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
     nodeNames: ['control-plane'],
     nowMs: Date.now(),
   })
+  // It is waited for below; what the store has to say comes first.
+  keys.catch(() => {})
   const store = await openStore(settings, folder, log)
   cleanup.defer(() => store.close())
+  const pki = await keys
   const server = await assembleApiServer({
     store,
     pki,
