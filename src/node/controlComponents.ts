@@ -19,6 +19,8 @@ import { runMetricsServer } from './metrics/metricsServer.ts'
 import type { Pki } from './pki.ts'
 import { schedulerComponent } from './schedulerComponent.ts'
 
+/** kube-scheduler's. */
+const SCHEDULER_PORT = 10_259
 const METRICS_SERVER_PORT = 10_252
 /** Where the default storage class keeps its volumes. */
 const VOLUMES_DIR = '/var/lib/minicube/volumes'
@@ -53,7 +55,11 @@ export function controlComponents({ config, address, pki, server, client, inform
   }
   return [
     controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers: [...kube.keys()], client, informers }),
-    schedulerComponent({ client: scheduling, informers }),
+    schedulerComponent({
+      client: scheduling,
+      informers,
+      endpoint: { host: '127.0.0.1', port: SCHEDULER_PORT, tls: pki.apiServer, clientCa: pki.ca.cert },
+    }),
     ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
     { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName, podCidrs: [config.podCidr] }, context) },

@@ -1,26 +1,45 @@
 /** kube-scheduler as a component: a client of its own, the shared informers, and the configuration that a file gives it. */
 import type { Component } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
-import { createEventRecorder } from '../client/events.ts'
+import { createEventRecorder, type EventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
 import { informersUntil } from '../client/sharedInformer.ts'
 import type { SchedulerConfiguration } from '../scheduler/configuration.ts'
+import type { SchedulerMetrics } from '../scheduler/metrics.ts'
 import { runScheduler } from '../scheduler/scheduler.ts'
+import { serveScheduler, type SchedulerEndpointOptions } from './schedulerEndpoint.ts'
 
 export interface SchedulerComponentOptions {
   client: Client
   informers: Informers
   /** Upstream's defaults unless given. */
   configuration?: SchedulerConfiguration
+  /** Where health and metrics are served; nowhere unless given. */
+  endpoint?: SchedulerEndpointOptions
 }
 
-export function schedulerComponent({ client, informers, configuration }: SchedulerComponentOptions): Component {
+export function schedulerComponent({ client, informers, configuration, endpoint }: SchedulerComponentOptions): Component {
   return {
     name: 'kube-scheduler',
-    run(context) {
-      const events = createEventRecorder({ client, component: 'default-scheduler', log: context.log, clock: context.clock })
-      const own = informersUntil(context.signal, informers)
-      return runScheduler({ client, informers: own, events, ...(configuration && { configuration }) }, context)
+    async run(context) {
+      const { signal, log, clock } = context
+      const recorderFor = (component: string): EventRecorder => createEventRecorder({ client, component, log, clock })
+      let metrics: SchedulerMetrics | undefined
+      const server = endpoint && (await serveScheduler(endpoint, () => metrics))
+      try {
+        const options = {
+          client,
+          informers: informersUntil(signal, informers),
+          events: recorderFor('default-scheduler'),
+          recorderFor,
+          onMetrics: (made: SchedulerMetrics) => void (metrics = made),
+          ...(configuration && { configuration }),
+        }
+        await runScheduler(options, context)
+      } finally {
+        server?.close()
+        server?.closeAllConnections()
+      }
     },
   }
 }

@@ -2,7 +2,7 @@
  * The attempt to find a node for one pod: the filter plugins of its profile, prepared once, asked node by node. Pods of the same
  * or a higher priority that were promised a place on a node count as being there.
  */
-import { FITS, refuses, type Plugin, type Prepared, type Refusal, type Verdict, type View } from './framework.ts'
+import { FITS, refuses, type NodeRefusal, type Plugin, type Prepared, type Refusal, type Verdict, type View } from './framework.ts'
 import type { Verdicts } from './localVerdicts.ts'
 import type { NodeInfo } from './nodeInfo.ts'
 import type { Nominator } from './nominator.ts'
@@ -19,10 +19,6 @@ export interface PluginPoints {
   reserve: readonly Plugin[]
   preBind: readonly Plugin[]
   bind: readonly Plugin[]
-}
-
-export interface NodeRefusal extends Refusal {
-  readonly plugin: string
 }
 
 /** Why no node was found (kube-scheduler's Diagnosis). */

@@ -43,6 +43,10 @@ export interface Refusal {
   /** Removing other pods from the node could make room. */
   readonly resolvable: boolean
 }
+export interface NodeRefusal extends Refusal {
+  readonly plugin: string
+}
+
 export type Verdict = { readonly fits: true } | Refusal
 
 export const FITS: Verdict = { fits: true }

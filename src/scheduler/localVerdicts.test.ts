@@ -37,7 +37,14 @@ const POINTS: PluginPoints = {
   ],
   reserve: [],
   preBind: [],
-  bind: [newDefaultBinder(new Client({ request: () => assert.fail('nothing is bound'), watch: () => assert.fail('nothing is watched') }))],
+  bind: [
+    newDefaultBinder(
+      new Client({
+        request: () => assert.fail('nothing is bound'),
+        watch: () => assert.fail('nothing is watched'),
+      }),
+    ),
+  ],
 }
 
 type Step =

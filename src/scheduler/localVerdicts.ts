@@ -2,7 +2,7 @@
  * Verdicts and scores that depend on nothing but one node and what alike pods have in common: kept from pod to pod, and worked out
  * anew for nodes that have changed since. Replicas of one template come by the hundred, and each changes one node only.
  */
-import type { NodeRefusal } from './cycle.ts'
+import type { NodeRefusal } from './framework.ts'
 
 /** Kinds of pods remembered at one time. */
 const SIGNATURES_MAX = 16

@@ -2,8 +2,8 @@
  * One pod's verdict: filter the nodes, ask the extenders, score those that fit, choose. Upstream's schedulePod and its FitError
  * texts. Without extenders nothing here waits.
  */
-import { FilterCycle, type Diagnosis, type NodeRefusal, type PluginPoints } from './cycle.ts'
-import type { Refusal, Scoring, View } from './framework.ts'
+import { FilterCycle, type Diagnosis, type PluginPoints } from './cycle.ts'
+import type { NodeRefusal, Refusal, Scoring, View } from './framework.ts'
 import type { LocalVerdicts, Verdicts } from './localVerdicts.ts'
 import type { NodeInfo } from './nodeInfo.ts'
 import type { Nominator } from './nominator.ts'

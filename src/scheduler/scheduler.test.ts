@@ -44,7 +44,10 @@ const CONFIGURATION = readSchedulerConfiguration()
 /** The default profile over these objects. */
 function profile(fed: HandFedInformers, nominator: Nominator): Profile {
   const handle = {
-    client: new Client({ request: () => assert.fail('nothing is written here'), watch: () => assert.fail('nothing is watched here') }),
+    client: new Client({
+      request: () => assert.fail('nothing is written here'),
+      watch: () => assert.fail('nothing is watched here'),
+    }),
     informers: fed,
     events: { record: () => {} },
     nominator,

@@ -34,8 +34,9 @@ import { describeFailure, schedulePod, type Decision, type Found, type NotFound 
 export interface SchedulerOptions {
   client: Client
   informers: Informers
-  /** A recorder for the pods of a profile. */
   events: EventRecorder
+  /** One that speaks in a profile's name, where there are several. */
+  recorderFor?: (schedulerName: string) => EventRecorder
   configuration?: SchedulerConfiguration
   /** 0 ≤ result < 1. */
   random?: () => number
@@ -91,6 +92,7 @@ class Scheduler {
   readonly #random: () => number
   /** Pods whose place is chosen and not in the API yet. */
   readonly #binding = new Set<string>()
+  readonly #recorders = new Map<string, EventRecorder>()
   #writing = 0
   #bindingDone: PromiseWithResolvers<void> | undefined
   #nextIndex = 0
@@ -198,6 +200,12 @@ class Scheduler {
       await new Promise((resolve) => setImmediate(resolve))
       burstStartMs = performance.now()
     }
+  }
+
+  #recorder({ schedulerName }: Profile): EventRecorder {
+    let recorder = this.#recorders.get(schedulerName)
+    if (!recorder) this.#recorders.set(schedulerName, (recorder = this.#options.recorderFor?.(schedulerName) ?? this.#options.events))
+    return recorder
   }
 
   #profileOf(pod: Pod): Profile | undefined {
@@ -362,8 +370,8 @@ class Scheduler {
     if (isError) this.#queue.retry(queued, pod)
     else this.#queue.failed(queued, pod, plugins)
     if (failure.nominatedNodeName !== undefined) this.#nominator.set(queued.info, failure.nominatedNodeName)
-    const { client, events } = this.#options
-    void reportFailure(pod, failure, { client, events, ...this.#context })
+    const { client } = this.#options
+    void reportFailure(pod, failure, { client, events: this.#recorder(profile), ...this.#context })
   }
 
   #attemptFailed(queued: QueuedPod, profile: Profile, error: unknown, startMs: number): void {
@@ -386,7 +394,7 @@ class Scheduler {
       this.#cache.finishBinding(uid)
       this.#metrics.attempt('scheduled', profile.schedulerName, (performance.now() - startMs) / 1_000)
       this.#metrics.scheduled(queued.attempts, (clock.now() - queued.addedMs) / 1_000)
-      this.#options.events.record(pod, {
+      this.#recorder(profile).record(pod, {
         type: 'Normal',
         reason: 'Scheduled',
         message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,

@@ -1,0 +1,50 @@
+/** kube-scheduler's own port: health for everybody, metrics for those whose certificate says that they may see them. */
+import { createServer, type Server } from 'node:https'
+import { once } from 'node:events'
+import type { TLSSocket } from 'node:tls'
+import type { SchedulerMetrics } from '../scheduler/metrics.ts'
+
+export interface SchedulerEndpointOptions {
+  host: string
+  port: number
+  tls: { cert: string; key: string }
+  /** Authority of client certificates. */
+  clientCa: string
+}
+
+const HEALTH_PATHS: readonly string[] = ['/healthz', '/livez', '/readyz']
+/** Who may read metrics without a rule that says so (the bootstrap's system:monitoring, and administrators). */
+const READERS: readonly string[] = ['system:masters', 'system:monitoring']
+
+function mayRead(socket: TLSSocket): boolean {
+  if (!socket.authorized) return false
+  const groups = socket.getPeerCertificate().subject?.O as string | string[] | undefined
+  return [groups ?? []].flat().some((group) => READERS.includes(group))
+}
+
+/** Answers once it listens; `metrics` is undefined while no scheduler runs here. */
+export async function serveScheduler(
+  { host, port, tls, clientCa }: SchedulerEndpointOptions,
+  metrics: () => SchedulerMetrics | undefined,
+): Promise<Server> {
+  const server = createServer({ ...tls, ca: clientCa, requestCert: true, rejectUnauthorized: false }, (request, response) => {
+    const answer = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
+      response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' })
+      response.end(text)
+    }
+    const path = (request.url ?? '').split('?')[0] ?? ''
+    if (HEALTH_PATHS.includes(path)) return answer(200, 'ok')
+    if (path !== '/metrics') return answer(404, '404 page not found\n')
+    const socket = request.socket as TLSSocket
+    if (!mayRead(socket)) return socket.authorized ? answer(403, 'Forbidden\n') : answer(401, 'Unauthorized\n')
+    const registry = metrics()?.registry
+    if (!registry) return answer(200, '')
+    registry.metrics().then(
+      (text) => answer(200, text, registry.contentType),
+      (error: unknown) => answer(500, `${String(error)}\n`),
+    )
+  })
+  server.listen(port, host)
+  await once(server, 'listening')
+  return server
+}
