@@ -68,7 +68,7 @@ const adaptDuration = (json: unknown): Value => (typeof json === 'string' ? (par
 function adaptList(declared: Extract<CelType, { kind: 'list' }>): Adapt {
   const adaptItem = adapterOf(declared.of)
   const { listType, mapKeys = [] } = declared
-  const meaning: ListMeaning | undefined = listType ? { listType, mapKeys: mapKeys.map((key) => escapeField(key) ?? key) } : undefined
+  const meaning: ListMeaning | undefined = listType ? { listType, mapKeys } : undefined
   return (json) => (Array.isArray(json) ? new JsonList(json, adaptItem, meaning) : adaptDyn(json))
 }
 

@@ -145,7 +145,7 @@ export function compileFor(use: ExpressionUse, expression: string, environment: 
   try {
     program = compile(expression, patches ? withPatchTypes(environment) : environment)
   } catch (error) {
-    if (error instanceof CompileError) throw new ExpressionError(`compilation failed: ${error.message}`, { cause: error })
+    if (error instanceof CompileError) throw new ExpressionError(error.reason, { cause: error })
     throw error
   }
   const wanted = RESULTS[use]?.map(typeText)

@@ -1,5 +1,18 @@
 /** Equality and order of values, numbers of different types included. */
-import { Duration, Fault, ListValue, MapValue, OpaqueValue, OptionalValue, Timestamp, TypeValue, Uint } from './values.ts'
+import { escapeField } from './escaping.ts'
+import {
+  Duration,
+  Fault,
+  JsonMap,
+  JsonObjectValue,
+  ListValue,
+  MapValue,
+  OpaqueValue,
+  OptionalValue,
+  Timestamp,
+  TypeValue,
+  Uint,
+} from './values.ts'
 import type { ListMeaning, Value } from './values.ts'
 
 const isNumber = (value: Value): value is bigint | number | Uint =>
@@ -37,7 +50,14 @@ function equalLists(a: ListValue, b: ListValue): boolean {
 export function identityOf(item: Value, { listType, mapKeys }: ListMeaning): string | undefined {
   if (listType === 'set') return keyText(item)
   if (!(item instanceof MapValue)) return undefined
-  return mapKeys.map((key) => keyText(item.get(key) ?? null)).join('\0')
+  return mapKeys.map((key) => keyText(propertyOf(item, key))).join('\0')
+}
+
+/** By the name of the property, which an expression may not be able to write. */
+function propertyOf(item: MapValue, name: string): Value {
+  if (!(item instanceof JsonMap) && !(item instanceof JsonObjectValue)) return item.get(escapeField(name) ?? name) ?? null
+  const value = Object.hasOwn(item.json, name) ? item.json[name] : null
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null
 }
 
 function keyText(value: Value): string | undefined {

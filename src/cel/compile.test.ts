@@ -26,6 +26,7 @@ const self = object('object', {
   namespace: STRING,
   a__b: STRING,
   '1st': STRING,
+  nothing: STRING,
   tags: TAGS,
   ports: { kind: 'list', of: object('port', { name: STRING, port: INT }), listType: 'map', mapKeys: ['name'] },
   sizes: { kind: 'map', of: INT },
@@ -68,6 +69,8 @@ test('compile errors show the place', () => {
     ['for', 'ERROR: <input>:1:1: reserved identifier: for\n | for\n | ^'],
     ['self.', "ERROR: <input>:1:6: Syntax error: no viable alternative at input '.'\n | self.\n | .....^"],
     ['1 2', "ERROR: <input>:1:3: Syntax error: extraneous input '2' expecting <EOF>\n | 1 2\n | ..^"],
+    ['self.true', "ERROR: <input>:1:6: Syntax error: mismatched input 'true' expecting IDENTIFIER\n | self.true\n | .....^"],
+    ["'a'.find(')')", 'program instantiation failed: error parsing regexp: unexpected ): `)`'],
     ['[1, 2', "ERROR: <input>:1:6: Syntax error: mismatched input '<EOF>' expecting {']', ','}\n | [1, 2\n | .....^"],
     ["'x'.matches('[')", "ERROR: <input>:1:13: invalid matches argument\n | 'x'.matches('[')\n | ............^"],
     ['self.`a`', "ERROR: <input>:1:6: unsupported syntax: '`'\n | self.`a`\n | .....^"],
@@ -90,6 +93,7 @@ test('values of declared types', () => {
     namespace: 'ns',
     a__b: 'y',
     '1st': 'z',
+    nothing: null,
     sizes: { b: 1 },
   }
   for (const [expression, want] of [
@@ -100,6 +104,7 @@ test('values of declared types', () => {
     ['self.foo__dash__bar__dot__baz + self.__namespace__ + self.a__underscores__b', 'xnsy'],
     ['self.sizes.b + self.sizes["b"]', 2],
     ['has(self.tags)', false],
+    ['has(self.nothing)', false],
     ['self.tags', 'error: no such key: tags'],
     ['self', value],
   ] as const) {

@@ -1,6 +1,6 @@
 /** From an expression to a program. */
 import { Frame } from './frame.ts'
-import { CompileError, EvaluationError } from './program.ts'
+import { CompileError, EvaluationError, INSTANTIATION_FAILED } from './program.ts'
 import { Fault } from './values.ts'
 import { Planner } from './interpreter.ts'
 import { SourceErrors } from './sourceErrors.ts'
@@ -97,7 +97,7 @@ function build(expression: string, environment: Environment): Program {
   try {
     return new CompiledProgram(expression, expr, environment)
   } catch (error) {
-    if (error instanceof Fault) throw new CompileError(`program instantiation failed: ${error.message}`)
+    if (error instanceof Fault) throw new CompileError(`${INSTANTIATION_FAILED}${error.message}`)
     throw error
   }
 }

@@ -9,6 +9,7 @@ import { faultOf } from './frame.ts'
 import { createObject } from './construction.ts'
 import { compileComprehension } from './folding.ts'
 import { index, optionalIndex, select } from './qualifying.ts'
+import { patternError } from './library/re2.ts'
 import { ArrayList, EntryMap, Fault, ListValue, NONE, OptionalValue, TypeValue, toMapKey, typeNameOf } from './values.ts'
 import type { CallExpr, Expr, ListExpr, MapExpr, SelectExpr, StructExpr } from './ast.ts'
 import type { Frame, Input, Run } from './frame.ts'
@@ -291,6 +292,7 @@ export class Planner {
       const constant = invoke([args[0]!.constant])
       return { run: () => constant, constant }
     }
+    if (PATTERN_FUNCTIONS.has(expr.function)) checkPattern(args[1]?.constant)
     const cost = actualCostOf(expr.function, expr.overloads.length === 1 ? expr.overloads[0]!.id : '')
     return {
       run: invocation(
@@ -363,6 +365,14 @@ export class Planner {
       },
     }
   }
+}
+
+/** Constant patterns are compiled with the expression. */
+const PATTERN_FUNCTIONS: ReadonlySet<string> = new Set(['find', 'findAll'])
+
+function checkPattern(pattern: Value | undefined): void {
+  const error = typeof pattern === 'string' ? patternError(pattern) : undefined
+  if (error !== undefined) throw new Fault(error)
 }
 
 const MOST_PARTS_EVALUATED_DESPITE_ERRORS = 2

@@ -219,7 +219,9 @@ test('optionals', () => {
 test('times', () => {
   const at = "timestamp('2024-02-29T12:34:56.789+02:00')"
   check([
-    [`string(${at})`, '2024-02-29T10:34:56.789Z'],
+    [`string(${at})`, '2024-02-29T12:34:56.789+02:00'],
+    [`string(${at} + duration('1h'))`, '2024-02-29T13:34:56.789+02:00'],
+    [`${at}.getHours() == 10 && ${at} == timestamp('2024-02-29T10:34:56.789Z')`, true],
     [`${at}.getFullYear() * 10000 + (${at}.getMonth() + 1) * 100 + ${at}.getDate()`, 20240229],
     [`[${at}.getDayOfWeek(), ${at}.getDayOfYear(), ${at}.getDayOfMonth(), ${at}.getMilliseconds()]`, [4, 59, 28, 789]],
     [`${at}.getHours('America/New_York')`, 5],

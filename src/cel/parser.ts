@@ -29,6 +29,7 @@ const SUMS: Readonly<Record<string, string>> = { '+': '_+_', '-': '_-_' }
 const PRODUCTS: Readonly<Record<string, string>> = { '*': '_*_', '/': '_/_', '%': '_%_' }
 const WORDS_OF_THE_LANGUAGE = new Set(['in', 'true', 'false', 'null'])
 const RESERVED = new Set('as break const continue else for function if import let loop package namespace return var void while'.split(' '))
+const CONTINUATIONS = "'==', '!=', 'in', '<', '<=', '>=', '>', '&&', '||', '[', '.', '-', '?', '+', '*', '/', '%'"
 const BEGINNINGS = "'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER"
 
 type Rule = 'expr' | 'relation' | 'calc' | 'member'
@@ -56,8 +57,9 @@ class Parser {
 
   parse(): Expr {
     const expr = this.#expr()
-    if (this.#token.kind !== 'end') this.#fail(`extraneous input '${this.#token.text}' expecting <EOF>`)
-    return expr
+    if (this.#token.kind === 'end') return expr
+    if (this.#tokens[this.#position + 1]?.kind === 'end') this.#fail(`extraneous input '${this.#token.text}' expecting <EOF>`)
+    return this.#mismatch(`{<EOF>, ${CONTINUATIONS}}`)
   }
 
   get #token(): Token {
@@ -196,6 +198,7 @@ class Parser {
     const isOptional = this.#accept('?') !== undefined
     const { kind, text, offset: nameOffset } = this.#token
     if ((kind !== 'ident' && kind !== 'escaped') || WORDS_OF_THE_LANGUAGE.has(text)) {
+      if (text === 'true' || text === 'false' || text === 'null') this.#mismatch('IDENTIFIER')
       this.#fail(`no viable alternative at input '.${kind === 'end' ? '' : text}'`)
     }
     this.#position++

@@ -93,9 +93,17 @@ export interface Program {
   evaluate(variables: Readonly<Record<string, unknown>>, options?: Evaluation): unknown
 }
 
+/** What the message of a CompileError begins with where the text and its types are right. */
+export const INSTANTIATION_FAILED = 'program instantiation failed: '
+
 /** The expression cannot be compiled; the message is cel-go's, with its `ERROR: <input>:1:3:` lines. */
 export class CompileError extends Error {
   override readonly name = 'CompileError'
+
+  /** The message after what upstream says of the stage; the constants of an expression are worked out at the second. */
+  get reason(): string {
+    return this.message.startsWith(INSTANTIATION_FAILED) ? this.message : `compilation failed: ${this.message}`
+  }
 }
 
 export class EvaluationError extends Error {

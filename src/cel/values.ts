@@ -36,8 +36,11 @@ export class Uint {
 export class Timestamp {
   /** Since 1970. */
   readonly nanos: bigint
-  constructor(nanos: bigint) {
+  /** Of the zone that it is written in. */
+  readonly offsetMinutes: number
+  constructor(nanos: bigint, offsetMinutes = 0) {
     this.nanos = nanos
+    this.offsetMinutes = offsetMinutes
   }
 }
 
@@ -247,7 +250,7 @@ export interface ObjectShape {
   fields: ReadonlyMap<string, { property: string; adapt: Adapt }>
 }
 
-/** An object of a declared type. */
+/** An object of a declared type: what is null is not there. */
 export class JsonObjectValue extends MapValue {
   override readonly typeName: string
   readonly json: JsonObject
@@ -268,12 +271,12 @@ export class JsonObjectValue extends MapValue {
     const field = this.#shape.fields.get(key as string)
     if (!field || !Object.hasOwn(this.json, field.property)) return undefined
     const value = this.json[field.property]
-    return value === undefined ? undefined : field.adapt(value)
+    return value === undefined || value === null ? undefined : field.adapt(value)
   }
 
   has(key: Value): boolean {
     const field = this.#shape.fields.get(key as string)
-    return field !== undefined && Object.hasOwn(this.json, field.property) && this.json[field.property] !== undefined
+    return field !== undefined && Object.hasOwn(this.json, field.property) && (this.json[field.property] ?? undefined) !== undefined
   }
 
   keys(): Value[] {

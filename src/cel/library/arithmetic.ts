@@ -27,9 +27,9 @@ export function duration(nanos: bigint): Duration {
   return new Duration(nanos)
 }
 
-export function timestamp(nanos: bigint): Timestamp {
+export function timestamp(nanos: bigint, offsetMinutes = 0): Timestamp {
   if (nanos < TIMESTAMP_MIN || nanos > TIMESTAMP_MAX) throw new Fault('timestamp overflow')
-  return new Timestamp(nanos)
+  return new Timestamp(nanos, offsetMinutes)
 }
 
 function divisor<T extends bigint>(value: T, message: string): T {
@@ -84,8 +84,12 @@ export const ARITHMETIC: readonly Overload[] = [
   func('add_bytes', '_+_', 'bytes, bytes', 'bytes', (a: Uint8Array, b: Uint8Array) => Buffer.concat([a, b])),
   func('add_double', '_+_', 'double, double', 'double', (a: number, b: number) => a + b),
   func('add_duration_duration', '_+_', 'duration, duration', 'duration', (a: Duration, b: Duration) => duration(a.nanos + b.nanos)),
-  func('add_duration_timestamp', '_+_', 'duration, timestamp', 'timestamp', (a: Duration, b: Timestamp) => timestamp(a.nanos + b.nanos)),
-  func('add_timestamp_duration', '_+_', 'timestamp, duration', 'timestamp', (a: Timestamp, b: Duration) => timestamp(a.nanos + b.nanos)),
+  func('add_duration_timestamp', '_+_', 'duration, timestamp', 'timestamp', (a: Duration, b: Timestamp) =>
+    timestamp(a.nanos + b.nanos, b.offsetMinutes),
+  ),
+  func('add_timestamp_duration', '_+_', 'timestamp, duration', 'timestamp', (a: Timestamp, b: Duration) =>
+    timestamp(a.nanos + b.nanos, a.offsetMinutes),
+  ),
   func('add_int64', '_+_', 'int, int', 'int', (a: bigint, b: bigint) => int(a + b)),
   func('add_list', '_+_', 'list(A), list(A)', 'list(A)', addLists),
   func('add_string', '_+_', 'string, string', 'string', (a: string, b: string) => a + b),
@@ -108,7 +112,7 @@ export const ARITHMETIC: readonly Overload[] = [
   func('subtract_duration_duration', '_-_', 'duration, duration', 'duration', (a: Duration, b: Duration) => duration(a.nanos - b.nanos)),
   func('subtract_int64', '_-_', 'int, int', 'int', (a: bigint, b: bigint) => int(a - b)),
   func('subtract_timestamp_duration', '_-_', 'timestamp, duration', 'timestamp', (a: Timestamp, b: Duration) =>
-    timestamp(a.nanos - b.nanos),
+    timestamp(a.nanos - b.nanos, a.offsetMinutes),
   ),
   func('subtract_timestamp_timestamp', '_-_', 'timestamp, timestamp', 'duration', (a: Timestamp, b: Timestamp) =>
     duration(a.nanos - b.nanos),

@@ -5,11 +5,14 @@ import { sizeOf, toMapKey, typeNameOf } from '../values.ts'
 import type { Overload } from '../overloads.ts'
 import type { Value } from '../values.ts'
 
+/** Of the year 1, which is Go's zero. */
+const FIRST_NANOS = -62_135_596_800n * 1_000_000_000n
+
 function isZero(value: Value): boolean {
   if (value === null || value === false || value === '' || value === 0n || value === 0) return true
   if (value instanceof Uint) return value.value === 0n
   if (value instanceof Duration) return value.nanos === 0n
-  if (value instanceof Timestamp) return false
+  if (value instanceof Timestamp) return value.nanos === FIRST_NANOS
   if (value instanceof OptionalValue) return value.value === undefined
   return (value instanceof ListValue || value instanceof MapValue || value instanceof Uint8Array) && sizeOf(value) === 0
 }

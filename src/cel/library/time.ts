@@ -25,16 +25,24 @@ export function parseTimestamp(text: string): Timestamp | undefined {
   date.setUTCHours(Number(hours), Number(minutes), Number(seconds))
   const offsetMinutes = sign ? (Number(zoneHours) * 60 + Number(zoneMinutes)) * (sign === '-' ? -1 : 1) : 0
   const nanos = BigInt(date.getTime() - offsetMinutes * 60_000) * MILLI
-  return timestamp(nanos + BigInt(fraction.slice(0, 9).padEnd(9, '0')))
+  return timestamp(nanos + BigInt(fraction.slice(0, 9).padEnd(9, '0')), offsetMinutes)
 }
 
-export function formatTimestamp({ nanos }: Timestamp): string {
+/** In the zone that it was written in. */
+export function formatTimestamp({ nanos, offsetMinutes }: Timestamp): string {
   const seconds = floorDiv(nanos, SECOND)
   const fraction = String(nanos - seconds * SECOND)
     .padStart(9, '0')
     .replace(/0+$/, '')
-  const whole = new Date(Number(seconds) * 1000).toISOString().slice(0, 19)
-  return `${whole}${fraction && `.${fraction}`}Z`
+  const whole = new Date(Number(seconds) * 1000 + offsetMinutes * 60_000).toISOString().slice(0, 19)
+  return `${whole}${fraction && `.${fraction}`}${zoneText(offsetMinutes)}`
+}
+
+function zoneText(offsetMinutes: number): string {
+  if (offsetMinutes === 0) return 'Z'
+  const minutes = Math.abs(offsetMinutes)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  return `${offsetMinutes < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
 }
 
 const UNITS: Readonly<Record<string, bigint>> = {

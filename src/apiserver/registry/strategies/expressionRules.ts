@@ -50,7 +50,7 @@ function selectorError(expression: string): string | undefined {
     const { kind } = compileDeviceSelector(expression).resultType
     return kind === 'bool' || kind === 'dyn' ? undefined : `must evaluate to bool or the unknown type, not ${kind}`
   } catch (error) {
-    if (error instanceof CompileError) return `compilation failed: ${error.message}`
+    if (error instanceof CompileError) return error.reason
     throw error
   }
 }
