@@ -37,6 +37,7 @@ import { Maintenance } from './flowcontrol/maintenance.ts'
 import { FlowControlMetrics } from './metrics/flowControlMetrics.ts'
 import { createAdmissionMetrics } from './metrics/admissionMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
+import { aggregationMetrics, auditMetrics } from './metrics/serverMetrics.ts'
 import { Connect } from './proxy/connect.ts'
 import type { KubeletClient, ObjectReader } from './proxy/kubelet.ts'
 import type { CustomKinds } from './registry/kinds.ts'
@@ -227,6 +228,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
 
   const objectCounts = new ObjectCounts(catalog, registry.cache)
   const metrics = new Metrics(objectCounts)
+  if (aggregation) aggregationMetrics(metrics.registry, () => aggregation.availability())
+  const { audit } = options
+  if (audit) auditMetrics(metrics.registry, () => audit.counts)
   registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))
   const codec = new Codec(catalog)
   const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))

@@ -96,6 +96,11 @@ export class Aggregation {
     return this.#remotes.size === 0 ? undefined : this.#remotes.get(`${version}.${group}`)
   }
 
+  /** Of each APIService, this server's own included. */
+  availability(): { name: string; available: boolean }[] {
+    return [...this.#services.values()].map((service) => ({ name: service.metadata.name, available: isAvailable(service) }))
+  }
+
   get remotes(): ReadonlyMap<string, Remote> {
     return this.#remotes
   }

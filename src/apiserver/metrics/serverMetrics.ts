@@ -1,0 +1,37 @@
+/** Metrics of the parts of the server that keep count themselves: read when somebody asks. */
+import { Counter, Gauge } from 'prom-client'
+import type { Registry } from 'prom-client'
+
+/** Alerts on aggregated APIs look at these. */
+export function aggregationMetrics(registry: Registry, services: () => Iterable<{ name: string; available: boolean }>): void {
+  registry.registerMetric(
+    new Gauge({
+      name: 'aggregator_unavailable_apiservice',
+      help: 'APIServices that lead to a server that cannot be asked: 1 of one that cannot, 0 of one that can.',
+      registers: [],
+      labelNames: ['name'],
+      collect() {
+        this.reset()
+        for (const { name, available } of services()) this.set({ name }, available ? 0 : 1)
+      },
+    }),
+  )
+}
+
+export function auditMetrics(registry: Registry, counts: () => { written: number; lost: number }): void {
+  const counter = (name: string, help: string, read: () => number): void => {
+    registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.reset()
+          this.inc(read())
+        },
+      }),
+    )
+  }
+  counter('apiserver_audit_event_total', 'Audit events that were written.', () => counts().written)
+  counter('apiserver_audit_error_total', 'Audit events that could not be written.', () => counts().lost)
+}
