@@ -11,7 +11,7 @@ import type { OpenApiDocument } from '../openapi/v3.ts'
 import type { CustomResource } from './customResource.ts'
 import { schemaOf } from './definitions.ts'
 import type { GroupVersion } from './publishedVersions.ts'
-import { publishedSchema } from './publishedSchema.ts'
+import { describedReference, publishedSchema } from './publishedSchema.ts'
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 
@@ -64,7 +64,7 @@ function schemasOf({ resources }: GroupVersion, version: 2 | 3): JsonObject {
             items: { $ref: prefix + name },
           },
           kind: (schema['properties'] as JsonObject | undefined)?.['kind'] ?? { type: 'string' },
-          metadata: { description: LIST_METADATA, $ref: `${prefix}${META}.ListMeta` },
+          metadata: describedReference(LIST_METADATA, `${META}.ListMeta`, version),
         },
         ...stands(listKind),
       }

@@ -22,7 +22,13 @@ export function publishedSchema(schema: JsonSchema | undefined, version: 2 | 3, 
 }
 
 function metadata(version: 2 | 3): JsonObject {
-  return { description: METADATA, $ref: `${version === 2 ? '#/definitions/' : '#/components/schemas/'}${OBJECT_META}` }
+  return describedReference(METADATA, OBJECT_META, version)
+}
+
+/** Version 3 lets nothing stand beside a reference: what does is lost on readers (`kubectl explain`). */
+export function describedReference(description: string, name: string, version: 2 | 3): JsonObject {
+  if (version === 2) return { description, $ref: `#/definitions/${name}` }
+  return { description, allOf: [{ $ref: `#/components/schemas/${name}` }] }
 }
 
 function publish(schema: JsonSchema, version: 2 | 3): JsonObject {

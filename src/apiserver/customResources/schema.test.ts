@@ -340,6 +340,10 @@ describe('schemas', () => {
     })
     assert.deepEqual((publishedSchema(schema, 3, false)['properties'] as Json)['spec'], schema.properties?.['spec'])
     assert.deepEqual(publishedSchema({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true }, 2, false), { type: 'object' })
+    const metadata = (version: 2 | 3): Json => (publishedSchema(schema, version, false)['properties'] as Json)['metadata'] as Json
+    assert.equal(metadata(2)['$ref'], '#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta')
+    assert.deepEqual(metadata(3)['allOf'], [{ $ref: '#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta' }])
+    assert.ok(metadata(3)['description'])
   })
 
   test('field paths', () => {
