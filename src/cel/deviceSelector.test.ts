@@ -27,3 +27,13 @@ test('devices are selected by driver, attributes and capacity', () => {
   assert.equal(isTooComplex(compileDeviceSelector(expensive)), true)
   assert.equal(isTooComplex(compileDeviceSelector("device.driver == 'x'")), false)
 })
+
+test('estimates of what a selector can cost are those of upstream', () => {
+  for (const [expression, cost] of [
+    ['device.attributes["a.example"].services.split("example").size() >= 2', 19],
+    ['device.attributes["a.example"].services.matches("[^a]?sym")', 18],
+    ['device.allowMultipleAllocations == true', 3],
+  ] as const) {
+    assert.equal(compileDeviceSelector(expression).estimatedCost, cost, expression)
+  }
+})

@@ -29,7 +29,7 @@ const ENVIRONMENT: Environment = {
       name: 'kubernetes.DRADevice',
       fields: new Map<string, CelType>([
         ['driver', { kind: 'string', maxSize: DOMAIN_LENGTH }],
-        ['allowMultipleAllocations', { kind: 'bool' }],
+        ['allowMultipleAllocations', { kind: 'bool', maxSize: 1 }],
         ['attributes', byDomain({ kind: 'dyn', maxSize: ATTRIBUTE_LENGTH })],
         ['capacity', byDomain({ kind: 'opaque', name: 'kubernetes.Quantity' })],
       ]),

@@ -9,7 +9,8 @@
  * request bounds it. `required` names the fields that every object has and no default fills in.
  */
 export type CelType =
-  | { kind: 'bool' | 'int' | 'uint' | 'double' | 'null_type' | 'duration' | 'type' }
+  | { kind: 'bool'; maxSize?: number }
+  | { kind: 'int' | 'uint' | 'double' | 'null_type' | 'duration' | 'type' }
   /** Dates alone are shorter. */
   | { kind: 'timestamp'; isDate?: boolean }
   /** As a schema gives the length (in characters); `maxSize` where more is known, as of an enum, in bytes. */

@@ -59,6 +59,8 @@ function maxSizeOf(type: CelType): number {
     case 'string':
     case 'dyn':
       return type.maxSize ?? (type.maxLength === undefined ? CONTENT_SIZE_BYTES : type.maxLength * CHARACTER_BYTES)
+    case 'bool':
+      return type.maxSize ?? 0
     case 'bytes':
       return type.maxSize ?? type.maxLength ?? CONTENT_SIZE_BYTES
     case 'timestamp':
@@ -86,7 +88,12 @@ const KEY = 'key'
 
 function stepInto(type: CelType, step: string): CelType | typeof KEY | undefined {
   if (type.kind === 'list') return step === ITEMS ? type.of : undefined
-  if (type.kind === 'map') return step === VALUES ? type.of : step === KEYS ? KEY : undefined
+  if (type.kind === 'map') {
+    if (step === KEYS) return KEY
+    // A key that is written as a field is looked for among fields, except where all values are alike in size (attributes of devices).
+    const isAlike = type.of.kind === 'dyn' && type.of.maxSize !== undefined
+    return step === VALUES || isAlike ? type.of : undefined
+  }
   if (type.kind !== 'object') return undefined
   for (const [property, field] of type.fields) if (escapeField(property) === step) return field
   return undefined
