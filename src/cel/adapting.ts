@@ -33,7 +33,7 @@ const isValue = (json: object): json is Exclude<Value, null | boolean | bigint |
 const INT_LIMIT = 2 ** 63
 
 /** Without a declared type: whole numbers are ints. */
-export function adaptDyn(json: unknown): Value {
+function adaptDyn(json: unknown): Value {
   switch (typeof json) {
     case 'string':
     case 'boolean':

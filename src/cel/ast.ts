@@ -16,7 +16,7 @@ export interface LiteralExpr extends Node {
   readonly value: Value
 }
 
-export interface IdentExpr extends Node {
+interface IdentExpr extends Node {
   readonly kind: 'ident'
   readonly name: string
 }

@@ -3,7 +3,7 @@ import { Fault, ListValue, MapValue } from './values.ts'
 import type { Type } from './types.ts'
 import type { Value } from './values.ts'
 
-export class ConstructedObject extends MapValue {
+class ConstructedObject extends MapValue {
   override readonly typeName: string
   readonly #fields: ReadonlyMap<string, Value>
 

@@ -4,7 +4,7 @@ import { Fault } from './values.ts'
 import type { Adapt, Value } from './values.ts'
 
 /** What a single evaluation may cost, as upstream has it. */
-export const COST_LIMIT_PER_CALL = 1_000_000
+const COST_LIMIT_PER_CALL = 1_000_000
 
 /** How a variable comes out of what was passed. */
 export interface Input {

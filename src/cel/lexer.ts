@@ -1,5 +1,5 @@
 /** The words of an expression. */
-export type TokenKind = 'ident' | 'escaped' | 'int' | 'uint' | 'double' | 'string' | 'bytes' | 'symbol' | 'end'
+type TokenKind = 'ident' | 'escaped' | 'int' | 'uint' | 'double' | 'string' | 'bytes' | 'symbol' | 'end'
 
 export interface Token {
   kind: TokenKind

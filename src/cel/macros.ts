@@ -18,7 +18,7 @@ type Macro = (call: MacroCall) => Expr | undefined
 export type Macros = ReadonlyMap<string, Macro>
 
 /** No expression can write this name. */
-export const ACCUMULATOR = '@result'
+const ACCUMULATOR = '@result'
 const UNUSED = '#unused'
 
 type Loop = Pick<ComprehensionExpr, 'init' | 'condition' | 'step' | 'result'>

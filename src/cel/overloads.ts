@@ -6,7 +6,7 @@ import type { Value } from './values.ts'
 
 // The table says which values a function gets; its own parameter types repeat that.
 // oxlint-disable-next-line typescript/no-explicit-any
-export type Implementation = (...args: any[]) => Value
+type Implementation = (...args: any[]) => Value
 
 export interface Overload {
   /** cel-go's name of it, by which costs are looked up. */

@@ -154,7 +154,7 @@ export abstract class MapValue {
   abstract keys(): Value[]
 }
 
-export type MapKey = string | boolean | bigint
+type MapKey = string | boolean | bigint
 
 /** Keys that are equal have one form: uints and whole doubles are ints. undefined for what can be no key. */
 export function toMapKey(key: Value): MapKey | undefined {

@@ -15,7 +15,7 @@ export interface Part {
   sizeAt(path: Path): Range | undefined
 }
 
-export interface CallEstimate {
+interface CallEstimate {
   /** Without that of its parts. */
   cost: Range
   resultSize?: Range

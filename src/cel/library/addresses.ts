@@ -6,7 +6,7 @@ import { addressError } from './addressErrors.ts'
 import { isIP } from 'node:net'
 import type { Overload } from '../overloads.ts'
 
-export class IpValue extends OpaqueValue {
+class IpValue extends OpaqueValue {
   readonly typeName = 'net.IP'
   /** In its canonical form. */
   readonly text: string
@@ -46,7 +46,7 @@ export class IpValue extends OpaqueValue {
   }
 }
 
-export class CidrValue extends OpaqueValue {
+class CidrValue extends OpaqueValue {
   readonly typeName = 'net.CIDR'
   readonly address: IpValue
   readonly prefixLength: number

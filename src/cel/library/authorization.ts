@@ -9,7 +9,7 @@ type Question = Omit<AuthorizerQuery, 'verb'>
 type Stage = 'Authorizer' | 'PathCheck' | 'GroupCheck' | 'ResourceCheck'
 
 /** A question on its way: each call adds to it. */
-export class CheckValue extends OpaqueValue {
+class CheckValue extends OpaqueValue {
   readonly typeName: string
   readonly #authorizer: Authorizer
   readonly #question: Question
@@ -34,7 +34,7 @@ export class CheckValue extends OpaqueValue {
   }
 }
 
-export class DecisionValue extends OpaqueValue {
+class DecisionValue extends OpaqueValue {
   readonly typeName = 'kubernetes.authorization.Decision'
   readonly decision: AuthorizerDecision
 

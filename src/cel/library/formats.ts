@@ -9,7 +9,7 @@ import type { Value } from '../values.ts'
 
 type Validate = (text: string) => string[]
 
-export class FormatValue extends OpaqueValue {
+class FormatValue extends OpaqueValue {
   readonly typeName = 'kubernetes.NamedFormat'
   readonly name: string
   readonly validate: Validate

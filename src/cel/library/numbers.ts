@@ -11,10 +11,10 @@ export function formatDouble(value: number): string {
 }
 
 /** Go writes at least two digits of the exponent. */
-export const withExponent = (text: string): string => text.replace(/e([+-])(\d)$/, 'e$10$2')
+const withExponent = (text: string): string => text.replace(/e([+-])(\d)$/, 'e$10$2')
 
 /** Without an exponent, however small the number. */
-export function plainDecimal(value: number): string {
+function plainDecimal(value: number): string {
   const text = String(value)
   const found = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/.exec(text)
   if (!found) return text

@@ -17,7 +17,7 @@ import type { Quantity } from '../../api/quantity.ts'
 const NANO = 10n ** 9n
 const INT_MAX = 2n ** 63n - 1n
 
-export class QuantityValue extends OpaqueValue {
+class QuantityValue extends OpaqueValue {
   readonly typeName = 'kubernetes.Quantity'
   readonly quantity: Quantity
 

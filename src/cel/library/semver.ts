@@ -77,7 +77,7 @@ function comparePrereleases(a: readonly string[], b: readonly string[]): number 
   return Math.sign(a.length - b.length)
 }
 
-export class SemverValue extends OpaqueValue {
+class SemverValue extends OpaqueValue {
   readonly typeName = 'kubernetes.Semver'
   readonly version: Version
 

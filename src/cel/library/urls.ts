@@ -78,7 +78,7 @@ export function urlError(text: string): string | undefined {
   }
 }
 
-export class UrlValue extends OpaqueValue {
+class UrlValue extends OpaqueValue {
   readonly typeName = 'kubernetes.URL'
   readonly url: Url
   readonly text: string
