@@ -5,6 +5,7 @@ import { KUBERNETES_VERSION } from '../api/kubernetesVersion.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { admissionPlugins } from '../apiserver/admission/plugins.ts'
+import { StoreMetrics } from '../apiserver/metrics/storeMetrics.ts'
 import { createRegistry } from '../apiserver/registry/registry.ts'
 import { Services } from '../apiserver/registry/services/services.ts'
 import { createApiServer, type ApiServer } from '../apiserver/server.ts'
@@ -55,14 +56,15 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: NODE_PORTS })
   const issuer = `https://kubernetes.default.svc.${clusterDomain}`
-  return createApiServer({
+  const storeMetrics = new StoreMetrics()
+  const server = await createApiServer({
     catalog,
     createRegistry: ({ catalog: served, customKinds, strategies, authorizer, tokens, virtualResources }) =>
       createRegistry({
         catalog: served,
         customKinds,
         strategies,
-        store,
+        store: storeMetrics.timed(store),
         clock,
         log,
         services,
@@ -95,4 +97,6 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     log,
     clock,
   })
+  storeMetrics.register(server.metrics.registry)
+  return server
 }
