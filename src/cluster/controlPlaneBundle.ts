@@ -15,7 +15,7 @@ const KEY_LENGTH = 16
 const KEPT_BUNDLES = 4
 const HOST_ROOMS = new Set(['cli', 'cluster'])
 
-export const SOURCE_ENTRY = join(PROJECT_ROOT, 'src/node/controlPlane.ts')
+const SOURCE_ENTRY = join(PROJECT_ROOT, 'src/node/controlPlane.ts')
 
 /** Names, sizes and times of all that goes into the bundle: a tenth of the time that reading it takes. */
 function stateKey(): string {

@@ -2,11 +2,14 @@
  * The cluster's keys and certificates, made once and kept on the node's volume (kubeadm's names, under `pki/`).
  * The API server's certificate is issued again when its names change or its end is near; the authorities stay.
  */
-import { createHash, webcrypto } from 'node:crypto'
+import { createHash, createPrivateKey, generateKeyPair, webcrypto, X509Certificate as NodeCertificate, type KeyObject } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { X509Certificate } from '@peculiar/x509'
+import { makeCertificate } from './certificate.ts'
+
+const generateKeys = promisify(generateKeyPair)
 
 /** A certificate with its key, both PEM. */
 export interface KeyPair {
@@ -73,45 +76,33 @@ export const loadX509 = async (): Promise<typeof import('@peculiar/x509')> => {
   return x509
 }
 
-function pem(label: string, bytes: ArrayBuffer): string {
-  const lines =
-    Buffer.from(bytes)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
-}
-
 const derOf = (text: string): Buffer => Buffer.from(text.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64')
-
-async function newKey(): Promise<webcrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
-}
-
-const privatePem = async (key: CryptoKey): Promise<string> => pem('PRIVATE KEY', await webcrypto.subtle.exportKey('pkcs8', key))
 
 export function randomSerial(): string {
   const bytes = webcrypto.getRandomValues(new Uint8Array(16))
-  bytes[0] = (bytes[0] as number) & 0x7f
+  // Positive, and without a zero in front, which DER forbids.
+  bytes[0] = ((bytes[0] as number) & 0x7f) | 0x40
   return Buffer.from(bytes).toString('hex')
 }
 
+async function newKeyObjects(): Promise<{ publicKey: KeyObject; privateKey: KeyObject }> {
+  return generateKeys('ec', { namedCurve: 'P-256' })
+}
+
+const privatePemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }) as string
+
 async function makeAuthority(commonName: string, nowMs: number): Promise<KeyPair> {
-  const x509 = await loadX509()
-  const keys = await newKey()
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+  const { publicKey, privateKey } = await newKeyObjects()
+  const cert = makeCertificate({
     serialNumber: randomSerial(),
-    name: [{ CN: [commonName] }],
-    notBefore: new Date(nowMs - BACKDATE_MS),
-    notAfter: new Date(nowMs + CA_DAYS * DAY_MS),
-    signingAlgorithm: ALGORITHM,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+    subject: { commonName },
+    publicKey,
+    signingKey: privateKey,
+    notBeforeMs: nowMs - BACKDATE_MS,
+    notAfterMs: nowMs + CA_DAYS * DAY_MS,
+    usage: 'authority',
   })
-  return { cert: `${certificate.toString('pem')}\n`, key: await privatePem(keys.privateKey) }
+  return { cert, key: privatePemOf(privateKey) }
 }
 
 export async function openAuthority(pair: KeyPair): Promise<Authority> {
@@ -120,29 +111,20 @@ export async function openAuthority(pair: KeyPair): Promise<Authority> {
   return { ...pair, certificate: new x509.X509Certificate(pair.cert), signingKey }
 }
 
-async function issue(authority: Authority, subject: Subject, nowMs: number): Promise<KeyPair> {
-  const x509 = await loadX509()
-  const keys = await newKey()
-  const names = (subject.names ?? []).map((name) => ({ type: isIP(name) ? ('ip' as const) : ('dns' as const), value: name }))
-  const purpose = subject.usage === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth
-  const certificate = await x509.X509CertificateGenerator.create({
+async function issue(authority: KeyPair, subject: Subject, nowMs: number): Promise<KeyPair> {
+  const { publicKey, privateKey } = await newKeyObjects()
+  const cert = makeCertificate({
     serialNumber: randomSerial(),
-    subject: [...(subject.organizations ?? []).map((o) => ({ O: [o] })), { CN: [subject.commonName] }],
-    issuer: authority.certificate.subjectName,
-    notBefore: new Date(nowMs - BACKDATE_MS),
-    notAfter: new Date(nowMs + CERTIFICATE_DAYS * DAY_MS),
-    signingAlgorithm: ALGORITHM,
-    publicKey: keys.publicKey,
-    signingKey: authority.signingKey,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment, true),
-      new x509.ExtendedKeyUsageExtension([purpose]),
-      await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
-      ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
-    ],
+    subject,
+    publicKey,
+    issuer: new NodeCertificate(authority.cert),
+    signingKey: createPrivateKey(authority.key),
+    notBeforeMs: nowMs - BACKDATE_MS,
+    notAfterMs: nowMs + CERTIFICATE_DAYS * DAY_MS,
+    usage: subject.usage,
+    names: subject.names ?? [],
   })
-  return { cert: `${certificate.toString('pem')}\n`, key: await privatePem(keys.privateKey) }
+  return { cert, key: privatePemOf(privateKey) }
 }
 
 function write(file: string, text: string, mode: number): void {
@@ -175,9 +157,9 @@ async function ensureServiceAccountKey(dir: string): Promise<Pki['serviceAccount
   const file = join(dir, 'sa')
   if (existsSync(`${file}.key`) && existsSync(`${file}.pub`))
     return { privateKey: readFileSync(`${file}.key`, 'utf8'), publicKey: readFileSync(`${file}.pub`, 'utf8') }
-  const keys = await newKey()
-  const privateKey = await privatePem(keys.privateKey)
-  const publicKey = pem('PUBLIC KEY', await webcrypto.subtle.exportKey('spki', keys.publicKey))
+  const keys = await newKeyObjects()
+  const privateKey = privatePemOf(keys.privateKey)
+  const publicKey = keys.publicKey.export({ type: 'spki', format: 'pem' }) as string
   write(`${file}.pub`, publicKey, 0o644)
   write(`${file}.key`, privateKey, 0o600)
   return { privateKey, publicKey }
@@ -199,7 +181,7 @@ export async function ensurePki({ dir, nodeName, apiServerNames, nodeNames, nowM
     const kept = readPair(dir, name)
     const [seen, untilMs] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
     if (kept && seen === wanted && Number(untilMs) - nowMs > RENEW_DAYS * DAY_MS) return kept
-    const made = savePair(dir, name, await issue(await openAuthority(signer), subject, nowMs))
+    const made = savePair(dir, name, await issue(signer, subject, nowMs))
     write(stamp, `${wanted} ${nowMs + CERTIFICATE_DAYS * DAY_MS}`, 0o644)
     return made
   }
