@@ -27,6 +27,8 @@ const CREATING_AT_ONCE = 32
 const GROWTH_MAX = 2.3
 const SCHEDULED_PER_SECOND_MIN = 500
 const MEMORY_MIB_MAX = 1_024
+/** Less is too little to tell growth from noise. */
+const NOTICEABLE_CPU_S = 1
 const CLOCK_TICKS_PER_SECOND = 100
 
 const { values: flags } = parseArgs({
@@ -307,29 +309,27 @@ async function runAll(size: number): Promise<Map<string, Result>> {
 
 const size = Number(flags.size)
 const [half, full] = [await runAll(size / 2), await runAll(size)]
-const cells = (values: readonly string[]): string => values.map((value, i) => (i === 0 ? value.padEnd(44) : value.padStart(10))).join(' ')
-console.log(cells(['', `${size / 2}`, `${size}`, 'growth', 'CPU', 'memory']))
-let isWithin = true
-for (const [name, { seconds, cpuSeconds: cpu, memoryMib: memory }] of full) {
-  const before = half.get(name)?.seconds ?? seconds
-  const growth = seconds / before
-  isWithin &&= growth <= GROWTH_MAX
-  console.log(
-    cells([
-      name,
-      `${before.toFixed(1)} s`,
-      `${seconds.toFixed(1)} s`,
-      `${growth.toFixed(2)}x`,
-      `${cpu.toFixed(1)} s`,
-      `${memory.toFixed(0)} MiB`,
-    ]),
-  )
+const cells = (values: readonly string[]): string => values.map((value, i) => (i === 0 ? value.padEnd(44) : value.padStart(9))).join(' ')
+const ratio = (after: number, before: number): string => `${(after / Math.max(before, 0.01)).toFixed(2)}x`
+console.log(cells(['', `${size / 2}`, `${size}`, 'growth', 'CPU', 'CPU', 'growth', 'memory']))
+const misses: string[] = []
+for (const [name, now] of full) {
+  const before = half.get(name) ?? now
+  const times = [`${before.seconds.toFixed(1)} s`, `${now.seconds.toFixed(1)} s`, ratio(now.seconds, before.seconds)]
+  const cpu = [`${before.cpuSeconds.toFixed(1)} s`, `${now.cpuSeconds.toFixed(1)} s`, ratio(now.cpuSeconds, before.cpuSeconds)]
+  console.log(cells([name, ...times, ...cpu, `${now.memoryMib.toFixed(0)} MiB`]))
+  // What others do on the machine stretches the time, and not the CPU that was used.
+  if (now.cpuSeconds / before.cpuSeconds > GROWTH_MAX && now.cpuSeconds > NOTICEABLE_CPU_S) misses.push(`growth of: ${name}`)
 }
 const scheduling = full.get(BACKLOG)
 if (scheduling) {
-  const perSecond = size / scheduling.seconds
-  console.log(`pods scheduled in a second: ${perSecond.toFixed(0)} (aim ${SCHEDULED_PER_SECOND_MIN})`)
-  console.log(`memory with ${size} pods: ${scheduling.memoryMib.toFixed(0)} MiB (aim ${MEMORY_MIB_MAX})`)
-  isWithin &&= perSecond >= SCHEDULED_PER_SECOND_MIN && scheduling.memoryMib <= MEMORY_MIB_MAX
+  const [perSecond, perCpuSecond] = [size / scheduling.seconds, size / scheduling.cpuSeconds]
+  console.log(
+    `pods scheduled in a second: ${perSecond.toFixed(0)}; in a second of CPU: ${perCpuSecond.toFixed(0)} (aim ${SCHEDULED_PER_SECOND_MIN})`,
+  )
+  if (perSecond < SCHEDULED_PER_SECOND_MIN) misses.push('pods scheduled in a second')
 }
-console.log(isWithin ? 'within the aims' : 'NOT within the aims')
+const memory = Math.max(...[...full.values()].map(({ memoryMib }) => memoryMib))
+console.log(`most memory with ${size} pods: ${memory.toFixed(0)} MiB (aim ${MEMORY_MIB_MAX})`)
+if (memory > MEMORY_MIB_MAX) misses.push('memory')
+console.log(misses.length === 0 ? 'within the aims' : `NOT within the aims: ${misses.join('; ')}`)
