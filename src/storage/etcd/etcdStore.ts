@@ -34,6 +34,7 @@ import {
   type RangeResponse,
   type RequestOp,
   type StatusResponse,
+  type TxnRequest,
   type TxnResponse,
 } from './messages.ts'
 import { bytesOf, END_OF_KEYS, toEntry } from './keys.ts'
@@ -285,15 +286,12 @@ class EtcdStore implements Store {
   }
 
   async #txn(key: Uint8Array, expected: number, success: RequestOp[]): Promise<TxnResult> {
-    const { header, succeeded, responses } = await this.#connection.call<TxnResponse>(
-      TXN,
-      {
-        compare: [{ result: COMPARE_EQUAL, target: COMPARE_MOD, key, mod_revision: expected }],
-        success,
-        failure: [{ request_range: { key } }],
-      },
-      'write',
-    )
+    const request: TxnRequest = {
+      compare: [{ result: COMPARE_EQUAL, target: COMPARE_MOD, key, mod_revision: expected }],
+      success,
+      failure: [{ request_range: { key } }],
+    }
+    const { header, succeeded, responses } = await this.#connection.call<TxnResponse>(TXN, request, 'write')
     return { header, failed: succeeded !== true, kv: responses?.at(-1)?.response_range?.kvs?.[0] }
   }
 
