@@ -23,6 +23,8 @@ import { readTarget } from './apiLoad.ts'
 const START_TIMEOUT_MS = 120_000
 const RUN_TIMEOUT_MS = 600_000
 const POLL_MS = 100
+/** A search through all pods is work itself. */
+const SEARCH_POLL_MS = 1_000
 const CREATING_AT_ONCE = 32
 const GROWTH_MAX = 2.3
 const SCHEDULED_PER_SECOND_MIN = 500
@@ -105,11 +107,11 @@ async function inParallel(count: number, work: (index: number) => Promise<unknow
   )
 }
 
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+async function until(what: string, isSo: () => Promise<boolean> | boolean, pollMs = POLL_MS): Promise<void> {
   const deadlineMs = performance.now() + RUN_TIMEOUT_MS
   while (!(await isSo())) {
     if (performance.now() > deadlineMs) throw new Error(`not within ${RUN_TIMEOUT_MS} ms: ${what}`)
-    await sleep(POLL_MS)
+    await sleep(pollMs)
   }
 }
 
@@ -270,10 +272,14 @@ async function scheduleBacklog(nodeCount: number, size: number, folder: string):
   const scheduling = await startControlPlane(nodeCount, folder)
   try {
     return await timed(scheduling, async () => {
-      await until('all pods to be bound', async () => {
-        const list = await scheduling.client.list(pods, { namespace, fieldSelector: 'spec.nodeName=', limit: 1 })
-        return list.items.length === 0
-      })
+      await until(
+        'all pods to be bound',
+        async () => {
+          const list = await scheduling.client.list(pods, { namespace, fieldSelector: 'spec.nodeName=', limit: 1 })
+          return list.items.length === 0
+        },
+        SEARCH_POLL_MS,
+      )
     })
   } finally {
     await scheduling.client.delete(namespaces, { name: namespace })
