@@ -14,6 +14,7 @@ import {
   Timestamp,
   TypeValue,
   Uint,
+  Work,
   toMapKey,
 } from './values.ts'
 import type { CelType } from './program.ts'
@@ -127,7 +128,8 @@ export function adapterOf(declared: CelType): Adapt {
 }
 
 /** Values of Kubernetes' libraries stay what they are; ints beyond JavaScript's exact ones stay bigints. */
-export function toJson(value: Value): unknown {
+export function toJson(value: Value, work = new Work()): unknown {
+  work.step()
   switch (typeof value) {
     case 'bigint':
       return toNumber(value)
@@ -138,13 +140,14 @@ export function toJson(value: Value): unknown {
   }
   if (value === null) return null
   if (value instanceof JsonList || value instanceof JsonMap || value instanceof JsonObjectValue) return value.json
-  if (value instanceof ListValue) return [...value].map(toJson)
-  if (value instanceof MapValue) return Object.fromEntries(value.keys().map((key) => [String(toMapKey(key)), toJson(value.get(key)!)]))
+  if (value instanceof ListValue) return [...value].map((item) => toJson(item, work))
+  if (value instanceof MapValue)
+    return Object.fromEntries(value.keys().map((key) => [String(toMapKey(key)), toJson(value.get(key)!, work)]))
   if (value instanceof Uint) return toNumber(value.value)
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   if (value instanceof Timestamp) return formatTimestamp(value)
   if (value instanceof Duration) return formatDuration(value)
-  if (value instanceof OptionalValue) return value.value === undefined ? null : toJson(value.value)
+  if (value instanceof OptionalValue) return value.value === undefined ? null : toJson(value.value, work)
   return value instanceof TypeValue ? value.name : value
 }
 

@@ -4,7 +4,7 @@ import * as types from './types.ts'
 import type { CallExpr, ComprehensionExpr, Expr, ListExpr, MapExpr, SelectExpr, StructExpr } from './ast.ts'
 import type { Functions, Overload } from './overloads.ts'
 import type { SourceErrors } from './sourceErrors.ts'
-import type { Mapping, Type } from './types.ts'
+import type { Type } from './types.ts'
 
 export interface Declarations {
   functions: Functions
@@ -22,7 +22,7 @@ interface Scope {
 class Checker {
   readonly #declarations: Declarations
   readonly #errors: SourceErrors
-  #mapping: Mapping = new Map()
+  readonly #mapping = new types.Mapping()
   #scope: Scope | undefined
   #typeVariables = 0
 
@@ -81,9 +81,7 @@ class Checker {
   }
 
   #assign(type: Type, to: Type): boolean {
-    const next = types.assign(this.#mapping, [type], [to])
-    if (next) this.#mapping = next
-    return next !== undefined
+    return this.#mapping.assign([type], [to])
   }
 
   #mismatch(offset: number, expected: Type, actual: Type): Type {
@@ -158,13 +156,11 @@ class Checker {
     let result: Type | undefined
     for (const overload of overloads) {
       if (overload.isMember !== (expr.target !== undefined)) continue
-      const fresh: Mapping = new Map(overload.typeParams.map((name) => [name, this.#newTypeVariable()]))
+      const fresh = new Map(overload.typeParams.map((name) => [name, this.#newTypeVariable()]))
       const params = overload.params.map((param) => types.substitute(fresh, param, false))
-      const next = types.assign(this.#mapping, argTypes, params)
-      if (!next) continue
-      this.#mapping = next
+      if (!this.#mapping.assign(argTypes, params)) continue
       fitting.push(overload)
-      const type = types.substitute(next, types.substitute(fresh, overload.result, false), false)
+      const type = types.substitute(this.#mapping, types.substitute(fresh, overload.result, false), false)
       if (!result) result = type
       else if (!types.isDyn(result) && !types.sameType(type, result)) result = types.DYN
     }

@@ -12,6 +12,7 @@ import {
   Timestamp,
   TypeValue,
   Uint,
+  Work,
 } from './values.ts'
 import type { ListMeaning, Value } from './values.ts'
 
@@ -20,15 +21,15 @@ const isNumber = (value: Value): value is bigint | number | Uint =>
 
 const plainNumber = (value: bigint | number | Uint): bigint | number => (value instanceof Uint ? value.value : value)
 
-export function equals(a: Value, b: Value): boolean {
+export function equals(a: Value, b: Value, work?: Work): boolean {
   if (a === b) return true
   if (typeof a === 'string' || typeof a === 'boolean' || a === null || b === null) return false
   if (isNumber(a)) {
     // eslint-disable-next-line eqeqeq -- bigints and doubles are compared by what they are worth
     return isNumber(b) && plainNumber(a) == plainNumber(b)
   }
-  if (a instanceof ListValue) return b instanceof ListValue && equalLists(a, b)
-  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b)
+  if (a instanceof ListValue) return b instanceof ListValue && equalLists(a, b, work ?? new Work())
+  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b, work ?? new Work())
   if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0
   if (a instanceof Timestamp) return b instanceof Timestamp && a.nanos === b.nanos
   if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos
@@ -36,21 +37,22 @@ export function equals(a: Value, b: Value): boolean {
   if (a instanceof OpaqueValue) return b instanceof OpaqueValue && a.typeName === b.typeName && a.equals(b)
   if (!(a instanceof OptionalValue) || !(b instanceof OptionalValue)) return false
   if (a.value === undefined || b.value === undefined) return a.value === b.value
-  return equals(a.value, b.value)
+  return equals(a.value, b.value, work)
 }
 
-function equalLists(a: ListValue, b: ListValue): boolean {
+function equalLists(a: ListValue, b: ListValue, work: Work): boolean {
+  work.step()
   if (a.size !== b.size) return false
-  if (a.meaning) return equalByMeaning(a, b, a.meaning)
-  for (let i = 0; i < a.size; i++) if (!equals(a.at(i), b.at(i))) return false
+  if (a.meaning) return equalByMeaning(a, b, a.meaning, work)
+  for (let i = 0; i < a.size; i++) if (!equals(a.at(i), b.at(i), work)) return false
   return true
 }
 
 /** What an item of a list with a meaning is told apart by; undefined where it has no such thing. */
 export function identityOf(item: Value, { listType, mapKeys }: ListMeaning): string | undefined {
-  if (listType === 'set') return keyText(item)
+  if (listType === 'set') return keyText(item, new Work())
   if (!(item instanceof MapValue)) return undefined
-  return mapKeys.map((key) => keyText(propertyOf(item, key))).join('\0')
+  return mapKeys.map((key) => keyText(propertyOf(item, key), new Work())).join('\0')
 }
 
 /** By the name of the property, which an expression may not be able to write. */
@@ -60,34 +62,36 @@ function propertyOf(item: MapValue, name: string): Value {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null
 }
 
-function keyText(value: Value): string | undefined {
+function keyText(value: Value, work: Work): string | undefined {
+  work.step()
   if (typeof value === 'string') return `s${value}`
   if (typeof value === 'boolean' || value === null) return String(value)
   if (isNumber(value)) return `n${plainNumber(value)}`
-  if (value instanceof ListValue) return `[${[...value].map(keyText).join('\0')}]`
+  if (value instanceof ListValue) return `[${[...value].map((item) => keyText(item, work)).join('\0')}]`
   if (!(value instanceof MapValue)) return undefined
   return `{${value
     .keys()
-    .map((key) => `${keyText(key)}\0${keyText(value.get(key)!)}`)
+    .map((key) => `${keyText(key, work)}\0${keyText(value.get(key)!, work)}`)
     .toSorted()
     .join('\0')}}`
 }
 
-function equalByMeaning(a: ListValue, b: ListValue, meaning: ListMeaning): boolean {
+function equalByMeaning(a: ListValue, b: ListValue, meaning: ListMeaning, work: Work): boolean {
   const items = new Map<string | undefined, Value>()
   for (const item of a) items.set(identityOf(item, meaning), item)
   for (const item of b) {
     const own = items.get(identityOf(item, meaning))
-    if (own === undefined || !equals(own, item)) return false
+    if (own === undefined || !equals(own, item, work)) return false
   }
   return true
 }
 
-function equalMaps(a: MapValue, b: MapValue): boolean {
+function equalMaps(a: MapValue, b: MapValue, work: Work): boolean {
+  work.step()
   if (a.size !== b.size) return false
   return a.keys().every((key) => {
     const other = b.get(key)
-    return other !== undefined && equals(a.get(key)!, other)
+    return other !== undefined && equals(a.get(key)!, other, work)
   })
 }
 

@@ -195,6 +195,29 @@ test('hostile expressions end within limits', () => {
   limited('l.transformMap(i, v, l.transformMap(j, w, l.map(z, w)))', COST, { l })
   limited('l.map(x, [x]).distinct()', COST, { l: [...l, ...l, ...l] })
   limited('lists.range(100000000)', /limited to 1000000/)
+  limited(`1 == 1${' && 1 == 1'.repeat(5000)}`, /nothing/)
+  limited(`optional.of(1)${'.optMap(x, x)'.repeat(11)}.value()`, /nothing/)
+  const nested = (start: string, next: (name: string) => string, last: string): string => {
+    const levels = Array.from({ length: 60 }, (_, i) => `optional.of(${i === 0 ? start : next(`v${i - 1}`)}).optMap(v${i}, `)
+    return levels.join('') + last + ')'.repeat(60)
+  }
+  limited(
+    nested('{1: 1}', (name) => `{1: ${name}}`, '1'),
+    /nothing/,
+  )
+  limited(
+    nested('{1: 1}', (name) => `{dyn(1): [${name}, ${name}]}`, 'v59 == v58'),
+    /nothing/,
+  )
+  limited(
+    nested('[1, 1]', (name) => `[${name}, ${name}]`, 'v59'),
+    /the value is too large/,
+  )
+  limited(
+    nested('[dyn([1, a]), dyn([1, a])]', (name) => `[${name}, ${name}]`, "'%s'.format([v59])"),
+    /the value is too large/,
+    { a: 2 },
+  )
   limited("s.replace('', s).replace('', s)", /too long|cost limit/, { s: 'a'.repeat(10_000) })
 })
 

@@ -32,7 +32,7 @@ const JSON_PATCH: CelType = {
 
 function patchType(name: string): Type | undefined {
   if (name === 'JSONPatch') return typeOf(toType(JSON_PATCH))
-  return isPatchedObject(name) ? typeOf({ kind: 'object', name, params: [] }) : undefined
+  return isPatchedObject(name) ? typeOf({ kind: 'object', name, params: [], weight: 1 }) : undefined
 }
 
 const fields = new WeakMap<CelType, ReadonlyMap<string, CelType>>()

@@ -8,11 +8,22 @@ export interface Type {
   /** What messages print, type parameters aside. */
   readonly name: string
   readonly params: readonly Type[]
+  /** How many types it is made of. */
+  readonly weight: number
   /** What the type was declared as: bounds for costs, fields, the meaning of lists. */
   readonly declared?: CelType
 }
 
-const plain = (kind: Kind, name: string = kind): Type => ({ kind, name, params: [] })
+/** A type that is made of more is any type: types can double with each step of an expression. */
+const WEIGHT_LIMIT = 1000
+
+const plain = (kind: Kind, name: string = kind): Type => ({ kind, name, params: [], weight: 1 })
+
+function made(kind: Kind, name: string, params: readonly Type[], declared?: CelType): Type {
+  const weight = params.reduce((sum, param) => sum + param.weight, 1)
+  if (weight > WEIGHT_LIMIT) return DYN
+  return { kind, name, params, weight, ...(declared && { declared }) }
+}
 
 export const DYN = plain('dyn')
 export const BOOL = plain('bool')
@@ -27,11 +38,11 @@ export const DURATION = plain('duration')
 export const TYPE = plain('type')
 export const ERROR = plain('error', '!error!')
 
-export const listOf = (of: Type): Type => ({ kind: 'list', name: 'list', params: [of] })
-export const mapOf = (key: Type, value: Type): Type => ({ kind: 'map', name: 'map', params: [key, value] })
-export const typeOf = (of: Type): Type => ({ kind: 'type', name: 'type', params: [of] })
-export const paramOf = (name: string): Type => ({ kind: 'param', name, params: [] })
-export const opaque = (name: string, ...params: Type[]): Type => ({ kind: 'opaque', name, params })
+export const listOf = (of: Type): Type => made('list', 'list', [of])
+export const mapOf = (key: Type, value: Type): Type => made('map', 'map', [key, value])
+export const typeOf = (of: Type): Type => made('type', 'type', [of])
+export const paramOf = (name: string): Type => plain('param', name)
+export const opaque = (name: string, ...params: Type[]): Type => made('opaque', name, params)
 export const optionalOf = (of: Type): Type => opaque('optional_type', of)
 
 /** The name that `type(x)` answers and that an expression writes for the type. */
@@ -52,7 +63,7 @@ export function toType(declared: CelType): Type {
   if (type) return type
   if (declared.kind === 'list') type = { ...listOf(toType(declared.of)), declared }
   else if (declared.kind === 'map') type = { ...mapOf(STRING, toType(declared.of)), declared }
-  else if (declared.kind === 'object') type = { kind: 'object', name: declared.name, params: [], declared }
+  else if (declared.kind === 'object') type = { ...plain('object', declared.name), declared }
   else if (declared.kind === 'optional') type = { ...optionalOf(toType(declared.of)), declared }
   else if (declared.kind === 'opaque') type = opaque(declared.name)
   else type = { ...SIMPLE.get(declared.kind)!, declared }
@@ -87,8 +98,37 @@ export function formatSignature(types: readonly Type[], isMember: boolean): stri
   return isMember && target ? `${formatType(target)}.(${args})` : `(${args})`
 }
 
-/** What type parameters stand for, so far. Assigning never changes it; it gives the next one. */
-export type Mapping = ReadonlyMap<string, Type>
+interface Known {
+  get(name: string): Type | undefined
+}
+
+/** What type parameters stand for, so far. What is tried in vain leaves no trace. */
+export class Mapping implements Known {
+  readonly #types = new Map<string, Type>()
+  #trail: { name: string; before: Type | undefined }[] = []
+
+  get(name: string): Type | undefined {
+    return this.#types.get(name)
+  }
+
+  set(name: string, type: Type): void {
+    this.#trail.push({ name, before: this.#types.get(name) })
+    this.#types.set(name, type)
+  }
+
+  /** Whether each of the types may stand where its counterpart is asked for; if so, parameters stand for what makes it so. */
+  assign(types: readonly Type[], wanted: readonly Type[]): boolean {
+    const fits = types.length === wanted.length && types.every((type, i) => assignInto(this, type, wanted[i]!))
+    if (!fits) {
+      for (const { name, before } of this.#trail.toReversed()) {
+        if (before) this.#types.set(name, before)
+        else this.#types.delete(name)
+      }
+    }
+    this.#trail = []
+    return fits
+  }
+}
 
 const NULLABLE: ReadonlySet<Kind> = new Set<Kind>(['opaque', 'object', 'timestamp', 'duration', 'null_type'])
 
@@ -112,7 +152,7 @@ function isFreeOf(mapping: Mapping, param: Type, within: Type): boolean {
 }
 
 /** What comes of letting the parameter stand for the type: whether that is so, and whether it stood for something already. */
-function bind(mapping: Map<string, Type>, type: Type, param: Type): { valid: boolean; wasBound: boolean } {
+function bind(mapping: Mapping, type: Type, param: Type): { valid: boolean; wasBound: boolean } {
   if (sameType(type, param)) return { valid: true, wasBound: true }
   const bound = mapping.get(param.name)
   if (bound) {
@@ -127,7 +167,7 @@ function bind(mapping: Map<string, Type>, type: Type, param: Type): { valid: boo
   return { valid: true, wasBound: false }
 }
 
-function assignInto(mapping: Map<string, Type>, a: Type, b: Type): boolean {
+function assignInto(mapping: Mapping, a: Type, b: Type): boolean {
   if (b.kind === 'param') {
     const { valid, wasBound } = bind(mapping, a, b)
     if (valid || wasBound) return valid
@@ -141,15 +181,8 @@ function assignInto(mapping: Map<string, Type>, a: Type, b: Type): boolean {
   return a.params.every((param, i) => assignInto(mapping, param, b.params[i]!))
 }
 
-/** The mapping under which each of the types may stand where its counterpart is asked for; undefined where none is. */
-export function assign(mapping: Mapping, types: readonly Type[], wanted: readonly Type[]): Mapping | undefined {
-  if (types.length !== wanted.length) return undefined
-  const next = new Map(mapping)
-  return types.every((type, i) => assignInto(next, type, wanted[i]!)) ? next : undefined
-}
-
 /** The type with its parameters replaced by what they stand for. */
-export function substitute(mapping: Mapping, type: Type, paramsToDyn: boolean): Type {
+export function substitute(mapping: Known, type: Type, paramsToDyn: boolean): Type {
   if (type.kind === 'param') {
     const found = mapping.get(type.name)
     if (found) return substitute(mapping, found, paramsToDyn)
@@ -157,7 +190,7 @@ export function substitute(mapping: Mapping, type: Type, paramsToDyn: boolean): 
   }
   if (type.params.length === 0) return type
   const params = type.params.map((param) => substitute(mapping, param, paramsToDyn))
-  return params.every((param, i) => param === type.params[i]) ? type : { ...type, params }
+  return params.every((param, i) => param === type.params[i]) ? type : made(type.kind, type.name, params, type.declared)
 }
 
 /** Reads the notation of the overload tables: `map(string, list(A))`, where one capital letter is a type parameter. */

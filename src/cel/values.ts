@@ -26,6 +26,18 @@ export class Fault {
   }
 }
 
+/**
+ * A value can hold the same value twice, and that one likewise: what goes through all of it counts its steps.
+ * @throws Fault when it takes too many
+ */
+export class Work {
+  #left = 2_000_000
+
+  step(): void {
+    if (--this.#left < 0) throw new Fault('the value is too large')
+  }
+}
+
 export class Uint {
   readonly value: bigint
   constructor(value: bigint) {

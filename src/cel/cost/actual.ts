@@ -1,5 +1,5 @@
 /** What a call costs when it is made, by the function or the overload (k8s.io/apiserver/pkg/cel/library/cost.go and cel-go's own). */
-import { ListValue, MapValue, OpaqueValue, sizeOf } from '../values.ts'
+import { ListValue, MapValue, OpaqueValue, Work, sizeOf } from '../values.ts'
 import type { Value } from '../values.ts'
 
 export type ActualCost = (args: readonly Value[], result: Value) => number
@@ -24,20 +24,21 @@ const smaller: ActualCost = (args) => (args[0] instanceof OpaqueValue ? 1 : Math
 const both: ActualCost = (args) => Math.ceil((size(args, 0) + size(args, 1)) * TRAVERSAL)
 const regex: ActualCost = (args) => Math.ceil((1 + size(args, 0)) * TRAVERSAL) * Math.ceil(size(args, 1) * REGEX)
 
-function traversalOf(value: Value): number {
+function traversalOf(value: Value, work: Work): number {
+  work.step()
   if (typeof value === 'string') return Math.trunc(Buffer.byteLength(value) * TRAVERSAL)
   if (value instanceof Uint8Array) return Math.trunc(value.length * TRAVERSAL)
   let cost = 0
   if (value instanceof ListValue) {
-    for (const item of value) cost += traversalOf(item)
+    for (const item of value) cost += traversalOf(item, work)
     return cost
   }
   if (!(value instanceof MapValue)) return 1
-  for (const key of value.keys()) cost += traversalOf(key) + traversalOf(value.get(key)!)
+  for (const key of value.keys()) cost += traversalOf(key, work) + traversalOf(value.get(key)!, work)
   return cost
 }
 
-const wholeTraversal: ActualCost = ([value]) => traversalOf(value!)
+const wholeTraversal: ActualCost = ([value]) => traversalOf(value!, new Work())
 
 const LISTS_BASE = 11
 

@@ -1,5 +1,5 @@
 /** Lists and sets: Kubernetes' own functions beside cel-go's extensions (lists version 3, sets). */
-import { ArrayList, Duration, Fault, ListValue, Uint, typeNameOf } from '../values.ts'
+import { ArrayList, Duration, Fault, ListValue, Uint, Work, typeNameOf } from '../values.ts'
 import { compare, equals, noOverload } from '../comparing.ts'
 import { duration, int, uint } from './arithmetic.ts'
 import { func, member } from '../overloads.ts'
@@ -59,8 +59,10 @@ function slice(list: ListValue, start: bigint, end: bigint): Value {
 function flatten(list: ListValue, depth: bigint): Value {
   if (depth < 0n) throw new Fault('level must be non-negative')
   const items: Value[] = []
+  const work = new Work()
   const visit = (within: ListValue, left: bigint): void => {
     for (const item of within) {
+      work.step()
       if (item instanceof ListValue && left > 0n) visit(item, left - 1n)
       else items.push(item)
     }

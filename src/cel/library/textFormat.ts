@@ -1,5 +1,5 @@
 /** `'%s is %d'.format([…])`: cel-go's clauses, in the manner of en_US. */
-import { Duration, Fault, ListValue, MapValue, Timestamp, TypeValue, Uint, typeNameOf } from '../values.ts'
+import { Duration, Fault, ListValue, MapValue, Timestamp, TypeValue, Uint, Work, typeNameOf } from '../values.ts'
 import { formatDouble } from './numbers.ts'
 import { formatDuration, formatTimestamp } from './time.ts'
 import type { Value } from '../values.ts'
@@ -65,16 +65,17 @@ function decimal(value: Value): string {
 }
 
 /** As an item of a list or a map shows itself. */
-function itemText(value: Value): string {
+function itemText(value: Value, work: Work): string {
   if (typeof value === 'string') return quoted(value)
   if (value instanceof Uint8Array) return `b${quoted(Buffer.from(value).toString())}`
   if (typeof value === 'number') return Number.isFinite(value) ? fixed(value, PRECISION) : quoted(formatDouble(value))
   if (value instanceof Timestamp) return `timestamp(${quoted(formatTimestamp(value))})`
   if (value instanceof Duration) return `duration(${quoted(formatDuration(value))})`
-  return stringText(value)
+  return stringText(value, work)
 }
 
-function stringText(value: Value): string {
+function stringText(value: Value, work = new Work()): string {
+  work.step()
   if (value === null) return 'null'
   if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   if (typeof value === 'number') return formatDouble(value)
@@ -83,9 +84,9 @@ function stringText(value: Value): string {
   if (value instanceof Timestamp) return formatTimestamp(value)
   if (value instanceof Duration) return formatDuration(value)
   if (value instanceof TypeValue) return value.name
-  if (value instanceof ListValue) return `[${[...value].map(itemText).join(', ')}]`
+  if (value instanceof ListValue) return `[${[...value].map((item) => itemText(item, work)).join(', ')}]`
   if (value instanceof MapValue) {
-    const entries = value.keys().map((key) => [itemText(key), itemText(value.get(key)!)] as const)
+    const entries = value.keys().map((key) => [itemText(key, work), itemText(value.get(key)!, work)] as const)
     return `{${entries
       .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
       .map(([key, item]) => `${key}:${item}`)
@@ -123,7 +124,7 @@ function octal(value: Value): string {
 }
 
 const CLAUSES: Readonly<Record<string, (value: Value, precision: number) => string>> = {
-  s: stringText,
+  s: (value) => stringText(value),
   d: decimal,
   f: (value, precision) => grouped(fixed(doubleOf(value, 'f'), precision)),
   e: (value, precision) => scientific(doubleOf(value, 'e'), precision),
