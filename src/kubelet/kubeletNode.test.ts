@@ -178,3 +178,16 @@ test('a node without memory ends a pod, says why, and takes no other of its kind
   await w.until('refused', () => phase(w, 'later') === 'Failed')
   assert.equal(w.pod('later').status?.message, 'Pod was rejected: The node had condition: [MemoryPressure]. ')
 })
+
+test('a runtime that hangs makes the node NotReady, though no connection breaks', async (t) => {
+  const w = await world(t)
+  const ready = () => w.api.get(nodes, '', NODE)?.status?.conditions?.find((condition) => condition.type === 'Ready')
+  await w.until('ready', () => ready()?.status === 'True')
+  const { promise, resolve } = Promise.withResolvers<void>()
+  w.runtime.silence = promise
+  for (let seconds = 0; seconds < 60; seconds += 5) await w.clock.advance(5000)
+  await w.until('not ready', () => ready()?.status === 'False')
+  assert.equal(ready()?.message, 'container runtime is down: it has not answered for 10 s')
+  resolve()
+  await w.until('ready again', () => ready()?.status === 'True')
+})

@@ -9,6 +9,7 @@ import { nodes } from '../../api/kinds/core/v1.ts'
 import type { Node, NodeStatus, NodeSystemInfo } from '../../api/kinds/core/v1.ts'
 import type { Draft } from '../../api/resource.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts'
+import { orAbort } from '../../base/abort.ts'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
@@ -26,6 +27,8 @@ const LEASE_INTERVAL_MS = 10_000
 const STATUS_INTERVAL_MS = 5 * 60_000
 /** Images come and go in bursts. */
 const IMAGES_DELAY_MS = 1000
+/** A question that takes longer than this has no answer for now. */
+const RUNTIME_SILENT_AFTER_MS = 10_000
 /** Upstream's threshold: an engine that is only started anew takes no service down. */
 const RUNTIME_DOWN_AFTER_MS = 30_000
 const PRESSURE_EVENTS: Readonly<Record<Condition, readonly [short: string, fine: string]>> = {
@@ -59,6 +62,7 @@ export class NodeReporter {
   #runtimeError: string | undefined
   #lastRuntimeError: string | undefined
   #pressures: readonly Condition[] = []
+  #pinging = false
   #cancelSoon: (() => void) | undefined
   #cancelDown: (() => void) | undefined
   #sending: Promise<void> = Promise.resolve()
@@ -99,6 +103,7 @@ export class NodeReporter {
       await this.#renewLease().catch((error: unknown) => {
         if (!signal.aborted) log.warn('the node lease could not be renewed', { error: String(error) })
       })
+      void this.#ping()
       if (clock.now() >= statusDueMs) {
         statusDueMs = clock.now() + STATUS_INTERVAL_MS
         this.#sendSoon(0, true)
@@ -132,6 +137,23 @@ export class NodeReporter {
       this.#sendSoon(0, false)
       this.#record('NodeNotReady', `Node ${this.#options.nodeName} status is now: NodeNotReady`)
     })
+  }
+
+  /** One that hangs breaks no connection: it is known by its silence. */
+  async #ping(): Promise<void> {
+    if (this.#pinging) return
+    this.#pinging = true
+    const { runtime, clock } = this.#options
+    let silent = false
+    const cancel = clock.after(RUNTIME_SILENT_AFTER_MS, () => {
+      silent = true
+      this.runtimeChanged(`it has not answered for ${RUNTIME_SILENT_AFTER_MS / 1000} s`)
+    })
+    // One that refuses is known by its broken connection.
+    await runtime.version().catch(() => {})
+    cancel()
+    this.#pinging = false
+    if (silent) this.runtimeChanged(undefined)
   }
 
   /** What the node runs short of, or does no more. */
@@ -178,7 +200,7 @@ export class NodeReporter {
   async #status(): Promise<NodeStatus> {
     const { nodeName, nodeIp, kubeletPort, capacity, clock, runtime } = this.#options
     // While the runtime is down nobody knows better than before.
-    if (this.#runtimeError === undefined) this.#images = await runtime.images()
+    if (this.#runtimeError === undefined) this.#images = await orAbort(runtime.images(), AbortSignal.timeout(RUNTIME_SILENT_AFTER_MS))
     return nodeStatus({
       nodeName,
       nodeIp,

@@ -70,7 +70,11 @@ export class FakeRuntime implements Runtime {
     this.#listener?.({ podUid, containerId, type })
   }
 
+  /** What `version` waits for. */
+  silence: Promise<void> | undefined
+
   async version(): Promise<string> {
+    await this.silence
     return 'docker://26.1.5'
   }
 
