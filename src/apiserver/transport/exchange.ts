@@ -27,6 +27,8 @@ export interface Exchange {
   /** Aborts when the client went away before the answer was complete. */
   readonly signal: AbortSignal
   readonly answered: boolean
+  /** Each write to a streamed answer is a message. */
+  readonly isWebSocket: boolean
   /** What is written down of the request; undefined where the policy does not want it. */
   audit: AuditEntry | undefined
   /** The answer's code and size so far, for the metrics. */
@@ -55,6 +57,10 @@ export abstract class BaseExchange {
 
   setHeader(name: string, value: string | string[]): void {
     this.extraHeaders[name] = value
+  }
+
+  get isWebSocket(): boolean {
+    return false
   }
 
   /** Made when first asked for: most requests are over before anyone would. */

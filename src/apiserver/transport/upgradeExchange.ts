@@ -9,6 +9,7 @@ import type { TLSSocket } from 'node:tls'
 import { BaseExchange, hasHttp1Body } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { UpgradeRequest } from './listener.ts'
+import { isWebSocketRequest, webSocketAnswer } from './webSocketAnswer.ts'
 
 /** Imported as a module, node:http loads fetch and WebSocket with it (docs/adr/0009). */
 const { STATUS_CODES } = process.getBuiltinModule('node:http')
@@ -67,8 +68,18 @@ export class UpgradeExchange extends BaseExchange implements Exchange {
     this.socket.end(body ?? '')
   }
 
+  override get isWebSocket(): boolean {
+    return isWebSocketRequest(this.headers)
+  }
+
   stream(status: number, headers: OutgoingHttpHeaders): Writable {
     this.#answered = true
+    if (this.isWebSocket && status === 200) {
+      this.sent(101)
+      const contentType = String(headers['content-type'] ?? '')
+      const writeHead = (code: number, more: OutgoingHttpHeaders): void => void this.socket.write(this.#headText(code, more))
+      return webSocketAnswer(this.socket, { headers: this.headers, head: this.#head, contentType, writeHead })
+    }
     this.sent(status)
     this.socket.write(this.#headText(status, headers))
     const through = new PassThrough()
@@ -81,7 +92,7 @@ export class UpgradeExchange extends BaseExchange implements Exchange {
   }
 
   #headText(status: number, headers: OutgoingHttpHeaders): string {
-    const all: OutgoingHttpHeaders = { ...this.extraHeaders, ...headers, connection: 'close' }
+    const all: OutgoingHttpHeaders = { ...this.extraHeaders, connection: 'close', ...headers }
     const lines = Object.entries(all).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => `${name}: ${one}`))
     return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n`
   }

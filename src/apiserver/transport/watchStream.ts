@@ -70,6 +70,11 @@ async function write(stream: Writable, bytes: Uint8Array, signal: AbortSignal): 
   return !signal.aborted && !stream.destroyed
 }
 
+async function writeAll(stream: Writable, parts: readonly Uint8Array[], signal: AbortSignal): Promise<boolean> {
+  for (const part of parts) if (!(await write(stream, part, signal))) return false
+  return true
+}
+
 function asStatus(error: unknown): StatusError {
   return error instanceof StatusError ? error : newInternalError(error instanceof Error ? error.message : String(error))
 }
@@ -102,8 +107,9 @@ export async function serveWatch(options: WatchStreamOptions): Promise<void> {
       if (done) break
       const batch = value as readonly CachedEvent[]
       options.onEvents(batch.length)
-      const bytes = batch.length === 1 ? encode(batch[0] as CachedEvent) : Buffer.concat(batch.map(encode))
-      if (!(await write(open(), bytes, request.signal))) break
+      const encoded = batch.map(encode)
+      const parts = exchange.isWebSocket || encoded.length === 1 ? encoded : [Buffer.concat(encoded)]
+      if (!(await writeAll(open(), parts, request.signal))) break
       options.onBegun?.()
       next = events.next()
     }
