@@ -96,10 +96,6 @@ export function newExpired(message: string): StatusError {
   return newStatusError(410, 'Expired', message)
 }
 
-export function newTooManyRequests(message: string, retryAfterSeconds: number): StatusError {
-  return newStatusError(429, 'TooManyRequests', message, { retryAfterSeconds })
-}
-
 export function newMethodNotAllowed(): StatusError {
   return newStatusError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {})
 }

@@ -6,6 +6,7 @@ import type { APIService, APIServiceCondition } from '../../api/kinds/apiregistr
 import type { Service } from '../../api/kinds/core/v1.ts'
 import type { EndpointSlice } from '../../api/kinds/discovery/v1.ts'
 import type { UserInfo } from '../request.ts'
+import { textOf } from '../webhooks/callErrors.ts'
 import type { RemoteServer } from './remoteServer.ts'
 import type { ServiceAt } from './apiServices.ts'
 
@@ -61,7 +62,7 @@ async function attempt(server: RemoteServer, path: string, signal: AbortSignal):
     status = response.statusCode ?? 0
     response.resume()
   } catch (cause) {
-    const why = signal.aborted ? 'context deadline exceeded' : cause instanceof Error ? cause.message : String(cause)
+    const why = signal.aborted ? 'context deadline exceeded' : cause instanceof Error ? textOf(cause) : String(cause)
     throw new Error(`failing or missing response from ${url}: Get ${JSON.stringify(url)}: ${why}`, { cause })
   }
   if (status < 200 || status >= 300) throw new Error(`failing or missing response from ${url}: bad status from ${url}: ${status}`)

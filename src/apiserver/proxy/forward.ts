@@ -8,6 +8,7 @@ import { request as httpsRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import type { Duplex } from 'node:stream'
 import { newServiceUnavailable, newBadRequest, newStatusError } from '../../api/status.ts'
+import { textOf } from '../webhooks/callErrors.ts'
 import type { Exchange } from '../transport/exchange.ts'
 import { UpgradeExchange } from '../transport/upgradeExchange.ts'
 import type { Target } from './kubelet.ts'
@@ -99,8 +100,7 @@ function open(options: ForwardOptions, upgrade: string | undefined): ClientReque
   })
   // The timeout is for reaching the other side; what it then says may take as long as it takes.
   request.on('timeout', () => {
-    if (!request.socket || request.socket.connecting)
-      request.destroy(new Error(`no connection to ${hostPort(target)} after ${CONNECT_TIMEOUT_MS} ms`))
+    if (!request.socket || request.socket.connecting) request.destroy(new Error(`dial tcp ${hostPort(target)}: i/o timeout`))
   })
   return request
 }
@@ -111,8 +111,8 @@ function credentialsOf({ agent }: Target): object {
   return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 
-function unreachable(target: Target, cause: Error): Error {
-  const failure = newServiceUnavailable(`error trying to reach service: dial tcp ${hostPort(target)}: ${cause.message}`)
+function unreachable(cause: Error, request: ClientRequest): Error {
+  const failure = newServiceUnavailable(`error trying to reach service: ${textOf(cause, request)}`)
   failure.cause = cause
   return failure
 }
@@ -188,7 +188,7 @@ function mayAskAgain({ exchange }: ForwardOptions, request: ClientRequest, error
 }
 
 async function answered(options: ForwardOptions, upgrade: string | undefined): Promise<Answer & { request: ClientRequest }> {
-  const { exchange, target, signal } = options
+  const { exchange, signal } = options
   for (;;) {
     const request = open(options, upgrade)
     const onAbort = (): void => void request.destroy()
@@ -201,7 +201,7 @@ async function answered(options: ForwardOptions, upgrade: string | undefined): P
     } catch (cause) {
       const error = cause as Error
       if (!signal.aborted && mayAskAgain(options, request, error)) continue
-      throw signal.aborted ? (signal.reason as Error) : unreachable(target, error)
+      throw signal.aborted ? (signal.reason as Error) : unreachable(error, request)
     }
   }
 }

@@ -69,7 +69,8 @@ function endText(ended: Ended): string | undefined {
   return ended === 'timeout' ? 'context deadline exceeded' : 'context canceled'
 }
 
-function textOf(error: NodeJS.ErrnoException, request: ClientRequest): string {
+/** A connection's or a request's failure. */
+export function textOf(error: NodeJS.ErrnoException, request?: ClientRequest): string {
   const code = error.code ?? ''
   const certificate = CERTIFICATE_TEXTS[code]
   if (certificate) return CERTIFICATE + certificate
@@ -91,6 +92,7 @@ function textOf(error: NodeJS.ErrnoException, request: ClientRequest): string {
 
 const shown = (address = '', port = 0): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)
 
-function ends({ socket }: ClientRequest): string {
+function ends(request: ClientRequest | undefined): string {
+  const socket = request?.socket
   return `${shown(socket?.localAddress, socket?.localPort)}->${shown(socket?.remoteAddress, socket?.remotePort)}`
 }
