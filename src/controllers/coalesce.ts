@@ -25,3 +25,26 @@ export function coalesce(
   }
   return add
 }
+
+/** Of what a reconcile looks at, 1,000 objects make its window 50 ms longer: many changes of much are taken together. */
+const OBJECTS_PER_WINDOW_MS = 20
+
+/** A window that grows with how much a key's reconcile has to look at, as noted when it did last. */
+export class GrowingWindow {
+  readonly #sizes = new Map<string, number>()
+  readonly #baseMs: number
+
+  constructor(baseMs: number) {
+    this.#baseMs = baseMs
+  }
+
+  note(key: string, size: number): void {
+    this.#sizes.set(key, size)
+  }
+
+  forget(key: string): void {
+    this.#sizes.delete(key)
+  }
+
+  readonly ofKey = (key: string): number => this.#baseMs + (this.#sizes.get(key) ?? 0) / OBJECTS_PER_WINDOW_MS
+}

@@ -15,7 +15,8 @@ import { watch, type Controller, type ControllerContext, type Outcome } from '..
 import { semanticallyEqual } from '../hash.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
 import { isReady } from '../podState.ts'
-import { watchPods } from './endpointslice.ts'
+import { coalesce, GrowingWindow } from '../coalesce.ts'
+import { BATCH_WINDOW_MS, watchPods } from './endpointslice.ts'
 import { HEADLESS } from './plan.ts'
 import { familyOf, hasSelector, hostnameOf, ipsOf, isHeadless, portsKey, portsOf, selectedPods, type ResolvedPort } from './podEndpoints.ts'
 
@@ -97,6 +98,7 @@ export function endpointsController(context: ControllerContext): Controller {
   const serviceInformer = informers.for(services)
   const podInformer = informers.for(pods)
   const endpointsInformer = informers.for(endpoints)
+  const window = new GrowingWindow(BATCH_WINDOW_MS)
 
   async function remove(key: string, signal: AbortSignal): Promise<void> {
     if (endpointsInformer.get(key)?.metadata.labels?.[MANAGED_BY] !== CONTROLLER) return
@@ -107,13 +109,22 @@ export function endpointsController(context: ControllerContext): Controller {
 
   return {
     name: 'endpoints-controller',
-    watches: [watch(services, (service) => [keyOf(service)]), watchPods(context), watch(endpoints, (object) => [keyOf(object)])],
+    watches: [
+      watch(services, (service) => [keyOf(service)]),
+      watchPods(context, window),
+      { start: (all, enqueue) => watch(endpoints, (object) => [keyOf(object)]).start(all, coalesce(enqueue, context.clock, window.ofKey)) },
+    ],
     async reconcile(key, signal): Promise<Outcome> {
       const service = serviceInformer.get(key)
-      if (!service) return remove(key, signal)
+      if (!service) {
+        window.forget(key)
+        return remove(key, signal)
+      }
       if (!hasSelector(service)) return
       const known = endpointsInformer.get(key)
-      const { labels, annotations, subsets } = desired(service, selectedPods(service, podInformer), known)
+      const selected = selectedPods(service, podInformer)
+      window.note(key, selected.length)
+      const { labels, annotations, subsets } = desired(service, selected, known)
       const { name, namespace } = service.metadata
       if (known) {
         const next: Endpoints = { ...known, metadata: { ...known.metadata, labels, annotations }, ...(subsets && { subsets }) }

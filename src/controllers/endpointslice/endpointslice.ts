@@ -4,7 +4,7 @@ import { endpointslices, type EndpointSlice } from '../../api/kinds/discovery/v1
 import { keyOf } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
-import { coalesce } from '../coalesce.ts'
+import { coalesce, GrowingWindow } from '../coalesce.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { at } from '../ownership.ts'
@@ -17,12 +17,12 @@ const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'service'
 
 /** Services whose pods changed in a way that endpoints show. */
-export function watchPods({ informers, clock }: ControllerContext): Watch {
+export function watchPods({ informers, clock }: ControllerContext, window: GrowingWindow): Watch {
   const podInformer = informers.for(pods)
   const serviceInformer = informers.for(services)
   return {
     start(_, enqueue) {
-      const add = coalesce(enqueue, clock, BATCH_WINDOW_MS)
+      const add = coalesce(enqueue, clock, window.ofKey)
       podInformer.onChange(({ before, after }) => {
         if (before && after && endpointFacts(before) === endpointFacts(after)) return
         const keys = new Set([before, after].flatMap((pod) => (pod ? servicesOf(pod, serviceInformer) : [])))
@@ -46,23 +46,27 @@ export function endpointSliceController(context: ControllerContext): Controller 
   const sliceInformer = informers.for(endpointslices)
   sliceInformer.addIndex(BY_SERVICE, serviceKey)
   const writes = new OwnWrites()
+  const window = new GrowingWindow(BATCH_WINDOW_MS)
 
   return {
     name: 'endpointslice-controller',
     watches: [
       watch(services, (service) => [keyOf(service)]),
-      watchPods(context),
-      watch(endpointslices, serviceKey),
+      watchPods(context, window),
+      { start: (all, enqueue) => watch(endpointslices, serviceKey).start(all, coalesce(enqueue, context.clock, window.ofKey)) },
       watch(nodes, () => []),
     ],
     async reconcile(key, signal): Promise<Outcome> {
       const service = serviceInformer.get(key)
+      if (!service) window.forget(key)
       // The slices of a Service that is gone are the garbage collector's.
       if (!service || !hasSelector(service) || service.metadata.deletionTimestamp !== undefined) return
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      const selected = selectedPods(service, podInformer)
+      window.note(key, selected.length)
       const { create, update, remove } = planSlices({
         service,
-        pods: selectedPods(service, podInformer),
+        pods: selected,
         slices: sliceInformer.byIndex(BY_SERVICE, key).filter((slice) => slice.metadata.deletionTimestamp === undefined),
         zoneOf: (node) => nodeInformer.get(node)?.metadata.labels?.[ZONE],
       })

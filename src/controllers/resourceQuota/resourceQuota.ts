@@ -1,11 +1,11 @@
 /** The resourcequota controller: keeps the observed usage of quotas true; admission counts on it when it lets objects in. */
 import { persistentvolumeclaims, pods, resourcequotas, services, type Pod, type ResourceQuota } from '../../api/kinds/core/v1.ts'
-import { newQuantity } from '../../api/quantity.ts'
+import { addQuantity, newQuantity, parseQuantity, type QuantityLike } from '../../api/quantity.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Watch } from '../../reconcile/controller.ts'
 import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
-import { coalesce } from '../coalesce.ts'
+import { coalesce, GrowingWindow } from '../coalesce.ts'
 import { builtInResources, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CustomCounts, countName } from './customCounts.ts'
@@ -28,6 +28,8 @@ export function resourceQuotaController(context: ControllerContext): Controller 
   const podInformer = informers.for(pods)
   const serviceInformer = informers.for(services)
   const claimInformer = informers.for(persistentvolumeclaims)
+  const podUsages = new WeakMap<Pod, Usage>()
+  const window = new GrowingWindow(BATCH_WINDOW_MS)
   const counted = builtInResources().filter(
     (resource) => resource.namespaced && !OWN_USAGE.has(resourceId(resource)) && resourceId(resource) !== '/events',
   )
@@ -59,10 +61,24 @@ export function resourceQuotaController(context: ControllerContext): Controller 
     },
   }
 
+  /** Objects of a cache never change: what one counts for is worked out once. */
+  function usageOfPod(pod: Pod): Usage {
+    let usage = podUsages.get(pod)
+    if (!usage) {
+      usage = Object.fromEntries(
+        Object.entries(podUsage(pod)).map(([name, value]) => [name, typeof value === 'string' ? parseQuantity(value) : value]),
+      )
+      podUsages.set(pod, usage)
+    }
+    return usage
+  }
+
   function usageOf(quota: ResourceQuota): Usage {
     const { namespace } = quota.metadata
     let usage: Usage = {}
-    for (const pod of podInformer.list(namespace)) if (countsPod(quota, pod)) usage = addUsage(usage, podUsage(pod))
+    const all = podInformer.list(namespace)
+    window.note(keyOf(quota), all.length)
+    for (const pod of all) if (countsPod(quota, pod)) addTo(usage, usageOfPod(pod))
     if (hasScopes(quota)) return usage
     for (const service of serviceInformer.list(namespace)) usage = addUsage(usage, serviceUsage(service))
     for (const claim of claimInformer.list(namespace)) usage = addUsage(usage, claimUsage(claim))
@@ -85,7 +101,7 @@ export function resourceQuotaController(context: ControllerContext): Controller 
   const changes = (resource: Resource): Watch => ({
     start(_, enqueue) {
       const informer = informers.for(resource)
-      const add = coalesce(enqueue, clock, BATCH_WINDOW_MS)
+      const add = coalesce(enqueue, clock, window.ofKey)
       informer.onChange(({ before, after }) => {
         if (before && after && !mayChangeUsage(resource, before, after)) return
         const namespace = (after ?? before)?.metadata.namespace
@@ -98,17 +114,26 @@ export function resourceQuotaController(context: ControllerContext): Controller 
   return {
     name: 'resourcequota-controller',
     watches: [
-      watch(resourcequotas, (quota) => [keyOf(quota)]),
+      { start: (all, enqueue) => watch(resourcequotas, (quota) => [keyOf(quota)]).start(all, coalesce(enqueue, clock, window.ofKey)) },
       ...[pods, services, persistentvolumeclaims].map((resource) => changes(resource as Resource)),
       ...counted.map(changes),
       customs,
     ],
     async reconcile(key, signal) {
       const quota = quotaInformer.get(key)
-      if (!quota || quota.metadata.deletionTimestamp !== undefined) return
+      if (!quota || quota.metadata.deletionTimestamp !== undefined) return window.forget(key)
       const status = { hard: quota.spec?.hard ?? {}, used: usedOf(quota, { ...usageOf(quota), ...(await customUsage(quota, signal)) }) }
       if (semanticallyEqual(status, quota.status)) return
       await client.update(resourcequotas, { ...quota, status }, { subresource: 'status', signal })
     },
+  }
+}
+
+/** In place: sums over thousands of pods are not to make thousands of objects. */
+function addTo(sum: Usage, more: Usage): void {
+  for (const name in more) {
+    const value = more[name] as QuantityLike
+    const known = sum[name]
+    sum[name] = known === undefined ? value : addQuantity(known, value)
   }
 }
