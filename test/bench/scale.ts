@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { deployments, type Deployment } from '../../src/api/kinds/apps/v1.ts'
-import { configmaps, namespaces, nodes, pods, type Namespace, type Pod } from '../../src/api/kinds/core/v1.ts'
+import { configmaps, namespaces, nodes, pods, resourcequotas, services, type Namespace, type Pod } from '../../src/api/kinds/core/v1.ts'
 import type { Draft, KubeObject, Resource } from '../../src/api/resource.ts'
 import { isNotFound } from '../../src/api/status.ts'
 import { Client } from '../../src/client/client.ts'
@@ -210,9 +210,15 @@ const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: 'Deployment 0 to half the pods',
+    name: 'Deployment with Service and quota, 0 to half',
     async prepare({ client }, size) {
       const namespace = await newNamespace(client, 'scaling')
+      // As applications have them: what counts and publishes pods grows with their number as well.
+      await client.create(services, { metadata: { namespace, name: 'web' }, spec: { selector: { app: 'web' }, ports: [{ port: 80 }] } })
+      await client.create(resourcequotas, {
+        metadata: { namespace, name: 'all' },
+        spec: { hard: { pods: '100k', 'requests.cpu': '100k' } },
+      })
       await client.create(deployments, deployment(namespace, 'web', 0, '1'))
       return async () => {
         await client.patch(deployments, { namespace, name: 'web', type: 'application/merge-patch+json' }, { spec: { replicas: size / 2 } })
