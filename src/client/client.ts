@@ -23,6 +23,8 @@ export interface RequestOptions {
   continue?: string
   resourceVersion?: string
   resourceVersionMatch?: 'Exact' | 'NotOlderThan'
+  /** Of custom.metrics.k8s.io. */
+  metricLabelSelector?: string
 }
 
 /** metav1.DeleteOptions. */

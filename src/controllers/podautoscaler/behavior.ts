@@ -18,7 +18,9 @@ export interface ScalingMemory {
   events: readonly ScaleEvent[]
 }
 
-const DEFAULT_UP: Required<Pick<HPAScalingRules, 'policies' | 'selectPolicy' | 'stabilizationWindowSeconds'>> = {
+type Rules = Required<Pick<HPAScalingRules, 'policies' | 'selectPolicy' | 'stabilizationWindowSeconds'>>
+
+const DEFAULT_UP: Rules = {
   stabilizationWindowSeconds: 0,
   selectPolicy: 'Max',
   policies: [
@@ -26,71 +28,128 @@ const DEFAULT_UP: Required<Pick<HPAScalingRules, 'policies' | 'selectPolicy' | '
     { type: 'Percent', value: 100, periodSeconds: 15 },
   ],
 }
-const DEFAULT_DOWN: typeof DEFAULT_UP = {
-  stabilizationWindowSeconds: 300,
-  selectPolicy: 'Max',
-  policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
-}
-const LONGEST_WINDOW_MS = 60 * 60_000
+const DEFAULT_DOWN = { selectPolicy: 'Max', policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }] }
+/** Without a behavior a target may double, or come to this number, at once. */
+const SCALE_UP_FACTOR = 2
+const SCALE_UP_LEAST = 4
 
-function stabilized(
-  desired: number,
-  current: number,
-  memory: ScalingMemory,
-  up: typeof DEFAULT_UP,
-  down: typeof DEFAULT_UP,
-  nowMs: number,
-): number {
-  const within = (rules: typeof DEFAULT_UP): number[] =>
-    memory.recommendations.filter(({ atMs }) => atMs > nowMs - rules.stabilizationWindowSeconds * 1_000).map(({ replicas }) => replicas)
-  const lowest = Math.min(desired, ...within(up))
-  const highest = Math.max(desired, ...within(down))
-  if (current < lowest) return lowest
-  return current > highest ? highest : current
-}
-
-/** The farthest that the policies let the number go; `direction` is 1 for up, -1 for down. */
-function limitOf(rules: typeof DEFAULT_UP, current: number, memory: ScalingMemory, direction: 1 | -1, nowMs: number): number {
-  if (rules.selectPolicy === 'Disabled') return current
-  const limits = (rules.policies ?? []).map(({ type, value, periodSeconds }) => {
-    const recent = memory.events.filter(({ atMs, change }) => atMs > nowMs - periodSeconds * 1_000 && Math.sign(change) === direction)
-    const start = current - recent.reduce((sum, { change }) => sum + change, 0)
-    if (type === 'Pods') return start + direction * value
-    return direction > 0 ? Math.ceil(start * (1 + value / 100)) : Math.floor(start * (1 - value / 100))
-  })
-  const farthest = rules.selectPolicy === 'Max' ? direction : -direction
-  return farthest > 0 ? Math.max(...limits) : Math.min(...limits)
+/** Reason and message of a condition. */
+export interface Why {
+  reason: string
+  message: string
 }
 
 export interface Paced {
   replicas: number
-  /** Why it is not what the metrics ask for; the reason of the ScalingLimited condition. */
-  limitedBy: 'DesiredWithinRange' | 'ScaleUpLimit' | 'ScaleDownLimit' | 'TooManyReplicas' | 'TooFewReplicas'
-  /** Why it was or was not held back; the reason of the AbleToScale condition. */
-  stabilization: 'ReadyForNewScale' | 'ScaleDownStabilized' | 'ScaleUpStabilized'
-  memory: ScalingMemory
+  /** Of the AbleToScale condition. */
+  stabilized: Why
+  /** Of the ScalingLimited condition, which is true where `isLimited`. */
+  limited: Why
+  isLimited: boolean
+  recommendations: readonly Recommendation[]
 }
 
-export function pace({ spec }: HorizontalPodAutoscaler, current: number, desired: number, memory: ScalingMemory, nowMs: number): Paced {
-  const up = { ...DEFAULT_UP, ...spec.behavior?.scaleUp }
-  const down = { ...DEFAULT_DOWN, ...spec.behavior?.scaleDown }
-  const kept = {
-    recommendations: [...memory.recommendations.filter(({ atMs }) => atMs > nowMs - LONGEST_WINDOW_MS), { replicas: desired, atMs: nowMs }],
-    events: memory.events.filter(({ atMs }) => atMs > nowMs - LONGEST_WINDOW_MS),
-  }
-  const steady = stabilized(desired, current, memory, up, down, nowMs)
-  const stabilization = steady === desired ? 'ReadyForNewScale' : desired < steady ? 'ScaleDownStabilized' : 'ScaleUpStabilized'
-  const min = spec.minReplicas ?? 1
-  const done = (replicas: number, limitedBy: Paced['limitedBy']): Paced => ({ replicas, limitedBy, stabilization, memory: kept })
+const READY: Why = { reason: 'ReadyForNewScale', message: 'recommended size matches current size' }
+const HELD_UP: Why = {
+  reason: 'ScaleDownStabilized',
+  message: 'recent recommendations were higher than current one, applying the highest recent recommendation',
+}
+const HELD_DOWN: Why = {
+  reason: 'ScaleUpStabilized',
+  message: 'recent recommendations were lower than current one, applying the lowest recent recommendation',
+}
+const WITHIN: Why = { reason: 'DesiredWithinRange', message: 'the desired count is within the acceptable range' }
+const UP_LIMIT: Why = {
+  reason: 'ScaleUpLimit',
+  message: 'the desired replica count is increasing faster than the maximum scale rate',
+}
+const DOWN_LIMIT: Why = {
+  reason: 'ScaleDownLimit',
+  message: 'the desired replica count is decreasing faster than the maximum scale rate',
+}
+const TOO_MANY: Why = { reason: 'TooManyReplicas', message: 'the desired replica count is more than the maximum replica count' }
+const TOO_FEW: Why = { reason: 'TooFewReplicas', message: 'the desired replica count is less than the minimum replica count' }
+
+export interface PaceInput {
+  current: number
+  desired: number
+  minReplicas: number
+  memory: ScalingMemory
+  nowMs: number
+  /** The window for going down where the spec names none. */
+  downscaleStabilizationMs: number
+}
+
+type Limit = [replicas: number, why: Why]
+
+function withoutBehavior({ current, desired, minReplicas, memory, nowMs, downscaleStabilizationMs }: PaceInput, max: number): Paced {
+  const recent = memory.recommendations.filter(({ atMs }) => atMs >= nowMs - downscaleStabilizationMs)
+  const steady = Math.max(desired, ...recent.map(({ replicas }) => replicas))
+  const rate = Math.max(SCALE_UP_FACTOR * current, SCALE_UP_LEAST)
+  const [replicas, limited]: Limit =
+    steady < minReplicas
+      ? [minReplicas, TOO_FEW]
+      : steady > Math.min(rate, max)
+        ? max > rate
+          ? [rate, UP_LIMIT]
+          : [max, TOO_MANY]
+        : [steady, WITHIN]
+  const recommendations = [...recent, { replicas: desired, atMs: nowMs }]
+  return { replicas, stabilized: steady === desired ? READY : HELD_UP, limited, isLimited: replicas !== steady, recommendations }
+}
+
+/** The farthest that the policies let the number go; `direction` is 1 for up, -1 for down. */
+function limitOf(rules: Rules, direction: 1 | -1, { current, memory, nowMs }: PaceInput): number {
+  if (rules.selectPolicy === 'Disabled') return current
+  const limits = rules.policies.map(({ type, value, periodSeconds }) => {
+    const recent = memory.events.filter(({ atMs }) => atMs > nowMs - periodSeconds * 1_000)
+    const start = current - recent.reduce((total, { change }) => total + change, 0)
+    if (type === 'Pods') return start + direction * value
+    return direction > 0 ? Math.ceil(start * (1 + value / 100)) : Math.trunc(start * (1 - value / 100))
+  })
+  const farthest = rules.selectPolicy === 'Min' ? -direction : direction
+  return farthest > 0 ? Math.max(...limits) : Math.min(...limits)
+}
+
+function limited(input: PaceInput, steady: number, up: Rules, down: Rules, max: number): Limit {
+  const { current, minReplicas } = input
   if (steady > current) {
-    const limit = Math.max(current, limitOf(up, current, kept, 1, nowMs))
-    if (Math.min(limit, spec.maxReplicas) >= steady) return done(steady, 'DesiredWithinRange')
-    return limit < spec.maxReplicas ? done(limit, 'ScaleUpLimit') : done(spec.maxReplicas, 'TooManyReplicas')
+    const rate = Math.max(current, limitOf(up, 1, input))
+    if (steady > Math.min(max, rate)) return max > rate ? [rate, UP_LIMIT] : [max, TOO_MANY]
+  } else if (steady < current) {
+    const rate = Math.min(current, limitOf(down, -1, input))
+    if (steady < Math.max(minReplicas, rate)) return minReplicas < rate ? [rate, DOWN_LIMIT] : [minReplicas, TOO_FEW]
   }
-  if (steady < current) {
-    const limit = Math.min(current, limitOf(down, current, kept, -1, nowMs))
-    if (Math.max(limit, min) <= steady) return done(steady, 'DesiredWithinRange')
-    return limit > min ? done(limit, 'ScaleDownLimit') : done(min, 'TooFewReplicas')
+  return [steady, WITHIN]
+}
+
+export function pace({ spec }: HorizontalPodAutoscaler, input: PaceInput): Paced {
+  if (!spec.behavior) return withoutBehavior(input, spec.maxReplicas)
+  const { current, desired, memory, nowMs, downscaleStabilizationMs } = input
+  const up: Rules = { ...DEFAULT_UP, ...spec.behavior.scaleUp }
+  const down: Rules = { ...DEFAULT_DOWN, stabilizationWindowSeconds: downscaleStabilizationMs / 1_000, ...spec.behavior.scaleDown }
+  const since = (seconds: number): readonly Recommendation[] => memory.recommendations.filter(({ atMs }) => atMs > nowMs - seconds * 1_000)
+  const lowest = Math.min(desired, ...since(up.stabilizationWindowSeconds).map(({ replicas }) => replicas))
+  const highest = Math.max(desired, ...since(down.stabilizationWindowSeconds).map(({ replicas }) => replicas))
+  const steady = Math.min(Math.max(current, lowest), highest)
+  const [replicas, why] = limited(input, steady, up, down, spec.maxReplicas)
+  const kept = since(Math.max(up.stabilizationWindowSeconds, down.stabilizationWindowSeconds))
+  return {
+    replicas,
+    stabilized: steady === desired ? READY : desired >= current ? HELD_DOWN : HELD_UP,
+    limited: why,
+    isLimited: replicas !== steady,
+    recommendations: [...kept, { replicas: desired, atMs: nowMs }],
   }
-  return done(steady, 'DesiredWithinRange')
+}
+
+/** The events with one more; those that no policy looks back to are left out, all of them where there is no behavior. */
+export function withScaleEvent({ spec }: HorizontalPodAutoscaler, events: readonly ScaleEvent[], event: ScaleEvent): ScaleEvent[] {
+  if (!spec.behavior) return []
+  const policies = [
+    spec.behavior.scaleUp?.policies ?? DEFAULT_UP.policies,
+    spec.behavior.scaleDown?.policies ?? DEFAULT_DOWN.policies,
+  ].flat()
+  const longestMs = Math.max(...policies.map(({ periodSeconds }) => periodSeconds)) * 1_000
+  return [...events.filter(({ atMs }) => atMs > event.atMs - longestMs), event]
 }

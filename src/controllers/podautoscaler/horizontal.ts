@@ -1,246 +1,225 @@
 /**
- * The horizontal pod autoscaler: follows the resource metrics of a target's pods with its number of replicas
- * (upstream's pkg/controller/podautoscaler). Metrics come from metrics.k8s.io, if something serves it.
+ * The horizontal pod autoscaler: follows the metrics of a target's pods, of other objects or of something outside the cluster
+ * with the target's number of replicas (upstream's pkg/controller/podautoscaler). Every autoscaler is looked at once in a
+ * period: its target's scale and its metrics are read, `plan.ts` decides, and the scale and the status are written.
  */
-import { deployments, replicasets, statefulsets } from '../../api/kinds/apps/v1.ts'
+import { apiservices } from '../../api/kinds/apiregistration/v1.ts'
 import type { Scale } from '../../api/kinds/autoscaling/v1.ts'
-import {
-  horizontalpodautoscalers,
-  type HorizontalPodAutoscaler,
-  type HorizontalPodAutoscalerCondition,
-  type HorizontalPodAutoscalerStatus,
-} from '../../api/kinds/autoscaling/v2.ts'
+import { horizontalpodautoscalers, type CrossVersionObjectReference, type HorizontalPodAutoscaler } from '../../api/kinds/autoscaling/v2.ts'
 import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
-import { pods, replicationcontrollers } from '../../api/kinds/core/v1.ts'
-import { timestamp, withCondition } from '../../api/meta.ts'
-import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
-import { matchesLabels, parseLabelSelector } from '../../api/selectors.ts'
+import { pods, type Pod } from '../../api/kinds/core/v1.ts'
+import { keyOf, splitKey, type KubeObject, type Resource } from '../../api/resource.ts'
+import { matchesLabels, parseLabelSelector, SelectorError, type LabelRequirement } from '../../api/selectors.ts'
+import { isConflict } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { customResource, kindId, kindIdOf } from '../deletableResources.ts'
+import { builtInResources, customResource, kindId, kindIdOf } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
-import { pace, type ScalingMemory } from './behavior.ts'
-import { MetricError, metricsOf, propose, type PodMetrics, type Proposal } from './replicaCalculator.ts'
+import type { ScalingMemory } from './behavior.ts'
+import {
+  AUTOSCALER_DEFAULTS,
+  failedRescale,
+  metricsOf,
+  needsMetrics,
+  planAutoscaler,
+  put,
+  remembered,
+  rescaled,
+  type AutoscalerOptions,
+  type Measured,
+  type Observation,
+  type Plan,
+  type SelectorVerdict,
+} from './plan.ts'
+import { sampleReader } from './samples.ts'
 
-const SYNC_PERIOD_MS = 15_000
-const POD_METRICS: Resource<KubeObject & PodMetrics> = {
-  group: 'metrics.k8s.io',
-  version: 'v1beta1',
-  resource: 'pods',
-  kind: 'PodMetrics',
-  namespaced: true,
-}
-const SCALABLE: readonly Resource[] = [deployments, replicasets, statefulsets, replicationcontrollers]
+/** How often a scale that somebody else writes at the same time is written anew. */
+const SCALE_TRIES = 5
+const NO_MEMORY: ScalingMemory = { recommendations: [], events: [] }
 
 type Autoscaler = HorizontalPodAutoscaler
 type ScaleObject = Scale & { metadata: KubeObject['metadata'] }
 
-interface Verdict {
-  status: HorizontalPodAutoscalerStatus
-  /** Undefined: the target stays as it is. */
-  scaleTo?: number
-  message?: string
+interface Look {
+  spec: Autoscaler['spec']
+  atMs: number
 }
 
-export function horizontalPodAutoscalerController(context: ControllerContext): Controller {
-  const { client, informers, events, clock } = context
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+export function horizontalPodAutoscalerController(context: ControllerContext, given: Partial<AutoscalerOptions> = {}): Controller {
+  const options = { ...AUTOSCALER_DEFAULTS, ...given }
+  const { client, informers, events, clock, log } = context
   const informer = informers.for(horizontalpodautoscalers)
   const podInformer = informers.for(pods)
   const definitionInformer = informers.for(customresourcedefinitions)
   const memories = new Map<string, ScalingMemory>()
+  /** Whose pods each autoscaler follows, once it has seen its target; two must not follow the same. */
+  const selectors = new Map<string, readonly LabelRequirement[]>()
+  const looks = new Map<string, Look>()
+  let builtIn: Resource[] | undefined
 
-  function targetResource({ spec }: Autoscaler): Resource | undefined {
-    const { apiVersion = '', kind } = spec.scaleTargetRef
+  function resourcesOf({ apiVersion = '', kind }: CrossVersionObjectReference): Resource[] {
     const id = kindId(apiVersion, kind)
-    const custom = (): Resource[] => definitionInformer.list().flatMap((definition) => customResource(definition) ?? [])
-    return SCALABLE.find((resource) => kindIdOf(resource) === id) ?? custom().find((resource) => kindIdOf(resource) === id)
+    builtIn ??= builtInResources()
+    const custom = definitionInformer.list().flatMap((definition) => customResource(definition) ?? [])
+    const found = [...builtIn, ...custom].filter((resource) => kindIdOf(resource) === id)
+    if (found.length > 0) return found
+    throw new Error(`no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(id.slice(0, id.indexOf('/')))}`)
   }
 
-  async function proposals(autoscaler: Autoscaler, scale: Scale, signal: AbortSignal): Promise<Proposal[]> {
+  const readSample = sampleReader({
+    client,
+    apiServices: informers.for(apiservices),
+    resourceOf: (reference) => resourcesOf(reference)[0] as Resource,
+  })
+
+  /** The first of the kind's resources that has a scale. */
+  async function readScale(autoscaler: Autoscaler, signal: AbortSignal): Promise<{ resource: Resource; scale: ScaleObject }> {
     const { namespace } = autoscaler.metadata
-    const selector = scale.status?.selector ?? ''
-    if (!selector) throw new MetricError('InvalidSelector', "the HPA target's scale is missing a selector")
-    const requirements = parseLabelSelector(selector)
-    const selected = podInformer.list(namespace).filter((pod) => matchesLabels(requirements, pod.metadata.labels))
-    let metrics: readonly PodMetrics[]
-    try {
-      metrics = (await client.list(POD_METRICS, { namespace, labelSelector: selector, signal })).items
-    } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error)
-      throw new MetricError(
-        'FailedGetResourceMetric',
-        `unable to get resource metrics: unable to fetch metrics from resource metrics API: ${cause}`,
-      )
-    }
-    const input = { pods: selected, metrics, currentReplicas: scale.spec?.replicas ?? 0, nowMs: clock.now() }
-    const results = metricsOf(autoscaler).map((metric) => {
+    const { name } = autoscaler.spec.scaleTargetRef
+    let firstError: unknown
+    for (const resource of resourcesOf(autoscaler.spec.scaleTargetRef)) {
       try {
-        return propose(metric, input)
+        return { resource, scale: (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject }
       } catch (error) {
-        if (!(error instanceof MetricError)) throw error
-        return error
+        signal.throwIfAborted()
+        firstError ??= error
       }
+    }
+    throw firstError
+  }
+
+  function checkSelector(key: string, text: string): { verdict: SelectorVerdict; selected: Pod[] } {
+    const refuse = (event: string, reason: string, message: string, condition = message) => ({
+      verdict: { ok: false, event, reason, message, condition } as const,
+      selected: [],
     })
-    const good = results.filter((result): result is Proposal => !(result instanceof MetricError))
-    const failed = results.find((result) => result instanceof MetricError)
-    // With part of the metrics unknown the rest may raise the number, never lower it.
-    const mayAct = good.some(({ replicas }) => replicas > input.currentReplicas)
-    if (failed && !mayAct) throw failed
-    return good
-  }
-
-  function put(
-    conditions: readonly HorizontalPodAutoscalerCondition[],
-    type: string,
-    status: 'True' | 'False',
-    reason: string,
-    message: string,
-  ): readonly HorizontalPodAutoscalerCondition[] {
-    return withCondition(conditions, { type, status, reason, message }, timestamp(clock.now()))
-  }
-
-  async function decide(autoscaler: Autoscaler, scale: Scale, key: string, signal: AbortSignal): Promise<Verdict> {
-    const { spec, metadata } = autoscaler
-    const current = scale.spec?.replicas ?? 0
-    let conditions = put(
-      autoscaler.status?.conditions ?? [],
-      'AbleToScale',
-      'True',
-      'SucceededGetScale',
-      "the HPA controller was able to get the target's current scale",
-    )
-    const base = {
-      ...autoscaler.status,
-      currentReplicas: scale.status?.replicas ?? current,
-      desiredReplicas: current,
-      ...(metadata.generation && { observedGeneration: metadata.generation }),
-    }
-    const min = spec.minReplicas ?? 1
-    if (current === 0 && min !== 0) {
-      conditions = put(
-        conditions,
-        'ScalingActive',
-        'False',
-        'ScalingDisabled',
-        'scaling is disabled since the replica count of the target is zero',
-      )
-      return { status: { ...base, conditions: [...conditions] } }
-    }
-    if (current > spec.maxReplicas)
-      return {
-        status: { ...base, desiredReplicas: spec.maxReplicas, conditions: [...conditions] },
-        scaleTo: spec.maxReplicas,
-        message: 'Current number of replicas above Spec.MaxReplicas',
-      }
-    if (current < min)
-      return {
-        status: { ...base, desiredReplicas: min, conditions: [...conditions] },
-        scaleTo: min,
-        message: 'Current number of replicas below Spec.MinReplicas',
-      }
+    if (text === '')
+      return refuse('SelectorRequired', 'InvalidSelector', 'selector is required', "the HPA target's scale is missing a selector")
+    let requirements: readonly LabelRequirement[]
     try {
-      const found = await proposals(autoscaler, scale, signal)
-      const wanted = Math.max(...found.map(({ replicas }) => replicas))
-      const paced = pace(autoscaler, current, wanted, memories.get(key) ?? { recommendations: [], events: [] }, clock.now())
-      memories.set(key, paced.memory)
-      conditions = put(
-        conditions,
-        'ScalingActive',
-        'True',
-        'ValidMetricFound',
-        'the HPA was able to successfully calculate a replica count',
-      )
-      conditions = put(
-        conditions,
-        'AbleToScale',
-        'True',
-        paced.stabilization,
-        paced.stabilization === 'ReadyForNewScale'
-          ? 'recommended size matches current size'
-          : 'recent recommendations were held to within the stabilization window',
-      )
-      const limited = paced.limitedBy !== 'DesiredWithinRange'
-      conditions = put(
-        conditions,
-        'ScalingLimited',
-        limited ? 'True' : 'False',
-        paced.limitedBy,
-        limited ? 'the desired replica count was limited' : 'the desired count is within the acceptable range',
-      )
-      const status = {
-        ...base,
-        desiredReplicas: paced.replicas,
-        currentMetrics: found.map((proposal) => proposal.status),
-        conditions: [...conditions],
-      }
-      const message = paced.replicas > current ? 'resource utilization above target' : 'All metrics below target'
-      return paced.replicas === current ? { status } : { status, scaleTo: paced.replicas, message }
+      requirements = parseLabelSelector(text)
     } catch (error) {
-      if (!(error instanceof MetricError)) throw error
-      const message = `the HPA was unable to compute the replica count: ${error.message}`
-      events.record(autoscaler, { type: 'Warning', reason: error.reason, message: error.message })
-      conditions = put(conditions, 'ScalingActive', 'False', error.reason, message)
-      return { status: { ...base, conditions: [...conditions] } }
+      if (!(error instanceof SelectorError)) throw error
+      const message = `couldn't convert selector into a corresponding internal selector object: ${error.message}`
+      return refuse('InvalidSelector', 'InvalidSelector', message)
+    }
+    selectors.set(key, requirements)
+    const { namespace } = splitKey(key)
+    const selected = podInformer.list(namespace).filter((pod) => matchesLabels(requirements, pod.metadata.labels))
+    const rivals = [...selectors]
+      .map(([other, theirs]) => ({ ...splitKey(other), theirs }))
+      .filter(({ namespace: where, theirs }) => where === namespace && selected.some((pod) => matchesLabels(theirs, pod.metadata.labels)))
+    if (rivals.length < 2) return { verdict: { ok: true }, selected }
+    const names = rivals
+      .map(({ name }) => `{${name} ${namespace}}`)
+      .sort()
+      .join(' ')
+    return refuse('AmbiguousSelector', 'AmbiguousSelector', `pods by selector ${text} are controlled by multiple HPAs: [${names}]`)
+  }
+
+  async function measure(autoscaler: Autoscaler, selector: string, signal: AbortSignal): Promise<Measured> {
+    const { verdict, selected } = checkSelector(keyOf(autoscaler), selector)
+    if (!verdict.ok) return { selector: verdict, pods: [], samples: [] }
+    const request = { namespace: autoscaler.metadata.namespace, selector, signal }
+    const samples = await Promise.all(metricsOf(autoscaler).map((metric) => readSample(metric, request)))
+    return { selector: verdict, pods: selected, samples }
+  }
+
+  async function observe(autoscaler: Autoscaler, { spec, status }: ScaleObject, signal: AbortSignal): Promise<Observation> {
+    const scale = { specReplicas: spec?.replicas ?? 0, statusReplicas: status?.replicas ?? 0, selector: status?.selector ?? '' }
+    const measured = needsMetrics(autoscaler, scale.specReplicas) ? await measure(autoscaler, scale.selector, signal) : undefined
+    return { autoscaler, scale, measured, memory: memories.get(keyOf(autoscaler)) ?? NO_MEMORY, nowMs: clock.now() }
+  }
+
+  async function scaleTo(resource: Resource, scale: ScaleObject, replicas: number, signal: AbortSignal): Promise<void> {
+    const { namespace = '', name } = scale.metadata
+    let newest = scale
+    for (let tries = 1; ; tries++) {
+      try {
+        const next: ScaleObject = { ...newest, spec: { ...newest.spec, replicas } }
+        await client.update(resource, next, { subresource: 'scale', signal })
+        return
+      } catch (error) {
+        if (!isConflict(error) || tries === SCALE_TRIES) throw error
+        newest = (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject
+      }
     }
   }
 
-  function remember(key: string, change: number): void {
-    const memory = memories.get(key) ?? { recommendations: [], events: [] }
-    memories.set(key, { ...memory, events: [...memory.events, { change, atMs: clock.now() }] })
+  async function apply(plan: Plan, observation: Observation, target: { resource: Resource; scale: ScaleObject }, signal: AbortSignal) {
+    const { autoscaler, nowMs } = observation
+    const key = keyOf(autoscaler)
+    for (const { reason, message } of plan.warnings) events.record(autoscaler, { type: 'Warning', reason, message })
+    if (!plan.rescale) {
+      memories.set(key, remembered(observation, plan, false))
+      return plan.status
+    }
+    const { replicas, reason } = plan.rescale
+    try {
+      await scaleTo(target.resource, target.scale, replicas, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      const cause = messageOf(error)
+      const message = `New size: ${replicas}; reason: ${reason}; error: ${cause}`
+      events.record(autoscaler, { type: 'Warning', reason: 'FailedRescale', message })
+      memories.set(key, remembered(observation, plan, false))
+      return failedRescale(autoscaler, plan, cause, nowMs)
+    }
+    memories.set(key, remembered(observation, plan, true))
+    events.record(autoscaler, { type: 'Normal', reason: 'SuccessfulRescale', message: `New size: ${replicas}; reason: ${reason}` })
+    return rescaled(plan, replicas, nowMs)
   }
 
-  async function scaleTo(
-    autoscaler: Autoscaler,
-    resource: Resource,
-    scale: ScaleObject,
-    replicas: number,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const next = { ...scale, spec: { ...scale.spec, replicas } }
-    await client.update(resource, next, { subresource: 'scale', signal })
-    remember(keyOf(autoscaler), replicas - (scale.spec?.replicas ?? 0))
+  async function look(autoscaler: Autoscaler, signal: AbortSignal): Promise<Autoscaler['status']> {
+    let target: { resource: Resource; scale: ScaleObject }
+    try {
+      target = await readScale(autoscaler, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      const cause = messageOf(error)
+      events.record(autoscaler, { type: 'Warning', reason: 'FailedGetScale', message: cause })
+      const message = `the HPA controller was unable to get the target's current scale: ${cause}`
+      const condition = { type: 'AbleToScale', status: 'False', reason: 'FailedGetScale', message }
+      const conditions = [...put(autoscaler.status?.conditions ?? [], condition, clock.now())]
+      return { desiredReplicas: 0, ...autoscaler.status, conditions }
+    }
+    const observation = await observe(autoscaler, target.scale, signal)
+    return apply(planAutoscaler(observation, options), observation, target, signal)
+  }
+
+  function forget(key: string): void {
+    for (const known of [memories, selectors, looks]) known.delete(key)
   }
 
   return {
     name: 'horizontal-pod-autoscaler-controller',
+    workers: options.concurrentSyncs,
     watches: [
       watch(horizontalpodautoscalers, (autoscaler) => [keyOf(autoscaler)]),
       watch(pods, () => []),
       watch(customresourcedefinitions, () => []),
+      watch(apiservices, () => []),
     ],
     async reconcile(key, signal): Promise<Outcome> {
       const autoscaler = informer.get(key)
-      if (!autoscaler) {
-        memories.delete(key)
-        return
-      }
-      const resource = targetResource(autoscaler)
-      const { namespace } = autoscaler.metadata
-      const { name } = autoscaler.spec.scaleTargetRef
-      let verdict: Verdict
+      if (!autoscaler) return forget(key)
+      // A change of the status, its own ones among them, is no reason to look again before the period is over.
+      const last = looks.get(key)
+      const waitMs = last && semanticallyEqual(last.spec, autoscaler.spec) ? last.atMs + options.syncPeriodMs - clock.now() : 0
+      if (waitMs > 0) return { requeueAfterMs: waitMs }
+      looks.set(key, { spec: autoscaler.spec, atMs: clock.now() })
       try {
-        if (!resource) throw new Error(`no matches for kind "${autoscaler.spec.scaleTargetRef.kind}"`)
-        const scale = (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject
-        verdict = await decide(autoscaler, scale, key, signal)
-        if (verdict.scaleTo !== undefined) {
-          await scaleTo(autoscaler, resource, scale, verdict.scaleTo, signal)
-          events.record(autoscaler, {
-            type: 'Normal',
-            reason: 'SuccessfulRescale',
-            message: `New size: ${verdict.scaleTo}; reason: ${verdict.message}`,
-          })
-          verdict.status = { ...verdict.status, lastScaleTime: timestamp(clock.now()) }
-        }
+        const status = await look(autoscaler, signal)
+        if (status && !semanticallyEqual(status, autoscaler.status))
+          await client.update(horizontalpodautoscalers, { ...autoscaler, status }, { subresource: 'status', signal })
       } catch (error) {
         signal.throwIfAborted()
-        const message = `the HPA controller was unable to get the target's current scale: ${error instanceof Error ? error.message : String(error)}`
-        events.record(autoscaler, { type: 'Warning', reason: 'FailedGetScale', message })
-        const conditions = put(autoscaler.status?.conditions ?? [], 'AbleToScale', 'False', 'FailedGetScale', message)
-        verdict = { status: { desiredReplicas: 0, ...autoscaler.status, conditions: [...conditions] } }
+        // Metrics are read once in a period, whatever becomes of it.
+        if (!isConflict(error)) events.record(autoscaler, { type: 'Warning', reason: 'FailedUpdateStatus', message: messageOf(error) })
+        log.debug('an autoscaler could not be brought up to date', { key, cause: messageOf(error) })
       }
-      if (!semanticallyEqual(verdict.status, autoscaler.status)) {
-        await client.update(horizontalpodautoscalers, { ...autoscaler, status: verdict.status }, { subresource: 'status', signal })
-      }
-      return { requeueAfterMs: SYNC_PERIOD_MS }
+      return { requeueAfterMs: options.syncPeriodMs }
     },
   }
 }

@@ -1,167 +1,210 @@
-/** How many replicas a resource metric asks for (upstream's replica_calculator). All amounts in milli units. No I/O. */
-import type { HorizontalPodAutoscaler, MetricSpec, MetricStatus } from '../../api/kinds/autoscaling/v2.ts'
+/** How many replicas a metric asks for (upstream's replica_calculator). All amounts in milli units. No I/O. */
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { findCondition } from '../../api/meta.ts'
-import { formatQuantity, newMilliQuantity, quantityMilliValue } from '../../api/quantity.ts'
-import { hasFinished } from '../../api/pods.ts'
+import { quantityMilliValue } from '../../api/quantity.ts'
 import { isReady } from '../podState.ts'
 
-/** One entry of metrics.k8s.io/v1beta1 PodMetrics. */
-export interface PodMetrics {
-  metadata: { name: string }
-  containers: readonly { name: string; usage: Readonly<Record<string, string>> }[]
+/** What one pod uses. */
+export interface PodMetric {
+  value: number
+  timestampMs: number
+  /** How long the sample was taken for. */
+  windowMs: number
+}
+export type PodMetrics = ReadonlyMap<string, PodMetric>
+
+/** How far the usage may be from the target, as a share of it, before anything is done. */
+export interface Tolerances {
+  up: number
+  down: number
 }
 
-export const TOLERANCE = 0.1
-/** What a pod uses of the CPU while it starts says little about its load. */
-const CPU_INITIALIZATION_MS = 5 * 60_000
-const READINESS_DELAY_MS = 30_000
-
-export class MetricError extends Error {
-  override readonly name = 'MetricError'
-  readonly reason: string
-
-  constructor(reason: string, message: string) {
-    super(message)
-    this.reason = reason
-  }
+export interface CalculatorOptions {
+  /** For this time from its start a pod's use of the CPU counts only while it is ready. */
+  cpuInitializationMs: number
+  /** A pod that turned unready within this time from its start has never been ready. */
+  initialReadinessDelayMs: number
 }
 
-export interface MetricInput {
+export interface CalculatorInput extends CalculatorOptions {
   /** Those that the target's selector matches. */
   pods: readonly Pod[]
-  metrics: readonly PodMetrics[]
   currentReplicas: number
+  tolerances: Tolerances
   nowMs: number
 }
 
-interface Source {
-  resource: string
-  /** Undefined: all containers of the pod together. */
-  container: string | undefined
+/** A metric that says nothing; the message is part of conditions and events. */
+export class MetricError extends Error {
+  override readonly name = 'MetricError'
 }
 
-function usageOf(metrics: PodMetrics, { resource, container }: Source): number | undefined {
-  const containers = metrics.containers.filter(({ name }) => container === undefined || name === container)
-  const amounts = containers.map(({ usage }) => usage[resource]).filter((amount) => amount !== undefined)
-  return amounts.length === 0 || amounts.length < containers.length
-    ? undefined
-    : amounts.reduce((sum, amount) => sum + quantityMilliValue(amount), 0)
+const MAX_REPLICAS = 2 ** 31 - 1
+
+function isWithin({ up, down }: Tolerances, ratio: number): boolean {
+  return 1 - down <= ratio && ratio <= 1 + up
 }
 
-function requestOf(pod: Pod, { resource, container }: Source): number {
-  const sidecars = (pod.spec.initContainers ?? []).filter((init) => init.restartPolicy === 'Always')
-  const containers = [...pod.spec.containers, ...sidecars].filter(({ name }) => container === undefined || name === container)
-  return containers.reduce((sum, { name, resources }) => {
-    const request = resources?.requests?.[resource]
-    if (request === undefined)
-      throw new MetricError('FailedGetResourceMetric', `missing request for ${resource} in container ${name} of Pod ${pod.metadata.name}`)
-    return sum + quantityMilliValue(request)
-  }, 0)
-}
-
-interface Grouped {
-  /** Usage of the pods that count, by name. */
-  counted: Map<string, number>
-  /** Not ready yet: they count as using nothing when there are too few pods. */
-  unready: Pod[]
-  missing: Pod[]
-}
-
-function isStarting(pod: Pod, nowMs: number): boolean {
+/** Whether what it uses of the CPU is that of a pod which has yet to start. */
+function isStarting(pod: Pod, metric: PodMetric, { nowMs, cpuInitializationMs, initialReadinessDelayMs }: CalculatorInput): boolean {
   const ready = findCondition(pod.status?.conditions, 'Ready')
   const startMs = Date.parse(pod.status?.startTime ?? '')
   if (!ready || !Number.isFinite(startMs)) return true
-  if (startMs + CPU_INITIALIZATION_MS > nowMs) return !isReady(pod)
-  return !isReady(pod) && startMs + READINESS_DELAY_MS > Date.parse(ready.lastTransitionTime ?? '')
+  const sinceMs = Date.parse(ready.lastTransitionTime ?? '') || 0
+  const unready = ready.status === 'False'
+  if (startMs + cpuInitializationMs > nowMs) return unready || metric.timestampMs < sinceMs + metric.windowMs
+  return unready && startMs + initialReadinessDelayMs > sinceMs
 }
 
-function group({ pods, metrics, nowMs }: MetricInput, source: Source): Grouped {
-  const byName = new Map(metrics.map((entry) => [entry.metadata.name, usageOf(entry, source)]))
-  const grouped: Grouped = { counted: new Map(), unready: [], missing: [] }
-  for (const pod of pods) {
-    if (pod.metadata.deletionTimestamp !== undefined || hasFinished(pod)) continue
-    const usage = byName.get(pod.metadata.name)
-    if (pod.status?.phase === 'Pending') grouped.unready.push(pod)
-    else if (usage === undefined) grouped.missing.push(pod)
-    else if (source.resource === 'cpu' && isStarting(pod, nowMs)) grouped.unready.push(pod)
-    else grouped.counted.set(pod.metadata.name, usage)
+interface Grouped {
+  /** Of the pods that count. */
+  usages: Map<string, number>
+  readyCount: number
+  unready: string[]
+  missing: string[]
+}
+
+function groupPods(input: CalculatorInput, metrics: PodMetrics, isCpu: boolean): Grouped {
+  if (input.pods.length === 0) throw new MetricError('no pods returned by selector while calculating replica count')
+  const usages = new Map([...metrics].map(([name, { value }]) => [name, value]))
+  const grouped: Grouped = { usages, readyCount: 0, unready: [], missing: [] }
+  const ignored: string[] = []
+  for (const pod of input.pods) {
+    const { name } = pod.metadata
+    const metric = metrics.get(name)
+    if (pod.metadata.deletionTimestamp !== undefined || pod.status?.phase === 'Failed') ignored.push(name)
+    else if (pod.status?.phase === 'Pending') grouped.unready.push(name)
+    else if (!metric) grouped.missing.push(name)
+    else if (isCpu && isStarting(pod, metric, input)) grouped.unready.push(name)
+    else grouped.readyCount++
   }
+  for (const name of [...ignored, ...grouped.unready]) usages.delete(name)
+  if (usages.size === 0) throw new MetricError('did not receive metrics for targeted pods (pods might be unready)')
   return grouped
 }
 
-const isClose = (ratio: number): boolean => Math.abs(ratio - 1) <= TOLERANCE
-
-/** `targetOf` is what one pod should use; `ratio` is how far its pods are from it together. */
-function replicasFor(input: MetricInput, grouped: Grouped, targetOf: (pod: Pod | undefined) => number): number {
-  const { currentReplicas } = input
-  const byName = new Map(input.pods.map((pod) => [pod.metadata.name, pod]))
-  const ratioOf = (usages: ReadonlyMap<string, number>): number => {
-    const used = [...usages.values()].reduce((sum, usage) => sum + usage, 0)
-    const wanted = [...usages.keys()].reduce((sum, name) => sum + targetOf(byName.get(name)), 0)
-    return used / wanted
-  }
-  const { counted, unready, missing } = grouped
-  const ratio = ratioOf(counted)
-  if (missing.length === 0 && (unready.length === 0 || ratio <= 1))
-    return isClose(ratio) ? currentReplicas : Math.ceil(ratio * counted.size)
-  // What is not known is taken to speak against the change.
-  const filled = new Map(counted)
-  for (const pod of missing) filled.set(pod.metadata.name, ratio < 1 ? targetOf(pod) : 0)
-  if (ratio > 1) for (const pod of unready) filled.set(pod.metadata.name, 0)
+/**
+ * The part that all per-pod metrics share. What is not known speaks against the change: unready pods use nothing when the
+ * rest asks for more, missing ones use `fallback` when it asks for less.
+ */
+function replicasOf(
+  { currentReplicas, tolerances }: CalculatorInput,
+  { usages, readyCount, unready, missing }: Grouped,
+  ratioOf: (usages: ReadonlyMap<string, number>) => number,
+  fallback: (pod: string) => number,
+): number {
+  const ratio = ratioOf(usages)
+  const growsWithUnready = unready.length > 0 && ratio > 1
+  if (!growsWithUnready && missing.length === 0)
+    return isWithin(tolerances, ratio) ? currentReplicas : Math.min(MAX_REPLICAS, Math.ceil(ratio * readyCount))
+  const filled = new Map(usages)
+  if (ratio !== 1) for (const name of missing) filled.set(name, ratio < 1 ? fallback(name) : 0)
+  if (growsWithUnready) for (const name of unready) filled.set(name, 0)
   const careful = ratioOf(filled)
   const turned = (ratio < 1 && careful > 1) || (ratio > 1 && careful < 1)
-  const replicas = Math.ceil(careful * filled.size)
+  if (isWithin(tolerances, careful) || turned) return currentReplicas
+  const replicas = Math.min(MAX_REPLICAS, Math.ceil(careful * filled.size))
   const contradicts = (careful < 1 && replicas > currentReplicas) || (careful > 1 && replicas < currentReplicas)
-  return isClose(careful) || turned || contradicts ? currentReplicas : replicas
+  return contradicts ? currentReplicas : replicas
 }
 
-export interface Proposal {
-  replicas: number
-  status: MetricStatus
+const sum = (values: Iterable<number>): number => {
+  let total = 0
+  for (const value of values) total += value
+  return total
 }
 
-function sourceOf(metric: MetricSpec): { source: Source; target: { type: string; averageUtilization?: number; averageValue?: string } } {
-  if (metric.resource) return { source: { resource: metric.resource.name, container: undefined }, target: metric.resource.target }
-  if (metric.containerResource) {
-    const { name, container, target } = metric.containerResource
-    return { source: { resource: name, container }, target }
-  }
-  throw new MetricError(
-    `FailedGet${metric.type}Metric`,
-    `unable to get ${metric.type.toLowerCase()} metrics: no custom metrics API is served`,
+/** What a pod asks for: of one container, or of the pod as a whole, or of all its containers together. */
+function requestOf(pod: Pod, resource: string, container: string | undefined): number {
+  const { name } = pod.metadata
+  const ofPod = pod.spec.resources?.requests
+  const whole = container === undefined && ofPod !== undefined && Object.keys(ofPod).length > 0
+  if (whole && ofPod[resource] !== undefined) return quantityMilliValue(ofPod[resource])
+  const sidecars = (pod.spec.initContainers ?? []).filter((init) => init.restartPolicy === 'Always')
+  const containers = [...pod.spec.containers, ...sidecars].filter((each) => container === undefined || each.name === container)
+  if (containers.length === 0 && container !== undefined) throw new MetricError(`container ${container} not found in Pod ${name}`)
+  if (whole && containers.every(({ resources }) => resources?.requests?.[resource] === undefined))
+    throw new MetricError(`missing pod-level request for ${resource} in Pod ${name}`)
+  return sum(
+    containers.map((each) => {
+      const request = each.resources?.requests?.[resource]
+      if (request !== undefined) return quantityMilliValue(request)
+      if (whole) return 0
+      throw new MetricError(`missing request for ${resource} in container ${each.name} of Pod ${name}`)
+    }),
   )
 }
 
-export function propose(metric: MetricSpec, input: MetricInput): Proposal {
-  const { source, target } = sourceOf(metric)
-  const reason = metric.resource ? 'FailedGetResourceMetric' : 'FailedGetContainerResourceMetric'
-  if (input.metrics.length === 0)
-    throw new MetricError(reason, `unable to get metrics for resource ${source.resource}: no metrics returned from resource metrics API`)
-  const grouped = group(input, source)
-  if (grouped.counted.size === 0) throw new MetricError(reason, `did not receive metrics for targeted pods (pods might be unready)`)
-  const used = [...grouped.counted.values()].reduce((sum, usage) => sum + usage, 0)
-  const average = Math.round(used / grouped.counted.size)
-  const current: { averageValue: string; averageUtilization?: number } = { averageValue: formatQuantity(newMilliQuantity(average)) }
-  let replicas: number
-  if (target.averageUtilization !== undefined) {
-    const share = target.averageUtilization / 100
-    replicas = replicasFor(input, grouped, (pod) => (pod ? requestOf(pod, source) * share : 0))
-    const requested = input.pods
-      .filter((pod) => grouped.counted.has(pod.metadata.name))
-      .reduce((sum, pod) => sum + requestOf(pod, source), 0)
-    current.averageUtilization = Math.floor((used * 100) / requested)
-  } else {
-    const perPod = quantityMilliValue(target.averageValue ?? '0')
-    replicas = replicasFor(input, grouped, () => perPod)
-  }
-  const status: MetricStatus = metric.resource
-    ? { type: 'Resource', resource: { name: source.resource, current } }
-    : { type: 'ContainerResource', containerResource: { name: source.resource, container: source.container ?? '', current } }
-  return { replicas, status }
+export interface UtilizationProposal {
+  replicas: number
+  /** Percent of what is asked for. */
+  utilization: number
+  averageValue: number
 }
 
-/** The metrics of an autoscaler that names none: 80 % of the CPU that is asked for. */
-export function metricsOf({ spec }: HorizontalPodAutoscaler): readonly MetricSpec[] {
-  return spec.metrics ?? [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }]
+interface UtilizationTarget {
+  resource: string
+  /** Undefined: all containers of the pod together. */
+  container: string | undefined
+  /** Percent. */
+  targetUtilization: number
+}
+
+export function replicasByUtilization(input: CalculatorInput, metrics: PodMetrics, target: UtilizationTarget): UtilizationProposal {
+  const { resource, container, targetUtilization } = target
+  const grouped = groupPods(input, metrics, resource === 'cpu')
+  const requests = new Map(input.pods.map((pod) => [pod.metadata.name, requestOf(pod, resource, container)]))
+  const utilizationOf = (usages: ReadonlyMap<string, number>): { percent: number; average: number } => {
+    const known = [...usages].filter(([name]) => requests.has(name))
+    const requested = sum(known.map(([name]) => requests.get(name) ?? 0))
+    if (requested === 0) throw new MetricError('no metrics returned matched known pods')
+    const used = sum(known.map(([, usage]) => usage))
+    return { percent: Math.trunc((used * 100) / requested), average: Math.trunc(used / known.length) }
+  }
+  const { percent, average } = utilizationOf(grouped.usages)
+  const replicas = replicasOf(
+    input,
+    grouped,
+    (usages) => utilizationOf(usages).percent / targetUtilization,
+    (name) => Math.trunc(((requests.get(name) ?? 0) * Math.max(100, targetUtilization)) / 100),
+  )
+  return { replicas, utilization: percent, averageValue: average }
+}
+
+export interface ValueProposal {
+  replicas: number
+  /** Of one pod, or of the whole, as the target is. */
+  value: number
+}
+
+/** By what one pod uses on average of a resource or of a metric of its own. */
+export function replicasByAverage(input: CalculatorInput, metrics: PodMetrics, target: number, isCpu: boolean): ValueProposal {
+  const grouped = groupPods(input, metrics, isCpu)
+  const averageOf = (usages: ReadonlyMap<string, number>): number => Math.trunc(sum(usages.values()) / usages.size)
+  const replicas = replicasOf(
+    input,
+    grouped,
+    (usages) => averageOf(usages) / target,
+    () => target,
+  )
+  return { replicas, value: averageOf(grouped.usages) }
+}
+
+/** By one value for all pods, which is to come to the target. */
+export function replicasByValue({ pods, currentReplicas, tolerances }: CalculatorInput, value: number, target: number): ValueProposal {
+  const ratio = value / target
+  if (currentReplicas === 0) return { replicas: Math.min(MAX_REPLICAS, Math.ceil(ratio)), value }
+  if (isWithin(tolerances, ratio)) return { replicas: currentReplicas, value }
+  if (pods.length === 0)
+    throw new MetricError('unable to calculate ready pods: no pods returned by selector while calculating replica count')
+  const ready = pods.filter((pod) => pod.status?.phase === 'Running' && isReady(pod)).length
+  return { replicas: Math.min(MAX_REPLICAS, Math.ceil(ratio * ready)), value }
+}
+
+/** By one value for all pods, of which each is to have `target`. */
+export function replicasByShare(statusReplicas: number, tolerances: Tolerances, value: number, target: number): ValueProposal {
+  const close = isWithin(tolerances, value / (target * statusReplicas))
+  const replicas = close ? statusReplicas : Math.min(MAX_REPLICAS, Math.ceil(value / target))
+  const share = Math.ceil(value / statusReplicas)
+  return { replicas, value: Number.isFinite(share) ? share : Number.MAX_SAFE_INTEGER }
 }

@@ -1,0 +1,217 @@
+/**
+ * What an autoscaler's metrics say now: read from metrics.k8s.io, custom.metrics.k8s.io and external.metrics.k8s.io, by
+ * whatever API servers answer for them (upstream's metrics.RESTMetricsClient).
+ */
+import type { APIService } from '../../api/kinds/apiregistration/v1.ts'
+import type { CrossVersionObjectReference, MetricSpec } from '../../api/kinds/autoscaling/v2.ts'
+import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
+import { quantityMilliValue } from '../../api/quantity.ts'
+import type { KubeObject, Resource } from '../../api/resource.ts'
+import { formatLabelSelector } from '../../api/selectors.ts'
+import type { Client, Subresource } from '../../client/client.ts'
+import type { Informer } from '../../client/informer.ts'
+import { MetricError, type PodMetric, type PodMetrics } from './replicaCalculator.ts'
+
+/** What came of asking for one metric: values by pod, one value (the sum of all), or why there is none. */
+export type Sample = { pods: PodMetrics } | { value: number } | { error: string }
+
+interface ResourceMetrics extends KubeObject {
+  timestamp: string
+  window: string
+  containers: readonly { name: string; usage: Readonly<Record<string, string>> }[]
+}
+
+interface MetricValueList {
+  items: readonly {
+    describedObject: { name: string }
+    timestamp: string
+    windowSeconds?: number
+    /** What v1beta1 calls windowSeconds. */
+    window?: number
+    value: string
+  }[]
+}
+
+const POD_METRICS: Resource<ResourceMetrics> = {
+  group: 'metrics.k8s.io',
+  version: 'v1beta1',
+  resource: 'pods',
+  kind: 'PodMetrics',
+  namespaced: true,
+}
+const CUSTOM_GROUP = 'custom.metrics.k8s.io'
+/** The better one first. */
+const CUSTOM_VERSIONS = ['v1beta2', 'v1beta1']
+/** Of a custom metric that names none. */
+const DEFAULT_WINDOW_MS = 60_000
+
+const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** Of a metav1.Duration such as `1m30.5s`. */
+function durationMs(text: string): number {
+  let total = 0
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) total += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0)
+  return total
+}
+
+/** Undefined where a container says nothing of the resource. */
+function usageOf({ containers }: ResourceMetrics, resource: string, container: string | undefined): number | undefined {
+  const counted = containers.filter(({ name }) => container === undefined || name === container)
+  let total = 0
+  for (const { usage } of counted) {
+    const amount = usage[resource]
+    if (amount === undefined) return undefined
+    total += quantityMilliValue(amount)
+  }
+  return counted.length === 0 ? undefined : total
+}
+
+export interface SamplesOptions {
+  client: Client
+  apiServices: Informer<APIService>
+  /** The resource of a kind, as `ingresses.networking.k8s.io`; throws where there is none. */
+  resourceOf(reference: CrossVersionObjectReference): Resource
+}
+
+export interface SampleRequest {
+  namespace: string
+  /** Of the target's pods. */
+  selector: string
+  signal: AbortSignal
+}
+
+export type ReadSample = (metric: MetricSpec, request: SampleRequest) => Promise<Sample>
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Everything a selector may say, as the metric's servers take it; '' for all. */
+function selectorText(selector: LabelSelector | undefined): string {
+  return selector ? formatLabelSelector(selector) : ''
+}
+
+export function sampleReader({ client, apiServices, resourceOf }: SamplesOptions): ReadSample {
+  async function resourceSample(resource: string, container: string | undefined, request: SampleRequest): Promise<Sample> {
+    const { namespace, selector, signal } = request
+    const from = 'unable to fetch metrics from resource metrics API'
+    const { items } = await client.list(POD_METRICS, { namespace, labelSelector: selector, signal }).catch((cause: unknown) => {
+      throw new MetricError(`${from}: ${messageOf(cause)}`, { cause })
+    })
+    if (items.length === 0) throw new MetricError('no metrics returned from resource metrics API')
+    const found = new Map<string, PodMetric>()
+    for (const item of items) {
+      const value = usageOf(item, resource, container)
+      if (value === undefined) continue
+      found.set(item.metadata.name, { value, timestampMs: Date.parse(item.timestamp) || 0, windowMs: durationMs(item.window ?? '') })
+    }
+    return { pods: found }
+  }
+
+  function customVersion(): string {
+    const served = apiServices.list().filter(({ spec }) => spec.group === CUSTOM_GROUP)
+    if (served.length === 0) throw new Error(`no custom metrics API (${CUSTOM_GROUP}) registered`)
+    const version = CUSTOM_VERSIONS.find((candidate) => served.some(({ spec }) => spec.version === candidate))
+    if (version === undefined) throw new Error('no known available metric versions found')
+    return version
+  }
+
+  async function customMetric(
+    { resource, name, subresource }: { resource: string; name: string; subresource?: string },
+    { labelSelector, metricSelector }: { labelSelector?: string; metricSelector: string },
+    { namespace, signal }: SampleRequest,
+  ): Promise<MetricValueList> {
+    try {
+      const options = { ...(labelSelector && { labelSelector }), ...(metricSelector && { metricLabelSelector: metricSelector }) }
+      return (await client.transport.request({
+        verb: 'get',
+        resource: { group: CUSTOM_GROUP, version: customVersion(), resource, kind: 'MetricValueList', namespaced: true },
+        namespace,
+        name,
+        // A metric stands where other resources have their subresources.
+        ...(subresource && { subresource: encodeURIComponent(subresource) as Subresource }),
+        options,
+        signal,
+      })) as MetricValueList
+    } catch (cause) {
+      throw new MetricError(`unable to fetch metrics from custom metrics API: ${messageOf(cause)}`, { cause })
+    }
+  }
+
+  async function podsSample(name: string, metricSelector: string, request: SampleRequest): Promise<Sample> {
+    const { items } = await customMetric(
+      { resource: 'pods', name: '*', subresource: name },
+      { labelSelector: request.selector, metricSelector },
+      request,
+    )
+    if (items.length === 0) throw new MetricError('no metrics returned from custom metrics API')
+    const found = new Map<string, PodMetric>()
+    for (const { describedObject, value, timestamp, windowSeconds, window } of items) {
+      const seconds = windowSeconds ?? window
+      const windowMs = seconds === undefined ? DEFAULT_WINDOW_MS : seconds * 1_000
+      found.set(describedObject.name, { value: quantityMilliValue(value), timestampMs: Date.parse(timestamp) || 0, windowMs })
+    }
+    return { pods: found }
+  }
+
+  async function objectSample(
+    name: string,
+    metricSelector: string,
+    described: CrossVersionObjectReference,
+    request: SampleRequest,
+  ): Promise<Sample> {
+    const from = 'unable to fetch metrics from custom metrics API'
+    const ofNamespace = described.kind === 'Namespace' && (described.apiVersion ?? 'v1') === 'v1'
+    const place = (): { resource: string; name: string; subresource?: string } => {
+      if (ofNamespace) return { resource: 'metrics', name }
+      const { group, resource } = resourceOf(described)
+      return { resource: group ? `${resource}.${group}` : resource, name: described.name, subresource: name }
+    }
+    let target: { resource: string; name: string; subresource?: string }
+    try {
+      target = place()
+    } catch (cause) {
+      throw new MetricError(`${from}: ${messageOf(cause)}`, { cause })
+    }
+    const { items } = await customMetric(target, { metricSelector }, request)
+    const [only] = items
+    if (!only || items.length > 1)
+      throw new MetricError(`${from}: the custom metrics API server returned ${items.length} results when we asked for exactly one`)
+    return { value: quantityMilliValue(only.value) }
+  }
+
+  async function externalSample(name: string, metricSelector: string, { namespace, signal }: SampleRequest): Promise<Sample> {
+    const resource: Resource<KubeObject & { value: string }> = {
+      group: 'external.metrics.k8s.io',
+      version: 'v1beta1',
+      resource: encodeURIComponent(name),
+      kind: 'ExternalMetricValue',
+      namespaced: true,
+    }
+    const options = { namespace, signal, ...(metricSelector && { labelSelector: metricSelector }) }
+    const { items } = await client.list(resource, options).catch((cause: unknown) => {
+      throw new MetricError(`unable to fetch metrics from external metrics API: ${messageOf(cause)}`, { cause })
+    })
+    if (items.length === 0) throw new MetricError('no metrics returned from external metrics API')
+    return { value: items.reduce((total, item) => total + quantityMilliValue(item.value), 0) }
+  }
+
+  function read(metric: MetricSpec, request: SampleRequest): Promise<Sample> {
+    const { resource, containerResource, pods, object, external } = metric
+    if (resource) return resourceSample(resource.name, undefined, request)
+    if (containerResource) return resourceSample(containerResource.name, containerResource.container, request)
+    if (pods) return podsSample(pods.metric.name, selectorText(pods.metric.selector), request)
+    if (object) return objectSample(object.metric.name, selectorText(object.metric.selector), object.describedObject, request)
+    if (external) return externalSample(external.metric.name, selectorText(external.metric.selector), request)
+    throw new MetricError(`unknown metric source type ${JSON.stringify(metric.type)}`)
+  }
+
+  return async (metric, request) => {
+    try {
+      return await read(metric, request)
+    } catch (error) {
+      request.signal.throwIfAborted()
+      return { error: messageOf(error) }
+    }
+  }
+}
