@@ -9,6 +9,7 @@ import { tokenreviews } from '../api/kinds/authentication/v1.ts'
 import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
+import { MAX_CONTAINER_PIDS } from '../kubelet/containers/resources.ts'
 import { createKubelet } from '../kubelet/kubelet.ts'
 import { createRoutedPodNetwork } from '../kubelet/network/podNetwork.ts'
 import { createDockerRuntime, type DockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
@@ -108,6 +109,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     resolvConf: POD_RESOLV_CONF,
     podCIDR: nodePodCidr(podCidr),
     maxPods: 110,
+    podPidsLimit: MAX_CONTAINER_PIDS,
     imageMinimumGCAge: '2m0s',
     imageGCHighThresholdPercent: 85,
     imageGCLowThresholdPercent: 80,

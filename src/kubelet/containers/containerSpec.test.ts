@@ -41,9 +41,14 @@ test('requests and limits as cgroup settings', () => {
     cpuQuotaUs: 150_000,
     cpuPeriodUs: 100_000,
     memoryLimitBytes: 2 * 2 ** 30,
+    pidsLimit: 4096,
     oomScoreAdj: 750,
   })
-  assert.deepEqual(linuxResources(podOf({ containers: [{ name: 'c' }] }), { name: 'c' }, 2 ** 30), { cpuShares: 2, oomScoreAdj: 1000 })
+  assert.deepEqual(linuxResources(podOf({ containers: [{ name: 'c' }] }), { name: 'c' }, 2 ** 30), {
+    cpuShares: 2,
+    pidsLimit: 4096,
+    oomScoreAdj: 1000,
+  })
 })
 
 test('oom_score_adj stays between the extremes', () => {

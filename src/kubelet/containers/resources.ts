@@ -9,6 +9,8 @@ const MIN_SHARES = 2
 const MAX_SHARES = 262_144
 const PERIOD_US = 100_000
 const MIN_QUOTA_US = 1000
+/** Upstream sets none unless told to, and a pod that forks without end takes the whole machine with it: here that is somebody's laptop. */
+export const MAX_CONTAINER_PIDS = 4096
 
 export function linuxResources(pod: Pod, container: Container, nodeMemoryBytes: number): LinuxResources {
   const { requests, limits } = container.resources ?? {}
@@ -20,6 +22,7 @@ export function linuxResources(pod: Pod, container: Container, nodeMemoryBytes: 
     cpuShares: Math.min(Math.max(shares, MIN_SHARES), MAX_SHARES),
     ...(cpuLimitMilli > 0 && { cpuQuotaUs: Math.max(MIN_QUOTA_US, (cpuLimitMilli * PERIOD_US) / 1000), cpuPeriodUs: PERIOD_US }),
     ...(memoryLimitBytes > 0 && { memoryLimitBytes }),
+    pidsLimit: MAX_CONTAINER_PIDS,
     oomScoreAdj: oomScoreAdj(pod, container, nodeMemoryBytes),
   }
 }

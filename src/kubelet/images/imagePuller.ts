@@ -14,6 +14,8 @@ import { credentialsFor } from './credentials.ts'
 const BACKOFF_BASE_MS = 10_000
 const BACKOFF_MAX_MS = 300_000
 const MAX_PARALLEL_PULLS = 4
+/** A pull that takes longer gives its place to the next: one that never ends holds up no other. */
+const SLOW_PULL_MS = 10_000
 
 /** The image is not there; `reason` is the container's waiting reason. */
 export class ImageUnavailableError extends Error {
@@ -64,9 +66,16 @@ function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(3).replace(/\.?0+$/, '')}s`
 }
 
+interface SharedPull {
+  image: Promise<Image>
+  /** To be used once no pod waits for it any more. */
+  abort: AbortController
+  waiting: number
+}
+
 export class ImagePuller {
   readonly #options: ImagePullerOptions
-  readonly #pulling = new Map<string, Promise<Image>>()
+  readonly #pulling = new Map<string, SharedPull>()
   readonly #failures = new Map<string, Failure>()
   #running = 0
   readonly #queue: (() => void)[] = []
@@ -136,7 +145,7 @@ export class ImagePuller {
     this.#event(request, 'Normal', 'Pulling', `Pulling image "${image}"`)
     try {
       const auths = credentialsFor(image, await request.pullSecrets())
-      const { pulled, pullMs } = await orAbort(this.#pullOnce(image, auths), request.signal)
+      const { pulled, pullMs } = await this.#pullOnce(image, auths, request.signal)
       const inAll = seconds(clock.now() - startedMs)
       this.#failures.delete(key)
       this.#options.onPulled(pulled)
@@ -165,22 +174,36 @@ export class ImagePuller {
     return new ImageUnavailableError(reason, text, untilMs, error)
   }
 
-  /** Pods that want the same image with the same credentials share one pull. */
-  async #pullOnce(image: string, auths: readonly RegistryAuth[]): Promise<{ pulled: Image; pullMs: number }> {
+  /** Pods that want the same image with the same credentials share one pull, which ends when none of them is left. */
+  async #pullOnce(image: string, auths: readonly RegistryAuth[], signal: AbortSignal): Promise<{ pulled: Image; pullMs: number }> {
+    signal.throwIfAborted()
     const startedMs = this.#options.clock.now()
     const key = JSON.stringify([image, auths.map((auth) => [auth.serverAddress, auth.username, auth.password])])
-    let pulling = this.#pulling.get(key)
-    if (!pulling) {
-      pulling = this.#withSlot(() => this.#tryEach(image, auths)).finally(() => this.#pulling.delete(key))
-      this.#pulling.set(key, pulling)
+    const pull = this.#pulling.get(key) ?? this.#startPull(key, image, auths)
+    pull.waiting++
+    try {
+      return { pulled: await orAbort(pull.image, signal), pullMs: this.#options.clock.now() - startedMs }
+    } finally {
+      if (--pull.waiting === 0) {
+        this.#pulling.delete(key)
+        pull.abort.abort()
+      }
     }
-    return { pulled: await pulling, pullMs: this.#options.clock.now() - startedMs }
   }
 
-  async #tryEach(image: string, auths: readonly RegistryAuth[]): Promise<Image> {
-    const { runtime, signal } = this.#options
+  #startPull(key: string, image: string, auths: readonly RegistryAuth[]): SharedPull {
+    const abort = new AbortController()
+    const signal = AbortSignal.any([this.#options.signal, abort.signal])
+    const pull = { image: this.#withSlot(() => this.#tryEach(image, auths, signal), signal), abort, waiting: 0 }
+    this.#pulling.set(key, pull)
+    return pull
+  }
+
+  async #tryEach(image: string, auths: readonly RegistryAuth[], signal: AbortSignal): Promise<Image> {
+    const { runtime } = this.#options
     let failure: unknown
     for (const auth of auths.length > 0 ? auths : [undefined]) {
+      signal.throwIfAborted()
       try {
         return await runtime.pullImage(image, auth, signal)
       } catch (error) {
@@ -190,14 +213,44 @@ export class ImagePuller {
     throw failure
   }
 
-  async #withSlot<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= MAX_PARALLEL_PULLS) await new Promise<void>((resolve) => this.#queue.push(resolve))
-    this.#running++
+  async #withSlot<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    await this.#takeSlot(signal)
+    const give = this.#oneGiver()
+    const cancel = this.#options.clock.after(SLOW_PULL_MS, give)
     try {
       return await work()
     } finally {
-      this.#running--
-      this.#queue.shift()?.()
+      cancel()
+      give()
+    }
+  }
+
+  async #takeSlot(signal: AbortSignal): Promise<void> {
+    if (this.#running < MAX_PARALLEL_PULLS) return void this.#running++
+    const turn = Promise.withResolvers<void>()
+    this.#queue.push(turn.resolve)
+    try {
+      // Whoever gives a place up counts for the one who gets it.
+      await orAbort(turn.promise, signal)
+    } catch (error) {
+      const at = this.#queue.indexOf(turn.resolve)
+      if (at >= 0) this.#queue.splice(at, 1)
+      else this.#giveSlot()
+      throw error
+    }
+  }
+
+  #giveSlot(): void {
+    const next = this.#queue.shift()
+    if (next) next()
+    else this.#running--
+  }
+
+  #oneGiver(): () => void {
+    let given = false
+    return () => {
+      if (!given) this.#giveSlot()
+      given = true
     }
   }
 

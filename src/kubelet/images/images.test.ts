@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { Pod, Secret } from '../../api/kinds/core/v1.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { FakeRuntime } from '../testing/fakeRuntime.ts'
@@ -70,12 +71,12 @@ function setUp() {
     onPulled: () => {},
     events: { record: (_, { reason, message }) => void events.push(`${reason}: ${message}`) },
   })
-  const ensure = (image: string, uid = 'u', policy = 'IfNotPresent') =>
+  const ensure = (image: string, uid = 'u', policy = 'IfNotPresent', signal = new AbortController().signal) =>
     puller.ensure({
       pod: { metadata: { name: 'p', namespace: 'n', uid }, spec: { containers: [] } } as unknown as Pod,
       container: { name: 'c', image, imagePullPolicy: policy },
       pullSecrets: async () => [],
-      signal: new AbortController().signal,
+      signal,
     })
   return { clock, runtime, events, ensure }
 }
@@ -85,6 +86,42 @@ test('pods that want the same image share one pull', async () => {
   runtime.pullable.set('x:1', { id: 'sha256:x', repoTags: ['x:1'], repoDigests: [], sizeBytes: 7 })
   await Promise.all([ensure('x:1', 'a'), ensure('x:1', 'b')])
   assert.deepEqual(runtime.calls, ['pull x:1'])
+})
+
+test('a pull ends when the last pod that waits for it is gone', async () => {
+  const { runtime, ensure } = setUp()
+  runtime.endless.add('x:1')
+  const [first, second] = [new AbortController(), new AbortController()]
+  const pulls = [first, second].map(({ signal }, n) => ensure('x:1', `u${n}`, 'Always', signal))
+  await setImmediate()
+  first.abort()
+  await assert.rejects(pulls[0] as Promise<unknown>, { name: 'AbortError' })
+  assert.deepEqual([...runtime.pulling], ['x:1'])
+  second.abort()
+  await assert.rejects(pulls[1] as Promise<unknown>, { name: 'AbortError' })
+  await setImmediate()
+  assert.deepEqual([...runtime.pulling], [])
+})
+
+test('pulls that do not end give their place to others', async () => {
+  const { clock, runtime, ensure } = setUp()
+  const names = ['a:1', 'b:1', 'c:1', 'd:1', 'e:1']
+  const endless = names.map((name) => {
+    runtime.endless.add(name)
+    const gone = new AbortController()
+    return { gone, pull: ensure(name, name, 'Always', gone.signal) }
+  })
+  runtime.pullable.set('x:1', { id: 'sha256:x', repoTags: ['x:1'], repoDigests: [], sizeBytes: 7 })
+  const pulled = ensure('x:1')
+  await setImmediate()
+  assert.deepEqual([...runtime.pulling], names.slice(0, 4))
+  await clock.advance(10_000)
+  assert.equal((await pulled).id, 'sha256:x')
+  assert.deepEqual([...runtime.pulling], names)
+  for (const { gone, pull } of endless) {
+    gone.abort()
+    await assert.rejects(pull, { name: 'AbortError' })
+  }
 })
 
 test('after a failure there is a pause that doubles', async () => {

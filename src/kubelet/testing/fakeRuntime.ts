@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
-import { aborted } from '../../base/abort.ts'
+import { aborted, orAbort } from '../../base/abort.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type {
   Attached,
@@ -28,6 +28,9 @@ export class FakeRuntime implements Runtime {
   readonly configs = new Map<string, ContainerConfig>()
   readonly present = new Map<string, Image>()
   readonly pullable = new Map<string, Image>()
+  /** Pulls of these never end by themselves. */
+  readonly endless = new Set<string>()
+  readonly pulling = new Set<string>()
   readonly calls: string[] = []
   /** What a command answers; its exit code. */
   onExec: (containerId: string, command: readonly string[]) => number = () => 0
@@ -187,8 +190,12 @@ export class FakeRuntime implements Runtime {
     return this.present.get(name) ?? [...this.present.values()].find((image) => image.id === name)
   }
 
-  async pullImage(name: string): Promise<Image> {
+  async pullImage(name: string, _auth?: unknown, signal?: AbortSignal): Promise<Image> {
     this.calls.push(`pull ${name}`)
+    if (this.endless.has(name)) {
+      this.pulling.add(name)
+      await orAbort(new Promise(() => {}), signal ?? new AbortController().signal).finally(() => this.pulling.delete(name))
+    }
     const image = this.pullable.get(name)
     if (!image) throw new ImagePullError('ErrImagePull', `pull access denied for ${name}`)
     this.present.set(name, image)
