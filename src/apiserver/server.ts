@@ -104,7 +104,7 @@ export interface ApiServerOptions {
   staticTokens?: ReadonlyMap<string, UserInfo>
   version: VersionInfo
   /** The `kubernetes` service: its address in the service range, and where it leads. */
-  kubernetesService: { clusterIp: string; serviceCidr: string; address: string }
+  kubernetesService: { clusterIp: string; serviceCidrs: readonly string[]; address: string }
   /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
   descriptionsFile?: string
   /** What is written down of requests; closed with the server. */
@@ -312,7 +312,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       port = await listener.listen({ host, port: wanted })
       await kubernetesService(loopback, {
         clusterIp: options.kubernetesService.clusterIp,
-        serviceCidr: options.kubernetesService.serviceCidr,
+        serviceCidrs: options.kubernetesService.serviceCidrs,
         advertise: { address: options.kubernetesService.address, port },
         now: timestamp(clock.now()),
       })

@@ -140,7 +140,7 @@ export async function startTestServer(
     kubeletClient: { ...kubelet, ca: ca.cert },
     ...(options.staticTokens && { staticTokens: options.staticTokens }),
     version: { gitVersion: 'v1.36.2', gitCommit: '', buildDate: '', platform: 'linux/amd64' },
-    kubernetesService: { clusterIp: services.firstAddress, serviceCidr: services.cidr, address: '192.0.2.10' },
+    kubernetesService: { clusterIp: services.firstAddress, serviceCidrs: services.cidrs, address: '192.0.2.10' },
   })
   const abort = new AbortController()
   const { port, done } = await server.listen({ host: '127.0.0.1', port: 0, signal: abort.signal })

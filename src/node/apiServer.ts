@@ -93,7 +93,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     ...(audit && { audit }),
     ...(options.tokenFile && { staticTokens: parseTokenFile(readFileSync(options.tokenFile, 'utf8')) }),
     paths: [new SnapshotPath(store)],
-    kubernetesService: { clusterIp: services.firstAddress, serviceCidr: services.cidr, address: advertiseAddress },
+    kubernetesService: { clusterIp: services.firstAddress, serviceCidrs: services.cidrs, address: advertiseAddress },
     log,
     clock,
   })

@@ -139,6 +139,13 @@ function checkFamilies(errors: FieldError[], spec: ServiceSpec, old: ServiceSpec
   }
 }
 
+/** Of its addresses and families alone: what has to hold before addresses are given out. */
+export function validateServiceFamilies(spec: ServiceSpec, old: ServiceSpec | undefined): FieldError[] {
+  const errors: FieldError[] = []
+  checkFamilies(errors, spec, old)
+  return errors
+}
+
 function checkSourceRanges(errors: FieldError[], { metadata, spec = {} }: Service, old: Service | undefined): void {
   const ranges = (spec.loadBalancerSourceRanges ?? []).map((range) => range.trim())
   const annotation = metadata.annotations?.[SOURCE_RANGES_ANNOTATION]

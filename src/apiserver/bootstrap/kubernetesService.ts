@@ -1,4 +1,5 @@
 /** The `kubernetes` service in `default`, by which pods reach the API server, its endpoints, and the range that services get addresses of. */
+import { familyOf } from '../../base/ipFamily.ts'
 import type { ServiceCIDR } from '../../api/kinds/networking/v1.ts'
 import type { Endpoints, Service } from '../../api/kinds/core/v1.ts'
 import type { EndpointSlice } from '../../api/kinds/discovery/v1.ts'
@@ -10,7 +11,8 @@ import type { Loopback } from './bootstrap.ts'
 export interface KubernetesServiceOptions {
   /** The first address of the service range. */
   clusterIp: string
-  serviceCidr: string
+  /** One of each family that services may have. */
+  serviceCidrs: readonly string[]
   /** Where the server is reached from inside the cluster. */
   advertise: { address: string; port: number }
   now: string
@@ -30,7 +32,7 @@ export function serviceObject({ clusterIp, advertise }: KubernetesServiceOptions
       type: 'ClusterIP',
       clusterIP: clusterIp,
       clusterIPs: [clusterIp],
-      ipFamilies: ['IPv4'],
+      ipFamilies: [familyOf(clusterIp).name],
       ipFamilyPolicy: 'SingleStack',
       sessionAffinity: 'None',
       ports: [{ name: 'https', port: PORT, protocol: 'TCP', targetPort: advertise.port }],
@@ -52,25 +54,25 @@ export function endpointSliceObject({ advertise }: KubernetesServiceOptions): Dr
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: { name: NAME, namespace: NAMESPACE, labels: { 'kubernetes.io/service-name': NAME } },
-    addressType: 'IPv4',
+    addressType: familyOf(advertise.address).name,
     endpoints: [{ addresses: [advertise.address], conditions: { ready: true } }],
     ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }],
   }
 }
 
 /** The range of the server's own configuration; a person who changed the object keeps it. */
-async function defaultServiceCidr(loopback: Loopback, { serviceCidr, now }: KubernetesServiceOptions): Promise<void> {
+async function defaultServiceCidr(loopback: Loopback, { serviceCidrs, now }: KubernetesServiceOptions): Promise<void> {
   const resource = loopback.resource('networking.k8s.io', 'v1', 'servicecidrs')
   const wanted: Draft<ServiceCIDR> = {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'ServiceCIDR',
     metadata: { name: NAME },
-    spec: { cidrs: [serviceCidr] },
+    spec: { cidrs: [...serviceCidrs] },
   }
   await loopback.ensure(resource, wanted)
   const existing = (await loopback.send('get', resource, { name: NAME })) as ServiceCIDR
   const known = existing.status?.conditions ?? []
-  const isOurs = JSON.stringify(existing.spec?.cidrs) === JSON.stringify([serviceCidr])
+  const isOurs = JSON.stringify(existing.spec?.cidrs) === JSON.stringify(serviceCidrs)
   if (existing.metadata.deletionTimestamp || !isOurs || known.some((condition) => condition.type === 'Ready')) return
   const ready = { type: 'Ready', status: 'True', lastTransitionTime: now, reason: '', message: 'Kubernetes default Service CIDR is ready' }
   await loopback.send('update', resource, {

@@ -2,6 +2,7 @@
  * An IPAddress object for each cluster address of a Service, so that everybody sees which are taken and by whom. Upstream
  * allocates by creating them; here the pool decides and they follow the Services, one write at a time for each address.
  */
+import { familyOf } from '../../../base/ipFamily.ts'
 import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
 import { isAlreadyExists, isNotFound } from '../../../api/status.ts'
 import { prefixOf } from '../../cache/keys.ts'
@@ -18,7 +19,8 @@ import type { StrategyContext } from '../strategy.ts'
 import type { Services } from './services.ts'
 
 const USER = { name: 'system:apiserver', groups: ['system:masters'], extra: {} }
-const LABELS = { 'ipaddress.kubernetes.io/ip-family': 'IPv4', 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' }
+const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
+const MANAGED_LABELS = { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' }
 
 export interface IpAddressesOptions {
   kinds: Kinds
@@ -45,7 +47,7 @@ export function followServices(cache: WatchCache, options: IpAddressesOptions): 
     const object = {
       kind: 'IPAddress',
       apiVersion: 'networking.k8s.io/v1',
-      metadata: { name: address, labels: { ...LABELS } },
+      metadata: { name: address, labels: { [FAMILY_LABEL]: familyOf(address).name, ...MANAGED_LABELS } },
       spec: { parentRef },
     }
     const existing = objects.find(kind, '', address)?.object as IPAddress | undefined

@@ -3,13 +3,13 @@ import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { newInternalError, newInvalid } from '../../../api/status.ts'
 import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
 import { prefixOf } from '../../cache/keys.ts'
-import { formatAddress, parseAddress, parseRange } from './addresses.ts'
+import { addressAt, familyOf, offsetIn, parseIpRange, type IpFamilyName, type IpRange } from '../../../base/ipFamily.ts'
+import { initFamilies } from './families.ts'
 import { holdings } from './holdings.ts'
 import { Pool } from './pool.ts'
 import type { FieldError } from '../../../api/status.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
 import type { WatchCache } from '../../cache/watchCache.ts'
-import type { AddressRange } from './addresses.ts'
 
 const WITH_NODE_PORTS = new Set(['NodePort', 'LoadBalancer'])
 /** Ports at the lower end that are left to those who choose theirs. */
@@ -29,39 +29,105 @@ function staticPorts(size: number): number {
   return Math.min(STATIC_PORTS_LIMIT, Math.max(16, Math.floor(size / 32)), size)
 }
 
+/** The addresses of one range, those of its family. */
+class ServiceRange {
+  readonly range: IpRange
+  readonly #pool: Pool
+
+  constructor(cidr: string) {
+    this.range = parseIpRange(cidr)
+    // The network's own address, and with IPv4 the one for all of them, are nobody's.
+    const usable = this.range.size - (this.range.family.name === 'IPv4' ? 2 : 1)
+    this.#pool = new Pool({ first: 1, size: usable, staticSize: staticAddresses(usable) })
+  }
+
+  /** Where an address stands; undefined for one that is not given out here. */
+  #offset(address: string): number | undefined {
+    const offset = offsetIn(this.range, address)
+    return offset !== undefined && this.#pool.contains(offset) ? offset : undefined
+  }
+
+  contains(address: string): boolean {
+    return this.#offset(address) !== undefined
+  }
+
+  pick(): string | undefined {
+    const offset = this.#pool.pick()
+    return offset === undefined ? undefined : addressAt(this.range, offset)
+  }
+
+  reserve(address: string): boolean {
+    const offset = this.#offset(address)
+    return offset !== undefined && this.#pool.reserve(offset)
+  }
+
+  release(address: string): void {
+    const offset = this.#offset(address)
+    if (offset !== undefined) this.#pool.release(offset)
+  }
+
+  hold(address: string, key: string): void {
+    const offset = this.#offset(address)
+    if (offset !== undefined) this.#pool.hold(offset, key)
+  }
+
+  letGo(address: string, key: string): void {
+    const offset = this.#offset(address)
+    if (offset !== undefined) this.#pool.letGo(offset, key)
+  }
+}
+
 export class Services {
-  readonly #range: AddressRange
+  /** By family, the cluster's first one first. */
+  readonly #ranges: ReadonlyMap<IpFamilyName, ServiceRange>
   readonly #ports: PortRange
-  readonly #addressPool: Pool
   readonly #portPool: Pool
 
+  /** One range, or one of each family separated by a comma (as kube-apiserver's flag has it): the first is the default family's. */
   constructor(options: { serviceClusterIpRange: string; nodePortRange: PortRange }) {
-    this.#range = parseRange(options.serviceClusterIpRange)
+    const ranges = options.serviceClusterIpRange.split(',').map((cidr) => new ServiceRange(cidr.trim()))
+    this.#ranges = new Map(ranges.map((one) => [one.range.family.name, one]))
+    if (this.#ranges.size !== ranges.length) throw new RangeError(`two service ranges of one family: ${options.serviceClusterIpRange}`)
     this.#ports = options.nodePortRange
-    const usable = this.#range.size - 2
-    this.#addressPool = new Pool({ first: this.#range.base + 1, size: usable, staticSize: staticAddresses(usable) })
     const ports = this.#ports.last - this.#ports.first + 1
     this.#portPool = new Pool({ first: this.#ports.first, size: ports, staticSize: staticPorts(ports) })
   }
 
-  /** The address of the `kubernetes` service. */
-  get firstAddress(): string {
-    return formatAddress(this.#range.base + 1)
+  /** The families that services may have; the default one first. */
+  get families(): IpFamilyName[] {
+    return [...this.#ranges.keys()]
   }
 
-  get cidr(): string {
-    return this.#range.cidr
+  /** The address of the `kubernetes` service. */
+  get firstAddress(): string {
+    const [first] = this.#ranges.values()
+    if (!first) throw new RangeError('there is no service range')
+    return addressAt(first.range, 1)
+  }
+
+  /** In the order of the families. */
+  get cidrs(): string[] {
+    return [...this.#ranges.values()].map(({ range }) => range.cidr)
   }
 
   follow(cache: WatchCache): void {
     cache.onChange(prefixOf(serviceResource, false), ({ key, before, after }) => {
       const had = holdings(before as Service | undefined)
       const has = holdings(after as Service | undefined)
-      for (const address of has.addresses) this.#addressPool.hold(address, key)
+      for (const address of has.addresses) this.#rangeFor(address)?.hold(address, key)
       for (const port of has.ports) this.#portPool.hold(port, key)
-      for (const address of had.addresses) if (!has.addresses.includes(address)) this.#addressPool.letGo(address, key)
+      for (const address of had.addresses) if (!has.addresses.includes(address)) this.#rangeFor(address)?.letGo(address, key)
       for (const port of had.ports) if (!has.ports.includes(port)) this.#portPool.letGo(port, key)
     })
+  }
+
+  #rangeFor(address: string): ServiceRange | undefined {
+    return this.#ranges.get(familyOf(address).name)
+  }
+
+  /** Fills in which families the service has; throws what is invalid about them. */
+  initFamilies(next: Service, old: Service | undefined): void {
+    initFamilies(next, old, this.families)
   }
 
   /** Gives the service the addresses and ports that it needs, or takes those it asks for; the result gives them back. */
@@ -69,7 +135,7 @@ export class Services {
     const taken: (() => void)[] = []
     const giveBack = (): void => taken.forEach((release) => release())
     try {
-      this.#allocateAddress(next, old, taken)
+      this.#allocateAddresses(next, old, taken)
       this.#allocatePorts(next, old, taken)
     } catch (error) {
       giveBack()
@@ -78,32 +144,36 @@ export class Services {
     return giveBack
   }
 
-  #allocateAddress(next: Service, old: Service | undefined, taken: (() => void)[]): void {
+  #allocateAddresses(next: Service, old: Service | undefined, taken: (() => void)[]): void {
     const { spec } = next
-    if (spec.type === 'ExternalName') return
-    const asked = spec.clusterIPs?.[0] ?? spec.clusterIP
-    const had = old?.spec.type === 'ExternalName' ? undefined : old?.spec.clusterIP
-    if (asked === 'None' || (asked && asked === had)) return
-    if (!asked) {
-      const address = this.#addressPool.pick()
+    if (spec.type === 'ExternalName' || spec.clusterIPs?.[0] === 'None' || spec.clusterIP === 'None') return
+    const had = old?.spec.type === 'ExternalName' ? [] : (old?.spec.clusterIPs ?? [])
+    const ips = [...(spec.clusterIPs ?? [])]
+    for (const [i, family] of (spec.ipFamilies ?? []).entries()) {
+      const range = this.#ranges.get(family as IpFamilyName)
+      const asked = ips[i]
+      if (!range || (asked && had.includes(asked))) continue
+      const address = asked ? this.#take(next, range, asked) : range.pick()
       if (address === undefined) throw newInternalError('failed to allocate a serviceIP: range is full')
-      taken.push(() => this.#addressPool.release(address))
-      spec.clusterIP = formatAddress(address)
-      spec.clusterIPs = [spec.clusterIP]
-      return
+      taken.push(() => range.release(address))
+      ips[i] = address
     }
-    const address = parseAddress(asked)
-    if (address === undefined) return
+    if (ips[0] === undefined) return
+    spec.clusterIPs = ips
+    spec.clusterIP = ips[0]
+  }
+
+  /** An address that the client names. */
+  #take(service: Service, range: ServiceRange, asked: string): string {
     const refuse = (why: string): never => {
-      throw invalidService(next, [invalid('spec.clusterIPs', [asked], why)])
+      throw invalidService(service, [
+        invalid('spec.clusterIPs', service.spec.clusterIPs ?? [asked], `failed to allocate IP ${asked}: ${why}`),
+      ])
     }
-    if (!this.#addressPool.contains(address)) {
-      refuse(
-        `failed to allocate IP ${asked}: the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${this.#range.cidr}`,
-      )
-    }
-    if (!this.#addressPool.reserve(address)) refuse(`failed to allocate IP ${asked}: provided IP is already allocated`)
-    taken.push(() => this.#addressPool.release(address))
+    if (!range.contains(asked))
+      refuse(`the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${range.range.cidr}`)
+    if (!range.reserve(asked)) refuse('provided IP is already allocated')
+    return asked
   }
 
   #allocatePorts(next: Service, old: Service | undefined, taken: (() => void)[]): void {

@@ -6,15 +6,6 @@ import { loadBalancerStatus } from './status.ts'
 import type { Service, ServiceSpec } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-/** One family, IPv4: the node has no other. */
-function defaultFamilies(spec: ServiceSpec): void {
-  if (spec.type === 'ExternalName') return
-  const headlessWithoutSelector = spec.clusterIP === 'None' && Object.keys(spec.selector ?? {}).length === 0
-  spec.ipFamilyPolicy ??= headlessWithoutSelector && !spec.ipFamilies ? 'RequireDualStack' : 'SingleStack'
-  if (!spec.ipFamilies?.length)
-    spec.ipFamilies = headlessWithoutSelector && spec.ipFamilyPolicy === 'RequireDualStack' ? ['IPv4', 'IPv6'] : ['IPv4']
-}
-
 /** clusterIP and clusterIPs say the same; a client may set either. */
 function unifyAddresses(next: ServiceSpec, old: ServiceSpec | undefined): void {
   if (!old) {
@@ -40,10 +31,6 @@ function keepAllocated(next: Service, old: Service): void {
   if (before.type !== 'ExternalName' && spec.type !== 'ExternalName' && !spec.clusterIP && !spec.clusterIPs?.length) {
     if (before.clusterIP) spec.clusterIP = before.clusterIP
     if (before.clusterIPs) spec.clusterIPs = [...before.clusterIPs]
-  }
-  if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') {
-    if (before.ipFamilies && !spec.ipFamilies?.length) spec.ipFamilies = [...before.ipFamilies]
-    if (before.ipFamilyPolicy) spec.ipFamilyPolicy ??= before.ipFamilyPolicy
   }
   const needs = (s: ServiceSpec): boolean =>
     s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts !== false)
@@ -101,17 +88,17 @@ export const serviceStrategy: Strategy<Service> = {
   returnsDeleted: true,
   allowCreateOnUpdate: true,
   validateName: nameIsDnsLabel,
-  prepareForCreate(next) {
+  prepareForCreate(next, { services }) {
     if (!next.spec) return
     unifyAddresses(next.spec, undefined)
-    defaultFamilies(next.spec)
+    services.initFamilies(next, undefined)
   },
-  prepareForUpdate(next, old) {
+  prepareForUpdate(next, old, { services }) {
     if (!next.spec || !old.spec) return
     unifyAddresses(next.spec, old.spec)
     keepAllocated(next, old)
     dropTypeDependent(next, old)
-    defaultFamilies(next.spec)
+    services.initFamilies(next, old)
     if (needsNoStatus(next) && old.spec.type === 'LoadBalancer') next.status = { ...next.status, loadBalancer: {} }
   },
   validateCreate: (service) => validateService(service),
