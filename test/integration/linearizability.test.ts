@@ -19,6 +19,8 @@ const KEYS = ['a', 'b', 'c']
 const CLIENTS = 6
 const WATCHERS = 4
 const RECONNECT_MS = 20
+/** Fewer tell nothing; a slow machine between kills manages no more than some dozens. */
+const ACKNOWLEDGED_MIN = 25
 const PATH = '/api/v1/namespaces/default/configmaps'
 
 const folder = mkdtempSync(join(tmpdir(), 'minicube-linearizability-'))
@@ -182,7 +184,7 @@ async function watcher(
 }
 
 function checkHistory(history: History, watched: readonly (readonly Seen[])[]): void {
-  assert.ok(history.acknowledged > 100, `only ${history.acknowledged} operations succeeded`)
+  assert.ok(history.acknowledged > ACKNOWLEDGED_MIN, `only ${history.acknowledged} operations succeeded`)
   for (const [key, recorded] of history.byKey) {
     const violation = findViolation(recorded, undefined)
     assert.equal(violation, undefined, `the history of ${key} cannot have happened: ${JSON.stringify(violation?.slice(0, 10))}`)
