@@ -72,6 +72,7 @@ function addClusterCommands(program: Command, context: CliContext): void {
     .option('--memory <size>', 'limit of memory, for example 2g or 1500m')
     .option('--publish <ports>', 'publish a port of the node on the host, as [address:]host:node[/udp]; may be repeated', collect)
     .option('--fake-nodes <n>', 'nodes without a machine, whose pods run without containers', Number)
+    .option('--extra-config <component.key=value>', "an option of a component by upstream's name; may be repeated", collect)
     .option('--image <name>', 'a node image to use instead of the built one')
     .addOption(
       new Option('--wait <what>', 'all: until pods can run and names resolve; apiserver or none: until the API answers')

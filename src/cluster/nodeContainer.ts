@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type Docker from 'dockerode'
+import type { ExtraConfig } from '../api/componentOptions.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { EngineHttpError, engineGet } from './engine/address.ts'
 import type { EngineAddress } from './engine/address.ts'
@@ -32,6 +33,7 @@ export interface NodeProcessConfig {
   cpus?: number
   memoryBytes?: number
   fakeNodes?: number
+  extraConfig?: ExtraConfig
 }
 
 export function nodeProcessConfig(profile: ProfileConfig): NodeProcessConfig {
@@ -49,6 +51,7 @@ export function nodeProcessConfig(profile: ProfileConfig): NodeProcessConfig {
     ...(profile.cpus && { cpus: profile.cpus }),
     ...(profile.memoryBytes && { memoryBytes: profile.memoryBytes }),
     ...(profile.fakeNodes && { fakeNodes: profile.fakeNodes }),
+    ...(profile.extraConfig && { extraConfig: profile.extraConfig }),
   }
 }
 

@@ -1,6 +1,7 @@
 /** A profile is what the user's machine remembers of a cluster: `profiles/<name>/` with its configuration and its events. */
 import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ExtraConfig } from '../api/componentOptions.ts'
 import { makePrivateDirectory, profilePaths, profilesDirectory, writeFileAtomic } from './home.ts'
 import { DEFAULT_PROFILE } from './names.ts'
 import { isErrorCode, UserError } from './userError.ts'
@@ -22,6 +23,8 @@ export interface ProfileConfig {
   publish: string[]
   /** Nodes without a machine beside the real one. */
   fakeNodes?: number
+  /** Options of components, as --extra-config gave them. */
+  extraConfig?: ExtraConfig
   serviceClusterIpRange: string
   podCidr: string
   clusterDns: string

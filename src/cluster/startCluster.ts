@@ -2,6 +2,7 @@
  * `minicube start`: from nothing, from a stopped cluster, or from a running one (which it leaves alone) to a cluster that can
  * be used. The work is a list of steps; this file decides which, `startSteps.ts` says how each is done and undone.
  */
+import { ExtraConfigError, parseExtraConfig } from '../api/componentOptions.ts'
 import { systemClock } from '../base/clock.ts'
 import { isApiReady } from './apiServer.ts'
 import { kubeconfigEntry, readCredentials } from './credentials.ts'
@@ -48,9 +49,19 @@ export async function startCluster(options: StartClusterOptions): Promise<StartR
   })
 }
 
+function checkExtraConfig(entries: readonly string[] = []): void {
+  try {
+    parseExtraConfig(entries)
+  } catch (error) {
+    if (error instanceof ExtraConfigError) throw usageError(`--extra-config: ${error.message}`, error.hint)
+    throw error
+  }
+}
+
 function check(options: StartClusterOptions): void {
   checkProfileName(options.profile)
   options.publish?.forEach(parsePublish)
+  checkExtraConfig(options.extraConfig)
   if (
     options.fakeNodes !== undefined &&
     !(Number.isInteger(options.fakeNodes) && options.fakeNodes >= 0 && options.fakeNodes <= FAKE_NODES_MAX)

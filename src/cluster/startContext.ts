@@ -14,6 +14,8 @@ export interface StartClusterOptions {
   publish?: string[]
   /** How many nodes without a machine there are to be. */
   fakeNodes?: number
+  /** `COMPONENT.KEY=VALUE` each, in upstream's names; they replace those of an earlier start. */
+  extraConfig?: readonly string[]
   /** A node image to use instead of this checkout's. */
   image?: string
   /** False for `--wait=false`: return as soon as the API server answers. */

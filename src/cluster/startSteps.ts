@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { parseExtraConfig } from '../api/componentOptions.ts'
 import { isApiReady } from './apiServer.ts'
 import { BOOT_PHASES, type BootLog, type BootPhase, followBoot, PHASE_MESSAGES } from './bootLog.ts'
 import { kubeconfigEntry, writeCredentials } from './credentials.ts'
@@ -166,14 +167,17 @@ async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
     ...(options.cpus && { cpus: options.cpus }),
     ...(options.fakeNodes !== undefined && { fakeNodes: options.fakeNodes }),
     ...(options.memoryBytes && { memoryBytes: options.memoryBytes }),
+    ...(options.extraConfig && { extraConfig: parseExtraConfig(options.extraConfig) }),
   }
   await writeProfile(home, context.profile)
 }
 
 /** What cannot be changed in a container that exists. */
 function mustRecreate(before: ProfileConfig, now: ProfileConfig): boolean {
-  const fixed = ({ image, publish, cpus, memoryBytes, fakeNodes, network, hostApiPort, containerMode }: ProfileConfig): string =>
-    JSON.stringify([image, publish, cpus, memoryBytes, fakeNodes, network, hostApiPort, containerMode])
+  const fixed = (profile: ProfileConfig): string => {
+    const { image, publish, cpus, memoryBytes, fakeNodes, extraConfig, network, hostApiPort, containerMode } = profile
+    return JSON.stringify([image, publish, cpus, memoryBytes, fakeNodes, extraConfig, network, hostApiPort, containerMode])
+  }
   return fixed(before) !== fixed(now)
 }
 

@@ -32,7 +32,8 @@ export function planPodGc(all: readonly Pod[], hasNode: (name: string) => boolea
   }
 }
 
-export function podGcController(context: ControllerContext): Controller {
+/** `threshold`: how many finished pods may stay; 0 for any number. */
+export function podGcController(context: ControllerContext, threshold = THRESHOLD): Controller {
   const { client, informers, clock } = context
   const nodeInformer = informers.for(nodes)
   const podInformer = informers.for(pods)
@@ -73,7 +74,7 @@ export function podGcController(context: ControllerContext): Controller {
       watch(nodes, (node) => (nodeInformer.get(node.metadata.name) ? [] : [ALL])),
     ],
     async reconcile(_, signal): Promise<Outcome> {
-      const plan = planPodGc(podInformer.list(), (name) => nodeInformer.get(name) !== undefined)
+      const plan = planPodGc(podInformer.list(), (name) => nodeInformer.get(name) !== undefined, threshold || Infinity)
       for (const pod of plan.finished) await remove(pod, false, signal)
       for (const pod of plan.unscheduled) await remove(pod, false, signal)
       const missing = new Set(plan.stray.map((pod) => pod.spec.nodeName ?? ''))

@@ -7,11 +7,15 @@ test('which controllers a flag leaves', () => {
   assert.deepEqual(selectControllers(known, ['*']), known)
   assert.deepEqual(selectControllers(known, ['*', '-b']), ['a', 'c'])
   assert.deepEqual(selectControllers(known, ['b']), ['b'])
+  assert.deepEqual(selectControllers(known, ['*'], new Set(['b'])), ['a', 'c'])
+  assert.deepEqual(selectControllers(known, ['*', 'b'], new Set(['b'])), known)
+  assert.deepEqual(selectControllers(known, ['b', '*', '-b', '-c']), ['a', 'b'])
+  assert.deepEqual(selectControllers(['cronjob-controller', 'ttl-controller'], ['*', '-cronjob']), ['ttl-controller'])
   assert.throws(() => selectControllers(known, ['*', '-x']), UnknownControllerError)
 })
 
 test('tokens are made only where they can be signed', () => {
-  const name = 'legacy-serviceaccount-token-controller'
+  const name = 'serviceaccount-token-controller'
   assert.equal(controllerFactories({ rootCa: '' }).has(name), false)
   assert.equal(controllerFactories({ rootCa: '', signLegacyToken: async () => '' }).has(name), true)
 })

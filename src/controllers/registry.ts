@@ -3,6 +3,7 @@
  * (kube-controller-manager's `--controllers=*,-cronjob-controller`).
  */
 import type { ControllerFactory } from '../reconcile/controller.ts'
+import type { ComponentOptions } from '../api/componentOptions.ts'
 import { bootstrapSignerController } from './bootstrap/bootstrapSigner.ts'
 import { tokenCleanerController } from './bootstrap/tokenCleaner.ts'
 import { certificateApprovingController, certificateCleanerController, certificateSigningController } from './certificates/certificates.ts'
@@ -17,26 +18,32 @@ import { endpointSliceController } from './endpointslice/endpointslice.ts'
 import { endpointSliceMirroringController } from './endpointslice/mirroring.ts'
 import { garbageCollector } from './garbageCollector/garbageCollector.ts'
 import { jobController } from './job/job.ts'
+import { CLEAN_UP_PERIOD_MS, legacyTokenCleanerController } from './legacyTokenCleaner.ts'
 import { namespaceController } from './namespace/namespace.ts'
 import { nodeIpamController, type NodeIpamOptions } from './nodeIpam.ts'
 import { nodeLifecycleController } from './nodeLifecycle/nodeLifecycle.ts'
 import { taintEvictionController } from './nodeLifecycle/taintEviction.ts'
 import { horizontalPodAutoscalerController } from './podautoscaler/horizontal.ts'
+import { autoscalerOptions, canonicalName, withWorkers } from './options.ts'
 import { podGcController } from './podGc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { replicationControllerController } from './replicationcontroller.ts'
 import { resourceClaimController } from './resourceClaim/resourceClaim.ts'
 import { resourceQuotaController } from './resourceQuota/resourceQuota.ts'
 import { rootCaPublisher } from './rootCaPublisher.ts'
+import { serviceCidrController } from './serviceCidr/serviceCidr.ts'
 import { serviceAccountController } from './serviceaccount.ts'
 import { serviceAccountTokenController, type SignLegacyToken } from './serviceAccountToken.ts'
 import { statefulSetController } from './statefulset/statefulset.ts'
+import { ttlController } from './ttl.ts'
 import { ttlAfterFinishedController } from './ttlAfterFinished.ts'
 import { validatingAdmissionPolicyStatusController } from './validatingAdmissionPolicyStatus/validatingAdmissionPolicyStatus.ts'
 import { ephemeralVolumeController } from './volume/ephemeralVolume.ts'
 import type { HostPathVolumes } from './volume/hostPathProvisioner.ts'
 import { persistentVolumeBinder } from './volume/persistentVolumeBinder.ts'
 import { attributesClassProtectionController, pvcProtectionController, pvProtectionController } from './volume/protection.ts'
+
+export type ControllerFlags = ComponentOptions['controller-manager']
 
 export interface ControllerOptions {
   /** PEM of the authority by which pods know the API server. */
@@ -49,10 +56,12 @@ export interface ControllerOptions {
   hostPathVolumes?: HostPathVolumes
   /** The pods' addresses; without it nodes get no part of them. */
   podCidr?: NodeIpamOptions
+  /** What was set by upstream's flags. */
+  flags?: ControllerFlags
 }
 
 export function controllerFactories(options: ControllerOptions): Map<string, ControllerFactory> {
-  const { rootCa, signLegacyToken, certificateSigner, hostPathVolumes, podCidr } = options
+  const { rootCa, signLegacyToken, certificateSigner, hostPathVolumes, podCidr, flags = {} } = options
   const factories: [string, ControllerFactory][] = [
     ['serviceaccount-controller', serviceAccountController],
     ['root-ca-certificate-publisher-controller', (context) => rootCaPublisher(context, rootCa)],
@@ -70,9 +79,9 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['endpointslice-controller', endpointSliceController],
     ['endpoints-controller', endpointsController],
     ['garbage-collector-controller', garbageCollector],
-    ['node-lifecycle-controller', nodeLifecycleController],
+    ['node-lifecycle-controller', (context) => nodeLifecycleController(context, flags['node-monitor-grace-period'])],
     ['taint-eviction-controller', taintEvictionController],
-    ['pod-garbage-collector-controller', podGcController],
+    ['pod-garbage-collector-controller', (context) => podGcController(context, flags['terminated-pod-gc-threshold'])],
     ['endpointslice-mirroring-controller', endpointSliceMirroringController],
     ['clusterrole-aggregation-controller', clusterRoleAggregationController],
     ['disruption-controller', disruptionController],
@@ -84,11 +93,17 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['volumeattributesclass-protection-controller', attributesClassProtectionController],
     ['ephemeral-volume-controller', ephemeralVolumeController],
     ['certificatesigningrequest-cleaner-controller', certificateCleanerController],
-    ['horizontal-pod-autoscaler-controller', horizontalPodAutoscalerController],
+    ['horizontal-pod-autoscaler-controller', (context) => horizontalPodAutoscalerController(context, autoscalerOptions(flags))],
     ['validatingadmissionpolicy-status-controller', validatingAdmissionPolicyStatusController],
+    ['ttl-controller', ttlController],
+    ['service-cidr-controller', serviceCidrController],
+    [
+      'legacy-serviceaccount-token-cleaner-controller',
+      (context) => legacyTokenCleanerController(context, flags['legacy-service-account-token-clean-up-period'] ?? CLEAN_UP_PERIOD_MS),
+    ],
   ]
   if (signLegacyToken) {
-    factories.push(['legacy-serviceaccount-token-controller', (context) => serviceAccountTokenController(context, rootCa, signLegacyToken)])
+    factories.push(['serviceaccount-token-controller', (context) => serviceAccountTokenController(context, rootCa, signLegacyToken)])
   }
   if (podCidr) factories.push(['node-ipam-controller', (context) => nodeIpamController(context, podCidr)])
   if (certificateSigner) {
@@ -97,18 +112,52 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
       ['certificatesigningrequest-signing-controller', (context) => certificateSigningController(context, certificateSigner)],
     )
   }
-  return new Map(factories)
+  return new Map(factories.map(([name, factory]) => [name, withWorkers(name, factory, flags)]))
 }
 
 export class UnknownControllerError extends Error {
   override readonly name = 'UnknownControllerError'
 }
 
-/** The controllers that a flag such as `['*', '-cronjob-controller']` leaves. `*` stands for all; a later entry does not undo an earlier one. */
-export function selectControllers(known: Iterable<string>, flag: readonly string[]): string[] {
+/** Those that run only where they are named. */
+const OFF_BY_DEFAULT = new Set(['bootstrap-signer-controller', 'token-cleaner-controller'])
+
+/** The controllers of a cluster unless told otherwise: kubeadm's choice. */
+export const DEFAULT_CONTROLLERS: readonly string[] = ['*', ...OFF_BY_DEFAULT]
+
+/**
+ * The controllers that a flag such as `['*', '-cronjob-controller']` leaves, by their names or the ones they had before. `*`
+ * stands for all that are not off by default; the first word about a controller counts.
+ */
+export function selectControllers(
+  known: Iterable<string>,
+  flag: readonly string[],
+  offByDefault: ReadonlySet<string> = OFF_BY_DEFAULT,
+): string[] {
   const names = [...known]
-  const named = flag.map((entry) => entry.replace(/^[-+]/, '')).filter((name) => name !== '*')
-  const strange = named.find((name) => !names.includes(name))
-  if (strange !== undefined) throw new UnknownControllerError(`"${strange}" is not in the list of known controllers`)
-  return names.filter((name) => !flag.includes(`-${name}`) && (flag.includes(name) || flag.includes('*')))
+  const words = flag.map((entry) =>
+    entry.startsWith('-') ? { name: canonicalName(entry.slice(1)), on: false } : { name: canonicalName(entry), on: true },
+  )
+  const strange = words.find(({ name }) => name !== '*' && !names.includes(name))
+  if (strange) throw new UnknownControllerError(`"${strange.name}" is not in the list of known controllers`)
+  return names.filter((name) => words.find((word) => word.name === name)?.on ?? (flag.includes('*') && !offByDefault.has(name)))
 }
+
+/** Under which name a controller's events are told, where that is not its own. */
+const EVENT_SOURCES: Readonly<Record<string, string>> = {
+  'disruption-controller': 'controllermanager',
+  'endpoints-controller': 'endpoint-controller',
+  'endpointslice-controller': 'endpoint-slice-controller',
+  'endpointslice-mirroring-controller': 'endpoint-slice-mirroring-controller',
+  'ephemeral-volume-controller': 'ephemeral_volume',
+  'horizontal-pod-autoscaler-controller': 'horizontal-pod-autoscaler',
+  'node-ipam-controller': 'cidrAllocator',
+  'node-lifecycle-controller': 'node-controller',
+  'persistentvolume-attach-detach-controller': 'attachdetach-controller',
+  'persistentvolume-binder-controller': 'persistentvolume-controller',
+  'persistentvolume-expander-controller': 'volume_expand',
+  'replicationcontroller-controller': 'replication-controller',
+  'resourceclaim-controller': 'resource_claim',
+}
+
+export const eventSourceOf = (controller: string): string => EVENT_SOURCES[controller] ?? controller

@@ -55,7 +55,7 @@ export function serviceAccountTokenController({ client, informers }: ControllerC
   }
 
   return {
-    name: 'legacy-serviceaccount-token-controller',
+    name: 'serviceaccount-token-controller',
     watches: [watch(secrets, accountKey, selection), watch(serviceaccounts, (account) => [keyOf(account)])],
     async reconcile(key, signal) {
       for (const secret of secretInformer.byIndex(BY_ACCOUNT, key)) {

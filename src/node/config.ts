@@ -2,6 +2,7 @@
  * What the host tells the node container, in its environment as MINICUBE_CONFIG (JSON), once for the container's life.
  * Everything has a default, so that the image also starts alone.
  */
+import type { ExtraConfig } from '../api/componentOptions.ts'
 
 export interface NodeConfig {
   clusterName: string
@@ -28,6 +29,8 @@ export interface NodeConfig {
   auditLogMaxBackups: number
   auditLogMaxAgeDays: number
   tokenAuthFile: string
+  /** Options of components by upstream's names, as `--extra-config` gave them (src/api/componentOptions.ts). */
+  extraConfig: ExtraConfig
   logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -48,6 +51,7 @@ const DEFAULTS: NodeConfig = {
   auditLogMaxBackups: 0,
   auditLogMaxAgeDays: 0,
   tokenAuthFile: '',
+  extraConfig: {},
   logLevel: 'info',
 }
 

@@ -1,10 +1,13 @@
 /** The components of a node's control plane, kube-proxy and cluster DNS: all that needs no container engine. */
 import { readFileSync } from 'node:fs'
+import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { Component } from '../base/component.ts'
 import { Client } from '../client/client.ts'
 import { cloudControllerFactories } from '../cloud/cloud.ts'
+import { DEFAULT_CONTROLLERS, selectControllers } from '../controllers/registry.ts'
 import { runDns } from '../dns/dns.ts'
 import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
+import { readSchedulerConfiguration } from '../scheduler/configuration.ts'
 import type { ApiServer } from '../apiserver/server.ts'
 import { runNetworkPolicy } from '../networkpolicy/networkPolicy.ts'
 import { runProxy } from '../proxy/proxy.ts'
@@ -30,10 +33,12 @@ export interface ControlOptions extends Access {
   address: NodeAddress
   pki: Pki
   server: ApiServer
+  /** What was set from outside. */
+  options: ComponentOptions
 }
 
 /** In the order of their start. */
-export function controlComponents({ config, address, pki, server, client, informers }: ControlOptions): Component[] {
+export function controlComponents({ config, address, pki, server, client, informers, options }: ControlOptions): Component[] {
   const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
   const instance = {
     providerId: `minicube://${config.clusterName}/${config.nodeName}`,
@@ -46,18 +51,22 @@ export function controlComponents({ config, address, pki, server, client, inform
     instance: (name: string) => (name === config.nodeName ? instance : undefined),
     loadBalancers: { pool: loadBalancerPool(address), announce: createAnnouncer(address.device) },
   }
-  const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR })
+  const flags = options['controller-manager']
+  const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR, flags })
+  const controllers = selectControllers(kube.keys(), flags.controllers ?? DEFAULT_CONTROLLERS)
+  const schedulerFile = options.scheduler.config
   const clouds = cloudControllerFactories(cloud)
   const fakeNodes: Component[] = []
   if (config.fakeNodes > 0) {
-    const options = { client, informers, count: config.fakeNodes, isTainted: true }
-    fakeNodes.push({ name: 'fake-nodes', run: (context) => runFakeNodes(options, context) })
+    const shape = { client, informers, count: config.fakeNodes, isTainted: true }
+    fakeNodes.push({ name: 'fake-nodes', run: (context) => runFakeNodes(shape, context) })
   }
   return [
-    controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers: [...kube.keys()], client, informers }),
+    controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers, client, informers }),
     schedulerComponent({
       client: scheduling,
       informers,
+      ...(schedulerFile && { configuration: readSchedulerConfiguration(readFileSync(schedulerFile, 'utf8')) }),
       endpoint: { host: '127.0.0.1', port: SCHEDULER_PORT, tls: pki.apiServer, clientCa: pki.ca.cert },
     }),
     ...fakeNodes,

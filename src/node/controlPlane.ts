@@ -91,7 +91,7 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
   cleanup.defer(() => informing.abort())
   const user = componentUser('system:kube-controller-manager')
   const { client, informers } = access(server, user, 'kube-controller-manager', { log, signal: informing.signal })
-  const factories = kubeControllers({ pki, podCidr: POD_CIDR })
+  const factories = kubeControllers({ pki, podCidr: POD_CIDR, flags: settings.options['controller-manager'] })
   const controllers = selectControllers(factories.keys(), settings.controllers)
   const supervisor = new Supervisor({ log, clock: systemClock })
   cleanup.defer(() => supervisor.stop())
@@ -99,7 +99,8 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
   const components = [manager]
   if (settings.scheduler) {
     const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
-    const text = settings.schedulerConfigFile && readFileSync(settings.schedulerConfigFile, 'utf8')
+    const file = settings.schedulerConfigFile ?? settings.options.scheduler.config
+    const text = file && readFileSync(file, 'utf8')
     const configuration = text ? readSchedulerConfiguration(text) : undefined
     components.push(schedulerComponent({ client: scheduling, informers, ...(configuration && { configuration }) }))
   }

@@ -1,7 +1,9 @@
 /** The flags of `minicube control-plane`. */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { ExtraConfigError, parseExtraConfig, readComponentOptions, type ComponentOptions } from '../api/componentOptions.ts'
 import type { LogLevel } from '../base/logger.ts'
+import { DEFAULT_CONTROLLERS } from '../controllers/registry.ts'
 import { FAKE_NODES_MAX } from '../fakenodes/shapes.ts'
 import type { AuditSettings } from './audit.ts'
 import type { DatastoreSettings } from './datastore.ts'
@@ -11,7 +13,8 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --listen <address:port>              where to serve (default 127.0.0.1:6443)
   --data <folder>|memory               where the objects and the keys are kept (default memory)
   --kubeconfig <file>                  an administrator's kubeconfig is written there
-  --controllers <names>                upstream's controller names, separated by commas; * is all, -name leaves one out (default *)
+  --controllers <names>                upstream's controller names, separated by commas; * is all, -name leaves one out
+                                       (default *,bootstrap-signer-controller,token-cleaner-controller)
   --scheduler, --no-scheduler          run kube-scheduler as well (default: with --fake-nodes or --scheduler-config)
   --scheduler-config <file>            its KubeSchedulerConfiguration
   --fake-nodes <number>                nodes without a machine, whose pods run without containers (default 0)
@@ -30,6 +33,8 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --audit-log-maxbackup <number>       how many of those are kept (default all)
   --audit-log-maxage <days>            for how long (default for ever)
   --token-auth-file <file>             static tokens: token,user,uid,"group1,group2"
+  --extra-config <component.key=value> an option of a component by upstream's name, for example
+                                       controller-manager.node-monitor-grace-period=1m; may be repeated
   --descriptions <file>                what kubectl explain says of kinds and fields
   --log-level debug|info|warn|error    (default warn)
 `
@@ -39,7 +44,7 @@ export interface Settings {
   port: number
   data: string
   kubeconfig?: string
-  controllers: string[]
+  controllers: readonly string[]
   scheduler: boolean
   schedulerConfigFile?: string
   fakeNodes: number
@@ -51,6 +56,7 @@ export interface Settings {
   audit?: AuditSettings
   tokenFile?: string
   descriptionsFile?: string
+  options: ComponentOptions
   logLevel: LogLevel
 }
 
@@ -142,6 +148,15 @@ function parseFakeNodes(text: string): number {
   throw new UsageError(`--fake-nodes must be a number from 0 to ${FAKE_NODES_MAX}, not ${text}`)
 }
 
+function parseOptions(entries: readonly string[]): ComponentOptions {
+  try {
+    return readComponentOptions(parseExtraConfig(entries))
+  } catch (error) {
+    if (error instanceof ExtraConfigError) throw new UsageError(`--extra-config: ${error.message}\n${error.hint}`, { cause: error })
+    throw error
+  }
+}
+
 /** 'help' where the flags ask for it. */
 export function parseSettings(args: readonly string[]): Settings | 'help' {
   const { values } = parseArgs({
@@ -153,7 +168,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
       listen: { type: 'string', default: '127.0.0.1:6443' },
       data: { type: 'string', default: 'memory' },
       kubeconfig: { type: 'string' },
-      controllers: { type: 'string', default: '*' },
+      controllers: { type: 'string' },
       scheduler: { type: 'boolean' },
       'scheduler-config': { type: 'string' },
       'fake-nodes': { type: 'string', default: '0' },
@@ -170,6 +185,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
       'audit-log-maxbackup': { type: 'string' },
       'audit-log-maxage': { type: 'string' },
       'token-auth-file': { type: 'string' },
+      'extra-config': { type: 'string', multiple: true, default: [] },
       descriptions: { type: 'string' },
       'log-level': { type: 'string', default: 'warn' },
       help: { type: 'boolean', short: 'h' },
@@ -183,13 +199,15 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
   const datastore = parseDatastore(values)
   const fakeNodes = parseFakeNodes(values['fake-nodes'])
   const quotaBytes = parseQuota(values['quota-backend-bytes'])
+  const options = parseOptions(values['extra-config'])
   const audit = parseAudit(values)
   return {
     host: host || '0.0.0.0',
     port: Number(port),
     data: values.data,
     ...(values.kubeconfig && { kubeconfig: resolve(values.kubeconfig) }),
-    controllers: words(values.controllers),
+    controllers:
+      values.controllers === undefined ? (options['controller-manager'].controllers ?? DEFAULT_CONTROLLERS) : words(values.controllers),
     scheduler: values.scheduler ?? (fakeNodes > 0 || values['scheduler-config'] !== undefined),
     ...(values['scheduler-config'] && { schedulerConfigFile: resolve(values['scheduler-config']) }),
     fakeNodes,
@@ -200,6 +218,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
     ...(audit && { audit }),
     ...(values['token-auth-file'] && { tokenFile: resolve(values['token-auth-file']) }),
     ...(values.descriptions && { descriptionsFile: resolve(values.descriptions) }),
+    options,
     logLevel: values['log-level'] as LogLevel,
   }
 }

@@ -5,6 +5,7 @@ import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
 import { informersUntil } from '../client/sharedInformer.ts'
+import { eventSourceOf } from '../controllers/registry.ts'
 import type { ControllerFactory } from '../reconcile/controller.ts'
 import { runController } from '../reconcile/runController.ts'
 
@@ -25,7 +26,7 @@ export function controllerComponent({ name, factories, controllers, client, info
       const signal = AbortSignal.any([context.signal, abort.signal])
       const running = controllers.map(async (controllerName) => {
         const factory = factories.get(controllerName) as ControllerFactory
-        const events = createEventRecorder({ client, component: controllerName, log: context.log, clock: context.clock })
+        const events = createEventRecorder({ client, component: eventSourceOf(controllerName), log: context.log, clock: context.clock })
         const inner = { ...context, signal, client, informers: informersUntil(signal, informers), events }
         await runController(factory(inner), inner)
       })

@@ -2,7 +2,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { SignJWT } from 'jose'
-import { controllerFactories } from '../controllers/registry.ts'
+import { controllerFactories, type ControllerFlags } from '../controllers/registry.ts'
 import type { ControllerFactory } from '../reconcile/controller.ts'
 import { createCertificateSigner } from './certificateSigner.ts'
 import type { Pki } from './pki.ts'
@@ -15,15 +15,18 @@ export interface KubeControllersOptions {
   podCidr: string
   /** Where the default storage class keeps volumes; undefined where there is no node to keep them on. */
   volumesDirectory?: string
+  /** What was set by upstream's flags. */
+  flags?: ControllerFlags
 }
 
 /** Prefix length of a node's part of the pod range. */
 export const NODE_RANGE_BITS = 24
 
-export function kubeControllers({ pki, podCidr, volumesDirectory }: KubeControllersOptions): Map<string, ControllerFactory> {
+export function kubeControllers({ pki, podCidr, volumesDirectory, flags }: KubeControllersOptions): Map<string, ControllerFactory> {
   const key = createPrivateKey(pki.serviceAccount.privateKey)
   return controllerFactories({
     rootCa: pki.ca.cert,
+    ...(flags && { flags }),
     podCidr: { clusterCidr: podCidr, nodeMaskBits: NODE_RANGE_BITS },
     certificateSigner: createCertificateSigner(pki.ca, Date.now),
     ...(volumesDirectory && {

@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { readComponentOptions, type ComponentOptions } from '../api/componentOptions.ts'
 import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
 import { Supervisor, type ComponentHealth } from '../base/component.ts'
@@ -37,9 +38,12 @@ interface Setup {
   address: NodeAddress
   pki: Pki
   log: Logger
+  /** What was set from outside. */
+  options: ComponentOptions
 }
 
 async function setUp(config: NodeConfig, log: Logger): Promise<Setup> {
+  const options = readComponentOptions(config.extraConfig)
   mkdirSync(STATE_DIR, { recursive: true, mode: 0o700 })
   const address = nodeAddress()
   const kubernetesIp = kubernetesServiceAddress(config.serviceClusterIpRange)
@@ -55,23 +59,28 @@ async function setUp(config: NodeConfig, log: Logger): Promise<Setup> {
   })
   const kubeconfig = adminKubeconfig(config.clusterName, `https://127.0.0.1:${config.apiServerPort}`, pki)
   writeFileSync(join(STATE_DIR, 'admin.kubeconfig'), kubeconfig, { mode: 0o600 })
-  return { config, address, pki, log }
+  return { config, address, pki, log, options }
 }
 
-function auditSettings(config: NodeConfig): AuditSettings {
+/** Undefined where nothing is to be written down. */
+function auditSettings(config: NodeConfig, flags: ComponentOptions['apiserver']): AuditSettings | undefined {
+  const policyFile = flags['audit-policy-file'] ?? config.auditPolicyFile
+  if (!policyFile) return undefined
   return {
-    policyFile: config.auditPolicyFile,
-    logPath: config.auditLogPath,
-    maxSizeMegabytes: config.auditLogMaxSizeMegabytes,
-    maxBackups: config.auditLogMaxBackups,
-    maxAgeDays: config.auditLogMaxAgeDays,
+    policyFile,
+    logPath: flags['audit-log-path'] ?? config.auditLogPath,
+    maxSizeMegabytes: flags['audit-log-maxsize'] ?? config.auditLogMaxSizeMegabytes,
+    maxBackups: flags['audit-log-maxbackup'] ?? config.auditLogMaxBackups,
+    maxAgeDays: flags['audit-log-maxage'] ?? config.auditLogMaxAgeDays,
   }
 }
 
 /** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
-async function startApiServer({ config, address, pki, log }: Setup, cleanup: AsyncDisposableStack): Promise<ApiServer> {
+async function startApiServer({ config, address, pki, log, options }: Setup, cleanup: AsyncDisposableStack): Promise<ApiServer> {
   const store = openSqliteStore({ path: join(STATE_DIR, 'state.db'), clock: systemClock, log: log.child({ component: 'storage' }) })
   cleanup.defer(() => store.close())
+  const audit = auditSettings(config, options.apiserver)
+  const tokenFile = options.apiserver['token-auth-file'] ?? config.tokenAuthFile
   const server = await assembleApiServer({
     store,
     pki,
@@ -79,8 +88,8 @@ async function startApiServer({ config, address, pki, log }: Setup, cleanup: Asy
     advertiseAddress: address.ip,
     clusterDomain: config.clusterDomain,
     descriptionsFile: DESCRIPTIONS_FILE,
-    ...(config.auditPolicyFile && { audit: auditSettings(config) }),
-    ...(config.tokenAuthFile && { tokenFile: config.tokenAuthFile }),
+    ...(audit && { audit }),
+    ...(tokenFile && { tokenFile }),
     log,
     clock: systemClock,
   })

@@ -1,6 +1,7 @@
 /** The node agent: kubelet, its runtime and network on the engine, and its server. */
 import { readFileSync } from 'node:fs'
 import { totalmem, uptime } from 'node:os'
+import type { ComponentOptions } from '../api/componentOptions.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Component } from '../base/component.ts'
 import type { Logger } from '../base/logger.ts'
@@ -31,6 +32,8 @@ export interface NodeAgentOptions {
   engineSocket: string
   /** Resolves once the engine has the images every node needs. */
   images: Promise<void>
+  /** What was set from outside. */
+  options: ComponentOptions
   log: Logger
 }
 
@@ -59,6 +62,7 @@ function nodePodCidr(podCidr: string): string {
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   const { config, address, pki, client, informers, authorizer, engineSocket } = options
   const { nodeName, clusterDns, clusterDomain, podCidr, serviceClusterIpRange } = config
+  const nodeLabels = options.options.kubelet['node-labels']
   const log = options.log.child({ component: 'kubelet' })
   const network = createRoutedPodNetwork({
     podCidrs: [nodePodCidr(podCidr)],
@@ -88,6 +92,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     nodeResolvConfPath: POD_RESOLV_CONF,
     kubeletPort: KUBELET_PORT,
     manifestsDirectory: MANIFESTS_DIR,
+    ...(nodeLabels && { nodeLabels }),
   })
   /** Delegated: the API server knows whose a token is. */
   const authenticate: AuthenticateToken = async (token) => {

@@ -12,6 +12,7 @@ export interface StartOptions {
   fakeNodes?: number
   memory?: string
   publish?: string[]
+  extraConfig?: string[]
   image?: string
   /** false is --no-wait. */
   wait: 'all' | 'true' | 'apiserver' | 'none' | 'false' | false
@@ -29,7 +30,7 @@ function reporterFor(options: StartOptions, context: CliContext): Promise<StepRe
 
 export async function start(options: StartOptions, context: CliContext): Promise<void> {
   const profile = await context.profile()
-  const { cpus, fakeNodes, memory, publish, image, timeout, keepContext, retain } = options
+  const { cpus, extraConfig, fakeNodes, memory, publish, image, timeout, keepContext, retain } = options
   const startedMs = performance.now()
   const result = await startCluster({
     profile,
@@ -42,6 +43,7 @@ export async function start(options: StartOptions, context: CliContext): Promise
     ...(fakeNodes !== undefined && { fakeNodes }),
     ...(memory && { memoryBytes: parseMemory(memory) }),
     ...(publish && { publish }),
+    ...(extraConfig && { extraConfig }),
     ...(image && { image }),
     ...(timeout && { timeoutMs: timeout }),
     ...(keepContext && { keepContext }),

@@ -25,7 +25,8 @@ interface Heard {
   atMs: number
 }
 
-export function nodeLifecycleController(context: ControllerContext): Controller {
+/** `graceMs`: for how long a node may be silent. */
+export function nodeLifecycleController(context: ControllerContext, graceMs = GRACE_MS): Controller {
   const { client, informers, events, clock } = context
   const nodeInformer = informers.for(nodes)
   const leaseInformer = informers.for(leases, { namespace: LEASE_NAMESPACE })
@@ -45,7 +46,7 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
     const heartbeat = heartbeatOf(node)
     let last = heard.get(name)
     if (last?.heartbeat !== heartbeat) heard.set(name, (last = { heartbeat, atMs: clock.now() }))
-    return last.atMs + GRACE_MS - clock.now()
+    return last.atMs + graceMs - clock.now()
   }
 
   async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,208 @@
+/**
+ * The options of Kubernetes' components that can be set from outside, by upstream's flag names: `--extra-config
+ * COMPONENT.KEY=VALUE` in the manner of minikube. Read on the host, so that a mistake is told before anything is started, and
+ * again in the node.
+ */
+import { parseDuration, TimeError } from './codec/goTime.ts'
+
+type Kind = 'duration' | 'count' | 'positive' | 'number' | 'text' | 'list' | 'labels'
+
+/** Durations are in milliseconds. */
+interface Values {
+  duration: number
+  count: number
+  positive: number
+  number: number
+  text: string
+  list: readonly string[]
+  labels: Readonly<Record<string, string>>
+}
+
+const OPTIONS = {
+  apiserver: {
+    'audit-policy-file': 'text',
+    'audit-log-path': 'text',
+    'audit-log-maxsize': 'count',
+    'audit-log-maxbackup': 'count',
+    'audit-log-maxage': 'count',
+    'token-auth-file': 'text',
+  },
+  'controller-manager': {
+    controllers: 'list',
+    'concurrent-cron-job-syncs': 'positive',
+    'concurrent-daemonset-syncs': 'positive',
+    'concurrent-deployment-syncs': 'positive',
+    'concurrent-device-taint-eviction-syncs': 'positive',
+    'concurrent-endpoint-syncs': 'positive',
+    'concurrent-ephemeralvolume-syncs': 'positive',
+    'concurrent-gc-syncs': 'positive',
+    'concurrent-horizontal-pod-autoscaler-syncs': 'positive',
+    'concurrent-job-syncs': 'positive',
+    'concurrent-namespace-syncs': 'positive',
+    'concurrent-rc-syncs': 'positive',
+    'concurrent-replicaset-syncs': 'positive',
+    'concurrent-resource-quota-syncs': 'positive',
+    'concurrent-resourceclaim-syncs': 'positive',
+    'concurrent-service-endpoint-syncs': 'positive',
+    'concurrent-serviceaccount-token-syncs': 'positive',
+    'concurrent-statefulset-syncs': 'positive',
+    'concurrent-ttl-after-finished-syncs': 'positive',
+    'concurrent-validating-admission-policy-status-syncs': 'positive',
+    'mirroring-concurrent-service-endpoint-syncs': 'positive',
+    'horizontal-pod-autoscaler-cpu-initialization-period': 'duration',
+    'horizontal-pod-autoscaler-downscale-stabilization': 'duration',
+    'horizontal-pod-autoscaler-initial-readiness-delay': 'duration',
+    'horizontal-pod-autoscaler-sync-period': 'duration',
+    'horizontal-pod-autoscaler-tolerance': 'number',
+    'legacy-service-account-token-clean-up-period': 'duration',
+    'node-monitor-grace-period': 'duration',
+    'terminated-pod-gc-threshold': 'count',
+  },
+  scheduler: {
+    config: 'text',
+  },
+  kubelet: {
+    'node-labels': 'labels',
+  },
+  'kube-proxy': {
+    'proxy-mode': 'text',
+  },
+} as const satisfies Record<string, Record<string, Kind>>
+
+export type ComponentName = keyof typeof OPTIONS
+type OptionsOf<C extends ComponentName> = { [K in keyof (typeof OPTIONS)[C]]?: Values[(typeof OPTIONS)[C][K] & Kind] }
+export type ComponentOptions = { [C in ComponentName]: OptionsOf<C> }
+/** As they were given: component, key, value. */
+export type ExtraConfig = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+export class ExtraConfigError extends Error {
+  override readonly name = 'ExtraConfigError'
+  /** What may have been meant. */
+  readonly hint: string
+
+  constructor(message: string, hint: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
+const NEAR_LIMIT = 4
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+/** Those of `names` that look like `name`, the likeliest first; all where there are few. */
+function nearNames(name: string, names: readonly string[]): string[] {
+  if (names.length <= NEAR_LIMIT) return [...names]
+  const words = new Set(name.toLowerCase().split(/[-_.]/))
+  const distance = (other: string): number => editDistance(name, other) / Math.max(name.length, other.length)
+  const shared = (other: string): number => other.split('-').filter((word) => words.has(word)).length / other.split('-').length
+  const scored = names.map((other) => ({ other, score: shared(other) + 1 - distance(other) }))
+  const near = scored.filter(({ score }) => score > 0.5).sort((a, b) => b.score - a.score)
+  return (near.length > 0 ? near : scored).slice(0, NEAR_LIMIT).map(({ other }) => other)
+}
+
+const isComponent = (name: string): name is ComponentName => Object.hasOwn(OPTIONS, name)
+
+function parseLabels(text: string): Record<string, string> | undefined {
+  const pairs = text.split(',').map((pair) => pair.split('='))
+  return pairs.every((pair) => pair.length === 2 && pair[0]) ? (Object.fromEntries(pairs) as Record<string, string>) : undefined
+}
+
+function parseMilliseconds(text: string): number | undefined {
+  try {
+    const ms = Number(parseDuration(text)) / 1e6
+    return ms >= 0 ? ms : undefined
+  } catch (error) {
+    if (error instanceof TimeError) return undefined
+    throw error
+  }
+}
+
+const WANTED: Readonly<Record<Kind, string>> = {
+  duration: 'a duration such as 30s or 1m30s',
+  count: 'a whole number, 0 at the least',
+  positive: 'a whole number above 0',
+  number: 'a number',
+  text: 'some text',
+  list: 'names, separated by commas',
+  labels: 'labels such as key=value,other=value',
+}
+
+/** Undefined where the text is not of the kind. */
+function parseValue(kind: Kind, text: string): Values[Kind] | undefined {
+  const number = text.trim() === '' ? NaN : Number(text)
+  switch (kind) {
+    case 'duration':
+      return parseMilliseconds(text)
+    case 'count':
+      return Number.isSafeInteger(number) && number >= 0 ? number : undefined
+    case 'positive':
+      return Number.isSafeInteger(number) && number > 0 ? number : undefined
+    case 'number':
+      return Number.isFinite(number) && number >= 0 ? number : undefined
+    case 'text':
+      return text === '' ? undefined : text
+    case 'list': {
+      const names = text.split(',').map((name) => name.trim())
+      return names.every(Boolean) ? names : undefined
+    }
+    case 'labels':
+      return parseLabels(text)
+  }
+}
+
+function readOption(component: string, key: string, value: string): Values[Kind] {
+  if (!isComponent(component)) {
+    const names = Object.keys(OPTIONS)
+    throw new ExtraConfigError(`"${component}" is no component that can be configured`, `The components are ${names.join(', ')}`)
+  }
+  const options: Readonly<Record<string, Kind>> = OPTIONS[component]
+  const kind = options[key]
+  if (kind === undefined) {
+    const near = nearNames(key, Object.keys(options))
+    throw new ExtraConfigError(`${component} has no option "${key}" that can be set`, `Did you mean ${near.join(', ')}?`)
+  }
+  const parsed = parseValue(kind, value)
+  if (parsed === undefined)
+    throw new ExtraConfigError(`${component}.${key} must be ${WANTED[kind]}, not "${value}"`, `Its name is upstream's: --${key}`)
+  if (key === 'proxy-mode' && value !== 'nftables')
+    throw new ExtraConfigError(`kube-proxy has the mode nftables alone, not "${value}"`, 'Leave kube-proxy.proxy-mode out')
+  return parsed
+}
+
+/** `controller-manager.node-monitor-grace-period=1m`, each; a later one replaces an earlier one. Throws ExtraConfigError. */
+export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
+  const parsed: Record<string, Record<string, string>> = {}
+  for (const entry of entries) {
+    const [, component = '', key = '', value = ''] = /^([^.=]+)\.([^=]+)=(.*)$/s.exec(entry) ?? []
+    if (!component)
+      throw new ExtraConfigError(
+        `"${entry}" is no setting of a component`,
+        'For example: --extra-config=controller-manager.node-monitor-grace-period=1m',
+      )
+    readOption(component, key, value)
+    parsed[component] = { ...parsed[component], [key]: value }
+  }
+  return parsed
+}
+
+/** Throws ExtraConfigError. */
+export function readComponentOptions(config: ExtraConfig): ComponentOptions {
+  const options: Record<string, Record<string, Values[Kind]>> = {}
+  for (const component of Object.keys(OPTIONS)) options[component] = {}
+  for (const [component, values] of Object.entries(config)) {
+    options[component] = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, readOption(component, key, value)]))
+  }
+  return options as ComponentOptions
+}

@@ -1,0 +1,90 @@
+/** What upstream's flags of the controller manager mean to the controllers. */
+import type { ComponentOptions } from '../api/componentOptions.ts'
+import type { ControllerFactory } from '../reconcile/controller.ts'
+import type { AutoscalerOptions } from './podautoscaler/plan.ts'
+
+type Flags = ComponentOptions['controller-manager']
+
+/** By which flag the number of keys that a controller works on at once is set. */
+const WORKERS: Readonly<Record<string, keyof Flags>> = {
+  'cronjob-controller': 'concurrent-cron-job-syncs',
+  'daemonset-controller': 'concurrent-daemonset-syncs',
+  'deployment-controller': 'concurrent-deployment-syncs',
+  'device-taint-eviction-controller': 'concurrent-device-taint-eviction-syncs',
+  'endpoints-controller': 'concurrent-endpoint-syncs',
+  'endpointslice-controller': 'concurrent-service-endpoint-syncs',
+  'endpointslice-mirroring-controller': 'mirroring-concurrent-service-endpoint-syncs',
+  'ephemeral-volume-controller': 'concurrent-ephemeralvolume-syncs',
+  'garbage-collector-controller': 'concurrent-gc-syncs',
+  'horizontal-pod-autoscaler-controller': 'concurrent-horizontal-pod-autoscaler-syncs',
+  'job-controller': 'concurrent-job-syncs',
+  'namespace-controller': 'concurrent-namespace-syncs',
+  'replicaset-controller': 'concurrent-replicaset-syncs',
+  'replicationcontroller-controller': 'concurrent-rc-syncs',
+  'resourceclaim-controller': 'concurrent-resourceclaim-syncs',
+  'resourcequota-controller': 'concurrent-resource-quota-syncs',
+  'serviceaccount-token-controller': 'concurrent-serviceaccount-token-syncs',
+  'statefulset-controller': 'concurrent-statefulset-syncs',
+  'ttl-after-finished-controller': 'concurrent-ttl-after-finished-syncs',
+  'validatingadmissionpolicy-status-controller': 'concurrent-validating-admission-policy-status-syncs',
+}
+
+export function withWorkers(name: string, factory: ControllerFactory, flags: Flags): ControllerFactory {
+  const flag = WORKERS[name]
+  const workers = flag && flags[flag]
+  return typeof workers === 'number' ? (context) => ({ ...factory(context), workers }) : factory
+}
+
+export function autoscalerOptions(flags: Flags): Partial<AutoscalerOptions> {
+  const given = {
+    syncPeriodMs: flags['horizontal-pod-autoscaler-sync-period'],
+    downscaleStabilizationMs: flags['horizontal-pod-autoscaler-downscale-stabilization'],
+    tolerance: flags['horizontal-pod-autoscaler-tolerance'],
+    cpuInitializationMs: flags['horizontal-pod-autoscaler-cpu-initialization-period'],
+    initialReadinessDelayMs: flags['horizontal-pod-autoscaler-initial-readiness-delay'],
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+/** The names that `--controllers` took before each was called a controller; they are still understood. */
+const FORMER_NAMES: Readonly<Record<string, string>> = {
+  attachdetach: 'persistentvolume-attach-detach-controller',
+  bootstrapsigner: 'bootstrap-signer-controller',
+  'clusterrole-aggregation': 'clusterrole-aggregation-controller',
+  cronjob: 'cronjob-controller',
+  csrapproving: 'certificatesigningrequest-approving-controller',
+  csrcleaner: 'certificatesigningrequest-cleaner-controller',
+  csrsigning: 'certificatesigningrequest-signing-controller',
+  daemonset: 'daemonset-controller',
+  deployment: 'deployment-controller',
+  disruption: 'disruption-controller',
+  endpoint: 'endpoints-controller',
+  endpointslice: 'endpointslice-controller',
+  endpointslicemirroring: 'endpointslice-mirroring-controller',
+  'ephemeral-volume': 'ephemeral-volume-controller',
+  garbagecollector: 'garbage-collector-controller',
+  horizontalpodautoscaling: 'horizontal-pod-autoscaler-controller',
+  job: 'job-controller',
+  'legacy-service-account-token-cleaner': 'legacy-serviceaccount-token-cleaner-controller',
+  namespace: 'namespace-controller',
+  nodeipam: 'node-ipam-controller',
+  nodelifecycle: 'node-lifecycle-controller',
+  'persistentvolume-binder': 'persistentvolume-binder-controller',
+  'persistentvolume-expander': 'persistentvolume-expander-controller',
+  podgc: 'pod-garbage-collector-controller',
+  'pv-protection': 'persistentvolume-protection-controller',
+  'pvc-protection': 'persistentvolumeclaim-protection-controller',
+  replicaset: 'replicaset-controller',
+  replicationcontroller: 'replicationcontroller-controller',
+  'resource-claim-controller': 'resourceclaim-controller',
+  resourcequota: 'resourcequota-controller',
+  'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
+  serviceaccount: 'serviceaccount-controller',
+  'serviceaccount-token': 'serviceaccount-token-controller',
+  statefulset: 'statefulset-controller',
+  tokencleaner: 'token-cleaner-controller',
+  ttl: 'ttl-controller',
+  'ttl-after-finished': 'ttl-after-finished-controller',
+}
+
+export const canonicalName = (name: string): string => FORMER_NAMES[name] ?? name
