@@ -3,6 +3,7 @@
  * that are terminating but still serve. A `Local` policy keeps to endpoints of this node; hints that the EndpointSlices carry
  * keep traffic on the node or in the zone, as long as all of them have one.
  */
+import type { IpFamily } from '../base/ipFamily.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Service, ServicePort } from '../api/kinds/core/v1.ts'
 
@@ -27,6 +28,11 @@ export interface NodePlace {
   zone?: string
 }
 
+/** And whose traffic it is about. */
+export interface ProxyPlace extends NodePlace {
+  family: IpFamily
+}
+
 interface Candidate extends Endpoint {
   ready: boolean
   serving: boolean
@@ -35,10 +41,10 @@ interface Candidate extends Endpoint {
   forZones?: readonly string[]
 }
 
-function candidates(port: ServicePort, slices: readonly EndpointSlice[], nodeName: string): Candidate[] {
+function candidates(port: ServicePort, slices: readonly EndpointSlice[], { nodeName, family }: ProxyPlace): Candidate[] {
   const found: Candidate[] = []
   for (const slice of slices) {
-    if (slice.addressType !== 'IPv4') continue
+    if (slice.addressType !== family.name) continue
     const slicePort = slice.ports?.find((p) => (p.name ?? '') === (port.name ?? '') && (p.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
     if (!slicePort?.port) continue
     for (const { addresses, conditions, nodeName: on, hints } of slice.endpoints ?? []) {
@@ -82,8 +88,8 @@ function near(all: readonly Candidate[], { nodeName, zone }: NodePlace): readonl
   return inZone.length > 0 ? inZone : all
 }
 
-export function endpointsFor(service: Service, port: ServicePort, slices: readonly EndpointSlice[], place: NodePlace): PortEndpoints {
-  const all = candidates(port, slices, place.nodeName)
+export function endpointsFor(service: Service, port: ServicePort, slices: readonly EndpointSlice[], place: ProxyPlace): PortEndpoints {
+  const all = candidates(port, slices, place)
   const local = all.filter((candidate) => candidate.local)
   const { internalTrafficPolicy, externalTrafficPolicy } = service.spec
   return {

@@ -16,11 +16,15 @@ interface Check {
 
 /** The ready endpoints of a service on a node. */
 export function localEndpointCount(slices: readonly EndpointSlice[], nodeName: string): number {
-  const addresses = slices.flatMap(({ endpoints }) =>
-    (endpoints ?? [])
-      .filter((endpoint) => endpoint.nodeName === nodeName && (endpoint.conditions?.ready ?? true))
-      .flatMap((endpoint) => endpoint.addresses),
-  )
+  // A pod with addresses of both families counts once.
+  const [first] = slices.map(({ addressType }) => addressType).toSorted()
+  const addresses = slices
+    .filter(({ addressType }) => addressType === first)
+    .flatMap(({ endpoints }) =>
+      (endpoints ?? [])
+        .filter((endpoint) => endpoint.nodeName === nodeName && (endpoint.conditions?.ready ?? true))
+        .flatMap((endpoint) => endpoint.addresses),
+    )
   return new Set(addresses).size
 }
 

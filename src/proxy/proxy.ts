@@ -6,7 +6,8 @@
 import type { ComponentContext } from '../base/component.ts'
 import { keyOf } from '../api/resource.ts'
 import { run } from '../base/exec.ts'
-import { nodes, services } from '../api/kinds/core/v1.ts'
+import { familiesOf, type IpFamily } from '../base/ipFamily.ts'
+import { nodes, services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices } from '../api/kinds/discovery/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Informers } from '../client/informer.ts'
@@ -21,7 +22,7 @@ import type { FlowFilter } from './staleFlows.ts'
 export interface ProxyOptions {
   informers: Informers
   nodeName: string
-  /** Ranges of the cluster's pods. */
+  /** Ranges of the cluster's pods: of each IP family that there is. */
   podCidrs: readonly string[]
   /** Where health checks listen. */
   healthCheckHost?: string
@@ -97,30 +98,28 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
     }),
   ]
   signal.addEventListener('abort', () => dirty.wake(), { once: true })
-  const table = new ServiceTable()
-  const healthChecks = new HealthChecks({ host: options.healthCheckHost ?? '0.0.0.0', log })
+  const tables = familiesOf(options.podCidrs).map((family) => ({ family, table: new ServiceTable(family) }))
+  const healthChecks = new HealthChecks({ host: options.healthCheckHost ?? (tables.length > 1 ? '::' : '0.0.0.0'), log })
   try {
     await Promise.all([serviceInformer, sliceInformer, nodeInformer].map((informer) => informer.synced(signal)))
     while (!signal.aborted) {
-      const changes = new Map<string, ServiceRules | undefined>()
-      for (const key of dirty.take()) {
-        const service = serviceInformer.get(key)
-        const slices = sliceInformer.byIndex(BY_SERVICE, key)
-        changes.set(
-          key,
-          service && isProxied(service) ? serviceRules(service, slices, { ...place, podCidrs: options.podCidrs }) : undefined,
-        )
-        healthChecks.set(key, service, localEndpointCount(slices, nodeName))
-      }
-      const stale = [...changes].flatMap(([key, rules]) => staleFlows(table.rulesOf(key), rules))
+      const changed = dirty
+        .take()
+        .map((key) => ({ key, service: serviceInformer.get(key), slices: sliceInformer.byIndex(BY_SERVICE, key) }))
+      for (const { key, service, slices } of changed) healthChecks.set(key, service, localEndpointCount(slices, nodeName))
+      const wanted = tables.map(({ family, table }) => ({
+        table,
+        ...changesOf(changed, { family, place, podCidrs: options.podCidrs, table }),
+      }))
+      const stale = wanted.flatMap((one) => one.stale)
       try {
-        const script = table.change(changes)
+        const script = wanted.map(({ table, changes }) => table.change(changes)).join('')
         if (script) await apply(script, signal)
         ready()
       } catch (error) {
         if (signal.aborted) break
         log.error('could not apply the service rules', error)
-        table.reset()
+        for (const { table } of tables) table.reset()
         for (const service of serviceInformer.list()) dirty.add(keyOf(service))
         await clock.sleep(RETRY_MS, signal)
         continue
@@ -133,6 +132,29 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
     for (const stop of stops) stop()
     healthChecks.close()
   }
+}
+
+interface Changed {
+  key: string
+  service: Service | undefined
+  slices: readonly EndpointSlice[]
+}
+
+interface FamilyChanges {
+  changes: Map<string, ServiceRules | undefined>
+  stale: FlowFilter[]
+}
+
+/** What changed services want of one family's table, and the flows that this makes wrong. */
+function changesOf(
+  changed: readonly Changed[],
+  { family, place, podCidrs, table }: { family: IpFamily; place: NodePlace; podCidrs: readonly string[]; table: ServiceTable },
+): FamilyChanges {
+  const changes = new Map<string, ServiceRules | undefined>()
+  for (const { key, service, slices } of changed)
+    changes.set(key, service && isProxied(service, family) ? serviceRules(service, slices, { ...place, podCidrs, family }) : undefined)
+  const stale = [...changes].flatMap(([key, rules]) => staleFlows(table.rulesOf(key), rules, family))
+  return { changes, stale }
 }
 
 /** The rules are in place: a flow that could not be deleted is worth a line, not another try of everything. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IPV4, IPV6 } from '../base/ipFamily.ts'
 import type { Service } from '../api/kinds/core/v1.ts'
 import type { Endpoint, EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import { localEndpointCount } from './healthChecks.ts'
@@ -8,7 +9,7 @@ import type { ServiceRules } from './serviceRules.ts'
 import { staleFlows } from './staleFlows.ts'
 
 const META = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
-const CONTEXT = { nodeName: 'node-a', zone: 'east', podCidrs: ['10.244.0.0/16'] }
+const CONTEXT = { nodeName: 'node-a', zone: 'east', podCidrs: ['10.244.0.0/16', 'fd00:10:244::/56'], family: IPV4 }
 
 function service(spec: Partial<Service['spec']>, status?: Service['status']): Service {
   return {
@@ -167,12 +168,56 @@ test('UDP flows are forgotten when who answered is gone, and when the first one 
     ['--orig-dst', '10.96.0.9', '--orig-port-dst', '53'],
     ['--orig-port-dst', '30053'],
   ]
-  assert.deepEqual(staleFlows(none, one), [address, port])
-  assert.deepEqual(staleFlows(one, one), [])
-  assert.deepEqual(staleFlows(one, other), [
+  assert.deepEqual(staleFlows(none, one, IPV4), [address, port])
+  assert.deepEqual(staleFlows(one, one, IPV4), [])
+  assert.deepEqual(staleFlows(one, other, IPV4), [
     [...(address ?? []), '--dst-nat', '10.244.0.5'],
     [...(port ?? []), '--dst-nat', '10.244.0.5'],
   ])
-  assert.equal(staleFlows(one, undefined).length, 2)
-  assert.deepEqual(staleFlows(undefined, build(service({}), ready('10.244.0.5'))), [])
+  assert.equal(staleFlows(one, undefined, IPV4).length, 2)
+  assert.deepEqual(staleFlows(undefined, build(service({}), ready('10.244.0.5')), IPV4), [])
+})
+
+const V6 = { ...CONTEXT, family: IPV6 }
+const DUAL: Partial<Service['spec']> = { clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9', 'fd00:10:96::9'] }
+const v6Slice = (endpoints: Endpoint[], protocol?: string): EndpointSlice => ({ ...slice(endpoints, protocol), addressType: 'IPv6' })
+
+test('a family has its own addresses, endpoints and words', () => {
+  const given = service({
+    ...DUAL,
+    type: 'LoadBalancer',
+    externalTrafficPolicy: 'Local',
+    sessionAffinity: 'ClientIP',
+    ports: [{ port: 80, nodePort: 30080 }],
+  })
+  const slices = [slice([ready('10.244.0.5')]), v6Slice([ready('fd00:10:244::5')])]
+  const { elements, chains } = serviceRules(given, slices, V6)
+  assert.deepEqual([...elements.service_ips.keys()], ['fd00:10:96::9 . tcp . 80'])
+  assert.deepEqual([...elements.hairpin.keys()], ['fd00:10:244::5 . fd00:10:244::5'])
+  assert.deepEqual([...elements.service_nodeports.keys()], ['tcp . 30080'])
+  const text = [...chains.values()].flat().join('\n')
+  assert.match(text, /dnat to \[fd00:10:244::5\]:8080/)
+  assert.match(text, /ip6 saddr fd00:10:244::\/56 goto/)
+  assert.doesNotMatch(text, /ip saddr|10\.244/)
+})
+
+test('a service without an address of the family has no rules there', () => {
+  const rules = serviceRules(
+    service({ type: 'NodePort', ports: [{ port: 80, nodePort: 30080 }] }),
+    [v6Slice([ready('fd00:10:244::5')])],
+    V6,
+  )
+  assert.deepEqual([rules.chains.size, rules.elements.service_nodeports.size, rules.elements.service_ips.size], [0, 0, 0])
+})
+
+test('stale flows of IPv6 are named as such', () => {
+  const given = service({ ...DUAL, ports: [{ port: 53, protocol: 'UDP' }] })
+  const before = serviceRules(given, [v6Slice([ready('fd00:10:244::5')], 'UDP')], V6)
+  assert.deepEqual(staleFlows(before, undefined, IPV6), [
+    ['--family', 'ipv6', '--orig-dst', 'fd00:10:96::9', '--orig-port-dst', '53', '--dst-nat', 'fd00:10:244::5'],
+  ])
+})
+
+test('a pod with addresses of both families is one local endpoint', () => {
+  assert.equal(localEndpointCount([slice([ready('10.244.0.5')]), v6Slice([ready('fd00:10:244::5')])], 'node-a'), 1)
 })

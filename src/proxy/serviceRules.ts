@@ -5,23 +5,29 @@
 import { createHash } from 'node:crypto'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Service, ServicePort } from '../api/kinds/core/v1.ts'
-import { endpointsFor, type Endpoint, type NodePlace } from './endpoints.ts'
+import { hostPort, isOfFamily, type IpFamily } from '../base/ipFamily.ts'
+import { endpointsFor, type Endpoint, type ProxyPlace } from './endpoints.ts'
 
-/** The table's shared maps and sets, to which every service adds elements. */
-export const SHARED_MAPS = {
+/** The shared maps and sets of a family's table, to which every service adds elements; `address` stands for the type of its addresses. */
+const SHARED_MAPS = {
   /** Where packets for a service address go. */
-  service_ips: 'ipv4_addr . inet_proto . inet_service : verdict',
+  service_ips: 'address . inet_proto . inet_service : verdict',
   service_nodeports: 'inet_proto . inet_service : verdict',
   /** Nobody answers there: refused, or dropped where another node's endpoints would answer. */
-  no_endpoints: 'ipv4_addr . inet_proto . inet_service : verdict',
+  no_endpoints: 'address . inet_proto . inet_service : verdict',
   no_endpoint_nodeports: 'inet_proto . inet_service : verdict',
   /** Load balancer addresses that only some sources may use. */
-  firewall_ips: 'ipv4_addr . inet_proto . inet_service : verdict',
+  firewall_ips: 'address . inet_proto . inet_service : verdict',
   /** Pod addresses that may reach themselves through a service: such packets need a rewritten source. A map, for its owners. */
-  hairpin: 'ipv4_addr . ipv4_addr : verdict',
+  hairpin: 'address . address : verdict',
 } as const
 
 export type SharedMap = keyof typeof SHARED_MAPS
+
+/** Names and types. */
+export function sharedMaps({ nftAddress }: IpFamily): [SharedMap, string][] {
+  return Object.entries(SHARED_MAPS).map(([name, type]) => [name as SharedMap, type.replaceAll('address', nftAddress)])
+}
 
 export interface ServiceRules {
   /** Rules by chain; the names are this service's own. */
@@ -39,7 +45,7 @@ const DROP = 'drop'
 const MASQUERADE = 'goto masquerade_it'
 const DEFAULT_AFFINITY_SECONDS = 10_800
 
-export interface RulesContext extends NodePlace {
+export interface RulesContext extends ProxyPlace {
   /** Ranges of the cluster's pods: inside, wherever a packet is addressed to. */
   podCidrs: readonly string[]
 }
@@ -48,16 +54,19 @@ function hash(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)
 }
 
-export function isProxied(service: Service): boolean {
-  const { type, clusterIP } = service.spec
-  return type !== 'ExternalName' && clusterIP !== undefined && clusterIP !== '' && clusterIP !== 'None'
+/** Whether the service has an address, which then is of the family. */
+export function isProxied({ spec }: Service, family: IpFamily): boolean {
+  return spec.type !== 'ExternalName' && clusterIps(spec).some(isOfFamily(family))
 }
 
-const isIpv4 = (address: string): boolean => !address.includes(':')
+function clusterIps({ clusterIPs, clusterIP = '' }: Service['spec']): string[] {
+  return (clusterIPs ?? [clusterIP]).filter((ip) => ip !== '' && ip !== 'None')
+}
 
 class ServiceRulesBuilder {
   readonly #service: Service
   readonly #context: RulesContext
+  readonly #isOurs: (addressOrRange: string) => boolean
   readonly chains = new Map<string, readonly string[]>()
   readonly affinitySets = new Map<string, number>()
   readonly udp = new Map<string, readonly string[]>()
@@ -73,6 +82,7 @@ class ServiceRulesBuilder {
   constructor(service: Service, context: RulesContext) {
     this.#service = service
     this.#context = context
+    this.#isOurs = isOfFamily(context.family)
   }
 
   addPort(port: ServicePort, slices: readonly EndpointSlice[]): void {
@@ -85,13 +95,14 @@ class ServiceRulesBuilder {
     const { spec, status } = this.#service
     const none = endpoints.all.length > 0 ? DROP : REFUSE
     const inside = this.#balanced(`svc_${id}`, protocol, endpoints.internal)
-    this.#direct((spec.clusterIPs ?? [spec.clusterIP ?? '']).filter(isIpv4), protocol, port.port, inside, inside ? undefined : none)
-    this.#noteUdp(protocol, spec.clusterIPs ?? [], port.port, endpoints.internal)
+    const own = clusterIps(spec).filter(this.#isOurs)
+    this.#direct(own, protocol, port.port, inside, inside ? undefined : none)
+    this.#noteUdp(protocol, own, port.port, endpoints.internal)
 
     const balancers = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) =>
-      ip && isIpv4(ip) && ipMode !== 'Proxy' ? [ip] : [],
+      ip && this.#isOurs(ip) && ipMode !== 'Proxy' ? [ip] : [],
     )
-    const outside = [...(spec.externalIPs ?? []).filter(isIpv4), ...balancers]
+    const outside = [...(spec.externalIPs ?? []).filter(this.#isOurs), ...balancers]
     if (outside.length === 0 && !port.nodePort) return
     const chain = this.#external(id, protocol, endpoints.external, spec.externalTrafficPolicy === 'Local' ? inside : undefined)
     const missing = endpoints.external.length === 0 ? none : undefined
@@ -119,7 +130,7 @@ class ServiceRulesBuilder {
 
   #noteUdp(protocol: string, addresses: readonly string[], port: number, endpoints: readonly Endpoint[]): void {
     if (protocol !== 'udp') return
-    for (const address of addresses.filter(isIpv4))
+    for (const address of addresses)
       this.udp.set(
         `${address}:${port}`,
         endpoints.map(({ ip }) => ip),
@@ -133,10 +144,10 @@ class ServiceRulesBuilder {
   #external(id: string, protocol: string, endpoints: readonly Endpoint[], inside: string | undefined): string | undefined {
     const chain = this.#balanced(`ext_${id}`, protocol, endpoints)
     if (!inside) return chain
-    const { podCidrs } = this.#context
+    const { podCidrs, family } = this.#context
     const name = `local_${id}`
     this.chains.set(name, [
-      ...podCidrs.filter(isIpv4).map((cidr) => `ip saddr ${cidr} goto ${inside}`),
+      ...podCidrs.filter(this.#isOurs).map((cidr) => `${family.nft} saddr ${cidr} goto ${inside}`),
       `fib saddr type local goto ${inside}`,
       ...(chain ? [`goto ${chain}`] : []),
     ])
@@ -145,10 +156,10 @@ class ServiceRulesBuilder {
 
   /** loadBalancerSourceRanges: the others' packets to the load balancer's addresses are dropped. */
   #guard(id: string, protocol: string, port: number, addresses: readonly string[]): void {
-    const ranges = (this.#service.spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(isIpv4)
+    const ranges = (this.#service.spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(this.#isOurs)
     if (ranges.length === 0 || addresses.length === 0 || ranges.some((range) => range.endsWith('/0'))) return
     const chain = `fw_${id}`
-    this.chains.set(chain, [`ip saddr { ${ranges.join(', ')} } return`, 'fib saddr type local return', 'drop'])
+    this.chains.set(chain, [`${this.#context.family.nft} saddr { ${ranges.join(', ')} } return`, 'fib saddr type local return', 'drop'])
     for (const address of addresses) this.elements.firewall_ips.set(`${address} . ${protocol} . ${port}`, `goto ${chain}`)
   }
 
@@ -163,15 +174,16 @@ class ServiceRulesBuilder {
   }
 
   #sticky(name: string, protocol: string, endpoints: readonly Endpoint[]): string {
+    const { nft } = this.#context.family
     const timeoutSeconds = this.#service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS
     const ids = endpoints.map(({ ip, port }) => {
       const id = hash(name, ip, String(port), String(timeoutSeconds))
       this.affinitySets.set(`aff_${id}`, timeoutSeconds)
-      this.chains.set(`ep_${id}`, [`update @aff_${id} { ip saddr }`, `meta l4proto ${protocol} dnat to ${ip}:${port}`])
+      this.chains.set(`ep_${id}`, [`update @aff_${id} { ${nft} saddr }`, `meta l4proto ${protocol} dnat to ${hostPort(ip, port)}`])
       return id
     })
     this.chains.set(name, [
-      ...ids.map((id) => `ip saddr @aff_${id} goto ep_${id}`),
+      ...ids.map((id) => `${nft} saddr @aff_${id} goto ep_${id}`),
       `numgen random mod ${ids.length} vmap { ${ids.map((id, i) => `${i} : goto ep_${id}`).join(', ')} }`,
     ])
     return name
@@ -181,7 +193,7 @@ class ServiceRulesBuilder {
 /** The rules of a service that has an address; of another one, none. */
 export function serviceRules(service: Service, slices: readonly EndpointSlice[], context: RulesContext): ServiceRules {
   const builder = new ServiceRulesBuilder(service, context)
-  if (isProxied(service)) for (const port of service.spec.ports ?? []) builder.addPort(port, slices)
+  if (isProxied(service, context.family)) for (const port of service.spec.ports ?? []) builder.addPort(port, slices)
   const { chains, affinitySets, elements, udp } = builder
   return { chains, affinitySets, elements, udp }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IPV4, IPV6 } from '../base/ipFamily.ts'
 import type { ServiceRules } from './serviceRules.ts'
 import { ServiceTable } from './serviceTable.ts'
 
@@ -24,7 +25,7 @@ function rules(ip: string, endpoints: string[], options: { external?: string } =
 const lines = (script: string): string[] => script.trim().split('\n')
 
 test('the first change replaces the table, the next ones write what differs', () => {
-  const table = new ServiceTable()
+  const table = new ServiceTable(IPV4)
   assert.match(table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]])), /^table ip minicube_proxy \{\}\ndelete table/)
   assert.equal(table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]])), '')
   const script = table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1', '1.1.1.2'])]]))
@@ -34,7 +35,7 @@ test('the first change replaces the table, the next ones write what differs', ()
 })
 
 test('a service that is gone takes its chain along after its elements', () => {
-  const table = new ServiceTable()
+  const table = new ServiceTable(IPV4)
   table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]]))
   const commands = lines(table.change(new Map([['a/x', undefined]])))
   assert.match(commands[0] ?? '', /^delete element .* service_ips/)
@@ -42,7 +43,7 @@ test('a service that is gone takes its chain along after its elements', () => {
 })
 
 test('an endpoint of two services stays until both are gone', () => {
-  const table = new ServiceTable()
+  const table = new ServiceTable(IPV4)
   table.change(
     new Map([
       ['a/x', rules('10.0.0.1', ['1.1.1.1'])],
@@ -54,7 +55,7 @@ test('an endpoint of two services stays until both are gone', () => {
 })
 
 test('of two services with one external address the first by name has it, and the other one when that is gone', () => {
-  const table = new ServiceTable()
+  const table = new ServiceTable(IPV4)
   const external = '192.0.2.1'
   table.change(new Map([['b/x', rules('10.0.0.2', ['1.1.1.2'], { external })]]))
   const taken = table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'], { external })]]))
@@ -67,9 +68,17 @@ test('of two services with one external address the first by name has it, and th
 })
 
 test('a service that loses its endpoints moves from one map to the other', () => {
-  const table = new ServiceTable()
+  const table = new ServiceTable(IPV4)
   table.change(new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]]))
   const script = table.change(new Map([['a/x', rules('10.0.0.1', [])]]))
   assert.match(script, /delete element .* service_ips/)
   assert.match(script, /add element .* no_endpoints \{ 10\.0\.0\.1 \. tcp \. 80 : goto refuse \}/)
+})
+
+test('the table of the other family has its own name and types', () => {
+  const script = new ServiceTable(IPV6).change(new Map([['a/x', rules('fd00:10:96::1', ['fd00:10:244::1'])]]))
+  assert.match(script, /^table ip6 minicube_proxy \{\}\ndelete table ip6 minicube_proxy\n/)
+  assert.match(script, /map service_ips \{ type ipv6_addr \. inet_proto \. inet_service : verdict ; \}/)
+  assert.match(script, /ip6 daddr != ::1 meta l4proto/)
+  assert.doesNotMatch(script, /ipv4|\bip (s|d)addr/)
 })

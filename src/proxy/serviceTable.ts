@@ -1,40 +1,45 @@
 /**
- * The table of all services, kept by service: a change of one among thousands costs one. Elements that several services
+ * The table of all services of one IP family, kept by service: a change of one among thousands costs one. Elements that several services
  * claim (an external address and port, an endpoint of two services) belong to the first of them by name.
  */
 import { tableChange } from '../base/nftables.ts'
 import type { NftMap, NftSet, NftTable } from '../base/nftables.ts'
-import { REFUSE, SHARED_MAPS } from './serviceRules.ts'
+import type { IpFamily } from '../base/ipFamily.ts'
+import { REFUSE, sharedMaps } from './serviceRules.ts'
 import type { ServiceRules, SharedMap } from './serviceRules.ts'
 
-export const TABLE = 'ip minicube_proxy'
-
-const sharedMaps = Object.entries(SHARED_MAPS) as [SharedMap, string][]
+export const tableOf = ({ nft }: IpFamily): string => `${nft} minicube_proxy`
 
 /** The fixed part: maps, hooks and the order in which they look. Replaces whatever an earlier process left. */
-const BASE_SCRIPT = `table ${TABLE} {}
-delete table ${TABLE}
-table ${TABLE} {
-${sharedMaps.map(([name, type]) => `  map ${name} { type ${type} ; }`).join('\n')}
+function baseScript(family: IpFamily): string {
+  const table = tableOf(family)
+  const { nft, loopbackRange } = family
+  return `table ${table} {}
+delete table ${table}
+table ${table} {
+${sharedMaps(family)
+  .map(([name, type]) => `  map ${name} { type ${type} ; }`)
+  .join('\n')}
   chain services {
-    ip daddr . meta l4proto . th dport vmap @service_ips
-    fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @service_nodeports
+    ${nft} daddr . meta l4proto . th dport vmap @service_ips
+    fib daddr type local ${nft} daddr != ${loopbackRange} meta l4proto . th dport vmap @service_nodeports
   }
   chain ${REFUSE.replace('goto ', '')} { reject ; }
   chain masquerade_it { ct status dnat masquerade ; }
   chain unanswered {
-    ip daddr . meta l4proto . th dport vmap @no_endpoints
+    ${nft} daddr . meta l4proto . th dport vmap @no_endpoints
     fib daddr type local meta l4proto . th dport vmap @no_endpoint_nodeports
   }
-  chain firewall { type filter hook prerouting priority dstnat - 10 ; policy accept ; ct state new ip daddr . meta l4proto . th dport vmap @firewall_ips ; }
+  chain firewall { type filter hook prerouting priority dstnat - 10 ; policy accept ; ct state new ${nft} daddr . meta l4proto . th dport vmap @firewall_ips ; }
   chain nat_prerouting { type nat hook prerouting priority dstnat ; policy accept ; jump services ; }
   chain nat_output { type nat hook output priority -100 ; policy accept ; jump services ; }
-  chain nat_postrouting { type nat hook postrouting priority srcnat ; policy accept ; ip saddr . ip daddr vmap @hairpin ; }
+  chain nat_postrouting { type nat hook postrouting priority srcnat ; policy accept ; ${nft} saddr . ${nft} daddr vmap @hairpin ; }
   chain filter_input { type filter hook input priority filter ; policy accept ; ct state new jump unanswered ; }
   chain filter_forward { type filter hook forward priority filter ; policy accept ; ct state new jump unanswered ; }
   chain filter_output { type filter hook output priority filter ; policy accept ; ct state new jump unanswered ; }
 }
 `
+}
 
 /** Who claims an element, by service; the first by name has it. */
 class Claims {
@@ -67,20 +72,32 @@ interface Part {
   maps: Map<string, NftMap & { elements: Map<string, string> }>
 }
 
-function emptyPart(): Part {
-  return { chains: new Map(), sets: new Map(), maps: new Map(sharedMaps.map(([name, type]) => [name, { type, elements: new Map() }])) }
+function emptyPart(family: IpFamily): Part {
+  return {
+    chains: new Map(),
+    sets: new Map(),
+    maps: new Map(sharedMaps(family).map(([name, type]) => [name, { type, elements: new Map() }])),
+  }
 }
 
-function addOwn(part: Part, rules: ServiceRules): void {
+function addOwn(part: Part, rules: ServiceRules, { nftAddress }: IpFamily): void {
   for (const [chain, lines] of rules.chains) part.chains.set(chain, lines)
   for (const [set, seconds] of rules.affinitySets)
-    part.sets.set(set, { type: 'ipv4_addr', options: `flags dynamic,timeout ; timeout ${seconds}s`, elements: new Set() })
+    part.sets.set(set, { type: nftAddress, options: `flags dynamic,timeout ; timeout ${seconds}s`, elements: new Set() })
 }
 
 export class ServiceTable {
+  readonly #family: IpFamily
+  readonly #names: readonly SharedMap[]
   readonly #rules = new Map<string, ServiceRules>()
-  readonly #claims = new Map<SharedMap, Claims>(sharedMaps.map(([name]) => [name, new Claims()]))
+  readonly #claims: Map<SharedMap, Claims>
   #isWritten = false
+
+  constructor(family: IpFamily) {
+    this.#family = family
+    this.#names = sharedMaps(family).map(([name]) => name)
+    this.#claims = new Map(this.#names.map((name) => [name, new Claims()]))
+  }
 
   get services(): IterableIterator<string> {
     return this.#rules.keys()
@@ -92,34 +109,34 @@ export class ServiceTable {
 
   /** Takes the new rules of services (undefined: gone) and answers the script that brings the kernel there; '' for nothing. */
   change(changes: ReadonlyMap<string, ServiceRules | undefined>): string {
-    const [before, after] = [emptyPart(), emptyPart()]
+    const [before, after] = [emptyPart(this.#family), emptyPart(this.#family)]
     const touched = this.#touched(changes)
     this.#collect(touched, before)
     for (const [service, next] of changes) {
       const old = this.#rules.get(service)
-      if (old) addOwn(before, old)
-      if (next) addOwn(after, next)
+      if (old) addOwn(before, old, this.#family)
+      if (next) addOwn(after, next, this.#family)
       this.#replace(service, old, next)
     }
     this.#collect(touched, after)
-    const script = tableChange(TABLE, before satisfies NftTable, after)
+    const script = tableChange(tableOf(this.#family), before satisfies NftTable, after)
     if (this.#isWritten) return script
     this.#isWritten = true
-    return BASE_SCRIPT + script
+    return baseScript(this.#family) + script
   }
 
   /** Forgets everything: what the kernel holds is not known, and the next change starts from nothing. */
   reset(): void {
     this.#rules.clear()
-    for (const [name] of sharedMaps) this.#claims.set(name, new Claims())
+    for (const name of this.#names) this.#claims.set(name, new Claims())
     this.#isWritten = false
   }
 
   #touched(changes: ReadonlyMap<string, ServiceRules | undefined>): Map<SharedMap, Set<string>> {
-    const touched = new Map<SharedMap, Set<string>>(sharedMaps.map(([name]) => [name, new Set()]))
+    const touched = new Map<SharedMap, Set<string>>(this.#names.map((name) => [name, new Set()]))
     for (const [service, next] of changes)
       for (const rules of [this.#rules.get(service), next])
-        for (const [name] of sharedMaps) for (const element of rules?.elements[name].keys() ?? []) touched.get(name)?.add(element)
+        for (const name of this.#names) for (const element of rules?.elements[name].keys() ?? []) touched.get(name)?.add(element)
     return touched
   }
 
@@ -133,7 +150,7 @@ export class ServiceTable {
   }
 
   #replace(service: string, old: ServiceRules | undefined, next: ServiceRules | undefined): void {
-    for (const [name] of sharedMaps) {
+    for (const name of this.#names) {
       const claims = this.#claims.get(name)
       for (const element of old?.elements[name].keys() ?? []) claims?.release(element, service)
       for (const [element, value] of next?.elements[name] ?? []) claims?.claim(element, service, value)

@@ -4,6 +4,7 @@
  * (Upstream: pkg/proxy/conntrack.)
  */
 import { run } from '../base/exec.ts'
+import { IPV4, type IpFamily } from '../base/ipFamily.ts'
 import type { ServiceRules } from './serviceRules.ts'
 
 /** Arguments of `conntrack --delete --proto udp …`. */
@@ -12,22 +13,22 @@ export type FlowFilter = readonly string[]
 const CONNTRACK_TIMEOUT_MS = 10_000
 
 /** `10.96.0.10:53` or, for a node port, `:30053`. */
-function addressFilter(address: string): string[] {
+function addressFilter(address: string, family: IpFamily): string[] {
   const at = address.lastIndexOf(':')
   const [ip, port] = [address.slice(0, at), address.slice(at + 1)]
-  return [...(ip ? ['--orig-dst', ip] : []), '--orig-port-dst', port]
+  return [...(family === IPV4 ? [] : ['--family', 'ipv6']), ...(ip ? ['--orig-dst', ip] : []), '--orig-port-dst', port]
 }
 
 /** The flows that a change of a service makes wrong. */
-export function staleFlows(before: ServiceRules | undefined, after: ServiceRules | undefined): FlowFilter[] {
+export function staleFlows(before: ServiceRules | undefined, after: ServiceRules | undefined, family: IpFamily): FlowFilter[] {
   const found: FlowFilter[] = []
   for (const [address, endpoints] of before?.udp ?? []) {
     const now = new Set(after?.udp.get(address))
-    for (const ip of new Set(endpoints)) if (!now.has(ip)) found.push([...addressFilter(address), '--dst-nat', ip])
+    for (const ip of new Set(endpoints)) if (!now.has(ip)) found.push([...addressFilter(address, family), '--dst-nat', ip])
   }
   for (const [address, endpoints] of after?.udp ?? []) {
     const had = before?.udp.get(address) ?? []
-    if (endpoints.length > 0 && had.length === 0) found.push(addressFilter(address))
+    if (endpoints.length > 0 && had.length === 0) found.push(addressFilter(address, family))
   }
   return found
 }

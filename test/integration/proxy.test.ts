@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { run } from '../../src/base/exec.ts'
+import { IPV4, IPV6, type IpFamily } from '../../src/base/ipFamily.ts'
 import type { Service } from '../../src/api/kinds/core/v1.ts'
 import { serviceRules, type ServiceRules } from '../../src/proxy/serviceRules.ts'
 import { ServiceTable } from '../../src/proxy/serviceTable.ts'
@@ -30,13 +31,24 @@ after(async () => {
 const nft = (args: string[], input?: string): Promise<{ stdout: string }> =>
   run('ip', ['netns', 'exec', NETNS, 'nft', ...args], { ...(input && { input }) })
 
-const CONTEXT = { nodeName: 'a', podCidrs: ['10.244.0.0/16'] }
+/** Two numbers as an address of each family. */
+const ADDRESSES: Record<IpFamily['name'], Record<'service' | 'pod' | 'outside', (a: number, b: number) => string>> = {
+  IPv4: { service: (a, b) => `10.96.${a}.${b}`, pod: (a, b) => `10.244.${a}.${b}`, outside: (a, b) => `172.30.${a}.${b}` },
+  IPv6: {
+    service: (a, b) => `fd00:10:96::${a}:${b}`,
+    pod: (a, b) => `fd00:10:244::${a}:${b}`,
+    outside: (a, b) => `fd00:172::${a}:${b}`,
+  },
+}
+const SOURCES = ['192.0.2.0/24', '2001:db8::/32']
+const POD_RANGES = ['10.244.0.0/16', 'fd00:10:244::/56']
 
-function cluster(count: number, endpointsEach: number, affinity = false): Map<string, ServiceRules> {
+function cluster(family: IpFamily, count: number, endpointsEach: number, affinity = false): Map<string, ServiceRules> {
   const found = new Map<string, ServiceRules>()
+  const at = ADDRESSES[family.name]
   for (let i = 0; i < count; i++) {
     const name = `svc-${i}`
-    const clusterIP = `10.96.${1 + (i >> 8)}.${i & 255}`
+    const clusterIP = at.service(1 + (i >> 8), i & 255)
     const service: Service = {
       metadata: { ...META, name },
       spec: {
@@ -44,17 +56,18 @@ function cluster(count: number, endpointsEach: number, affinity = false): Map<st
         clusterIP,
         clusterIPs: [clusterIP],
         ports: [{ port: 80, protocol: i % 3 === 0 ? 'UDP' : 'TCP', nodePort: 30000 + (i % 2000) }],
-        ...(i % 2 === 1 && { externalTrafficPolicy: 'Local', loadBalancerSourceRanges: ['192.0.2.0/24'] }),
+        ...(i % 2 === 1 && { externalTrafficPolicy: 'Local', loadBalancerSourceRanges: SOURCES }),
         ...(affinity && { sessionAffinity: 'ClientIP' }),
       },
-      status: { loadBalancer: { ingress: [{ ip: `172.30.${i >> 8}.${i & 255}` }] } },
+      status: { loadBalancer: { ingress: [{ ip: at.outside(i >> 8, i & 255) }] } },
     }
     const endpoints = Array.from({ length: endpointsEach }, (_, n) => ({
-      addresses: [`10.244.${i & 127}.${n + 1}`],
+      addresses: [at.pod(i & 127, n + 1)],
       nodeName: 'ab'[n % 2] as string,
     }))
     const ports = [{ name: '', port: 8080, protocol: i % 3 === 0 ? 'UDP' : 'TCP' }]
-    found.set(`default/${name}`, serviceRules(service, [{ metadata: { ...META, name }, addressType: 'IPv4', endpoints, ports }], CONTEXT))
+    const slice = { metadata: { ...META, name }, addressType: family.name, endpoints, ports }
+    found.set(`default/${name}`, serviceRules(service, [slice], { nodeName: 'a', podCidrs: POD_RANGES, family }))
   }
   return found
 }
@@ -64,19 +77,23 @@ function changesTo(table: ServiceTable, wanted: Map<string, ServiceRules>): Map<
   return new Map([...[...table.services].map((key) => [key, undefined] as const), ...wanted])
 }
 
-test('the kernel takes each step from state to state', { skip }, async () => {
-  const table = new ServiceTable()
-  for (const step of [cluster(0, 0), cluster(3, 2), cluster(3, 0), cluster(5, 3, true), cluster(2, 1), cluster(0, 0)]) {
-    const script = table.change(changesTo(table, step))
-    if (script) await nft(['-f', '-'], script)
-  }
-  const { stdout } = await nft(['list', 'table', 'ip', 'minicube_proxy'])
-  assert.doesNotMatch(stdout, /svc_|ep_|aff_|ext_|fw_|local_/)
-})
+for (const family of [IPV4, IPV6]) {
+  test(`the kernel takes each step from state to state: ${family.name}`, { skip }, async () => {
+    const table = new ServiceTable(family)
+    const step = (...args: [count: number, endpointsEach: number, affinity?: boolean]): Map<string, ServiceRules> =>
+      cluster(family, ...args)
+    for (const wanted of [step(0, 0), step(3, 2), step(3, 0), step(5, 3, true), step(2, 1), step(0, 0)]) {
+      const script = table.change(changesTo(table, wanted))
+      if (script) await nft(['-f', '-'], script)
+    }
+    const { stdout } = await nft(['list', 'table', family.nft, 'minicube_proxy'])
+    assert.doesNotMatch(stdout, /svc_|ep_|aff_|ext_|fw_|local_/)
+  })
+}
 
 test('starting over replaces what an earlier process left', { skip }, async () => {
-  await nft(['-f', '-'], new ServiceTable().change(cluster(4, 2)))
-  await nft(['-f', '-'], new ServiceTable().change(cluster(1, 1)))
+  await nft(['-f', '-'], new ServiceTable(IPV4).change(cluster(IPV4, 4, 2)))
+  await nft(['-f', '-'], new ServiceTable(IPV4).change(cluster(IPV4, 1, 1)))
   const { stdout } = await nft(['list', 'table', 'ip', 'minicube_proxy'])
   // A node port makes an external chain beside the internal one.
   assert.equal([...stdout.matchAll(/chain (?:svc|ext)_\w+ \{/g)].length, 2)
