@@ -19,7 +19,11 @@ const root = join(import.meta.dirname, '..')
 
 const SUITES: Record<string, Suite> = {
   unit: { files: ['src/**/*.test.ts', 'test/*.test.ts', 'test/unit/**/*.test.ts'], concurrency: 2, timeoutMs: 120_000 },
-  integration: { files: ['test/integration/**/*.test.ts', 'test/fuzz/**/*.test.ts'], concurrency: 2, timeoutMs: 300_000 },
+  integration: {
+    files: ['test/integration/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/model/**/*.test.ts'],
+    concurrency: 2,
+    timeoutMs: 300_000,
+  },
   e2e: { files: ['test/e2e/**/*.test.ts'], concurrency: 1, timeoutMs: 1_200_000 },
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Deployment, DeploymentSpec, ReplicaSet } from '../../api/kinds/apps/v1.ts'
 import { planDeployment, REVISION, revisionOf, type DeploymentPlan } from './plan.ts'
-import { DESIRED_REPLICAS, fenceposts, MAX_REPLICAS, scale } from './replicaCounts.ts'
+import { DESIRED_REPLICAS, fenceposts, MAX_REPLICAS, scale, shrinkOld } from './replicaCounts.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -210,6 +210,42 @@ test('Recreate ends the old pods before the first new one', () => {
   assert.deepEqual(world.sizes(), { 'app:1': 0 })
   world.settle()
   assert.deepEqual(world.sizes(), { 'app:1': 0, 'app:2': 3 })
+})
+
+test('Recreate waits for an old ReplicaSet that has not seen yet that it is to be empty', () => {
+  const spec = { strategy: { type: 'Recreate' } }
+  const world = new World(deployment(spec))
+  world.settle()
+  world.update({ ...spec, image: 'app:2' })
+  world.pass()
+  // Its pods do not show here: it may be making them at this very moment.
+  const [old] = world.sets as [ReplicaSet]
+  const lagging = { ...old, metadata: { ...old.metadata, generation: 2 }, status: { replicas: 0, observedGeneration: 1 } }
+  world.sets = [lagging]
+  assert.equal(world.pass().create, undefined)
+  world.sets = [{ ...lagging, status: { replicas: 0, observedGeneration: 2, terminatingReplicas: 1 } }]
+  assert.equal(world.pass().create, undefined)
+  world.sets = [{ ...lagging, status: { replicas: 0, observedGeneration: 2 } }]
+  assert.ok(world.pass().create)
+})
+
+test('pods that a ReplicaSet reports from before its last size are not counted on', () => {
+  const d = deployment({ replicas: 7, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 0, maxUnavailable: 2 } } })
+  const sized = (name: string, replicas: number, available: number, generation: number, observedGeneration: number): ReplicaSet => ({
+    metadata: { name, namespace: 'ns', uid: name, resourceVersion: '1', generation, creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { replicas, selector: {} },
+    status: { replicas: available, availableReplicas: available, observedGeneration },
+  })
+  const failing = sized('failing', 2, 0, 1, 1)
+  const shrunk = (old: ReplicaSet): Record<string, number> =>
+    Object.fromEntries(shrinkOld(d, undefined, [failing, old]).map(({ replicaSet, replicas }) => [replicaSet.metadata.uid, replicas]))
+  // It has just gone from 7 to 5, and still tells of 7.
+  assert.deepEqual(shrunk(sized('old', 5, 7, 2, 1)), { failing: 0 })
+  assert.deepEqual(shrunk(sized('old', 6, 6, 2, 2)), { failing: 0, old: 5 })
+  // A template is gone back to while its pods are being deleted: the other's must stay.
+  const rollback = deployment({ replicas: 2, strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } })
+  assert.deepEqual(shrinkOld(rollback, sized('back', 2, 2, 4, 2), [sized('old', 1, 1, 2, 2)]), [])
+  assert.equal(shrinkOld(rollback, sized('back', 2, 2, 4, 4), [sized('old', 1, 1, 2, 2)]).length, 1)
 })
 
 test('a rollout that stands still is told after its deadline', () => {

@@ -9,6 +9,7 @@ import { safeHash, semanticallyEqual } from '../hash.ts'
 import {
   DESIRED_REPLICAS,
   fenceposts,
+  isObserved,
   isScaling,
   MAX_REPLICAS,
   newReplicas,
@@ -157,7 +158,9 @@ function resizes(
   return shrinkOld(deployment, current, old)
 }
 
+/** A ReplicaSet that has not seen its last size may be making pods still; what it has made may not show here yet. */
 function oldPodsRun(pods: readonly Pod[], old: readonly ReplicaSet[]): boolean {
+  if (old.some((rs) => !isObserved(rs) || (rs.status?.replicas ?? 0) > 0 || (rs.status?.terminatingReplicas ?? 0) > 0)) return true
   const uids = new Set(old.map((rs) => rs.metadata.uid))
   return pods.some(
     (pod) => !hasFinished(pod) && pod.metadata.ownerReferences?.some((reference) => reference.controller && uids.has(reference.uid)),

@@ -44,24 +44,34 @@ export function newReplicas(deployment: Deployment, all: readonly ReplicaSet[], 
   return room <= 0 ? current : current + Math.min(room, wanted - current)
 }
 
+/** A ReplicaSet that was just given another size still reports pods that it is about to delete, or has deleted. */
+export function isObserved(rs: ReplicaSet): boolean {
+  return (rs.status?.observedGeneration ?? 0) >= (rs.metadata.generation ?? 0)
+}
+
+/** Those that may be counted on. */
+function availableReplicas(rs: ReplicaSet): number {
+  return isObserved(rs) ? (rs.status?.availableReplicas ?? 0) : 0
+}
+
 /** The next step down for the old ReplicaSets: first replicas that are not available anyway, then as many as availability allows. */
 export function shrinkOld(deployment: Deployment, current: ReplicaSet | undefined, old: readonly ReplicaSet[]): Resize[] {
   const active = old.filter((rs) => replicasOf(rs) > 0)
   if (active.length === 0) return []
   const all = current ? [...active, current] : active
   const minAvailable = replicasOf(deployment) - fenceposts(deployment).maxUnavailable
-  const newUnavailable = current ? replicasOf(current) - (current.status?.availableReplicas ?? 0) : 0
+  const newUnavailable = current ? replicasOf(current) - availableReplicas(current) : 0
   let removable = totalReplicas(all) - minAvailable - newUnavailable
   if (removable <= 0) return []
   const byAge = active.toSorted(olderFirst)
   const counts = new Map(byAge.map((rs) => [rs, replicasOf(rs)]))
   for (const rs of byAge) {
-    const unhealthy = Math.min(removable, replicasOf(rs) - (rs.status?.availableReplicas ?? 0))
-    if (unhealthy <= 0) continue
+    const unhealthy = Math.min(removable, replicasOf(rs) - availableReplicas(rs))
+    if (unhealthy <= 0 || !isObserved(rs)) continue
     counts.set(rs, replicasOf(rs) - unhealthy)
     removable -= unhealthy
   }
-  let spare = totalStatus(all, 'availableReplicas') - minAvailable
+  let spare = all.reduce((sum, rs) => sum + availableReplicas(rs), 0) - minAvailable
   for (const rs of byAge) {
     const count = counts.get(rs) ?? 0
     const step = Math.min(count, spare)

@@ -79,9 +79,9 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
     const changed = plan.create > 0 || plan.remove.length > 0
     try {
       await slowStart(plan.create, async () => {
-        writes.wrote(key, await podControl.create(object, podFromTemplate(kind.templateOf(object), object, reference), signal))
+        await writes.track(key, podControl.create(object, podFromTemplate(kind.templateOf(object), object, reference), signal))
       })
-      await Promise.all(plan.remove.map(async (pod) => writes.wrote(key, await podControl.remove(object, pod, signal))))
+      await Promise.all(plan.remove.map((pod) => writes.track(key, podControl.remove(object, pod, signal))))
       return { changed }
     } catch (error) {
       if (signal.aborted) throw error
@@ -125,6 +125,7 @@ export function replicaController<T extends Replicating>(kind: ReplicaKind<T>, c
     async reconcile(key, signal): Promise<Outcome> {
       const object = informer.get(key)
       if (!object) return void sizes.delete(key)
+      await writes.clearUp(key, () => client.list(pods, { namespace: object.metadata.namespace, signal }))
       if (!writes.seenBy(key, podInformer) || !statusWrites.seenBy(key, informer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const owned = await claim({
         client,
