@@ -6,6 +6,7 @@ import { containerHash } from './containers/containerHash.ts'
 import { computePodActions } from './podActions.ts'
 import type { PodActionsInput } from './podActions.ts'
 import { toPodRuntimeStatus } from './podRuntimeStatus.ts'
+import { isRestartingAll } from './restartAll.ts'
 import type { Container, Sandbox } from './runtime/runtime.ts'
 
 const NOW = 1_000_000
@@ -46,12 +47,32 @@ interface Case {
   probes?: Record<string, boolean>
   resources?: ResourceRequirements
   delayMs?: number
-  want: { start?: string[]; resize?: string[]; kill?: string[]; waiting?: string[]; createSandbox?: number; killPod?: boolean }
+  want: {
+    reset?: string[]
+    start?: string[]
+    resize?: string[]
+    kill?: string[]
+    waiting?: string[]
+    createSandbox?: number
+    killPod?: boolean
+  }
 }
 
 const one = { containers: [spec('a')] }
 const two = { containers: [spec('a'), spec('b')] }
 const inits = { initContainers: [spec('i1'), spec('i2')], containers: [spec('a')] }
+const onCode = (action: string, value: number) => ({ action, exitCodes: { operator: 'In', values: [value] } })
+const ruled = {
+  restartPolicy: 'Never',
+  initContainers: [spec('i1')],
+  containers: [
+    spec('a'),
+    spec('b', {
+      restartPolicy: 'Never',
+      restartPolicyRules: [onCode('RestartAllContainers', 42), onCode('Restart', 43), onCode('RestartAllContainers', 43)],
+    }),
+  ],
+}
 const sided = { initContainers: [sidecar('side'), spec('i1')], containers: [spec('a')] }
 
 const cases: Record<string, Case> = {
@@ -233,6 +254,22 @@ const cases: Record<string, Case> = {
     resources: { limits: { cpu: '2' } },
     want: {},
   },
+  'a rule may restart all containers: the one that asks goes last': {
+    spec: ruled,
+    containers: [container('i1', 'Exited'), container('a', 'Running'), container('b', 'Exited', { exitCode: 42 })],
+    want: { reset: ['a', 'i1', 'b'] },
+  },
+  'the first rule that an exit code meets decides': {
+    spec: ruled,
+    containers: [container('i1', 'Exited'), container('a', 'Running'), container('b', 'Exited', { exitCode: 43 })],
+    want: { start: ['b'] },
+  },
+  'an exit code without a rule leaves it to the policy': {
+    spec: ruled,
+    containers: [container('i1', 'Exited'), container('a', 'Running'), container('b', 'Exited', { exitCode: 44 })],
+    want: {},
+  },
+  'after all have gone the pod begins again': { spec: ruled, want: { start: ['i1'] } },
   'an ephemeral container starts once': {
     spec: { ...one, ephemeralContainers: [spec('debug'), spec('done')] },
     containers: [container('a', 'Running'), container('done', 'Exited', { exitCode: 1 })],
@@ -246,9 +283,11 @@ for (const [name, { spec: podSpec, sandboxes = [sandbox()], containers = [], pro
 )) {
   test(name, () => {
     const pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, spec: { containers: [], ...podSpec } } as unknown as Pod
+    const observed = toPodRuntimeStatus({ sandboxes, containers })
     const input: PodActionsInput = {
       pod,
-      observed: toPodRuntimeStatus({ sandboxes, containers }),
+      observed,
+      restartingAll: isRestartingAll(pod, observed, {}),
       nowMs: NOW,
       probeResult: (id, probe) => probes[`${id} ${probe}`],
       resourcesOf: () => resources,
@@ -263,8 +302,9 @@ for (const [name, { spec: podSpec, sandboxes = [sandbox()], containers = [], pro
         waiting: plan.backingOff.map((wait) => `${wait.container.name} until ${wait.untilMs}`),
         createSandbox: plan.createSandbox ? plan.sandboxAttempt : undefined,
         killPod: plan.killPod,
+        reset: plan.reset.map(({ name }) => name),
       },
-      { start: [], resize: [], kill: [], waiting: [], createSandbox: undefined, killPod: false, ...want },
+      { reset: [], start: [], resize: [], kill: [], waiting: [], createSandbox: undefined, killPod: false, ...want },
     )
   })
 }

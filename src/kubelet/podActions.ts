@@ -9,6 +9,7 @@ import { isSidecar, shouldRestart, shouldRestartInit } from './podSpec.ts'
 import { latest, readySandbox } from './podRuntimeStatus.ts'
 import { differences } from './podResizes.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
+import { containersToReset } from './restartAll.ts'
 import type { Container } from './runtime/runtime.ts'
 
 export type ContainerKind = 'init' | 'regular' | 'ephemeral'
@@ -54,11 +55,15 @@ export interface PodActions {
   kill: ContainerKill[]
   resize: ContainerResize[]
   backingOff: ContainerWait[]
+  /** All containers are to go, in this order, and the pod to begin again. */
+  reset: Container[]
 }
 
 export interface PodActionsInput {
   pod: Pod
   observed: PodRuntimeStatus
+  /** A container's end asks for all to be started anew. */
+  restartingAll: boolean
   nowMs: number
   /** What the probes of a running container last said; undefined is not known yet. */
   probeResult(containerId: string, probe: 'livenessProbe' | 'startupProbe'): boolean | undefined
@@ -108,6 +113,7 @@ class Plan implements PodActions {
   kill: ContainerKill[] = []
   resize: ContainerResize[] = []
   backingOff: ContainerWait[] = []
+  reset: Container[] = []
   readonly #input: PodActionsInput
 
   constructor(input: PodActionsInput) {
@@ -140,8 +146,8 @@ class Plan implements PodActions {
   }
 
   result(): PodActions {
-    const { killPod, createSandbox, sandboxAttempt, start, kill, resize, backingOff } = this
-    return { killPod, createSandbox, sandboxAttempt, start, kill, resize, backingOff }
+    const { killPod, createSandbox, sandboxAttempt, start, kill, resize, backingOff, reset } = this
+    return { killPod, createSandbox, sandboxAttempt, start, kill, resize, backingOff, reset }
   }
 }
 
@@ -267,6 +273,8 @@ export function computePodActions(input: PodActionsInput): PodActions {
   const { pod, observed } = input
   const plan = new Plan(input)
   const sandbox = readySandbox(observed)
+  if (input.restartingAll) plan.reset = containersToReset(pod, observed)
+  if (plan.reset.length > 0) return plan.result()
   if (!sandbox) {
     planNewSandbox(plan, input)
     return plan.result()

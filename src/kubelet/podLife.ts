@@ -3,7 +3,7 @@
  * volumes and images are prepared side by side, since the time until a container runs is what people wait for.
  */
 import { rm } from 'node:fs/promises'
-import type { Container, EphemeralContainer, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import type { Container as SpecContainer, EphemeralContainer, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Rejection } from './admission.ts'
@@ -31,7 +31,8 @@ import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { allSpecContainers, describePod, fieldPathOf, isTerminalPhase } from './podSpec.ts'
 import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from './probes/podProbes.ts'
-import type { Image, Sandbox } from './runtime/runtime.ts'
+import { isRestartingAll } from './restartAll.ts'
+import type { Container, Image, Sandbox } from './runtime/runtime.ts'
 import { createContainer, nextAttempt, startContainer, StartError } from './startContainer.ts'
 import type { ContainerStartRequest, ContainerTarget } from './startContainer.ts'
 import type { WaitingReason } from './status/containerStatus.ts'
@@ -70,6 +71,12 @@ interface PodState extends Prepared {
   /** Requests and limits of running containers, by id, as they were applied last. */
   resources: Map<string, ResourceRequirements>
   eviction?: Eviction
+}
+
+/** What a sync has left to do. */
+interface Applied {
+  again: boolean
+  wakeAtMs: number | undefined
 }
 
 export class RealPodLife implements PodLife {
@@ -123,7 +130,8 @@ export class RealPodLife implements PodLife {
     learnResources(pod, observed, state.resources)
     if (state.holdsFor !== podVersion(pod)) state.holds.clear()
     state.holdsFor = podVersion(pod)
-    const plan = this.#plan(pod, observed, nowMs)
+    const restartingAll = isRestartingAll(pod, observed, statuses.current(pod))
+    const plan = this.#plan(pod, observed, restartingAll, nowMs)
     this.#noteWaiting(pod, plan, state)
     const status = this.#report(pod, observed)
     if (isTerminalPhase(status.phase)) return { terminal: true }
@@ -213,12 +221,13 @@ export class RealPodLife implements PodLife {
     return state
   }
 
-  #plan(pod: Pod, observed: PodRuntimeStatus, nowMs: number): PodActions {
+  #plan(pod: Pod, observed: PodRuntimeStatus, restartingAll: boolean, nowMs: number): PodActions {
     const { probes } = this.#options
     const { uid } = pod.metadata
     return computePodActions({
       pod,
       observed,
+      restartingAll,
       nowMs,
       probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
       resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
@@ -281,15 +290,10 @@ export class RealPodLife implements PodLife {
     }
   }
 
-  async #apply(
-    pod: Pod,
-    plan: PodActions,
-    observed: PodRuntimeStatus,
-    state: PodState,
-    signal: AbortSignal,
-  ): Promise<{ again: boolean; wakeAtMs: number | undefined }> {
+  async #apply(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal): Promise<Applied> {
     const { observer } = this.#options
     const { uid } = pod.metadata
+    if (plan.reset.length > 0) return this.#reset(pod, plan.reset, observed, signal)
     const changes = plan.killPod || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0 || plan.resize.length > 0
     if (!changes) {
       await this.#preparation.refreshVolumes(pod, state, signal)
@@ -314,6 +318,24 @@ export class RealPodLife implements PodLife {
         )
       }
     }
+  }
+
+  /** No grace: whoever asked for this has lost what the others worked with. Statuses tell of it before and after. */
+  async #reset(pod: Pod, containers: readonly Container[], observed: PodRuntimeStatus, signal: AbortSignal): Promise<Applied> {
+    const { observer, runtime, clock } = this.#options
+    const podIp = readySandbox(observed)?.ips[0] ?? this.#options.nodeIp
+    try {
+      for (const container of containers) {
+        signal.throwIfAborted()
+        const grace = new Grace(0, clock)
+        if (container.state === 'Running')
+          await orAbort(killContainer(this.#kills, { pod, container, podIp, grace, message: 'killing' }), signal)
+        await runtime.removeContainer(container.id)
+      }
+    } finally {
+      observer.invalidate(pod.metadata.uid)
+    }
+    return { again: true, wakeAtMs: undefined }
   }
 
   #retryAt(error: StartError): number {
@@ -418,7 +440,7 @@ export class RealPodLife implements PodLife {
     return {
       pod,
       container,
-      attempt: nextAttempt(pod, container, latest(observed, container.name)),
+      attempt: nextAttempt(this.#options.statuses.current(pod), container, latest(observed, container.name)),
       ...made,
       ...(kind === 'ephemeral' && { target: targetOf(container, observed) }),
       facts: this.#preparation.facts(ready.sandbox),
@@ -467,7 +489,7 @@ function earliest(times: readonly (number | undefined)[]): number | undefined {
   return known.length > 0 ? Math.min(...known) : undefined
 }
 
-function loopKey(pod: Pod, container: Container): string {
+function loopKey(pod: Pod, container: SpecContainer): string {
   return `${pod.metadata.uid}/${container.name}/${containerHash(container)}`
 }
 

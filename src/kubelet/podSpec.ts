@@ -1,5 +1,5 @@
 /** Questions about a pod's spec that several parts of the kubelet ask. */
-import type { Container, Pod } from '../api/kinds/core/v1.ts'
+import type { Container, ContainerRestartRule, Pod } from '../api/kinds/core/v1.ts'
 
 /** `name_namespace(uid)`: how upstream names a pod in messages. */
 export function describePod(pod: Pod): string {
@@ -26,13 +26,18 @@ export function fieldPathOf(pod: Pod, name: string): string {
   return `spec.containers{${name}}`
 }
 
+/** The first rule that the exit code meets: those after it say nothing. */
+export function matchingRestartRule(container: Container, exitCode: number): ContainerRestartRule | undefined {
+  return container.restartPolicyRules?.find(({ exitCodes }) => {
+    const { operator, values = [] } = exitCodes ?? {}
+    return operator === 'In' ? values.includes(exitCode) : operator === 'NotIn' && !values.includes(exitCode)
+  })
+}
+
 /** Whether a container that ended with `exitCode` runs again: its own rules, then its own policy, then the pod's. */
 export function shouldRestart(pod: Pod, container: Container, exitCode: number): boolean {
-  for (const rule of container.restartPolicyRules ?? []) {
-    const { operator, values = [] } = rule.exitCodes ?? {}
-    const matches = operator === 'In' ? values.includes(exitCode) : operator === 'NotIn' && !values.includes(exitCode)
-    if (matches && rule.action === 'Restart') return true
-  }
+  const action = matchingRestartRule(container, exitCode)?.action
+  if (action === 'Restart' || action === 'RestartAllContainers') return true
   const policy = container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always'
   return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0)
 }

@@ -1,5 +1,5 @@
 /** Starts one container: image, configuration, create, start, postStart hook. Failures name the waiting reason. */
-import type { Container, Pod } from '../api/kinds/core/v1.ts'
+import type { Container, Pod, PodStatus } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -13,6 +13,7 @@ import { Grace, graceSecondsOf, killContainer } from './killPod.ts'
 import { runHook } from './lifecycle.ts'
 import type { PodDirectories } from './podDirectories.ts'
 import { fieldPathOf } from './podSpec.ts'
+import { RESTARTING_REASON } from './restartAll.ts'
 import type { ContainerConfig, Image, Runtime, Sandbox } from './runtime/runtime.ts'
 import type { PinSubPath } from './volumes/subPath.ts'
 import type { PreparedVolumes } from './volumes/volumes.ts'
@@ -189,9 +190,10 @@ async function runPostStart(options: StartOptions, request: ContainerStartReques
 }
 
 /** Attempts go on counting where the runtime, or else the API's status, left off. */
-export function nextAttempt(pod: Pod, container: Container, newest: { attempt: number } | undefined): number {
+export function nextAttempt(status: PodStatus, container: Container, newest: { attempt: number } | undefined): number {
   if (newest) return newest.attempt + 1
-  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {}
+  const { initContainerStatuses = [], containerStatuses = [] } = status
   const before = [...initContainerStatuses, ...containerStatuses].find((status) => status.name === container.name)
+  if (before?.state?.waiting?.reason === RESTARTING_REASON) return before.restartCount
   return before?.containerID ? before.restartCount + 1 : 0
 }

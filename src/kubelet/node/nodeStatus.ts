@@ -4,7 +4,7 @@ import type { Draft } from '../../api/resource.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import type { Condition } from '../eviction/pressure.ts'
-import { capacityAmounts } from './capacity.ts'
+import { allocatableAmounts, capacityAmounts } from './capacity.ts'
 import type { NodeCapacity } from './capacity.ts'
 
 export interface NodeStatusInput {
@@ -74,17 +74,20 @@ function conditions(input: NodeStatusInput): NodeCondition[] {
   })
 }
 
+/** What not every kubelet can that the API server may meet: upstream's gates, as far as this one does what they are for. */
+const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'RestartAllContainersOnContainerExits'] as const
+
 export function nodeStatus(input: NodeStatusInput): NodeStatus {
   const { nodeName, nodeIp, kubeletPort, info, capacity, images } = input
-  const amounts = capacityAmounts(capacity)
   return {
     addresses: [
       { type: 'InternalIP', address: nodeIp },
       { type: 'Hostname', address: nodeName },
     ],
-    allocatable: amounts,
-    capacity: amounts,
+    allocatable: allocatableAmounts(capacity),
+    capacity: capacityAmounts(capacity),
     conditions: conditions(input),
+    declaredFeatures: [...DECLARED_FEATURES],
     daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
     images: images
       .filter((image) => image.repoTags.length + image.repoDigests.length > 0)

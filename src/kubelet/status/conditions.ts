@@ -2,8 +2,9 @@
 import type { ContainerStatus, Pod, PodCondition } from '../../api/kinds/core/v1.ts'
 import { isSidecar } from '../podSpec.ts'
 import { timestamp } from '../../api/meta.ts'
+import { RESTARTING_CONDITION } from '../restartAll.ts'
 
-type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>
+export type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>
 
 export interface ConditionsInput {
   pod: Pod
@@ -14,6 +15,8 @@ export interface ConditionsInput {
   /** Some regular container was started once. */
   initialized: boolean
   before: readonly PodCondition[]
+  /** Of pods whose containers may all be started anew. */
+  restarting?: Verdict
   nowMs: number
 }
 
@@ -50,7 +53,8 @@ function podReady(input: ConditionsInput, containers: Verdict): Verdict {
   return messages.length ? { status: 'False', reason: 'ReadinessGatesNotReady', message: messages.join(', ') } : { status: 'True' }
 }
 
-function initializedVerdict({ pod, phase, initStatuses, initialized }: ConditionsInput): Verdict {
+function initializedVerdict(input: ConditionsInput): Verdict {
+  const { pod, phase, initStatuses, initialized, before } = input
   const inits = pod.spec?.initContainers ?? []
   const incomplete = inits.filter((container) => {
     const status = initStatuses.find((s) => s.name === container.name)
@@ -58,12 +62,21 @@ function initializedVerdict({ pod, phase, initStatuses, initialized }: Condition
     return !status?.ready
   })
   if (phase === 'Succeeded') return { status: 'True', reason: 'PodCompleted' }
-  if (incomplete.length === 0 || initialized) return { status: 'True' }
+  // One that was initialized once stays so while its containers all begin again.
+  const wasInitialized = input.restarting && before.some((c) => c.type === 'Initialized' && c.status === 'True')
+  if (incomplete.length === 0 || initialized || wasInitialized) return { status: 'True' }
   const message = `containers with incomplete status: ${list(incomplete.map((c) => c.name))}`
   return { status: 'False', reason: 'ContainersNotInitialized', message }
 }
 
-export const KUBELET_CONDITIONS = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled'] as const
+export const KUBELET_CONDITIONS = [
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+  'PodScheduled',
+  RESTARTING_CONDITION,
+] as const
 
 const DISRUPTION_REASON = 'TerminationByKubelet'
 
@@ -86,19 +99,21 @@ export function isOwnDisruption({ type, reason }: PodCondition): boolean {
 /** Keeps the time of the last change of a condition whose status stays the same. */
 export function podConditions(input: ConditionsInput): PodCondition[] {
   const containers = containersReady(input)
-  const verdicts: Record<(typeof KUBELET_CONDITIONS)[number], Verdict> = {
+  const verdicts: Record<(typeof KUBELET_CONDITIONS)[number], Verdict | undefined> = {
     PodReadyToStartContainers: { status: input.sandboxReady ? 'True' : 'False' },
     Initialized: initializedVerdict(input),
     Ready: podReady(input, containers),
     ContainersReady: containers,
     PodScheduled: { status: 'True' },
+    [RESTARTING_CONDITION]: input.restarting,
   }
   const { generation } = input.pod.metadata
-  return KUBELET_CONDITIONS.map((type) => {
+  return KUBELET_CONDITIONS.flatMap((type) => {
     const before = input.before.find((condition) => condition.type === type)
     const verdict = verdicts[type]
+    if (!verdict) return []
     const changedAt = before?.status === verdict.status ? before.lastTransitionTime : undefined
-    return {
+    const condition: PodCondition = {
       type,
       status: verdict.status,
       ...(verdict.reason && { reason: verdict.reason }),
@@ -106,5 +121,6 @@ export function podConditions(input: ConditionsInput): PodCondition[] {
       lastTransitionTime: changedAt ?? timestamp(input.nowMs),
       ...(generation !== undefined && { observedGeneration: generation }),
     }
+    return [condition]
   })
 }

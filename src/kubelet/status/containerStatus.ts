@@ -9,6 +9,7 @@ import type {
   ResourceRequirements,
 } from '../../api/kinds/core/v1.ts'
 import { annotation } from '../containers/annotations.ts'
+import { resetStatus } from '../restartAll.ts'
 import type { Container } from '../runtime/runtime.ts'
 
 export interface WaitingReason {
@@ -28,6 +29,8 @@ export interface ContainerStatusInput {
   defaultWaiting: WaitingReason
   /** The pod will start nothing more. */
   terminal: boolean
+  /** All containers of the pod go and begin again. */
+  restartingAll: boolean
   /** What it has, where that is not (yet) what its spec says. */
   resources: ResourceRequirements | undefined
   terminationMessage(containerId: string): string | undefined
@@ -100,7 +103,7 @@ function lastStateOf(input: ContainerStatusInput, state: ContainerState): Contai
   const ended = attempts.find((container, index) => container.state === 'Exited' && (index > 0 || !state.terminated))
   if (ended) return { terminated: terminatedState(ended, terminationMessage(ended.id)) }
   const last = before?.lastState?.terminated
-  return last && last.containerID !== state.terminated?.containerID ? { terminated: last } : {}
+  return last && !(state.terminated && last.containerID === state.terminated.containerID) ? { terminated: last } : {}
 }
 
 function mountsOf(spec: SpecContainer): Pick<ContainerStatus, 'volumeMounts'> {
@@ -126,7 +129,7 @@ function resourcesOf({ requests, limits }: ResourceRequirements): Pick<Container
 
 /** `ready` and `started` are added by the pod's status, which knows the probes. */
 export function containerStatus(input: ContainerStatusInput): ContainerStatus {
-  const { spec, attempts, before, resources, imageIdOf } = input
+  const { spec, attempts, before, resources, imageIdOf, terminal, restartingAll } = input
   const newest = attempts[0]
   const state = stateOf(input, newest)
   const user = newest && userOf(newest)
@@ -143,5 +146,6 @@ export function containerStatus(input: ContainerStatusInput): ContainerStatus {
     ...(newest && resourcesOf(resources ?? spec.resources ?? {})),
     ...(newest && mountsOf(spec)),
     ...(user && { user }),
+    ...(!newest && !terminal && !input.waiting && resetStatus(before, restartingAll)),
   }
 }

@@ -1,5 +1,6 @@
 /** A pod's phase, from the states of its containers (upstream's getPhase). */
 import type { Container, ContainerStatus, Pod } from '../../api/kinds/core/v1.ts'
+import { RESTARTING_REASON } from '../restartAll.ts'
 import { isSidecar, shouldRestart, shouldRestartInit } from '../podSpec.ts'
 
 type Restarts = (pod: Pod, container: Container, exitCode: number) => boolean
@@ -14,7 +15,8 @@ function progressOf(pod: Pod, container: Container, status: ContainerStatus | un
   if (!status) return { state: 'unknown', mayRestart: false }
   if (status.state?.running) return { state: 'running', mayRestart: false }
   const ended = status.state?.terminated ?? (status.state?.waiting && status.lastState?.terminated)
-  if (ended) return { state: 'stopped', exitCode: ended.exitCode, mayRestart: restarts(pod, container, ended.exitCode) }
+  const mayRestart = ended !== undefined && (ended.reason === RESTARTING_REASON || restarts(pod, container, ended.exitCode))
+  if (ended) return { state: 'stopped', exitCode: ended.exitCode, mayRestart }
   return { state: status.state?.waiting ? 'waiting' : 'unknown', mayRestart: false }
 }
 

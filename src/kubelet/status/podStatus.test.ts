@@ -172,3 +172,31 @@ test('a container that could not be started at all is StartError', () => {
   const terminated = main(statusOf({ restartPolicy: 'Never' }, [never]))?.state?.terminated
   assert.deepEqual([terminated?.reason, terminated?.message], ['StartError', 'no such file'])
 })
+
+test('restarting all containers is told from the first end to the new start', () => {
+  const rule = { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }
+  const containers = [
+    { name: 'main', image: 'i' },
+    { name: 'asks', image: 'i', restartPolicy: 'Never', restartPolicyRules: [rule] },
+  ]
+  const spec = { containers, restartPolicy: 'Never' }
+  const ended = container('asks', 'Exited', { exitCode: 42, finishedAtMs: NOW })
+  const begun = statusOf(spec, [container('main', 'Running'), ended])
+  assert.equal(begun.phase, 'Running')
+  assert.equal(
+    condition(begun, 'AllContainersRestarting'),
+    'True | RestartAllContainersStarted | container exited with restart policy rule',
+  )
+  const gone = statusOf(spec, [], { status: begun })
+  assert.equal(gone.phase, 'Running')
+  assert.equal(condition(gone, 'AllContainersRestarting'), 'False')
+  for (const status of gone.containerStatuses ?? []) {
+    assert.equal(status.state?.waiting?.reason, 'RestartingAllContainers')
+    assert.equal(status.lastState?.terminated?.exitCode, 137)
+    assert.equal(status.restartCount, 1)
+  }
+  const again = statusOf(spec, [container('main', 'Running', { attempt: 1 })], { status: gone })
+  assert.equal(main(again)?.lastState?.terminated?.reason, 'RestartingAllContainers')
+  assert.equal(again.containerStatuses?.[1]?.restartCount, 1)
+  assert.equal(condition(statusOf({}, []), 'AllContainersRestarting'), '')
+})

@@ -5,6 +5,7 @@ import { allContainers, readySandbox } from '../podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
 import { differences } from '../podResizes.ts'
 import { allSpecContainers, isSidecar, isTerminalPhase, usesHostNetwork } from '../podSpec.ts'
+import { isRestartingAll, mayRestartAll, restartingVerdict } from '../restartAll.ts'
 import type { Container } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import { containerStatus } from './containerStatus.ts'
@@ -38,6 +39,7 @@ type Spec = NonNullable<Pod['spec']>['containers'][number]
 
 function statusesOf(input: PodStatusInput, specs: readonly Spec[], before: readonly ContainerStatus[] | undefined): ContainerStatus[] {
   const hasInit = (input.pod.spec?.initContainers?.length ?? 0) > 0
+  const restartingAll = isRestartingAll(input.pod, input.observed, input.before)
   const defaultWaiting = { reason: hasInit ? 'PodInitializing' : 'ContainerCreating' }
   return specs.map((spec) => {
     const attempts = input.observed.containers.get(spec.name) ?? []
@@ -48,6 +50,7 @@ function statusesOf(input: PodStatusInput, specs: readonly Spec[], before: reado
       waiting: input.waiting.get(spec.name),
       defaultWaiting,
       terminal: input.terminal,
+      restartingAll,
       terminationMessage: input.terminationMessage,
       resources: attempts[0] && input.resourcesOf(attempts[0].id),
       imageIdOf: input.imageIdOf,
@@ -140,7 +143,14 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ...(why.message && { message: why.message }),
     conditions: [
       ...foreign,
-      ...podConditions({ ...phases, phase, sandboxReady, before: before.conditions ?? [], nowMs }),
+      ...podConditions({
+        ...phases,
+        phase,
+        sandboxReady,
+        before: before.conditions ?? [],
+        nowMs,
+        ...(mayRestartAll(pod) && { restarting: restartingVerdict(pod, observed, before, phase) }),
+      }),
       ...(ended ? [] : resizes(input)),
     ],
     ...addresses(input),
