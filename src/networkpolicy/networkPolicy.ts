@@ -5,6 +5,7 @@
  */
 import type { ComponentContext } from '../base/component.ts'
 import { run } from '../base/exec.ts'
+import { IPV6, type IpFamily } from '../base/ipFamily.ts'
 import { tableChange } from '../base/nftables.ts'
 import type { NftTable } from '../base/nftables.ts'
 import { namespaces, pods } from '../api/kinds/core/v1.ts'
@@ -12,17 +13,19 @@ import { endpointslices } from '../api/kinds/discovery/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import { networkpolicies } from '../api/kinds/networking/v1.ts'
 import type { Informers } from '../client/informer.ts'
-import { EGRESS_MAP, INGRESS_MAP, policyTable } from './policyTable.ts'
+import { EGRESS_MAP, INGRESS_MAP, policyTable, verdictsOf } from './policyTable.ts'
 import type { Peer } from './policyTable.ts'
 
 export interface NetworkPolicyOptions {
   informers: Informers
   nodeName: string
+  /** Of the cluster's pods. */
+  families: readonly IpFamily[]
   /** Hands a script to the kernel; `nft -f -` unless given. */
   apply?: (script: string, signal: AbortSignal) => Promise<void>
 }
 
-const TABLE = 'ip minicube_policy'
+const tableOf = ({ nft }: IpFamily): string => `${nft} minicube_policy`
 /** Changes that arrive within this become one transaction. */
 const BATCH_MS = 5
 const RETRY_MS = 1_000
@@ -31,30 +34,36 @@ const SERVICE_NAME = 'kubernetes.io/service-name'
 const DNS = 'kube-dns'
 
 /** The fixed part. Replaces whatever an earlier process left. After address translation: a service's packets carry the pod's address. */
-export const BASE_SCRIPT = `table ${TABLE} {}
-delete table ${TABLE}
-table ${TABLE} {
-  map ${INGRESS_MAP} { type ipv4_addr : verdict ; }
-  map ${EGRESS_MAP} { type ipv4_addr : verdict ; }
+function baseScript(family: IpFamily): string {
+  const table = tableOf(family)
+  const { nft } = family
+  // An isolated pod must still find its neighbours.
+  const always = family === IPV6 ? 'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n    ' : ''
+  return `table ${table} {}
+delete table ${table}
+table ${table} {
+  map ${INGRESS_MAP} { type ${verdictsOf(family)} ; }
+  map ${EGRESS_MAP} { type ${verdictsOf(family)} ; }
   chain forward {
     type filter hook forward priority filter + 10 ; policy accept ;
-    ct state established,related accept
-    ip saddr vmap @${EGRESS_MAP}
-    ip daddr vmap @${INGRESS_MAP}
+    ${always}ct state established,related accept
+    ${nft} saddr vmap @${EGRESS_MAP}
+    ${nft} daddr vmap @${INGRESS_MAP}
   }
   chain input {
     type filter hook input priority filter + 10 ; policy accept ;
-    ct state established,related accept
-    ip saddr vmap @${EGRESS_MAP}
+    ${always}ct state established,related accept
+    ${nft} saddr vmap @${EGRESS_MAP}
   }
 }
 `
+}
 
-const BASE_TABLE: NftTable = {
+const baseTable = (family: IpFamily): NftTable => ({
   chains: new Map(),
   sets: new Map(),
-  maps: new Map([INGRESS_MAP, EGRESS_MAP].map((name) => [name, { type: 'ipv4_addr : verdict', elements: new Map() }])),
-}
+  maps: new Map([INGRESS_MAP, EGRESS_MAP].map((name) => [name, { type: verdictsOf(family), elements: new Map() }])),
+})
 
 async function applyWithNft(script: string, signal: AbortSignal): Promise<void> {
   await run('nft', ['-f', '-'], { input: script, signal, timeoutMs: NFT_TIMEOUT_MS })
@@ -69,7 +78,7 @@ const DNS_SERVICE_PORT = 53
  */
 function dnsPeers(slices: readonly EndpointSlice[]): Peer[] {
   return slices.flatMap(({ metadata, addressType, endpoints, ports }) => {
-    if (metadata.labels?.[SERVICE_NAME] !== DNS || metadata.namespace !== 'kube-system' || addressType !== 'IPv4') return []
+    if (metadata.labels?.[SERVICE_NAME] !== DNS || metadata.namespace !== 'kube-system' || addressType === 'FQDN') return []
     const listening = (ports ?? []).flatMap(({ name, port, protocol = 'TCP' }) => (name && port ? [{ name, port, protocol }] : []))
     const namedPorts = new Map(listening.map(({ name, port, protocol }) => [`${protocol}/${name}`, port]))
     const movedPorts = new Map(listening.map(({ port, protocol }) => [`${protocol}/${DNS_SERVICE_PORT}`, port]))
@@ -80,12 +89,13 @@ function dnsPeers(slices: readonly EndpointSlice[]): Peer[] {
   })
 }
 
-export function scriptFor(before: NftTable | undefined, after: NftTable): string {
-  return before ? tableChange(TABLE, before, after) : BASE_SCRIPT + tableChange(TABLE, BASE_TABLE, after)
+export function scriptFor(family: IpFamily, before: NftTable | undefined, after: NftTable): string {
+  const table = tableOf(family)
+  return before ? tableChange(table, before, after) : baseScript(family) + tableChange(table, baseTable(family), after)
 }
 
 export async function runNetworkPolicy(
-  { informers, nodeName, apply = applyWithNft }: NetworkPolicyOptions,
+  { informers, nodeName, families, apply = applyWithNft }: NetworkPolicyOptions,
   context: ComponentContext,
 ): Promise<void> {
   const { signal, clock, log, ready } = context
@@ -103,21 +113,22 @@ export async function runNetworkPolicy(
     }),
   )
   signal.addEventListener('abort', () => changed.resolve(), { once: true })
-  let applied: NftTable | undefined
+  let applied: NftTable[] | undefined
   try {
     await Promise.all(followed.map((informer) => informer.synced(signal)))
     while (!signal.aborted) {
       changed = Promise.withResolvers<void>()
       const policies = policyInformer.list()
-      const wanted = policyTable({
+      const input = {
         policies,
         pods: podInformer.list(),
         namespaces: namespaceInformer.list(),
         nodeName,
         others: dnsPeers(sliceInformer.list()),
-      })
+      }
+      const wanted = families.map((family) => policyTable({ ...input, family }))
       isIdle = policies.length === 0
-      const script = scriptFor(applied, wanted)
+      const script = families.map((family, i) => scriptFor(family, applied?.[i], wanted[i] as NftTable)).join('')
       try {
         if (script) await apply(script, signal)
         applied = wanted

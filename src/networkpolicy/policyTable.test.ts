@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IPV4, IPV6 } from '../base/ipFamily.ts'
 import type { Namespace, Pod } from '../api/kinds/core/v1.ts'
 import type { NetworkPolicy, NetworkPolicySpec } from '../api/kinds/networking/v1.ts'
 import { EGRESS_MAP, INGRESS_MAP, policyTable } from './policyTable.ts'
@@ -34,6 +35,7 @@ const PODS = [
   { ...pod('host', '192.168.0.2', { labels: { app: 'web' } }), spec: { nodeName: 'a', hostNetwork: true, containers: [] } },
 ]
 const input = (...policies: NetworkPolicy[]): PolicyInput => ({
+  family: IPV4,
   policies,
   pods: PODS,
   namespaces: ['default', 'other', 'kube-system'].map(namespace),
@@ -145,4 +147,34 @@ test('egress: cluster DNS is reached by its labels and port, wherever it listens
     egress: [{ to: [{ ipBlock: { cidr: '10.0.0.0/8' } }], ports: [{ protocol: 'UDP', port: 53 }] }],
   })
   assert.deepEqual(elsewhere, ['ip daddr 10.0.0.0/8 udp dport 53 return', DENIED])
+})
+
+test('the other family has its own addresses, blocks and words', () => {
+  const dual = (name: string, ip: string, v6: string): Pod => {
+    const one = pod(name, ip)
+    return { ...one, status: { ...one.status, podIPs: [{ ip }, { ip: v6 }] } }
+  }
+  const spec: NetworkPolicySpec = {
+    podSelector: web,
+    ingress: [
+      { from: [{ podSelector: { matchLabels: { app: 'api' } } }], ports: [{ port: 'http' }] },
+      { from: [{ ipBlock: { cidr: '192.0.2.0/24' } }, { ipBlock: { cidr: 'fd01::/16', except: ['fd01:2::/32'] } }] },
+    ],
+  }
+  const given: PolicyInput = {
+    ...input(policy('p', spec)),
+    family: IPV6,
+    pods: [dual('web', '10.1.0.1', 'fd00::1'), dual('api', '10.1.0.2', 'fd00::2'), pod('old', '10.1.0.9')],
+  }
+  assert.deepEqual(rulesOf(INGRESS_MAP, 'fd00::1', given), [
+    'ip6 saddr [fd00::2] ip6 daddr . meta l4proto . th dport [fd00::1 . tcp . 8080, fd00::2 . tcp . 8080] return',
+    'ip6 saddr fd01::/16 ip6 saddr != { fd01:2::/32 } return',
+    DENIED,
+  ])
+  const { maps, sets } = policyTable(given)
+  assert.deepEqual(
+    [...maps.values()].map(({ type }) => type),
+    ['ipv6_addr : verdict', 'ipv6_addr : verdict'],
+  )
+  assert.ok([...sets.values()].every(({ type }) => type.startsWith('ipv6_addr')))
 })

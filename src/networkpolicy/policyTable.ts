@@ -1,10 +1,12 @@
 /**
  * NetworkPolicies as an nftables table, computed purely. A pod that a policy selects is isolated in that direction: what no
  * rule of its policies lets through is dropped. Pods under the same policies share one chain, to which a map leads from the
- * pod's address, so that a packet's cost does not grow with the number of pods. (networking.k8s.io/v1 NetworkPolicy; IPv4.)
+ * pod's address, so that a packet's cost does not grow with the number of pods. (networking.k8s.io/v1 NetworkPolicy.) Each
+ * IP family has a table of its own, with the addresses of that family.
  */
 import { createHash } from 'node:crypto'
 import { BlockList } from 'node:net'
+import { isOfFamily, type IpFamily } from '../base/ipFamily.ts'
 import type { NftSet, NftTable } from '../base/nftables.ts'
 import type { Namespace, Pod } from '../api/kinds/core/v1.ts'
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../api/kinds/networking/v1.ts'
@@ -23,6 +25,7 @@ export interface Peer {
 }
 
 export interface PolicyInput {
+  family: IpFamily
   policies: readonly NetworkPolicy[]
   pods: readonly Pod[]
   namespaces: readonly Namespace[]
@@ -34,6 +37,9 @@ export interface PolicyInput {
 export const INGRESS_MAP = 'ingress_pods'
 export const EGRESS_MAP = 'egress_pods'
 
+/** Of the maps from a pod's address to its policies. */
+export const verdictsOf = ({ nftAddress }: IpFamily): string => `${nftAddress} : verdict`
+
 type Direction = 'Ingress' | 'Egress'
 
 interface Selected extends Peer {
@@ -43,10 +49,10 @@ interface Selected extends Peer {
 
 const hash = (...parts: readonly string[]): string => createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)
 
-function peerOf(pod: Pod, nodeName: string): Selected | undefined {
+function peerOf(pod: Pod, { nodeName, family }: PolicyInput): Selected | undefined {
   const { spec, status, metadata } = pod
-  const ip = status?.podIPs?.map((address) => address.ip).find((address) => !address.includes(':')) ?? status?.podIP
-  if (!ip || ip.includes(':') || spec.hostNetwork || hasFinished(pod)) return undefined
+  const ip = [...(status?.podIPs?.map((address) => address.ip) ?? []), status?.podIP ?? ''].filter(Boolean).find(isOfFamily(family))
+  if (!ip || spec.hostNetwork || hasFinished(pod)) return undefined
   const namedPorts = new Map<string, number>()
   for (const container of [...(spec.initContainers ?? []), ...spec.containers])
     for (const { name, protocol = 'TCP', containerPort } of container.ports ?? [])
@@ -60,22 +66,27 @@ function typesOf({ spec }: NetworkPolicy): readonly string[] {
 }
 
 class PolicyTableBuilder {
+  readonly #family: IpFamily
   readonly #peers: readonly Selected[]
   readonly #namespaceLabels: ReadonlyMap<string, Readonly<Record<string, string>>>
   readonly #chains = new Map<string, readonly string[]>()
   readonly #sets = new Map<string, NftSet>()
 
-  constructor({ pods, namespaces, others = [], nodeName }: PolicyInput) {
-    const ofPods = pods.map((pod) => peerOf(pod, nodeName)).filter((peer) => peer !== undefined)
-    this.#peers = [...ofPods, ...others.map((peer) => ({ ...peer, isLocal: false }))]
+  constructor(input: PolicyInput) {
+    const { pods, namespaces, others = [], family } = input
+    const isOurs = isOfFamily(family)
+    this.#family = family
+    const ofPods = pods.map((pod) => peerOf(pod, input)).filter((peer) => peer !== undefined)
+    this.#peers = [...ofPods, ...others.filter(({ ip }) => isOurs(ip)).map((peer) => ({ ...peer, isLocal: false }))]
     this.#namespaceLabels = new Map(namespaces.map(({ metadata }) => [metadata.name, metadata.labels ?? {}]))
   }
 
   build(policies: readonly NetworkPolicy[]): NftTable {
+    const type = verdictsOf(this.#family)
     return {
       maps: new Map([
-        [INGRESS_MAP, { type: 'ipv4_addr : verdict', elements: this.#verdicts('Ingress', policies) }],
-        [EGRESS_MAP, { type: 'ipv4_addr : verdict', elements: this.#verdicts('Egress', policies) }],
+        [INGRESS_MAP, { type, elements: this.#verdicts('Ingress', policies) }],
+        [EGRESS_MAP, { type, elements: this.#verdicts('Egress', policies) }],
       ]),
       chains: this.#chains,
       sets: this.#sets,
@@ -123,21 +134,23 @@ class PolicyTableBuilder {
         ...this.#portMatches(ports, direction === 'Ingress' ? local : pods).map((port) =>
           [match, port, 'return'].filter(Boolean).join(' '),
         ),
-        ...(direction === 'Egress' ? movedPortRules(ports, pods) : []),
+        ...(direction === 'Egress' ? this.#movedPortRules(ports, pods) : []),
       ])
     })
   }
 
   #peerMatches(direction: Direction, { ipBlock, namespaceSelector, podSelector }: NetworkPolicyPeer, namespace: string) {
     const side = direction === 'Ingress' ? 'saddr' : 'daddr'
+    const { nft } = this.#family
+    const name = this.#family.bits === 32 ? 'ipv4' : 'ipv6'
     if (ipBlock) {
-      if (ipBlock.cidr.includes(':')) return []
-      const except = ipBlock.except?.length ? ` ip ${side} != { ${ipBlock.except.join(', ')} }` : ''
+      if (!isOfFamily(this.#family)(ipBlock.cidr)) return []
+      const except = ipBlock.except?.length ? ` ${nft} ${side} != { ${ipBlock.except.join(', ')} }` : ''
       // To nft the range of everything is no match at all.
-      const match = ipBlock.cidr.endsWith('/0') ? except.trim() : `ip ${side} ${ipBlock.cidr}${except}`
+      const match = ipBlock.cidr.endsWith('/0') ? except.trim() : `${nft} ${side} ${ipBlock.cidr}${except}`
       const block = new BlockList()
-      block.addSubnet(...subnetOf(ipBlock.cidr))
-      return [{ match, pods: this.#peers.filter(({ ip, movedPorts }) => movedPorts && block.check(ip)) }]
+      block.addSubnet(...subnetOf(ipBlock.cidr), name)
+      return [{ match, pods: this.#peers.filter(({ ip, movedPorts }) => movedPorts && block.check(ip, name)) }]
     }
     const inNamespace = labelMatcher(namespaceSelector ?? {})
     const isPeer = labelMatcher(podSelector ?? {})
@@ -146,8 +159,8 @@ class PolicyTableBuilder {
         (namespaceSelector ? inNamespace(this.#namespaceLabels.get(peer.namespace)) : peer.namespace === namespace) && isPeer(peer.labels),
     )
     const set = `pods_${hash(namespaceSelector ? JSON.stringify(namespaceSelector) : namespace, JSON.stringify(podSelector ?? {}))}`
-    this.#sets.set(set, { type: 'ipv4_addr', elements: new Set(pods.map(({ ip }) => ip)) })
-    return [{ match: `ip ${side} @${set}`, pods }]
+    this.#sets.set(set, { type: this.#family.nftAddress, elements: new Set(pods.map(({ ip }) => ip)) })
+    return [{ match: `${nft} ${side} @${set}`, pods }]
   }
 
   /** One match for each kind of port; no ports at all are every port of every protocol. */
@@ -162,31 +175,31 @@ class PolicyTableBuilder {
         return number === undefined ? [] : [`${ip} . ${name} . ${number}`]
       })
       const set = `ports_${hash(protocol, port, ...elements.toSorted())}`
-      this.#sets.set(set, { type: 'ipv4_addr . inet_proto . inet_service', elements: new Set(elements) })
-      return `ip daddr . meta l4proto . th dport @${set}`
+      this.#sets.set(set, { type: `${this.#family.nftAddress} . inet_proto . inet_service`, elements: new Set(elements) })
+      return `${this.#family.nft} daddr . meta l4proto . th dport @${set}`
     })
+  }
+
+  #movedPortRules(ports: readonly NetworkPolicyPort[] | undefined, peers: readonly Peer[]): string[] {
+    return peers.flatMap(({ ip, movedPorts = new Map<string, number>() }) =>
+      [...movedPorts].flatMap(([from, to]) => {
+        const [protocol = '', number] = from.split('/')
+        const isAllowed = ports?.some(
+          (port) =>
+            (port.protocol ?? 'TCP') === protocol &&
+            typeof port.port === 'number' &&
+            port.port <= Number(number) &&
+            Number(number) <= (port.endPort ?? port.port),
+        )
+        return isAllowed ? [`${this.#family.nft} daddr ${ip} ${protocol.toLowerCase()} dport ${to} return`] : []
+      }),
+    )
   }
 }
 
 function subnetOf(cidr: string): [address: string, bits: number] {
   const [address = '', bits] = cidr.split('/')
   return [address, Number(bits)]
-}
-
-function movedPortRules(ports: readonly NetworkPolicyPort[] | undefined, peers: readonly Peer[]): string[] {
-  return peers.flatMap(({ ip, movedPorts = new Map<string, number>() }) =>
-    [...movedPorts].flatMap(([from, to]) => {
-      const [protocol = '', number] = from.split('/')
-      const isAllowed = ports?.some(
-        (port) =>
-          (port.protocol ?? 'TCP') === protocol &&
-          typeof port.port === 'number' &&
-          port.port <= Number(number) &&
-          Number(number) <= (port.endPort ?? port.port),
-      )
-      return isAllowed ? [`ip daddr ${ip} ${protocol.toLowerCase()} dport ${to} return`] : []
-    }),
-  )
 }
 
 export function policyTable(input: PolicyInput): NftTable {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { Component } from '../base/component.ts'
+import { familiesOf } from '../base/ipFamily.ts'
 import { Client } from '../client/client.ts'
 import { cloudControllerFactories } from '../cloud/cloud.ts'
 import { DEFAULT_CONTROLLERS, selectControllers } from '../controllers/registry.ts'
@@ -52,6 +53,7 @@ export function controlComponents({ config, address, pki, server, client, inform
     loadBalancers: { pool: loadBalancerPool(address), announce: createAnnouncer(address.device) },
   }
   const flags = options['controller-manager']
+  const podCidrs = config.podCidr.split(',')
   const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR, flags })
   const controllers = selectControllers(kube.keys(), flags.controllers ?? DEFAULT_CONTROLLERS)
   const schedulerFile = options.scheduler.config
@@ -71,8 +73,11 @@ export function controlComponents({ config, address, pki, server, client, inform
     }),
     ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
-    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName, podCidrs: [config.podCidr] }, context) },
-    { name: 'network-policy', run: (context) => runNetworkPolicy({ informers, nodeName: config.nodeName }, context) },
+    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName, podCidrs }, context) },
+    {
+      name: 'network-policy',
+      run: (context) => runNetworkPolicy({ informers, nodeName: config.nodeName, families: familiesOf(podCidrs) }, context),
+    },
     {
       name: 'metrics-server',
       run: (context) =>
