@@ -183,7 +183,7 @@ export class PodProbes {
     const fieldPath = fieldPathOf(pod, spec.name)
     const title = TITLES[kind]
     if (outcome instanceof Error) {
-      const message = `${title} probe errored and resulted in failure state: ${outcome.message}`
+      const message = `${title} probe errored and resulted in unknown state: ${outcome.message}`
       this.#options.events.record(pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath })
     } else if (outcome.result === 'warning') {
       this.#options.events.record(pod, {

@@ -84,7 +84,10 @@ export class ProbeWorker {
     }
     if (this.#stop.signal.aborted) return
     const good = !(outcome instanceof Error) && outcome.result !== 'failure'
-    if (good || !eager) this.#count(good, outcome)
+    // A probe that could not be made says nothing of the container.
+    if (!(outcome instanceof Error)) {
+      if (good || !eager) this.#count(good, outcome)
+    } else if (!eager) this.#options.onUnhealthy(outcome)
     this.#scheduleNext(good, startedMs)
   }
 
@@ -96,9 +99,9 @@ export class ProbeWorker {
     this.#schedule(Math.max(0, delayMs))
   }
 
-  #count(good: boolean, outcome: ProbeOutcome | Error): void {
+  #count(good: boolean, outcome: ProbeOutcome): void {
     const { probe, onVerdict, onUnhealthy } = this.#options
-    if (!good || (!(outcome instanceof Error) && outcome.result === 'warning')) onUnhealthy(outcome)
+    if (!good || outcome.result === 'warning') onUnhealthy(outcome)
     if (this.#last === good) this.#sameInRow++
     else this.#sameInRow = 1
     this.#last = good

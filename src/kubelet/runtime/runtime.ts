@@ -193,7 +193,7 @@ export interface Attached {
   stdout: NodeJS.ReadableStream
   stderr?: NodeJS.ReadableStream
   resize(size: { width: number; height: number }): Promise<void>
-  /** The exit code, once it is known; never rejects after the stream began. */
+  /** The exit code, once it is known; rejects when there was no process to have one. */
   exit: Promise<number>
 }
 

@@ -47,10 +47,13 @@ export async function serveRemoteCommand(client: ClientStreams, { open, reportEx
   if (client.resize) void followSizes(client.resize, process, log)
   if (client.stdin && process.stdin) void pipeline(client.stdin, process.stdin).catch(() => {})
   await Promise.all([passOn(process.stdout, client.stdout), process.stderr && passOn(process.stderr, client.stderr)])
-  const exitCode = await process.exit
+  const status = await process.exit.then(
+    (exitCode) => (reportExitCode && exitCode !== 0 ? exitCodeStatus(exitCode) : SUCCESS),
+    (error: unknown) => failureStatus(`error executing command in container: ${error instanceof Error ? error.message : String(error)}`),
+  )
   client.gone.removeEventListener('abort', leave)
   if (client.gone.aborted) return
-  await client.finish(reportExitCode && exitCode !== 0 ? exitCodeStatus(exitCode) : SUCCESS)
+  await client.finish(status)
 }
 
 /** Unread output would hold the process up: what nobody asked for, or no longer takes, is dropped. */

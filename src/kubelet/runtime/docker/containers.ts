@@ -2,6 +2,7 @@
 import type { ContainerConfig, LinuxResources } from '../runtime.ts'
 import { containerCreateOptions, engineResources } from './createOptions.ts'
 import { type Engine, engineMessage, isNoSuch, isNotModified } from './engine.ts'
+import { startError } from './startErrors.ts'
 import type { Inventory } from './inventory.ts'
 import { type Sandboxes, createAnew, removeContainer, seccompJsonOf } from './sandboxes.ts'
 
@@ -41,7 +42,7 @@ export class Containers {
     try {
       await (await this.#options.engine()).getContainer(id).start()
     } catch (error) {
-      if (!isNotModified(error)) throw new Error(engineMessage(error), { cause: error })
+      if (!isNotModified(error)) throw new Error(startError(engineMessage(error), 'create'), { cause: error })
     }
   }
 

@@ -16,6 +16,7 @@ import {
   readContainerLabels,
   readSandboxLabels,
 } from './labels.ts'
+import { startError } from './startErrors.ts'
 
 export class Inventory {
   readonly #engine: Engine
@@ -166,6 +167,6 @@ export function containerFrom(info: Pick<ContainerInspectInfo, 'Id' | 'Created' 
     ...(startedAtMs !== undefined && { startedAtMs: Math.min(startedAtMs, finishedAtMs) }),
     finishedAtMs,
     exitCode: State.ExitCode,
-    ...(State.Error && { error: State.Error }),
+    ...(State.Error && { error: startError(State.Error, 'create') }),
   }
 }

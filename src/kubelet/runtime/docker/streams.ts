@@ -6,6 +6,7 @@ import type { Clock } from '../../../base/clock.ts'
 import type { Attached, ExecOptions } from '../runtime.ts'
 import { type Engine, engineMessage, unlessGone } from './engine.ts'
 import { readFrames } from './frames.ts'
+import { EXEC_REFUSED, startError } from './startErrors.ts'
 
 /** The engine says that a process ended a moment after its stream did, and takes sizes only once it runs. */
 const RETRIES = 50
@@ -36,25 +37,36 @@ export async function execIn(engine: Engine, clock: Clock, containerId: string, 
   }
   const onAbort = (): void => void socket.destroy()
   signal?.addEventListener('abort', onAbort, { once: true })
-  const { ended, ...streams } = openStreams(socket, { stdin, tty })
-  const exit = ended.then(() => {
+  let code: Promise<Ended> | undefined
+  const howItEnded = (): Promise<Ended> => (code ??= execEnd(exec, clock))
+  const { ended, ...streams } = openStreams(socket, { stdin, tty, neverRan: async () => !(await howItEnded()).ran })
+  const exit = ended.then(async (refusal) => {
     signal?.removeEventListener('abort', onAbort)
-    return execExitCode(exec, clock)
+    if (refusal === undefined) return (await howItEnded()).exitCode
+    throw new Error(`failed to exec in container: failed to start exec "${exec.id}": ${startError(refusal.trim(), 'exec')}`)
   })
+  // Whoever waits for it is told.
+  exit.catch(() => {})
   return { ...streams, resize: ({ width, height }) => patiently(clock, () => exec.resize({ w: width, h: height })), exit }
 }
 
-async function execExitCode(exec: Exec, clock: Clock): Promise<number> {
+interface Ended {
+  exitCode: number
+  /** There was a process. */
+  ran: boolean
+}
+
+async function execEnd(exec: Exec, clock: Clock): Promise<Ended> {
   try {
     for (let tries = 0; tries < RETRIES; tries++) {
-      const { Running, ExitCode } = await exec.inspect()
-      if (!Running) return ExitCode ?? EXIT_CODE_UNKNOWN
+      const { Running, ExitCode, Pid } = await exec.inspect()
+      if (!Running) return { exitCode: ExitCode ?? EXIT_CODE_UNKNOWN, ran: Pid !== 0 }
       await clock.sleep(RETRY_DELAY_MS)
     }
   } catch {
     // The container went away together with its process.
   }
-  return EXIT_CODE_UNKNOWN
+  return { exitCode: EXIT_CODE_UNKNOWN, ran: true }
 }
 
 export async function attachTo(
@@ -93,11 +105,18 @@ async function patiently(clock: Clock, work: () => Promise<unknown>): Promise<vo
 }
 
 interface OpenStreams extends Pick<Attached, 'stdin' | 'stdout' | 'stderr'> {
-  /** Never rejects. */
-  ended: Promise<void>
+  /** What the engine said instead of a process' output, if it could not start one. Never rejects. */
+  ended: Promise<string | undefined>
 }
 
-function openStreams(socket: Duplex, { stdin, tty }: { stdin: boolean; tty: boolean }): OpenStreams {
+interface StreamOptions {
+  stdin: boolean
+  tty: boolean
+  /** Asked once the connection has ended. */
+  neverRan?: () => Promise<boolean>
+}
+
+function openStreams(socket: Duplex, { stdin, tty, neverRan }: StreamOptions): OpenStreams {
   const stdout = new PassThrough()
   const stderr = tty ? undefined : new PassThrough()
   const outputs = stderr ? [stdout, stderr] : [stdout]
@@ -110,14 +129,26 @@ function openStreams(socket: Duplex, { stdin, tty }: { stdin: boolean; tty: bool
     })
   }
   const ended = (async () => {
+    // What may be the engine's own words is kept back until it is known whose they are.
+    let held: Buffer | undefined
+    let first = neverRan !== undefined
+    const take = async (output: PassThrough, data: Buffer): Promise<void> => {
+      if (held) await give(stdout, held)
+      held = first && data.subarray(0, EXEC_REFUSED.length).toString() === EXEC_REFUSED ? data : undefined
+      first = false
+      if (!held) await give(output, data)
+    }
     try {
       if (stderr)
-        for await (const { stream, data } of readFrames(socket, { whole: false })) await give(stream === 'stdout' ? stdout : stderr, data)
-      else for await (const data of socket) await give(stdout, data as Buffer)
+        for await (const { stream, data } of readFrames(socket, { whole: false })) await take(stream === 'stdout' ? stdout : stderr, data)
+      else for await (const data of socket) await take(stdout, data as Buffer)
     } catch {
       // A broken connection ends the streams like any other end; the exit code says the rest.
     }
+    const refusal = held && (await neverRan?.()) ? held.toString() : undefined
+    if (held && refusal === undefined) await give(stdout, held)
     for (const output of outputs) output.end()
+    return refusal
   })()
   return { ...(stdin && { stdin: inputOf(socket) }), stdout, ...(stderr && { stderr }), ended }
 }
