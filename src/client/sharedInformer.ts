@@ -156,8 +156,9 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
   #set(key: string, after: T | undefined, last?: T): void {
     const known = this.#items.get(key)
     if (!known && !after) return
-    if (known) this.#forget(key, known)
-    if (after) this.#remember(key, after)
+    if (known && after) this.#replaceOne(key, known, after)
+    else if (known) this.#forget(key, known)
+    else if (after) this.#remember(key, after)
     const change = { key, before: after ? known : (last ?? known), after }
     for (const listener of Array.from(this.#listeners)) this.#tell(listener, change)
   }
@@ -167,6 +168,18 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
     const { namespace } = object.metadata
     if (namespace) put(this.#byNamespace, namespace, key, object)
     for (const index of this.#indices.values()) addTo(index, key, object)
+  }
+
+  /** Most changes leave an object where it was in the indices. */
+  #replaceOne(key: string, before: T, after: T): void {
+    this.#items.set(key, after)
+    const { namespace } = after.metadata
+    if (namespace) put(this.#byNamespace, namespace, key, after)
+    for (const index of this.#indices.values()) {
+      const values = index.valuesOf(after)
+      for (const value of index.valuesOf(before)) if (!values.includes(value)) drop(index.buckets, value, key)
+      for (const value of values) put(index.buckets, value, key, after)
+    }
   }
 
   #forget(key: string, object: T): void {

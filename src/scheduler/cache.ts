@@ -8,7 +8,7 @@ import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { hasFinished } from '../api/pods.ts'
 import type { View } from './framework.ts'
 import { NodeInfo, type PodGroup } from './nodeInfo.ts'
-import { newPodInfo, type PodInfo } from './podInfo.ts'
+import { newPodInfo, renewedPodInfo, type PodInfo } from './podInfo.ts'
 
 /** An assumed pod whose binding is done and was never seen gives its place back after this. */
 const ASSUMED_POD_MS = 15 * 60_000
@@ -131,8 +131,17 @@ export class SchedulerCache implements View {
 
   /** A pod that the API has on a node. */
   setPod(pod: Pod, nodeName: string): void {
-    if (hasFinished(pod)) return this.removePod(pod.metadata.uid)
-    this.#put(newPodInfo(pod), nodeName, undefined)
+    const { uid } = pod.metadata
+    if (hasFinished(pod)) return this.removePod(uid)
+    const place = this.#places.get(uid)
+    if (!place) return this.#put(newPodInfo(pod), nodeName, undefined)
+    const info = renewedPodInfo(place.info, pod)
+    // Most changes are the binding itself and the status: the node has no less room than before.
+    const isSame = info.requests === place.info.requests && place.entry.name === nodeName && place.group.key === groupKey(pod)
+    if (!isSame) return this.#put(info, nodeName, undefined)
+    place.entry.pods.set(uid, info)
+    this.#places.set(uid, { ...place, info, assumed: undefined })
+    this.#assumed.delete(uid)
   }
 
   /** A pod that is about to be bound. */

@@ -53,6 +53,8 @@ export class FilterCycle {
   readonly #skipped = new Set<string>()
   readonly #local: Filter[] = []
   readonly #others: Filter[] = []
+  /** Made once and not for each node. */
+  readonly #localRefusal = (node: NodeInfo): NodeRefusal | undefined => firstRefusal(this.#local, node)
   #nodes: ReadonlySet<string> | undefined
   #narrowedBy: string[] = []
 
@@ -135,7 +137,7 @@ export class FilterCycle {
   filterAt(at: number, known: Verdicts): NodeRefusal | undefined {
     const { nodes, slots, generations } = this.view
     const slot = slots[at] as number
-    const local = known.refusal(slot, generations[slot] as number, () => firstRefusal(this.#local, nodes[at] as NodeInfo))
+    const local = known.refusal(slot, generations[slot] as number, nodes[at] as NodeInfo, this.#localRefusal)
     if (local) return local
     if (!this.#nominator.isEmpty) return this.filter(nodes[at] as NodeInfo)
     return this.#others.length > 0 ? firstRefusal(this.#others, nodes[at] as NodeInfo) : undefined

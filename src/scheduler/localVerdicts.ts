@@ -3,6 +3,7 @@
  * anew for nodes that have changed since. Replicas of one template come by the hundred, and each changes one node only.
  */
 import type { NodeRefusal } from './framework.ts'
+import type { NodeInfo } from './nodeInfo.ts'
 
 /** Kinds of pods remembered at one time. */
 const SIGNATURES_MAX = 16
@@ -14,17 +15,17 @@ export class Verdicts {
   readonly #scoreSeen: number[] = []
   readonly #scores: (readonly number[])[] = []
 
-  refusal(slot: number, generation: number, work: () => NodeRefusal | undefined): NodeRefusal | undefined {
+  refusal(slot: number, generation: number, node: NodeInfo, work: (node: NodeInfo) => NodeRefusal | undefined): NodeRefusal | undefined {
     if (this.#seen[slot] !== generation) {
-      this.#refusals[slot] = work()
+      this.#refusals[slot] = work(node)
       this.#seen[slot] = generation
     }
     return this.#refusals[slot]
   }
 
-  scores(slot: number, generation: number, work: () => readonly number[]): readonly number[] {
+  scores(slot: number, generation: number, node: NodeInfo, work: (node: NodeInfo) => readonly number[]): readonly number[] {
     if (this.#scoreSeen[slot] !== generation) {
-      this.#scores[slot] = work()
+      this.#scores[slot] = work(node)
       this.#scoreSeen[slot] = generation
     }
     return this.#scores[slot] as readonly number[]

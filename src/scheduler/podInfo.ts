@@ -123,4 +123,29 @@ export function newPodInfo(pod: Pod): PodInfo {
   }
 }
 
+const countsByStatus = ({ status }: Pod): boolean =>
+  status?.resources !== undefined ||
+  (status?.containerStatuses ?? []).some(({ resources }) => resources) ||
+  (status?.initContainerStatuses ?? []).some(({ resources }) => resources)
+
+/** The same pod later. What its spec says has not changed with its status. */
+export function renewedPodInfo(info: PodInfo, pod: Pod): PodInfo {
+  const { generation } = pod.metadata
+  const isUnchanged = generation !== undefined && info.pod.metadata.generation === generation
+  if (!isUnchanged || countsByStatus(pod) || countsByStatus(info.pod)) return newPodInfo(pod)
+  const { requests, nonZeroRequests, hostPorts, claims, wishes } = info
+  let signature: string | undefined
+  return {
+    pod,
+    requests,
+    nonZeroRequests,
+    hostPorts,
+    claims,
+    wishes,
+    get signature() {
+      return (signature ??= signatureOf(pod))
+    },
+  }
+}
+
 export const priorityOf = (pod: Pod): number => pod.spec.priority ?? 0

@@ -157,57 +157,69 @@ async function decideWithExtenders(input: ScheduleInput, cycle: FilterCycle, fou
   return { nodeName: choose(input, cycle, { feasible }, extra).name, cycle, evaluatedNodes: looked, nextIndex }
 }
 
-/** What the local plugins give the nodes, plugin by plugin. */
-function localScores(
-  { info, view, points, known }: ScheduleInput,
-  cycle: FilterCycle,
-  { feasible, places }: Pick<Search, 'feasible' | 'places'>,
-) {
-  const scored = points.score.filter(({ plugin }) => plugin.isLocal)
-  const scorings = scored.map(({ plugin }) => plugin.score?.(info, view, feasible, cycle.prepared(plugin.name)))
+type Chosen = Pick<Search, 'feasible' | 'places'>
+
+/** What the local plugins give the nodes, node by node. */
+function localScores({ info, view, known }: ScheduleInput, scorings: readonly (Scoring | undefined)[], { feasible, places }: Chosen) {
   const scoresOf = (node: NodeInfo): number[] => scorings.map((scoring) => scoring?.of(node) ?? 0)
+  if (!places) return feasible.map(scoresOf)
   const verdicts = known.of(info.signature)
   const { slots, generations } = view
-  const byNode = feasible.map((node, i) => {
-    if (!places) return scoresOf(node)
+  return feasible.map((node, i) => {
     const slot = slots[places[i] as number] as number
-    return verdicts.scores(slot, generations[slot] as number, () => scoresOf(node))
-  })
-  return scored.flatMap(({ weight }, p) => {
-    const scoring = scorings[p]
-    return scoring ? [{ scoring, weight, raw: byNode.map((scores) => scores[p] as number) }] : []
+    return verdicts.scores(slot, generations[slot] as number, node, scoresOf)
   })
 }
 
-function choose(
-  input: ScheduleInput,
-  cycle: FilterCycle,
-  found: Pick<Search, 'feasible' | 'places'>,
-  extra?: ReadonlyMap<string, number>,
-): NodeInfo {
+/** Adds a plugin's scores to the nodes' totals. */
+function addScores(totals: number[], scoring: Scoring, raw: readonly number[], weight: number, nodes: readonly NodeInfo[]): void {
+  const scores = scoring.normalize ? scoring.normalize(raw, nodes) : raw
+  for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] as number) + (scores[i] as number) * weight
+}
+
+function addLocalScores(totals: number[], input: ScheduleInput, cycle: FilterCycle, found: Chosen): void {
+  const { info, view, points } = input
+  const { feasible } = found
+  const scored = points.score.filter(({ plugin }) => plugin.isLocal)
+  const scorings = scored.map(({ plugin }) => plugin.score?.(info, view, feasible, cycle.prepared(plugin.name)))
+  const byNode = localScores(input, scorings, found)
+  const raw: number[] = byNode.map(() => 0)
+  for (const [p, { weight }] of scored.entries()) {
+    const scoring = scorings[p]
+    if (!scoring) continue
+    const first = byNode[0]?.[p]
+    let isLevel = true
+    for (let i = 0; i < byNode.length; i++) {
+      const score = byNode[i]?.[p] as number
+      raw[i] = score
+      isLevel &&= score === first
+    }
+    // The same for all is nothing to choose by.
+    if (!isLevel) addScores(totals, scoring, raw, weight, feasible)
+  }
+}
+
+function choose(input: ScheduleInput, cycle: FilterCycle, found: Chosen, extra?: ReadonlyMap<string, number>): NodeInfo {
   const { info, view, points, pick } = input
   const { feasible } = found
   if (feasible.length === 1) return feasible[0] as NodeInfo
-  const totals: number[] = extra ? feasible.map(({ name }) => extra.get(name) ?? 0) : feasible.map(() => 0)
-  const add = (scoring: Scoring, raw: readonly number[], weight: number): void => {
-    const scores = scoring.normalize ? scoring.normalize(raw, feasible) : raw
-    for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] as number) + (scores[i] as number) * weight
-  }
-  for (const { scoring, raw, weight } of localScores(input, cycle, found)) {
-    // The same for all is nothing to choose by.
-    if (raw.some((score) => score !== raw[0])) add(scoring, raw, weight)
-  }
+  const totals = feasible.map((node) => extra?.get(node.name) ?? 0)
+  addLocalScores(totals, input, cycle, found)
   for (const { plugin, weight } of points.score) {
     const scoring = plugin.isLocal ? undefined : plugin.score?.(info, view, feasible, cycle.prepared(plugin.name))
     if (!scoring) continue
-    add(
-      scoring,
-      feasible.map((node) => scoring.of(node)),
-      weight,
-    )
+    const raw = feasible.map((node) => scoring.of(node))
+    addScores(totals, scoring, raw, weight, feasible)
   }
-  const highest = totals.reduce((most, score) => Math.max(most, score), -Infinity)
-  const best = feasible.filter((_, i) => totals[i] === highest)
+  let highest = -Infinity
+  let best: NodeInfo[] = []
+  for (let i = 0; i < totals.length; i++) {
+    const total = totals[i] as number
+    if (total < highest) continue
+    if (total > highest) best = []
+    highest = total
+    best.push(feasible[i] as NodeInfo)
+  }
   return best[pick(best.length)] as NodeInfo
 }
 
