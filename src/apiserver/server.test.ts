@@ -155,6 +155,35 @@ test('HTTP/1.1, also with a method that nobody knows', async () => {
   socket.destroy()
 })
 
+test('a long command line fits into a request', async () => {
+  const { status } = await ask(admin, 'GET', `/version?command=${'a'.repeat(50_000)}`)
+  assert.equal(status, 200)
+  const socket = tlsConnect({ port: cluster.port, host: '127.0.0.1', ca: cluster.ca.cert, ALPNProtocols: ['http/1.1'], ...cluster.admin })
+  await once(socket, 'secureConnect')
+  socket.write(`GET /version?command=${'a'.repeat(200_000)} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  const [bytes] = (await once(socket, 'data')) as [Buffer]
+  assert.match(bytes.toString(), /^HTTP\/1\.1 200 /)
+  socket.destroy()
+})
+
+test('a time to wait that is none is refused; what is longer than granted is not', async () => {
+  const refused = await ask(admin, 'GET', '/version?timeout=invalid')
+  assert.equal(refused.status, 400)
+  assert.match(refused.body, /invalid timeout specified in the request URL - time: invalid duration/)
+  for (const timeout of ['3m', '0s', '1.5s']) assert.equal((await ask(admin, 'GET', `/version?timeout=${timeout}`)).status, 200)
+})
+
+test('a resource version on what is to be created is refused once all others had their say', async () => {
+  const path = '/api/v1/namespaces/default/configmaps'
+  const bad = await ask(admin, 'POST', path, { body: '{"metadata":{"name":"_","resourceVersion":"5"}}' })
+  assert.equal(bad.status, 422)
+  const versioned = await ask(admin, 'POST', path, { body: '{"metadata":{"name":"versioned","resourceVersion":"5"}}' })
+  assert.deepEqual(
+    [versioned.status, (JSON.parse(versioned.body) as { message: string }).message],
+    [500, 'resourceVersion should not be set on objects to be created'],
+  )
+})
+
 test('in the same process: shared objects, the same refusals', async () => {
   const made = await client.create(configmaps, { metadata: { name: 'direct', namespace: 'default' }, data: { a: '1' } })
   const [one, two] = [

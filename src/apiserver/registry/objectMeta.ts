@@ -1,6 +1,6 @@
 /** What the server itself does to metadata: fills it on create, keeps it on update (registry/rest's BeforeCreate and BeforeUpdate). */
 import { randomUUID } from 'node:crypto'
-import { newBadRequest, newStatusError } from '../../api/status.ts'
+import { newBadRequest } from '../../api/status.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { ObjectMeta } from '../../api/kinds/meta/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
@@ -35,8 +35,6 @@ export function wipeSystemFields(metadata: Partial<ObjectMeta>): void {
 /** After admission: identity and, for kinds that count it, the first generation. */
 export function fillForCreate(object: KubeObject, kind: StoredKind, now: string): void {
   const { metadata } = object
-  if (metadata.resourceVersion && metadata.resourceVersion !== '0')
-    throw newStatusError(500, '', 'resourceVersion should not be set on objects to be created')
   delete (metadata as Partial<ObjectMeta>).resourceVersion
   wipeSystemFields(metadata)
   metadata.uid = randomUUID()

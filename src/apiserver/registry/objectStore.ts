@@ -104,13 +104,20 @@ export class ObjectStore {
     approve: (object: KubeObject) => Promise<void>,
   ): Promise<StoredObject> {
     const { metadata } = object
+    const { resourceVersion } = metadata
+    // Upstream's storage is what refuses it, after everybody else had their say.
+    const approved = async (each: KubeObject): Promise<void> => {
+      await approve(each)
+      if (!resourceVersion || resourceVersion === '0') return
+      throw newStatusError(500, '', 'resourceVersion should not be set on objects to be created')
+    }
     fillForCreate(object, kind, context.now)
     const generated = !metadata.name && metadata.generateName ? metadata.generateName : undefined
     const given = this.#claims && kind.strategy.reserve ? cloneJson((object as unknown as Fields)['spec']) : undefined
     for (let tries = 1; ; tries++) {
       if (generated) metadata.name = generateName(generated)
       try {
-        return await this.#createOnce(kind, object, context, approve)
+        return await this.#createOnce(kind, object, context, approved)
       } catch (error) {
         if (error instanceof ClaimTakenError) {
           if (tries >= CLAIM_RETRIES) throw newInternalError(`failed to allocate: ${error.message}`)

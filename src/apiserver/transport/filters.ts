@@ -6,7 +6,8 @@
 import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Catalog } from '../../api/catalog/catalog.ts'
-import { StatusError, newStatusError } from '../../api/status.ts'
+import { parseDuration } from '../../api/codec/goTime.ts'
+import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
 import { isAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
@@ -91,6 +92,22 @@ function isLongRunning(info: RequestInfo): boolean {
   return info.isResourceRequest && (info.verb === 'watch' || LONG_RUNNING_SUBRESOURCES.has(info.subresource))
 }
 
+interface Deadline {
+  signal: AbortSignal
+  clear: () => void
+}
+
+/** What the client asks for, up to what the server grants; nothing and 0 ask for nothing. */
+function requestTimeoutMs(text: string): number {
+  if (text === '') return REQUEST_TIMEOUT_MS
+  try {
+    const wantedMs = Number(parseDuration(text)) / 1e6
+    return wantedMs > 0 ? Math.min(Math.ceil(wantedMs), REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS
+  } catch (error) {
+    throw newBadRequest(`invalid timeout specified in the request URL - ${(error as Error).message}`)
+  }
+}
+
 export class Filters {
   readonly #options: FiltersOptions
 
@@ -104,12 +121,13 @@ export class Filters {
     const { path, query } = splitTarget(exchange.target)
     const info = parseRequestInfo(exchange.method, path, query)
     const longRunning = isLongRunning(info)
-    const deadline = longRunning ? undefined : this.#deadline(exchange, query)
+    let deadline: Deadline | undefined
     const kind = kindOfVerb(info.verb)
     let pass: Pass | undefined
     if (!longRunning) metrics.inFlight(kind, 1)
     try {
       const auditId = this.#setHeaders(exchange)
+      if (!longRunning) deadline = this.#deadline(exchange, query)
       const requestor = await this.#authenticate(exchange, (user) =>
         this.#audit(exchange, attributesOf(info, user, query), auditId, startMs, longRunning),
       )
@@ -209,13 +227,11 @@ export class Filters {
     return auditId
   }
 
-  /** Ends what takes longer than the client or the server wants to wait. */
-  #deadline(exchange: Exchange, query: URLSearchParams): { signal: AbortSignal; clear: () => void } {
+  /** Ends what takes longer than the client or the server wants to wait. Throws 400 for a time that is none. */
+  #deadline(exchange: Exchange, query: URLSearchParams): Deadline {
     const abort = new AbortController()
     let over = false
-    const wanted = /^(\d+)s$/.exec(query.get('timeout') ?? '')
-    const timeoutMs = wanted ? Math.min(Number(wanted[1]) * 1000, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS
-    const cancel = this.#options.clock.after(timeoutMs, () => {
+    const cancel = this.#options.clock.after(requestTimeoutMs(query.get('timeout') ?? ''), () => {
       abort.abort()
       const error = newStatusError(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {})
       void this.#fail(exchange, query, error)

@@ -31,6 +31,10 @@ const STREAM_RESET = { burst: 100_000, perSecond: 20_000 }
 const MAX_CONCURRENT_STREAMS = 1_000
 /** What one connection's answers may hold before its next stream is refused: a client that lists all of a large cluster goes on asking. */
 const MAX_SESSION_MEMORY_MB = 256
+/** Go's own limit: the command of an exec stands in the request's line. */
+const MAX_HEADER_BYTES = 1024 * 1024
+/** Node hands it on to its HTTP/1.1 half; its types do not know. */
+const HTTP1_LIMITS: object = { maxHeaderSize: MAX_HEADER_BYTES }
 /** A client that opened a connection and says nothing. */
 const HANDSHAKE_TIMEOUT_MS = 30_000
 const HEADERS_TIMEOUT_MS = 32_000
@@ -67,10 +71,11 @@ export class Listener {
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      ...HTTP1_LIMITS,
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
       streamResetBurst: STREAM_RESET.burst,
       streamResetRate: STREAM_RESET.perSecond,
-      settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: 256 * 1024 },
+      settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: 256 * 1024, maxHeaderListSize: MAX_HEADER_BYTES },
     })
     server.on('request', (request, response) => {
       onRequest(new Http1Exchange(request as unknown as IncomingMessage, response as unknown as ServerResponse))

@@ -161,6 +161,37 @@ describe('WebSocket streams', () => {
   })
 })
 
+test('port-forward over the channels of a WebSocket: the port first, then what the two say', async (t) => {
+  const target = createServer((socket) => {
+    socket.once('data', (part) => socket.end(`pong after ${String(part)}`))
+  }).listen(0, '127.0.0.1')
+  t.after(() => target.close())
+  await once(target, 'listening')
+  const { port } = target.address() as { port: number }
+  for (const protocol of ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io']) {
+    const inBase64 = protocol.includes('base64')
+    const url = `wss://127.0.0.1:${kubelet.server.port}/portForward/default/p?port=${port}&port=1`
+    const socket = new WebSocket(url, [protocol], { ...kubelet.client, rejectUnauthorized: false })
+    const channels: Buffer[][] = [[], [], [], []]
+    socket.on('message', (message: Buffer) => {
+      const channel = (message[0] ?? 0) - (inBase64 ? 0x30 : 0)
+      channels[channel]?.push(inBase64 ? Buffer.from(message.toString('latin1', 1), 'base64') : message.subarray(1))
+    })
+    await once(socket, 'open')
+    socket.send(inBase64 ? `0${Buffer.from('ping').toString('base64')}` : Buffer.from('\0ping'))
+    await once(socket, 'close')
+    const [data, error, , otherError] = channels.map(([number, ...rest]) => [number?.readUInt16LE(), Buffer.concat(rest).toString()])
+    assert.deepEqual(
+      [data, error],
+      [
+        [port, 'pong after ping'],
+        [port, ''],
+      ],
+    )
+    assert.match(String(otherError?.[1]), /^error forwarding port 1 to pod p_default, uid uid-p: .*ECONNREFUSED/)
+  }
+})
+
 async function connectSpdy(path: string, protocols: string): Promise<{ connection: SpdyConnection; protocol: string }> {
   const options = requestOptions(path, kubelet.client, {
     method: 'POST',

@@ -47,11 +47,22 @@ export interface KubeletServer {
   close(): Promise<void>
 }
 
+/** Go's own limit: the command of an exec stands in the request's line. */
+const MAX_HEADER_BYTES = 1024 * 1024
+
 export async function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const { key, cert, clientCa } = options.tls
   const handler = new RequestHandler(options)
   // A caller without a certificate gets an answer (401) rather than a broken handshake.
-  const server = createServer({ key, cert, ca: clientCa, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' })
+  const server = createServer({
+    key,
+    cert,
+    ca: clientCa,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    maxHeaderSize: MAX_HEADER_BYTES,
+  })
   const sockets = new Set<Duplex>()
   server.on('secureConnection', (socket) => {
     sockets.add(socket)

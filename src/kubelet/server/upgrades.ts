@@ -12,6 +12,7 @@ import { PORT_FORWARD_PROTOCOL, servePortForward } from './portForward.ts'
 import { type ClientStreams, type RemoteCommand, serveRemoteCommand } from './remoteCommand.ts'
 import type { CommandRoute, PortForwardRoute } from './routes.ts'
 import { REMOTE_COMMAND_PROTOCOLS, spdyStreams } from './spdyStreams.ts'
+import { PORT_FORWARD_CHANNEL_PROTOCOLS, portsOf, serveWebSocketPortForward } from './webSocketPortForward.ts'
 import { CHANNEL_PROTOCOLS, type WantedStreams, webSocketStreams } from './webSocketStreams.ts'
 
 const TUNNEL_PROTOCOL = `SPDY/3.1+${PORT_FORWARD_PROTOCOL}`
@@ -99,9 +100,18 @@ export class Upgrades {
   async #portForward({ pod, sandboxId }: ServedPod, upgrade: Upgrade): Promise<void> {
     if (sandboxId === undefined) throw new HttpError(500, `failed to find sandbox for pod ${pod.metadata.name}_${pod.metadata.namespace}`)
     const { runtime, log, clock } = this.#options
+    const dial = (port: number, signal: AbortSignal): Promise<Duplex> => runtime.dial(sandboxId, port, signal)
+    const podName = `${pod.metadata.name}_${pod.metadata.namespace}`
+    const podUid = pod.metadata.uid ?? ''
     let socket = upgrade.socket
     if (isWebSocket(upgrade.request)) {
-      if (!offeredProtocols(upgrade.request, 'sec-websocket-protocol').includes(TUNNEL_PROTOCOL)) {
+      const offered = offeredProtocols(upgrade.request, 'sec-websocket-protocol')
+      if (PORT_FORWARD_CHANNEL_PROTOCOLS.some((protocol) => offered.includes(protocol))) {
+        const ports = portsOf(upgrade.query)
+        if (!ports) throw new HttpError(400, 'the query must name the ports to forward, from 1 to 65535')
+        return serveWebSocketPortForward(await acceptWebSocket(this.#webSockets, upgrade), ports, { dial, podName, podUid, log })
+      }
+      if (!offered.includes(TUNNEL_PROTOCOL)) {
         throw new HttpError(400, `unable to upgrade: the subprotocol ${TUNNEL_PROTOCOL} is needed`)
       }
       delete upgrade.request.headers['sec-websocket-protocol']
@@ -109,14 +119,7 @@ export class Upgrades {
     } else {
       acceptSpdy(upgrade, negotiate(upgrade.request, [PORT_FORWARD_PROTOCOL]))
     }
-    await servePortForward({
-      socket,
-      dial: (port, signal) => runtime.dial(sandboxId, port, signal),
-      podName: `${pod.metadata.name}_${pod.metadata.namespace}`,
-      podUid: pod.metadata.uid ?? '',
-      log,
-      clock,
-    })
+    await servePortForward({ socket, dial, podName, podUid, log, clock })
   }
 }
 

@@ -44,9 +44,9 @@ function commonUser(pod: Pod): number | undefined {
 
 function tokenFile(pod: Pod, token: string, defaultMode: number): ProjectedFile {
   const data = Buffer.from(token)
-  if (pod.spec?.securityContext?.fsGroup !== undefined) return { data, mode: PRIVATE_MODE }
   const uid = commonUser(pod)
-  return uid === undefined ? { data, mode: defaultMode } : { data, mode: PRIVATE_MODE, uid }
+  const mode = uid === undefined && pod.spec?.securityContext?.fsGroup === undefined ? defaultMode : PRIVATE_MODE
+  return { data, mode, ...(uid !== undefined && { uid }) }
 }
 
 async function projection(pod: Pod, source: VolumeProjection, defaultMode: number, sources: ProjectedSources): Promise<Payload> {
