@@ -27,7 +27,7 @@ test('mistakes are told with what may have been meant', () => {
   const cases: [string, RegExp, RegExp][] = [
     ['nonsense', /"nonsense" is no setting of a component/, /For example/],
     ['kubeadm.x=1', /"kubeadm" is no component/, /apiserver, controller-manager, scheduler, kubelet, kube-proxy/],
-    ['controller-manager.hpa-sync-period=1s', /has no option "hpa-sync-period"/, /horizontal-pod-autoscaler-sync-period/],
+    ['controller-manager.hpa-period=1s', /has no option "hpa-period"/, /horizontal-pod-autoscaler-sync-period/],
     ['controller-manager.node-monitor-grace=1s', /has no option/, /^Did you mean node-monitor-grace-period/],
     ['controller-manager.node-monitor-grace-period=soon', /must be a duration such as 30s or 1m30s, not "soon"/, /upstream/],
     ['controller-manager.concurrent-job-syncs=0', /must be a whole number above 0/, /upstream/],

@@ -104,12 +104,16 @@ function editDistance(a: string, b: string): number {
 /** Those of `names` that look like `name`, the likeliest first; all where there are few. */
 function nearNames(name: string, names: readonly string[]): string[] {
   if (names.length <= NEAR_LIMIT) return [...names]
-  const words = new Set(name.toLowerCase().split(/[-_.]/))
-  const distance = (other: string): number => editDistance(name, other) / Math.max(name.length, other.length)
-  const shared = (other: string): number => other.split('-').filter((word) => words.has(word)).length / other.split('-').length
-  const scored = names.map((other) => ({ other, score: shared(other) + 1 - distance(other) }))
-  const near = scored.filter(({ score }) => score > 0.5).sort((a, b) => b.score - a.score)
-  return (near.length > 0 ? near : scored).slice(0, NEAR_LIMIT).map(({ other }) => other)
+  const words = name.toLowerCase().split(/[-_.]/)
+  const score = (other: string): number => {
+    const theirs = other.split('-')
+    // `hpa` stands for its three words.
+    const initials = theirs.map((word) => word[0]).join('')
+    const isShared = (word: string): boolean => theirs.includes(word) || (word.length > 1 && initials.includes(word))
+    const shared = words.filter(isShared).length / words.length
+    return shared + 1 - editDistance(name, other) / Math.max(name.length, other.length)
+  }
+  return [...names].sort((a, b) => score(b) - score(a)).slice(0, NEAR_LIMIT)
 }
 
 const isComponent = (name: string): name is ComponentName => Object.hasOwn(OPTIONS, name)

@@ -4,6 +4,7 @@
  */
 import type { ControllerFactory } from '../reconcile/controller.ts'
 import type { ComponentOptions } from '../api/componentOptions.ts'
+import { attachDetachController } from './attachDetach/attachDetach.ts'
 import { bootstrapSignerController } from './bootstrap/bootstrapSigner.ts'
 import { tokenCleanerController } from './bootstrap/tokenCleaner.ts'
 import { certificateApprovingController, certificateCleanerController, certificateSigningController } from './certificates/certificates.ts'
@@ -12,6 +13,7 @@ import { clusterRoleAggregationController } from './clusterRoleAggregation.ts'
 import { cronJobController } from './cronjob/cronjob.ts'
 import { daemonSetController } from './daemonset/daemonset.ts'
 import { deploymentController } from './deployment/deployment.ts'
+import { deviceTaintEvictionController } from './deviceTaintEviction/deviceTaintEviction.ts'
 import { disruptionController } from './disruption/disruption.ts'
 import { endpointsController } from './endpointslice/endpoints.ts'
 import { endpointSliceController } from './endpointslice/endpointslice.ts'
@@ -39,6 +41,7 @@ import { ttlController } from './ttl.ts'
 import { ttlAfterFinishedController } from './ttlAfterFinished.ts'
 import { validatingAdmissionPolicyStatusController } from './validatingAdmissionPolicyStatus/validatingAdmissionPolicyStatus.ts'
 import { ephemeralVolumeController } from './volume/ephemeralVolume.ts'
+import { persistentVolumeExpander } from './volume/expander.ts'
 import type { HostPathVolumes } from './volume/hostPathProvisioner.ts'
 import { persistentVolumeBinder } from './volume/persistentVolumeBinder.ts'
 import { attributesClassProtectionController, pvcProtectionController, pvProtectionController } from './volume/protection.ts'
@@ -95,6 +98,9 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['certificatesigningrequest-cleaner-controller', certificateCleanerController],
     ['horizontal-pod-autoscaler-controller', (context) => horizontalPodAutoscalerController(context, autoscalerOptions(flags))],
     ['validatingadmissionpolicy-status-controller', validatingAdmissionPolicyStatusController],
+    ['persistentvolume-attach-detach-controller', attachDetachController],
+    ['persistentvolume-expander-controller', persistentVolumeExpander],
+    ['device-taint-eviction-controller', deviceTaintEvictionController],
     ['ttl-controller', ttlController],
     ['service-cidr-controller', serviceCidrController],
     [
