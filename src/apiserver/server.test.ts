@@ -110,6 +110,15 @@ test('the range of the services is there, and ready', async () => {
   )
 })
 
+test('the steps of the start are checks', async () => {
+  for (const path of ['/healthz', '/livez', '/readyz']) {
+    const { status, body } = await ask(admin, 'GET', `${path}?verbose=1`)
+    assert.equal(status, 200)
+    for (const name of ['ping', 'log', 'poststarthook/bootstrap-controller', 'autoregister-completion'])
+      assert.ok(body.includes(`[+]${name} ok\n`), `${path} ${name}`)
+  }
+})
+
 test('what has no table refuses clients that take nothing else', async () => {
   const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
   const review = (accept: string) =>

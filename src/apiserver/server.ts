@@ -54,6 +54,7 @@ import { Listener } from './transport/listener.ts'
 import { OpenApiPaths } from './transport/openApiPaths.ts'
 import { RequestGate } from './transport/requestGate.ts'
 import { ServerPaths } from './transport/serverPaths.ts'
+import { addStartChecks } from './transport/startChecks.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
 import { WebhookClient } from './webhooks/client.ts'
 import { createServiceResolver } from './webhooks/serviceResolver.ts'
@@ -103,6 +104,8 @@ export interface ApiServerOptions {
   kubeletClient: KubeletClient
   staticTokens?: ReadonlyMap<string, UserInfo>
   version: VersionInfo
+  /** Answers when the store does. */
+  askStore?: () => Promise<unknown>
   /** The `kubernetes` service: its address in the service range, and where it leads. */
   kubernetesService: { clusterIp: string; serviceCidrs: readonly string[]; address: string }
   /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
@@ -234,8 +237,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))
   const codec = new Codec(catalog)
   const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))
-  health.add({ name: 'log', kinds: ALL_KINDS, check: () => {} })
-  health.add({ name: 'poststarthook/rbac/bootstrap-roles', kinds: ALL_KINDS, check: () => {} })
+  let listening = false
+  const { askStore } = options
+  addStartChecks(health, { ...(askStore && { askStore }), aggregates: aggregation !== undefined, isListening: () => listening })
   health.add({ name: 'shutdown', kinds: ['readyz'], check: () => stopping.throwIfAborted() })
 
   const now = (): number => clock.now()
@@ -316,6 +320,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         advertise: { address: options.kubernetesService.address, port },
         now: timestamp(clock.now()),
       })
+      listening = true
       log.info('serving', { host, port })
       const done = aborted(signal).then(async () => {
         stop.abort()

@@ -93,6 +93,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     ...(audit && { audit }),
     ...(options.tokenFile && { staticTokens: parseTokenFile(readFileSync(options.tokenFile, 'utf8')) }),
     paths: [new SnapshotPath(store)],
+    askStore: () => store.revision(),
     kubernetesService: { clusterIp: services.firstAddress, serviceCidrs: services.cidrs, address: advertiseAddress },
     log,
     clock,
