@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IPV4, IPV6 } from '../base/ipFamily.ts'
 import type { Node, Service } from '../api/kinds/core/v1.ts'
 import { nodePatch } from './nodeController.ts'
 import { assignAddresses } from './serviceController.ts'
@@ -31,9 +32,29 @@ const TABLE: readonly { what: string; services: Service[]; expected: Record<stri
 
 for (const { what, services, expected } of TABLE)
   test(`load balancers: ${what}`, () => {
-    const given = assignAddresses(services, POOL).map(({ key, ip }) => [key.replace('default/', ''), ip])
+    const given = assignAddresses(services, POOL, IPV4).map(({ key, ip }) => [key.replace('default/', ''), ip])
     assert.deepEqual(Object.fromEntries(given), expected)
   })
+
+test('load balancers: an address of each family that the service has', () => {
+  const pool = [...POOL, 'fd00::ff00', 'fd00::ff01']
+  const both = (name: string): Service => {
+    const one = balancer(name, undefined, name === 'c' ? 'fd00::ff01' : undefined)
+    return { ...one, spec: { ...one.spec, ipFamilies: ['IPv6', 'IPv4'] } }
+  }
+  const services = [balancer('a'), both('b'), both('c')]
+  const given = (family: typeof IPV4): unknown =>
+    assignAddresses(services, pool, family).map(({ key, ip }) => [key.replace('default/', ''), ip])
+  assert.deepEqual(given(IPV4), [
+    ['a', POOL[0]],
+    ['b', POOL[1]],
+    ['c', undefined],
+  ])
+  assert.deepEqual(given(IPV6), [
+    ['b', 'fd00::ff00'],
+    ['c', 'fd00::ff01'],
+  ])
+})
 
 const INSTANCE = { providerId: 'minicube://c/n', instanceType: 'minicube', zone: 'z', region: 'r' }
 

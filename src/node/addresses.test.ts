@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IPV4, IPV6 } from '../base/ipFamily.ts'
 import { loadBalancerPool, nodeAddress } from './addresses.ts'
 
 const address = (ip: string, bits: number): never =>
-  ({ address: ip, cidr: `${ip}/${bits}`, family: 'IPv4', internal: false, netmask: '', mac: '' }) as never
+  ({ address: ip, cidr: `${ip}/${bits}`, family: ip.includes(':') ? 'IPv6' : 'IPv4', internal: false, netmask: '', mac: '' }) as never
 
 test('the node’s address is the uplink’s, not a pod link’s', () => {
-  const found = nodeAddress({ lo: [address('127.0.0.1', 8)], pod1: [address('10.0.0.1', 32)], eth0: [address('172.20.0.2', 16)] })
-  assert.deepEqual(found, { ip: '172.20.0.2', device: 'eth0', cidr: '172.20.0.2/16' })
-  assert.throws(() => nodeAddress({ lo: [address('127.0.0.1', 8)] }), /no IPv4 address/)
+  const found = nodeAddress([IPV4], { lo: [address('127.0.0.1', 8)], pod1: [address('10.0.0.1', 32)], eth0: [address('172.20.0.2', 16)] })
+  assert.deepEqual(found, { ip: '172.20.0.2', ips: ['172.20.0.2'], device: 'eth0', cidrs: ['172.20.0.2/16'] })
+  assert.throws(() => nodeAddress([IPV4], { lo: [address('127.0.0.1', 8)] }), /no IPv4 address/)
 })
 
 for (const [cidr, first, last] of [
@@ -16,10 +17,26 @@ for (const [cidr, first, last] of [
   ['192.168.5.9/24', '192.168.5.205', '192.168.5.254'],
 ] as const)
   test(`load balancers of ${cidr}`, () => {
-    const pool = loadBalancerPool({ ip: cidr.split('/')[0] as string, device: 'eth0', cidr })
+    const pool = loadBalancerPool({ cidrs: [cidr] })
     assert.deepEqual([pool.length, pool[0], pool.at(-1)], [50, first, last])
   })
 
 test('a network too small for a pool has none', () => {
-  assert.deepEqual(loadBalancerPool({ ip: '10.0.0.2', device: 'eth0', cidr: '10.0.0.2/29' }), [])
+  assert.deepEqual(loadBalancerPool({ cidrs: ['10.0.0.2/29'] }), [])
+})
+
+test('an address of each family, the link-local ones apart', () => {
+  const eth0 = [address('fe80::42', 64), address('172.20.0.2', 16), address('fd00:6d6b::a', 64)]
+  assert.deepEqual(nodeAddress([IPV4, IPV6], { eth0 }), {
+    ip: '172.20.0.2',
+    ips: ['172.20.0.2', 'fd00:6d6b::a'],
+    device: 'eth0',
+    cidrs: ['172.20.0.2/16', 'fd00:6d6b::a/64'],
+  })
+  assert.throws(() => nodeAddress([IPV4, IPV6], { eth0: eth0.slice(0, 2) }), /no IPv4 and IPv6 address/)
+})
+
+test('load balancers of both families', () => {
+  const pool = loadBalancerPool({ cidrs: ['192.168.5.9/24', 'fd00:6d6b::a/64'] })
+  assert.deepEqual([pool.length, pool[0], pool[50], pool.at(-1)], [100, '192.168.5.205', 'fd00:6d6b::ffcd', 'fd00:6d6b::fffe'])
 })

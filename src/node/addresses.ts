@@ -1,56 +1,83 @@
-/** The addresses of the node: where it is reached, and the part of its network that load balancers may use. */
+/** The addresses of the node: where it is reached, and the part of its networks that load balancers may use. */
 import { networkInterfaces } from 'node:os'
 import { run } from '../base/exec.ts'
+import { addressAt, IP_FAMILIES, IPV4, IPV6, isOfFamily, parseIp, parseIpRange, type IpFamily } from '../base/ipFamily.ts'
 
 export interface NodeAddress {
+  /** The first of them. */
   ip: string
+  /** One of each family that the cluster has. */
+  ips: readonly string[]
   /** `eth0`. */
   device: string
-  /** Of the network that the address is in, e.g. `172.20.0.0/16`. */
-  cidr: string
+  /** Of the networks that the addresses are in, e.g. `172.20.0.0/16`. */
+  cidrs: readonly string[]
 }
 
-/** The first IPv4 address that is neither loopback nor one of ours (pod links, guards). */
-export function nodeAddress(interfaces = networkInterfaces()): NodeAddress {
+/** Where a server listens that is to be reached at all addresses of the node. */
+export const anyAddress = ({ ips }: Pick<NodeAddress, 'ips'>): string => (ips.length > 1 ? IPV6 : IPV4).unspecified
+
+const LINK_LOCAL = parseIpRange('fe80::/10')
+
+/** Of one device that is neither loopback nor one of ours (pod links, guards): the first address of each family. */
+export function nodeAddress(families: readonly IpFamily[] = [IPV4], interfaces = networkInterfaces()): NodeAddress {
   for (const [device, addresses] of Object.entries(interfaces)) {
     if (!/^(eth|en|wl)/.test(device)) continue
-    const found = addresses?.find(({ family, internal }) => family === 'IPv4' && !internal)
-    if (found?.cidr) return { ip: found.address, device, cidr: found.cidr }
+    const found = families.flatMap(({ name }) => {
+      const one = addresses?.find(({ family, internal, address }) => family === name && !internal && !isLinkLocal(address))
+      return one?.cidr ? [{ ip: one.address, cidr: one.cidr }] : []
+    })
+    const [first] = found
+    if (first && found.length === families.length)
+      return { ip: first.ip, ips: found.map(({ ip }) => ip), device, cidrs: found.map(({ cidr }) => cidr) }
   }
-  throw new Error('the node has no IPv4 address: is the container attached to a network?')
+  throw new Error(`the node has no ${families.map(({ name }) => name).join(' and ')} address: is the container attached to such a network?`)
 }
 
-const toNumber = (ip: string): number => ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
-const toIp = (n: number): string => [24, 16, 8, 0].map((shift) => Math.floor(n / 2 ** shift) % 256).join('.')
+function isLinkLocal(address: string): boolean {
+  const number = address.includes(':') ? parseIp(address) : undefined
+  return number !== undefined && number >> 118n === LINK_LOCAL.first >> 118n
+}
 
 const POOL_SIZE = 50
+/** In networks that are larger, addresses beyond this are not needed. */
+const FAR_END = 2 ** 16
 
-/** The upper end of the network, without its broadcast address: engines give out addresses from the lower end. */
-export function loadBalancerPool({ ip, cidr }: NodeAddress): string[] {
-  const bits = Number(cidr.split('/')[1])
-  const size = 2 ** (32 - bits)
-  if (size < 4 * POOL_SIZE) return []
-  const base = Math.floor(toNumber(ip) / size) * size
-  const first = base + size - 1 - POOL_SIZE
-  return Array.from({ length: POOL_SIZE }, (_, i) => toIp(first + i))
+/** The upper end of each network, without a broadcast address: engines give out addresses from the lower end. */
+export function loadBalancerPool({ cidrs }: Pick<NodeAddress, 'cidrs'>): string[] {
+  return cidrs.flatMap((cidr) => {
+    const range = parseIpRange(cidr)
+    if (range.size < 4 * POOL_SIZE) return []
+    const end = range.family === IPV4 ? range.size : Math.min(range.size, FAR_END)
+    return Array.from({ length: POOL_SIZE }, (_, i) => addressAt(range, end - 1 - POOL_SIZE + i))
+  })
 }
 
 /** Makes the node answer for exactly these addresses of the pool. */
-export function createAnnouncer(device: string): (addresses: readonly string[], signal: AbortSignal) => Promise<void> {
+export function createAnnouncer(
+  device: string,
+  pool: readonly string[],
+): (addresses: readonly string[], signal: AbortSignal) => Promise<void> {
   let announced: readonly string[] | undefined
+  const families = IP_FAMILIES.filter((family) => pool.some(isOfFamily(family)))
   return async (addresses, signal) => {
-    announced ??= await presentOn(device, signal)
+    announced ??= (await Promise.all(families.map((family) => presentOn(device, family, signal)))).flat()
     const added = addresses.filter((ip) => !announced?.includes(ip))
     const removed = announced.filter((ip) => !addresses.includes(ip))
     if (added.length === 0 && removed.length === 0) return
-    const batch = [...removed.map((ip) => `addr del ${ip}/32 dev ${device}`), ...added.map((ip) => `addr replace ${ip}/32 dev ${device}`)]
+    const batch = [
+      ...removed.map((ip) => `addr del ${ip}/${bitsOf(ip)} dev ${device}`),
+      ...added.map((ip) => `addr replace ${ip}/${bitsOf(ip)} dev ${device}${isOfFamily(IPV4)(ip) ? '' : ' nodad'}`),
+    ]
     await run('ip', ['-force', '-batch', '-'], { input: `${batch.join('\n')}\n`, signal })
     announced = [...addresses]
   }
 }
 
-/** Only ours are /32. */
-async function presentOn(device: string, signal: AbortSignal): Promise<string[]> {
-  const { stdout } = await run('ip', ['-4', '-o', 'addr', 'show', 'dev', device], { signal })
-  return [...stdout.matchAll(/inet (\d+\.\d+\.\d+\.\d+)\/32/g)].map((match) => match[1] as string)
+const bitsOf = (ip: string): number => (isOfFamily(IPV4)(ip) ? 32 : 128)
+
+/** Only ours are whole addresses. */
+async function presentOn(device: string, { flag, bits }: IpFamily, signal: AbortSignal): Promise<string[]> {
+  const { stdout } = await run('ip', [flag, '-o', 'addr', 'show', 'dev', device], { signal })
+  return [...stdout.matchAll(/inet6? ([0-9a-f.:]+)\/(\d+)/g)].flatMap(([, ip, prefix]) => (ip && Number(prefix) === bits ? [ip] : []))
 }

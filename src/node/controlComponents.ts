@@ -47,10 +47,11 @@ export function controlComponents({ config, address, pki, server, client, inform
     zone: config.clusterName,
     region: 'local',
   }
+  const pool = loadBalancerPool(address)
   const cloud = {
     clusterName: config.clusterName,
     instance: (name: string) => (name === config.nodeName ? instance : undefined),
-    loadBalancers: { pool: loadBalancerPool(address), announce: createAnnouncer(address.device) },
+    loadBalancers: { pool, announce: createAnnouncer(address.device, pool) },
   }
   const flags = options['controller-manager']
   const podCidrs = config.podCidr.split(',')

@@ -2,6 +2,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { SignJWT } from 'jose'
+import { familyOf, type IpFamilyName } from '../base/ipFamily.ts'
 import { controllerFactories, type ControllerFlags } from '../controllers/registry.ts'
 import type { ControllerFactory } from '../reconcile/controller.ts'
 import { createCertificateSigner } from './certificateSigner.ts'
@@ -11,7 +12,7 @@ const LEGACY_ISSUER = 'kubernetes.io/serviceaccount'
 
 export interface KubeControllersOptions {
   pki: Pki
-  /** Of the whole cluster, e.g. `10.244.0.0/16`. */
+  /** Of the whole cluster, e.g. `10.244.0.0/16`; one of each IP family, separated by commas. */
   podCidr: string
   /** Where the default storage class keeps volumes; undefined where there is no node to keep them on. */
   volumesDirectory?: string
@@ -20,14 +21,16 @@ export interface KubeControllersOptions {
 }
 
 /** Prefix length of a node's part of the pod range. */
-export const NODE_RANGE_BITS = 24
+export const NODE_RANGE_BITS: Readonly<Record<IpFamilyName, number>> = { IPv4: 24, IPv6: 64 }
 
 export function kubeControllers({ pki, podCidr, volumesDirectory, flags }: KubeControllersOptions): Map<string, ControllerFactory> {
   const key = createPrivateKey(pki.serviceAccount.privateKey)
   return controllerFactories({
     rootCa: pki.ca.cert,
     ...(flags && { flags }),
-    podCidr: { clusterCidr: podCidr, nodeMaskBits: NODE_RANGE_BITS },
+    podCidr: {
+      ranges: podCidr.split(',').map((clusterCidr) => ({ clusterCidr, nodeMaskBits: NODE_RANGE_BITS[familyOf(clusterCidr).name] })),
+    },
     certificateSigner: createCertificateSigner(pki.ca, Date.now),
     ...(volumesDirectory && {
       hostPathVolumes: { directory: volumesDirectory, remove: (path) => rm(path, { recursive: true, force: true }) },

@@ -9,11 +9,12 @@ import { readComponentOptions, type ComponentOptions } from '../api/componentOpt
 import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
 import { Supervisor, type ComponentHealth } from '../base/component.ts'
+import { familiesOf } from '../base/ipFamily.ts'
 import { createLogger, type Logger } from '../base/logger.ts'
 import type { ApiServer } from '../apiserver/server.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
 import { access } from './access.ts'
-import { nodeAddress, type NodeAddress } from './addresses.ts'
+import { anyAddress, nodeAddress, type NodeAddress } from './addresses.ts'
 import { adminKubeconfig } from './adminKubeconfig.ts'
 import { assembleApiServer, componentUser, kubernetesServiceAddress, nodeUser } from './apiServer.ts'
 import type { AuditSettings } from './audit.ts'
@@ -45,16 +46,16 @@ interface Setup {
 async function setUp(config: NodeConfig, log: Logger): Promise<Setup> {
   const options = readComponentOptions(config.extraConfig)
   mkdirSync(STATE_DIR, { recursive: true, mode: 0o700 })
-  const address = nodeAddress()
+  const address = nodeAddress(familiesOf(config.podCidr.split(',')))
   const kubernetesIp = kubernetesServiceAddress(config.serviceClusterIpRange)
   const names = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${config.clusterDomain}`]
   const pki = await ensurePki({
     dir: join(STATE_DIR, 'pki'),
     nodeName: config.nodeName,
     apiServerNames: [
-      ...new Set(['localhost', '127.0.0.1', config.nodeName, hostname(), address.ip, kubernetesIp, ...names, ...config.sans]),
+      ...new Set(['localhost', '127.0.0.1', config.nodeName, hostname(), ...address.ips, kubernetesIp, ...names, ...config.sans]),
     ],
-    nodeNames: [...new Set([config.nodeName, hostname(), address.ip])],
+    nodeNames: [...new Set([config.nodeName, hostname(), ...address.ips])],
     nowMs: Date.now(),
   })
   const kubeconfig = adminKubeconfig(config.clusterName, `https://127.0.0.1:${config.apiServerPort}`, pki)
@@ -94,7 +95,7 @@ async function startApiServer({ config, address, pki, log, options }: Setup, cle
     clock: systemClock,
   })
   const serving = new AbortController()
-  const { done } = await server.listen({ host: '0.0.0.0', port: config.apiServerPort, signal: serving.signal })
+  const { done } = await server.listen({ host: anyAddress(address), port: config.apiServerPort, signal: serving.signal })
   cleanup.defer(async () => {
     serving.abort()
     await done

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { totalmem, uptime } from 'node:os'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import { systemClock } from '../base/clock.ts'
+import { familyOf } from '../base/ipFamily.ts'
 import type { Component } from '../base/component.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Authorizer } from '../apiserver/request.ts'
@@ -17,7 +18,7 @@ import { createDockerRuntime, type DockerRuntime } from '../kubelet/runtime/dock
 import type { AuthenticateToken, AuthorizeCaller } from '../kubelet/server/authentication.ts'
 import { startKubeletServer } from '../kubelet/server/server.ts'
 import type { NodeUsage } from '../kubelet/server/usage.ts'
-import type { NodeAddress } from './addresses.ts'
+import { anyAddress, type NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
 import { NODE_RANGE_BITS } from './kubeControllers.ts'
 import type { Pki } from './pki.ts'
@@ -54,9 +55,9 @@ const SHUTDOWN_GRACE_SECONDS = 10
 /** An engine that does not answer is not waited for: init stops the node process some seconds later. */
 const SHUTDOWN_TIMEOUT_MS = (SHUTDOWN_GRACE_SECONDS + 2) * 1_000
 
-/** The first range of the cluster's pod addresses; the node IPAM controller gives it to the first node. */
-function nodePodCidr(podCidr: string): string {
-  return `${podCidr.split('/')[0] ?? ''}/${NODE_RANGE_BITS}`
+/** The first range of the cluster's pod addresses of each family; the node IPAM controller gives it to the first node. */
+function nodePodCidrs(podCidr: string): string[] {
+  return podCidr.split(',').map((cidr) => `${cidr.split('/')[0] ?? ''}/${NODE_RANGE_BITS[familyOf(cidr).name]}`)
 }
 
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
@@ -65,9 +66,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   const nodeLabels = options.options.kubelet['node-labels']
   const log = options.log.child({ component: 'kubelet' })
   const network = createRoutedPodNetwork({
-    podCidrs: [nodePodCidr(podCidr)],
-    clusterCidrs: [podCidr, serviceClusterIpRange],
-    nodeIp: address.ip,
+    podCidrs: nodePodCidrs(podCidr),
+    clusterCidrs: [...podCidr.split(','), ...serviceClusterIpRange.split(',')],
+    nodeIps: address.ips,
     log,
   })
   const docker = createDockerRuntime({
@@ -103,7 +104,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   const configuration = (): object => ({
     kind: 'KubeletConfiguration',
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
-    address: '0.0.0.0',
+    address: anyAddress(address),
     port: KUBELET_PORT,
     readOnlyPort: 0,
     staticPodPath: MANIFESTS_DIR,
@@ -112,7 +113,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     clusterDomain,
     clusterDNS: [clusterDns],
     resolvConf: POD_RESOLV_CONF,
-    podCIDR: nodePodCidr(podCidr),
+    podCIDR: nodePodCidrs(podCidr).join(','),
     maxPods: 110,
     podPidsLimit: MAX_CONTAINER_PIDS,
     imageMinimumGCAge: '2m0s',
@@ -143,7 +144,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       name: 'kubelet',
       async run(context) {
         const server = await startKubeletServer({
-          address: '0.0.0.0',
+          address: anyAddress(address),
           port: KUBELET_PORT,
           tls: { ...pki.kubelet, clientCa: pki.ca.cert },
           authorize,

@@ -71,7 +71,7 @@ before(async () => {
   const options = {
     rootCa: ROOT_CA,
     signLegacyToken: async () => 'a.b.c',
-    podCidr: { clusterCidr: '10.244.0.0/16', nodeMaskBits: 24 },
+    podCidr: { ranges: [{ clusterCidr: '10.244.0.0/16', nodeMaskBits: 24 }] },
     hostPathVolumes: { directory: '/volumes', remove: async (path: string) => void removedPaths.push(path) },
   }
   for (const factory of controllerFactories(options).values()) void runController(factory(context), context)

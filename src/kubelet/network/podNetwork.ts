@@ -1,16 +1,17 @@
 /**
- * The pods' network: a routed link for each pod instead of a bridge with all of them. The pod has one /32 address and the
- * node as its gateway, so that all of its traffic, to a pod beside it too, passes the node's routing and address
+ * The pods' network: a routed link for each pod instead of a bridge with all of them. The pod has one address of
+ * each IP family (a /32, a /128) and the node as its gateway, so that all of its traffic, to a pod beside it too, passes the node's routing and address
  * translation: services and their replies then work without br_netfilter. Keeps the Kubernetes network model (a pod sees
  * itself under the address that others see) and the hostPort contract of the portmap plugin.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { run } from '../../base/exec.ts'
+import { familiesOf, familyOf, IPV4, type IpFamily } from '../../base/ipFamily.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { PortMapping } from '../runtime/runtime.ts'
 import { AddressPool } from './addressPool.ts'
 import { shapePlan, type Bandwidth } from './bandwidth.ts'
-import { LINK_PREFIX, linkNameOf, nodeLinkBatch, nodeRouteBatch, podLinkBatch } from './links.ts'
+import { firstOf, LINK_PREFIX, linkNameOf, nodeLinkBatch, nodeRouteBatch, podLinkBatch } from './links.ts'
 import { type MappedPod, hostPortScript, tableScript } from './ruleset.ts'
 
 export interface PodLink {
@@ -38,12 +39,12 @@ export interface PodNetwork {
 }
 
 export interface RoutedPodNetworkOptions {
-  /** Ranges of this node's pods; the first IPv4 one is used. */
+  /** Ranges of this node's pods, one of each IP family that they have; addresses come in this order. */
   podCidrs: readonly string[]
   /** Ranges of the whole cluster: pods of all nodes, and services. Traffic to them keeps its source address. */
   clusterCidrs: readonly string[]
-  /** The address that the node's own processes talk to pods from. */
-  nodeIp?: string
+  /** The addresses that the node's own processes talk to pods from. */
+  nodeIps?: readonly string[]
   log: Logger
 }
 
@@ -52,37 +53,36 @@ const REPAIRS_AT_ONCE = 4
 const DEFAULT_MTU = 1500
 
 export function createRoutedPodNetwork(options: RoutedPodNetworkOptions): PodNetwork {
-  const podCidr = options.podCidrs.find((cidr) => !cidr.includes(':'))
-  if (!podCidr) throw new RangeError(`no IPv4 range for pods among ${JSON.stringify(options.podCidrs)}`)
-  return new RoutedPodNetwork(podCidr, options)
+  const { podCidrs } = options
+  if (podCidrs.length === 0 || familiesOf(podCidrs).length !== podCidrs.length)
+    throw new RangeError(`not one range for pods of each IP family: ${JSON.stringify(podCidrs)}`)
+  return new RoutedPodNetwork(options)
 }
 
 class RoutedPodNetwork implements PodNetwork {
-  readonly #podCidr: string
   readonly #options: RoutedPodNetworkOptions
-  readonly #pool: AddressPool
-  /** Pods with hostPorts, by address. */
+  readonly #families: readonly IpFamily[]
+  readonly #pools: readonly AddressPool[]
+  /** Pods with hostPorts, by their first address. */
   readonly #mapped = new Map<string, MappedPod>()
   #rules: Promise<void> = Promise.resolve()
   #mtu = DEFAULT_MTU
 
-  constructor(podCidr: string, options: RoutedPodNetworkOptions) {
-    this.#podCidr = podCidr
+  constructor(options: RoutedPodNetworkOptions) {
     this.#options = options
-    this.#pool = new AddressPool(podCidr)
+    this.#families = familiesOf(options.podCidrs)
+    this.#pools = options.podCidrs.map((cidr) => new AddressPool(cidr))
   }
 
   async recover(live: readonly PodLink[], signal: AbortSignal): Promise<void> {
     this.#mtu = await uplinkMtu(signal)
-    await allowForwarding()
+    await allowForwarding(this.#families)
     for (const { ips, portMappings } of live) {
-      const ip = onlyIp(ips)
-      this.#pool.take(ip)
-      if (portMappings.length > 0) this.#mapped.set(ip, { ip, portMappings })
+      for (const ip of ips) for (const pool of this.#pools) pool.take(ip)
+      if (portMappings.length > 0) this.#mapped.set(firstOf(ips), { ips, portMappings })
     }
-    await this.#writeRules(signal, () =>
-      tableScript({ podCidrs: [this.#podCidr], clusterCidrs: this.#options.clusterCidrs.filter(isIpv4), pods: this.#mappedPods() }),
-    )
+    const { podCidrs, clusterCidrs } = this.#options
+    await this.#writeRules(signal, (family) => tableScript({ family, podCidrs, clusterCidrs, pods: this.#mappedPods() }))
     const present = new Set(await ourLinks(signal))
     await this.#removeLeftovers(present, live, signal)
     const waiting = [...live]
@@ -93,7 +93,7 @@ class RoutedPodNetwork implements PodNetwork {
   }
 
   async #removeLeftovers(present: ReadonlySet<string>, live: readonly PodLink[], signal: AbortSignal): Promise<void> {
-    const wanted = new Set(live.map(({ ips }) => linkNameOf(onlyIp(ips))))
+    const wanted = new Set(live.map(({ ips }) => linkNameOf(firstOf(ips))))
     const leftovers = [...present].filter((link) => !wanted.has(link))
     if (leftovers.length === 0) return
     this.#options.log.info('removing links of pods that are gone', { links: leftovers.length })
@@ -105,13 +105,13 @@ class RoutedPodNetwork implements PodNetwork {
 
   async #repair(pod: PodLink, present: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
     try {
-      const ip = onlyIp(pod.ips)
-      if (!present.has(linkNameOf(ip))) await this.#connect(pod, signal)
+      const { ips } = pod
+      if (!present.has(linkNameOf(firstOf(ips)))) await this.#connect(pod, signal)
       else {
-        await ipBatch(nodeRouteBatch(ip, this.#options.nodeIp), signal)
-        await ipBatchIn(pod.netns, podLinkBatch(ip), signal)
+        await ipBatch(nodeRouteBatch({ ips, nodeIps: this.#options.nodeIps ?? [] }), signal)
+        await ipBatchIn(pod.netns, podLinkBatch(ips), signal)
       }
-      if (pod.portMappings.length > 0) await allowLoopback(ip)
+      if (pod.portMappings.length > 0) await allowLoopback(ips)
     } catch (error) {
       // The pod may have ended meanwhile; the others still want their network.
       this.#options.log.error("a pod's link cannot be repaired", error, { ips: pod.ips })
@@ -119,7 +119,18 @@ class RoutedPodNetwork implements PodNetwork {
   }
 
   reserve(): readonly string[] {
-    return [this.#pool.allocate()]
+    const ips: string[] = []
+    try {
+      for (const pool of this.#pools) ips.push(pool.allocate())
+      return ips
+    } catch (error) {
+      this.#release(ips)
+      throw error
+    }
+  }
+
+  #release(ips: readonly string[]): void {
+    for (const ip of ips) for (const pool of this.#pools) pool.release(ip)
   }
 
   async attach(pod: PodLink, signal: AbortSignal): Promise<void> {
@@ -129,44 +140,42 @@ class RoutedPodNetwork implements PodNetwork {
 
   async mapPorts(ips: readonly string[], portMappings: readonly PortMapping[], signal: AbortSignal): Promise<void> {
     if (portMappings.length === 0) return
-    const ip = onlyIp(ips)
-    await allowLoopback(ip)
-    this.#mapped.set(ip, { ip, portMappings })
-    await this.#writeRules(signal, () => hostPortScript(this.#mappedPods()))
-    await forgetConnections(portMappings, signal)
+    await allowLoopback(ips)
+    this.#mapped.set(firstOf(ips), { ips, portMappings })
+    await this.#writeRules(signal, (family) => hostPortScript(family, this.#mappedPods()))
+    await forgetConnections(portMappings, this.#families, signal)
   }
 
   async shape({ ips, netns, bandwidth }: PodLink, signal: AbortSignal): Promise<void> {
     if (!bandwidth) return
-    const { node, pod } = shapePlan(linkNameOf(onlyIp(ips)), bandwidth)
+    const { node, pod } = shapePlan(linkNameOf(firstOf(ips)), bandwidth)
     if (node) await run('tc', node, { signal, timeoutMs: COMMAND_TIMEOUT_MS })
     if (pod) await run('nsenter', [`--net=${netns}`, 'tc', ...pod], { signal, timeoutMs: COMMAND_TIMEOUT_MS })
   }
 
   async #connect(podLink: PodLink, signal: AbortSignal): Promise<void> {
     const { ips, netns } = podLink
-    const ip = onlyIp(ips)
-    await ipBatch(nodeLinkBatch({ ip, netns, mtu: this.#mtu, nodeIp: this.#options.nodeIp }), signal)
-    await ipBatchIn(netns, podLinkBatch(ip), signal)
+    await ipBatch(nodeLinkBatch({ ips, netns, mtu: this.#mtu, nodeIps: this.#options.nodeIps ?? [] }), signal)
+    await ipBatchIn(netns, podLinkBatch(ips), signal)
     // A pod may only send under its own address.
-    await setDeviceOption(linkNameOf(ip), 'rp_filter', '1')
+    await setDeviceOption(linkNameOf(firstOf(ips)), 'rp_filter', '1')
     await this.shape(podLink, signal)
   }
 
   async detach(ips: readonly string[]): Promise<void> {
-    for (const ip of ips) {
-      const signal = AbortSignal.timeout(COMMAND_TIMEOUT_MS)
-      const mapped = this.#mapped.get(ip)
-      if (mapped) {
-        this.#mapped.delete(ip)
-        await this.#writeRules(signal, () => hostPortScript(this.#mappedPods()))
-        await forgetConnections(mapped.portMappings, signal)
-      }
-      await run('ip', ['link', 'del', 'dev', linkNameOf(ip)], { signal }).catch((error: unknown) => {
-        if (!/Cannot find device|No such device/i.test(String(error))) throw error
-      })
-      this.#pool.release(ip)
+    const [first] = ips
+    if (first === undefined) return
+    const signal = AbortSignal.timeout(COMMAND_TIMEOUT_MS)
+    const mapped = this.#mapped.get(first)
+    if (mapped) {
+      this.#mapped.delete(first)
+      await this.#writeRules(signal, (family) => hostPortScript(family, this.#mappedPods()))
+      await forgetConnections(mapped.portMappings, this.#families, signal)
     }
+    await run('ip', ['link', 'del', 'dev', linkNameOf(first)], { signal }).catch((error: unknown) => {
+      if (!/Cannot find device|No such device/i.test(String(error))) throw error
+    })
+    this.#release(ips)
   }
 
   #mappedPods(): MappedPod[] {
@@ -174,23 +183,13 @@ class RoutedPodNetwork implements PodNetwork {
   }
 
   /** One after the other, each rendered when its turn comes, so that the last one written is the newest. */
-  #writeRules(signal: AbortSignal, render: () => string): Promise<void> {
+  #writeRules(signal: AbortSignal, render: (family: IpFamily) => string): Promise<void> {
     const written = this.#rules.then(async () => {
-      await run('nft', ['-f', '-'], { input: render(), signal, timeoutMs: COMMAND_TIMEOUT_MS })
+      await run('nft', ['-f', '-'], { input: this.#families.map(render).join(''), signal, timeoutMs: COMMAND_TIMEOUT_MS })
     })
     this.#rules = written.catch(() => {})
     return written
   }
-}
-
-function onlyIp(ips: readonly string[]): string {
-  const ip = ips[0]
-  if (ip === undefined || ips.length !== 1) throw new RangeError(`a pod has one address here, not ${JSON.stringify(ips)}`)
-  return ip
-}
-
-function isIpv4(cidr: string): boolean {
-  return !cidr.includes(':')
 }
 
 async function ipBatch(input: string, signal: AbortSignal): Promise<void> {
@@ -217,11 +216,14 @@ async function uplinkMtu(signal: AbortSignal): Promise<number> {
   return (JSON.parse(link.stdout || '[]') as { mtu?: number }[])[0]?.mtu ?? DEFAULT_MTU
 }
 
-const FORWARDING = '/proc/sys/net/ipv4/ip_forward'
+const FORWARDING: Record<IpFamily['name'], string> = {
+  IPv4: '/proc/sys/net/ipv4/ip_forward',
+  IPv6: '/proc/sys/net/ipv6/conf/all/forwarding',
+}
 
-/** The setting is this network namespace's own. */
-async function allowForwarding(): Promise<void> {
-  if ((await readFile(FORWARDING, 'utf8')).trim() !== '1') await writeFile(FORWARDING, '1')
+/** The settings are this network namespace's own. */
+async function allowForwarding(families: readonly IpFamily[]): Promise<void> {
+  for (const { name } of families) if ((await readFile(FORWARDING[name], 'utf8')).trim() !== '1') await writeFile(FORWARDING[name], '1')
 }
 
 async function setDeviceOption(device: string, option: string, value: string): Promise<void> {
@@ -229,16 +231,19 @@ async function setDeviceOption(device: string, option: string, value: string): P
 }
 
 /** For hostPorts under 127.0.0.1; the table's guard drops what pods send there themselves. */
-async function allowLoopback(ip: string): Promise<void> {
-  await setDeviceOption(linkNameOf(ip), 'route_localnet', '1')
+async function allowLoopback(ips: readonly string[]): Promise<void> {
+  if (ips.some((ip) => familyOf(ip) === IPV4)) await setDeviceOption(linkNameOf(firstOf(ips)), 'route_localnet', '1')
 }
 
 /** Datagrams keep following an entry of the connection table, even to a pod that is gone. */
-async function forgetConnections(portMappings: readonly PortMapping[], signal: AbortSignal): Promise<void> {
+async function forgetConnections(portMappings: readonly PortMapping[], families: readonly IpFamily[], signal: AbortSignal): Promise<void> {
   for (const { protocol, hostPort } of portMappings) {
     if (protocol !== 'UDP') continue
-    await run('conntrack', ['-D', '-p', 'udp', '--orig-port-dst', String(hostPort)], { signal }).catch((error: unknown) => {
-      if (!/0 flow entries have been deleted/.test(String(error))) throw error
-    })
+    for (const { name } of families) {
+      const filter = ['-D', '-f', name.toLowerCase(), '-p', 'udp', '--orig-port-dst', String(hostPort)]
+      await run('conntrack', filter, { signal }).catch((error: unknown) => {
+        if (!/0 flow entries have been deleted/.test(String(error))) throw error
+      })
+    }
   }
 }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IPV4, IPV6 } from '../../base/ipFamily.ts'
 import { type MappedPod, hostPortScript, tableScript } from './ruleset.ts'
 
 const WEB: MappedPod = {
-  ip: '10.244.0.5',
+  ips: ['10.244.0.5', 'fd00:10:244::5'],
   portMappings: [
     { hostPort: 8080, containerPort: 80, protocol: 'TCP' },
     { hostPort: 53, containerPort: 5353, protocol: 'UDP', hostIp: '127.0.0.1' },
@@ -13,7 +14,7 @@ const WEB: MappedPod = {
 
 test('the table', () => {
   assert.equal(
-    tableScript({ podCidrs: ['10.244.0.0/24'], clusterCidrs: ['10.244.0.0/16', '10.96.0.0/12'], pods: [] }),
+    tableScript({ family: IPV4, podCidrs: ['10.244.0.0/24', 'fd00::/64'], clusterCidrs: ['10.244.0.0/16', '10.96.0.0/12'], pods: [] }),
     `add table ip minicube_pods
 delete table ip minicube_pods
 table ip minicube_pods {
@@ -51,7 +52,7 @@ table ip minicube_pods {
 
 test('hostPorts, anywhere and at one address', () => {
   assert.equal(
-    hostPortScript([WEB]),
+    hostPortScript(IPV4, [WEB]),
     `flush map ip minicube_pods host_ports
 flush map ip minicube_pods host_ports_at
 flush set ip minicube_pods hairpins
@@ -63,12 +64,48 @@ add element ip minicube_pods hairpins { 10.244.0.5 . 10.244.0.5 }
 })
 
 test('a port that two pods want stays with the first: nft refuses one key with two values', () => {
-  const late: MappedPod = { ip: '10.244.0.6', portMappings: [{ hostPort: 8080, containerPort: 81, protocol: 'TCP' }] }
-  const script = hostPortScript([WEB, late])
+  const late: MappedPod = { ips: ['10.244.0.6'], portMappings: [{ hostPort: 8080, containerPort: 81, protocol: 'TCP' }] }
+  const script = hostPortScript(IPV4, [WEB, late])
   assert.match(script, /tcp \. 8080 : 10\.244\.0\.5 \. 80,/)
   assert.doesNotMatch(script, /10\.244\.0\.6 \. 81/)
 })
 
 test('the last pod with hostPorts leaves empty maps', () => {
-  assert.doesNotMatch(hostPortScript([]), /add element/)
+  assert.doesNotMatch(hostPortScript(IPV4, []), /add element/)
+})
+
+test('the table of the other family', () => {
+  const script = tableScript({
+    family: IPV6,
+    podCidrs: ['10.244.0.0/24', 'fd00:10:244::/64'],
+    clusterCidrs: ['fd00:10:96::/112'],
+    pods: [WEB],
+  })
+  assert.match(script, /^add table ip6 minicube_pods\ndelete table ip6 minicube_pods\n/)
+  assert.match(script, /elements = \{ fd00:10:244::\/64, fd00:10:96::\/112 \}/)
+  assert.match(script, /iifname "pod\*" fib saddr \. iif oif missing drop/)
+  assert.match(script, /ip6 daddr ::1 return\n {4}dnat ip6 to ip6 daddr/)
+  assert.doesNotMatch(script, /ipv4|\bip (s|d)addr|10\.244|127\./)
+})
+
+test('a hostPort without an address is in both families, one at an address in its own', () => {
+  const pod: MappedPod = {
+    ips: ['10.244.0.5', 'fd00:10:244::5'],
+    portMappings: [
+      { hostPort: 80, containerPort: 8080, protocol: 'TCP' },
+      { hostPort: 81, containerPort: 8081, protocol: 'TCP', hostIp: '::' },
+      { hostPort: 82, containerPort: 8082, protocol: 'TCP', hostIp: 'fd01::2' },
+      { hostPort: 83, containerPort: 8083, protocol: 'TCP', hostIp: '0.0.0.0' },
+    ],
+  }
+  const added = (script: string): string[] => script.split('\n').filter((line) => line.startsWith('add element'))
+  assert.deepEqual(added(hostPortScript(IPV6, [pod])), [
+    'add element ip6 minicube_pods host_ports { tcp . 80 : fd00:10:244::5 . 8080, tcp . 81 : fd00:10:244::5 . 8081 }',
+    'add element ip6 minicube_pods host_ports_at { fd01::2 . tcp . 82 : fd00:10:244::5 . 8082 }',
+    'add element ip6 minicube_pods hairpins { fd00:10:244::5 . fd00:10:244::5 }',
+  ])
+  assert.deepEqual(added(hostPortScript(IPV4, [pod])), [
+    'add element ip minicube_pods host_ports { tcp . 80 : 10.244.0.5 . 8080, tcp . 83 : 10.244.0.5 . 8083 }',
+    'add element ip minicube_pods hairpins { 10.244.0.5 . 10.244.0.5 }',
+  ])
 })
