@@ -21,7 +21,7 @@ import { EvictionManager } from './eviction/evictionManager.ts'
 import { readSignals, type Signals } from './eviction/signals.ts'
 import { ImageCollector } from './images/imageCollector.ts'
 import { ImagePuller } from './images/imagePuller.ts'
-import { capacityAmounts, readCapacity } from './node/capacity.ts'
+import { podsMemoryBytes, allocatableAmounts, readCapacity } from './node/capacity.ts'
 import type { NodeCapacity } from './node/capacity.ts'
 import { NodeReporter } from './node/nodeReporter.ts'
 import { terminatePods } from './nodeShutdown.ts'
@@ -128,7 +128,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     nodeName,
     secret: (namespace, name, until) => client.get(secrets, { namespace, name, signal: until }),
   })
-  const volumes = new Volumes({ client, clock, objects, rootDir, runtime, csi })
+  const volumes = new Volumes({ client, clock, objects, rootDir, runtime, csi, memoryBytes: podsMemoryBytes(capacity.memoryBytes) })
   const pulled = (image: Image): void => {
     node.imagesChanged()
     void collector.pulled(image)
@@ -148,7 +148,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     files: { clusterDns, clusterDomain, nodeName, ...(options.nodeResolvConfPath && { nodeResolvConfPath: options.nodeResolvConfPath }) },
     nodeMemoryBytes: capacity.memoryBytes,
     ...(options.pinSubPath && { pin: options.pinSubPath }),
-    allocatable: capacityAmounts(capacity),
+    allocatable: allocatableAmounts(capacity),
     services: () => serviceInformer.list(),
     podsOfNode: () => podsOfNode(options).list(),
     knownNode: () => node.node,

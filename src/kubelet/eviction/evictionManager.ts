@@ -3,9 +3,11 @@
  * back what nobody needs, then ends one pod at a time until there is enough. Pods that use more disk than their own limits
  * allow are ended whatever the node has left. Upstream's pkg/kubelet/eviction, with hard thresholds alone.
  */
+import { stat } from 'node:fs/promises'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import { podDirectories } from '../podDirectories.ts'
 import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
 import { exceededLimit, hasLocalLimits } from './localLimits.ts'
 import { diskUse, podUse, someRuns, type PodUseOptions } from './podUse.ts'
@@ -41,6 +43,8 @@ const NEAR_INTERVAL_MS = 500
 const NEAR_FACTOR = 3
 /** A pod that was ended is given this long to give back what it has, before the next one goes. */
 const CLEANUP_MS = 30_000
+/** A pod without a running container may hold memory in its volumes: from here on it is worth ending. */
+const HELD_BYTES = 2 ** 20
 
 export class EvictionManager {
   readonly #options: EvictionManagerOptions
@@ -78,6 +82,13 @@ export class EvictionManager {
     return THRESHOLDS.some(({ amountOf, limitOf }) => amountOf(now).available < limitOf(amountOf(now).capacity) * NEAR_FACTOR)
   }
 
+  /** Whether the pod has something to give back still: its volumes go last. */
+  async #holds(podUid: string): Promise<boolean> {
+    const { observed, rootDir } = this.#options
+    if (someRuns(observed(podUid))) return true
+    return (await stat(podDirectories(rootDir, podUid).volumes).catch(() => undefined)) !== undefined
+  }
+
   #tell(): void {
     const { conditions } = this.#pressures
     if (conditions.join() === this.#told.join()) return
@@ -95,7 +106,7 @@ export class EvictionManager {
 
   async #reclaim(met: readonly MetThreshold[]): Promise<void> {
     const { clock, pods, observed, evict, log, onNodeEvent, reclaimDisk, signal, signals } = this.#options
-    if (this.#ending && clock.now() < this.#ending.untilMs && someRuns(observed(this.#ending.podUid))) return
+    if (this.#ending && clock.now() < this.#ending.untilMs && (await this.#holds(this.#ending.podUid))) return
     this.#ending = undefined
     let [first] = met as [MetThreshold, ...MetThreshold[]]
     onNodeEvent('EvictionThresholdMet', `Attempting to reclaim ${first.threshold.resource}`)
@@ -108,7 +119,7 @@ export class EvictionManager {
     }
     const uses = await Promise.all(pods().map((pod) => podUse(this.#options, { pod, observed: observed(pod.metadata.uid), disk }, signal)))
     const [chosen] = ranked(
-      uses.filter(({ pod }) => someRuns(observed(pod.metadata.uid))),
+      uses.filter(({ pod, memoryBytes = 0 }) => someRuns(observed(pod.metadata.uid)) || (!disk && memoryBytes > HELD_BYTES)),
       first.threshold.resource,
     )
     if (!chosen) return void log.warn('the node runs short and no pod may be ended', { resource: first.threshold.resource })

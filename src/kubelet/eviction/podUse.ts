@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { run } from '../../base/exec.ts'
+import { podWorkingSetBytes } from '../podCgroup.ts'
 import { podDirectories } from '../podDirectories.ts'
 import { allContainers, latest } from '../podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
@@ -14,6 +15,8 @@ import type { ContainerUse, PodUse } from './ranking.ts'
 export interface PodUseOptions {
   runtime: Pick<Runtime, 'stats' | 'diskUsage'>
   rootDir: string
+  /** `/sys/fs/cgroup` unless told otherwise. */
+  cgroupRoot?: string
 }
 
 const DU_TIMEOUT_MS = 60_000
@@ -83,7 +86,8 @@ export async function podUse(
     }),
   )
   const volumeBytes = [...(onDisk?.emptyDirs.values() ?? []), onDisk?.filesBytes ?? 0].reduce((sum, bytes) => sum + bytes, 0)
-  return { pod, containers, volumeBytes }
+  const memoryBytes = await podWorkingSetBytes(pod, options.cgroupRoot)
+  return { pod, containers, volumeBytes, ...(memoryBytes !== undefined && { memoryBytes }) }
 }
 
 export const someRuns = (observed: PodRuntimeStatus): boolean => allContainers(observed).some(({ state }) => state === 'Running')

@@ -21,6 +21,8 @@ export interface PodUse {
   containers: readonly ContainerUse[]
   /** Of the volumes that are on the node's disk for the pod's life. */
   volumeBytes: number
+  /** Of the pod as a whole, what its dead containers left in volumes in memory included. */
+  memoryBytes?: number
 }
 
 /** Pods of this priority and above are the node's own. */
@@ -35,9 +37,9 @@ export function requestOf(pod: Pod, resource: string): number {
   return quantityValue(requests[resource] ?? '0')
 }
 
-export function useOf({ containers, volumeBytes }: PodUse, resource: Threshold['resource']): number {
+export function useOf({ containers, volumeBytes, memoryBytes = 0 }: PodUse, resource: Threshold['resource']): number {
   const sum = (key: 'memoryBytes' | 'processes' | 'diskBytes'): number => containers.reduce((total, use) => total + use[key], 0)
-  if (resource === 'memory') return sum('memoryBytes')
+  if (resource === 'memory') return Math.max(sum('memoryBytes'), memoryBytes)
   return resource === 'pids' ? sum('processes') : sum('diskBytes') + volumeBytes
 }
 

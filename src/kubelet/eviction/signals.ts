@@ -1,6 +1,7 @@
 /** What of the node may run short, as its kernel tells it. */
 import { readFile, statfs } from 'node:fs/promises'
-import { memoryLimitBytes } from '../node/capacity.ts'
+import { join } from 'node:path'
+import { ALL_PODS, groupLimitBytes, memoryHierarchy, workingSetBytes } from '../podCgroup.ts'
 
 export interface Amount {
   available: number
@@ -24,23 +25,26 @@ function field(text: string | undefined, pattern: RegExp): number {
   return Number(pattern.exec(text ?? '')?.[1] ?? 0)
 }
 
-/** The machine's available memory, or what the node's own limit leaves where that is less. File pages that can be dropped count as free. */
+/** What a group's own limit leaves; undefined where it has none. File pages that can be dropped count as free. */
+async function leftIn(group: string): Promise<Amount | undefined> {
+  const capacity = await groupLimitBytes(group)
+  const used = capacity === undefined ? undefined : await workingSetBytes(group)
+  return capacity === undefined || used === undefined ? undefined : { available: capacity - used, capacity }
+}
+
+/** The machine's available memory, or what is left of the node's own limit or of its pods' where that is less. */
 async function memory(cgroupRoot: string, meminfo: string): Promise<Amount> {
   const machine = await read(meminfo)
   const ofMachine =
     machine === undefined
       ? PLENTY
       : { available: field(machine, /^MemAvailable:\s+(\d+)/m) * 1024, capacity: field(machine, /^MemTotal:\s+(\d+)/m) * 1024 }
-  const limit = await memoryLimitBytes(cgroupRoot)
-  if (limit === undefined) return ofMachine
-  const v2 = await read(`${cgroupRoot}/memory.current`)
-  const [used, stat] =
-    v2 === undefined
-      ? await Promise.all([read(`${cgroupRoot}/memory/memory.usage_in_bytes`), read(`${cgroupRoot}/memory/memory.stat`)])
-      : [v2, await read(`${cgroupRoot}/memory.stat`)]
-  const droppable = field(stat, v2 === undefined ? /^total_inactive_file (\d+)/m : /^inactive_file (\d+)/m)
-  const left = limit - (Number(used ?? 0) - droppable)
-  return { available: Math.min(ofMachine.available, left), capacity: Math.min(ofMachine.capacity, limit) }
+  const root = await memoryHierarchy(cgroupRoot)
+  const [node = PLENTY, pods = PLENTY] = await Promise.all([leftIn(root), leftIn(join(root, ALL_PODS))])
+  return {
+    available: Math.min(ofMachine.available, node.available, pods.available),
+    capacity: Math.min(ofMachine.capacity, node.capacity),
+  }
 }
 
 /** Of the node's own cgroup, or of the machine. */

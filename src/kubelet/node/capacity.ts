@@ -1,6 +1,7 @@
 /** How much the node has: the machine's, or less where the node's own cgroup (docker run --memory, --cpus) says so. */
 import { readFile, statfs } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
+import { groupLimitBytes, memoryHierarchy } from '../podCgroup.ts'
 
 export interface NodeCapacity {
   cpuMilli: number
@@ -10,9 +11,9 @@ export interface NodeCapacity {
 }
 
 const MAX_PODS = 110
-/** cgroup v1 says "no limit" with a number near 2^63. */
-const NO_LIMIT_BYTES = 2 ** 60
-
+const MIB = 2 ** 20
+/** What pods may not have, since the node's own processes need it: the control plane, the engine, a shim for each container. */
+const RESERVED_MEMORY_BYTES = 320 * MIB
 async function readText(path: string): Promise<string | undefined> {
   return (await readFile(path, 'utf8').catch(() => undefined))?.trim()
 }
@@ -33,17 +34,10 @@ async function cpuLimitMilli(cgroupRoot: string): Promise<number | undefined> {
   return parseCpuMax(`${quota} ${period}`)
 }
 
-/** Of the node's own cgroup; undefined when it has none. */
-export async function memoryLimitBytes(cgroupRoot: string): Promise<number | undefined> {
-  const text = (await readText(`${cgroupRoot}/memory.max`)) ?? (await readText(`${cgroupRoot}/memory/memory.limit_in_bytes`))
-  const limit = Number(text)
-  return text !== undefined && Number.isFinite(limit) && limit > 0 && limit < NO_LIMIT_BYTES ? limit : undefined
-}
-
 export async function readCapacity(rootDir: string, cgroupRoot = '/sys/fs/cgroup'): Promise<NodeCapacity> {
   const [cpu, memory, disk] = await Promise.all([
     cpuLimitMilli(cgroupRoot),
-    memoryLimitBytes(cgroupRoot),
+    memoryHierarchy(cgroupRoot).then(groupLimitBytes),
     statfs(rootDir).catch(() => undefined),
   ])
   return {
@@ -52,6 +46,14 @@ export async function readCapacity(rootDir: string, cgroupRoot = '/sys/fs/cgroup
     ephemeralStorageBytes: disk ? disk.blocks * disk.bsize : 0,
     pods: MAX_PODS,
   }
+}
+
+export function podsMemoryBytes(capacityBytes: number): number {
+  return capacityBytes - Math.min(RESERVED_MEMORY_BYTES, capacityBytes / 2)
+}
+
+export function allocatableAmounts(capacity: NodeCapacity): Record<string, string> {
+  return capacityAmounts({ ...capacity, memoryBytes: podsMemoryBytes(capacity.memoryBytes) })
 }
 
 export function capacityAmounts({ cpuMilli, memoryBytes, ephemeralStorageBytes, pods }: NodeCapacity): Record<string, string> {

@@ -4,7 +4,7 @@ import type { Draft } from '../../api/resource.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import type { Condition } from '../eviction/pressure.ts'
-import { capacityAmounts } from './capacity.ts'
+import { allocatableAmounts, capacityAmounts } from './capacity.ts'
 import type { NodeCapacity } from './capacity.ts'
 
 export interface NodeStatusInput {
@@ -84,7 +84,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
       { type: 'InternalIP', address: nodeIp },
       { type: 'Hostname', address: nodeName },
     ],
-    allocatable: capacityAmounts(capacity),
+    allocatable: allocatableAmounts(capacity),
     capacity: capacityAmounts(capacity),
     conditions: conditions(input),
     declaredFeatures: [...DECLARED_FEATURES],

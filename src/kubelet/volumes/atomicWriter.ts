@@ -80,12 +80,21 @@ async function updateLinks(target: string, payload: Payload): Promise<void> {
   for (const name of wanted) if (!present.has(name)) await symlink(join(DATA_LINK, name), join(target, name))
 }
 
+/**
+ * The name of the files' directory. A link that leads anywhere else is not the writer's, and what it points to is not to be
+ * read, and never to be removed (CVE-2017-1002102).
+ */
+async function currentDirectory(target: string): Promise<string | undefined> {
+  const name = await readlink(join(target, DATA_LINK)).catch(() => undefined)
+  return name?.startsWith('..') && name !== '..' && !name.includes('/') ? name : undefined
+}
+
 /** Answers whether anything changed. */
 export async function writeAtomically(target: string, payload: Payload, ownership: Ownership = {}): Promise<boolean> {
   for (const path of payload.keys()) assertSafePath(path)
   const { gid } = ownership
   await mkdir(target, { recursive: true, mode: 0o755 })
-  const before = await readlink(join(target, DATA_LINK)).catch(() => undefined)
+  const before = await currentDirectory(target)
   if (before !== undefined && (await isCurrent(join(target, before), payload, gid))) {
     await updateLinks(target, payload)
     return false

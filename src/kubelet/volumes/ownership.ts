@@ -1,26 +1,52 @@
-/** Gives a volume to the pod's fsGroup: the group may read and write all of it, and what is made in it belongs to the group. */
-import { chmod, chown, lchown, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+/**
+ * Gives a volume to the pod's fsGroup: the group may read and write all of it, and what is made in it belongs to the group.
+ * Another pod may write to the volume meanwhile: everything is opened without following a link, from its directory's
+ * descriptor, and changed by its own, so that nothing outside the volume can be meant.
+ */
+import { constants } from 'node:fs'
+import { chmod, chown, lchown, open, readdir, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 
 const GROUP_READ_WRITE = 0o660
 const GROUP_READ = 0o440
 const DIRECTORY_BITS = 0o2110
+/** Node's constants lack it; the number is the same on every architecture that Node runs on. */
+const O_PATH = 0o10000000
+const FOLLOW_NOTHING = O_PATH | constants.O_NOFOLLOW
+/** Each level holds a descriptor open. */
+const MAX_DEPTH = 1000
 
-async function adopt(path: string, gid: number, readOnly: boolean): Promise<void> {
-  const info = await stat(path)
-  await chown(path, info.uid, gid)
-  const bits = (readOnly ? GROUP_READ : GROUP_READ_WRITE) | (info.isDirectory() ? DIRECTORY_BITS : 0)
-  await chmod(path, (info.mode & 0o7777) | bits)
+const path = ({ fd }: FileHandle, name = ''): string => `/proc/self/fd/${fd}${name && `/${name}`}`
+
+interface Owner {
+  gid: number
+  readOnly: boolean
 }
 
-async function adoptTree(directory: string, gid: number, readOnly: boolean): Promise<void> {
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name)
-    if (entry.isSymbolicLink()) await lchown(path, 0, gid)
-    else if (entry.isDirectory()) await adoptTree(path, gid, readOnly)
-    else await adopt(path, gid, readOnly)
+async function adoptTree(file: FileHandle, owner: Owner, depth: number): Promise<void> {
+  if (depth > MAX_DEPTH) throw new Error(`the volume has directories more than ${MAX_DEPTH} levels deep`)
+  const { gid, readOnly } = owner
+  const info = await file.stat()
+  if (info.isDirectory()) for (const name of await readdir(path(file))) await adoptEntry(file, name, owner, depth + 1)
+  await chown(path(file), info.uid, gid)
+  const bits = (readOnly ? GROUP_READ : GROUP_READ_WRITE) | (info.isDirectory() ? DIRECTORY_BITS : 0)
+  await chmod(path(file), (info.mode & 0o7777) | bits)
+}
+
+/** Whoever uses the volume may remove what was there a moment ago. */
+function unlessGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
+async function adoptEntry(directory: FileHandle, name: string, owner: Owner, depth: number): Promise<void> {
+  const file = await open(path(directory, name), FOLLOW_NOTHING).catch(unlessGone)
+  try {
+    const info = await file?.stat()
+    if (info?.isSymbolicLink()) await lchown(path(directory, name), info.uid, owner.gid).catch(unlessGone)
+    else if (file) await adoptTree(file, owner, depth)
+  } finally {
+    await file?.close()
   }
-  await adopt(directory, gid, readOnly)
 }
 
 export interface FsGroupOptions {
@@ -33,5 +59,6 @@ export interface FsGroupOptions {
 export async function applyFsGroup(directory: string, { gid, policy, readOnly }: FsGroupOptions): Promise<void> {
   const info = await stat(directory)
   if (policy === 'OnRootMismatch' && info.gid === gid && (info.mode & 0o2060) === 0o2060) return
-  await adoptTree(directory, gid, readOnly)
+  const root = await open(directory, O_PATH)
+  await adoptTree(root, { gid, readOnly }, 0).finally(() => root.close())
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -12,6 +12,7 @@ import { configMapPayload, downwardPayload } from './payload.ts'
 import type { Payload } from './payload.ts'
 import { nfsOptions, nfsType } from './nfs.ts'
 import { openSubPath } from './subPath.ts'
+import { memoryVolumeBytes } from './volumes.ts'
 
 async function scratch(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'volumes-'))
@@ -144,6 +145,66 @@ test('fsGroup owns the tree', { skip: process.getuid?.() === 0 ? false : 'needs 
   const info = await stat(join(directory, 'f'))
   assert.deepEqual([info.gid, info.mode & 0o777], [4321, 0o660])
   assert.equal((await stat(directory)).mode & 0o2070, 0o2070)
+})
+
+test('fsGroup stays in the volume, whatever a pod that writes to it puts in the place of a file', async (t) => {
+  const directory = await scratch(t)
+  const [volume, victim] = [join(directory, 'volume'), join(directory, 'victim')]
+  await mkdir(join(volume, 'a'), { recursive: true })
+  await writeFile(victim, 'x', { mode: 0o600 })
+  await writeFile(join(volume, 'a/file'), 'x')
+  await symlink(victim, join(volume, 'a/link'))
+  let over = false
+  const swap = (async () => {
+    while (!over) {
+      await rename(join(volume, 'a/file'), join(volume, 'a/kept'))
+      await rename(join(volume, 'a/link'), join(volume, 'a/file'))
+      await rename(join(volume, 'a/file'), join(volume, 'a/link'))
+      await rename(join(volume, 'a/kept'), join(volume, 'a/file'))
+    }
+  })()
+  try {
+    for (let n = 0; n < 200; n++) await applyFsGroup(volume, { gid: 4321, policy: undefined, readOnly: false })
+  } finally {
+    over = true
+    await swap
+  }
+  const info = await stat(victim)
+  assert.deepEqual([info.gid === 4321, info.mode & 0o777], [false, 0o600])
+  assert.deepEqual([(await stat(join(volume, 'a/file'))).gid, (await lstat(join(volume, 'a/link'))).gid], [4321, 4321])
+})
+
+test('what the data link of a volume leads to is removed only where the writer made it', async (t) => {
+  const directory = await scratch(t)
+  const precious = join(directory, 'precious')
+  for (const target of ['../precious', precious, '..']) {
+    const volume = join(directory, 'volume')
+    await mkdir(volume)
+    await mkdir(precious, { recursive: true })
+    await writeFile(join(precious, 'file'), 'x')
+    await symlink(target, join(volume, '..data'))
+    await writeAtomically(volume, files({ a: '1' }))
+    assert.equal(await readFile(join(volume, 'a'), 'utf8'), '1')
+    assert.equal(await readFile(join(precious, 'file'), 'utf8'), 'x')
+    await rm(volume, { recursive: true })
+  }
+})
+
+test('a volume in memory is as large as volume, pod and node allow', () => {
+  const pod = (...limits: (string | undefined)[]): Pod =>
+    ({
+      metadata: {},
+      spec: { containers: limits.map((memory) => (memory ? { resources: { limits: { memory } } } : {})) },
+    }) as unknown as Pod
+  assert.deepEqual(
+    [
+      memoryVolumeBytes(pod(undefined), undefined, 1000),
+      memoryVolumeBytes(pod(undefined), '100', 1000),
+      memoryVolumeBytes(pod('30', '40'), '100', 1000),
+      memoryVolumeBytes(pod('30', undefined), undefined, 1000),
+    ],
+    [1000, 100, 70, 1000],
+  )
 })
 
 test('how the kernel is told to mount NFS', () => {

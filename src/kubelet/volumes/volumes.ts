@@ -49,6 +49,8 @@ export interface VolumesOptions {
   objects: PodObjects
   rootDir: string
   runtime: Pick<Runtime, 'mountImage'>
+  /** What all pods together may have: no volume in memory is larger. */
+  memoryBytes: number
   csi?: CsiVolumes
 }
 
@@ -157,9 +159,9 @@ export class Volumes {
     const isNew = (await mkdir(directory, { recursive: true })) !== undefined
     if (!isNew) return { hostPath: directory, readOnly: false }
     if (medium === 'Memory') {
-      const size = sizeLimit ? [`size=${quantityValue(sizeLimit)}`] : []
+      const sizeBytes = memoryVolumeBytes(pod, sizeLimit, this.#options.memoryBytes)
       try {
-        await run('mount', ['-t', 'tmpfs', '-o', ['mode=0777', ...size].join(','), 'tmpfs', directory], { signal })
+        await run('mount', ['-t', 'tmpfs', '-o', `mode=0777,size=${sizeBytes}`, 'tmpfs', directory], { signal })
       } catch (error) {
         await rm(directory, { recursive: true, force: true })
         throw error
@@ -292,6 +294,19 @@ export class Volumes {
     for (const mounted of await mountsBelow(pod)) await run('umount', ['-l', mounted], { timeoutMs: UNMOUNT_TIMEOUT_MS })
     await rm(volumes, { recursive: true, force: true })
   }
+}
+
+/** The least of what the volume, the pod and the node allow. */
+export function memoryVolumeBytes(pod: Pod, sizeLimit: string | undefined, nodeBytes: number): number {
+  const ofContainers = (pod.spec?.containers ?? []).map(({ resources }) => quantityValue(resources?.limits?.memory ?? '0'))
+  const ofPod = pod.spec?.resources?.limits?.memory
+  const limits = [
+    nodeBytes,
+    quantityValue(sizeLimit ?? '0'),
+    ofPod === undefined ? 0 : quantityValue(ofPod),
+    ofContainers.every((bytes) => bytes > 0) ? ofContainers.reduce((sum, bytes) => sum + bytes, 0) : 0,
+  ]
+  return Math.floor(Math.min(...limits.filter((bytes) => bytes > 0)))
 }
 
 const NOT_A_SOURCE: ReadonlySet<string> = new Set(['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity'])
