@@ -7,6 +7,7 @@ import { silentLogger } from '../../base/logger.ts'
 import { createMemoryStore } from '../../storage/memory/memoryStore.ts'
 import { createRegistry } from './registry.ts'
 import { Services } from './services/services.ts'
+import type { IPAddress } from '../../api/kinds/networking/v1.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import type { AdmissionPlugin } from '../admission/admission.ts'
 import type { ApiRequest, ApiResult, CachedEvent } from '../request.ts'
@@ -188,6 +189,55 @@ test('services get addresses and ports that nobody else has, and give them back'
   await assert.rejects(registry.handle(taken), refusal(422, /failed to allocate IP 10\.96\.0\.217: provided IP is already allocated/))
   await registry.handle(request('delete', 'services', { name: 'a' }))
   await registry.handle(request('create', 'services', { body: service('b', { clusterIP: '10.96.0.217' }) }))
+  await registry.close()
+})
+
+test('services get addresses of further ranges while these are ready', async () => {
+  const registry = await start()
+  const group = 'networking.k8s.io'
+  const create = async (clusterIP: string, name: string): Promise<KubeObject & JsonObject> =>
+    objectOf(
+      await registry.handle(
+        request('create', 'services', {
+          body: {
+            metadata: { name },
+            spec: { type: 'ClusterIP', clusterIP, ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }], sessionAffinity: 'None' },
+          },
+        }),
+      ),
+    )
+  await assert.rejects(create('10.97.0.5', 'early'), refusal(422, /not in the valid range\. The range of valid IPs is 10\.96\.0\.0\/16/))
+  const range = { metadata: { name: 'extra', finalizers: ['example.com/keep'] }, spec: { cidrs: ['10.97.0.0/30'] } }
+  await registry.handle(request('create', 'servicecidrs', { group, namespace: '', body: range }))
+  await create('10.97.0.1', 'a')
+  await assert.rejects(create('10.97.0.1', 'twin'), refusal(422, /provided IP is already allocated/))
+  await assert.rejects(create('10.97.0.3', 'broadcast'), refusal(422, /not in the valid range/))
+  await registry.handle(request('delete', 'servicecidrs', { group, namespace: '', name: 'extra' }))
+  await assert.rejects(create('10.97.0.2', 'late'), refusal(422, /not in the valid range/))
+  await registry.close()
+})
+
+test('an IPAddress that somebody deletes comes again, and goes with its Service', async () => {
+  const registry = await start()
+  const at = { group: 'networking.k8s.io', namespace: '', name: '10.96.0.9' }
+  const parent = async (): Promise<string | undefined> => {
+    const found = await registry.handle(request('get', 'ipaddresses', at)).catch(() => undefined)
+    return found && (objectOf(found) as unknown as IPAddress).spec.parentRef.name
+  }
+  const until = async (wanted: string | undefined): Promise<void> => {
+    for (let tries = 0; tries < 200 && (await parent()) !== wanted; tries++) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(await parent(), wanted)
+  }
+  const body = {
+    metadata: { name: 'a' },
+    spec: { type: 'ClusterIP', clusterIP: '10.96.0.9', ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }], sessionAffinity: 'None' },
+  }
+  await registry.handle(request('create', 'services', { body }))
+  await until('a')
+  await registry.handle(request('delete', 'ipaddresses', at))
+  await until('a')
+  await registry.handle(request('delete', 'services', { name: 'a' }))
+  await until(undefined)
   await registry.close()
 })
 

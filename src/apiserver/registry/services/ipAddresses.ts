@@ -1,9 +1,12 @@
 /**
  * An IPAddress object for each cluster address of a Service, so that everybody sees which are taken and by whom. Upstream
- * allocates by creating them; here the pool decides and they follow the Services, one write at a time for each address.
+ * allocates by creating them; here the pool decides and they follow the Services, one write at a time for each address. What is
+ * out of step is put right as upstream's repair does: one that somebody deleted comes again, and those that a server which
+ * died left behind go.
  */
 import { familyOf } from '../../../base/ipFamily.ts'
 import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
+import { ipaddresses as addressResource } from '../../../api/kinds/networking/v1.ts'
 import { isAlreadyExists, isNotFound } from '../../../api/status.ts'
 import { prefixOf } from '../../cache/keys.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
@@ -20,7 +23,10 @@ import type { Services } from './services.ts'
 
 const USER = { name: 'system:apiserver', groups: ['system:masters'], extra: {} }
 const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
-const MANAGED_LABELS = { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' }
+const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by'
+const ALLOCATOR = 'ipallocator.k8s.io'
+/** An address without its Service that is older was left by a server that died; a younger one may be on its way. */
+const ABANDONED_MS = 60_000
 
 export interface IpAddressesOptions {
   kinds: Kinds
@@ -47,7 +53,7 @@ export function followServices(cache: WatchCache, options: IpAddressesOptions): 
     const object = {
       kind: 'IPAddress',
       apiVersion: 'networking.k8s.io/v1',
-      metadata: { name: address, labels: { [FAMILY_LABEL]: familyOf(address).name, ...MANAGED_LABELS } },
+      metadata: { name: address, labels: { [FAMILY_LABEL]: familyOf(address).name, [MANAGED_BY]: ALLOCATOR } },
       spec: { parentRef },
     }
     const existing = objects.find(kind, '', address)?.object as IPAddress | undefined
@@ -74,13 +80,37 @@ export function followServices(cache: WatchCache, options: IpAddressesOptions): 
     })
   }
 
-  const stop = cache.onChange(prefixOf(serviceResource, false), ({ before, after }) => {
+  const holders = new Map<string, Service['metadata']>()
+  const stopServices = cache.onChange(prefixOf(serviceResource, false), ({ before, after }) => {
     const [had, has] = [addressesOf(before as Service | undefined), addressesOf(after as Service | undefined)]
-    for (const address of had) if (!has.includes(address)) enqueue(address, () => letGo(address, (before as Service).metadata))
-    for (const address of has) if (!had.includes(address)) enqueue(address, () => take(address, (after as Service).metadata))
+    for (const address of had) {
+      if (has.includes(address)) continue
+      const { metadata } = before as Service
+      if (holders.get(address)?.uid === metadata.uid) holders.delete(address)
+      enqueue(address, () => letGo(address, metadata))
+    }
+    for (const address of has) {
+      const { metadata } = after as Service
+      holders.set(address, metadata)
+      if (!had.includes(address)) enqueue(address, () => take(address, metadata))
+    }
+  })
+  const stopAddresses = cache.onChange(prefixOf(addressResource, false), ({ before, after }) => {
+    const address = (after ?? before) as IPAddress
+    const { name, labels, creationTimestamp } = address.metadata
+    if (labels?.[MANAGED_BY] !== ALLOCATOR) return
+    const holder = holders.get(name)
+    if (!after) {
+      if (holder) enqueue(name, async () => void (holders.get(name) === holder && (await take(name, holder))))
+      return
+    }
+    const { parentRef } = address.spec
+    const isAbandoned = !holder && Date.parse(objects.now()) - Date.parse(creationTimestamp) > ABANDONED_MS
+    if (isAbandoned) enqueue(name, () => letGo(name, { ...address.metadata, name: parentRef.name, namespace: parentRef.namespace ?? '' }))
   })
   return async () => {
-    stop()
+    stopServices()
+    stopAddresses()
     await Promise.all(writing.values())
   }
 }

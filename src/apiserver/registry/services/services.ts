@@ -3,91 +3,36 @@ import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { newInternalError, newInvalid } from '../../../api/status.ts'
 import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
 import { prefixOf } from '../../cache/keys.ts'
-import { addressAt, familyOf, offsetIn, parseIpRange, type IpFamilyName, type IpRange } from '../../../base/ipFamily.ts'
+import { AddressRanges } from './addressRanges.ts'
 import { initFamilies } from './families.ts'
 import { holdings } from './holdings.ts'
 import { Pool } from './pool.ts'
 import type { FieldError } from '../../../api/status.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
+import type { IpFamilyName } from '../../../base/ipFamily.ts'
 import type { WatchCache } from '../../cache/watchCache.ts'
 
 const WITH_NODE_PORTS = new Set(['NodePort', 'LoadBalancer'])
 /** Ports at the lower end that are left to those who choose theirs. */
 const STATIC_PORTS_LIMIT = 128
-const STATIC_ADDRESSES = { min: 16, max: 256, divisor: 16 }
 
 export interface PortRange {
   first: number
   last: number
 }
 
-function staticAddresses(size: number): number {
-  return Math.min(STATIC_ADDRESSES.max, Math.max(STATIC_ADDRESSES.min, Math.floor(size / STATIC_ADDRESSES.divisor)), Math.max(0, size - 2))
-}
-
 function staticPorts(size: number): number {
   return Math.min(STATIC_PORTS_LIMIT, Math.max(16, Math.floor(size / 32)), size)
 }
 
-/** The addresses of one range, those of its family. */
-class ServiceRange {
-  readonly range: IpRange
-  readonly #pool: Pool
-
-  constructor(cidr: string) {
-    this.range = parseIpRange(cidr)
-    // The network's own address, and with IPv4 the one for all of them, are nobody's.
-    const usable = this.range.size - (this.range.family.name === 'IPv4' ? 2 : 1)
-    this.#pool = new Pool({ first: 1, size: usable, staticSize: staticAddresses(usable) })
-  }
-
-  /** Where an address stands; undefined for one that is not given out here. */
-  #offset(address: string): number | undefined {
-    const offset = offsetIn(this.range, address)
-    return offset !== undefined && this.#pool.contains(offset) ? offset : undefined
-  }
-
-  contains(address: string): boolean {
-    return this.#offset(address) !== undefined
-  }
-
-  pick(): string | undefined {
-    const offset = this.#pool.pick()
-    return offset === undefined ? undefined : addressAt(this.range, offset)
-  }
-
-  reserve(address: string): boolean {
-    const offset = this.#offset(address)
-    return offset !== undefined && this.#pool.reserve(offset)
-  }
-
-  release(address: string): void {
-    const offset = this.#offset(address)
-    if (offset !== undefined) this.#pool.release(offset)
-  }
-
-  hold(address: string, key: string): void {
-    const offset = this.#offset(address)
-    if (offset !== undefined) this.#pool.hold(offset, key)
-  }
-
-  letGo(address: string, key: string): void {
-    const offset = this.#offset(address)
-    if (offset !== undefined) this.#pool.letGo(offset, key)
-  }
-}
-
 export class Services {
-  /** By family, the cluster's first one first. */
-  readonly #ranges: ReadonlyMap<IpFamilyName, ServiceRange>
+  readonly #ranges: AddressRanges
   readonly #ports: PortRange
   readonly #portPool: Pool
 
   /** One range, or one of each family separated by a comma (as kube-apiserver's flag has it): the first is the default family's. */
   constructor(options: { serviceClusterIpRange: string; nodePortRange: PortRange }) {
-    const ranges = options.serviceClusterIpRange.split(',').map((cidr) => new ServiceRange(cidr.trim()))
-    this.#ranges = new Map(ranges.map((one) => [one.range.family.name, one]))
-    if (this.#ranges.size !== ranges.length) throw new RangeError(`two service ranges of one family: ${options.serviceClusterIpRange}`)
+    this.#ranges = new AddressRanges(options.serviceClusterIpRange.split(',').map((cidr) => cidr.trim()))
     this.#ports = options.nodePortRange
     const ports = this.#ports.last - this.#ports.first + 1
     this.#portPool = new Pool({ first: this.#ports.first, size: ports, staticSize: staticPorts(ports) })
@@ -95,34 +40,27 @@ export class Services {
 
   /** The families that services may have; the default one first. */
   get families(): IpFamilyName[] {
-    return [...this.#ranges.keys()]
+    return this.#ranges.families
   }
 
   /** The address of the `kubernetes` service. */
   get firstAddress(): string {
-    const [first] = this.#ranges.values()
-    if (!first) throw new RangeError('there is no service range')
-    return addressAt(first.range, 1)
+    return this.#ranges.firstAddress
   }
 
   /** In the order of the families. */
   get cidrs(): string[] {
-    return [...this.#ranges.values()].map(({ range }) => range.cidr)
+    return this.#ranges.cidrs
   }
 
   follow(cache: WatchCache): void {
+    this.#ranges.follow(cache)
     cache.onChange(prefixOf(serviceResource, false), ({ key, before, after }) => {
       const had = holdings(before as Service | undefined)
       const has = holdings(after as Service | undefined)
-      for (const address of has.addresses) this.#rangeFor(address)?.hold(address, key)
       for (const port of has.ports) this.#portPool.hold(port, key)
-      for (const address of had.addresses) if (!has.addresses.includes(address)) this.#rangeFor(address)?.letGo(address, key)
       for (const port of had.ports) if (!has.ports.includes(port)) this.#portPool.letGo(port, key)
     })
-  }
-
-  #rangeFor(address: string): ServiceRange | undefined {
-    return this.#ranges.get(familyOf(address).name)
   }
 
   /** Fills in which families the service has; throws what is invalid about them. */
@@ -150,12 +88,12 @@ export class Services {
     const had = old?.spec.type === 'ExternalName' ? [] : (old?.spec.clusterIPs ?? [])
     const ips = [...(spec.clusterIPs ?? [])]
     for (const [i, family] of (spec.ipFamilies ?? []).entries()) {
-      const range = this.#ranges.get(family as IpFamilyName)
+      const name = family as IpFamilyName
       const asked = ips[i]
-      if (!range || (asked && had.includes(asked))) continue
-      const address = asked ? this.#take(next, range, asked) : range.pick()
+      if (!this.#ranges.has(name) || (asked && had.includes(asked))) continue
+      const address = asked ? this.#take(next, name, asked) : this.#ranges.pick(name)
       if (address === undefined) throw newInternalError('failed to allocate a serviceIP: range is full')
-      taken.push(() => range.release(address))
+      taken.push(() => this.#ranges.release(address))
       ips[i] = address
     }
     if (ips[0] === undefined) return
@@ -164,15 +102,17 @@ export class Services {
   }
 
   /** An address that the client names. */
-  #take(service: Service, range: ServiceRange, asked: string): string {
+  #take(service: Service, family: IpFamilyName, asked: string): string {
     const refuse = (why: string): never => {
       throw invalidService(service, [
         invalid('spec.clusterIPs', service.spec.clusterIPs ?? [asked], `failed to allocate IP ${asked}: ${why}`),
       ])
     }
-    if (!range.contains(asked))
-      refuse(`the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${range.range.cidr}`)
-    if (!range.reserve(asked)) refuse('provided IP is already allocated')
+    if (!this.#ranges.isOffered(asked)) {
+      const cidr = this.#ranges.cidrs[this.#ranges.families.indexOf(family)]
+      refuse(`the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${cidr}`)
+    }
+    if (!this.#ranges.reserve(asked)) refuse('provided IP is already allocated')
     return asked
   }
 
