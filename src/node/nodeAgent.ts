@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts'
 import { familyOf } from '../base/ipFamily.ts'
 import type { Component } from '../base/component.ts'
 import type { Logger } from '../base/logger.ts'
+import type { Authorizer } from '../apiserver/request.ts'
 import { tokenreviews } from '../api/kinds/authentication/v1.ts'
 import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
@@ -22,19 +23,15 @@ import type { NodeUsage } from '../kubelet/server/usage.ts'
 import { anyAddress, type NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
 import { NODE_RANGE_BITS } from './kubeControllers.ts'
-import type { KeyPair } from './pki.ts'
+import type { Pki } from './pki.ts'
 
 export interface NodeAgentOptions {
   config: NodeConfig
   address: NodeAddress
-  /** The kubelet's serving certificate, and by whom its callers are known. */
-  tls: { kubelet: KeyPair; clientCa: string }
+  pki: Pki
   client: Client
   informers: Informers
-  /** What somebody may do with this node. */
-  authorize: AuthorizeCaller
-  /** This node's part of the pods' addresses. */
-  podCidrs: readonly string[]
+  authorizer: Authorizer
   engineSocket: string
   /** Resolves once the engine has the images every node needs. */
   images: Promise<void>
@@ -61,17 +58,17 @@ const SHUTDOWN_GRACE_SECONDS = 10
 const SHUTDOWN_TIMEOUT_MS = (SHUTDOWN_GRACE_SECONDS + 2) * 1_000
 
 /** The first range of the cluster's pod addresses of each family; the node IPAM controller gives it to the first node. */
-export function firstNodePodCidrs(podCidr: string): string[] {
+function nodePodCidrs(podCidr: string): string[] {
   return podCidr.split(',').map((cidr) => `${cidr.split('/')[0] ?? ''}/${NODE_RANGE_BITS[familyOf(cidr).name]}`)
 }
 
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
-  const { config, address, tls, client, informers, authorize, podCidrs, engineSocket } = options
+  const { config, address, pki, client, informers, authorizer, engineSocket } = options
   const { nodeName, clusterDns, clusterDomain, podCidr, serviceClusterIpRange } = config
   const nodeLabels = options.options.kubelet['node-labels']
   const log = options.log.child({ component: 'kubelet' })
   const network = createRoutedPodNetwork({
-    podCidrs,
+    podCidrs: nodePodCidrs(podCidr),
     clusterCidrs: [...podCidr.split(','), ...serviceClusterIpRange.split(',')],
     nodeIps: address.ips,
     log,
@@ -118,7 +115,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     clusterDomain,
     clusterDNS: [clusterDns],
     resolvConf: POD_RESOLV_CONF,
-    podCIDR: podCidrs.join(','),
+    podCIDR: nodePodCidrs(podCidr).join(','),
     maxPods: 110,
     podPidsLimit: MAX_CONTAINER_PIDS,
     imageMinimumGCAge: '2m0s',
@@ -131,6 +128,19 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     cgroupDriver: 'cgroupfs',
     shutdownGracePeriod: `${SHUTDOWN_GRACE_SECONDS}s`,
   })
+  const authorize: AuthorizeCaller = (caller, access) =>
+    authorizer.authorize({
+      user: { name: caller.name, groups: caller.groups, extra: caller.extra },
+      verb: access.verb,
+      group: '',
+      version: 'v1',
+      resource: 'nodes',
+      subresource: access.subresource,
+      namespace: '',
+      name: nodeName,
+      path: '',
+    }).allowed
+
   return {
     component: {
       name: 'kubelet',
@@ -138,7 +148,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         const server = await startKubeletServer({
           address: anyAddress(address),
           port: KUBELET_PORT,
-          tls: { ...tls.kubelet, clientCa: tls.clientCa },
+          tls: { ...pki.kubelet, clientCa: pki.ca.cert },
           authorize,
           authenticate,
           configuration,
