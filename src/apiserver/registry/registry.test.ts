@@ -255,3 +255,10 @@ test('dry runs answer the object and store nothing; admission may refuse', async
   await assert.rejects(registry.handle(request('create', 'secrets', { body: { metadata: { name: 's' } } })), refusal(403, /no/))
   await registry.close()
 })
+
+test('a negative grace period of a pod means the least there is', async () => {
+  const registry = await start()
+  const spec = { containers: [{ name: 'c', image: 'i' }], terminationGracePeriodSeconds: -1 }
+  const made = objectOf(await registry.handle(request('create', 'pods', { body: { metadata: { name: 'p' }, spec } })))
+  assert.equal((made['spec'] as JsonObject)['terminationGracePeriodSeconds'], 1)
+})

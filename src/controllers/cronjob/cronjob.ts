@@ -5,11 +5,10 @@ import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { semanticallyEqual } from '../hash.ts'
-import { isFinished } from '../job/plan.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { at, indexByOwner, ownedBy, ownerKey } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
-import { jobOf, planCronJob, succeeded, type CronPlan } from './plan.ts'
+import { jobOf, newsOfActive, planCronJob, type CronPlan } from './plan.ts'
 import { parseSchedule, ScheduleError, type Schedule } from './schedule.ts'
 
 /** Timers may fire a little early; the time must have passed when the schedule is asked. */
@@ -75,15 +74,6 @@ export function cronJobController(context: ControllerContext): Controller {
     }
   }
 
-  function tellEnded(cronJob: CronJob, owned: readonly Job[]): void {
-    const active = new Set((cronJob.status?.active ?? []).map((reference) => reference.uid))
-    for (const job of owned) {
-      if (!active.has(job.metadata.uid) || !isFinished(job)) continue
-      const how = succeeded(job) ? 'Complete' : 'Failed'
-      tell(cronJob, 'Normal', 'SawCompletedJob', `Saw completed job: ${job.metadata.name}, condition: ${how}`)
-    }
-  }
-
   return {
     name: 'cronjob-controller',
     watches: [watch(cronjobs, (cronJob) => [keyOf(cronJob)]), watch(jobs, (job) => [ownerKey(job, cronjobs) ?? []].flat())],
@@ -95,7 +85,7 @@ export function cronJobController(context: ControllerContext): Controller {
       if (!schedule) return
       const owned = ownedBy(jobInformer, cronJob)
       const plan = planCronJob(cronJob, schedule, owned, clock.now())
-      tellEnded(cronJob, owned)
+      for (const { reason, message } of newsOfActive(cronJob, owned)) tell(cronJob, 'Normal', reason, message)
       for (const job of plan.expired) await remove(cronJob, job, key, signal)
       if (plan.missed > TOO_MANY_MISSED)
         tell(

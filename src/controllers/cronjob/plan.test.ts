@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CronJob, CronJobSpec, Job } from '../../api/kinds/batch/v1.ts'
-import { jobOf, planCronJob } from './plan.ts'
+import { jobOf, newsOfActive, planCronJob } from './plan.ts'
 import { parseSchedule, ScheduleError } from './schedule.ts'
 
 const iso = (ms: number | undefined): string | undefined =>
@@ -103,4 +103,13 @@ test('a time that was served is on record, even when the status could not be wri
   const plan = planCronJob(cron, parseSchedule(cron.spec.schedule), [job(made, 'Complete')], NOON + 30_000)
   assert.equal(plan.next.action, 'none')
   assert.equal(plan.status.lastScheduleTime, '2026-01-01T12:00:00Z')
+})
+
+test('what became of the active Jobs', () => {
+  const active = ['a', 'bb', 'ccc', 'dddd'].map((name) => ({ name, uid: name }))
+  const news = newsOfActive(cronJob({}, { active }), [job('a'), job('bb', 'Complete'), job('ccc', 'Failed')])
+  assert.deepEqual(
+    news.map(({ message }) => message),
+    ['Saw completed job: bb, condition: Complete', 'Saw completed job: ccc, condition: Failed', 'Active job went missing: dddd'],
+  )
 })

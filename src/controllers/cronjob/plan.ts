@@ -124,6 +124,17 @@ function statusOf(cronJob: CronJob, active: readonly Job[], owned: readonly Job[
   }
 }
 
+/** What became of the Jobs that the status names as active. */
+export function newsOfActive(cronJob: CronJob, owned: readonly Job[]): { reason: string; message: string }[] {
+  return (cronJob.status?.active ?? []).flatMap(({ uid, name = '' }) => {
+    const job = owned.find(({ metadata }) => metadata.uid === uid)
+    if (!job) return [{ reason: 'MissingJob', message: `Active job went missing: ${name}` }]
+    if (!isFinished(job)) return []
+    const how = succeeded(job) ? 'Complete' : 'Failed'
+    return [{ reason: 'SawCompletedJob', message: `Saw completed job: ${job.metadata.name}, condition: ${how}` }]
+  })
+}
+
 export function planCronJob(cronJob: CronJob, schedule: Schedule, owned: readonly Job[], nowMs: number): CronPlan {
   const { spec } = cronJob
   const active = owned.filter((job) => !isFinished(job))

@@ -7,13 +7,15 @@ import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const DEFAULT_GRACE_SECONDS = 30
+/** What a negative one means. */
+const LEAST_GRACE_SECONDS = 1
 
 /** A pod that no kubelet has, or that has ended, goes at once. */
 function graceOf(pod: Pod, asked: number | undefined): number {
   const grace = asked ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS
   if (!pod.spec.nodeName) return 0
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return 0
-  return Math.max(grace, grace < 0 ? 1 : 0)
+  return grace < 0 ? LEAST_GRACE_SECONDS : grace
 }
 
 export const podStrategy: Strategy<Pod> = {
@@ -31,6 +33,9 @@ export const podStrategy: Strategy<Pod> = {
       message: 'Scheduling is blocked due to non-empty scheduling gates',
     }
     return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: qosClassOf(pod.spec ?? {}) }
+  },
+  prepareForCreate({ spec }) {
+    if ((spec?.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = LEAST_GRACE_SECONDS
   },
   prepareForUpdate(next, old) {
     if (next.status) next.status = { ...next.status, qosClass: old.status?.qosClass ?? qosClassOf(next.spec) }

@@ -67,7 +67,7 @@ describe('containers', () => {
       ],
     })
     assert.deepEqual(HostConfig?.Mounts, [
-      { Type: 'bind', Source: '/a', Target: '/b', ReadOnly: true, BindOptions: { Propagation: 'rprivate', ReadOnlyNonRecursive: true } },
+      { Type: 'bind', Source: '/a', Target: '/b', ReadOnly: true, BindOptions: { ReadOnlyNonRecursive: true } },
       { Type: 'bind', Source: '/c:d', Target: '/e', ReadOnly: false, BindOptions: { Propagation: 'rshared' } },
     ])
   })

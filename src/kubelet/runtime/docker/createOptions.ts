@@ -8,7 +8,7 @@ import { type HostPrivileges, capabilityRequest, oomScoreAdjWithin } from './pri
 
 /** As the kubelet's containerLogMaxSize and containerLogMaxFiles are unless set. */
 const LOG_CONFIG = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '5' } }
-const PROPAGATION = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const
+const PROPAGATION = { None: undefined, HostToContainer: 'rslave', Bidirectional: 'rshared' } as const
 /** The kubelet gives its sandboxes this, so that they are the last to be killed for memory. */
 const SANDBOX_OOM_SCORE_ADJ = -998
 const SANDBOX_CPU_SHARES = 2
@@ -140,19 +140,29 @@ type EngineRuntimeConfig = HostConfig & { Runtime: string; Annotations: Record<s
 
 /** The engine knows this since API 1.44; older ones take no notice. */
 interface BindOptions {
-  Propagation: 'rprivate' | 'rslave' | 'rshared'
+  Propagation?: 'rprivate' | 'rslave' | 'rshared'
   ReadOnlyNonRecursive?: boolean
   ReadOnlyForceRecursive?: boolean
 }
 
-/** The engine makes a mount recursively read-only where the kernel can, unless told otherwise. */
+/**
+ * The engine makes a mount recursively read-only where the kernel can, unless told otherwise. Where none is named it chooses the
+ * propagation, private but for a path that holds its own files (`/`), which it refuses to mount privately.
+ */
 function engineMount({ hostPath, containerPath, readOnly, recursiveReadOnly, propagation }: Mount): MountSettings {
+  const named = PROPAGATION[propagation] ?? (recursiveReadOnly === 'Enabled' ? 'rprivate' : undefined)
   const bindOptions: BindOptions = {
-    Propagation: PROPAGATION[propagation],
+    ...(named && { Propagation: named }),
     ...(readOnly && recursiveReadOnly === undefined && { ReadOnlyNonRecursive: true }),
     ...(recursiveReadOnly === 'Enabled' && { ReadOnlyForceRecursive: true }),
   }
-  return { Type: 'bind', Source: hostPath, Target: containerPath, ReadOnly: readOnly, BindOptions: bindOptions }
+  return {
+    Type: 'bind',
+    Source: hostPath,
+    Target: containerPath,
+    ReadOnly: readOnly,
+    BindOptions: bindOptions as MountSettings['BindOptions'],
+  }
 }
 
 function engineSecurity({ security, devices }: ContainerConfig, { privileges, seccompJson }: HostFacts): HostConfig {
