@@ -8,6 +8,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { run } from '../../base/exec.ts'
 import { familiesOf, familyOf, IPV4, type IpFamily } from '../../base/ipFamily.ts'
 import type { Logger } from '../../base/logger.ts'
+import { quoted, Shell } from '../../base/shell.ts'
 import type { PortMapping } from '../runtime/runtime.ts'
 import { AddressPool } from './addressPool.ts'
 import { shapePlan, type Bandwidth } from './bandwidth.ts'
@@ -65,6 +66,7 @@ class RoutedPodNetwork implements PodNetwork {
   readonly #pools: readonly AddressPool[]
   /** Pods with hostPorts, by their first address. */
   readonly #mapped = new Map<string, MappedPod>()
+  readonly #shell = new Shell()
   #rules: Promise<void> = Promise.resolve()
   #mtu = DEFAULT_MTU
 
@@ -155,8 +157,8 @@ class RoutedPodNetwork implements PodNetwork {
 
   async #connect(podLink: PodLink, signal: AbortSignal): Promise<void> {
     const { ips, netns } = podLink
-    await ipBatch(nodeLinkBatch({ ips, netns, mtu: this.#mtu, nodeIps: this.#options.nodeIps ?? [] }), signal)
-    await ipBatchIn(netns, podLinkBatch(ips), signal)
+    const nodeBatch = nodeLinkBatch({ ips, netns, mtu: this.#mtu, nodeIps: this.#options.nodeIps ?? [] })
+    await this.#shell.run(connectScript(netns, nodeBatch, podLinkBatch(ips)), { signal })
     // A pod may only send under its own address.
     await setDeviceOption(linkNameOf(firstOf(ips)), 'rp_filter', '1')
     await this.shape(podLink, signal)
@@ -198,6 +200,11 @@ async function ipBatch(input: string, signal: AbortSignal): Promise<void> {
 
 async function ipBatchIn(netns: string, input: string, signal: AbortSignal): Promise<void> {
   await run('nsenter', [`--net=${netns}`, 'ip', '-batch', '-'], { input, signal, timeoutMs: COMMAND_TIMEOUT_MS })
+}
+
+/** Batches hold no line of their own that ends them. */
+function connectScript(netns: string, nodeBatch: string, podBatch: string): string {
+  return `ip -batch - <<'END'\n${nodeBatch}END\nnsenter --net=${quoted(netns)} ip -batch - <<'END'\n${podBatch}END`
 }
 
 async function ourLinks(signal: AbortSignal): Promise<string[]> {

@@ -5,13 +5,14 @@
  */
 import { mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run } from '../../../base/exec.ts'
+import { quoted, Shell } from '../../../base/shell.ts'
 
 /** The kernel's NSFS_MAGIC: a file that is a namespace. */
 const NAMESPACE_FILE_TYPE = 0x6e736673
 /** As the engine gives it to a container of its own. */
 const SHARED_MEMORY = 'nosuid,nodev,noexec,mode=1777,size=64m'
-const COMMAND_TIMEOUT_MS = 10_000
+/** All that waits before it included. */
+const UNPIN_TIMEOUT_MS = 30_000
 
 /** How namespaces are pinned; tests bring their own. */
 export interface NamespacePinning {
@@ -30,20 +31,18 @@ export const sharedMemoryIn = (directory: string): string => join(directory, 'sh
 
 export const networkNamespaceOfProcess = (pid: number): string => `/proc/${pid}/ns/net`
 
-async function pinNamespaces(directory: string, signal: AbortSignal): Promise<void> {
+async function pinNamespaces(shell: Shell, directory: string, signal: AbortSignal): Promise<void> {
   const [net, ipc, shm] = [networkNamespaceIn(directory), ipcNamespaceIn(directory), sharedMemoryIn(directory)]
   await mkdir(shm, { recursive: true, mode: 0o700 })
   await Promise.all([writeFile(net, ''), writeFile(ipc, '')])
   // Within the new namespaces' process the mount is as good as outside: it has the node's own mounts.
-  await run('unshare', [`--net=${net}`, `--ipc=${ipc}`, 'mount', '-t', 'tmpfs', '-o', SHARED_MEMORY, 'shm', shm], {
-    signal,
-    timeoutMs: COMMAND_TIMEOUT_MS,
-  })
+  await shell.run(`unshare --net=${quoted(net)} --ipc=${quoted(ipc)} mount -t tmpfs -o ${SHARED_MEMORY} shm ${quoted(shm)}`, { signal })
 }
 
-async function unpinNamespaces(directory: string): Promise<void> {
+async function unpinNamespaces(shell: Shell, directory: string): Promise<void> {
   const held = [networkNamespaceIn(directory), ipcNamespaceIn(directory), sharedMemoryIn(directory)]
-  await run('umount', ['--lazy', '--quiet', ...held], { timeoutMs: COMMAND_TIMEOUT_MS }).catch(() => {})
+  const signal = AbortSignal.timeout(UNPIN_TIMEOUT_MS)
+  await shell.run(`umount --lazy --quiet ${held.map(quoted).join(' ')}`, { signal }).catch(() => {})
   if (await arePinned(directory)) throw new Error(`the namespaces in ${directory} cannot be let go`)
   await rm(directory, { recursive: true, force: true })
 }
@@ -57,4 +56,12 @@ function pinnedIn(root: string): Promise<string[]> {
   return readdir(root).catch(() => [])
 }
 
-export const kernelPinning: NamespacePinning = { pin: pinNamespaces, unpin: unpinNamespaces, arePinned, pinnedIn }
+export function kernelPinning(): NamespacePinning {
+  const shell = new Shell()
+  return {
+    pin: (directory, signal) => pinNamespaces(shell, directory, signal),
+    unpin: (directory) => unpinNamespaces(shell, directory),
+    arePinned,
+    pinnedIn,
+  }
+}

@@ -27,7 +27,7 @@ export interface PinnedSandboxesOptions {
 /** Kept ready for the next pods. */
 const SPARE_SANDBOXES = 3
 /** Spares are made when no sandbox was wanted for this long. */
-const QUIET_MS = 400
+const QUIET_MS = 60
 const RECORD_SUFFIX = '.json'
 const ID_BYTES = 32
 
@@ -61,7 +61,7 @@ export class PinnedSandboxes {
 
   constructor(options: PinnedSandboxesOptions) {
     this.#options = options
-    this.#pinning = options.pinning ?? kernelPinning
+    this.#pinning = options.pinning ?? kernelPinning()
   }
 
   directoryOf(id: string): string {
