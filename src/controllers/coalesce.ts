@@ -28,23 +28,27 @@ export function coalesce(
 
 /** Of what a reconcile looks at, 1,000 objects make its window 50 ms longer: many changes of much are taken together. */
 const OBJECTS_PER_WINDOW_MS = 20
+/** Looking at much takes a twentieth of the time at most, however slow the machine is. */
+const WINDOWS_PER_LOOK = 20
+/** Nobody waits longer than this for what a slow machine counts. */
+const WINDOW_MAX_MS = 2_000
 
-/** A window that grows with how much a key's reconcile has to look at, as noted when it did last. */
+/** A window that grows with what a key's reconcile has to look at, and with how long its last look took. */
 export class GrowingWindow {
-  readonly #sizes = new Map<string, number>()
+  readonly #windows = new Map<string, number>()
   readonly #baseMs: number
 
   constructor(baseMs: number) {
     this.#baseMs = baseMs
   }
 
-  note(key: string, size: number): void {
-    this.#sizes.set(key, size)
+  note(key: string, size: number, tookMs: number): void {
+    this.#windows.set(key, Math.max(size / OBJECTS_PER_WINDOW_MS, Math.min(tookMs * WINDOWS_PER_LOOK, WINDOW_MAX_MS)))
   }
 
   forget(key: string): void {
-    this.#sizes.delete(key)
+    this.#windows.delete(key)
   }
 
-  readonly ofKey = (key: string): number => this.#baseMs + (this.#sizes.get(key) ?? 0) / OBJECTS_PER_WINDOW_MS
+  readonly ofKey = (key: string): number => this.#baseMs + (this.#windows.get(key) ?? 0)
 }

@@ -26,9 +26,30 @@ function canonical(value: unknown): unknown {
   return entries.length === 0 ? undefined : Object.fromEntries(entries)
 }
 
-/** Whether two parts of objects mean the same: absent, null and empty are one. */
+/** Nothing at all in what `canonicalJson` writes. */
+function isBlank(value: unknown): boolean {
+  if (value === null || value === undefined) return true
+  if (typeof value !== 'object') return false
+  if (Array.isArray(value)) return value.length === 0
+  for (const key in value) if (!isBlank((value as Record<string, unknown>)[key])) return false
+  return true
+}
+
+function equalMembers(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
+  for (const key in a) if (!semanticallyEqual(a[key], b[key])) return false
+  for (const key in b) if (a[key] === undefined && !isBlank(b[key])) return false
+  return true
+}
+
+/** Whether two parts of objects mean the same, as their `canonicalJson` would: absent, null and empty are one. */
 export function semanticallyEqual(a: unknown, b: unknown): boolean {
-  return a === b || canonicalJson(a) === canonicalJson(b)
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return isBlank(a) && isBlank(b)
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b)) return isBlank(a) && isBlank(b)
+    return a.length === b.length && a.every((item, i) => semanticallyEqual(item, b[i]))
+  }
+  return equalMembers(a as Record<string, unknown>, b as Record<string, unknown>)
 }
 
 export function safeHash(value: unknown, collisionCount?: number): string {

@@ -48,17 +48,20 @@ export function planSubsets(service: Service, selected: readonly Pod[]): { subse
   const unready = service.spec?.publishNotReadyAddresses === true
   const groups = new Map<string, Group>()
   let room = MAX_ADDRESSES
+  const [readyPods, others]: [Pod[], Pod[]] = [[], []]
+  for (const pod of selected) (isReady(pod) ? readyPods : others).push(pod)
+  const firstOther = readyPods.length
   // Ready ones first: they are what a full object must not lose.
-  for (const pod of selected.toSorted((a, b) => Number(isReady(b)) - Number(isReady(a)))) {
+  for (const [i, pod] of [...readyPods, ...others].entries()) {
     const ip = ipsOf(pod).find((candidate) => familyOf(candidate) === family)
     if (!ip || (pod.metadata.deletionTimestamp !== undefined && !unready)) continue
     const ports = portsOf(service, pod)
     if (ports.length === 0 && (service.spec?.ports ?? []).length > 0) continue
-    if (room-- <= 0) continue
+    if (room-- <= 0) break
     const key = portsKey(ports)
     let group = groups.get(key)
     if (!group) groups.set(key, (group = { ports, ready: [], notReady: [] }))
-    const list = unready || isReady(pod) ? group.ready : group.notReady
+    const list = unready || i < firstOther ? group.ready : group.notReady
     list.push(addressOf(service, pod, ip))
   }
   const subsets = [...groups]
@@ -94,7 +97,7 @@ function desired(
 }
 
 export function endpointsController(context: ControllerContext): Controller {
-  const { client, informers } = context
+  const { client, informers, clock } = context
   const serviceInformer = informers.for(services)
   const podInformer = informers.for(pods)
   const endpointsInformer = informers.for(endpoints)
@@ -112,7 +115,7 @@ export function endpointsController(context: ControllerContext): Controller {
     watches: [
       watch(services, (service) => [keyOf(service)]),
       watchPods(context, window),
-      { start: (all, enqueue) => watch(endpoints, (object) => [keyOf(object)]).start(all, coalesce(enqueue, context.clock, window.ofKey)) },
+      { start: (all, enqueue) => watch(endpoints, (object) => [keyOf(object)]).start(all, coalesce(enqueue, clock, window.ofKey)) },
     ],
     async reconcile(key, signal): Promise<Outcome> {
       const service = serviceInformer.get(key)
@@ -122,13 +125,19 @@ export function endpointsController(context: ControllerContext): Controller {
       }
       if (!hasSelector(service)) return
       const known = endpointsInformer.get(key)
+      const startMs = clock.now()
       const selected = selectedPods(service, podInformer)
-      window.note(key, selected.length)
       const { labels, annotations, subsets } = desired(service, selected, known)
+      const next: Endpoints | undefined = known && {
+        ...known,
+        metadata: { ...known.metadata, labels, annotations },
+        ...(subsets && { subsets }),
+      }
+      const isDue = next && !semanticallyEqual(next, known)
+      window.note(key, selected.length, clock.now() - startMs)
       const { name, namespace } = service.metadata
-      if (known) {
-        const next: Endpoints = { ...known, metadata: { ...known.metadata, labels, annotations }, ...(subsets && { subsets }) }
-        if (!semanticallyEqual(next, known)) await client.update(endpoints, next, { signal })
+      if (next) {
+        if (isDue) await client.update(endpoints, next, { signal })
         return
       }
       try {

@@ -39,7 +39,7 @@ function serviceKey(slice: EndpointSlice): string[] {
 }
 
 export function endpointSliceController(context: ControllerContext): Controller {
-  const { client, informers } = context
+  const { client, informers, clock } = context
   const serviceInformer = informers.for(services)
   const podInformer = informers.for(pods)
   const nodeInformer = informers.for(nodes)
@@ -53,7 +53,7 @@ export function endpointSliceController(context: ControllerContext): Controller 
     watches: [
       watch(services, (service) => [keyOf(service)]),
       watchPods(context, window),
-      { start: (all, enqueue) => watch(endpointslices, serviceKey).start(all, coalesce(enqueue, context.clock, window.ofKey)) },
+      { start: (all, enqueue) => watch(endpointslices, serviceKey).start(all, coalesce(enqueue, clock, window.ofKey)) },
       watch(nodes, () => []),
     ],
     async reconcile(key, signal): Promise<Outcome> {
@@ -62,14 +62,15 @@ export function endpointSliceController(context: ControllerContext): Controller 
       // The slices of a Service that is gone are the garbage collector's.
       if (!service || !hasSelector(service) || service.metadata.deletionTimestamp !== undefined) return
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
+      const startMs = clock.now()
       const selected = selectedPods(service, podInformer)
-      window.note(key, selected.length)
       const { create, update, remove } = planSlices({
         service,
         pods: selected,
         slices: sliceInformer.byIndex(BY_SERVICE, key).filter((slice) => slice.metadata.deletionTimestamp === undefined),
         zoneOf: (node) => nodeInformer.get(node)?.metadata.labels?.[ZONE],
       })
+      window.note(key, selected.length, clock.now() - startMs)
       for (const slice of remove) {
         const gone = client.delete(endpointslices, { ...at(slice), signal }, { preconditions: { uid: slice.metadata.uid } })
         await gone.catch((error: unknown) => {

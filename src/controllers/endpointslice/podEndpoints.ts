@@ -59,6 +59,10 @@ export function ipsOf(pod: Pod): string[] {
   return ips.length > 0 ? ips : pod.status?.podIP ? [pod.status.podIP] : []
 }
 
+function hasIp({ status }: Pod): boolean {
+  return (status?.podIPs?.length ?? 0) > 0 || Boolean(status?.podIP)
+}
+
 /** The pod's name in the DNS, where it asked for one under this Service. */
 export function hostnameOf(service: Service, pod: Pod): string | undefined {
   return pod.spec.hostname && pod.spec.subdomain === service.metadata.name ? pod.spec.hostname : undefined
@@ -66,9 +70,7 @@ export function hostnameOf(service: Service, pod: Pod): string | undefined {
 
 export function selectedPods(service: Service, pods: Informer<Pod>): Pod[] {
   const selector = service.spec?.selector ?? {}
-  return pods
-    .list(service.metadata.namespace)
-    .filter((pod) => selectsAll(selector, pod.metadata.labels) && !hasFinished(pod) && ipsOf(pod).length > 0)
+  return pods.list(service.metadata.namespace).filter((pod) => selectsAll(selector, pod.metadata.labels) && !hasFinished(pod) && hasIp(pod))
 }
 
 /** Keys of the Services that select the pod. */

@@ -1,6 +1,6 @@
 /** The resourcequota controller: keeps the observed usage of quotas true; admission counts on it when it lets objects in. */
 import { persistentvolumeclaims, pods, resourcequotas, services, type Pod, type ResourceQuota } from '../../api/kinds/core/v1.ts'
-import { addQuantity, newQuantity, parseQuantity, type QuantityLike } from '../../api/quantity.ts'
+import { newQuantity } from '../../api/quantity.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Watch } from '../../reconcile/controller.ts'
@@ -9,7 +9,8 @@ import { coalesce, GrowingWindow } from '../coalesce.ts'
 import { builtInResources, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CustomCounts, countName } from './customCounts.ts'
-import { addUsage, claimUsage, countsPod, hasScopes, podUsage, serviceUsage, usedOf, type Usage } from '../../api/quotaUsage.ts'
+import { addUsage, claimUsage, countsPod, hasScopes, serviceUsage, usedOf, type Usage } from '../../api/quotaUsage.ts'
+import { PodUsages } from './podUsages.ts'
 
 /** A namespace that fills up makes one write for many objects. */
 const BATCH_WINDOW_MS = 100
@@ -28,7 +29,7 @@ export function resourceQuotaController(context: ControllerContext): Controller 
   const podInformer = informers.for(pods)
   const serviceInformer = informers.for(services)
   const claimInformer = informers.for(persistentvolumeclaims)
-  const podUsages = new WeakMap<Pod, Usage>()
+  const podUsages = new PodUsages()
   const window = new GrowingWindow(BATCH_WINDOW_MS)
   const counted = builtInResources().filter(
     (resource) => resource.namespaced && !OWN_USAGE.has(resourceId(resource)) && resourceId(resource) !== '/events',
@@ -61,24 +62,12 @@ export function resourceQuotaController(context: ControllerContext): Controller 
     },
   }
 
-  /** Objects of a cache never change: what one counts for is worked out once. */
-  function usageOfPod(pod: Pod): Usage {
-    let usage = podUsages.get(pod)
-    if (!usage) {
-      usage = Object.fromEntries(
-        Object.entries(podUsage(pod)).map(([name, value]) => [name, typeof value === 'string' ? parseQuantity(value) : value]),
-      )
-      podUsages.set(pod, usage)
-    }
-    return usage
-  }
-
   function usageOf(quota: ResourceQuota): Usage {
     const { namespace } = quota.metadata
-    let usage: Usage = {}
+    const startMs = clock.now()
     const all = podInformer.list(namespace)
-    window.note(keyOf(quota), all.length)
-    for (const pod of all) if (countsPod(quota, pod)) addTo(usage, usageOfPod(pod))
+    let usage = podUsages.sum(hasScopes(quota) ? all.filter((pod) => countsPod(quota, pod)) : all)
+    window.note(keyOf(quota), all.length, clock.now() - startMs)
     if (hasScopes(quota)) return usage
     for (const service of serviceInformer.list(namespace)) usage = addUsage(usage, serviceUsage(service))
     for (const claim of claimInformer.list(namespace)) usage = addUsage(usage, claimUsage(claim))
@@ -126,14 +115,5 @@ export function resourceQuotaController(context: ControllerContext): Controller 
       if (semanticallyEqual(status, quota.status)) return
       await client.update(resourcequotas, { ...quota, status }, { subresource: 'status', signal })
     },
-  }
-}
-
-/** In place: sums over thousands of pods are not to make thousands of objects. */
-function addTo(sum: Usage, more: Usage): void {
-  for (const name in more) {
-    const value = more[name] as QuantityLike
-    const known = sum[name]
-    sum[name] = known === undefined ? value : addQuantity(known, value)
   }
 }
