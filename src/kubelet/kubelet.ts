@@ -49,6 +49,8 @@ export interface KubeletOptions {
   runtime: Runtime
   nodeName: string
   nodeIp: string
+  /** One of each IP family that pods have, the first is `nodeIp`; that one alone unless given. */
+  nodeIps?: readonly string[]
   /** `/var/lib/kubelet`. */
   rootDir: string
   clusterDns: readonly string[]
@@ -95,6 +97,7 @@ interface Parts {
 
 async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
   const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
+  const { nodeIps = [nodeIp] } = options
   const capacity = await (options.capacity ?? (() => readCapacity(rootDir)))()
   const observer = new PodObserver({ runtime, rootDir, clock })
   const objects = new PodObjects({
@@ -142,6 +145,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     rootDir,
     nodeName,
     nodeIp,
+    nodeIps,
     observer,
     probes,
     objects,
@@ -167,7 +171,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     log,
     signal,
     nodeName,
-    nodeIp,
+    nodeIps,
     rootDir,
     capacity,
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,

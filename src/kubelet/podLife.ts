@@ -45,6 +45,8 @@ import { volumeReferences } from './volumes/volumes.ts'
 import type { PreparedVolumes } from './volumes/volumes.ts'
 
 export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptions {
+  /** The first of the node's. */
+  nodeIp: string
   log: Logger
   nodeMemoryBytes: number
   pin?: PinSubPath
@@ -247,7 +249,7 @@ export class RealPodLife implements PodLife {
   }
 
   #report(given: Pod, observed: PodRuntimeStatus, more: { terminal?: boolean; evicted?: PodStatusInput['evicted'] } = {}): PodStatus {
-    const { statuses, probes, observer, nodeIp, clock } = this.#options
+    const { statuses, probes, observer, nodeIps, clock } = this.#options
     const pod = this.#resizes.allocated(given)
     const { uid } = pod.metadata
     const before = statuses.current(pod)
@@ -261,7 +263,7 @@ export class RealPodLife implements PodLife {
       resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
       terminationMessage: (containerId) => observer.terminationMessage(uid, containerId),
       imageIdOf: (container) => observer.imageIdOf(container),
-      nodeIp,
+      nodeIps,
       nowMs: clock.now(),
       terminal: more.terminal ?? false,
       ...(more.evicted && { evicted: more.evicted }),

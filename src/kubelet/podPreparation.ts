@@ -25,7 +25,8 @@ export interface PodPreparationOptions {
   signal: AbortSignal
   rootDir: string
   nodeName: string
-  nodeIp: string
+  /** Of the node, one for each IP family. */
+  nodeIps: readonly string[]
   files: PodFilesOptions
   allocatable: Readonly<Record<string, string>>
   services(): readonly Service[]
@@ -109,8 +110,8 @@ export class PodPreparation {
   }
 
   facts(sandbox: Sandbox | undefined): PodFacts {
-    const { nodeIp, allocatable } = this.#options
-    return { nodeIp, allocatable, podIps: sandbox?.ips.length ? sandbox.ips : [nodeIp] }
+    const { nodeIps, allocatable } = this.#options
+    return { nodeIps, allocatable, podIps: sandbox?.ips.length ? sandbox.ips : nodeIps }
   }
 
   sources(pod: Pod, signal: AbortSignal): EnvironmentSources {

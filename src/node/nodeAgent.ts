@@ -89,6 +89,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     runtime,
     nodeName,
     nodeIp: address.ip,
+    nodeIps: address.ips,
     rootDir: ROOT_DIR,
     clusterDns: [clusterDns],
     clusterDomain,

@@ -5,7 +5,7 @@ import { containerEnvironment } from './environment.ts'
 import { expand } from './expansion.ts'
 import { serviceEnvironment } from './serviceEnv.ts'
 
-const facts = { nodeIp: '192.168.0.2', podIps: ['10.0.0.9'], allocatable: { cpu: '2', memory: '4Gi' } }
+const facts = { nodeIps: ['192.168.0.2', 'fd00::2'], podIps: ['10.0.0.9', 'fd00:10::9'], allocatable: { cpu: '2', memory: '4Gi' } }
 const pod = {
   metadata: { name: 'p', namespace: 'ns', uid: 'u', labels: { app: 'x' }, annotations: { note: 'hi' } },
   spec: { nodeName: 'n', serviceAccountName: 'robot', enableServiceLinks: false, containers: [] },
@@ -119,4 +119,11 @@ test('services are told as Docker links, the API server’s in any case', () => 
     MY_DB_PORT_5432_TCP_ADDR: '10.96.0.7',
   })
   assert.ok(serviceEnvironment(services, 'ns', false).every(([name]) => name.startsWith('KUBERNETES_')))
+})
+
+test('addresses of both families of the pod and its node', async () => {
+  const of = (fieldPath: string): object => ({ valueFrom: { fieldRef: { fieldPath } } })
+  const names = ['status.podIP', 'status.podIPs', 'status.hostIP', 'status.hostIPs']
+  const env = await environment({ env: names.map((path, i) => ({ name: `V${i}`, ...of(path) })) })
+  assert.deepEqual(Object.values(env), ['10.0.0.9', '10.0.0.9,fd00:10::9', '192.168.0.2', '192.168.0.2,fd00::2'])
 })

@@ -5,7 +5,7 @@ import { findContainer } from '../podSpec.ts'
 
 /** What the pod's object does not say (yet). */
 export interface PodFacts {
-  nodeIp: string
+  nodeIps: readonly string[]
   podIps: readonly string[]
   /** cpu, memory, ephemeral-storage: a container without limits sees these. */
   allocatable: Readonly<Record<string, string>>
@@ -47,9 +47,9 @@ export function fieldValue(pod: Pod, path: string, facts: PodFacts): string {
     case 'spec.serviceAccountName':
       return pod.spec?.serviceAccountName ?? ''
     case 'status.hostIP':
-      return facts.nodeIp
+      return facts.nodeIps[0] ?? ''
     case 'status.hostIPs':
-      return facts.nodeIp
+      return facts.nodeIps.join(',')
     case 'status.podIP':
       return facts.podIps[0] ?? ''
     case 'status.podIPs':

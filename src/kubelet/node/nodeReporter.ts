@@ -46,7 +46,7 @@ export interface NodeReporterOptions {
   log: Logger
   signal: AbortSignal
   nodeName: string
-  nodeIp: string
+  nodeIps: readonly string[]
   rootDir: string
   kubeletPort: number
   nodeLabels: Readonly<Record<string, string>>
@@ -198,12 +198,12 @@ export class NodeReporter {
   }
 
   async #status(): Promise<NodeStatus> {
-    const { nodeName, nodeIp, kubeletPort, capacity, clock, runtime } = this.#options
+    const { nodeName, nodeIps, kubeletPort, capacity, clock, runtime } = this.#options
     // While the runtime is down nobody knows better than before.
     if (this.#runtimeError === undefined) this.#images = await orAbort(runtime.images(), AbortSignal.timeout(RUNTIME_SILENT_AFTER_MS))
     return nodeStatus({
       nodeName,
-      nodeIp,
+      nodeIps,
       kubeletPort,
       capacity,
       images: this.#images,

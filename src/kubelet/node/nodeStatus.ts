@@ -9,7 +9,7 @@ import type { NodeCapacity } from './capacity.ts'
 
 export interface NodeStatusInput {
   nodeName: string
-  nodeIp: string
+  nodeIps: readonly string[]
   kubeletPort: number
   info: NodeSystemInfo
   capacity: NodeCapacity
@@ -78,10 +78,10 @@ function conditions(input: NodeStatusInput): NodeCondition[] {
 const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'RestartAllContainersOnContainerExits'] as const
 
 export function nodeStatus(input: NodeStatusInput): NodeStatus {
-  const { nodeName, nodeIp, kubeletPort, info, capacity, images } = input
+  const { nodeName, nodeIps, kubeletPort, info, capacity, images } = input
   return {
     addresses: [
-      { type: 'InternalIP', address: nodeIp },
+      ...nodeIps.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: nodeName },
     ],
     allocatable: allocatableAmounts(capacity),

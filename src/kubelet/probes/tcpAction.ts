@@ -1,5 +1,6 @@
 /** Whether a TCP connection can be made. */
 import { connect } from 'node:net'
+import { hostPort } from '../../base/ipFamily.ts'
 import { failure, success } from './outcome.ts'
 import type { ProbeOutcome } from './outcome.ts'
 
@@ -13,7 +14,7 @@ export function probeTcp(host: string, port: number, timeoutSeconds: number, sig
     })
     socket.on('error', (error) => {
       if (signal.aborted) reject(signal.reason as Error)
-      else resolve(failure(`dial tcp ${host}:${port}: ${error.message}`))
+      else resolve(failure(`dial tcp ${hostPort(host, port)}: ${error.message}`))
     })
   })
 }

@@ -40,7 +40,7 @@ function statusOf(spec: Partial<PodSpec>, containers: Container[], more: Partial
     observed: toPodRuntimeStatus({ sandboxes: [sandbox], containers }),
     before: status,
     waiting: new Map(),
-    nodeIp: '192.168.0.2',
+    nodeIps: ['192.168.0.2'],
     nowMs: NOW,
     terminal: false,
     probeResult: () => undefined,

@@ -27,7 +27,7 @@ export interface PodStatusInput {
   resize?: ResizeState
   terminationMessage(containerId: string): string | undefined
   imageIdOf(container: Container): string
-  nodeIp: string
+  nodeIps: readonly string[]
   nowMs: number
   /** Nothing will be started any more: the pod is being deleted or has ended. */
   terminal: boolean
@@ -76,13 +76,13 @@ function withInitProgress(input: PodStatusInput, spec: Spec, status: ContainerSt
 }
 
 function addresses(input: PodStatusInput): Pick<PodStatus, 'hostIP' | 'hostIPs' | 'podIP' | 'podIPs'> {
-  const { pod, observed, before, nodeIp } = input
-  const own = usesHostNetwork(pod) ? [nodeIp] : (readySandbox(observed)?.ips ?? [])
+  const { pod, observed, before, nodeIps } = input
+  const own = usesHostNetwork(pod) ? nodeIps : (readySandbox(observed)?.ips ?? [])
   const podIps = own.length > 0 ? own : (before.podIPs ?? []).flatMap(({ ip }) => (ip ? [ip] : []))
   const podIp = podIps[0]
   return {
-    hostIP: nodeIp,
-    hostIPs: [{ ip: nodeIp }],
+    ...(nodeIps[0] && { hostIP: nodeIps[0] }),
+    hostIPs: nodeIps.map((ip) => ({ ip })),
     ...(podIp && { podIP: podIp, podIPs: podIps.map((ip) => ({ ip })) }),
   }
 }

@@ -77,7 +77,7 @@ test('the downward API writes labels as sorted key="value" lines', () => {
     spec: { containers: [] },
   } as unknown as Pod
   const payload = downwardPayload(pod, [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }], 0o644, {
-    nodeIp: '',
+    nodeIps: [],
     podIps: [],
     allocatable: {},
   })
