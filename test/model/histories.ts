@@ -24,7 +24,7 @@ export interface Scenario<S> {
   end(world: World, state: S): Promise<void>
 }
 
-const DEFAULT_RUNS = 6
+const DEFAULT_RUNS = 3
 const STEPS_MAX = 25
 const PAUSE_MAX_MS = 12_000
 const SHORTENING_RUNS = 150

@@ -15,7 +15,17 @@ import { createLogger } from '../../src/base/logger.ts'
 import { Client, type ResourceRequest, type Transport } from '../../src/client/client.ts'
 import type { Change, Informers } from '../../src/client/informer.ts'
 import { createInformers } from '../../src/client/sharedInformer.ts'
-import { controllerFactories } from '../../src/controllers/registry.ts'
+import { cronJobController } from '../../src/controllers/cronjob/cronjob.ts'
+import { daemonSetController } from '../../src/controllers/daemonset/daemonset.ts'
+import { deploymentController } from '../../src/controllers/deployment/deployment.ts'
+import { disruptionController } from '../../src/controllers/disruption/disruption.ts'
+import { garbageCollector } from '../../src/controllers/garbageCollector/garbageCollector.ts'
+import { jobController } from '../../src/controllers/job/job.ts'
+import { replicaSetController } from '../../src/controllers/replicaset/replicaset.ts'
+import { replicationControllerController } from '../../src/controllers/replicationcontroller.ts'
+import { statefulSetController } from '../../src/controllers/statefulset/statefulset.ts'
+import { pvcProtectionController } from '../../src/controllers/volume/protection.ts'
+import type { ControllerFactory } from '../../src/reconcile/controller.ts'
 import { runController } from '../../src/reconcile/runController.ts'
 import { createMemoryStore } from '../../src/storage/memory/memoryStore.ts'
 import { Random } from '../fuzz/random.ts'
@@ -30,6 +40,19 @@ const TOLD_MAX = 400
 const QUIET_MS = 11 * 60_000
 const SETTLE_LIMIT_MS = 3 * 60 * 60_000
 const STEP_MS = 20_000
+
+const FACTORIES: Readonly<Record<string, ControllerFactory>> = {
+  'replicaset-controller': replicaSetController,
+  'replicationcontroller-controller': replicationControllerController,
+  'deployment-controller': deploymentController,
+  'statefulset-controller': statefulSetController,
+  'daemonset-controller': daemonSetController,
+  'job-controller': jobController,
+  'cronjob-controller': cronJobController,
+  'disruption-controller': disruptionController,
+  'garbage-collector-controller': garbageCollector,
+  'persistentvolumeclaim-protection-controller': pvcProtectionController,
+}
 
 const catalog = loadCatalog()
 const authorizer: Authorizer = { authorize: () => ({ allowed: true, reason: '' }), escalation: () => undefined, rulesOf: () => [] }
@@ -108,7 +131,7 @@ export class World {
     this.#onReconcile.push(listener)
   }
 
-  async onChange<T extends KubeObject>(resource: Resource<T>, listener: (change: Change<T>) => void): Promise<void> {
+  async onChange<T extends KubeObject>(resource: Resource<T>, listener: (change: Change<T>) => unknown): Promise<void> {
     const informer = this.truth.for(resource)
     await informer.synced()
     informer.onChange(listener)
@@ -139,9 +162,8 @@ export class World {
         this.tell(`event ${about.metadata.name} ${event.reason} ${event.message}`),
     }
     const context = { client, informers: caches, events, signal, log, clock }
-    const factories = controllerFactories({ rootCa: '' })
     for (const name of this.#options.controllers) {
-      const controller = factories.get(name)?.(context)
+      const controller = FACTORIES[name]?.(context)
       if (!controller) throw new Error(`no controller ${name}`)
       const watched = {
         ...controller,

@@ -114,6 +114,7 @@ export function daemonSetController(context: ControllerContext): Controller {
         return
       }
       if (ds.metadata.deletionTimestamp !== undefined) return
+      await podWrites.clearUp(key, () => client.list(pods, { namespace: ds.metadata.namespace, signal }))
       if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer) || !statusWrites.seenBy(key, setInformer))
         return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const { current, revisions } = await currentRevision(ds, key, signal)
@@ -144,12 +145,12 @@ export function daemonSetController(context: ControllerContext): Controller {
         await slowStart(missing.length, async () => {
           const nodeName = missing.shift() ?? ''
           const draft = podFromTemplate(templateFor(ds.spec.template, nodeName, hash), ds, reference)
-          podWrites.wrote(key, await podControl.create(ds, draft, signal))
+          await podWrites.track(key, podControl.create(ds, draft, signal))
         })
       } catch (error) {
         if (!isNamespaceTerminating(error)) throw error
       }
-      await Promise.all(remove.map(async (pod) => podWrites.wrote(key, await podControl.remove(ds, pod, signal))))
+      await Promise.all(remove.map((pod) => podWrites.track(key, podControl.remove(ds, pod, signal))))
       const used = new Set(owned.map((pod) => pod.metadata.labels?.[REVISION_HASH]))
       const inUse = (revision: (typeof revisions)[number]): boolean =>
         revision.metadata.uid === current.metadata.uid || used.has(revision.metadata.labels?.[REVISION_HASH])

@@ -73,12 +73,12 @@ export function jobController(context: ControllerContext): Controller {
 
   async function apply(job: Job, plan: JobPlan, key: string, signal: AbortSignal): Promise<void> {
     await Promise.all(plan.discard.map((pod) => untrack(pod, key, signal)))
-    await Promise.all([...plan.remove, ...plan.discard].map(async (pod) => podWrites.wrote(key, await podControl.remove(job, pod, signal))))
+    await Promise.all([...plan.remove, ...plan.discard].map((pod) => podWrites.track(key, podControl.remove(job, pod, signal))))
     const missing = [...plan.create]
     try {
       await slowStart(missing.length, async () => {
         const next = missing.shift()
-        if (next) podWrites.wrote(key, await podControl.create(job, jobPod(job, next), signal))
+        if (next) await podWrites.track(key, podControl.create(job, jobPod(job, next), signal))
       })
     } catch (error) {
       if (!isNamespaceTerminating(error)) throw error
@@ -104,6 +104,7 @@ export function jobController(context: ControllerContext): Controller {
       const job = jobInformer.get(key)
       if (!job) return release(key, signal)
       if (job.spec?.managedBy && job.spec.managedBy !== OUR_MANAGER) return
+      await podWrites.clearUp(key, () => client.list(pods, { namespace: job.metadata.namespace, signal }))
       if (!podWrites.seenBy(key, podInformer) || !jobWrites.seenBy(key, jobInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const owned = await claim({
         client,

@@ -217,6 +217,28 @@ test('suspending takes the pods away uncounted, resuming brings them back', () =
   assert.deepEqual([world.running().length, world.conditions()], [2, []])
 })
 
+test('a suspended Job whose pods have succeeded all the same ends, with the time at which it started', () => {
+  const spec = { parallelism: 2, suspend: true, completions: undefined } as Partial<JobSpec>
+  const world = new World({ ...spec, suspend: false })
+  world.settle()
+  for (const name of world.running()) world.end(name, 'Succeeded')
+  world.job = { ...world.job, spec: { ...world.job.spec, suspend: true } as JobSpec, status: { ...world.job.status } }
+  delete world.job.status?.startTime
+  world.settle()
+  assert.deepEqual(world.conditions(), ['SuccessCriteriaMet CompletionsReached', 'Complete CompletionsReached'])
+  assert.notEqual(world.job.status?.startTime, undefined)
+})
+
+test('pods that are taken away in a pass do not count as ready in it', () => {
+  const world = new World({ completions: 2, parallelism: 2 })
+  world.settle()
+  const conditions = [{ type: 'Ready', status: 'True' }]
+  world.pods = world.pods.map((pod) => ({ ...pod, status: { ...pod.status, conditions } }))
+  world.job = { ...world.job, spec: { ...world.job.spec, suspend: true } as JobSpec }
+  const { status } = world.pass()
+  assert.deepEqual([status.active, status.ready, status.terminating], [undefined, 0, 2])
+})
+
 test('sets of indexes as text', () => {
   for (const text of ['', '0', '0,1', '1,3-5,7', '0-99']) assert.equal(formatIndexes(parseIndexes(text, 100)), text)
 })

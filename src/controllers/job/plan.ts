@@ -170,30 +170,36 @@ export function planJob(job: Job, pods: readonly Pod[], nowMs: number): JobPlan 
   const suspended = job.spec?.suspend === true
   const sized = outcome ? { create: [], discard: [] } : suspended ? { create: [], discard: active } : resize(facts)
   const remove = outcome ? active : []
-  const leaving = remove.length + sized.discard.length
-  const { conditions, event } = suspension(job, job.status?.conditions ?? [], nowMs)
+  const leaving = new Set([...remove, ...sized.discard])
+  // A Job that has reached its end is not suspended any more.
+  const known = job.status?.conditions ?? []
+  const { conditions, event }: ReturnType<typeof suspension> = outcome ? { conditions: [...known] } : suspension(job, known, nowMs)
   const untrack = pods.filter((pod) => isTracked(pod) && (hasFinished(pod) || counted.newlyFailed.includes(pod)))
-  const remaining = active.length - leaving
+  const remaining = active.filter((pod) => !leaving.has(pod))
   const status = {
-    ...reported(facts, remaining, leaving),
+    ...reported(facts, remaining, leaving.size, outcome !== undefined),
     ...settle(job, pods, counted),
     ...(conditions.length > 0 && { conditions }),
   }
   const plan: JobPlan = { ...sized, remove, untrack, status, ...(event && { event }) }
   if (!outcome) return { ...plan, ...deadline(job, status, plan.recheckAfterMs, nowMs) }
-  return finish(plan, outcome, { job, pods, remaining, nowMs })
+  return finish(plan, outcome, { job, pods, remaining: remaining.length, nowMs })
 }
 
-function reported({ job, pods, counted, failedIndexes, active, nowMs }: Facts, remaining: number, removing: number): JobStatus {
-  const starts = job.status?.startTime ?? (job.spec?.suspend ? undefined : timestamp(nowMs))
-  // A suspended Job starts its deadline anew when it goes on.
-  const startTime = job.spec?.suspend ? undefined : starts
+function reported(
+  { job, pods, counted, failedIndexes, nowMs }: Facts,
+  remaining: readonly Pod[],
+  removing: number,
+  isEnding: boolean,
+): JobStatus {
+  // A suspended Job starts its deadline anew when it goes on; one that has ended must have started.
+  const startTime = job.spec?.suspend && !isEnding ? undefined : (job.status?.startTime ?? timestamp(nowMs))
   const completed = formatIndexes(counted.succeededIndexes)
   const failed = formatIndexes(failedIndexes)
   return {
     ...(startTime && { startTime }),
-    ...(remaining > 0 && { active: remaining }),
-    ready: active.filter(isReady).length,
+    ...(remaining.length > 0 && { active: remaining.length }),
+    ready: remaining.filter(isReady).length,
     terminating: pods.filter(isTerminating).length + removing,
     ...(completed && { completedIndexes: completed }),
     ...(job.spec?.backoffLimitPerIndex !== undefined && { failedIndexes: failed }),

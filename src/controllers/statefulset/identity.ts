@@ -25,6 +25,14 @@ export function claimName(set: StatefulSet, template: PersistentVolumeClaim, ord
   return `${template.metadata.name}-${podName(set, ordinal)}`
 }
 
+/** Whether a claim of that name is one of the set's pods'. */
+export function holdsClaim(set: StatefulSet, name: string): boolean {
+  return (set.spec.volumeClaimTemplates ?? []).some(({ metadata }) => {
+    const prefix = `${metadata.name}-`
+    return name.startsWith(prefix) && ordinalOf(set, name.slice(prefix.length)) >= 0
+  })
+}
+
 function volumesOf(set: StatefulSet, template: PodTemplateSpec, ordinal: number): Volume[] {
   const claims = (set.spec.volumeClaimTemplates ?? []).map((claim) => ({
     name: claim.metadata.name,
@@ -66,6 +74,12 @@ export function claimOf(set: StatefulSet, template: PersistentVolumeClaim, ordin
     },
     spec: template.spec ?? {},
   }
+}
+
+/** A claim that goes with a pod of that name which is gone: it must be gone, too, before there is another such pod. */
+export function isStaleClaim(set: StatefulSet, claim: PersistentVolumeClaim, podName: string): boolean {
+  if (set.spec.persistentVolumeClaimRetentionPolicy?.whenScaled !== 'Delete') return false
+  return (claim.metadata.ownerReferences ?? []).some((owner) => owner.kind === 'Pod' && owner.name === podName)
 }
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StatefulSet, StatefulSetSpec } from '../../api/kinds/apps/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { claimOwners, ordinalOf, podOf } from './identity.ts'
+import { claimOwners, holdsClaim, isStaleClaim, ordinalOf, podOf } from './identity.ts'
 import { planStatefulSet } from './plan.ts'
 
 function set(spec: Partial<StatefulSetSpec> = {}, status: Partial<StatefulSet['status']> = {}): StatefulSet {
@@ -78,6 +78,10 @@ test('the next step', () => {
     ['down to the partition', rolling({ partition: 2 }), '0* 1* 2', ''],
     ['below the partition comes back as it was', rolling({ partition: 2 }), '1* 2', '+0*'],
     ['two at a time', rolling({ maxUnavailable: 2 }), '0* 1* 2*', '-2 -1'],
+    ['one that leaves is waited for, whatever is amiss below', parallel, '0?* 1?* 2-*', ''],
+    ['what is amiss below does not keep the cure from it', parallel, '0?* 1* 2*', '-2'],
+    ['two at a time: one that leaves counts', { ...parallel, ...rolling({ maxUnavailable: 2 }) }, '0?* 1?* 2-*', '-1'],
+    ['two at a time: what is amiss goes first', { ...parallel, ...rolling({ maxUnavailable: 2 }) }, '0?* 1?* 2*', '-1 -0'],
     ['only when told', { updateStrategy: { type: 'OnDelete' } }, '0* 1* 2*', ''],
   ]
   for (const [name, spec, state, expected] of cases) assert.equal(steps(spec, state), expected, name)
@@ -120,6 +124,20 @@ test('identity', () => {
     'apps.kubernetes.io/pod-index': '2',
     'controller-revision-hash': 'rev',
   })
+})
+
+test('a claim of a pod that is gone must go before there is such a pod again', () => {
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'Pod', name: 'db-2', uid: 'before' }]
+  const metadata = { name: 'data-db-2', namespace: 'ns', uid: 'c', resourceVersion: '1', creationTimestamp: '', ownerReferences }
+  const scaled = set({ persistentVolumeClaimRetentionPolicy: { whenScaled: 'Delete' } })
+  assert.equal(isStaleClaim(scaled, { metadata, spec: {} }, 'db-2'), true)
+  assert.equal(isStaleClaim(scaled, { metadata, spec: {} }, 'db-1'), false)
+  assert.equal(isStaleClaim(set(), { metadata, spec: {} }, 'db-2'), false)
+})
+
+test('whose claim it is', () => {
+  const named = (name: string): boolean => holdsClaim(set({ volumeClaimTemplates: [{ metadata: { name: 'data' } } as never] }), name)
+  assert.deepEqual(['data-db-0', 'data-db-12', 'data-db', 'data-db-x', 'log-db-0'].map(named), [true, true, false, false, false])
 })
 
 test('who a claim goes with', () => {

@@ -47,11 +47,11 @@ function slots({ set, pods }: StatefulInput): { wanted: Slot[]; condemned: Slot[
   return { wanted, condemned: condemned.map(([ordinal, pod]) => ({ ordinal, pod })) }
 }
 
-/** Pods below the partition stay at the revision they had. */
+/** Pods below the partition stay at the revision they had; with OnDelete each comes back at the newest. */
 function revisionFor({ set, currentRevision, updateRevision }: StatefulInput, ordinal: number): string {
   const { type = 'RollingUpdate', rollingUpdate } = set.spec.updateStrategy ?? {}
   const start = set.spec.ordinals?.start ?? 0
-  const keeps = type === 'RollingUpdate' ? (rollingUpdate?.partition ?? 0) : (set.status?.currentReplicas ?? 0)
+  const keeps = type === 'RollingUpdate' ? (rollingUpdate?.partition ?? 0) : 0
   return ordinal < start + keeps ? currentRevision : updateRevision
 }
 
@@ -125,22 +125,24 @@ function nextToUpdate({ set, updateRevision }: StatefulInput, wanted: readonly S
   const { type = 'RollingUpdate', rollingUpdate } = set.spec.updateStrategy ?? {}
   if (type !== 'RollingUpdate') return []
   const limit = Math.max(1, scaledValue(rollingUpdate?.maxUnavailable ?? 1, set.spec.replicas ?? 1, 'up'))
-  let unavailable = wanted.filter(({ pod }) => !pod || !healthy(pod)).length
-  const next: Pod[] = []
   const partition = (set.spec.ordinals?.start ?? 0) + (rollingUpdate?.partition ?? 0)
-  for (const { ordinal, pod } of wanted.toReversed()) {
-    if (ordinal < partition) break
-    if (!pod || isLeaving(pod)) continue
-    const isOld = revisionOf(pod) !== updateRevision
-    if (isOld && !healthy(pod)) {
-      // It is unavailable already: replacing it costs nothing, but only in its turn.
-      next.push(pod)
-    } else if (isOld && unavailable < limit) {
-      next.push(pod)
-      unavailable++
-    } else if (isOld) break
-    if (!healthy(pod) && limit === 1) break
-    if (next.length >= limit) break
+  const inTurn = wanted.toReversed().filter(({ ordinal }) => ordinal >= partition)
+  const isOld = (pod: Pod): boolean => !isLeaving(pod) && revisionOf(pod) !== updateRevision
+  if (limit === 1) {
+    // One after the other, each only when those above it are there again; what is amiss below must not keep a cure from it.
+    const turn = inTurn.find(({ pod }) => !pod || isOld(pod) || !healthy(pod))?.pod
+    return turn && isOld(turn) ? [turn] : []
+  }
+  let unavailable = wanted.filter(({ pod }) => !pod || !healthy(pod)).length
+  let replacing = wanted.filter(({ pod }) => !pod || isLeaving(pod)).length
+  const next: Pod[] = []
+  for (const { pod } of inTurn) {
+    if (replacing >= limit) break
+    if (!pod || !isOld(pod)) continue
+    // One that is unavailable already costs nothing.
+    if (healthy(pod) && ++unavailable > limit) continue
+    next.push(pod)
+    replacing++
   }
   return next
 }

@@ -3,7 +3,7 @@ import { controllerrevisions, statefulsets, type ControllerRevision, type Statef
 import { persistentvolumeclaims, pods, type PersistentVolumeClaim, type Pod } from '../../api/kinds/core/v1.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists } from '../../api/status.ts'
-import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
+import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { isEmptySelector } from '../../api/validation/labels.ts'
 import { semanticallyEqual } from '../hash.ts'
 import {
@@ -19,8 +19,8 @@ import {
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
-import { availableInMs } from '../podState.ts'
-import { claimName, claimOf, claimOwners, ordinalOf, podOf } from './identity.ts'
+import { availableInMs, isActive } from '../podState.ts'
+import { claimName, claimOf, claimOwners, holdsClaim, isStaleClaim, ordinalOf, podName, podOf } from './identity.ts'
 import { planStatefulSet } from './plan.ts'
 
 const HASH_LABEL = 'controller.kubernetes.io/hash'
@@ -87,6 +87,32 @@ export function statefulSetController(context: ControllerContext): Controller {
     })
   }
 
+  async function createClaims(set: StatefulSet, ordinal: number, signal: AbortSignal): Promise<void> {
+    for (const template of set.spec.volumeClaimTemplates ?? []) {
+      const wanted = claimOf(set, template, ordinal)
+      const known = claimInformer.get(`${set.metadata.namespace}/${wanted.metadata.name}`)
+      if (known?.metadata.deletionTimestamp !== undefined) throw new Error(`pvc ${known.metadata.name} is being deleted`)
+      if (known) continue
+      try {
+        await client.create(persistentvolumeclaims, wanted, { signal })
+        told(set, 'create', `Claim ${wanted.metadata.name} Pod ${podName(set, ordinal)}`)
+      } catch (error) {
+        if (!isAlreadyExists(error)) throw error
+      }
+    }
+  }
+
+  /** A claim that is gone may be what a pod waits for, or be missed by one. */
+  const claimEnds: Watch = {
+    start(_, enqueue) {
+      claimInformer.onChange(({ before, after }) => {
+        if (after || !before) return
+        for (const set of setInformer.list(before.metadata.namespace)) if (holdsClaim(set, before.metadata.name)) enqueue(keyOf(set))
+      })
+      return claimInformer
+    },
+  }
+
   async function createPod(
     set: StatefulSet,
     ordinal: number,
@@ -95,16 +121,11 @@ export function statefulSetController(context: ControllerContext): Controller {
     signal: AbortSignal,
   ): Promise<void> {
     const draft = podOf(set, templateOf(revision), ordinal, revision.metadata.name)
-    const { name } = draft.metadata
+    const name = podName(set, ordinal)
+    // The garbage collector takes a stale claim; its end brings the set back here.
+    if (claimsOf(set, ordinal).some((held) => isStaleClaim(set, held, name))) return
     try {
-      for (const template of set.spec.volumeClaimTemplates ?? []) {
-        const wanted = claimOf(set, template, ordinal)
-        if (claimInformer.get(`${set.metadata.namespace}/${wanted.metadata.name}`)) continue
-        await client.create(persistentvolumeclaims, wanted, { signal }).catch((error: unknown) => {
-          if (!isAlreadyExists(error)) throw error
-        })
-        told(set, 'create', `Claim ${wanted.metadata.name} Pod ${name}`)
-      }
+      await createClaims(set, ordinal, signal)
       podWrites.wrote(key, await client.create(pods, draft, { signal }))
       told(set, 'create', `Pod ${name}`)
     } catch (error) {
@@ -150,7 +171,7 @@ export function statefulSetController(context: ControllerContext): Controller {
         const owner = ownerKey(pod, statefulsets)
         return owner ? [owner] : adopters(pod, setInformer, (set) => set.spec.selector)
       }),
-      watch(persistentvolumeclaims, () => []),
+      claimEnds,
       watch(controllerrevisions, (revision) => [ownerKey(revision, statefulsets) ?? []].flat()),
     ],
     async reconcile(key, signal): Promise<Outcome> {
@@ -186,6 +207,8 @@ export function statefulSetController(context: ControllerContext): Controller {
       })
       await handOverClaims(set, owned, plan.condemned, signal)
       const revisionNamed = (name: string): ControllerRevision => (name === current.metadata.name ? current : update)
+      for (const pod of owned.filter((candidate) => candidate.status?.phase === 'Pending' && isActive(candidate)))
+        await createClaims(set, ordinalOf(set, pod.metadata.name), signal)
       await Promise.all(plan.create.map(({ ordinal, revision }) => createPod(set, ordinal, revisionNamed(revision), key, signal)))
       await Promise.all(plan.remove.map((pod) => removePod(set, pod, key, signal)))
       if (!semanticallyEqual(plan.status, set.status)) {
