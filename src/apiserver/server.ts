@@ -4,10 +4,10 @@
  */
 import type { Catalog } from '../api/catalog/catalog.ts'
 import { pods as podResource, secrets as secretResource } from '../api/kinds/core/v1.ts'
-import type { Secret } from '../api/kinds/core/v1.ts'
+import type { Secret, ServiceAccount } from '../api/kinds/core/v1.ts'
 import type { KubeObject, Resource } from '../api/resource.ts'
 import { timestamp } from '../api/meta.ts'
-import { isNotFound } from '../api/status.ts'
+import { isConflict, isNotFound } from '../api/status.ts'
 import { aborted } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -21,6 +21,7 @@ import { RemoteTransport } from './aggregation/transport.ts'
 import type { Audit } from './audit/audit.ts'
 import { Authenticator } from './authentication/authenticator.ts'
 import { authenticationReviews } from './authentication/reviews.ts'
+import { LAST_USED_LABEL, LegacyTokens } from './authentication/legacyTokens.ts'
 import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
 import type { LookUp, ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
 import { Authorization } from './authorization/authorization.ts'
@@ -188,8 +189,17 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     return reader?.get(resource, namespace, name)
   }
   const tokens = new ServiceAccountTokens({ keys: options.serviceAccounts, lookUp, clock })
+  let noteUse: (secret: Secret, day: string) => void = () => {}
+  const legacyTokens = new LegacyTokens({
+    publicKeysPem: [...options.serviceAccounts.publicKeysPem, options.serviceAccounts.privateKeyPem],
+    getSecret: async (namespace, name) => reader?.get(secretResource, namespace, name),
+    getAccount: async (namespace, name) => (await lookUp('serviceaccounts', namespace, name)) as ServiceAccount | undefined,
+    noteUse: (secret, day) => noteUse(secret, day),
+    clock,
+  })
   const authenticator = new Authenticator({
     ...options.tls,
+    legacyTokens,
     requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
     serviceAccountTokens: tokens,
     ...(options.staticTokens && { staticTokens: options.staticTokens }),
@@ -206,6 +216,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const loopback = new Loopback({ catalog, registry, signal: stopping })
   reader = new Reader(loopback)
+  noteUse = (secret, day) => void noteTokenUse(loopback, secret, day, log)
 
   await bootstrap({
     catalog: builtIn,
@@ -331,6 +342,18 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       })
       return { port, done }
     },
+  }
+}
+
+/** One that another server notes at the same time, or that is gone by now, needs no note of ours. */
+async function noteTokenUse(loopback: Loopback, secret: Secret, day: string, log: Logger): Promise<void> {
+  const { name, namespace, labels } = secret.metadata
+  const body = { ...secret, metadata: { ...secret.metadata, labels: { ...labels, [LAST_USED_LABEL]: day } } }
+  try {
+    await loopback.send('update', loopback.resource('', 'v1', 'secrets'), { namespace, name, body })
+  } catch (error) {
+    if (!isConflict(error) && !isNotFound(error))
+      log.warn('the use of a token could not be noted', { namespace, name, error: String(error) })
   }
 }
 

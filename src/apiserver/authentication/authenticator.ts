@@ -11,6 +11,7 @@ import { newUnauthorized } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { UserInfo } from '../request.ts'
 import { bootstrapUser } from './bootstrapTokens.ts'
+import type { LegacyTokens } from './legacyTokens.ts'
 import { userOfHeaders } from './requestHeader.ts'
 import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
 import type { Authenticated, ServiceAccountTokens } from './serviceAccountTokens.ts'
@@ -31,6 +32,8 @@ export interface AuthenticatorOptions {
   /** Common names that the front proxy's certificate may have; any if empty. */
   requestHeaderAllowedNames?: readonly string[]
   serviceAccountTokens: ServiceAccountTokens
+  /** Those of Secrets. */
+  legacyTokens: LegacyTokens
   staticTokens?: ReadonlyMap<string, UserInfo>
   getSecret: (namespace: string, name: string) => Promise<Secret | undefined>
   clock: Clock
@@ -43,6 +46,14 @@ interface CertificateFacts {
   /** A certificate was shown, and none of the CAs knows it. */
   unknown: boolean
   expiresMs: number
+}
+
+/** A token that names no audience is for the server's own ones. */
+function impliedAudiences(own: readonly string[], wanted: readonly string[] = own): string[] {
+  const audiences = own.filter((audience) => wanted.includes(audience))
+  if (audiences.length > 0) return audiences
+  const list = (values: readonly string[]): string => `[${values.map((value) => JSON.stringify(value)).join(' ')}]`
+  throw new AudienceError(`token audiences ${list(own)} is invalid for the target audiences ${list(wanted)}`)
 }
 
 const WEBSOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
@@ -92,13 +103,17 @@ export class Authenticator {
 
   /** The user of a bearer token, with `system:authenticated`. Throws InvalidTokenError or AudienceError. */
   async authenticateToken(token: string, audiences?: readonly string[]): Promise<Authenticated> {
-    const { serviceAccountTokens, staticTokens, getSecret, clock } = this.#options
+    const { serviceAccountTokens, legacyTokens, staticTokens, getSecret, clock } = this.#options
     const ownAudiences = [...serviceAccountTokens.audiences]
     const fixed = staticTokens?.get(token)
     if (fixed) return { user: withAuthenticatedGroup(fixed), audiences: ownAudiences }
     if (serviceAccountTokens.isOurs(token)) {
       const found = await serviceAccountTokens.authenticate(token, audiences)
       return { ...found, user: withAuthenticatedGroup(found.user) }
+    }
+    if (legacyTokens.isLegacy(token)) {
+      const user = await legacyTokens.authenticate(token)
+      return { user: withAuthenticatedGroup(user), audiences: impliedAudiences(ownAudiences, audiences) }
     }
     const bootstrap = await bootstrapUser(token, (name) => getSecret('kube-system', name), clock.now())
     if (bootstrap) return { user: withAuthenticatedGroup(bootstrap), audiences: ownAudiences }

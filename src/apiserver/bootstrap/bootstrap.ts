@@ -206,7 +206,18 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
     reconcile(loopback, loopback.resource(flowControl, 'v1', 'flowschemas'), flowSchemas(), leave),
     reconcileApiServices(loopback, localApiServices(catalog, now)),
     reconcileConfigMap(loopback, extensionAuthentication(options)),
+    reconcile(loopback, loopback.resource('', 'v1', 'configmaps'), [tokenTracking(now)], leave),
   ])
+}
+
+/** Since when the use of legacy tokens is noted: none that was used before then may be taken for unused. */
+function tokenTracking(now: string): Draft<ConfigMap> {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'kube-apiserver-legacy-service-account-token-tracking', namespace: 'kube-system' },
+    data: { since: now.slice(0, 10) },
+  }
 }
 
 /** An APIService's status cannot be created with it: what serves the group right here is available. */
