@@ -87,6 +87,12 @@ test('the next step', () => {
   for (const [name, spec, state, expected] of cases) assert.equal(steps(spec, state), expected, name)
 })
 
+test('with OnDelete a pod that was deleted comes back at the newest revision', () => {
+  const given = set({ updateStrategy: { type: 'OnDelete' } }, { currentReplicas: 3 })
+  const plan = planStatefulSet({ set: given, pods: pods('0* 2*'), currentRevision: 'old', updateRevision: 'new', nowMs: 0 })
+  assert.deepEqual(plan.create, [{ ordinal: 1, revision: 'new' }])
+})
+
 test('a finished update makes its revision the current one', () => {
   const of = (state: string) =>
     planStatefulSet({ set: set(), pods: pods(state), currentRevision: 'old', updateRevision: 'new', nowMs: Date.UTC(2026, 1, 1) }).status
