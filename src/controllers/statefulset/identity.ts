@@ -1,6 +1,6 @@
 /** The fixed identity of a StatefulSet's pods: name, labels, host name and claims by ordinal. */
 import { statefulsets, type StatefulSet } from '../../api/kinds/apps/v1.ts'
-import type { PersistentVolumeClaim, Pod, PodTemplateSpec, Volume } from '../../api/kinds/core/v1.ts'
+import { pods, type PersistentVolumeClaim, type Pod, type PodTemplateSpec, type Volume } from '../../api/kinds/core/v1.ts'
 import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
 import { newControllerRef } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
@@ -84,22 +84,30 @@ export function isStaleClaim(set: StatefulSet, claim: PersistentVolumeClaim, pod
 
 /**
  * Owner references of a claim by the retention policy: owned by the set it goes with the set, owned by the pod it goes when the
- * pod is scaled away. Undefined when they already are as they should be.
+ * pod is scaled away. Undefined when they already are as they should be, and for a claim that belongs to a set or a pod of the
+ * name which is gone: that one is the garbage collector's. Beside another controller there is no place for ours.
  */
 export function claimOwners(set: StatefulSet, claim: PersistentVolumeClaim, pod: Pod, condemned: boolean): OwnerReference[] | undefined {
   const { whenDeleted = 'Retain', whenScaled = 'Retain' } = set.spec.persistentVolumeClaimRetentionPolicy ?? {}
   const known = claim.metadata.ownerReferences ?? []
-  const others = known.filter((owner) => owner.uid !== set.metadata.uid && !(owner.kind === 'Pod' && owner.name === pod.metadata.name))
+  const bearsSetsName = ({ apiVersion, kind, name }: OwnerReference): boolean =>
+    apiVersion.startsWith('apps/') && kind === 'StatefulSet' && name === set.metadata.name
+  const bearsPodsName = ({ apiVersion, kind, name }: OwnerReference): boolean =>
+    apiVersion === 'v1' && kind === 'Pod' && name === pod.metadata.name
+  const own = [...known.filter(bearsSetsName), ...known.filter(bearsPodsName)]
+  if (own.some(({ uid }) => uid !== set.metadata.uid && uid !== pod.metadata.uid)) return undefined
+  const others = known.filter((owner) => !own.includes(owner))
   const bySet = whenDeleted === 'Delete' && !(condemned && whenScaled === 'Delete')
   const byPod = whenScaled === 'Delete' && condemned
+  const foreign = (whenDeleted === 'Delete' || whenScaled === 'Delete') && others.some(({ controller }) => controller)
   const wanted: OwnerReference[] = [
     ...others,
-    ...(bySet ? [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: set.metadata.name, uid: set.metadata.uid }] : []),
-    ...(byPod ? [{ apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid }] : []),
+    ...(bySet && !foreign ? [newControllerRef(set, statefulsets)] : []),
+    ...(byPod && !foreign ? [newControllerRef(pod, pods)] : []),
   ]
   const ids = (owners: readonly OwnerReference[]): string =>
     owners
-      .map((owner) => owner.uid)
+      .map(({ uid, controller }) => `${uid} ${controller ?? false}`)
       .sort()
       .join()
   return ids(wanted) === ids(known) ? undefined : wanted

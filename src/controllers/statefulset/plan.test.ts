@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StatefulSet, StatefulSetSpec } from '../../api/kinds/apps/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
+import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
 import { claimOwners, holdsClaim, isStaleClaim, ordinalOf, podOf } from './identity.ts'
 import { planStatefulSet } from './plan.ts'
 
@@ -155,4 +156,26 @@ test('who a claim goes with', () => {
   assert.deepEqual(kinds({ whenDeleted: 'Delete' }, false), ['StatefulSet'])
   assert.deepEqual(kinds({ whenScaled: 'Delete' }, true), ['Pod'])
   assert.equal(kinds({ whenScaled: 'Delete' }, false), undefined)
+})
+
+test('claims of others are left to them', () => {
+  const [pod] = pods('2') as [Pod]
+  const meta = { name: 'data-db-2', namespace: 'ns', uid: 'c', resourceVersion: '1', creationTimestamp: '' }
+  const mine = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'db', uid: 's' }
+  const owners = (...ownerReferences: OwnerReference[]): unknown =>
+    claimOwners(
+      set({ persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete' } }),
+      { metadata: { ...meta, ownerReferences }, spec: {} },
+      pod,
+      false,
+    )
+  const controlling = { ...mine, controller: true, blockOwnerDeletion: true }
+  const other = { apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: 'x' }
+  assert.deepEqual(owners(), [controlling])
+  assert.deepEqual(owners(mine), [controlling], 'one that controls')
+  assert.equal(owners(controlling), undefined)
+  assert.deepEqual(owners(other), [other, controlling])
+  assert.equal(owners({ ...mine, uid: 'gone' }), undefined, 'of a set of that name that is gone')
+  assert.equal(owners({ ...other, controller: true }), undefined, 'controlled by another')
+  assert.deepEqual(owners({ ...other, controller: true }, controlling), [{ ...other, controller: true }], 'two that control')
 })
