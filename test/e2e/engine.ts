@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { addressOf } from '../../src/cluster/engine/engine.ts'
 import { engineGet, engineRequest, OWN_ENGINE, type EngineAddress } from '../../src/cluster/engine/address.ts'
 import { startOwnEngine } from '../../src/cluster/engine/ownEngine.ts'
+import { MANAGED_LABEL, PROFILE_LABEL, volumeName } from '../../src/cluster/names.ts'
 import { readProfile } from '../../src/cluster/profile.ts'
 import { eventually, type Cluster } from './minicube.ts'
 
@@ -79,4 +80,16 @@ export async function runBareContainer(image: string): Promise<number> {
   await container.wait()
   await container.remove({ force: true })
   return performance.now() - startedMs
+}
+
+/** Has the node's data on a file system of this size, in memory; comes before the cluster's first start and goes with its removal. */
+export async function createSmallDisk(cluster: Cluster, sizeMiB: number): Promise<void> {
+  const { default: Docker } = await import('dockerode')
+  const { host } = await engineOf(cluster)
+  await new Docker({ socketPath: host.replace('unix://', '') }).createVolume({
+    Name: volumeName(cluster.profile),
+    Labels: { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: cluster.profile },
+    Driver: 'local',
+    DriverOpts: { type: 'tmpfs', device: 'tmpfs', o: `size=${sizeMiB}m` },
+  })
 }

@@ -154,9 +154,9 @@ test('fsGroup stays in the volume, whatever a pod that writes to it puts in the 
   await writeFile(victim, 'x', { mode: 0o600 })
   await writeFile(join(volume, 'a/file'), 'x')
   await symlink(victim, join(volume, 'a/link'))
-  let over = false
+  const over = new AbortController()
   const swap = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       await rename(join(volume, 'a/file'), join(volume, 'a/kept'))
       await rename(join(volume, 'a/link'), join(volume, 'a/file'))
       await rename(join(volume, 'a/file'), join(volume, 'a/link'))
@@ -166,7 +166,7 @@ test('fsGroup stays in the volume, whatever a pod that writes to it puts in the 
   try {
     for (let n = 0; n < 200; n++) await applyFsGroup(volume, { gid: 4321, policy: undefined, readOnly: false })
   } finally {
-    over = true
+    over.abort()
     await swap
   }
   const info = await stat(victim)

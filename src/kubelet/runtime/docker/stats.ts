@@ -15,6 +15,11 @@ export function parseCgroups(text: string): Map<string, string> {
   return paths
 }
 
+/** A process that has ended is shown in the roots until it is reaped: what the whole node uses is not its own. */
+export function hasEnded(cgroups: ReadonlyMap<string, string>): boolean {
+  return [...cgroups.values()].every((path) => path === '/')
+}
+
 /** The value of one `key value` line. */
 export function statValue(text: string, key: string): number {
   const line = text.split('\n').find((l) => l.startsWith(`${key} `))
@@ -23,6 +28,7 @@ export function statValue(text: string, key: string): number {
 
 export async function readContainerStats(pid: number): Promise<ContainerStats> {
   const cgroups = parseCgroups(await readFile(`/proc/${pid}/cgroup`, 'utf8'))
+  if (hasEnded(cgroups)) throw new Error(`process ${pid} is in no group of its own any more`)
   const memory = cgroups.get('memory')
   const cpu = cgroups.get('cpuacct')
   return memory !== undefined && cpu !== undefined
