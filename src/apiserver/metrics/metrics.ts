@@ -1,5 +1,7 @@
 /** The server's own metrics, under upstream's names, so that dashboards and alerts for kube-apiserver work. */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
+import { TalliedCounter, TalliedHistogram } from './tallies.ts'
+import type { Distribution, Tally } from './tallies.ts'
 
 export interface RequestLabels {
   verb: string
@@ -40,11 +42,31 @@ function processMetrics(registry: Registry): void {
   })
 }
 
+/** What is counted of the requests that have the same labels. */
+interface RequestRow {
+  duration: Distribution
+  size: Distribution | undefined
+  byCode: Map<number, Tally>
+}
+
 export class Metrics {
   readonly registry = new Registry()
-  readonly #requests: Counter
-  readonly #duration: Histogram
-  readonly #size: Histogram
+  readonly #requests = new TalliedCounter({
+    name: 'apiserver_request_total',
+    help: 'Requests by verb, dry run, group, version, resource, scope and HTTP code.',
+  })
+  readonly #duration = new TalliedHistogram({
+    name: 'apiserver_request_duration_seconds',
+    buckets: LATENCY_BUCKETS_SECONDS,
+    help: 'How long requests took, by verb, group, version, resource and scope.',
+  })
+  readonly #size = new TalliedHistogram({
+    name: 'apiserver_response_sizes',
+    buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
+    help: 'Sizes of answers in bytes.',
+  })
+  /** By their labels, of which there are only so many. */
+  readonly #rows = new Map<string, RequestRow>()
   readonly #inFlightCount = { mutating: 0, readOnly: 0 }
   readonly #longRunning: Gauge
   readonly #watchEvents: Counter
@@ -66,26 +88,7 @@ export class Metrics {
         }),
       )
     }
-    this.#requests = new Counter({
-      name: 'apiserver_request_total',
-      registers,
-      labelNames: [...LABELS, 'code', 'component', 'dry_run'],
-      help: 'Requests by verb, dry run, group, version, resource, scope and HTTP code.',
-    })
-    this.#duration = new Histogram({
-      name: 'apiserver_request_duration_seconds',
-      registers,
-      labelNames: [...LABELS, 'component', 'dry_run'],
-      buckets: LATENCY_BUCKETS_SECONDS,
-      help: 'How long requests took, by verb, group, version, resource and scope.',
-    })
-    this.#size = new Histogram({
-      name: 'apiserver_response_sizes',
-      registers,
-      labelNames: [...LABELS, 'component'],
-      buckets: [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
-      help: 'Sizes of answers in bytes.',
-    })
+    for (const metric of [this.#requests, this.#duration, this.#size]) metric.register(this.registry)
     const inFlight = this.#inFlightCount
     this.registry.registerMetric(
       new Gauge({
@@ -113,10 +116,26 @@ export class Metrics {
   }
 
   finished(labels: RequestLabels, code: number, seconds: number, sizeBytes: number): void {
-    const all = { ...labels, component: 'apiserver' }
-    this.#requests.inc({ ...all, code, dry_run: '' })
-    this.#duration.observe({ ...all, dry_run: '' }, seconds)
-    if (sizeBytes > 0) this.#size.observe(all, sizeBytes)
+    const row = this.#rowOf(labels)
+    row.duration.observe(seconds)
+    if (sizeBytes > 0) (row.size ??= this.#size.row({ ...labels, component: 'apiserver' })).observe(sizeBytes)
+    let answers = row.byCode.get(code)
+    if (!answers) {
+      answers = this.#requests.row({ ...labels, component: 'apiserver', code, dry_run: '' })
+      row.byCode.set(code, answers)
+    }
+    answers.add()
+  }
+
+  #rowOf(labels: RequestLabels): RequestRow {
+    const { verb, group, version, resource, subresource, scope } = labels
+    const key = `${verb}/${scope}/${group}/${version}/${resource}/${subresource}`
+    let row = this.#rows.get(key)
+    if (!row) {
+      const duration = this.#duration.row({ ...labels, component: 'apiserver', dry_run: '' })
+      this.#rows.set(key, (row = { duration, size: undefined, byCode: new Map() }))
+    }
+    return row
   }
 
   inFlight(kind: 'mutating' | 'readOnly', change: 1 | -1): void {

@@ -1,45 +1,51 @@
 /** etcd_request_duration_seconds and its companions, of whichever store there is. */
-import { Counter, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { Store } from '../../storage/store.ts'
 import { prefixOfKey } from '../cache/keys.ts'
+import { TalliedCounter, TalliedHistogram } from './tallies.ts'
+import type { Distribution, Tally } from './tallies.ts'
 
 /** Upstream's names of the operations that the store's methods are. */
 const OPERATIONS: Readonly<Record<string, string>> = { get: 'get', list: 'list', create: 'create', update: 'update', delete: 'delete' }
 const BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
-const LABELS = ['operation', 'group', 'resource']
+
+/** Keys that are no objects are counted by their first two folders. */
+function prefixOfAny(key: string): string {
+  return prefixOfKey(key) ?? key.split('/', 3).join('/')
+}
 
 /** Of `/registry/pods/…`, or `/registry/<group>/<resource>/…`. */
-function kindOfKey(key: unknown): { group: string; resource: string } {
-  const text = typeof key === 'string' ? key : ''
-  const parts = (prefixOfKey(text) ?? text).split('/').slice(2)
+function kindOfPrefix(prefix: string): { group: string; resource: string } {
+  const parts = prefix.split('/').slice(2)
   const [first = '', second = ''] = parts
   return second ? { group: first, resource: second } : { group: '', resource: first }
 }
 
+/** What is counted of one operation on one kind of object. */
+interface StoreRow {
+  labels: Record<string, string>
+  duration: Distribution
+  requests: Tally
+  errors: Tally | undefined
+}
+
 export class StoreMetrics {
-  readonly #duration = new Histogram({
+  readonly #duration = new TalliedHistogram({
     name: 'etcd_request_duration_seconds',
     help: 'How long the store took, by operation and kind of object.',
-    registers: [],
-    labelNames: LABELS,
     buckets: BUCKETS_SECONDS,
   })
-  readonly #requests = new Counter({
+  readonly #requests = new TalliedCounter({
     name: 'etcd_requests_total',
     help: 'Requests to the store, by operation and kind of object.',
-    registers: [],
-    labelNames: LABELS,
   })
-  readonly #errors = new Counter({
+  readonly #errors = new TalliedCounter({
     name: 'etcd_request_errors_total',
     help: 'Requests that the store refused, by operation and kind of object.',
-    registers: [],
-    labelNames: LABELS,
   })
 
   register(registry: Registry): void {
-    for (const metric of [this.#duration, this.#requests, this.#errors]) registry.registerMetric(metric as Counter)
+    for (const metric of [this.#duration, this.#requests, this.#errors]) metric.register(registry)
   }
 
   /** The same store, its requests timed. */
@@ -61,18 +67,29 @@ export class StoreMetrics {
   }
 
   #timed(operation: string, method: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<unknown> {
+    /** By the prefix of the kind. */
+    const rows = new Map<string, StoreRow>()
     return async (...args) => {
-      const labels = { operation, ...kindOfKey(args[0]) }
+      const [key] = args
+      const prefix = prefixOfAny(typeof key === 'string' ? key : '')
+      let row = rows.get(prefix)
+      if (!row) rows.set(prefix, (row = this.#row(operation, prefix)))
       const startMs = performance.now()
-      this.#requests.inc(labels)
+      row.requests.add()
       try {
         return await method(...args)
       } catch (error) {
-        this.#errors.inc(labels)
+        row.errors ??= this.#errors.row(row.labels)
+        row.errors.add()
         throw error
       } finally {
-        this.#duration.observe(labels, (performance.now() - startMs) / 1000)
+        row.duration.observe((performance.now() - startMs) / 1000)
       }
     }
+  }
+
+  #row(operation: string, prefix: string): StoreRow {
+    const labels = { operation, ...kindOfPrefix(prefix) }
+    return { labels, duration: this.#duration.row(labels), requests: this.#requests.row(labels), errors: undefined }
   }
 }
