@@ -134,10 +134,14 @@ function impersonated(mode: Mode, wanted: Wanted): UserInfo {
   return { name: wanted.name, ...(wanted.uid && { uid: wanted.uid }), groups, extra: wanted.extra }
 }
 
+function isWanted(headers: IncomingHttpHeaders): boolean {
+  for (const name in headers) if (name.startsWith('impersonate-')) return true
+  return false
+}
+
 /** The user to go on with: the one asked for, or the requestor where none is. Throws 400 or 403. */
 export function impersonate(headers: IncomingHttpHeaders, request: RequestAttributes, authorizer: Authorizer): UserInfo {
-  if (headers['impersonate-user'] === undefined && !Object.keys(headers).some((name) => name.startsWith('impersonate-')))
-    return request.user
+  if (!isWanted(headers)) return request.user
   const wanted = wantedUser(headers)
   if (!wanted) return request.user
   let first: Error | undefined

@@ -63,7 +63,8 @@ export class ApiRequests {
       pretty: wantsPretty(query, headerText(exchange, 'user-agent')),
     })
     if (negotiated.as === 'Table') parseIncludeObject(query)
-    await this.#options.codec.prepare(negotiated.mediaType)
+    const preparing = this.#options.codec.prepare(negotiated.mediaType)
+    if (preparing) await preparing
     const request = await this.#request(call)
     audited(exchange.audit, request)
     if (deprecation) request.warnings.push(deprecation)

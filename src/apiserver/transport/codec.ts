@@ -34,8 +34,8 @@ export interface Decoded {
 }
 
 export interface ObjectCodec {
-  /** To be awaited before a media type is used. */
-  prepare(mediaType: string): Promise<void>
+  /** To be awaited, where there is anything to wait for, before a media type is used. */
+  prepare(mediaType: string): Promise<void> | undefined
   /** Throws a StatusError (400) with upstream's text. */
   decode(bytes: Uint8Array, mediaType: MediaType, target: DecodeTarget): Decoded
   encode(object: object, mediaType: MediaType, pretty: boolean): Uint8Array
@@ -109,8 +109,12 @@ export class Codec implements ObjectCodec {
     this.#catalog = catalog
   }
 
-  async prepare(mediaType: string): Promise<void> {
-    if (mediaType.includes('protobuf')) this.#protobuf ??= await import('../../api/codec/protobuf.ts')
+  prepare(mediaType: string): Promise<void> | undefined {
+    return this.#protobuf || !mediaType.includes('protobuf') ? undefined : this.#loadProtobuf()
+  }
+
+  async #loadProtobuf(): Promise<void> {
+    this.#protobuf ??= await import('../../api/codec/protobuf.ts')
   }
 
   decode(bytes: Uint8Array, mediaType: MediaType, target: DecodeTarget): Decoded {

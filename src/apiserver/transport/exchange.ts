@@ -227,16 +227,37 @@ export function newBodyTooLarge(): Error {
   return newStatusError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY_SIZE_BYTES}`)
 }
 
+/** The client went away before its body was whole. */
+function newBodyBroken(): Error {
+  return new DOMException('the request ended before its body', 'AbortError')
+}
+
 /** The whole body; 413 beyond the limit, of which no more than the limit was kept. */
-export async function readBody(exchange: Exchange, limitBytes = MAX_BODY_SIZE_BYTES): Promise<Uint8Array> {
-  if (Number(exchange.headers['content-length'] ?? 0) > limitBytes) throw newBodyTooLarge()
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
-  // Giving up on the body must not take the stream down: the answer still goes out on it.
-  for await (const chunk of exchange.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length
-    if (sizeBytes > limitBytes) throw newBodyTooLarge()
-    chunks.push(chunk)
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
+export function readBody({ headers, body }: Exchange, limitBytes = MAX_BODY_SIZE_BYTES): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let sizeBytes = 0
+    const stop = (): void => void body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
+    const onData = (chunk: Buffer): void => {
+      sizeBytes += chunk.length
+      if (sizeBytes <= limitBytes) return void chunks.push(chunk)
+      stop()
+      // The answer still goes out on the stream.
+      body.pause()
+      reject(newBodyTooLarge())
+    }
+    const onEnd = (): void => {
+      stop()
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, sizeBytes))
+    }
+    const onError = (error: Error): void => {
+      stop()
+      reject(error)
+    }
+    const onClose = (): void => onError(newBodyBroken())
+    if (Number(headers['content-length'] ?? 0) > limitBytes) reject(newBodyTooLarge())
+    else if (body.readableEnded) onEnd()
+    else if (body.destroyed) onClose()
+    else body.on('error', onError).on('close', onClose).on('end', onEnd).on('data', onData)
+  })
 }

@@ -131,11 +131,12 @@ export class Filters {
       const requestor = await this.#authenticate(exchange, (user) =>
         this.#audit(exchange, attributesOf(info, user, query), auditId, startMs, longRunning),
       )
-      const user = impersonate(exchange.headers, attributesOf(info, requestor, query), authorizer)
+      const requested = attributesOf(info, requestor, query)
+      const user = impersonate(exchange.headers, requested, authorizer)
       if (user !== requestor) exchange.audit?.impersonated(user)
       const entered = gate.enter(exchange, user, info, query)
       pass = entered instanceof Promise ? await entered : entered
-      const attributes = attributesOf(info, user, query)
+      const attributes = user === requestor ? requested : { ...requested, user }
       const { allowed, reason } = authorizer.authorize(attributes)
       exchange.audit?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
       exchange.audit?.annotate('authorization.k8s.io/reason', reason)
@@ -155,6 +156,7 @@ export class Filters {
 
   /** Who asks; from then on the request is written down, and one that shows a wrong credential is too. */
   async #authenticate(exchange: Exchange, audit: (user: UserInfo) => void): Promise<UserInfo> {
+    if (!this.#options.audit) return this.#options.authenticator.authenticate(exchange)
     try {
       const user = await this.#options.authenticator.authenticate(exchange)
       audit(user)

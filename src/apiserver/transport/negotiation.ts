@@ -92,7 +92,7 @@ function transformOf(clause: AcceptClause, rules: NegotiationRules): Transform |
 /** Throws 406. `routed` is false for endpoints that do not pass upstream's router (discovery, errors). */
 export function negotiate(accept: string, options: NegotiationRules & { routed: boolean; pretty: boolean }): Negotiated {
   const { routed, pretty } = options
-  if (accept.trim() === '') return { mediaType: 'application/json', pretty }
+  if (accept === 'application/json' || accept.trim() === '') return { mediaType: 'application/json', pretty }
   const clauses = parseAccept(accept)
   if (routed && !clauses.some((c) => c.type === '*/*' || ACCEPTED.some((type) => type === c.type))) {
     throw newRouterNotAcceptable(options.list ? `${ACCEPTED_TEXT}, ${WATCH_REPRESENTATIONS}` : ACCEPTED_TEXT)

@@ -56,6 +56,7 @@ export function isSet(value: string | null): boolean {
 }
 
 function decode(part: string): string {
+  if (!part.includes('%')) return part
   try {
     return decodeURIComponent(part)
   } catch {
@@ -68,7 +69,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   // Decoded before it is split, as Go does: an escaped slash must not hide inside a name.
   const decoded = decode(path)
   const info = nonResource(method, decoded)
-  const parts = decoded.replace(/^\/+|\/+$/g, '').split('/')
+  const parts = withoutOuterSlashes(decoded).split('/')
   if (parts[0] !== 'api' && parts[0] !== 'apis') return info
   const grouped = parts[0] === 'apis'
   let current = parts.slice(grouped ? 3 : 2)
@@ -90,10 +91,18 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   info.resource = current[0] ?? ''
   info.name = current[1] ?? ''
   info.subresource = current[2] ?? ''
-  info.rest = restOf(path, parts.length - current.length + 3)
+  if (current.length > 3 || path.endsWith('/')) info.rest = restOf(path, parts.length - current.length + 3)
 
   if (info.name === '') completeCollection(info, query)
   return info
+}
+
+function withoutOuterSlashes(path: string): string {
+  let from = 0
+  let to = path.length
+  while (from < to && path[from] === '/') from++
+  while (to > from && path[to - 1] === '/') to--
+  return path.slice(from, to)
 }
 
 /** The proxied path keeps its escapes and its last slash. */
