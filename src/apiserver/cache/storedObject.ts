@@ -6,6 +6,8 @@ import type { Entry } from '../../storage/store.ts'
 
 const encoder = new TextEncoder()
 const METADATA_OPENING = Buffer.from('"metadata":{')
+const OPENING_BRACE = 0x7b
+const CLOSING_BRACE = 0x7d
 /** kind and apiVersion stand before the metadata; a stored object whose metadata begins later is encoded anew. */
 const LONGEST_HEAD_BYTES = 400
 
@@ -19,16 +21,26 @@ export function encodeForStore(object: KubeObject): Uint8Array {
   return encoder.encode(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }))
 }
 
+/** Where the members of metadata begin; undefined where another object stands before it. */
+function metadataStart(stored: Uint8Array): number | undefined {
+  const end = Math.min(stored.byteLength, LONGEST_HEAD_BYTES)
+  let at = 1
+  while (at < end && stored[at] !== OPENING_BRACE) at++
+  const from = at + 1 - METADATA_OPENING.length
+  if (at >= end || from < 0) return undefined
+  for (let i = 0; i < METADATA_OPENING.length; i++) if (stored[from + i] !== METADATA_OPENING[i]) return undefined
+  return at + 1
+}
+
 function spliceRevision(stored: Uint8Array, revision: number): Uint8Array | undefined {
-  const head = Buffer.from(stored.buffer, stored.byteOffset, Math.min(stored.byteLength, LONGEST_HEAD_BYTES))
-  const at = head.indexOf(METADATA_OPENING)
-  if (at < 0 || head.indexOf('{', 1) !== at + METADATA_OPENING.length - 1) return undefined
-  const cut = at + METADATA_OPENING.length
-  const field = Buffer.from(stored[cut] === 0x7d /* } */ ? `"resourceVersion":"${revision}"` : `"resourceVersion":"${revision}",`)
-  const json = new Uint8Array(stored.byteLength + field.byteLength)
-  json.set(stored.subarray(0, cut))
-  json.set(field, cut)
-  json.set(stored.subarray(cut), cut + field.byteLength)
+  const cut = metadataStart(stored)
+  if (cut === undefined) return undefined
+  const field = stored[cut] === CLOSING_BRACE ? `"resourceVersion":"${revision}"` : `"resourceVersion":"${revision}",`
+  // Not from the pool, whose slabs a small object would keep.
+  const json = Buffer.allocUnsafeSlow(stored.byteLength + field.length)
+  json.set(stored)
+  json.write(field, cut, 'latin1')
+  json.set(stored.subarray(cut), cut + field.length)
   return json
 }
 
@@ -66,6 +78,7 @@ export type ParsedBytes = WeakMap<Uint8Array, KubeObject>
 
 export function decodeEntry(entry: Entry, parsed: ParsedBytes): StoredObject {
   const known = parsed.get(entry.value)
+  if (known) parsed.delete(entry.value)
   const object = known ?? parseObject(entry)
   const metadata = { ...object.metadata, resourceVersion: String(entry.modRevision) }
   return new StoredObject(entry.key, entry.modRevision, { ...object, metadata }, entry.value)

@@ -58,7 +58,10 @@ export function admissionRequest(
     ...(object && { object }),
     ...(oldObject && { oldObject }),
     options: options as unknown as Record<string, unknown>,
-    sentOptions: sentOptions(request, operation),
+    // Read by few: only where webhooks and policies are.
+    get sentOptions() {
+      return sentOptions(request, operation)
+    },
     dryRun: options.dryRun,
     user: request.user,
     warnings: request.warnings,

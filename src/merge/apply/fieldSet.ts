@@ -165,9 +165,10 @@ function compareScalars(a: unknown, b: unknown): number {
 export function canonical(set: FieldSet): FieldSet {
   const elements = Object.keys(set)
   if (elements.length === 0) return LEAF
-  const sorted = elements.filter((element) => element !== SELF).sort(compareElements)
-  const children = sorted.map((element) => [element, canonical(set[element] as FieldSet)] as const)
-  return Object.fromEntries(set[SELF] ? [[SELF, LEAF], ...children] : children)
+  const sorted: Record<string, FieldSet> = {}
+  if (set[SELF]) sorted[SELF] = LEAF
+  for (const element of elements.sort(compareElements)) if (element !== SELF) sorted[element] = canonical(set[element] as FieldSet)
+  return sorted
 }
 
 /** Whether some JSON is a field set. */

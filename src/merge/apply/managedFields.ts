@@ -111,6 +111,7 @@ export function setFields(managers: Managers, key: string, managed: Managed): vo
 
 /** Puts the oldest update managers of one API version together until there are few enough. */
 export function capUpdateManagers(managers: Managers): void {
+  if (managers.size <= UPDATE_MANAGERS_MAX) return
   const updaters = [...managers].filter(([, { id }]) => id.operation === 'Update')
   let surplus = updaters.length - UPDATE_MANAGERS_MAX
   if (surplus <= 0) return
