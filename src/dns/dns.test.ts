@@ -19,6 +19,10 @@ const SERVICES: Record<string, Service> = {
     metadata: { ...META, name: 'web' },
     spec: { clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
   },
+  'default/dual': {
+    metadata: { ...META, name: 'dual' },
+    spec: { clusterIP: '10.96.0.20', clusterIPs: ['10.96.0.20', 'fd00:10:96::20'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
+  },
   'default/db': {
     metadata: { ...META, name: 'db' },
     spec: { clusterIP: 'None', clusterIPs: ['None'], ports: [{ name: 'sql', port: 5432, protocol: 'TCP' }] },
@@ -37,12 +41,20 @@ const DB: EndpointSlice = {
   ],
 }
 
+const DB_V6: EndpointSlice = {
+  ...DB,
+  metadata: { ...DB.metadata, name: 'db-2' },
+  addressType: 'IPv6',
+  endpoints: [{ addresses: ['fd00:10:244::5'], hostname: 'db-0', conditions: { ready: true } }],
+}
+const SLICES = [DB, DB_V6]
+
 const view: ClusterView = {
   service: (key) => SERVICES[key],
-  slicesOf: (key) => (key === 'default/db' ? [DB] : []),
+  slicesOf: (key) => (key === 'default/db' ? SLICES : []),
   hasNamespace: (name) => name === 'default',
-  serviceAt: (ip) => Object.values(SERVICES).find((s) => s.spec.clusterIP === ip),
-  slicesAt: (ip) => (DB.endpoints?.some((e) => e.addresses.includes(ip)) ? [DB] : []),
+  serviceAt: (ip) => Object.values(SERVICES).find((s) => s.spec.clusterIPs?.includes(ip)),
+  slicesAt: (ip) => SLICES.filter(({ endpoints }) => endpoints?.some((e) => e.addresses.includes(ip))),
 }
 const zone = new ClusterZone('cluster.local', view)
 
@@ -60,6 +72,16 @@ const CASES: readonly (readonly [name: string, type: RecordType, answer: string]
   ['web.default.svc.cluster.local', 'SRV', 'SRV 80 web.default.svc.cluster.local'],
   ['_http._tcp.web.default.svc.cluster.local', 'SRV', 'SRV 80 web.default.svc.cluster.local'],
   ['_http._udp.web.default.svc.cluster.local', 'SRV', 'noName'],
+  ['dual.default.svc.cluster.local', 'A', 'A 10.96.0.20'],
+  ['dual.default.svc.cluster.local', 'AAAA', 'AAAA fd00:10:96::20'],
+  ['_http._tcp.dual.default.svc.cluster.local', 'SRV', 'SRV 80 dual.default.svc.cluster.local'],
+  ['db.default.svc.cluster.local', 'AAAA', 'AAAA fd00:10:244::5'],
+  ['db-0.db.default.svc.cluster.local', 'AAAA', 'AAAA fd00:10:244::5'],
+  ['fd00-10-244--5.default.pod.cluster.local', 'AAAA', 'AAAA fd00:10:244::5'],
+  ['fd00-10-244--5.default.pod.cluster.local', 'A', 'noData'],
+  [`${'0.2.0.0.'.concat('0.0.0.0.'.repeat(4), '6.9.0.0.0.1.0.0.0.0.d.f')}.ip6.arpa`, 'PTR', 'PTR dual.default.svc.cluster.local'],
+  [`${'5.0.0.0.'.concat('0.0.0.0.'.repeat(4), '4.4.2.0.0.1.0.0.0.0.d.f')}.ip6.arpa`, 'PTR', 'PTR db-0.db.default.svc.cluster.local'],
+  ['d.f.ip6.arpa', 'PTR', 'none'],
   ['nothing.default.svc.cluster.local', 'A', 'noName'],
   ['web.elsewhere.svc.cluster.local', 'A', 'noName'],
   ['default.svc.cluster.local', 'A', 'noData'],
@@ -210,5 +232,24 @@ test('the same question of many at once is asked once', async () => {
     assert.deepEqual([seen, packets.filter((packet) => packet?.answers?.length === 1).length], [1, 20])
   } finally {
     upstream.close()
+  }
+})
+
+test('questions are answered over IPv6 as well, and a port of one family stays free in the other', async () => {
+  const handler = createHandler(zone, {}, new Forwarder({ nameServers: async () => [], clock: systemClock }), new AbortController().signal)
+  const server = await serveDns({ host: '::1', port: 0 }, handler)
+  const other = await serveDns({ host: '127.0.0.1', port: server.port }, handler)
+  const client = createSocket('udp6')
+  try {
+    client.send(encode({ type: 'query', id: 7, questions: [{ name: 'dual.default.svc.cluster.local', type: 'AAAA' }] }), server.port, '::1')
+    const [message] = (await once(client, 'message')) as [Buffer]
+    assert.deepEqual(
+      decode(message).answers?.map((answer) => 'data' in answer && answer.data),
+      ['fd00:10:96::20'],
+    )
+  } finally {
+    client.close()
+    server.close()
+    other.close()
   }
 })

@@ -1,6 +1,6 @@
 /**
  * Cluster DNS: answers for the cluster's names as the Kubernetes DNS specification says, and forwards everything else to the
- * node's name servers. It listens on the node's address; the `kube-dns` Service leads pods to it like to any other endpoint.
+ * node's name servers. It listens on the node's addresses; the `kube-dns` Service leads pods to it like to any other endpoint.
  */
 import { readFile } from 'node:fs/promises'
 import type { Answer as PacketAnswer } from 'dns-packet'
@@ -11,15 +11,16 @@ import { endpointslices, type EndpointSlice } from '../api/kinds/discovery/v1.ts
 import type { Client } from '../client/client.ts'
 import type { Informer, Informers } from '../client/informer.ts'
 import { Forwarder, parseNameServers, type NameServer } from './forwarder.ts'
-import { ClusterZone, type ClusterView, type RecordType } from './records.ts'
-import { serveDns, type Handler, type Reply } from './server.ts'
+import { canonicalAddress, ClusterZone, type ClusterView, type RecordType } from './records.ts'
+import { serveDns, type DnsServer, type Handler, type Reply } from './server.ts'
 import { publishDnsService } from './service.ts'
 
 export interface DnsOptions {
   client: Client
   informers: Informers
   nodeName: string
-  nodeIp: string
+  /** Where it listens: one of each IP family that the cluster has. */
+  nodeIps: readonly string[]
   /** The address of the `kube-dns` Service. */
   clusterDns: string
   clusterDomain: string
@@ -40,8 +41,8 @@ function viewOf(informers: Informers): { view: ClusterView; all: readonly Pick<I
   const serviceInformer = informers.for(services)
   const sliceInformer = informers.for(endpointslices)
   const namespaceInformer = informers.for(namespaces)
-  serviceInformer.addIndex(BY_ADDRESS, ({ spec }) => (spec.clusterIPs ?? []).filter((ip) => ip !== 'None'))
-  sliceInformer.addIndex(BY_ADDRESS, (slice: EndpointSlice) => (slice.endpoints ?? []).flatMap((e) => e.addresses))
+  serviceInformer.addIndex(BY_ADDRESS, ({ spec }) => (spec.clusterIPs ?? []).filter((ip) => ip !== 'None').map(canonicalAddress))
+  sliceInformer.addIndex(BY_ADDRESS, (slice: EndpointSlice) => (slice.endpoints ?? []).flatMap((e) => e.addresses.map(canonicalAddress)))
   sliceInformer.addIndex(BY_SERVICE, ({ metadata }) => {
     const name = metadata.labels?.['kubernetes.io/service-name']
     return name ? [`${metadata.namespace}/${name}`] : []
@@ -110,12 +111,14 @@ export async function runDns(options: DnsOptions, { signal, clock, ready }: Comp
   const zone = new ClusterZone(options.clusterDomain, view)
   const nameServers = options.nameServers ?? (async () => parseNameServers(await readFile(RESOLV_CONF, 'utf8')))
   const forwarder = new Forwarder({ nameServers, clock })
-  const server = await serveDns({ host: options.nodeIp, port: DNS_PORT }, createHandler(zone, options.hosts ?? {}, forwarder, signal))
+  const handler = createHandler(zone, options.hosts ?? {}, forwarder, signal)
+  const servers: DnsServer[] = []
   try {
+    for (const host of options.nodeIps) servers.push(await serveDns({ host, port: DNS_PORT }, handler))
     await publishDnsService(options, DNS_PORT, signal)
     ready()
-    await Promise.race([aborted(signal), server.failed])
+    await Promise.race([aborted(signal), ...servers.map((server) => server.failed)])
   } finally {
-    server.close()
+    for (const server of servers) server.close()
   }
 }

@@ -1,7 +1,8 @@
 /**
  * The cluster zone as the Kubernetes DNS specification 1.1.0 defines it, answered purely from what is known of Services and
- * EndpointSlices: A, SRV, PTR, CNAME and the version record.
+ * EndpointSlices: A, AAAA, SRV, PTR, CNAME and the version record.
  */
+import { familyOf, formatIp, parseIp } from '../base/ipFamily.ts'
 import type { Service } from '../api/kinds/core/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 
@@ -43,6 +44,27 @@ interface Target {
   ip: string
   hostname: string
   ports: { name: string; protocol: string; port: number }[]
+}
+
+/** One address has one text: what is looked up is the address. */
+export function canonicalAddress(text: string): string {
+  const address = text.includes(':') ? parseIp(text) : undefined
+  return address === undefined ? text : formatIp(familyOf(text), address)
+}
+
+/** `10-244-0-5`, `fd00-10-244--5`. */
+function addressOf(label: string): string | undefined {
+  const dotted = /^\d{1,3}(-\d{1,3}){3}$/.test(label)
+  const text = label.replaceAll('-', dotted ? '.' : ':')
+  return parseIp(text) === undefined ? undefined : canonicalAddress(text)
+}
+
+/** `5.0.244.10.in-addr.arpa`, or 32 digits before `ip6.arpa`; undefined for a part of an address. */
+function reversedAddress(name: string): string | undefined {
+  const labels = name.split('.').slice(0, -2).toReversed()
+  if (name.endsWith('.in-addr.arpa')) return labels.join('.')
+  if (labels.length !== 32 || labels.some((label) => !/^[0-9a-f]$/.test(label))) return undefined
+  return canonicalAddress((labels.join('').match(/..../g) ?? []).join(':'))
 }
 
 const dashed = (ip: string): string => ip.replaceAll('.', '-').replaceAll(':', '-')
@@ -127,8 +149,10 @@ export class ClusterZone {
     if (hits.length === 0) return { outcome: 'noName' }
     if (type !== 'SRV' && type !== 'ANY') return { outcome: 'noData' }
     const nameOf = (target: Target): string => (target.hostname ? `${target.hostname}.${base}` : base)
-    const weight = Math.max(1, Math.floor(100 / hits.length))
-    const records = hits.map(({ target, port }): DnsRecord => {
+    // The addresses of a target are in the additional section, however many it has.
+    const distinct = [...new Map(hits.map((hit) => [`${hit.port} ${nameOf(hit.target)}`, hit])).values()]
+    const weight = Math.max(1, Math.floor(100 / distinct.length))
+    const records = distinct.map(({ target, port }): DnsRecord => {
       return { type: 'SRV', name, ttl: TTL_SECONDS, data: { priority: 0, weight, port, target: nameOf(target) } }
     })
     const additional = hits.map(({ target }): DnsRecord => {
@@ -163,12 +187,13 @@ export class ClusterZone {
   #pod(name: string, labels: readonly string[], type: RecordType): Answer {
     const [ip, namespace] = labels
     if (labels.length !== 2 || !ip || !namespace || !this.#view.hasNamespace(namespace)) return { outcome: 'noName' }
-    if (!/^\d{1,3}(-\d{1,3}){3}$/.test(ip) || ip.split('-').some((part) => Number(part) > 255)) return { outcome: 'noName' }
-    return this.#addresses(name, [{ ip: ip.replaceAll('-', '.'), hostname: '', ports: [] }], type)
+    const address = addressOf(ip)
+    return address === undefined ? { outcome: 'noName' } : this.#addresses(name, [{ ip: address, hostname: '', ports: [] }], type)
   }
 
   #reverse(name: string, type: RecordType): Answer {
-    const ip = name.slice(0, -'.in-addr.arpa'.length).split('.').toReversed().join('.')
+    const ip = reversedAddress(name)
+    if (ip === undefined) return { outcome: 'none' }
     const names: string[] = []
     const service = this.#view.serviceAt(ip)
     if (service) names.push(`${service.metadata.name}.${service.metadata.namespace}.svc.${this.#domain}`)

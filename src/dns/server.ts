@@ -115,7 +115,8 @@ export interface DnsServer {
 
 /** Serves until `close` is called. */
 export async function serveDns(address: { host: string; port: number }, handler: Handler): Promise<DnsServer> {
-  const udp = createSocket('udp4')
+  const isIpv6 = address.host.includes(':')
+  const udp = isIpv6 ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4')
   const tcp = createServer((socket) => onConnection(socket, handler))
   tcp.maxConnections = TCP_CONNECTIONS
   const failure = Promise.withResolvers<never>()
@@ -132,7 +133,7 @@ export async function serveDns(address: { host: string; port: number }, handler:
   try {
     udp.bind(address.port, address.host)
     await once(udp, 'listening')
-    tcp.listen(udp.address().port, address.host)
+    tcp.listen({ port: udp.address().port, host: address.host, ipv6Only: isIpv6 })
     await once(tcp, 'listening')
   } catch (error) {
     // The port must be free for the next try.

@@ -1,4 +1,5 @@
-/** The `kube-dns` Service, whose one endpoint is the node's DNS server. */
+/** The `kube-dns` Service, whose one endpoint is the node's DNS server, at its address of each IP family. */
+import { familyOf, IPV4 } from '../base/ipFamily.ts'
 import { isAlreadyExists, isNotFound } from '../api/status.ts'
 import { services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices, type EndpointSlice } from '../api/kinds/discovery/v1.ts'
@@ -12,15 +13,16 @@ const LABELS = { 'k8s-app': NAME, 'kubernetes.io/cluster-service': 'true', 'kube
 interface Place {
   client: Client
   nodeName: string
-  nodeIp: string
+  nodeIps: readonly string[]
   clusterDns: string
 }
 
-function serviceOf({ clusterDns }: Place, targetPort: number): Draft<Service> {
+function serviceOf({ clusterDns, nodeIps }: Place, targetPort: number): Draft<Service> {
   return {
     metadata: { name: NAME, namespace: NAMESPACE, labels: LABELS },
     spec: {
       clusterIP: clusterDns,
+      ...(nodeIps.length > 1 && { ipFamilyPolicy: 'PreferDualStack' }),
       ports: [
         { name: 'dns', port: 53, protocol: 'UDP', targetPort },
         { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort },
@@ -29,15 +31,17 @@ function serviceOf({ clusterDns }: Place, targetPort: number): Draft<Service> {
   }
 }
 
-function sliceOf({ nodeName, nodeIp }: Place, port: number): Draft<EndpointSlice> {
+const sliceName = (nodeName: string, ip: string): string => `${NAME}-${nodeName}${familyOf(ip) === IPV4 ? '' : '-ipv6'}`
+
+function sliceOf({ nodeName }: Place, ip: string, port: number): Draft<EndpointSlice> {
   return {
     metadata: {
-      name: `${NAME}-${nodeName}`,
+      name: sliceName(nodeName, ip),
       namespace: NAMESPACE,
       labels: { ...LABELS, 'kubernetes.io/service-name': NAME, 'endpointslice.kubernetes.io/managed-by': 'dns.minicube' },
     },
-    addressType: 'IPv4',
-    endpoints: [{ addresses: [nodeIp], conditions: { ready: true, serving: true, terminating: false }, nodeName }],
+    addressType: familyOf(ip).name,
+    endpoints: [{ addresses: [ip], conditions: { ready: true, serving: true, terminating: false }, nodeName }],
     ports: [
       { name: 'dns', port, protocol: 'UDP' },
       { name: 'dns-tcp', port, protocol: 'TCP' },
@@ -54,13 +58,18 @@ export async function publishDnsService(place: Place, port: number, signal: Abor
     if (!isNotFound(missing)) throw missing
     await client.create(services, serviceOf(place, port), { signal })
   }
-  const slice = sliceOf(place, port)
+  for (const ip of place.nodeIps) await publishSlice(place, ip, port, signal)
+}
+
+async function publishSlice(place: Place, ip: string, port: number, signal: AbortSignal): Promise<void> {
+  const { client, nodeName } = place
+  const slice = sliceOf(place, ip, port)
   try {
     await client.create(endpointslices, slice, { signal })
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
     // The node may have another address than when the slice was made.
-    const at = { namespace: NAMESPACE, name: `${NAME}-${place.nodeName}`, signal }
+    const at = { namespace: NAMESPACE, name: sliceName(nodeName, ip), signal }
     const { endpoints, ports } = slice
     await client.patch(endpointslices, { ...at, type: 'application/merge-patch+json' }, { endpoints, ports })
   }

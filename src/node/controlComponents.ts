@@ -105,7 +105,7 @@ export function controlComponents({ config, address, pki, server, client, inform
             client,
             informers,
             nodeName,
-            nodeIp: address.ip,
+            nodeIps: address.ips,
             clusterDns,
             clusterDomain,
             hosts: hostNames(readFileSync('/etc/hosts', 'utf8')),
