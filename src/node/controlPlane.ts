@@ -12,7 +12,7 @@ import { createLogger, type Logger } from '../base/logger.ts'
 import { Client } from '../client/client.ts'
 import { selectControllers, UnknownControllerError } from '../controllers/registry.ts'
 import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
-import { ConfigurationError, readSchedulerConfiguration } from '../scheduler/configuration.ts'
+import { ConfigurationError, readSchedulerConfiguration, type LeaderElectionConfiguration } from '../scheduler/configuration.ts'
 import { createMemoryStore } from '../storage/memory/memoryStore.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
 import { StoreUnavailableError, type Store } from '../storage/store.ts'
@@ -97,11 +97,13 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
   cleanup.defer(() => supervisor.stop())
   const manager = controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers })
   const components = [manager]
+  let schedulerElection: LeaderElectionConfiguration | undefined
   if (settings.scheduler) {
     const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
     const file = settings.schedulerConfigFile ?? settings.options.scheduler.config
     const text = file && readFileSync(file, 'utf8')
     const configuration = text ? readSchedulerConfiguration(text) : undefined
+    schedulerElection = configuration?.leaderElection
     components.push(schedulerComponent({ client: scheduling, informers, ...(configuration && { configuration }) }))
   }
   if (settings.fakeNodes > 0) {
@@ -109,9 +111,13 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
     components.push({ name: 'fake-nodes', run: (context) => runFakeNodes(options, context) })
   }
   const identity = `${hostname()}_${crypto.randomUUID()}`
-  const elected = settings.leaderElect ?? store.shared
-  const underItsLease = (component: Component): Component =>
-    elected ? underLease(component, { client, lease: { namespace: 'kube-system', name: component.name }, identity }) : component
+  const underItsLease = (component: Component): Component => {
+    // As upstream's: a flag counts more than the file.
+    const election = component.name === 'kube-scheduler' ? schedulerElection : undefined
+    if (!(settings.leaderElect ?? election?.leaderElect ?? store.shared)) return component
+    const lease = election?.lease ?? { namespace: 'kube-system', name: component.name }
+    return underLease(component, { client, lease, identity, ...(election && { timing: election }) })
+  }
   await orAbort(Promise.all(components.map((component) => supervisor.start(underItsLease(component)))), signal)
   if (settings.kubeconfig) {
     writeFileSync(settings.kubeconfig, adminKubeconfig('minicube', url, pki), { mode: 0o600 })

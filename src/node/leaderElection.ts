@@ -8,16 +8,21 @@ import type { Client } from '../client/client.ts'
 import { leases, type Lease, type LeaseSpec } from '../api/kinds/coordination/v1.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../api/status.ts'
 
-/** kube-controller-manager's defaults. */
-const LEASE_DURATION_MS = 15_000
-const RENEW_DEADLINE_MS = 10_000
-const RETRY_PERIOD_MS = 2_000
+export interface LeaseTiming {
+  leaseDurationMs: number
+  renewDeadlineMs: number
+  retryPeriodMs: number
+}
+
+/** Upstream's defaults. */
+const DEFAULT_TIMING: LeaseTiming = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 }
 
 export interface LeaderElectionOptions {
   client: Client
   lease: { namespace: string; name: string }
   /** Differs between processes. */
   identity: string
+  timing?: LeaseTiming
 }
 
 /** The Lease's wire format of time has microseconds. */
@@ -36,9 +41,10 @@ class Candidate {
 
   /** One try to take or to keep the Lease. */
   async hold(signal: AbortSignal): Promise<boolean> {
-    const { client, lease, identity } = this.#options
+    const { client, lease, identity, timing = DEFAULT_TIMING } = this.#options
     const nowMs = this.#context.clock.now()
-    const spec: LeaseSpec = { holderIdentity: identity, leaseDurationSeconds: LEASE_DURATION_MS / 1000, renewTime: microTime(nowMs) }
+    const leaseDurationSeconds = Math.trunc(timing.leaseDurationMs / 1000)
+    const spec: LeaseSpec = { holderIdentity: identity, leaseDurationSeconds, renewTime: microTime(nowMs) }
     try {
       const current = await client.get(leases, { ...lease, signal })
       if (!this.#mayTake(current, nowMs)) return false
@@ -95,6 +101,7 @@ export function underLease(component: Component, options: LeaderElectionOptions)
     async run(context) {
       const { signal, clock, log } = context
       const candidate = new Candidate(options, context)
+      const timing = options.timing ?? DEFAULT_TIMING
       const attempt = (): Promise<boolean> =>
         candidate.hold(signal).catch((error: unknown) => {
           if (isAbort(error) || signal.aborted) throw error
@@ -105,28 +112,33 @@ export function underLease(component: Component, options: LeaderElectionOptions)
       while (!(await attempt())) {
         if (!waits) context.ready()
         waits = true
-        await clock.sleep(RETRY_PERIOD_MS, signal)
+        await clock.sleep(timing.retryPeriodMs, signal)
       }
       log.info('became the leader', { lease: options.lease.name, identity: options.identity })
       const lost = new AbortController()
       const leading = AbortSignal.any([signal, lost.signal])
       const running = component.run({ ...context, signal: leading })
       try {
-        await Promise.race([running, renewUntilLost(attempt, context, leading)])
+        await Promise.race([running, renewUntilLost(attempt, context, timing, leading)])
       } finally {
         lost.abort()
         await running.catch(() => {})
-        await candidate.release(AbortSignal.timeout(RETRY_PERIOD_MS)).catch(() => {})
+        await candidate.release(AbortSignal.timeout(timing.retryPeriodMs)).catch(() => {})
       }
     },
   }
 }
 
-async function renewUntilLost(attempt: () => Promise<boolean>, { clock }: ComponentContext, signal: AbortSignal): Promise<void> {
+async function renewUntilLost(
+  attempt: () => Promise<boolean>,
+  { clock }: ComponentContext,
+  { renewDeadlineMs, retryPeriodMs }: LeaseTiming,
+  signal: AbortSignal,
+): Promise<void> {
   let heldMs = clock.now()
   for (;;) {
-    await clock.sleep(RETRY_PERIOD_MS, signal)
+    await clock.sleep(retryPeriodMs, signal)
     if (await attempt()) heldMs = clock.now()
-    else if (clock.now() - heldMs > RENEW_DEADLINE_MS) throw new Error('the lease was lost')
+    else if (clock.now() - heldMs > renewDeadlineMs) throw new Error('the lease was lost')
   }
 }

@@ -85,3 +85,22 @@ test('a plugin that does not exist is refused', () => {
   const { profiles } = readSchedulerConfiguration(`${HEAD}profiles: [{plugins: {filter: {enabled: [{name: Nope}]}}}]`)
   assert.throws(() => pluginNames(profiles[0]?.plugins ?? {}), /filter plugin "Nope" does not exist/)
 })
+
+test('leader election: upstream’s defaults, what the file says, what it may not say', () => {
+  const lease = { namespace: 'kube-system', name: 'kube-scheduler' }
+  const defaults = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000, lease }
+  assert.deepEqual(readSchedulerConfiguration().leaderElection, defaults)
+  const head = 'apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nleaderElection:\n'
+  const read = (lines: string): unknown => readSchedulerConfiguration(head + lines).leaderElection
+  assert.deepEqual(read('  leaderElect: false\n  leaseDuration: 1s\n'), { ...defaults, leaderElect: false, leaseDurationMs: 1_000 })
+  assert.deepEqual(read('  leaderElect: true\n  retryPeriod: 500ms\n  resourceName: mine\n  resourceNamespace: ns\n'), {
+    ...defaults,
+    leaderElect: true,
+    retryPeriodMs: 500,
+    lease: { namespace: 'ns', name: 'mine' },
+  })
+  assert.throws(() => read('  leaseDuration: 5s\n'), /leaderElection.leaseDuration: .*LeaseDuration must be greater than RenewDeadline/)
+  assert.throws(() => read('  retryPeriod: 10s\n'), /leaderElection.renewDeadline: .*RenewDeadline must be greater than RetryPeriod/)
+  assert.throws(() => read('  resourceLock: endpoints\n'), /resourceLock value must be "leases"/)
+  assert.throws(() => read('  leader: true\n'), /unknown field "leaderElection.leader"/)
+})

@@ -80,7 +80,16 @@ export interface SchedulerConfiguration {
   percentageOfNodesToScore: number
   podInitialBackoffMs: number
   podMaxBackoffMs: number
-  leaderElection: { leaderElect: boolean }
+  leaderElection: LeaderElectionConfiguration
+}
+
+export interface LeaderElectionConfiguration {
+  /** Undefined where the file says nothing of it. */
+  leaderElect?: boolean
+  leaseDurationMs: number
+  renewDeadlineMs: number
+  retryPeriodMs: number
+  lease: { namespace: string; name: string }
 }
 
 export class ConfigurationError extends Error {
@@ -339,6 +348,40 @@ function readExtender(reader: Reader): ExtenderConfiguration {
   }
 }
 
+function readLeaderElection(reader: Reader): LeaderElectionConfiguration {
+  const [leaseDurationMs, renewDeadlineMs, retryPeriodMs] = [
+    reader.durationMs('leaseDuration', 15_000),
+    reader.durationMs('renewDeadline', 10_000),
+    reader.durationMs('retryPeriod', 2_000),
+  ]
+  const lock = reader.string('resourceLock', 'leases')
+  const election: LeaderElectionConfiguration = {
+    ...(reader.has('leaderElect') && { leaderElect: reader.boolean('leaderElect') }),
+    leaseDurationMs,
+    renewDeadlineMs,
+    retryPeriodMs,
+    lease: { namespace: reader.string('resourceNamespace', 'kube-system'), name: reader.string('resourceName', 'kube-scheduler') },
+  }
+  reader.boolean('leaderElect')
+  reader.end()
+  if (election.leaderElect === false) return election
+  const refuse = (key: string, value: string, why: string): never => {
+    throw new ConfigurationError(`${reader.at(key)}: Invalid value: "${value}": ${why}`)
+  }
+  if (lock !== 'leases') refuse('resourceLock', lock, 'resourceLock value must be "leases"')
+  for (const [key, durationMs] of Object.entries({
+    leaseDuration: leaseDurationMs,
+    renewDeadline: renewDeadlineMs,
+    retryPeriod: retryPeriodMs,
+  }))
+    if (durationMs <= 0) refuse(key, `${durationMs / 1_000}s`, 'must be greater than zero')
+  if (leaseDurationMs <= renewDeadlineMs)
+    refuse('leaseDuration', `${leaseDurationMs / 1_000}s`, 'LeaseDuration must be greater than RenewDeadline')
+  if (renewDeadlineMs <= retryPeriodMs)
+    refuse('renewDeadline', `${renewDeadlineMs / 1_000}s`, 'RenewDeadline must be greater than RetryPeriod')
+  return election
+}
+
 /** What a file says, or upstream's defaults without one. @throws ConfigurationError */
 export function readSchedulerConfiguration(text?: string): SchedulerConfiguration {
   const value: unknown = text === undefined ? { apiVersion: API_VERSION, kind: 'KubeSchedulerConfiguration' } : parseYaml(text).value
@@ -361,7 +404,7 @@ export function readSchedulerConfiguration(text?: string): SchedulerConfiguratio
     percentageOfNodesToScore: reader.number('percentageOfNodesToScore', 0, 0, 100),
     podInitialBackoffMs: reader.number('podInitialBackoffSeconds', 1, 1) * 1_000,
     podMaxBackoffMs: reader.number('podMaxBackoffSeconds', 10, 1) * 1_000,
-    leaderElection: { leaderElect: reader.object('leaderElection').boolean('leaderElect', true) },
+    leaderElection: readLeaderElection(reader.object('leaderElection')),
   }
   reader.end()
   if (configuration.podMaxBackoffMs < configuration.podInitialBackoffMs)

@@ -4,7 +4,6 @@
  */
 import { timestamp } from '../../api/meta.ts'
 import { newConflict } from '../../api/status.ts'
-import { cloneJson } from './jsonValues.ts'
 import type { GroupResource } from '../../api/status.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { DeleteOptions } from './options.ts'
@@ -51,8 +50,11 @@ function sameFinalizers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((finalizer) => b.includes(finalizer))
 }
 
+/** With metadata of its own; nothing else of an object that is on its way out changes in place. */
+const ownMetadata = (object: KubeObject): KubeObject => ({ ...object, metadata: { ...object.metadata } })
+
 function mark(object: KubeObject, nowMs: number, graceSeconds: number, finalizers: readonly string[]): KubeObject {
-  const next = cloneJson(object)
+  const next = ownMetadata(object)
   const { metadata } = next
   if (!metadata.deletionTimestamp) {
     metadata.deletionTimestamp = timestamp(nowMs + graceSeconds * 1000)
@@ -66,7 +68,7 @@ function mark(object: KubeObject, nowMs: number, graceSeconds: number, finalizer
 
 /** A running grace period can only become shorter. */
 function shorten(object: KubeObject, nowMs: number, graceSeconds: number): KubeObject {
-  const next = cloneJson(object)
+  const next = ownMetadata(object)
   const { metadata } = next
   const startedMs = Date.parse(metadata.deletionTimestamp as string) - (metadata.deletionGracePeriodSeconds ?? 0) * 1000
   metadata.deletionTimestamp = timestamp(Math.max(startedMs + graceSeconds * 1000, nowMs))

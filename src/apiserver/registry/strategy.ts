@@ -66,7 +66,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   checksOnlyName?: boolean
   /** What decoding does to the object beside defaults: before managed fields are recorded. */
   decoded?(object: T): void
-  /** Called on the object that gets its deletionTimestamp. */
+  /** Called on the object that gets its deletionTimestamp: its metadata is its own, the rest is shared and to be replaced. */
   prepareForDeletion?(next: T, context: StrategyContext): void
   /** Values of field selectors beside metadata.name and metadata.namespace. */
   selectableFields?: Readonly<Record<string, (object: T) => string>>
