@@ -1,5 +1,6 @@
 /** The one place where a failed command is explained: what happened and what to type next. */
 import { isAbort } from '../base/abort.ts'
+import { printable } from '../base/printable.ts'
 import { usageError, UserError } from '../cluster/userError.ts'
 
 /** What a command is known by here. */
@@ -40,6 +41,11 @@ function causes(error: unknown): string[] {
 
 /** Text for people and the exit code. `verbose` adds the stack of what went wrong. */
 export function explainError(error: unknown, verbose: boolean): { text: string; exitCode: number } {
+  const { text, exitCode } = explanation(error, verbose)
+  return { text: printable(text), exitCode }
+}
+
+function explanation(error: unknown, verbose: boolean): { text: string; exitCode: number } {
   if (isAbort(error)) return { text: 'Interrupted.\n', exitCode: INTERRUPTED }
   if (error instanceof UserError) {
     const detail = verbose ? causes(error).map((line) => `  cause: ${line}\n`) : []

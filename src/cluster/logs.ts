@@ -1,6 +1,7 @@
 /** `minicube logs`: the container's log, which is what init and every component wrote, one JSON object a line. */
 import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
+import { printable } from '../base/printable.ts'
 import { type ClusterOptions, openNode } from './runningNode.ts'
 
 export interface LogsOptions extends ClusterOptions {
@@ -36,10 +37,10 @@ export function parseLogLine(text: string): LogLine {
 
 /** One line for people: time, level, component, message, then the other fields. */
 export function formatLogLine({ text, entry }: LogLine): string {
-  if (!entry) return text
+  if (!entry) return printable(text)
   const { time = '', level = '', component, message = '', ...fields } = entry
   const rest = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return [time, level.toUpperCase().padEnd(5), component && `[${component}]`, message, ...rest].filter(Boolean).join(' ')
+  return printable([time, level.toUpperCase().padEnd(5), component && `[${component}]`, message, ...rest].filter(Boolean).join(' '))
 }
 
 /** A stopped node's log can be read as well. Ends with the log, or with the signal when following. */

@@ -1,3 +1,4 @@
+import { printable } from '../../base/printable.ts'
 import { buildNodeImage, listImages, loadImages, removeImages, type NodeImage } from '../../cluster/images.ts'
 import { usageError } from '../../cluster/userError.ts'
 import type { ClusterOptions } from '../../cluster/runningNode.ts'
@@ -12,8 +13,8 @@ const at = async (context: CliContext): Promise<ClusterOptions> => ({
 
 export async function imageLoad(sources: string[], context: CliContext): Promise<void> {
   const { stdin, stderr, verbose } = context
-  const onProgress = (detail: string): void => void (verbose && stderr.write(`  ${detail}\n`))
-  for (const name of await loadImages({ ...(await at(context)), sources, stdin, onProgress })) stderr.write(`Loaded ${name}\n`)
+  const onProgress = (detail: string): void => void (verbose && stderr.write(`  ${printable(detail)}\n`))
+  for (const name of await loadImages({ ...(await at(context)), sources, stdin, onProgress })) stderr.write(`Loaded ${printable(name)}\n`)
 }
 
 export interface ImageBuildOptions {
@@ -30,7 +31,7 @@ export async function imageBuild(folder: string, { tag, file, buildArg = [] }: I
       return [entry.slice(0, equals), entry.slice(equals + 1)]
     }),
   )
-  const onOutput = (text: string): void => void context.stderr.write(text)
+  const onOutput = (text: string): void => void context.stderr.write(printable(text))
   await buildNodeImage({ ...(await at(context)), folder, tag, buildArgs, onOutput, ...(file && { dockerfile: file }) })
   context.stderr.write(`Built ${tag} in the cluster: pods can use it.\n`)
 }
@@ -46,7 +47,7 @@ const FORMATS: Record<string, (images: readonly NodeImage[]) => string | Promise
   short: (images) =>
     images
       .flatMap(names)
-      .map((name) => `${name}\n`)
+      .map((name) => `${printable(name)}\n`)
       .join(''),
   json: (images) =>
     `${JSON.stringify(images.map(({ id, tags, digests, sizeBytes }) => ({ id, repoDigests: digests, repoTags: tags, size: String(sizeBytes) })))}\n`,

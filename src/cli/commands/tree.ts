@@ -1,3 +1,4 @@
+import { printable } from '../../base/printable.ts'
 import { clusterTree, type TreeNode } from '../../cluster/tree.ts'
 import type { CliContext } from '../context.ts'
 
@@ -10,5 +11,5 @@ function lines({ children }: TreeNode, indent: string): string[] {
 
 export async function tree(context: CliContext): Promise<void> {
   const root = await clusterTree({ profile: await context.profile(), signal: context.signal, env: context.env })
-  context.stdout.write(`${[root.text, ...lines(root, '')].join('\n')}\n`)
+  context.stdout.write(printable(`${[root.text, ...lines(root, '')].join('\n')}\n`))
 }
