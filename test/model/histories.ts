@@ -20,6 +20,8 @@ export interface Scenario<S> {
   /** The next thing that users or machines do. */
   step(random: Random, mode: Mode): Step
   apply(world: World, state: S, step: Step): Promise<void>
+  /** Stops what would never come to rest by itself. */
+  rest?(world: World): Promise<void>
   /** What must be so once everything has come to rest. */
   end(world: World, state: S): Promise<void>
 }
@@ -72,6 +74,7 @@ async function play<S>(scenario: Scenario<S>, seed: number, history: readonly Ti
     }
     if (world.failures.length === 0) {
       world.calmDown()
+      await scenario.rest?.(world)
       await world.settle()
       await scenario.end(world, state)
     }

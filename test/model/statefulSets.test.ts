@@ -57,8 +57,8 @@ async function guard(world: World, mode: Mode): Promise<void> {
     const healthy = (ordinal: number): boolean => others.some((other) => of(other) === ordinal && isLive(other) && isReadyNow(other))
     if (verb === 'create') {
       if (at < start || at >= end) world.fail(`${pod.metadata.name} is made outside of ${start} to ${end}`)
-      for (let ordinal = start; inOrder && ordinal < at; ordinal++)
-        if (!healthy(ordinal)) world.fail(`${pod.metadata.name} is made before ${ordinal} is ready`)
+      const before = Array.from({ length: Math.max(0, at - start) }, (_, n) => start + n).filter((ordinal) => !healthy(ordinal))
+      if (inOrder && before.length > 0) world.fail(`${pod.metadata.name} is made before ${before.join()} is ready`)
       return
     }
     if (at < start || at >= end) {

@@ -238,7 +238,7 @@ function shown({ body, verb }: ResourceRequest): string {
   return ''
 }
 
-export const START_MS = Date.UTC(2026, 0, 1)
+const START_MS = Date.UTC(2026, 0, 1)
 
 export async function createWorld(options: WorldOptions): Promise<World> {
   const clock = new FakeClock(START_MS)
