@@ -38,7 +38,13 @@ interface FixedRoute {
     | 'metricsProbes'
 }
 
-export type Route = FixedRoute | CheckpointRoute | LogRoute | CommandRoute | PortForwardRoute
+/** Files of the node's log directory; `path` is what follows /logs/, not decoded. */
+export interface NodeLogsRoute {
+  type: 'logs'
+  path: string
+}
+
+export type Route = FixedRoute | NodeLogsRoute | CheckpointRoute | LogRoute | CommandRoute | PortForwardRoute
 
 const FIXED: Readonly<Record<string, Route>> = {
   '/healthz': { type: 'healthz' },
@@ -55,6 +61,7 @@ const FIXED: Readonly<Record<string, Route>> = {
 export function parseRoute(pathname: string): Route | undefined {
   const fixed = FIXED[pathname.length > 1 ? pathname.replace(/\/$/, '') : pathname]
   if (fixed) return fixed
+  if (pathname === '/logs' || pathname.startsWith('/logs/')) return { type: 'logs', path: pathname.slice('/logs/'.length) }
   const [, kind, ...parts] = pathname.split('/')
   if (parts.some((part) => part === '')) return undefined
   const [namespace, podName, third, fourth] = parts
@@ -91,6 +98,8 @@ export function subresourcesOf(route: Route): string[] {
       return ['pods', 'proxy']
     case 'checkpoint':
       return ['checkpoint']
+    case 'logs':
+      return ['log']
     case 'healthz':
     case 'configz':
     case 'pods':

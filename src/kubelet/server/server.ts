@@ -17,6 +17,7 @@ import { HttpError } from './errors.ts'
 import { renderMetrics } from './exposition.ts'
 import { probeMetrics } from './ownMetrics.ts'
 import { type KubeletPods, findServedPod } from './pods.ts'
+import { NODE_LOG_DIRECTORY, serveNodeLogs } from './nodeLogs.ts'
 import { type Route, parseRoute, verbOf } from './routes.ts'
 import { Stats } from './stats.ts'
 import { Upgrades, findPod } from './upgrades.ts'
@@ -165,6 +166,8 @@ class RequestHandler {
         return sendMetrics(response, renderMetrics(probeMetrics(pods.probeCounts())))
       case 'metricsResource':
         return sendMetrics(response, await this.#stats.resourceMetrics())
+      case 'logs':
+        return serveNodeLogs(NODE_LOG_DIRECTORY, route.path, response, signal)
       case 'checkpoint':
         findPod(pods, route)
         throw new HttpError(
