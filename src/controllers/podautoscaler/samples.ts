@@ -5,9 +5,11 @@
 import type { APIService } from '../../api/kinds/apiregistration/v1.ts'
 import type { CrossVersionObjectReference, MetricSpec } from '../../api/kinds/autoscaling/v2.ts'
 import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
+import { parseDuration } from '../../api/codec/goTime.ts'
 import { quantityMilliValue } from '../../api/quantity.ts'
 import type { KubeObject, Resource } from '../../api/resource.ts'
 import { formatLabelSelector } from '../../api/selectors.ts'
+import { isNotFound } from '../../api/status.ts'
 import type { Client, Subresource } from '../../client/client.ts'
 import type { Informer } from '../../client/informer.ts'
 import { MetricError, type PodMetric, type PodMetrics } from './replicaCalculator.ts'
@@ -45,15 +47,6 @@ const CUSTOM_VERSIONS = ['v1beta2', 'v1beta1']
 /** Of a custom metric that names none. */
 const DEFAULT_WINDOW_MS = 60_000
 
-const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
-
-/** Of a metav1.Duration such as `1m30.5s`. */
-function durationMs(text: string): number {
-  let total = 0
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) total += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0)
-  return total
-}
-
 /** Undefined where a container says nothing of the resource. */
 function usageOf({ containers }: ResourceMetrics, resource: string, container: string | undefined): number | undefined {
   const counted = containers.filter(({ name }) => container === undefined || name === container)
@@ -86,6 +79,12 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** An API that nobody serves is told as clients tell it, not as an object that is missing. */
+function whyNot(error: unknown, what: string): string {
+  const isUnserved = isNotFound(error) && messageOf(error).endsWith(' "" not found')
+  return isUnserved ? `the server could not find the requested resource (get ${what})` : messageOf(error)
+}
+
 /** Everything a selector may say, as the metric's servers take it; '' for all. */
 function selectorText(selector: LabelSelector | undefined): string {
   return selector ? formatLabelSelector(selector) : ''
@@ -96,14 +95,18 @@ export function sampleReader({ client, apiServices, resourceOf }: SamplesOptions
     const { namespace, selector, signal } = request
     const from = 'unable to fetch metrics from resource metrics API'
     const { items } = await client.list(POD_METRICS, { namespace, labelSelector: selector, signal }).catch((cause: unknown) => {
-      throw new MetricError(`${from}: ${messageOf(cause)}`, { cause })
+      throw new MetricError(`${from}: ${whyNot(cause, 'pods.metrics.k8s.io')}`, { cause })
     })
     if (items.length === 0) throw new MetricError('no metrics returned from resource metrics API')
     const found = new Map<string, PodMetric>()
     for (const item of items) {
       const value = usageOf(item, resource, container)
       if (value === undefined) continue
-      found.set(item.metadata.name, { value, timestampMs: Date.parse(item.timestamp) || 0, windowMs: durationMs(item.window ?? '') })
+      found.set(item.metadata.name, {
+        value,
+        timestampMs: Date.parse(item.timestamp) || 0,
+        windowMs: Number(parseDuration(item.window || '0s')) / 1e6,
+      })
     }
     return { pods: found }
   }
@@ -190,7 +193,8 @@ export function sampleReader({ client, apiServices, resourceOf }: SamplesOptions
     }
     const options = { namespace, signal, ...(metricSelector && { labelSelector: metricSelector }) }
     const { items } = await client.list(resource, options).catch((cause: unknown) => {
-      throw new MetricError(`unable to fetch metrics from external metrics API: ${messageOf(cause)}`, { cause })
+      const why = whyNot(cause, `${name}.external.metrics.k8s.io`)
+      throw new MetricError(`unable to fetch metrics from external metrics API: ${why}`, { cause })
     })
     if (items.length === 0) throw new MetricError('no metrics returned from external metrics API')
     return { value: items.reduce((total, item) => total + quantityMilliValue(item.value), 0) }
