@@ -9,6 +9,7 @@ import type { Engine, EngineInfo } from './engine/engine.ts'
 import { EngineHttpError, engineGet } from './engine/address.ts'
 import type { EngineAddress } from './engine/address.ts'
 import { API_SERVER_PORT, containerName, MANAGED_LABEL, PROFILE_LABEL, volumeName } from './names.ts'
+import { addressesIn } from './network.ts'
 import { parsePublish } from './ports.ts'
 import type { ContainerMode, ProfileConfig } from './profile.ts'
 import { UserError } from './userError.ts'
@@ -78,6 +79,7 @@ function proxyEnvironment(profile: ProfileConfig, env: NodeJS.ProcessEnv): strin
     'localhost',
     '127.0.0.1',
     profile.network.subnet,
+    ...(profile.network.ipv6Subnet ? [profile.network.ipv6Subnet] : []),
     profile.serviceClusterIpRange,
     profile.podCidr,
     '.svc',
@@ -131,7 +133,7 @@ export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCr
     ExposedPorts: Object.fromEntries(Object.keys(ports).map((port) => [port, {}])),
     StopTimeout: STOP_TIMEOUT_S,
     NetworkingConfig: {
-      EndpointsConfig: { [profile.network.name]: profile.network.nodeIP ? { IPAMConfig: { IPv4Address: profile.network.nodeIP } } : {} },
+      EndpointsConfig: { [profile.network.name]: profile.network.nodeIP ? { IPAMConfig: addressesIn(profile.network, profile.network.nodeIP) } : {} },
     },
     HostConfig: {
       ...rights(mode),
@@ -222,6 +224,8 @@ export interface NodeState {
   image: string
   labels: Record<string, string>
   nodeIP: string
+  /** '' where it has none. */
+  nodeIPv6: string
 }
 
 /** The container as the engine sees it now, without dockerode; undefined when there is none. */
@@ -239,6 +243,7 @@ export async function inspectNode(address: EngineAddress, profile: string, signa
       image: found.Config.Image,
       labels: found.Config.Labels ?? {},
       nodeIP: networks[0]?.IPAddress ?? '',
+      nodeIPv6: networks[0]?.GlobalIPv6Address ?? '',
     }
   } catch (error) {
     if (error instanceof EngineHttpError && error.statusCode === 404) return undefined

@@ -16,7 +16,8 @@ export interface ProfileConfig {
   /** Whether `image` was given by the user instead of built from this checkout. */
   imagePinned: boolean
   containerMode: ContainerMode
-  network: { name: string; subnet: string; nodeIP: string }
+  /** With `ipv6Subnet` it has a range of each IP family, and so has the cluster. */
+  network: { name: string; subnet: string; ipv6Subnet?: string; nodeIP: string }
   hostApiPort: number
   cpus?: number
   memoryBytes?: number

@@ -49,7 +49,16 @@ function notRunning(name: string, cause?: unknown): UserError {
 }
 
 /** The node's address, as the engine gave it. */
-export async function getNodeIP(options: ClusterOptions): Promise<string> {
+export async function getNodeIP({ ipv6 = false, ...options }: ClusterOptions & { ipv6?: boolean }): Promise<string> {
   const { state, profile } = await openNode(options)
+  if (ipv6) {
+    if (state.nodeIPv6) return state.nodeIPv6
+    throw new UserError({
+      area: 'GUEST',
+      sort: 'UNSUPPORTED',
+      message: `the node of the cluster "${profile.name}" has no IPv6 address`,
+      hint: 'A cluster has one when it is made with: minicube start --ip-family dual',
+    })
+  }
   return state.nodeIP || profile.network.nodeIP
 }

@@ -7,6 +7,7 @@ import { systemClock } from '../base/clock.ts'
 import { isApiReady } from './apiServer.ts'
 import { kubeconfigEntry, readCredentials } from './credentials.ts'
 import { addressOf } from './engine/engine.ts'
+import { ipFamiliesOf } from './network.ts'
 import { withFileLock } from './fileLock.ts'
 import { makePrivateDirectory, minicubeHome, profilePaths, profilesDirectory } from './home.ts'
 import { checkKubeconfig, kubeconfigPath, lookUpKubeconfig, mergeKubeconfig } from './kubeconfig/file.ts'
@@ -41,6 +42,7 @@ export async function startCluster(options: StartClusterOptions): Promise<StartR
     const profile = await readProfile(home, name)
     const state = profile && (await inspectNode(await addressOf(profile.engineHost, env), name, signal).catch(() => undefined))
     if (state) checkOwned(state, name)
+    checkIpFamily(options, profile)
     if (profile && state?.running && !state.paused && (await isUsable(home, profile, signal)))
       return alreadyRunning(home, profile, options, env)
     const context = await runStart(home, profile, state, options, env)
@@ -78,6 +80,17 @@ function check(options: StartClusterOptions): void {
       hint: 'For example: --memory 2g',
     })
   }
+}
+
+/** Every object with an address has been written for what the cluster began with. */
+function checkIpFamily({ ipFamily, profile: name }: StartClusterOptions, profile: ProfileConfig | undefined): void {
+  if (!profile || ipFamily === undefined || ipFamily === ipFamiliesOf(profile.network)) return
+  throw new UserError({
+    area: 'GUEST',
+    sort: 'CONFLICT',
+    message: `the cluster "${name}" was made with --ip-family ${ipFamiliesOf(profile.network)}, which cannot be changed`,
+    hint: `Delete it and start it again: minicube delete --profile ${name}`,
+  })
 }
 
 async function isUsable(home: string, profile: ProfileConfig, signal: AbortSignal): Promise<boolean> {

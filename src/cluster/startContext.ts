@@ -2,6 +2,7 @@
 import type { BootLog } from './bootLog.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import type { ClusterEntry } from './kubeconfig/document.ts'
+import type { IpFamilies } from './network.ts'
 import type { NodeState } from './nodeContainer.ts'
 import type { ProfileConfig } from './profile.ts'
 import type { StepReporter } from './steps.ts'
@@ -12,6 +13,8 @@ export interface StartClusterOptions {
   memoryBytes?: number
   /** `[ADDRESS:]HOSTPORT:NODEPORT[/PROTOCOL]` each; a stopped cluster that is started with other ones gets them. */
   publish?: string[]
+  /** Which IP families the cluster has; a cluster that is there keeps its own. */
+  ipFamily?: IpFamilies
   /** How many nodes without a machine there are to be. */
   fakeNodes?: number
   /** `COMPONENT.KEY=VALUE` each, in upstream's names; they replace those of an earlier start. */

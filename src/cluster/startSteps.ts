@@ -12,7 +12,7 @@ import { fetchCredentials } from './fetchCredentials.ts'
 import { withFileLock } from './fileLock.ts'
 import { mergeKubeconfig, removeFromKubeconfig } from './kubeconfig/file.ts'
 import { containerName, volumeName } from './names.ts'
-import { chooseNodeIP, ensureNetwork, otherNodeIPs, removeNetwork } from './network.ts'
+import { chooseNodeIP, ensureNetwork, type IpFamilies, ipFamiliesOf, otherNodeIPs, removeNetwork } from './network.ts'
 import {
   checkOwned,
   containerSpec,
@@ -33,6 +33,8 @@ import { UserError } from './userError.ts'
 type StartStep = Step<StartContext>
 
 const RANGES = { serviceClusterIpRange: '10.96.0.0/16', podCidr: '10.244.0.0/16', clusterDns: '10.96.0.10', clusterDomain: 'cluster.local' }
+/** Beside those: kind's. */
+const IPV6_RANGES = { serviceClusterIpRange: 'fd00:10:96::/112', podCidr: 'fd00:10:244::/56' }
 /** How often a node that was running already, but did not answer, is asked again. */
 const REPAIR_CHECK_EVERY_MS = 250
 const UNDO_TIMEOUT_MS = 15_000
@@ -142,11 +144,18 @@ const planStep: StartStep = {
   },
 }
 
+function rangesOf(ipFamily: IpFamilies): typeof RANGES {
+  if (ipFamily === 'ipv4') return RANGES
+  const both = (range: 'serviceClusterIpRange' | 'podCidr'): string => `${RANGES[range]},${IPV6_RANGES[range]}`
+  return { ...RANGES, serviceClusterIpRange: both('serviceClusterIpRange'), podCidr: both('podCidr') }
+}
+
 async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
   const { options, before, home } = context
   const engine = context.requireEngine()
   const info = context.info as EngineInfo
-  const network = await ensureNetwork(engine, info)
+  const ipFamily = before ? ipFamiliesOf(before.network) : (options.ipFamily ?? 'ipv4')
+  const network = await ensureNetwork(engine, info, ipFamily)
   const others = (await listProfiles(home)).valid.filter((profile) => profile.name !== options.profile)
   const sameNetwork = before?.network.subnet === network.subnet
   const taken = new Set([...others.map((profile) => profile.network.nodeIP), ...(await otherNodeIPs(engine, options.profile))])
@@ -155,7 +164,7 @@ async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
     containerMode: likelyMode(info),
     hostApiPort: before?.hostApiPort ?? (await chooseApiPort(new Set(others.map((profile) => profile.hostApiPort)))),
     publish: [],
-    ...RANGES,
+    ...rangesOf(ipFamily),
     ...before,
     name: options.profile,
     kubernetesVersion: await kubernetesVersionOf(engine, context.image as string, signal),

@@ -1,6 +1,7 @@
 import { getNodeIP } from '../../cluster/runningNode.ts'
 import type { CliContext } from '../context.ts'
 
-export async function ip(context: CliContext): Promise<void> {
-  context.stdout.write(`${await getNodeIP({ profile: await context.profile(), signal: context.signal, env: context.env })}\n`)
+export async function ip({ ipv6 = false }: { ipv6?: boolean }, context: CliContext): Promise<void> {
+  const profile = await context.profile()
+  context.stdout.write(`${await getNodeIP({ profile, ipv6, signal: context.signal, env: context.env })}\n`)
 }

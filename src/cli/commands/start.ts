@@ -11,6 +11,7 @@ export interface StartOptions {
   cpus?: number
   fakeNodes?: number
   memory?: string
+  ipFamily?: 'ipv4' | 'dual'
   publish?: string[]
   extraConfig?: string[]
   image?: string
@@ -30,7 +31,7 @@ function reporterFor(options: StartOptions, context: CliContext): Promise<StepRe
 
 export async function start(options: StartOptions, context: CliContext): Promise<void> {
   const profile = await context.profile()
-  const { cpus, extraConfig, fakeNodes, memory, publish, image, timeout, keepContext, retain } = options
+  const { cpus, extraConfig, fakeNodes, ipFamily, memory, publish, image, timeout, keepContext, retain } = options
   const startedMs = performance.now()
   const result = await startCluster({
     profile,
@@ -45,6 +46,7 @@ export async function start(options: StartOptions, context: CliContext): Promise
     ...(publish && { publish }),
     ...(extraConfig && { extraConfig }),
     ...(image && { image }),
+    ...(ipFamily && { ipFamily }),
     ...(timeout && { timeoutMs: timeout }),
     ...(keepContext && { keepContext }),
     ...(retain && { retain }),
