@@ -5,7 +5,7 @@
  */
 import { parseDuration, TimeError } from './codec/goTime.ts'
 
-type Kind = 'duration' | 'count' | 'positive' | 'number' | 'text' | 'list' | 'labels'
+type Kind = 'duration' | 'count' | 'positive' | 'number' | 'text' | 'list' | 'labels' | 'ports'
 
 /** Durations are in milliseconds. */
 interface Values {
@@ -16,11 +16,14 @@ interface Values {
   text: string
   list: readonly string[]
   labels: Readonly<Record<string, string>>
+  ports: { first: number; last: number }
 }
 
 const OPTIONS = {
   apiserver: {
     'audit-policy-file': 'text',
+    'disable-admission-plugins': 'list',
+    'service-node-port-range': 'ports',
     'audit-log-path': 'text',
     'audit-log-maxsize': 'count',
     'audit-log-maxbackup': 'count',
@@ -62,6 +65,7 @@ const OPTIONS = {
     config: 'text',
   },
   kubelet: {
+    'max-pods': 'positive',
     'node-labels': 'labels',
   },
   'kube-proxy': {
@@ -123,6 +127,12 @@ function parseLabels(text: string): Record<string, string> | undefined {
   return pairs.every((pair) => pair.length === 2 && pair[0]) ? (Object.fromEntries(pairs) as Record<string, string>) : undefined
 }
 
+function parsePorts(text: string): { first: number; last: number } | undefined {
+  const [, first, last] = /^(\d{1,5})-(\d{1,5})$/.exec(text) ?? []
+  const range = { first: Number(first), last: Number(last) }
+  return range.first > 0 && range.first <= range.last && range.last <= 65_535 ? range : undefined
+}
+
 function parseMilliseconds(text: string): number | undefined {
   try {
     const ms = Number(parseDuration(text)) / 1e6
@@ -141,6 +151,7 @@ const WANTED: Readonly<Record<Kind, string>> = {
   text: 'some text',
   list: 'names, separated by commas',
   labels: 'labels such as key=value,other=value',
+  ports: 'ports such as 30000-32767',
 }
 
 /** Undefined where the text is not of the kind. */
@@ -163,6 +174,8 @@ function parseValue(kind: Kind, text: string): Values[Kind] | undefined {
     }
     case 'labels':
       return parseLabels(text)
+    case 'ports':
+      return parsePorts(text)
   }
 }
 

@@ -12,6 +12,7 @@ import { createApiServer, type ApiServer } from '../apiserver/server.ts'
 import { SnapshotPath } from '../apiserver/transport/snapshotPath.ts'
 import type { UserInfo } from '../apiserver/request.ts'
 import type { Store } from '../storage/store.ts'
+import type { ComponentOptions } from '../api/componentOptions.ts'
 import { createAudit } from './audit.ts'
 import type { AuditSettings } from './audit.ts'
 import type { Pki } from './pki.ts'
@@ -29,6 +30,8 @@ export interface AssembledApiServerOptions {
   audit?: AuditSettings
   /** Static tokens (upstream's --token-auth-file). */
   tokenFile?: string
+  /** What was set by upstream's flags. */
+  flags?: Pick<ComponentOptions['apiserver'], 'service-node-port-range' | 'disable-admission-plugins'>
   log: Logger
   clock: Clock
 }
@@ -50,11 +53,12 @@ export function kubernetesServiceAddress(serviceClusterIpRange: string): string 
 }
 
 export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
-  const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock } = options
+  const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock, flags = {} } = options
   const log = options.log.child({ component: 'kube-apiserver' })
   const audit = options.audit && createAudit(options.audit, { log, clock })
   const catalog = loadCatalog()
-  const services = new Services({ serviceClusterIpRange, nodePortRange: NODE_PORTS })
+  const services = new Services({ serviceClusterIpRange, nodePortRange: flags['service-node-port-range'] ?? NODE_PORTS })
+  const disabled = new Set(flags['disable-admission-plugins'])
   const issuer = `https://kubernetes.default.svc.${clusterDomain}`
   const storeMetrics = new StoreMetrics()
   const server = await createApiServer({
@@ -71,7 +75,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
         authorizer,
         tokens,
         virtualResources,
-        admission: (reader) => admissionPlugins({ reader, authorizer }),
+        admission: (reader) => admissionPlugins({ reader, authorizer }).filter(({ name }) => !disabled.has(name)),
       }),
     tls: { ...pki.apiServer, clientCa: pki.ca.cert, requestHeaderCa: pki.frontProxyCa.cert },
     requestHeaderAllowedNames: ['front-proxy-client'],

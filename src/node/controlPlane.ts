@@ -72,6 +72,7 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
     ...(settings.descriptionsFile && { descriptionsFile: settings.descriptionsFile }),
     ...(settings.audit && { audit: settings.audit }),
     ...(settings.tokenFile && { tokenFile: settings.tokenFile }),
+    flags: settings.options.apiserver,
     log,
     clock: systemClock,
   })

@@ -91,6 +91,7 @@ async function startApiServer({ config, address, pki, log, options }: Setup, cle
     descriptionsFile: DESCRIPTIONS_FILE,
     ...(audit && { audit }),
     ...(tokenFile && { tokenFile }),
+    flags: options.apiserver,
     log,
     clock: systemClock,
   })

@@ -53,6 +53,7 @@ const POD_RESOLV_CONF = '/run/minicube/pod-resolv.conf'
 const SANDBOXES = { recordsDirectory: `${ROOT_DIR}/sandboxes`, namespacesDirectory: '/run/minicube/sandboxes' }
 const PAUSE_IMAGE = 'minicube/pause:1'
 const KUBELET_PORT = 10_250
+const MAX_PODS = 110
 const SHUTDOWN_GRACE_SECONDS = 10
 /** An engine that does not answer is not waited for: init stops the node process some seconds later. */
 const SHUTDOWN_TIMEOUT_MS = (SHUTDOWN_GRACE_SECONDS + 2) * 1_000
@@ -65,7 +66,7 @@ function nodePodCidrs(podCidr: string): string[] {
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   const { config, address, pki, client, informers, authorizer, engineSocket } = options
   const { nodeName, clusterDns, clusterDomain, podCidr, serviceClusterIpRange } = config
-  const nodeLabels = options.options.kubelet['node-labels']
+  const { 'node-labels': nodeLabels, 'max-pods': maxPods = MAX_PODS } = options.options.kubelet
   const log = options.log.child({ component: 'kubelet' })
   const network = createRoutedPodNetwork({
     podCidrs: nodePodCidrs(podCidr),
@@ -97,6 +98,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     kubeletPort: KUBELET_PORT,
     manifestsDirectory: MANIFESTS_DIR,
     ...(nodeLabels && { nodeLabels }),
+    capacity: async () => ({ ...(await readCapacity(ROOT_DIR)), pods: maxPods }),
   })
   /** Delegated: the API server knows whose a token is. */
   const authenticate: AuthenticateToken = async (token) => {
@@ -117,7 +119,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     clusterDNS: [clusterDns],
     resolvConf: POD_RESOLV_CONF,
     podCIDR: nodePodCidrs(podCidr).join(','),
-    maxPods: 110,
+    maxPods,
     podPidsLimit: MAX_CONTAINER_PIDS,
     imageMinimumGCAge: '2m0s',
     imageGCHighThresholdPercent: 85,
