@@ -33,6 +33,23 @@ test('manifests become pods of the node; their uid follows from what they say', 
   assert.deepEqual(await readManifests(directory, second, options), second, 'a file that cannot be read is what it was')
 })
 
+test('a manifest whose names would lead out of their directories is not used', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'manifests-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const metadata = { name: 'a' }
+  const spec = { containers: [{ name: 'main', image: 'x:1' }] }
+  const hostile = [
+    { metadata: { ...metadata, uid: '../../../etc' }, spec },
+    { metadata: { name: '../a' }, spec },
+    { metadata: { ...metadata, namespace: '..' }, spec },
+    { metadata, spec: { containers: [{ name: '../../x', image: 'x:1' }] } },
+    { metadata, spec: { ...spec, volumes: [{ name: '..', emptyDir: {} }] } },
+  ]
+  for (const [n, pod] of hostile.entries())
+    await writeFile(join(directory, `${n}.json`), JSON.stringify({ apiVersion: 'v1', kind: 'Pod', ...pod }))
+  assert.equal((await readManifests(directory, new Map(), options)).size, 0)
+})
+
 test('a mirror pod carries the hash of what it shows', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'manifests-'))
   t.after(() => rm(directory, { recursive: true }))

@@ -32,10 +32,23 @@ export function isStaticPod({ metadata }: Pod): boolean {
   return source !== undefined && source !== 'api' && metadata.annotations?.[MIRROR_ANNOTATION] === undefined
 }
 
+/** No API server has looked at these, and they become parts of paths. */
+const NAME = /^[a-z0-9][-a-z0-9.]*$/
+const UID = /^[A-Za-z0-9][-A-Za-z0-9]*$/
+
+function checkNames({ metadata, spec }: Pod): void {
+  const { volumes = [], containers = [], initContainers = [] } = spec ?? {}
+  const names = [metadata.name, metadata.namespace || 'default', ...[...volumes, ...containers, ...initContainers].map(({ name }) => name)]
+  const wrong = names.find((name) => !NAME.test(name))
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not a name`)
+  if (metadata.uid && !UID.test(metadata.uid)) throw new Error(`${JSON.stringify(metadata.uid)} is not a uid`)
+}
+
 /** The uid follows from the content: a file that changes is another pod. */
 export function staticPod(manifest: object, path: string, { nodeName, seenAtMs }: ManifestContext, def: TypeDef): Pod {
   const pod = structuredClone(manifest) as Pod
   if (pod.kind !== 'Pod' || !pod.metadata?.name) throw new Error('it is no Pod with a name')
+  checkNames(pod)
   applyDefaults(def, pod, { nowMs: seenAtMs })
   const hash = createHash('md5')
     .update(JSON.stringify([pod, nodeName, path]))
