@@ -76,6 +76,14 @@ test('a service without endpoints is refused', () => {
   assert.equal(elements.service_ips.size, 0)
 })
 
+test("another proxy's services have no rules", () => {
+  for (const label of ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless']) {
+    const given = service({})
+    const labelled = { ...given, metadata: { ...given.metadata, labels: { [label]: '' } } }
+    assert.equal(build(labelled, ready('10.244.0.5')).chains.size, 0)
+  }
+})
+
 test('headless services and external names have no rules', () => {
   for (const spec of [{ clusterIP: 'None', clusterIPs: ['None'] }, { type: 'ExternalName' }])
     assert.equal(build(service(spec), ready('10.244.0.5')).chains.size, 0)

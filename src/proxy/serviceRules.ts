@@ -54,8 +54,12 @@ function hash(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)
 }
 
-/** Whether the service has an address, which then is of the family. */
-export function isProxied({ spec }: Service, family: IpFamily): boolean {
+/** A service with one of these is another proxy's, or nobody's. */
+const LABELS_OF_OTHERS = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless']
+
+/** Whether the service has an address, which then is of the family, and is ours to lead somewhere. */
+export function isProxied({ metadata: { labels = {} }, spec }: Service, family: IpFamily): boolean {
+  if (LABELS_OF_OTHERS.some((label) => label in labels)) return false
   return spec.type !== 'ExternalName' && clusterIps(spec).some(isOfFamily(family))
 }
 

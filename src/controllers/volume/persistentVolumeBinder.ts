@@ -191,8 +191,11 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
 
   async function syncVolume(volume: PersistentVolume, signal: AbortSignal): Promise<void> {
     const { claimRef } = volume.spec
-    if (!claimRef?.uid) return setVolumePhase(volume, 'Available', signal)
+    const leaving = volume.metadata.deletionTimestamp !== undefined
+    if (!claimRef?.uid) return leaving ? undefined : setVolumePhase(volume, 'Available', signal)
     if (!(await claimIsGone(volume, signal))) return
+    // One that is leaving is protected for as long as it is bound.
+    if (leaving) return volume.status?.phase === 'Bound' ? setVolumePhase(volume, 'Released', signal) : undefined
     if (volume.status?.phase !== 'Released' && volume.status?.phase !== 'Failed') return setVolumePhase(volume, 'Released', signal)
     if (volume.spec.persistentVolumeReclaimPolicy === 'Delete') await dispose(volume, signal)
   }
@@ -261,7 +264,7 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
         return
       }
       const volume = volumeInformer.get(key.slice(VOLUME.length))
-      if (volume && volume.metadata.deletionTimestamp === undefined) await syncVolume(volume, signal)
+      if (volume) await syncVolume(volume, signal)
     },
   }
 }
