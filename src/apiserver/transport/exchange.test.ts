@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { isAbort } from '../../base/abort.ts'
 import { StatusError } from '../../api/status.ts'
-import { readBody } from './exchange.ts'
+import { Http2Exchange, readBody } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 
 function exchange(body: PassThrough, headers: Record<string, string> = {}): Exchange {
@@ -52,4 +56,38 @@ test('an error of the stream', async () => {
   const read = readBody(exchange(body))
   body.destroy(new Error('reset'))
   await assert.rejects(read, /reset/)
+})
+
+/** What a server answers with `respond`, until the stream is over on both sides. */
+async function answered(method: string, sent: string | undefined, body: string | undefined): Promise<string> {
+  const server = createServer()
+  const gone = Promise.withResolvers<void>()
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const served = new Http2Exchange(stream, headers)
+    served.onGone(() => gone.resolve())
+    served.respond(200, { 'content-type': 'text/plain' }, body)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  try {
+    const stream = session.request({ ':method': method }, { endStream: sent === undefined })
+    if (sent !== undefined) stream.end(sent)
+    let text = ''
+    for await (const chunk of stream.setEncoding('utf8') as AsyncIterable<string>) text += chunk
+    await gone.promise
+    return text
+  } finally {
+    session.destroy()
+    server.close()
+  }
+}
+
+test('every stream ends, with and without a body on either side', { timeout: 30_000 }, async () => {
+  const large = 'x'.repeat(300_000)
+  assert.equal(await answered('GET', undefined, 'answer'), 'answer')
+  assert.equal(await answered('GET', undefined, large), large)
+  assert.equal(await answered('GET', undefined, undefined), '')
+  assert.equal(await answered('HEAD', undefined, 'answer'), '')
+  assert.equal(await answered('DELETE', 'unread', 'answer'), 'answer')
+  assert.equal(await answered('POST', large, large), large)
 })

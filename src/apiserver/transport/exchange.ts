@@ -143,8 +143,8 @@ export class Http2Exchange extends BaseExchange implements Exchange {
       stream.respond(head)
       stream.end(body)
     }
-    // A body that nobody read would keep the stream open.
-    if (!stream.readableEnded) stream.resume()
+    // A body that nobody read would keep the stream open. Where none comes Node ends the stream by itself, after its last write.
+    if (this.hasBody && !stream.readableEnded) stream.resume()
   }
 
   stream(status: number, headers: OutgoingHttpHeaders): Writable {
