@@ -37,14 +37,14 @@ export async function disturbPod(world: World, lives: PodLives, step: Step): Pro
         .patch(pods, { ...at, type: 'application/merge-patch+json' }, { metadata: { labels: { app: 'elsewhere' } } })
         .catch(() => {}))
     case 'loseNode':
-      return loseNode(world, pod.spec.nodeName)
+      return loseNode(world, lives, pod.spec.nodeName)
     default:
       throw new Error(`no such disturbance: ${step.do}`)
   }
 }
 
 /** The node goes with all that ran on it, as the pod garbage collector would see to; another comes in its place. */
-async function loseNode(world: World, name: string | undefined): Promise<void> {
+async function loseNode(world: World, lives: PodLives, name: string | undefined): Promise<void> {
   if (!name) return
   const { client } = world
   const here = world.truth
@@ -58,8 +58,6 @@ async function loseNode(world: World, name: string | undefined): Promise<void> {
   const node = world.truth.for(nodes).get(name)
   await client.delete(nodes, { name }).catch(() => {})
   world.clock.after(world.random.below(20_000), () => {
-    void client
-      .create(nodes, { metadata: { name, labels: node?.metadata.labels ?? {} }, spec: {}, status: node?.status ?? {} })
-      .catch(() => {})
+    void lives.addNode(name, node?.metadata.labels).catch(() => {})
   })
 }

@@ -2,7 +2,7 @@
  * What scheduler and kubelets do, as far as controllers see it: pods are bound, become ready or finish after random times,
  * and go when they are told to. What becomes of a pod is said by its image: `never-ready`, `fails`, `any` (ends either way).
  */
-import { nodes, pods, type Node, type Pod } from '../../src/api/kinds/core/v1.ts'
+import { nodes, pods, type Pod } from '../../src/api/kinds/core/v1.ts'
 import { timestamp, withoutCondition } from '../../src/api/meta.ts'
 import { hasFinished } from '../../src/api/pods.ts'
 import { keyOf } from '../../src/api/resource.ts'
@@ -38,10 +38,12 @@ export class PodLives {
     await this.#world.onChange(pods, ({ after }) => after && this.#soon(after))
   }
 
-  async addNode(name: string, labels: Record<string, string> = {}): Promise<Node> {
+  /** It is ready at once: the taint that new nodes are born with goes. */
+  async addNode(name: string, labels: Record<string, string> = {}): Promise<void> {
     const { client, clock } = this.#world
     const status = { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: timestamp(clock.now()) }] }
-    return client.create(nodes, { metadata: { name, labels }, spec: {}, status })
+    await client.create(nodes, { metadata: { name, labels }, spec: {}, status })
+    await client.patch(nodes, { name, type: 'application/merge-patch+json' }, { spec: { taints: null } })
   }
 
   /** Changes the status as a kubelet would; what is gone or changed meanwhile is left alone. */
