@@ -129,6 +129,8 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     plugins,
     rootDir,
     nodeName,
+    clock,
+    onInUse: () => node.volumesChanged(),
     secret: (namespace, name, until) => client.get(secrets, { namespace, name, signal: until }),
   })
   const volumes = new Volumes({ client, clock, objects, rootDir, runtime, csi, memoryBytes: podsMemoryBytes(capacity.memoryBytes) })
@@ -173,6 +175,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     nodeName,
     nodeIps,
     rootDir,
+    volumesInUse: () => csi.inUse(),
     capacity,
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,
     nodeLabels: options.nodeLabels ?? {},

@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js'
-import type { PersistentVolume, Pod } from '../../api/kinds/core/v1.ts'
-import { nodes } from '../../api/kinds/core/v1.ts'
-import { csidrivers, csinodes, volumeattachments } from '../../api/kinds/storage/v1.ts'
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../api/kinds/core/v1.ts'
+import { nodes, persistentvolumeclaims } from '../../api/kinds/core/v1.ts'
+import { csidrivers, csinodes, volumeattachments, type CSIDriver } from '../../api/kinds/storage/v1.ts'
 import { systemClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { Client } from '../../client/client.ts'
 import { FakeApi } from '../testing/fakeApi.ts'
-import { attachmentName, CsiVolumes } from './csiVolumes.ts'
+import { attachmentName, CsiVolumes, ownedByGroup } from './csiVolumes.ts'
+import { EXPAND_VOLUME, VOLUME_MOUNT_GROUP } from './driver.ts'
 import { CsiPlugins } from './plugins.ts'
 import { Decoded, encodeMessage, type Message } from './wire.ts'
 
@@ -35,6 +36,7 @@ async function startDriver(t: TestContext, socketPath: string) {
   const calls: [method: string, request: Decoded][] = []
   const notified: string[] = []
   const failing = new Set<string>()
+  const supported = [1]
   const server = new Server()
   const answers: Record<string, (request: Decoded) => Promise<Message> | Message> = {
     '/pluginregistration.Registration/GetInfo': () => ({ 1: 'CSIPlugin', 2: 'disks.example.com', 3: socketPath, 4: ['1.0.0'] }),
@@ -43,11 +45,12 @@ async function startDriver(t: TestContext, socketPath: string) {
       return {}
     },
     '/csi.v1.Node/NodeGetInfo': () => ({ 1: 'node-7', 2: 16, 3: { 1: new Map([['example.com/rack', 'r1']]) } }),
-    '/csi.v1.Node/NodeGetCapabilities': () => ({ 1: { 1: { 1: 1 } } }),
+    '/csi.v1.Node/NodeGetCapabilities': () => ({ 1: supported.map((rpc) => ({ 1: { 1: rpc } })) }),
+    '/csi.v1.Node/NodeExpandVolume': () => ({}),
     '/csi.v1.Node/NodeStageVolume': () => ({}),
     '/csi.v1.Node/NodeUnstageVolume': () => ({}),
     '/csi.v1.Node/NodePublishVolume': async (request) => {
-      await mkdir(request.text(4))
+      await mkdir(request.text(4), { recursive: true })
       return {}
     },
     '/csi.v1.Node/NodeUnpublishVolume': async (request) => {
@@ -77,7 +80,7 @@ async function startDriver(t: TestContext, socketPath: string) {
     server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve())),
   )
   t.after(() => server.forceShutdown())
-  return { calls, notified, failing }
+  return { calls, notified, failing, supported }
 }
 
 async function eventually(what: string, done: () => boolean): Promise<void> {
@@ -114,7 +117,8 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
   assert.equal(api.get(nodes, '', 'n')?.metadata.labels?.['example.com/rack'], 'r1')
 
   const secret = async (_namespace: string, name: string) => ({ metadata: { ...meta(name), namespace: 's' }, data: { key: 'dmFsdWU=' } })
-  const volumes = new CsiVolumes({ client, plugins, rootDir, nodeName: 'n', secret })
+  const options = { client, plugins, rootDir, nodeName: 'n', secret, clock: systemClock }
+  const volumes = new CsiVolumes(options)
   const volume: PersistentVolume = {
     metadata: meta('pv'),
     spec: {
@@ -130,7 +134,9 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
     },
   }
   const pod = (name: string): Pod => ({ metadata: { ...meta(name), namespace: 'default' }, spec: { containers: [] } })
-  const publish = (name: string): Promise<string> => volumes.publishPersistent(pod(name), 'data', volume, false, abort.signal)
+  const how = { readOnly: false, block: false, claim: undefined }
+  const publish = async (name: string): Promise<string> =>
+    (await volumes.publishPersistent(pod(name), 'data', volume, how, abort.signal)).hostPath
   await assert.rejects(publish('a'), /not found/)
   const attachment = attachmentName('v1', 'disks.example.com', 'n')
   const source = { persistentVolumeName: 'pv' }
@@ -162,7 +168,7 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
   await volumes.tearDown('a')
   assert.equal(called('NodeUnstageVolume').length, 0, 'another pod has it')
   // A kubelet that starts anew knows no more than what is on the disk.
-  await new CsiVolumes({ client, plugins, rootDir, nodeName: 'n', secret }).tearDown('b')
+  await new CsiVolumes(options).tearDown('b')
   assert.deepEqual([called('NodeUnpublishVolume').length, called('NodeUnstageVolume')[0]?.text(2)], [2, staged?.text(3)])
 
   api.put(csidrivers, {
@@ -173,7 +179,101 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
   const context = called('NodePublishVolume').at(-1)?.map(8)
   assert.deepEqual([context?.get('csi.storage.k8s.io/pod.name'), context?.get('csi.storage.k8s.io/ephemeral')], ['c', 'true'])
 
+  assert.deepEqual(await volumes.inUse(), [`kubernetes.io/csi/disks.example.com^${called('NodePublishVolume').at(-1)?.text(1)}`])
+  await volumes.tearDown('c')
+  assert.deepEqual(await volumes.inUse(), [])
+
   await rm(join(registryDirectory, 'disks.sock'))
   await eventually('gone', () => api.get(csinodes, '', 'n')?.spec.drivers.length === 0)
   assert.throws(() => plugins.driver('disks.example.com'), /not found in the list of registered CSI drivers/)
+})
+
+test('a driver is told of tokens, gets devices and groups, is called again, and grows what was made larger', async (t) => {
+  const rootDir = await mkdtemp(join(tmpdir(), 'csi-'))
+  t.after(() => rm(rootDir, { recursive: true, force: true }))
+  const registryDirectory = join(rootDir, 'plugins_registry')
+  await mkdir(registryDirectory)
+  const api = new FakeApi()
+  const client = new Client(api)
+  api.put(nodes, { metadata: meta('n'), spec: {} })
+  const abort = new AbortController()
+  const plugins = new CsiPlugins({ client, clock: systemClock, log: silentLogger, signal: abort.signal, nodeName: 'n', registryDirectory })
+  const running = plugins.run()
+  t.after(async () => {
+    abort.abort()
+    await running
+  })
+  const { calls, notified, supported } = await startDriver(t, join(registryDirectory, 'disks.sock'))
+  await eventually('registered', () => notified.includes('registered'))
+  supported.push(EXPAND_VOLUME)
+  const called = (method: string): Decoded[] => calls.filter(([name]) => name === method).map(([, request]) => request)
+  const driver: CSIDriver = {
+    metadata: meta('disks.example.com'),
+    spec: {
+      attachRequired: false,
+      fsGroupPolicy: 'File',
+      tokenRequests: [{ audience: 'vault', expirationSeconds: 600 }],
+      requiresRepublish: true,
+    },
+  }
+  api.put(csidrivers, driver)
+  const secret = async () => undefined
+  const volumes = new CsiVolumes({ client, plugins, rootDir, nodeName: 'n', clock: systemClock, secret })
+  const volume: PersistentVolume = {
+    metadata: meta('pv'),
+    spec: { capacity: { storage: '2Gi' }, accessModes: ['ReadWriteMany'], csi: { driver: 'disks.example.com', volumeHandle: 'v1' } },
+  }
+  const claim: PersistentVolumeClaim = {
+    metadata: { ...meta('claim'), namespace: 'default' },
+    spec: {},
+    status: {
+      capacity: { storage: '1Gi' },
+      conditions: [{ type: 'FileSystemResizePending', status: 'True' }],
+      allocatedResourceStatuses: { storage: 'NodeResizePending' },
+    },
+  }
+  api.put(persistentvolumeclaims, claim)
+  const pod: Pod = {
+    metadata: { ...meta('a'), namespace: 'default' },
+    spec: { containers: [], serviceAccountName: 'robot', securityContext: { fsGroup: 42 } },
+  }
+  const how = { readOnly: false, block: false, claim }
+  const first = await volumes.publishPersistent(pod, 'data', volume, how, abort.signal)
+  assert.equal(first.toGroup, true)
+  assert.ok(first.againAtMs !== undefined)
+  const told = called('NodePublishVolume')[0]?.map(8).get('csi.storage.k8s.io/serviceAccount.tokens')
+  assert.deepEqual(Object.keys(JSON.parse(told ?? '{}') as object), ['vault'])
+  assert.deepEqual(
+    [called('NodeExpandVolume')[0]?.text(2), called('NodeExpandVolume')[0]?.messages(3)[0]?.number(1)],
+    [first.hostPath, 2 * 2 ** 30],
+  )
+  assert.equal(api.get(persistentvolumeclaims, 'default', 'claim')?.status?.capacity?.['storage'], '2Gi')
+
+  const grown = { ...claim, status: { capacity: { storage: '2Gi' } } }
+  supported.push(VOLUME_MOUNT_GROUP)
+  const again = await volumes.publishPersistent(pod, 'data', volume, { ...how, claim: grown }, abort.signal)
+  assert.equal(again.toGroup, false, 'the driver did it')
+  assert.deepEqual([called('NodePublishVolume').length, called('NodeExpandVolume').length], [2, 1])
+  assert.equal(called('NodePublishVolume')[1]?.messages(5)[0]?.messages(2)[0]?.text(3), '42')
+
+  api.put(csidrivers, { ...driver, spec: { attachRequired: false } })
+  await volumes.publishPersistent(pod, 'data', volume, { ...how, claim: grown }, abort.signal)
+  assert.equal(called('NodePublishVolume').length, 2, 'once is enough')
+  await volumes.publishPersistent(pod, 'device', volume, { ...how, block: true, claim: undefined }, abort.signal)
+  const capability = called('NodePublishVolume')[2]?.messages(5)[0]
+  assert.deepEqual([capability?.messages(1).length, capability?.messages(2).length], [1, 0])
+})
+
+test("who owns the files is the driver's policy", () => {
+  const policy = (fsGroupPolicy?: string): CSIDriver => ({ metadata: meta('d'), spec: fsGroupPolicy ? { fsGroupPolicy } : {} })
+  assert.deepEqual(
+    [
+      ownedByGroup(undefined, 'ext4', ['ReadWriteOnce']),
+      ownedByGroup(undefined, '', ['ReadWriteOnce']),
+      ownedByGroup(undefined, 'ext4', ['ReadWriteMany']),
+      ownedByGroup(policy('File'), '', ['ReadWriteMany']),
+      ownedByGroup(policy('None'), 'ext4', ['ReadWriteOnce']),
+    ],
+    [true, false, false, true, false],
+  )
 })

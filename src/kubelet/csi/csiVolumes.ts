@@ -5,21 +5,49 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { PersistentVolume, Pod, Secret, SecretReference, Volume } from '../../api/kinds/core/v1.ts'
+import type { PersistentVolume, PersistentVolumeClaim, Pod, Secret, SecretReference, Volume } from '../../api/kinds/core/v1.ts'
 import { csidrivers, volumeattachments, type CSIDriver } from '../../api/kinds/storage/v1.ts'
 import { isNotFound } from '../../api/status.ts'
+import type { Clock } from '../../base/clock.ts'
 import type { Client } from '../../client/client.ts'
-import { podDirectories } from '../podDirectories.ts'
-import type { VolumeCall } from './driver.ts'
+import { podDirectories, podsDirectory } from '../podDirectories.ts'
+import { ServiceAccountTokens } from '../volumes/serviceAccountToken.ts'
+import { STAGE_UNSTAGE_VOLUME, VOLUME_MOUNT_GROUP, type VolumeCall } from './driver.ts'
 import type { CsiPlugins } from './plugins.ts'
+import { growVolume, wantsToGrow } from './volumeGrowth.ts'
 
 export interface CsiVolumesOptions {
   client: Client
   plugins: CsiPlugins
   rootDir: string
   nodeName: string
+  clock: Clock
+  /** The names of the volumes that the node uses have changed. */
+  onInUse?(): void
   secret(namespace: string, name: string, signal: AbortSignal): Promise<Secret | undefined>
 }
+
+/** A volume that is there for a pod. */
+export interface PublishedVolume {
+  hostPath: string
+  /** The files are to be given to the pod's group: the driver wants it so, and has not done it itself. */
+  toGroup: boolean
+  /** When to look at it again. */
+  againAtMs?: number
+}
+
+export interface PublishOptions {
+  readOnly: boolean
+  /** The pod wants the device instead of its file system. */
+  block: boolean
+  /** The claim by which the pod has the volume. */
+  claim: PersistentVolumeClaim | undefined
+}
+
+/** Of drivers that ask to be called again and again, for what they write into the volume. Upstream does so with every sync. */
+const REPUBLISH_MS = 60_000
+/** A volume that may have been made larger is looked at this often. */
+const GROWTH_MS = 10_000
 
 /** What vol_data.json keeps, in upstream's names. */
 interface VolumeData {
@@ -51,74 +79,168 @@ export function podInfo(pod: Pod, ephemeral: boolean): Map<string, string> {
   ])
 }
 
+interface HowToPublish {
+  readOnly: boolean
+  /** Files are the pod's group's. */
+  ownership: boolean
+  /** Missing for volumes that are never staged. */
+  stageSecrets: (() => Promise<ReadonlyMap<string, string>>) | undefined
+  /** The driver wants to be called again. */
+  again: boolean
+}
+
+/** By the driver's policy; unless it has one: a file system that one node alone writes to. */
+export function ownedByGroup(settings: CSIDriver | undefined, fsType: string, accessModes: readonly string[] = []): boolean {
+  const policy = settings?.spec.fsGroupPolicy ?? 'ReadWriteOnceWithFSType'
+  if (policy !== 'ReadWriteOnceWithFSType') return policy === 'File'
+  return fsType !== '' && accessModes.some((mode) => mode === 'ReadWriteOnce' || mode === 'ReadWriteOncePod')
+}
+
 export class CsiVolumes {
   readonly #options: CsiVolumesOptions
+  readonly #tokens: ServiceAccountTokens
+  /** By the pods' targets: what this kubelet published and need not publish again. */
+  readonly #published = new Map<string, PublishedVolume>()
 
   constructor(options: CsiVolumesOptions) {
     this.#options = options
+    this.#tokens = new ServiceAccountTokens(options)
   }
 
-  /** Answers where the volume is mounted. */
-  async publishPersistent(pod: Pod, name: string, { spec }: PersistentVolume, readOnly: boolean, signal: AbortSignal): Promise<string> {
+  /** Names of the volumes that must not be detached from the node yet, in the form of its status. */
+  async inUse(): Promise<string[]> {
+    const names = (await this.#allData()).map(({ driverName, volumeHandle }) => `kubernetes.io/csi/${driverName}^${volumeHandle}`)
+    return [...new Set(names)].toSorted()
+  }
+
+  async publishPersistent(
+    pod: Pod,
+    name: string,
+    volume: PersistentVolume,
+    options: PublishOptions,
+    signal: AbortSignal,
+  ): Promise<PublishedVolume> {
+    const { spec } = volume
     const source = spec.csi
     if (!source) throw new Error('the volume is not a CSI volume')
-    const { driver, volumeHandle, fsType = '', volumeAttributes = {}, nodeStageSecretRef, nodePublishSecretRef } = source
+    const { block, claim } = options
+    const readOnly = options.readOnly || source.readOnly === true
+    const target = this.#target(pod, name)
+    const { driver, volumeHandle, fsType = '', nodePublishSecretRef, nodeStageSecretRef, nodeExpandSecretRef } = source
     const settings = await this.#settings(driver, signal)
+    const kept = this.#published.get(target)
     const call: VolumeCall = {
       volumeId: volumeHandle,
       publishContext: settings?.spec.attachRequired === false ? new Map() : await this.#attachment(driver, volumeHandle, signal),
-      volumeContext: new Map([...Object.entries(volumeAttributes), ...(settings?.spec.podInfoOnMount ? podInfo(pod, false) : [])]),
-      secrets: await this.#secrets(nodePublishSecretRef, signal),
+      ...(await this.#told(pod, settings, source.volumeAttributes, await this.#secrets(nodePublishSecretRef, signal), false, signal)),
       accessMode: spec.accessModes?.[0] ?? 'ReadWriteOnce',
       fsType,
       mountOptions: spec.mountOptions ?? [],
-      stagingPath: join(this.#options.rootDir, 'plugins/kubernetes.io/csi', driver, sha256(volumeHandle), 'globalmount'),
+      stagingPath: join(this.#options.rootDir, 'plugins/kubernetes.io/csi', driver, sha256(volumeHandle), block ? 'device' : 'globalmount'),
+      block,
     }
-    return this.#publish(pod, name, driver, call, readOnly || source.readOnly === true, () => this.#secrets(nodeStageSecretRef, signal))
+    const stageSecrets = (): Promise<ReadonlyMap<string, string>> => this.#secrets(nodeStageSecretRef, signal)
+    const ownership = !readOnly && !block && ownedByGroup(settings, fsType, spec.accessModes)
+    const again = settings?.spec.requiresRepublish === true
+    const published = kept && !again ? kept : await this.#publish(pod, target, driver, call, { readOnly, ownership, stageSecrets, again })
+    if (!claim || !wantsToGrow(volume, claim)) return this.#laterThan(published, claim && GROWTH_MS)
+    const expand = { ...call, secrets: await this.#secrets(nodeExpandSecretRef, signal) }
+    const grown = growVolume(
+      this.#options.client,
+      this.#options.plugins.driver(driver),
+      { volume, claim, call: expand, path: target },
+      signal,
+    )
+    // One that a pod has already goes on as it is.
+    await (kept ? grown.catch(() => false) : grown)
+    return this.#laterThan(published, GROWTH_MS)
   }
 
-  async publishInline(pod: Pod, { name, csi }: Volume, signal: AbortSignal): Promise<string> {
-    const { driver = '', fsType = '', readOnly = false, volumeAttributes = {}, nodePublishSecretRef } = csi ?? {}
+  async publishInline(pod: Pod, { name, csi }: Volume, signal: AbortSignal): Promise<PublishedVolume> {
+    const { driver = '', fsType = '', readOnly = false, volumeAttributes, nodePublishSecretRef } = csi ?? {}
     const settings = await this.#settings(driver, signal)
     if (!settings?.spec.volumeLifecycleModes?.includes('Ephemeral'))
       throw new Error(`volume mode "Ephemeral" not supported by driver ${driver} (only supports ["Persistent"])`)
+    const target = this.#target(pod, name)
+    const again = settings.spec.requiresRepublish === true
+    const kept = this.#published.get(target)
+    if (kept && !again) return kept
     const reference = nodePublishSecretRef?.name ? { name: nodePublishSecretRef.name, namespace: pod.metadata.namespace } : undefined
     const call: VolumeCall = {
       volumeId: `csi-${sha256(`${pod.metadata.namespace}${name}${pod.metadata.uid}`)}`,
       publishContext: new Map(),
-      volumeContext: new Map([...Object.entries(volumeAttributes), ...(settings.spec.podInfoOnMount ? podInfo(pod, true) : [])]),
-      secrets: await this.#secrets(reference, signal),
+      ...(await this.#told(pod, settings, volumeAttributes, await this.#secrets(reference, signal), true, signal)),
       accessMode: 'ReadWriteOnce',
       fsType,
       mountOptions: [],
       stagingPath: '',
+      block: false,
     }
-    return this.#publish(pod, name, driver, call, readOnly, undefined)
+    const ownership = !readOnly && ownedByGroup(settings, fsType, ['ReadWriteOnce'])
+    return this.#publish(pod, target, driver, call, { readOnly, ownership, stageSecrets: undefined, again })
   }
 
-  async #publish(
+  #target(pod: Pod, name: string): string {
+    return join(podDirectories(this.#options.rootDir, pod.metadata.uid).volumes, PLUGIN, name, 'mount')
+  }
+
+  #laterThan(published: PublishedVolume, afterMs: number | undefined): PublishedVolume {
+    if (afterMs === undefined) return published
+    return { ...published, againAtMs: Math.min(published.againAtMs ?? Infinity, this.#options.clock.now() + afterMs) }
+  }
+
+  /** What a driver is told of the pod, as far as it asks for it. */
+  async #told(
     pod: Pod,
-    name: string,
-    driverName: string,
-    call: VolumeCall,
-    readOnly: boolean,
-    stageSecrets: (() => Promise<ReadonlyMap<string, string>>) | undefined,
-  ): Promise<string> {
-    const driver = this.#options.plugins.driver(driverName)
-    const directory = join(podDirectories(this.#options.rootDir, pod.metadata.uid).volumes, PLUGIN, name)
-    const target = join(directory, 'mount')
-    const stages = stageSecrets !== undefined && (await driver.stages())
-    const stagingPath = stages ? call.stagingPath : ''
+    settings: CSIDriver | undefined,
+    attributes: Readonly<Record<string, string>> = {},
+    secrets: ReadonlyMap<string, string>,
+    ephemeral: boolean,
+    signal: AbortSignal,
+  ): Promise<Pick<VolumeCall, 'volumeContext' | 'secrets'>> {
+    const tokens = await this.#serviceAccountTokens(pod, settings, signal)
+    const inSecrets = settings?.spec.serviceAccountTokenInSecrets === true
+    const info = settings?.spec.podInfoOnMount ? podInfo(pod, ephemeral) : []
+    return {
+      volumeContext: new Map([...Object.entries(attributes), ...info, ...(inSecrets ? [] : tokens)]),
+      secrets: new Map([...secrets, ...(inSecrets ? tokens : [])]),
+    }
+  }
+
+  async #serviceAccountTokens(pod: Pod, settings: CSIDriver | undefined, signal: AbortSignal): Promise<[string, string][]> {
+    const requests = settings?.spec.tokenRequests ?? []
+    if (requests.length === 0) return []
+    const statuses: Record<string, { token: string; expirationTimestamp: string }> = {}
+    for (const { audience, expirationSeconds } of requests) {
+      const projection = { path: '', audience, ...(expirationSeconds !== undefined && { expirationSeconds }) }
+      const { value, expires } = await this.#tokens.get(pod, projection, signal)
+      statuses[audience] = { token: value, expirationTimestamp: expires }
+    }
+    return [['csi.storage.k8s.io/serviceAccount.tokens', JSON.stringify(statuses)]]
+  }
+
+  async #publish(pod: Pod, target: string, driverName: string, call: VolumeCall, how: HowToPublish): Promise<PublishedVolume> {
+    const { plugins, onInUse, clock } = this.#options
+    const driver = plugins.driver(driverName)
+    const capabilities = await driver.capabilities()
+    const stagingPath = how.stageSecrets && capabilities.has(STAGE_UNSTAGE_VOLUME) ? call.stagingPath : ''
     const data: VolumeData = { driverName, volumeHandle: call.volumeId, stagingPath }
-    await mkdir(directory, { recursive: true, mode: 0o750 })
-    await writeFile(join(directory, DATA_FILE), JSON.stringify(data), { mode: 0o600 })
-    if (stages) {
+    const gid = pod.spec?.securityContext?.fsGroup
+    // A driver that knows how to gives the files to the group as it mounts them.
+    const byDriver = gid !== undefined && capabilities.has(VOLUME_MOUNT_GROUP) && !call.block
+    const asked = { ...call, stagingPath, ...(byDriver && { mountGroup: String(gid) }) }
+    await mkdir(dirname(target), { recursive: true, mode: 0o750 })
+    await writeFile(join(dirname(target), DATA_FILE), JSON.stringify(data), { mode: 0o600 })
+    onInUse?.()
+    if (stagingPath && how.stageSecrets) {
       await mkdir(stagingPath, { recursive: true, mode: 0o750 })
-      await driver.stage({ ...call, secrets: await stageSecrets() })
+      await driver.stage({ ...asked, secrets: await how.stageSecrets() })
     }
     // The driver makes the target itself. Both calls may be repeated: it answers that all is done already.
-    await driver.publish({ ...call, stagingPath }, target, readOnly)
-    return target
+    await driver.publish(asked, target, how.readOnly)
+    const published = { hostPath: target, toGroup: how.ownership && gid !== undefined && !byDriver }
+    this.#published.set(target, { ...published, toGroup: false })
+    return how.again ? { ...published, againAtMs: clock.now() + REPUBLISH_MS } : published
   }
 
   /** Takes away what drivers brought to a pod. Must be done before its folder is removed. */
@@ -129,6 +251,7 @@ export class CsiVolumes {
       const data = await readData(directory)
       if (!data) continue
       const driver = this.#options.plugins.driver(data.driverName)
+      this.#published.delete(join(directory, 'mount'))
       await driver.unpublish(data.volumeHandle, join(directory, 'mount'))
       await rm(join(directory, DATA_FILE), { force: true })
       if (data.stagingPath && !(await this.#isUsed(data.stagingPath))) {
@@ -136,18 +259,26 @@ export class CsiVolumes {
         await rmdir(data.stagingPath).catch(() => {})
         await rmdir(dirname(data.stagingPath)).catch(() => {})
       }
+      this.#options.onInUse?.()
     }
+    this.#tokens.forget(podUid)
   }
 
   /** By a pod whose volume is still there. */
   async #isUsed(stagingPath: string): Promise<boolean> {
-    const pods = join(this.#options.rootDir, 'pods')
-    for (const uid of await readdir(pods).catch(() => [])) {
+    return (await this.#allData()).some((data) => data.stagingPath === stagingPath)
+  }
+
+  async #allData(): Promise<VolumeData[]> {
+    const all: VolumeData[] = []
+    for (const uid of await readdir(podsDirectory(this.#options.rootDir)).catch(() => [])) {
       const root = join(podDirectories(this.#options.rootDir, uid).volumes, PLUGIN)
-      for (const name of await readdir(root).catch(() => []))
-        if ((await readData(join(root, name)))?.stagingPath === stagingPath) return true
+      for (const name of await readdir(root).catch(() => [])) {
+        const data = await readData(join(root, name))
+        if (data) all.push(data)
+      }
     }
-    return false
+    return all
   }
 
   async #settings(driver: string, signal: AbortSignal): Promise<CSIDriver | undefined> {

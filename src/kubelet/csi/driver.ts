@@ -6,7 +6,10 @@ const CALL_TIMEOUT_MS = 120_000
 
 /** In the numbering of csi.v1.VolumeCapability.AccessMode. */
 const ACCESS_MODES: Readonly<Record<string, number>> = { ReadWriteOnce: 1, ReadOnlyMany: 3, ReadWriteMany: 5, ReadWriteOncePod: 6 }
-const STAGE_UNSTAGE_VOLUME = 1
+/** In the numbering of csi.v1.NodeServiceCapability.RPC. */
+export const STAGE_UNSTAGE_VOLUME = 1
+export const EXPAND_VOLUME = 3
+export const VOLUME_MOUNT_GROUP = 6
 
 export interface PluginInfo {
   type: string
@@ -31,10 +34,15 @@ export interface VolumeCall {
   fsType: string
   mountOptions: readonly string[]
   stagingPath: string
+  /** A device instead of a file system. */
+  block: boolean
+  /** The group that the driver itself is to give the files to. */
+  mountGroup?: string
 }
 
-function capability({ accessMode, fsType, mountOptions }: VolumeCall): Message {
-  return { 2: { 1: fsType, 2: mountOptions }, 3: { 1: ACCESS_MODES[accessMode] ?? 1 } }
+function capability({ accessMode, fsType, mountOptions, block, mountGroup }: VolumeCall): Message {
+  const access = { 1: ACCESS_MODES[accessMode] ?? 1 }
+  return block ? { 1: {}, 3: access } : { 2: { 1: fsType, 2: mountOptions, 3: mountGroup }, 3: access }
 }
 
 /** A connection to one socket, for as long as `close` is not called. */
@@ -63,10 +71,9 @@ export class Socket {
     return { nodeId: info.text(1), maxVolumesPerNode: info.number(2), topology: info.messages(3)[0]?.map(1) ?? new Map() }
   }
 
-  /** Whether volumes are staged once for the node before they are published to pods. */
-  async stages(): Promise<boolean> {
+  async capabilities(): Promise<ReadonlySet<number>> {
     const answer = await this.#call('/csi.v1.Node/NodeGetCapabilities', {})
-    return answer.messages(1).some((each) => each.messages(1).some((rpc) => rpc.number(1) === STAGE_UNSTAGE_VOLUME))
+    return new Set(answer.messages(1).flatMap((each) => each.messages(1).map((rpc) => rpc.number(1))))
   }
 
   async stage(call: VolumeCall): Promise<void> {
@@ -100,6 +107,17 @@ export class Socket {
 
   async unpublish(volumeId: string, targetPath: string): Promise<void> {
     await this.#call('/csi.v1.Node/NodeUnpublishVolume', { 1: volumeId, 2: targetPath })
+  }
+
+  async expand(call: VolumeCall, volumePath: string, requiredBytes: number): Promise<void> {
+    await this.#call('/csi.v1.Node/NodeExpandVolume', {
+      1: call.volumeId,
+      2: volumePath,
+      3: { 1: requiredBytes },
+      4: call.stagingPath,
+      5: capability(call),
+      6: call.secrets,
+    })
   }
 
   close(): void {

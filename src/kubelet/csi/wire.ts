@@ -1,7 +1,7 @@
 /** Protocol Buffers' wire format, as far as the few messages between kubelet and storage drivers need it. Pure. */
 
 /** What a field of a message holds; a message is its fields by their numbers. */
-export type FieldValue = string | boolean | number | Message | readonly string[] | ReadonlyMap<string, string>
+export type FieldValue = string | boolean | number | Message | readonly (string | Message)[] | ReadonlyMap<string, string>
 export type Message = { readonly [field: number]: FieldValue | undefined }
 
 const VARINT = 0
@@ -29,7 +29,10 @@ function encodeField(field: number, value: FieldValue): Buffer {
   if (typeof value === 'string') return value === '' ? Buffer.alloc(0) : delimited(field, Buffer.from(value))
   if (typeof value === 'boolean' || typeof value === 'number')
     return Number(value) === 0 ? Buffer.alloc(0) : Buffer.concat([key(field, VARINT), varint(Number(value))])
-  if (Array.isArray(value)) return Buffer.concat(value.map((each: string) => delimited(field, Buffer.from(each))))
+  if (Array.isArray(value))
+    return Buffer.concat(
+      value.map((each: string | Message) => delimited(field, typeof each === 'string' ? Buffer.from(each) : encodeMessage(each))),
+    )
   if (value instanceof Map)
     return Buffer.concat([...(value as Map<string, string>)].map(([name, text]) => delimited(field, encodeMessage({ 1: name, 2: text }))))
   return delimited(field, encodeMessage(value as Message))

@@ -51,6 +51,8 @@ export interface NodeReporterOptions {
   kubeletPort: number
   nodeLabels: Readonly<Record<string, string>>
   capacity: NodeCapacity
+  /** Volumes that storage drivers attached and that must stay so for now. */
+  volumesInUse(): Promise<string[]>
 }
 
 export class NodeReporter {
@@ -169,6 +171,10 @@ export class NodeReporter {
     }
   }
 
+  volumesChanged(): void {
+    this.#sendSoon(0, false)
+  }
+
   /** Something of the node that an event tells. */
   warn(reason: string, message: string): void {
     this.#record(reason, message, 'Warning')
@@ -198,7 +204,7 @@ export class NodeReporter {
   }
 
   async #status(): Promise<NodeStatus> {
-    const { nodeName, nodeIps, kubeletPort, capacity, clock, runtime } = this.#options
+    const { nodeName, nodeIps, kubeletPort, capacity, clock, runtime, volumesInUse } = this.#options
     // While the runtime is down nobody knows better than before.
     if (this.#runtimeError === undefined) this.#images = await orAbort(runtime.images(), AbortSignal.timeout(RUNTIME_SILENT_AFTER_MS))
     return nodeStatus({
@@ -210,6 +216,7 @@ export class NodeReporter {
       info: this.#info as NodeSystemInfo,
       runtimeError: this.#runtimeError,
       pressures: this.#pressures,
+      volumesInUse: await volumesInUse(),
       before: this.#sent,
       nowMs: clock.now(),
     })

@@ -18,6 +18,7 @@ export interface NodeStatusInput {
   runtimeError: string | undefined
   pressures: readonly Condition[]
   /** The status reported last. */
+  volumesInUse: readonly string[]
   before: NodeStatus | undefined
   nowMs: number
 }
@@ -78,12 +79,9 @@ function conditions(input: NodeStatusInput): NodeCondition[] {
 const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'RestartAllContainersOnContainerExits'] as const
 
 export function nodeStatus(input: NodeStatusInput): NodeStatus {
-  const { nodeName, nodeIps, kubeletPort, info, capacity, images } = input
+  const { nodeName, nodeIps, kubeletPort, info, capacity, images, volumesInUse } = input
   return {
-    addresses: [
-      ...nodeIps.map((address) => ({ type: 'InternalIP', address })),
-      { type: 'Hostname', address: nodeName },
-    ],
+    addresses: [...nodeIps.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: nodeName }],
     allocatable: allocatableAmounts(capacity),
     capacity: capacityAmounts(capacity),
     conditions: conditions(input),
@@ -95,6 +93,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
       .slice(0, MAX_IMAGES)
       .map((image) => ({ names: [...image.repoDigests, ...image.repoTags].slice(0, MAX_NAMES_PER_IMAGE), sizeBytes: image.sizeBytes })),
     nodeInfo: info,
+    ...((volumesInUse.length > 0 || input.before?.volumesInUse) && { volumesInUse: [...volumesInUse] }),
   }
 }
 

@@ -12,6 +12,8 @@ const RENEW_AT_LATEST_MS = 24 * 3600_000
 
 interface Token {
   value: string
+  /** As the API says it. */
+  expires: string
   renewAtMs: number
 }
 
@@ -50,7 +52,11 @@ export class ServiceAccountTokens {
     const issuedMs = this.#clock.now()
     const expiresMs = Date.parse(answer.status?.expirationTimestamp ?? '')
     const lifeMs = Number.isNaN(expiresMs) ? DEFAULT_EXPIRATION_SECONDS * 1000 : expiresMs - issuedMs
-    const token = { value: answer.status?.token ?? '', renewAtMs: issuedMs + Math.min(lifeMs * RENEW_AFTER, RENEW_AT_LATEST_MS) }
+    const token = {
+      value: answer.status?.token ?? '',
+      expires: answer.status?.expirationTimestamp ?? '',
+      renewAtMs: issuedMs + Math.min(lifeMs * RENEW_AFTER, RENEW_AT_LATEST_MS),
+    }
     this.#byKey.set(key, token)
     return token
   }

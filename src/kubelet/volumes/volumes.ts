@@ -5,11 +5,11 @@
 import { mkdir, readdir, readFile, rm, stat, chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { persistentvolumeclaims, persistentvolumes } from '../../api/kinds/core/v1.ts'
-import type { NFSVolumeSource, PersistentVolume, Pod, Volume } from '../../api/kinds/core/v1.ts'
+import type { NFSVolumeSource, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '../../api/kinds/core/v1.ts'
 import type { Clock } from '../../base/clock.ts'
 import { run } from '../../base/exec.ts'
 import type { Client } from '../../client/client.ts'
-import type { CsiVolumes } from '../csi/csiVolumes.ts'
+import type { CsiVolumes, PublishedVolume } from '../csi/csiVolumes.ts'
 import { quantityValue } from '../containers/amounts.ts'
 import type { PodFacts } from '../containers/fieldRef.ts'
 import { podDirectories } from '../podDirectories.ts'
@@ -80,6 +80,14 @@ export function volumeReferences(pod: Pod): ObjectReference[] {
   return references
 }
 
+interface WantedClaim {
+  volumeName: string
+  claimName: string
+  readOnly: boolean
+  /** When the volume is to be looked at again. */
+  onAgain(atMs: number): void
+}
+
 export class Volumes {
   readonly #options: VolumesOptions
   readonly #tokens: ServiceAccountTokens
@@ -131,12 +139,16 @@ export class Volumes {
       return { hostPath: volume.hostPath.path, readOnly: false }
     }
     if (volume.persistentVolumeClaim) {
-      return this.#claim(pod, volume.name, volume.persistentVolumeClaim.claimName, volume.persistentVolumeClaim.readOnly ?? false, signal)
+      const { claimName, readOnly = false } = volume.persistentVolumeClaim
+      return this.#claim(pod, { volumeName: volume.name, claimName, readOnly, onAgain: onToken }, signal)
     }
-    if (volume.ephemeral) return this.#claim(pod, volume.name, `${pod.metadata.name}-${volume.name}`, false, signal)
+    if (volume.ephemeral) {
+      const claimName = `${pod.metadata.name}-${volume.name}`
+      return this.#claim(pod, { volumeName: volume.name, claimName, readOnly: false, onAgain: onToken }, signal)
+    }
     if (KINDS_WITH_FILES.some((kind) => volume[kind])) return this.#files(pod, volume, facts, onToken, signal)
     if (volume.csi && this.#options.csi)
-      return { hostPath: await this.#options.csi.publishInline(pod, volume, signal), readOnly: volume.csi.readOnly ?? false }
+      return this.#published(pod, await this.#options.csi.publishInline(pod, volume, signal), volume.csi.readOnly ?? false, onToken)
     if (volume.nfs) return this.#nfs(pod, volume.name, volume.nfs, [], signal)
     const kind = kindOf(volume)
     if (kind === 'image') {
@@ -204,7 +216,8 @@ export class Volumes {
     return { hostPath: directory, readOnly: true }
   }
 
-  async #claim(pod: Pod, volumeName: string, claimName: string, readOnly: boolean, signal: AbortSignal): Promise<PreparedVolume> {
+  async #claim(pod: Pod, wanted: WantedClaim, signal: AbortSignal): Promise<PreparedVolume> {
+    const { claimName } = wanted
     const { client } = this.#options
     const { namespace } = pod.metadata
     const claim = await client.get(persistentvolumeclaims, { namespace, name: claimName, signal })
@@ -213,21 +226,25 @@ export class Volumes {
     const bound = claim.spec?.volumeName
     if (!bound || claim.status?.phase !== 'Bound') throw new Error(`PVC ${namespace}/${claimName} is not bound`)
     const volume = await client.get(persistentvolumes, { name: bound, signal })
-    return this.#persistentVolume(pod, volumeName, volume, readOnly, signal)
+    return this.#persistentVolume(pod, wanted, claim, volume, signal)
   }
 
   async #persistentVolume(
     pod: Pod,
-    volumeName: string,
+    { volumeName, readOnly, onAgain }: WantedClaim,
+    claim: PersistentVolumeClaim,
     volume: PersistentVolume,
-    readOnly: boolean,
     signal: AbortSignal,
   ): Promise<PreparedVolume> {
     const { hostPath, local, nfs, mountOptions = [], volumeMode, accessModes = [] } = volume.spec ?? {}
     checkMode(pod, volumeName, volumeMode ?? 'Filesystem')
     const { csi } = this.#options
-    if (volume.spec.csi && csi)
-      return this.#published(pod, await csi.publishPersistent(pod, volumeName, volume, readOnly, signal), volume, readOnly)
+    if (volume.spec.csi && csi) {
+      const block = volumeMode === 'Block'
+      const onlyRead = readOnly || volume.spec.csi.readOnly === true
+      const published = await csi.publishPersistent(pod, volumeName, volume, { readOnly: onlyRead, block, claim }, signal)
+      return { ...(await this.#published(pod, published, onlyRead, onAgain)), ...(block && { device: true }) }
+    }
     if (nfs) return this.#nfs(pod, volumeName, { ...nfs, readOnly: readOnly || nfs.readOnly === true }, mountOptions, signal)
     const path = hostPath?.path ?? local?.path
     if (path === undefined) {
@@ -246,11 +263,15 @@ export class Volumes {
     return { hostPath: path, readOnly: onlyRead && accessModes.length > 0 }
   }
 
-  async #published(pod: Pod, hostPath: string, { spec }: PersistentVolume, readOnly: boolean): Promise<PreparedVolume> {
-    const onlyRead = readOnly || spec.csi?.readOnly === true
-    // Upstream's rule for drivers that do not say otherwise: a file system of one node's alone.
-    if (!onlyRead && spec.csi?.fsType && spec.accessModes?.includes('ReadWriteOnce')) await this.#adopt(pod, hostPath, false)
-    return { hostPath, readOnly: onlyRead }
+  async #published(
+    pod: Pod,
+    { hostPath, toGroup, againAtMs }: PublishedVolume,
+    readOnly: boolean,
+    onAgain: (atMs: number) => void,
+  ): Promise<PreparedVolume> {
+    if (againAtMs !== undefined) onAgain(againAtMs)
+    if (toGroup && !readOnly) await this.#adopt(pod, hostPath, false)
+    return { hostPath, readOnly }
   }
 
   async #nfs(
