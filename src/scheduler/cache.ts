@@ -9,6 +9,7 @@ import { hasFinished } from '../api/pods.ts'
 import type { View } from './framework.ts'
 import { NodeInfo, type PodGroup } from './nodeInfo.ts'
 import { newPodInfo, renewedPodInfo, type PodInfo } from './podInfo.ts'
+import { Topologies } from './topologies.ts'
 
 /** An assumed pod whose binding is done and was never seen gives its place back after this. */
 const ASSUMED_POD_MS = 15 * 60_000
@@ -57,6 +58,7 @@ export class SchedulerCache implements View {
   /** By slot. */
   readonly generations: number[] = []
   readonly #freeSlots: number[] = []
+  readonly #topologies = new Topologies()
   #lastGeneration = 0
   #nodes: readonly NodeInfo[] | undefined
   #slots: readonly number[] = []
@@ -93,6 +95,10 @@ export class SchedulerCache implements View {
     return this.#groupsWithAffinity
   }
 
+  domainsBySlot(topologyKey: string): readonly number[] {
+    return this.#topologies.of(topologyKey, this.nodes)
+  }
+
   nodesWithImage(name: string): number {
     return this.#imageNodes.get(name) ?? 0
   }
@@ -113,6 +119,7 @@ export class SchedulerCache implements View {
     if (known) this.#countImages(entry, -1)
     entry.node = node
     entry.exists = true
+    this.#topologies.set(entry.slot, node)
     this.#countImages(entry, 1)
     const zone = zoneOf(node)
     if (known?.zone !== zone) this.#nodes = undefined

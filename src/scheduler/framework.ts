@@ -31,6 +31,8 @@ export interface View {
   groups(): Iterable<PodGroup>
   /** Those of them that have wishes about other pods. */
   groupsWithAffinity(): Iterable<PodGroup>
+  /** Which nodes share a label's value: the domain's number by slot, 0 without one (topologies.ts). */
+  domainsBySlot(topologyKey: string): readonly number[]
   /** On how many nodes an image is. */
   nodesWithImage(name: string): number
   /** How many pods on nodes use a claim, by `namespace/name`. */

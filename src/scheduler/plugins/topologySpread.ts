@@ -6,6 +6,7 @@ import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_NODE_TAINT, UPDATE_POD_LABEL, UP
 import { FITS, MAX_NODE_SCORE, refuses, type Plugin, type Prepared, type Scoring, type View } from '../framework.ts'
 import type { NodeInfo, PodGroup } from '../nodeInfo.ts'
 import type { PodInfo } from '../podInfo.ts'
+import { NO_DOMAIN } from '../topologies.ts'
 import { toleratesHardTaints } from './taints.ts'
 
 const REASON = "node(s) didn't match pod topology spread constraints"
@@ -151,25 +152,37 @@ function prepareFilter({ pod }: PodInfo, view: View, args: TopologySpreadArgs): 
   }
 }
 
-/** The counts that score one constraint, of the candidates' domains only. */
-function scoringCounts(
-  constraint: Constraint,
+/** How one constraint scores a node, by the counts of the candidates' domains only; nothing for nodes without the label. */
+function scoringOf(
+  { topologyKey, maxSkew, ...constraint }: Constraint,
   candidates: readonly NodeInfo[],
   view: View,
-  namespace: string,
+  onNodes: ReadonlyMap<NodeInfo, number>,
   isCounted: (node: Node) => boolean,
-): { of: (node: NodeInfo) => number; weight: number } {
-  const onNodes = countByNode(constraint, namespace, view)
-  const { topologyKey } = constraint
+): (node: NodeInfo) => number {
+  const bySlot = view.domainsBySlot(topologyKey)
+  const lacksLabel = ({ slot, node }: NodeInfo): boolean => bySlot[slot] === NO_DOMAIN && node.metadata.labels?.[topologyKey] === undefined
   // Small topologies are not to be watered down by big ones.
-  if (topologyKey === HOSTNAME) return { of: (node) => onNodes.get(node) ?? 0, weight: Math.log(candidates.length + 2) }
-  const valueOf = ({ node }: NodeInfo): string => node.metadata.labels?.[topologyKey] ?? ''
-  const domains = new Domains()
-  for (const node of candidates) if (!domains.has(valueOf(node))) domains.add(valueOf(node), 0)
-  for (const [node, count] of onNodes)
-    if (node.exists && domains.has(valueOf(node)) && isCounted(node.node) && constraint.isEligible(node.node))
-      domains.add(valueOf(node), count)
-  return { of: (node) => domains.of(valueOf(node)), weight: Math.log(domains.size + 2) }
+  if (topologyKey === HOSTNAME) {
+    const weight = Math.log(candidates.length + 2)
+    return (node) => (lacksLabel(node) ? 0 : (onNodes.get(node) ?? 0) * weight + (maxSkew - 1))
+  }
+  const counts: (number | undefined)[] = []
+  let size = 0
+  for (const { slot } of candidates) {
+    const domain = bySlot[slot] as number
+    if (counts[domain] !== undefined) continue
+    counts[domain] = 0
+    size++
+  }
+  for (const [info, count] of onNodes) {
+    const domain = bySlot[info.slot] ?? NO_DOMAIN
+    const known = counts[domain]
+    if (known === undefined || !info.exists || !isCounted(info.node) || !constraint.isEligible(info.node)) continue
+    counts[domain] = known + count
+  }
+  const weight = Math.log(size + 2)
+  return (node) => (lacksLabel(node) ? 0 : (counts[bySlot[node.slot] as number] ?? 0) * weight + (maxSkew - 1))
 }
 
 function prepareScore({ pod }: PodInfo, view: View, nodes: readonly NodeInfo[], args: TopologySpreadArgs): Scoring | undefined {
@@ -179,27 +192,29 @@ function prepareScore({ pod }: PodInfo, view: View, nodes: readonly NodeInfo[], 
   const isCounted = (node: Node): boolean => !needsAllKeys || hasAllKeys(node, constraints)
   const ignored = new Set(needsAllKeys ? nodes.filter(({ node }) => !isCounted(node)) : [])
   const candidates = ignored.size > 0 ? nodes.filter((node) => !ignored.has(node)) : nodes
-  const scorings = constraints.map((c) => scoringCounts(c, candidates, view, pod.metadata.namespace, isCounted))
+  const counts = new Map<Constraint['matches'], ReadonlyMap<NodeInfo, number>>()
+  const scorings = constraints.map((constraint) => {
+    const onNodes = counts.get(constraint.matches) ?? countByNode(constraint, pod.metadata.namespace, view)
+    counts.set(constraint.matches, onNodes)
+    return scoringOf(constraint, candidates, view, onNodes, isCounted)
+  })
+  const isIgnored = (node: NodeInfo): boolean => ignored.size > 0 && ignored.has(node)
   return {
     of(info) {
-      if (ignored.has(info)) return 0
+      if (isIgnored(info)) return 0
       let score = 0
-      for (const [i, { topologyKey, maxSkew }] of constraints.entries()) {
-        if (info.node.metadata.labels?.[topologyKey] === undefined) continue
-        const { of, weight } = scorings[i] as { of: (node: NodeInfo) => number; weight: number }
-        score += of(info) * weight + (maxSkew - 1)
-      }
+      for (const scoring of scorings) score += scoring(info)
       return Math.round(score)
     },
     normalize(scores, scored) {
       let [min, max] = [Infinity, 0]
-      scored.forEach((node, i) => {
-        if (ignored.has(node)) return
+      for (let i = 0; i < scored.length; i++) {
+        if (isIgnored(scored[i] as NodeInfo)) continue
         min = Math.min(min, scores[i] as number)
         max = Math.max(max, scores[i] as number)
-      })
+      }
       return scores.map((score, i) => {
-        if (ignored.has(scored[i] as NodeInfo)) return 0
+        if (isIgnored(scored[i] as NodeInfo)) return 0
         return max === 0 ? MAX_NODE_SCORE : Math.floor((MAX_NODE_SCORE * (max + min - score)) / max)
       })
     },
