@@ -71,7 +71,10 @@ function addClusterCommands(program: Command, context: CliContext): void {
     .option('--cpus <n>', 'limit of CPU cores', positiveNumber)
     .option('--memory <size>', 'limit of memory, for example 2g or 1500m')
     .option('--publish <ports>', 'publish a port of the node on the host, as [address:]host:node[/udp]; may be repeated', collect)
-    .addOption(new Option('--ip-family <family>', 'the addresses of pods, services and nodes: IPv4, or IPv4 and IPv6').choices(['ipv4', 'dual']))
+    .option('-n, --nodes <n>', 'nodes in all, each a container that runs pods', Number)
+    .addOption(
+      new Option('--ip-family <family>', 'the addresses of pods, services and nodes: IPv4, or IPv4 and IPv6').choices(['ipv4', 'dual']),
+    )
     .option('--fake-nodes <n>', 'nodes without a machine, whose pods run without containers', Number)
     .option('--extra-config <component.key=value>', "an option of a component by upstream's name; may be repeated", collect)
     .option('--image <name>', 'a node image to use instead of the built one')

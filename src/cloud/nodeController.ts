@@ -3,6 +3,7 @@ import { nodes, type Node } from '../api/kinds/core/v1.ts'
 import { watch, type Controller, type ControllerContext } from '../reconcile/controller.ts'
 import type { Cloud, Instance } from './provider.ts'
 
+const ROLE_PREFIX = 'node-role.kubernetes.io/'
 const UNINITIALIZED = 'node.cloudprovider.kubernetes.io/uninitialized'
 
 /** The merge patch that brings a node's identity up to date; undefined when it is. */
@@ -11,6 +12,7 @@ export function nodePatch(node: Node, instance: Instance): object | undefined {
     'node.kubernetes.io/instance-type': instance.instanceType,
     'topology.kubernetes.io/region': instance.region,
     'topology.kubernetes.io/zone': instance.zone,
+    ...Object.fromEntries((instance.roles ?? []).map((role) => [`${ROLE_PREFIX}${role}`, ''])),
   }
   const labels = Object.entries(wanted).filter(([key, value]) => node.metadata.labels?.[key] !== value)
   const tainted = node.spec.taints?.some((taint) => taint.key === UNINITIALIZED) ?? false

@@ -14,6 +14,8 @@ export interface Instance {
   instanceType: string
   zone: string
   region: string
+  /** What kubectl shows as the node's roles. */
+  roles?: readonly string[]
 }
 
 export interface LoadBalancers {

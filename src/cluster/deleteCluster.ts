@@ -14,7 +14,7 @@ import { MANAGED_LABEL, PROFILE_LABEL } from './names.ts'
 import { removeNetwork } from './network.ts'
 import { checkOwned, inspectNode } from './nodeContainer.ts'
 import { listProfiles, type ProfileConfig, readProfile, removeProfile } from './profile.ts'
-import { removeNode } from './startSteps.ts'
+import { removeNode } from './removeNode.ts'
 
 export interface DeleteClusterOptions {
   profile: string
@@ -53,6 +53,7 @@ async function deleteFromEngine(profile: ProfileConfig, options: DeleteClusterOp
   const state = await inspectNode(address, profile.name, signal)
   if (state) checkOwned(state, profile.name)
   const engine = await openEngine(address)
+  await (await import('./workers.ts')).removeWorkers(engine, profile.name)
   await removeNode(engine, profile.name)
   const others = (await listProfiles(minicubeHome(env))).valid.filter(
     (other) => other.name !== profile.name && other.engineHost === profile.engineHost,

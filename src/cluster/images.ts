@@ -1,4 +1,5 @@
 /** `minicube image`: the images that pods are made of, in the engine inside the node. */
+import type Docker from 'dockerode'
 import { createReadStream, lstatSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
@@ -7,8 +8,11 @@ import { followProgress } from './nodeImage/buildImage.ts'
 import { imageExists, saveImages } from './nodeImage/nodeImage.ts'
 import { innerEngine } from './nodeStream.ts'
 import { parseDockerignore } from './dockerignore.ts'
+import type { Engine } from './engine/engine.ts'
+import type { ProfileConfig } from './profile.ts'
 import { type ClusterOptions, openNode } from './runningNode.ts'
 import { usageError, UserError } from './userError.ts'
+import { listWorkers } from './workers.ts'
 
 export interface NodeImage {
   id: string
@@ -48,7 +52,7 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
       'minicube image load needs an image, an archive, or - for standard input',
       'For example: minicube image load my-app:dev',
     )
-  const { container, engine } = await openNode(options)
+  const { container, engine, profile } = await openNode(options)
   const inner = await innerEngine(container)
   const names: string[] = []
   const archives: NodeJS.ReadableStream[] = []
@@ -79,7 +83,17 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
       if (name) loaded.push(name)
     })
   }
+  await spreadImages(engine, profile, inner, loaded)
   return loaded
+}
+
+/** To the other nodes of a cluster that has some: a pod may come to run on any of them. */
+async function spreadImages(engine: Engine, profile: ProfileConfig, from: Docker, images: readonly string[]): Promise<void> {
+  if ((profile.nodes ?? 1) < 2 || images.length === 0) return
+  for (const worker of await listWorkers(engine, profile.name)) {
+    const archive = await saveImages({ ...engine, docker: from }, [...images])
+    await followProgress(await (await innerEngine(worker)).loadImage(archive, { quiet: true }), () => {})
+  }
 }
 
 const isFile = (path: string): Promise<boolean> =>
@@ -107,7 +121,7 @@ export async function buildNodeImage(options: BuildNodeImageOptions): Promise<st
   if (!(await isFile(join(folder, dockerfile)))) {
     throw usageError(`there is no ${dockerfile} in ${folder}`, 'Give the folder with the Dockerfile, or its path in there with --file')
   }
-  const { container, profile } = await openNode(options)
+  const { container, engine, profile } = await openNode(options)
   const inner = await innerEngine(container)
   const dockerignore = parseDockerignore(await readFile(join(folder, '.dockerignore'), 'utf8').catch(() => ''))
   const context = tar.pack(folder, {
@@ -143,6 +157,7 @@ export async function buildNodeImage(options: BuildNodeImageOptions): Promise<st
     if (message.stream) options.onOutput(message.stream)
     else if (message.status) options.onOutput(`${message.status}\n`)
   })
+  await spreadImages(engine, profile, inner, tag ? [tag] : [])
   return id
 }
 

@@ -4,6 +4,8 @@ import { usageError } from './userError.ts'
 export const DEFAULT_PROFILE = 'minicube'
 export const NETWORK_NAME = 'minicube'
 export const PROFILE_LABEL = 'io.minicube.profile'
+/** On containers of nodes that join another one's control plane. */
+export const WORKER_LABEL = 'io.minicube.worker'
 export const MANAGED_LABEL = 'io.minicube.managed'
 /** The port inside the node container. */
 export const API_SERVER_PORT = 6443
@@ -11,6 +13,11 @@ export const API_SERVER_PORT = 6443
 /** The container has the name of the profile, as with minikube. */
 export const containerName = (profile: string): string => profile
 export const volumeName = (profile: string): string => (profile === DEFAULT_PROFILE ? 'minicube' : `minicube-${profile}`)
+
+/** Of the nodes after the first, as minikube names them. */
+export function workerNames({ name, nodes = 1 }: { name: string; nodes?: number }): string[] {
+  return Array.from({ length: nodes - 1 }, (_, i) => `${name}-m${String(i + 2).padStart(2, '0')}`)
+}
 
 export function checkProfileName(name: string): string {
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { workerNames } from './names.ts'
 import { containerSpec, explainStartError, lacksCapability, likelyMode, nodeProcessConfig } from './nodeContainer.ts'
 import type { ProfileConfig } from './profile.ts'
 import { UserError } from './userError.ts'
@@ -101,4 +102,21 @@ test("the engine's refusals", () => {
   assert.ok(full instanceof UserError && full.exitCode === 29)
   const other = new Error('anything')
   assert.equal(explainStartError(other, profile), other)
+})
+
+test('a worker: a name, a volume and an address of its own, no published ports, and where its control plane is', () => {
+  const worker = { name: 'dev-m02', nodeIP: '192.168.201.11', controlPlaneUrl: 'https://192.168.201.10:6443' }
+  const { name, Hostname, Labels, HostConfig, NetworkingConfig } = spec({ worker })
+  assert.deepEqual([name, Hostname, Labels?.['io.minicube.profile'], Labels?.['io.minicube.worker']], ['dev-m02', 'dev-m02', 'dev', 'true'])
+  assert.deepEqual(HostConfig.PortBindings, {})
+  assert.equal(HostConfig.Mounts?.[0]?.Source, 'minicube-dev-m02')
+  assert.deepEqual(NetworkingConfig?.EndpointsConfig?.['minicube'], { IPAMConfig: { IPv4Address: '192.168.201.11' } })
+  const config = nodeProcessConfig(profile, worker)
+  assert.deepEqual([config.role, config.nodeName, config.clusterName, config.nodeIP], ['worker', 'dev-m02', 'dev', '192.168.201.11'])
+  assert.equal(config.controlPlaneUrl, worker.controlPlaneUrl)
+})
+
+test('workers are named as minikube names them', () => {
+  assert.deepEqual(workerNames({ name: 'dev' }), [])
+  assert.deepEqual(workerNames({ name: 'dev', nodes: 3 }), ['dev-m02', 'dev-m03'])
 })

@@ -8,7 +8,7 @@ import type { ExtraConfig } from '../api/componentOptions.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { EngineHttpError, engineGet } from './engine/address.ts'
 import type { EngineAddress } from './engine/address.ts'
-import { API_SERVER_PORT, containerName, MANAGED_LABEL, PROFILE_LABEL, volumeName } from './names.ts'
+import { API_SERVER_PORT, containerName, MANAGED_LABEL, PROFILE_LABEL, volumeName, WORKER_LABEL } from './names.ts'
 import { addressesIn } from './network.ts'
 import { parsePublish } from './ports.ts'
 import type { ContainerMode, ProfileConfig } from './profile.ts'
@@ -21,6 +21,8 @@ const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 
 
 /** What the process inside gets as MINICUBE_CONFIG (src/node/config.ts reads it). */
 export interface NodeProcessConfig {
+  role?: 'control-plane' | 'worker'
+  controlPlaneUrl?: string
   clusterName: string
   nodeName: string
   nodeIP?: string
@@ -37,11 +39,21 @@ export interface NodeProcessConfig {
   extraConfig?: ExtraConfig
 }
 
-export function nodeProcessConfig(profile: ProfileConfig): NodeProcessConfig {
+/** A node beside the first one. */
+export interface Worker {
+  name: string
+  /** Empty where the engine must choose. */
+  nodeIP: string
+  controlPlaneUrl: string
+}
+
+export function nodeProcessConfig(profile: ProfileConfig, worker?: Worker): NodeProcessConfig {
+  const nodeIP = worker?.nodeIP ?? profile.network.nodeIP
   return {
+    ...(worker && { role: 'worker', controlPlaneUrl: worker.controlPlaneUrl }),
     clusterName: profile.name,
-    nodeName: profile.name,
-    ...(profile.network.nodeIP && { nodeIP: profile.network.nodeIP }),
+    nodeName: worker?.name ?? profile.name,
+    ...(nodeIP && { nodeIP }),
     serviceClusterIpRange: profile.serviceClusterIpRange,
     podCidr: profile.podCidr,
     apiServerPort: API_SERVER_PORT,
@@ -111,21 +123,26 @@ export interface ContainerSpecOptions {
   /** Whether the engine's host has /lib/modules: a bind would make the folder there. */
   kernelModules: boolean
   env: NodeJS.ProcessEnv
+  /** For the container of such a node; the first one's unless given. */
+  worker?: Worker
 }
 
 /** Docker's API has had this since 1.41; the types have not. */
 type HostConfig = Docker.HostConfig & { CgroupnsMode?: 'private' | 'host' }
 
 export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCreateOptions & { HostConfig: HostConfig } {
-  const { profile, mode, engine, kernelModules, env } = options
-  const ports = portBindings(profile)
+  const { profile, mode, engine, kernelModules, env, worker } = options
+  const nodeName = worker?.name ?? profile.name
+  const nodeIP = worker?.nodeIP ?? profile.network.nodeIP
+  const ports = worker ? {} : portBindings(profile)
+  const labels = { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name, ...(worker && { [WORKER_LABEL]: 'true' }) }
   return {
-    name: containerName(profile.name),
-    Hostname: profile.name,
+    name: containerName(nodeName),
+    Hostname: nodeName,
     Image: profile.image,
-    Labels: { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name },
+    Labels: labels,
     Env: [
-      `MINICUBE_CONFIG=${JSON.stringify(nodeProcessConfig(profile))}`,
+      `MINICUBE_CONFIG=${JSON.stringify(nodeProcessConfig(profile, worker))}`,
       `MINICUBE_SERVICE_CLUSTER_IP_RANGE=${profile.serviceClusterIpRange}`,
       `MINICUBE_CLUSTER_DNS=${profile.clusterDns}`,
       ...proxyEnvironment(profile, env),
@@ -133,7 +150,7 @@ export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCr
     ExposedPorts: Object.fromEntries(Object.keys(ports).map((port) => [port, {}])),
     StopTimeout: STOP_TIMEOUT_S,
     NetworkingConfig: {
-      EndpointsConfig: { [profile.network.name]: profile.network.nodeIP ? { IPAMConfig: addressesIn(profile.network, profile.network.nodeIP) } : {} },
+      EndpointsConfig: { [profile.network.name]: nodeIP ? { IPAMConfig: addressesIn(profile.network, nodeIP) } : {} },
     },
     HostConfig: {
       ...rights(mode),
@@ -146,11 +163,11 @@ export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCr
       Mounts: [
         {
           Type: 'volume',
-          Source: volumeName(profile.name),
+          Source: volumeName(nodeName),
           Target: '/var',
           VolumeOptions: {
             NoCopy: true,
-            Labels: { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name },
+            Labels: labels,
             DriverConfig: { Name: 'local', Options: {} },
           },
         },

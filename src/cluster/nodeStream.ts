@@ -97,6 +97,25 @@ export async function openNodeStream(container: Docker.Container, command: strin
   return new ExecStream(await exec.start({ hijack: true, stdin: true, Tty: false }))
 }
 
+const OUTPUT_LIMIT_BYTES = 1 << 20
+
+/** What a program in the node prints. Throws with what it said where it fails. */
+export async function outputInNode(container: Docker.Container, command: string[], signal: AbortSignal): Promise<string> {
+  const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true, Tty: false })
+  const stream = new ExecStream(await exec.start({ hijack: true, stdin: true, Tty: false }))
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of stream) {
+    signal.throwIfAborted()
+    sizeBytes += (chunk as Buffer).length
+    if (sizeBytes > OUTPUT_LIMIT_BYTES) throw new Error(`${command.join(' ')} printed more than ${OUTPUT_LIMIT_BYTES} bytes`)
+    chunks.push(chunk as Buffer)
+  }
+  const { ExitCode } = await exec.inspect()
+  if (ExitCode !== 0) throw new Error(`${command.join(' ')} ended with ${ExitCode}: ${stream.said}`)
+  return Buffer.concat(chunks).toString()
+}
+
 /** A connection to an address inside the node's network: node, pods and services alike. */
 export function dialInNode(container: Docker.Container, host: string, port: number): Promise<Duplex> {
   return openNodeStream(container, ['nc', '-N', host, String(port)])

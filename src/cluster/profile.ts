@@ -22,6 +22,8 @@ export interface ProfileConfig {
   cpus?: number
   memoryBytes?: number
   publish: string[]
+  /** How many containers there are, with the first one; 1 unless given. */
+  nodes?: number
   /** Nodes without a machine beside the real one. */
   fakeNodes?: number
   /** Options of components, as --extra-config gave them. */

@@ -19,6 +19,8 @@ import type { StartClusterOptions, StartContext } from './startContext.ts'
 import { runSteps } from './steps.ts'
 import { usageError, UserError } from './userError.ts'
 
+/** Each is a container with an engine of its own. */
+const NODES_MAX = 10
 /** What src/node takes (src/fakenodes has addresses for as many). */
 const FAKE_NODES_MAX = 5_000
 
@@ -43,7 +45,9 @@ export async function startCluster(options: StartClusterOptions): Promise<StartR
     const state = profile && (await inspectNode(await addressOf(profile.engineHost, env), name, signal).catch(() => undefined))
     if (state) checkOwned(state, name)
     checkIpFamily(options, profile)
-    if (profile && state?.running && !state.paused && (await isUsable(home, profile, signal)))
+    const isComplete = options.nodes === undefined || options.nodes === (profile?.nodes ?? 1)
+    if (options.nodes !== undefined) checkNodeCount(options.nodes, profile)
+    if (profile && isComplete && state?.running && !state.paused && (await isUsable(home, profile, signal)))
       return alreadyRunning(home, profile, options, env)
     const context = await runStart(home, profile, state, options, env)
     if (!profile) await setActiveProfile(home, name)
@@ -69,6 +73,8 @@ function check(options: StartClusterOptions): void {
     !(Number.isInteger(options.fakeNodes) && options.fakeNodes >= 0 && options.fakeNodes <= FAKE_NODES_MAX)
   )
     throw usageError(`--fake-nodes must be a number from 0 to ${FAKE_NODES_MAX}, not ${options.fakeNodes}`, 'For example: --fake-nodes 100')
+  if (options.nodes !== undefined && !(Number.isInteger(options.nodes) && options.nodes >= 1 && options.nodes <= NODES_MAX))
+    throw usageError(`--nodes must be a number from 1 to ${NODES_MAX}, not ${options.nodes}`, 'For example: --nodes 2')
   if (options.cpus !== undefined && !(options.cpus > 0))
     throw usageError(`--cpus must be a number above 0, not ${options.cpus}`, 'For example: --cpus 2')
   if (options.memoryBytes !== undefined && options.memoryBytes < MIN_MEMORY_BYTES) {
@@ -143,9 +149,24 @@ async function runStart(
   // Loaded only when there is something to do: it brings the image builder and more.
   const { startSteps } = await import('./startSteps.ts')
   try {
-    await runSteps(startSteps({ wait: options.wait ?? true }), context, { reporter, signal, clock: systemClock, retain })
+    await runSteps(startSteps({ wait: options.wait ?? true, workers: (options.nodes ?? profile?.nodes ?? 1) > 1 }), context, {
+      reporter,
+      signal,
+      clock: systemClock,
+      retain,
+    })
     return context
   } finally {
     context.boot?.close()
   }
+}
+
+/** Nodes are not taken away by a smaller number. */
+function checkNodeCount(wanted: number, before: ProfileConfig | undefined): void {
+  const had = before?.nodes ?? 1
+  if (wanted >= had) return
+  throw usageError(
+    `--nodes ${wanted} is fewer than the ${had} nodes that "${before?.name}" has`,
+    `Make the cluster anew: minicube delete --profile ${before?.name}, then start it with --nodes ${wanted}`,
+  )
 }

@@ -13,6 +13,8 @@ export interface StartClusterOptions {
   memoryBytes?: number
   /** `[ADDRESS:]HOSTPORT:NODEPORT[/PROTOCOL]` each; a stopped cluster that is started with other ones gets them. */
   publish?: string[]
+  /** How many nodes the cluster is to have, each a container. */
+  nodes?: number
   /** Which IP families the cluster has; a cluster that is there keeps its own. */
   ipFamily?: IpFamilies
   /** How many nodes without a machine there are to be. */
@@ -51,6 +53,8 @@ export interface StartContext {
   created?: boolean
   /** The volume was there although no profile knew of it: it is not this command's to delete. */
   volumeExisted?: boolean
+  /** Nodes beside the first one were there before. */
+  hadWorkers?: boolean
   credentialsEntry?: ClusterEntry
   boot?: BootLog
   bootSignal?: AbortSignal

@@ -5,13 +5,13 @@ import { setTimeout } from 'node:timers/promises'
 import { parseExtraConfig } from '../api/componentOptions.ts'
 import { isApiReady } from './apiServer.ts'
 import { BOOT_PHASES, type BootLog, type BootPhase, followBoot, PHASE_MESSAGES } from './bootLog.ts'
-import { kubeconfigEntry, writeCredentials } from './credentials.ts'
+import { kubeconfigEntry, readCredentials, writeCredentials } from './credentials.ts'
 import { engineGet, EngineHttpError } from './engine/address.ts'
 import { type Engine, type EngineInfo, engineInfo, findOrStartEngine, openEngine } from './engine/engine.ts'
 import { fetchCredentials } from './fetchCredentials.ts'
 import { withFileLock } from './fileLock.ts'
 import { mergeKubeconfig, removeFromKubeconfig } from './kubeconfig/file.ts'
-import { containerName, volumeName } from './names.ts'
+import { volumeName } from './names.ts'
 import { chooseNodeIP, ensureNetwork, type IpFamilies, ipFamiliesOf, otherNodeIPs, removeNetwork } from './network.ts'
 import {
   checkOwned,
@@ -26,9 +26,11 @@ import {
 import { ensureNamedImage, ensureNodeImage, kubernetesVersionOf } from './nodeImage/nodeImage.ts'
 import { checkPublished, chooseApiPort } from './ports.ts'
 import { type ContainerMode, listProfiles, type ProfileConfig, removeProfile, writeProfile } from './profile.ts'
+import { removeNode } from './removeNode.ts'
 import type { StartClusterOptions, StartContext } from './startContext.ts'
 import type { Step, StepControl } from './steps.ts'
 import { UserError } from './userError.ts'
+import { ensureWorkers, listWorkers, removeWorkers } from './workers.ts'
 
 type StartStep = Step<StartContext>
 
@@ -39,9 +41,20 @@ const IPV6_RANGES = { serviceClusterIpRange: 'fd00:10:96::/112', podCidr: 'fd00:
 const REPAIR_CHECK_EVERY_MS = 250
 const UNDO_TIMEOUT_MS = 15_000
 
-export function startSteps({ wait }: { wait: boolean }): StartStep[] {
+export function startSteps({ wait, workers }: { wait: boolean; workers: boolean }): StartStep[] {
   const phases = wait ? BOOT_PHASES.slice(BOOT_PHASES.indexOf('api') + 1) : []
-  return [engineStep, imageStep, planStep, createStep, bootStep, phaseStep('engine'), apiStep, kubeconfigStep, ...phases.map(phaseStep)]
+  const first = [
+    engineStep,
+    imageStep,
+    planStep,
+    createStep,
+    bootStep,
+    phaseStep('engine'),
+    apiStep,
+    kubeconfigStep,
+    ...phases.map(phaseStep),
+  ]
+  return workers ? [...first, workersStep] : first
 }
 
 const engineStep: StartStep = {
@@ -174,6 +187,7 @@ async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
     network: { ...network, nodeIP: sameNetwork ? before.network.nodeIP : chooseNodeIP(network.subnet, taken) },
     ...(options.publish && { publish: options.publish }),
     ...(options.cpus && { cpus: options.cpus }),
+    ...(options.nodes !== undefined && { nodes: options.nodes }),
     ...(options.fakeNodes !== undefined && { fakeNodes: options.fakeNodes }),
     ...(options.memoryBytes && { memoryBytes: options.memoryBytes }),
     ...(options.extraConfig && { extraConfig: parseExtraConfig(options.extraConfig) }),
@@ -234,16 +248,6 @@ async function create(context: StartContext, mode: ContainerMode): Promise<void>
   context.reporter.onDetail(
     mode === 'privileged' ? 'node container: --privileged' : 'node container: every capability but SYS_RESOURCE, which this host lacks',
   )
-}
-
-/** Removes the container and its volume, whichever are there. */
-export async function removeNode(engine: Engine, profile: string, { keepVolume = false } = {}): Promise<void> {
-  const gone = (error: unknown): void => {
-    if (!(error instanceof Error && 'statusCode' in error && error.statusCode === 404)) throw error
-  }
-  await engine.docker.getContainer(containerName(profile)).remove({ force: true, v: true }).catch(gone)
-  if (keepVolume) return
-  await engine.docker.getVolume(volumeName(profile)).remove({ force: true }).catch(gone)
 }
 
 const bootStep: StartStep = {
@@ -355,5 +359,30 @@ const kubeconfigStep: StartStep = {
     // The command's own signal may be the reason why it is undone.
     if (!context.before)
       await removeFromKubeconfig(context.options.profile, { env: context.env, signal: AbortSignal.timeout(UNDO_TIMEOUT_MS) })
+  },
+}
+
+const workersStep: StartStep = {
+  name: 'workers',
+  message: 'Adding the other nodes',
+  async run(context, { signal, progress }) {
+    const engine = context.requireEngine()
+    const profile = context.requireProfile()
+    context.hadWorkers = (await listWorkers(engine, profile.name)).length > 0
+    const credentials = await readCredentials(context.home, profile.name)
+    if (!credentials) throw new Error('the credentials are not known yet')
+    const { env, info } = context
+    await ensureWorkers({
+      engine,
+      info: info as EngineInfo,
+      profile,
+      credentials,
+      env,
+      onProgress: progress,
+      signal: AbortSignal.any([signal, context.bootSignal ?? AbortSignal.timeout(context.timeoutMs)]),
+    })
+  },
+  async undo(context) {
+    if (!context.hadWorkers) await removeWorkers(context.requireEngine(), context.options.profile)
   },
 }

@@ -7,6 +7,7 @@ import { readCredentials } from './credentials.ts'
 import { addressOf } from './engine/engine.ts'
 import { minicubeHome } from './home.ts'
 import { lookUpKubeconfig } from './kubeconfig/file.ts'
+import { workerNames } from './names.ts'
 import { inspectNode } from './nodeContainer.ts'
 import { type ProfileConfig, requireProfile } from './profile.ts'
 
@@ -19,7 +20,15 @@ export interface ClusterStatus {
   APIServer: HostState
   /** As the host where that does not run, as minikube says it. */
   Kubeconfig: 'Configured' | 'Misconfigured' | HostState
-  Worker: boolean
+  Worker: false
+}
+
+/** A node without a control plane. */
+export interface WorkerStatus {
+  Name: string
+  Host: HostState
+  Kubelet: HostState
+  Worker: true
 }
 
 export interface StatusOptions {
@@ -28,16 +37,33 @@ export interface StatusOptions {
   env?: NodeJS.ProcessEnv
 }
 
-export async function getStatus(options: StatusOptions): Promise<ClusterStatus> {
+/** The first node's with the control plane, and those of the others. */
+export async function getStatus(options: StatusOptions): Promise<[ClusterStatus, ...WorkerStatus[]]> {
   const { profile: name, env = process.env } = options
   const home = minicubeHome(env)
-  return statusOf(home, await requireProfile(home, name), options)
+  const profile = await requireProfile(home, name)
+  const workers = workerNames(profile).map((worker) => workerStatus(home, profile, worker, options))
+  return Promise.all([statusOf(home, profile, options), ...workers])
+}
+
+async function workerStatus(
+  home: string,
+  profile: ProfileConfig,
+  name: string,
+  { signal, env = process.env }: StatusOptions,
+): Promise<WorkerStatus> {
+  const credentials = await readCredentials(home, profile.name)
+  const [host, kubelet] = await Promise.all([
+    hostState(profile, name, env, signal),
+    credentials ? isNodeReady(credentials, name, signal) : false,
+  ])
+  return { Name: name, Host: host, Kubelet: host === 'Running' && !kubelet ? 'Stopped' : host, Worker: true }
 }
 
 async function statusOf(home: string, profile: ProfileConfig, { signal, env = process.env }: StatusOptions): Promise<ClusterStatus> {
   const credentials = await readCredentials(home, profile.name)
   const [host, api, kubelet, entry] = await Promise.all([
-    hostState(profile, env, signal),
+    hostState(profile, profile.name, env, signal),
     credentials ? isApiReady(credentials, signal) : false,
     credentials ? isNodeReady(credentials, profile.name, signal) : false,
     lookUpKubeconfig(profile.name, { env }),
@@ -54,9 +80,9 @@ async function statusOf(home: string, profile: ProfileConfig, { signal, env = pr
   }
 }
 
-async function hostState(profile: ProfileConfig, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<HostState> {
+async function hostState(profile: ProfileConfig, node: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<HostState> {
   try {
-    const state = await inspectNode(await addressOf(profile.engineHost, env), profile.name, signal)
+    const state = await inspectNode(await addressOf(profile.engineHost, env), node, signal)
     if (!state) return 'Nonexistent'
     if (state.paused) return 'Paused'
     if (state.running) return 'Running'
@@ -68,9 +94,10 @@ async function hostState(profile: ProfileConfig, env: NodeJS.ProcessEnv, signal:
   }
 }
 
-/** minikube's bits: 1 host, 2 API server or kubelet, 4 kubeconfig. */
-export function statusExitCode(status: ClusterStatus): number {
-  const host = status.Host === 'Running' ? 0 : 1
-  const components = status.APIServer === 'Running' && (status.Kubelet === 'Running' || status.Worker) ? 0 : 2
-  return host + components + (status.Kubeconfig === 'Configured' ? 0 : 4)
+/** minikube's bits: 1 host, 2 API server or kubelet, 4 kubeconfig; of all nodes together. */
+export function statusExitCode(nodes: readonly (ClusterStatus | WorkerStatus)[]): number {
+  return nodes.reduce((code, node) => {
+    const runs = node.Kubelet === 'Running' && (node.Worker || node.APIServer === 'Running')
+    return code | (node.Host === 'Running' ? 0 : 1) | (runs ? 0 : 2) | (node.Worker || node.Kubeconfig === 'Configured' ? 0 : 4)
+  }, 0)
 }

@@ -22,8 +22,10 @@ export async function stopCluster(options: StopClusterOptions): Promise<boolean>
     const address = await addressOf(profile.engineHost, env)
     const state = await inspectNode(address, name, signal)
     if (!state || (!state.running && state.status !== 'restarting')) return false
-    const container = nodeContainer(await openEngine(address), name)
+    const engine = await openEngine(address)
+    const container = nodeContainer(engine, name)
     if (state.paused) await container.unpause()
+    if ((profile.nodes ?? 1) > 1) await (await import('./workers.ts')).stopWorkers(engine, name, signal)
     await container.stop({ t: STOP_TIMEOUT_S, abortSignal: signal } as object)
     return true
   })

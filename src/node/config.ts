@@ -5,6 +5,10 @@
 import type { ExtraConfig } from '../api/componentOptions.ts'
 
 export interface NodeConfig {
+  /** A worker has a kubelet and what its pods' network needs, and joins the control plane of another node. */
+  role: 'control-plane' | 'worker'
+  /** Where a worker finds the API server: `https://192.168.0.2:6443`. */
+  controlPlaneUrl: string
   clusterName: string
   nodeName: string
   /** CIDR of service addresses. */
@@ -35,6 +39,8 @@ export interface NodeConfig {
 }
 
 const DEFAULTS: NodeConfig = {
+  role: 'control-plane',
+  controlPlaneUrl: '',
   clusterName: 'minicube',
   nodeName: 'minicube',
   serviceClusterIpRange: '10.96.0.0/16',

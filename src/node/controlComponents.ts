@@ -5,11 +5,13 @@ import type { Component } from '../base/component.ts'
 import { familiesOf } from '../base/ipFamily.ts'
 import { Client } from '../client/client.ts'
 import { cloudControllerFactories } from '../cloud/cloud.ts'
+import type { Instance } from '../cloud/provider.ts'
 import { DEFAULT_CONTROLLERS, selectControllers } from '../controllers/registry.ts'
 import { runDns } from '../dns/dns.ts'
 import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
 import { readSchedulerConfiguration } from '../scheduler/configuration.ts'
 import type { ApiServer } from '../apiserver/server.ts'
+import { runNodeRoutes } from '../kubelet/network/nodeRoutes.ts'
 import { runNetworkPolicy } from '../networkpolicy/networkPolicy.ts'
 import { runProxy } from '../proxy/proxy.ts'
 import { createAnnouncer, loadBalancerPool, type NodeAddress } from './addresses.ts'
@@ -38,19 +40,27 @@ export interface ControlOptions extends Access {
   options: ComponentOptions
 }
 
+/** Workers are named after the cluster: `minicube-m02`. */
+const isWorkerOf = (clusterName: string, name: string): boolean => name.startsWith(`${clusterName}-m`) && /-m\d{2,}$/.test(name)
+
 /** In the order of their start. */
 export function controlComponents({ config, address, pki, server, client, informers, options }: ControlOptions): Component[] {
   const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
-  const instance = {
-    providerId: `minicube://${config.clusterName}/${config.nodeName}`,
+  const instance = (name: string, roles: readonly string[]): Instance => ({
+    providerId: `minicube://${config.clusterName}/${name}`,
     instanceType: 'minicube',
     zone: config.clusterName,
     region: 'local',
-  }
+    roles,
+  })
   const pool = loadBalancerPool(address)
   const cloud = {
     clusterName: config.clusterName,
-    instance: (name: string) => (name === config.nodeName ? instance : undefined),
+    instance: (name: string) => {
+      if (name === config.nodeName) return instance(name, ['control-plane'])
+      // A worker is removed by the launcher, with its Node: from in here nobody can see other containers.
+      return isWorkerOf(config.clusterName, name) ? instance(name, []) : undefined
+    },
     loadBalancers: { pool, announce: createAnnouncer(address.device, pool) },
   }
   const flags = options['controller-manager']
@@ -74,6 +84,7 @@ export function controlComponents({ config, address, pki, server, client, inform
     }),
     ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
+    { name: 'node-routes', run: (context) => runNodeRoutes({ informers, nodeName: config.nodeName }, context) },
     { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName, podCidrs }, context) },
     {
       name: 'network-policy',

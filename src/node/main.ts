@@ -23,15 +23,14 @@ import { serveComponentHealth } from './componentHealth.ts'
 import { readNodeConfig, type NodeConfig } from './config.ts'
 import { controlComponents } from './controlComponents.ts'
 import { engineReady, ensureImages } from './engine.ts'
-import { createNodeAgent } from './nodeAgent.ts'
-import { ensurePki, type Pki } from './pki.ts'
+import { createNodeAgent, firstNodePodCidrs } from './nodeAgent.ts'
+import { nodeAttributes } from './nodeAttributes.ts'
+import { ENGINE_SOCKET, HEALTH_SOCKET, IMAGES_TAR, STATE_DIR } from './paths.ts'
+import { ensurePki, issueNodeCredentials, type Pki } from './pki.ts'
 import { defaultServiceAccount, dnsAnswers, nodeReady } from './readiness.ts'
+import { bootWorker } from './worker.ts'
 
-const STATE_DIR = '/var/lib/minicube'
-const ENGINE_SOCKET = '/run/docker.sock'
-const IMAGES_TAR = '/usr/lib/minicube/images.tar'
 const DESCRIPTIONS_FILE = '/usr/lib/minicube/descriptions.json'
-const HEALTH_SOCKET = '/run/minicube/health.sock'
 
 /** What is known once configuration, keys and address are. */
 interface Setup {
@@ -108,8 +107,7 @@ async function startApiServer({ config, address, pki, log, options }: Setup, cle
  * Boots the node and resolves once all of it is ready. Whatever it has started by then is ended by `cleanup`, in reverse
  * order, at whichever step it stops: node agent, pods, control plane, API server, store.
  */
-async function bootNode(boot: Boot, cleanup: AsyncDisposableStack, stop: AbortSignal): Promise<void> {
-  const config = readNodeConfig(process.env)
+async function bootControlPlane(config: NodeConfig, boot: Boot, cleanup: AsyncDisposableStack, stop: AbortSignal): Promise<void> {
   const log = createLogger({ level: config.logLevel })
   const control = new Supervisor({ log, clock: systemClock })
   const agents = new Supervisor({ log, clock: systemClock })
@@ -134,7 +132,15 @@ async function bootNode(boot: Boot, cleanup: AsyncDisposableStack, stop: AbortSi
   const started = controlComponents({ ...setup, server, ...manager }).map((component) => control.start(component))
   await engine
   const kubelet = access(server, nodeUser(config.nodeName), 'kubelet', via)
-  const agent = createNodeAgent({ ...setup, ...kubelet, authorizer: server.authorizer, engineSocket: ENGINE_SOCKET, images })
+  const agent = createNodeAgent({
+    ...setup,
+    ...kubelet,
+    tls: { kubelet: setup.pki.kubelet, clientCa: setup.pki.ca.cert },
+    authorize: (caller, access) => server.authorizer.authorize(nodeAttributes(caller, access, config.nodeName)).allowed,
+    podCidrs: firstNodePodCidrs(config.podCidr),
+    engineSocket: ENGINE_SOCKET,
+    images,
+  })
   // Not when the boot has failed: pods outlive this process, and the next one finds them again.
   cleanup.defer(() => (stop.aborted ? agent.terminatePods() : undefined))
   cleanup.defer(() => agents.stop())
@@ -164,7 +170,8 @@ async function runNode(stop: AbortSignal): Promise<number> {
   const cleanup = new AsyncDisposableStack()
   let exitCode = 0
   try {
-    await bootNode(boot, cleanup, stop)
+    const config = readNodeConfig(process.env)
+    await (config.role === 'worker' ? bootWorker : bootControlPlane)(config, boot, cleanup, stop)
     await aborted(stop)
   } catch (error) {
     if (!stop.aborted) {
@@ -180,10 +187,18 @@ async function runNode(stop: AbortSignal): Promise<number> {
   return exitCode
 }
 
-/** Builds the compile cache of the image: everything is loaded, nothing is done. */
-const isWarmUp = process.argv.includes('--warm-up')
+/** `--node-credentials NAME ADDRESS,…`, run in a node with a control plane: prints what a node that joins needs, as JSON. */
+async function printNodeCredentials(nodeName: string, addresses: string): Promise<void> {
+  const dir = join(STATE_DIR, 'pki')
+  const credentials = await issueNodeCredentials({ dir, nodeName, addresses: addresses.split(','), nowMs: Date.now() })
+  process.stdout.write(`${JSON.stringify(credentials)}\n`)
+}
 
-if (!isWarmUp) {
+const [order, ...operands] = process.argv.slice(2)
+
+if (order === '--node-credentials') await printNodeCredentials(operands[0] ?? '', operands[1] ?? '')
+// `--warm-up` builds the compile cache of the image: everything is loaded, nothing is done.
+else if (order !== '--warm-up') {
   const stop = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort())
   process.exit(await runNode(stop.signal))

@@ -6,7 +6,6 @@ import { systemClock } from '../base/clock.ts'
 import { familyOf } from '../base/ipFamily.ts'
 import type { Component } from '../base/component.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Authorizer } from '../apiserver/request.ts'
 import { tokenreviews } from '../api/kinds/authentication/v1.ts'
 import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
@@ -23,15 +22,19 @@ import type { NodeUsage } from '../kubelet/server/usage.ts'
 import { anyAddress, type NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
 import { NODE_RANGE_BITS } from './kubeControllers.ts'
-import type { Pki } from './pki.ts'
+import type { KeyPair } from './pki.ts'
 
 export interface NodeAgentOptions {
   config: NodeConfig
   address: NodeAddress
-  pki: Pki
+  /** The kubelet's serving certificate, and by whom its callers are known. */
+  tls: { kubelet: KeyPair; clientCa: string }
   client: Client
   informers: Informers
-  authorizer: Authorizer
+  /** What somebody may do with this node. */
+  authorize: AuthorizeCaller
+  /** This node's part of the pods' addresses. */
+  podCidrs: readonly string[]
   engineSocket: string
   /** Resolves once the engine has the images every node needs. */
   images: Promise<void>
@@ -59,17 +62,17 @@ const SHUTDOWN_GRACE_SECONDS = 10
 const SHUTDOWN_TIMEOUT_MS = (SHUTDOWN_GRACE_SECONDS + 2) * 1_000
 
 /** The first range of the cluster's pod addresses of each family; the node IPAM controller gives it to the first node. */
-function nodePodCidrs(podCidr: string): string[] {
+export function firstNodePodCidrs(podCidr: string): string[] {
   return podCidr.split(',').map((cidr) => `${cidr.split('/')[0] ?? ''}/${NODE_RANGE_BITS[familyOf(cidr).name]}`)
 }
 
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
-  const { config, address, pki, client, informers, authorizer, engineSocket } = options
+  const { config, address, tls, client, informers, authorize, podCidrs, engineSocket } = options
   const { nodeName, clusterDns, clusterDomain, podCidr, serviceClusterIpRange } = config
   const { 'node-labels': nodeLabels, 'max-pods': maxPods = MAX_PODS } = options.options.kubelet
   const log = options.log.child({ component: 'kubelet' })
   const network = createRoutedPodNetwork({
-    podCidrs: nodePodCidrs(podCidr),
+    podCidrs,
     clusterCidrs: [...podCidr.split(','), ...serviceClusterIpRange.split(',')],
     nodeIps: address.ips,
     log,
@@ -118,7 +121,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     clusterDomain,
     clusterDNS: [clusterDns],
     resolvConf: POD_RESOLV_CONF,
-    podCIDR: nodePodCidrs(podCidr).join(','),
+    podCIDR: podCidrs.join(','),
     maxPods,
     podPidsLimit: MAX_CONTAINER_PIDS,
     imageMinimumGCAge: '2m0s',
@@ -131,19 +134,6 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     cgroupDriver: 'cgroupfs',
     shutdownGracePeriod: `${SHUTDOWN_GRACE_SECONDS}s`,
   })
-  const authorize: AuthorizeCaller = (caller, access) =>
-    authorizer.authorize({
-      user: { name: caller.name, groups: caller.groups, extra: caller.extra },
-      verb: access.verb,
-      group: '',
-      version: 'v1',
-      resource: 'nodes',
-      subresource: access.subresource,
-      namespace: '',
-      name: nodeName,
-      path: '',
-    }).allowed
-
   return {
     component: {
       name: 'kubelet',
@@ -151,7 +141,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         const server = await startKubeletServer({
           address: anyAddress(address),
           port: KUBELET_PORT,
-          tls: { ...pki.kubelet, clientCa: pki.ca.cert },
+          tls: { ...tls.kubelet, clientCa: tls.clientCa },
           authorize,
           authenticate,
           configuration,

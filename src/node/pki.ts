@@ -204,3 +204,36 @@ export async function ensurePki({ dir, nodeName, apiServerNames, nodeNames, nowM
   ])
   return { ca, frontProxyCa, apiServer, kubeletClient, frontProxyClient, kubelet, metricsServer, admin, serviceAccount }
 }
+
+/** What a node that joins is known by and knows the others by. */
+export interface NodeCredentials {
+  ca: string
+  /** The kubelet's serving certificate. */
+  kubelet: KeyPair
+  /** By which the kubelet shows itself to the API server. */
+  kubeletClient: KeyPair
+  /** By which kube-proxy and its neighbours on the node do. */
+  networkClient: KeyPair
+}
+
+export interface NodeCredentialsOptions {
+  /** Where the cluster's authority is. */
+  dir: string
+  nodeName: string
+  addresses: readonly string[]
+  nowMs: number
+}
+
+/** Certificates for a node that joins; the authority's key stays where it is. */
+export async function issueNodeCredentials({ dir, nodeName, addresses, nowMs }: NodeCredentialsOptions): Promise<NodeCredentials> {
+  const ca = readPair(dir, 'ca')
+  if (!ca) throw new Error(`there is no authority in ${dir}: this node has no control plane`)
+  const commonName = `system:node:${nodeName}`
+  const organizations = ['system:nodes']
+  const [kubelet, kubeletClient, networkClient] = await Promise.all([
+    issue(ca, { commonName, organizations, names: [nodeName, ...addresses], usage: 'server' }, nowMs),
+    issue(ca, { commonName, organizations, usage: 'client' }, nowMs),
+    issue(ca, { commonName: 'system:kube-proxy', usage: 'client' }, nowMs),
+  ])
+  return { ca: ca.cert, kubelet, kubeletClient, networkClient }
+}

@@ -134,7 +134,7 @@ export async function startedCluster(profile: string, args: readonly string[] = 
   return cluster
 }
 
-const BUSYBOX = 'minicube/busybox:1.37'
+export const BUSYBOX = 'minicube/busybox:1.37'
 
 /** A Deployment of a web server that answers with its pod's name (and `version`). */
 export function webDeployment(name: string, replicas: number, version = '1'): object {

@@ -14,7 +14,7 @@ export async function profileList(options: { output: 'table' | 'json' }, { env, 
   const active = await activeProfile(home, env)
   const rows = await Promise.all(
     valid.map(async (profile) => {
-      const [status, entry] = await Promise.all([
+      const [[status], entry] = await Promise.all([
         getStatus({ profile: profile.name, env, signal }),
         lookUpKubeconfig(profile.name, { env }),
       ])
@@ -41,7 +41,7 @@ export async function profileList(options: { output: 'table' | 'json' }, { env, 
     profile.network.nodeIP,
     profile.kubernetesVersion,
     status.Host,
-    '1',
+    String(profile.nodes ?? 1),
     profile.name === active ? '*' : '',
     isContext ? '*' : '',
   ])

@@ -9,6 +9,7 @@ import { cloudEvent, jsonReporter, plainReporter, spinnerReporter } from '../rep
 
 export interface StartOptions {
   cpus?: number
+  nodes?: number
   fakeNodes?: number
   memory?: string
   ipFamily?: 'ipv4' | 'dual'
@@ -31,7 +32,7 @@ function reporterFor(options: StartOptions, context: CliContext): Promise<StepRe
 
 export async function start(options: StartOptions, context: CliContext): Promise<void> {
   const profile = await context.profile()
-  const { cpus, extraConfig, fakeNodes, ipFamily, memory, publish, image, timeout, keepContext, retain } = options
+  const { cpus, extraConfig, fakeNodes, ipFamily, nodes, memory, publish, image, timeout, keepContext, retain } = options
   const startedMs = performance.now()
   const result = await startCluster({
     profile,
@@ -41,6 +42,7 @@ export async function start(options: StartOptions, context: CliContext): Promise
     signal: context.signal,
     env: context.env,
     ...(cpus && { cpus }),
+    ...(nodes !== undefined && { nodes }),
     ...(fakeNodes !== undefined && { fakeNodes }),
     ...(memory && { memoryBytes: parseMemory(memory) }),
     ...(publish && { publish }),

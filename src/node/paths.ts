@@ -1,0 +1,5 @@
+/** Where things are inside a node container. */
+export const STATE_DIR = '/var/lib/minicube'
+export const ENGINE_SOCKET = '/run/docker.sock'
+export const IMAGES_TAR = '/usr/lib/minicube/images.tar'
+export const HEALTH_SOCKET = '/run/minicube/health.sock'

@@ -1,0 +1,90 @@
+/** A cluster of two nodes: pods, services, names, logs and policies across them, through a stop and a start. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { BUSYBOX, eventually, startedCluster, webService, type Cluster } from './minicube.ts'
+
+let cluster: Cluster
+const WORKER = 'e2e-nodes-m02'
+
+before(async () => {
+  cluster = await startedCluster('e2e-nodes', ['--nodes', '2'])
+  await cluster.apply([webDaemonSet, webService('web')])
+  await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=90s'])
+})
+after(() => cluster?.remove())
+
+const webDaemonSet = {
+  apiVersion: 'apps/v1',
+  kind: 'DaemonSet',
+  metadata: { name: 'web' },
+  spec: {
+    selector: { matchLabels: { app: 'web' } },
+    template: {
+      metadata: { labels: { app: 'web' } },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: 'web',
+            image: BUSYBOX,
+            command: ['sh', '-c', 'mkdir /w; hostname | tee /w/index.html; exec httpd -f -p 8080 -h /w'],
+            readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 },
+          },
+        ],
+      },
+    },
+  },
+}
+
+interface PodList {
+  items: { metadata: { name: string }; spec: { nodeName: string }; status: { podIP: string } }[]
+}
+const pods = async (): Promise<PodList['items']> => (await cluster.get<PodList>('pods', '-l', 'app=web')).items
+
+test('both nodes are there, and status says so', async () => {
+  const { stdout } = await cluster.kubectl(['get', 'nodes'])
+  assert.match(stdout, /^e2e-nodes +Ready +control-plane/m)
+  assert.match(stdout, new RegExp(`^${WORKER} +Ready +<none>`, 'm'))
+  assert.match((await cluster.minicube(['status'])).stdout, new RegExp(`${WORKER}\\ntype: Worker\\nhost: Running\\nkubelet: Running\\n`))
+})
+
+async function assertReachEachOther(): Promise<void> {
+  const all = await pods()
+  assert.deepEqual(all.map(({ spec }) => spec.nodeName).sort(), ['e2e-nodes', WORKER])
+  for (const { metadata } of all) {
+    const wget = (url: string): Promise<string> =>
+      cluster.kubectl(['exec', metadata.name, '--', 'wget', '-qO-', '-T', '3', url]).then(({ stdout }) => stdout.trim())
+    for (const other of all) assert.equal(await wget(`http://${other.status.podIP}:8080/`), other.metadata.name)
+    const answers = new Set<string>()
+    await eventually('both pods to answer for the service', async () => answers.add(await wget('http://web/')).size === 2)
+    assert.match((await cluster.kubectl(['logs', metadata.name])).stdout, new RegExp(metadata.name))
+  }
+}
+
+test('pods reach one another and the service by name, from either node; logs and exec work on both', assertReachEachOther)
+
+test('an image that is built into the cluster can be used on every node', async () => {
+  const dockerfile = `FROM ${BUSYBOX}\nRUN echo everywhere > /where\n`
+  const { mkdtemp, rm, writeFile } = await import('node:fs/promises')
+  const folder = await mkdtemp(`${cluster.home}/context-`)
+  await writeFile(`${folder}/Dockerfile`, dockerfile)
+  await cluster.minicube(['image', 'build', '-t', 'where:1', folder])
+  await rm(folder, { recursive: true })
+  const spec = {
+    nodeName: WORKER,
+    restartPolicy: 'Never',
+    containers: [{ name: 'c', image: 'where:1', imagePullPolicy: 'Never', command: ['cat', '/where'] }],
+  }
+  await cluster.apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'where' }, spec })
+  await eventually('the pod on the other node to end', async () =>
+    /everywhere/.test((await cluster.kubectl(['logs', 'where'], { mayFail: true })).stdout),
+  )
+})
+
+test('stop and start bring back both', async () => {
+  await cluster.minicube(['stop'])
+  assert.match((await cluster.minicube(['status'], { mayFail: true })).stdout, new RegExp(`${WORKER}\\ntype: Worker\\nhost: Stopped`))
+  await cluster.minicube(['start'])
+  await cluster.kubectl(['rollout', 'status', 'daemonset/web', '--timeout=90s'])
+  await assertReachEachOther()
+})
