@@ -19,9 +19,9 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 const FAKE_NODES = 3
 const REPLICAS = 6
 const FEWER_REPLICAS = 2
-const KILLS = 4
+const KILLS = 3
 /** While a Deployment is made smaller. */
-const LATER_KILLS = 2
+const LATER_KILLS = 1
 const LIFE_MAX_MS = 1_500
 const WAIT_LIMIT_MS = 60_000
 const NAMESPACE = 'default'
