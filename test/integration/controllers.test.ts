@@ -243,9 +243,9 @@ test('a DaemonSet puts a pod on each ready node', async () => {
     spec: { selector: selector('agent'), template: template('agent') },
   })
   assert.equal((await client.get(nodes, { name: 'n1' })).spec?.taints?.[0]?.key, 'node.kubernetes.io/not-ready')
-  const node = await client.get(nodes, { name: 'n1' })
   const conditions = [{ type: 'Ready', status: 'True', lastHeartbeatTime: timestamp(Date.now()) }]
-  await client.update(nodes, { ...node, status: { ...node.status, conditions } }, { subresource: 'status' })
+  // A patch: controllers write to the node at the same time.
+  await client.patch(nodes, { name: 'n1', subresource: 'status', type: 'application/merge-patch+json' }, { status: { conditions } })
   const [pod] = await eventually(async () => (await podsOf('agent')).length === 1 && podsOf('agent'))
   const terms = pod?.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
   assert.deepEqual(terms?.[0]?.matchFields, [{ key: 'metadata.name', operator: 'In', values: ['n1'] }])
