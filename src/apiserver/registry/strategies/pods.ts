@@ -10,6 +10,10 @@ const DEFAULT_GRACE_SECONDS = 30
 /** What a negative one means. */
 const LEAST_GRACE_SECONDS = 1
 
+function mendGrace(spec: Pod['spec'] | undefined): void {
+  if (spec && (spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = LEAST_GRACE_SECONDS
+}
+
 /** A pod that no kubelet has, or that has ended, goes at once. */
 function graceOf(pod: Pod, asked: number | undefined): number {
   const grace = asked ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS
@@ -34,10 +38,9 @@ export const podStrategy: Strategy<Pod> = {
     }
     return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: qosClassOf(pod.spec ?? {}) }
   },
-  prepareForCreate({ spec }) {
-    if ((spec?.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = LEAST_GRACE_SECONDS
-  },
+  prepareForCreate: ({ spec }) => mendGrace(spec),
   prepareForUpdate(next, old) {
+    mendGrace(next.spec)
     if (next.status) next.status = { ...next.status, qosClass: old.status?.qosClass ?? qosClassOf(next.spec) }
   },
   validateCreate: (pod) => validatePod(pod),
