@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import tar from 'tar-fs'
 import { followProgress } from './nodeImage/buildImage.ts'
-import { imageExists, saveImages } from './nodeImage/nodeImage.ts'
+import { imageId, saveImages } from './nodeImage/nodeImage.ts'
 import { innerEngine } from './nodeStream.ts'
 import { parseDockerignore } from './dockerignore.ts'
 import type { Engine } from './engine/engine.ts'
@@ -54,13 +54,19 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
     )
   const { container, engine, profile } = await openNode(options)
   const inner = await innerEngine(container)
+  // What the node has already need not travel again.
+  const present = new Map((await inner.listImages()).flatMap(({ Id, RepoTags }) => (RepoTags ?? []).map((tag) => [tag, Id])))
   const names: string[] = []
+  const loaded: string[] = []
   const archives: NodeJS.ReadableStream[] = []
   for (const source of sources) {
+    let id: string | undefined
     if (source === '-') archives.push(stdin)
     else if (await isFile(source)) archives.push(createReadStream(source))
-    else if (await imageExists(engine, source, signal)) names.push(source)
-    else {
+    else if ((id = await imageId(engine, source, signal)) !== undefined) {
+      if (present.get(tagged(source)) === id) loaded.push(tagged(source))
+      else names.push(source)
+    } else {
       throw new UserError({
         area: 'GUEST',
         sort: 'NOT_FOUND',
@@ -71,7 +77,6 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
   }
   // Images that share layers travel in one archive.
   if (names.length > 0) archives.push(await saveImages(engine, names))
-  const loaded: string[] = []
   for (const archive of archives) {
     const answer = await inner.loadImage(archive, { quiet: true, abortSignal: signal } as object)
     await followProgress(answer, (message: { stream?: string; error?: string }) => {
@@ -94,6 +99,11 @@ async function spreadImages(engine: Engine, profile: ProfileConfig, from: Docker
     const archive = await saveImages({ ...engine, docker: from }, [...images])
     await followProgress(await (await innerEngine(worker)).loadImage(archive, { quiet: true }), () => {})
   }
+}
+
+/** As the engine lists it. */
+function tagged(name: string): string {
+  return /:[^/]*$/.test(name) || name.includes('@') ? name : `${name}:latest`
 }
 
 const isFile = (path: string): Promise<boolean> =>

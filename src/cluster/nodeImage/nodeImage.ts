@@ -43,11 +43,15 @@ export async function nodeImageTag(architecture: string): Promise<string> {
 }
 
 export async function imageExists(engine: Pick<Engine, 'address'>, tag: string, signal: AbortSignal): Promise<boolean> {
+  return (await imageId(engine, tag, signal)) !== undefined
+}
+
+/** Undefined where the engine has no such image. */
+export async function imageId(engine: Pick<Engine, 'address'>, tag: string, signal: AbortSignal): Promise<string | undefined> {
   try {
-    await engineGet(engine.address, `/images/${tag}/json`, signal)
-    return true
+    return ((await engineGet(engine.address, `/images/${tag}/json`, signal)) as { Id: string }).Id
   } catch (error) {
-    if (error instanceof EngineHttpError && error.statusCode === 404) return false
+    if (error instanceof EngineHttpError && error.statusCode === 404) return undefined
     throw error
   }
 }
