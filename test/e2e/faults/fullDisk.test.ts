@@ -50,10 +50,14 @@ test('a pod that fills the disk is evicted, and its space comes back; others sta
     volumeMounts: [{ name: 'data', mountPath: '/data' }],
   }
   await cluster.apply(shellPod('filler', '', { containers: [filler], volumes: [{ name: 'data', emptyDir: {} }] }))
-  const evicted = await eventually('the eviction', async () => {
-    const pod = await podOf('filler')
-    return pod.status.reason === 'Evicted' && pod
-  })
+  const evicted = await eventually(
+    'the eviction',
+    async () => {
+      const pod = await podOf('filler')
+      return pod.status.reason === 'Evicted' && pod
+    },
+    90_000,
+  )
   assert.equal(evicted.status.phase, 'Failed')
   assert.match(
     evicted.status.message ?? '',

@@ -9,6 +9,8 @@ import { eventually, shellPod, startedCluster, type Cluster } from '../minicube.
 const NODE_MEMORY = '900m'
 /** What of it the node's own processes leave. */
 const PODS_MIB = 580
+/** A best-effort pod has what others leave of the processor. */
+const GREED_MS = 90_000
 const IMAGE = 'minicube/busybox:1.37'
 
 let cluster: Cluster
@@ -71,11 +73,15 @@ test('a container beyond its own limit is OOMKilled, and nothing else is', async
 
 test('a best-effort pod that eats all memory is killed or evicted; what runs the node is not', async () => {
   await cluster.apply(shellPod('hog', 'tail /dev/zero'))
-  await eventually('the hog to be killed', async () => {
-    const { status } = await podOf('hog')
-    const { state, lastState } = status.containerStatuses?.[0] ?? {}
-    return status.reason === 'Evicted' || [state, lastState].some((it) => it?.terminated?.reason === 'OOMKilled')
-  })
+  await eventually(
+    'the hog to be killed',
+    async () => {
+      const { status } = await podOf('hog')
+      const { state, lastState } = status.containerStatuses?.[0] ?? {}
+      return status.reason === 'Evicted' || [state, lastState].some((it) => it?.terminated?.reason === 'OOMKilled')
+    },
+    GREED_MS,
+  )
   await cluster.kubectl(['delete', 'pod', 'hog', '--timeout=20s'])
   await assertOthersUnharmed()
 })
@@ -93,10 +99,14 @@ test('a volume in memory has the size of what pods may have, and who fills it is
     volumes: [{ name: 'memory', emptyDir: { medium: 'Memory' } }],
   }
   await cluster.apply(shellPod('filler', '', spec))
-  const { status } = await eventually('the eviction', async () => {
-    const pod = await podOf('filler')
-    return pod.status.reason === 'Evicted' && pod
-  })
+  const { status } = await eventually(
+    'the eviction',
+    async () => {
+      const pod = await podOf('filler')
+      return pod.status.reason === 'Evicted' && pod
+    },
+    GREED_MS,
+  )
   assert.match(status.message ?? '', /^The node was low on resource: memory\. /)
   const { items } = await cluster.get<{ items: { status: { allocatable: { memory: string } } }[] }>('nodes')
   assert.equal(items[0]?.status.allocatable.memory, `${PODS_MIB}Mi`)
