@@ -38,5 +38,5 @@ test('an address of each family, the link-local ones apart', () => {
 
 test('load balancers of both families', () => {
   const pool = loadBalancerPool({ cidrs: ['192.168.5.9/24', 'fd00:6d6b::a/64'] })
-  assert.deepEqual([pool.length, pool[0], pool[50], pool.at(-1)], [100, '192.168.5.205', 'fd00:6d6b::ffcd', 'fd00:6d6b::fffe'])
+  assert.deepEqual([pool.length, pool[0], pool[50], pool.at(-1)], [100, '192.168.5.205', 'fd00:6d6b::a:1', 'fd00:6d6b::a:32'])
 })

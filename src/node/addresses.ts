@@ -1,7 +1,7 @@
 /** The addresses of the node: where it is reached, and the part of its networks that load balancers may use. */
 import { networkInterfaces } from 'node:os'
 import { run } from '../base/exec.ts'
-import { addressAt, IP_FAMILIES, IPV4, IPV6, isOfFamily, parseIp, parseIpRange, type IpFamily } from '../base/ipFamily.ts'
+import { addressAt, IP_FAMILIES, IPV4, IPV6, isOfFamily, offsetIn, parseIp, parseIpRange, type IpFamily } from '../base/ipFamily.ts'
 
 export interface NodeAddress {
   /** The first of them. */
@@ -40,17 +40,28 @@ function isLinkLocal(address: string): boolean {
 }
 
 const POOL_SIZE = 50
-/** In networks that are larger, addresses beyond this are not needed. */
-const FAR_END = 2 ** 16
+/** How many addresses of a large network are one node's. */
+const NODE_SHARE = 2 ** 16
 
-/** The upper end of each network, without a broadcast address: engines give out addresses from the lower end. */
+/**
+ * The upper end of an IPv4 network, without its broadcast address: engines give out addresses from the lower end. An IPv6
+ * network has room for a share for each node, so that clusters in one network stay out of each other's way.
+ */
 export function loadBalancerPool({ cidrs }: Pick<NodeAddress, 'cidrs'>): string[] {
   return cidrs.flatMap((cidr) => {
     const range = parseIpRange(cidr)
     if (range.size < 4 * POOL_SIZE) return []
-    const end = range.family === IPV4 ? range.size : Math.min(range.size, FAR_END)
-    return Array.from({ length: POOL_SIZE }, (_, i) => addressAt(range, end - 1 - POOL_SIZE + i))
+    const share = range.family === IPV4 ? undefined : shareOf(cidr)
+    const first = share ?? range.size - 1 - POOL_SIZE
+    return Array.from({ length: POOL_SIZE }, (_, i) => addressAt(range, first + i))
   })
+}
+
+/** Where a node's share of its network begins; undefined in a network that is too small for shares. */
+function shareOf(cidr: string): number | undefined {
+  const range = parseIpRange(cidr)
+  const place = offsetIn(range, cidr.split('/')[0] ?? '') ?? 0
+  return place > 0 && place < NODE_SHARE && range.size >= NODE_SHARE ** 2 ? place * NODE_SHARE + 1 : undefined
 }
 
 /** Makes the node answer for exactly these addresses of the pool. */
