@@ -86,7 +86,6 @@ export function cronJobController(context: ControllerContext): Controller {
       const owned = ownedBy(jobInformer, cronJob)
       const plan = planCronJob(cronJob, schedule, owned, clock.now())
       for (const { reason, message } of newsOfActive(cronJob, owned)) tell(cronJob, 'Normal', reason, message)
-      for (const job of plan.expired) await remove(cronJob, job, key, signal)
       if (plan.missed > TOO_MANY_MISSED)
         tell(
           cronJob,
@@ -102,6 +101,8 @@ export function cronJobController(context: ControllerContext): Controller {
       if (!semanticallyEqual(status, cronJob.status)) {
         cronWrites.wrote(key, await client.update(cronjobs, { ...cronJob, status }, { subresource: 'status', signal }))
       }
+      // Only once their times are on record: they would run again else.
+      for (const job of plan.expired) await remove(cronJob, job, key, signal)
       if (plan.recheckAfterMs !== undefined) return { requeueAfterMs: plan.recheckAfterMs + AFTER_TIME_MS }
     },
   }

@@ -105,6 +105,15 @@ test('a time that was served is on record, even when the status could not be wri
   assert.equal(plan.status.lastScheduleTime, '2026-01-01T12:00:00Z')
 })
 
+test('the time of a Job whose creation was not answered is on record while suspended, too', () => {
+  const made = job('c-29454480', 'Complete')
+  made.metadata.annotations = { 'batch.kubernetes.io/cronjob-scheduled-timestamp': '2026-01-01T21:00:00+09:00' }
+  const recorded = (status: CronJob['status']): string | undefined =>
+    planCronJob(cronJob({ suspend: true }, status), parseSchedule('0 * * * *'), [made], NOON + 1).status.lastScheduleTime
+  assert.equal(recorded({}), '2026-01-01T12:00:00Z')
+  assert.equal(recorded({ lastScheduleTime: '2026-01-01T13:00:00Z' }), '2026-01-01T13:00:00Z')
+})
+
 test('what became of the active Jobs', () => {
   const active = ['a', 'bb', 'ccc', 'dddd'].map((name) => ({ name, uid: name }))
   const news = newsOfActive(cronJob({}, { active }), [job('a'), job('bb', 'Complete'), job('ccc', 'Failed')])

@@ -116,7 +116,10 @@ function statusOf(cronJob: CronJob, active: readonly Job[], owned: readonly Job[
   const kept = references.map((reference) => known.find((other) => other.uid === reference.uid) ?? reference)
   const ends = owned.filter(succeeded).map((job) => job.status?.completionTime ?? '')
   const last = [cronJob.status?.lastSuccessfulTime ?? '', ...ends].sort().at(-1)
-  const { lastScheduleTime } = cronJob.status ?? {}
+  // A Job whose creation was not answered is there all the same: its time must be on record before history drops it.
+  const times = [cronJob.status?.lastScheduleTime, ...owned.map((job) => job.metadata.annotations?.[SCHEDULED_AT])]
+  const lastMs = Math.max(...times.map((time) => Date.parse(time ?? '') || 0))
+  const lastScheduleTime = lastMs > 0 ? timestamp(lastMs) : undefined
   return {
     ...(kept.length > 0 && { active: kept }),
     ...(lastScheduleTime && { lastScheduleTime }),
