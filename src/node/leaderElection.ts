@@ -8,7 +8,7 @@ import type { Client } from '../client/client.ts'
 import { leases, type Lease, type LeaseSpec } from '../api/kinds/coordination/v1.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../api/status.ts'
 
-export interface LeaseTiming {
+interface LeaseTiming {
   leaseDurationMs: number
   renewDeadlineMs: number
   retryPeriodMs: number
