@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ExtraConfigError, parseExtraConfig, readComponentOptions, type ComponentOptions } from '../api/componentOptions.ts'
+import { familiesOf, parseIpRange, type IpFamilyName } from '../base/ipFamily.ts'
 import type { LogLevel } from '../base/logger.ts'
 import { DEFAULT_CONTROLLERS } from '../controllers/registry.ts'
 import { FAKE_NODES_MAX } from '../fakenodes/shapes.ts'
@@ -20,7 +21,8 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --fake-nodes <number>                nodes without a machine, whose pods run without containers (default 0)
   --leader-elect[=false]               scheduler and controllers run in one of several control planes on one etcd at a time,
                                        by leases in kube-system (default: with a --datastore-endpoint)
-  --service-cluster-ip-range <cidr>    addresses of services (default 10.96.0.0/16)
+  --service-cluster-ip-range <cidr>    addresses of services (default 10.96.0.0/16); or one range of each
+                                       IP family: 10.96.0.0/16,fd00:10:96::/112, the default family first
   --datastore-endpoint <url>[,<url>]   keep the objects in etcd v3; --data is for the keys alone then. Several control planes
                                        on one etcd need the same keys; the controllers run in one of them at a time
   --quota-backend-bytes <bytes>        how large the database in --data may become (default 8 GiB)
@@ -71,13 +73,25 @@ const words = (list: string): string[] =>
     .map((word) => word.trim())
     .filter(Boolean)
 
-function parseRange(cidr: string): string {
-  const [, address = '', bits = ''] = /^(\d{1,3}(?:\.\d{1,3}){3})\/(\d{1,2})$/.exec(cidr) ?? []
-  const inOrder = address !== '' && address.split('.').every((part) => Number(part) <= 255)
-  if (!inOrder || Number(bits) < 8 || Number(bits) > 29) {
-    throw new UsageError(`--service-cluster-ip-range must be an IPv4 range between /8 and /29 such as 10.96.0.0/16, not ${cidr}`)
+/** How long a prefix may be: no smaller ranges than that, and none with more addresses than are kept count of. */
+const PREFIXES: Readonly<Record<IpFamilyName, readonly [shortest: number, longest: number]>> = { IPv4: [8, 29], IPv6: [80, 126] }
+
+function isServiceRange(cidr: string): boolean {
+  try {
+    const { family, prefix } = parseIpRange(cidr)
+    const [shortest, longest] = PREFIXES[family.name]
+    return prefix >= shortest && prefix <= longest
+  } catch {
+    return false
   }
-  return cidr
+}
+
+function parseRange(text: string): string {
+  const cidrs = words(text)
+  if (cidrs.length > 0 && cidrs.every(isServiceRange) && familiesOf(cidrs).length === cidrs.length) return cidrs.join(',')
+  throw new UsageError(
+    `--service-cluster-ip-range must be an IPv4 range between /8 and /29 such as 10.96.0.0/16, an IPv6 range between /80 and /126, or one of each, not ${text}`,
+  )
 }
 
 const LEAST_QUOTA_BYTES = 4 * 1024 * 1024
