@@ -4,7 +4,7 @@ import { timestamp } from '../api/meta.ts'
 import type { Draft } from '../api/resource.ts'
 
 /** On every fake node, for selectors. */
-export const FAKE_NODE_LABEL = 'minicube.local/fake-node'
+const FAKE_NODE_LABEL = 'minicube.local/fake-node'
 /** Keeps pods that were meant for real nodes away, where there are some. */
 export const FAKE_NODE_TAINT = 'minicube.local/fake-node'
 /** On a pod: it succeeds after this many seconds; without it, it runs until it is deleted. */

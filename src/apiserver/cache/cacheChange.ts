@@ -29,7 +29,9 @@ export class CacheChange {
   eventFor(matches: (object: StoredObject) => boolean): SharedEvent | undefined {
     const matched = this.before !== undefined && matches(this.before)
     if (this.after && matches(this.after)) {
-      return matched ? (this.#modified ??= new SharedEvent('MODIFIED', this.after, this.before)) : (this.#added ??= new SharedEvent('ADDED', this.after))
+      return matched
+        ? (this.#modified ??= new SharedEvent('MODIFIED', this.after, this.before))
+        : (this.#added ??= new SharedEvent('ADDED', this.after))
     }
     if (!matched) return undefined
     return (this.#deleted ??= new SharedEvent('DELETED', atRevision(this.before as StoredObject, this.revision)))

@@ -64,13 +64,13 @@ export function namespaceController(context: ControllerContext): Controller {
       return result.status === 'rejected' ? [`${group}/${version}: ${(result.reason as Error).message}`] : []
     })
     const resources = found.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
-    return { resources: resources.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete') && verbs.includes('list')), undiscovered }
+    return {
+      resources: resources.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete') && verbs.includes('list')),
+      undiscovered,
+    }
   }
 
-  async function empty(
-    name: string,
-    signal: AbortSignal,
-  ): Promise<{ remaining: Remaining[]; failures: string[]; undiscovered: string[] }> {
+  async function empty(name: string, signal: AbortSignal): Promise<{ remaining: Remaining[]; failures: string[]; undiscovered: string[] }> {
     const isPods = (resource: Resource): boolean => resourceId(resource) === resourceId(pods)
     const first = await deleteAll(pods, name, signal)
     if (first.objects.length > 0) return { remaining: [first], failures: [], undiscovered: [] }
