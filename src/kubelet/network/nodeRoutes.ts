@@ -43,9 +43,12 @@ export function routeChanges(before: ReadonlyMap<string, string>, after: Readonl
 }
 
 async function presentRoutes(signal: AbortSignal): Promise<Map<string, string>> {
-  const { stdout } = await run('ip', ['-json', 'route', 'show', 'proto', PROTOCOL], { signal, timeoutMs: COMMAND_TIMEOUT_MS })
-  const routes = JSON.parse(stdout || '[]') as { dst: string; gateway?: string }[]
-  return new Map(routes.map(({ dst, gateway = '' }) => [dst, gateway]))
+  const found = new Map<string, string>()
+  for (const family of ['-4', '-6']) {
+    const { stdout } = await run('ip', [family, '-json', 'route', 'show', 'proto', PROTOCOL], { signal, timeoutMs: COMMAND_TIMEOUT_MS })
+    for (const { dst, gateway = '' } of JSON.parse(stdout || '[]') as { dst: string; gateway?: string }[]) found.set(dst, gateway)
+  }
+  return found
 }
 
 export async function runNodeRoutes({ informers, nodeName }: NodeRoutesOptions, context: ComponentContext): Promise<void> {
