@@ -2,6 +2,7 @@
  * An nftables table as data, and the way from one state of it to the next as a single nft script, which the kernel applies
  * as one transaction. Only what differs is written, so that a change of one element among thousands costs one element.
  */
+import { run } from './exec.ts'
 
 export interface NftSet {
   /** As nft writes it: `ipv4_addr . inet_proto . inet_service`. */
@@ -106,4 +107,11 @@ export function tableChange(table: string, before: NftTable = EMPTY, after: NftT
     ...sets.drop,
   ]
   return commands.map((command) => `${command}\n`).join('')
+}
+
+const NFT_TIMEOUT_MS = 30_000
+
+/** Hands a script to the kernel, as one transaction. */
+export async function applyScript(script: string, signal: AbortSignal): Promise<void> {
+  await run('nft', ['-f', '-'], { input: script, signal, timeoutMs: NFT_TIMEOUT_MS })
 }

@@ -4,9 +4,8 @@
  * itself always reaches its pods: probes must work. Connections that stand when a policy comes may go on.
  */
 import type { ComponentContext } from '../base/component.ts'
-import { run } from '../base/exec.ts'
 import { IPV6, type IpFamily } from '../base/ipFamily.ts'
-import { tableChange } from '../base/nftables.ts'
+import { applyScript, tableChange } from '../base/nftables.ts'
 import type { NftTable } from '../base/nftables.ts'
 import { namespaces, pods } from '../api/kinds/core/v1.ts'
 import { endpointslices } from '../api/kinds/discovery/v1.ts'
@@ -29,7 +28,6 @@ const tableOf = ({ nft }: IpFamily): string => `${nft} minicube_policy`
 /** Changes that arrive within this become one transaction. */
 const BATCH_MS = 5
 const RETRY_MS = 1_000
-const NFT_TIMEOUT_MS = 30_000
 const SERVICE_NAME = 'kubernetes.io/service-name'
 const DNS = 'kube-dns'
 
@@ -65,10 +63,6 @@ const baseTable = (family: IpFamily): NftTable => ({
   maps: new Map([INGRESS_MAP, EGRESS_MAP].map((name) => [name, { type: verdictsOf(family), elements: new Map() }])),
 })
 
-async function applyWithNft(script: string, signal: AbortSignal): Promise<void> {
-  await run('nft', ['-f', '-'], { input: script, signal, timeoutMs: NFT_TIMEOUT_MS })
-}
-
 /** Of its Service; it listens on another one, where nothing else does. */
 const DNS_SERVICE_PORT = 53
 
@@ -95,7 +89,7 @@ export function scriptFor(family: IpFamily, before: NftTable | undefined, after:
 }
 
 export async function runNetworkPolicy(
-  { informers, nodeName, families, apply = applyWithNft }: NetworkPolicyOptions,
+  { informers, nodeName, families, apply = applyScript }: NetworkPolicyOptions,
   context: ComponentContext,
 ): Promise<void> {
   const { signal, clock, log, ready } = context

@@ -4,8 +4,8 @@
  * changes, everything that changed at once as one transaction.
  */
 import type { ComponentContext } from '../base/component.ts'
+import { applyScript } from '../base/nftables.ts'
 import { keyOf } from '../api/resource.ts'
-import { run } from '../base/exec.ts'
 import { familiesOf, type IpFamily } from '../base/ipFamily.ts'
 import { nodes, services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices } from '../api/kinds/discovery/v1.ts'
@@ -35,14 +35,9 @@ export interface ProxyOptions {
 /** Changes that arrive within this become one transaction. */
 const BATCH_MS = 5
 const RETRY_MS = 1_000
-const NFT_TIMEOUT_MS = 30_000
 const SERVICE_NAME = 'kubernetes.io/service-name'
 const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'proxy/service'
-
-async function applyWithNft(script: string, signal: AbortSignal): Promise<void> {
-  await run('nft', ['-f', '-'], { input: script, signal, timeoutMs: NFT_TIMEOUT_MS })
-}
 
 function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
   const name = metadata.labels?.[SERVICE_NAME]
@@ -77,7 +72,7 @@ class Dirty {
 }
 
 export async function runProxy(options: ProxyOptions, context: ComponentContext): Promise<void> {
-  const { informers, nodeName, apply = applyWithNft } = options
+  const { informers, nodeName, apply = applyScript } = options
   const { signal, clock, log, ready } = context
   const serviceInformer = informers.for(services)
   const sliceInformer = informers.for(endpointslices)

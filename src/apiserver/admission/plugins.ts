@@ -21,11 +21,9 @@ import type { AdmissionPlugin } from './admission.ts'
 export interface AdmissionOptions {
   reader: ObjectReader
   authorizer: Authorizer
-  /** Policies and webhooks: after the plugins that fill in defaults, before quota. */
-  external?: readonly AdmissionPlugin[]
 }
 
-export function admissionPlugins({ reader, authorizer, external = [] }: AdmissionOptions): AdmissionPlugin[] {
+export function admissionPlugins({ reader, authorizer }: AdmissionOptions): AdmissionPlugin[] {
   return [
     createNamespaceLifecycle(reader),
     createLimitRanger(reader),
@@ -44,6 +42,5 @@ export function admissionPlugins({ reader, authorizer, external = [] }: Admissio
     certificateSubjectRestriction,
     createDefaultIngressClass(reader),
     createEscalationCheck(authorizer),
-    ...external,
   ]
 }

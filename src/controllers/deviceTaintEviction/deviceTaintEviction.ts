@@ -5,12 +5,10 @@
  */
 import { pods, type Pod } from '../../api/kinds/core/v1.ts'
 import { resourceclaims, resourceslices, type ResourceClaim } from '../../api/kinds/resource/v1.ts'
-import { timestamp } from '../../api/meta.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { keyOf } from '../../api/resource.ts'
-import { isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { at } from '../ownership.ts'
+import { deleteDisrupted } from '../taintDeletion.ts'
 import { claimEvictionMs } from './plan.ts'
 
 const BY_POOL = 'pool'
@@ -64,20 +62,8 @@ export function deviceTaintEvictionController(context: ControllerContext): Contr
 
   async function evict(pod: Pod, signal: AbortSignal): Promise<void> {
     events.record(pod, { type: 'Normal', reason: 'DeviceTaintManagerEviction', message: 'Marking for deletion' })
-    const target = {
-      type: 'DisruptionTarget',
-      status: 'True',
-      reason: 'DeletionByDeviceTaintManager',
-      message: 'Device Taint manager: deleting due to NoExecute taint',
-      lastTransitionTime: timestamp(clock.now()),
-    }
-    const conditions = [...(pod.status?.conditions ?? []).filter(({ type }) => type !== target.type), target]
-    try {
-      await client.update(pods, { ...pod, status: { ...pod.status, conditions } }, { subresource: 'status', signal })
-      await client.delete(pods, { ...at(pod), signal }, { preconditions: { uid: pod.metadata.uid } })
-    } catch (error) {
-      if (!isNotFound(error)) throw error
-    }
+    const why = { reason: 'DeletionByDeviceTaintManager', message: 'Device Taint manager: deleting due to NoExecute taint' }
+    await deleteDisrupted({ client, clock }, pod, why, signal)
   }
 
   return {

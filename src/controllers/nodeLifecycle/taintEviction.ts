@@ -1,12 +1,10 @@
 /** The taint eviction controller: pods that don't tolerate a NoExecute taint of their node are deleted, at once or when their toleration runs out. */
 import { nodes, pods, type Pod, type Taint, type Toleration } from '../../api/kinds/core/v1.ts'
-import { timestamp } from '../../api/meta.ts'
 import { keyOf } from '../../api/resource.ts'
 import { tolerates } from '../../api/tolerations.ts'
-import { isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { at } from '../ownership.ts'
+import { deleteDisrupted } from '../taintDeletion.ts'
 import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
 
 /** When the pod must leave; undefined when it may stay. `seenMs`, when the pod was first seen to have to leave, stands in for a taint without a time. */
@@ -43,20 +41,8 @@ export function taintEvictionController(context: ControllerContext): Controller 
   async function evict(pod: Pod, signal: AbortSignal): Promise<void> {
     const key = keyOf(pod)
     events.record(pod, { type: 'Normal', reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${key}` })
-    const target = {
-      type: 'DisruptionTarget',
-      status: 'True',
-      reason: 'DeletionByTaintManager',
-      message: 'Taint manager: deleting due to NoExecute taint',
-      lastTransitionTime: timestamp(clock.now()),
-    }
-    const conditions = [...(pod.status?.conditions ?? []).filter((condition) => condition.type !== target.type), target]
-    try {
-      await client.update(pods, { ...pod, status: { ...pod.status, conditions } }, { subresource: 'status', signal })
-      await client.delete(pods, { ...at(pod), signal }, { preconditions: { uid: pod.metadata.uid } })
-    } catch (error) {
-      if (!isNotFound(error)) throw error
-    }
+    const why = { reason: 'DeletionByTaintManager', message: 'Taint manager: deleting due to NoExecute taint' }
+    await deleteDisrupted({ client, clock }, pod, why, signal)
   }
 
   return {
