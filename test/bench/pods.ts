@@ -1,124 +1,147 @@
 /**
- * `npm run bench:pods`: from the creation of a pod to the watch event that says it is Running, one by one and many at once.
- * The reference in the same run is the engine inside the same node: a pause container, and one that joins it.
+ * `npm run bench:pods`: from the creation of a pod to the watch event that says it is Running, from its deletion until nothing
+ * of it is left, one by one and many at once; and from a Service's change until connections follow. The reference in the same
+ * run is the engine inside the same node: a pause container, and one that joins it.
  */
 import type { Pod } from '../../src/api/kinds/core/v1.ts'
-import { pods } from '../../src/api/kinds/core/v1.ts'
+import { pods, services } from '../../src/api/kinds/core/v1.ts'
 import type { Draft } from '../../src/api/resource.ts'
 import { Client } from '../../src/client/client.ts'
 import { createHttpsTransport } from '../../src/client/https.ts'
 import { readCredentials } from '../../src/cluster/credentials.ts'
-import { loadDockerode } from '../../src/cluster/engine/dockerode.ts'
-import { inspectNode } from '../e2e/engine.ts'
-import { eventually, startedCluster, type Cluster } from '../e2e/minicube.ts'
+import { startedCluster } from '../e2e/minicube.ts'
+import { BareEngine, type Shape } from './bareEngine.ts'
+import { figures, report, reportOnce, type Figures } from './figures.ts'
+import { PodFollower } from './podFollower.ts'
+import { ANSWERING, ShiftProbe, turnService } from './serviceShift.ts'
 
 const ONE_BY_ONE = Number(process.env['BENCH_PODS'] ?? 20)
-const AT_ONCE = Number(process.env['BENCH_PODS_AT_ONCE'] ?? 50)
-const BARE_ROUNDS = 10
-const RUN_TIMEOUT_MS = 120_000
+const AT_ONCE = (process.env['BENCH_PODS_AT_ONCE'] ?? '50,100').split(',').map(Number)
+const TURNS = Number(process.env['BENCH_SERVICE_TURNS'] ?? 40)
 const PAUSE = 'minicube/pause:1'
 const BUSYBOX = 'minicube/busybox:1.37'
-const SLEEP = ['sleep', '3600']
 const namespace = 'default'
-const labels = { bench: 'pods' }
 
-const report = (what: string, value: string, remark = ''): void => console.log(`${what.padEnd(44)} ${value.padStart(10)}  ${remark}`)
+const SHAPES: readonly (Shape & { name: string; ends: string })[] = [
+  { name: 'pause', image: PAUSE, graceSeconds: 30, ends: 'obeys SIGTERM' },
+  { name: 'busybox', image: BUSYBOX, command: ['sleep', '3600'], graceSeconds: 0, ends: 'grace 0' },
+]
+const [PAUSES, SLEEPERS] = SHAPES as [(typeof SHAPES)[0], (typeof SHAPES)[0]]
 
-function spread(values: readonly number[]): { p50: number; text: string } {
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (share: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] as number)
-  return { p50: at(0.5), text: `from ${at(0)} to ${at(1)} ms` }
-}
-
-function pod(name: string, image: string, command?: string[]): Draft<Pod> {
+function pod(name: string, { image, command, graceSeconds }: Shape): Draft<Pod> {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, namespace, labels },
-    spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'main', image, ...(command && { command }) }] },
+    metadata: { name, namespace, labels: { app: name } },
+    spec: {
+      terminationGracePeriodSeconds: graceSeconds,
+      containers: [{ name: 'main', image, ...(command && { command: [...command] }) }],
+    },
   }
 }
 
-/** Notes when each pod is first seen Running. */
-class Running {
-  readonly #seen = new Map<string, PromiseWithResolvers<number>>()
-
-  when(name: string): Promise<number> {
-    return this.#entry(name).promise
-  }
-
-  async follow(client: Client, signal: AbortSignal): Promise<void> {
-    const { resourceVersion } = await client.list(pods, { namespace, signal })
-    void this.#read(client, resourceVersion, signal)
-  }
-
-  async #read(client: Client, resourceVersion: string, signal: AbortSignal): Promise<void> {
-    try {
-      for await (const event of client.watch(pods, { namespace, resourceVersion, signal }))
-        if (event.type !== 'BOOKMARK' && event.object.status?.phase === 'Running')
-          this.#entry(event.object.metadata.name).resolve(performance.now())
-    } catch (error) {
-      if (!signal.aborted) throw error
-    }
-  }
-
-  #entry(name: string): PromiseWithResolvers<number> {
-    let entry = this.#seen.get(name)
-    if (!entry) this.#seen.set(name, (entry = Promise.withResolvers<number>()))
-    return entry
-  }
+interface Bench {
+  client: Client
+  follower: PodFollower
+  engine: BareEngine
 }
 
-async function untilGone(client: Client): Promise<void> {
-  await client.deleteCollection(pods, { namespace, labelSelector: 'bench=pods' })
-  await eventually(
-    'the pods to be gone',
-    async () => (await client.list(pods, { namespace, labelSelector: 'bench=pods' })).items.length === 0,
-    RUN_TIMEOUT_MS,
-  )
+interface Rounds {
+  created: Figures
+  deleted: Figures
 }
 
-async function oneByOne(client: Client, running: Running, name: string, image: string, command?: string[]): Promise<number[]> {
-  const took: number[] = []
-  for (let i = 0; i < ONE_BY_ONE; i++) {
-    const startedMs = performance.now()
-    await client.create(pods, pod(`${name}-${i}`, image, command))
-    took.push((await running.when(`${name}-${i}`)) - startedMs)
-  }
-  await untilGone(client)
-  return took
+interface PodRounds extends Rounds {
+  /** Until nothing runs any more. */
+  ended: Figures
 }
 
-async function atOnce(client: Client, running: Running): Promise<number> {
-  const names = Array.from({ length: AT_ONCE }, (_, i) => `many-${i}`)
+async function timed<T>(into: number[], work: () => Promise<T>): Promise<T> {
   const startedMs = performance.now()
-  await Promise.all(names.map((name) => client.create(pods, pod(name, BUSYBOX, SLEEP))))
-  const lastMs = Math.max(...(await Promise.all(names.map((name) => running.when(name)))))
-  await untilGone(client)
-  return lastMs - startedMs
+  const done = await work()
+  into.push(performance.now() - startedMs)
+  return done
 }
 
-/** What the engine alone needs: a sandbox, then a container in it. */
-async function bare(cluster: Cluster): Promise<{ sandbox: number[]; joined: number[] }> {
-  const { pid } = await inspectNode(cluster)
-  const Docker = await loadDockerode()
-  const docker = new Docker({ socketPath: `/proc/${pid}/root/run/docker.sock` })
-  const sandbox: number[] = []
-  const joined: number[] = []
-  for (let i = 0; i < BARE_ROUNDS; i++) {
-    const startedMs = performance.now()
-    const pause = await docker.createContainer({ Image: PAUSE, HostConfig: { NetworkMode: 'none' } })
-    await pause.start()
-    const pauseMs = performance.now()
-    const join = `container:${pause.id}`
-    const main = await docker.createContainer({ Image: BUSYBOX, Cmd: SLEEP, HostConfig: { NetworkMode: join } })
-    await main.start()
-    joined.push(performance.now() - pauseMs)
-    sandbox.push(pauseMs - startedMs)
-    await main.remove({ force: true })
-    await pause.remove({ force: true })
+async function bareOneByOne({ engine }: Bench, shape: Shape): Promise<Rounds> {
+  const created: number[] = []
+  const deleted: number[] = []
+  for (let i = 0; i < ONE_BY_ONE; i++) {
+    const containers = await timed(created, () => engine.run(shape))
+    await timed(deleted, () => engine.end(containers, shape))
   }
-  return { sandbox, joined }
+  return { created: figures(created), deleted: figures(deleted) }
+}
+
+/** Until the object is gone, and until nothing runs for it any more: with grace 0 that is later, by what the kubelet gives at least. */
+async function remove({ client, follower, engine }: Bench, name: string): Promise<{ goneMs: number; endedMs: number }> {
+  const { ended } = await engine.watchEnd(name)
+  const startedMs = performance.now()
+  await client.delete(pods, { namespace, name })
+  const goneMs = (await follower.when(name, 'gone')) - startedMs
+  await ended
+  return { goneMs, endedMs: performance.now() - startedMs }
+}
+
+async function podsOneByOne(bench: Bench, shape: Shape & { name: string }): Promise<PodRounds> {
+  const names = Array.from({ length: ONE_BY_ONE }, (_, i) => `${shape.name}-${i}`)
+  const created: number[] = []
+  const deleted: number[] = []
+  for (const name of names) {
+    const startedMs = performance.now()
+    await bench.client.create(pods, pod(name, shape))
+    created.push((await bench.follower.when(name, 'running')) - startedMs)
+  }
+  const ended: number[] = []
+  for (const name of names) {
+    const { goneMs, endedMs } = await remove(bench, name)
+    deleted.push(goneMs)
+    ended.push(endedMs)
+  }
+  return { created: figures(created), deleted: figures(deleted), ended: figures(ended) }
+}
+
+async function bareAtOnce({ engine }: Bench, count: number, shape: Shape): Promise<number> {
+  const startedMs = performance.now()
+  const all = await Promise.all(Array.from({ length: count }, () => engine.run(shape)))
+  const tookMs = performance.now() - startedMs
+  await Promise.all(all.map((containers) => engine.end(containers, shape)))
+  return tookMs
+}
+
+/** Until the last one runs. */
+async function podsAtOnce(bench: Bench, count: number, shape: Shape & { name: string }): Promise<number> {
+  const names = Array.from({ length: count }, (_, i) => `${shape.name}-${count}-${i}`)
+  const startedMs = performance.now()
+  await Promise.all(names.map((name) => bench.client.create(pods, pod(name, shape))))
+  const tookMs = Math.max(...(await Promise.all(names.map((name) => bench.follower.when(name, 'running'))))) - startedMs
+  await Promise.all(names.map((name) => remove(bench, name)))
+  return tookMs
+}
+
+/** Two pods that take turns behind one Service, seen from the node and from a third pod. */
+async function serviceShift({ client, follower, engine }: Bench): Promise<{ fromNode: Figures; fromPod: Figures }> {
+  const answering: Shape = { image: BUSYBOX, command: ANSWERING, graceSeconds: 1 }
+  for (const name of ['left', 'right']) await client.create(pods, pod(name, answering))
+  await client.create(pods, pod('looker', SLEEPERS))
+  const service = await client.create(services, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'turned', namespace },
+    spec: { selector: { app: 'left' }, ports: [{ port: 80, targetPort: 8080 }] },
+  })
+  for (const name of ['left', 'right', 'looker']) await follower.when(name, 'running')
+  const address = service.spec.clusterIP ?? ''
+  const intoPod = ['nsenter', '--net', '--target', String(await engine.pidOf('looker'))]
+  const probes = [new ShiftProbe(cluster, [], address), new ShiftProbe(cluster, intoPod, address)]
+  try {
+    for (const probe of probes) await probe.when('left')
+    const turns = Array.from({ length: TURNS + 1 }, (_, i) => (i % 2 === 0 ? 'right' : 'left'))
+    const [node = [], inPod = []] = await turnService(client, { namespace, name: 'turned' }, turns, probes)
+    return { fromNode: figures(node), fromPod: figures(inPod) }
+  } finally {
+    for (const probe of probes) probe.close()
+  }
 }
 
 const cluster = await startedCluster('bench-pods')
@@ -128,19 +151,28 @@ if (!credentials) throw new Error('the started cluster has no credentials')
 const transport = createHttpsTransport({ ...credentials, userAgent: 'bench' })
 try {
   const client = new Client(transport)
-  const running = new Running()
-  await running.follow(client, watching.signal)
-  const { sandbox, joined } = await bare(cluster)
-  report('bare engine: a sandbox (p50)', `${spread(sandbox).p50} ms`, spread(sandbox).text)
-  report('bare engine: a container that joins it (p50)', `${spread(joined).p50} ms`, spread(joined).text)
-  for (const [what, image, command] of [
-    ['pause', PAUSE],
-    ['busybox', BUSYBOX, SLEEP],
-  ] as const) {
-    const took = spread(await oneByOne(client, running, what, image, command && [...command]))
-    report(`${ONE_BY_ONE} ${what} pods, one by one (p50)`, `${took.p50} ms`, took.text)
+  const follower = new PodFollower()
+  await follower.follow(client, namespace, watching.signal)
+  const bench = { client, follower, engine: await BareEngine.of(cluster, PAUSE) }
+  for (const shape of SHAPES) {
+    const bare = await bareOneByOne(bench, shape)
+    const here = await podsOneByOne(bench, shape)
+    report(`bare engine: sandbox and ${shape.name}, until they run`, bare.created)
+    report(`${ONE_BY_ONE} ${shape.name} pods, one by one, create → Running`, here.created, bare.created)
+    report(`bare engine: ${shape.name} (${shape.ends}), until removed`, bare.deleted)
+    report(`${ONE_BY_ONE} ${shape.name} pods (${shape.ends}), delete → gone`, here.deleted, bare.deleted)
+    report(`${''.padEnd(String(ONE_BY_ONE).length)} … until nothing runs any more`, here.ended, bare.deleted)
   }
-  report(`${AT_ONCE} busybox pods at once, until the last runs`, `${((await atOnce(client, running)) / 1000).toFixed(2)} s`)
+  for (const count of AT_ONCE) {
+    for (const shape of [PAUSES, SLEEPERS]) {
+      const bareMs = await bareAtOnce(bench, count, shape)
+      reportOnce(`bare engine: ${count} times sandbox and ${shape.name} at once`, bareMs)
+      reportOnce(`${count} ${shape.name} pods at once, until the last runs`, await podsAtOnce(bench, count, shape), bareMs)
+    }
+  }
+  const { fromNode, fromPod } = await serviceShift(bench)
+  report('Service change → traffic shifted, seen from the node', fromNode)
+  report('Service change → traffic shifted, seen from a pod', fromPod)
 } finally {
   watching.abort()
   transport.close()
