@@ -2,6 +2,7 @@
  * The API server put together: transport → authentication → authorization → registry, with discovery, tables, streams and
  * the bootstrap objects. It behaves as kube-apiserver v1.36 does; which file keeps which contract stands at the head of each.
  */
+import { hostname } from 'node:os'
 import type { Catalog } from '../api/catalog/catalog.ts'
 import { pods as podResource, secrets as secretResource } from '../api/kinds/core/v1.ts'
 import type { Secret, ServiceAccount } from '../api/kinds/core/v1.ts'
@@ -27,7 +28,6 @@ import type { LookUp, ServiceAccountKeys } from './authentication/serviceAccount
 import { Authorization } from './authorization/authorization.ts'
 import { accessReviews } from './authorization/reviews.ts'
 import { Loopback, bootstrap } from './bootstrap/bootstrap.ts'
-import { kubernetesService } from './bootstrap/kubernetesService.ts'
 import { ObjectCounts } from './cache/objectCounts.ts'
 import type { WatchCache } from './cache/watchCache.ts'
 import { CustomResources } from './customResources/customResources.ts'
@@ -35,6 +35,10 @@ import { DirectTransport } from './direct.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { FlowControl } from './flowcontrol/flowControl.ts'
 import { Maintenance } from './flowcontrol/maintenance.ts'
+import { IdentityLease } from './membership/identityLease.ts'
+import { MasterLeases } from './membership/masterLeases.ts'
+import type { LeaseStore } from './membership/masterLeases.ts'
+import { Membership } from './membership/membership.ts'
 import { FlowControlMetrics } from './metrics/flowControlMetrics.ts'
 import { createAdmissionMetrics } from './metrics/admissionMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
@@ -109,6 +113,8 @@ export interface ApiServerOptions {
   askStore?: () => Promise<unknown>
   /** The `kubernetes` service: its address in the service range, and where it leads. */
   kubernetesService: { clusterIp: string; serviceCidrs: readonly string[]; address: string }
+  /** Where other API servers share the store. */
+  leaseStore?: LeaseStore
   /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
   descriptionsFile?: string
   /** What is written down of requests; closed with the server. */
@@ -325,15 +331,21 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         onUpgrade: (upgrade) => void filters.upgrade(upgrade),
       })
       port = await listener.listen({ host, port: wanted })
-      await kubernetesService(loopback, {
-        clusterIp: options.kubernetesService.clusterIp,
-        serviceCidrs: options.kubernetesService.serviceCidrs,
-        advertise: { address: options.kubernetesService.address, port },
-        now: timestamp(clock.now()),
+      const { clusterIp, serviceCidrs, address: advertised } = options.kubernetesService
+      const membership = new Membership({
+        loopback,
+        service: { clusterIp, serviceCidrs, advertise: { address: advertised, port } },
+        identity: new IdentityLease({ loopback, hostname: hostname(), clock }),
+        ...(options.leaseStore && { leases: new MasterLeases(options.leaseStore, clock) }),
+        log,
+        clock,
       })
+      await membership.start(AbortSignal.any([signal, stopping]))
       listening = true
       log.info('serving', { host, port })
       const done = aborted(signal).then(async () => {
+        await membership.stopped()
+        await membership.leave().catch((error: unknown) => log.warn('the endpoints still lead here', { error: String(error) }))
         stop.abort()
         await listener.close()
         await Promise.all([following.done, serving.done, aggregating?.done, registering, controlling.done, maintenance.stop()])

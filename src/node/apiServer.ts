@@ -99,6 +99,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     paths: [new SnapshotPath(store)],
     askStore: () => store.revision(),
     kubernetesService: { clusterIp: services.firstAddress, serviceCidrs: services.cidrs, address: advertiseAddress },
+    ...(store.shared && { leaseStore: store }),
     log,
     clock,
   })

@@ -1,4 +1,5 @@
 /** The flags of `minicube control-plane`. */
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ExtraConfigError, parseExtraConfig, readComponentOptions, type ComponentOptions } from '../api/componentOptions.ts'
@@ -12,6 +13,7 @@ import type { DatastoreSettings } from './datastore.ts'
 export const USAGE = `Usage: minicube control-plane [flags]
 
   --listen <address:port>              where to serve (default 127.0.0.1:6443)
+  --advertise-address <address>        where other members of the cluster reach this server (default: the address of --listen)
   --data <folder>|memory               where the objects and the keys are kept (default memory)
   --kubeconfig <file>                  an administrator's kubeconfig is written there
   --controllers <names>                upstream's controller names, separated by commas; * is all, -name leaves one out
@@ -44,6 +46,7 @@ export const USAGE = `Usage: minicube control-plane [flags]
 export interface Settings {
   host: string
   port: number
+  advertiseAddress?: string
   data: string
   kubeconfig?: string
   controllers: readonly string[]
@@ -84,6 +87,11 @@ function isServiceRange(cidr: string): boolean {
   } catch {
     return false
   }
+}
+
+function parseAddress(text: string): string {
+  if (isIP(text) === 0) throw new UsageError(`--advertise-address must be an IP address, not ${text}`)
+  return text
 }
 
 function parseRange(text: string): string {
@@ -180,6 +188,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
     allowNegative: true,
     options: {
       listen: { type: 'string', default: '127.0.0.1:6443' },
+      'advertise-address': { type: 'string' },
       data: { type: 'string', default: 'memory' },
       kubeconfig: { type: 'string' },
       controllers: { type: 'string' },
@@ -218,6 +227,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
   return {
     host: host || '0.0.0.0',
     port: Number(port),
+    ...(values['advertise-address'] && { advertiseAddress: parseAddress(values['advertise-address']) }),
     data: values.data,
     ...(values.kubeconfig && { kubeconfig: resolve(values.kubeconfig) }),
     controllers:

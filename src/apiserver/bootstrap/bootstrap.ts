@@ -1,6 +1,6 @@
 /**
  * What a cluster cannot be without, brought about through the registry at every start: system namespaces, the bootstrap
- * RBAC policy, priority classes, flow control's defaults, the `kubernetes` service. What is there is left alone where a
+ * RBAC policy, priority classes, flow control's defaults. What is there is left alone where a
  * person may have changed it (upstream's autoupdate annotations); writes go out together, so that they share their fsyncs.
  */
 import type { Catalog, CatalogResource } from '../../api/catalog/catalog.ts'
@@ -192,12 +192,17 @@ async function bootstrapRbac(loopback: Loopback): Promise<void> {
   ])
 }
 
+/** Those that are missing, one deleted meanwhile as well. */
+export async function ensureSystemNamespaces(loopback: Loopback): Promise<void> {
+  await reconcile(loopback, loopback.resource('', 'v1', 'namespaces'), SYSTEM_NAMESPACES.map(namespace), leave)
+}
+
 /** Brings all of it about. A failure fails the start. */
 export async function bootstrap(options: BootstrapOptions): Promise<void> {
   const { catalog, clock } = options
   const loopback = new Loopback(options)
   const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
-  await reconcile(loopback, loopback.resource('', 'v1', 'namespaces'), SYSTEM_NAMESPACES.map(namespace), leave)
+  await ensureSystemNamespaces(loopback)
   const flowControl = 'flowcontrol.apiserver.k8s.io'
   await Promise.all([
     bootstrapRbac(loopback),
