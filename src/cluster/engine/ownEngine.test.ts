@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { engineMounts } from './ownEngine.ts'
+import { addressOnBridge, engineMounts } from './ownEngine.ts'
 
 test('only what the engine itself mounted is unmounted', () => {
   const mounts = [
@@ -19,4 +19,10 @@ test('only what the engine itself mounted is unmounted', () => {
     '/var/lib/minicube/engine/overlay2/x/merged',
     '/run/minicube/engine/netns/default',
   ])
+})
+
+test("the host's address on the bridge", () => {
+  const shown = '8: minicube0    inet 192.168.200.1/24 scope global minicube0\\       valid_lft forever preferred_lft forever\n'
+  assert.equal(addressOnBridge(shown), '192.168.200.1')
+  assert.equal(addressOnBridge(''), undefined)
 })

@@ -60,8 +60,8 @@ export async function startOwnEngine(options: StartOwnEngineOptions): Promise<En
       const started = await options.findStarted?.()
       if (started) return started
     }
-    await prepareBridge(signal)
-    await launch(requireDockerd(), signal)
+    const gateway = await prepareBridge(signal)
+    await launch(requireDockerd(), gateway, signal)
     return OWN_ENGINE
   })
 }
@@ -94,7 +94,13 @@ async function bridgeSubnet(): Promise<string> {
   return subnet
 }
 
-async function prepareBridge(signal: AbortSignal): Promise<void> {
+/** The host's address on the bridge, as `ip -oneline -4 address show dev …` tells it. */
+export function addressOnBridge(shown: string): string | undefined {
+  return / inet (\d+(?:\.\d+){3})\//.exec(shown)?.[1]
+}
+
+/** Answers the host's address on the bridge. */
+async function prepareBridge(signal: AbortSignal): Promise<string | undefined> {
   const env = { PATH: SYSTEM_PATH }
   const there = await run('ip', ['link', 'show', BRIDGE], { signal, env }).then(
     () => true,
@@ -122,9 +128,11 @@ table ip ${TABLE} {
     signal,
     env,
   })
+  const { stdout } = await run('ip', ['-oneline', '-4', 'address', 'show', 'dev', BRIDGE], { signal, env })
+  return addressOnBridge(stdout)
 }
 
-async function dockerdFlags(dockerd: string, signal: AbortSignal): Promise<string[]> {
+async function dockerdFlags(dockerd: string, gateway: string | undefined, signal: AbortSignal): Promise<string[]> {
   const { stdout } = await run(dockerd, ['--version'], { signal })
   const major = Number(/version (\d+)\./.exec(stdout)?.[1] ?? FIRST_MAJOR_WITHOUT_OOM_SCORE)
   return [
@@ -143,11 +151,13 @@ async function dockerdFlags(dockerd: string, signal: AbortSignal): Promise<strin
     '--iptables=false',
     '--ip6tables=false',
     '--live-restore',
+    // Without it, an engine that finds containers running as it starts does not know the host's address: "host-gateway" is <nil>.
+    ...(gateway ? ['--host-gateway-ip', gateway] : []),
     ...(major < FIRST_MAJOR_WITHOUT_OOM_SCORE ? ['--oom-score-adjust', '0'] : []),
   ]
 }
 
-async function launch(dockerd: string, signal: AbortSignal): Promise<void> {
+async function launch(dockerd: string, gateway: string | undefined, signal: AbortSignal): Promise<void> {
   // An empty configuration of our own: /etc/docker/daemon.json belongs to another engine.
   await writeFile(PATHS.config, '{}\n')
   if (!(await runningPid())) await rm(PATHS.pid, { force: true })
@@ -155,7 +165,7 @@ async function launch(dockerd: string, signal: AbortSignal): Promise<void> {
   try {
     if ((await log.stat()).size > LOG_LIMIT_BYTES) await log.truncate(0)
     const logStart = (await log.stat()).size
-    const child = spawn(dockerd, await dockerdFlags(dockerd, signal), {
+    const child = spawn(dockerd, await dockerdFlags(dockerd, gateway, signal), {
       detached: true,
       cwd: '/',
       stdio: ['ignore', log.fd, log.fd],
