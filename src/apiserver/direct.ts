@@ -8,9 +8,12 @@ import { apiVersionOf } from '../api/resource.ts'
 import type { JsonObject, KubeList, KubeObject, Resource } from '../api/resource.ts'
 import { newNotFound } from '../api/status.ts'
 import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from '../client/client.ts'
+import { audited } from './audit/audit.ts'
+import type { Audit, AuditEntry } from './audit/audit.ts'
 import { newForbiddenFor } from './authorization/forbidden.ts'
+import { requestPath, watchPath } from '../client/paths.ts'
 import { nameInSelector } from './transport/requestInfo.ts'
-import type { ApiRequest, Authorizer, Registry, UserInfo, Verb } from './request.ts'
+import type { ApiRequest, Authorizer, Registry, RequestAttributes, UserInfo, Verb } from './request.ts'
 
 export interface DirectTransportOptions {
   catalog: Catalog
@@ -19,6 +22,8 @@ export interface DirectTransportOptions {
   user: UserInfo
   /** Up to its first `/` it is the field manager. */
   userAgent: string
+  /** What is written down of requests. */
+  audit?: Audit
   /** Aborts when the server stops. */
   stopping: AbortSignal
   /** The way to group versions that another server answers for. */
@@ -27,26 +32,23 @@ export interface DirectTransportOptions {
 
 type Query = Readonly<Record<string, unknown>>
 
-/** What authorization looks at of a request. */
-interface Authorized {
-  user: UserInfo
-  verb: Verb
-  resource: { group: string; version: string; resource: string }
-  subresource?: { name: string }
-  namespace: string
-  name: string
-  query: URLSearchParams
-}
+type Asked = ResourceRequest | (WatchRequest & { verb: 'watch'; name?: string; subresource?: string })
 
-function attributesOfRequest(request: {
-  verb: Verb
-  resource: Resource
-  namespace?: string
-  name?: string
-  subresource?: string
-}): Omit<Authorized, 'user' | 'query'> {
-  const { verb, resource, namespace = '', name = '', subresource } = request
-  return { verb, resource, namespace, name, ...(subresource && { subresource: { name: subresource } }) }
+/** What authorization and audit look at of a request. */
+function attributesOf(user: UserInfo, request: Asked, fieldSelector: string | undefined): RequestAttributes {
+  const { verb, resource, namespace = '', name = '', subresource = '' } = request
+  return {
+    user,
+    verb,
+    group: resource.group,
+    version: resource.version,
+    resource: resource.resource,
+    subresource,
+    namespace: resource.namespaced ? namespace : '',
+    name: name || nameInSelector(fieldSelector ?? ''),
+    path: '',
+    ...(fieldSelector && { fieldSelector }),
+  }
 }
 
 function queryOf(options: Query): URLSearchParams {
@@ -63,13 +65,20 @@ export class DirectTransport implements Transport {
   }
 
   async request(request: ResourceRequest): Promise<unknown> {
+    const attributes = attributesOf(this.#options.user, request, request.options?.fieldSelector)
+    const entry = this.#options.audit && this.#audit(attributes, requestPath(request))
+    if (!entry) return this.#request(request, attributes, undefined)
+    return audited(entry, request.verb, () => this.#request(request, attributes, entry))
+  }
+
+  async #request(request: ResourceRequest, attributes: RequestAttributes, entry: AuditEntry | undefined): Promise<unknown> {
     const remote = this.#remote(request)
     if (remote) {
-      this.#authorize({ user: this.#options.user, query: new URLSearchParams(), ...attributesOfRequest(request) })
+      this.#authorize(attributes, entry)
       return remote.request(request)
     }
     const apiRequest = this.#apiRequest(request.verb, request.resource, request, queryOf({ ...request.options }))
-    this.#authorize(apiRequest)
+    this.#authorize(attributes, entry)
     const { subresource } = apiRequest
     if (request.verb === 'patch') {
       apiRequest.patch = { type: request.patchType ?? 'application/merge-patch+json', bytes: Buffer.from(JSON.stringify(request.body)) }
@@ -80,7 +89,9 @@ export class DirectTransport implements Transport {
         subresource?.kind ?? { group: request.resource.group, version: request.resource.version, kind: request.resource.kind },
       )
     }
+    entry?.request(apiRequest)
     const result = await this.#options.registry.handle(apiRequest)
+    entry?.response(result)
     if (result.type === 'object') return result.object
     const { resourceVersion, continue: next, remainingItemCount } = result.metadata
     const list: KubeList<KubeObject> = {
@@ -93,15 +104,31 @@ export class DirectTransport implements Transport {
   }
 
   async *watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
+    const attributes = attributesOf(this.#options.user, { ...request, verb: 'watch' }, request.fieldSelector)
+    const entry = this.#options.audit && this.#audit(attributes, watchPath(request), true)
+    if (!entry) return yield* this.#watch(request, attributes, undefined)
+    try {
+      yield* this.#watch(request, attributes, entry)
+    } catch (error) {
+      entry.failed(error)
+      throw error
+    } finally {
+      entry.completed()
+    }
+  }
+
+  async *#watch(request: WatchRequest, attributes: RequestAttributes, entry: AuditEntry | undefined): AsyncGenerator<WatchEvent> {
     const remote = this.#remote(request)
     if (remote) {
-      this.#authorize({ user: this.#options.user, query: new URLSearchParams(), ...attributesOfRequest({ ...request, verb: 'watch' }) })
+      this.#authorize(attributes, entry)
+      entry?.started(200)
       return yield* remote.watch(request)
     }
     const { resource, labelSelector, fieldSelector, resourceVersion, signal } = request
     const query = queryOf({ watch: true, allowWatchBookmarks: true, resourceVersion, labelSelector, fieldSelector })
     const apiRequest = this.#apiRequest('watch', resource, { ...request, signal: AbortSignal.any([signal, this.#options.stopping]) }, query)
-    this.#authorize(apiRequest)
+    this.#authorize(attributes, entry)
+    entry?.started(200)
     for await (const batch of this.#options.registry.watch(apiRequest)) {
       for (const { type, object } of batch) {
         yield type === 'BOOKMARK' ? { type, resourceVersion: object.metadata.resourceVersion } : { type, object }
@@ -164,22 +191,13 @@ export class DirectTransport implements Transport {
     return this.#options.remote?.(resource.group, resource.version)
   }
 
-  #authorize({ user, verb, resource, subresource, namespace, name, query }: Authorized): void {
-    const { group, version } = resource
-    const fieldSelector = query.get('fieldSelector')
-    const attributes = {
-      user,
-      verb,
-      group,
-      version,
-      resource: resource.resource,
-      subresource: subresource?.name ?? '',
-      namespace,
-      name: name || nameInSelector(fieldSelector ?? ''),
-      path: '',
-      ...(fieldSelector && { fieldSelector }),
-    }
+  #audit(attributes: RequestAttributes, uri: string, longRunning = false): AuditEntry | undefined {
+    return this.#options.audit?.beginInProcess({ uri, userAgent: this.#options.userAgent, longRunning }, attributes)
+  }
+
+  #authorize(attributes: RequestAttributes, entry: AuditEntry | undefined): void {
     const { allowed, reason } = this.#options.authorizer.authorize(attributes)
+    entry?.decided(allowed, reason)
     if (!allowed) throw newForbiddenFor(attributes, reason)
   }
 }

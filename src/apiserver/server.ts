@@ -220,7 +220,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     tokens: tokensOf(tokens),
     virtualResources: new Map([...accessReviews(authorization, clock), ...authenticationReviews(() => authenticator, clock)]),
   })
-  const loopback = new Loopback({ catalog, registry, signal: stopping })
+  const loopback = new Loopback({ catalog, registry, ...(options.audit && { audit: options.audit }), signal: stopping })
   reader = new Reader(loopback)
   noteUse = (secret, day) => void noteTokenUse(loopback, secret, day, log)
 
@@ -231,6 +231,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     clientCa: options.tls.clientCa,
     ...(options.tls.requestHeaderCa && { requestHeaderCa: options.tls.requestHeaderCa }),
     requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
+    ...(options.audit && { audit: options.audit }),
     signal: stopping,
   })
   const following = authorization.run(registry, stopping)
@@ -318,6 +319,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         authorizer: authorization,
         user,
         userAgent,
+        ...(options.audit && { audit: options.audit }),
         stopping,
         remote: (group, version) => {
           const remote = aggregation?.remote(group, version)

@@ -77,8 +77,11 @@ test('requests are written down by the policy', async () => {
     .split('\n')
     .map((line) => JSON.parse(line) as AuditEvent)
   assert.ok(events.every(({ stage }) => stage !== 'RequestReceived'))
+  const byComponents = events.filter(({ user }) => user.username?.startsWith('system:')).map(({ user, verb }) => `${user.username} ${verb}`)
+  assert.ok(byComponents.includes('system:apiserver create'), 'what the server itself brings about')
+  assert.ok(byComponents.includes('system:kube-controller-manager watch'), 'what controllers in its process ask for')
   const of = (resource: string, verb: string): AuditEvent | undefined =>
-    events.find((e) => e.objectRef?.resource === resource && e.verb === verb)
+    events.find((e) => e.objectRef?.resource === resource && e.verb === verb && e.user.username === 'jane')
   const secret = of('secrets', 'create')
   assert.deepEqual([secret?.level, secret?.requestObject, secret?.responseStatus?.code], ['Metadata', undefined, 201])
   assert.deepEqual([secret?.user.username, secret?.objectRef?.name], ['jane', 's'])

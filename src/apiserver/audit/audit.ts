@@ -2,10 +2,12 @@
  * Audit: who asked for what, and what came of it, as events of audit.k8s.io/v1 by the policy's levels and stages
  * (k8s.io/apiserver/pkg/audit). Credentials are never part of an event, nor are the tokens that requests ask for or show.
  */
+import { randomUUID } from 'node:crypto'
 import type { JsonObject } from '../../api/resource.ts'
 import type { Status } from '../../api/kinds/meta/v1.ts'
+import { newInternalError, StatusError } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
-import type { RequestAttributes, UserInfo } from '../request.ts'
+import type { ApiRequest, ApiResult, RequestAttributes, UserInfo } from '../request.ts'
 import type { AuditLog } from './log.ts'
 import { auditConfigOf } from './policy.ts'
 import type { AuditConfig, AuditPolicy, Level, Stage } from './policy.ts'
@@ -19,6 +21,7 @@ export interface AuditedRequest {
   longRunning: boolean
 }
 
+const IN_PROCESS = ['127.0.0.1']
 const LONGEST_USER_AGENT = 1024
 const TRUNCATED = '...TRUNCATED'
 const RANK: Readonly<Record<Level, number>> = { None: 0, Metadata: 1, Request: 2, RequestResponse: 3 }
@@ -118,7 +121,19 @@ export class AuditEntry {
     if (!Object.hasOwn(this.#annotations, key)) this.#annotations[key] = value
   }
 
-  /** The body of a request, before admission changes it. */
+  /** What authorization said. */
+  decided(allowed: boolean, reason: string): void {
+    this.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
+    this.annotate('authorization.k8s.io/reason', reason)
+  }
+
+  /** What is asked, before admission changes it; from then on admission adds to the event. */
+  request(request: ApiRequest): void {
+    if (request.patch) this.requestPatch(request.patch.bytes)
+    else this.requestObject(request.body)
+    request.annotate = (key, value, level) => this.annotate(key, value, level)
+  }
+
   requestObject(object: JsonObject | undefined): void {
     if (!object) return
     const { name, namespace, uid, resourceVersion } = (object['metadata'] ?? {}) as Record<string, string | undefined>
@@ -147,8 +162,14 @@ export class AuditEntry {
     if (this.wantsResponse) this.#event['responseObject'] = this.#told(object)
   }
 
-  /** A failure's Status. */
-  failed(status: Status): void {
+  /** What the registry answered. */
+  response(result: ApiResult): void {
+    if (this.wantsResponse) this.responseObject(objectOf(result))
+  }
+
+  /** A failure: its Status, or what would be told of an error that nobody foresaw. */
+  failed(error: unknown): void {
+    const status = statusOf(error)
     const { kind: _kind, apiVersion: _apiVersion, ...rest } = status
     this.#status = rest
     if (this.wantsResponse) this.#event['responseObject'] = status
@@ -204,6 +225,32 @@ export class AuditEntry {
   }
 }
 
+/** A result as the one object that JSON has of it. */
+function objectOf(result: ApiResult): JsonObject {
+  if (result.type === 'object') return result.object as JsonObject
+  const { kind, apiVersion, metadata, items } = result
+  return { kind, apiVersion, metadata: { ...metadata }, items: items.map(({ object }) => object as unknown as JsonObject) }
+}
+
+/** Serves a request in process; what comes of it stands in its event. */
+export async function audited<T>(entry: AuditEntry, verb: string, serve: () => Promise<T>): Promise<T> {
+  try {
+    const answer = await serve()
+    entry.started(verb === 'create' ? 201 : 200)
+    return answer
+  } catch (error) {
+    entry.failed(error)
+    throw error
+  } finally {
+    entry.completed()
+  }
+}
+
+function statusOf(error: unknown): Status {
+  if (error instanceof StatusError) return error.status
+  return newInternalError(error instanceof Error ? error.message : String(error)).status
+}
+
 export class Audit {
   readonly #policy: AuditPolicy
   readonly #log: AuditLog
@@ -220,6 +267,11 @@ export class Audit {
     const config = auditConfigOf(this.#policy, attributes)
     if (config.level === 'None') return undefined
     return new AuditEntry({ config, request, attributes, sink: this.#log, clock: this.#clock })
+  }
+
+  /** Like `begin`, for a request that comes without HTTP from a component in this process. */
+  beginInProcess(request: { uri: string; userAgent: string; longRunning: boolean }, attributes: RequestAttributes): AuditEntry | undefined {
+    return this.begin({ ...request, id: randomUUID(), sourceIps: IN_PROCESS, receivedMs: this.#clock.now() }, attributes)
   }
 
   get counts(): { written: number; lost: number } {

@@ -12,9 +12,12 @@ import { keyOf } from '../../api/resource.ts'
 import type { Draft, JsonObject, KubeObject } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
+import { pathOf } from '../../client/paths.ts'
+import { audited } from '../audit/audit.ts'
+import type { Audit } from '../audit/audit.ts'
 import { LOOPBACK_USER } from '../authentication/users.ts'
 import { missingRights } from '../authorization/rules.ts'
-import type { ApiRequest, Registry, Verb } from '../request.ts'
+import type { ApiRequest, ApiResult, Registry, Verb } from '../request.ts'
 import { localApiServices } from './apiServices.ts'
 import { CLUSTER_ROLES } from './clusterRoles.ts'
 import { CONTROLLER_ROLES } from './controllerRoles.ts'
@@ -29,6 +32,7 @@ export interface BootstrapOptions {
   clientCa: string
   requestHeaderCa?: string
   requestHeaderAllowedNames: readonly string[]
+  audit?: Audit
   signal: AbortSignal
 }
 
@@ -42,11 +46,13 @@ interface At {
   body?: object
 }
 
+type LoopbackOptions = Pick<BootstrapOptions, 'catalog' | 'registry' | 'audit' | 'signal'>
+
 /** The registry as its own process uses it. */
 export class Loopback {
-  readonly #options: Pick<BootstrapOptions, 'catalog' | 'registry' | 'signal'>
+  readonly #options: LoopbackOptions
 
-  constructor(options: Pick<BootstrapOptions, 'catalog' | 'registry' | 'signal'>) {
+  constructor(options: LoopbackOptions) {
     this.#options = options
   }
 
@@ -57,7 +63,7 @@ export class Loopback {
   }
 
   async send(verb: Exclude<Verb, 'watch'>, resource: CatalogResource, at: At): Promise<KubeObject> {
-    const result = await this.#options.registry.handle(this.#request(verb, resource, at))
+    const result = await this.#handle(this.#request(verb, resource, at))
     if (result.type !== 'object') throw new Error('an object was asked for')
     return result.object as KubeObject
   }
@@ -65,7 +71,7 @@ export class Loopback {
   async list(resource: CatalogResource, at: { namespace?: string; labelSelector?: string } = {}): Promise<Map<string, KubeObject>> {
     const request = this.#request('list', resource, at)
     if (at.labelSelector) request.query.set('labelSelector', at.labelSelector)
-    const result = await this.#options.registry.handle(request)
+    const result = await this.#handle(request)
     if (result.type !== 'list') throw new Error('a list was asked for')
     return new Map(result.items.map(({ object }) => [keyOf(object), object]))
   }
@@ -82,6 +88,23 @@ export class Loopback {
         if (!isAlreadyExists(error)) throw error
       })
     }
+  }
+
+  async #handle(request: ApiRequest): Promise<ApiResult> {
+    const { audit, registry } = this.#options
+    if (!audit) return registry.handle(request)
+    const { user, verb, resource, subresource, namespace, name, query, userAgent } = request
+    const attributes = { user, verb, ...resource, subresource: subresource?.name ?? '', namespace, name, path: '' }
+    const uri = pathOf({ resource, namespace, name, subresource: subresource?.name ?? '' }) + (query.size > 0 ? `?${query}` : '')
+    const entry = audit.beginInProcess({ uri, userAgent, longRunning: false }, attributes)
+    if (!entry) return registry.handle(request)
+    return audited(entry, verb, async () => {
+      entry.decided(true, '')
+      entry.request(request)
+      const result = await registry.handle(request)
+      entry.response(result)
+      return result
+    })
   }
 
   #request(verb: Verb, resource: CatalogResource, at: At): ApiRequest {

@@ -1,10 +1,9 @@
 /** Requests on served resources: decodes what came, hands it to the registry, encodes what it answers. */
 import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { JsonObject } from '../../api/resource.ts'
-import type { AuditEntry } from '../audit/audit.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { parseIncludeObject } from '../printers/table.ts'
-import type { ApiRequest, ApiResult, Registry, UserInfo } from '../request.ts'
+import type { ApiRequest, Registry, UserInfo } from '../request.ts'
 import type { ObjectCodec } from './codec.ts'
 import { readBody } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
@@ -66,7 +65,7 @@ export class ApiRequests {
     const preparing = this.#options.codec.prepare(negotiated.mediaType)
     if (preparing) await preparing
     const request = await this.#request(call)
-    audited(exchange.audit, request)
+    exchange.audit?.request(request)
     if (deprecation) request.warnings.push(deprecation)
     if (route.verb === 'watch') {
       await this.#watch(call, request, negotiated)
@@ -79,7 +78,7 @@ export class ApiRequests {
     const { registry, codec, now } = this.#options
     try {
       const result = await registry.handle(request)
-      if (exchange.audit?.wantsResponse) exchange.audit.responseObject(objectOf(result))
+      exchange.audit?.response(result)
       const includeObject = negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata'
       const body = encodeResult(result, {
         codec,
@@ -188,21 +187,6 @@ const SUBRESOURCES_WITHOUT_TABLE: ReadonlySet<string> = new Set([
 function isWithoutTable({ resource, subresource }: Route): boolean {
   if (GROUPS_WITHOUT_TABLE.has(resource.group)) return true
   return subresource !== undefined && SUBRESOURCES_WITHOUT_TABLE.has(`${resource.resource}/${subresource.name}`)
-}
-
-/** What came is written down as it came, and whoever handles it may add to that. */
-function audited(audit: AuditEntry | undefined, request: ApiRequest): void {
-  if (!audit) return
-  if (request.patch) audit.requestPatch(request.patch.bytes)
-  else audit.requestObject(request.body)
-  request.annotate = (key, value, level) => audit.annotate(key, value, level)
-}
-
-/** A result as the one object that JSON has of it. */
-function objectOf(result: ApiResult): JsonObject {
-  if (result.type === 'object') return result.object as JsonObject
-  const { kind, apiVersion, metadata, items } = result
-  return { kind, apiVersion, metadata: { ...metadata }, items: items.map(({ object }) => object as unknown as JsonObject) }
 }
 
 /** The kind of a request's body. */

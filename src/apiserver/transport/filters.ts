@@ -138,8 +138,7 @@ export class Filters {
       pass = entered instanceof Promise ? await entered : entered
       const attributes = user === requestor ? requested : { ...requested, user }
       const { allowed, reason } = authorizer.authorize(attributes)
-      exchange.audit?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid')
-      exchange.audit?.annotate('authorization.k8s.io/reason', reason)
+      exchange.audit?.decided(allowed, reason)
       if (!allowed) throw newForbiddenFor(attributes, reason)
       const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
       await this.#dispatch({ exchange, path, query, info, user, signal, begun: pass?.release })
@@ -272,7 +271,7 @@ export class Filters {
     if (isAbort(error) && exchange.signal.aborted) return
     if (error instanceof RejectedError) return this.#tooManyRequests(exchange)
     const status = error instanceof StatusError ? error : this.#unforeseen(exchange, error)
-    exchange.audit?.failed(status.status)
+    exchange.audit?.failed(status)
     const negotiated = negotiateError(headerText(exchange, 'accept'), wantsPretty(query, headerText(exchange, 'user-agent')))
     const retryAfter = status.status.details?.retryAfterSeconds
     const headers: Record<string, string> = retryAfter ? { 'retry-after': String(retryAfter) } : {}

@@ -106,30 +106,45 @@ export function negotiate(accept: string, options: NegotiationRules & { routed: 
     if (options.noProtobuf && !as && mediaType === 'application/vnd.kubernetes.protobuf') continue
     // Tables have no protobuf form.
     if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue
-    return { mediaType, pretty, ...(as && { as, asVersion: clause.params['v'] as string }) }
+    return { mediaType, pretty: pretty || wantsPrettyType(clause), ...(as && { as, asVersion: clause.params['v'] as string }) }
   }
   throw newNotAcceptable()
 }
 
 /** How an error is written: as asked where possible, JSON where not. */
 export function negotiateError(accept: string, pretty: boolean): Negotiated {
+  if (accept.trim() === '') return { mediaType: 'application/json', pretty }
   for (const clause of parseAccept(accept)) {
     const mediaType = mediaTypeOf(clause)
-    if (mediaType) return { mediaType, pretty }
+    if (mediaType && transformOf(clause, { transforms: [] }) === undefined) return { mediaType, pretty: pretty || wantsPrettyType(clause) }
   }
-  return { mediaType: 'application/json', pretty }
+  return { mediaType: 'application/json', pretty: true }
+}
+
+function wantsPrettyType({ params }: AcceptClause): boolean {
+  return params['pretty'] === '1'
 }
 
 /** People read what curl prints. */
 export function wantsPretty(query: URLSearchParams, userAgent: string): boolean {
   const pretty = query.get('pretty')
-  if (pretty !== null) return pretty !== 'false' && pretty !== '0'
+  // Go's ParseBool, of which whatever it does not know is false.
+  if (pretty) return ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(pretty)
   return userAgent.startsWith('curl') || userAgent.startsWith('Wget') || userAgent.startsWith('Mozilla/5.0')
+}
+
+const PARAMETER = /^\s*[^\s"()<>@,;:\\/[\]?={}]+=(?:"(?:[^"\\]|\\.)*"|[^\s"()<>@,;:\\/[\]?={}]+)\s*$/
+
+/** As Go's mime package reads it: with a parameter that is none, it is no media type; one empty parameter at the end is let pass. */
+function typeWithoutParameters(contentType: string): string {
+  const [type = '', ...parameters] = contentType.split(';')
+  if (parameters.at(-1)?.trim() === '') parameters.pop()
+  return parameters.every((parameter) => PARAMETER.test(parameter)) ? type.trim().toLowerCase() : contentType
 }
 
 /** The type of a body that holds an object. Throws 415. */
 export function bodyMediaType(contentType: string): MediaType {
-  const type = (contentType.split(';')[0] as string).trim().toLowerCase()
+  const type = typeWithoutParameters(contentType)
   if (type === '') return 'application/json'
   const found = ACCEPTED.find((accepted) => accepted === type)
   if (found) return found
@@ -142,7 +157,12 @@ export function bodyMediaType(contentType: string): MediaType {
 
 /** The type of a patch. Throws 415, which for patches is the router's. */
 export function patchMediaType(contentType: string): string {
-  const type = (contentType.split(';')[0] as string).trim().toLowerCase()
+  const type = (contentType.split(';')[0] as string).trim()
   if ((PATCH_TYPES as readonly string[]).includes(type)) return type
+  // The router looks at each of a list of types, what is behind it takes the header for one.
+  if (contentType.split(',').some((part) => (PATCH_TYPES as readonly string[]).includes((part.split(';')[0] as string).trim()))) {
+    const message = `the body of the request was in an unknown format - accepted media types include: ${PATCH_TYPES.join(', ')}`
+    throw newStatusError(415, 'UnsupportedMediaType', message)
+  }
   throw newStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
 }
