@@ -125,7 +125,8 @@ export interface FieldError {
 
 /** 422 with one cause for each field error; `kind` is the Kind (not the resource). */
 export function newInvalid(kind: { group: string; kind: string }, name: string, errors: readonly FieldError[]): StatusError {
-  const texts = errors.map((e) => `${e.field}: ${e.message}`)
+  // What is found twice is told once, and stands among the causes twice.
+  const texts = [...new Set(errors.map((e) => `${e.field}: ${e.message}`))]
   const aggregated = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
   const subject = kind.group ? `${kind.kind}.${kind.group}` : kind.kind
   const causes: StatusCause[] = errors.map((e) => ({ reason: e.type, message: e.message, field: e.field }))

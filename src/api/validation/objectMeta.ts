@@ -12,6 +12,8 @@ export interface MetaRules {
   namespaced: boolean
   /** A DNS subdomain unless given. */
   validateName?: NameRule
+  /** Of API machinery's own kinds: a finalizer needs no domain. */
+  anyFinalizers?: boolean
 }
 
 export function validateObjectMeta(meta: ObjectMeta, rules: MetaRules, path = 'metadata'): FieldError[] {
@@ -24,7 +26,14 @@ export function validateObjectMeta(meta: ObjectMeta, rules: MetaRules, path = 'm
     if (!meta.namespace) errors.push(required(`${path}.namespace`))
     else errors.push(...invalidAll(`${path}.namespace`, meta.namespace, nameIsDnsLabel(meta.namespace, false)))
   } else if (meta.namespace) errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'))
-  return [...errors, ...validateMetaFields(meta, path)]
+  return [...errors, ...validateMetaFields(meta, path), ...(rules.anyFinalizers ? [] : validateFinalizerDomains(meta, path))]
+}
+
+/** What finalizers of all kinds but API machinery's have to keep beside the syntax. */
+export function validateFinalizerDomains({ finalizers }: ObjectMeta, path = 'metadata'): FieldError[] {
+  return (finalizers ?? []).flatMap((finalizer, i) =>
+    finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer) ? [] : [invalid(`${path}.finalizers[${i}]`, finalizer, NO_DOMAIN)],
+  )
 }
 
 function validateMetaFields(meta: ObjectMeta, path: string): FieldError[] {
@@ -93,21 +102,19 @@ function inGoOrder({ apiVersion, kind, name, uid, controller, blockOwnerDeletion
   }
 }
 
+const NO_DOMAIN = 'name is neither a standard finalizer name nor is it fully qualified'
 const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
 
 export function validateFinalizerName(name: string, path: string): FieldError[] {
   const errors = invalidAll(path, name, isQualifiedName(name))
   if (errors.length === 0 && !name.includes('/') && !STANDARD_FINALIZERS.has(name)) {
-    errors.push(invalid(path, name, 'name is neither a standard finalizer name nor is it fully qualified'))
+    errors.push(invalid(path, name, NO_DOMAIN))
   }
   return errors
 }
 
 function validateFinalizers(finalizers: readonly string[], path: string): FieldError[] {
-  const errors = finalizers.flatMap((finalizer) => {
-    const syntax = invalidAll(path, finalizer, isQualifiedName(finalizer))
-    return syntax
-  })
+  const errors = finalizers.flatMap((finalizer) => invalidAll(path, finalizer, isQualifiedName(finalizer)))
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
     errors.push(invalid(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'))
   }
@@ -126,6 +133,11 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: str
     if (Buffer.byteLength(entry.manager ?? '') > MANAGER_LIMIT_BYTES) errors.push(tooLong(`${at}.fieldManager`, MANAGER_LIMIT_BYTES))
     return errors
   })
+}
+
+/** With what a kind's own rules say of its metadata once more. */
+export function validateOwnMetaUpdate(next: ObjectMeta, old: ObjectMeta): FieldError[] {
+  return [...validateObjectMetaUpdate(next, old), ...validateFinalizerDomains(next)]
 }
 
 export function validateObjectMetaUpdate(next: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {

@@ -48,7 +48,7 @@ function checkSecret(errors: FieldError[], { name, namespace }: SecretReference,
 
 const CSI_SECRETS = ['controllerPublishSecretRef', 'controllerExpandSecretRef', 'nodePublishSecretRef', 'nodeExpandSecretRef'] as const
 
-const RULES: SourceRules<PersistentVolumeSpec> = {
+export const VOLUME_RULES: SourceRules<PersistentVolumeSpec> = {
   hostPath: checkHostPath,
   gcePersistentDisk: needsDisk('pdName'),
   awsElasticBlockStore: needsDisk('volumeID'),
@@ -134,7 +134,7 @@ export function validatePersistentVolume({ metadata, spec = {} }: PersistentVolu
     errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, RECLAIM_POLICIES))
   if (nodeAffinity?.required) checkNodeSelector(errors, nodeAffinity.required, 'spec.nodeAffinity.required')
   else if (nodeAffinity) errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
-  checkSources(errors, spec, RULES, 'spec', metadata.name)
+  checkSources(errors, spec, VOLUME_RULES, 'spec', metadata.name)
   if (spec.local && !nodeAffinity) errors.push(required('spec.nodeAffinity', 'Local volume requires node affinity'))
   if (policy === 'Recycle' && hostPath && /^\/+(\.\/*)*$/.test(hostPath.path)) {
     errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
@@ -143,7 +143,7 @@ export function validatePersistentVolume({ metadata, spec = {} }: PersistentVolu
   return errors
 }
 
-const SOURCE_FIELDS = Object.keys(RULES)
+const SOURCE_FIELDS = Object.keys(VOLUME_RULES)
 
 function sourceOf(spec: PersistentVolumeSpec): object {
   return Object.fromEntries(Object.entries(spec).filter(([field]) => SOURCE_FIELDS.includes(field)))

@@ -7,6 +7,7 @@ import type { Node, PersistentVolume, PersistentVolumeClaim, PodTemplateSpec, Se
 import type { StatefulSet } from '../kinds/apps/v1.ts'
 import type { EndpointSlice } from '../kinds/discovery/v1.ts'
 import type { Ingress, NetworkPolicy } from '../kinds/networking/v1.ts'
+import type { CSIStorageCapacity, StorageClass } from '../kinds/storage/v1.ts'
 
 /** Names of workloads become host names of pods. */
 export function workloadNameWarnings(name: string): string[] {
@@ -196,4 +197,25 @@ export function nodeWarnings({ spec = {} }: Node): string[] {
   const warnings = spec.configSource ? ['spec.configSource: the feature is removed'] : []
   if (spec.externalID) warnings.push('spec.externalID: this field is deprecated, and is unused by Kubernetes')
   return [...warnings, ...(spec.podCIDRs ?? []).flatMap((cidr, i) => cidrWarnings(`spec.podCIDRs[${i}]`, cidr))]
+}
+
+export function storageClassWarnings({ allowedTopologies = [] }: StorageClass): string[] {
+  return allowedTopologies.flatMap(({ matchLabelExpressions = [] }, i) =>
+    matchLabelExpressions.flatMap(({ key }, j) => {
+      const why = deprecatedNodeLabel(key)
+      return why ? [`allowedTopologies[${i}].matchLabelExpressions[${j}].key: ${why}`] : []
+    }),
+  )
+}
+
+export function storageCapacityWarnings({ nodeTopology }: CSIStorageCapacity): string[] {
+  const expressions = (nodeTopology?.matchExpressions ?? []).flatMap(({ key }, i) => {
+    const why = deprecatedNodeLabel(key)
+    return why ? [`nodeTopology.matchExpressions[${i}].key: ${key} is ${why}`] : []
+  })
+  const labels = Object.keys(nodeTopology?.matchLabels ?? {}).flatMap((key) => {
+    const why = deprecatedNodeLabel(key)
+    return why ? [`nodeTopology.matchLabels.${key}: ${why}`] : []
+  })
+  return [...expressions, ...labels]
 }

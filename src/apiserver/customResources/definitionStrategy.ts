@@ -37,6 +37,7 @@ const warning = (format: string): string => `unrecognized format ${JSON.stringif
 export function definitionStrategy(rules: DefinitionRules): Strategy {
   const strategy: Strategy<CustomResourceDefinition> = {
     managesGeneration: true,
+    anyFinalizers: true,
     allowUnconditionalUpdate: false,
     returnsDeleted: true,
     initialStatus: () => ({ conditions: null, acceptedNames: { plural: '', kind: '' } }),

@@ -7,15 +7,10 @@ import type { KubeObject } from '../../api/resource.ts'
 import type { StoredKind } from './kind.ts'
 
 /** The namespace in the URL and the one in the object have to agree. */
-export function matchNamespace(
-  object: KubeObject,
-  { namespaced, custom }: Pick<CatalogResource, 'namespaced' | 'custom'>,
-  namespace: string,
-): void {
+export function matchNamespace(object: KubeObject, { namespaced }: Pick<CatalogResource, 'namespaced'>, namespace: string): void {
   const { metadata } = object
   if (!namespaced) {
-    if (custom) delete metadata.namespace
-    if (metadata.namespace) throw newBadRequest('namespace may not be set on cluster-scoped objects')
+    delete metadata.namespace
     return
   }
   if (!metadata.namespace) metadata.namespace = namespace

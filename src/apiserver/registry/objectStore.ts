@@ -5,7 +5,8 @@
 import { newAlreadyExists, newConflict, newInternalError, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
 import { RevisionMismatchError } from '../../storage/store.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
-import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
+import { isPathSegmentName } from '../../api/validation/names.ts'
+import { validateFinalizerDomains, validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
 import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
 import { checkPreconditions, isDeletable, planDeletion } from './deletion.ts'
 import { deepEqual, timestamp } from '../../api/meta.ts'
@@ -33,6 +34,8 @@ const CLAIM_RETRIES = 10
 const CLAIM_RETRY_INTERVAL_MS = 50
 /** Tries to find a free name for generateName. */
 const NAME_RETRIES = 8
+/** What every update keeps, whatever the kind's own rules are. */
+const COMMON_RULES = { validateName: isPathSegmentName, anyFinalizers: true } as const
 
 export interface ObjectStoreOptions {
   store: Store
@@ -191,7 +194,9 @@ export class ObjectStore {
 
   #validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
     this.#checkKind(kind, object)
-    const rules = { namespaced: kind.storage.namespaced, ...(kind.strategy.validateName && { validateName: kind.strategy.validateName }) }
+    const { validateName } = kind.strategy
+    const anyFinalizers = Boolean(kind.strategy.anyFinalizers || kind.custom)
+    const rules = { namespaced: kind.storage.namespaced, anyFinalizers, ...(validateName && { validateName }) }
     const { generateName, ...named } = object.metadata
     const metadata = kind.strategy.checksOnlyName && generateName ? named : object.metadata
     const errors = [...validateObjectMeta(metadata, rules), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
@@ -244,11 +249,13 @@ export class ObjectStore {
     }
   }
 
-  #checkIdentity(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: StoredObject): void {
+  #checkIdentity(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: StoredObject, dryRun: boolean): void {
     const { uid, resourceVersion } = next.metadata
     if (steps.part === 'other') return
     if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
-      const why = `StorageError: invalid object, Code: 4, Key: ${old.key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.object.metadata.uid}`
+      // Only what goes as far as the store shows where it keeps its objects.
+      const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
+      const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.object.metadata.uid}`
       throw newConflict(kind.storage, steps.name, why)
     }
     if (!resourceVersion) {
@@ -268,7 +275,7 @@ export class ObjectStore {
     changed: KubeObject,
     old: StoredObject,
   ): Promise<StoredObject> {
-    this.#checkIdentity(kind, steps, changed, old)
+    this.#checkIdentity(kind, steps, changed, old, context.dryRun)
     const { strategy } = kind
     this.#prepare(kind, steps, changed, old.object, context)
     const giveBack = strategy.reserve && steps.part === 'main' ? strategy.reserve(changed, old.object, context) : undefined
@@ -334,8 +341,12 @@ export class ObjectStore {
   #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
     const { strategy } = kind
     this.#checkKind(kind, next)
-    const metaErrors = validateObjectMetaUpdate(next.metadata, old.metadata)
-    const errors = strategy.checksMetaOnce ? [...metaErrors] : [...metaErrors, ...metaErrors]
+    const changes = validateObjectMetaUpdate(next.metadata, old.metadata)
+    const errors = [...validateObjectMeta(next.metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced }), ...changes]
+    if (!strategy.checksMetaOnce) {
+      errors.push(...changes)
+      if (!strategy.anyFinalizers && !kind.custom) errors.push(...validateFinalizerDomains(next.metadata))
+    }
     if (steps.validate) errors.push(...steps.validate(next, old))
     else if (steps.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
     else if (steps.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))

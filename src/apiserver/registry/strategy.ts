@@ -62,6 +62,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   checkPreconditions?(object: T, preconditions: { uid?: string; resourceVersion?: string }): void
   /** Upstream reports errors in metadata twice, except for kinds whose update rules leave metadata out. */
   checksMetaOnce?: boolean
+  /** Finalizers need no domain. */
+  anyFinalizers?: boolean
   /** A bad metadata.generateName shows by the name that came of it alone. */
   checksOnlyName?: boolean
   /** What decoding does to the object beside defaults: before managed fields are recorded. */

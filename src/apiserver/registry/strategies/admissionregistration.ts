@@ -17,7 +17,7 @@ import type {
 } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const configuration = { managesGeneration: true, allowUnconditionalUpdate: false, checksMetaOnce: true } as const
+const configuration = { managesGeneration: true, allowUnconditionalUpdate: false, checksMetaOnce: true, anyFinalizers: true } as const
 
 const webhooks: Strategy<ValidatingWebhookConfiguration | MutatingWebhookConfiguration> = {
   ...configuration,

@@ -6,6 +6,7 @@ import type { Strategy } from '../strategy.ts'
 
 const apiServices: Strategy<APIService> = {
   initialStatus: () => ({}),
+  anyFinalizers: true,
   validateName: isPathSegmentName,
   validateCreate: validateApiService,
   validateUpdate: validateApiService,

@@ -1,10 +1,16 @@
 /** storage.k8s.io, and resource.k8s.io's devices. */
 import {
+  csiDriverWarnings,
   validateCsiDriver,
+  validateCsiDriverUpdate,
   validateCsiNode,
+  validateCsiNodeUpdate,
+  validateCsiStorageCapacity,
+  validateCsiStorageCapacityUpdate,
   validateStorageClass,
   validateStorageClassUpdate,
   validateVolumeAttachment,
+  validateVolumeAttachmentUpdate,
   validateVolumeAttributesClass,
   validateVolumeAttributesClassUpdate,
 } from '../../../api/validation/storage.ts'
@@ -17,34 +23,53 @@ import {
   validateResourceClaimUpdate,
 } from '../../../api/validation/deviceClaims.ts'
 import { validateResourceSlice, validateResourceSliceUpdate } from '../../../api/validation/resourceSlices.ts'
+import { storageCapacityWarnings, storageClassWarnings } from '../../../api/validation/warnings.ts'
 import { semanticEqual } from '../jsonValues.ts'
 import { attachmentStatus } from './status.ts'
 import { expressionRules } from './expressionRules.ts'
-import type { CSIDriver, CSINode, StorageClass, VolumeAttachment, VolumeAttributesClass } from '../../../api/kinds/storage/v1.ts'
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  StorageClass,
+  VolumeAttachment,
+  VolumeAttributesClass,
+} from '../../../api/kinds/storage/v1.ts'
 import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../../../api/kinds/resource/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const storageClasses: Strategy<StorageClass> = {
+  checksMetaOnce: true,
   returnsDeleted: true,
   validateCreate: validateStorageClass,
   validateUpdate: validateStorageClassUpdate,
+  warningsOnCreate: storageClassWarnings,
+  warningsOnUpdate: storageClassWarnings,
 }
-const COUNTED_BY_DRIVERS = ['tokenRequests', 'requiresRepublish', 'podInfoOnMount', 'storageCapacity', 'seLinuxMount'] as const
 const drivers: Strategy<CSIDriver> = {
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiDriver,
-  /** Upstream counts, from 0, only changes of what its first version could not change. */
+  validateUpdate: validateCsiDriverUpdate,
+  warningsOnCreate: (driver) => csiDriverWarnings(driver),
+  warningsOnUpdate: csiDriverWarnings,
+  prepareForCreate: ({ spec }) => dropGated(spec),
+  /** Upstream counts changes from 0. */
   prepareForUpdate(next, old) {
-    if (COUNTED_BY_DRIVERS.some((field) => !semanticEqual(next.spec[field], old.spec[field])))
-      next.metadata.generation = (old.metadata.generation ?? 0) + 1
+    if (old.spec.preventPodSchedulingIfMissing === undefined) dropGated(next.spec)
+    if (!semanticEqual(next.spec, old.spec)) next.metadata.generation = (old.metadata.generation ?? 0) + 1
   },
 }
+/** The feature is off by default. */
+function dropGated(spec: CSIDriver['spec']): void {
+  delete spec.preventPodSchedulingIfMissing
+}
 const nodes: Strategy<CSINode> = {
+  checksMetaOnce: true,
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiNode,
-  validateUpdate: validateCsiNode,
+  validateUpdate: validateCsiNodeUpdate,
 }
 const attachments: Strategy<VolumeAttachment> = {
   ...attachmentStatus,
@@ -52,6 +77,16 @@ const attachments: Strategy<VolumeAttachment> = {
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateVolumeAttachment,
+  validateUpdate: validateVolumeAttachmentUpdate,
+  validateStatusUpdate: validateVolumeAttachmentUpdate,
+}
+const capacities: Strategy<CSIStorageCapacity> = {
+  checksMetaOnce: true,
+  allowUnconditionalUpdate: false,
+  validateCreate: validateCsiStorageCapacity,
+  validateUpdate: validateCsiStorageCapacityUpdate,
+  warningsOnCreate: storageCapacityWarnings,
+  warningsOnUpdate: storageCapacityWarnings,
 }
 const attributesClasses: Strategy<VolumeAttributesClass> = {
   returnsDeleted: true,
@@ -92,7 +127,7 @@ export const storageStrategies: Record<string, Strategy> = {
   'storage.k8s.io/csinodes': nodes as Strategy,
   'storage.k8s.io/volumeattachments': attachments as Strategy,
   'storage.k8s.io/volumeattributesclasses': attributesClasses as Strategy,
-  'storage.k8s.io/csistoragecapacities': { allowUnconditionalUpdate: false },
+  'storage.k8s.io/csistoragecapacities': capacities as Strategy,
   'resource.k8s.io/resourceslices': slices as Strategy,
   'resource.k8s.io/deviceclasses': deviceClasses as Strategy,
   'resource.k8s.io/resourceclaims': claims as Strategy,

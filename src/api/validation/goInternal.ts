@@ -1,0 +1,126 @@
+/**
+ * Objects as upstream's internal types print themselves in messages: Go's names, all fields in Go's order, nothing left out.
+ * The catalog knows the external types, whose fields are mostly the internal ones; the tables here say where they are not.
+ */
+import { loadCatalog } from '../catalog/load.ts'
+import { zeroValue } from '../codec/goShape.ts'
+import type { Field, Schema, TypeDef } from '../catalog/schema.ts'
+import type { JsonObject, JsonValue } from '../resource.ts'
+
+let types: ReturnType<typeof loadCatalog> | undefined
+
+/** Where the name in Go is not the JSON name with a capital. */
+const NAMES: Readonly<Record<string, string>> = {
+  apiGroup: 'APIGroup',
+  apiGroups: 'APIGroups',
+  apiVersion: 'APIVersion',
+  awsElasticBlockStore: 'AWSElasticBlockStore',
+  cel: 'CEL',
+  cephfs: 'CephFS',
+  chapAuthDiscovery: 'DiscoveryCHAPAuth',
+  chapAuthSession: 'SessionCHAPAuth',
+  cidr: 'CIDR',
+  cidrs: 'CIDRs',
+  csi: 'CSI',
+  diskURI: 'DataDiskURI',
+  endpoints: 'EndpointsName',
+  fc: 'FC',
+  fsType: 'FSType',
+  gcePersistentDisk: 'GCEPersistentDisk',
+  ip: 'IP',
+  ipBlock: 'IPBlock',
+  ips: 'IPs',
+  iqn: 'IQN',
+  iscsi: 'ISCSI',
+  iscsiInterface: 'ISCSIInterface',
+  nfs: 'NFS',
+  pdName: 'PDName',
+  rbd: 'RBD',
+  sslEnabled: 'SSLEnabled',
+  storageos: 'StorageOS',
+  tls: 'TLS',
+  uid: 'UID',
+  wwids: 'WWIDs',
+}
+const NAMES_OF_TYPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'core.v1.RBDVolumeSource': { monitors: 'CephMonitors', image: 'RBDImage', pool: 'RBDPool', user: 'RadosUser' },
+  'core.v1.RBDPersistentVolumeSource': { monitors: 'CephMonitors', image: 'RBDImage', pool: 'RBDPool', user: 'RadosUser' },
+  'resource.v1.DeviceAttribute': {
+    bool: 'BoolValue',
+    bools: 'BoolValues',
+    int: 'IntValue',
+    ints: 'IntValues',
+    string: 'StringValue',
+    strings: 'StringValues',
+    version: 'VersionValue',
+    versions: 'VersionValues',
+  },
+}
+
+/** Where the order is not the external type's. */
+const ORDERS: Readonly<Record<string, readonly string[]>> = {
+  'core.v1.PersistentVolumeSpec':
+    'capacity gcePersistentDisk awsElasticBlockStore hostPath glusterfs nfs rbd quobyte iscsi flexVolume cinder cephfs fc flocker azureFile vsphereVolume azureDisk photonPersistentDisk portworxVolume scaleIO local storageos csi accessModes claimRef persistentVolumeReclaimPolicy storageClassName mountOptions volumeMode nodeAffinity volumeAttributesClassName'.split(
+      ' ',
+    ),
+}
+
+const API = 'io.k8s.api.'
+
+function nameOf(type: string, field: string): string {
+  return NAMES_OF_TYPES[type]?.[field] ?? NAMES[field] ?? `${field[0]?.toUpperCase()}${field.slice(1)}`
+}
+
+function fieldsOf(type: string, { fields, fieldByName }: TypeDef): readonly Field[] {
+  const order = ORDERS[type]
+  return order ? order.flatMap((name) => fieldByName.get(name) ?? []) : fields
+}
+
+function printStruct(def: TypeDef, value: JsonObject): JsonObject {
+  const type = def.name.slice(API.length)
+  const shown: JsonObject = {}
+  for (const field of fieldsOf(type, def)) shown[nameOf(type, field.name)] = printField(field, value[field.name])
+  return shown
+}
+
+function printField({ schema, go }: Field, value: JsonValue | undefined): JsonValue {
+  if (value !== undefined && value !== null) return print(schema, value)
+  if (go?.pointer) return null
+  if (schema.type === 'object') return print(schema, {})
+  return zeroValue(schema)
+}
+
+function print(schema: Schema, value: JsonValue): JsonValue {
+  switch (schema.type) {
+    case 'object':
+      return schema.def.name.startsWith(API) ? printStruct(schema.def, value as JsonObject) : sorted(value)
+    case 'array':
+      return (value as JsonValue[]).map((item) => print(schema.items, item))
+    case 'map':
+      return Object.fromEntries(
+        Object.entries(value as JsonObject)
+          .sort(byKey)
+          .map(([key, item]) => [key, print(schema.values, item)]),
+      )
+    default:
+      return value
+  }
+}
+
+const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+
+/** Types of apimachinery print as JSON does, maps by key. */
+function sorted(value: JsonValue): JsonValue {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const { matchLabels } = value
+  return matchLabels ? { ...value, matchLabels: Object.fromEntries(Object.entries(matchLabels).sort(byKey)) } : value
+}
+
+/** `type` as in `storage.v1.CSINodeDriver`. A value that is not there prints as null. */
+export function goInternal(type: string, value: object | undefined): JsonValue {
+  if (value === undefined) return null
+  types ??= loadCatalog()
+  const def = types.type(API + type)
+  if (!def) throw new Error(`no type ${type}`)
+  return printStruct(def, value as JsonObject)
+}
