@@ -3,6 +3,7 @@
  * routing (each pod has a link of its own), so one table on the forward, input and output hooks sees all of them. The node
  * itself always reaches its pods: probes must work. Connections that stand when a policy comes may go on.
  */
+import { Changes, runApplyLoop } from '../base/applyLoop.ts'
 import type { ComponentContext } from '../base/component.ts'
 import { IPV6, type IpFamily } from '../base/ipFamily.ts'
 import { applyScript, tableChange } from '../base/nftables.ts'
@@ -25,9 +26,6 @@ export interface NetworkPolicyOptions {
 }
 
 const tableOf = ({ nft }: IpFamily): string => `${nft} minicube_policy`
-/** Changes that arrive within this become one transaction. */
-const BATCH_MS = 5
-const RETRY_MS = 1_000
 const SERVICE_NAME = 'kubernetes.io/service-name'
 const DNS = 'kube-dns'
 
@@ -92,52 +90,43 @@ export async function runNetworkPolicy(
   { informers, nodeName, families, apply = applyScript }: NetworkPolicyOptions,
   context: ComponentContext,
 ): Promise<void> {
-  const { signal, clock, log, ready } = context
   const policyInformer = informers.for(networkpolicies)
   const podInformer = informers.for(pods)
   const namespaceInformer = informers.for(namespaces)
   const sliceInformer = informers.for(endpointslices)
   const followed = [policyInformer, podInformer, namespaceInformer, sliceInformer]
-  let changed = Promise.withResolvers<void>()
+  const changes = new Changes()
   // Without a policy nothing else matters: a cluster that has none pays for no pod that comes or goes.
   let isIdle = false
   const stops = followed.map((informer) =>
     informer.onChange(() => {
-      if (!isIdle || policyInformer.list().length > 0) changed.resolve()
+      if (!isIdle || policyInformer.list().length > 0) changes.tell()
     }),
   )
-  signal.addEventListener('abort', () => changed.resolve(), { once: true })
   let applied: NftTable[] | undefined
-  try {
-    await Promise.all(followed.map((informer) => informer.synced(signal)))
-    while (!signal.aborted) {
-      changed = Promise.withResolvers<void>()
-      const policies = policyInformer.list()
-      const input = {
-        policies,
-        pods: podInformer.list(),
-        namespaces: namespaceInformer.list(),
-        nodeName,
-        others: dnsPeers(sliceInformer.list()),
-      }
-      const wanted = families.map((family) => policyTable({ ...input, family }))
-      isIdle = policies.length === 0
-      const script = families.map((family, i) => scriptFor(family, applied?.[i], wanted[i] as NftTable)).join('')
-      try {
-        if (script) await apply(script, signal)
-        applied = wanted
-        ready()
-      } catch (error) {
-        if (signal.aborted) break
-        // What the kernel holds is unknown now: the next try starts from nothing.
-        applied = undefined
-        log.error('could not apply the network policies', error)
-        await clock.sleep(RETRY_MS, signal)
-        continue
-      }
-      await changed.promise
-      if (!signal.aborted) await clock.sleep(BATCH_MS, signal)
+
+  async function applyPolicies(signal: AbortSignal): Promise<void> {
+    const policies = policyInformer.list()
+    const input = {
+      policies,
+      pods: podInformer.list(),
+      namespaces: namespaceInformer.list(),
+      nodeName,
+      others: dnsPeers(sliceInformer.list()),
     }
+    const wanted = families.map((family) => policyTable({ ...input, family }))
+    isIdle = policies.length === 0
+    const script = families.map((family, i) => scriptFor(family, applied?.[i], wanted[i] as NftTable)).join('')
+    if (script) await apply(script, signal)
+    applied = wanted
+  }
+
+  const forget = (): void => {
+    applied = undefined
+  }
+  try {
+    await Promise.all(followed.map((informer) => informer.synced(context.signal)))
+    await runApplyLoop({ failure: 'could not apply the network policies', apply: applyPolicies, forget }, changes, context)
   } finally {
     for (const stop of stops) stop()
   }

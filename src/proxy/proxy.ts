@@ -3,6 +3,7 @@
  * (the contract of kube-proxy's nftables mode). It follows Services and EndpointSlices and applies what a changed service
  * changes, everything that changed at once as one transaction.
  */
+import { Changes, runApplyLoop } from '../base/applyLoop.ts'
 import type { ComponentContext } from '../base/component.ts'
 import { applyScript } from '../base/nftables.ts'
 import { keyOf } from '../api/resource.ts'
@@ -32,9 +33,6 @@ export interface ProxyOptions {
   forget?: (filter: FlowFilter, signal: AbortSignal) => Promise<void>
 }
 
-/** Changes that arrive within this become one transaction. */
-const BATCH_MS = 5
-const RETRY_MS = 1_000
 const SERVICE_NAME = 'kubernetes.io/service-name'
 const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'proxy/service'
@@ -44,85 +42,67 @@ function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
   return name ? `${metadata.namespace}/${name}` : undefined
 }
 
-/** The services that changed since they were last taken. */
-class Dirty {
-  readonly #keys = new Set<string>()
-  #changed = Promise.withResolvers<void>()
-
-  add(key: string | undefined): void {
-    if (key === undefined) return
-    this.#keys.add(key)
-    this.wake()
-  }
-
-  wake(): void {
-    this.#changed.resolve()
-  }
-
-  get changed(): Promise<void> {
-    return this.#changed.promise
-  }
-
-  take(): string[] {
-    const keys = [...this.#keys]
-    this.#keys.clear()
-    this.#changed = Promise.withResolvers<void>()
-    return keys
-  }
-}
-
 export async function runProxy(options: ProxyOptions, context: ComponentContext): Promise<void> {
   const { informers, nodeName, apply = applyScript } = options
-  const { signal, clock, log, ready } = context
   const serviceInformer = informers.for(services)
   const sliceInformer = informers.for(endpointslices)
   const nodeInformer = informers.for(nodes)
   sliceInformer.addIndex(BY_SERVICE, (slice) => [serviceKeyOf(slice)].filter((key) => key !== undefined))
-  const dirty = new Dirty()
+  const changes = new Changes()
+  /** The services that changed since they were last looked at. */
+  const dirty = new Set<string>()
+  const add = (key: string | undefined): void => {
+    if (key === undefined) return
+    dirty.add(key)
+    changes.tell()
+  }
+  const addAll = (): void => {
+    for (const service of serviceInformer.list()) add(keyOf(service))
+  }
   let place: NodePlace = { nodeName }
   const stops = [
-    serviceInformer.onChange(({ key }) => dirty.add(key)),
+    serviceInformer.onChange(({ key }) => add(key)),
     sliceInformer.onChange(({ before, after }) => {
-      for (const slice of [before, after]) if (slice) dirty.add(serviceKeyOf(slice))
+      for (const slice of [before, after]) if (slice) add(serviceKeyOf(slice))
     }),
     nodeInformer.onChange(({ key, after }) => {
       const zone = after?.metadata.labels?.[ZONE]
       if (key !== nodeName || zone === place.zone) return
       place = { nodeName, ...(zone && { zone }) }
-      for (const service of serviceInformer.list()) dirty.add(keyOf(service))
+      addAll()
     }),
   ]
-  signal.addEventListener('abort', () => dirty.wake(), { once: true })
   const tables = familiesOf(options.podCidrs).map((family) => ({ family, table: new ServiceTable(family) }))
-  const healthChecks = new HealthChecks({ host: options.healthCheckHost ?? (tables.length > 1 ? '::' : '0.0.0.0'), log })
+  const healthChecks = new HealthChecks({
+    host: options.healthCheckHost ?? (tables.length > 1 ? '::' : '0.0.0.0'),
+    log: context.log,
+  })
+
+  async function applyChanges(signal: AbortSignal): Promise<void> {
+    const changed = [...dirty].map((key) => ({ key, service: serviceInformer.get(key), slices: sliceInformer.byIndex(BY_SERVICE, key) }))
+    dirty.clear()
+    for (const { key, service, slices } of changed) healthChecks.set(key, service, localEndpointCount(slices, nodeName))
+    const wanted = tables.map(({ family, table }) => ({
+      table,
+      ...changesOf(changed, { family, place, podCidrs: options.podCidrs, table }),
+    }))
+    const script = wanted.map((one) => one.table.change(one.changes)).join('')
+    if (script) await apply(script, signal)
+    await forgetFlows(
+      wanted.flatMap((one) => one.stale),
+      options,
+      context,
+    )
+  }
+
+  function forget(): void {
+    for (const { table } of tables) table.reset()
+    addAll()
+  }
+
   try {
-    await Promise.all([serviceInformer, sliceInformer, nodeInformer].map((informer) => informer.synced(signal)))
-    while (!signal.aborted) {
-      const changed = dirty
-        .take()
-        .map((key) => ({ key, service: serviceInformer.get(key), slices: sliceInformer.byIndex(BY_SERVICE, key) }))
-      for (const { key, service, slices } of changed) healthChecks.set(key, service, localEndpointCount(slices, nodeName))
-      const wanted = tables.map(({ family, table }) => ({
-        table,
-        ...changesOf(changed, { family, place, podCidrs: options.podCidrs, table }),
-      }))
-      const stale = wanted.flatMap((one) => one.stale)
-      try {
-        const script = wanted.map(({ table, changes }) => table.change(changes)).join('')
-        if (script) await apply(script, signal)
-        ready()
-      } catch (error) {
-        if (signal.aborted) break
-        log.error('could not apply the service rules', error)
-        for (const { table } of tables) table.reset()
-        for (const service of serviceInformer.list()) dirty.add(keyOf(service))
-        await clock.sleep(RETRY_MS, signal)
-        continue
-      }
-      await forgetFlows(stale, options, context)
-      await dirty.changed
-      if (!signal.aborted) await clock.sleep(BATCH_MS, signal)
-    }
+    await Promise.all([serviceInformer, sliceInformer, nodeInformer].map((informer) => informer.synced(context.signal)))
+    await runApplyLoop({ failure: 'could not apply the service rules', apply: applyChanges, forget }, changes, context)
   } finally {
     for (const stop of stops) stop()
     healthChecks.close()

@@ -2,6 +2,7 @@
  * Routes between nodes (the contract of the cloud's route controller): the pods of every other node are reached by way of that
  * node's own address. All nodes are in one network, so that the next hop is always a neighbour.
  */
+import { Changes, runApplyLoop } from '../../base/applyLoop.ts'
 import type { ComponentContext } from '../../base/component.ts'
 import { run } from '../../base/exec.ts'
 import { nodes } from '../../api/kinds/core/v1.ts'
@@ -15,7 +16,6 @@ export interface NodeRoutesOptions {
 
 /** Marks our routes among the kernel's. */
 const PROTOCOL = '201'
-const RETRY_MS = 1_000
 const COMMAND_TIMEOUT_MS = 10_000
 
 /** Range of pods → the address that leads there, for the nodes that are not this one. */
@@ -52,33 +52,26 @@ async function presentRoutes(signal: AbortSignal): Promise<Map<string, string>> 
 }
 
 export async function runNodeRoutes({ informers, nodeName }: NodeRoutesOptions, context: ComponentContext): Promise<void> {
-  const { signal, clock, log, ready } = context
   const informer = informers.for(nodes)
-  let changed = Promise.withResolvers<void>()
-  const stop = informer.onChange(() => changed.resolve())
-  signal.addEventListener('abort', () => changed.resolve(), { once: true })
+  const changes = new Changes()
+  const stop = informer.onChange(changes.tell)
+  let present: Map<string, string> | undefined
+
+  async function applyRoutes(signal: AbortSignal): Promise<void> {
+    const wanted = plannedRoutes(informer.list(), nodeName)
+    present ??= await presentRoutes(signal)
+    const lines = routeChanges(present, wanted)
+    if (lines.length > 0)
+      await run('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, signal, timeoutMs: COMMAND_TIMEOUT_MS })
+    present = wanted
+  }
+
+  const forget = (): void => {
+    present = undefined
+  }
   try {
-    await informer.synced(signal)
-    let present: Map<string, string> | undefined
-    while (!signal.aborted) {
-      changed = Promise.withResolvers<void>()
-      const wanted = plannedRoutes(informer.list(), nodeName)
-      try {
-        present ??= await presentRoutes(signal)
-        const lines = routeChanges(present, wanted)
-        if (lines.length > 0)
-          await run('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, signal, timeoutMs: COMMAND_TIMEOUT_MS })
-        present = wanted
-        ready()
-      } catch (error) {
-        if (signal.aborted) break
-        log.error('the routes to other nodes could not be set', error)
-        present = undefined
-        await clock.sleep(RETRY_MS, signal)
-        continue
-      }
-      await changed.promise
-    }
+    await informer.synced(context.signal)
+    await runApplyLoop({ failure: 'the routes to other nodes could not be set', apply: applyRoutes, forget }, changes, context)
   } finally {
     stop()
   }
