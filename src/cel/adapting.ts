@@ -1,5 +1,5 @@
 /** JSON in and out: what variables hold becomes values by their declared types, and results become JSON again. */
-import { escapeField } from './escaping.ts'
+import { fieldNameOf } from './escaping.ts'
 import { formatDuration, formatTimestamp, parseDuration, parseTimestamp } from './library/time.ts'
 import {
   Duration,
@@ -85,15 +85,15 @@ function adaptObject(declared: Extract<CelType, { kind: 'object' }>): Adapt {
   let shape: ObjectShape | undefined
   return (json) => {
     if (typeof json !== 'object' || json === null || Array.isArray(json) || isValue(json)) return adaptDyn(json)
-    shape ??= { name: declared.name, fields: fieldsOf(declared.fields) }
+    shape ??= { name: declared.name, fields: fieldsOf(declared) }
     return new JsonObjectValue(json as JsonObject, shape)
   }
 }
 
-function fieldsOf(fields: ReadonlyMap<string, CelType>): ObjectShape['fields'] {
+function fieldsOf(declared: Extract<CelType, { kind: 'object' }>): ObjectShape['fields'] {
   const known = new Map<string, { property: string; adapt: Adapt }>()
-  for (const [property, type] of fields) {
-    const name = escapeField(property)
+  for (const [property, type] of declared.fields) {
+    const name = fieldNameOf(declared, property)
     if (name !== undefined) known.set(name, { property, adapt: adapterOf(type) })
   }
   return known

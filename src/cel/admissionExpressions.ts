@@ -19,6 +19,7 @@ const object = (name: string, fields: Readonly<Record<string, CelType>>): CelTyp
   kind: 'object',
   name,
   fields: new Map(Object.entries(fields)),
+  hasPlainNames: true,
 })
 
 const kind = object('kubernetes.GroupVersionKind', { group: STRING, version: STRING, kind: STRING })
@@ -88,40 +89,21 @@ export function environmentOf({ hasParams, hasAuthorizer, variables, types }: Ex
       namespaceObject: NAMESPACE,
       request: REQUEST,
       ...(hasParams && { params: types?.params ?? DYN }),
-      ...(variables && { variables: { kind: 'object', name: 'kubernetes.variables', fields: variables } as CelType }),
+      ...(variables && { variables: { kind: 'object', name: 'kubernetes.variables', fields: variables, hasPlainNames: true } as CelType }),
     },
     ...(hasAuthorizer && { hasAuthorizer }),
   }
 }
 
-const NULL: CelType = { kind: 'null_type' }
-const RESULTS: Readonly<Record<ExpressionUse, readonly CelType[] | undefined>> = {
-  matchCondition: [BOOL],
-  validation: [BOOL],
-  message: [STRING],
-  auditAnnotation: [STRING, NULL],
+const RESULTS: Readonly<Record<ExpressionUse, readonly string[] | undefined>> = {
+  matchCondition: ['bool'],
+  validation: ['bool'],
+  message: ['string'],
+  auditAnnotation: ['string', 'null_type'],
   variable: undefined,
-  applyConfiguration: [object('Object', {})],
-  jsonPatch: [{ kind: 'list', of: object('JSONPatch', {}) }],
-  deviceSelector: [BOOL],
-}
-
-export function typeText(type: CelType): string {
-  switch (type.kind) {
-    case 'list':
-      return `list(${typeText(type.of)})`
-    case 'map':
-      return `map(string, ${typeText(type.of)})`
-    case 'object':
-    case 'opaque':
-      return type.name
-    case 'timestamp':
-      return 'google.protobuf.Timestamp'
-    case 'duration':
-      return 'google.protobuf.Duration'
-    default:
-      return type.kind
-  }
+  applyConfiguration: ['Object'],
+  jsonPatch: ['list(JSONPatch)'],
+  deviceSelector: ['bool'],
 }
 
 /** The expression cannot be used for what it is for; the message is upstream's. */
@@ -148,8 +130,8 @@ export function compileFor(use: ExpressionUse, expression: string, environment: 
     if (error instanceof CompileError) throw new ExpressionError(error.reason, { cause: error })
     throw error
   }
-  const wanted = RESULTS[use]?.map(typeText)
-  const got = typeText(program.resultType)
+  const wanted = RESULTS[use]
+  const got = program.resultTypeText
   if (!wanted || wanted.includes(got)) return program
   const expected = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(' ')}]`
   throw new ExpressionError(`must evaluate to ${expected} but got ${got}`)

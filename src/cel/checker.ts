@@ -108,8 +108,7 @@ class Checker {
     if (target.kind === 'map') result = target.params[1]!
     else if (target.kind === 'object') result = this.#declarations.fieldOf(target, field) ?? this.#undefinedField(offset, field)
     else if (target.kind === 'param') this.#assign(types.DYN, target)
-    else if (target.kind !== 'dyn' && target.kind !== 'error')
-      this.#errors.report(offset, `type '${types.formatType(target)}' does not support field selection`)
+    else if (target.kind !== 'dyn' && target.kind !== 'error') this.#errors.report(offset, types.hasNoFields(target))
     return target !== operandType || makesOptional ? types.optionalOf(result) : result
   }
 
@@ -122,8 +121,11 @@ class Checker {
     if (expr.function === '_?._') return this.#optionalSelect(expr)
     for (const arg of expr.args) this.check(arg)
     if (!expr.target) {
-      const overloads = this.#declarations.functions.get(expr.function.replace(/^\./, ''))
-      return overloads ? this.#resolve(expr, overloads) : this.#undeclared(expr.offset, expr.function)
+      const name = expr.function.replace(/^\./, '')
+      const overloads = this.#declarations.functions.get(name)
+      if (!overloads) return this.#undeclared(expr.offset, expr.function)
+      expr.function = name
+      return this.#resolve(expr, overloads)
     }
     const prefix = qualifiedNameOf(expr.target)
     const namespaced = prefix === undefined ? undefined : this.#declarations.functions.get(`${prefix}.${expr.function}`)

@@ -77,6 +77,27 @@ test('compile errors show the place', () => {
   ] as const) {
     assert.equal(messageOf(expression), message, expression)
   }
+  const places = (source: string): string[] =>
+    messageOf(source)
+      .split('\n')
+      .filter((line) => line.startsWith('ERROR'))
+      .map((line) => line.replace(/^ERROR: <input>:/, ''))
+  const beginning = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+  const repaired: [string, ...string[]][] = [
+    ['(1', "1:3: Syntax error: missing ')' at '<EOF>'"],
+    ['size([1)', "1:8: Syntax error: mismatched input ')' expecting {']', ','}"],
+    ['1 2 3', "1:3: Syntax error: mismatched input '2' expecting <EOF>"],
+    ['{1}}', "1:3: Syntax error: mismatched input '}' expecting ':'", "1:4: Syntax error: extraneous input '}' expecting <EOF>"],
+    ['-', "1:2: Syntax error: no viable alternative at input '-'", `1:2: Syntax error: mismatched input '<EOF>' expecting ${beginning}`],
+    ['!', `1:2: Syntax error: extraneous input '<EOF>' expecting ${beginning}`],
+    ['1 + * 2', `1:5: Syntax error: extraneous input '*' expecting ${beginning}`],
+    ['1 = 2', "1:3: Syntax error: token recognition error at: '= '", "1:5: Syntax error: extraneous input '2' expecting <EOF>"],
+    ["'ab", "1:1: Syntax error: token recognition error at: ''ab'", `1:4: Syntax error: mismatched input '<EOF>' expecting ${beginning}`],
+    ['for x in 1', '1:1: reserved identifier: for', "1:5: Syntax error: mismatched input 'x' expecting <EOF>"],
+    ['has(1', '1:5: invalid argument to has() macro', "1:6: Syntax error: missing ')' at '<EOF>'"],
+    ['self ? 1', "1:9: Syntax error: mismatched input '<EOF>' expecting ':'"],
+  ]
+  for (const [source, ...wanted] of repaired) assert.deepEqual(places(source), wanted, source)
   assert.match(messageOf('1 +'), /^ERROR: <input>:1:4: Syntax error: mismatched input '<EOF>' expecting \{'\[', /)
   assert.match(messageOf('a @ b'), /token recognition error at: '@'/)
 })

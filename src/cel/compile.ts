@@ -11,6 +11,7 @@ import { childrenOf } from './ast.ts'
 import { checkTypesByPath } from './construction.ts'
 import { estimateCost } from './cost/estimate.ts'
 import { parse } from './parser.ts'
+import { describeType } from './types.ts'
 import { toJson } from './adapting.ts'
 import { validate } from './validators.ts'
 import type { Compile, Environment, Evaluation, Program } from './program.ts'
@@ -41,6 +42,7 @@ function guarded<T>(run: () => T): T {
 class CompiledProgram implements Program {
   readonly expression: string
   readonly resultType
+  readonly resultTypeText: string
   readonly #expr: Expr
   readonly #environment: Environment
   readonly #run: Run
@@ -51,6 +53,7 @@ class CompiledProgram implements Program {
   constructor(expression: string, expr: Expr, environment: Environment) {
     this.expression = expression
     this.resultType = celTypeOf(expr.type)
+    this.resultTypeText = describeType(expr.type)
     this.#expr = expr
     this.#environment = environment
     const planner = new Planner(declarationsOf(environment).variables)
@@ -72,7 +75,7 @@ class CompiledProgram implements Program {
     return guarded(() => {
       const value = this.#value(variables, options)
       checkTypesByPath(value)
-      return toJson(value)
+      return options.staysValue ? value : toJson(value)
     })
   }
 

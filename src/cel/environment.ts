@@ -1,8 +1,8 @@
 /** What an environment declares, in the form the checker asks for: made once for each. */
-import { FUNCTIONS, LIBRARY_TYPES } from './library/all.ts'
+import { FUNCTIONS, FUNCTIONS_WITH_PATCHES, LIBRARY_TYPES } from './library/all.ts'
 import { MACROS, MACROS_WITH_BINDINGS } from './macros.ts'
-import { escapeField } from './escaping.ts'
-import { DYN, toType, typeOf } from './types.ts'
+import { fieldNameOf } from './escaping.ts'
+import { DYN, isOptional, toType, typeOf, unwrapOptional } from './types.ts'
 import type { CelType, Environment } from './program.ts'
 import type { Declarations } from './checker.ts'
 import type { Macros } from './macros.ts'
@@ -43,7 +43,7 @@ export function fieldsOf(type: Extract<CelType, { kind: 'object' }>): ReadonlyMa
   if (known) return known
   known = new Map(
     [...type.fields].flatMap(([property, field]) => {
-      const name = escapeField(property)
+      const name = fieldNameOf(type, property)
       return name === undefined ? [] : [[name, field] as const]
     }),
   )
@@ -69,7 +69,8 @@ function declare({ variables: own, constructible, hasAuthorizer, hasBindings, ha
   for (const [name, type] of constructible ?? []) idents.set(name, typeOf(toType(type)))
   for (const [name, type] of Object.entries(variables)) idents.set(name, toType(type))
   const lookup = (name: string): Type | undefined => idents.get(name) ?? (hasPatchTypes ? patchType(name) : undefined)
-  return { variables, declarations: { functions: FUNCTIONS, lookup, fieldOf }, macros: hasBindings ? MACROS_WITH_BINDINGS : MACROS }
+  const functions = hasPatchTypes ? FUNCTIONS_WITH_PATCHES : FUNCTIONS
+  return { variables, declarations: { functions, lookup, fieldOf }, macros: hasBindings ? MACROS_WITH_BINDINGS : MACROS }
 }
 
 const known = new WeakMap<Environment, Declared>()
@@ -87,12 +88,12 @@ export function celTypeOf(type: Type): CelType {
     case 'list':
       return { kind: 'list', of: celTypeOf(type.params[0] ?? DYN) }
     case 'map':
-      return { kind: 'map', of: celTypeOf(type.params[1] ?? DYN) }
+      return { kind: 'map', key: celTypeOf(type.params[0] ?? DYN), of: celTypeOf(type.params[1] ?? DYN) }
     case 'opaque':
-    case 'optional':
-      return { kind: 'opaque', name: type.name }
+      return isOptional(type) ? { kind: 'optional', of: celTypeOf(unwrapOptional(type)) } : { kind: 'opaque', name: type.name }
     case 'object':
       return { kind: 'object', name: type.name, fields: new Map() }
+    case 'optional':
     case 'param':
     case 'error':
       return { kind: 'dyn' }

@@ -27,6 +27,16 @@ const IDENT = /[A-Za-z_]\w*/y
 const ESCAPED = /`[\w.\-/ ]+`/y
 const SYMBOL = /==|!=|<=|>=|&&|\|\||[<>[\]{}().,\-!?:+*/%]/y
 
+/** What begins a word and is none, up to where that shows: the character after it belongs to what is passed over. */
+const BEGINNING = new RegExp(
+  [
+    '[=&|]',
+    '`[\\w.\\-/ ]*',
+    `(?:"(?:${ESCAPE}|[^\\\\"\n\r])*|'(?:${ESCAPE}|[^\\\\'\n\r])*)(?:\\\\(?:[xX][0-9a-fA-F]?|u[0-9a-fA-F]{0,3}|U[0-9a-fA-F]{0,7}|[0-3][0-7]?)?)?`,
+  ].join('|'),
+  'y',
+)
+
 function match(pattern: RegExp, source: string, offset: number): string | undefined {
   pattern.lastIndex = offset
   return pattern.exec(source)?.[0]
@@ -76,9 +86,11 @@ export function tokenize(source: string, onError: (offset: number, text: string)
       take('symbol', symbol)
       continue
     }
-    const character = String.fromCodePoint(source.codePointAt(offset)!)
-    onError(offset, character)
-    offset += character.length
+    const beginning = match(BEGINNING, source, offset) ?? ''
+    const after = source.codePointAt(offset + beginning.length)
+    const text_ = after === undefined ? beginning : beginning + String.fromCodePoint(after)
+    onError(offset, text_)
+    offset += text_.length
   }
   tokens.push({ kind: 'end', text: '<EOF>', offset: source.length })
   return tokens

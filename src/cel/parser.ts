@@ -3,13 +3,14 @@
  * what upstream refuses for its size or depth is refused here with the same words.
  */
 import { call, copyExpr, countParts, ident, list, literal, map, select, struct } from './ast.ts'
+import { FragmentReader } from './fragments.ts'
+import { readAnyhow } from './recovery.ts'
 import { tokenize } from './lexer.ts'
 import { parseInt64, parseUint64, unescapeBytes, unescapeString } from './literals.ts'
-import { NOWHERE } from './sourceErrors.ts'
+import { NOWHERE, SourceErrors } from './sourceErrors.ts'
 import type { EntryExpr, Expr, FieldExpr } from './ast.ts'
 import type { Token } from './lexer.ts'
 import type { Macros } from './macros.ts'
-import type { SourceErrors } from './sourceErrors.ts'
 
 const SIZE_LIMIT_CODE_POINTS = 100_000
 const DEPTH_LIMIT = 250
@@ -29,14 +30,17 @@ const SUMS: Readonly<Record<string, string>> = { '+': '_+_', '-': '_-_' }
 const PRODUCTS: Readonly<Record<string, string>> = { '*': '_*_', '/': '_/_', '%': '_%_' }
 const WORDS_OF_THE_LANGUAGE = new Set(['in', 'true', 'false', 'null'])
 const RESERVED = new Set('as break const continue else for function if import let loop package namespace return var void while'.split(' '))
-const CONTINUATIONS = "'==', '!=', 'in', '<', '<=', '>=', '>', '&&', '||', '[', '.', '-', '?', '+', '*', '/', '%'"
-const BEGINNINGS = "'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER"
 
 type Rule = 'expr' | 'relation' | 'calc' | 'member'
 
 /** Ends the parsing; what is wrong has been reported. */
 class GivenUp {
   readonly name = 'GivenUp'
+}
+
+/** The text is no expression. */
+class Misread {
+  readonly name = 'Misread'
 }
 
 class Parser {
@@ -57,22 +61,27 @@ class Parser {
 
   parse(): Expr {
     const expr = this.#expr()
-    if (this.#token.kind === 'end') return expr
-    if (this.#tokens[this.#position + 1]?.kind === 'end') this.#fail(`extraneous input '${this.#token.text}' expecting <EOF>`)
-    return this.#mismatch(`{<EOF>, ${CONTINUATIONS}}`)
+    return this.#token.kind === 'end' ? expr : this.#misread()
+  }
+
+  /** Says what is wrong with a text that is no expression. */
+  explain(source: string): void {
+    const fragment = readAnyhow(source, this.#tokens, this.#errors)
+    const reader = new FragmentReader({
+      word: (start, { offset, text }, dot) => this.#name(start, offset, text, dot),
+      fieldName: ({ kind, text, offset }) => this.#fieldName(kind, text, offset),
+      callOrMacro: (offset, name, args, target) => this.#callOrMacro(offset, name, args, target),
+      literal: ({ offset, kind, text }, isNegative) => this.#literalOf(offset, kind, text, isNegative) ?? literal(offset, null),
+    })
+    reader.read(fragment)
   }
 
   get #token(): Token {
     return this.#tokens[this.#position]!
   }
 
-  #fail(message: string): never {
-    this.#errors.report(this.#token.offset, `Syntax error: ${message}`)
-    throw new GivenUp()
-  }
-
-  #mismatch(expected: string): never {
-    return this.#fail(`mismatched input '${this.#token.text}' expecting ${expected}`)
+  #misread(): never {
+    throw new Misread()
   }
 
   #is(symbol: string): boolean {
@@ -86,8 +95,8 @@ class Parser {
     return this.#tokens[this.#position++]!.offset
   }
 
-  #expect(symbol: string, expected = `'${symbol}'`): number {
-    return this.#accept(symbol) ?? this.#mismatch(expected)
+  #expect(symbol: string): number {
+    return this.#accept(symbol) ?? this.#misread()
   }
 
   /** One level deeper in the rule; the caller takes the levels back. */
@@ -197,10 +206,7 @@ class Parser {
   #selection(operand: Expr, offset: number): Expr {
     const isOptional = this.#accept('?') !== undefined
     const { kind, text, offset: nameOffset } = this.#token
-    if ((kind !== 'ident' && kind !== 'escaped') || WORDS_OF_THE_LANGUAGE.has(text)) {
-      if (text === 'true' || text === 'false' || text === 'null') this.#mismatch('IDENTIFIER')
-      this.#fail(`no viable alternative at input '.${kind === 'end' ? '' : text}'`)
-    }
+    if ((kind !== 'ident' && kind !== 'escaped') || WORDS_OF_THE_LANGUAGE.has(text)) this.#misread()
     this.#position++
     const name = this.#fieldName(kind, text, nameOffset)
     if (isOptional) return call(offset, '_?._', [operand, literal(nameOffset, name)])
@@ -240,19 +246,19 @@ class Parser {
     if (this.#accept(')') !== undefined) return args
     do args.push(this.#expr())
     while (this.#accept(',') !== undefined)
-    this.#expect(')', args.length > 0 ? "{')', ','}" : "')'")
+    this.#expect(')')
     return args
   }
 
   #primary(): Expr {
     const { kind, text, offset } = this.#token
-    if (kind === 'ident') return this.#word(offset, text, '')
+    if (kind === 'ident') return this.#word(offset, this.#token, '')
     if (kind !== 'symbol') return this.#literal(offset, kind, text)
     if (text === '.') {
       this.#position++
       const word = this.#token
-      if (word.kind !== 'ident' || WORDS_OF_THE_LANGUAGE.has(word.text)) this.#mismatch('IDENTIFIER')
-      return this.#word(word.offset, word.text, '.')
+      if (word.kind !== 'ident' || WORDS_OF_THE_LANGUAGE.has(word.text)) this.#misread()
+      return this.#word(offset, word, '.')
     }
     if (text === '-') {
       this.#position++
@@ -267,19 +273,24 @@ class Parser {
     if (text === '[') return this.#list(offset)
     if (text === '{') return map(offset, this.#entries())
     this.#position--
-    return this.#mismatch(`{${BEGINNINGS}}`)
+    return this.#misread()
   }
 
-  #word(offset: number, text: string, dot: string): Expr {
-    if (text === 'in') return this.#mismatch(`{${BEGINNINGS}}`)
+  #word(start: number, { offset, text }: Token, dot: string): Expr {
+    if (text === 'in') return this.#misread()
     this.#position++
     if (text === 'true' || text === 'false') return literal(offset, text === 'true')
     if (text === 'null') return literal(offset, null)
     const struct_ = this.#structName(dot + text)
     if (struct_ !== undefined) return this.#struct(struct_)
-    if (RESERVED.has(text)) this.#errors.report(offset, `reserved identifier: ${text}`)
+    const name = this.#name(start, offset, text, dot)
     const open = this.#accept('(')
-    return open === undefined ? ident(offset, dot + text) : this.#callOrMacro(open, dot + text, this.#args())
+    return open === undefined ? name : this.#callOrMacro(open, dot + text, this.#args())
+  }
+
+  #name(start: number, offset: number, text: string, dot: string): Expr {
+    if (RESERVED.has(text)) this.#errors.report(start, `reserved identifier: ${text}`)
+    return ident(offset, dot + text)
   }
 
   /** The name of an object under construction, `a.b.C` before a brace, and past it; undefined where it is something else. */
@@ -301,15 +312,14 @@ class Parser {
     while (!this.#is('}')) {
       const optional = this.#accept('?') !== undefined
       const { kind, text, offset: nameOffset } = this.#token
-      if ((kind !== 'ident' && kind !== 'escaped') || WORDS_OF_THE_LANGUAGE.has(text))
-        this.#mismatch("{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}")
+      if ((kind !== 'ident' && kind !== 'escaped') || WORDS_OF_THE_LANGUAGE.has(text)) this.#misread()
       this.#position++
       const name = this.#fieldName(kind, text, nameOffset)
       const colon = this.#expect(':')
       fields.push({ offset: colon, name, value: this.#expr(), optional })
       if (this.#accept(',') === undefined) break
     }
-    this.#expect('}', "{'}', ','}")
+    this.#expect('}')
     return struct(offset, typeName, fields)
   }
 
@@ -321,7 +331,7 @@ class Parser {
       elements.push(this.#expr())
       if (this.#accept(',') === undefined) break
     }
-    this.#expect(']', elements.length > 0 ? "{']', ','}" : "']'")
+    this.#expect(']')
     return list(offset, elements, optionals)
   }
 
@@ -334,11 +344,17 @@ class Parser {
       entries.push({ offset: colon, key, value: this.#expr(), optional })
       if (this.#accept(',') === undefined) break
     }
-    this.#expect('}', "{'}', ','}")
+    this.#expect('}')
     return entries
   }
 
   #literal(offset: number, kind: Token['kind'], text: string, isNegative = false): Expr {
+    const expr = this.#literalOf(offset, kind, text, isNegative)
+    this.#position++
+    return expr ?? this.#misread()
+  }
+
+  #literalOf(offset: number, kind: Token['kind'], text: string, isNegative: boolean): Expr | undefined {
     const read = {
       int: () => parseInt64(text, isNegative),
       uint: () => parseUint64(text),
@@ -346,8 +362,7 @@ class Parser {
       string: () => unescapeString(text),
       bytes: () => unescapeBytes(text),
     }[kind as 'int']
-    if (!read) return this.#mismatch(`{${BEGINNINGS}}`)
-    this.#position++
+    if (!read) return undefined
     try {
       const value = read()
       if (value !== undefined) return literal(offset, value)
@@ -368,11 +383,23 @@ export function parse(source: string, macros: Macros, errors: SourceErrors): Exp
     errors.report(NOWHERE, `expression code point size exceeds limit: size: ${sizeCodePoints}, limit ${SIZE_LIMIT_CODE_POINTS}`)
     return undefined
   }
+  const draft = new SourceErrors(source)
   try {
-    const expr = new Parser(source, macros, errors).parse()
+    const expr = new Parser(source, macros, draft).parse()
+    errors.take(draft)
     return errors.count === 0 ? expr : undefined
   } catch (error) {
-    if (error instanceof GivenUp) return undefined
-    throw error
+    if (error instanceof GivenUp) errors.take(draft)
+    else if (error instanceof Misread) explain(source, macros, errors)
+    else throw error
+    return undefined
+  }
+}
+
+function explain(source: string, macros: Macros, errors: SourceErrors): void {
+  try {
+    new Parser(source, macros, errors).explain(source)
+  } catch (error) {
+    if (!(error instanceof GivenUp)) throw error
   }
 }

@@ -17,9 +17,9 @@ export type CelType =
   | { kind: 'string' | 'bytes' | 'dyn'; maxLength?: number; maxSize?: number }
   /** Sets and maps are equal in any order, and `+` joins them as such; maps tell their items apart by the keys. */
   | { kind: 'list'; of: CelType; maxItems?: number; listType?: 'set' | 'map'; mapKeys?: readonly string[] }
-  | { kind: 'map'; of: CelType; maxProperties?: number; maxKeySize?: number }
-  /** The fields by the names of the properties; expressions write them escaped (`a-b` is `a__dash__b`). */
-  | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType>; required?: readonly string[] }
+  | { kind: 'map'; of: CelType; key?: CelType; maxProperties?: number; maxKeySize?: number }
+  /** The fields by the names of the properties; expressions write them escaped (`a-b` is `a__dash__b`), or plain ones as they are. */
+  | { kind: 'object'; name: string; fields: ReadonlyMap<string, CelType>; required?: readonly string[]; hasPlainNames?: boolean }
   /** `optional.of(…)`, or `optional.none()` for null. */
   | { kind: 'optional'; of: CelType }
   /** A type of Kubernetes' own libraries: `net.IP`, `kubernetes.Quantity`, `kubernetes.authorization.Authorizer` … */
@@ -77,11 +77,15 @@ export interface Evaluation {
   authorizer?: Authorizer
   /** Long evaluations give up when it aborts. */
   signal?: AbortSignal
+  /** The result stays a value of the language, to become a variable of another evaluation: maps keep keys that are no strings. */
+  staysValue?: boolean
 }
 
 export interface Program {
   readonly expression: string
   readonly resultType: CelType
+  /** As messages print it. */
+  readonly resultTypeText: string
   /** Upstream's static estimate of the worst case, in its cost units; Infinity where nothing bounds it. */
   readonly estimatedCost: number
   /** Whether the expression reads a variable (`oldSelf`, `params` …). */

@@ -38,6 +38,12 @@ export class SourceErrors {
     this.#errors.push({ line: line + 1, column: [...this.#lines[line]!.slice(0, rest)].length, message })
   }
 
+  /** Those of another reading of the same source. */
+  take(others: SourceErrors): void {
+    this.#errors.push(...others.#errors)
+    this.#count += others.#count
+  }
+
   toString(): string {
     const sorted = this.#errors.toSorted((a, b) => a.line - b.line || a.column - b.column)
     const texts = sorted.map((error) => this.#format(error))

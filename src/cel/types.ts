@@ -53,6 +53,12 @@ const RUNTIME_NAMES: Partial<Record<Kind, string>> = {
 }
 export const runtimeNameOf = (type: Type): string => RUNTIME_NAMES[type.kind] ?? type.name
 
+/** As cel-go prints the type of a result. */
+export function describeType(type: Type): string {
+  const params = type.kind === 'type' || type.params.length > 0 ? type.params.map(describeType).join(', ') : ''
+  return params ? `${runtimeNameOf(type)}(${params})` : runtimeNameOf(type)
+}
+
 const SIMPLE = new Map([DYN, BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, TIMESTAMP, DURATION, TYPE].map((type) => [type.kind, type]))
 
 const converted = new WeakMap<CelType, Type>()
@@ -62,7 +68,7 @@ export function toType(declared: CelType): Type {
   let type = converted.get(declared)
   if (type) return type
   if (declared.kind === 'list') type = { ...listOf(toType(declared.of)), declared }
-  else if (declared.kind === 'map') type = { ...mapOf(STRING, toType(declared.of)), declared }
+  else if (declared.kind === 'map') type = { ...mapOf(declared.key ? toType(declared.key) : STRING, toType(declared.of)), declared }
   else if (declared.kind === 'object') type = { ...plain('object', declared.name), declared }
   else if (declared.kind === 'optional') type = { ...optionalOf(toType(declared.of)), declared }
   else if (declared.kind === 'opaque') type = opaque(declared.name)
@@ -96,6 +102,12 @@ export function formatSignature(types: readonly Type[], isMember: boolean): stri
   const [target, ...rest] = types
   const args = (isMember ? rest : types).map(formatType).join(', ')
   return isMember && target ? `${formatType(target)}.(${args})` : `(${args})`
+}
+
+/** Types of Kubernetes' libraries are objects to the language, whose fields nobody knows. */
+export function hasNoFields(type: Type): string {
+  if (type.kind === 'opaque' && type.name.startsWith('kubernetes.')) return `unexpected failed resolution of '${type.name}'`
+  return `type '${formatType(type)}' does not support field selection`
 }
 
 interface Known {

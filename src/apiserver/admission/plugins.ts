@@ -10,6 +10,7 @@ import { createLimitRanger } from './limitRanger.ts'
 import { createNamespaceLifecycle } from './namespaceLifecycle.ts'
 import { createNodeRestriction } from './nodeRestriction.ts'
 import { createPodSecurity } from './podSecurity.ts'
+import { createPodTopologyLabels } from './podTopologyLabels.ts'
 import { createPriority } from './priority.ts'
 import { createRuntimeClass, defaultTolerationSeconds, taintNodesByCondition } from './podDefaults.ts'
 import { createServiceAccount } from './serviceAccount.ts'
@@ -41,6 +42,7 @@ export function admissionPlugins({ reader, authorizer }: AdmissionOptions): Admi
     createCertificateSigning(authorizer),
     certificateSubjectRestriction,
     createDefaultIngressClass(reader),
+    createPodTopologyLabels(reader),
     createEscalationCheck(authorizer),
   ]
 }

@@ -1,5 +1,5 @@
 /** How large things can be, in the manner of upstream's estimates: from none to so many, 2^64 at most. */
-import { escapeField } from '../escaping.ts'
+import { fieldNameOf } from '../escaping.ts'
 import type { CelType } from '../program.ts'
 
 export interface Range {
@@ -95,7 +95,7 @@ function stepInto(type: CelType, step: string): CelType | typeof KEY | undefined
     return step === VALUES || isAlike ? type.of : undefined
   }
   if (type.kind !== 'object') return undefined
-  for (const [property, field] of type.fields) if (escapeField(property) === step) return field
+  for (const [property, field] of type.fields) if (fieldNameOf(type, property) === step) return field
   return undefined
 }
 

@@ -9,7 +9,7 @@ import { QUANTITIES } from './quantities.ts'
 import { REGEX } from './regex.ts'
 import { SEMVER } from './semver.ts'
 import { STANDARD, TYPE_NAMES } from './standard.ts'
-import { STRINGS } from './strings.ts'
+import { PATCHES, STRINGS } from './strings.ts'
 import { TIME } from './time.ts'
 import { URLS } from './urls.ts'
 import { functionsOf } from '../overloads.ts'
@@ -17,7 +17,7 @@ import { parseType, typeOf } from '../types.ts'
 import type { Functions } from '../overloads.ts'
 import type { Type } from '../types.ts'
 
-export const FUNCTIONS: Functions = functionsOf(
+const TABLES = [
   STANDARD,
   ARITHMETIC,
   TIME,
@@ -31,15 +31,20 @@ export const FUNCTIONS: Functions = functionsOf(
   NAMED_FORMATS,
   SEMVER,
   AUTHORIZATION,
-)
+]
+
+export const FUNCTIONS: Functions = functionsOf(...TABLES)
+
+/** With what only mutating policies have. */
+export const FUNCTIONS_WITH_PATCHES: Functions = functionsOf(...TABLES, PATCHES)
 
 const OPAQUE_NAMES = ['net.IP', 'net.CIDR', 'optional_type']
 
 const NOTATIONS: Readonly<Record<string, string>> = {
   'google.protobuf.Timestamp': 'timestamp',
   'google.protobuf.Duration': 'duration',
-  list: 'list(dyn)',
-  map: 'map(dyn, dyn)',
+  list: 'list(A)',
+  map: 'map(A, B)',
 }
 
 export const LIBRARY_TYPES: ReadonlyMap<string, Type> = new Map(

@@ -150,6 +150,6 @@ export const STANDARD: readonly Overload[] = [
 
 /** The types that expressions may name. */
 export const TYPE_NAMES: readonly string[] = [
-  ...['bool', 'bytes', 'double', 'int', 'list', 'map', 'string', 'type', 'uint', 'null_type'],
+  ...['bool', 'bytes', 'double', 'int', 'list', 'map', 'string', 'type', 'uint', 'null_type', 'timestamp', 'duration'],
   ...['google.protobuf.Timestamp', 'google.protobuf.Duration'],
 ]

@@ -117,6 +117,10 @@ export const STRINGS: readonly Overload[] = [
   func('strings_quote', 'strings.quote', 'string', 'string', quote),
   member('list_join', 'join', 'list(string)', 'string', (list: ListValue) => join(list)),
   member('list_join_string', 'join', 'list(string), string', 'string', join),
+]
+
+/** Of mutating policies alone. */
+export const PATCHES: readonly Overload[] = [
   func('string_jsonpatch_escapeKey_string', 'jsonpatch.escapeKey', 'string', 'string', (key: string) =>
     key.replaceAll('~', '~0').replaceAll('/', '~1'),
   ),

@@ -55,7 +55,7 @@ function valueOf(name: string, compiled: CompiledVariable['compiled'], input: Ex
   if ('error' in compiled) throw new EvaluationError(`composited variable "${name}" fails to compile: ${compiled.error}`)
   const { variables, authorizer, signal } = input
   try {
-    return compiled.program.evaluate(variables, { budget, authorizer, signal })
+    return compiled.program.evaluate(variables, { budget, authorizer, signal, staysValue: true })
   } catch (error) {
     if (!(error instanceof EvaluationError) && !(error instanceof CostExceededError)) throw error
     throw new EvaluationError(`composited variable "${name}" fails to evaluate: ${error.message}`, { cause: error })

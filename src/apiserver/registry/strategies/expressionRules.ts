@@ -42,7 +42,9 @@ function policyEnvironment({ hasParams, variables }: Options, use: ExpressionUse
   }
   if (known) return environmentOf({ hasParams, hasAuthorizer, variables: new Map(known) })
   const key = JSON.stringify([use, hasParams, variables.map(({ name, expression }) => [name, expression])])
-  return knownEnvironment(key, () => environmentOf({ hasParams, hasAuthorizer, variables: variableTypes({ hasParams, variables }) }))
+  return knownEnvironment(key, () =>
+    environmentOf({ hasParams, hasAuthorizer, ...(variables.length > 0 && { variables: variableTypes({ hasParams, variables }) }) }),
+  )
 }
 
 function selectorError(expression: string): string | undefined {
