@@ -12,8 +12,8 @@ function setUp(): EventCorrelator {
 
 test('the same event is counted up on its object', () => {
   const correlator = setUp()
-  assert.deepEqual(correlator.plan(event('m'), 0), { action: 'create', series: { name: 'p.0', count: 1, firstMs: 0, message: 'm' } })
-  assert.deepEqual(correlator.plan(event('m'), 9), { action: 'count', series: { name: 'p.0', count: 2, firstMs: 0, message: 'm' } })
+  assert.deepEqual(correlator.plan(event('m'), 0), { action: 'create', series: { name: 'p.0', count: 1, firstMs: 0, message: 'm', combined: false } })
+  assert.deepEqual(correlator.plan(event('m'), 9), { action: 'count', series: { name: 'p.0', count: 2, firstMs: 0, message: 'm', combined: false } })
   assert.equal(correlator.plan(event('m', 'Pulled'), 9).action, 'create')
 })
 
@@ -22,6 +22,7 @@ test('many different messages become one combined event', () => {
   for (let i = 1; i < 10; i++) assert.equal(correlator.plan(event(`m${i}`), i).action, 'create')
   const first = correlator.plan(event('m10'), 10)
   assert.equal(first.action === 'create' && first.series.message, '(combined from similar events): m10')
+  assert.equal(first.action === 'create' && first.series.combined, true)
   const second = correlator.plan(event('m11'), 11)
   assert.equal(second.action === 'count' && second.series.count, 2)
   const known = correlator.plan(event('m1'), 12)

@@ -17,6 +17,8 @@ export interface Series {
   count: number
   firstMs: number
   message: string
+  /** It stands for events that differ in their message. */
+  combined: boolean
 }
 
 export type EventPlan = { action: 'create'; series: Series } | { action: 'count'; series: Series } | { action: 'drop' }
@@ -68,7 +70,9 @@ export class EventCorrelator {
     const message = combined ? `(combined from similar events): ${event.message}` : event.message
     const key = combined ? group : `${group}|${message}`
     const known = this.#series.get(key)
-    const series = known ? { ...known, count: known.count + 1, message } : { name: this.#newName(about), count: 1, firstMs: nowMs, message }
+    const series = known
+      ? { ...known, count: known.count + 1, message }
+      : { name: this.#newName(about), count: 1, firstMs: nowMs, message, combined }
     this.#series.set(key, series)
     // Last: what is not written is counted all the same, and shows in the next count that is.
     if (!this.#allowed(`${object}|${about.apiVersion}`, nowMs)) return { action: 'drop' }

@@ -13,9 +13,19 @@ import { isNotFound, StatusError } from '../api/status.ts'
 import type { Client } from './client.ts'
 import { EventCorrelator, type EventPlan, type Occurrence, type Series } from './eventCorrelator.ts'
 
+export interface RecordedEvent {
+  type: 'Normal' | 'Warning'
+  reason: string
+  message: string
+  fieldPath?: string
+  /** What was being done, and the other object that it was done for: they show in events of events.k8s.io alone. */
+  action?: string
+  related?: KubeObject
+}
+
 export interface EventRecorder {
   /** Never throws and never waits: a lost event must not stop the work that it tells of. */
-  record(about: KubeObject, event: { type: 'Normal' | 'Warning'; reason: string; message: string; fieldPath?: string }): void
+  record(about: KubeObject, event: RecordedEvent): void
 }
 
 export interface EventRecorderOptions {
@@ -28,8 +38,12 @@ export interface EventRecorderOptions {
   clock: Clock
 }
 
-const QUEUE_LIMIT = 1_000
-const WRITE_TRIES = 5
+/**
+ * Events are written one after the other, in their order, and a Deployment of thousands of pods makes them faster than that. Upstream's
+ * recorder keeps 1,000 and then drops, too; ours are only told of once the server is behind by this many.
+ */
+export const EVENT_QUEUE_LIMIT = 10_000
+const EVENT_WRITE_TRIES = 5
 const RETRY_MS = 1_000
 const LOST_PERIOD_MS = 10_000
 
@@ -49,9 +63,8 @@ export function referenceTo(about: KubeObject, fieldPath?: string): ObjectRefere
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
   const { client, component, host, log, clock } = options
   const correlator = new EventCorrelator((about) => `${about.name}.${randomBytes(8).toString('hex')}`)
-  const queue = new BoundedQueue<Occurrence & { atMs: number }>(QUEUE_LIMIT)
-  let lost = 0
-  let toldMs = 0
+  const queue = new BoundedQueue<Occurrence & { atMs: number }>(EVENT_QUEUE_LIMIT)
+  const tellLost = lossTeller(log, clock)
 
   async function create(event: Occurrence, series: Series, atMs: number): Promise<void> {
     const namespace = event.about.namespace ?? 'default'
@@ -67,8 +80,9 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       firstTimestamp: timestamp(series.firstMs),
       lastTimestamp: timestamp(atMs),
       count: series.count,
-      reportingComponent: component,
-      reportingInstance: host ?? '',
+      // As upstream's: who reports is left out where several events are told as one.
+      reportingComponent: series.combined ? '' : component,
+      reportingInstance: series.combined ? '' : (host ?? ''),
     })
   }
 
@@ -89,20 +103,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       // Once for each event: tries of one write are not to be counted as events.
       const plan = correlator.plan(event, event.atMs)
       if (plan.action === 'drop') continue
-      for (let tries = 1; ; tries++) {
-        try {
-          await write(event, plan)
-          break
-        } catch (error) {
-          // The server's refusal (a namespace that is going away) is final; an unreachable server is worth some tries.
-          const final = error instanceof StatusError && error.code < 500 && error.code !== 429
-          if (final || tries === WRITE_TRIES) {
-            log.debug('event lost', { reason: event.reason, cause: String(error) })
-            break
-          }
-          await clock.sleep(RETRY_MS)
-        }
-      }
+      await persist(() => write(event, plan), { reason: event.reason, log, clock })
     }
   }
   void writeAll()
@@ -110,13 +111,38 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   return {
     record(about, { type, reason, message, fieldPath }) {
       const kept = queue.push({ about: referenceTo(about, fieldPath), type, reason, message, atMs: clock.now() })
-      if (kept) return
-      lost++
-      // One line now and then, not for each event of a flood.
-      if (clock.now() - toldMs < LOST_PERIOD_MS) return
-      log.warn('events are lost, the queue is full', { reason, count: lost })
-      toldMs = clock.now()
-      lost = 0
+      if (!kept) tellLost(reason)
     },
+  }
+}
+
+/** The server's refusal (a namespace that is going away) is final; an unreachable server is worth some tries. */
+export async function persist(write: () => Promise<void>, options: { reason: string; log: Logger; clock: Clock }): Promise<void> {
+  const { reason, log, clock } = options
+  for (let tries = 1; ; tries++) {
+    try {
+      await write()
+      return
+    } catch (error) {
+      const final = error instanceof StatusError && error.code < 500 && error.code !== 429
+      if (final || tries === EVENT_WRITE_TRIES) {
+        log.debug('event lost', { reason, cause: String(error) })
+        return
+      }
+      await clock.sleep(RETRY_MS)
+    }
+  }
+}
+
+/** One line now and then, not for each event of a flood. */
+export function lossTeller(log: Logger, clock: Clock): (reason: string) => void {
+  let lost = 0
+  let toldMs = 0
+  return (reason) => {
+    lost++
+    if (clock.now() - toldMs < LOST_PERIOD_MS) return
+    log.warn('events are lost, the queue is full', { reason, count: lost })
+    toldMs = clock.now()
+    lost = 0
   }
 }

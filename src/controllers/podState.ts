@@ -36,10 +36,7 @@ export function isAvailable(pod: Pod, minReadySeconds: number, nowMs: number): b
   return availableInMs(pod, minReadySeconds, nowMs) === 0
 }
 
-/** Longest prefix of a name that leaves room for the random end that the server adds. */
-const GENERATE_NAME_MAX_CHARS = 63 - 5
-
-/** A pod from a template, owned by the controller; named by the server unless `name` is given. */
+/** A pod from a template, owned by the controller; named by the server unless `name` is given, and the prefix is there all the same. */
 export function podFromTemplate(
   template: PodTemplateSpec | undefined,
   owner: { metadata: { name: string; namespace: string } },
@@ -47,12 +44,13 @@ export function podFromTemplate(
   name?: string,
 ): Draft<Pod> {
   const { labels, annotations, finalizers } = template?.metadata ?? {}
-  const prefix = `${owner.metadata.name}-`.slice(0, GENERATE_NAME_MAX_CHARS)
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      ...(name ? { name } : { generateName: prefix }),
+      ...(name && { name }),
+      // The server cuts it where the name would be too long.
+      generateName: `${owner.metadata.name}-`,
       namespace: owner.metadata.namespace,
       ...(labels && { labels }),
       ...(annotations && { annotations }),

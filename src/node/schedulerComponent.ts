@@ -1,8 +1,10 @@
 /** kube-scheduler as a component: a client of its own, the shared informers, and the configuration that a file gives it. */
+import { hostname } from 'node:os'
 import type { Component } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
-import { createEventRecorder, type EventRecorder } from '../client/events.ts'
+import type { EventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
+import { createReportingRecorder } from '../client/reportedEvents.ts'
 import { informersUntil } from '../client/sharedInformer.ts'
 import type { SchedulerConfiguration } from '../scheduler/configuration.ts'
 import type { SchedulerMetrics } from '../scheduler/metrics.ts'
@@ -23,7 +25,8 @@ export function schedulerComponent({ client, informers, configuration, endpoint 
     name: 'kube-scheduler',
     async run(context) {
       const { signal, log, clock } = context
-      const recorderFor = (component: string): EventRecorder => createEventRecorder({ client, component, log, clock })
+      const recorderFor = (controller: string): EventRecorder =>
+        createReportingRecorder({ client, controller, host: hostname(), log, clock, signal })
       let metrics: SchedulerMetrics | undefined
       const server = endpoint && (await serveScheduler(endpoint, () => metrics))
       try {

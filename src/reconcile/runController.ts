@@ -9,8 +9,15 @@ import type { Controller, ControllerContext } from './controller.ts'
 
 const DEFAULT_WORKERS = 5
 const RETRY_BACKOFF = { baseMs: 5, maxMs: 5 * 60_000 }
-/** Failures up to this one are part of normal life (a cache that lags behind a write) and are told at debug level only. */
+/** Something that is not there up to so many times is part of normal life (a cache that lags behind a write). */
 const QUIET_FAILURES = 3
+
+/**
+ * Told at debug level only. A conflict is how two writers of one object (admission charges the quota that its controller recounts) find
+ * out about each other, as often as that happens.
+ */
+const isOrdinary = (error: unknown, failures: number): boolean =>
+  isConflict(error) || ((isNotFound(error) || isAbort(error)) && failures < QUIET_FAILURES)
 
 /** Runs until the context's signal aborts. */
 export async function runController(controller: Controller, context: ControllerContext): Promise<void> {
@@ -36,8 +43,7 @@ export async function runController(controller: Controller, context: ControllerC
         if (outcome) queue.addAfter(key, outcome.requeueAfterMs)
       } catch (error) {
         if (signal.aborted) return
-        const expected = isConflict(error) || isNotFound(error) || isAbort(error)
-        if (expected && queue.failures(key) < QUIET_FAILURES) log.debug('reconcile failed, trying again', { key, cause: String(error) })
+        if (isOrdinary(error, queue.failures(key))) log.debug('reconcile failed, trying again', { key, cause: String(error) })
         else log.error('reconcile failed, trying again', error, { key })
         queue.addRateLimited(key)
       } finally {

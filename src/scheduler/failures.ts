@@ -31,7 +31,7 @@ const truncated = (message: string): string =>
 export async function reportFailure(pod: Pod, { reason, message, nominatedNodeName }: Failure, reporter: FailureReporter): Promise<void> {
   const { client, events, clock, log, signal } = reporter
   const { name, namespace, generation } = pod.metadata
-  events.record(pod, { type: 'Warning', reason: 'FailedScheduling', message: truncated(message) })
+  events.record(pod, { type: 'Warning', reason: 'FailedScheduling', action: 'Scheduling', message: truncated(message) })
   const before = findCondition(pod.status?.conditions, 'PodScheduled')
   const isNominated = nominatedNodeName !== undefined && nominatedNodeName !== (pod.status?.nominatedNodeName ?? '')
   if (!isNominated && before?.status === 'False' && before.reason === reason && before.message === message) return

@@ -397,6 +397,7 @@ class Scheduler {
       this.#recorder(profile).record(pod, {
         type: 'Normal',
         reason: 'Scheduled',
+        action: 'Binding',
         message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
       })
     } catch (error) {

@@ -1,8 +1,11 @@
 /** Writes a quota's usage for the ResourceQuota admission plugin, straight to the store. */
 import { isConflict, isNotFound } from '../../api/status.ts'
+import { trackUpdate } from './fieldManagement.ts'
 import { cloneJson } from './jsonValues.ts'
 import type { ResourceQuota } from '../../api/kinds/core/v1.ts'
 import type { ChargeQuota } from '../admission/resourceQuota.ts'
+import type { Catalog } from '../../api/catalog/catalog.ts'
+import type { Clock } from '../../base/clock.ts'
 import type { StoredKind } from './kind.ts'
 import type { Kinds } from './kinds.ts'
 import type { ObjectStore } from './objectStore.ts'
@@ -11,13 +14,23 @@ import type { Services } from './services/services.ts'
 
 const USER = { name: 'system:apiserver', groups: ['system:masters'], extra: {} }
 
-export function createQuotaCharge(options: { kinds: Kinds; objects: ObjectStore; reader: ObjectReader; services: Services }): ChargeQuota {
-  const { kinds, objects, reader, services } = options
+export interface QuotaChargeOptions {
+  catalog: Catalog
+  clock: Clock
+  kinds: Kinds
+  objects: ObjectStore
+  reader: ObjectReader
+  services: Services
+}
+
+export function createQuotaCharge({ catalog, clock, kinds, objects, reader, services }: QuotaChargeOptions): ChargeQuota {
   return async (quota, used) => {
     const kind = kinds.named('', 'resourcequotas') as StoredKind
     const { name, namespace = '' } = quota.metadata
     const next = cloneJson(quota) as ResourceQuota
     next.status = { ...next.status, hard: next.status?.hard ?? next.spec?.hard ?? {}, used }
+    const resource = kind.storage
+    trackUpdate(next, quota, { catalog, kind, resource, manager: 'kube-apiserver', subresource: 'status', nowMs: clock.now() })
     const context = { user: USER, now: objects.now(), dryRun: false, reader, services, warnings: [] }
     const steps = { namespace, name, part: 'status' as const, retryConflicts: false, change: async () => next, approve: async () => {} }
     try {

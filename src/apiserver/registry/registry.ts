@@ -88,7 +88,7 @@ export class ObjectRegistry implements Registry {
     const claims = store.shared ? new ServiceClaims({ store, cache, clock, log }) : undefined
     const objects = new ObjectStore({ store, cache, clock, ...(claims && { claims }) })
     const kinds = new Kinds(catalog, options.customKinds, options.strategies)
-    const quota = createResourceQuota(reader, createQuotaCharge({ kinds, objects, reader, services }))
+    const quota = createResourceQuota(reader, createQuotaCharge({ catalog, clock, kinds, objects, reader, services }))
     this.#webhooks = new WebhookClient({ resolver: createServiceResolver(reader) })
     const external = {
       catalog,
@@ -194,6 +194,7 @@ export class ObjectRegistry implements Registry {
   }
 
   async #get(kind: StoredKind, request: ApiRequest): Promise<ApiResult> {
+    if (request.query.get('export')) throw newBadRequest('the export parameter, deprecated since v1.14, is no longer supported')
     const asked = request.query.get('resourceVersion') ?? ''
     if (asked) {
       const revision = parseRevision(asked)
@@ -214,7 +215,7 @@ export class ObjectRegistry implements Registry {
       revision,
       continue: token,
       remainingItemCount,
-    } = await listObjects(this.#core, kind, prefix, options, matches, request.signal)
+    } = await listObjects(this.#core, { kind, prefix, options, matches, signal: request.signal })
     return {
       type: 'list',
       kind: listKindOf(request.resource),

@@ -12,7 +12,7 @@ import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../own
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { availableInMs, podFromTemplate } from '../podState.ts'
 import { FailedPodBackoff } from './failedPods.ts'
-import { nodeOf, planDaemonSet, templateFor } from './plan.ts'
+import { nodeOf, planDaemonSet, templateFor, templateGeneration } from './plan.ts'
 
 /** Only what decides where daemons run; a node's heartbeat does not. */
 function nodeFacts(node: Node): string {
@@ -144,7 +144,7 @@ export function daemonSetController(context: ControllerContext): Controller {
       try {
         await slowStart(missing.length, async () => {
           const nodeName = missing.shift() ?? ''
-          const draft = podFromTemplate(templateFor(ds.spec.template, nodeName, hash), ds, reference)
+          const draft = podFromTemplate(templateFor(ds.spec.template, nodeName, hash, templateGeneration(ds)), ds, reference)
           await podWrites.track(key, podControl.create(ds, draft, signal))
         })
       } catch (error) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DaemonSet, RollingUpdateDaemonSet } from '../../api/kinds/apps/v1.ts'
 import type { Node, Pod, Taint } from '../../api/kinds/core/v1.ts'
-import { nodeOf, planDaemonSet, templateFor } from './plan.ts'
+import { nodeOf, planDaemonSet, templateFor, templateGeneration } from './plan.ts'
 
 const meta = (name: string) => ({ name, uid: name, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' })
 
@@ -113,14 +113,37 @@ test('an update replaces what does nothing first, and as many more as may be una
   }
 })
 
-test('a pod is bound to its node by affinity, which narrows every term that was there', () => {
+test('a pod is bound to its node by affinity, in place of the terms that the node was chosen by', () => {
   const { spec } = templateFor({ spec: { containers: [] } }, 'n1', 'h')
   assert.equal(nodeOf({ metadata: { ...meta('p'), namespace: 'ns' }, spec: spec ?? { containers: [] } }), 'n1')
   const terms = [{ matchExpressions: [{ key: 'x', operator: 'Exists' }] }, { matchExpressions: [{ key: 'y', operator: 'Exists' }] }]
-  const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } }
-  const narrowed = templateFor({ spec: { containers: [], affinity } }, 'n1', 'h').spec?.affinity?.nodeAffinity
-  assert.deepEqual(
-    narrowed?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms.map((t) => t.matchFields?.[0]?.values),
-    [['n1'], ['n1']],
-  )
+  const preferred = [{ weight: 1, preference: {} }]
+  const affinity = {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms },
+      preferredDuringSchedulingIgnoredDuringExecution: preferred,
+    },
+  }
+  assert.deepEqual(templateFor({ spec: { containers: [], affinity } }, 'n1', 'h').spec?.affinity?.nodeAffinity, {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n1'] }] }],
+    },
+    preferredDuringSchedulingIgnoredDuringExecution: preferred,
+  })
+})
+
+test('tolerations of daemons stand in place of those of the template that are alike', () => {
+  const own = { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' }
+  const { tolerations = [] } =
+    templateFor({ spec: { containers: [], tolerations: [{ ...own, tolerationSeconds: 5 }] } }, 'n1', 'h').spec ?? {}
+  assert.deepEqual(tolerations[0], own)
+  assert.equal(tolerations.filter(({ key }) => key === own.key).length, 1)
+})
+
+test('pods bear the number of the template that older clients know', () => {
+  const ds = {
+    metadata: { ...meta('d'), namespace: 'ns', annotations: { 'deprecated.daemonset.template.generation': '3' } },
+  } as unknown as DaemonSet
+  assert.equal(templateFor({}, 'n1', 'h', templateGeneration(ds)).metadata?.labels?.['pod-template-generation'], '3')
+  assert.deepEqual(templateFor({}, 'n1', 'h').metadata?.labels, { 'controller-revision-hash': 'h' })
 })

@@ -26,29 +26,38 @@ export const BURST_REPLICAS = 250
 function tolerationsOf(spec: PodSpec | undefined): Toleration[] {
   const own = spec?.tolerations ?? []
   const added = [...DAEMON_TOLERATIONS, ...(spec?.hostNetwork ? [HOST_NETWORK_TOLERATION] : [])]
+  const alike = (a: Toleration, b: Toleration): boolean =>
+    a.key === b.key && a.effect === b.effect && a.operator === b.operator && (a.value ?? '') === (b.value ?? '')
+  // One of the template's own that ends after a while would have the daemon evicted all the same.
   return [
-    ...own,
-    ...added.filter(
-      (extra) => !own.some((known) => known.key === extra.key && known.effect === extra.effect && known.operator === extra.operator),
-    ),
+    ...own.map((known) => added.find((extra) => alike(extra, known)) ?? known),
+    ...added.filter((extra) => !own.some((known) => alike(extra, known))),
   ]
 }
 
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation'
+const TEMPLATE_GENERATION_LABEL = 'pod-template-generation'
+
+/** The number that older clients tell templates apart by, where the DaemonSet has one. */
+export function templateGeneration(ds: DaemonSet): string | undefined {
+  const generation = ds.metadata.annotations?.[TEMPLATE_GENERATION]
+  return generation !== undefined && /^-?\d+$/.test(generation) ? generation : undefined
+}
+
 /** The template with what binds a pod of it to one node, through the scheduler. */
-export function templateFor(template: PodTemplateSpec, nodeName: string, hash: string): PodTemplateSpec {
-  const term = { matchFields: [{ key: 'metadata.name', operator: 'In', values: [nodeName] }] }
+export function templateFor(template: PodTemplateSpec, nodeName: string, hash: string, generation?: string): PodTemplateSpec {
   const affinity = template.spec?.affinity
-  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
-  // Terms are alternatives: each of them is narrowed to the node.
-  const terms = required ? required.nodeSelectorTerms.map((own) => ({ ...own, matchFields: term.matchFields })) : [term]
+  // Whether the template's own terms allow the node was asked before: the name alone is left of them.
+  const nodeSelectorTerms = [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [nodeName] }] }]
+  const labels = { ...template.metadata?.labels, ...(generation && { [TEMPLATE_GENERATION_LABEL]: generation }), [REVISION_HASH]: hash }
   return {
-    metadata: { ...template.metadata, labels: { ...template.metadata?.labels, [REVISION_HASH]: hash } },
+    metadata: { ...template.metadata, labels },
     spec: {
       ...(template.spec ?? { containers: [] }),
       tolerations: tolerationsOf(template.spec),
       affinity: {
         ...affinity,
-        nodeAffinity: { ...affinity?.nodeAffinity, requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } },
+        nodeAffinity: { ...affinity?.nodeAffinity, requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } },
       },
     },
   }

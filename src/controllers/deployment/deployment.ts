@@ -16,6 +16,11 @@ import { adopters, at, claim, indexByOwner, ownedBy, ownedOrOrphaned, ownerKey }
 import { findCurrent, planDeployment, REVISION, type DeploymentPlan, type ReplicaSetUpdate } from './plan.ts'
 import { replicasOf } from './replicaCounts.ts'
 
+const withRevision = (deployment: Deployment, revision: string): Deployment => ({
+  ...deployment,
+  metadata: { ...deployment.metadata, annotations: { ...deployment.metadata.annotations, [REVISION]: revision } },
+})
+
 export function deploymentController(context: ControllerContext): Controller {
   const { client, informers, events, clock } = context
   const deploymentInformer = informers.for(deployments)
@@ -80,15 +85,11 @@ export function deploymentController(context: ControllerContext): Controller {
   async function apply(deployment: Deployment, plan: DeploymentPlan, key: string, signal: AbortSignal): Promise<void> {
     if (plan.create) await create(deployment, plan.create, key, signal)
     await Promise.all(plan.updates.map((change) => update(deployment, change, key, signal)))
-    let latest = deployment
-    if (plan.revision !== undefined) {
-      const patch = { metadata: { annotations: { [REVISION]: plan.revision } } }
-      latest = await client.patch(deployments, { ...at(deployment), type: 'application/merge-patch+json', signal }, patch)
-      statusWrites.wrote(key, latest)
-    }
-    // An update of sizes changes the ReplicaSets' generation only: the status stays what the plan says.
-    if (!semanticallyEqual(plan.status, deployment.status)) {
-      statusWrites.wrote(key, await client.update(deployments, { ...latest, status: plan.status }, { subresource: 'status', signal }))
+    // The revision goes with the status: written like that it counts as no new generation.
+    const { revision, status } = plan
+    const annotated = revision === undefined ? deployment : withRevision(deployment, revision)
+    if (annotated !== deployment || !semanticallyEqual(status, deployment.status)) {
+      statusWrites.wrote(key, await client.update(deployments, { ...annotated, status }, { subresource: 'status', signal }))
     }
     for (const rs of plan.remove) {
       await client.delete(replicasets, { ...at(rs), signal }, { preconditions: { uid: rs.metadata.uid } }).catch((error: unknown) => {

@@ -144,6 +144,10 @@ export function planStatus({ deployment, current, old, created, nowMs }: StatusI
   const all = current ? [...old, current] : old
   const status = counts(deployment, all, current)
   let conditions = [...(deployment.status?.conditions ?? [])]
+  // In upstream's order: what happened to the rollout before what there is of it.
+  const onTime = hasDeadline(deployment)
+  if (onTime) conditions = pausedCondition(deployment, conditions, nowMs)
+  if (onTime && !deployment.spec.paused) conditions = newReplicaSetNews(conditions, current, created, nowMs)
   const enough = (status.availableReplicas ?? 0) >= replicasOf(deployment) - fenceposts(deployment).maxUnavailable
   conditions = put(
     conditions,
@@ -151,15 +155,8 @@ export function planStatus({ deployment, current, old, created, nowMs }: StatusI
       ? condition('Available', 'True', 'MinimumReplicasAvailable', 'Deployment has minimum availability.', nowMs)
       : condition('Available', 'False', 'MinimumReplicasUnavailable', 'Deployment does not have minimum availability.', nowMs),
   )
-  if (hasDeadline(deployment)) {
-    conditions = pausedCondition(deployment, conditions, nowMs)
-    if (!deployment.spec.paused) {
-      conditions = newReplicaSetNews(conditions, current, created, nowMs)
-      if (!created) conditions = progressOf(deployment, status, conditions, current, nowMs)
-    }
-  } else {
-    conditions = withoutCondition(conditions, 'Progressing')
-  }
+  if (!onTime) conditions = withoutCondition(conditions, 'Progressing')
+  else if (!deployment.spec.paused && !created) conditions = progressOf(deployment, status, conditions, current, nowMs)
   const failing = [current, ...old]
     .map((rs) => findCondition(rs?.status?.conditions, 'ReplicaFailure'))
     .find((found) => found !== undefined)

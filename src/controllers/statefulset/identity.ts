@@ -14,6 +14,11 @@ export function podName(set: StatefulSet, ordinal: number): string {
   return `${set.metadata.name}-${ordinal}`
 }
 
+/** Which of the set's pods it is. */
+export function identityLabels(set: StatefulSet, ordinal: number): Record<string, string> {
+  return { [POD_NAME]: podName(set, ordinal), [POD_INDEX]: String(ordinal) }
+}
+
 /** -1 for a pod that is not named after the set. */
 export function ordinalOf(set: StatefulSet, name: string): number {
   const prefix = `${set.metadata.name}-`
@@ -50,7 +55,7 @@ export function podOf(set: StatefulSet, template: PodTemplateSpec, ordinal: numb
     ...draft,
     metadata: {
       ...draft.metadata,
-      labels: { ...draft.metadata.labels, [POD_NAME]: name, [POD_INDEX]: String(ordinal), [REVISION_HASH]: revision },
+      labels: { ...draft.metadata.labels, ...identityLabels(set, ordinal), [REVISION_HASH]: revision },
     },
     spec: {
       ...draft.spec,

@@ -20,7 +20,7 @@ import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
 import { availableInMs, isActive } from '../podState.ts'
-import { claimName, claimOf, claimOwners, holdsClaim, isStaleClaim, ordinalOf, podName, podOf } from './identity.ts'
+import { claimName, claimOf, claimOwners, holdsClaim, identityLabels, isStaleClaim, ordinalOf, podName, podOf } from './identity.ts'
 import { planStatefulSet } from './plan.ts'
 
 const HASH_LABEL = 'controller.kubernetes.io/hash'
@@ -76,15 +76,19 @@ export function statefulSetController(context: ControllerContext): Controller {
     }
   }
 
-  function told(set: StatefulSet, verb: 'create' | 'delete', what: string, error?: unknown): void {
+  /** Of a pod, or of a claim of it. */
+  function told(
+    set: StatefulSet,
+    verb: 'Create' | 'Update' | 'Delete',
+    pod: string,
+    { claim, error }: { claim?: string; error?: unknown } = {},
+  ): void {
     const done = error === undefined
-    const outcome = done ? 'successful' : `failed error: ${error instanceof Error ? error.message : String(error)}`
-    const reason = `${done ? 'Successful' : 'Failed'}${verb === 'create' ? 'Create' : 'Delete'}`
-    events.record(set, {
-      type: done ? 'Normal' : 'Warning',
-      reason,
-      message: `${verb} ${what} in StatefulSet ${set.metadata.name} ${outcome}`,
-    })
+    const what = claim === undefined ? `Pod ${pod}` : `Claim ${claim} ${done ? '' : 'for '}Pod ${pod}`
+    const success = claim === undefined ? 'successful' : 'success'
+    const outcome = done ? success : `failed error: ${error instanceof Error ? error.message : String(error)}`
+    const message = `${verb} ${what} in StatefulSet ${set.metadata.name} ${outcome}`
+    events.record(set, { type: done ? 'Normal' : 'Warning', reason: `${done ? 'Successful' : 'Failed'}${verb}`, message })
   }
 
   async function createClaims(set: StatefulSet, ordinal: number, signal: AbortSignal): Promise<void> {
@@ -95,9 +99,12 @@ export function statefulSetController(context: ControllerContext): Controller {
       if (known) continue
       try {
         await client.create(persistentvolumeclaims, wanted, { signal })
-        told(set, 'create', `Claim ${wanted.metadata.name} Pod ${podName(set, ordinal)}`)
+        told(set, 'Create', podName(set, ordinal), { claim: wanted.metadata.name })
       } catch (error) {
-        if (!isAlreadyExists(error)) throw error
+        if (isAlreadyExists(error)) continue
+        told(set, 'Create', podName(set, ordinal), { claim: wanted.metadata.name, error })
+        const why = error instanceof Error ? error.message : String(error)
+        throw new Error(`failed to create PVC ${wanted.metadata.name}: ${why}`, { cause: error })
       }
     }
   }
@@ -127,10 +134,10 @@ export function statefulSetController(context: ControllerContext): Controller {
     try {
       await createClaims(set, ordinal, signal)
       podWrites.wrote(key, await client.create(pods, draft, { signal }))
-      told(set, 'create', `Pod ${name}`)
+      told(set, 'Create', name)
     } catch (error) {
       if (isNamespaceTerminating(error)) return
-      told(set, 'create', `Pod ${name}`, error)
+      if (!isAlreadyExists(error)) told(set, 'Create', name, { error })
       throw error
     }
   }
@@ -138,9 +145,22 @@ export function statefulSetController(context: ControllerContext): Controller {
   async function removePod(set: StatefulSet, pod: Pod, key: string, signal: AbortSignal): Promise<void> {
     try {
       podWrites.wrote(key, await client.delete(pods, { ...at(pod), signal }, { preconditions: { uid: pod.metadata.uid } }))
-      told(set, 'delete', `Pod ${pod.metadata.name}`)
+      told(set, 'Delete', pod.metadata.name)
     } catch (error) {
-      told(set, 'delete', `Pod ${pod.metadata.name}`, error)
+      told(set, 'Delete', pod.metadata.name, { error })
+      throw error
+    }
+  }
+
+  /** What was adopted is told which one it is: Services select single pods by these labels. */
+  async function identify(set: StatefulSet, pod: Pod, key: string, signal: AbortSignal): Promise<void> {
+    const labels = { ...pod.metadata.labels, ...identityLabels(set, ordinalOf(set, pod.metadata.name)) }
+    if (semanticallyEqual(labels, pod.metadata.labels)) return
+    try {
+      podWrites.wrote(key, await client.update(pods, { ...pod, metadata: { ...pod.metadata, labels } }, { signal }))
+      told(set, 'Update', pod.metadata.name)
+    } catch (error) {
+      told(set, 'Update', pod.metadata.name, { error })
       throw error
     }
   }
@@ -206,13 +226,18 @@ export function statefulSetController(context: ControllerContext): Controller {
         nowMs: clock.now(),
       })
       await handOverClaims(set, owned, plan.condemned, signal)
+      const inUse = owned.filter((pod) => isActive(pod) && !plan.condemned.has(ordinalOf(set, pod.metadata.name)))
+      await Promise.all(inUse.map((pod) => identify(set, pod, key, signal)))
       const revisionNamed = (name: string): ControllerRevision => (name === current.metadata.name ? current : update)
-      for (const pod of owned.filter((candidate) => candidate.status?.phase === 'Pending' && isActive(candidate)))
-        await createClaims(set, ordinalOf(set, pod.metadata.name), signal)
-      await Promise.all(plan.create.map(({ ordinal, revision }) => createPod(set, ordinal, revisionNamed(revision), key, signal)))
-      await Promise.all(plan.remove.map((pod) => removePod(set, pod, key, signal)))
-      if (!semanticallyEqual(plan.status, set.status)) {
-        statusWrites.wrote(key, await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal }))
+      try {
+        for (const pod of owned.filter((candidate) => candidate.status?.phase === 'Pending' && isActive(candidate)))
+          await createClaims(set, ordinalOf(set, pod.metadata.name), signal)
+        await Promise.all(plan.create.map(({ ordinal, revision }) => createPod(set, ordinal, revisionNamed(revision), key, signal)))
+        await Promise.all(plan.remove.map((pod) => removePod(set, pod, key, signal)))
+      } finally {
+        // What stands in the way of a pod must not hide what there is.
+        if (!signal.aborted && !semanticallyEqual(plan.status, set.status))
+          statusWrites.wrote(key, await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal }))
       }
       const used = new Set([current.metadata.name, update.metadata.name, ...owned.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
       const expired = expiredRevisions(

@@ -83,6 +83,8 @@ export function newDefaultPreemption(options: DefaultPreemptionOptions): Plugin 
     events.record(victim, {
       type: 'Normal',
       reason: 'Preempted',
+      action: 'Preempting',
+      related: preemptor,
       message: `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`,
     })
   }

@@ -2,8 +2,7 @@
 import { newConflict, newStatusError } from '../../../api/status.ts'
 import { cloneJson } from '../jsonValues.ts'
 import { parseCreateOptions } from '../options.ts'
-import { trackUpdate } from '../fieldManagement.ts'
-import { admissionRequest, bodyObject, strategyContext, tracking } from '../writes.ts'
+import { admissionRequest, bodyObject, strategyContext } from '../writes.ts'
 import type { Binding, Pod } from '../../../api/kinds/core/v1.ts'
 import type { JsonObject } from '../../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../../request.ts'
@@ -66,9 +65,8 @@ async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, n
     retryConflicts: true,
     change: async () => {
       const pod = cloneJson(core.objects.get(kind, request.namespace, name).object) as Pod
-      const old = core.objects.get(kind, request.namespace, name).object
+      // As upstream's: who wrote it is on no record.
       assign(pod, binding, context.now)
-      trackUpdate(pod, old, tracking(core, kind, request, options))
       return pod
     },
     approve: () => core.admission.validate(admission),
