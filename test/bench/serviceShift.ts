@@ -14,13 +14,14 @@ const PORT = 80
 const SHIFT_TIMEOUT_MS = 20_000
 const LOOK_AGAIN_MS = 500
 
-/** Prints each answer that differs from the one before, with the time at which its connection was begun and that of the answer. */
+/** Prints each answer that differs from the one before, with the time at which its connection was begun. */
 const PROBE = `
 const { connect } = require('node:net')
 const [host, port] = process.argv.slice(-2)
 const nowMs = () => Number(process.hrtime.bigint()) / 1e6
 let last = ''
 const ask = () => {
+  const begunMs = nowMs()
   let text = ''
   const socket = connect({ host, port, timeout: 1000 })
   socket.setEncoding('utf8')
@@ -29,7 +30,7 @@ const ask = () => {
   socket.on('timeout', () => socket.destroy())
   socket.on('error', () => {})
   socket.on('close', () => {
-    if (text && text !== last) console.log(JSON.stringify({ answer: (last = text).trim(), atMs: nowMs() }))
+    if (text && text !== last) console.log(JSON.stringify({ answer: (last = text).trim(), atMs: begunMs }))
     setImmediate(ask)
   })
 }
@@ -62,7 +63,7 @@ export class ShiftProbe {
     })
   }
 
-  /** When `answer` came for the first time since the answer was another one. */
+  /** When the first connection was begun that `answer` was the answer of, since it was another one. */
   async when(answer: string): Promise<number> {
     const untilMs = monotonicMs() + SHIFT_TIMEOUT_MS
     while (this.#answer !== answer) {
