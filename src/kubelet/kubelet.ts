@@ -77,6 +77,8 @@ export interface Kubelet {
   terminatePods(maxGraceSeconds: number, context: Pick<ComponentContext, 'signal' | 'log' | 'clock'>): Promise<void>
   /** The pods on this node, for the kubelet's own server. */
   pods: KubeletPods
+  /** The node's disk is full: pods may have to go. */
+  diskFull(): void
 }
 
 const KUBELET_PORT = 10_250
@@ -211,9 +213,19 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     },
     onConditions: (conditions) => node.pressuresChanged(conditions),
     onNodeEvent: (reason, message) => node.warn(reason, message),
-    reclaimDisk: () => collector.removeUnused(),
+    reclaimDisk: async () => {
+      await removeDead(runtime, workers)
+      await collector.removeUnused()
+    },
   })
   return { workers, observer, node, life, statics, eviction, probes, images: collector, plugins }
+}
+
+/** Containers of pods that are over: their logs and files go before a pod that runs has to. */
+async function removeDead(runtime: Runtime, workers: PodWorkers): Promise<void> {
+  const { containers } = await runtime.list()
+  const dead = containers.filter(({ podUid, state }) => state === 'Exited' && workers.isOver(podUid))
+  await Promise.all(dead.map(({ id }) => runtime.removeContainer(id)))
 }
 
 /** A pod that is known from the runtime or the disk alone; nothing of it is wanted any more. */
@@ -332,6 +344,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     terminatePods: (maxGraceSeconds, context) =>
       terminatePods({ ...options, ...context, pods: podsOfNode(options).list(), maxGraceSeconds }),
     pods: podProvider(options, () => parts),
+    diskFull: () => parts?.eviction.lookNow(),
   }
 }
 

@@ -85,6 +85,12 @@ export class PodWorkers {
     return this.#workers.get(podUid)?.phase === 'Sync'
   }
 
+  /** Whether all has been said of the pod: nothing of it is looked at any more. */
+  isOver(podUid: string): boolean {
+    const worker = this.#workers.get(podUid)
+    return worker?.phase === 'Terminated' && worker.settled
+  }
+
   /** The pod as the API has it now. */
   update(pod: Pod): void {
     const worker = this.#workers.get(pod.metadata.uid) ?? this.#add(pod)

@@ -23,7 +23,7 @@ import { serveComponentHealth } from './componentHealth.ts'
 import { readNodeConfig, type NodeConfig } from './config.ts'
 import { controlComponents } from './controlComponents.ts'
 import { engineReady, ensureImages } from './engine.ts'
-import { createNodeAgent, firstNodePodCidrs } from './nodeAgent.ts'
+import { createNodeAgent, firstNodePodCidrs, type NodeAgent } from './nodeAgent.ts'
 import { nodeAttributes } from './nodeAttributes.ts'
 import { ENGINE_SOCKET, HEALTH_SOCKET, IMAGES_TAR, STATE_DIR } from './paths.ts'
 import { ensurePki, issueNodeCredentials, type Pki } from './pki.ts'
@@ -76,8 +76,13 @@ function auditSettings(config: NodeConfig, flags: ComponentOptions['apiserver'])
 }
 
 /** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
-async function startApiServer({ config, address, pki, log, options }: Setup, cleanup: AsyncDisposableStack): Promise<ApiServer> {
-  const store = openSqliteStore({ path: join(STATE_DIR, 'state.db'), clock: systemClock, log: log.child({ component: 'storage' }) })
+async function startApiServer(
+  { config, address, pki, log, options }: Setup,
+  cleanup: AsyncDisposableStack,
+  onDiskFull: () => void,
+): Promise<ApiServer> {
+  const path = join(STATE_DIR, 'state.db')
+  const store = openSqliteStore({ path, clock: systemClock, log: log.child({ component: 'storage' }), onDiskFull })
   cleanup.defer(() => store.close())
   const audit = auditSettings(config, options.apiserver)
   const tokenFile = options.apiserver['token-auth-file'] ?? config.tokenAuthFile
@@ -118,10 +123,11 @@ async function bootControlPlane(config: NodeConfig, boot: Boot, cleanup: AsyncDi
 
   const engine = engineReady(ENGINE_SOCKET, systemClock, signal).then(() => boot.reached('engine'))
   const images = engine.then(() => ensureImages(ENGINE_SOCKET, IMAGES_TAR, join(STATE_DIR, 'images.loaded'), signal))
+  let agent: NodeAgent | undefined
   // They are waited for further down; what fails before that is told first.
   for (const later of [engine, images]) later.catch(() => {})
   const setup = await setUp(config, log)
-  const server = await startApiServer(setup, cleanup)
+  const server = await startApiServer(setup, cleanup, () => agent?.diskFull())
   boot.reached('api')
 
   const informing = new AbortController()
@@ -132,7 +138,7 @@ async function bootControlPlane(config: NodeConfig, boot: Boot, cleanup: AsyncDi
   const started = controlComponents({ ...setup, server, ...manager }).map((component) => control.start(component))
   await engine
   const kubelet = access(server, nodeUser(config.nodeName), 'kubelet', via)
-  const agent = createNodeAgent({
+  agent = createNodeAgent({
     ...setup,
     ...kubelet,
     tls: { kubelet: setup.pki.kubelet, clientCa: setup.pki.ca.cert },
@@ -142,7 +148,7 @@ async function bootControlPlane(config: NodeConfig, boot: Boot, cleanup: AsyncDi
     images,
   })
   // Not when the boot has failed: pods outlive this process, and the next one finds them again.
-  cleanup.defer(() => (stop.aborted ? agent.terminatePods() : undefined))
+  cleanup.defer(() => (stop.aborted ? agent?.terminatePods() : undefined))
   cleanup.defer(() => agents.stop())
   const agentStarted = agents.start(agent.component)
   const healthServer = await serveComponentHealth(HEALTH_SOCKET, health)

@@ -47,6 +47,8 @@ export interface NodeAgent {
   component: Component
   /** For a shutdown, after the component has stopped (it would start them again): ends every container within the node's own bound. */
   terminatePods(): Promise<void>
+  /** The store's disk, which is that of the pods, is full. */
+  diskFull(): void
 }
 
 const ROOT_DIR = '/var/lib/kubelet'
@@ -163,6 +165,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         }
       },
     },
+    diskFull: () => kubelet.diskFull(),
     async terminatePods() {
       const signal = AbortSignal.timeout(SHUTDOWN_TIMEOUT_MS)
       const ended = kubelet.terminatePods(SHUTDOWN_GRACE_SECONDS, { signal, log, clock: systemClock })

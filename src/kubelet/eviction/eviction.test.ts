@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Pod, PodSpec } from '../../api/kinds/core/v1.ts'
+import { FakeClock } from '../../base/clock.ts'
+import { silentLogger } from '../../base/logger.ts'
 import { whyRejected } from '../admission.ts'
+import { EvictionManager, intervalMs } from './evictionManager.ts'
 import { exceededLimit, hasLocalLimits, type DiskUse } from './localLimits.ts'
 import { Pressures, THRESHOLDS } from './pressure.ts'
 import { bytesText, evictionMessage, ranked, type PodUse } from './ranking.ts'
@@ -56,6 +59,52 @@ describe('pressure', () => {
       [[], ['memory.available'], [], ['nodefs.available'], ['nodefs.inodesFree', 'pid.available']],
     )
   })
+})
+
+test('a disk is looked at again before a pod can have filled it', () => {
+  const disk = (gib: number): Signals => ({ ...signals(2 * GIB), disk: { available: gib * GIB, capacity: 100 * GIB } })
+  assert.deepEqual(
+    [60, 5, 1, 0.1].map((gib) => intervalMs(disk(gib))),
+    [10_000, 5120, 500, 500],
+  )
+})
+
+test('who cannot write has the node looked at, at once and not all the time', async () => {
+  const clock = new FakeClock()
+  const over = new AbortController()
+  let looks = 0
+  const manager = new EvictionManager({
+    clock,
+    log: silentLogger,
+    signal: over.signal,
+    rootDir: '/nowhere',
+    runtime: { stats: () => Promise.reject(new Error('nothing runs')), diskUsage: async () => ({ writableBytes: 0, logBytes: 0 }) },
+    signals: async () => {
+      looks++
+      return { ...signals(2 * GIB), disk: { available: 60 * GIB, capacity: 100 * GIB } }
+    },
+    pods: () => [],
+    observed: () => ({ sandboxes: [], containers: new Map() }),
+    evict() {},
+    onConditions() {},
+    onNodeEvent() {},
+    reclaimDisk: async () => {},
+  })
+  const running = manager.run()
+  const after = async (ms: number): Promise<number> => {
+    await clock.advance(ms)
+    return looks
+  }
+  assert.equal(await after(5_000), 1)
+  manager.lookNow()
+  assert.equal(await after(1), 2)
+  manager.lookNow()
+  manager.lookNow()
+  assert.equal(await after(50), 2)
+  assert.equal(await after(50), 3)
+  over.abort()
+  await clock.advance(1)
+  await running
 })
 
 test("what is available: the machine's, or what the node's limit leaves", async (t) => {

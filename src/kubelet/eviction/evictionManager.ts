@@ -1,6 +1,6 @@
 /**
- * Ends pods before the node itself runs out of something: looks every ten seconds, more often the nearer it is, first gives
- * back what nobody needs, then ends one pod at a time until there is enough. Pods that use more disk than their own limits
+ * Ends pods before the node itself runs out of something: looks every ten seconds, more often the nearer it is, and at once
+ * when somebody could not write; first gives back what nobody needs, then ends one pod at a time until there is enough. Pods that use more disk than their own limits
  * allow are ended whatever the node has left. Upstream's pkg/kubelet/eviction, with hard thresholds alone.
  */
 import { stat } from 'node:fs/promises'
@@ -39,18 +39,35 @@ export interface EvictionManagerOptions extends PodUseOptions {
 
 const INTERVAL_MS = 10_000
 const NEAR_INTERVAL_MS = 500
+/** However many hurry it, from one look to the next. */
+const SOONEST_MS = 100
 /** With less than this many times the threshold left, a look every ten seconds would come too late. */
 const NEAR_FACTOR = 3
+/** How fast a pod can fill a disk. */
+const FILL_BYTES_PER_MS = 2 ** 20
 /** A pod that was ended is given this long to give back what it has, before the next one goes. */
 const CLEANUP_MS = 30_000
 /** A pod without a running container may hold memory in its volumes: from here on it is worth ending. */
 const HELD_BYTES = 2 ** 20
+
+/** A disk is looked at again before anybody can have filled it. */
+export function intervalMs(signals: Signals): number {
+  const isNear = THRESHOLDS.some(({ amountOf, limitOf }) => {
+    const { available, capacity } = amountOf(signals)
+    return available < limitOf(capacity) * NEAR_FACTOR
+  })
+  if (isNear) return NEAR_INTERVAL_MS
+  return Math.max(NEAR_INTERVAL_MS, Math.min(INTERVAL_MS, signals.disk.available / FILL_BYTES_PER_MS))
+}
 
 export class EvictionManager {
   readonly #options: EvictionManagerOptions
   readonly #pressures = new Pressures()
   #ending: { podUid: string; untilMs: number } | undefined
   #told: readonly Condition[] = []
+  #limitsKeptMs = -Infinity
+  /** Aborts the wait for the next look. */
+  #hurry = new AbortController()
 
   constructor(options: EvictionManagerOptions) {
     this.#options = options
@@ -63,23 +80,32 @@ export class EvictionManager {
   async run(): Promise<void> {
     const { clock, log, signal } = this.#options
     while (!signal.aborted) {
-      const near = await this.look().catch((error: unknown) => {
+      this.#hurry = new AbortController()
+      const begunMs = clock.now()
+      const waitMs = await this.look().catch((error: unknown) => {
         if (!signal.aborted) log.warn('what the node has left cannot be told', { error: String(error) })
-        return false
+        return INTERVAL_MS
       })
-      await clock.sleep(near ? NEAR_INTERVAL_MS : INTERVAL_MS, signal).catch(() => {})
+      await clock.sleep(waitMs, AbortSignal.any([signal, this.#hurry.signal])).catch(() => {})
+      const tooSoonMs = begunMs + SOONEST_MS - clock.now()
+      if (tooSoonMs > 0) await clock.sleep(tooSoonMs, signal).catch(() => {})
     }
   }
 
-  /** Answers whether the node is near a threshold. */
-  async look(): Promise<boolean> {
+  /** Somebody could not write. A look that is under way may have come too early for it. */
+  lookNow(): void {
+    this.#hurry.abort()
+  }
+
+  /** Answers when the next look is due. */
+  async look(): Promise<number> {
     const { clock, signals } = this.#options
     const now = await signals()
     const met = this.#pressures.observe(now, clock.now())
     this.#tell()
-    await this.#keepLocalLimits()
+    if (clock.now() - this.#limitsKeptMs >= INTERVAL_MS) await this.#keepLocalLimits()
     if (met.length > 0) await this.#reclaim(met)
-    return THRESHOLDS.some(({ amountOf, limitOf }) => amountOf(now).available < limitOf(amountOf(now).capacity) * NEAR_FACTOR)
+    return intervalMs(now)
   }
 
   /** Whether the pod has something to give back still: its volumes go last. */
@@ -97,7 +123,8 @@ export class EvictionManager {
   }
 
   async #keepLocalLimits(): Promise<void> {
-    const { pods, observed, evict, signal } = this.#options
+    const { pods, observed, evict, signal, clock } = this.#options
+    this.#limitsKeptMs = clock.now()
     for (const pod of pods().filter(hasLocalLimits)) {
       const message = exceededLimit(pod, await diskUse(this.#options, pod, observed(pod.metadata.uid), signal))
       if (message && !isCritical(pod)) evict(pod, { reason: 'Evicted', message })
@@ -112,7 +139,8 @@ export class EvictionManager {
     onNodeEvent('EvictionThresholdMet', `Attempting to reclaim ${first.threshold.resource}`)
     const disk = first.threshold.condition === 'DiskPressure'
     if (disk) {
-      await reclaimDisk(signal)
+      // On a full disk not even this may work.
+      await reclaimDisk(signal).catch((error: unknown) => log.warn('disk space could not be given back', { error: String(error) }))
       const still = this.#pressures.observe(await signals(), clock.now()).find(({ threshold }) => threshold === first.threshold)
       if (!still) return
       first = still

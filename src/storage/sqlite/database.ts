@@ -14,7 +14,7 @@ const FORMAT_VERSION = 1
 const BUSY_TIMEOUT_MS = 1_000
 /** Files up to this size are checked through and through when they are opened; that takes a few milliseconds. */
 const FULL_CHECK_BYTES_MAX = 8 * 1024 * 1024
-const PAGE_SIZE_BYTES = 4096
+export const PAGE_SIZE_BYTES = 4096
 const WAL_PAGES_BEFORE_CHECKPOINT = 1_000
 const WAL_KEPT_BYTES_MAX = 8 * 1024 * 1024
 
@@ -122,9 +122,9 @@ function configure(database: DatabaseSync, maxSizeBytes: number): void {
 
 /** SQLite has the same words for a full disk and for a database that has reached its own limit. */
 export function describeFull(database: DatabaseSync, error: unknown): unknown {
-  const limit = pragma(database, 'max_page_count')
+  const limit = pageCountMax(database)
   // The last few pages are never reached: a change needs several at once.
-  if (pragma(database, 'page_count') < limit - PAGES_OF_A_CHANGE_MAX) return error
+  if (pageCount(database) < limit - PAGES_OF_A_CHANGE_MAX) return error
   const mebibytes = Math.round((limit * PAGE_SIZE_BYTES) / 1024 ** 2)
   return new Error(`database space exceeded: its limit is ${mebibytes} MiB; objects can be deleted, and space comes back`, { cause: error })
 }
@@ -155,4 +155,17 @@ export async function backupDatabase(database: DatabaseSync, path: string): Prom
 /** Pages inside the file that hold nothing. */
 export function freePages(database: DatabaseSync): number {
   return pragma(database, 'freelist_count')
+}
+
+export function pageCount(database: DatabaseSync): number {
+  return pragma(database, 'page_count')
+}
+
+/** The database's own limit. */
+export function pageCountMax(database: DatabaseSync): number {
+  return pragma(database, 'max_page_count')
+}
+
+export function limitPages(database: DatabaseSync, pages: number): void {
+  database.exec(`PRAGMA max_page_count = ${pages}`)
 }

@@ -25,8 +25,8 @@ import {
 } from '../store.ts'
 import { WatchHub } from '../watchHub.ts'
 import { CompactionSchedule } from './compaction.ts'
-import { backupDatabase, describeFull, freePages, isDiskFull, openDatabase, unavailable } from './database.ts'
-import { SpaceReserve } from './spaceReserve.ts'
+import { backupDatabase, freePages, isDiskFull, openDatabase, unavailable } from './database.ts'
+import { RESERVE_PAGES, SpaceReserve } from './spaceReserve.ts'
 import { Statements } from './statements.ts'
 
 /** Most writes in one transaction. */
@@ -35,8 +35,10 @@ const COMMIT_WRITES_MAX = 500
 const WAITING_WRITES_MAX = 20_000
 /** History is forgotten in transactions of this many revisions, so that other work gets its turn. */
 const COMPACT_REVISIONS_PER_STEP = 1_000
-/** Room on the disk is taken when a start is over. */
-const RESERVE_DELAY_MS = 2_000
+/** Of so many where the log has no room for more. */
+const COMPACT_REVISIONS_PER_SMALL_STEP = 50
+/** Room on the disk is taken when a start is about over. */
+const RESERVE_DELAY_MS = 1_000
 /** Free pages given back to the file system in one step. */
 const VACUUM_PAGES_PER_STEP = 1_000
 /** The database's size limit unless another is given; a store that reaches it refuses writes as on a full disk. */
@@ -48,6 +50,8 @@ export interface SqliteStoreOptions {
   clock: Clock
   log?: Logger
   maxSizeBytes?: number
+  /** The disk has no room for a change: whoever can make some is to begin at once. */
+  onDiskFull?(): void
 }
 
 interface Write<T = unknown> {
@@ -69,15 +73,19 @@ class SqliteStore implements Store {
   #writes: Write[] = []
   #commitPlanned = false
   #held = false
+  readonly #onDiskFull: () => void
+  /** Writes that the disk had no room for, while room is made. */
+  readonly #saving = new Set<Promise<void>>()
   #compaction: Promise<void> | undefined
   readonly #cancelReserve: () => void
   #closed = false
 
-  constructor({ path, clock, log = silentLogger, maxSizeBytes = DATABASE_BYTES_MAX }: SqliteStoreOptions) {
+  constructor({ path, clock, log = silentLogger, maxSizeBytes = DATABASE_BYTES_MAX, onDiskFull = () => {} }: SqliteStoreOptions) {
     this.#log = log
-    this.#reserve = new SpaceReserve(`${path}-reserve`)
+    this.#onDiskFull = onDiskFull
     this.#database = openDatabase(path, maxSizeBytes)
     try {
+      this.#reserve = new SpaceReserve(this.#database, path, clock)
       this.#statements = new Statements(this.#database)
       this.#compacted = this.#statements.compacted()
       this.#revision = Math.max(this.#statements.newestInHistory(), this.#compacted)
@@ -93,7 +101,7 @@ class SqliteStore implements Store {
         this.compact(revision).catch((error: unknown) => this.#log.error('history was not compacted', error))
       },
     })
-    this.#cancelReserve = clock.after(RESERVE_DELAY_MS, () => void this.#reserve.keep())
+    this.#cancelReserve = clock.after(RESERVE_DELAY_MS, () => void this.#keepReserve())
   }
 
   async revision(): Promise<number> {
@@ -121,6 +129,7 @@ class SqliteStore implements Store {
   create(key: string, value: Uint8Array): Promise<Entry> {
     return this.#write((revision) => {
       if (this.#statements.get(key)) throw new KeyExistsError(key)
+      this.#reserve.assertRoom(value.length, true)
       return this.#put({ key, value, createRevision: revision, modRevision: revision }, undefined)
     })
   }
@@ -128,6 +137,7 @@ class SqliteStore implements Store {
   update(key: string, value: Uint8Array, expected: number): Promise<Entry> {
     return this.#write((revision) => {
       const previous = this.#expect(key, expected)
+      this.#reserve.assertRoom(value.length, false)
       return this.#put({ key, value, createRevision: previous.createRevision, modRevision: revision }, previous)
     })
   }
@@ -173,6 +183,8 @@ class SqliteStore implements Store {
     while (this.#held) await this.#compaction?.catch(() => {})
     if (this.#closed) return
     while (this.#writes.length > 0) this.#commit()
+    await Promise.all(this.#saving)
+    if (this.#closed) return
     this.#closed = true
     this.#schedule.stop()
     this.#cancelReserve()
@@ -242,6 +254,15 @@ class SqliteStore implements Store {
     const writes = this.#writes.splice(0, COMMIT_WRITES_MAX)
     if (this.#writes.length > 0) this.#planCommit()
     if (writes.length === 0) return
+    const error = this.#commitTogether(writes)
+    if (error === undefined) return
+    if (!isDiskFull(error)) return this.#refuse(writes, error)
+    const saving = this.#commitWhatFits(writes).finally(() => this.#saving.delete(saving))
+    this.#saving.add(saving)
+  }
+
+  /** Answers why nothing of it was written; undefined when it was. */
+  #commitTogether(writes: readonly Write[]): unknown {
     const settle: (() => void)[] = []
     const events: StoreEvent[] = []
     try {
@@ -249,15 +270,30 @@ class SqliteStore implements Store {
         for (const write of writes) settle.push(this.#applyOne(write, events))
       })
     } catch (error) {
-      const reason = unavailable('the change was not written', isDiskFull(error) ? describeFull(this.#database, error) : error)
-      for (const write of writes) write.reject(reason)
-      if (isDiskFull(error)) this.#makeRoom()
-      return
+      return error
     }
     this.#revision += events.length
     this.#hub.publish(events)
     for (const answer of settle) answer()
     if (events.length > 0) this.#schedule.committed()
+    if (this.#reserve.isToBeLookedAfter) void this.#keepReserve()
+    return undefined
+  }
+
+  /** On a full disk: makes room, and then lets no large change take the small ones with it. */
+  async #commitWhatFits(writes: readonly Write[]): Promise<void> {
+    this.#onDiskFull()
+    await this.#makeRoom()
+    for (const write of writes) {
+      while (this.#held) await this.#compaction?.catch(() => {})
+      const error = this.#closed ? new StoreUnavailableError('the store is closed') : this.#commitTogether([write])
+      if (error !== undefined) this.#refuse([write], error)
+    }
+  }
+
+  #refuse(writes: readonly Write[], error: unknown): void {
+    const reason = unavailable('the change was not written', isDiskFull(error) ? this.#reserve.describeFull(error) : error)
+    for (const write of writes) write.reject(reason)
   }
 
   #applyOne(write: Write, events: StoreEvent[]): () => void {
@@ -266,12 +302,14 @@ class SqliteStore implements Store {
       events.push(event)
       return () => write.resolve(answer)
     } catch (error) {
-      if (error instanceof KeyExistsError || error instanceof RevisionMismatchError) return () => write.reject(error)
-      throw error
+      if (error instanceof StoreUnavailableError) this.#onDiskFull()
+      else if (!(error instanceof KeyExistsError || error instanceof RevisionMismatchError)) throw error
+      return () => write.reject(error)
     }
   }
 
   #transaction(work: () => void): void {
+    this.#reserve.limitGrowth()
     this.#database.exec('BEGIN IMMEDIATE')
     try {
       work()
@@ -283,41 +321,47 @@ class SqliteStore implements Store {
     }
   }
 
-  /** On a full disk history is what can be spared; objects can then be deleted again. */
-  #makeRoom(): void {
-    if (this.#compaction) return
+  /** On a full disk history is what can be spared; its pages then hold what is written next. */
+  async #makeRoom(): Promise<void> {
+    while (this.#compaction) await this.#compaction.catch(() => {})
+    if (this.#closed || this.#compacted >= this.#revision) return
     this.#log.warn('the database is full, forgetting all history', { revision: this.#revision })
-    this.#reserve.release()
     this.#compaction = this.#forget(this.#revision)
       .catch((error: unknown) => this.#log.error('history was not compacted', error))
       .finally(() => (this.#compaction = undefined))
+    await this.#compaction
   }
 
   async #forget(revision: number): Promise<void> {
     try {
-      await this.#forgetAndShrink(revision).catch((error: unknown) => {
+      await this.#forgetAndShrink(revision, COMPACT_REVISIONS_PER_STEP).catch((error: unknown) => {
         if (!isDiskFull(error)) throw error
-        this.#reserve.release()
-        return this.#forgetAndShrink(revision)
+        return this.#forgetAndShrink(revision, COMPACT_REVISIONS_PER_SMALL_STEP)
       })
     } catch (error) {
       throw unavailable('history was not compacted', error)
     }
-    if (!this.#closed) void this.#reserve.keep()
+    void this.#keepReserve()
   }
 
-  async #forgetAndShrink(revision: number): Promise<void> {
+  async #forgetAndShrink(revision: number, revisionsPerStep: number): Promise<void> {
     while (this.#compacted < revision && !this.#closed) {
-      const to = Math.min(revision, this.#compacted + COMPACT_REVISIONS_PER_STEP)
+      const to = Math.min(revision, this.#compacted + revisionsPerStep)
       this.#transaction(() => this.#statements.forget(this.#compacted, to))
       this.#compacted = to
       await new Promise((resolve) => setImmediate(resolve))
     }
-    while (!this.#closed && freePages(this.#database) > 0) {
-      this.#database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES_PER_STEP})`)
+    while (!this.#closed && freePages(this.#database) > RESERVE_PAGES) {
+      const pages = Math.min(VACUUM_PAGES_PER_STEP, freePages(this.#database) - RESERVE_PAGES)
+      this.#database.exec(`PRAGMA incremental_vacuum(${pages})`)
       await new Promise((resolve) => setImmediate(resolve))
     }
-    if (!this.#closed) this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    // The log keeps its length: on a full disk it could not grow again.
+    if (!this.#closed) this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  }
+
+  async #keepReserve(): Promise<void> {
+    await this.#reserve.keep(() => !this.#closed && !this.#held)
   }
 }
 

@@ -52,6 +52,7 @@ export class Containers {
     } catch (error) {
       if (!isNoSuch(error) && !isNotModified(error)) throw error
     }
+    this.#options.inventory.ended(id)
   }
 
   async remove(id: string): Promise<void> {

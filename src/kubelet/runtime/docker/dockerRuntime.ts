@@ -73,7 +73,14 @@ export function createDockerRuntime({
     updateResources: (id, resources) => containers.updateResources(id, resources),
 
     list: (podUid) => inventory.list(podUid),
-    events: (signal, listener) => followEvents(engine, signal, listener),
+    events: (signal, listener) =>
+      followEvents(engine, signal, {
+        ...listener,
+        onEvent(event) {
+          if (event.type === 'Died') inventory.ended(event.containerId)
+          listener.onEvent(event)
+        },
+      }),
 
     images: () => images.list(),
     imageStatus: (name) => images.status(name),

@@ -25,6 +25,8 @@ export class Inventory {
   readonly #containers = new Map<string, ContainerFacts>()
   /** Containers that run or have ended, as they were seen. */
   readonly #seen = new Map<string, Container>()
+  /** Containers whose end was told. On a full disk the engine cannot write down an end, and its list goes on to say that they run. */
+  readonly #ended = new Set<string>()
 
   constructor(engine: Engine, pinned: PinnedSandboxes) {
     this.#engine = engine
@@ -57,7 +59,7 @@ export class Inventory {
   /** Ids of a sandbox's containers. */
   async containersIn(sandboxId: string): Promise<{ id: string; running: boolean }[]> {
     const rows = await this.#rows([`${SANDBOX_ID_LABEL}=${sandboxId}`])
-    return rows.map((row) => ({ id: row.Id, running: isRunning(row.State) }))
+    return rows.map((row) => ({ id: row.Id, running: this.#runs(row) }))
   }
 
   rememberSandbox(id: string, facts: SandboxFacts): void {
@@ -88,8 +90,17 @@ export class Inventory {
     return (await this.#inspect(id))?.State.Pid || undefined
   }
 
+  /** It was told that the container has ended; it never runs again. */
+  ended(id: string): void {
+    this.#ended.add(id)
+  }
+
   forget(id: string): void {
-    for (const map of [this.#sandboxes, this.#containers, this.#seen]) map.delete(id)
+    for (const known of [this.#sandboxes, this.#containers, this.#seen, this.#ended]) known.delete(id)
+  }
+
+  #runs({ Id, State }: ContainerInfo): boolean {
+    return isRunning(State) && !this.#ended.has(Id)
   }
 
   async #rows(labels: string[]): Promise<ContainerInfo[]> {
@@ -107,7 +118,7 @@ export class Inventory {
       if (!facts) return undefined
       this.#sandboxes.set(row.Id, facts)
     }
-    return sandboxFrom(row.Id, facts, isRunning(row.State), row.Created * 1000)
+    return sandboxFrom(row.Id, facts, this.#runs(row), row.Created * 1000)
   }
 
   async #containerOf(row: ContainerInfo): Promise<Container | undefined> {
@@ -118,7 +129,7 @@ export class Inventory {
       this.#containers.set(row.Id, facts)
     }
     const seen = this.#seen.get(row.Id)
-    if (seen && (seen.state === 'Exited' || isRunning(row.State))) return seen
+    if (seen && (seen.state === 'Exited' || this.#runs(row))) return seen
     const info = await this.#inspect(row.Id)
     if (!info) return undefined
     const container = containerFrom(info, facts)
@@ -127,8 +138,8 @@ export class Inventory {
   }
 
   #forgetAllBut(ids: ReadonlySet<string>): void {
-    for (const map of [this.#sandboxes, this.#containers, this.#seen]) {
-      for (const id of map.keys()) if (!ids.has(id)) map.delete(id)
+    for (const known of [this.#sandboxes, this.#containers, this.#seen, this.#ended]) {
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
     }
   }
 }
