@@ -13,8 +13,10 @@ import {
 import { apiVersionOf, type KubeList, type KubeObject } from '../api/resource.ts'
 import type { Status } from '../api/kinds/meta/v1.ts'
 import { newServiceUnavailable, newStatusError, StatusError, type StatusReason } from '../api/status.ts'
+import { systemClock, type Clock } from '../base/clock.ts'
 import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from './client.ts'
 import { requestPath, watchPath } from './paths.ts'
+import { retryingAfter } from './retryAfter.ts'
 
 export interface HttpsTransportOptions {
   /** `https://127.0.0.1:8443`. */
@@ -28,6 +30,7 @@ export interface HttpsTransportOptions {
   token?: string | (() => string)
   /** Its part before the first `/` becomes the field manager of writes. */
   userAgent: string
+  clock?: Clock
 }
 
 const MAX_BODY_BYTES = 256 * 2 ** 20
@@ -173,14 +176,21 @@ const REASON_OF_CODE: Readonly<Record<number, StatusReason>> = {
 }
 
 /** The error that an answer with a failing code stands for. */
-export function errorOf(code: number, body: string): StatusError {
+export function errorOf(code: number, body: string, retryAfter?: string): StatusError {
+  const retryAfterSeconds = retryAfter && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined
   try {
     const status = JSON.parse(body) as Status
-    if (status.kind === 'Status') return new StatusError({ code, ...status })
+    if (status.kind === 'Status')
+      return new StatusError({
+        code,
+        ...status,
+        ...(retryAfterSeconds !== undefined && { details: { ...status.details, retryAfterSeconds } }),
+      })
   } catch {
     // Not every failure comes from an API server: a proxy's text is kept as the message.
   }
-  return newStatusError(code, REASON_OF_CODE[code] ?? '', body.trim() || `the server answered ${code}`)
+  const details = retryAfterSeconds === undefined ? undefined : { retryAfterSeconds }
+  return newStatusError(code, REASON_OF_CODE[code] ?? '', body.trim() || `the server answered ${code}`, details)
 }
 
 interface ListBody {
@@ -251,6 +261,10 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
     return failure
   }
 
+  const { clock = systemClock } = options
+  const retrying = <T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T> =>
+    retryingAfter(send, { clock, ...(signal && { signal }) })
+
   async function request(asked: ResourceRequest): Promise<unknown> {
     const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(asked.signal ? [asked.signal] : [])])
     try {
@@ -268,7 +282,7 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
       const headers = await headersOf(stream)
       const text = (await bodyOf(stream)).toString()
       const code = Number(headers[constants.HTTP2_HEADER_STATUS])
-      if (code >= 400) throw errorOf(code, text)
+      if (code >= 400) throw errorOf(code, text, headers['retry-after'])
       const answer: unknown = text ? JSON.parse(text) : undefined
       return asked.verb === 'list' ? listOf(asked, answer as ListBody) : answer
     } catch (error) {
@@ -276,13 +290,18 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
     }
   }
 
+  async function openWatch(asked: WatchRequest): Promise<ClientHttp2Stream> {
+    const stream = session.open({ [constants.HTTP2_HEADER_METHOD]: 'GET', [constants.HTTP2_HEADER_PATH]: watchPath(asked) }, asked.signal)
+    stream.end()
+    const headers = await headersOf(stream)
+    const code = Number(headers[constants.HTTP2_HEADER_STATUS])
+    if (code >= 400) throw errorOf(code, (await bodyOf(stream)).toString(), headers['retry-after'])
+    return stream
+  }
+
   async function* watch(asked: WatchRequest): AsyncGenerator<WatchEvent> {
     try {
-      const stream = session.open({ [constants.HTTP2_HEADER_METHOD]: 'GET', [constants.HTTP2_HEADER_PATH]: watchPath(asked) }, asked.signal)
-      stream.end()
-      const headers = await headersOf(stream)
-      const code = Number(headers[constants.HTTP2_HEADER_STATUS])
-      if (code >= 400) throw errorOf(code, (await bodyOf(stream)).toString())
+      const stream = await retrying(() => openWatch(asked), asked.signal)
       yield* watchEvents(stream as AsyncIterable<Uint8Array>)
     } catch (error) {
       if (asked.signal.aborted) return
@@ -299,12 +318,17 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
       const headers = await headersOf(stream)
       const text = (await bodyOf(stream)).toString()
       const code = Number(headers[constants.HTTP2_HEADER_STATUS])
-      if (code >= 400) throw errorOf(code, text)
+      if (code >= 400) throw errorOf(code, text, headers['retry-after'])
       return discoveredResources(group, version, JSON.parse(text) as ResourceListBody)
     } catch (error) {
       throw unreachable(error, asked, signal)
     }
   }
 
-  return { request, watch, discover, close: () => session.close() }
+  return {
+    request: (asked) => retrying(() => request(asked), asked.signal),
+    watch,
+    discover: (group, version, signal) => retrying(() => discover(group, version, signal), signal),
+    close: () => session.close(),
+  }
 }
