@@ -53,7 +53,6 @@ const OWNERS: Record<string, readonly string[]> = {
   dockerode: ['kubelet/runtime/docker/', 'cluster/'],
   commander: ['cli/'],
   ora: ['cli/'],
-  execa: ['base/exec.ts'],
   'tar-fs': ['cluster/'],
   'node:sqlite': ['storage/sqlite/'],
   protobufjs: ['api/codec/'],
