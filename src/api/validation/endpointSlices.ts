@@ -2,7 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { deepEqual } from '../meta.ts'
 import { endpointIpErrors } from './addresses.ts'
-import { check, duplicate, invalid, required, tooMany } from './fieldErrors.ts'
+import { check, duplicate, invalid, notSupported, required, tooMany } from './fieldErrors.ts'
 import { isCanonicalIp, isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName, isValidIp, nameIsDnsSubdomain } from './names.ts'
 import { validateLabels } from './objectMeta.ts'
 import { checkImmutable, checkOneOf } from './values.ts'
@@ -85,7 +85,8 @@ function checkPorts(errors: FieldError[], ports: readonly EndpointPort[]): void 
     if (name) check(errors, `ports[${i}].name`, name, isDns1123Label(name))
     if (names.has(name)) errors.push(duplicate(`ports[${i}].name`, name))
     names.add(name)
-    checkOneOf(errors, `ports[${i}].protocol`, protocol, PROTOCOLS)
+    if (protocol === undefined) errors.push(required(`ports[${i}].protocol`))
+    else if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`ports[${i}].protocol`, protocol, PROTOCOLS))
     if (appProtocol !== undefined) check(errors, `ports[${i}].appProtocol`, appProtocol, isQualifiedName(appProtocol))
   }
 }

@@ -192,7 +192,7 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
 
 export function validateIngressClassUpdate(next: IngressClass, old: IngressClass): FieldError[] {
   const errors: FieldError[] = []
-  checkImmutable(errors, 'spec.controller', next.spec?.controller, old.spec?.controller)
+  checkImmutable(errors, 'spec.controller', next.spec?.controller ?? '', old.spec?.controller ?? '')
   return [...errors, ...validateIngressClass(next)]
 }
 

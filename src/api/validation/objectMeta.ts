@@ -107,7 +107,7 @@ const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion
 
 export function validateFinalizerName(name: string, path: string): FieldError[] {
   const errors = invalidAll(path, name, isQualifiedName(name))
-  if (errors.length === 0 && !name.includes('/') && !STANDARD_FINALIZERS.has(name)) {
+  if (!name.includes('/') && !STANDARD_FINALIZERS.has(name)) {
     errors.push(invalid(path, name, NO_DOMAIN))
   }
   return errors
@@ -133,11 +133,6 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: str
     if (Buffer.byteLength(entry.manager ?? '') > MANAGER_LIMIT_BYTES) errors.push(tooLong(`${at}.fieldManager`, MANAGER_LIMIT_BYTES))
     return errors
   })
-}
-
-/** With what a kind's own rules say of its metadata once more. */
-export function validateOwnMetaUpdate(next: ObjectMeta, old: ObjectMeta): FieldError[] {
-  return [...validateObjectMetaUpdate(next, old), ...validateFinalizerDomains(next)]
 }
 
 export function validateObjectMetaUpdate(next: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {

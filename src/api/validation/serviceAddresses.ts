@@ -1,5 +1,6 @@
 /** ServiceCIDRs, and the IPAddresses that are given out of them (pkg/apis/networking/validation). */
 import { check, IMMUTABLE, invalid, required } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
 import { canonicalCidr, isCanonicalIp, isDns1123Subdomain, isPathSegmentName, isValidCidr } from './names.ts'
 import { checkImmutable } from './values.ts'
 import type { IPAddress, ServiceCIDR } from '../kinds/networking/v1.ts'
@@ -24,8 +25,9 @@ export function validateIpAddress({ spec }: IPAddress): FieldError[] {
 }
 
 export function validateIpAddressUpdate(next: IPAddress, old: IPAddress): FieldError[] {
-  const errors: FieldError[] = []
-  checkImmutable(errors, 'spec.parentRef', next.spec?.parentRef, old.spec?.parentRef)
+  const errors = validateIpAddress(next)
+  const parent = next.spec?.parentRef
+  checkImmutable(errors, 'spec.parentRef', parent, old.spec?.parentRef, goInternal('networking.v1.ParentReference', parent))
   return errors
 }
 
@@ -54,7 +56,7 @@ export function validateServiceCidr({ spec }: ServiceCIDR): FieldError[] {
 export function validateServiceCidrUpdate(next: ServiceCIDR, old: ServiceCIDR): FieldError[] {
   const [now, before] = [next.spec?.cidrs ?? [], old.spec?.cidrs ?? []]
   const isAddition = before.length === 1 && now.length === 2
-  if (now.length !== before.length && !isAddition) return [invalid('spec.cidrs', now, IMMUTABLE)]
+  if (now.length !== before.length && !isAddition) return [invalid('spec.cidrs', next.spec?.cidrs ?? null, IMMUTABLE)]
   const changed = before.flatMap((cidr, i) => (cidr === now[i] ? [] : [invalid(`spec.cidrs[${i}]`, now[i], IMMUTABLE)]))
   return isAddition ? [...changed, ...validateServiceCidr(next)] : changed
 }

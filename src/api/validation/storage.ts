@@ -1,11 +1,10 @@
-/** storage.k8s.io (pkg/apis/storage/validation), in upstream's order: some kinds are looked at as new ones on every update, metadata and all. */
+/** storage.k8s.io (pkg/apis/storage/validation), in upstream's order. */
 import { deepEqual } from '../meta.ts'
 import { checkAccessModes } from './claimSpec.ts'
 import { check, duplicate, forbidden, goMap, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
 import { goInternal } from './goInternal.ts'
 import { shownSelector, validateLabelSelector } from './labels.ts'
 import { isQualifiedName, nameIsDnsSubdomain } from './names.ts'
-import { validateObjectMeta, validateOwnMetaUpdate } from './objectMeta.ts'
 import { VOLUME_RULES } from './persistentVolumes.ts'
 import { nanosOf } from './quantities.ts'
 import { NOT_NEGATIVE, checkImmutable, checkNotNegative, validateEnum } from './values.ts'
@@ -87,8 +86,7 @@ export function validateStorageClass(storageClass: StorageClass): FieldError[] {
 }
 
 export function validateStorageClassUpdate(next: StorageClass, old: StorageClass): FieldError[] {
-  const errors = [...validateObjectMeta(next.metadata, { namespaced: false }), ...validateStorageClass(next)]
-  errors.push(...validateOwnMetaUpdate(next.metadata, old.metadata))
+  const errors = validateStorageClass(next)
   checkImmutable(errors, 'parameters', next.parameters ?? {}, old.parameters ?? {}, goMap(next.parameters))
   checkImmutable(errors, 'provisioner', next.provisioner, old.provisioner)
   checkImmutable(errors, 'reclaimPolicy', next.reclaimPolicy, old.reclaimPolicy)
@@ -177,7 +175,7 @@ export function validateCsiNode({ spec }: CSINode): FieldError[] {
 }
 
 export function validateCsiNodeUpdate(next: CSINode, old: CSINode): FieldError[] {
-  const errors = [...validateObjectMeta(next.metadata, { namespaced: false }), ...validateCsiNode(next)]
+  const errors = validateCsiNode(next)
   for (const { allocatable: _, ...before } of old.spec?.drivers ?? []) {
     for (const { allocatable: __, ...driver } of next.spec?.drivers ?? []) {
       if (driver.name !== before.name) continue
@@ -238,7 +236,7 @@ export function validateVolumeAttachment({ spec, status }: VolumeAttachment): Fi
 }
 
 export function validateVolumeAttachmentUpdate(next: VolumeAttachment, old: VolumeAttachment): FieldError[] {
-  const errors = [...validateObjectMeta(next.metadata, { namespaced: false }), ...validateVolumeAttachment(next)]
+  const errors = validateVolumeAttachment(next)
   if (!deepEqual(next.spec, old.spec))
     checkImmutable(errors, 'spec', next.spec, old.spec, goInternal('storage.v1.VolumeAttachmentSpec', next.spec))
   return errors
@@ -252,8 +250,7 @@ export function validateCsiStorageCapacity({ nodeTopology, storageClassName, cap
 }
 
 export function validateCsiStorageCapacityUpdate(next: CSIStorageCapacity, old: CSIStorageCapacity): FieldError[] {
-  const errors = [...validateObjectMeta(next.metadata, { namespaced: true }), ...validateCsiStorageCapacity(next)]
-  errors.push(...validateOwnMetaUpdate(next.metadata, old.metadata))
+  const errors = validateCsiStorageCapacity(next)
   checkImmutable(errors, 'nodeTopology', next.nodeTopology, old.nodeTopology, shownSelector(next.nodeTopology))
   checkImmutable(errors, 'storageClassName', next.storageClassName, old.storageClassName)
   return errors
@@ -271,5 +268,5 @@ export function validateVolumeAttributesClassUpdate(next: VolumeAttributesClass,
   const errors: FieldError[] = []
   if (next.driverName !== old.driverName) errors.push(forbidden('driverName', 'updates to driverName are forbidden.'))
   if (!deepEqual(next.parameters ?? {}, old.parameters ?? {})) errors.push(forbidden('parameters', 'updates to parameters are forbidden.'))
-  return [...errors, ...validateObjectMeta(next.metadata, { namespaced: false }), ...validateVolumeAttributesClass(next)]
+  return [...errors, ...validateVolumeAttributesClass(next)]
 }

@@ -1,9 +1,10 @@
 /** What is allowed but unwise in other objects than pods: shown as `Warning` headers. */
 import { quote } from './fieldErrors.ts'
+import { keyPairError } from './keyPair.ts'
 import { canonicalCidr, isDns1123Label, isValidCidr, parseCidr } from './names.ts'
 import { claimSpecWarnings, deprecatedNodeLabel, ipWarnings, podSpecWarnings } from './podWarnings.ts'
 import type { CronJob, Job, JobSpec } from '../kinds/batch/v1.ts'
-import type { Node, PersistentVolume, PersistentVolumeClaim, PodTemplateSpec, Service } from '../kinds/core/v1.ts'
+import type { Node, PersistentVolume, PersistentVolumeClaim, PodTemplateSpec, Secret, Service } from '../kinds/core/v1.ts'
 import type { StatefulSet } from '../kinds/apps/v1.ts'
 import type { EndpointSlice } from '../kinds/discovery/v1.ts'
 import type { Ingress, NetworkPolicy } from '../kinds/networking/v1.ts'
@@ -126,10 +127,16 @@ export function serviceWarnings({ metadata, spec = {} }: Service): string[] {
   return warnings
 }
 
+/** Of a status, a Service's or an Ingress'. */
+export function loadBalancerWarnings({ status }: { status?: { loadBalancer?: { ingress?: readonly { ip?: string }[] } } }): string[] {
+  const ingress = status?.loadBalancer?.ingress ?? []
+  return ingress.flatMap(({ ip }, i) => (ip ? ipWarnings(`status.loadBalancer.ingress[${i}]`, ip) : []))
+}
+
 const INGRESS_CLASS = 'kubernetes.io/ingress.class'
 
-export function ingressWarnings({ metadata }: Ingress): string[] {
-  return metadata.annotations?.[INGRESS_CLASS] === undefined
+export function ingressWarnings({ metadata, spec }: Ingress): string[] {
+  return metadata.annotations?.[INGRESS_CLASS] === undefined || spec?.ingressClassName !== undefined
     ? []
     : [`annotation ${quote(INGRESS_CLASS)} is deprecated, please use 'spec.ingressClassName' instead`]
 }
@@ -191,6 +198,13 @@ export function persistentVolumeWarnings({ metadata, spec = {} }: PersistentVolu
 
 export function claimWarnings({ spec = {} }: PersistentVolumeClaim): string[] {
   return claimSpecWarnings(spec, 'spec')
+}
+
+export function secretWarnings({ type, data }: Secret): string[] {
+  if (type !== 'kubernetes.io/tls') return []
+  const text = (key: string): string => Buffer.from(data?.[key] ?? '', 'base64').toString('latin1')
+  const error = keyPairError(text('tls.crt'), text('tls.key'))
+  return error === undefined ? [] : [error]
 }
 
 export function nodeWarnings({ spec = {} }: Node): string[] {

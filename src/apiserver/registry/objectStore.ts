@@ -2,7 +2,7 @@
  * The generic store of all kinds (k8s.io/apiserver/pkg/registry/generic/registry): what create, update and delete do
  * whatever the kind is. Reads come from the watch cache, writes go to the store and are waited for in the cache.
  */
-import { newAlreadyExists, newConflict, newInternalError, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
+import { newAlreadyExists, newInternalError, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
 import { RevisionMismatchError } from '../../storage/store.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
 import { isPathSegmentName } from '../../api/validation/names.ts'
@@ -16,9 +16,12 @@ import { ClaimTakenError, type ServiceClaims } from './services/claims.ts'
 import type { Service } from '../../api/kinds/core/v1.ts'
 import { generateName } from '../../api/names.ts'
 import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
+import { parseRevision } from './continueToken.ts'
+import { goParseError } from './options.ts'
 import { normalizeObject } from './schema.ts'
-import { newModified, translateStorageError } from './storageErrors.ts'
+import { newModified, newOtherUid, translateStorageError } from './storageErrors.ts'
 import type { FieldError } from '../../api/status.ts'
+import type { MetaRules } from '../../api/validation/objectMeta.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Store } from '../../storage/store.ts'
@@ -36,6 +39,10 @@ const CLAIM_RETRY_INTERVAL_MS = 50
 const NAME_RETRIES = 8
 /** What every update keeps, whatever the kind's own rules are. */
 const COMMON_RULES = { validateName: isPathSegmentName, anyFinalizers: true } as const
+
+function metaRules({ storage: { namespaced }, strategy: { validateName, anyFinalizers }, custom }: StoredKind): MetaRules {
+  return { namespaced, anyFinalizers: Boolean(anyFinalizers || custom), ...(validateName && { validateName }) }
+}
 
 export interface ObjectStoreOptions {
   store: Store
@@ -111,7 +118,8 @@ export class ObjectStore {
     // Upstream's storage is what refuses it, after everybody else had their say.
     const approved = async (each: KubeObject): Promise<void> => {
       await approve(each)
-      if (!resourceVersion || resourceVersion === '0') return
+      // One that is no number is none.
+      if (!parseRevision(resourceVersion ?? '')) return
       throw newStatusError(500, '', 'resourceVersion should not be set on objects to be created')
     }
     fillForCreate(object, kind, context.now)
@@ -194,12 +202,9 @@ export class ObjectStore {
 
   #validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
     this.#checkKind(kind, object)
-    const { validateName } = kind.strategy
-    const anyFinalizers = Boolean(kind.strategy.anyFinalizers || kind.custom)
-    const rules = { namespaced: kind.storage.namespaced, anyFinalizers, ...(validateName && { validateName }) }
     const { generateName, ...named } = object.metadata
     const metadata = kind.strategy.checksOnlyName && generateName ? named : object.metadata
-    const errors = [...validateObjectMeta(metadata, rules), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
+    const errors = [...validateObjectMeta(metadata, metaRules(kind)), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
     if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
   }
 
@@ -235,8 +240,12 @@ export class ObjectStore {
     for (let tries = 1; ; tries++) {
       const old = kind.versions ? await this.load(kind, steps.namespace, steps.name) : this.find(kind, steps.namespace, steps.name)
       const next = await steps.change(old)
-      if (!old) return { stored: await create(next), created: true }
-      const conditional = Boolean(next.metadata.resourceVersion) && !steps.retryConflicts
+      if (!old) {
+        const { uid } = next.metadata
+        if (uid) throw newOtherUid(kind.storage, steps.name, { key: keyFor(kind, steps.namespace, steps.name), asked: uid, found: '' })
+        return { stored: await create(next), created: true }
+      }
+      const conditional = Boolean(parseRevision(next.metadata.resourceVersion ?? '')) && !steps.retryConflicts
       try {
         return { stored: await this.#updateOnce(kind, steps, context, next, old), created: false }
       } catch (error) {
@@ -255,17 +264,18 @@ export class ObjectStore {
     if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
       // Only what goes as far as the store shows where it keeps its objects.
       const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
-      const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.object.metadata.uid}`
-      throw newConflict(kind.storage, steps.name, why)
+      throw newOtherUid(kind.storage, steps.name, { key, asked: uid, found: old.object.metadata.uid })
     }
-    if (!resourceVersion) {
+    const revision = resourceVersion ? parseRevision(resourceVersion) : 0
+    if (revision === undefined) throw newStatusError(500, '', goParseError('ParseUint', resourceVersion ?? ''))
+    if (revision === 0) {
       if (kind.strategy.allowUnconditionalUpdate === false || kind.custom) {
         // Upstream names the resource here, not the kind.
         throw newInvalid({ group: kind.storage.group, kind: kind.storage.resource }, steps.name, [
           invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
         ])
       }
-    } else if (resourceVersion !== String(old.revision)) throw newModified(kind.storage, steps.name)
+    } else if (revision !== old.revision) throw newModified(kind.storage, steps.name)
   }
 
   async #updateOnce(
@@ -280,10 +290,12 @@ export class ObjectStore {
     this.#prepare(kind, steps, changed, old.object, context)
     const giveBack = strategy.reserve && steps.part === 'main' ? strategy.reserve(changed, old.object, context) : undefined
     const next = kind.custom ? changed : normalizeObject(kind.storage, changed)
+    if (steps.part === 'main' && (strategy.managesGeneration === true || kind.custom)) this.#countGeneration(kind, next, old.object)
     let release: (() => Promise<void>) | undefined
     try {
       this.#validateChange(kind, steps, next, old.object, context)
       if (steps.part === 'main') context.warnings.push(...(strategy.warningsOnUpdate?.(next, old.object) ?? []))
+      if (steps.part === 'status') context.warnings.push(...(strategy.warningsOnStatusUpdate?.(next, old.object) ?? []))
       await steps.approve(next, old.object)
       if (giveBack && !context.dryRun) release = await this.#claims?.claim(next as Service, old.object as Service)
       return await this.#commit(kind, next, old, context)
@@ -325,14 +337,15 @@ export class ObjectStore {
       else fields['status'] = oldFields['status']
     }
     strategy.prepareForUpdate?.(next, old, context)
-    if (strategy.managesGeneration === true || kind.custom) this.#countGeneration(kind, next, old)
   }
 
   #countGeneration(kind: StoredKind, next: KubeObject, old: KubeObject): void {
+    // Both are in Go's shape, where an empty struct that is pointed to is not the same as none.
+    const equal = kind.custom ? semanticEqual : deepEqual
     const { metadata: meta, status: _, ...rest } = next as unknown as Fields & KubeObject
     const { metadata: oldMeta, status: __, ...oldRest } = old as unknown as Fields & KubeObject
     const changed =
-      !semanticEqual(rest, oldRest) ||
+      !equal(rest, oldRest) ||
       (kind.custom && !kind.hasStatus && !semanticEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
     const counts = kind.strategy.generationCounts ?? []
     if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member]))) meta.generation = (oldMeta.generation ?? 0) + 1
@@ -341,12 +354,12 @@ export class ObjectStore {
   #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
     const { strategy } = kind
     this.#checkKind(kind, next)
-    const changes = validateObjectMetaUpdate(next.metadata, old.metadata)
-    const errors = [...validateObjectMeta(next.metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced }), ...changes]
-    if (!strategy.checksMetaOnce) {
-      errors.push(...changes)
-      if (!strategy.anyFinalizers && !kind.custom) errors.push(...validateFinalizerDomains(next.metadata))
-    }
+    const { metadata } = next
+    const errors = validateObjectMeta(metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced })
+    errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
+    if (!strategy.checksMetaOnce) errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
+    if (strategy.checksMetaAsNew && steps.part === 'main') errors.push(...validateObjectMeta(metadata, metaRules(kind)))
+    else if (!strategy.anyFinalizers && !kind.custom) errors.push(...validateFinalizerDomains(metadata))
     if (steps.validate) errors.push(...steps.validate(next, old))
     else if (steps.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
     else if (steps.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))

@@ -62,6 +62,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   checkPreconditions?(object: T, preconditions: { uid?: string; resourceVersion?: string }): void
   /** Upstream reports errors in metadata twice, except for kinds whose update rules leave metadata out. */
   checksMetaOnce?: boolean
+  /** An update has to keep what a new object's metadata has to: generateName, too. */
+  checksMetaAsNew?: boolean
   /** Finalizers need no domain. */
   anyFinalizers?: boolean
   /** A bad metadata.generateName shows by the name that came of it alone. */
@@ -80,4 +82,5 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   validateName?(name: string, isPrefix: boolean): string[]
   warningsOnCreate?(next: T): string[]
   warningsOnUpdate?(next: T, old: T): string[]
+  warningsOnStatusUpdate?(next: T, old: T): string[]
 }

@@ -9,6 +9,8 @@ import {
   validateNetworkPolicy,
   validateNetworkPolicyUpdate,
 } from '../../../api/validation/networking.ts'
+import { nameIsDnsSubdomain } from '../../../api/validation/names.ts'
+import { semanticEqual } from '../jsonValues.ts'
 import {
   nameIsIp,
   validateIpAddress,
@@ -16,13 +18,14 @@ import {
   validateServiceCidr,
   validateServiceCidrUpdate,
 } from '../../../api/validation/serviceAddresses.ts'
-import { endpointSliceWarnings, ingressWarnings, networkPolicyWarnings } from '../../../api/validation/warnings.ts'
+import { endpointSliceWarnings, ingressWarnings, loadBalancerWarnings, networkPolicyWarnings } from '../../../api/validation/warnings.ts'
 import { loadBalancerStatus } from './status.ts'
 import type { EndpointSlice } from '../../../api/kinds/discovery/v1.ts'
 import type { IPAddress, Ingress, IngressClass, NetworkPolicy, ServiceCIDR } from '../../../api/kinds/networking/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const ingresses: Strategy<Ingress> = {
+  checksMetaAsNew: true,
   ...loadBalancerStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
@@ -30,8 +33,10 @@ const ingresses: Strategy<Ingress> = {
   validateUpdate: validateIngressUpdate,
   validateStatusUpdate: validateIngressStatusUpdate,
   warningsOnCreate: ingressWarnings,
+  warningsOnStatusUpdate: loadBalancerWarnings,
 }
 const ingressClasses: Strategy<IngressClass> = {
+  checksMetaAsNew: true,
   managesGeneration: true,
   validateCreate: validateIngressClass,
   validateUpdate: validateIngressClassUpdate,
@@ -46,20 +51,35 @@ const networkPolicies: Strategy<NetworkPolicy> = {
 const endpointSlices: Strategy<EndpointSlice> = {
   managesGeneration: true,
   generationCounts: ['labels'],
-  checksMetaOnce: true,
+  checksMetaAsNew: true,
+  prepareForCreate: (next) => dropTopology(next, undefined),
+  prepareForUpdate: dropTopology,
   validateCreate: (slice) => validateEndpointSlice(slice),
   validateUpdate: validateEndpointSlice,
   warningsOnCreate: (slice) => endpointSliceWarnings(slice, true),
   warningsOnUpdate: (slice) => endpointSliceWarnings(slice, false),
 }
 
+const HOST_LABEL = 'kubernetes.io/hostname'
+
+/** Only endpoints of former days have a topology; the node that it names is kept. */
+function dropTopology(next: EndpointSlice, old: EndpointSlice | undefined): void {
+  if (old && semanticEqual(next.endpoints, old.endpoints)) return
+  const known = new Set((old?.endpoints ?? []).map(({ deprecatedTopology }) => deprecatedTopology?.[HOST_LABEL]))
+  next.endpoints = (next.endpoints ?? []).map(({ deprecatedTopology, ...endpoint }) => {
+    const nodeName = deprecatedTopology?.[HOST_LABEL]
+    const isKept = endpoint.nodeName === undefined && nodeName !== undefined && known.has(nodeName)
+    return isKept && nameIsDnsSubdomain(nodeName, false).length === 0 ? { ...endpoint, nodeName } : endpoint
+  })
+}
+
 const ipAddresses: Strategy<IPAddress> = {
+  checksMetaAsNew: true,
   validateName: nameIsIp,
   validateCreate: validateIpAddress,
   validateUpdate: validateIpAddressUpdate,
 }
 const serviceCidrs: Strategy<ServiceCIDR> = {
-  managesGeneration: true,
   validateCreate: validateServiceCidr,
   validateUpdate: validateServiceCidrUpdate,
 }

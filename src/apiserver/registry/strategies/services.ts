@@ -1,7 +1,7 @@
 /** Services: addresses and ports, and what a change of type lets go of. */
 import { nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateService, validateServiceStatus, validateServiceUpdate } from '../../../api/validation/service.ts'
-import { serviceWarnings } from '../../../api/validation/warnings.ts'
+import { loadBalancerWarnings, serviceWarnings } from '../../../api/validation/warnings.ts'
 import { loadBalancerStatus } from './status.ts'
 import type { Service, ServiceSpec } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
@@ -106,6 +106,7 @@ export const serviceStrategy: Strategy<Service> = {
   validateStatusUpdate: (next, old) => validateServiceStatus(next, old),
   warningsOnCreate: serviceWarnings,
   warningsOnUpdate: serviceWarnings,
+  warningsOnStatusUpdate: loadBalancerWarnings,
   reserve: (next, old, { services }) => services.allocate(next, old),
   selectableFields: {
     'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',

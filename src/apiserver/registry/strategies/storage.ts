@@ -39,7 +39,7 @@ import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice }
 import type { Strategy } from '../strategy.ts'
 
 const storageClasses: Strategy<StorageClass> = {
-  checksMetaOnce: true,
+  checksMetaAsNew: true,
   returnsDeleted: true,
   validateCreate: validateStorageClass,
   validateUpdate: validateStorageClassUpdate,
@@ -65,7 +65,7 @@ function dropGated(spec: CSIDriver['spec']): void {
   delete spec.preventPodSchedulingIfMissing
 }
 const nodes: Strategy<CSINode> = {
-  checksMetaOnce: true,
+  checksMetaAsNew: true,
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiNode,
@@ -73,7 +73,7 @@ const nodes: Strategy<CSINode> = {
 }
 const attachments: Strategy<VolumeAttachment> = {
   ...attachmentStatus,
-  checksMetaOnce: true,
+  checksMetaAsNew: true,
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateVolumeAttachment,
@@ -81,7 +81,7 @@ const attachments: Strategy<VolumeAttachment> = {
   validateStatusUpdate: validateVolumeAttachmentUpdate,
 }
 const capacities: Strategy<CSIStorageCapacity> = {
-  checksMetaOnce: true,
+  checksMetaAsNew: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiStorageCapacity,
   validateUpdate: validateCsiStorageCapacityUpdate,
@@ -89,6 +89,7 @@ const capacities: Strategy<CSIStorageCapacity> = {
   warningsOnUpdate: storageCapacityWarnings,
 }
 const attributesClasses: Strategy<VolumeAttributesClass> = {
+  checksMetaAsNew: true,
   returnsDeleted: true,
   validateCreate: validateVolumeAttributesClass,
   validateUpdate: validateVolumeAttributesClassUpdate,
