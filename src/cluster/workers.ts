@@ -22,8 +22,24 @@ import { removeNode } from './removeNode.ts'
 const CREDENTIALS_FILE = 'node-credentials.json'
 const STATE_DIR = '/var/lib/minicube'
 const NODE_PROGRAM = '/usr/lib/minicube/node.mjs'
-/** kube-proxy's own role knows services and nodes; network policies are about pods and namespaces. */
-const NETWORK_ROLE = 'minicube:node-network'
+/** Beside what kubelets and kube-proxy may do everywhere. */
+const FURTHER_RIGHTS = [
+  {
+    // kube-proxy's own role knows services and nodes; network policies are about pods and namespaces.
+    name: 'minicube:node-network',
+    rules: [
+      { apiGroups: [''], resources: ['namespaces', 'pods'], verbs: ['list', 'watch'] },
+      { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['list', 'watch'] },
+    ],
+    subject: { kind: 'User', name: 'system:kube-proxy' },
+  },
+  {
+    // A node removes the volumes of the default storage class that it has itself.
+    name: 'minicube:node-volumes',
+    rules: [{ apiGroups: [''], resources: ['persistentvolumes'], verbs: ['list', 'watch', 'delete'] }],
+    subject: { kind: 'Group', name: 'system:nodes' },
+  },
+]
 
 /** The containers of the workers that there are, running or not. */
 export async function listWorkers(engine: Engine, profile: string): Promise<Docker.Container[]> {
@@ -46,7 +62,7 @@ export interface AddWorkersOptions {
 export async function ensureWorkers(options: AddWorkersOptions): Promise<void> {
   const names = workerNames(options.profile)
   if (names.length === 0) return
-  await allowNetworkComponents(options.credentials, options.signal)
+  await allowNodeComponents(options.credentials, options.signal)
   for (const name of names) {
     options.onProgress(name)
     await ensureWorker(name, options)
@@ -97,22 +113,20 @@ async function putCredentials(container: Docker.Container, text: string): Promis
   await container.putArchive(pack as unknown as NodeJS.ReadableStream, { path: '/' })
 }
 
-async function allowNetworkComponents({ server, ca, cert, key }: Credentials, signal: AbortSignal): Promise<void> {
+async function allowNodeComponents({ server, ca, cert, key }: Credentials, signal: AbortSignal): Promise<void> {
   const transport = createHttpsTransport({ server, ca, cert, key, userAgent: 'minicube' })
   const client = new Client(transport)
   const unlessThere = (error: unknown): void => {
     if (!isAlreadyExists(error)) throw error
   }
-  const rules = [
-    { apiGroups: [''], resources: ['namespaces', 'pods'], verbs: ['list', 'watch'] },
-    { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['list', 'watch'] },
-  ]
-  const metadata = { name: NETWORK_ROLE }
-  const roleRef = { apiGroup: clusterroles.group, kind: clusterroles.kind, name: NETWORK_ROLE }
-  const subjects = [{ apiGroup: clusterroles.group, kind: 'User', name: 'system:kube-proxy' }]
+  const { group: apiGroup, kind } = clusterroles
   try {
-    await client.create(clusterroles, { metadata, rules }, { signal }).then(() => {}, unlessThere)
-    await client.create(clusterrolebindings, { metadata, roleRef, subjects }, { signal }).then(() => {}, unlessThere)
+    for (const { name, rules, subject } of FURTHER_RIGHTS) {
+      const metadata = { name }
+      const binding = { metadata, roleRef: { apiGroup, kind, name }, subjects: [{ apiGroup, ...subject }] }
+      await client.create(clusterroles, { metadata, rules }, { signal }).then(() => {}, unlessThere)
+      await client.create(clusterrolebindings, binding, { signal }).then(() => {}, unlessThere)
+    }
   } finally {
     transport.close()
   }

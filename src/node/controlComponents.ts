@@ -25,11 +25,10 @@ import { runMetricsServer } from './metrics/metricsServer.ts'
 import type { Pki } from './pki.ts'
 import { schedulerComponent } from './schedulerComponent.ts'
 
-/** kube-scheduler's. */
+/** Upstream's. */
+const CONTROLLER_MANAGER_PORT = 10_257
 const SCHEDULER_PORT = 10_259
 const METRICS_SERVER_PORT = 10_252
-/** Where the default storage class keeps its volumes. */
-const VOLUMES_DIR = '/var/lib/minicube/volumes'
 
 export interface ControlOptions extends Access {
   config: NodeConfig
@@ -44,7 +43,7 @@ export interface ControlOptions extends Access {
 const isWorkerOf = (clusterName: string, name: string): boolean => name.startsWith(`${clusterName}-m`) && /-m\d{2,}$/.test(name)
 
 /** In the order of their start. */
-export function controlComponents({ config, address, pki, server, client, informers, options }: ControlOptions): Component[] {
+export function controlComponents({ config, address, pki, server, client, informers, metrics, options }: ControlOptions): Component[] {
   const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
   const instance = (name: string, roles: readonly string[]): Instance => ({
     providerId: `minicube://${config.clusterName}/${name}`,
@@ -53,6 +52,7 @@ export function controlComponents({ config, address, pki, server, client, inform
     region: 'local',
     roles,
   })
+  const endpointAt = (port: number) => ({ host: '127.0.0.1', port, tls: pki.apiServer, clientCa: pki.ca.cert })
   const pool = loadBalancerPool(address)
   const cloud = {
     clusterName: config.clusterName,
@@ -65,7 +65,7 @@ export function controlComponents({ config, address, pki, server, client, inform
   }
   const flags = options['controller-manager']
   const podCidrs = config.podCidr.split(',')
-  const kube = kubeControllers({ pki, podCidr: config.podCidr, volumesDirectory: VOLUMES_DIR, flags })
+  const kube = kubeControllers({ pki, podCidr: config.podCidr, nodeName: config.nodeName, flags })
   const controllers = selectControllers(kube.keys(), flags.controllers ?? DEFAULT_CONTROLLERS)
   const schedulerFile = options.scheduler.config
   const clouds = cloudControllerFactories(cloud)
@@ -75,12 +75,20 @@ export function controlComponents({ config, address, pki, server, client, inform
     fakeNodes.push({ name: 'fake-nodes', run: (context) => runFakeNodes(shape, context) })
   }
   return [
-    controllerComponent({ name: 'kube-controller-manager', factories: kube, controllers, client, informers }),
+    controllerComponent({
+      name: 'kube-controller-manager',
+      factories: kube,
+      controllers,
+      client,
+      informers,
+      metrics,
+      endpoint: endpointAt(CONTROLLER_MANAGER_PORT),
+    }),
     schedulerComponent({
       client: scheduling,
       informers,
       ...(schedulerFile && { configuration: readSchedulerConfiguration(readFileSync(schedulerFile, 'utf8')) }),
-      endpoint: { host: '127.0.0.1', port: SCHEDULER_PORT, tls: pki.apiServer, clientCa: pki.ca.cert },
+      endpoint: endpointAt(SCHEDULER_PORT),
     }),
     ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),

@@ -17,6 +17,7 @@ import { Client } from '../client/client.ts'
 import { createHttpsTransport } from '../client/https.ts'
 import type { Informers } from '../client/informer.ts'
 import { createInformers } from '../client/sharedInformer.ts'
+import { hostPathReclaimer } from '../controllers/volume/hostPathReclaimer.ts'
 import { runNodeRoutes } from '../kubelet/network/nodeRoutes.ts'
 import type { AuthorizeCaller } from '../kubelet/server/authentication.ts'
 import { runNetworkPolicy } from '../networkpolicy/networkPolicy.ts'
@@ -25,7 +26,9 @@ import { nodeAddress } from './addresses.ts'
 import { limitBoot, type Boot } from './boot.ts'
 import { serveComponentHealth } from './componentHealth.ts'
 import type { NodeConfig } from './config.ts'
+import { controllerComponent } from './controllers.ts'
 import { engineReady, ensureImages } from './engine.ts'
+import { hostPathVolumesOf } from './kubeControllers.ts'
 import { createNodeAgent } from './nodeAgent.ts'
 import { ENGINE_SOCKET, HEALTH_SOCKET, IMAGES_TAR, STATE_DIR } from './paths.ts'
 import type { KeyPair, NodeCredentials } from './pki.ts'
@@ -108,6 +111,12 @@ export async function bootWorker(config: NodeConfig, boot: Boot, cleanup: AsyncD
     { name: 'node-routes', run: (context) => runNodeRoutes({ informers, nodeName }, context) },
     { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName, podCidrs: clusterCidrs }, context) },
     { name: 'network-policy', run: (context) => runNetworkPolicy({ informers, nodeName, families }, context) },
+    controllerComponent({
+      ...kubelet,
+      name: 'volumes',
+      factories: new Map([['host-path-reclaimer', (context) => hostPathReclaimer(context, hostPathVolumesOf(nodeName))]]),
+      controllers: ['host-path-reclaimer'],
+    }),
   ]
   await engine
   const agent = createNodeAgent({

@@ -16,6 +16,7 @@ import {
   secrets,
   serviceaccounts,
   services,
+  type PersistentVolumeClaim,
   type Pod,
   type PodTemplateSpec,
 } from '../../src/api/kinds/core/v1.ts'
@@ -38,6 +39,7 @@ import { Client } from '../../src/client/client.ts'
 import { createEventRecorder } from '../../src/client/events.ts'
 import { createInformers } from '../../src/client/sharedInformer.ts'
 import { controllerFactories } from '../../src/controllers/registry.ts'
+import { hostPathReclaimer } from '../../src/controllers/volume/hostPathReclaimer.ts'
 import { runController } from '../../src/reconcile/runController.ts'
 import { createMemoryStore } from '../../src/storage/memory/memoryStore.ts'
 
@@ -48,6 +50,8 @@ const log = createLogger({ level: 'error', write: (line) => process.stderr.write
 const clock = systemClock
 let client: Client
 const removedPaths: string[] = []
+const removedElsewhere: string[] = []
+let removeElsewhere = async (path: string): Promise<void> => void removedElsewhere.push(path)
 
 before(async () => {
   const catalog = loadCatalog()
@@ -72,9 +76,11 @@ before(async () => {
     rootCa: ROOT_CA,
     signLegacyToken: async () => 'a.b.c',
     podCidr: { ranges: [{ clusterCidr: '10.244.0.0/16', nodeMaskBits: 24 }] },
-    hostPathVolumes: { directory: '/volumes', remove: async (path: string) => void removedPaths.push(path) },
+    hostPathVolumes: { directory: '/volumes', nodeName: 'n1', remove: async (path: string) => void removedPaths.push(path) },
   }
   for (const factory of controllerFactories(options).values()) void runController(factory(context), context)
+  const elsewhere = { directory: '/volumes', nodeName: 'n2', remove: (path: string) => removeElsewhere(path) }
+  void runController(hostPathReclaimer(context, elsewhere), context)
   await client.create(namespaces, { metadata: { name: 'default' }, spec: {} })
   await eventually(() => client.get(serviceaccounts, { namespace: 'default', name: 'default' }))
 })
@@ -281,30 +287,56 @@ test('a CronJob starts what it missed', async () => {
   await client.delete(cronjobs, { namespace: 'default', name: 'tick' }, { propagationPolicy: 'Background' })
 })
 
-test('a claim of the default class waits for its node, gets a volume there, and takes it along', async () => {
-  await eventually(() => client.get(storageclasses, { name: 'standard' }))
-  const at = { namespace: 'default', name: 'data' }
+/** Bound, by the default class, to a volume on the node. */
+async function claimOn(nodeName: string, claimName: string): Promise<PersistentVolumeClaim> {
+  const at = { namespace: 'default', name: claimName }
   await client.create(persistentvolumeclaims, {
     metadata: at,
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
   })
-  await eventually(async () => (await client.list(events, { namespace: 'default' })).items.some((e) => e.reason === 'WaitForFirstConsumer'))
+  await eventually(async () => {
+    const told = (await client.list(events, { namespace: 'default' })).items
+    return told.some(({ reason, involvedObject }) => reason === 'WaitForFirstConsumer' && involvedObject.name === claimName)
+  })
   await client.patch(
     persistentvolumeclaims,
     { ...at, type: 'application/merge-patch+json' },
-    { metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n1' } } },
+    { metadata: { annotations: { 'volume.kubernetes.io/selected-node': nodeName } } },
   )
-  const claim = await eventually(async () => {
-    const c = await client.get(persistentvolumeclaims, at)
-    return c.status?.phase === 'Bound' && c
+  return eventually(async () => {
+    const claim = await client.get(persistentvolumeclaims, at)
+    return claim.status?.phase === 'Bound' && claim
   })
+}
+
+test('a claim of the default class waits for its node, gets a volume there, and takes it along', async () => {
+  await eventually(() => client.get(storageclasses, { name: 'standard' }))
+  const claim = await claimOn('n1', 'data')
   assert.deepEqual(claim.status?.capacity, { storage: '1Gi' })
   const name = claim.spec.volumeName ?? ''
   const volume = await client.get(persistentvolumes, { name })
   assert.deepEqual([volume.status?.phase, volume.spec.hostPath?.path], ['Bound', `/volumes/default_data_${name}`])
-  await client.delete(persistentvolumeclaims, at)
+  await client.delete(persistentvolumeclaims, { namespace: 'default', name: 'data' })
   await gone(persistentvolumes, { name })
-  assert.deepEqual(removedPaths, [`/volumes/default_data_${name}`])
+  assert.deepEqual([removedPaths, removedElsewhere], [[`/volumes/default_data_${name}`], []])
+})
+
+test('a volume on another node is removed by that node, and with that node', async () => {
+  await client.create(nodes, { metadata: { name: 'n2' }, spec: {} })
+  const names = await Promise.all(['one', 'two'].map(async (claim) => (await claimOn('n2', claim)).spec.volumeName ?? ''))
+  const [one = '', two = ''] = names
+  const terms = (await client.get(persistentvolumes, { name: one })).spec.nodeAffinity?.required?.nodeSelectorTerms
+  assert.deepEqual(terms, [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['n2'] }] }])
+  const before = removedPaths.length
+  await client.delete(persistentvolumeclaims, { namespace: 'default', name: 'one' })
+  await gone(persistentvolumes, { name: one })
+  assert.deepEqual([removedPaths.slice(before), removedElsewhere], [[], [`/volumes/default_one_${one}`]])
+  removeElsewhere = () => new Promise(() => {})
+  await client.delete(persistentvolumeclaims, { namespace: 'default', name: 'two' })
+  await eventually(async () => (await client.get(persistentvolumes, { name: two })).status?.phase === 'Released')
+  await client.delete(nodes, { name: 'n2' })
+  await gone(persistentvolumes, { name: two })
+  assert.deepEqual([removedPaths.slice(before), removedElsewhere.length], [[], 1])
 })
 
 test('a claim takes the smallest volume that fits; the volume outlives it', async () => {

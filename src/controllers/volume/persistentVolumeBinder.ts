@@ -15,14 +15,16 @@ import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
-import { at } from '../ownership.ts'
 import {
   defaultStorageClass,
   hostPathVolume,
+  isProvisioned,
+  nodeOf,
   PROVISIONED_BY,
   provisionedName,
   PROVISIONER,
   refusal,
+  removeVolume,
   type HostPathVolumes,
 } from './hostPathProvisioner.ts'
 import { classOf, findVolume, isClaimedBy, referenceTo } from './matching.ts'
@@ -114,7 +116,7 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     }
     const why = refusal(claim)
     if (why) return tell(claim, 'Warning', 'ProvisioningFailed', why)
-    const draft = hostPathVolume(claim, storageClass, hostPath.directory, claim.metadata.annotations?.[SELECTED_NODE])
+    const draft = hostPathVolume(claim, storageClass, hostPath.directory, claim.metadata.annotations?.[SELECTED_NODE] ?? hostPath.nodeName)
     try {
       const volume = await client.create(persistentvolumes, draft, { signal })
       tell(claim, 'Normal', 'ProvisioningSucceeded', `Successfully provisioned volume ${volume.metadata.name}`)
@@ -203,19 +205,16 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
   async function dispose(volume: PersistentVolume, signal: AbortSignal): Promise<void> {
     const provisioner = volume.metadata.annotations?.[PROVISIONED_BY]
     if (provisioner && provisioner !== PROVISIONER) return
-    const path = volume.spec.hostPath?.path ?? ''
-    // Only what this provisioner made: a path that someone wrote into a volume is never removed.
-    if (!provisioner || !hostPath || !path.startsWith(`${hostPath.directory}/`) || path.split('/').includes('..')) {
+    if (!hostPath || !isProvisioned(volume, hostPath)) {
       const message = 'no deletable volume plugin matched'
       if (volume.status?.phase !== 'Failed') tell(volume, 'Warning', 'VolumeFailedDelete', message)
       return setVolumePhase(volume, 'Failed', signal, message)
     }
-    await hostPath.remove(path, signal)
-    await client
-      .delete(persistentvolumes, { ...at(volume), signal }, { preconditions: { uid: volume.metadata.uid } })
-      .catch((error: unknown) => {
-        if (!isNotFound(error)) throw error
-      })
+    const nodeName = nodeOf(volume) ?? hostPath.nodeName
+    const isElsewhere = nodeName !== hostPath.nodeName
+    // The node that has the directory removes both. With a node that is gone the directory is gone.
+    if (isElsewhere && nodeInformer.get(nodeName)) return
+    await removeVolume(client, volume, isElsewhere ? async () => {} : hostPath.remove, signal)
   }
 
   /** Once, at the start: who deletes the class afterwards does not want it. */
@@ -234,6 +233,12 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
       .filter((claim) => claim.status?.phase !== 'Bound')
       .map((claim) => CLAIM + keyOf(claim))
 
+  const volumesOf = (nodeName: string): string[] =>
+    volumeInformer
+      .list()
+      .filter((volume) => nodeOf(volume) === nodeName)
+      .map(({ metadata }) => VOLUME + metadata.name)
+
   return {
     name: 'persistentvolume-binder-controller',
     // One at a time: two claims must not see the same volume free.
@@ -248,7 +253,8 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
         return [VOLUME + volume.metadata.name, ...(name ? [`${CLAIM}${namespace}/${name}`] : waitingClaims())]
       }),
       watch(storageclasses, () => waitingClaims()),
-      watch(nodes, () => []),
+      // What a node that leaves has in its directories goes with it.
+      watch(nodes, ({ metadata }) => (nodeInformer.get(metadata.name) ? [] : volumesOf(metadata.name))),
       {
         start(_, enqueue) {
           enqueue(CLASS)
