@@ -32,6 +32,8 @@ import { bootWorker } from './worker.ts'
 
 const DESCRIPTIONS_FILE = '/usr/lib/minicube/descriptions.json'
 
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1
+
 /** What is known once configuration, keys and address are. */
 interface Setup {
   config: NodeConfig
@@ -175,6 +177,8 @@ async function runNode(stop: AbortSignal): Promise<number> {
   const boot = new Boot(nodeLog, () => performance.now())
   const cleanup = new AsyncDisposableStack()
   let exitCode = 0
+  // Timers of the clock keep no process alive, and a node may have nothing but them while it waits for its control plane.
+  const awake = setInterval(() => {}, LONGEST_INTERVAL_MS)
   try {
     const config = readNodeConfig(process.env)
     await (config.role === 'worker' ? bootWorker : bootControlPlane)(config, boot, cleanup, stop)
@@ -190,6 +194,7 @@ async function runNode(stop: AbortSignal): Promise<number> {
     nodeLog.error('not everything stopped in order', error)
     exitCode = 1
   })
+  clearInterval(awake)
   return exitCode
 }
 

@@ -32,6 +32,14 @@ export async function inspectNode(cluster: Cluster): Promise<{ pid: number; imag
   return { pid: State.Pid, image: Config.Image, imageBytes: image.Size }
 }
 
+/** What a container of the cluster has written since it was made. */
+export async function containerLog(cluster: Cluster, name: string): Promise<string> {
+  const { default: Docker } = await import('dockerode')
+  const { host } = await engineOf(cluster)
+  const container = new Docker({ socketPath: host.replace('unix://', '') }).getContainer(name)
+  return (await container.logs({ stdout: true, stderr: true })).toString()
+}
+
 /** As `docker restart` does. */
 export async function restartNodeContainer(cluster: Cluster): Promise<void> {
   await engineRequest(await engineOf(cluster), 'POST', `/containers/${cluster.profile}/restart?t=30`, limit())

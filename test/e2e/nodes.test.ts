@@ -1,6 +1,7 @@
 /** A cluster of two nodes: pods, services, names, logs and policies across them, through a stop and a start. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { containerLog } from './engine.ts'
 import { BUSYBOX, eventually, startedCluster, webService, type Cluster } from './minicube.ts'
 
 let cluster: Cluster
@@ -49,6 +50,10 @@ test('both nodes are there, and status says so', async () => {
   assert.match((await cluster.minicube(['status'])).stdout, new RegExp(`${WORKER}\\ntype: Worker\\nhost: Running\\nkubelet: Running\\n`))
 })
 
+test('the process of a further node is started once', async () => {
+  assert.doesNotMatch(await containerLog(cluster, WORKER), /starting it again/)
+})
+
 async function assertReachEachOther(): Promise<void> {
   const all = await pods()
   assert.deepEqual(all.map(({ spec }) => spec.nodeName).sort(), ['e2e-nodes', WORKER])
@@ -80,6 +85,51 @@ test('an image that is built into the cluster can be used on every node', async 
   await eventually('the pod on the other node to end', async () =>
     /everywhere/.test((await cluster.kubectl(['logs', 'where'], { mayFail: true })).stdout),
   )
+})
+
+test('a claim of the default class gets a directory of the node that its pod runs on, which goes with it', async () => {
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } },
+  }
+  const looker = (path: string): object => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'looker' },
+    spec: {
+      nodeName: WORKER,
+      restartPolicy: 'Never',
+      volumes: [{ name: 'all', hostPath: { path } }],
+      containers: [{ name: 'c', image: BUSYBOX, command: ['ls', '/all'], volumeMounts: [{ name: 'all', mountPath: '/all' }] }],
+    },
+  })
+  const writer = (name: string, command: string, extra: object): object => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+      containers: [{ name: 'c', image: BUSYBOX, command: ['sh', '-c', command], volumeMounts: [{ name: 'data', mountPath: '/data' }] }],
+      ...extra,
+    },
+  })
+  const done = (name: string): Promise<unknown> =>
+    cluster.kubectl(['wait', `pod/${name}`, '--for=jsonpath={.status.phase}=Succeeded', '--timeout=60s'])
+  await cluster.apply([claim, writer('writer', 'echo kept > /data/file', { nodeSelector: { 'kubernetes.io/hostname': WORKER } })])
+  await done('writer')
+  await cluster.apply(writer('reader', 'cat /data/file', {}))
+  await done('reader')
+  assert.equal((await cluster.kubectl(['logs', 'reader'])).stdout, 'kept\n')
+  const { items } = await cluster.get<{ items: { spec: { hostPath: { path: string } } }[] }>('pv')
+  const [folder = '', directory = ''] = /^(.*)\/([^/]+)$/.exec(items[0]?.spec.hostPath.path ?? '')?.slice(1) ?? []
+  await cluster.kubectl(['delete', 'pod/writer', 'pod/reader', 'pvc/data'])
+  await eventually('the volume to be gone', async () => (await cluster.get<{ items: object[] }>('pv')).items.length === 0)
+  await cluster.apply(looker(folder))
+  await done('looker')
+  assert.doesNotMatch((await cluster.kubectl(['logs', 'looker'])).stdout, new RegExp(directory))
 })
 
 test('stop and start bring back both', async () => {
