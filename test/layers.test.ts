@@ -58,7 +58,7 @@ const OWNERS: Record<string, readonly string[]> = {
   protobufjs: ['api/codec/'],
   'dns-packet': ['dns/'],
   croner: ['controllers/'],
-  'prom-client': ['apiserver/metrics/', 'scheduler/metrics.ts'],
+  'prom-client': ['apiserver/metrics/', 'client/metrics/', 'scheduler/metrics.ts'],
   '@grpc/grpc-js': ['storage/etcd/', 'kubelet/csi/csi.test.ts'],
 }
 

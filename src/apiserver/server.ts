@@ -13,6 +13,8 @@ import { aborted } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Transport } from '../client/client.ts'
+import { QueueMetrics } from '../client/metrics/queueMetrics.ts'
+import { RequestMetrics } from '../client/metrics/requestMetrics.ts'
 import { Aggregation } from './aggregation/aggregator.ts'
 import { discoveredGroups } from './aggregation/groups.ts'
 import { AggregationProxy } from './aggregation/proxy.ts'
@@ -220,7 +222,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     tokens: tokensOf(tokens),
     virtualResources: new Map([...accessReviews(authorization, clock), ...authenticationReviews(() => authenticator, clock)]),
   })
-  const loopback = new Loopback({ catalog, registry, ...(options.audit && { audit: options.audit }), signal: stopping })
+  const requestMetrics = new RequestMetrics('localhost')
+  const loopback = new Loopback({ catalog, registry, ...(options.audit && { audit: options.audit }), requestMetrics, signal: stopping })
   reader = new Reader(loopback)
   noteUse = (secret, day) => void noteTokenUse(loopback, secret, day, log)
 
@@ -236,12 +239,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const following = authorization.run(registry, stopping)
   const { proxyClient } = options
+  const queueMetrics = new QueueMetrics()
   const resolve = createServiceResolver(registry.reader)
-  const aggregation = proxyClient && new Aggregation({ catalog, registry, loopback, resolve, proxyClient, log, clock })
+  const aggregation = proxyClient && new Aggregation({ catalog, registry, loopback, resolve, proxyClient, queueMetrics, log, clock })
   const aggregating = aggregation?.run(stopping)
   const webhooks = new WebhookClient({ resolver: resolve })
   const serving = customResources.run({ registry, cache: registry.cache, webhooks, signal: stopping })
-  const registering = aggregation && new Registration({ registry, loopback, log, clock }).run(stopping)
+  const registering = aggregation && new Registration({ registry, loopback, queueMetrics, log, clock }).run(stopping)
   const flowControl: FlowControl = new FlowControl({ registry, loopback, onChange: () => maintenance.wake(), log, clock })
   const maintenance = new Maintenance({ flowControl, loopback, signal: stopping, log, clock })
   const controlling = flowControl.run(stopping)
@@ -249,6 +253,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
 
   const objectCounts = new ObjectCounts(catalog, registry.cache)
   const metrics = new Metrics(objectCounts)
+  queueMetrics.register(metrics.registry)
+  requestMetrics.register(metrics.registry)
   if (aggregation) aggregationMetrics(metrics.registry, () => aggregation.availability())
   const { audit } = options
   if (audit) auditMetrics(metrics.registry, () => audit.counts)

@@ -15,7 +15,7 @@ import type { Status } from '../api/kinds/meta/v1.ts'
 import { newServiceUnavailable, newStatusError, StatusError, type StatusReason } from '../api/status.ts'
 import { systemClock, type Clock } from '../base/clock.ts'
 import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from './client.ts'
-import { requestPath, watchPath } from './paths.ts'
+import { METHODS, requestPath, watchPath } from './paths.ts'
 import { retryingAfter } from './retryAfter.ts'
 
 export interface HttpsTransportOptions {
@@ -44,16 +44,6 @@ const PING_TIMEOUT_MS = 15_000
 export interface HttpsTransport extends Transport {
   close(): void
 }
-
-export const METHODS = {
-  get: 'GET',
-  list: 'GET',
-  create: 'POST',
-  update: 'PUT',
-  patch: 'PATCH',
-  delete: 'DELETE',
-  deletecollection: 'DELETE',
-} as const satisfies Record<ResourceRequest['verb'], string>
 
 class Session {
   readonly #options: HttpsTransportOptions

@@ -2,6 +2,16 @@
 import type { Resource } from '../api/resource.ts'
 import type { RequestOptions, ResourceRequest, WatchRequest } from './client.ts'
 
+export const METHODS = {
+  get: 'GET',
+  list: 'GET',
+  create: 'POST',
+  update: 'PUT',
+  patch: 'PATCH',
+  delete: 'DELETE',
+  deletecollection: 'DELETE',
+} as const satisfies Record<ResourceRequest['verb'], string>
+
 interface Target {
   resource: Resource
   namespace?: string

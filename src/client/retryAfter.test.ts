@@ -16,20 +16,16 @@ async function sendUntil(outcomes: readonly (Error | 'answer')[]): Promise<{ sen
     if (outcome instanceof Error) throw outcome
     return outcome
   }
-  let failure: unknown
-  let over = false
-  const sending = retryingAfter(send, { clock }).then(
-    () => (over = true),
-    (error: unknown) => {
-      failure = error
-      over = true
-    },
-  )
-  for (let i = 0; i < 1000 && !over; i++) {
+  const outcome = { over: false, failure: undefined as unknown }
+  const sending = retryingAfter(send, { clock })
+    .catch((error: unknown) => (outcome.failure = error))
+    .finally(() => (outcome.over = true))
+  while (!outcome.over) {
     await new Promise((resolve) => setImmediate(resolve))
-    if (!over) await clock.advance(1_000)
+    if (!outcome.over) await clock.advance(1_000)
   }
   await sending
+  const { failure } = outcome
   return { sent, waitedMs: clock.now(), ...(failure !== undefined && { failure }) }
 }
 

@@ -4,18 +4,24 @@
  */
 import { KeyedBackoff, type BackoffOptions } from '../base/backoff.ts'
 import type { Clock } from '../base/clock.ts'
+import type { QueueMetrics, QueueObserver } from './metrics/queueMetrics.ts'
 
 export interface WorkQueueOptions {
   clock: Clock
   backoff: BackoffOptions
+  /** Its name in the metrics, and where they are kept; nothing is measured unless given. */
+  name?: string
+  metrics?: QueueMetrics | undefined
 }
 
 export class WorkQueue {
   readonly #clock: Clock
   readonly #backoff: KeyedBackoff
-  /** In order of arrival. */
-  readonly #ready = new Set<string>()
-  readonly #inWork = new Set<string>()
+  readonly #observer: QueueObserver | undefined
+  /** In order of arrival, with the time of it. */
+  readonly #ready = new Map<string, number>()
+  /** With the time at which the work began. */
+  readonly #inWork = new Map<string, number>()
   readonly #again = new Set<string>()
   readonly #delayed = new Map<string, { dueMs: number; cancel: () => void }>()
   readonly #waiting: ((key: string | undefined) => void)[] = []
@@ -24,6 +30,16 @@ export class WorkQueue {
   constructor(options: WorkQueueOptions) {
     this.#clock = options.clock
     this.#backoff = new KeyedBackoff(options.backoff)
+    const inWork = this.#inWork
+    const ready = this.#ready
+    this.#observer = options.metrics?.observe(options.name ?? '', {
+      get length() {
+        return ready.size
+      },
+      get startedMs() {
+        return inWork.values()
+      },
+    })
   }
 
   get length(): number {
@@ -37,13 +53,20 @@ export class WorkQueue {
       return
     }
     if (this.#ready.has(key)) return
+    this.#observer?.added.add()
     const worker = this.#waiting.shift()
+    const nowMs = this.#observer ? performance.now() : 0
     if (worker) {
-      this.#inWork.add(key)
+      this.#begin(key, nowMs, nowMs)
       worker(key)
     } else {
-      this.#ready.add(key)
+      this.#ready.set(key, nowMs)
     }
+  }
+
+  #begin(key: string, arrivedMs: number, nowMs: number): void {
+    this.#inWork.set(key, nowMs)
+    this.#observer?.waited.observe((nowMs - arrivedMs) / 1000)
   }
 
   /** The earliest of several delays of a key counts. */
@@ -64,6 +87,7 @@ export class WorkQueue {
 
   /** Adds the key after its backoff, which doubles with every call until `forget`. */
   addRateLimited(key: string): void {
+    this.#observer?.retried.add()
     this.addAfter(key, this.#backoff.next(key))
   }
 
@@ -78,15 +102,17 @@ export class WorkQueue {
   /** The next key, for the caller to work on until it calls `done`; undefined once the queue is closed. */
   next(): Promise<string | undefined> {
     if (this.#closed) return Promise.resolve(undefined)
-    for (const key of this.#ready) {
+    for (const [key, arrivedMs] of this.#ready) {
       this.#ready.delete(key)
-      this.#inWork.add(key)
+      this.#begin(key, arrivedMs, this.#observer ? performance.now() : 0)
       return Promise.resolve(key)
     }
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   done(key: string): void {
+    const startMs = this.#inWork.get(key)
+    if (this.#observer && startMs !== undefined) this.#observer.worked.observe((performance.now() - startMs) / 1000)
     this.#inWork.delete(key)
     if (this.#again.delete(key)) this.add(key)
   }

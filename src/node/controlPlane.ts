@@ -100,12 +100,12 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
   const informing = new AbortController()
   cleanup.defer(() => informing.abort())
   const user = componentUser('system:kube-controller-manager')
-  const { client, informers } = access(server, user, 'kube-controller-manager', { log, signal: informing.signal })
+  const { client, informers, metrics } = access(server, user, 'kube-controller-manager', { log, signal: informing.signal })
   const factories = kubeControllers({ pki, podCidr: POD_CIDR, flags: settings.options['controller-manager'] })
   const controllers = selectControllers(factories.keys(), settings.controllers)
   const supervisor = new Supervisor({ log, clock: systemClock })
   cleanup.defer(() => supervisor.stop())
-  const manager = controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers })
+  const manager = controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers, metrics })
   const components = [manager]
   let schedulerElection: LeaderElectionConfiguration | undefined
   if (settings.scheduler) {

@@ -9,7 +9,7 @@ import { informersUntil } from '../client/sharedInformer.ts'
 import type { SchedulerConfiguration } from '../scheduler/configuration.ts'
 import type { SchedulerMetrics } from '../scheduler/metrics.ts'
 import { runScheduler } from '../scheduler/scheduler.ts'
-import { serveScheduler, type SchedulerEndpointOptions } from './schedulerEndpoint.ts'
+import { serveComponent, type ComponentEndpointOptions } from './componentEndpoint.ts'
 
 export interface SchedulerComponentOptions {
   client: Client
@@ -17,7 +17,7 @@ export interface SchedulerComponentOptions {
   /** Upstream's defaults unless given. */
   configuration?: SchedulerConfiguration
   /** Where health and metrics are served; nowhere unless given. */
-  endpoint?: SchedulerEndpointOptions
+  endpoint?: ComponentEndpointOptions
 }
 
 export function schedulerComponent({ client, informers, configuration, endpoint }: SchedulerComponentOptions): Component {
@@ -28,7 +28,7 @@ export function schedulerComponent({ client, informers, configuration, endpoint 
       const recorderFor = (controller: string): EventRecorder =>
         createReportingRecorder({ client, controller, host: hostname(), log, clock, signal })
       let metrics: SchedulerMetrics | undefined
-      const server = endpoint && (await serveScheduler(endpoint, () => metrics))
+      const server = endpoint && (await serveComponent(endpoint, () => metrics))
       try {
         const options = {
           client,

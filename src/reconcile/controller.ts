@@ -8,12 +8,15 @@ import type { KubeObject, Resource } from '../api/resource.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Informer, InformerOptions, Informers } from '../client/informer.ts'
+import type { QueueMetrics } from '../client/metrics/queueMetrics.ts'
 
 /** What a controller's factory gets. Reads go to the informers, writes to the client. */
 export interface ControllerContext extends Omit<ComponentContext, 'ready'> {
   client: Client
   informers: Informers
   events: EventRecorder
+  /** What its queue tells of itself goes there. */
+  queueMetrics?: QueueMetrics
 }
 
 /** What came of a key: nothing more to do, or look again after a while. Throwing means: again, with backoff. */

@@ -19,11 +19,30 @@ const QUIET_FAILURES = 3
 const isOrdinary = (error: unknown, failures: number): boolean =>
   isConflict(error) || ((isNotFound(error) || isAbort(error)) && failures < QUIET_FAILURES)
 
+/** Upstream names queues by their controllers, some with `_` between the words. */
+const QUEUE_NAMES: Readonly<Record<string, string>> = {
+  'endpointslice-controller': 'endpoint_slice',
+  'endpointslice-mirroring-controller': 'endpoint_slice_mirroring',
+  'endpoints-controller': 'endpoint',
+  'garbage-collector-controller': 'garbage_collector_attempt_to_delete',
+  'horizontal-pod-autoscaler-controller': 'horizontalpodautoscaler',
+  'node-lifecycle-controller': 'node_lifecycle_controller',
+  'persistentvolumeclaim-protection-controller': 'pvcprotection',
+  'persistentvolume-protection-controller': 'pvprotection',
+  'persistentvolume-binder-controller': 'claims',
+  'replicationcontroller-controller': 'replicationmanager',
+  'resourcequota-controller': 'resourcequota_primary',
+  'root-ca-certificate-publisher-controller': 'root_ca_cert_publisher',
+  'ttl-after-finished-controller': 'ttl_jobs_to_delete',
+}
+
+const queueName = (controller: string): string => QUEUE_NAMES[controller] ?? controller.replace(/-controller$/, '')
+
 /** Runs until the context's signal aborts. */
 export async function runController(controller: Controller, context: ControllerContext): Promise<void> {
   const { signal, clock, informers } = context
   const log = context.log.child({ controller: controller.name })
-  const queue = new WorkQueue({ clock, backoff: RETRY_BACKOFF })
+  const queue = new WorkQueue({ clock, backoff: RETRY_BACKOFF, name: queueName(controller.name), metrics: context.queueMetrics })
   const stop = (): void => queue.close()
   signal.addEventListener('abort', stop, { once: true })
   try {

@@ -13,6 +13,7 @@ import type { KubeObject } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { QueueMetrics } from '../../client/metrics/queueMetrics.ts'
 import { WorkQueue } from '../../client/workQueue.ts'
 import { LiveObjects } from '../authorization/liveObjects.ts'
 import type { Loopback } from '../bootstrap/bootstrap.ts'
@@ -33,6 +34,7 @@ export interface AggregationOptions {
   loopback: Loopback
   resolve: ServiceResolver
   proxyClient: ProxyClient
+  queueMetrics: QueueMetrics
   log: Logger
   clock: Clock
 }
@@ -64,7 +66,7 @@ export class Aggregation {
     const { loopback, log, clock } = options
     this.#options = options
     this.openApi = new RemoteOpenApi({ log })
-    this.#queue = new WorkQueue({ clock, backoff: RETRY })
+    this.#queue = new WorkQueue({ clock, backoff: RETRY, name: 'AvailableConditionController', metrics: options.queueMetrics })
     const resource = loopback.resource('apiregistration.k8s.io', 'v1', 'apiservices')
     this.#services = new LiveObjects<APIService>({ resource, log, clock, onChange: (before, after) => this.#changed(before, after) })
   }

@@ -10,6 +10,7 @@ import type { Draft } from '../../api/resource.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { QueueMetrics } from '../../client/metrics/queueMetrics.ts'
 import { WorkQueue } from '../../client/workQueue.ts'
 import { LiveObjects } from '../authorization/liveObjects.ts'
 import type { Loopback } from '../bootstrap/bootstrap.ts'
@@ -35,6 +36,7 @@ export function wantedApiServices(definitions: Iterable<CustomResourceDefinition
 export interface RegistrationOptions {
   registry: Registry
   loopback: Loopback
+  queueMetrics: QueueMetrics
   log: Logger
   clock: Clock
 }
@@ -48,7 +50,7 @@ export class Registration {
   constructor(options: RegistrationOptions) {
     const { loopback, log, clock } = options
     this.#options = options
-    this.#queue = new WorkQueue({ clock, backoff: RETRY })
+    this.#queue = new WorkQueue({ clock, backoff: RETRY, name: 'crd_autoregistration_controller', metrics: options.queueMetrics })
     const add = (object: CustomResourceDefinition | undefined): void => {
       for (const { name } of object?.spec.versions ?? [])
         this.#queue.add(apiServiceName((object as CustomResourceDefinition).spec.group, name))

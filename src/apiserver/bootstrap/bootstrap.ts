@@ -15,6 +15,7 @@ import type { Clock } from '../../base/clock.ts'
 import { pathOf } from '../../client/paths.ts'
 import { audited } from '../audit/audit.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { RequestMetrics } from '../../client/metrics/requestMetrics.ts'
 import { LOOPBACK_USER } from '../authentication/users.ts'
 import { missingRights } from '../authorization/rules.ts'
 import type { ApiRequest, ApiResult, Registry, Verb } from '../request.ts'
@@ -46,7 +47,7 @@ interface At {
   body?: object
 }
 
-type LoopbackOptions = Pick<BootstrapOptions, 'catalog' | 'registry' | 'audit' | 'signal'>
+type LoopbackOptions = Pick<BootstrapOptions, 'catalog' | 'registry' | 'audit' | 'signal'> & { requestMetrics?: RequestMetrics }
 
 /** The registry as its own process uses it. */
 export class Loopback {
@@ -91,6 +92,11 @@ export class Loopback {
   }
 
   async #handle(request: ApiRequest): Promise<ApiResult> {
+    const { requestMetrics } = this.#options
+    return requestMetrics ? requestMetrics.timed(request.verb, () => this.#audited(request)) : this.#audited(request)
+  }
+
+  async #audited(request: ApiRequest): Promise<ApiResult> {
     const { audit, registry } = this.#options
     if (!audit) return registry.handle(request)
     const { user, verb, resource, subresource, namespace, name, query, userAgent } = request

@@ -99,17 +99,22 @@ export class FlowControl {
     return undefined
   }
 
+  /** As many as are wanted, up to what one request may have of a level. */
+  seatsFor({ nominal }: PriorityLevel, wanted: number): number {
+    const most = Math.max(1, Math.min(MAX_SEATS, Math.ceil(nominal * MAX_SEATS_OF_LEVEL)))
+    return Math.max(1, Math.min(most, wanted))
+  }
+
   /** Seats for a request of a flow, at once or after a wait. Throws a RejectedError. */
   enter(
     { schema, level }: Flow,
     user: UserInfo,
     request: FlowRequest,
-    wanted: number,
+    seats: number,
     onGone: (callback: () => void) => void,
   ): Ticket | Promise<Ticket> {
-    const most = Math.max(1, Math.min(MAX_SEATS, Math.ceil(level.nominal * MAX_SEATS_OF_LEVEL)))
     const flowHash = (): number => hashText(`${schema.metadata.name}\0${distinguisherOf(schema, user, request)}`)
-    return level.enter(flowHash, Math.max(1, Math.min(most, wanted)), onGone)
+    return level.enter(flowHash, seats, onGone)
   }
 
   #configure(): void {

@@ -70,11 +70,7 @@ export class PriorityLevel implements Occupancy {
   #queues: Queue[] = []
   #virtual = 0
   used = 0
-  executing = 0
   waiting = 0
-  waitingSeats = 0
-  dispatched = 0
-  readonly rejected: Record<RejectReason, number> = { 'queue-full': 0, 'concurrency-limit': 0, 'time-out': 0, cancelled: 0 }
 
   constructor(options: PriorityLevelOptions) {
     this.name = options.name
@@ -174,14 +170,11 @@ export class PriorityLevel implements Occupancy {
     const startMs = queue ? clock.now() : 0
     let held = true
     this.used += seats
-    this.executing++
-    this.dispatched++
     return {
       release: () => {
         if (!held) return
         held = false
         this.used -= seats
-        this.executing--
         if (queue) {
           queue.executingSeats -= seats
           queue.nextStart += seats * (clock.now() - startMs - ESTIMATED_MS)
@@ -212,7 +205,6 @@ export class PriorityLevel implements Occupancy {
       queue.waiting.push(entry)
       queue.waitingSeats += seats
       this.waiting++
-      this.waitingSeats += seats
       onGone(() => give('cancelled'))
     })
   }
@@ -221,11 +213,9 @@ export class PriorityLevel implements Occupancy {
     queue.waiting.splice(queue.waiting.indexOf(entry), 1)
     queue.waitingSeats -= entry.seats
     this.waiting--
-    this.waitingSeats -= entry.seats
   }
 
   #reject(reason: RejectReason): RejectedError {
-    this.rejected[reason]++
     return new RejectedError(reason)
   }
 }

@@ -1,7 +1,8 @@
 /** The server's own metrics, under upstream's names, so that dashboards and alerts for kube-apiserver work. */
 import { Counter, Gauge, Registry } from 'prom-client'
-import { TalliedCounter, TalliedHistogram } from './tallies.ts'
-import type { Distribution, Tally } from './tallies.ts'
+import { processMetrics } from '../../client/metrics/processMetrics.ts'
+import { TalliedCounter, TalliedHistogram } from '../../client/metrics/tallies.ts'
+import type { Distribution, Tally } from '../../client/metrics/tallies.ts'
 
 export interface RequestLabels {
   verb: string
@@ -13,40 +14,42 @@ export interface RequestLabels {
 }
 
 const LATENCY_BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
+const UNPROMISED = new Set(['WATCH', 'CONNECT'])
 const LABELS = ['verb', 'group', 'version', 'resource', 'subresource', 'scope'] as const
 
 /** `escaping` tells a scraper how names were made plain; upstream's library adds it. */
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
 
-/** Read when somebody asks; prom-client's own set samples all the time, and idle has to mean idle. */
-function processMetrics(registry: Registry): void {
-  const gauge = (name: string, help: string, read: () => number): void => {
+/** By upstream's name of today, and by the one that it gives up. */
+function objectMetrics(registry: Registry, objects: { all(): ReadonlyMap<string, number> }): void {
+  const gauge = (name: string, labelNames: string[], labelsOf: (resource: string) => Record<string, string>): void =>
     registry.registerMetric(
       new Gauge({
         name,
-        help,
+        labelNames,
         registers: [],
+        help: 'Stored objects by resource.',
         collect() {
-          this.set(read())
+          this.reset()
+          for (const [resource, count] of objects.all()) this.set(labelsOf(resource), count)
         },
       }),
     )
-  }
-  gauge('process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss())
-  gauge('process_start_time_seconds', 'When the process started, in seconds since the epoch.', () =>
-    Math.round(Date.now() / 1000 - process.uptime()),
-  )
-  gauge('process_cpu_seconds_total', 'User and system CPU time in seconds.', () => {
-    const { user, system } = process.cpuUsage()
-    return (user + system) / 1e6
+  gauge('apiserver_storage_objects', ['resource'], (resource) => ({ resource }))
+  gauge('apiserver_resource_objects', ['group', 'resource'], (qualified) => {
+    const [resource = '', ...group] = qualified.split('.')
+    return { group: group.join('.'), resource }
   })
 }
 
 /** What is counted of the requests that have the same labels. */
 interface RequestRow {
   duration: Distribution
+  /** Of what a service level can be promised for: not of watches and streams. */
+  sli: Distribution | undefined
   size: Distribution | undefined
   byCode: Map<number, Tally>
+  terminated: Map<number, Tally>
 }
 
 export class Metrics {
@@ -59,6 +62,15 @@ export class Metrics {
     name: 'apiserver_request_duration_seconds',
     buckets: LATENCY_BUCKETS_SECONDS,
     help: 'How long requests took, by verb, group, version, resource and scope.',
+  })
+  readonly #sli = new TalliedHistogram({
+    name: 'apiserver_request_sli_duration_seconds',
+    buckets: LATENCY_BUCKETS_SECONDS,
+    help: 'How long requests took without the time that they waited for their turn.',
+  })
+  readonly #terminations = new TalliedCounter({
+    name: 'apiserver_request_terminations_total',
+    help: 'Requests that the server gave up to protect itself, by HTTP code.',
   })
   readonly #size = new TalliedHistogram({
     name: 'apiserver_response_sizes',
@@ -74,21 +86,8 @@ export class Metrics {
   constructor(objects: { all(): ReadonlyMap<string, number> }) {
     const registers = [this.registry]
     processMetrics(this.registry)
-    for (const name of ['apiserver_storage_objects']) {
-      this.registry.registerMetric(
-        new Gauge({
-          name,
-          registers: [],
-          labelNames: ['resource'],
-          help: 'Stored objects by resource.',
-          collect() {
-            this.reset()
-            for (const [resource, count] of objects.all()) this.set({ resource }, count)
-          },
-        }),
-      )
-    }
-    for (const metric of [this.#requests, this.#duration, this.#size]) metric.register(this.registry)
+    objectMetrics(this.registry, objects)
+    for (const metric of [this.#requests, this.#duration, this.#sli, this.#terminations, this.#size]) metric.register(this.registry)
     const inFlight = this.#inFlightCount
     this.registry.registerMetric(
       new Gauge({
@@ -115,9 +114,11 @@ export class Metrics {
     })
   }
 
-  finished(labels: RequestLabels, code: number, seconds: number, sizeBytes: number): void {
+  /** `waitedSeconds` of the time are those before its turn. */
+  finished(labels: RequestLabels, code: number, seconds: number, waitedSeconds: number, sizeBytes: number): void {
     const row = this.#rowOf(labels)
     row.duration.observe(seconds)
+    row.sli?.observe(seconds - waitedSeconds)
     if (sizeBytes > 0) (row.size ??= this.#size.row({ ...labels, component: 'apiserver' })).observe(sizeBytes)
     let answers = row.byCode.get(code)
     if (!answers) {
@@ -127,13 +128,22 @@ export class Metrics {
     answers.add()
   }
 
+  /** The server gave a request up: there were too many, or it took too long. */
+  terminated(labels: RequestLabels, code: number): void {
+    const row = this.#rowOf(labels)
+    let tally = row.terminated.get(code)
+    if (!tally) row.terminated.set(code, (tally = this.#terminations.row({ ...labels, component: 'apiserver', code })))
+    tally.add()
+  }
+
   #rowOf(labels: RequestLabels): RequestRow {
     const { verb, group, version, resource, subresource, scope } = labels
     const key = `${verb}/${scope}/${group}/${version}/${resource}/${subresource}`
     let row = this.#rows.get(key)
     if (!row) {
       const duration = this.#duration.row({ ...labels, component: 'apiserver', dry_run: '' })
-      this.#rows.set(key, (row = { duration, size: undefined, byCode: new Map() }))
+      const sli = UNPROMISED.has(verb) ? undefined : this.#sli.row({ ...labels, component: 'apiserver' })
+      this.#rows.set(key, (row = { duration, sli, size: undefined, byCode: new Map(), terminated: new Map() }))
     }
     return row
   }

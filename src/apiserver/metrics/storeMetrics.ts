@@ -2,8 +2,8 @@
 import type { Registry } from 'prom-client'
 import type { Store } from '../../storage/store.ts'
 import { prefixOfKey } from '../cache/keys.ts'
-import { TalliedCounter, TalliedHistogram } from './tallies.ts'
-import type { Distribution, Tally } from './tallies.ts'
+import { TalliedCounter, TalliedHistogram } from '../../client/metrics/tallies.ts'
+import type { Distribution, Tally } from '../../client/metrics/tallies.ts'
 
 /** Upstream's names of the operations that the store's methods are. */
 const OPERATIONS: Readonly<Record<string, string>> = { get: 'get', list: 'list', create: 'create', update: 'update', delete: 'delete' }

@@ -124,6 +124,7 @@ export class Filters {
     let deadline: Deadline | undefined
     const kind = kindOfVerb(info.verb)
     let pass: Pass | undefined
+    let waitedMs = 0
     if (!longRunning) metrics.inFlight(kind, 1)
     try {
       const auditId = this.#setHeaders(exchange)
@@ -135,7 +136,11 @@ export class Filters {
       const user = impersonate(exchange.headers, requested, authorizer)
       if (user !== requestor) exchange.audit?.impersonated(user)
       const entered = gate.enter(exchange, user, info, query)
-      pass = entered instanceof Promise ? await entered : entered
+      if (entered instanceof Promise) {
+        const waitingMs = clock.now()
+        pass = await entered
+        waitedMs = clock.now() - waitingMs
+      } else pass = entered
       const attributes = user === requestor ? requested : { ...requested, user }
       const { allowed, reason } = authorizer.authorize(attributes)
       exchange.audit?.decided(allowed, reason)
@@ -143,13 +148,15 @@ export class Filters {
       const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
       await this.#dispatch({ exchange, path, query, info, user, signal, begun: pass?.release })
     } catch (error) {
+      if (error instanceof RejectedError) metrics.terminated(labelsOf(info, this.#options.catalog), 429)
       await this.#fail(exchange, query, error)
     } finally {
       deadline?.clear()
       pass?.release()
       exchange.audit?.completed()
       if (!longRunning) metrics.inFlight(kind, -1)
-      metrics.finished(labelsOf(info, this.#options.catalog), exchange.status, (clock.now() - startMs) / 1000, exchange.sentBytes)
+      const seconds = (clock.now() - startMs) / 1000
+      metrics.finished(labelsOf(info, this.#options.catalog), exchange.status, seconds, waitedMs / 1000, exchange.sentBytes)
     }
   }
 

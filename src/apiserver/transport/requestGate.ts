@@ -2,7 +2,8 @@
 import type { Clock } from '../../base/clock.ts'
 import type { FlowControl } from '../flowcontrol/flowControl.ts'
 import { seatsOf } from '../flowcontrol/workEstimate.ts'
-import type { FlowControlMetrics } from '../metrics/flowControlMetrics.ts'
+import { RejectedError } from '../flowcontrol/priorityLevel.ts'
+import type { FlowControlMetrics, FlowState } from '../metrics/flowControlMetrics.ts'
 import type { UserInfo } from '../request.ts'
 import type { Exchange } from './exchange.ts'
 import type { RequestInfo } from './requestInfo.ts'
@@ -44,21 +45,64 @@ export class RequestGate {
     for (const [name, value] of Object.entries(flow.headers)) exchange.setHeader(name, value)
     if (flow.level.exempt && info.verb === 'watch') return undefined
     if (LONG_RUNNING.has(info.subresource)) return undefined
-    const seats = flow.level.exempt ? 1 : seatsOf(info, query, () => countObjects(info.group, info.resource))
-    const entered = flowControl.enter(flow, user, info, seats, (callback) => exchange.onGone(callback))
-    return entered instanceof Promise ? this.#waited(entered, flow.level.name, flow.schema.metadata.name) : entered
+    const seats = flow.level.exempt
+      ? 1
+      : flowControl.seatsFor(
+          flow.level,
+          seatsOf(info, query, () => countObjects(info.group, info.resource)),
+        )
+    const state = this.#options.metrics.flow(flow.level.name, flow.schema.metadata.name)
+    state.estimatedSeats.observe(seats)
+    try {
+      const entered = flowControl.enter(flow, user, info, seats, (callback) => exchange.onGone(callback))
+      if (entered instanceof Promise) return this.#waited(entered, state, seats)
+      state.waited.observe(0)
+      return this.#executing(entered, state, seats)
+    } catch (error) {
+      this.#refused(error, state)
+      throw error
+    }
   }
 
-  async #waited(entered: Promise<Pass>, level: string, schema: string): Promise<Pass> {
-    const { clock, metrics } = this.#options
+  async #waited(entered: Promise<Pass>, state: FlowState, seats: number): Promise<Pass> {
+    const { clock } = this.#options
     const startMs = clock.now()
-    let executed = false
+    const waitedSeconds = (): number => (clock.now() - startMs) / 1000
+    state.waiting++
+    state.waitingSeats += seats
     try {
       const pass = await entered
-      executed = true
-      return pass
+      state.waited.observe(waitedSeconds())
+      return this.#executing(pass, state, seats)
+    } catch (error) {
+      state.waitedInVain.observe(waitedSeconds())
+      this.#refused(error, state)
+      throw error
     } finally {
-      metrics.waited(level, schema, executed, (clock.now() - startMs) / 1000)
+      state.waiting--
+      state.waitingSeats -= seats
     }
+  }
+
+  #executing(pass: Pass, state: FlowState, seats: number): Pass {
+    const startMs = performance.now()
+    let held = true
+    state.dispatched.add()
+    state.executing++
+    state.executingSeats += seats
+    return {
+      release: () => {
+        if (!held) return
+        held = false
+        state.executing--
+        state.executingSeats -= seats
+        state.executed.observe((performance.now() - startMs) / 1000)
+        pass.release()
+      },
+    }
+  }
+
+  #refused(error: unknown, state: FlowState): void {
+    if (error instanceof RejectedError) this.#options.metrics.rejected(state, error.reason)
   }
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { SchedulerMetrics } from '../scheduler/metrics.ts'
 import { ensurePki, type Pki } from './pki.ts'
-import { serveScheduler } from './schedulerEndpoint.ts'
+import { serveComponent } from './componentEndpoint.ts'
 
 interface Answer {
   status: number
@@ -17,7 +17,7 @@ interface Answer {
 async function setUp(
   t: TestContext,
 ): Promise<{ pki: Pki; get: (path: string, identity?: { cert: string; key: string }) => Promise<Answer> }> {
-  const dir = mkdtempSync(join(tmpdir(), 'minicube-scheduler-endpoint-'))
+  const dir = mkdtempSync(join(tmpdir(), 'minicube-component-endpoint-'))
   t.after(() => rmSync(dir, { recursive: true, force: true }))
   const pki = await ensurePki({ dir, nodeName: 'n', apiServerNames: ['127.0.0.1'], nodeNames: ['n'], nowMs: Date.now() })
   const metrics = new SchedulerMetrics({
@@ -28,7 +28,7 @@ async function setUp(
   })
   metrics.attempt('scheduled', 'default-scheduler', 0.01)
   const options = { host: '127.0.0.1', port: 0, tls: pki.apiServer, clientCa: pki.ca.cert }
-  const server = await serveScheduler(options, () => metrics)
+  const server = await serveComponent(options, () => metrics)
   t.after(() => server.close())
   const { port } = server.address() as AddressInfo
   const get = (path: string, identity?: { cert: string; key: string }): Promise<Answer> => {

@@ -1,10 +1,10 @@
-/** kube-scheduler's own port: health for everybody, metrics for those whose certificate says that they may see them. */
+/** A component's own port, as kube-scheduler's and kube-controller-manager's: health for everybody, metrics for those whose certificate says that they may see them. */
 import { createServer, type Server } from 'node:https'
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
-import type { SchedulerMetrics } from '../scheduler/metrics.ts'
+import type { ComponentMetrics } from '../client/metrics/componentMetrics.ts'
 
-export interface SchedulerEndpointOptions {
+export interface ComponentEndpointOptions {
   host: string
   port: number
   tls: { cert: string; key: string }
@@ -22,10 +22,10 @@ function mayRead(socket: TLSSocket): boolean {
   return [groups ?? []].flat().some((group) => READERS.includes(group))
 }
 
-/** Answers once it listens; `metrics` is undefined while no scheduler runs here. */
-export async function serveScheduler(
-  { host, port, tls, clientCa }: SchedulerEndpointOptions,
-  metrics: () => SchedulerMetrics | undefined,
+/** Answers once it listens; `metrics` is undefined while the component does not run here. */
+export async function serveComponent(
+  { host, port, tls, clientCa }: ComponentEndpointOptions,
+  metrics: () => Pick<ComponentMetrics, 'registry'> | undefined,
 ): Promise<Server> {
   const server = createServer({ ...tls, ca: clientCa, requestCert: true, rejectUnauthorized: false }, (request, response) => {
     const answer = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
