@@ -44,8 +44,8 @@ function adaptDyn(json: unknown): Value {
       return Number.isInteger(json) && Math.abs(json) < INT_LIMIT ? BigInt(json) : json
     case 'object':
       if (json === null) return null
-      if (Array.isArray(json)) return new JsonList(json, adaptDyn)
-      return isValue(json) ? json : new JsonMap(json as JsonObject, adaptDyn)
+      if (Array.isArray(json)) return new JsonList(json, adaptDyn, false)
+      return isValue(json) ? json : new JsonMap(json as JsonObject, adaptDyn, false)
     default:
       return null
   }
@@ -70,14 +70,14 @@ function adaptList(declared: Extract<CelType, { kind: 'list' }>): Adapt {
   const adaptItem = adapterOf(declared.of)
   const { listType, mapKeys = [] } = declared
   const meaning: ListMeaning | undefined = listType ? { listType, mapKeys } : undefined
-  return (json) => (Array.isArray(json) ? new JsonList(json, adaptItem, meaning) : adaptDyn(json))
+  return (json) => (Array.isArray(json) ? new JsonList(json, adaptItem, true, meaning) : adaptDyn(json))
 }
 
 function adaptMap(declared: Extract<CelType, { kind: 'map' }>): Adapt {
   const adaptItem = adapterOf(declared.of)
   return (json) =>
     typeof json === 'object' && json !== null && !Array.isArray(json) && !isValue(json)
-      ? new JsonMap(json as JsonObject, adaptItem)
+      ? new JsonMap(json as JsonObject, adaptItem, true)
       : adaptDyn(json)
 }
 

@@ -40,6 +40,13 @@ export function equals(a: Value, b: Value, work?: Work): boolean {
   return equals(a.value, b.value, work)
 }
 
+/** As the operator says it: lists and maps of a declared type are compared with such alone. */
+export function equalsOrFails(a: Value, b: Value): boolean {
+  if (a instanceof ListValue && a.isDeclared && !(b instanceof ListValue)) throw noOverload()
+  if (a instanceof MapValue && a.isDeclared && !(b instanceof MapValue)) throw noOverload()
+  return equals(a, b)
+}
+
 function equalLists(a: ListValue, b: ListValue, work: Work): boolean {
   work.step()
   if (a.size !== b.size) return false

@@ -54,7 +54,8 @@ export function fieldsOf(type: Extract<CelType, { kind: 'object' }>): ReadonlyMa
 function fieldOf(type: Type, field: string): Type | undefined {
   if (isPatchedObject(type.name)) return DYN
   if (type.declared?.kind !== 'object') return undefined
-  const found = fieldsOf(type.declared).get(field)
+  const known = fieldsOf(type.declared)
+  const found = known.get(field) ?? known.get(`__${field}__`)
   return found && toType(found)
 }
 

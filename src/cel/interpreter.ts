@@ -274,13 +274,12 @@ export class Planner {
     if (members.size === 0) return { run: () => false, constant: false }
     const keys = [...members].map(toMapKey)
     const doubles = [...members].some((member) => typeof member === 'number')
-    if (doubles || keys.some((key) => key === undefined)) return this.#function(expr)
+    if (doubles || keys.some((key) => typeof key === 'object' && key !== null)) return this.#function(expr)
     const set = new Set(keys)
     const run = this.run(item!)
     return {
       run: (frame) => {
-        const key = toMapKey(run(frame))
-        return key !== undefined && set.has(key)
+        return set.has(toMapKey(run(frame)))
       },
     }
   }
@@ -333,14 +332,14 @@ export class Planner {
       optional,
     }))
     if (entries.every(({ key, value, optional }) => !optional && key.constant !== undefined && value.constant !== undefined)) {
-      const constant = EntryMap.of(entries.map(({ key, value }) => [asKey(key.constant!), value.constant!]))
+      const constant = EntryMap.of(entries.map(({ key, value }) => [key.constant!, value.constant!]))
       return { run: () => constant, constant }
     }
     return {
       run: (frame) => {
         const pairs: [Value, Value][] = []
         for (const { key, value, optional } of entries) {
-          const name = asKey(key.run(frame))
+          const name = key.run(frame)
           const held = unwrapEntry(value.run(frame), optional, name)
           if (held !== undefined) pairs.push([name, held])
         }
@@ -410,11 +409,6 @@ function attempt(run: Run, frame: Frame): Value {
     faultOf(error)
     return null
   }
-}
-
-function asKey(key: Value): Value {
-  if (toMapKey(key) === undefined) throw new Fault(`unsupported key type: ${typeNameOf(key)}`)
-  return key
 }
 
 function unwrapEntry(value: Value, isOptional: boolean, key: Value): Value | undefined {

@@ -144,7 +144,6 @@ export const MACROS: Macros = new Map<string, Macro>([
   ['all:2:member', loop(1, SIMPLE_NAME, all)],
   ['exists:2:member', loop(1, SIMPLE_NAME, exists)],
   ['exists_one:2:member', loop(1, SIMPLE_NAME, existsOne)],
-  ['existsOne:2:member', loop(1, SIMPLE_NAME, existsOne)],
   ['map:2:member', loop(1, NOT_IDENTIFIER, toList)],
   ['map:3:member', loop(1, NOT_IDENTIFIER, toList)],
   ['filter:2:member', loop(1, NOT_IDENTIFIER, filter)],

@@ -32,7 +32,10 @@ const found = (value: Value, key: Value): Value | undefined => {
   return position >= 0 && position < value.size ? value.at(position) : undefined
 }
 
-const keyText = (key: Value): string => String(toMapKey(key) ?? (typeof key === 'number' ? key : typeNameOf(key)))
+function keyText(key: Value): string {
+  const normal = toMapKey(key)
+  return typeof normal === 'object' ? typeNameOf(key) : String(normal)
+}
 
 export function index(value: Value, key: Value): Value {
   if (value instanceof OptionalValue) return optionalIndex(value, key) ?? NONE

@@ -96,6 +96,7 @@ export interface ListMeaning {
 }
 
 export abstract class ListValue {
+  readonly isDeclared: boolean = false
   readonly meaning: ListMeaning | undefined
   abstract readonly size: number
 
@@ -142,9 +143,12 @@ export type Adapt = (json: unknown) => Value
 export class JsonList extends ListValue {
   readonly json: readonly unknown[]
   readonly #adapt: Adapt
+  /** Whether its type is declared. */
+  override readonly isDeclared: boolean
 
-  constructor(json: readonly unknown[], adapt: Adapt, meaning?: ListMeaning) {
+  constructor(json: readonly unknown[], adapt: Adapt, isDeclared: boolean, meaning?: ListMeaning) {
     super(meaning)
+    this.isDeclared = isDeclared
     this.json = json
     this.#adapt = adapt
   }
@@ -160,19 +164,17 @@ export class JsonList extends ListValue {
 
 export abstract class MapValue {
   readonly typeName: string = 'map'
+  readonly isDeclared: boolean = false
   abstract readonly size: number
   abstract get(key: Value): Value | undefined
   abstract has(key: Value): boolean
   abstract keys(): Value[]
 }
 
-type MapKey = string | boolean | bigint
-
-/** Keys that are equal have one form: uints and whole doubles are ints. undefined for what can be no key. */
-export function toMapKey(key: Value): MapKey | undefined {
-  if (typeof key === 'string' || typeof key === 'boolean' || typeof key === 'bigint') return key
+/** Keys that are equal have one form: uints and whole doubles are ints. What is no scalar is a key of its own. */
+export function toMapKey(key: Value): Value {
   if (key instanceof Uint) return key.value
-  return typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : undefined
+  return typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : key
 }
 
 interface Entry {
@@ -182,19 +184,22 @@ interface Entry {
 }
 
 export class EntryMap extends MapValue {
-  readonly #entries: Map<MapKey, Entry>
+  readonly #entries: Map<Value, Entry>
   readonly #size: number
 
   /** Of the entries only the first so many: growing maps share theirs. */
-  constructor(entries: Map<MapKey, Entry> = new Map(), size = entries.size) {
+  constructor(entries: Map<Value, Entry> = new Map(), size = entries.size) {
     super()
     this.#entries = entries
     this.#size = size
   }
 
   static of(entries: Iterable<readonly [Value, Value]>): EntryMap {
-    const known = new Map<MapKey, Entry>()
-    for (const [key, value] of entries) known.set(toMapKey(key)!, { position: known.size, key, value })
+    const known = new Map<Value, Entry>()
+    for (const [key, value] of entries) {
+      const normal = toMapKey(key)
+      known.set(normal, { position: known.get(normal)?.position ?? known.size, key, value })
+    }
     return new EntryMap(known)
   }
 
@@ -203,8 +208,7 @@ export class EntryMap extends MapValue {
   }
 
   get(key: Value): Value | undefined {
-    const normal = toMapKey(key)
-    const entry = normal === undefined ? undefined : this.#entries.get(normal)
+    const entry = this.#entries.get(toMapKey(key))
     return entry && entry.position < this.#size ? entry.value : undefined
   }
 
@@ -220,7 +224,7 @@ export class EntryMap extends MapValue {
   with(key: Value, value: Value): EntryMap {
     const isWhole = this.#entries.size === this.#size
     const entries = isWhole ? this.#entries : new Map([...this.#entries].slice(0, this.#size))
-    entries.set(toMapKey(key)!, { position: this.#size, key, value })
+    entries.set(toMapKey(key), { position: this.#size, key, value })
     return new EntryMap(entries)
   }
 }
@@ -230,9 +234,11 @@ export type JsonObject = Readonly<Record<string, unknown>>
 export class JsonMap extends MapValue {
   readonly json: JsonObject
   readonly #adapt: Adapt
+  override readonly isDeclared: boolean
 
-  constructor(json: JsonObject, adapt: Adapt) {
+  constructor(json: JsonObject, adapt: Adapt, isDeclared: boolean) {
     super()
+    this.isDeclared = isDeclared
     this.json = json
     this.#adapt = adapt
   }
@@ -264,6 +270,7 @@ export interface ObjectShape {
 
 /** An object of a declared type: what is null is not there. */
 export class JsonObjectValue extends MapValue {
+  override readonly isDeclared = true
   override readonly typeName: string
   readonly json: JsonObject
   readonly #shape: ObjectShape
@@ -279,15 +286,21 @@ export class JsonObjectValue extends MapValue {
     return this.keys().length
   }
 
+  /** Words of the language are found escaped and as they are. */
+  #field(key: Value): { property: string; adapt: Adapt } | undefined {
+    const { fields } = this.#shape
+    return fields.get(key as string) ?? (typeof key === 'string' ? fields.get(`__${key}__`) : undefined)
+  }
+
   get(key: Value): Value | undefined {
-    const field = this.#shape.fields.get(key as string)
+    const field = this.#field(key)
     if (!field || !Object.hasOwn(this.json, field.property)) return undefined
     const value = this.json[field.property]
     return value === undefined || value === null ? undefined : field.adapt(value)
   }
 
   has(key: Value): boolean {
-    const field = this.#shape.fields.get(key as string)
+    const field = this.#field(key)
     return field !== undefined && Object.hasOwn(this.json, field.property) && (this.json[field.property] ?? undefined) !== undefined
   }
 

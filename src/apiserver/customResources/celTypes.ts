@@ -21,22 +21,23 @@ export function celTypeOf(schema: JsonSchema, isResource: boolean): CelType | un
   const known = isResource ? declaredResources : declared
   let type = known.get(schema)
   if (type === undefined) {
-    type = declare(schema, isResource) ?? 'none'
+    type = declare(schema, isResource, `selfType${++types}`) ?? 'none'
     known.set(schema, type)
   }
   return type === 'none' ? undefined : type
 }
 
-const below = (schema: JsonSchema): CelType | undefined => celTypeOf(schema, schema['x-kubernetes-embedded-resource'] === true)
+const below = (schema: JsonSchema, name: string): CelType | undefined =>
+  declare(schema, schema['x-kubernetes-embedded-resource'] === true, name)
 
-function declare(schema: JsonSchema, isResource: boolean): CelType | undefined {
+function declare(schema: JsonSchema, isResource: boolean, name: string): CelType | undefined {
   const { maxLength } = schema
   if (schema['x-kubernetes-int-or-string']) return { kind: 'dyn', ...(maxLength !== undefined && { maxLength }) }
   switch (schema.type) {
     case 'array':
-      return declareList(schema)
+      return declareList(schema, name)
     case 'object':
-      return declareObject(schema, isResource)
+      return declareObject(schema, isResource, name)
     case 'string':
       return declareString(schema)
     case 'boolean':
@@ -69,9 +70,9 @@ function declareString({ format, maxLength, enum: values }: JsonSchema): CelType
   return { kind: 'string', maxSize: Math.max(...sizes) }
 }
 
-function declareList(schema: JsonSchema): CelType | undefined {
+function declareList(schema: JsonSchema, name: string): CelType | undefined {
   const { items, maxItems } = schema
-  const of = items && below(items)
+  const of = items && below(items, `${name}.@idx`)
   if (!of) return undefined
   const listType = schema['x-kubernetes-list-type']
   return {
@@ -83,20 +84,20 @@ function declareList(schema: JsonSchema): CelType | undefined {
   }
 }
 
-function declareObject(schema: JsonSchema, isResource: boolean): CelType | undefined {
+function declareObject(schema: JsonSchema, isResource: boolean, name: string): CelType | undefined {
   const { additionalProperties, maxProperties, properties = {}, required = [] } = schema
   if (typeof additionalProperties === 'object') {
-    const of = below(additionalProperties)
+    const of = below(additionalProperties, `${name}.@elem`)
     return of && { kind: 'map', of, ...(maxProperties !== undefined && { maxProperties: Math.max(0, maxProperties) }) }
   }
   const seen: Readonly<Record<string, JsonSchema>> = isResource
     ? { ...properties, apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: METADATA }
     : properties
   const fields = new Map<string, CelType>()
-  for (const [name, property] of Object.entries(seen)) {
-    const type = below(property)
-    if (type) fields.set(name, type)
+  for (const [field, property] of Object.entries(seen)) {
+    const type = below(property, `${name}.${field}`)
+    if (type) fields.set(field, type)
   }
-  const needed = required.filter((name) => fields.has(name) && seen[name]?.default === undefined)
-  return { kind: 'object', name: `selfType${++types}`, fields, ...(needed.length > 0 && { required: needed }) }
+  const needed = required.filter((field) => fields.has(field) && seen[field]?.default === undefined)
+  return { kind: 'object', name, fields, ...(needed.length > 0 && { required: needed }) }
 }

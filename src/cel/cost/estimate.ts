@@ -27,7 +27,7 @@ interface Local {
   entries: Entries | undefined
 }
 
-const SCALARS = new Set(['bool', 'double', 'duration', 'int', 'timestamp', 'uint'])
+const SCALARS = new Set(['bool', 'double', 'duration', 'int', 'timestamp', 'type', 'uint'])
 const isScalar = (type: Type): boolean =>
   SCALARS.has(type.kind) || (type.kind === 'opaque' && type.name === 'optional_type' && isScalar(type.params[0]!))
 
@@ -60,7 +60,10 @@ class Estimator {
         return ONE
       }
       case 'select': {
-        if (expr.qualifiedName !== undefined) return ONE
+        if (expr.qualifiedName !== undefined) {
+          this.#paths.set(expr, expr.qualifiedName.split('.'))
+          return ONE
+        }
         const operand = this.cost(expr.operand)
         if (expr.testOnly) return operand
         this.#paths.set(expr, [...(this.#path(expr.operand) ?? []), expr.field])

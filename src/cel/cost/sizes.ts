@@ -95,7 +95,10 @@ function stepInto(type: CelType, step: string): CelType | typeof KEY | undefined
     return step === VALUES || isAlike ? type.of : undefined
   }
   if (type.kind !== 'object') return undefined
-  for (const [property, field] of type.fields) if (fieldNameOf(type, property) === step) return field
+  for (const [property, field] of type.fields) {
+    const name = fieldNameOf(type, property)
+    if (name === step || name === `__${step}__`) return field
+  }
   return undefined
 }
 

@@ -1,7 +1,7 @@
 /** Values that may be absent. */
 import { EntryMap, Fault, ListValue, MapValue, NONE, OptionalValue, Timestamp, Uint, Duration, ArrayList } from '../values.ts'
 import { func, member } from '../overloads.ts'
-import { sizeOf, toMapKey, typeNameOf } from '../values.ts'
+import { sizeOf, toMapKey } from '../values.ts'
 import type { Overload } from '../overloads.ts'
 import type { Value } from '../values.ts'
 
@@ -31,9 +31,7 @@ function unwrap(list: ListValue): Value {
 function insert(map: MapValue, entries: readonly (readonly [Value, Value])[]): Value {
   let result = map instanceof EntryMap ? map : EntryMap.of(map.keys().map((key) => [key, map.get(key)!]))
   for (const [key, value] of entries) {
-    const normal = toMapKey(key)
-    if (normal === undefined) throw new Fault(`unsupported key type: ${typeNameOf(key)}`)
-    if (result.has(key)) throw new Fault(`insert failed: key ${String(normal)} already exists`)
+    if (result.has(key)) throw new Fault(`insert failed: key ${String(toMapKey(key))} already exists`)
     result = result.with(key, value)
   }
   return result

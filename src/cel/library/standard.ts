@@ -1,5 +1,5 @@
 /** The standard functions of the language, operators of arithmetic and order aside. */
-import { equals } from '../comparing.ts'
+import { equals, equalsOrFails } from '../comparing.ts'
 import { func, member } from '../overloads.ts'
 import { parseInt64, parseUint64 } from '../literals.ts'
 import { Duration, Fault, TypeValue, Uint, sizeOf, typeNameOf } from '../values.ts'
@@ -79,7 +79,7 @@ export const STANDARD: readonly Overload[] = [
   func('logical_or', '_||_', 'bool, bool', 'bool', same),
   func('logical_not', '!_', 'bool', 'bool', (value: boolean) => !value),
   func('not_strictly_false', '@not_strictly_false', 'bool', 'bool', same),
-  func('equals', '_==_', 'A, A', 'bool', equals),
+  func('equals', '_==_', 'A, A', 'bool', equalsOrFails),
   func('not_equals', '_!=_', 'A, A', 'bool', (a: Value, b: Value) => !equals(a, b)),
   func('index_list', '_[_]', 'list(A), int', 'A', same),
   func('index_map', '_[_]', 'map(A, B), A', 'B', same),
