@@ -104,6 +104,12 @@ export class FilterCycle {
     return this.#narrowedBy
   }
 
+  /** Pods of one signature are the same to local plugins. */
+  get signature(): string {
+    const variants = [...this.#prepared].flatMap(([name, { variant }]) => (variant === undefined ? [] : `${name}=${variant}`))
+    return variants.length === 0 ? this.info.signature : [this.info.signature, ...variants].join('|')
+  }
+
   prepared(plugin: string): Prepared | undefined {
     return this.#prepared.get(plugin)
   }

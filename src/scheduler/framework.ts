@@ -63,6 +63,8 @@ export interface Prepared {
   /** Only these can fit, whatever the other plugins say. */
   readonly nodes?: ReadonlySet<string>
   filter?(node: NodeInfo): Verdict
+  /** What a local plugin's verdicts on this pod depend on besides the node and the pod: those under another one are not the same. */
+  readonly variant?: string
   /** The prepared state as if a pod were (not) on a node: preemption tries things out. */
   addPod?(pod: PodInfo, node: NodeInfo): void
   removePod?(pod: PodInfo, node: NodeInfo): void

@@ -129,7 +129,7 @@ function findNodes(cycle: FilterCycle, input: ScheduleInput, hasScores: boolean)
   }
   const { nodes, absent } = cycle.candidates
   const enough = hasScores ? feasibleNodesToFind(nodes.length, percentageOfNodesToScore) : 1
-  const found = absent ? searchAmong(cycle, nodes, enough) : searchAll(cycle, input, input.known.of(info.signature), enough)
+  const found = absent ? searchAmong(cycle, nodes, enough) : searchAll(cycle, input, input.known.of(cycle.signature), enough)
   return { ...found, ...(absent && { absent }), nextIndex: (startIndex + found.looked) % view.nodes.length }
 }
 

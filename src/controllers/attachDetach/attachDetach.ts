@@ -5,7 +5,7 @@
  */
 import { nodes, persistentvolumeclaims, persistentvolumes, pods, type PersistentVolume, type Pod } from '../../api/kinds/core/v1.ts'
 import { csidrivers, volumeattachments, type VolumeAttachment } from '../../api/kinds/storage/v1.ts'
-import { claimNamesOf } from '../../api/pods.ts'
+import { claimNamesOf, hasFinished } from '../../api/pods.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
@@ -55,10 +55,11 @@ export function attachDetachController(context: ControllerContext): Controller {
     return ofDrivers.get(volume.spec.csi.driver)?.spec.attachRequired === false ? undefined : volume
   }
 
-  /** Pods count until they are gone: only then is it certain that the kubelet has unmounted what they had. */
+  /** Until the kubelet has unmounted what finished pods had, the node's status says that it is in use. */
   function wantedOn(nodeName: string): Wanted[] {
     const found = new Map<string, { volume: PersistentVolume; pods: Pod[] }>()
-    for (const pod of ofPods.byIndex(BY_NODE, nodeName))
+    for (const pod of ofPods.byIndex(BY_NODE, nodeName)) {
+      if (hasFinished(pod)) continue
       for (const key of claimKeys(pod)) {
         const volume = attachable(key)
         if (!volume) continue
@@ -66,6 +67,7 @@ export function attachDetachController(context: ControllerContext): Controller {
         known.pods.push(pod)
         found.set(volume.metadata.name, known)
       }
+    }
     return [...found.values()]
   }
 
@@ -149,7 +151,7 @@ export function attachDetachController(context: ControllerContext): Controller {
 
   const usersElsewhere = (volume: PersistentVolume, nodeName: string): readonly Pod[] => {
     const { namespace = '', name = '' } = volume.spec.claimRef ?? {}
-    return ofPods.byIndex(BY_CLAIM, `${namespace}/${name}`).filter(({ spec }) => spec.nodeName !== nodeName)
+    return ofPods.byIndex(BY_CLAIM, `${namespace}/${name}`).filter((pod) => pod.spec.nodeName !== nodeName && !hasFinished(pod))
   }
   const nodesOfVolume = (name: string): string[] => {
     const { namespace = '', name: claim = '' } = ofVolumes.get(name)?.spec.claimRef ?? {}

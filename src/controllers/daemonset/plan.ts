@@ -104,7 +104,11 @@ function byNode(pods: readonly Pod[]): Map<string, Pod[]> {
   return Map.groupBy(pods, (pod) => nodeOf(pod) ?? '')
 }
 
-const oldestFirst = (a: Pod, b: Pod): number => Date.parse(a.metadata.creationTimestamp) - Date.parse(b.metadata.creationTimestamp)
+/** Those that have a node come first: by them the node's state is told. */
+const oldestFirst = (a: Pod, b: Pod): number =>
+  Number(Boolean(b.spec.nodeName)) - Number(Boolean(a.spec.nodeName)) ||
+  Date.parse(a.metadata.creationTimestamp) - Date.parse(b.metadata.creationTimestamp) ||
+  (a.metadata.name < b.metadata.name ? -1 : 1)
 const isNew = (pod: Pod, hash: string): boolean => pod.metadata.labels?.[REVISION_HASH] === hash
 
 function bounds(ds: DaemonSet, desired: number): { maxUnavailable: number; maxSurge: number } {

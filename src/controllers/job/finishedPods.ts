@@ -1,6 +1,7 @@
 /** Which finished pods of a Job count, exactly once each: a pod is counted before its tracking finalizer is taken away. No I/O. */
 import type { Job } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
+import { isConditionTrue } from '../../api/meta.ts'
 import { hasFinished } from '../../api/pods.ts'
 
 export const TRACKING_FINALIZER = 'batch.kubernetes.io/job-tracking'
@@ -45,9 +46,10 @@ export function parseIndexes(text: string | undefined, completions: number): Set
   return indexes
 }
 
-/** A pod that leaves without having finished counts as failed, unless its replacement waits for its end. */
-function countsAsFailed(job: Job, pod: Pod): boolean {
+/** A pod that leaves without having finished counts as failed, unless its replacement waits for its end, or the Job has what it needs. */
+export function countsAsFailed(job: Job, pod: Pod): boolean {
   if (pod.status?.phase === 'Failed') return true
+  if (isConditionTrue(job.status?.conditions, 'SuccessCriteriaMet')) return false
   return pod.metadata.deletionTimestamp !== undefined && !hasFinished(pod) && !waitsForEnd(job)
 }
 

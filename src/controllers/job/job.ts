@@ -10,10 +10,13 @@ import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { podFromTemplate } from '../podState.ts'
+import { JobBackoffs } from './backoff.ts'
 import { COMPLETION_INDEX, INDEX_FAILURES, isIndexed, isTracked, TRACKING_FINALIZER } from './finishedPods.ts'
 import { planJob, type JobPlan } from './plan.ts'
 
 const OUR_MANAGER = 'kubernetes.io/job-controller'
+/** Before the keys of pods; others are Jobs'. */
+const ORPHAN = 'orphan:'
 
 export function jobPod(job: Job, { index, failures }: JobPlan['create'][number]): Draft<Pod> {
   const template = job.spec?.template
@@ -50,6 +53,7 @@ export function jobController(context: ControllerContext): Controller {
   indexByOwner(podInformer)
   const podControl = createPodControl(context)
   const podWrites = new OwnWrites()
+  const backoffs = new JobBackoffs()
   const jobWrites = new OwnWrites()
 
   async function untrack(pod: Pod, key: string, signal: AbortSignal): Promise<void> {
@@ -71,24 +75,48 @@ export function jobController(context: ControllerContext): Controller {
     }
   }
 
+  /** How many pods came of it, and what kept the others from it. */
+  async function createPods(
+    job: Job,
+    missing: JobPlan['create'],
+    key: string,
+    signal: AbortSignal,
+  ): Promise<{ created: number; error?: unknown }> {
+    const left = [...missing]
+    let created = 0
+    try {
+      await slowStart(left.length, async () => {
+        const next = left.shift()
+        if (!next) return
+        await podWrites.track(key, podControl.create(job, jobPod(job, next), signal))
+        created++
+      })
+      return { created }
+    } catch (error) {
+      return isNamespaceTerminating(error) ? { created } : { created, error }
+    }
+  }
+
   async function apply(job: Job, plan: JobPlan, key: string, signal: AbortSignal): Promise<void> {
     await Promise.all(plan.discard.map((pod) => untrack(pod, key, signal)))
     await Promise.all([...plan.remove, ...plan.discard].map((pod) => podWrites.track(key, podControl.remove(job, pod, signal))))
-    const missing = [...plan.create]
-    try {
-      await slowStart(missing.length, async () => {
-        const next = missing.shift()
-        if (next) await podWrites.track(key, podControl.create(job, jobPod(job, next), signal))
-      })
-    } catch (error) {
-      if (!isNamespaceTerminating(error)) throw error
-    }
+    const { created, error } = await createPods(job, plan.create, key, signal)
+    const active = (plan.status.active ?? 0) + created
+    const status = active > 0 ? { ...plan.status, active } : plan.status
     // The order matters: what is counted must be on record before the pods may go.
-    if (!semanticallyEqual(plan.status, job.status)) {
-      jobWrites.wrote(key, await client.update(jobs, { ...job, status: plan.status }, { subresource: 'status', signal }))
+    if (!signal.aborted && !semanticallyEqual(status, job.status)) {
+      jobWrites.wrote(key, await client.update(jobs, { ...job, status }, { subresource: 'status', signal }))
       if (plan.event) events.record(job, plan.event)
     }
     await Promise.all(plan.untrack.map((pod) => untrack(pod, key, signal)))
+    if (error !== undefined) throw error
+  }
+
+  /** A pod that a Job has let go of: nobody else would take the finalizer away. */
+  async function releaseOrphan(key: string, signal: AbortSignal): Promise<void> {
+    const pod = podInformer.get(key)
+    if (!pod || !isTracked(pod) || controllerOf(pod)) return
+    if (adopters(pod, jobInformer, (job) => job.spec?.selector).length === 0) await untrack(pod, ORPHAN + key, signal)
   }
 
   return {
@@ -97,12 +125,18 @@ export function jobController(context: ControllerContext): Controller {
       watch(jobs, (job) => [keyOf(job)]),
       watch(pods, (pod) => {
         const owner = ownerKey(pod, jobs)
-        return owner ? [owner] : adopters(pod, jobInformer, (job) => job.spec?.selector)
+        if (owner) return [owner]
+        const found = adopters(pod, jobInformer, (job) => job.spec?.selector)
+        return found.length > 0 || !isTracked(pod) || controllerOf(pod) ? found : [ORPHAN + keyOf(pod)]
       }),
     ],
     async reconcile(key, signal): Promise<Outcome> {
+      if (key.startsWith(ORPHAN)) return releaseOrphan(key.slice(ORPHAN.length), signal)
       const job = jobInformer.get(key)
-      if (!job) return release(key, signal)
+      if (!job) {
+        backoffs.forget(key)
+        return release(key, signal)
+      }
       if (job.spec?.managedBy && job.spec.managedBy !== OUR_MANAGER) return
       await podWrites.clearUp(key, () => client.list(pods, { namespace: job.metadata.namespace, signal }))
       if (!podWrites.seenBy(key, podInformer) || !jobWrites.seenBy(key, jobInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
@@ -116,7 +150,7 @@ export function jobController(context: ControllerContext): Controller {
         signal,
       })
       if (isIndexed(job) && job.spec?.completions === undefined) return
-      const plan = planJob(job, owned, clock.now())
+      const plan = planJob(job, owned, clock.now(), backoffs.note(key, job, owned))
       await apply(job, plan, key, signal)
       if (plan.recheckAfterMs !== undefined) return { requeueAfterMs: plan.recheckAfterMs }
     },

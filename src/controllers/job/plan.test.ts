@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Job, JobSpec } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { formatIndexes, parseIndexes, TRACKING_FINALIZER } from './finishedPods.ts'
+import { COMPLETION_INDEX, formatIndexes, indexOf, parseIndexes, TRACKING_FINALIZER } from './finishedPods.ts'
+import { JobBackoffs } from './backoff.ts'
 import { planJob, type JobPlan } from './plan.ts'
 
 const START = Date.UTC(2026, 0, 1)
@@ -20,13 +21,14 @@ class World {
   pods: Pod[] = []
   nowMs = START
   #made = 0
+  readonly #backoffs = new JobBackoffs()
 
   constructor(spec: Partial<JobSpec> = {}) {
     this.job = job(spec)
   }
 
   pass(): JobPlan {
-    const plan = planJob(this.job, this.pods, this.nowMs)
+    const plan = planJob(this.job, this.pods, this.nowMs, this.#backoffs.note('ns/j', this.job, this.pods))
     this.job = { ...this.job, status: plan.status }
     this.pods = this.pods
       .filter((pod) => !plan.discard.includes(pod))
@@ -241,4 +243,53 @@ test('pods that are taken away in a pass do not count as ready in it', () => {
 
 test('sets of indexes as text', () => {
   for (const text of ['', '0', '0,1', '1,3-5,7', '0-99']) assert.equal(formatIndexes(parseIndexes(text, 100)), text)
+})
+
+test('what failed and is gone delays the next pod all the same', () => {
+  const backoffs = new JobBackoffs()
+  const of = job()
+  const terminated = { finishedAt: new Date(START).toISOString(), exitCode: 1 }
+  const failed = {
+    metadata: { name: 'p', uid: 'u', finalizers: [TRACKING_FINALIZER], creationTimestamp: new Date(START).toISOString() },
+    status: { phase: 'Failed', containerStatuses: [{ name: 'c', state: { terminated } }] },
+  } as unknown as Pod
+  backoffs.note('ns/j', of, [failed])
+  const plan = planJob(of, [], START + 1_000, backoffs.note('ns/j', of, []))
+  assert.deepEqual([plan.create, plan.recheckAfterMs], [[], 9_000])
+  backoffs.forget('ns/j')
+  assert.equal(planJob(of, [], START + 1_000, backoffs.note('ns/j', of, [])).create.length, 1)
+})
+
+test('an index that failed does not keep the others waiting', () => {
+  const of = job({ completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 3 })
+  const plan = planJob(of, [], START + 1_000, [{ index: 0, failed: true, atMs: START }])
+  assert.deepEqual([plan.create.map(({ index }) => index), plan.recheckAfterMs], [[1], 9_000])
+})
+
+test('of too many indexed pods those go that are there twice, then the highest', () => {
+  const at = (name: string, index: number): Pod =>
+    ({
+      metadata: {
+        name,
+        uid: name,
+        creationTimestamp: new Date(START).toISOString(),
+        annotations: { [COMPLETION_INDEX]: String(index) },
+        finalizers: [TRACKING_FINALIZER],
+      },
+      status: { phase: 'Running' },
+    }) as unknown as Pod
+  const of = job({ completionMode: 'Indexed', completions: 3, parallelism: 2 })
+  const plan = planJob(of, [at('a', 0), at('b', 0), at('c', 1), at('d', 2)], START)
+  assert.deepEqual(plan.discard.map(indexOf), [0, 2])
+})
+
+test('once there is what the Job needs, pods that are sent away are not failures', () => {
+  const conditions = [{ type: 'SuccessCriteriaMet', status: 'True', reason: 'SuccessPolicy', message: 'm' }]
+  const of = { ...job({ completionMode: 'Indexed', completions: 2 }), status: { conditions } }
+  const leaving = {
+    metadata: { name: 'p', uid: 'u', finalizers: [TRACKING_FINALIZER], deletionTimestamp: new Date(START).toISOString() },
+    status: { phase: 'Running' },
+  } as unknown as Pod
+  const plan = planJob(of, [leaving], START)
+  assert.deepEqual([plan.untrack, plan.status.failed], [[leaving], undefined])
 })

@@ -15,6 +15,7 @@ import {
   waitsForEnd,
   type Tally,
 } from './finishedPods.ts'
+import { backoffLeftMs, type PodEnd } from './backoff.ts'
 import { outcomeOf, type Facts, type Outcome } from './outcome.ts'
 import { failuresOfIndex, judgeFailure } from './policies.ts'
 
@@ -39,37 +40,44 @@ export function isFinished(job: Job): boolean {
   return isConditionTrue(job.status?.conditions, 'Complete') || isConditionTrue(job.status?.conditions, 'Failed')
 }
 
-const BACKOFF_BASE_MS = 10_000
-const BACKOFF_MAX_MS = 10 * 60_000
-
-/** After failures new pods wait: twice as long each time, counted from the last failure. */
-function backoffLeftMs(pods: readonly Pod[], nowMs: number): number {
-  const ends = pods.flatMap((pod) => {
-    const times = (pod.status?.containerStatuses ?? []).map((status) => Date.parse(status.state?.terminated?.finishedAt ?? ''))
-    const at = Math.max(...times.filter(Number.isFinite))
-    return [{ failed: pod.status?.phase === 'Failed', atMs: Number.isFinite(at) ? at : Date.parse(pod.metadata.creationTimestamp) }]
-  })
-  const lastSuccessMs = Math.max(0, ...ends.filter((end) => !end.failed).map((end) => end.atMs))
-  const failures = ends.filter((end) => end.failed && end.atMs > lastSuccessMs)
-  if (failures.length === 0) return 0
-  const lastMs = Math.max(...failures.map((end) => end.atMs))
-  return lastMs + Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (failures.length - 1)) - nowMs
-}
-
-/** Indexes without a pod, in order. */
-function missingIndexes({ job, pods, counted, failedIndexes, active }: Facts, count: number): JobPlan['create'] {
+/** Indexes without a pod, in order; where each index has failures of its own, each waits for itself. */
+function missingIndexes(facts: Facts, ends: readonly PodEnd[], count: number): Pick<JobPlan, 'create' | 'recheckAfterMs'> {
+  const { job, pods, counted, failedIndexes, active, nowMs } = facts
   const taken = new Set(active.map(indexOf))
   if (waitsForEnd(job)) for (const pod of pods) if (isTerminating(pod)) taken.add(indexOf(pod))
-  const missing: JobPlan['create'] = []
-  for (let index = 0; index < (job.spec?.completions ?? 0) && missing.length < count; index++) {
+  const isPerIndex = job.spec?.backoffLimitPerIndex !== undefined
+  const byIndex = isPerIndex ? Map.groupBy(ends, (end) => end.index) : undefined
+  const create: JobPlan['create'] = []
+  let soonestMs = Infinity
+  for (let index = 0; index < (job.spec?.completions ?? 0) && create.length < count; index++) {
     if (taken.has(index) || counted.succeededIndexes.has(index) || failedIndexes.has(index)) continue
-    missing.push({ index, failures: failuresOfIndex(pods, index, INDEX_FAILURES) })
+    const waitMs = backoffLeftMs(byIndex?.get(index) ?? [], nowMs)
+    if (waitMs > 0) soonestMs = Math.min(soonestMs, waitMs)
+    else create.push({ index, failures: failuresOfIndex(pods, index, INDEX_FAILURES) })
   }
-  return missing
+  return { create, ...(soonestMs < Infinity && { recheckAfterMs: soonestMs }) }
+}
+
+/** Which pods to do without: of one index all but one, then the highest indexes; without indexes those that have done the least. */
+function spareFirst(job: Job, active: readonly Pod[]): Pod[] {
+  const byWorth = active.toSorted(
+    (a, b) =>
+      Number(isReady(a)) - Number(isReady(b)) || Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp),
+  )
+  if (!isIndexed(job)) return byWorth
+  const { completions = 0 } = job.spec ?? {}
+  const kept = new Map<number, Pod>()
+  const surplus: Pod[] = []
+  for (const pod of byWorth.toReversed()) {
+    const index = indexOf(pod)
+    if (index === undefined || index >= completions || kept.has(index)) surplus.push(pod)
+    else kept.set(index, pod)
+  }
+  return [...surplus, ...[...kept].sort(([a], [b]) => b - a).map(([, pod]) => pod)]
 }
 
 /** The pods to create or delete for the parallelism that is wanted. */
-function resize(facts: Facts): Pick<JobPlan, 'create' | 'discard' | 'recheckAfterMs'> {
+function resize(facts: Facts, ends: readonly PodEnd[]): Pick<JobPlan, 'create' | 'discard' | 'recheckAfterMs'> {
   const { job, pods, counted, active, nowMs } = facts
   const { parallelism = 1, completions } = job.spec ?? {}
   const leaving = waitsForEnd(job) ? pods.filter(isTerminating).length : 0
@@ -77,17 +85,14 @@ function resize(facts: Facts): Pick<JobPlan, 'create' | 'discard' | 'recheckAfte
   if (completions === undefined) wanted = counted.succeeded > 0 ? active.length : parallelism
   else wanted = Math.min(parallelism, completions - counted.succeeded - facts.failedIndexes.size)
   if (active.length > wanted) {
-    const spare = active.toSorted(
-      (a, b) =>
-        Number(isReady(a)) - Number(isReady(b)) || Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp),
-    )
-    return { create: [], discard: spare.slice(0, Math.min(BURST_PODS, active.length - Math.max(0, wanted))) }
+    const count = Math.min(BURST_PODS, active.length - Math.max(0, wanted))
+    return { create: [], discard: spareFirst(job, active).slice(0, count) }
   }
   const count = Math.min(BURST_PODS, wanted - active.length - leaving)
   if (count <= 0) return { create: [], discard: [] }
-  const waitMs = backoffLeftMs(pods.filter(hasFinished), nowMs)
+  const waitMs = job.spec?.backoffLimitPerIndex === undefined ? backoffLeftMs(ends, nowMs) : 0
   if (waitMs > 0) return { create: [], discard: [], recheckAfterMs: waitMs }
-  if (isIndexed(job)) return { create: missingIndexes(facts, count), discard: [] }
+  if (isIndexed(job)) return { ...missingIndexes(facts, ends, count), discard: [] }
   return { create: Array.from({ length: count }, () => ({ index: undefined, failures: 0 })), discard: [] }
 }
 
@@ -158,7 +163,7 @@ function settle(job: Job, pods: readonly Pod[], counted: Tally): Pick<JobStatus,
   }
 }
 
-export function planJob(job: Job, pods: readonly Pod[], nowMs: number): JobPlan {
+export function planJob(job: Job, pods: readonly Pod[], nowMs: number, ends: readonly PodEnd[] = []): JobPlan {
   if (isFinished(job) || job.metadata.deletionTimestamp !== undefined) {
     return { create: [], remove: [], discard: [], untrack: pods.filter(isTracked), status: job.status ?? {} }
   }
@@ -168,13 +173,15 @@ export function planJob(job: Job, pods: readonly Pod[], nowMs: number): JobPlan 
   const facts: Facts = { job, pods, counted, failedIndexes, active, nowMs }
   const outcome = outcomeOf(facts)
   const suspended = job.spec?.suspend === true
-  const sized = outcome ? { create: [], discard: [] } : suspended ? { create: [], discard: active } : resize(facts)
+  const sized = outcome ? { create: [], discard: [] } : suspended ? { create: [], discard: active } : resize(facts, ends)
   const remove = outcome ? active : []
   const leaving = new Set([...remove, ...sized.discard])
   // A Job that has reached its end is not suspended any more.
   const known = job.status?.conditions ?? []
   const { conditions, event }: ReturnType<typeof suspension> = outcome ? { conditions: [...known] } : suspension(job, known, nowMs)
-  const untrack = pods.filter((pod) => isTracked(pod) && (hasFinished(pod) || counted.newlyFailed.includes(pod)))
+  const isDone = (pod: Pod): boolean =>
+    hasFinished(pod) || counted.newlyFailed.includes(pod) || (outcome?.type === 'Complete' && isTerminating(pod))
+  const untrack = pods.filter((pod) => isTracked(pod) && isDone(pod))
   const remaining = active.filter((pod) => !leaving.has(pod))
   const status = {
     ...reported(facts, remaining, leaving.size, outcome !== undefined),

@@ -1,6 +1,7 @@
 /** What is to be done about a ResourceClaim and about a pod's claims. No I/O. */
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { ResourceClaim, ResourceClaimTemplate } from '../../api/kinds/resource/v1.ts'
+import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
 import { isControlledBy, newControllerRef } from '../../api/meta.ts'
 import { pods } from '../../api/kinds/core/v1.ts'
 import { hasFinished } from '../../api/pods.ts'
@@ -17,13 +18,19 @@ export function isDoneWithClaims(pod: Pod): boolean {
   return hasFinished(pod) || (pod.metadata.deletionTimestamp !== undefined && !pod.spec.nodeName)
 }
 
+function ownerOf(pod: Pod): OwnerReference {
+  const { blockOwnerDeletion: _blocks, ...owner } = newControllerRef(pod, pods)
+  return owner
+}
+
 export function claimFromTemplate(pod: Pod, name: string, { spec }: ResourceClaimTemplate): Draft<ResourceClaim> {
   const { labels, annotations } = spec.metadata ?? {}
   return {
     metadata: {
       namespace: pod.metadata.namespace,
       generateName: `${pod.metadata.name}-${name}-`,
-      ownerReferences: [newControllerRef(pod, pods)],
+      // The pod does not wait for its claims to go.
+      ownerReferences: [ownerOf(pod)],
       annotations: { ...annotations, [POD_CLAIM_ANNOTATION]: name },
       ...(labels && { labels }),
     },

@@ -19,18 +19,22 @@ const BY_CLAIM = 'resourceClaim'
 function claimKeys({ spec, status, metadata }: Pod): string[] {
   const named = (spec.resourceClaims ?? []).flatMap(({ resourceClaimName }) => resourceClaimName ?? [])
   const given = (status?.resourceClaimStatuses ?? []).flatMap(({ resourceClaimName }) => resourceClaimName ?? [])
-  return [...named, ...given].map((name) => `${metadata.namespace}/${name}`)
+  // The scheduler made this one, for extended resources.
+  const extended = status?.extendedResourceClaimStatus?.resourceClaimName
+  return [...named, ...given, ...(extended ? [extended] : [])].map((name) => `${metadata.namespace}/${name}`)
 }
 
+const hasClaims = ({ spec, status }: Pod): boolean => Boolean(spec.resourceClaims?.length || status?.extendedResourceClaimStatus)
+
 function keysOfPod(pod: Pod): string[] {
-  if (!pod.spec.resourceClaims?.length) return []
+  if (!hasClaims(pod)) return []
   const isDone = isDoneWithClaims(pod) || pod.metadata.deletionTimestamp !== undefined
   return [`${POD}${keyOf(pod)}`, ...(isDone ? claimKeys(pod).map((key) => `${CLAIM}${key}`) : [])]
 }
 
 export function resourceClaimController({ client, informers, events }: ControllerContext): Controller {
   const [ofPods, ofClaims, ofTemplates] = [informers.for(pods), informers.for(resourceclaims), informers.for(resourceclaimtemplates)]
-  ofPods.addIndex(BY_CLAIM, (pod) => (pod.spec.resourceClaims?.length ? claimKeys(pod) : []))
+  ofPods.addIndex(BY_CLAIM, (pod) => (hasClaims(pod) ? claimKeys(pod) : []))
 
   /** The name of the claim behind one of the pod's entries that asks for a template; made where it is missing. */
   async function ensureClaim(pod: Pod, name: string, templateName: string, signal: AbortSignal): Promise<string> {
@@ -63,9 +67,12 @@ export function resourceClaimController({ client, informers, events }: Controlle
       }
     }
     if (made.length > 0) {
-      const { uid } = pod.metadata
-      const patch = { metadata: { uid }, status: { resourceClaimStatuses: made } }
-      await client.patch(pods, { ...at(pod), subresource: 'status', type: 'application/strategic-merge-patch+json', signal }, patch)
+      const { uid, name, namespace } = pod.metadata
+      // An apply takes away what it does not name: what an earlier one told goes along.
+      const resourceClaimStatuses = [...statuses.filter((known) => !made.some((one) => one.name === known.name)), ...made]
+      const applied = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, uid }, status: { resourceClaimStatuses } }
+      const how = { type: 'application/apply-patch+yaml' as const, fieldManager: 'ResourceClaimController', force: true }
+      await client.patch(pods, { ...at(pod), subresource: 'status', signal, ...how }, applied)
     }
     for (const key of claimKeys(pod)) {
       const claim = ofClaims.get(key)

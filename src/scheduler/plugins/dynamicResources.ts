@@ -2,7 +2,7 @@
  * DynamicResources: a pod goes where its ResourceClaims are allocated or can be; what it takes there is held in memory from the
  * decision on and written into the claims before the pod is bound (structured parameters, resource.k8s.io/v1).
  */
-import type { Node, Pod } from '../../api/kinds/core/v1.ts'
+import type { ContainerExtendedResourceRequest, Node, Pod } from '../../api/kinds/core/v1.ts'
 import {
   deviceclasses,
   resourceclaims,
@@ -26,6 +26,7 @@ import type { Client } from '../../client/client.ts'
 import type { Informers } from '../../client/informer.ts'
 import { allocate } from '../devices/allocator.ts'
 import { claimsOf, isReservedFor, RESERVED_FOR_MAX, takenBy } from '../devices/claims.ts'
+import { claimTemplate, classResolver, extendedRequests, madeFor } from '../devices/extendedResources.ts'
 import { newestSlices, poolsOn, type PoolDevice } from '../devices/pools.ts'
 import {
   ADD,
@@ -37,6 +38,8 @@ import {
 } from '../events.ts'
 import { FITS, refuses, type Plugin, type PostFilterResult, type Prepared, type Refusal, type Scoring, type Verdict } from '../framework.ts'
 import type { NodeInfo } from '../nodeInfo.ts'
+import type { PodInfo } from '../podInfo.ts'
+import { createExtendedClaim, removeExtendedClaim, tellPod } from './extendedClaims.ts'
 
 export interface DynamicResourcesOptions {
   client: Client
@@ -54,10 +57,18 @@ const PROGRAMS_MAX = 100
 /** What a request's first alternative scores over its last (resource.k8s.io allows 8). */
 const ALTERNATIVES_MAX = 8
 
+/** What the pod would get on a node: for each claim of `toAllocate`, and behind those for the one of its extended resources. */
+interface Offer {
+  results: readonly AllocationResult[]
+  extended?: { claim: ResourceClaim; mappings: ContainerExtendedResourceRequest[] }
+}
+
 interface State {
   claims: readonly ResourceClaim[]
   toAllocate: readonly ResourceClaim[]
-  byNode: Map<string, readonly AllocationResult[]>
+  /** Extended resources with a class behind them, and the claim for those that the node has no device plugin for. */
+  extended?: { resources: readonly string[]; claim: ResourceClaim }
+  byNode: Map<string, Offer>
   unavailable: Set<ResourceClaim>
 }
 
@@ -110,6 +121,7 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
   const { client, informers, clock, log, signal: stop, bindingTimeoutMs } = options
   const [ofClaims, ofClasses, ofSlices] = [informers.for(resourceclaims), informers.for(deviceclasses), informers.for(resourceslices)]
   const programs = new Programs()
+  const classOf = classResolver({ get: (name) => ofClasses.get(name), list: () => ofClasses.list() })
   const states = new WeakMap<Prepared, State>()
   /** Allocations that were decided and are not seen in the cache yet, by the claim's uid. */
   const pending = new Map<string, AllocationResult>()
@@ -124,21 +136,34 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
   const selects = (selectors: readonly DeviceSelector[], { driver, device }: PoolDevice): boolean =>
     selectors.every(({ cel }) => cel !== undefined && selectsDevice(programs.get(cel.expression), { driver, ...device }))
 
+  /** The claim for what the node has no device plugin for; undefined where that is nothing. */
+  function extendedOn(pod: Pod, node: NodeInfo, { resources, claim }: NonNullable<State['extended']>): Offer['extended'] {
+    const missing = resources.filter((name) => !node.allocatable.get(name))
+    if (missing.length === 0) return undefined
+    const { requests, mappings } = extendedRequests(pod, missing, classOf)
+    return { claim: { ...claim, spec: { devices: { requests } } }, mappings }
+  }
+
   function claimFilter(pod: Pod, state: State): (node: NodeInfo) => Verdict {
     const known = pools()
     const taken = takenBy([...ofClaims.list().map(({ status }) => status?.allocation), ...pending.values()])
-    return ({ node, name }) => {
+    return (info) => {
+      const { node, name } = info
       const missed = state.claims.filter((claim) => claim.status?.allocation && !isUsableOn(claim, node))
       if (missed.length > 0) {
         for (const claim of missed) state.unavailable.add(claim)
         return refuses('resourceclaim not available on the node', false)
       }
-      if (state.toAllocate.length === 0) return FITS
+      // One of an earlier attempt goes first (postFilter).
+      if (state.extended?.claim.metadata.name) return refuses('cannot schedule extended resource claim', true)
+      const extended = state.extended && extendedOn(pod, info, state.extended)
+      const wanted = extended ? [...state.toAllocate, extended.claim] : state.toAllocate
+      if (wanted.length === 0) return FITS
       try {
         const classes = { get: (className: string) => ofClasses.get(className) }
-        const results = allocate(state.toAllocate, { node, pools: poolsOn(node, known), taken, classes, selects })
+        const results = allocate(wanted, { node, pools: poolsOn(node, known), taken, classes, selects })
         if (!results) return refuses('cannot allocate all claims', false)
-        state.byNode.set(name, results)
+        state.byNode.set(name, { results, ...(extended && { extended }) })
         return FITS
       } catch (error) {
         log.debug('devices could not be allocated', { pod: keyOf(pod), node: name, cause: String(error) })
@@ -147,49 +172,77 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
     }
   }
 
-  function prepare(pod: Pod): Prepared | Refusal | undefined {
-    const claims = claimsOf(pod, ofClaims)
-    if (typeof claims === 'string') return refuses(claims, false)
-    if (claims.length === 0) return undefined
+  /** What keeps the pod from every node, whatever there is on it. */
+  function obstacle(pod: Pod, claims: readonly ResourceClaim[]): string | undefined {
     for (const claim of claims) {
       const { allocation, reservedFor = [] } = claim.status ?? {}
       if (allocation) {
-        if (reservedFor.length >= RESERVED_FOR_MAX && !isReservedFor(claim, pod)) return refuses('resourceclaim in use', false)
+        if (reservedFor.length >= RESERVED_FOR_MAX && !isReservedFor(claim, pod)) return 'resourceclaim in use'
         continue
       }
-      if (pending.has(claim.metadata.uid)) return refuses(`resource claim ${keyOf(claim)} is in the process of being allocated`, false)
+      if (pending.has(claim.metadata.uid)) return `resource claim ${keyOf(claim)} is in the process of being allocated`
       const problem = classProblem(claim, ofClasses)
-      if (problem !== undefined) return refuses(problem, false)
+      if (problem !== undefined) return problem
     }
+    return undefined
+  }
+
+  function prepare({ pod, requests }: PodInfo): Prepared | Refusal | undefined {
+    const claims = claimsOf(pod, ofClaims)
+    if (typeof claims === 'string') return refuses(claims, false)
+    const resources =
+      ofClasses.list().length === 0 ? [] : [...requests].flatMap(([name, amount]) => (amount > 0 && classOf(name) ? name : []))
+    if (claims.length === 0 && resources.length === 0) return undefined
+    const problem = obstacle(pod, claims)
+    if (problem !== undefined) return refuses(problem, false)
     const toAllocate = claims.filter(({ status }) => !status?.allocation)
     const state: State = { claims, toAllocate, byNode: new Map(), unavailable: new Set() }
-    const filter = claimFilter(pod, state)
-    let held: readonly AllocationResult[] | undefined
+    if (resources.length > 0)
+      state.extended = { resources, claim: madeFor(pod, ofClaims.list(pod.metadata.namespace)) ?? claimTemplate(pod) }
+    const prepared = attempt(pod, state)
+    states.set(prepared, state)
+    return prepared
+  }
+
+  function attempt(pod: Pod, state: State): Prepared {
+    const { claims, toAllocate } = state
+    let held: Offer | undefined
+    let made: ResourceClaim | undefined
+    const taking = (): ResourceClaim[] => [...toAllocate, ...(held?.extended ? [held.extended.claim] : [])]
     const release = (): void => {
-      for (const { metadata } of toAllocate) pending.delete(metadata.uid)
+      for (const { metadata } of taking()) pending.delete(metadata.uid)
     }
-    const prepared: Prepared = {
-      filter,
+    async function makeExtended({ claim, mappings }: NonNullable<Offer['extended']>, signal: AbortSignal): Promise<void> {
+      const allocation = held?.results[toAllocate.length]
+      made = await createExtendedClaim(client, claim, claim.spec.devices?.requests ?? [], signal)
+      await bindClaim(made, pod, allocation, signal)
+      await tellPod(client, pod, made.metadata.name, mappings, signal)
+    }
+    return {
+      filter: claimFilter(pod, state),
       reserve(nodeName) {
         held = state.byNode.get(nodeName)
         if (toAllocate.length > 0 && !held) return refuses('cannot allocate all claims', false)
-        toAllocate.forEach(({ metadata }, i) => pending.set(metadata.uid, held?.[i] as AllocationResult))
+        taking().forEach(({ metadata }, i) => pending.set(metadata.uid, held?.results[i] as AllocationResult))
         return FITS
       },
       unreserve() {
         release()
         void giveBack(pod, claims)
+        if (made)
+          removeExtendedClaim(client, made, stop).catch((error: unknown) => {
+            if (!stop.aborted) log.warn('a claim for extended resources is left', { pod: keyOf(pod), cause: String(error) })
+          })
       },
-      needsPreBind: () => claims.some((claim) => !claim.status?.allocation || !isReservedFor(claim, pod)),
+      needsPreBind: () => state.extended !== undefined || claims.some((claim) => !claim.status?.allocation || !isReservedFor(claim, pod)),
       async preBind(_, signal) {
-        for (const claim of claims) await bindClaim(claim, pod, held?.[toAllocate.indexOf(claim)], signal)
+        for (const claim of claims) await bindClaim(claim, pod, held?.results[toAllocate.indexOf(claim)], signal)
+        if (held?.extended) await makeExtended(held.extended, signal)
         // What is written counts as taken from memory until it counts from the cache.
-        await allReady(claims, signal)
+        await allReady(made ? [...claims, made] : claims, signal)
         release()
       },
     }
-    states.set(prepared, state)
-    return prepared
   }
 
   /** Writes one claim's allocation and that the pod uses it. */
@@ -220,8 +273,7 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
     const { reservedFor = [] } = claim.status ?? {}
     if (claim.status?.allocation && allocation) throw new Error(`claim ${keyOf(claim)} got allocated elsewhere in the meantime`)
     const chosen = claim.status?.allocation ?? allocation
-    const hasConditions = (chosen?.devices?.results ?? []).some(({ bindingConditions = [] }) => bindingConditions.length > 0)
-    const stamped = allocation && hasConditions ? { ...allocation, allocationTimestamp: timestamp(clock.now()) } : chosen
+    const stamped = chosen && { allocationTimestamp: timestamp(clock.now()), ...chosen }
     return {
       ...claim,
       status: {
@@ -266,14 +318,18 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
   }
 
   /** A claim that is allocated where the pod cannot be, and that nobody uses, is allocated anew. */
-  async function deallocate({ claims, unavailable }: State, pod: Pod): Promise<PostFilterResult> {
-    if (claims.length === 0) return { message: 'no new claims to deallocate' }
+  async function deallocate({ claims, unavailable, extended }: State, pod: Pod): Promise<PostFilterResult> {
+    if (claims.length === 0 && !extended) return { message: 'no new claims to deallocate' }
     for (const claim of unavailable) {
       const { reservedFor = [] } = claim.status ?? {}
       if (reservedFor.length > 1 || (reservedFor.length === 1 && !isReservedFor(claim, pod))) continue
       const { allocation: _allocation, reservedFor: _reserved, devices: _devices, ...status } = claim.status ?? {}
       await client.update(resourceclaims, { ...claim, status }, { subresource: 'status', signal: stop })
       return { message: 'deallocation of ResourceClaim completed' }
+    }
+    if (extended?.claim.metadata.name) {
+      await removeExtendedClaim(client, extended.claim, stop)
+      return { message: 'deletion of ResourceClaim completed' }
     }
     return { message: 'still not schedulable' }
   }
@@ -296,7 +352,7 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
       const claims = claimsOf(pod, ofClaims)
       return typeof claims === 'string' ? claims : undefined
     },
-    prepare: ({ pod }) => (pod.spec.resourceClaims?.length ? prepare(pod) : undefined),
+    prepare,
     score(_, __, ___, prepared) {
       const state = prepared && states.get(prepared)
       return state && state.toAllocate.length > 0 ? alternativeScoring(state) : undefined
@@ -331,7 +387,7 @@ function alternativeScoring({ toAllocate, byNode }: State): Scoring {
   }
   return {
     of({ name }) {
-      const results = byNode.get(name) ?? []
+      const results = byNode.get(name)?.results ?? []
       return toAllocate.reduce((sum, claim, i) => {
         const requests = new Set((results[i]?.devices?.results ?? []).map(({ request }) => request))
         return sum + [...requests].reduce((ranks, request) => ranks + rankOf(claim, request), 0)

@@ -1,6 +1,7 @@
 /** NodeResourcesFit and NodeResourcesBalancedAllocation: what a pod requests against what a node has left. */
 import type { Node, Pod } from '../../api/kinds/core/v1.ts'
-import { ADD, DELETE, UPDATE_NODE_ALLOCATABLE, UPDATE_POD_SCALE_DOWN, type ClusterEvent, type EventHint } from '../events.ts'
+import type { DeviceClass } from '../../api/kinds/resource/v1.ts'
+import { ADD, DELETE, UPDATE, UPDATE_NODE_ALLOCATABLE, UPDATE_POD_SCALE_DOWN, type ClusterEvent, type EventHint } from '../events.ts'
 import { FITS, refuses, type NodeResources, type Plugin, type Verdict } from '../framework.ts'
 import { allocatableOf, podRequests, type Resources } from '../resources.ts'
 import { allocationScore, balanceScore, type ScoringStrategy, type WeightedResource } from './allocationScores.ts'
@@ -12,14 +13,23 @@ export interface FitArgs {
   scoringStrategy: ScoringStrategy
 }
 
-function insufficient(requests: readonly (readonly [string, number])[], node: NodeResources): Verdict {
+/** Whether a resource may be had as devices instead, where a node does not offer it itself. */
+type IsBackedByDevices = (resource: string) => boolean
+
+const NONE_BACKED: ReadonlySet<string> = new Set()
+
+function insufficient(
+  requests: readonly (readonly [string, number])[],
+  node: NodeResources,
+  backed: ReadonlySet<string> = NONE_BACKED,
+): Verdict {
   const reasons: string[] = []
   const { requested, allocatable } = node
   if (node.podCount + 1 > (allocatable.get('pods') ?? 0)) reasons.push('Too many pods')
   let isTooBig = false
   for (const [resource, amount] of requests) {
     const has = allocatable.get(resource) ?? 0
-    if (amount <= has - (requested.get(resource) ?? 0)) continue
+    if (amount <= has - (requested.get(resource) ?? 0) || (has === 0 && backed.has(resource))) continue
     reasons.push(`Insufficient ${resource}`)
     isTooBig ||= amount > has
   }
@@ -27,12 +37,13 @@ function insufficient(requests: readonly (readonly [string, number])[], node: No
 }
 
 const NOTHING: Resources = new Map()
+const isNative = (name: string): boolean => !name.includes('/')
 
-function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent): boolean {
+function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent, backed: ReadonlySet<string>): boolean {
   if (!after) return false
   const requests = [...podRequests(pod)].filter(([, amount]) => amount > 0)
   const now = allocatableOf(after as Node)
-  if (!insufficient(requests, { allocatable: now, requested: NOTHING, nonZeroRequested: NOTHING, podCount: 0 }).fits) return false
+  if (!insufficient(requests, { allocatable: now, requested: NOTHING, nonZeroRequested: NOTHING, podCount: 0 }, backed).fits) return false
   if (!before) return true
   const old = allocatableOf(before as Node)
   return [['pods', 1] as const, ...requests].some(([name]) => (now.get(name) ?? 0) > (old.get(name) ?? 0))
@@ -47,12 +58,32 @@ function isHelpedByPod(pod: Pod, { before, after }: ClusterEvent): boolean {
   return [...podRequests(pod)].some(([name, amount]) => amount > 0 && (old.get(name) ?? 0) > (now.get(name) ?? 0))
 }
 
-export function newFit({ ignoredResources, ignoredResourceGroups, scoringStrategy }: FitArgs): Plugin {
+export function newFit(
+  { ignoredResources, ignoredResourceGroups, scoringStrategy }: FitArgs,
+  isBackedByDevices: IsBackedByDevices = () => false,
+): Plugin {
+  /** A class may make a resource of which no node has any worth asking for. */
+  const isHelpedByClass = (pod: Pod, { before, after }: ClusterEvent): boolean => {
+    const [old, now] = [before as DeviceClass | undefined, after as DeviceClass | undefined]
+    if (!now) return false
+    const names = [now.spec.extendedResourceName, ...(old ? [] : [`deviceclass.resource.kubernetes.io/${now.metadata.name}`])]
+    if (old && old.spec.extendedResourceName === now.spec.extendedResourceName) return false
+    const requests = podRequests(pod)
+    return names.some((name) => name !== undefined && requests.has(name))
+  }
+  const backedAmong = (requests: readonly (readonly [string, number])[]): ReadonlySet<string> =>
+    new Set(requests.flatMap(([name]) => (isNative(name) || !isBackedByDevices(name) ? [] : name)))
+
   const isIgnored = (name: string): boolean =>
     ignoredResources.includes(name) || ignoredResourceGroups.some((group) => name.startsWith(`${group}/`))
   const events: EventHint[] = [
     { resource: 'Pod', actions: DELETE | UPDATE_POD_SCALE_DOWN, mayHelp: isHelpedByPod },
-    { resource: 'Node', actions: ADD | UPDATE_NODE_ALLOCATABLE, mayHelp: isHelpedByNode },
+    {
+      resource: 'Node',
+      actions: ADD | UPDATE_NODE_ALLOCATABLE,
+      mayHelp: (pod, event) => isHelpedByNode(pod, event, backedAmong([...podRequests(pod)])),
+    },
+    { resource: 'DeviceClass', actions: ADD | UPDATE, mayHelp: isHelpedByClass },
   ]
   return {
     name: 'NodeResourcesFit',
@@ -60,7 +91,8 @@ export function newFit({ ignoredResources, ignoredResourceGroups, scoringStrateg
     events,
     prepare({ requests }) {
       const wanted = [...requests].filter(([name, amount]) => amount > 0 && !isIgnored(name))
-      return { filter: (node) => insufficient(wanted, node) }
+      const backed = backedAmong(wanted)
+      return { filter: (node) => insufficient(wanted, node, backed), ...(backed.size > 0 && { variant: [...backed].sort().join() }) }
     },
     score({ nonZeroRequests }) {
       return { of: (node) => allocationScore(scoringStrategy, nonZeroRequests, node) }

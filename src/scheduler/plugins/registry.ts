@@ -12,6 +12,8 @@ import type { Nominator } from '../nominator.ts'
 import { newDefaultBinder } from './defaultBinder.ts'
 import { newDefaultPreemption, type ProcessPreemption } from './defaultPreemption.ts'
 import { defaultSelector } from './defaultSelector.ts'
+import { classResolver } from '../devices/extendedResources.ts'
+import { deviceclasses } from '../../api/kinds/resource/v1.ts'
 import { newDynamicResources } from './dynamicResources.ts'
 import { newBalancedAllocation, newFit } from './fit.ts'
 import { newImageLocality } from './imageLocality.ts'
@@ -64,7 +66,10 @@ export function createPlugin(name: string, args: PluginArgs, handle: PluginHandl
       return newNodePorts()
     case 'NodeResourcesFit': {
       const { ignoredResources } = args.NodeResourcesFit
-      return newFit({ ...args.NodeResourcesFit, ignoredResources: [...ignoredResources, ...handle.ignoredResources] })
+      const classes = informers.for(deviceclasses)
+      const classOf = classResolver({ get: (className) => classes.get(className), list: () => classes.list() })
+      const isBacked = (resource: string): boolean => classOf(resource) !== undefined
+      return newFit({ ...args.NodeResourcesFit, ignoredResources: [...ignoredResources, ...handle.ignoredResources] }, isBacked)
     }
     case 'NodeResourcesBalancedAllocation':
       return newBalancedAllocation(args.NodeResourcesBalancedAllocation.resources)
