@@ -23,6 +23,30 @@ test('settings are read by component', () => {
   })
 })
 
+test('a kubelet’s settings have the names of flags, or of the fields of its configuration', () => {
+  const { kubelet } = readComponentOptions(
+    parseExtraConfig([
+      'kubelet.maxPods=30',
+      'kubelet.kube-reserved=cpu=200m,memory=500Mi',
+      'kubelet.evictionHard=memory.available<200Mi,nodefs.available<10%',
+      'kubelet.container-log-max-size=64Ki',
+      'kubelet.seccompDefault=true',
+      'kubelet.imageGCHighThresholdPercent=90',
+      'kubelet.image-gc-high-threshold=70',
+      'kubelet.crashLoopBackOff.maxContainerRestartPeriod=20s',
+    ]),
+  )
+  assert.deepEqual(kubelet, {
+    'max-pods': 30,
+    'kube-reserved': { cpu: '200m', memory: '500Mi' },
+    'eviction-hard': { 'memory.available': { amount: 200 * 2 ** 20 }, 'nodefs.available': { share: 0.1 } },
+    'container-log-max-size': 65_536,
+    'seccomp-default': true,
+    'image-gc-high-threshold': 70,
+    'crashLoopBackOff.maxContainerRestartPeriod': 20_000,
+  })
+})
+
 test('mistakes are told with what may have been meant', () => {
   const cases: [string, RegExp, RegExp][] = [
     ['nonsense', /"nonsense" is no setting of a component/, /For example/],
@@ -31,6 +55,13 @@ test('mistakes are told with what may have been meant', () => {
     ['controller-manager.node-monitor-grace=1s', /has no option/, /^Did you mean node-monitor-grace-period/],
     ['controller-manager.node-monitor-grace-period=soon', /must be a duration such as 30s or 1m30s, not "soon"/, /upstream/],
     ['controller-manager.concurrent-job-syncs=0', /must be a whole number above 0/, /upstream/],
+    ['kubelet.max-pod=3', /has no option "max-pod"/, /max-pods/],
+    ['kubelet.kube-reserved=gpu=1', /must be amounts of cpu, memory/, /upstream/],
+    ['kubelet.kubeReserved=cpu=-1', /kubelet\.kube-reserved must be amounts/, /upstream/],
+    ['kubelet.eviction-hard=memory.available>1', /must be thresholds of memory.available/, /upstream/],
+    ['kubelet.eviction-hard=nodefs.available<101%', /must be thresholds/, /upstream/],
+    ['kubelet.container-log-max-size=0', /must be a size such as 10Mi/, /upstream/],
+    ['kubelet.seccomp-default=yes', /must be true or false/, /upstream/],
     ['kube-proxy.proxy-mode=ipvs', /nftables alone/, /Leave/],
   ]
   for (const [entry, message, hint] of cases)

@@ -3,9 +3,26 @@
  * COMPONENT.KEY=VALUE` in the manner of minikube. Read on the host, so that a mistake is told before anything is started, and
  * again in the node.
  */
+import { QuantityError, quantityValue } from './quantity.ts'
 import { parseDuration, TimeError } from './codec/goTime.ts'
 
-type Kind = 'duration' | 'count' | 'positive' | 'number' | 'text' | 'list' | 'labels' | 'ports'
+type Kind =
+  | 'duration'
+  | 'count'
+  | 'positive'
+  | 'number'
+  | 'percent'
+  | 'boolean'
+  | 'bytes'
+  | 'text'
+  | 'list'
+  | 'labels'
+  | 'ports'
+  | 'reserved'
+  | 'thresholds'
+
+/** Of an eviction signal: so much of it, or that share of the capacity. */
+type ThresholdValue = { amount: number } | { share: number }
 
 /** Durations are in milliseconds. */
 interface Values {
@@ -13,10 +30,15 @@ interface Values {
   count: number
   positive: number
   number: number
+  percent: number
+  boolean: boolean
+  bytes: number
   text: string
   list: readonly string[]
   labels: Readonly<Record<string, string>>
   ports: { first: number; last: number }
+  reserved: Readonly<Record<string, string>>
+  thresholds: Readonly<Record<string, ThresholdValue>>
 }
 
 const OPTIONS = {
@@ -65,13 +87,47 @@ const OPTIONS = {
     config: 'text',
   },
   kubelet: {
+    'allowed-unsafe-sysctls': 'list',
+    'container-log-max-files': 'positive',
+    'container-log-max-size': 'bytes',
+    'cpu-cfs-quota': 'boolean',
+    'crashLoopBackOff.maxContainerRestartPeriod': 'duration',
+    'eviction-hard': 'thresholds',
+    'eviction-pressure-transition-period': 'duration',
+    'image-gc-high-threshold': 'percent',
+    'image-gc-low-threshold': 'percent',
+    'kube-reserved': 'reserved',
     'max-pods': 'positive',
+    'minimum-image-ttl-duration': 'duration',
     'node-labels': 'labels',
+    'pod-max-pids': 'positive',
+    'pods-per-core': 'count',
+    'seccomp-default': 'boolean',
+    'system-reserved': 'reserved',
   },
   'kube-proxy': {
     'proxy-mode': 'text',
   },
 } as const satisfies Record<string, Record<string, Kind>>
+
+/** Fields of the KubeletConfiguration that stand for a flag. */
+const KUBELET_FIELDS: Readonly<Record<string, string>> = {
+  allowedUnsafeSysctls: 'allowed-unsafe-sysctls',
+  containerLogMaxFiles: 'container-log-max-files',
+  containerLogMaxSize: 'container-log-max-size',
+  cpuCFSQuota: 'cpu-cfs-quota',
+  evictionHard: 'eviction-hard',
+  evictionPressureTransitionPeriod: 'eviction-pressure-transition-period',
+  imageGCHighThresholdPercent: 'image-gc-high-threshold',
+  imageGCLowThresholdPercent: 'image-gc-low-threshold',
+  imageMinimumGCAge: 'minimum-image-ttl-duration',
+  kubeReserved: 'kube-reserved',
+  maxPods: 'max-pods',
+  podPidsLimit: 'pod-max-pids',
+  podsPerCore: 'pods-per-core',
+  seccompDefault: 'seccomp-default',
+  systemReserved: 'system-reserved',
+}
 
 export type ComponentName = keyof typeof OPTIONS
 type OptionsOf<C extends ComponentName> = { [K in keyof (typeof OPTIONS)[C]]?: Values[(typeof OPTIONS)[C][K] & Kind] }
@@ -133,6 +189,47 @@ function parsePorts(text: string): { first: number; last: number } | undefined {
   return range.first > 0 && range.first <= range.last && range.last <= 65_535 ? range : undefined
 }
 
+const RESERVABLE: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage', 'pid'])
+
+/** A quantity that is not negative. */
+function parseAmount(text: string): number | undefined {
+  try {
+    const amount = quantityValue(text)
+    return amount >= 0 ? amount : undefined
+  } catch (error) {
+    if (error instanceof QuantityError) return undefined
+    throw error
+  }
+}
+
+function parseReserved(text: string): Record<string, string> | undefined {
+  const pairs = text.split(',').map((pair) => pair.trim().split('='))
+  const fits = pairs.every(
+    ([name = '', amount = '', ...more]) => RESERVABLE.has(name) && parseAmount(amount) !== undefined && more.length === 0,
+  )
+  return fits ? (Object.fromEntries(pairs) as Record<string, string>) : undefined
+}
+
+const SIGNALS: ReadonlySet<string> = new Set(['memory.available', 'nodefs.available', 'nodefs.inodesFree', 'pid.available'])
+
+function parseThreshold(text: string): ThresholdValue | undefined {
+  const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(text) ?? []
+  if (percent !== undefined) return Number(percent) <= 100 ? { share: Number(percent) / 100 } : undefined
+  const amount = parseAmount(text)
+  return amount === undefined ? undefined : { amount }
+}
+
+function parseThresholds(text: string): Record<string, ThresholdValue> | undefined {
+  const entries: [string, ThresholdValue][] = []
+  for (const part of text.split(',')) {
+    const [signal = '', value = ''] = part.trim().split('<')
+    const threshold = parseThreshold(value)
+    if (!SIGNALS.has(signal) || !threshold) return undefined
+    entries.push([signal, threshold])
+  }
+  return Object.fromEntries(entries)
+}
+
 function parseMilliseconds(text: string): number | undefined {
   try {
     const ms = Number(parseDuration(text)) / 1e6
@@ -148,10 +245,16 @@ const WANTED: Readonly<Record<Kind, string>> = {
   count: 'a whole number, 0 at the least',
   positive: 'a whole number above 0',
   number: 'a number',
+  percent: 'a whole number from 0 to 100',
+  boolean: 'true or false',
+  bytes: 'a size such as 10Mi',
   text: 'some text',
   list: 'names, separated by commas',
   labels: 'labels such as key=value,other=value',
   ports: 'ports such as 30000-32767',
+  reserved: 'amounts of cpu, memory, ephemeral-storage or pid such as cpu=200m,memory=500Mi',
+  thresholds:
+    'thresholds of memory.available, nodefs.available, nodefs.inodesFree or pid.available such as memory.available<100Mi,nodefs.available<10%',
 }
 
 /** Undefined where the text is not of the kind. */
@@ -166,6 +269,12 @@ function parseValue(kind: Kind, text: string): Values[Kind] | undefined {
       return Number.isSafeInteger(number) && number > 0 ? number : undefined
     case 'number':
       return Number.isFinite(number) && number >= 0 ? number : undefined
+    case 'percent':
+      return Number.isSafeInteger(number) && number >= 0 && number <= 100 ? number : undefined
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : undefined
+    case 'bytes':
+      return parseAmount(text) || undefined
     case 'text':
       return text === '' ? undefined : text
     case 'list': {
@@ -176,7 +285,16 @@ function parseValue(kind: Kind, text: string): Values[Kind] | undefined {
       return parseLabels(text)
     case 'ports':
       return parsePorts(text)
+    case 'reserved':
+      return parseReserved(text)
+    case 'thresholds':
+      return parseThresholds(text)
   }
+}
+
+/** The name under which the option is kept: a kubelet's field stands for its flag. */
+function flagOf(component: string, key: string): string {
+  return component === 'kubelet' && Object.hasOwn(KUBELET_FIELDS, key) ? (KUBELET_FIELDS[key] ?? key) : key
 }
 
 function readOption(component: string, key: string, value: string): Values[Kind] {
@@ -208,8 +326,8 @@ export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
         `"${entry}" is no setting of a component`,
         'For example: --extra-config=controller-manager.node-monitor-grace-period=1m',
       )
-    readOption(component, key, value)
-    parsed[component] = { ...parsed[component], [key]: value }
+    readOption(component, flagOf(component, key), value)
+    parsed[component] = { ...parsed[component], [flagOf(component, key)]: value }
   }
   return parsed
 }

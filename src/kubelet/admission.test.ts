@@ -58,6 +58,12 @@ const cases: [what: string, wanted: Pod, others: Pod[], expected: Rejection | un
   ['a taint that drives out', pod({ tolerations: [] }), [], failed('TaintToleration', "node(s) had taints that the pod didn't tolerate")],
   ['a safe sysctl', pod({ securityContext: { sysctls: [{ name: 'net/ipv4/tcp_syncookies', value: '1' }] } }), [], undefined],
   [
+    'a sysctl of a namespace that is the node’s',
+    pod({ hostNetwork: true, securityContext: { sysctls: [{ name: 'net.ipv4.tcp_syncookies', value: '1' }] } }),
+    [],
+    { reason: 'SysctlForbidden', message: 'forbidden sysctl: "net.ipv4.tcp_syncookies" not allowed with host net enabled' },
+  ],
+  [
     'an unsafe sysctl',
     pod({ securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }),
     [],
@@ -77,4 +83,21 @@ for (const [what, wanted, others, expected] of cases) {
 
 test('admission: what depends on an unknown node is let through', () => {
   assert.equal(whyRejected({ pod: pod({ nodeSelector: { zone: 'b' } }), node: undefined, others: [], allocatable }), undefined)
+})
+
+test('admission: unsafe sysctls that the node allows, by name or by beginning', () => {
+  const wanted = (name: string): Pod => pod({ securityContext: { sysctls: [{ name, value: '1' }] } })
+  const reason = (name: string): string | undefined =>
+    whyRejected({ pod: wanted(name), node, others: [], allocatable, allowedUnsafeSysctls: ['kernel.msg*', 'net.core.somaxconn'] })?.reason
+  assert.deepEqual(['kernel/msgmax', 'net.core.somaxconn', 'net.core.rmem_max'].map(reason), [undefined, undefined, 'SysctlForbidden'])
+})
+
+test('admission: AppArmor profiles where the host has none', () => {
+  const rejection = (hasAppArmor: boolean, type: string): Rejection | undefined =>
+    whyRejected({ pod: pod({ securityContext: { appArmorProfile: { type } } }), node, others: [], allocatable, hasAppArmor })
+  const refused = { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
+  assert.deepEqual(
+    [rejection(false, 'RuntimeDefault'), rejection(true, 'RuntimeDefault'), rejection(false, 'Unconfined')],
+    [refused, undefined, undefined],
+  )
 })

@@ -10,6 +10,7 @@ import { tolerates } from '../api/tolerations.ts'
 import { podQosClass } from './containers/qos.ts'
 import type { Condition } from './eviction/pressure.ts'
 import { isCritical } from './eviction/ranking.ts'
+import { allSpecContainers } from './podSpec.ts'
 
 export interface Rejection {
   reason: string
@@ -25,6 +26,10 @@ export interface AdmissionInput {
   allocatable: Readonly<Record<string, string>>
   /** What the node runs short of. */
   pressures?: readonly Condition[]
+  /** Names, or their beginnings with a star behind, that pods may set though they are not known to be safe. */
+  allowedUnsafeSysctls?: readonly string[]
+  /** The kernel confines processes by AppArmor profiles. */
+  hasAppArmor?: boolean
 }
 
 /** Namespaced, isolated and harmless: a pod may set these without the node's leave. */
@@ -42,6 +47,36 @@ const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
   'net.ipv4.tcp_syncookies',
   'net.ipv4.tcp_wmem',
 ])
+
+/** The namespace that a sysctl belongs to: a pod that shares the node's may not set it. */
+function namespaceOf(sysctl: string): 'ipc' | 'net' | undefined {
+  if (sysctl.startsWith('net.')) return 'net'
+  return /^(?:kernel\.(?:shm|msg|sem)|fs\.mqueue\.)/.test(sysctl) ? 'ipc' : undefined
+}
+
+function whySysctlForbidden({ spec }: Pod, name: string, allowed: readonly string[] = []): string | undefined {
+  const isAllowed = (one: string): boolean => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : one.replaceAll('/', '.') === name)
+  if (!SAFE_SYSCTLS.has(name) && !allowed.some(isAllowed)) return `"${name}" not allowlisted`
+  const namespace = namespaceOf(name)
+  const isShared = (namespace === 'net' && spec?.hostNetwork) || (namespace === 'ipc' && spec?.hostIPC)
+  return isShared ? `"${name}" not allowed with host ${namespace} enabled` : undefined
+}
+
+function forbiddenSysctl(pod: Pod, allowed: readonly string[] | undefined): Rejection | undefined {
+  for (const { name } of pod.spec?.securityContext?.sysctls ?? []) {
+    const why = whySysctlForbidden(pod, name.replaceAll('/', '.'), allowed)
+    if (why) return { reason: 'SysctlForbidden', message: `forbidden sysctl: ${why}` }
+  }
+  return undefined
+}
+
+function asksForAppArmor(pod: Pod): boolean {
+  const ofPod = pod.spec?.securityContext?.appArmorProfile
+  return allSpecContainers(pod).some(({ securityContext }) => {
+    const type = (securityContext?.appArmorProfile ?? ofPod)?.type
+    return type !== undefined && type !== 'Unconfined'
+  })
+}
 
 const predicate = (name: string, description: string): Rejection => ({ reason: name, message: `Predicate ${name} failed: ${description}` })
 
@@ -133,6 +168,7 @@ export function whyRejected(input: AdmissionInput): Rejection | undefined {
     return predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
   if (portTaken(pod, others)) return predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
   if (node && isRepelled(pod, node)) return predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate")
-  const unsafe = pod.spec?.securityContext?.sysctls?.find(({ name }) => !SAFE_SYSCTLS.has(name.replaceAll('/', '.')))
-  return unsafe && { reason: 'SysctlForbidden', message: `forbidden sysctl: "${unsafe.name}" not allowlisted` }
+  if (input.hasAppArmor === false && asksForAppArmor(pod))
+    return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
+  return forbiddenSysctl(pod, input.allowedUnsafeSysctls)
 }

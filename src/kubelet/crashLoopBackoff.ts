@@ -7,7 +7,12 @@ export interface CrashLoopLimits {
   maxMs: number
 }
 
-export const CRASH_LOOP_LIMITS: CrashLoopLimits = { baseMs: 10_000, maxMs: 300_000 }
+const BASE_MS = 10_000
+
+/** A shorter longest delay shortens the first one, too. */
+export function crashLoopLimits(maxMs: number): CrashLoopLimits {
+  return { baseMs: Math.min(BASE_MS, maxMs), maxMs }
+}
 /** In multiples of the longest delay: a container that lasted so long is not in a loop. */
 const FORGIVEN_AFTER = 2
 
@@ -15,7 +20,7 @@ export class CrashLoopBackoff {
   readonly #limits: CrashLoopLimits
   readonly #entries = new Map<string, { delayMs: number; restartedAtMs: number }>()
 
-  constructor(limits: CrashLoopLimits = CRASH_LOOP_LIMITS) {
+  constructor(limits: CrashLoopLimits) {
     this.#limits = limits
   }
 

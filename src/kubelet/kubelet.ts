@@ -14,6 +14,7 @@ import type { ComponentContext } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informer, Informers } from '../client/informer.ts'
+import { KUBELET_DEFAULTS, type KubeletConfiguration } from './configuration.ts'
 import { annotation } from './containers/annotations.ts'
 import { CsiVolumes } from './csi/csiVolumes.ts'
 import { CsiPlugins } from './csi/plugins.ts'
@@ -21,8 +22,9 @@ import { EvictionManager } from './eviction/evictionManager.ts'
 import { readSignals, type Signals } from './eviction/signals.ts'
 import { ImageCollector } from './images/imageCollector.ts'
 import { ImagePuller } from './images/imagePuller.ts'
-import { podsMemoryBytes, allocatableAmounts, readCapacity } from './node/capacity.ts'
+import { allocatableAmounts, maxPods, podsMemoryBytes, readCapacity } from './node/capacity.ts'
 import type { NodeCapacity } from './node/capacity.ts'
+import { hasAppArmor } from './node/appArmor.ts'
 import { NodeReporter } from './node/nodeReporter.ts'
 import { terminatePods } from './nodeShutdown.ts'
 import { podsDirectory } from './podDirectories.ts'
@@ -61,6 +63,8 @@ export interface KubeletOptions {
   nodeLabels?: Readonly<Record<string, string>>
   /** Read from the machine and the node's cgroup unless given. */
   capacity?: () => Promise<NodeCapacity>
+  /** What can be set from outside; the defaults hold unless given. */
+  configuration?: KubeletConfiguration
   /** Read from the machine and the node's cgroup unless given. */
   signals?: () => Promise<Signals>
   /** Binds subPaths; tests bring their own. */
@@ -77,6 +81,7 @@ export interface Kubelet {
   terminatePods(maxGraceSeconds: number, context: Pick<ComponentContext, 'signal' | 'log' | 'clock'>): Promise<void>
   /** The pods on this node, for the kubelet's own server. */
   pods: KubeletPods
+  /** How full a pod's volumes are. */
   /** The node's disk is full: pods may have to go. */
   diskFull(): void
 }
@@ -100,7 +105,10 @@ interface Parts {
 async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
   const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
   const { nodeIps = [nodeIp] } = options
-  const capacity = await (options.capacity ?? (() => readCapacity(rootDir)))()
+  const { configuration = KUBELET_DEFAULTS } = options
+  const found = await (options.capacity ?? (() => readCapacity(rootDir)))()
+  const capacity = { ...found, pods: maxPods(found, configuration) }
+  const allocatable = allocatableAmounts(capacity, configuration)
   const observer = new PodObserver({ runtime, rootDir, clock })
   const objects = new PodObjects({
     client,
@@ -115,6 +123,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     },
   })
   const collector = new ImageCollector({
+    configuration,
     runtime,
     clock,
     log,
@@ -135,7 +144,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     onInUse: () => node.volumesChanged(),
     secret: (namespace, name, until) => client.get(secrets, { namespace, name, signal: until }),
   })
-  const volumes = new Volumes({ client, clock, objects, rootDir, runtime, csi, memoryBytes: podsMemoryBytes(capacity.memoryBytes) })
+  const volumes = new Volumes({ client, clock, objects, rootDir, runtime, csi, memoryBytes: podsMemoryBytes(capacity, configuration) })
   const pulled = (image: Image): void => {
     node.imagesChanged()
     void collector.pulled(image)
@@ -154,9 +163,12 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     probes,
     objects,
     files: { clusterDns, clusterDomain, nodeName, ...(options.nodeResolvConfPath && { nodeResolvConfPath: options.nodeResolvConfPath }) },
-    nodeMemoryBytes: capacity.memoryBytes,
+    nodeLimits: { ...configuration, memoryBytes: capacity.memoryBytes },
+    crashLoopMaxMs: configuration.crashLoopMaxMs,
+    hasAppArmor: await hasAppArmor(),
+    allowedUnsafeSysctls: configuration.allowedUnsafeSysctls,
     ...(options.pinSubPath && { pin: options.pinSubPath }),
-    allocatable: allocatableAmounts(capacity),
+    allocatable,
     services: () => serviceInformer.list(),
     podsOfNode: () => podsOfNode(options).list(),
     knownNode: () => node.node,
@@ -179,6 +191,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     rootDir,
     volumesInUse: () => csi.inUse(),
     capacity,
+    allocatable,
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,
     nodeLabels: options.nodeLabels ?? {},
   })
@@ -199,6 +212,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
           onNewMirror: (uid) => statuses.sendAgain(uid),
         })
   const eviction = new EvictionManager({
+    configuration,
     runtime,
     rootDir,
     clock,

@@ -7,6 +7,8 @@ import { isTerminalPhase } from './podSpec.ts'
 
 export interface PodAdmissionOptions {
   allocatable: Readonly<Record<string, string>>
+  allowedUnsafeSysctls: readonly string[]
+  hasAppArmor: boolean
   /** What the node runs short of. */
   pressures(): readonly Condition[]
   /** All pods that are bound to the node. */
@@ -55,12 +57,12 @@ export class PodAdmission {
   }
 
   #judge(pod: Pod, node: Node | undefined): Rejection | undefined {
-    const { allocatable, podsOfNode, pressures } = this.#options
+    const { allocatable, allowedUnsafeSysctls, hasAppArmor, podsOfNode, pressures } = this.#options
     const { name, namespace } = pod.metadata
     // Under its own name there may be its mirror, or its predecessor.
     const isOwn = ({ metadata }: Pod): boolean => metadata.name === name && metadata.namespace === namespace
     const others = podsOfNode().filter((other) => !isOwn(other) && this.#isTaken(other) && !this.#isOver(other))
-    return whyRejected({ pod, node, others, allocatable, pressures: pressures() })
+    return whyRejected({ pod, node, others, allocatable, allowedUnsafeSysctls, hasAppArmor, pressures: pressures() })
   }
 
   /** A pod that has a start time was taken by an earlier kubelet. */

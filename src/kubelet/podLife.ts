@@ -10,8 +10,8 @@ import type { Rejection } from './admission.ts'
 import { containerHash } from './containers/containerHash.ts'
 import { environmentReferences } from './containers/environment.ts'
 import { goDuration } from './containers/goDuration.ts'
-import { linuxResources } from './containers/resources.ts'
-import { CrashLoopBackoff } from './crashLoopBackoff.ts'
+import { linuxResources, type NodeLimits } from './containers/resources.ts'
+import { CrashLoopBackoff, crashLoopLimits } from './crashLoopBackoff.ts'
 import type { Eviction } from './eviction/evictionManager.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
@@ -48,7 +48,8 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
   /** The first of the node's. */
   nodeIp: string
   log: Logger
-  nodeMemoryBytes: number
+  nodeLimits: NodeLimits
+  crashLoopMaxMs: number
   pin?: PinSubPath
   observer: PodObserver
   statuses: StatusManager
@@ -83,7 +84,7 @@ interface Applied {
 
 export class RealPodLife implements PodLife {
   readonly #options: PodLifeOptions
-  readonly #crashLoops = new CrashLoopBackoff()
+  readonly #crashLoops: CrashLoopBackoff
   readonly #states = new Map<string, PodState>()
   readonly #preparation: PodPreparation
   readonly #admission: PodAdmission
@@ -91,6 +92,7 @@ export class RealPodLife implements PodLife {
 
   constructor(options: PodLifeOptions) {
     this.#options = options
+    this.#crashLoops = new CrashLoopBackoff(crashLoopLimits(options.crashLoopMaxMs))
     const podsOfNode = (): Pod[] => options.podsOfNode().map((pod) => this.#resizes.allocated(pod))
     this.#admission = new PodAdmission({ ...options, podsOfNode })
     this.#resizes = new PodResizes({ events: options.events, judge: (pod) => this.#admission.judge(pod) })
@@ -359,9 +361,9 @@ export class RealPodLife implements PodLife {
   }
 
   async #resize(pod: Pod, { container, spec }: ContainerResize, state: PodState): Promise<void> {
-    const { runtime, nodeMemoryBytes } = this.#options
+    const { runtime, nodeLimits } = this.#options
     try {
-      await runtime.updateResources(container.id, linuxResources(pod, spec, nodeMemoryBytes))
+      await runtime.updateResources(container.id, linuxResources(pod, spec, nodeLimits))
     } catch (error) {
       return this.#resizes.failed(pod, `failed to resize container ${spec.name}: ${(error as Error).message}`)
     }
@@ -393,8 +395,8 @@ export class RealPodLife implements PodLife {
 
   /** Containers are created side by side and started one after the other, in the order of the spec. */
   async #startInOrder(requests: readonly ContainerStartRequest[], state: PodState, signal: AbortSignal): Promise<StartError[]> {
-    const { rootDir, nodeMemoryBytes, pin, observer, signal: lifetime } = this.#options
-    const options = { ...this.#kills, rootDir, nodeMemoryBytes, lifetime, ...(pin && { pin }) }
+    const { rootDir, nodeLimits, pin, observer, signal: lifetime } = this.#options
+    const options = { ...this.#kills, rootDir, nodeLimits, lifetime, ...(pin && { pin }) }
     const creating = requests.map((request) => ({ request, created: createContainer(options, request) }))
     for (const { created } of creating) created.catch(() => {})
     const failed: StartError[] = []

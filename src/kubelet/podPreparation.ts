@@ -54,6 +54,9 @@ export function podVersion({ metadata }: Pod): string {
   return JSON.stringify([metadata.labels, metadata.annotations, metadata.generation])
 }
 
+/** The engine has one mapping of users for all its containers, or none. */
+const NO_USER_NAMESPACES = "can't set `spec.hostUsers: false`, runtime does not support user namespaces"
+
 export class PodPreparation {
   readonly #options: PodPreparationOptions
 
@@ -65,6 +68,7 @@ export class PodPreparation {
     const { runtime, events, nodeName, rootDir, files, signal: lifetime } = this.#options
     const config = sandboxConfig({ pod, attempt, clusterDomain: files.clusterDomain, nodeName, rootDir })
     try {
+      if (pod.spec?.hostUsers === false) throw new Error(NO_USER_NAMESPACES)
       const sandbox = await runtime.createSandbox(config, lifetime)
       signal.throwIfAborted()
       return sandbox

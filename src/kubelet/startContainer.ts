@@ -8,6 +8,7 @@ import { containerConfig } from './containers/containerConfig.ts'
 import { ContainerConfigError } from './containers/environment.ts'
 import type { EnvironmentSources } from './containers/environment.ts'
 import type { PodFacts } from './containers/fieldRef.ts'
+import type { NodeLimits } from './containers/resources.ts'
 import { ImageUnavailableError } from './images/imagePuller.ts'
 import { Grace, graceSecondsOf, killContainer } from './killPod.ts'
 import { runHook } from './lifecycle.ts'
@@ -36,7 +37,7 @@ export interface StartOptions {
   log: Logger
   rootDir: string
   nodeIp: string
-  nodeMemoryBytes: number
+  nodeLimits: NodeLimits
   pin?: PinSubPath
   /** Ends with the kubelet: what was begun in the runtime is not left half done when only the sync ends. */
   lifetime: AbortSignal
@@ -67,7 +68,7 @@ const text = (error: unknown): string => (error instanceof Error ? error.message
 
 async function configure(options: StartOptions, request: ContainerStartRequest, image: Image): Promise<ContainerConfig> {
   const { pod, container, attempt, facts, sources, volumes, directories, target } = request
-  const { rootDir, nodeMemoryBytes, pin } = options
+  const { rootDir, nodeLimits, pin } = options
   try {
     if (target && target.id === undefined) throw new ContainerConfigError(`unable to find target container "${target.name}"`)
     const config = await containerConfig({
@@ -80,7 +81,7 @@ async function configure(options: StartOptions, request: ContainerStartRequest, 
       volumes,
       directories,
       rootDir,
-      nodeMemoryBytes,
+      nodeLimits,
       ...(pin && { pin }),
     })
     return { ...config, ...(target?.id !== undefined && { targetContainerId: target.id }) }

@@ -10,7 +10,7 @@ import { tokenreviews } from '../api/kinds/authentication/v1.ts'
 import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
-import { MAX_CONTAINER_PIDS } from '../kubelet/containers/resources.ts'
+import { configurationFields, kubeletConfiguration } from '../kubelet/configuration.ts'
 import { createKubelet } from '../kubelet/kubelet.ts'
 import { podsMemoryBytes, readCapacity } from '../kubelet/node/capacity.ts'
 import { limitPodsMemory } from '../kubelet/podCgroup.ts'
@@ -58,7 +58,6 @@ const POD_RESOLV_CONF = '/run/minicube/pod-resolv.conf'
 const SANDBOXES = { recordsDirectory: `${ROOT_DIR}/sandboxes`, namespacesDirectory: '/run/minicube/sandboxes' }
 const PAUSE_IMAGE = 'minicube/pause:1'
 const KUBELET_PORT = 10_250
-const MAX_PODS = 110
 const SHUTDOWN_GRACE_SECONDS = 10
 /** An engine that does not answer is not waited for: init stops the node process some seconds later. */
 const SHUTDOWN_TIMEOUT_MS = (SHUTDOWN_GRACE_SECONDS + 2) * 1_000
@@ -71,7 +70,8 @@ export function firstNodePodCidrs(podCidr: string): string[] {
 export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   const { config, address, tls, client, informers, authorize, podCidrs, engineSocket } = options
   const { nodeName, clusterDns, clusterDomain, podCidr, serviceClusterIpRange } = config
-  const { 'node-labels': nodeLabels, 'max-pods': maxPods = MAX_PODS } = options.options.kubelet
+  const { 'node-labels': nodeLabels } = options.options.kubelet
+  const settings = kubeletConfiguration(options.options.kubelet)
   const log = options.log.child({ component: 'kubelet' })
   const network = createRoutedPodNetwork({
     podCidrs,
@@ -83,6 +83,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     socketPath: engineSocket,
     network,
     pauseImage: PAUSE_IMAGE,
+    logs: { maxSizeBytes: settings.containerLogMaxSizeBytes, maxFiles: settings.containerLogMaxFiles },
     sandboxes: SANDBOXES,
     log,
     clock: systemClock,
@@ -103,7 +104,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     kubeletPort: KUBELET_PORT,
     manifestsDirectory: MANIFESTS_DIR,
     ...(nodeLabels && { nodeLabels }),
-    capacity: async () => ({ ...(await readCapacity(ROOT_DIR)), pods: maxPods }),
+    configuration: settings,
   })
   /** Delegated: the API server knows whose a token is. */
   const authenticate: AuthenticateToken = async (token) => {
@@ -124,13 +125,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     clusterDNS: [clusterDns],
     resolvConf: POD_RESOLV_CONF,
     podCIDR: podCidrs.join(','),
-    maxPods,
-    podPidsLimit: MAX_CONTAINER_PIDS,
-    imageMinimumGCAge: '2m0s',
-    imageGCHighThresholdPercent: 85,
-    imageGCLowThresholdPercent: 80,
-    containerLogMaxSize: '10Mi',
-    containerLogMaxFiles: 5,
+    ...configurationFields(settings),
     serializeImagePulls: false,
     failSwapOn: false,
     cgroupDriver: 'cgroupfs',
@@ -156,7 +151,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           clock: systemClock,
         })
         await readCapacity(ROOT_DIR)
-          .then(({ memoryBytes }) => limitPodsMemory(podsMemoryBytes(memoryBytes)))
+          .then((capacity) => limitPodsMemory(podsMemoryBytes(capacity, settings)))
           .catch((error: unknown) => log.warn('pods may take all of the memory: their group cannot be limited', { error: String(error) }))
         try {
           await kubelet.run(context)

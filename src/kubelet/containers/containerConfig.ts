@@ -15,7 +15,7 @@ import { expand } from './expansion.ts'
 import type { PodFacts } from './fieldRef.ts'
 import { containerDevices, containerMounts, DEFAULT_TERMINATION_MESSAGE_PATH } from './mounts.ts'
 import { podCgroup } from './qos.ts'
-import { linuxResources } from './resources.ts'
+import { linuxResources, type NodeLimits } from './resources.ts'
 import { containerSecurity, containerUser, seccompProfile } from './security.ts'
 
 export interface ContainerConfigInput {
@@ -28,7 +28,7 @@ export interface ContainerConfigInput {
   volumes: PreparedVolumes
   directories: PodDirectories
   rootDir: string
-  nodeMemoryBytes: number
+  nodeLimits: NodeLimits
   pin?: PinSubPath
 }
 
@@ -48,7 +48,7 @@ function annotationsOf({ pod, container, image }: ContainerConfigInput): Record<
 }
 
 export async function containerConfig(input: ContainerConfigInput): Promise<ContainerConfig> {
-  const { pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeMemoryBytes } = input
+  const { pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeLimits } = input
   const env = await containerEnvironment({ pod, container, facts, sources })
   const byName = new Map(env)
   const expanded = (texts: readonly string[]): string[] => texts.map((text) => expand(text, (name) => byName.get(name)))
@@ -65,8 +65,8 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     env,
     mounts: [...mounts, ...podFileMounts(container, directories)],
     devices: containerDevices(container, volumes),
-    resources: linuxResources(pod, container, nodeMemoryBytes),
-    security: containerSecurity(pod, container, image, rootDir),
+    resources: linuxResources(pod, container, nodeLimits),
+    security: containerSecurity(pod, container, image, { rootDir, seccompDefault: nodeLimits.seccompDefault }),
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
@@ -115,7 +115,7 @@ export function sandboxConfig({ pod, attempt, clusterDomain, nodeName, rootDir }
     ipcMode: hostIPC ? 'node' : 'pod',
     cgroupParent: podCgroup(pod),
     sysctls: Object.fromEntries((securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value])),
-    seccomp: seccompProfile(securityContext?.seccompProfile ?? { type: 'RuntimeDefault' }, rootDir),
+    seccomp: seccompProfile(securityContext?.seccompProfile, { rootDir, seccompDefault: true }),
     privileged: [...initContainers, ...containers].some((container) => container.securityContext?.privileged === true),
     portMappings: hostNetwork ? [] : portMappings([...initContainers, ...containers]),
     ...(bandwidth && { bandwidth }),

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import type { Container, Pod, PodSpec } from '../../api/kinds/core/v1.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { oomScoreAdj, podCgroup, podQosClass } from './qos.ts'
-import { linuxResources } from './resources.ts'
+import { KUBELET_DEFAULTS } from '../configuration.ts'
+import { linuxResources, type NodeLimits } from './resources.ts'
 import { containerSecurity } from './security.ts'
 
 const podOf = (spec: Partial<PodSpec>): Pod =>
@@ -33,10 +34,12 @@ for (const [what, pod, want, cgroup] of qos) {
   })
 }
 
+const node = (memoryGib: number): NodeLimits => ({ ...KUBELET_DEFAULTS, memoryBytes: memoryGib * 2 ** 30 })
+
 test('requests and limits as cgroup settings', () => {
   const pod = withResources({ requests: { cpu: '250m', memory: '1Gi' }, limits: { cpu: '1.5', memory: '2Gi' } })
   const container = pod.spec?.containers[0] as Container
-  assert.deepEqual(linuxResources(pod, container, 4 * 2 ** 30), {
+  assert.deepEqual(linuxResources(pod, container, node(4)), {
     cpuShares: 256,
     cpuQuotaUs: 150_000,
     cpuPeriodUs: 100_000,
@@ -44,7 +47,7 @@ test('requests and limits as cgroup settings', () => {
     pidsLimit: 4096,
     oomScoreAdj: 750,
   })
-  assert.deepEqual(linuxResources(podOf({ containers: [{ name: 'c' }] }), { name: 'c' }, 2 ** 30), {
+  assert.deepEqual(linuxResources(podOf({ containers: [{ name: 'c' }] }), { name: 'c' }, node(1)), {
     cpuShares: 2,
     pidsLimit: 4096,
     oomScoreAdj: 1000,
@@ -62,13 +65,24 @@ test('oom_score_adj stays between the extremes', () => {
 })
 
 const image: Image = { id: 'i', repoTags: [], repoDigests: [], sizeBytes: 1 }
-const secured = (own: Container['securityContext'], ofPod: PodSpec['securityContext'] = {}, of: Partial<Image> = {}) =>
+const secured = (
+  own: Container['securityContext'],
+  ofPod: PodSpec['securityContext'] = {},
+  of: Partial<Image> = {},
+  seccompDefault = false,
+) =>
   containerSecurity(
     podOf({ securityContext: ofPod }),
     { name: 'c', ...(own && { securityContext: own }) },
     { ...image, ...of },
-    '/var/lib/kubelet',
+    { rootDir: '/var/lib/kubelet', seccompDefault },
   )
+
+test('pods that name no seccomp profile are free, or have the engine’s where that is the default', () => {
+  const types = [false, true].map((seccompDefault) => secured(undefined, {}, {}, seccompDefault).seccomp.type)
+  assert.deepEqual(types, ['Unconfined', 'RuntimeDefault'])
+  assert.equal(secured({ seccompProfile: { type: 'Unconfined' } }, {}, {}, true).seccomp.type, 'Unconfined')
+})
 
 test('the container’s security context wins over the pod’s', () => {
   const security = secured(

@@ -4,9 +4,16 @@ import { describePod } from '../podSpec.ts'
 import type { ContainerSecurity, Image, SeccompProfile } from '../runtime/runtime.ts'
 import { ContainerConfigError } from './environment.ts'
 
-export function seccompProfile(profile: SpecSeccomp | undefined, rootDir: string): SeccompProfile {
+/** What holds for pods that say nothing of it. */
+export interface SecurityDefaults {
+  rootDir: string
+  seccompDefault: boolean
+}
+
+export function seccompProfile(profile: SpecSeccomp | undefined, { rootDir, seccompDefault }: SecurityDefaults): SeccompProfile {
   if (profile?.type === 'Localhost') return { type: 'Localhost', path: `${rootDir}/seccomp/${profile.localhostProfile ?? ''}` }
-  return { type: profile?.type === 'RuntimeDefault' ? 'RuntimeDefault' : 'Unconfined' }
+  const type = profile?.type ?? (seccompDefault ? 'RuntimeDefault' : 'Unconfined')
+  return { type: type === 'RuntimeDefault' ? type : 'Unconfined' }
 }
 
 function appArmor(profile: { type: string; localhostProfile?: string } | undefined): string | undefined {
@@ -40,7 +47,7 @@ function supplementalGroups(pod: Pod): number[] {
   return [...new Set([...groups, ...(fsGroup === undefined ? [] : [fsGroup])])]
 }
 
-export function containerSecurity(pod: Pod, container: Container, image: Image, rootDir: string): ContainerSecurity {
+export function containerSecurity(pod: Pod, container: Container, image: Image, defaults: SecurityDefaults): ContainerSecurity {
   const ofPod = pod.spec?.securityContext ?? {}
   const own = container.securityContext ?? {}
   const runAsUser = own.runAsUser ?? ofPod.runAsUser
@@ -55,7 +62,7 @@ export function containerSecurity(pod: Pod, container: Container, image: Image, 
     capabilitiesAdd: own.capabilities?.add ?? [],
     capabilitiesDrop: own.capabilities?.drop ?? [],
     noNewPrivileges: own.allowPrivilegeEscalation === false,
-    seccomp: seccompProfile(own.seccompProfile ?? ofPod.seccompProfile, rootDir),
+    seccomp: seccompProfile(own.seccompProfile ?? ofPod.seccompProfile, defaults),
     ...(apparmorProfile !== undefined && { apparmorProfile }),
     procMount: own.procMount === 'Unmasked' ? 'Unmasked' : 'Default',
   }

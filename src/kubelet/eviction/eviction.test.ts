@@ -7,6 +7,7 @@ import type { Pod, PodSpec } from '../../api/kinds/core/v1.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { whyRejected } from '../admission.ts'
+import { KUBELET_DEFAULTS } from '../configuration.ts'
 import { EvictionManager, intervalMs } from './evictionManager.ts'
 import { exceededLimit, hasLocalLimits, type DiskUse } from './localLimits.ts'
 import { Pressures, THRESHOLDS } from './pressure.ts'
@@ -34,7 +35,7 @@ const asking = (memory: string): Partial<PodSpec> => ({ containers: [{ name: 'c'
 
 describe('pressure', () => {
   test('of memory begins below 100 MiB and lasts five minutes beyond its end', () => {
-    const pressures = new Pressures()
+    const pressures = new Pressures(KUBELET_DEFAULTS)
     const at = (minutes: number, availableMib: number): boolean => {
       pressures.observe(signals(availableMib * MIB), minutes * 60_000)
       return pressures.conditions.includes('MemoryPressure')
@@ -45,9 +46,24 @@ describe('pressure', () => {
     )
   })
 
+  test('begins where it was told to, and nowhere else', () => {
+    const evictionHard = { 'nodefs.available': { share: 0.15 }, 'memory.available': { amount: GIB } }
+    const pressures = new Pressures({ evictionHard, evictionPressureTransitionMs: 1000 })
+    const short = { ...signals(GIB - 1), disk: { available: 14 * GIB, capacity: 100 * GIB }, pids: { available: 1, capacity: 32_768 } }
+    const met = pressures.observe(short, 0).map(({ threshold, limit }) => [threshold.signal, limit])
+    assert.deepEqual(met, [
+      ['memory.available', GIB],
+      ['nodefs.available', 15 * GIB],
+    ])
+    pressures.observe(signals(2 * GIB), 999)
+    assert.deepEqual(pressures.conditions, ['MemoryPressure', 'DiskPressure'])
+    pressures.observe({ ...signals(2 * GIB), disk: { available: 50 * GIB, capacity: 100 * GIB } }, 2000)
+    assert.deepEqual(pressures.conditions, [])
+  })
+
   test('a small node has small thresholds, and a laptop’s disk that is nearly full is none', () => {
     const met = (change: Partial<Signals>): string[] =>
-      new Pressures().observe({ ...signals(2 * GIB), ...change }, 0).map(({ threshold }) => threshold.signal)
+      new Pressures(KUBELET_DEFAULTS).observe({ ...signals(2 * GIB), ...change }, 0).map(({ threshold }) => threshold.signal)
     assert.deepEqual(
       [
         met({ memory: { available: 60 * MIB, capacity: 512 * MIB } }),
@@ -64,7 +80,7 @@ describe('pressure', () => {
 test('a disk is looked at again before a pod can have filled it', () => {
   const disk = (gib: number): Signals => ({ ...signals(2 * GIB), disk: { available: gib * GIB, capacity: 100 * GIB } })
   assert.deepEqual(
-    [60, 5, 1, 0.1].map((gib) => intervalMs(disk(gib))),
+    [60, 5, 1, 0.1].map((gib) => intervalMs(new Pressures(KUBELET_DEFAULTS), disk(gib))),
     [10_000, 5120, 500, 500],
   )
 })
@@ -74,6 +90,7 @@ test('who cannot write has the node looked at, at once and not all the time', as
   const over = new AbortController()
   let looks = 0
   const manager = new EvictionManager({
+    configuration: KUBELET_DEFAULTS,
     clock,
     log: silentLogger,
     signal: over.signal,

@@ -7,11 +7,12 @@ import { stat } from 'node:fs/promises'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { KubeletConfiguration } from '../configuration.ts'
 import { podDirectories } from '../podDirectories.ts'
 import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
 import { exceededLimit, hasLocalLimits } from './localLimits.ts'
 import { diskUse, podUse, someRuns, type PodUseOptions } from './podUse.ts'
-import { Pressures, THRESHOLDS, type Condition, type MetThreshold } from './pressure.ts'
+import { Pressures, type Condition, type MetThreshold } from './pressure.ts'
 import { evictionMessage, isCritical, ranked } from './ranking.ts'
 import type { Signals } from './signals.ts'
 
@@ -21,6 +22,7 @@ export interface Eviction {
 }
 
 export interface EvictionManagerOptions extends PodUseOptions {
+  configuration: KubeletConfiguration
   clock: Clock
   log: Logger
   signal: AbortSignal
@@ -51,18 +53,14 @@ const CLEANUP_MS = 30_000
 const HELD_BYTES = 2 ** 20
 
 /** A disk is looked at again before anybody can have filled it. */
-export function intervalMs(signals: Signals): number {
-  const isNear = THRESHOLDS.some(({ amountOf, limitOf }) => {
-    const { available, capacity } = amountOf(signals)
-    return available < limitOf(capacity) * NEAR_FACTOR
-  })
-  if (isNear) return NEAR_INTERVAL_MS
+export function intervalMs(pressures: Pressures, signals: Signals): number {
+  if (pressures.isNear(signals, NEAR_FACTOR)) return NEAR_INTERVAL_MS
   return Math.max(NEAR_INTERVAL_MS, Math.min(INTERVAL_MS, signals.disk.available / FILL_BYTES_PER_MS))
 }
 
 export class EvictionManager {
   readonly #options: EvictionManagerOptions
-  readonly #pressures = new Pressures()
+  readonly #pressures: Pressures
   #ending: { podUid: string; untilMs: number } | undefined
   #told: readonly Condition[] = []
   #limitsKeptMs = -Infinity
@@ -71,6 +69,7 @@ export class EvictionManager {
 
   constructor(options: EvictionManagerOptions) {
     this.#options = options
+    this.#pressures = new Pressures(options.configuration)
   }
 
   get conditions(): readonly Condition[] {
@@ -105,7 +104,7 @@ export class EvictionManager {
     this.#tell()
     if (clock.now() - this.#limitsKeptMs >= INTERVAL_MS) await this.#keepLocalLimits()
     if (met.length > 0) await this.#reclaim(met)
-    return intervalMs(now)
+    return intervalMs(this.#pressures, now)
   }
 
   /** Whether the pod has something to give back still: its volumes go last. */

@@ -3,9 +3,9 @@
  * node that is one of a laptop's containers; its disk is the laptop's, mostly full, and a share of it is no reason to end
  * pods (kind and minikube set that threshold to nothing): only the last bytes are.
  */
+import type { KubeletConfiguration, SignalName } from '../configuration.ts'
 import type { Amount, Signals } from './signals.ts'
 
-export type SignalName = 'memory.available' | 'nodefs.available' | 'nodefs.inodesFree' | 'pid.available'
 export type Condition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure'
 
 export interface Threshold {
@@ -57,8 +57,15 @@ export const THRESHOLDS: readonly Threshold[] = [
   },
 ]
 
-/** eviction-pressure-transition-period: a node on the edge does not change its mind all the time. */
-const TRANSITION_MS = 5 * 60_000
+/** Those that were set, and no others; the node's own where none were. */
+export function thresholdsOf(evictionHard: KubeletConfiguration['evictionHard']): readonly Threshold[] {
+  if (!evictionHard) return THRESHOLDS
+  return THRESHOLDS.flatMap((threshold) => {
+    const value = evictionHard[threshold.signal]
+    if (!value) return []
+    return [{ ...threshold, limitOf: (capacity) => ('share' in value ? capacity * value.share : value.amount) }]
+  })
+}
 
 export interface MetThreshold {
   threshold: Threshold
@@ -68,16 +75,29 @@ export interface MetThreshold {
 
 export class Pressures {
   readonly #sinceMs = new Map<Condition, number>()
+  readonly #thresholds: readonly Threshold[]
+  readonly #transitionMs: number
+
+  /** A node on the edge does not change its mind all the time: that is what the transition period is for. */
+  constructor({ evictionHard, evictionPressureTransitionMs }: Pick<KubeletConfiguration, 'evictionHard' | 'evictionPressureTransitionMs'>) {
+    this.#thresholds = thresholdsOf(evictionHard)
+    this.#transitionMs = evictionPressureTransitionMs
+  }
+
+  /** Whether something is short, or nearly: this many times its threshold. */
+  isNear(signals: Signals, factor: number): boolean {
+    return this.#thresholds.some(({ amountOf, limitOf }) => amountOf(signals).available < limitOf(amountOf(signals).capacity) * factor)
+  }
 
   /** What is short now. */
   observe(signals: Signals, nowMs: number): MetThreshold[] {
-    const met = THRESHOLDS.flatMap((threshold) => {
+    const met = this.#thresholds.flatMap((threshold) => {
       const { available, capacity } = threshold.amountOf(signals)
       const limit = threshold.limitOf(capacity)
       return available < limit ? [{ threshold, available, limit }] : []
     })
     for (const { threshold } of met) this.#sinceMs.set(threshold.condition, nowMs)
-    for (const [condition, sinceMs] of this.#sinceMs) if (nowMs - sinceMs >= TRANSITION_MS) this.#sinceMs.delete(condition)
+    for (const [condition, sinceMs] of this.#sinceMs) if (nowMs - sinceMs >= this.#transitionMs) this.#sinceMs.delete(condition)
     return met
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
+import { KUBELET_DEFAULTS } from '../configuration.ts'
 import type { Container, Image } from '../runtime/runtime.ts'
 import { ImageCollector, imagesToRemove } from './imageCollector.ts'
 
@@ -30,7 +31,15 @@ test('only what the kubelet pulled goes, when the disk is full and nothing uses 
     removeImage: async (id: string) => void (there = there.filter((one) => one.id !== id)),
   }
   const start = () =>
-    new ImageCollector({ runtime, clock, log: silentLogger, rootDir, recordFile: join(rootDir, 'pulled.json'), disk: async () => disk })
+    new ImageCollector({
+      configuration: KUBELET_DEFAULTS,
+      runtime,
+      clock,
+      log: silentLogger,
+      rootDir,
+      recordFile: join(rootDir, 'pulled.json'),
+      disk: async () => disk,
+    })
   const first = start()
   for (const id of ['pulled', 'used']) await first.pulled(image(id))
   const names = () => there.map(({ id }) => id)

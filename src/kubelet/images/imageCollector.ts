@@ -7,17 +7,14 @@ import { mkdir, readFile, rename, statfs, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { KubeletConfiguration } from '../configuration.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 
-/** imageGCHighThresholdPercent and imageGCLowThresholdPercent. */
-const HIGH_PERCENT = 85
-const LOW_PERCENT = 80
-/** imageMinimumGCAge: a pod may be about to use what it just pulled. */
-const MIN_AGE_MS = 2 * 60_000
 const INTERVAL_MS = 5 * 60_000
 
 export interface ImageCollectorOptions {
   runtime: Pick<Runtime, 'images' | 'list' | 'removeImage'>
+  configuration: Pick<KubeletConfiguration, 'imageGcHighThresholdPercent' | 'imageGcLowThresholdPercent' | 'imageMinimumGcAgeMs'>
   clock: Clock
   log: Logger
   /** Where it is kept which images were pulled. */
@@ -99,11 +96,13 @@ export class ImageCollector {
   }
 
   async collect(): Promise<void> {
+    const { imageGcHighThresholdPercent: high, imageGcLowThresholdPercent: low, imageMinimumGcAgeMs } = this.#options.configuration
     const { availableBytes, capacityBytes } = await this.#disk()
     const candidates = await this.#unused()
     const usedBytes = capacityBytes - availableBytes
-    if (capacityBytes === 0 || (usedBytes / capacityBytes) * 100 < HIGH_PERCENT) return
-    await this.#remove(candidates, usedBytes - (capacityBytes * LOW_PERCENT) / 100)
+    if (capacityBytes === 0 || (usedBytes / capacityBytes) * 100 < high) return
+    // A pod may be about to use what it just pulled.
+    await this.#remove(candidates, usedBytes - (capacityBytes * low) / 100, imageMinimumGcAgeMs)
   }
 
   /** All that can be had again, whatever the thresholds: the node runs out of disk. */
@@ -111,7 +110,7 @@ export class ImageCollector {
     await this.#remove(await this.#unused(), Infinity, 0)
   }
 
-  async #remove(candidates: readonly ImageUse[], toFreeBytes: number, minAgeMs = MIN_AGE_MS): Promise<void> {
+  async #remove(candidates: readonly ImageUse[], toFreeBytes: number, minAgeMs: number): Promise<void> {
     const { runtime, clock, log } = this.#options
     const known = await this.#known()
     for (const { id, sizeBytes } of imagesToRemove(candidates, toFreeBytes, clock.now(), minAgeMs)) {

@@ -4,7 +4,8 @@ import { cpus } from 'node:os'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { capacityAmounts, parseCpuMax, readCapacity } from './capacity.ts'
+import { KUBELET_DEFAULTS, type KubeletConfiguration } from '../configuration.ts'
+import { allocatableAmounts, capacityAmounts, maxPods, parseCpuMax, readCapacity } from './capacity.ts'
 import { prettyName } from './nodeInfo.ts'
 
 const limits: [string, number | undefined][] = [
@@ -38,16 +39,35 @@ test('without limits the machine is the capacity', async () => {
   assert.equal((await readCapacity('/', '/nowhere')).cpuMilli, cpus().length * 1000)
 })
 
+const hugePages = [
+  { pageBytes: 2 ** 30, pages: 0 },
+  { pageBytes: 2 ** 21, pages: 4 },
+]
+
 test('amounts are written as kubelets write them', () => {
-  const amounts = capacityAmounts({ cpuMilli: 1500, memoryBytes: 2 ** 31, ephemeralStorageBytes: 2 ** 30, pods: 110 })
+  const amounts = capacityAmounts({ cpuMilli: 1500, memoryBytes: 2 ** 31, ephemeralStorageBytes: 2 ** 30, pods: 110, hugePages })
   assert.deepEqual(amounts, {
     cpu: '1500m',
     memory: '2097152Ki',
     'ephemeral-storage': '1048576Ki',
     pods: '110',
     'hugepages-1Gi': '0',
-    'hugepages-2Mi': '0',
+    'hugepages-2Mi': '8Mi',
   })
+})
+
+test('what pods may have: without what is reserved, where evictions begin, and huge pages', () => {
+  const capacity = { cpuMilli: 4000, memoryBytes: 8 * 2 ** 30, ephemeralStorageBytes: 100 * 2 ** 30, pods: 110, hugePages }
+  const of = (change: Partial<KubeletConfiguration>): string[] => {
+    const { cpu, memory, 'ephemeral-storage': disk } = allocatableAmounts(capacity, { ...KUBELET_DEFAULTS, ...change })
+    return [cpu, memory, disk].map(String)
+  }
+  const kibOf = (gib: number, lessMib: number): string => `${gib * 2 ** 20 - lessMib * 1024}Ki`
+  assert.deepEqual(of({}), ['4', kibOf(8, 320 + 8), kibOf(100, 512)])
+  const reserved = { kubeReserved: { cpu: '200m', memory: '1Gi' }, systemReserved: { memory: '512Mi', 'ephemeral-storage': '1Gi' } }
+  assert.deepEqual(of(reserved), ['3800m', kibOf(8, 1024 + 512 + 100 + 8), kibOf(100, 1024 + 512)])
+  assert.deepEqual(of({ ...reserved, evictionHard: {} }), ['3800m', kibOf(8, 1024 + 512 + 8), kibOf(100, 1024)])
+  assert.deepEqual([maxPods(capacity, KUBELET_DEFAULTS), maxPods(capacity, { ...KUBELET_DEFAULTS, podsPerCore: 10 })], [110, 40])
 })
 
 test('the system’s name', () =>

@@ -51,6 +51,7 @@ export interface NodeReporterOptions {
   kubeletPort: number
   nodeLabels: Readonly<Record<string, string>>
   capacity: NodeCapacity
+  allocatable: Readonly<Record<string, string>>
   /** Volumes that storage drivers attached and that must stay so for now. */
   volumesInUse(): Promise<string[]>
 }
@@ -204,7 +205,7 @@ export class NodeReporter {
   }
 
   async #status(): Promise<NodeStatus> {
-    const { nodeName, nodeIps, kubeletPort, capacity, clock, runtime, volumesInUse } = this.#options
+    const { nodeName, nodeIps, kubeletPort, capacity, allocatable, clock, runtime, volumesInUse } = this.#options
     // While the runtime is down nobody knows better than before.
     if (this.#runtimeError === undefined) this.#images = await orAbort(runtime.images(), AbortSignal.timeout(RUNTIME_SILENT_AFTER_MS))
     return nodeStatus({
@@ -212,6 +213,7 @@ export class NodeReporter {
       nodeIps,
       kubeletPort,
       capacity,
+      allocatable,
       images: this.#images,
       info: this.#info as NodeSystemInfo,
       runtimeError: this.#runtimeError,

@@ -4,7 +4,7 @@ import type { Draft } from '../../api/resource.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import type { Condition } from '../eviction/pressure.ts'
-import { allocatableAmounts, capacityAmounts } from './capacity.ts'
+import { capacityAmounts } from './capacity.ts'
 import type { NodeCapacity } from './capacity.ts'
 
 export interface NodeStatusInput {
@@ -13,6 +13,7 @@ export interface NodeStatusInput {
   kubeletPort: number
   info: NodeSystemInfo
   capacity: NodeCapacity
+  allocatable: Readonly<Record<string, string>>
   images: readonly Image[]
   /** Undefined: the runtime works. */
   runtimeError: string | undefined
@@ -82,7 +83,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
   const { nodeName, nodeIps, kubeletPort, info, capacity, images, volumesInUse } = input
   return {
     addresses: [...nodeIps.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: nodeName }],
-    allocatable: allocatableAmounts(capacity),
+    allocatable: { ...input.allocatable },
     capacity: capacityAmounts(capacity),
     conditions: conditions(input),
     declaredFeatures: [...DECLARED_FEATURES],

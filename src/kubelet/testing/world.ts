@@ -65,7 +65,7 @@ export async function world(t: TestContext): Promise<World> {
       pinSubPath: async () => {},
       manifestsDirectory: join(rootDir, 'manifests'),
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
-      capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110 }),
+      capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110, hugePages: [] }),
     }))
     const done = own.run({ signal: abort.signal, log: silentLogger, clock, ready: () => {} })
     stop = async () => {

@@ -12,7 +12,7 @@ import { configMapPayload, downwardPayload } from './payload.ts'
 import type { Payload } from './payload.ts'
 import { nfsOptions, nfsType } from './nfs.ts'
 import { openSubPath } from './subPath.ts'
-import { memoryVolumeBytes } from './volumes.ts'
+import { emptyDirMount, memoryVolumeBytes } from './emptyDir.ts'
 
 async function scratch(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'volumes-'))
@@ -204,6 +204,24 @@ test('a volume in memory is as large as volume, pod and node allow', () => {
       memoryVolumeBytes(pod('30', undefined), undefined, 1000),
     ],
     [1000, 100, 70, 1000],
+  )
+})
+
+test('huge pages are mounted in the size that the pod asks for', () => {
+  const asking = (...sizes: string[]): Pod => ({
+    metadata: { name: 'p', uid: 'u', namespace: 'ns', creationTimestamp: '', resourceVersion: '' },
+    spec: { containers: sizes.map((size) => ({ name: size.toLowerCase(), resources: { requests: { [`hugepages-${size}`]: '4Mi' } } })) },
+  })
+  const options = (pod: Pod, medium: string): string | undefined => emptyDirMount(pod, { medium }, 0)?.options
+  assert.equal(options(asking('2Mi', '2Mi'), 'HugePages'), 'nodev,pagesize=2M')
+  assert.equal(options(asking('2Mi', '1Gi'), 'HugePages-1Gi'), 'nodev,pagesize=1G')
+  assert.throws(
+    () => options(asking('2Mi', '1Gi'), 'HugePages'),
+    /^EmptyDirError: medium: HugePages can't be used if container requests multiple/,
+  )
+  assert.throws(
+    () => options(asking('2Mi'), 'HugePages-1Gi'),
+    /medium HugePages-1Gi: hugePages storage requested, but there is no resource/,
   )
 })
 

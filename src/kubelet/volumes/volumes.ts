@@ -10,12 +10,12 @@ import type { Clock } from '../../base/clock.ts'
 import { run } from '../../base/exec.ts'
 import type { Client } from '../../client/client.ts'
 import type { CsiVolumes, PublishedVolume } from '../csi/csiVolumes.ts'
-import { quantityValue } from '../containers/amounts.ts'
 import type { PodFacts } from '../containers/fieldRef.ts'
 import { podDirectories } from '../podDirectories.ts'
 import type { ObjectReference, PodObjects } from '../podObjects.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 import { writeAtomically } from './atomicWriter.ts'
+import { EmptyDirError, emptyDirMount } from './emptyDir.ts'
 import { prepareHostPath } from './hostPath.ts'
 import { mountNfs } from './nfs.ts'
 import { applyFsGroup } from './ownership.ts'
@@ -167,24 +167,20 @@ export class Volumes {
 
   async #emptyDir(pod: Pod, volume: Volume, signal: AbortSignal): Promise<PreparedVolume> {
     const directory = this.#directory(pod, 'empty-dir', volume.name)
-    const { medium, sizeLimit } = volume.emptyDir ?? {}
+    const { medium } = volume.emptyDir ?? {}
     const isNew = (await mkdir(directory, { recursive: true })) !== undefined
     if (!isNew) return { hostPath: directory, readOnly: false }
-    if (medium === 'Memory') {
-      const sizeBytes = memoryVolumeBytes(pod, sizeLimit, this.#options.memoryBytes)
-      try {
-        await run('mount', ['-t', 'tmpfs', '-o', `mode=0777,size=${sizeBytes}`, 'tmpfs', directory], { signal })
-      } catch (error) {
-        await rm(directory, { recursive: true, force: true })
-        throw error
-      }
-    } else if (medium?.startsWith('HugePages')) {
+    try {
+      const mount = emptyDirMount(pod, volume.emptyDir ?? {}, this.#options.memoryBytes)
+      if (mount) await run('mount', ['-t', mount.type, '-o', mount.options, mount.type, directory], { signal })
+    } catch (error) {
       await rm(directory, { recursive: true, force: true })
-      throw new VolumeError(
-        `MountVolume.SetUp failed for volume "${volume.name}" : emptyDir with medium ${medium} is not supported on this node`,
-      )
+      throw error instanceof EmptyDirError
+        ? new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : ${error.message}`)
+        : error
     }
-    await chmod(directory, 0o777)
+    // What is in memory is everybody's as /tmp is: a file goes by its owner's hand alone.
+    await chmod(directory, medium ? 0o1777 : 0o777)
     await this.#adopt(pod, directory, false)
     return { hostPath: directory, readOnly: false }
   }
@@ -315,19 +311,6 @@ export class Volumes {
     for (const mounted of await mountsBelow(pod)) await run('umount', ['-l', mounted], { timeoutMs: UNMOUNT_TIMEOUT_MS })
     await rm(volumes, { recursive: true, force: true })
   }
-}
-
-/** The least of what the volume, the pod and the node allow. */
-export function memoryVolumeBytes(pod: Pod, sizeLimit: string | undefined, nodeBytes: number): number {
-  const ofContainers = (pod.spec?.containers ?? []).map(({ resources }) => quantityValue(resources?.limits?.memory ?? '0'))
-  const ofPod = pod.spec?.resources?.limits?.memory
-  const limits = [
-    nodeBytes,
-    quantityValue(sizeLimit ?? '0'),
-    ofPod === undefined ? 0 : quantityValue(ofPod),
-    ofContainers.every((bytes) => bytes > 0) ? ofContainers.reduce((sum, bytes) => sum + bytes, 0) : 0,
-  ]
-  return Math.floor(Math.min(...limits.filter((bytes) => bytes > 0)))
 }
 
 const NOT_A_SOURCE: ReadonlySet<string> = new Set(['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity'])

@@ -104,7 +104,7 @@ test('a disk that is full to the last byte: large writes are refused as such, sm
     }
   }
   assert.equal(refusals, 3, `${acknowledged.length} writes of half a megabyte fit on a full disk`)
-  for (let n = 0; n < 50; n++) await cluster.kubectl(['label', 'configmap', 'before', `n=${n}`, '--overwrite'])
+  for (let n = 0; n < 10; n++) await cluster.kubectl(['label', 'configmap', 'before', `n=${n}`, '--overwrite'])
   assert.equal((await cluster.kubectl(['get', 'configmap', 'before', '-o', 'jsonpath={.data.k}'])).stdout, 'v')
   await cluster.kubectl(['get', '--raw', '/readyz'])
   await cluster.minicube(['ssh', '--', 'rm', '/var/tmp/fill', '/var/tmp/rest'])

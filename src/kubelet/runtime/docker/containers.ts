@@ -1,6 +1,6 @@
 /** The life of a pod's containers. */
 import type { ContainerConfig, LinuxResources } from '../runtime.ts'
-import { containerCreateOptions, engineResources } from './createOptions.ts'
+import { containerCreateOptions, engineResources, type LogLimits } from './createOptions.ts'
 import { type Engine, engineMessage, isNoSuch, isNotModified } from './engine.ts'
 import { startError } from './startErrors.ts'
 import type { Inventory } from './inventory.ts'
@@ -10,6 +10,7 @@ export interface ContainersOptions {
   engine: Engine
   inventory: Inventory
   sandboxes: Sandboxes
+  logs: LogLimits
 }
 
 export class Containers {
@@ -20,7 +21,7 @@ export class Containers {
   }
 
   async create(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
-    const { engine, inventory, sandboxes } = this.#options
+    const { engine, inventory, sandboxes, logs } = this.#options
     await sandboxes.recover(signal)
     const sandbox = await inventory.sandboxFacts(sandboxId)
     if (!sandbox) throw new Error(`failed to find sandbox id "${sandboxId}"`)
@@ -32,6 +33,7 @@ export class Containers {
       containerCreateOptions(sandbox, { ...sandbox, id: sandboxId, ...(pinned && { pinned }) }, config, {
         privileges: sandboxes.privileges,
         seccompJson,
+        logs,
       }),
       (id) => this.remove(id),
     )

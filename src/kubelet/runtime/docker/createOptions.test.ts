@@ -32,7 +32,12 @@ describe('sandboxes', () => {
 })
 
 function options(change: Partial<ContainerConfig>, sandbox: Partial<SandboxConfig> = {}, privileges = ALL_PRIVILEGES) {
-  return containerCreateOptions(POD, { ...SANDBOX, ...sandbox, id: 'S' }, { ...CONTAINER, ...change }, { privileges, seccompJson: '{}' })
+  return containerCreateOptions(
+    POD,
+    { ...SANDBOX, ...sandbox, id: 'S' },
+    { ...CONTAINER, ...change },
+    { privileges, seccompJson: '{}', logs: { maxSizeBytes: 5000, maxFiles: 3 } },
+  )
 }
 
 describe('containers', () => {

@@ -6,8 +6,6 @@ import { sharedMemoryIn } from './namespaces.ts'
 import { type SandboxNamespaces, containerLabels, engineNameOf, sandboxLabels, sandboxNameOf } from './labels.ts'
 import { type HostPrivileges, capabilityRequest, oomScoreAdjWithin } from './privileges.ts'
 
-/** As the kubelet's containerLogMaxSize and containerLogMaxFiles are unless set. */
-const LOG_CONFIG = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '5' } }
 const PROPAGATION = { None: undefined, HostToContainer: 'rslave', Bidirectional: 'rshared' } as const
 /** The kubelet gives its sandboxes this, so that they are the last to be killed for memory. */
 const SANDBOX_OOM_SCORE_ADJ = -998
@@ -21,6 +19,12 @@ export interface HostFacts {
   privileges: HostPrivileges
   /** The profile's JSON for a `Localhost` profile. */
   seccompJson?: string
+}
+
+/** When a container's log is continued in another file, and how many there may be. */
+export interface LogLimits {
+  maxSizeBytes: number
+  maxFiles: number
 }
 
 export function sandboxCreateOptions(
@@ -62,7 +66,7 @@ export function containerCreateOptions(
   pod: PodIdentity,
   sandbox: JoinedSandbox,
   config: ContainerConfig,
-  host: HostFacts,
+  host: HostFacts & { logs: LogLimits },
 ): ContainerCreateOptions {
   const { security } = config
   return {
@@ -88,7 +92,7 @@ export function containerCreateOptions(
       ...(config.resources.oomScoreAdj !== undefined && { OomScoreAdj: oomScoreAdjWithin(config.resources.oomScoreAdj, host.privileges) }),
       CgroupParent: sandbox.cgroupParent,
       Mounts: mountsOf(config, sandbox).map(engineMount),
-      LogConfig: LOG_CONFIG,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': `${host.logs.maxSizeBytes}`, 'max-file': `${host.logs.maxFiles}` } },
       ReadonlyRootfs: security.readOnlyRootFilesystem,
       GroupAdd: security.supplementalGroups.map(String),
       ...engineSecurity(config, host),

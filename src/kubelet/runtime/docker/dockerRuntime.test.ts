@@ -25,6 +25,7 @@ function newRuntime(): DockerRuntime {
     socketPath: SOCKET ?? '',
     network,
     pauseImage: PAUSE_IMAGE ?? '',
+    logs: { maxSizeBytes: 2 ** 20, maxFiles: 2 },
     sandboxes: PLACES,
     log: silentLogger,
     clock: systemClock,

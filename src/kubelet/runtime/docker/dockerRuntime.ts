@@ -8,6 +8,7 @@ import type { Logger } from '../../../base/logger.ts'
 import type { PodNetwork } from '../../network/podNetwork.ts'
 import type { LogLine, LogOptions, Runtime } from '../runtime.ts'
 import { Containers } from './containers.ts'
+import type { LogLimits } from './createOptions.ts'
 import { dialInNamespace } from './dial.ts'
 import { readContainerDisk } from './diskUsage.ts'
 import { createEngine } from './engine.ts'
@@ -26,6 +27,7 @@ export interface DockerRuntimeOptions {
   socketPath: string
   network: PodNetwork
   pauseImage: string
+  logs: LogLimits
   /** Where records of sandboxes are kept, and where their namespaces are: the former outlives the node's container. */
   sandboxes: { recordsDirectory: string; namespacesDirectory: string }
   log: Logger
@@ -41,6 +43,7 @@ export function createDockerRuntime({
   socketPath,
   network,
   pauseImage,
+  logs,
   sandboxes: places,
   log,
   clock,
@@ -49,7 +52,7 @@ export function createDockerRuntime({
   const pinned = new PinnedSandboxes({ ...places, network, log, clock })
   const inventory = new Inventory(engine, pinned)
   const sandboxes = new Sandboxes({ engine, inventory, network, pinned, pauseImage, log })
-  const containers = new Containers({ engine, inventory, sandboxes })
+  const containers = new Containers({ engine, inventory, sandboxes, logs })
   const images = new Images(engine, clock)
 
   const pidOf = async (id: string): Promise<number> => {

@@ -61,14 +61,15 @@ test('what asks for more than namespaces of its own is held by a container', () 
 
 test('a container joins what is pinned, with its own host name and the shared memory', () => {
   const pinned = { directory: '/run/sandboxes/S', hostname: 'web-0' }
-  const made = containerCreateOptions(POD, { ...SANDBOX, id: 'S', pinned }, CONTAINER, { privileges: ALL_PRIVILEGES })
+  const host = { privileges: ALL_PRIVILEGES, logs: { maxSizeBytes: 2 ** 20, maxFiles: 2 } }
+  const made = containerCreateOptions(POD, { ...SANDBOX, id: 'S', pinned }, CONTAINER, host)
   const { Runtime, NetworkMode, IpcMode, Mounts } = made.HostConfig ?? {}
   assert.deepEqual(
     [made.Hostname, made.NetworkDisabled, Runtime, NetworkMode, IpcMode, Mounts?.map(({ Source, Target }) => [Source, Target])],
     ['web-0', true, 'pod', 'none', 'private', [['/run/sandboxes/S/shm', '/dev/shm']]],
   )
   const mounts = [{ hostPath: '/own', containerPath: '/dev/shm/', readOnly: false, propagation: 'None' as const }]
-  const own = containerCreateOptions(POD, { ...SANDBOX, id: 'S', pinned }, { ...CONTAINER, mounts }, { privileges: ALL_PRIVILEGES })
+  const own = containerCreateOptions(POD, { ...SANDBOX, id: 'S', pinned }, { ...CONTAINER, mounts }, host)
   assert.deepEqual(
     own.HostConfig?.Mounts?.map(({ Source }) => Source),
     ['/own'],
