@@ -108,6 +108,7 @@ export function newServiceUnavailable(message: string): StatusError {
 export interface FieldError {
   type:
     | 'FieldValueRequired'
+    | 'InternalError'
     | 'FieldValueInvalid'
     | 'FieldValueDuplicate'
     | 'FieldValueNotSupported'

@@ -42,6 +42,11 @@ function quoted(text: string): string {
   return JSON.stringify(text)
 }
 
+/** What null stands for in a map: nil bytes come back from storage as none. */
+function zeroItem(values: Schema): JsonValue {
+  return values.type === 'bytes' ? '' : zeroValue(values)
+}
+
 export class Decoder {
   /** False while the values come from JSON.parse; anything out of order then throws ODD. */
   readonly #fromTree: boolean
@@ -172,7 +177,7 @@ export class Decoder {
     if (!(node instanceof Entries)) {
       for (const key of Object.keys(node)) {
         this.keys++
-        setMember(out, key, this.#value(values, goType, node[key] as Node, owner) ?? zeroValue(values))
+        setMember(out, key, this.#value(values, goType, node[key] as Node, owner) ?? zeroItem(values))
       }
       return out
     }
@@ -180,7 +185,7 @@ export class Decoder {
     node.keys.forEach((key, i) => {
       if (Object.hasOwn(out, key)) this.#strictError('duplicate', key)
       this.#path = path ? `${path}.${key}` : key
-      setMember(out, key, this.#value(values, goType, node.values[i] as JsonTree, owner) ?? zeroValue(values))
+      setMember(out, key, this.#value(values, goType, node.values[i] as JsonTree, owner) ?? zeroItem(values))
       this.#path = path
     })
     return out

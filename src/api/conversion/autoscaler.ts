@@ -24,14 +24,20 @@ function withoutRoundTrip(annotations: Annotations | undefined): Annotations | u
 }
 
 /** What an annotation holds, or undefined where it is missing or nonsense. */
-function parsed<T>(annotations: Annotations | undefined, name: string): T | undefined {
+function parsed(annotations: Annotations | undefined, name: string): unknown {
   const text = annotations?.[name]
   if (text === undefined) return undefined
   try {
-    return JSON.parse(text) as T
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+function parsedList<T extends object>(annotations: Annotations | undefined, name: string): T[] | undefined {
+  const list = parsed(annotations, name)
+  const isList = Array.isArray(list) && list.every((item) => typeof item === 'object' && item !== null && !Array.isArray(item))
+  return isList ? (list as T[]) : undefined
 }
 
 /** The internal struct that upstream writes here has no JSON names: its members are capitalized, and none is left out. */
@@ -98,7 +104,7 @@ export function autoscalerToV2(object: JsonObject): JsonObject {
   const { metadata, spec, status } = object as unknown as v1.HorizontalPodAutoscaler
   const { annotations } = metadata
   const cpu = spec.targetCPUUtilizationPercentage
-  const others = parsed<V1Metric[]>(annotations, METRICS)?.map(metricToV2) ?? []
+  const others = parsedList<V1Metric>(annotations, METRICS)?.map(metricToV2) ?? []
   const metrics = [...others, ...(cpu === undefined ? [] : [cpuUtilization(cpu)])]
   const behavior = decodeBehavior(annotations)
   const { currentCPUUtilizationPercentage, ...statusV2 } = status ?? ({} as v1.HorizontalPodAutoscalerStatus)
@@ -106,8 +112,8 @@ export function autoscalerToV2(object: JsonObject): JsonObject {
     currentCPUUtilizationPercentage === undefined
       ? undefined
       : [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: currentCPUUtilizationPercentage } } }]
-  const currentMetrics = parsed<V1MetricStatus[]>(annotations, CURRENT_METRICS)?.map(currentMetricToV2) ?? fromPercent
-  const conditions = parsed<v2.HorizontalPodAutoscalerCondition[]>(annotations, CONDITIONS)
+  const currentMetrics = parsedList<V1MetricStatus>(annotations, CURRENT_METRICS)?.map(currentMetricToV2) ?? fromPercent
+  const conditions = parsedList<v2.HorizontalPodAutoscalerCondition>(annotations, CONDITIONS)
   const kept = withoutRoundTrip(annotations)
   return {
     metadata: { ...metadata, ...(kept && { annotations: kept }) },

@@ -11,10 +11,21 @@ const REFERENCE = new RegExp(`^${HOST}${PATH_COMPONENT}(?:/${PATH_COMPONENT})*(?
 /** An image's bare id is not a name. */
 const IMAGE_ID = /^[a-f0-9]{64}$/
 
+const REPOSITORY_LIMIT_BYTES = 255
+
+/** The length of the name without its registry; a bare name is one of the library's. */
+function repositoryBytes(image: string): number {
+  const name = image.replace(/@.*$/, '').replace(/:[^/]*$/, '')
+  const slash = name.indexOf('/')
+  if (slash < 0) return `library/${name}`.length
+  const first = name.slice(0, slash)
+  return first === 'localhost' || /[.:A-Z]/.test(first) ? name.length - slash - 1 : name.length
+}
+
 /** `Always` for what is, or defaults to, the tag latest. */
 export function defaultPullPolicy(image: string): 'Always' | 'IfNotPresent' {
   const match = IMAGE_ID.test(image) ? null : REFERENCE.exec(image)
-  if (!match) return 'IfNotPresent'
+  if (!match || repositoryBytes(image) > REPOSITORY_LIMIT_BYTES) return 'IfNotPresent'
   const [, tag, digest] = match
   return (tag ?? (digest ? '' : 'latest')) === 'latest' ? 'Always' : 'IfNotPresent'
 }

@@ -5,7 +5,7 @@ import { checkClaimSpec } from './claimSpec.ts'
 import { check, forbidden, goMap, invalid, notSupported, required } from './fieldErrors.ts'
 import { shownSelector, validateLabelSelector } from './labels.ts'
 import { isDns1123Label } from './names.ts'
-import { validatePodTemplateSpec } from './pod.ts'
+import { validatePodTemplateSpec, validateTemplateMeta } from './pod.ts'
 import { checkAtMost100Percent, checkImmutable, checkIntOrPercent, checkNotNegative, intOrPercent } from './values.ts'
 import type {
   ControllerRevision,
@@ -243,7 +243,8 @@ function checkStatefulTemplate(errors: FieldError[], spec: StatefulSetSpec): voi
     const template = templateWithClaims(spec)
     if (!matchesTemplate(requirements, template))
       errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
-    errors.push(...validatePodTemplateSpec(template, 'spec.template'))
+    // Upstream looks at a set's labels and annotations twice.
+    errors.push(...validatePodTemplateSpec(template, 'spec.template'), ...validateTemplateMeta(template, 'spec.template'))
   }
   checkRunsForever(errors, spec.template, 'StatefulSet')
 }

@@ -3,6 +3,7 @@ import { deepEqual } from '../meta.ts'
 import { labelSelectorMatches } from '../selectors.ts'
 import { check, goMap, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
 import { checkPodFailurePolicy, checkSuccessPolicy } from './jobPolicies.ts'
+import { goInternal } from './goInternal.ts'
 import { shownSelector, validateLabelSelector } from './labels.ts'
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 import { validatePodTemplateSpec } from './pod.ts'
@@ -10,6 +11,7 @@ import { validateSchedule } from './schedule.ts'
 import { checkImmutable, checkNotNegative, checkOneOf } from './values.ts'
 import type { CronJob, CronJobSpec, Job, JobSpec } from '../kinds/batch/v1.ts'
 import type { Affinity, Container, PodSpec, PodTemplateSpec } from '../kinds/core/v1.ts'
+import type { LabelSelector } from '../kinds/meta/v1.ts'
 import type { FieldError } from '../status.ts'
 
 const MODES = ['NonIndexed', 'Indexed']
@@ -97,7 +99,8 @@ function checkSpec(errors: FieldError[], spec: JobSpec, path: string): void {
   if (podFailurePolicy) checkPodFailurePolicy(errors, spec, `${path}.podFailurePolicy`)
   if (successPolicy) {
     if (spec.completionMode === 'Indexed') checkSuccessPolicy(errors, spec, `${path}.successPolicy`)
-    else errors.push(invalid(`${path}.successPolicy`, successPolicy, 'requires indexed completion mode'))
+    else
+      errors.push(invalid(`${path}.successPolicy`, goInternal('batch.v1.SuccessPolicy', successPolicy), 'requires indexed completion mode'))
   }
   const replacements = podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed']
   if (replacement !== undefined && !replacements.includes(replacement))
@@ -106,12 +109,17 @@ function checkSpec(errors: FieldError[], spec: JobSpec, path: string): void {
   checkRestartPolicy(errors, spec, `${path}.template.spec.restartPolicy`)
 }
 
+/** A selector with mistakes in it is refused for them alone. */
+function hasSyntax(selector: LabelSelector | undefined): boolean {
+  return validateLabelSelector(selector, '').length === 0
+}
+
 function checkJobSpec(errors: FieldError[], spec: JobSpec): void {
   checkSpec(errors, spec, 'spec')
   if (!spec.selector) errors.push(required('spec.selector'))
   else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'))
   const labels = spec.template.metadata?.labels
-  if (!labelSelectorMatches(spec.selector, labels))
+  if (hasSyntax(spec.selector) && !labelSelectorMatches(spec.selector, labels))
     errors.push(invalid('spec.template.metadata.labels', goMap(labels), '`selector` does not match template `labels`'))
 }
 
@@ -128,7 +136,7 @@ function checkGenerated(errors: FieldError[], { metadata: { name = '', uid }, sp
     if (labels?.[key] === undefined) errors.push(required(field, `must be '${value}'`))
     if ((labels?.[key] ?? '') !== value) errors.push(invalid(field, goMap(labels), `must be '${value}'`))
   }
-  if (!labelSelectorMatches(spec.selector, expected))
+  if (hasSyntax(spec.selector) && !labelSelectorMatches(spec.selector, expected))
     errors.push(invalid('spec.selector', shownSelector(spec.selector), '`selector` not auto-generated'))
 }
 
@@ -189,9 +197,9 @@ function withOpenFields({ spec: old }: PodTemplateSpec, next: PodTemplateSpec): 
 
 function checkTemplateUpdate(errors: FieldError[], next: Job, old: Job): void {
   const [template, before] = [next.spec?.template ?? {}, old.spec?.template ?? {}]
-  if (!isOpen(old)) checkImmutable(errors, 'spec.template', template, before)
+  if (!isOpen(old)) checkImmutable(errors, 'spec.template', template, before, goInternal('core.v1.PodTemplateSpec', template))
   else if (!deepEqual(template.spec, withOpenFields(before, template)))
-    errors.push(invalid('spec.template.spec', template.spec, 'field is immutable'))
+    errors.push(invalid('spec.template.spec', goInternal('core.v1.PodSpec', template.spec), 'field is immutable'))
 }
 
 export function validateJobUpdate(next: Job, old: Job): FieldError[] {
@@ -207,9 +215,13 @@ export function validateJobUpdate(next: Job, old: Job): FieldError[] {
   }
   checkImmutable(errors, 'spec.selector', selector, old.spec.selector, shownSelector(selector))
   checkTemplateUpdate(errors, next, old)
-  for (const field of ['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'] as const) {
-    checkImmutable(errors, `spec.${field}`, spec[field], old.spec[field])
-  }
+  const { podFailurePolicy, successPolicy } = spec
+  checkImmutable(errors, 'spec.completionMode', spec.completionMode, old.spec.completionMode)
+  const shownPolicy = goInternal('batch.v1.PodFailurePolicy', podFailurePolicy)
+  checkImmutable(errors, 'spec.podFailurePolicy', podFailurePolicy, old.spec.podFailurePolicy, shownPolicy)
+  checkImmutable(errors, 'spec.backoffLimitPerIndex', spec.backoffLimitPerIndex, old.spec.backoffLimitPerIndex)
+  checkImmutable(errors, 'spec.managedBy', spec.managedBy, old.spec.managedBy)
+  checkImmutable(errors, 'spec.successPolicy', successPolicy, old.spec.successPolicy, goInternal('batch.v1.SuccessPolicy', successPolicy))
   return errors
 }
 

@@ -1,9 +1,16 @@
 /** ConfigMap, Secret, Namespace, LimitRange, ResourceQuota (pkg/apis/core/validation). */
-import { forbidden, IMMUTABLE, invalid, invalidAll, required, tooLong } from './fieldErrors.ts'
-import { isConfigMapKey } from './names.ts'
+import { duplicate, forbidden, IMMUTABLE, invalid, invalidAll, invalidTyped, quote, required, tooLong } from './fieldErrors.ts'
+import { isConfigMapKey, isQualifiedName } from './names.ts'
 import { validateFinalizerName } from './objectMeta.ts'
 import { isWhole, nanosOf } from './quantities.ts'
-import { isIntegerResource, validateContainerResourceName, validateQuotaResourceName, validateResourceName } from './resourceNames.ts'
+import {
+  isIntegerResource,
+  isOvercommitAllowed,
+  isStandardQuotaResource,
+  validateContainerResourceName,
+  validateQuotaResourceName,
+  validateResourceName,
+} from './resourceNames.ts'
 import { NOT_NEGATIVE } from './values.ts'
 import type { ConfigMap, LimitRange, LimitRangeItem, Namespace, ResourceQuota, Secret } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
@@ -91,16 +98,22 @@ function secretTypeErrors({ type, metadata }: Secret, data: Readonly<Record<stri
 function jsonKey(data: Readonly<Record<string, string>>, key: string): FieldError[] {
   const value = data[key]
   if (value === undefined) return [required(`data[${key}]`)]
-  const text = Buffer.from(value, 'base64').toString('utf8')
+  const bytes = Buffer.from(value ?? '', 'base64')
   try {
-    JSON.parse(text)
+    JSON.parse(bytes.toString('utf8'))
     return []
   } catch {
-    return [invalid(`data[${key}]`, '<secret contents redacted>', goJsonError(text))]
+    return [invalid(`data[${key}]`, '<secret contents redacted>', goJsonError(bytes.toString('latin1')))]
   }
 }
 
-/** Where Go's parser gives up. */
+/** As Go's parser shows a byte. */
+function quoteChar(char: string): string {
+  if (char === "'") return String.raw`'\''`
+  return char === '"' ? `'"'` : `'${quote(char).slice(1, -1)}'`
+}
+
+/** Where Go's parser gives up; `text` has one character for each byte. */
 function goJsonError(text: string): string {
   if (text.trim() === '') return 'unexpected end of JSON input'
   for (const literal of ['null', 'true', 'false']) {
@@ -109,10 +122,10 @@ function goJsonError(text: string): string {
       if (text[i] !== literal[i])
         return text[i] === undefined
           ? 'unexpected end of JSON input'
-          : `invalid character '${text[i]}' in literal ${literal} (expecting '${literal[i]}')`
+          : `invalid character ${quoteChar(text[i] ?? '')} in literal ${literal} (expecting '${literal[i]}')`
     }
   }
-  return `invalid character '${text.trimStart()[0]}' looking for beginning of value`
+  return `invalid character ${quoteChar(text.replace(/^[ \t\r\n]+/, '')[0] ?? '')} looking for beginning of value`
 }
 
 export function validateSecretUpdate(next: Secret, old: Secret): FieldError[] {
@@ -136,12 +149,11 @@ export function validateLimitRange(range: LimitRange): FieldError[] {
   const seen = new Set<string>()
   return (range.spec?.limits ?? []).flatMap((limit, i) => {
     const path = `spec.limits[${i}]`
-    const errors =
-      !LIMIT_TYPES.includes(limit.type) && !limit.type.includes('/')
-        ? [invalid(`${path}.type`, limit.type, 'must be a standard limit type or fully qualified')]
-        : []
-    if (seen.has(limit.type))
-      errors.push({ type: 'FieldValueDuplicate', field: `${path}.type`, message: `Duplicate value: ${JSON.stringify(limit.type)}` })
+    const broken = isQualifiedName(limit.type)
+    if (broken.length === 0 && !LIMIT_TYPES.includes(limit.type) && !limit.type.includes('/'))
+      broken.push('must be a standard limit type or fully qualified')
+    const errors = broken.map((why) => invalidTyped(`${path}.type`, limit.type, why))
+    if (seen.has(limit.type)) errors.push(duplicate(`${path}.type`, limit.type))
     seen.add(limit.type)
     return [...errors, ...validateLimit(limit, path)]
   })
@@ -161,9 +173,10 @@ function validateLimit(limit: LimitRangeItem, path: string): FieldError[] {
       for (const name of Object.keys(values)) errors.push(...limitResourceErrors(type, name, `${path}.${field}[${name}]`))
     }
   }
-  if (type === 'PersistentVolumeClaim' && min['storage'] === undefined && max['storage'] === undefined) {
-    errors.push(required(`${path}.limits`, 'either minimum or maximum storage value is required, but neither was provided'))
-  }
+  const isUnbounded = type === 'PersistentVolumeClaim' && min['storage'] === undefined && max['storage'] === undefined
+  if (isUnbounded) errors.push(required(`${path}.limits`, 'either minimum or maximum storage value is required, but neither was provided'))
+  for (const name of Object.keys(maxLimitRequestRatio))
+    errors.push(...limitResourceErrors(type, name, `${path}.maxLimitRequestRatio[${name}]`))
   const names = new Set([
     ...Object.keys(max),
     ...Object.keys(min),
@@ -215,7 +228,7 @@ function limitOrder(v: LimitValues, name: string, path: string): FieldError[] {
   check('defaultRequest', v.defaultRequest, v.max, 'default request', 'max', v.defaultRequest)
   check('defaultRequest', v.defaultRequest, v.default, 'default request', 'default limit', v.defaultRequest)
   check('default', v.min, v.default, 'min', 'default', v.min)
-  check('default', v.default, v.max, 'default', 'max', v.default)
+  check('default', v.default, v.max, 'default', 'max', v.max)
   if (v.ratio !== undefined) {
     if (nanosOf(v.ratio) < 1_000_000_000n)
       errors.push(invalid(`${path}.maxLimitRequestRatio[${name}]`, v.ratio, `ratio ${v.ratio} is less than 1`))
@@ -230,6 +243,15 @@ function limitOrder(v: LimitValues, name: string, path: string): FieldError[] {
         invalid(`${path}.maxLimitRequestRatio[${name}]`, v.ratio, `ratio ${v.ratio} is greater than max/min = ${limit.toFixed(6)}`),
       )
     }
+  }
+  if (
+    !isOvercommitAllowed(name) &&
+    v.default !== undefined &&
+    v.defaultRequest !== undefined &&
+    nanosOf(v.default) !== nanosOf(v.defaultRequest)
+  ) {
+    const text = `default value ${v.default} must equal to defaultRequest value ${v.defaultRequest} in ${name}`
+    errors.push(invalid(`${path}.defaultRequest[${name}]`, v.defaultRequest, text))
   }
   return errors
 }
@@ -260,6 +282,7 @@ const POD_RESOURCES = new Set([
 ])
 
 function scopeAppliesTo(scope: string, resource: string): boolean {
+  if (!SCOPES.has(scope)) return true
   switch (scope) {
     case 'BestEffort':
       return resource === 'pods'
@@ -304,8 +327,10 @@ function scopeErrors(scopes: readonly string[], resources: readonly string[], pa
   const errors: FieldError[] = []
   for (const scope of scopes) {
     if (!SCOPES.has(scope)) errors.push(invalid(path, shown, 'unsupported scope'))
-    else if (resources.some((resource) => !scopeAppliesTo(scope, resource)))
-      errors.push(invalid(path, shown, 'unsupported scope applied to resource'))
+    for (const resource of resources.toSorted()) {
+      if (isStandardQuotaResource(resource) && !scopeAppliesTo(scope, resource))
+        errors.push(invalid(path, shown, 'unsupported scope applied to resource'))
+    }
   }
   for (const [a, b] of [
     ['BestEffort', 'NotBestEffort'],

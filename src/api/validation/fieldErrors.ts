@@ -4,14 +4,40 @@ import type { FieldError } from '../status.ts'
 /** A value as Go prints it inside a message. */
 export function show(value: unknown): string {
   if (value === undefined) return 'null'
-  if (typeof value === 'string') return quote(value)
-  const text = JSON.stringify(value)
-  return typeof value === 'object' ? text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`) : text
+  return typeof value === 'string' ? quote(value) : showTyped(value)
+}
+
+/** Go's JSON: of whatever is not a plain string, strings with a type of their own among it. */
+function showTyped(value: unknown): string {
+  return JSON.stringify(value ?? null).replace(/[<>&\u2028\u2029]/g, escaped)
+}
+
+function escaped(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+const SHORT_ESCAPES: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\u0007': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
 }
 
 /** Go's %q. */
 export function quote(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const inner = text.replace(/["\\]|[^\P{C}]|[^\P{Z} ]/gu, (char) => {
+    const code = char.codePointAt(0) as number
+    const hex = code.toString(16)
+    return (
+      SHORT_ESCAPES[char] ?? (code < 0x80 ? `\\x${hex.padStart(2, '0')}` : code > 0xffff ? `\\U${hex.padStart(8, '0')}` : escaped(char))
+    )
+  })
+  return `"${inner}"`
 }
 
 export function required(field: string, detail = ''): FieldError {
@@ -31,6 +57,11 @@ export function forbidden(field: string, detail: string): FieldError {
   return { type: 'FieldValueForbidden', field, message: `Forbidden: ${detail}` }
 }
 
+/** Where upstream's value is a string with a type of its own. */
+export function invalidTyped(field: string, value: string, detail: string): FieldError {
+  return { type: 'FieldValueInvalid', field, message: `Invalid value: ${showTyped(value)}${detail ? `: ${detail}` : ''}` }
+}
+
 export function duplicate(field: string, value: unknown): FieldError {
   return { type: 'FieldValueDuplicate', field, message: `Duplicate value: ${show(value)}` }
 }
@@ -41,8 +72,12 @@ export function notFound(field: string, value: unknown): FieldError {
 
 /** `supported` in the order that upstream prints it. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  const message = `Unsupported value: ${show(value)}: supported values: ${supported.map(quote).join(', ')}`
+  const message = `Unsupported value: ${showTyped(value === undefined ? '' : value)}: supported values: ${supported.map(quote).join(', ')}`
   return { type: 'FieldValueNotSupported', field, message }
+}
+
+export function internalError(field: string, detail: string): FieldError {
+  return { type: 'InternalError', field, message: `Internal error: ${detail}` }
 }
 
 export function tooLong(field: string, maxBytes: number): FieldError {

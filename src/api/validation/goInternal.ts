@@ -23,10 +23,19 @@ const NAMES: Readonly<Record<string, string>> = {
   cidrs: 'CIDRs',
   csi: 'CSI',
   diskURI: 'DataDiskURI',
+  dnsConfig: 'DNSConfig',
+  dnsPolicy: 'DNSPolicy',
   endpoints: 'EndpointsName',
   fc: 'FC',
+  fsGroup: 'FSGroup',
+  fsGroupChangePolicy: 'FSGroupChangePolicy',
   fsType: 'FSType',
   gcePersistentDisk: 'GCEPersistentDisk',
+  gmsaCredentialSpec: 'GMSACredentialSpec',
+  gmsaCredentialSpecName: 'GMSACredentialSpecName',
+  grpc: 'GRPC',
+  httpGet: 'HTTPGet',
+  httpHeaders: 'HTTPHeaders',
   ip: 'IP',
   ipBlock: 'IPBlock',
   ips: 'IPs',
@@ -34,11 +43,16 @@ const NAMES: Readonly<Record<string, string>> = {
   iscsi: 'ISCSI',
   iscsiInterface: 'ISCSIInterface',
   nfs: 'NFS',
+  os: 'OS',
   pdName: 'PDName',
   rbd: 'RBD',
+  seLinuxChangePolicy: 'SELinuxChangePolicy',
+  seLinuxOptions: 'SELinuxOptions',
   sslEnabled: 'SSLEnabled',
   storageos: 'StorageOS',
+  tcpSocket: 'TCPSocket',
   tls: 'TLS',
+  tty: 'TTY',
   uid: 'UID',
   wwids: 'WWIDs',
 }
@@ -59,6 +73,18 @@ const NAMES_OF_TYPES: Readonly<Record<string, Readonly<Record<string, string>>>>
 
 /** Where the order is not the external type's. */
 const ORDERS: Readonly<Record<string, readonly string[]>> = {
+  'core.v1.PodSpec':
+    'volumes initContainers containers ephemeralContainers restartPolicy terminationGracePeriodSeconds activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName automountServiceAccountToken nodeName securityContext imagePullSecrets hostname subdomain setHostnameAsFQDN affinity schedulerName tolerations hostAliases priorityClassName priority preemptionPolicy dnsConfig readinessGates runtimeClassName overhead enableServiceLinks topologySpreadConstraints os schedulingGates resourceClaims resources hostnameOverride schedulingGroup'.split(
+      ' ',
+    ),
+  'core.v1.PodSecurityContext':
+    'seLinuxOptions windowsOptions runAsUser runAsGroup runAsNonRoot supplementalGroups supplementalGroupsPolicy fsGroup fsGroupChangePolicy sysctls seccompProfile appArmorProfile seLinuxChangePolicy'.split(
+      ' ',
+    ),
+  'core.v1.Volume':
+    'name hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi glusterfs persistentVolumeClaim rbd quobyte flexVolume cinder cephfs flocker downwardAPI fc azureFile configMap vsphereVolume azureDisk photonPersistentDisk projected portworxVolume scaleIO storageos csi ephemeral image'.split(
+      ' ',
+    ),
   'core.v1.PersistentVolumeSpec':
     'capacity gcePersistentDisk awsElasticBlockStore hostPath glusterfs nfs rbd quobyte iscsi flexVolume cinder cephfs fc flocker azureFile vsphereVolume azureDisk photonPersistentDisk portworxVolume scaleIO local storageos csi accessModes claimRef persistentVolumeReclaimPolicy storageClassName mountOptions volumeMode nodeAffinity volumeAttributesClassName'.split(
       ' ',
@@ -79,8 +105,27 @@ function fieldsOf(type: string, { fields, fieldByName }: TypeDef): readonly Fiel
 function printStruct(def: TypeDef, value: JsonObject): JsonObject {
   const type = def.name.slice(API.length)
   const shown: JsonObject = {}
-  for (const field of fieldsOf(type, def)) shown[nameOf(type, field.name)] = printField(field, value[field.name])
+  for (const field of fieldsOf(type, def)) {
+    if (EMBEDS_METADATA.has(type) && field.name === 'metadata') Object.assign(shown, sorted(value['metadata'] ?? {}))
+    else shown[nameOf(type, field.name)] = printField(field, value[field.name])
+  }
+  if (type === 'core.v1.PodSpec') moveHostFields(def, value, shown)
   return shown
+}
+
+/** Go's encoder lifts the members of an embedded ObjectMeta. */
+const EMBEDS_METADATA = new Set(['core.v1.PodTemplateSpec', 'core.v1.PersistentVolumeClaimTemplate', 'batch.v1.JobTemplateSpec'])
+
+const HOST_FIELDS = ['hostNetwork', 'hostPID', 'hostIPC', 'shareProcessNamespace', 'hostUsers']
+
+/** What a pod shares with its host is part of the internal type's security context. */
+function moveHostFields(def: TypeDef, value: JsonObject, shown: JsonObject): void {
+  const host: JsonObject = {}
+  for (const name of HOST_FIELDS) {
+    const field = def.fieldByName.get(name)
+    if (field) host[nameOf('', name)] = printField(field, value[name])
+  }
+  shown['SecurityContext'] = { ...host, ...(shown['SecurityContext'] as JsonObject | null) }
 }
 
 function printField({ schema, go }: Field, value: JsonValue | undefined): JsonValue {
@@ -112,8 +157,10 @@ const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b
 /** Types of apimachinery print as JSON does, maps by key. */
 function sorted(value: JsonValue): JsonValue {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const { matchLabels } = value
-  return matchLabels ? { ...value, matchLabels: Object.fromEntries(Object.entries(matchLabels).sort(byKey)) } : value
+  const shown = { ...value }
+  for (const name of ['matchLabels', 'labels', 'annotations'])
+    if (shown[name]) shown[name] = Object.fromEntries(Object.entries(shown[name]).sort(byKey))
+  return shown
 }
 
 /** `type` as in `storage.v1.CSINodeDriver`. A value that is not there prints as null. */

@@ -34,7 +34,7 @@ function checkExitCodes(
   if (containerName !== undefined && !containers.has(containerName)) {
     errors.push(invalid(`${path}.containerName`, containerName, 'must be one of the container or initContainer names in the pod template'))
   }
-  if (values.length === 0) errors.push(invalid(`${path}.values`, values, 'at least one value is required'))
+  if (values.length === 0) errors.push(invalid(`${path}.values`, onExitCodes.values ?? null, 'at least one value is required'))
   else if (values.length > EXIT_CODES_LIMIT) errors.push(tooMany(`${path}.values`, values.length, EXIT_CODES_LIMIT))
   for (const [i, value] of values.entries()) {
     if (operator === 'In' && value === 0) errors.push(invalid(`${path}.values[${i}]`, value, 'must not be 0 for the In operator'))

@@ -1,15 +1,11 @@
 /** Nodes (pkg/apis/core/validation). */
-import { check, duplicate, forbidden, invalid, required } from './fieldErrors.ts'
-import { isLabelValue, isQualifiedName, isValidCidr } from './names.ts'
+import { check, duplicate, forbidden, internalError, invalid, required } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
+import { isLabelValue, isQualifiedName, isValidCidr, parseCidr } from './names.ts'
 import { checkQuantity } from './pod/resources.ts'
 import { checkTaintEffect } from './pod/scheduling.ts'
 import type { Node, Taint } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
-
-/** As upstream's internal type prints itself. */
-function inGoNames({ key, value = '', effect, timeAdded }: Taint): object {
-  return { Key: key, Value: value, Effect: effect, TimeAdded: timeAdded ?? null }
-}
 
 export function checkTaints(errors: FieldError[], taints: readonly Taint[], path: string): void {
   const seen = new Set<string>()
@@ -22,7 +18,7 @@ export function checkTaints(errors: FieldError[], taints: readonly Taint[], path
     if (!effect) errors.push(required(`${at}.effect`))
     else checkTaintEffect(errors, effect, `${at}.effect`)
     if (seen.has(`${effect}/${key}`)) {
-      const error = duplicate(at, inGoNames(taint))
+      const error = duplicate(at, goInternal('core.v1.Taint', taint))
       errors.push({ ...error, message: `${error.message}: taints must be unique by key and effect pair` })
     }
     seen.add(`${effect}/${key}`)
@@ -60,8 +56,13 @@ export function validateNode(node: Node): FieldError[] {
   checkTaints(errors, taints, 'metadata.taints')
   checkStatus(errors, node)
   podCIDRs.forEach((cidr, i) => check(errors, `spec.podCIDRs[${i}]`, cidr, isValidCidr(cidr)))
-  const families = new Set(podCIDRs.map((cidr) => cidr.includes(':')))
-  if (podCIDRs.length > families.size)
+  const families = new Set(podCIDRs.map((cidr) => parseCidr(cidr)?.version))
+  const unparsed = podCIDRs.findIndex((cidr) => !parseCidr(cidr))
+  if (podCIDRs.length > 1 && unparsed >= 0) {
+    const why = `invalid CIDR[${unparsed}]: <nil> (invalid CIDR address: ${podCIDRs[unparsed]})`
+    errors.push(internalError('spec.podCIDRs', `invalid PodCIDRs. failed to check with dual stack with error:${why}`))
+  }
+  if (podCIDRs.length > 2 || (podCIDRs.length === 2 && (unparsed >= 0 || families.size < 2)))
     errors.push(invalid('spec.podCIDRs', podCIDRs, 'may specify no more than one CIDR for each IP family'))
   return errors
 }

@@ -2,6 +2,7 @@
 import { deepEqual } from '../meta.ts'
 import { VOLUME_MODES, checkAccessModes, checkClaimSpec } from './claimSpec.ts'
 import { check, forbidden, goMap, invalid, notSupported, required } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
 import { lineDiff } from './lineDiff.ts'
 import { isDns1123Label, isDns1123Subdomain, isQualifiedName, nameIsDnsLabel, nameIsDnsSubdomain } from './names.ts'
 import { checkNodeSelector } from './nodeSelectors.ts'
@@ -149,6 +150,18 @@ function sourceOf(spec: PersistentVolumeSpec): object {
   return Object.fromEntries(Object.entries(spec).filter(([field]) => SOURCE_FIELDS.includes(field)))
 }
 
+/** As the internal type of the sources alone prints itself. */
+function goSource(source: object): object {
+  const spec = goInternal('core.v1.PersistentVolumeSpec', source) as object
+  return Object.fromEntries(Object.entries(spec).filter(([name]) => !NOT_SOURCES.has(name)))
+}
+
+const NOT_SOURCES = new Set(
+  'Capacity AccessModes ClaimRef PersistentVolumeReclaimPolicy StorageClassName MountOptions VolumeMode NodeAffinity VolumeAttributesClassName'.split(
+    ' ',
+  ),
+)
+
 const GA_LABELS: Readonly<Record<string, string>> = {
   'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
   'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
@@ -183,7 +196,7 @@ export function validatePersistentVolumeUpdate(next: PersistentVolume, old: Pers
     errors.push(
       forbidden(
         'spec.persistentvolumesource',
-        `spec.persistentvolumesource is immutable after creation\n${lineDiff(sourceBefore, source)}`,
+        `spec.persistentvolumesource is immutable after creation\n${lineDiff(goSource(sourceBefore), goSource(source))}`,
       ),
     )
   }
@@ -251,7 +264,13 @@ export function validatePersistentVolumeClaimUpdate(next: PersistentVolumeClaim,
     (classNow ?? classBefore) === classBefore
   if (!namesClass) checkImmutable(errors, `metadata.annotations.${CLASS_ANNOTATION}`, classNow ?? '', classBefore ?? '')
   const [a, b] = comparable(next, old)
-  if (!deepEqual(a, b)) errors.push(forbidden('spec', `${CLAIM_IMMUTABLE}\n${lineDiff(b, a)}`))
+  if (!deepEqual(a, b))
+    errors.push(
+      forbidden(
+        'spec',
+        `${CLAIM_IMMUTABLE}\n${lineDiff(goInternal('core.v1.PersistentVolumeClaimSpec', b), goInternal('core.v1.PersistentVolumeClaimSpec', a))}`,
+      ),
+    )
   checkClaimSize(errors, next, old)
   checkImmutable(errors, 'volumeMode', spec.volumeMode, before.volumeMode)
   if (old.status?.currentVolumeAttributesClassName === undefined || spec.volumeAttributesClassName === before.volumeAttributesClassName)

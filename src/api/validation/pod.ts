@@ -1,6 +1,7 @@
 /** Pods (pkg/apis/core/validation), on create, update and through their subresources; and templates of pods. */
 import { deepEqual } from '../meta.ts'
 import { forbidden } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
 import { lineDiff } from './lineDiff.ts'
 import { validateAnnotations, validateLabels } from './objectMeta.ts'
 import { MIRROR, checkPodAnnotationChanges, checkPodAnnotations, checkProfilesAgree } from './pod/annotations.ts'
@@ -69,7 +70,10 @@ export function validateEphemeralContainersUpdate(next: Pod, old: Pod): FieldErr
     if (!now) errors.push(forbidden('spec.ephemeralContainers', `existing ephemeral containers "${name}" may not be removed\n`))
     else if (!deepEqual(now, container)) {
       errors.push(
-        forbidden('spec.ephemeralContainers', `existing ephemeral containers "${name}" may not be changed\n${lineDiff(container, now)}`),
+        forbidden(
+          'spec.ephemeralContainers',
+          `existing ephemeral containers "${name}" may not be changed\n${lineDiff(goInternal('core.v1.EphemeralContainer', container), goInternal('core.v1.EphemeralContainer', now))}`,
+        ),
       )
     }
   }
@@ -84,13 +88,19 @@ export function validatePodResize(next: Pod, old: Pod): FieldError[] {
   return errors
 }
 
-/** The template of a workload's pods. */
-export function validatePodTemplateSpec(template: PodTemplateSpec, path: string): FieldError[] {
-  const { metadata = {}, spec = { containers: [] } } = template
+/** What the metadata of a template has to keep. */
+export function validateTemplateMeta({ metadata = {}, spec = { containers: [] } }: PodTemplateSpec, path: string): FieldError[] {
   const errors: FieldError[] = []
   if (metadata.labels) errors.push(...validateLabels(metadata.labels, `${path}.labels`))
   if (metadata.annotations) errors.push(...validateAnnotations(metadata.annotations, `${path}.annotations`))
   checkPodAnnotations(errors, metadata.annotations, spec, `${path}.annotations`)
+  return errors
+}
+
+/** The template of a workload's pods. */
+export function validatePodTemplateSpec(template: PodTemplateSpec, path: string): FieldError[] {
+  const { metadata = {}, spec = { containers: [] } } = template
+  const errors = validateTemplateMeta(template, path)
   checkPodSpec(errors, spec, undefined, false, `${path}.spec`)
   if (spec.ephemeralContainers?.length)
     errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))

@@ -26,6 +26,10 @@ export function nanosOf(quantity: string | number | undefined): bigint {
   return nanos
 }
 
+/** What Go counts in thousandths saturates here, and is not whole then. */
+const LARGEST_MILLI = 9_223_372_036_854_775_807n
+
 export function isWhole(quantity: string): boolean {
-  return nanosOf(quantity) % 1_000_000_000n === 0n
+  const nanos = nanosOf(quantity)
+  return nanos % 1_000_000_000n === 0n && nanos / 1_000_000n <= LARGEST_MILLI
 }

@@ -60,6 +60,8 @@ export const isNativeResource = (name: string): boolean => !name.includes('/') |
 /** Neither native nor a quota of requests: devices and the like. */
 export const isExtendedResource = (name: string): boolean =>
   !isNativeResource(name) && !name.startsWith('requests.') && isQualifiedName(`requests.${name}`).length === 0
+/** A limit may be above the request. */
+export const isOvercommitAllowed = (name: string): boolean => isNativeResource(name) && !isHugePage(name)
 export const isIntegerResource = (name: string): boolean => INTEGERS.has(name) || isExtendedResource(name)
 
 /** Any resource name: a standard one, or one with a domain. */

@@ -48,7 +48,7 @@ function admitPod(request: AdmissionRequest, reader: ObjectReader): void {
       `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${value} from the given PriorityClass name`,
     )
   }
-  if (spec.preemptionPolicy && spec.preemptionPolicy !== policy) {
+  if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== policy) {
     throw forbid(
       request,
       `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${policy} from the given PriorityClass name`,

@@ -1,5 +1,6 @@
 /** Volumes whose content are files that the kubelet writes: config maps, secrets, the downward API, projections of them. */
 import { check, forbidden, invalid, notSupported, required } from '../fieldErrors.ts'
+import { goInternal } from '../goInternal.ts'
 import { validateLabelSelector } from '../labels.ts'
 import { isQualifiedName } from '../names.ts'
 import { checkFileMode, checkLocalPath } from '../values.ts'
@@ -69,21 +70,10 @@ function checkToken(errors: FieldError[], token: ServiceAccountTokenProjection, 
   else checkLocalPath(errors, `${projectionPath}.path`, token.path)
 }
 
-/** As upstream's internal type prints itself. */
-function inGoNames({ name, signerName, labelSelector, optional, path }: ClusterTrustBundleProjection): object {
-  return {
-    Name: name ?? null,
-    SignerName: signerName ?? null,
-    LabelSelector: labelSelector ?? null,
-    Optional: optional ?? null,
-    Path: path,
-  }
-}
-
 function checkTrustBundle(errors: FieldError[], bundle: ClusterTrustBundleProjection, path: string, targets: Targets): void {
   const { name, signerName, labelSelector } = bundle
   if (name !== undefined && signerName !== undefined)
-    errors.push(invalid(path, inGoNames(bundle), 'only one of name and signerName may be used'))
+    errors.push(invalid(path, goInternal('core.v1.ClusterTrustBundleProjection', bundle), 'only one of name and signerName may be used'))
   else if (name !== undefined) {
     if (name === '') errors.push(required(`${path}.name`, 'must be a valid object name'))
     check(

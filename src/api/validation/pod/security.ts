@@ -1,5 +1,6 @@
 /** Security contexts of pods and of containers, and what an operating system makes of them. */
 import { check, duplicate, forbidden, invalid, notSupported, required, tooLong } from '../fieldErrors.ts'
+import { goInternal } from '../goInternal.ts'
 import { isUnixId } from '../names.ts'
 import { checkDescendingPath, checkOneOf } from '../values.ts'
 import { eachContainer, usesHostUsers } from './scope.ts'
@@ -43,36 +44,6 @@ export function validateAppArmor({ type, localhostProfile }: AppArmorProfile, pa
   return errors
 }
 
-/** As upstream's internal type prints itself: all fields, null for what is not there. */
-function inGoNames(context: SecurityContext): object {
-  const {
-    capabilities,
-    privileged,
-    seLinuxOptions,
-    windowsOptions,
-    runAsUser,
-    runAsGroup,
-    runAsNonRoot,
-    readOnlyRootFilesystem,
-    allowPrivilegeEscalation,
-  } = context
-  const { procMount, seccompProfile, appArmorProfile } = context
-  return {
-    Capabilities: capabilities ? { Add: capabilities.add ?? null, Drop: capabilities.drop ?? null } : null,
-    Privileged: privileged ?? null,
-    SELinuxOptions: seLinuxOptions ?? null,
-    WindowsOptions: windowsOptions ?? null,
-    RunAsUser: runAsUser ?? null,
-    RunAsGroup: runAsGroup ?? null,
-    RunAsNonRoot: runAsNonRoot ?? null,
-    ReadOnlyRootFilesystem: readOnlyRootFilesystem ?? null,
-    AllowPrivilegeEscalation: allowPrivilegeEscalation ?? null,
-    ProcMount: procMount ?? null,
-    SeccompProfile: seccompProfile ?? null,
-    AppArmorProfile: appArmorProfile ?? null,
-  }
-}
-
 const PROC_MOUNTS = ['Default', 'Unmasked']
 
 export function checkSecurityContext(errors: FieldError[], context: SecurityContext, spec: PodSpec, path: string): void {
@@ -87,9 +58,21 @@ export function checkSecurityContext(errors: FieldError[], context: SecurityCont
   if (context.seccompProfile) checkSeccomp(errors, context.seccompProfile, `${path}.seccompProfile`)
   if (context.allowPrivilegeEscalation === false) {
     if (privileged)
-      errors.push(invalid(path, inGoNames(context), 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'))
+      errors.push(
+        invalid(
+          path,
+          goInternal('core.v1.SecurityContext', context),
+          'cannot set `allowPrivilegeEscalation` to false and `privileged` to true',
+        ),
+      )
     if (capabilities?.add?.includes('CAP_SYS_ADMIN')) {
-      errors.push(invalid(path, inGoNames(context), 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'))
+      errors.push(
+        invalid(
+          path,
+          goInternal('core.v1.SecurityContext', context),
+          'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN',
+        ),
+      )
     }
   }
   if (context.windowsOptions) checkWindowsOptions(errors, context.windowsOptions, `${path}.windowsOptions`)
@@ -133,7 +116,8 @@ export function checkPodSecurityContext(errors: FieldError[], context: PodSecuri
   if (context.windowsOptions) checkWindowsOptions(errors, context.windowsOptions, `${path}.windowsOptions`)
   if (context.appArmorProfile) errors.push(...validateAppArmor(context.appArmorProfile, `${path}.appArmorProfile`))
   oneOf('supplementalGroupsPolicy', ['Merge', 'Strict'])
-  oneOf('seLinuxChangePolicy', ['MountOption', 'Recursive'])
+  // `MountOption` belongs to mounts with a context, which are not on by default.
+  oneOf('seLinuxChangePolicy', ['Recursive'])
 }
 
 /** A pod with users of its own can't share the host's other namespaces. */

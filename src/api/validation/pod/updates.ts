@@ -1,5 +1,6 @@
 /** What may change in a pod once it is there: little, since its containers run already. */
 import { forbidden, invalid, required } from '../fieldErrors.ts'
+import { goInternal } from '../goInternal.ts'
 import { lineDiff } from '../lineDiff.ts'
 import { deepEqual } from '../../meta.ts'
 import { checkTolerations } from './scheduling.ts'
@@ -151,5 +152,10 @@ export function checkPodSpecUpdate(errors: FieldError[], { spec }: Pod, { spec: 
   if (deepEqual(spec, old)) return
   const munged = withoutAllowed(errors, spec, old, path)
   if (!deepEqual(munged, old))
-    errors.push(forbidden(path, `pod updates may not change fields other than ${UPDATABLE}\n${lineDiff(old, munged)}`))
+    errors.push(
+      forbidden(
+        path,
+        `pod updates may not change fields other than ${UPDATABLE}\n${lineDiff(goInternal('core.v1.PodSpec', old), goInternal('core.v1.PodSpec', munged))}`,
+      ),
+    )
 }

@@ -3,6 +3,7 @@ import { validateCronJob, validateCronJobUpdate, validateJob, validateJobUpdate 
 import { validateJobStatusUpdate } from '../../../api/validation/jobStatus.ts'
 import { cronJobWarnings, jobWarnings } from '../../../api/validation/warnings.ts'
 import { deepEqual } from '../../../api/meta.ts'
+import { dropDisabledTemplateFields } from './disabledFields.ts'
 import type { CronJob, Job } from '../../../api/kinds/batch/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -30,8 +31,12 @@ const jobs: Strategy<Job> = {
   statusKeepsMetadata: true,
   defaultPropagation: 'Orphan',
   warnsOfOrphans: true,
-  prepareForCreate: generateSelector,
+  prepareForCreate(job) {
+    generateSelector(job)
+    dropDisabledTemplateFields(job.spec.template)
+  },
   prepareForUpdate(next, old) {
+    dropDisabledTemplateFields(next.spec.template, old.spec.template)
     if (!next.spec.selector && old.spec.selector) next.spec.selector = old.spec.selector
   },
   validateCreate: validateJob,
@@ -44,6 +49,8 @@ const jobs: Strategy<Job> = {
 }
 
 const cronJobs: Strategy<CronJob> = {
+  prepareForCreate: ({ spec }) => dropDisabledTemplateFields(spec?.jobTemplate?.spec?.template),
+  prepareForUpdate: ({ spec }, old) => dropDisabledTemplateFields(spec?.jobTemplate?.spec?.template, old.spec?.jobTemplate?.spec?.template),
   managesGeneration: true,
   statusKeepsMetadata: true,
   validateCreate: validateCronJob,

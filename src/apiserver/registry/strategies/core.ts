@@ -27,9 +27,13 @@ import {
   claimWarnings,
   nodeWarnings,
   persistentVolumeWarnings,
+  secretWarnings,
+  templateWarnings,
   workloadUpdateWarnings,
   workloadWarnings,
 } from '../../../api/validation/warnings.ts'
+import { settleDataSources } from './claims.ts'
+import { dropDisabledTemplateFields } from './disabledFields.ts'
 import { podStrategy } from './pods.ts'
 import { serviceStrategy } from './services.ts'
 import { activeStatus, pendingStatus, replicaStatus, volumeStatus } from './status.ts'
@@ -46,6 +50,7 @@ import type {
   ReplicationController,
   ResourceQuota,
   Secret,
+  ServiceAccount,
 } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -87,6 +92,16 @@ const namespaces: Strategy<Namespace> = {
 
 const nodes: Strategy<Node> = {
   initialStatus: 'keep',
+  prepareForCreate({ spec, status }) {
+    delete spec?.configSource
+    delete status?.config
+  },
+  prepareForUpdate({ spec }, old) {
+    if (!old.spec?.configSource) delete spec?.configSource
+  },
+  prepareForStatusUpdate({ status }, old) {
+    if (!old.status?.config) delete status?.config
+  },
   statusKeepsMetadata: true,
   selectsNamespace: false,
   validateCreate: validateNode,
@@ -106,6 +121,8 @@ const secrets: Strategy<Secret> = {
     if (!next.type) next.type = old.type ?? 'Opaque'
   },
   validateUpdate: validateSecretUpdate,
+  warningsOnCreate: secretWarnings,
+  warningsOnUpdate: secretWarnings,
   selectableFields: { type: (secret) => secret.type ?? '' },
   unknownFieldLabel: unsupported,
 }
@@ -137,6 +154,8 @@ const replicationControllers: Strategy<ReplicationController> = {
   ...replicaStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
+  prepareForCreate: ({ spec }) => dropDisabledTemplateFields(spec?.template),
+  prepareForUpdate: ({ spec }, old) => dropDisabledTemplateFields(spec?.template, old.spec?.template),
   validateCreate: validateReplicationController,
   validateUpdate: validateReplicationControllerUpdate,
   validateStatusUpdate: validateReplicationControllerStatusUpdate,
@@ -151,6 +170,11 @@ const persistentVolumes: Strategy<PersistentVolume> = {
   ...volumeStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
+  prepareForStatusUpdate(next, old, { now }) {
+    const [status, before] = [next.status ?? {}, old.status ?? {}]
+    const isTimed = status.lastPhaseTransitionTime !== undefined && status.lastPhaseTransitionTime !== before.lastPhaseTransitionTime
+    if (status.phase !== before.phase && !isTimed) next.status = { ...status, lastPhaseTransitionTime: now }
+  },
   validateCreate: validatePersistentVolume,
   validateUpdate: validatePersistentVolumeUpdate,
   warningsOnCreate: persistentVolumeWarnings,
@@ -161,6 +185,8 @@ const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
   ...pendingStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
+  prepareForCreate: ({ spec }) => settleDataSources(spec),
+  prepareForUpdate: ({ spec }, old) => settleDataSources(spec, old.spec),
   validateCreate: validatePersistentVolumeClaim,
   validateUpdate: validatePersistentVolumeClaimUpdate,
   validateStatusUpdate: (next) => validatePersistentVolumeClaimStatusUpdate(next),
@@ -171,8 +197,24 @@ const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
 const podTemplates: Strategy<PodTemplate> = {
   managesGeneration: true,
   returnsDeleted: true,
+  prepareForCreate: ({ template }) => dropDisabledTemplateFields(template),
+  prepareForUpdate: ({ template }, old) => dropDisabledTemplateFields(template, old.template),
   validateCreate: validatePodTemplate,
   validateUpdate: validatePodTemplate,
+  warningsOnCreate: ({ template }) => templateWarnings(template, 'template'),
+  warningsOnUpdate: ({ metadata, template }, old) =>
+    metadata.generation === old.metadata.generation ? [] : templateWarnings(template, 'template'),
+}
+
+/** An account names secrets, and nothing else of them. */
+function keepSecretNames(account: ServiceAccount): void {
+  if (account.secrets) account.secrets = account.secrets.map(({ name }) => (name ? { name } : {}))
+}
+
+const serviceAccounts: Strategy<ServiceAccount> = {
+  returnsDeleted: true,
+  prepareForCreate: keepSecretNames,
+  prepareForUpdate: keepSecretNames,
 }
 const limitRanges: Strategy<LimitRange> = {
   prepareForCreate(next) {
@@ -203,7 +245,7 @@ export const coreStrategies: Record<string, Strategy> = {
   '/pods': podStrategy as Strategy,
   '/services': serviceStrategy as Strategy,
   '/endpoints': endpoints as Strategy,
-  '/serviceaccounts': { returnsDeleted: true },
+  '/serviceaccounts': serviceAccounts as Strategy,
   '/replicationcontrollers': replicationControllers as Strategy,
   '/persistentvolumes': persistentVolumes as Strategy,
   '/persistentvolumeclaims': persistentVolumeClaims as Strategy,

@@ -2,6 +2,7 @@
 import { qosClassOf } from '../../../api/validation/podQos.ts'
 import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../../api/validation/pod.ts'
 import { podNameWarnings, podSpecWarnings } from '../../../api/validation/podWarnings.ts'
+import { dropDisabledFields } from './disabledFields.ts'
 import { timestamp } from '../../../api/meta.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
@@ -36,18 +37,24 @@ export const podStrategy: Strategy<Pod> = {
       reason: 'SchedulingGated',
       message: 'Scheduling is blocked due to non-empty scheduling gates',
     }
-    return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: qosClassOf(pod.spec ?? {}) }
+    // A class that the client names is believed.
+    return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: pod.status?.qosClass || qosClassOf(pod.spec ?? {}) }
   },
-  prepareForCreate: ({ spec }) => mendGrace(spec),
+  prepareForCreate({ spec }) {
+    mendGrace(spec)
+    dropDisabledFields(spec)
+  },
   prepareForUpdate(next, old) {
     mendGrace(next.spec)
+    dropDisabledFields(next.spec, old.spec)
     if (next.status) next.status = { ...next.status, qosClass: old.status?.qosClass ?? qosClassOf(next.spec) }
   },
   validateCreate: (pod) => validatePod(pod),
   validateUpdate: (next, old) => validatePodUpdate(next, old),
   validateStatusUpdate: (next, old) => validatePodStatusUpdate(next, old),
   prepareForStatusUpdate(next, old) {
-    if (next.status && old.status?.qosClass) next.status = { ...next.status, qosClass: old.status.qosClass }
+    const { nodeAllocatableResourceClaimStatuses: _, ...status } = next.status ?? {}
+    next.status = { ...status, ...(old.status?.qosClass && { qosClass: status.qosClass || old.status.qosClass }) }
   },
   warningsOnCreate: (pod) => [...podNameWarnings(pod.metadata.name), ...podSpecWarnings(pod.spec, pod.metadata, 'spec', '')],
   gracePeriodSeconds: graceOf,

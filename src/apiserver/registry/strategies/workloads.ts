@@ -19,10 +19,12 @@ import {
   validateReplicaSetStatusUpdate,
   validateStatefulSetStatusUpdate,
 } from '../../../api/validation/workloadStatus.ts'
-import { validateDisruptionBudget, validateHorizontalPodAutoscaler } from '../../../api/validation/policies.ts'
+import { validateHorizontalPodAutoscaler } from '../../../api/validation/autoscaling.ts'
+import { validateDisruptionBudget } from '../../../api/validation/policies.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { statefulSetWarnings, templateWarnings, workloadUpdateWarnings, workloadWarnings } from '../../../api/validation/warnings.ts'
 import { semanticEqual } from '../jsonValues.ts'
+import { dropDisabledTemplateFields } from './disabledFields.ts'
 import { autoscalerStatus, daemonSetStatus, disruptionStatus, replicaStatus, statefulSetStatus } from './status.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../../api/kinds/apps/v1.ts'
 import type { HorizontalPodAutoscaler } from '../../../api/kinds/autoscaling/v2.ts'
@@ -32,6 +34,8 @@ import type { Strategy } from '../strategy.ts'
 const deployments: Strategy<Deployment> = {
   managesGeneration: true,
   generationCounts: ['annotations'],
+  prepareForCreate: ({ spec }) => dropDisabledTemplateFields(spec?.template),
+  prepareForUpdate: ({ spec }, old) => dropDisabledTemplateFields(spec?.template, old.spec?.template),
   statusKeepsMetadata: 'exceptLabels',
   prepareForStatusUpdate(next, old) {
     if (old.metadata.labels) next.metadata.labels = { ...old.metadata.labels }
@@ -44,6 +48,8 @@ const deployments: Strategy<Deployment> = {
   warningsOnUpdate: workloadUpdateWarnings,
 }
 const replicaSets: Strategy<ReplicaSet> = {
+  prepareForCreate: ({ spec }) => dropDisabledTemplateFields(spec?.template),
+  prepareForUpdate: ({ spec }, old) => dropDisabledTemplateFields(spec?.template, old.spec?.template),
   ...replicaStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
@@ -58,10 +64,12 @@ const statefulSets: Strategy<StatefulSet> = {
   /** Updating several pods at once is not on by default. */
   prepareForCreate(next) {
     delete next.spec?.updateStrategy?.rollingUpdate?.maxUnavailable
+    dropDisabledTemplateFields(next.spec?.template)
   },
   prepareForUpdate(next, old) {
     if (old.spec?.updateStrategy?.rollingUpdate?.maxUnavailable === undefined)
       delete next.spec?.updateStrategy?.rollingUpdate?.maxUnavailable
+    dropDisabledTemplateFields(next.spec?.template, old.spec?.template)
   },
   ...statefulSetStatus,
   managesGeneration: true,
@@ -85,8 +93,12 @@ function setTemplateGeneration(set: DaemonSet, generation: number): void {
 
 const daemonSets: Strategy<DaemonSet> = {
   decoded: (set) => setTemplateGeneration(set, templateGeneration(set)),
-  prepareForCreate: (set) => setTemplateGeneration(set, Math.max(1, templateGeneration(set))),
+  prepareForCreate(set) {
+    setTemplateGeneration(set, Math.max(1, templateGeneration(set)))
+    dropDisabledTemplateFields(set.spec?.template)
+  },
   prepareForUpdate(next, old) {
+    dropDisabledTemplateFields(next.spec?.template, old.spec?.template)
     const changed = !semanticEqual(next.spec?.template, old.spec?.template)
     setTemplateGeneration(next, templateGeneration(old) + (changed ? 1 : 0))
   },
@@ -117,8 +129,8 @@ const disruptionBudgets: Strategy<PodDisruptionBudget> = {
 const autoscalers: Strategy<HorizontalPodAutoscaler> = {
   ...autoscalerStatus,
   statusKeepsMetadata: true,
-  validateCreate: validateHorizontalPodAutoscaler,
-  validateUpdate: validateHorizontalPodAutoscaler,
+  validateCreate: (autoscaler) => validateHorizontalPodAutoscaler(autoscaler),
+  validateUpdate: (next, old) => validateHorizontalPodAutoscaler(next, old),
   validateStatusUpdate: validateAutoscalerStatusUpdate,
 }
 
