@@ -5,7 +5,7 @@
  */
 import jsonpatch, { type Operation, unescapePathComponent } from 'fast-json-patch'
 import { newBadRequest, newStatusError, StatusError } from '../api/status.ts'
-import { goJsonKind, isObject } from './jsonValue.ts'
+import { goJsonKind, isObject, type JsonObject } from './jsonValue.ts'
 
 const OPERATIONS_MAX = 10_000
 /** All `copy` operations of one patch together. */
@@ -28,9 +28,10 @@ function decode(patch: unknown): readonly Operation[] {
   if (!Array.isArray(patch)) {
     throw newBadRequest(`error decoding patch: json: cannot unmarshal ${goJsonKind(patch)} into Go value of type []handlers.jsonPatchOp`)
   }
-  const odd: unknown = patch.find((operation) => !isObject(operation))
-  if (odd !== undefined) {
-    throw newBadRequest(`error decoding patch: json: cannot unmarshal ${goJsonKind(odd)} into Go value of type handlers.jsonPatchOp`)
+  for (const operation of patch as readonly unknown[]) {
+    if (operation === null) continue
+    const into = isObject(operation) ? oddField(operation) : [operation, 'Go value of type handlers.jsonPatchOp']
+    if (into) throw newBadRequest(`error decoding patch: json: cannot unmarshal ${goJsonKind(into[0])} into ${String(into[1])}`)
   }
   if (patch.length > OPERATIONS_MAX) {
     const message = `The allowed maximum operations in a JSON patch is ${OPERATIONS_MAX}, got ${patch.length}`
@@ -39,10 +40,18 @@ function decode(patch: unknown): readonly Operation[] {
   return patch as Operation[]
 }
 
+const TEXT_FIELDS = ['op', 'path', 'from'] as const
+
+function oddField(operation: JsonObject): [unknown, string] | undefined {
+  const name = TEXT_FIELDS.find((field) => typeof (operation[field] ?? '') !== 'string')
+  return name && [operation[name], `Go struct field jsonPatchOp.${name} of type string`]
+}
+
 function applyAll(document: unknown, operations: readonly Operation[]): unknown {
   let copiedBytes = 0
   for (const given of operations) {
-    const operation = leniently(document, fromTheEnd(document, given))
+    const operation = leniently(document, located(document, given))
+    refuseRoot(operation)
     refuseCircle(operation)
     if (operation.op === 'copy') {
       copiedBytes += JSON.stringify(jsonpatch.getValueByPointer(document, operation.from) ?? null).length
@@ -51,6 +60,11 @@ function applyAll(document: unknown, operations: readonly Operation[]): unknown 
     document = jsonpatch.applyOperation(document, operation, true, true, true).newDocument
   }
   return document
+}
+
+/** The document as a whole stays: only `test` and `replace` may name it. */
+function refuseRoot({ op, path }: Operation): void {
+  if (path === '' && op !== 'test' && op !== 'replace') throw new Error(`cannot ${op} the whole document`)
 }
 
 /** Nothing is moved into itself, nor is the whole document taken from anywhere. */
@@ -75,22 +89,26 @@ function lacksKey(document: unknown, path: string): boolean {
   return isObject(parent) && (!Object.hasOwn(parent, key) || parent[key] === undefined)
 }
 
-/** The operation with the negative indices of its paths counted out. */
-function fromTheEnd(document: unknown, operation: Operation): Operation {
-  const path = resolveIndices(document, operation.path)
+/** The operation with its paths as they stand in the document: indices from the end counted out, what leads to the root dropped. */
+function located(document: unknown, operation: Operation): Operation {
+  const path = locate(document, operation.path, operation.op === 'add' || operation.op === 'move' || operation.op === 'copy')
   if (operation.op !== 'move' && operation.op !== 'copy') return { ...operation, path }
-  return { ...operation, path, from: resolveIndices(document, operation.from) }
+  return { ...operation, path, from: locate(document, operation.from, false) }
 }
 
-function resolveIndices(document: unknown, path: string): string {
-  if (typeof path !== 'string' || !/\/-[0-9]/.test(path)) return path
+/** `adding`: the last index may be one past the end, from which it is counted then. */
+function locate(document: unknown, path: string, adding: boolean): string {
+  if (typeof path !== 'string' || path === '') return path
   let at = document
-  const tokens = path.split('/').map((token, i) => {
-    if (i === 0) return token
-    const resolved = Array.isArray(at) && /^-[0-9]+$/.test(token) ? String(at.length + Number(token)) : token
-    const key = unescapePathComponent(resolved)
-    at = Array.isArray(at) || isObject(at) ? (at as Record<string, unknown>)[key] : undefined
+  const [, ...given] = path.split('/')
+  const tokens = given.map((token, i) => {
+    const resolved = Array.isArray(at) && /^[+-]?[0-9]+$/.test(token) ? indexIn(at, Number(token), adding && i === given.length - 1) : token
+    at = Array.isArray(at) || isObject(at) ? (at as Record<string, unknown>)[unescapePathComponent(resolved)] : undefined
     return resolved
   })
-  return tokens.join('/')
+  return tokens.map((token) => `/${token}`).join('')
+}
+
+function indexIn(list: readonly unknown[], index: number, adding: boolean): string {
+  return String(index < 0 ? list.length + (adding ? 1 : 0) + index : index)
 }

@@ -28,7 +28,13 @@ const badElementOrder = (): StatusError => newBadRequest('invalid patch format o
 const badPrimitiveList = (): StatusError => newBadRequest('invalid patch format of primitive list')
 const noMergeKey = (item: unknown, key: string): StatusError => failed(`map: ${goFormat(item)} does not contain declared merge key: ${key}`)
 const badDirective = (directive: unknown, item: JsonObject): StatusError =>
-  failed(`unknown patch type: ${goFormat(directive)} in map: ${goFormat(item)}`)
+  failed(`unknown patch type: ${goText(directive)} in map: ${goFormat(item)}`)
+
+/** Go's `%s`. */
+function goText(value: unknown): string {
+  if (typeof value === 'string') return value
+  return value === null ? '%!s(<nil>)' : `%!s(${goTypeOf(value)}=${goFormat(value)})`
+}
 
 interface ListStrategy {
   merge: boolean
@@ -103,15 +109,16 @@ function mergeField(result: Map<string, unknown>, patchKey: string, value: unkno
   } else if (Array.isArray(value) && Array.isArray(before)) {
     assertKnown(schema, key)
     const strategy = listStrategy(schema, key)
-    if (deleting)
-      result.set(
-        key,
-        before.filter((item) => !value.includes(item)),
-      )
+    if (deleting) result.set(key, without(before, value))
     else result.set(key, strategy.merge ? mergeList(before, value, strategy) : value)
   } else {
     result.set(key, value)
   }
+}
+
+function without(list: readonly unknown[], dropped: readonly unknown[]): readonly unknown[] {
+  if (list.length > 0 || dropped.length > 0) elementsAreMaps(list, dropped)
+  return list.filter((item) => !dropped.includes(item))
 }
 
 function keyAfter(key: string, prefix: string, bad: () => StatusError): string {
@@ -219,8 +226,9 @@ function mergeList(before: readonly unknown[], change: readonly unknown[], { mer
 }
 
 function elementsAreMaps(...lists: (readonly unknown[])[]): boolean {
-  const kinds = new Set(lists.flat().map((item) => (Array.isArray(item) ? 'array' : goTypeOf(item))))
-  if (kinds.has('array')) throw failed('lists of lists are not supported')
+  const items = lists.flat()
+  if (Array.isArray(items[0])) throw failed('lists of lists are not supported')
+  const kinds = new Set(items.map((item) => (Array.isArray(item) ? 'array' : goTypeOf(item))))
   if (kinds.size > 1) throw failed(`list element types are not identical: ${goFormat(lists)}`)
   return kinds.has('map[string]interface {}')
 }
@@ -256,7 +264,13 @@ function obeyItemDirectives(
  * server did not have comes first, otherwise the server's order decides.
  */
 function arrange(merged: readonly unknown[], order: readonly unknown[], serverOrder: readonly unknown[], mergeKey: string): unknown[] {
-  const positions = (list: readonly unknown[]): Map<unknown, number> => new Map(list.map((item, i) => [keyOfItem(item, mergeKey), i]))
+  const positions = (list: readonly unknown[]): Map<unknown, number> =>
+    new Map(
+      list.map((item, i) => {
+        if (mergeKey !== '' && !isObject(item)) throw failed(`value for key ${i} is not a map`)
+        return [keyOfItem(item, mergeKey), i]
+      }),
+    )
   const [inOrder, onServer] = [positions(order), positions(serverOrder)]
   const place = (item: unknown, where: Map<unknown, number>): number => where.get(keyOfItem(item, mergeKey)) ?? -1
   const sortedBy = (list: readonly unknown[], where: Map<unknown, number>): unknown[] =>

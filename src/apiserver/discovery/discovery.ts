@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import { newMethodNotAllowed } from '../../api/status.ts'
-import { parseAccept, newNotAcceptable } from '../transport/negotiation.ts'
+import { negotiate, newNotAcceptable, parseAccept } from '../transport/negotiation.ts'
 import { newNoSuchPath } from '../transport/routes.ts'
 import type { MediaType } from '../transport/negotiation.ts'
 import { catalogGroups } from './groups.ts'
@@ -47,7 +47,11 @@ export class Discovery {
   answer(path: string, method: string, accept: string): DiscoveryAnswer | undefined {
     const parts = path.replace(/\/$/, '').split('/').slice(1)
     const [root, group = '', version = ''] = parts
-    if (root === 'api' && parts.length === 1) return this.#root(true, accept)
+    if (root === 'api' && parts.length === 1) {
+      // Of the two roots only this one looks at the method.
+      if (method !== 'GET') throw newMethodNotAllowed()
+      return this.#root(true, accept)
+    }
     if (root === 'apis' && parts.length === 1) return this.#root(false, accept)
     if (root === 'api' && parts.length === 2) return this.#resources('', group, method, accept)
     if (root === 'apis' && parts.length === 2) {
@@ -107,9 +111,6 @@ export class Discovery {
 }
 
 function plain(document: object, accept: string): DiscoveryAnswer {
-  for (const { type, params } of parseAccept(accept === '' ? '*/*' : accept)) {
-    const mediaType = MEDIA_TYPES[type]
-    if (mediaType && params['as'] === undefined) return { document, mediaType, contentType: mediaType }
-  }
-  throw newNotAcceptable()
+  const { mediaType } = negotiate(accept, { transforms: [], routed: true, pretty: false })
+  return { document, mediaType, contentType: mediaType }
 }

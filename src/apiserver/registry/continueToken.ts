@@ -47,11 +47,13 @@ export function decodeContinue(token: string, prefix: string): ContinueToken {
     throw broken(describeJsonError(bytes.toString('latin1')))
   }
   if (value.v !== TOKEN_VERSION) throw broken(`server does not recognize this encoded version ${value.v ?? ''}`)
+  if (!value.rv) throw broken('incorrect encoded start resourceVersion (version meta.k8s.io/v1)')
   if (!value.start) throw broken('encoded start key empty (version meta.k8s.io/v1)')
   if (value.start.includes('..') && value.start.split('/').includes('..')) throw broken(`${value.start}`)
-  return { revision: value.rv ?? 0, after: prefix + value.start.replace(/\0$/, '') }
+  return { revision: value.rv, after: prefix + value.start.replace(/\0$/, '') }
 }
 
+/** undefined where Go's ParseUint has an error. */
 export function parseRevision(text: string): number | undefined {
-  return /^\d+$/.test(text) ? Number(text) : undefined
+  return /^\d+$/.test(text) && BigInt.asUintN(64, BigInt(text)) === BigInt(text) ? Number(text) : undefined
 }

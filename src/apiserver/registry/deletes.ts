@@ -61,13 +61,13 @@ export async function deleteCollection(core: RegistryCore, kind: StoredKind, req
   const listOptions = parseListOptions(request.query, false)
   warnOfOrphans(kind, request, options)
   const { prefix, matches } = parseSelection(kind, request.namespace, listOptions, request.resource)
-  const page = await listObjects(core, kind, prefix, listOptions, matches, request.signal)
+  const page = await listObjects(core, { kind, prefix, options: listOptions, matches, signal: request.signal })
   for (let at = 0; at < page.items.length; at += COLLECTION_BATCH) {
     const batch = page.items.slice(at, at + COLLECTION_BATCH)
     const results = await Promise.allSettled(
       batch.map(({ object }) => {
         const { name, namespace = '' } = object.metadata
-        return deleteOne(core, kind, request, { namespace, name }, { ...options, preconditions: {} })
+        return deleteOne(core, kind, request, { namespace, name }, options)
       }),
     )
     const failed = results.find((result) => result.status === 'rejected' && !isNotFound(result.reason))

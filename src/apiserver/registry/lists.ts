@@ -9,6 +9,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Store } from '../../storage/store.ts'
 import type { WatchCache } from '../cache/watchCache.ts'
 import type { StoredObject } from '../cache/storedObject.ts'
+import type { ContinueToken } from './continueToken.ts'
 import type { StoredKind } from './kind.ts'
 import type { ListOptions } from './options.ts'
 
@@ -34,6 +35,16 @@ export interface ListSource {
 
 export type Matches = ((object: StoredObject) => boolean) | undefined
 
+/** What is listed, whatever at and wherever from. */
+export interface ListRequest {
+  kind: StoredKind
+  /** The kind's, or the kind's in one namespace. */
+  prefix: string
+  options: ListOptions
+  matches: Matches
+  signal: AbortSignal
+}
+
 /** Waits until the cache shows `revision`; a Timeout status when it does not come. */
 export async function waitForRevision(source: ListSource, revision: number, signal: AbortSignal): Promise<void> {
   const observed = source.cache.observed(revision)
@@ -55,46 +66,37 @@ export async function waitForNewest(source: ListSource, signal: AbortSignal): Pr
   if (source.sharedStore) await waitForRevision(source, await source.store.revision(), signal)
 }
 
-function pageOf(objects: Iterable<StoredObject>, limit: number, matches: Matches): { items: StoredObject[]; more: boolean } {
-  const items: StoredObject[] = []
-  for (const object of objects) {
-    if (matches && !matches(object)) continue
-    if (limit > 0 && items.length === limit) return { items, more: true }
-    items.push(object)
-  }
-  return { items, more: false }
-}
-
-function listCache(
-  source: ListSource,
-  kind: StoredKind,
-  prefix: string,
-  options: ListOptions,
-  matches: Matches,
-  after: string,
-  revision: number,
-): ListPage {
-  const cache = source.cache.resource(kind.prefix)
-  const { items, more } = pageOf(cache.under(prefix, after), options.limit, matches)
-  if (!more) return { items, revision }
-  const last = (items.at(-1) as StoredObject).key
+/** A page, and what leads to the next one if `remaining` objects follow it. */
+function pageOf({ prefix, matches }: ListRequest, items: StoredObject[], revision: number, remaining: number | undefined): ListPage {
+  if (remaining === undefined) return { items, revision }
+  const after = (items.at(-1) as StoredObject).key
   return {
     items,
     revision,
-    continue: encodeContinue({ revision, after: last }, prefix),
-    ...(!matches && { remainingItemCount: cache.countUnder(prefix, last) }),
+    continue: encodeContinue({ revision, after }, prefix),
+    // How many of them match nobody has looked at.
+    ...(!matches && { remainingItemCount: remaining }),
   }
 }
 
+/** What the cache shows, said to be at the position's revision. */
+function listCache(source: ListSource, request: ListRequest, { revision, after }: ContinueToken): ListPage {
+  const { kind, prefix, matches, options } = request
+  const cache = source.cache.resource(kind.prefix)
+  const items: StoredObject[] = []
+  for (const object of cache.under(prefix, after)) {
+    if (matches && !matches(object)) continue
+    if (options.limit > 0 && items.length === options.limit) {
+      return pageOf(request, items, revision, cache.countUnder(prefix, (items.at(-1) as StoredObject).key))
+    }
+    items.push(object)
+  }
+  return pageOf(request, items, revision, undefined)
+}
+
 /** At a revision that the cache does not show any more. */
-async function listStore(
-  source: ListSource,
-  prefix: string,
-  options: ListOptions,
-  matches: Matches,
-  after: string,
-  revision: number,
-): Promise<ListPage> {
+async function listStore(source: ListSource, request: ListRequest, { revision, after }: ContinueToken): Promise<ListPage> {
+  const { prefix, matches, options } = request
   const items: StoredObject[] = []
   const nothingParsed = new WeakMap<Uint8Array, never>()
   let position = after
@@ -108,35 +110,21 @@ async function listStore(
       const stored = decodeEntry(entry, nothingParsed)
       if (matches && !matches(stored)) continue
       if (options.limit > 0 && items.length === options.limit) {
-        const last = (items.at(-1) as StoredObject).key
-        const remaining = page.entries.length - index + page.remaining
-        return {
-          items,
-          revision,
-          continue: encodeContinue({ revision, after: last }, prefix),
-          ...(!matches && { remainingItemCount: remaining }),
-        }
+        return pageOf(request, items, revision, page.entries.length - index + page.remaining)
       }
       items.push(stored)
     }
-    if (page.remaining === 0) return { items, revision }
+    if (page.remaining === 0) return pageOf(request, items, revision, undefined)
     position = page.entries.at(-1)?.key ?? position
   }
 }
 
-async function listAt(
-  source: ListSource,
-  kind: StoredKind,
-  prefix: string,
-  options: ListOptions,
-  matches: Matches,
-  after: string,
-  revision: number,
-): Promise<ListPage> {
-  const cache = source.cache.resource(kind.prefix)
-  if (cache.lastChange <= revision) return listCache(source, kind, prefix, options, matches, after, revision)
+async function listAt(source: ListSource, request: ListRequest, position: ContinueToken): Promise<ListPage> {
+  const { kind, prefix } = request
+  const { revision, after } = position
+  if (source.cache.resource(kind.prefix).lastChange <= revision) return listCache(source, request, position)
   try {
-    return await listStore(source, prefix, options, matches, after, revision)
+    return await listStore(source, request, position)
   } catch (error) {
     if (error instanceof CompactedError && after) {
       const expired = newStatusError(
@@ -152,48 +140,38 @@ async function listAt(
   }
 }
 
-/** `prefix` is the kind's, or the kind's in one namespace. The objects are as the kind's version shows them. */
-export async function listObjects(
-  source: ListSource,
-  kind: StoredKind,
-  prefix: string,
-  options: ListOptions,
-  matches: Matches,
-  signal: AbortSignal,
-): Promise<ListPage> {
+/** The objects are as the kind's version shows them. */
+export async function listObjects(source: ListSource, request: ListRequest): Promise<ListPage> {
+  const { kind, prefix, matches, signal } = request
   const { versions } = kind
   // What selectors look at has to be there when they do.
   if (versions && matches) await versions.prepare([...source.cache.resource(kind.prefix).under(prefix)], signal)
-  const page = await listStored(source, kind, prefix, options, matches, signal)
+  const page = await listStored(source, request)
   if (!versions) return page
   await versions.prepare(page.items, signal)
   return { ...page, items: page.items.map((stored) => versions.view(stored)) }
 }
 
-async function listStored(
-  source: ListSource,
-  kind: StoredKind,
-  prefix: string,
-  options: ListOptions,
-  matches: Matches,
-  signal: AbortSignal,
-): Promise<ListPage> {
-  const asked = options.resourceVersion
+async function listStored(source: ListSource, request: ListRequest): Promise<ListPage> {
+  const { prefix, options, signal } = request
+  const { resourceVersion: asked, resourceVersionMatch: match } = options
   const revision = asked === '' ? 0 : parseRevision(asked)
   if (revision === undefined) throw newBadRequest(`invalid resource version: ${invalidResourceVersion(asked)}`)
   if (options.continue) {
-    if (asked && asked !== '0') throw newBadRequest('specifying resource version is not allowed when using continue')
     const token = decodeContinue(options.continue, prefix)
+    if (asked && asked !== '0') throw newBadRequest('specifying resource version is not allowed when using continue')
     if (token.revision < 0) {
       await waitForNewest(source, signal)
-      return listCache(source, kind, prefix, options, matches, token.after, source.cache.revision)
+      return listCache(source, request, { revision: source.cache.revision, after: token.after })
     }
     await waitForRevision(source, token.revision, signal)
-    return listAt(source, kind, prefix, options, matches, token.after, token.revision)
+    return listAt(source, request, token)
   }
   if (asked === '') await waitForNewest(source, signal)
   else if (revision > 0) await waitForRevision(source, revision, signal)
-  const exact = options.resourceVersionMatch === 'Exact' || (options.limit > 0 && revision > 0 && options.resourceVersionMatch === '')
-  if (exact && revision > 0) return listAt(source, kind, prefix, options, matches, '', revision)
-  return listCache(source, kind, prefix, options, matches, '', source.cache.revision)
+  const exact = match === 'Exact' || (options.limit > 0 && match === '')
+  if (exact && revision > 0) return listAt(source, request, { revision, after: '' })
+  // Whatever is there, is there at once: upstream's cache does not cut it into pages either.
+  const whole = asked === '0' ? { ...request, options: { ...options, limit: 0 } } : request
+  return listCache(source, whole, { revision: source.cache.revision, after: '' })
 }

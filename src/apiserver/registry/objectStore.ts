@@ -17,7 +17,7 @@ import type { Service } from '../../api/kinds/core/v1.ts'
 import { generateName } from '../../api/names.ts'
 import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
 import { parseRevision } from './continueToken.ts'
-import { goParseError } from './options.ts'
+import { sentRevision } from './options.ts'
 import { normalizeObject } from './schema.ts'
 import { newModified, newOtherUid, translateStorageError } from './storageErrors.ts'
 import type { FieldError } from '../../api/status.ts'
@@ -266,8 +266,7 @@ export class ObjectStore {
       const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
       throw newOtherUid(kind.storage, steps.name, { key, asked: uid, found: old.object.metadata.uid })
     }
-    const revision = resourceVersion ? parseRevision(resourceVersion) : 0
-    if (revision === undefined) throw newStatusError(500, '', goParseError('ParseUint', resourceVersion ?? ''))
+    const revision = sentRevision(resourceVersion)
     if (revision === 0) {
       if (kind.strategy.allowUnconditionalUpdate === false || kind.custom) {
         // Upstream names the resource here, not the kind.

@@ -1,6 +1,8 @@
 /** The options of each verb (metav1.CreateOptions, …): from the query and, for deletes, the body; refused as upstream refuses them. */
-import { newBadRequest, newInvalid } from '../../api/status.ts'
+import { newBadRequest, newInvalid, newStatusError } from '../../api/status.ts'
+import { invalid } from '../../api/validation/fieldErrors.ts'
 import { isJsonObject } from '../cache/json.ts'
+import { parseRevision } from './continueToken.ts'
 import type { FieldError } from '../../api/status.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import type { ApiRequest } from '../request.ts'
@@ -40,8 +42,10 @@ export function notSupported(field: string, value: unknown, supported: readonly 
   }
 }
 
-export function goParseError(fn: string, text: string): string {
-  return `strconv.${fn}: parsing ${JSON.stringify(text)}: invalid syntax`
+/** What strconv says of a text that is no number, or too large a one. */
+export function goParseError(fn: 'ParseInt' | 'ParseUint', text: string): string {
+  const why = (fn === 'ParseInt' ? /^[+-]?\d+$/ : /^\d+$/).test(text) ? 'value out of range' : 'invalid syntax'
+  return `strconv.${fn}: parsing ${JSON.stringify(text)}: ${why}`
 }
 
 function throwInvalidOptions(kind: string, errors: readonly FieldError[]): void {
@@ -50,8 +54,8 @@ function throwInvalidOptions(kind: string, errors: readonly FieldError[]): void 
 
 export function parseInteger(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name)
-  if (text === null || text === '') return undefined
-  if (!/^[+-]?\d+$/.test(text)) throw newBadRequest(goParseError('ParseInt', text))
+  if (text === null) return undefined
+  if (!/^[+-]?\d+$/.test(text) || BigInt.asIntN(64, BigInt(text)) !== BigInt(text)) throw newBadRequest(goParseError('ParseInt', text))
   return Number(text)
 }
 
@@ -69,17 +73,11 @@ function managerErrors(manager: string): FieldError[] {
   if (manager.length > LONGEST_MANAGER) {
     return [{ type: 'FieldValueTooLong', field: 'fieldManager', message: `Too long: may not be more than ${LONGEST_MANAGER} bytes` }]
   }
-  // oxlint-disable-next-line no-control-regex
-  const odd = [...manager].some((c) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(c))
-  return odd
-    ? [
-        {
-          type: 'FieldValueInvalid',
-          field: 'fieldManager',
-          message: `Invalid value: ${JSON.stringify(manager)}: should only contain printable characters`,
-        },
-      ]
-    : []
+  const at = [...manager].findIndex((char) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(char))
+  if (at < 0) return []
+  const code = ([...manager][at] as string).codePointAt(0) as number
+  const why = `invalid character U+${code.toString(16).toUpperCase().padStart(4, '0')} (at position ${at})`
+  return [invalid('fieldManager', manager, why)]
 }
 
 function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readonly FieldError[] = []): WriteOptions {
@@ -111,6 +109,11 @@ function defaultManager(userAgent: string): string {
 export const parseCreateOptions = (request: ApiRequest): WriteOptions => parseWriteOptions(request, 'CreateOptions')
 export const parseUpdateOptions = (request: ApiRequest): WriteOptions => parseWriteOptions(request, 'UpdateOptions')
 
+/** Throws what create or update would. */
+export function checkWriteOptions(request: ApiRequest): void {
+  parseWriteOptions(request, request.verb === 'create' ? 'CreateOptions' : 'UpdateOptions')
+}
+
 export function parsePatchOptions(request: ApiRequest): PatchOptions {
   const isApply = request.patch?.type.startsWith('application/apply-patch') ?? false
   const force = parseBoolean(request.query, 'force')
@@ -134,6 +137,12 @@ export function deleteOptionsOfQuery(query: URLSearchParams): JsonObject {
   if (orphan !== undefined) options['orphanDependents'] = orphan
   const dryRun = query.getAll('dryRun')
   if (dryRun.length > 0) options['dryRun'] = dryRun
+  const preconditions: JsonObject = {}
+  for (const name of ['uid', 'resourceVersion']) {
+    const value = query.get(name)
+    if (value !== null) preconditions[name] = value
+  }
+  if (Object.keys(preconditions).length > 0) options['preconditions'] = preconditions
   return options
 }
 
@@ -197,17 +206,15 @@ function versionMatchErrors(options: ListOptions, isWatch: boolean): FieldError[
     if (options.continue) errors.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'))
     return errors
   }
-  if (options.sendInitialEvents !== undefined) {
-    errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
-  }
-  if (!match) return errors
+  const events = options.sendInitialEvents === undefined ? [] : [forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list')]
+  if (!match) return events
   if (!resourceVersion) errors.push(forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'))
   if (options.continue) errors.push(forbidden(field, 'resourceVersionMatch is forbidden when continue is provided'))
   if (match !== 'Exact' && match !== 'NotOlderThan') errors.push(notSupported(field, match, ['Exact', 'NotOlderThan', '']))
   if (match === 'Exact' && resourceVersion === '0') {
     errors.push(forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
   }
-  return errors
+  return [...errors, ...events]
 }
 
 export function parseListOptions(query: URLSearchParams, isWatch: boolean): ListOptions {
@@ -226,6 +233,13 @@ export function parseListOptions(query: URLSearchParams, isWatch: boolean): List
   }
   throwInvalidOptions('ListOptions', versionMatchErrors(options, isWatch))
   return options
+}
+
+/** The resourceVersion of an object that is to be written; 0 where there is none. */
+export function sentRevision(text: string | undefined): number {
+  const revision = parseRevision(text || '0')
+  if (revision === undefined) throw newStatusError(500, '', goParseError('ParseUint', text ?? ''))
+  return revision
 }
 
 export function invalidResourceVersion(text: string): string {

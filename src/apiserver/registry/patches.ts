@@ -6,13 +6,15 @@ import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
-import { decodePatched, defaultObject, normalizeObject, parseJson, parseYaml } from './schema.ts'
+import { decodePatched } from './patched.ts'
+import { defaultObject, normalizeObject, parseJson, parseYaml } from './schema.ts'
 import { applyConfiguration } from './fieldManagement.ts'
 import { changeObject, matchIdentity, tracking } from './writes.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
-import type { JsonObject, JsonValue, KubeObject } from '../../api/resource.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../request.ts'
 import type { StoredKind } from './kind.ts'
+import type { Patcher } from './patched.ts'
 import type { PatchOptions } from './options.ts'
 import type { RegistryCore } from './registryCore.ts'
 import type { PartRules } from './writes.ts'
@@ -21,13 +23,6 @@ const JSON_PATCH = 'application/json-patch+json'
 const MERGE_PATCH = 'application/merge-patch+json'
 const STRATEGIC_MERGE_PATCH = 'application/strategic-merge-patch+json'
 const APPLY_PATCH = 'application/apply-patch+yaml'
-
-/** A decoded patch. */
-export interface Patcher {
-  apply(base: JsonObject): JsonObject
-  /** A strategic merge patch is shown by messages, of the others what they made. */
-  shown?: JsonValue
-}
 
 export function patchTypeOf(request: ApiRequest): string {
   return (request.patch?.type ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
@@ -41,12 +36,12 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
   const bytes = request.patch?.bytes ?? new Uint8Array()
   switch (patchTypeOf(request)) {
     case JSON_PATCH: {
-      const patch = parseJson(bytes, 'error decoding patch: ')
-      return { apply: (base) => applyJsonPatch(base, patch) as JsonObject }
+      const { value } = parseJson(bytes, 'error decoding patch: ')
+      return { apply: (base) => applyJsonPatch(base, value) as JsonObject, strictErrors: [] }
     }
     case MERGE_PATCH: {
-      const patch = parseJson(bytes, 'error decoding patch: ')
-      return { apply: (base) => applyMergePatch(base, patch) as JsonObject }
+      const { value, strictErrors } = parseJson(bytes, 'error decoding patch: ')
+      return { apply: (base) => applyMergePatch(base, value) as JsonObject, strictErrors }
     }
     case STRATEGIC_MERGE_PATCH: {
       if (custom) {
@@ -57,8 +52,8 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
           `the body of the request was in an unknown format - accepted media types include: ${types}`,
         )
       }
-      const patch = parseJson(bytes, '')
-      return { apply: (base) => applyStrategicMergePatch(base, patch, type) as JsonObject, shown: patch }
+      const { value: strategic, strictErrors } = parseJson(bytes, '')
+      return { apply: (base) => applyStrategicMergePatch(base, strategic, type) as JsonObject, strategic, strictErrors }
     }
     default:
       throw newStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
@@ -68,13 +63,14 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
 export async function patchObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules): Promise<ApiResult> {
   const options = parsePatchOptions(request)
   if (isApply(request)) return applyObject(core, kind, request, rules, options)
-  const patch = patcherFor(request, request.resource.type, kind.custom)
+  const { resource } = request
+  const patch = patcherFor(request, resource.type, kind.custom)
+  const target = { catalog: core.catalog, request, kind: resource, type: resource.type, patch, validation: options.fieldValidation }
   return changeObject(core, kind, request, {
     rules,
     options,
     make(old) {
-      const patched = patch.apply(cloneJson(old) as unknown as JsonObject)
-      const object = decodePatched(request, request.resource.type, patched, options.fieldValidation, patch.shown) as unknown as KubeObject
+      const object = decodePatched(cloneJson(old) as unknown as JsonObject, target) as unknown as KubeObject
       if (isJsonObject(object.metadata)) matchIdentity(object, request)
       defaultObject(request.resource, object, core.clock.now())
       return object

@@ -3,7 +3,7 @@
  * the watch cache answers. A kind is a catalog entry plus a strategy; nothing here knows any kind by name.
  */
 import type { RegistryCore } from './registryCore.ts'
-import { newNotFound, newStatusError, newMethodNotAllowed } from '../../api/status.ts'
+import { newBadRequest, newMethodNotAllowed, newNotFound, newStatusError } from '../../api/status.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { AdmissionChain } from '../admission/admission.ts'

@@ -1,21 +1,16 @@
-/** Objects against their type: parsing and checking what a patch leaves, defaults, zero objects. */
-import { DecodeError, JsonSyntaxError, decodeValue, normalize, withoutEmptyLists, parseJson as parseBytes } from '../../api/codec/json.ts'
+/** Objects against their type: parsing, defaults, the shape in which they are written, zero objects. */
+import { JsonSyntaxError, decodeValue, jsonValue, normalize, withoutEmptyLists, parseJson as parseBytes } from '../../api/codec/json.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { YamlSyntaxError, parseYaml as parseYamlBytes } from '../../api/codec/yaml.ts'
 import { apiVersionOf } from '../../api/resource.ts'
-import { newBadRequest, newInvalid } from '../../api/status.ts'
-import { show } from '../../api/validation/fieldErrors.ts'
-import { goFormat } from '../../merge/jsonValue.ts'
+import { newBadRequest } from '../../api/status.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
-import type { TypeDef } from '../../api/catalog/schema.ts'
 import type { JsonObject, JsonValue, KubeObject } from '../../api/resource.ts'
-import type { StatusError } from '../../api/status.ts'
-import type { ApiRequest } from '../request.ts'
-import type { WriteOptions } from './options.ts'
 
-export function parseJson(bytes: Uint8Array, prefix: string): JsonValue {
+/** `strictErrors` tell of keys that stand twice. */
+export function parseJson(bytes: Uint8Array, prefix: string): { value: JsonValue; strictErrors: readonly string[] } {
   try {
-    return parseBytes(bytes).value as JsonValue
+    return jsonValue(parseBytes(bytes))
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw newBadRequest(`${prefix}${error.message}`)
     throw error
@@ -29,43 +24,6 @@ export function parseYaml(bytes: Uint8Array): { value: JsonValue; strictErrors: 
     if (error instanceof YamlSyntaxError) throw newBadRequest(`error decoding YAML: ${error.message}`)
     throw error
   }
-}
-
-function rejectPatched(shown: string, why: string): StatusError {
-  return newInvalid({ group: '', kind: '' }, '', [
-    { type: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${shown}: ${why}` },
-  ])
-}
-
-/** What a patch has made of the object, decoded as a body would be; `shownPatch` is what messages show. */
-export function decodePatched(
-  request: ApiRequest,
-  type: TypeDef,
-  patched: JsonObject,
-  validation: WriteOptions['fieldValidation'],
-  shownPatch?: JsonValue,
-): JsonObject {
-  const shown = shownPatch === undefined ? show(JSON.stringify(patched)) : show(goFormat(shownPatch))
-  let decoded: { object: JsonObject; strictErrors: string[] }
-  try {
-    decoded = type.name === '' ? decodeCustom(request.resource, patched) : decodeValue(patched, type)
-  } catch (error) {
-    if (error instanceof DecodeError) throw rejectPatched(shown, error.message)
-    throw error
-  }
-  // Upstream decodes what a patch has made from text with sorted keys.
-  decoded.strictErrors.sort()
-  if (decoded.strictErrors.length > 0) {
-    if (validation === 'Strict') throw rejectPatched(shown, `strict decoding error: ${decoded.strictErrors.join(', ')}`)
-    if (validation !== 'Ignore') request.warnings.push(...decoded.strictErrors)
-  }
-  return decoded.object
-}
-
-/** A custom resource as its schema has it. */
-function decodeCustom({ custom }: CatalogResource, object: JsonObject): { object: JsonObject; strictErrors: string[] } {
-  const unknown = custom?.coerce(object) ?? []
-  return { object, strictErrors: unknown.map((path) => `unknown field ${JSON.stringify(path)}`) }
 }
 
 /** Fills in what the client left out; the object is the caller's own. */

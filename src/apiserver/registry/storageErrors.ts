@@ -28,3 +28,17 @@ export function translateStorageError(error: unknown, resource: GroupResource, n
   if (error instanceof StoreUnavailableError) return newServiceUnavailable(`the store cannot be written: ${error.message}`)
   return error
 }
+
+export function otherUid(asked: string, found: string): string {
+  return `Precondition failed: UID in precondition: ${asked}, UID in object meta: ${found}`
+}
+
+/** The object that is to be written is not the one that the client means. */
+export function newOtherUid(
+  resource: GroupResource,
+  name: string,
+  { key, asked, found }: { key: string; asked: string; found: string },
+): StatusError {
+  const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${otherUid(asked, found)}`
+  return newConflict(resource, name, why)
+}

@@ -6,9 +6,7 @@ import { parseRevision } from './continueToken.ts'
 import { waitForNewest, waitForRevision } from './lists.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { CacheWatcher } from '../cache/cacheWatcher.ts'
-import type { StoredKind } from './kind.ts'
-import type { ListSource, Matches } from './lists.ts'
-import type { ListOptions } from './options.ts'
+import type { ListRequest, ListSource } from './lists.ts'
 
 const BOOKMARK_INTERVAL_MS = 60_000
 /** A watch without a timeout ends after this and up to as long again, so that not all come back at once. */
@@ -17,12 +15,7 @@ const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'
 /** Events that one batch of the initial state holds at most. */
 const INITIAL_BATCH_LIMIT = 500
 
-export interface WatchRequest {
-  kind: StoredKind
-  prefix: string
-  options: ListOptions
-  matches: Matches
-  signal: AbortSignal
+export interface WatchRequest extends ListRequest {
   /** A zero object of the kind, for bookmarks. */
   emptyObject(): KubeObject
 }

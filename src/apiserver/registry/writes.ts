@@ -4,7 +4,7 @@ import { newBadRequest, newNotFound } from '../../api/status.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import { cloneJson } from './jsonValues.ts'
 import { dedupeOwners, matchNamespace, wipeSystemFields } from './objectMeta.ts'
-import { deleteOptionsOfQuery, parseCreateOptions, parseUpdateOptions } from './options.ts'
+import { deleteOptionsOfQuery, parseCreateOptions, parseUpdateOptions, sentRevision } from './options.ts'
 import { defaultObject } from './schema.ts'
 import { trackUpdate } from './fieldManagement.ts'
 import { fromStorage, toStorage, withConversions } from './versions.ts'
@@ -204,6 +204,7 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       if (!change.tracked) await withConversions(() => trackUpdate(made, oldObject, tracking(core, kind, request, options)))
       const object = toStorage(made, request.resource, kind)
       if (!old) {
+        sentRevision(object.metadata.resourceVersion)
         delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
         return object
       }

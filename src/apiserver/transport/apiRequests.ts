@@ -3,6 +3,7 @@ import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { parseIncludeObject } from '../printers/table.ts'
+import { checkWriteOptions } from '../registry/options.ts'
 import type { ApiRequest, Registry, UserInfo } from '../request.ts'
 import type { ObjectCodec } from './codec.ts'
 import { readBody } from './exchange.ts'
@@ -131,6 +132,8 @@ export class ApiRequests {
     switch (verb) {
       case 'create':
       case 'update':
+        // Before the body, of whose oddities nobody is warned then.
+        checkWriteOptions(request)
         request.body = await this.#body(call, request, kindOf(route))
         break
       case 'patch':

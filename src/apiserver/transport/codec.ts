@@ -7,6 +7,7 @@ import type { Catalog, CustomSchema, GroupVersionKind } from '../../api/catalog/
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import { DecodeError, JsonSyntaxError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
+import { kindMismatch, notRegistered } from '../../api/codec/kindMismatch.ts'
 import type * as ProtobufModule from '../../api/codec/protobuf.ts'
 import { YamlSyntaxError, encodeYaml, parseYaml } from '../../api/codec/yaml.ts'
 import type { JsonObject } from '../../api/resource.ts'
@@ -45,7 +46,6 @@ export interface ObjectCodec {
 
 /** How much of an undecodable body is shown. */
 const SHOWN_BYTES = 30
-const SCHEME = 'pkg/api/legacyscheme/scheme.go:30'
 const OPTIONS_SCHEME = 'k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27'
 
 function summary(bytes: Uint8Array): string {
@@ -62,11 +62,6 @@ function versionOf({ group, version }: GroupVersionKind): string {
 function parseGroupVersion(apiVersion: string): { group: string; version: string } {
   const slash = apiVersion.indexOf('/')
   return slash < 0 ? { group: '', version: apiVersion } : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) }
-}
-
-/** Go's package of a group's internal types. */
-function internalPackage(group: string): string {
-  return group === '' ? 'core' : (group.split('.')[0] as string)
 }
 
 /** A body before its type is known to fit. */
@@ -211,14 +206,10 @@ export class Codec implements ObjectCodec {
     }
     if (kind.kind === wanted.kind && versionOf(kind) === versionOf(wanted)) return
     if (options && kind.kind === wanted.kind) return
-    if (options || !this.#catalog.typeOfKind(kind)) {
-      const scheme = options ? OPTIONS_SCHEME : SCHEME
-      const why = `no kind ${JSON.stringify(kind.kind)} is registered for version ${JSON.stringify(versionOf(kind))} in scheme ${JSON.stringify(scheme)}`
-      throw options ? newBadRequest(why) : this.#cannotBeHandled(kind, target, why)
-    }
-    if (kind.kind === wanted.kind && kind.group === wanted.group) throw this.#versionMismatch(versionOf(kind), wanted)
-    const why = `converting (${kind.version}.${kind.kind}) to (${internalPackage(wanted.group)}.${wanted.kind}): unknown conversion`
-    throw this.#cannotBeHandled(kind, target, why)
+    if (options) throw newBadRequest(notRegistered(kind, OPTIONS_SCHEME))
+    const known = this.#catalog.typeOfKind(kind) !== undefined
+    if (known && kind.kind === wanted.kind && kind.group === wanted.group) throw this.#versionMismatch(versionOf(kind), wanted)
+    throw this.#cannotBeHandled(kind, target, kindMismatch(this.#catalog, kind, wanted))
   }
 
   #versionMismatch(given: string, wanted: GroupVersionKind): StatusError {

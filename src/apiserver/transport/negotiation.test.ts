@@ -44,5 +44,7 @@ test('a header with endless clauses is not read to its end', () => {
 test('people get pretty JSON', () => {
   assert.equal(wantsPretty(new URLSearchParams(), 'curl/8'), true)
   assert.equal(wantsPretty(new URLSearchParams('pretty=0'), 'curl/8'), false)
-  assert.equal(wantsPretty(new URLSearchParams('pretty'), 'kubectl'), true)
+  assert.equal(wantsPretty(new URLSearchParams('pretty=T'), 'kubectl'), true)
+  assert.equal(wantsPretty(new URLSearchParams('pretty=yes'), 'curl/8'), false)
+  assert.equal(wantsPretty(new URLSearchParams('pretty'), 'kubectl'), false)
 })

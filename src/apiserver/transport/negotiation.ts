@@ -64,6 +64,12 @@ export function newNotAcceptable(): StatusError {
   return newStatusError(406, 'NotAcceptable', `only the following media types are accepted: ${ACCEPTED_TEXT}`)
 }
 
+/** Throws the router's 406 for an endpoint that has one representation. */
+export function negotiateOnly(accept: string, representation: string): void {
+  if (accept.trim() === '') return
+  if (!parseAccept(accept).some(({ type }) => type === '*/*' || type === representation)) throw newRouterNotAcceptable(representation)
+}
+
 function mediaTypeOf(clause: AcceptClause): MediaType | undefined {
   if (clause.type === '*/*' || clause.type === 'application/*') return 'application/json'
   return ACCEPTED.find((type) => type === clause.type)

@@ -70,8 +70,9 @@ export class OpenApiPaths implements PathHandler {
       await this.#sendV2(exchange)
       return true
     }
-    if (v3?.[1]) return this.#sendV3(exchange, v3[1], query)
-    await this.#sendIndex(exchange)
+    const found = v3?.[1] ? await this.#sendV3(exchange, v3[1], query) : path === '/openapi/v3'
+    if (!v3 && found) await this.#sendIndex(exchange)
+    if (!found) exchange.respond(404, {})
     return true
   }
 

@@ -29,6 +29,7 @@ const METHODS: Readonly<Record<string, string>> = {
 const COLLECTION_VERBS = new Set(['create', 'list', 'watch', 'deletecollection'])
 /** Subresources that take any method: they are proxied. */
 const CONNECT_SUBRESOURCES = new Set(['proxy'])
+const PROXIED_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** Subresources that open a stream take GET (WebSocket) and POST (SPDY). */
 const STREAM_SUBRESOURCES = new Set(['exec', 'attach', 'portforward'])
 
@@ -49,7 +50,10 @@ function subresourceRoute(info: RequestInfo, resource: CatalogResource, method: 
   if (!subresource || info.watchPrefix) throw newNoSuchPath()
   if (info.rest !== '' && !CONNECT_SUBRESOURCES.has(subresource.name)) throw newNoSuchPath()
   const route = { resource, subresource, ...at }
-  if (CONNECT_SUBRESOURCES.has(subresource.name)) return { ...route, verb: (info.verb || 'get') as Verb }
+  if (CONNECT_SUBRESOURCES.has(subresource.name)) {
+    if (!PROXIED_METHODS.has(method)) throw newMethodNotAllowed()
+    return { ...route, verb: (info.verb || 'get') as Verb }
+  }
   if (STREAM_SUBRESOURCES.has(subresource.name)) {
     if (method !== 'GET' && method !== 'POST') throw newMethodNotAllowed()
     return { ...route, verb: info.verb as Verb }
@@ -82,7 +86,7 @@ function plainRoute(info: RequestInfo, resource: CatalogResource, method: string
   // Over all namespaces a namespaced resource can only be read.
   const allNamespaces = resource.namespaced && at.namespace === ''
   const served = allNamespaces ? verbs.filter((v) => v === 'list' || v === 'watch' || (v === 'create' && isReview(resource))) : verbs
-  if (served.length === 0 && onItem) throw newNoSuchPath()
+  if (served.length === 0 && (onItem || allNamespaces)) throw newNoSuchPath()
   if (method === 'HEAD') throw newMethodNotAllowed()
   const verb = served.find((v) => v === info.verb)
   if (!verb || METHODS[verb] !== method) throw newMethodNotAllowed()

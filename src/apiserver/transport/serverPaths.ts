@@ -3,11 +3,14 @@ import type { ServiceAccountTokens } from '../authentication/serviceAccountToken
 import { newMethodNotAllowed } from '../../api/status.ts'
 import { METRICS_CONTENT_TYPE } from '../metrics/metrics.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import { headerText } from './apiRequests.ts'
 import type { ObjectCodec } from './codec.ts'
 import type { Exchange } from './exchange.ts'
 import type { PathHandler, RequestContext } from './filters.ts'
 import type { HealthChecks, HealthKind } from './health.ts'
+import { negotiateOnly } from './negotiation.ts'
 import { send } from './responses.ts'
+import { newNoSuchPath } from './routes.ts'
 
 export interface VersionInfo {
   /** `v1.36.2`. */
@@ -34,6 +37,8 @@ export interface ServerPathsOptions {
 
 const TEXT = 'text/plain; charset=utf-8'
 const HEALTH_PATH = /^\/(healthz|livez|readyz)(?:\/(.+))?$/
+/** Go's router takes a path with a slash at its end for these as well. */
+const WITH_SLASH = new Set(['/version/', '/.well-known/openid-configuration/', '/openid/v1/jwks/'])
 const FIXED_PATHS = [
   '/.well-known/openid-configuration',
   '/healthz',
@@ -79,16 +84,17 @@ export class ServerPaths implements PathHandler {
     const { metrics, version, tokens, externalUrl } = this.#options
     const health = HEALTH_PATH.exec(path)
     if (health) return this.#health(context, health[1] as HealthKind, health[2])
-    switch (path) {
+    if (path.startsWith('/version/') && path !== '/version/') throw newNoSuchPath()
+    switch (WITH_SLASH.has(path) ? path.slice(0, -1) : path) {
       case '/':
-        return this.#json(exchange, { paths: this.#paths() })
+      case '/index.html':
+        return this.#send(exchange, { paths: this.#paths() })
       case '/version':
-      case '/version/':
         return this.#json(exchange, versionDocument(version))
       case '/metrics':
-        return this.#text(exchange, await metrics.text(), METRICS_CONTENT_TYPE)
+        return this.#metrics(exchange, await metrics.text())
       case '/metrics/slis':
-        return this.#text(exchange, this.#options.health.sliText(), METRICS_CONTENT_TYPE)
+        return this.#metrics(exchange, this.#options.health.sliText())
       case '/.well-known/openid-configuration':
         return this.#json(
           exchange,
@@ -123,19 +129,27 @@ export class ServerPaths implements PathHandler {
       exclude: query.getAll('exclude'),
       ...(check && { only: check }),
     })
-    exchange.respond(ok ? 200 : 500, { 'content-type': TEXT, 'x-content-type-options': 'nosniff' }, text)
+    // What is told of all checks goes through Go's writer of errors, a single check writes for itself.
+    const sniffing: Record<string, string> = check ? {} : { 'x-content-type-options': 'nosniff' }
+    exchange.respond(ok ? 200 : 500, { 'content-type': TEXT, ...sniffing }, text)
     return true
   }
 
   async #json(exchange: Exchange, document: object, headers: Record<string, string> = {}, contentType = 'application/json'): Promise<true> {
     if (exchange.method !== 'GET') throw newMethodNotAllowed()
+    // Behind the router: nothing but JSON can be asked for.
+    negotiateOnly(headerText(exchange, 'accept'), contentType)
+    return this.#send(exchange, document, headers, contentType)
+  }
+
+  async #send(exchange: Exchange, document: object, headers: Record<string, string> = {}, contentType = 'application/json'): Promise<true> {
     await send(exchange, 200, contentType, this.#options.codec.encode(document, 'application/json', true), headers)
     return true
   }
 
-  async #text(exchange: Exchange, text: string, contentType: string): Promise<true> {
-    if (exchange.method !== 'GET') throw newMethodNotAllowed()
-    await send(exchange, 200, contentType, Buffer.from(text))
+  /** Whatever the method, as upstream's handler does not look at it. */
+  async #metrics(exchange: Exchange, text: string): Promise<true> {
+    await send(exchange, 200, METRICS_CONTENT_TYPE, Buffer.from(text))
     return true
   }
 }

@@ -1,11 +1,13 @@
 /** The scale of whatever has replicas, as autoscaling/v1 Scale. */
 import { checkHasReplicas, replicasField, scaleOf, withReplicas } from './scaleObject.ts'
-import { newBadRequest, newInvalid, newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
+import { newBadRequest, newConflict, newInvalid, newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
 import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { cloneJson } from '../jsonValues.ts'
 import { parsePatchOptions, parseUpdateOptions } from '../options.ts'
 import { isApply, parseConfiguration, patcherFor } from '../patches.ts'
-import { decodePatched } from '../schema.ts'
+import { decodePatched } from '../patched.ts'
+import { keyFor } from '../kind.ts'
+import { newOtherUid, otherUid } from '../storageErrors.ts'
 import { fromStorage } from '../versions.ts'
 import { applyConfiguration, trackUpdate } from '../fieldManagement.ts'
 import { changeObject, tracking } from '../writes.ts'
@@ -28,8 +30,8 @@ const SCALE_TYPE = { kind: 'Scale', apiVersion: 'autoscaling/v1' }
 /** A custom resource's replicas are judged with it. */
 function checkScale(next: Scale, request: ApiRequest, custom: boolean): void {
   const { name, namespace } = next.metadata ?? {}
-  if (name && name !== request.name)
-    throw newBadRequest(`the name of the object (${name}) does not match the name on the URL (${request.name})`)
+  if (!name) throw newBadRequest(`the name of the object (${request.name} based on URL) was undeterminable: name must be provided`)
+  if (name !== request.name) throw newBadRequest(`the name of the object (${name}) does not match the name on the URL (${request.name})`)
   if (namespace && namespace !== request.namespace)
     throw newBadRequest('the namespace of the provided object does not match the namespace sent on the request')
   const replicas = next.spec?.replicas ?? 0
@@ -38,6 +40,20 @@ function checkScale(next: Scale, request: ApiRequest, custom: boolean): void {
       invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
     ])
   }
+}
+
+/** A patched Scale is compared before it is stored, one that was sent as a whole by the storage. */
+function checkUid(
+  { metadata }: Scale,
+  old: KubeObject,
+  { kind, request, patched }: { kind: StoredKind; request: ApiRequest; patched: boolean },
+): void {
+  const { uid } = metadata ?? {}
+  const found = old.metadata.uid
+  if (!uid || uid === found) return
+  const { group, resource } = request.resource
+  if (!patched) throw newOtherUid(kind.storage, request.name, { key: keyFor(kind, request.namespace, request.name), asked: uid, found })
+  throw newConflict({ group, resource: `${resource}/scale` }, request.name, otherUid(uid, found))
 }
 
 interface ScaleChange {
@@ -67,7 +83,10 @@ async function change(
       const entries = parentManagedFields(managedFields, scale.metadata?.managedFields, apiVersionOf(request.resource), replicasField(kind))
       if (entries) object.metadata.managedFields = entries
       else delete object.metadata.managedFields
-      if (!retryConflicts) {
+      checkUid(scale, old as KubeObject, { kind, request, patched: retryConflicts })
+      if (retryConflicts) {
+        if (scale.metadata?.resourceVersion) object.metadata.resourceVersion = scale.metadata.resourceVersion
+      } else {
         if (scale.metadata?.resourceVersion) object.metadata.resourceVersion = scale.metadata.resourceVersion
         // Custom resources are updated at a version that is known: the newest, where the client names none.
         else if (!kind.custom) delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
@@ -122,10 +141,11 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
       }
       const { type } = target.resource
       const patch = patcherFor(request, type, false)
+      const patched = { catalog: core.catalog, request, kind: SCALE, type, patch, validation: options.fieldValidation }
       const next = (current: Scale): Scale => {
         const { managedFields: _, ...metadata } = current.metadata ?? {}
-        const patched = patch.apply(cloneJson({ ...current, metadata }) as unknown as JsonObject)
-        return tracked(decodePatched(request, type, patched, options.fieldValidation, patch.shown) as unknown as Scale, current, target)
+        const base = cloneJson({ ...current, metadata }) as unknown as JsonObject
+        return tracked(decodePatched(base, patched) as unknown as Scale, current, target)
       }
       return change(core, kind, request, { options, retryConflicts: true, next })
     }

@@ -1,0 +1,76 @@
+/**
+ * What a value that comes out of a strategic merge patch has to be like to become Go's struct again
+ * (k8s.io/apimachinery/pkg/runtime, FromUnstructured): the values are looked at, not a text, and the messages name no field.
+ */
+import type { Field, Schema, TypeDef } from '../catalog/schema.ts'
+
+/** What of Go the plain scalars are; the others read JSON by themselves. */
+const GO_KINDS: Partial<Record<Schema['type'], string>> = {
+  string: 'string',
+  boolean: 'bool',
+  int32: 'int32',
+  int64: 'int64',
+  double: 'float64',
+}
+
+/** The first thing that does not fit, in upstream's words; undefined where all does. */
+export function restoreError(value: unknown, def: TypeDef): string | undefined {
+  return structError(value, def)
+}
+
+function structError(value: unknown, def: TypeDef): string | undefined {
+  if (kindOf(value) !== 'map') return `cannot restore struct from: ${kindOf(value)}`
+  for (const field of def.fields) {
+    const error = schemaError((value as Readonly<Record<string, unknown>>)[field.name], field.schema, field)
+    if (error) return error
+  }
+  return undefined
+}
+
+function schemaError(value: unknown, schema: Schema, field?: Field): string | undefined {
+  if (value === null || value === undefined) return undefined
+  switch (schema.type) {
+    case 'object':
+      return structError(value, schema.def)
+    case 'map':
+      if (kindOf(value) !== 'map') return `cannot restore map from ${kindOf(value)}`
+      return firstError(Object.values(value as object), schema.values)
+    case 'array':
+      if (!Array.isArray(value)) return `cannot restore slice from ${kindOf(value)}`
+      return firstError(value, schema.items)
+    default:
+      return scalarError(value, GO_KINDS[schema.type], field?.go?.type)
+  }
+}
+
+function firstError(values: readonly unknown[], schema: Schema): string | undefined {
+  for (const value of values) {
+    const error = schemaError(value, schema)
+    if (error) return error
+  }
+  return undefined
+}
+
+/** Go converts numbers to one another, and an integer to a string, which JSON does not. */
+function scalarError(value: unknown, goKind: string | undefined, goType: string | undefined): string | undefined {
+  const kind = kindOf(value)
+  if (!goKind || kind === goKind) return undefined
+  const convertible = kind === 'int64' ? goKind !== 'bool' : kind === 'float64' && goKind.startsWith('int')
+  if (!convertible) return `unrecognized type: ${goKind}`
+  if (goKind !== 'string' && (kind === 'int64' || Number.isInteger(value))) return undefined
+  return `cannot convert ${kind} to ${goType ?? goKind}`
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'slice'
+  switch (typeof value) {
+    case 'string':
+      return 'string'
+    case 'boolean':
+      return 'bool'
+    case 'number':
+      return Number.isInteger(value) ? 'int64' : 'float64'
+    default:
+      return 'map'
+  }
+}
