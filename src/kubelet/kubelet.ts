@@ -42,6 +42,7 @@ import { mirroredHash } from './staticPods/manifests.ts'
 import { StaticPods } from './staticPods/staticPods.ts'
 import { StatusManager } from './status/statusManager.ts'
 import type { PinSubPath } from './volumes/subPath.ts'
+import { volumeStats, type VolumeUse } from './volumes/volumeStats.ts'
 import { Volumes } from './volumes/volumes.ts'
 
 export interface KubeletOptions {
@@ -82,6 +83,7 @@ export interface Kubelet {
   /** The pods on this node, for the kubelet's own server. */
   pods: KubeletPods
   /** How full a pod's volumes are. */
+  volumeStats(pod: Pod, signal: AbortSignal): Promise<VolumeUse[]>
   /** The node's disk is full: pods may have to go. */
   diskFull(): void
 }
@@ -100,6 +102,7 @@ interface Parts {
   probes: PodProbes
   images: ImageCollector
   plugins: CsiPlugins
+  csi: CsiVolumes
 }
 
 async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
@@ -232,7 +235,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
       await collector.removeUnused()
     },
   })
-  return { workers, observer, node, life, statics, eviction, probes, images: collector, plugins }
+  return { workers, observer, node, life, statics, eviction, probes, images: collector, plugins, csi }
 }
 
 /** Containers of pods that are over: their logs and files go before a pod that runs has to. */
@@ -358,6 +361,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
     terminatePods: (maxGraceSeconds, context) =>
       terminatePods({ ...options, ...context, pods: podsOfNode(options).list(), maxGraceSeconds }),
     pods: podProvider(options, () => parts),
+    volumeStats: (pod, signal) => volumeStats(pod, { rootDir: options.rootDir, ...(parts && { csi: parts.csi }) }, signal),
     diskFull: () => parts?.eviction.lookNow(),
   }
 }

@@ -147,6 +147,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           pods: kubelet.pods,
           runtime,
           nodeUsage,
+          volumes: (pod, signal) => kubelet.volumeStats(pod, signal),
           log,
           clock: systemClock,
         })

@@ -23,7 +23,7 @@ import {
 import { endpointslices } from '../../src/api/kinds/discovery/v1.ts'
 import { poddisruptionbudgets } from '../../src/api/kinds/policy/v1.ts'
 import { clusterroles } from '../../src/api/kinds/rbac/v1.ts'
-import { storageclasses } from '../../src/api/kinds/storage/v1.ts'
+import { storageclasses, volumeattachments } from '../../src/api/kinds/storage/v1.ts'
 import { loadCatalog } from '../../src/api/catalog/load.ts'
 import { timestamp } from '../../src/api/meta.ts'
 import type { KubeObject, Resource } from '../../src/api/resource.ts'
@@ -45,6 +45,8 @@ import { createMemoryStore } from '../../src/storage/memory/memoryStore.ts'
 
 const ROOT_CA = '-----BEGIN CERTIFICATE-----\ntest\n-----END CERTIFICATE-----\n'
 const WAIT_LIMIT_MS = 5_000
+/** Time enough for what must not happen. */
+const STILL_THERE_MS = 100
 const stop = new AbortController()
 const log = createLogger({ level: 'error', write: (line) => process.stderr.write(line) })
 const clock = systemClock
@@ -337,6 +339,49 @@ test('a volume on another node is removed by that node, and with that node', asy
   await client.delete(nodes, { name: 'n2' })
   await gone(persistentvolumes, { name: two })
   assert.deepEqual([removedPaths.slice(before), removedElsewhere.length], [[], 1])
+})
+
+test('a volume of a driver is attached while a pod needs it, and let go when the last one has finished and it is unmounted', async () => {
+  const node = await client.create(nodes, { metadata: { name: 'n3' }, spec: {} })
+  const setInUse = (volumesInUse: string[] | null): Promise<unknown> =>
+    client.patch(
+      nodes,
+      { name: node.metadata.name, subresource: 'status', type: 'application/merge-patch+json' },
+      { status: { volumesInUse } },
+    )
+  await client.create(persistentvolumes, {
+    metadata: { name: 'disk' },
+    spec: {
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'none',
+      csi: { driver: 'disks.example.com', volumeHandle: 'd1' },
+    },
+  })
+  await client.create(persistentvolumeclaims, {
+    metadata: { namespace: 'default', name: 'disk' },
+    spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'none', resources: { requests: { storage: '1Gi' } } },
+  })
+  const pod = await client.create(pods, {
+    metadata: { namespace: 'default', name: 'user' },
+    spec: {
+      nodeName: 'n3',
+      containers: [{ name: 'c', image: 'app:1' }],
+      volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'disk' } }],
+    },
+  })
+  const attachment = await eventually(async () => (await client.list(volumeattachments, {})).items[0])
+  assert.deepEqual([attachment.spec.nodeName, attachment.spec.source.persistentVolumeName], ['n3', 'disk'])
+  await setInUse(['kubernetes.io/csi/disks.example.com^d1'])
+  await report(pod, { phase: 'Succeeded' }, false)
+  await new Promise((resolve) => setTimeout(resolve, STILL_THERE_MS))
+  assert.equal((await client.list(volumeattachments, {})).items.length, 1, 'it is still mounted')
+  await setInUse(null)
+  await eventually(async () => (await client.list(volumeattachments, {})).items.length === 0)
+  await client.delete(pods, { namespace: 'default', name: 'user' }, { gracePeriodSeconds: 0 })
+  await client.delete(persistentvolumeclaims, { namespace: 'default', name: 'disk' })
+  await client.delete(persistentvolumes, { name: 'disk' })
+  await client.delete(nodes, { name: 'n3' })
 })
 
 test('a claim takes the smallest volume that fits; the volume outlives it', async () => {

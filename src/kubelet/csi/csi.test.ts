@@ -12,7 +12,7 @@ import { silentLogger } from '../../base/logger.ts'
 import { Client } from '../../client/client.ts'
 import { FakeApi } from '../testing/fakeApi.ts'
 import { attachmentName, CsiVolumes, ownedByGroup } from './csiVolumes.ts'
-import { EXPAND_VOLUME, VOLUME_MOUNT_GROUP } from './driver.ts'
+import { EXPAND_VOLUME, GET_VOLUME_STATS, VOLUME_MOUNT_GROUP } from './driver.ts'
 import { CsiPlugins } from './plugins.ts'
 import { Decoded, encodeMessage, type Message } from './wire.ts'
 
@@ -47,6 +47,12 @@ async function startDriver(t: TestContext, socketPath: string) {
     '/csi.v1.Node/NodeGetInfo': () => ({ 1: 'node-7', 2: 16, 3: { 1: new Map([['example.com/rack', 'r1']]) } }),
     '/csi.v1.Node/NodeGetCapabilities': () => ({ 1: supported.map((rpc) => ({ 1: { 1: rpc } })) }),
     '/csi.v1.Node/NodeExpandVolume': () => ({}),
+    '/csi.v1.Node/NodeGetVolumeStats': () => ({
+      1: [
+        { 1: 70, 2: 100, 3: 30, 4: 1 },
+        { 1: 8, 2: 10, 3: 2, 4: 2 },
+      ],
+    }),
     '/csi.v1.Node/NodeStageVolume': () => ({}),
     '/csi.v1.Node/NodeUnstageVolume': () => ({}),
     '/csi.v1.Node/NodePublishVolume': async (request) => {
@@ -248,6 +254,20 @@ test('a driver is told of tokens, gets devices and groups, is called again, and 
     [first.hostPath, 2 * 2 ** 30],
   )
   assert.equal(api.get(persistentvolumeclaims, 'default', 'claim')?.status?.capacity?.['storage'], '2Gi')
+
+  assert.equal(await volumes.space('a', 'data', abort.signal), undefined, 'the driver does not count')
+  supported.push(GET_VOLUME_STATS)
+  assert.deepEqual(await volumes.space('a', 'data', abort.signal), {
+    capacityBytes: 100,
+    availableBytes: 70,
+    usedBytes: 30,
+    inodes: 10,
+    inodesFree: 8,
+    inodesUsed: 2,
+  })
+  const [asked] = called('NodeGetVolumeStats')
+  assert.deepEqual([asked?.text(1), asked?.text(2)], ['v1', first.hostPath])
+  assert.equal(await volumes.space('a', 'other', abort.signal), undefined)
 
   const grown = { ...claim, status: { capacity: { storage: '2Gi' } } }
   supported.push(VOLUME_MOUNT_GROUP)

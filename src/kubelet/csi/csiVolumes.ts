@@ -8,11 +8,13 @@ import { dirname, join } from 'node:path'
 import type { PersistentVolume, PersistentVolumeClaim, Pod, Secret, SecretReference, Volume } from '../../api/kinds/core/v1.ts'
 import { csidrivers, volumeattachments, type CSIDriver } from '../../api/kinds/storage/v1.ts'
 import { isNotFound } from '../../api/status.ts'
+import { orAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Client } from '../../client/client.ts'
 import { podDirectories, podsDirectory } from '../podDirectories.ts'
+import type { Space } from '../volumes/space.ts'
 import { ServiceAccountTokens } from '../volumes/serviceAccountToken.ts'
-import { STAGE_UNSTAGE_VOLUME, VOLUME_MOUNT_GROUP, type VolumeCall } from './driver.ts'
+import { GET_VOLUME_STATS, STAGE_UNSTAGE_VOLUME, VOLUME_MOUNT_GROUP, type VolumeCall } from './driver.ts'
 import type { CsiPlugins } from './plugins.ts'
 import { growVolume, wantsToGrow } from './volumeGrowth.ts'
 
@@ -241,6 +243,22 @@ export class CsiVolumes {
     const published = { hostPath: target, toGroup: how.ownership && gid !== undefined && !byDriver }
     this.#published.set(target, { ...published, toGroup: false })
     return how.again ? { ...published, againAtMs: clock.now() + REPUBLISH_MS } : published
+  }
+
+  /** What the driver says of a pod's volume; undefined where it does not count, or has brought none by that name. */
+  async space(podUid: string, name: string, signal: AbortSignal): Promise<Space | undefined> {
+    const directory = join(podDirectories(this.#options.rootDir, podUid).volumes, PLUGIN, name)
+    const data = await readData(directory)
+    if (!data) return undefined
+    const driver = this.#options.plugins.driver(data.driverName)
+    if (!(await orAbort(driver.capabilities(), signal)).has(GET_VOLUME_STATS)) return undefined
+    const usage = await orAbort(driver.volumeStats(data.volumeHandle, join(directory, 'mount'), data.stagingPath), signal)
+    const bytes = usage.find(({ unit }) => unit === 'bytes')
+    const inodes = usage.find(({ unit }) => unit === 'inodes')
+    return {
+      ...(bytes && { capacityBytes: bytes.total, availableBytes: bytes.available, usedBytes: bytes.used }),
+      ...(inodes && { inodes: inodes.total, inodesFree: inodes.available, inodesUsed: inodes.used }),
+    }
   }
 
   /** Takes away what drivers brought to a pod. Must be done before its folder is removed. */

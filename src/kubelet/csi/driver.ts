@@ -8,6 +8,7 @@ const CALL_TIMEOUT_MS = 120_000
 const ACCESS_MODES: Readonly<Record<string, number>> = { ReadWriteOnce: 1, ReadOnlyMany: 3, ReadWriteMany: 5, ReadWriteOncePod: 6 }
 /** In the numbering of csi.v1.NodeServiceCapability.RPC. */
 export const STAGE_UNSTAGE_VOLUME = 1
+export const GET_VOLUME_STATS = 2
 export const EXPAND_VOLUME = 3
 export const VOLUME_MOUNT_GROUP = 6
 
@@ -24,6 +25,16 @@ export interface DriverNode {
   maxVolumesPerNode: number
   topology: ReadonlyMap<string, string>
 }
+
+/** By what it is counted in, in the numbering of csi.v1.VolumeUsage.Unit. */
+export interface VolumeUsage {
+  unit: 'bytes' | 'inodes' | undefined
+  available: number
+  total: number
+  used: number
+}
+
+const USAGE_UNITS = [undefined, 'bytes', 'inodes'] as const
 
 export interface VolumeCall {
   volumeId: string
@@ -118,6 +129,13 @@ export class Socket {
       5: capability(call),
       6: call.secrets,
     })
+  }
+
+  async volumeStats(volumeId: string, volumePath: string, stagingPath: string): Promise<VolumeUsage[]> {
+    const answer = await this.#call('/csi.v1.Node/NodeGetVolumeStats', { 1: volumeId, 2: volumePath, 3: stagingPath })
+    return answer
+      .messages(1)
+      .map((one) => ({ unit: USAGE_UNITS[one.number(4)], available: one.number(1), total: one.number(2), used: one.number(3) }))
   }
 
   close(): void {

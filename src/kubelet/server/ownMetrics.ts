@@ -2,6 +2,8 @@
 import { cpus } from 'node:os'
 import type { ProbeCount } from '../probes/podProbes.ts'
 import type { Metric } from './exposition.ts'
+import type { Space } from '../volumes/space.ts'
+import type { VolumeUse } from '../volumes/volumeStats.ts'
 import type { NodeUsage, PodUsage } from './usage.ts'
 
 const metric = (name: string, type: Metric['type'], help: string, samples: Metric['samples']): Metric => ({ name, type, help, samples })
@@ -27,6 +29,31 @@ export function kubeletMetrics(nodeName: string, pods: readonly PodUsage[], proc
       { value: process.startedAtMs / 1000 },
     ]),
   ]
+}
+
+const VOLUME_STATS: readonly [name: string, of: keyof Space, help: string][] = [
+  ['capacity_bytes', 'capacityBytes', 'Capacity in bytes of the volume'],
+  ['available_bytes', 'availableBytes', 'Number of available bytes in the volume'],
+  ['used_bytes', 'usedBytes', 'Number of used bytes in the volume'],
+  ['inodes', 'inodes', 'Maximum number of inodes in the volume'],
+  ['inodes_free', 'inodesFree', 'Number of free inodes in the volume'],
+  ['inodes_used', 'inodesUsed', 'Number of used inodes in the volume'],
+]
+
+/** Of claims; one that several pods mount is told once. */
+export function volumeMetrics(pods: readonly { namespace: string; volumes: readonly VolumeUse[] }[]): Metric[] {
+  const claims = new Map<string, { labels: Record<string, string>; space: Space }>()
+  for (const { namespace, volumes } of pods)
+    for (const { claimName, space } of volumes)
+      if (claimName !== undefined)
+        claims.set(`${namespace}/${claimName}`, { labels: { namespace, persistentvolumeclaim: claimName }, space })
+  return VOLUME_STATS.flatMap(([name, of, help]) => {
+    const samples = [...claims.values()].flatMap(({ labels, space }) => {
+      const value = space[of]
+      return value === undefined ? [] : [{ labels, value }]
+    })
+    return samples.length > 0 ? [metric(`kubelet_volume_stats_${name}`, 'gauge', `[ALPHA] ${help}`, samples)] : []
+  })
 }
 
 export function cadvisorMetrics(node: NodeUsage, pods: readonly PodUsage[], nowMs: number): Metric[] {

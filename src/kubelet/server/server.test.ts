@@ -85,6 +85,10 @@ describe('plain requests', () => {
   })
   test('what the kubelet tells of itself, of containers and of probes', async () => {
     assert.match((await get('/metrics')).body, /^kubelet_running_pods 1$/m)
+    assert.match(
+      (await get('/metrics')).body,
+      /^kubelet_volume_stats_used_bytes\{namespace="default",persistentvolumeclaim="claim"\} 400$/m,
+    )
     assert.match((await get('/metrics/cadvisor')).body, /^container_processes\{container="main",[^}]*namespace="default",pod="p"\} 1 \d+$/m)
     assert.match(
       (await get('/metrics/probes')).body,
@@ -99,6 +103,11 @@ describe('plain requests', () => {
       [node.nodeName, node.memory.availableBytes, pods[0].podRef.uid, pods[0].containers[0].memory.workingSetBytes],
       ['n', 7000, 'uid-p', 1024],
     )
+    const [scratch, data] = pods[0].volume
+    assert.deepEqual([scratch.name, scratch.usedBytes, scratch.pvcRef], ['scratch', 30, undefined])
+    assert.deepEqual([data.name, data.capacityBytes, data.inodes], ['data', 1000, 10])
+    assert.deepEqual(data.pvcRef, { name: 'claim', namespace: 'default' })
+    assert.equal(pods[0]['ephemeral-storage'].usedBytes, 120 + 30, 'a claim is not of the disk of the node')
   })
 })
 

@@ -10,7 +10,9 @@ import type { Duplex } from 'node:stream'
 import { isAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import type { VolumeUse } from '../volumes/volumeStats.ts'
 import { type AuthenticateToken, type AuthorizeCaller, authorizeCaller, callerOf } from './authentication.ts'
 import { logContainerId, parseLogRequest, writeLog } from './containerLogs.ts'
 import { HttpError } from './errors.ts'
@@ -38,6 +40,7 @@ export interface KubeletServerOptions {
   runtime: Pick<Runtime, 'exec' | 'attach' | 'dial' | 'logs' | 'stats' | 'diskUsage'>
   rootDir: string
   nodeUsage: () => Promise<NodeUsage>
+  volumes: (pod: Pod, signal: AbortSignal) => Promise<VolumeUse[]>
   log: Logger
   clock: Clock
 }
@@ -159,7 +162,7 @@ class RequestHandler {
       case 'configz':
         return sendJson(response, { kubeletconfig: this.#options.configuration?.() ?? {} })
       case 'metrics':
-        return sendMetrics(response, renderMetrics(await this.#stats.ownMetrics()))
+        return sendMetrics(response, renderMetrics(await this.#stats.ownMetrics(signal)))
       case 'metricsCadvisor':
         return sendMetrics(response, renderMetrics(await this.#stats.cadvisorMetrics()))
       case 'metricsProbes':

@@ -1,12 +1,14 @@
 /** What pods and node use: /stats/summary (the summary API) and /metrics/resource, in upstream's shapes. */
 import type { Clock } from '../../base/clock.ts'
 import type { ContainerDisk, ContainerStats, Runtime } from '../runtime/runtime.ts'
-import { readFile, statfs } from 'node:fs/promises'
-import { emptyDirUse } from '../eviction/podUse.ts'
+import { readFile } from 'node:fs/promises'
+import type { Pod } from '../../api/kinds/core/v1.ts'
+import { fileSystemSpace, type Space } from '../volumes/space.ts'
+import type { VolumeUse } from '../volumes/volumeStats.ts'
 import { linkNameOf } from '../network/links.ts'
 import { containerNames } from './containerLogs.ts'
 import type { Metric } from './exposition.ts'
-import { cadvisorMetrics, kubeletMetrics } from './ownMetrics.ts'
+import { cadvisorMetrics, kubeletMetrics, volumeMetrics } from './ownMetrics.ts'
 import { type KubeletPods, type ServedPod, servedPod } from './pods.ts'
 import type { ContainerUsage, NetworkUse, NodeUsage, PodUsage } from './usage.ts'
 
@@ -16,6 +18,7 @@ export interface StatsOptions {
   runtime: Pick<Runtime, 'stats' | 'diskUsage'>
   rootDir: string
   nodeUsage: () => Promise<NodeUsage>
+  volumes: (pod: Pod, signal: AbortSignal) => Promise<VolumeUse[]>
   clock: Clock
 }
 
@@ -42,12 +45,12 @@ export class Stats {
       const usageNanoCores = this.#rate(key, cpuUsageNs, atMs)
       return { time, ...(usageNanoCores !== undefined && { usageNanoCores }), usageCoreNanoSeconds: cpuUsageNs }
     }
-    const space = await diskSpace(this.#options.rootDir)
+    const space = await fileSystemSpace(this.#options.rootDir)
     const podStats = await Promise.all(
       pods.map(async ({ pod, startedAtMs, containers, network }) => {
         const disks = await Promise.all(containers.map(({ id }) => this.#disk(id)))
-        const volumes = await emptyDirUse(pod, this.#options.rootDir, signal)
-        const taken = [...disks.flatMap(({ writableBytes, logBytes }) => [writableBytes, logBytes]), ...volumes.values()]
+        const volumes = await this.#options.volumes(pod, signal)
+        const taken = [...disks.flatMap(({ writableBytes, logBytes }) => [writableBytes, logBytes]), ...volumes.map(diskBytesOf)]
         return {
           podRef: { name: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid },
           startTime: rfc3339(startedAtMs),
@@ -65,7 +68,7 @@ export class Stats {
             memoryWorkingSetBytes: sum(containers, 'memoryWorkingSetBytes'),
           }),
           ...(network && { network: { time, name: 'eth0', ...network, interfaces: [{ name: 'eth0', ...network }] } }),
-          ...(volumes.size > 0 && { volume: [...volumes].map(([name, usedBytes]) => ({ name, ...fileSystem(time, space, usedBytes) })) }),
+          ...(volumes.length > 0 && { volume: volumes.map((volume) => volumeStatsOf(pod, volume, time)) }),
           'ephemeral-storage': fileSystem(
             time,
             space,
@@ -91,12 +94,15 @@ export class Stats {
     return summary
   }
 
-  async ownMetrics(): Promise<Metric[]> {
+  async ownMetrics(signal: AbortSignal): Promise<Metric[]> {
     const [, pods] = await this.#read()
+    const volumes = await Promise.all(
+      pods.map(async ({ pod }) => ({ namespace: pod.metadata.namespace, volumes: await this.#options.volumes(pod, signal) })),
+    )
     const { user, system } = process.cpuUsage()
     const startedAtMs = this.#options.clock.now() - process.uptime() * 1000
     const own = { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss(), startedAtMs }
-    return kubeletMetrics(this.#options.nodeName, pods, own)
+    return [...kubeletMetrics(this.#options.nodeName, pods, own), ...volumeMetrics(volumes)]
   }
 
   async cadvisorMetrics(): Promise<Metric[]> {
@@ -165,27 +171,15 @@ async function networkUse({ spec, status }: ServedPod['pod']): Promise<NetworkUs
   }
 }
 
-interface DiskSpace {
-  availableBytes: number
-  capacityBytes: number
-  inodesFree: number
-  inodes: number
+/** Only volumes of the node's own disk take room there. */
+const diskBytesOf = ({ onNodeDisk, space }: VolumeUse): number => (onNodeDisk ? (space.usedBytes ?? 0) : 0)
+
+function volumeStatsOf({ metadata }: Pod, { name, claimName, space }: VolumeUse, time: string): object {
+  return { time, ...space, name, ...(claimName !== undefined && { pvcRef: { name: claimName, namespace: metadata.namespace } }) }
 }
 
-async function diskSpace(directory: string): Promise<DiskSpace | undefined> {
-  const space = await statfs(directory).catch(() => undefined)
-  return (
-    space && {
-      availableBytes: space.bavail * space.bsize,
-      capacityBytes: space.blocks * space.bsize,
-      inodesFree: space.ffree,
-      inodes: space.files,
-    }
-  )
-}
-
-function fileSystem(time: string, space: DiskSpace | undefined, usedBytes: number): object {
-  return { time, ...space, usedBytes, ...(space && { inodesUsed: space.inodes - space.inodesFree }) }
+function fileSystem(time: string, space: Space | undefined, usedBytes: number): object {
+  return { time, ...space, usedBytes }
 }
 
 async function processLimits(time: string): Promise<object> {

@@ -156,6 +156,10 @@ export async function startTestKubelet(
       memoryCapacityBytes: 10_000,
       startedAtMs: Date.UTC(2026, 0, 1),
     }),
+    volumes: async () => [
+      { name: 'scratch', onNodeDisk: true, space: { usedBytes: 30 } },
+      { name: 'data', claimName: 'claim', onNodeDisk: false, space: { capacityBytes: 1000, usedBytes: 400, inodes: 10 } },
+    ],
     log: silentLogger,
     clock: systemClock,
     ...overrides,
