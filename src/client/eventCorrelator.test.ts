@@ -12,8 +12,14 @@ function setUp(): EventCorrelator {
 
 test('the same event is counted up on its object', () => {
   const correlator = setUp()
-  assert.deepEqual(correlator.plan(event('m'), 0), { action: 'create', series: { name: 'p.0', count: 1, firstMs: 0, message: 'm', combined: false } })
-  assert.deepEqual(correlator.plan(event('m'), 9), { action: 'count', series: { name: 'p.0', count: 2, firstMs: 0, message: 'm', combined: false } })
+  assert.deepEqual(correlator.plan(event('m'), 0), {
+    action: 'create',
+    series: { name: 'p.0', count: 1, firstMs: 0, message: 'm', combined: false },
+  })
+  assert.deepEqual(correlator.plan(event('m'), 9), {
+    action: 'count',
+    series: { name: 'p.0', count: 2, firstMs: 0, message: 'm', combined: false },
+  })
   assert.equal(correlator.plan(event('m', 'Pulled'), 9).action, 'create')
 })
 

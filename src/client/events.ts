@@ -18,9 +18,8 @@ export interface RecordedEvent {
   reason: string
   message: string
   fieldPath?: string
-  /** What was being done, and the other object that it was done for: they show in events of events.k8s.io alone. */
+  /** What was being done: it shows in events of events.k8s.io alone. */
   action?: string
-  related?: KubeObject
 }
 
 export interface EventRecorder {

@@ -1,6 +1,6 @@
 /**
- * Events in the form of events.k8s.io/v1, which the scheduler writes (client-go's tools/events): with the action, the object that it was
- * for, and who reports. What happens again to the same state of an object is a series: the second time is written at once, the
+ * Events in the form of events.k8s.io/v1, which the scheduler writes (client-go's tools/events): with the action and who
+ * reports. What happens again to the same state of an object is a series: the second time is written at once, the
  * others are counted here and told when the series has gone on for long, or has ended.
  */
 import { randomBytes } from 'node:crypto'
@@ -39,10 +39,10 @@ interface Reported {
 
 const microTime = (epochMs: number): string => new Date(epochMs).toISOString().replace('Z', '000Z')
 
-function keyOf({ type, action, reason, regarding, related }: Draft<Event>): string {
+function keyOf({ type, action, reason, regarding }: Draft<Event>): string {
   const id = (object: ObjectReference | undefined): string =>
     object ? [object.kind, object.namespace, object.name, object.uid, object.resourceVersion, object.fieldPath].join('/') : ''
-  return [type, action, reason, id(regarding), id(related)].join('|')
+  return [type, action, reason, id(regarding)].join('|')
 }
 
 export function createReportingRecorder(options: ReportingRecorderOptions): EventRecorder {
@@ -111,7 +111,7 @@ export function createReportingRecorder(options: ReportingRecorderOptions): Even
   settleNowAndThen().catch(onEnd)
 
   return {
-    record(about, { type, reason, message, fieldPath, action, related }) {
+    record(about, { type, reason, message, fieldPath, action }) {
       const now = clock.now()
       const event: Draft<Event> = {
         apiVersion: 'events.k8s.io/v1',
@@ -123,7 +123,6 @@ export function createReportingRecorder(options: ReportingRecorderOptions): Even
         action: action ?? reason,
         reason,
         regarding: referenceTo(about, fieldPath),
-        ...(related && { related: referenceTo(related) }),
         note: message,
         type,
       }

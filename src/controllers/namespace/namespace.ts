@@ -10,6 +10,7 @@ import { isNotFound, reasonOf } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { builtInResources, customResource, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
+import { coalesce } from '../coalesce.ts'
 import { at } from '../ownership.ts'
 import { namespaceConditions, type Remaining } from './plan.ts'
 
@@ -18,6 +19,7 @@ const FINALIZER = 'kubernetes'
 const CUSTOM_RECHECK_MS = 1_000
 /** The rest wakes the namespace by itself; this is for what a watch may have missed. */
 const RECHECK_MS = 15_000
+const DEPARTURES_WINDOW_MS = 50
 const NOT_WATCHED = new Set(['/events'])
 
 export function namespaceController(context: ControllerContext): Controller {
@@ -30,17 +32,32 @@ export function namespaceController(context: ControllerContext): Controller {
   const terminating = (): string[] =>
     namespaceInformer.list().flatMap(({ metadata }) => (metadata.deletionTimestamp === undefined ? [] : [metadata.name]))
 
-  /** Wakes a terminating namespace when something in it is gone. */
+  /**
+   * Wakes a terminating namespace when the last object of a kind is gone: one pass deletes all of a kind, and looking again while
+   * they leave one by one would cost as much as there are, each time.
+   */
   const departures = (resource: Resource): Watch => ({
     start(_, enqueue) {
       const informer = informers.for(resource)
+      const look = coalesce((namespace) => informer.list(namespace).length === 0 && enqueue(namespace), clock, DEPARTURES_WINDOW_MS)
       informer.onChange(({ before, after }) => {
         const namespace = before?.metadata.namespace
-        if (!after && namespace && namespaceInformer.get(namespace)?.metadata.deletionTimestamp !== undefined) enqueue(namespace)
+        if (!after && namespace && namespaceInformer.get(namespace)?.metadata.deletionTimestamp !== undefined) look(namespace)
       })
       return informer
     },
   })
+
+  /** What is reported of a namespace is no reason to look again. */
+  const begins: Watch = {
+    start(_, enqueue) {
+      namespaceInformer.onChange(({ before, after }) => {
+        if (after?.metadata.deletionTimestamp === undefined) return
+        if (before?.metadata.deletionTimestamp === undefined || !semanticallyEqual(before.spec, after.spec)) enqueue(after.metadata.name)
+      })
+      return namespaceInformer
+    },
+  }
 
   async function deleteAll(resource: Resource, namespace: string, signal: AbortSignal): Promise<Remaining> {
     try {
@@ -103,7 +120,7 @@ export function namespaceController(context: ControllerContext): Controller {
     name: 'namespace-controller',
     workers: 10,
     watches: [
-      watch(namespaces, (namespace) => [namespace.metadata.name]),
+      begins,
       watch(customresourcedefinitions, () => []),
       // A server that can be asked again, or is none any more, may be all that a namespace waits for.
       watch(apiservices, () => terminating()),

@@ -73,7 +73,10 @@ export function newDefaultPreemption(options: DefaultPreemptionOptions): Plugin 
     }
     try {
       const at = { namespace, name, subresource: 'status' as const, signal }
-      const patch = { metadata: { uid }, status: { conditions: [condition] } }
+      // At the end, where upstream has it.
+      const order = [...(victim.status?.conditions ?? []).filter(({ type }) => type !== condition.type), condition]
+      const status = { '$setElementOrder/conditions': order.map(({ type }) => ({ type })), conditions: [condition] }
+      const patch = { metadata: { uid }, status }
       await client.patch(pods, { ...at, type: 'application/strategic-merge-patch+json' }, patch)
       await client.delete(pods, { namespace, name, signal }, { preconditions: { uid } })
     } catch (error) {
@@ -84,7 +87,6 @@ export function newDefaultPreemption(options: DefaultPreemptionOptions): Plugin 
       type: 'Normal',
       reason: 'Preempted',
       action: 'Preempting',
-      related: preemptor,
       message: `Preempted by pod ${preemptor.metadata.uid} on node ${nodeName}`,
     })
   }

@@ -24,6 +24,7 @@ import { claimNameOf, claimNamesOf } from '../../api/pods.ts'
 import type { Informers, Lister } from '../../client/informer.ts'
 import { ADD, DELETE, UPDATE, UPDATE_NODE_LABEL, type ClusterEvent } from '../events.ts'
 import { FITS, refuses, type Plugin, type Refusal, type Verdict } from '../framework.ts'
+import { driverOf, successorOf, type CsiVolume } from './csiSuccessors.ts'
 
 export interface VolumeListers {
   claims: Lister<PersistentVolumeClaim>
@@ -202,19 +203,31 @@ export function newVolumeZone(listers: VolumeListers): Plugin {
   }
 }
 
+const ZONE = 'topology.kubernetes.io/zone'
+
+function csiOf({ spec, metadata }: PersistentVolume): CsiVolume | undefined {
+  const csi = spec?.csi
+  return csi ? { driver: csi.driver, handle: csi.volumeHandle } : successorOf(spec ?? {}, metadata.labels?.[ZONE])
+}
+
 /** Volumes that a pod attaches by CSI, as `driver/handle` → driver. Claims without a volume yet count as one each. */
 function csiVolumesOf(pod: Pod, { claims, volumes, classes }: VolumeListers): Map<string, string> {
   const found = new Map<string, string>()
+  const add = (volume: CsiVolume | undefined): unknown => volume && found.set(`${volume.driver}/${volume.handle}`, volume.driver)
   for (const volume of pod.spec.volumes ?? []) {
     const name = claimNameOf(pod, volume)
-    const claim = name === undefined ? undefined : claims.get(`${pod.metadata.namespace}/${name}`)
+    if (name === undefined) {
+      add(successorOf(volume))
+      continue
+    }
+    const claim = claims.get(`${pod.metadata.namespace}/${name}`)
     if (!claim) continue
-    const csi = volumes.get(claim.spec.volumeName ?? '')?.spec.csi
-    if (csi) {
-      found.set(`${csi.driver}/${csi.volumeHandle}`, csi.driver)
+    const bound = volumes.get(claim.spec.volumeName ?? '')
+    if (bound) {
+      add(csiOf(bound))
     } else if (!claim.spec.volumeName) {
-      const driver = classes.get(claimClass(claim))?.provisioner
-      if (driver) found.set(`${driver}/${claim.metadata.namespace}/${claim.metadata.name}`, driver)
+      const provisioner = classes.get(claimClass(claim))?.provisioner
+      if (provisioner) add({ driver: driverOf(provisioner), handle: `${claim.metadata.namespace}/${claim.metadata.name}` })
     }
   }
   return found
@@ -223,8 +236,14 @@ function csiVolumesOf(pod: Pod, { claims, volumes, classes }: VolumeListers): Ma
 function attachedTo(nodeName: string, { attachments, volumes }: VolumeListers): Map<string, string> {
   const found = new Map<string, string>()
   for (const { spec } of attachments.byIndex(ATTACHMENTS_BY_NODE, nodeName)) {
-    const source = spec.source.inlineVolumeSpec ?? volumes.get(spec.source.persistentVolumeName ?? '')?.spec
-    if (source?.csi) found.set(`${source.csi.driver}/${source.csi.volumeHandle}`, spec.attacher)
+    const { inlineVolumeSpec, persistentVolumeName } = spec.source
+    const bound = volumes.get(persistentVolumeName ?? '')
+    const volume = inlineVolumeSpec?.csi
+      ? { driver: inlineVolumeSpec.csi.driver, handle: inlineVolumeSpec.csi.volumeHandle }
+      : inlineVolumeSpec
+        ? successorOf(inlineVolumeSpec)
+        : bound && csiOf(bound)
+    if (volume) found.set(`${volume.driver}/${volume.handle}`, spec.attacher)
   }
   return found
 }
@@ -263,7 +282,7 @@ export function newNodeVolumeLimits(listers: VolumeListers): Plugin {
       { resource: 'VolumeAttachment', actions: DELETE },
     ],
     prepare({ pod, claims }) {
-      if (claims.length === 0) return undefined
+      if (claims.length === 0 && !pod.spec.volumes?.some((volume) => successorOf(volume))) return undefined
       const wanted = csiVolumesOf(pod, listers)
       if (wanted.size === 0) return undefined
       return {
