@@ -37,6 +37,7 @@ import { DirectTransport } from './direct.ts'
 import { Discovery } from './discovery/discovery.ts'
 import { FlowControl } from './flowcontrol/flowControl.ts'
 import { Maintenance } from './flowcontrol/maintenance.ts'
+import { componentStatuses } from './membership/componentStatuses.ts'
 import { IdentityLease } from './membership/identityLease.ts'
 import { MasterLeases } from './membership/masterLeases.ts'
 import type { LeaseStore } from './membership/masterLeases.ts'
@@ -220,7 +221,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     strategies: customResources.strategies,
     authorizer: authorization,
     tokens: tokensOf(tokens),
-    virtualResources: new Map([...accessReviews(authorization, clock), ...authenticationReviews(() => authenticator, clock)]),
+    virtualResources: new Map([
+      ...accessReviews(authorization, clock),
+      ...authenticationReviews(() => authenticator, clock),
+      ...componentStatuses(options.askStore),
+    ]),
   })
   const requestMetrics = new RequestMetrics('localhost')
   const loopback = new Loopback({ catalog, registry, ...(options.audit && { audit: options.audit }), requestMetrics, signal: stopping })

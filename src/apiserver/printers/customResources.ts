@@ -1,7 +1,8 @@
 /** Tables of custom resources: the columns stand in their definition; name and age where it has none. */
 import type { CatalogResource, PrinterColumn } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
-import { NAME, nameOf, since } from './format.ts'
+import { name, nameOf } from './columns.ts'
+import { since } from './format.ts'
 import { findAll, parseJsonPath } from './jsonPath.ts'
 import type { JsonPath } from './jsonPath.ts'
 import type { Cell, Column, Printer } from './printer.ts'
@@ -13,9 +14,9 @@ function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObj
   if (value === undefined || value === null) return null
   switch (column.type) {
     case 'integer':
-      return typeof value === 'number' ? Math.trunc(value) : null
+      return typeof value === 'number' ? Math.trunc(value) : typeof value === 'bigint' ? value : null
     case 'number':
-      return typeof value === 'number' ? value : null
+      return typeof value === 'number' || typeof value === 'bigint' ? value : null
     case 'boolean':
       return typeof value === 'boolean' ? value : null
     case 'date':
@@ -38,7 +39,7 @@ export function customPrinter(resource: CatalogResource): Printer {
     ...(column.description && { description: column.description }),
   }))
   return {
-    columns: [NAME, ...definitions],
+    columns: [name, ...definitions],
     cells: (object, nowMs) => [nameOf(object), ...columns.map(({ column, path }) => cell(column, path, object, nowMs))],
   }
 }

@@ -2,7 +2,6 @@
 import type { Container } from '../../api/kinds/core/v1.ts'
 import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
-import type { Column } from './printer.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -35,15 +34,6 @@ export function humanDuration(durationMs: number): string {
 
 export function since(timestamp: string | undefined, nowMs: number): string {
   return timestamp ? humanDuration(nowMs - Date.parse(timestamp)) : '<unknown>'
-}
-
-export function age(object: KubeObject, nowMs: number): string {
-  return since(object.metadata.creationTimestamp, nowMs)
-}
-
-/** '' for the empty object of a bookmark. */
-export function nameOf(object: KubeObject): string {
-  return object.metadata.name ?? ''
 }
 
 export function formatLabels(labels: Readonly<Record<string, string>> | undefined): string {
@@ -88,9 +78,29 @@ export function formatLabelSelector(selector: LabelSelector | undefined): string
   return selectorText(selector) || '<none>'
 }
 
-/** Names and images of containers, as two cells. */
-export function containerCells(containers: readonly Container[] | undefined): [string, string] {
-  return [(containers ?? []).map((c) => c.name).join(','), (containers ?? []).map((c) => c.image ?? '').join(',')]
+export function containerNames(containers: readonly Container[] | undefined): string {
+  return (containers ?? []).map(({ name }) => name).join(',')
+}
+
+export function containerImages(containers: readonly Container[] | undefined): string {
+  return (containers ?? []).map(({ image = '' }) => image).join(',')
+}
+
+/** As Go prints a selector whose fields it was told to show. */
+export function goSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
+  const labels = Object.entries(matchLabels)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}: ${value},`)
+  const expressions = matchExpressions.map(
+    ({ key, operator, values = [] }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(' ')}],},`,
+  )
+  return `&LabelSelector{MatchLabels:map[string]string{${labels.join('')}},MatchExpressions:[]LabelSelectorRequirement{${expressions.join('')}},}`
+}
+
+/** The name of a class, and whether annotations make it the default. */
+export function markDefault({ metadata }: KubeObject, ...annotations: string[]): string {
+  const isDefault = annotations.some((annotation) => metadata.annotations?.[annotation] === 'true')
+  return isDefault ? `${metadata.name} (default)` : (metadata.name ?? '')
 }
 
 /** The first `max` of them, and how many there are beside. */
@@ -103,19 +113,3 @@ export function withMore(values: readonly string[], max: number, empty = '<unset
 export function printBool(value: boolean | undefined): string {
   return value === undefined ? '<unset>' : value ? 'True' : 'False'
 }
-
-export const NAME: Column = { name: 'Name', type: 'string', format: 'name' }
-export const AGE: Column = { name: 'Age', type: 'string' }
-
-export function text(name: string, priority = 0): Column {
-  return { name, type: 'string', priority }
-}
-export function integer(name: string, priority = 0): Column {
-  return { name, type: 'integer', priority }
-}
-export function boolean(name: string): Column {
-  return { name, type: 'boolean' }
-}
-
-/** Containers, images and selector of a workload, for `-o wide`. */
-export const WORKLOAD_WIDE: readonly Column[] = [text('Containers', 1), text('Images', 1), text('Selector', 1)]

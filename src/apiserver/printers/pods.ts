@@ -1,10 +1,12 @@
 /** The row of a pod: what its phase, reasons and containers come to in one word. */
 import type { Container, ContainerState, ContainerStatus, Pod } from '../../api/kinds/core/v1.ts'
-import type { KubeObject } from '../../api/resource.ts'
-import { AGE, NAME, age, nameOf, since, text } from './format.ts'
-import type { Cell, Printer, RowCondition } from './printer.ts'
+import { age, name, printerOf, text, wide } from './columns.ts'
+import { since } from './format.ts'
+import type { Printer, RowCondition } from './printer.ts'
 
 interface Summary {
+  metadata: Pod['metadata']
+  pod: Pod
   reason: string
   ready: number
   total: number
@@ -94,6 +96,8 @@ function summarize(pod: Pod): Summary {
   const sidecarCount = (pod.spec?.initContainers ?? []).filter(isSidecar).length
   const gated = (status?.conditions ?? []).some((c) => c.type === 'PodScheduled' && c.reason === 'SchedulingGated')
   const summary: Summary = {
+    metadata: pod.metadata,
+    pod,
     reason: gated ? 'SchedulingGated' : status?.reason || status?.phase || '',
     ready: 0,
     total: (pod.spec?.containers ?? []).length + sidecarCount,
@@ -117,19 +121,8 @@ function readinessGates(pod: Pod): string {
   return `${gates.filter((gate) => hasTrueCondition(pod, gate.conditionType)).length}/${gates.length}`
 }
 
-function podCells(pod: Pod, nowMs: number): Cell[] {
-  const { reason, ready, total, restarts, lastRestart } = summarize(pod)
-  return [
-    nameOf(pod),
-    `${ready}/${total}`,
-    reason,
-    restarts !== 0 && lastRestart ? `${restarts} (${since(lastRestart, nowMs)} ago)` : String(restarts),
-    age(pod, nowMs),
-    pod.status?.podIPs?.[0]?.ip || '<none>',
-    pod.spec?.nodeName || '<none>',
-    pod.status?.nominatedNodeName || '<none>',
-    readinessGates(pod),
-  ]
+function restartsText({ restarts, lastRestart }: Summary, nowMs: number): string {
+  return restarts !== 0 && lastRestart ? `${restarts} (${since(lastRestart, nowMs)} ago)` : String(restarts)
 }
 
 function podConditions(pod: Pod): RowCondition[] {
@@ -140,17 +133,16 @@ function podConditions(pod: Pod): RowCondition[] {
 }
 
 export const podPrinter: Printer = {
-  columns: [
-    NAME,
-    text('Ready'),
-    text('Status'),
-    text('Restarts'),
-    AGE,
-    text('IP', 1),
-    text('Node', 1),
-    text('Nominated Node', 1),
-    text('Readiness Gates', 1),
-  ],
-  cells: (object: KubeObject, nowMs) => podCells(object as Pod, nowMs),
-  conditions: (object: KubeObject) => podConditions(object as Pod),
+  ...printerOf(summarize, [
+    name,
+    text('Ready', ({ ready, total }) => `${ready}/${total}`),
+    text('Status', ({ reason }) => reason),
+    text('Restarts', restartsText),
+    age,
+    wide(text('IP', ({ pod }) => pod.status?.podIPs?.[0]?.ip || '<none>')),
+    wide(text('Node', ({ pod }) => pod.spec?.nodeName || '<none>')),
+    wide(text('Nominated Node', ({ pod }) => pod.status?.nominatedNodeName || '<none>')),
+    wide(text('Readiness Gates', ({ pod }) => readinessGates(pod))),
+  ]),
+  conditions: (object) => podConditions(object as Pod),
 }

@@ -1,7 +1,7 @@
 /** What a table printer of a kind is: its columns, and the cells of an object. */
 import type { KubeObject } from '../../api/resource.ts'
 
-export type Cell = string | number | boolean | null
+export type Cell = string | number | bigint | boolean | null
 
 export interface Column {
   name: string

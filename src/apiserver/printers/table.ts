@@ -14,7 +14,7 @@ export interface TableOptions {
   objects: readonly KubeObject[]
   /** A list, not one object. */
   list: boolean
-  metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number }
+  metadata: object
   includeObject: IncludeObject
   nowMs: number
   apiVersion: string

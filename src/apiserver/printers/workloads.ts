@@ -1,237 +1,144 @@
-/** Tables of apps, batch, autoscaling and policy. */
+/** Tables of what runs pods. */
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../api/kinds/apps/v1.ts'
-import type { HorizontalPodAutoscaler as AutoscalerV1, Scale } from '../../api/kinds/autoscaling/v1.ts'
-import type { HorizontalPodAutoscaler, MetricSpec, MetricStatus, MetricTarget, MetricValueStatus } from '../../api/kinds/autoscaling/v2.ts'
-import type { CronJob, Job } from '../../api/kinds/batch/v1.ts'
+import type { CronJob, CronJobSpec, Job, JobSpec } from '../../api/kinds/batch/v1.ts'
+import type { PodTemplateSpec, ReplicationController } from '../../api/kinds/core/v1.ts'
 import type { PodDisruptionBudget } from '../../api/kinds/policy/v1.ts'
-import { autoscalerToV2 } from '../../api/conversion/autoscaler.ts'
-import type { JsonObject, KubeObject } from '../../api/resource.ts'
-import { printer } from './core.ts'
+import { age, integer, name, printer, text, wide, type Printers } from './columns.ts'
 import {
-  AGE,
-  NAME,
-  WORKLOAD_WIDE,
-  age,
-  containerCells,
+  containerImages,
+  containerNames,
   formatLabelSelector,
   formatLabels,
   humanDuration,
-  integer,
-  nameOf,
   printBool,
   selectorText,
   since,
-  text,
 } from './format.ts'
-import type { Cell, Printer } from './printer.ts'
 
-function jobStatus(job: Job): string {
-  const is = (type: string): boolean => job.status?.conditions?.find((c) => c.type === type)?.status === 'True'
+interface Templated {
+  spec?: { template?: PodTemplateSpec } | undefined
+}
+
+interface Replicated {
+  spec?: { replicas?: number } | undefined
+  status?: { replicas?: number; readyReplicas?: number } | undefined
+}
+
+const containersAndImages = [
+  wide(text('Containers', ({ spec }: Templated) => containerNames(spec?.template?.spec?.containers))),
+  wide(text('Images', ({ spec }: Templated) => containerImages(spec?.template?.spec?.containers))),
+] as const
+const replicas = [
+  integer('Desired', ({ spec }: Replicated) => spec?.replicas ?? 0),
+  integer('Current', ({ status }: Replicated) => status?.replicas ?? 0),
+  integer('Ready', ({ status }: Replicated) => status?.readyReplicas ?? 0),
+] as const
+const ready = text('Ready', ({ spec, status }: Replicated) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`)
+
+function jobStatus({ metadata, status }: Job): string {
+  const is = (type: string): boolean => status?.conditions?.find((condition) => condition.type === type)?.status === 'True'
   if (is('Complete')) return 'Complete'
   if (is('Failed')) return 'Failed'
-  if (job.metadata.deletionTimestamp) return 'Terminating'
+  if (metadata.deletionTimestamp) return 'Terminating'
   return ['Suspended', 'FailureTarget', 'SuccessCriteriaMet'].find(is) ?? 'Running'
 }
 
-function jobCompletions({ spec, status }: Job): string {
+function completions({ spec, status }: Job): string {
   const succeeded = status?.succeeded ?? 0
   if (spec?.completions !== undefined) return `${succeeded}/${spec.completions}`
   const parallelism = spec?.parallelism ?? 0
   return parallelism > 1 ? `${succeeded}/1 of ${parallelism}` : `${succeeded}/1`
 }
 
-function jobCells(job: Job, nowMs: number): Cell[] {
-  const { startTime, completionTime } = job.status ?? {}
+function jobDuration({ status }: Job, nowMs: number): string {
+  const { startTime, completionTime } = status ?? {}
   const endMs = completionTime ? Date.parse(completionTime) : nowMs
-  return [
-    nameOf(job),
-    jobStatus(job),
-    jobCompletions(job),
-    startTime ? humanDuration(endMs - Date.parse(startTime)) : '',
-    age(job, nowMs),
-    ...containerCells(job.spec?.template.spec?.containers),
-    formatLabelSelector(job.spec?.selector),
-  ]
+  return startTime ? humanDuration(endMs - Date.parse(startTime)) : ''
 }
 
-function cronJobCells(o: CronJob, nowMs: number): Cell[] {
-  const last = o.status?.lastScheduleTime
-  const job = o.spec?.jobTemplate.spec
-  return [
-    nameOf(o),
-    o.spec?.schedule ?? '',
-    o.spec?.timeZone ?? '<none>',
-    printBool(o.spec?.suspend),
-    o.status?.active?.length ?? 0,
-    last ? since(last, nowMs) : '<none>',
-    age(o, nowMs),
-    ...containerCells(job?.template.spec?.containers),
-    formatLabelSelector(job?.selector),
-  ]
-}
+/** The empty object of a bookmark has not even a template. */
+const jobOf = ({ spec }: CronJob): { spec?: Partial<JobSpec> | undefined } => ({
+  spec: (spec as Partial<CronJobSpec> | undefined)?.jobTemplate?.spec,
+})
+const jobContainers = (o: CronJob) => jobOf(o).spec?.template?.spec?.containers
 
-/** One metric's current and wanted value; a metric without a status is unknown. */
-function metricText(target: MetricTarget, current: MetricValueStatus | undefined, kind: MetricSpec['type']): string {
-  const unknown = '<unknown>'
-  if (kind === 'Resource' || kind === 'ContainerResource') {
-    if (target.averageValue !== undefined) return `${current?.averageValue ?? unknown}/${target.averageValue}`
-    const used = current?.averageUtilization
-    return `${used === undefined ? unknown : `${used}%`}/${target.averageUtilization === undefined ? '<auto>' : `${target.averageUtilization}%`}`
-  }
-  if (kind === 'Pods') return `${current?.averageValue ?? unknown}/${target.averageValue ?? ''}`
-  if (target.averageValue !== undefined) return `${current?.averageValue ?? unknown}/${target.averageValue} (avg)`
-  return `${current?.value ?? unknown}/${target.value ?? ''}`
-}
-
-function formatMetric(spec: MetricSpec, status: MetricStatus | undefined): string {
-  switch (spec.type) {
-    case 'Resource':
-      return spec.resource ? `${spec.resource.name}: ${metricText(spec.resource.target, status?.resource?.current, spec.type)}` : ''
-    case 'ContainerResource':
-      return spec.containerResource
-        ? `${spec.containerResource.name}: ${metricText(spec.containerResource.target, status?.containerResource?.current, spec.type)}`
-        : ''
-    case 'Pods':
-      return spec.pods ? metricText(spec.pods.target, status?.pods?.current, spec.type) : ''
-    case 'Object':
-      return spec.object ? metricText(spec.object.target, status?.object?.current, spec.type) : ''
-    case 'External':
-      return spec.external ? metricText(spec.external.target, status?.external?.current, spec.type) : ''
-    default:
-      return '<unknown type>'
-  }
-}
-
-function formatMetrics(specs: readonly MetricSpec[] | undefined, statuses: readonly MetricStatus[] | undefined): string {
-  if (!specs || specs.length === 0) return '<none>'
-  const shown = specs
-    .slice(0, 2)
-    .map((spec, at) => formatMetric(spec, statuses?.[at]))
-    .join(', ')
-  return specs.length > 2 ? `${shown} + ${specs.length - 2} more...` : shown
-}
-
-function autoscalerCells(o: HorizontalPodAutoscaler | AutoscalerV1, nowMs: number): Cell[] {
-  // v1 keeps in annotations what it has no fields for.
-  const v2 = o.apiVersion === 'autoscaling/v1' ? autoscalerToV2(o as unknown as JsonObject) : o
-  const { spec, status } = v2 as HorizontalPodAutoscaler
-  const metrics = formatMetrics(spec?.metrics ?? [], status?.currentMetrics ?? undefined)
-  return [
-    nameOf(o),
-    `${spec?.scaleTargetRef?.kind ?? ''}/${spec?.scaleTargetRef?.name ?? ''}`,
-    metrics,
-    spec?.minReplicas === undefined ? '<unset>' : String(spec.minReplicas),
-    spec?.maxReplicas ?? 0,
-    status?.currentReplicas ?? 0,
-    age(o, nowMs),
-  ]
-}
-
-function controllerOf(o: ControllerRevision): string {
-  const owner = o.metadata.ownerReferences?.find((r) => r.controller)
+function controllerOf({ metadata }: ControllerRevision): string {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller)
   if (!owner) return '<none>'
-  const group = owner.apiVersion.includes('/') ? owner.apiVersion.split('/')[0] : ''
-  return `${(group ? `${owner.kind}.${group}` : owner.kind).toLowerCase()}/${owner.name}`
+  const [group, version] = owner.apiVersion.split('/')
+  const kind = version === undefined ? owner.kind : `${owner.kind}.${group}`
+  return `${kind.toLowerCase()}/${owner.name}`
 }
 
-const REPLICAS = [NAME, integer('Desired'), integer('Current'), integer('Ready'), AGE, ...WORKLOAD_WIDE]
-
-export const appsPrinters: Readonly<Record<string, Printer>> = {
-  deployments: printer<Deployment>([NAME, text('Ready'), text('Up-to-date'), text('Available'), AGE, ...WORKLOAD_WIDE], (o, now) => [
-    nameOf(o),
-    `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`,
-    o.status?.updatedReplicas ?? 0,
-    o.status?.availableReplicas ?? 0,
-    age(o, now),
-    ...containerCells(o.spec?.template.spec?.containers),
-    selectorText(o.spec?.selector),
-  ]),
-  replicasets: printer<ReplicaSet>(REPLICAS, (o, now) => [
-    nameOf(o),
-    o.spec?.replicas ?? 0,
-    o.status?.replicas ?? 0,
-    o.status?.readyReplicas ?? 0,
-    age(o, now),
-    ...containerCells(o.spec?.template?.spec?.containers),
-    formatLabelSelector(o.spec?.selector),
-  ]),
-  statefulsets: printer<StatefulSet>([NAME, text('Ready'), AGE, text('Containers', 1), text('Images', 1)], (o, now) => [
-    nameOf(o),
-    `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`,
-    age(o, now),
-    ...containerCells(o.spec?.template.spec?.containers),
-  ]),
-  daemonsets: printer<DaemonSet>(
-    [
-      NAME,
-      integer('Desired'),
-      integer('Current'),
-      integer('Ready'),
-      integer('Up-to-date'),
-      integer('Available'),
-      text('Node Selector'),
-      AGE,
-      ...WORKLOAD_WIDE,
-    ],
-    (o, now) => [
-      nameOf(o),
-      o.status?.desiredNumberScheduled ?? 0,
-      o.status?.currentNumberScheduled ?? 0,
-      o.status?.numberReady ?? 0,
-      o.status?.updatedNumberScheduled ?? 0,
-      o.status?.numberAvailable ?? 0,
-      formatLabels(o.spec?.template.spec?.nodeSelector),
-      age(o, now),
-      ...containerCells(o.spec?.template.spec?.containers),
-      formatLabelSelector(o.spec?.selector),
-    ],
+export const workloadPrinters: Printers = {
+  '/replicationcontrollers': printer<ReplicationController>(
+    name,
+    ...replicas,
+    age,
+    ...containersAndImages,
+    wide(text('Selector', ({ spec }) => formatLabels(spec?.selector))),
   ),
-  controllerrevisions: printer<ControllerRevision>([NAME, text('Controller'), text('Revision'), AGE], (o, now) => [
-    nameOf(o),
-    controllerOf(o),
-    o.revision,
-    age(o, now),
-  ]),
-}
-
-export const batchPrinters: Readonly<Record<string, Printer>> = {
-  jobs: printer<Job>([NAME, text('Status'), text('Completions'), text('Duration'), AGE, ...WORKLOAD_WIDE], jobCells),
-  cronjobs: printer<CronJob>(
-    [
-      NAME,
-      text('Schedule'),
-      text('Timezone'),
-      { name: 'Suspend', type: 'boolean' },
-      integer('Active'),
-      text('Last Schedule'),
-      AGE,
-      ...WORKLOAD_WIDE,
-    ],
-    cronJobCells,
+  'apps/replicasets': printer<ReplicaSet>(
+    name,
+    ...replicas,
+    age,
+    ...containersAndImages,
+    wide(text('Selector', ({ spec }) => formatLabelSelector(spec?.selector))),
   ),
-}
-
-export const autoscalingPrinters: Readonly<Record<string, Printer>> = {
-  horizontalpodautoscalers: printer<HorizontalPodAutoscaler | AutoscalerV1>(
-    [NAME, text('Reference'), text('Targets'), text('MinPods'), text('MaxPods'), text('Replicas'), AGE],
-    autoscalerCells,
+  'apps/deployments': printer<Deployment>(
+    name,
+    ready,
+    text('Up-to-date', ({ status }) => status?.updatedReplicas ?? 0),
+    text('Available', ({ status }) => status?.availableReplicas ?? 0),
+    age,
+    ...containersAndImages,
+    wide(text('Selector', ({ spec }) => selectorText(spec?.selector))),
   ),
-}
-
-export const scalePrinter: Printer = printer<Scale & KubeObject>(
-  [text('Name'), integer('Desired'), integer('Available'), AGE],
-  (o, now) => [nameOf(o), o.spec?.replicas ?? 0, o.status?.replicas ?? 0, age(o, now)],
-)
-
-export const policyPrinters: Readonly<Record<string, Printer>> = {
-  poddisruptionbudgets: printer<PodDisruptionBudget>(
-    [NAME, text('Min Available'), text('Max Unavailable'), integer('Allowed Disruptions'), AGE],
-    (o, now) => [
-      nameOf(o),
-      String(o.spec?.minAvailable ?? 'N/A'),
-      String(o.spec?.maxUnavailable ?? 'N/A'),
-      o.status?.disruptionsAllowed ?? 0,
-      age(o, now),
-    ],
+  'apps/statefulsets': printer<StatefulSet>(name, ready, age, ...containersAndImages),
+  'apps/daemonsets': printer<DaemonSet>(
+    name,
+    integer('Desired', ({ status }) => status?.desiredNumberScheduled ?? 0),
+    integer('Current', ({ status }) => status?.currentNumberScheduled ?? 0),
+    integer('Ready', ({ status }) => status?.numberReady ?? 0),
+    integer('Up-to-date', ({ status }) => status?.updatedNumberScheduled ?? 0),
+    integer('Available', ({ status }) => status?.numberAvailable ?? 0),
+    text('Node Selector', ({ spec }: Templated) => formatLabels(spec?.template?.spec?.nodeSelector)),
+    age,
+    ...containersAndImages,
+    wide(text('Selector', ({ spec }) => formatLabelSelector(spec?.selector))),
+  ),
+  'apps/controllerrevisions': printer<ControllerRevision>(
+    name,
+    text('Controller', controllerOf),
+    text('Revision', ({ revision }) => revision),
+    age,
+  ),
+  'batch/jobs': printer<Job>(
+    name,
+    text('Status', jobStatus),
+    text('Completions', completions),
+    text('Duration', jobDuration),
+    age,
+    ...containersAndImages,
+    wide(text('Selector', ({ spec }) => formatLabelSelector(spec?.selector))),
+  ),
+  'batch/cronjobs': printer<CronJob>(
+    name,
+    text('Schedule', ({ spec }) => spec?.schedule ?? ''),
+    text('Timezone', ({ spec }) => spec?.timeZone ?? '<none>'),
+    { ...text('Suspend', ({ spec }) => printBool(spec?.suspend)), type: 'boolean' },
+    integer('Active', ({ status }) => status?.active?.length ?? 0),
+    text('Last Schedule', ({ status }, nowMs) => (status?.lastScheduleTime ? since(status.lastScheduleTime, nowMs) : '<none>')),
+    age,
+    wide(text('Containers', (o) => containerNames(jobContainers(o)))),
+    wide(text('Images', (o) => containerImages(jobContainers(o)))),
+    wide(text('Selector', (o) => formatLabelSelector(jobOf(o).spec?.selector))),
+  ),
+  'policy/poddisruptionbudgets': printer<PodDisruptionBudget>(
+    name,
+    text('Min Available', ({ spec }) => String(spec?.minAvailable ?? 'N/A')),
+    text('Max Unavailable', ({ spec }) => String(spec?.maxUnavailable ?? 'N/A')),
+    integer('Allowed Disruptions', ({ status }) => status?.disruptionsAllowed ?? 0),
+    age,
   ),
 }

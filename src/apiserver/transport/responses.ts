@@ -57,14 +57,14 @@ export function stripType(json: Uint8Array, prefixes: readonly Buffer[]): Uint8A
   return Buffer.from(JSON.stringify(rest)).subarray(1)
 }
 
-/** Lists of custom resources say `continue` even where nothing is. */
-function listMetadata({ metadata }: ListResult, custom = false): string {
+/** Lists of custom resources say `continue` even where nothing is; what is in no store has no version. */
+function listMetadata({ metadata }: ListResult, custom = false): object {
   const { resourceVersion, continue: token, remainingItemCount } = metadata
-  return JSON.stringify({
-    resourceVersion,
+  return {
+    ...(resourceVersion && { resourceVersion }),
     ...((token || custom) && { continue: token ?? '' }),
     ...(remainingItemCount !== undefined && { remainingItemCount }),
-  })
+  }
 }
 
 /** Answers are joined from many small pieces in steps of this. */
@@ -106,11 +106,13 @@ function listJson(result: ListResult, resource: CatalogResource): Uint8Array | P
   const prefixes = [Buffer.from(`{"kind":${kind},"apiVersion":${apiVersion},`), Buffer.from(`{"apiVersion":${apiVersion},"kind":${kind},`)]
   const head = custom
     ? `{"apiVersion":${JSON.stringify(result.apiVersion)},"items":[`
-    : `{"kind":${JSON.stringify(result.kind)},"apiVersion":${JSON.stringify(result.apiVersion)},"metadata":${listMetadata(result)},"items":[`
+    : `{"kind":${JSON.stringify(result.kind)},"apiVersion":${JSON.stringify(result.apiVersion)},"metadata":${JSON.stringify(listMetadata(result))},"items":[`
   const parts: Uint8Array[] = [Buffer.from(head)]
   const [first, next] = custom ? [Buffer.alloc(0), Buffer.from(',')] : [Buffer.from('{'), Buffer.from(',{')]
   result.items.forEach((item, at) => parts.push(at === 0 ? first : next, custom ? item.json : stripType(item.json, prefixes)))
-  parts.push(Buffer.from(custom ? `],"kind":${JSON.stringify(result.kind)},"metadata":${listMetadata(result, true)}}\n` : ']}\n'))
+  parts.push(
+    Buffer.from(custom ? `],"kind":${JSON.stringify(result.kind)},"metadata":${JSON.stringify(listMetadata(result, true))}}\n` : ']}\n'),
+  )
   let length = 0
   for (const part of parts) length += part.length
   return length <= CHUNK_BYTES ? Buffer.concat(parts, length) : pieced(parts, length)
@@ -123,8 +125,7 @@ function listObject(result: ListResult, resource: CatalogResource): object {
     const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
     return rest
   })
-  const metadata = custom ? { continue: '', ...result.metadata } : result.metadata
-  return { kind: result.kind, apiVersion: result.apiVersion, metadata, items }
+  return { kind: result.kind, apiVersion: result.apiVersion, metadata: listMetadata(result, custom), items }
 }
 
 function encodeList(result: ListResult, options: AnswerOptions): Uint8Array | PiecedBody {
@@ -135,7 +136,7 @@ function encodeList(result: ListResult, options: AnswerOptions): Uint8Array | Pi
   switch (as) {
     case 'Table':
       return codec.encode(
-        tableOf({ resource, objects: objects(), list: true, metadata: result.metadata, includeObject, nowMs, apiVersion }),
+        tableOf({ resource, objects: objects(), list: true, metadata: listMetadata(result), includeObject, nowMs, apiVersion }),
         mediaType,
         pretty,
       )
@@ -143,7 +144,7 @@ function encodeList(result: ListResult, options: AnswerOptions): Uint8Array | Pi
       throw newWrongShape(options, true)
     case 'PartialObjectMetadataList': {
       const items = objects().map((object) => partialMetadata(object, apiVersion))
-      return codec.encode({ kind: as, apiVersion, metadata: result.metadata, items }, mediaType, pretty)
+      return codec.encode({ kind: as, apiVersion, metadata: listMetadata(result), items }, mediaType, pretty)
     }
     default:
       if (mediaType === 'application/json' && !pretty) return listJson(result, resource)
@@ -166,7 +167,8 @@ function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: A
   const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`
   switch (as) {
     case 'Table': {
-      const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' }
+      const { resourceVersion } = object.metadata
+      const metadata = resourceVersion ? { resourceVersion } : {}
       return codec.encode(
         tableOf({ resource, objects: [object], list: false, metadata, includeObject, nowMs, apiVersion }),
         mediaType,
