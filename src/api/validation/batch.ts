@@ -134,7 +134,7 @@ function checkGenerated(errors: FieldError[], { metadata: { name = '', uid }, sp
   for (const [key, value] of Object.entries(expected)) {
     const field = `spec.template.metadata.labels[${key}]`
     if (labels?.[key] === undefined) errors.push(required(field, `must be '${value}'`))
-    if ((labels?.[key] ?? '') !== value) errors.push(invalid(field, goMap(labels), `must be '${value}'`))
+    else if (labels[key] !== value) errors.push(invalid(field, goMap(labels), `must be '${value}'`))
   }
   if (hasSyntax(spec.selector) && !labelSelectorMatches(spec.selector, expected))
     errors.push(invalid('spec.selector', shownSelector(spec.selector), '`selector` not auto-generated'))

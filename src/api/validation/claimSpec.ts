@@ -67,7 +67,12 @@ export function checkTemplateMetadata(
   const { annotations, labels, ...others } = metadata
   if (annotations) errors.push(...validateAnnotations(annotations, `${path}.annotations`))
   if (labels) errors.push(...validateLabels(labels, `${path}.labels`))
-  for (const [field, value] of Object.entries(others)) if (value) errors.push(forbidden(`${path}.${field}`, 'cannot be set'))
+  for (const [field, value] of Object.entries(others)) {
+    const isSet =
+      typeof value === 'string' ? value !== '' : value !== undefined && value !== null && (value !== 0 || field !== 'generation')
+    // Upstream makes the path from its own name of the field.
+    if (isSet) errors.push(forbidden(`${path}.${field === 'uid' ? 'uID' : field}`, 'cannot be set'))
+  }
 }
 
 export function checkClaimTemplate(errors: FieldError[], template: PersistentVolumeClaimTemplate, path: string): void {

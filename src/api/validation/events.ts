@@ -1,5 +1,6 @@
 /** Events: those of events.k8s.io are held to more than those of core/v1. */
 import { check, invalid, required } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
 import { isDns1123Subdomain, isQualifiedName } from './names.ts'
 import { checkImmutable } from './values.ts'
 import type { Event } from '../kinds/core/v1.ts'
@@ -56,15 +57,22 @@ export function validateEvent(event: Event, group = ''): FieldError[] {
   return errors
 }
 
+/** References and sources by their names in Go. */
+function shown(event: Event, field: (typeof FIXED)[number] | 'action' | 'related'): unknown {
+  if (field === 'source') return goInternal('core.v1.EventSource', event.source ?? {})
+  if (field === 'involvedObject' || field === 'related') return goInternal('core.v1.ObjectReference', event[field])
+  return event[field]
+}
+
 export function validateEventUpdate(next: Event, old: Event, group = ''): FieldError[] {
   const errors: FieldError[] = []
   checkAny(errors, next, group === '')
   if (group === '') return errors
   if (JSON.stringify(next.series) !== JSON.stringify(old.series)) checkSeries(errors, next)
-  for (const field of FIXED) checkImmutable(errors, field, next[field], old[field])
+  for (const field of FIXED) checkImmutable(errors, field, next[field], old[field], shown(next, field))
   const [nextTime, oldTime] = [next, old].map(({ eventTime }) => eventTime?.replace(MICROSECONDS_RE, '$1'))
   checkImmutable(errors, 'eventTime', nextTime, oldTime)
-  for (const field of ['action', 'related'] as const) checkImmutable(errors, field, next[field], old[field])
+  for (const field of ['action', 'related'] as const) checkImmutable(errors, field, next[field], old[field], shown(next, field))
   checkImmutable(errors, 'reportingController', next.reportingComponent, old.reportingComponent)
   checkImmutable(errors, 'reportingInstance', next.reportingInstance, old.reportingInstance)
   return errors

@@ -68,7 +68,7 @@ export function validateNode(node: Node): FieldError[] {
 }
 
 export function validateNodeUpdate(next: Node, old: Node): FieldError[] {
-  const errors: FieldError[] = []
+  const errors = validateNode(next)
   const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
   checkStatus(errors, next)
   const addresses = next.status?.addresses ?? []

@@ -7,16 +7,9 @@ const COMPUTE = ['cpu', 'memory'] as const
 export function qosClassOf(spec: Partial<PodSpec>): 'Guaranteed' | 'Burstable' | 'BestEffort' {
   const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])]
   const podLevel = spec.resources ? [{ resources: spec.resources }] : containers
-  let any = false
-  let guaranteed = true
-  for (const { resources } of podLevel) {
-    for (const name of COMPUTE) {
-      const limit = nanosOf(resources?.limits?.[name])
-      const request = nanosOf(resources?.requests?.[name])
-      if (limit > 0n || request > 0n) any = true
-      if (limit === 0n || (request !== 0n && request !== limit)) guaranteed = false
-    }
-  }
-  if (!any) return 'BestEffort'
-  return guaranteed ? 'Guaranteed' : 'Burstable'
+  const sum = (field: 'limits' | 'requests', name: string): bigint =>
+    podLevel.reduce((total, { resources }) => total + nanosOf(resources?.[field]?.[name]), 0n)
+  if (COMPUTE.every((name) => sum('limits', name) === 0n && sum('requests', name) === 0n)) return 'BestEffort'
+  const isLimited = podLevel.every(({ resources }) => COMPUTE.every((name) => nanosOf(resources?.limits?.[name]) > 0n))
+  return isLimited && COMPUTE.every((name) => sum('requests', name) === sum('limits', name)) ? 'Guaranteed' : 'Burstable'
 }

@@ -167,7 +167,10 @@ function checkLoadBalancer(errors: FieldError[], spec: ServiceSpec): void {
   const { allocateLoadBalancerNodePorts: allocates, loadBalancerClass } = spec
   if (allocates !== undefined && !isLoadBalancer(spec)) errors.push(forbidden('spec.allocateLoadBalancerNodePorts', ONLY_LOAD_BALANCERS))
   if (allocates === undefined && isLoadBalancer(spec)) errors.push(required('allocateLoadBalancerNodePorts'))
-  if (loadBalancerClass === undefined) return
+  if (loadBalancerClass !== undefined) checkLoadBalancerClass(errors, spec, loadBalancerClass)
+}
+
+function checkLoadBalancerClass(errors: FieldError[], spec: ServiceSpec, loadBalancerClass: string): void {
   if (isLoadBalancer(spec)) check(errors, 'spec.loadBalancerClass', loadBalancerClass, isQualifiedName(loadBalancerClass))
   else errors.push(forbidden('spec.loadBalancerClass', ONLY_LOAD_BALANCERS))
 }
@@ -262,6 +265,8 @@ function checkUpdate(errors: FieldError[], next: ServiceSpec, old: ServiceSpec):
   if (isLoadBalancer(next) && isLoadBalancer(old) && next.loadBalancerClass !== old.loadBalancerClass) {
     errors.push(invalid('spec.loadBalancerClass', next.loadBalancerClass ?? null, 'may not change once set'))
   }
+  // The rules of a new service say it once more.
+  if (next.loadBalancerClass !== undefined) checkLoadBalancerClass(errors, next, next.loadBalancerClass)
   if (needsHealthCheck(next) && needsHealthCheck(old) && next.healthCheckNodePort !== old.healthCheckNodePort) {
     errors.push(forbidden('spec.healthCheckNodePort', IMMUTABLE))
   }

@@ -53,7 +53,8 @@ export class ApiRequests {
   async serve(call: ApiCall): Promise<number> {
     const { exchange, route, query } = call
     const deprecation = route.resource.group === '' ? DEPRECATED[route.resource.resource] : route.resource.custom?.warning
-    if (deprecation) exchange.setHeader('warning', warningHeader(deprecation))
+    const deprecated = deprecation && warningHeader(deprecation)
+    if (deprecated) exchange.setHeader('warning', deprecated)
     const negotiated = negotiate(headerText(exchange, 'accept'), {
       routed: true,
       transforms: isWithoutTable(route) ? METADATA_TRANSFORMS : TRANSFORMS,
@@ -202,10 +203,11 @@ export function headerText(exchange: Exchange, name: string): string {
   return (typeof value === 'string' ? value : value?.join(', ')) ?? ''
 }
 
-/** RFC 7234 warn-text as Kubernetes sends it: code 299, no agent. */
-export function warningHeader(text: string): string {
-  const escaped = text.replace(/["\\]/g, '\\$&').replace(/[\r\n]+/g, ' ')
-  return `299 - "${escaped}"`
+/** RFC 7234 warn-text as Kubernetes sends it: code 299, no agent, in UTF-8. None for a text that headers can't carry. */
+export function warningHeader(text: string): string | undefined {
+  if (/\p{Cc}/u.test(text)) return undefined
+  const escaped = text.replace(/["\\]/g, '\\$&')
+  return Buffer.from(`299 - "${escaped}"`).toString('latin1')
 }
 
 const MAX_WARNINGS_SIZE_BYTES = 4096
@@ -216,6 +218,7 @@ export function writeWarnings(exchange: Exchange, warnings: readonly string[]): 
   const headers: string[] = []
   for (const warning of new Set(warnings)) {
     const header = warningHeader(warning)
+    if (header === undefined) continue
     sizeBytes += header.length
     if (sizeBytes > MAX_WARNINGS_SIZE_BYTES) break
     headers.push(header)

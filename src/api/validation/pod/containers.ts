@@ -81,6 +81,13 @@ function checkRestartPolicy(errors: FieldError[], { restartPolicy, restartPolicy
   rules.forEach((rule, i) => checkRestartRule(errors, rule, `${path}.restartPolicyRules[${i}]`))
 }
 
+/** Rules without a policy are not looked at further in what runs to its end. */
+function checkInitRestartPolicy(errors: FieldError[], container: AnyContainer, path: string): void {
+  const { restartPolicy, restartPolicyRules: rules = [] } = container
+  if (restartPolicy !== undefined) checkRestartPolicy(errors, container, path)
+  else if (rules.length > 0) errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
+}
+
 function checkCommon(scope: PodScope, container: AnyContainer, path: string): void {
   const { errors, spec } = scope
   const { name, image, ports, env, envFrom, resources, resizePolicy, securityContext } = container
@@ -143,7 +150,7 @@ export function checkInitContainers(scope: PodScope, path: string): void {
   for (const [i, container] of (spec.initContainers ?? []).entries()) {
     const at = `${path}[${i}]`
     checkCommon(scope, container, at)
-    checkRestartPolicy(errors, container, at)
+    checkInitRestartPolicy(errors, container, at)
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name))
     else if (container.name) names.add(container.name)
     checkHostPorts(errors, [container], path)

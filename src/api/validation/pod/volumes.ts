@@ -90,6 +90,8 @@ const RULES: SourceRules<Omit<Volume, 'name'>> = {
   },
 }
 
+const SOURCES = Object.keys(RULES) as (keyof typeof RULES)[]
+
 /** Answers the volumes that are valid, which mounts may name. `meta` is missing in a template. */
 export function checkVolumes(
   errors: FieldError[],
@@ -106,7 +108,8 @@ export function checkVolumes(
     const { name } = volume
     const before = errors.length
     checkSources(errors, volume as Omit<Volume, 'name'>, RULES, at, name)
-    if (isPod && volume.image && !volume.image.reference) errors.push(required(`${at}.image.reference`))
+    const isFirst = !SOURCES.some((field) => field !== 'image' && volume[field])
+    if (isPod && volume.image && isFirst && !volume.image.reference) errors.push(required(`${at}.image.reference`))
     if (volume.ephemeral && podName && name) {
       const claim = `${podName}-${name}`
       check(

@@ -37,7 +37,6 @@ const jobs: Strategy<Job> = {
   },
   prepareForUpdate(next, old) {
     dropDisabledTemplateFields(next.spec.template, old.spec.template)
-    if (!next.spec.selector && old.spec.selector) next.spec.selector = old.spec.selector
   },
   validateCreate: validateJob,
   validateUpdate: validateJobUpdate,
