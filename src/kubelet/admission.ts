@@ -2,11 +2,11 @@
  * Whether the node takes a pod that was bound to it: a pod may be bound past the scheduler, or two schedulers may have
  * bound at once. Pure. Reasons and messages are those of upstream's kubelet; clients and controllers look for them.
  */
-import { aggregateContainerResources } from '../api/defaulting/resources.ts'
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { matchesRequiredNodeAffinity } from '../api/nodeSelector.ts'
-import { addQuantity, parseQuantity, quantityMilliValue, quantityValue } from '../api/quantity.ts'
+import { parseQuantity, quantityMilliValue, quantityValue } from '../api/quantity.ts'
 import { tolerates } from '../api/tolerations.ts'
+import { podAmounts } from './containers/podResources.ts'
 import { podQosClass } from './containers/qos.ts'
 import type { Condition } from './eviction/pressure.ts'
 import { isCritical } from './eviction/ranking.ts'
@@ -80,15 +80,6 @@ function asksForAppArmor(pod: Pod): boolean {
 
 const predicate = (name: string, description: string): Rejection => ({ reason: name, message: `Predicate ${name} failed: ${description}` })
 
-function requestsOf(pod: Pod): Record<string, string> {
-  const requests = { ...aggregateContainerResources(pod, 'requests'), ...pod.spec?.resources?.requests }
-  for (const [name, amount] of Object.entries(pod.spec?.overhead ?? {})) {
-    const sum = addQuantity(requests[name] ?? '0', amount)
-    requests[name] = name === 'cpu' ? `${quantityMilliValue(sum)}m` : String(quantityValue(sum))
-  }
-  return requests
-}
-
 /** Millicores, and whole units of everything else. */
 function amountOf(name: string, quantity: string | undefined): number {
   const parsed = parseQuantity(quantity ?? '0')
@@ -102,8 +93,8 @@ function insufficient({ pod, others, allocatable }: AdmissionInput): Rejection |
   })
   const maxPods = amountOf('pods', allocatable['pods'])
   if (others.length + 1 > maxPods) return lack('pods', 1, others.length, maxPods)
-  const requests = requestsOf(pod)
-  const taken = others.map(requestsOf)
+  const requests = podAmounts(pod, 'requests')
+  const taken = others.map((other) => podAmounts(other, 'requests'))
   for (const [resource, capacityText] of Object.entries(allocatable)) {
     const requested = amountOf(resource, requests[resource])
     if (requested === 0 || resource === 'pods') continue

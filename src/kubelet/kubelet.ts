@@ -29,6 +29,7 @@ import { NodeReporter } from './node/nodeReporter.ts'
 import { terminatePods } from './nodeShutdown.ts'
 import { podsDirectory } from './podDirectories.ts'
 import { RealPodLife } from './podLife.ts'
+import type { LimitPod } from './podLimits.ts'
 import { PodObjects } from './podObjects.ts'
 import { PodObserver } from './podObserver.ts'
 import { allContainers, byPod, readySandbox } from './podRuntimeStatus.ts'
@@ -68,6 +69,8 @@ export interface KubeletOptions {
   configuration?: KubeletConfiguration
   /** Read from the machine and the node's cgroup unless given. */
   signals?: () => Promise<Signals>
+  /** Writes what a pod may have into its own cgroup; nothing is written unless given. */
+  limitPod?: LimitPod
   /** Binds subPaths; tests bring their own. */
   pinSubPath?: PinSubPath
   /** 10250 unless given. */
@@ -168,6 +171,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     files: { clusterDns, clusterDomain, nodeName, ...(options.nodeResolvConfPath && { nodeResolvConfPath: options.nodeResolvConfPath }) },
     nodeLimits: { ...configuration, memoryBytes: capacity.memoryBytes },
     crashLoopMaxMs: configuration.crashLoopMaxMs,
+    limitPod: options.limitPod ?? (() => Promise.resolve()),
     hasAppArmor: await hasAppArmor(),
     allowedUnsafeSysctls: configuration.allowedUnsafeSysctls,
     ...(options.pinSubPath && { pin: options.pinSubPath }),

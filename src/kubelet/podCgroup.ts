@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod } from '../api/kinds/core/v1.ts'
+import type { PodCgroupSettings } from './containers/podResources.ts'
 import { CGROUP_OF_CLASS, podCgroup } from './containers/qos.ts'
 
 const CGROUP_ROOT = '/sys/fs/cgroup'
@@ -54,6 +55,70 @@ async function hierarchies(root: string): Promise<string[]> {
   if (await stat(join(root, 'cgroup.controllers')).catch(() => undefined)) return [root]
   const names = await readdir(root).catch(() => [])
   return names.map((name) => join(root, name))
+}
+
+/** Files by hierarchy of cgroup v1; what has no limit is said so, since it may have had one. */
+function settingsV1({ cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, hugePages }: PodCgroupSettings): [string, string, number][] {
+  return [
+    ['cpu', 'cpu.shares', cpuShares],
+    ...(cpuPeriodUs === undefined ? [] : [['cpu', 'cpu.cfs_period_us', cpuPeriodUs] satisfies [string, string, number]]),
+    ['cpu', 'cpu.cfs_quota_us', cpuQuotaUs ?? -1],
+    ['memory', 'memory.limit_in_bytes', memoryLimitBytes ?? -1],
+    ...hugePages.map(({ pageSize, bytes }): [string, string, number] => [
+      'hugetlb',
+      `hugetlb.${kernelSize(pageSize)}.limit_in_bytes`,
+      bytes,
+    ]),
+  ]
+}
+
+/** `2Mi` is `2MB` in the names of files. */
+const kernelSize = (pageSize: string): string => pageSize.replace(/i$/, 'B')
+
+/** Shares have 2 to 262144, weights 1 to 10000. */
+const weightOf = (shares: number): number => 1 + Math.floor(((shares - 2) * 9999) / 262_142)
+
+function settingsV2({ cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, hugePages }: PodCgroupSettings): [string, string][] {
+  return [
+    ['cpu.weight', `${weightOf(cpuShares)}`],
+    ['cpu.max', cpuQuotaUs === undefined ? 'max' : `${cpuQuotaUs} ${cpuPeriodUs ?? 100_000}`],
+    ['memory.max', `${memoryLimitBytes ?? 'max'}`],
+    ...hugePages.map(({ pageSize, bytes }): [string, string] => [`hugetlb.${kernelSize(pageSize)}.max`, `${bytes}`]),
+  ]
+}
+
+/** In cgroup v2 a group has the files of those controllers that its parent passes on. */
+async function passOn(root: string, path: string): Promise<void> {
+  const controllers = ['+cpu', '+memory', '+pids', '+hugetlb']
+  let group = root
+  for (const part of path.split('/').filter(Boolean)) {
+    for (const controller of controllers) await writeFile(join(group, 'cgroup.subtree_control'), controller).catch(() => {})
+    group = join(group, part)
+    await mkdir(group, { recursive: true })
+  }
+}
+
+/** Makes the pod's group where there is none. A controller that the kernel lacks limits nothing. */
+export async function limitPod(pod: Pod, settings: PodCgroupSettings, root = CGROUP_ROOT): Promise<void> {
+  const path = podCgroup(pod)
+  if (await stat(join(root, 'cgroup.controllers')).catch(() => undefined)) {
+    await passOn(root, path)
+    for (const [file, value] of settingsV2(settings)) await writeWhereThere(join(root, path, file), value)
+    return
+  }
+  for (const [controller, file, value] of settingsV1(settings)) {
+    if (!(await stat(join(root, controller)).catch(() => undefined))) continue
+    await mkdir(join(root, controller, path), { recursive: true })
+    await writeWhereThere(join(root, controller, path, file), `${value}`)
+  }
+}
+
+async function writeWhereThere(file: string, value: string): Promise<void> {
+  try {
+    await writeFile(file, value, { flag: 'r+' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
 }
 
 /** Groups that are still in use stay; they go when the node's container does. */

@@ -3,15 +3,12 @@
  * volumes and images are prepared side by side, since the time until a container runs is what people wait for.
  */
 import { rm } from 'node:fs/promises'
-import type { Container as SpecContainer, EphemeralContainer, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import type { EphemeralContainer, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Rejection } from './admission.ts'
-import { containerHash } from './containers/containerHash.ts'
 import { environmentReferences } from './containers/environment.ts'
-import { goDuration } from './containers/goDuration.ts'
 import { linuxResources, type NodeLimits } from './containers/resources.ts'
-import { CrashLoopBackoff, crashLoopLimits } from './crashLoopBackoff.ts'
 import type { Eviction } from './eviction/evictionManager.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
@@ -20,22 +17,25 @@ import type { ContainerKill, ContainerResize, ContainerStart, PodActions } from 
 import { removePodCgroup } from './podCgroup.ts'
 import { PodAdmission } from './podAdmission.ts'
 import type { PodAdmissionOptions } from './podAdmission.ts'
+import { inheritsLimits } from './containers/podResources.ts'
+import { removeOld } from './oldContainers.ts'
+import { PodLimits, type LimitPod } from './podLimits.ts'
+import { PodRestarts } from './podRestarts.ts'
 import { podDirectories } from './podDirectories.ts'
 import { learnResources, PodResizes } from './podResizes.ts'
 import type { ObjectReference } from './podObjects.ts'
 import type { PodObserver } from './podObserver.ts'
-import { nothingPrepared, PodPreparation, podVersion } from './podPreparation.ts'
+import { nothingPrepared, PodPreparation } from './podPreparation.ts'
 import type { PodPreparationOptions, Prepared } from './podPreparation.ts'
 import { allContainers, latest, readySandbox } from './podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
-import { allSpecContainers, describePod, fieldPathOf, isTerminalPhase } from './podSpec.ts'
+import { allSpecContainers, describePod, isTerminalPhase } from './podSpec.ts'
 import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from './probes/podProbes.ts'
 import { isRestartingAll } from './restartAll.ts'
 import type { Container, Image, Sandbox } from './runtime/runtime.ts'
 import { createContainer, nextAttempt, startContainer, StartError } from './startContainer.ts'
 import type { ContainerStartRequest, ContainerTarget } from './startContainer.ts'
-import type { WaitingReason } from './status/containerStatus.ts'
 import { containerIdOf } from './status/containerStatus.ts'
 import { podStatus, type PodStatusInput } from './status/podStatus.ts'
 import { isResizing } from './status/resizeConditions.ts'
@@ -50,6 +50,7 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
   log: Logger
   nodeLimits: NodeLimits
   crashLoopMaxMs: number
+  limitPod: LimitPod
   pin?: PinSubPath
   observer: PodObserver
   statuses: StatusManager
@@ -58,19 +59,8 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
 
 /** The node cannot wait for a pod that takes what it lacks. */
 const EVICTION_GRACE_SECONDS = 1
-/** After a failure that time alone may mend. */
-const RETRY_AFTER_MS = 10_000
-/** A pull that failed is shown as such this long before it is shown as backing off. */
-const SHOW_PULL_ERROR_MS = 2000
 
 interface PodState extends Prepared {
-  waiting: Map<string, WaitingReason>
-  /** Until when a container that could not be started is left alone, by name. */
-  holds: Map<string, number>
-  /** The version of the pod that the holds are for. */
-  holdsFor: string
-  /** Ends of containers whose backing off was told in an event. */
-  toldBackoff: Set<string>
   /** Requests and limits of running containers, by id, as they were applied last. */
   resources: Map<string, ResourceRequirements>
   eviction?: Eviction
@@ -84,7 +74,8 @@ interface Applied {
 
 export class RealPodLife implements PodLife {
   readonly #options: PodLifeOptions
-  readonly #crashLoops: CrashLoopBackoff
+  readonly #restarts: PodRestarts
+  readonly #limits: PodLimits
   readonly #states = new Map<string, PodState>()
   readonly #preparation: PodPreparation
   readonly #admission: PodAdmission
@@ -92,7 +83,8 @@ export class RealPodLife implements PodLife {
 
   constructor(options: PodLifeOptions) {
     this.#options = options
-    this.#crashLoops = new CrashLoopBackoff(crashLoopLimits(options.crashLoopMaxMs))
+    this.#restarts = new PodRestarts(options)
+    this.#limits = new PodLimits(options.limitPod, options.nodeLimits)
     const podsOfNode = (): Pod[] => options.podsOfNode().map((pod) => this.#resizes.allocated(pod))
     this.#admission = new PodAdmission({ ...options, podsOfNode })
     this.#resizes = new PodResizes({ events: options.events, judge: (pod) => this.#admission.judge(pod) })
@@ -109,7 +101,7 @@ export class RealPodLife implements PodLife {
     const state = this.#states.get(podUid)
     if (!state) return
     state.volumesStale = true
-    state.holds.clear()
+    this.#restarts.retryNow(podUid)
   }
 
   async sync(given: Pod, signal: AbortSignal): Promise<SyncOutcome> {
@@ -132,14 +124,11 @@ export class RealPodLife implements PodLife {
       return { terminal: true }
     }
     learnResources(pod, observed, state.resources)
-    if (state.holdsFor !== podVersion(pod)) state.holds.clear()
-    state.holdsFor = podVersion(pod)
     const restartingAll = isRestartingAll(pod, observed, statuses.current(pod))
-    const plan = this.#plan(pod, observed, restartingAll, nowMs)
-    this.#noteWaiting(pod, plan, state)
+    const plan = this.#restarts.review(pod, this.#plan(pod, observed, restartingAll, nowMs))
     const status = this.#report(pod, observed)
     if (isTerminalPhase(status.phase)) return { terminal: true }
-    const { again, wakeAtMs } = await this.#apply(pod, withoutHeld(plan, state.holds, nowMs), observed, state, signal)
+    const { again, wakeAtMs } = await this.#apply(pod, plan, observed, state, signal)
     return {
       terminal: false,
       again,
@@ -147,7 +136,7 @@ export class RealPodLife implements PodLife {
         wakeAtMs,
         deadlineMs,
         ...plan.backingOff.map((wait) => wait.untilMs),
-        ...state.holds.values(),
+        ...this.#restarts.retriesAtMs(uid),
         this.#resizes.retryAtMs(uid, clock.now()),
       ]),
     }
@@ -187,7 +176,7 @@ export class RealPodLife implements PodLife {
     objects.release(uid)
     images.forget(uid)
     this.#admission.ended(uid)
-    this.#crashLoops.forgetAll(`${uid}/`)
+    this.#restarts.ended(uid)
     await volumes.tearDown(uid)
   }
 
@@ -208,6 +197,8 @@ export class RealPodLife implements PodLife {
     observer.forget(podUid)
     this.#admission.forget(podUid)
     this.#resizes.forget(podUid)
+    this.#restarts.forget(podUid)
+    this.#limits.forget(podUid)
     this.#states.delete(podUid)
   }
 
@@ -219,7 +210,7 @@ export class RealPodLife implements PodLife {
   #state(podUid: string): PodState {
     let state = this.#states.get(podUid)
     if (!state) {
-      state = { ...nothingPrepared(), waiting: new Map(), holds: new Map(), holdsFor: '', toldBackoff: new Set(), resources: new Map() }
+      state = { ...nothingPrepared(), resources: new Map() }
       this.#states.set(podUid, state)
     }
     return state
@@ -235,7 +226,7 @@ export class RealPodLife implements PodLife {
       nowMs,
       probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
       resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
-      restartDelayMs: (container, finishedAtMs) => this.#crashLoops.delayMs(loopKey(pod, container), finishedAtMs),
+      restartDelayMs: (container, finishedAtMs) => this.#restarts.delayMs(pod, container, finishedAtMs),
     })
   }
 
@@ -260,7 +251,7 @@ export class RealPodLife implements PodLife {
       observed,
       before,
       resize: this.#resizes.state(uid),
-      waiting: this.#states.get(uid)?.waiting ?? new Map(),
+      waiting: this.#restarts.waiting(uid),
       probeResult: (containerId, probe) => probes.result(uid, containerId, probe),
       resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
       terminationMessage: (containerId) => observer.terminationMessage(uid, containerId),
@@ -275,37 +266,19 @@ export class RealPodLife implements PodLife {
     return status
   }
 
-  /** Why containers that should run do not: those that back off are told of, those that are over wait for nothing. */
-  #noteWaiting(pod: Pod, plan: PodActions, state: PodState): void {
-    const concerned = new Set([...plan.start, ...plan.backingOff].map(({ container }) => container.name))
-    for (const name of state.waiting.keys()) if (!concerned.has(name)) state.waiting.delete(name)
-    for (const name of state.holds.keys()) if (!plan.start.some(({ container }) => container.name === name)) state.holds.delete(name)
-    for (const { container, previous, delayMs } of plan.backingOff) {
-      const message = `back-off ${goDuration(delayMs)} restarting failed container=${container.name} pod=${describePod(pod)}`
-      state.waiting.set(container.name, { reason: 'CrashLoopBackOff', message })
-      if (state.toldBackoff.has(previous.id)) continue
-      state.toldBackoff.add(previous.id)
-      this.#options.events.record(pod, {
-        type: 'Warning',
-        reason: 'BackOff',
-        message: `Back-off restarting failed container ${container.name} in pod ${describePod(pod)}`,
-        fieldPath: fieldPathOf(pod, container.name),
-      })
-    }
-  }
-
   async #apply(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal): Promise<Applied> {
     const { observer } = this.#options
     const { uid } = pod.metadata
     if (plan.reset.length > 0) return this.#reset(pod, plan.reset, observed, signal)
-    const changes = plan.killPod || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0 || plan.resize.length > 0
+    const resizes = plan.resize.length > 0 || (!plan.killPod && readySandbox(observed) !== undefined && this.#limits.differ(pod))
+    const changes = plan.killPod || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0 || resizes
     if (!changes) {
       await this.#preparation.refreshVolumes(pod, state, signal)
       return { again: false, wakeAtMs: state.volumes?.renewAtMs }
     }
     try {
       await this.#stopWhatMustGo(pod, plan, observed, signal)
-      await Promise.all(plan.resize.map((resize) => this.#resize(pod, resize, state)))
+      if (resizes) await this.#resize(pod, plan.resize, observed, state)
       const starts = plan.createSandbox || plan.start.length > 0
       const failed = starts ? await this.#startAll(pod, plan, observed, state, signal) : []
       const again = failed.length === 0 && !plan.start.every((start) => start.kind === 'regular')
@@ -317,7 +290,7 @@ export class RealPodLife implements PodLife {
         const after = await observer.observe(uid)
         this.#updateProbes(pod, after)
         this.#report(pod, after)
-        void this.#removeOld(after).catch((error: unknown) =>
+        void removeOld(this.#options.runtime, after).catch((error: unknown) =>
           this.#options.log.warn('old containers could not be removed', { pod: pod.metadata.name, error: String(error) }),
         )
       }
@@ -342,12 +315,6 @@ export class RealPodLife implements PodLife {
     return { again: true, wakeAtMs: undefined }
   }
 
-  #retryAt(error: StartError): number {
-    const nowMs = this.#options.clock.now()
-    if (error.retryAtMs === undefined) return nowMs + RETRY_AFTER_MS
-    return error.reason === 'ImagePullBackOff' ? error.retryAtMs : Math.min(error.retryAtMs, nowMs + SHOW_PULL_ERROR_MS)
-  }
-
   async #stopWhatMustGo(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, signal: AbortSignal): Promise<void> {
     const { clock, events } = this.#options
     if (plan.killPod) {
@@ -360,14 +327,27 @@ export class RealPodLife implements PodLife {
     await orAbort(Promise.all(plan.kill.map((kill) => this.#killOne(pod, kill, podIp))), signal)
   }
 
-  async #resize(pod: Pod, { container, spec }: ContainerResize, state: PodState): Promise<void> {
+  /** The pod's own group is never smaller than its containers' on the way. A failure is told, and tried again later. */
+  async #resize(pod: Pod, resizes: readonly ContainerResize[], observed: PodRuntimeStatus, state: PodState): Promise<void> {
+    const { uid } = pod.metadata
+    try {
+      const inheriting = this.#limits.differ(pod) ? withoutOwnLimits(pod, observed, resizes) : []
+      await this.#limits.widen(pod)
+      await Promise.all([...resizes, ...inheriting].map((resize) => this.#resizeContainer(pod, resize, state)))
+      await this.#limits.settle(pod)
+    } catch (error) {
+      return this.#resizes.failed(pod, error instanceof Error ? error.message : String(error))
+    }
+    this.#resizes.succeeded(uid)
+  }
+
+  async #resizeContainer(pod: Pod, { container, spec }: ContainerResize, state: PodState): Promise<void> {
     const { runtime, nodeLimits } = this.#options
     try {
       await runtime.updateResources(container.id, linuxResources(pod, spec, nodeLimits))
-    } catch (error) {
-      return this.#resizes.failed(pod, `failed to resize container ${spec.name}: ${(error as Error).message}`)
+    } catch (cause) {
+      throw new Error(`failed to resize container ${spec.name}: ${(cause as Error).message}`, { cause })
     }
-    this.#resizes.succeeded(pod.metadata.uid)
     state.resources.set(container.id, spec.resources ?? {})
   }
 
@@ -382,6 +362,7 @@ export class RealPodLife implements PodLife {
     const images = new Map(plan.start.map(({ container }) => [container.name, this.#preparation.image(pod, container, signal)]))
     // Whoever awaits them handles their failures.
     for (const promise of [preparing, ...images.values()]) promise.catch(() => {})
+    if (plan.createSandbox) await this.#limits.settle(pod)
     const sandbox = plan.createSandbox ? await this.#preparation.createSandbox(pod, plan.sandboxAttempt, signal) : readySandbox(observed)
     if (!sandbox) throw new Error(`${describePod(pod)} has no sandbox`)
     const slow = await this.#reportIfSlow(pod, plan, sandbox, [preparing, ...images.values()])
@@ -407,13 +388,11 @@ export class RealPodLife implements PodLife {
         await startContainer(options, request, container)
         state.resources.set(container.id, request.container.resources ?? {})
         observer.learnImage(await request.image)
-        state.waiting.delete(name)
-        state.holds.delete(name)
+        this.#restarts.started(request.pod.metadata.uid, name)
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof StartError)) throw error
-        state.waiting.set(name, { reason: error.reason, message: error.message })
-        state.holds.set(name, this.#retryAt(error))
+        this.#restarts.failed(request.pod.metadata.uid, name, error)
         failed.push(error)
       }
     }
@@ -437,10 +416,9 @@ export class RealPodLife implements PodLife {
     ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> },
     signal: AbortSignal,
   ): ContainerStartRequest {
-    const { rootDir, clock } = this.#options
+    const { rootDir } = this.#options
     const { observed, ...made } = ready
-    if (previous?.state === 'Exited')
-      this.#crashLoops.restarted(loopKey(pod, container), previous.finishedAtMs ?? previous.createdAtMs, clock.now())
+    if (previous?.state === 'Exited') this.#restarts.restarted(pod, container, previous)
     return {
       pod,
       container,
@@ -453,27 +431,15 @@ export class RealPodLife implements PodLife {
       signal,
     }
   }
-
-  /** Keeps one ended container of each name, for its log, and no sandbox that nothing belongs to. */
-  async #removeOld(observed: PodRuntimeStatus): Promise<void> {
-    const { runtime } = this.#options
-    const old = [...observed.containers.values()].flatMap((attempts) =>
-      attempts.filter((c) => c.state !== 'Running').slice(attempts[0]?.state === 'Running' ? 1 : 2),
-    )
-    await Promise.all(old.map((container) => runtime.removeContainer(container.id)))
-    const kept = new Set(
-      allContainers(observed)
-        .filter((container) => !old.includes(container))
-        .map((container) => container.sandboxId),
-    )
-    const empty = observed.sandboxes.slice(1).filter((sandbox) => sandbox.state === 'NotReady' && !kept.has(sandbox.id))
-    await Promise.all(empty.map((sandbox) => runtime.removeSandbox(sandbox.id)))
-  }
 }
 
-/** A start that failed is not tried again with every change of the pod; its reason stays to be seen. */
-function withoutHeld(plan: PodActions, holds: ReadonlyMap<string, number>, nowMs: number): PodActions {
-  return { ...plan, start: plan.start.filter(({ container }) => (holds.get(container.name) ?? 0) <= nowMs) }
+/** Running containers whose limits are the pod's, apart from those that are resized anyway. */
+function withoutOwnLimits(pod: Pod, observed: PodRuntimeStatus, resizes: readonly ContainerResize[]): ContainerResize[] {
+  return allSpecContainers(pod).flatMap((spec) => {
+    const container = latest(observed, spec.name)
+    const isDue = container?.state === 'Running' && inheritsLimits(pod, spec) && !resizes.some((resize) => resize.container === container)
+    return isDue ? [{ container, spec }] : []
+  })
 }
 
 /** The container that an ephemeral one was made to look into. */
@@ -491,10 +457,6 @@ function someRuns(observed: PodRuntimeStatus): boolean {
 function earliest(times: readonly (number | undefined)[]): number | undefined {
   const known = times.filter((time) => time !== undefined)
   return known.length > 0 ? Math.min(...known) : undefined
-}
-
-function loopKey(pod: Pod, container: SpecContainer): string {
-  return `${pod.metadata.uid}/${container.name}/${containerHash(container)}`
 }
 
 function deadlineOf(pod: Pod, status: PodStatus): number | undefined {

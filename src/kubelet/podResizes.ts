@@ -22,12 +22,17 @@ export function differences(a: ResourceRequirements | undefined, b: ResourceRequ
   return RESIZABLE.filter((name) => KINDS.some((kind) => a?.[kind]?.[name] !== b?.[kind]?.[name]))
 }
 
+/** Under this name, which no container has, stands what was given to the pod as a whole. */
+const WHOLE_POD = ''
+
 function specOf(pod: Pod): Given {
-  return new Map(allSpecContainers(pod).map(({ name, resources }) => [name, resources ?? {}]))
+  const given = new Map<string, ResourceRequirements>(allSpecContainers(pod).map(({ name, resources }) => [name, resources ?? {}]))
+  if (pod.spec?.resources) given.set(WHOLE_POD, pod.spec.resources)
+  return given
 }
 
 /** What an earlier kubelet had given, as it told it. */
-function toldBefore({ status }: Pod): Given | undefined {
+function toldBefore({ spec, status }: Pod): Given | undefined {
   const told = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].flatMap(
     ({ name, resources, allocatedResources }): [string, ResourceRequirements][] => {
       if (!resources) return []
@@ -35,10 +40,25 @@ function toldBefore({ status }: Pod): Given | undefined {
       return [[name, { ...(requests && { requests }), ...(resources.limits && { limits: resources.limits }) }]]
     },
   )
-  return told.length > 0 ? new Map(told) : undefined
+  if (told.length === 0) return undefined
+  if (spec?.resources && status?.resources) {
+    const { resources, allocatedResources: requests = resources.requests } = status
+    told.push([
+      WHOLE_POD,
+      onlySaid(spec.resources, { ...(requests && { requests }), ...(resources.limits && { limits: resources.limits }) }),
+    ])
+  }
+  return new Map(told)
 }
 
-function withResources(container: Container, given: ResourceRequirements | undefined): Container {
+/** The status tells of the containers' sums, too, which nobody gave to the pod as a whole. */
+function onlySaid(spec: ResourceRequirements, told: ResourceRequirements): ResourceRequirements {
+  const of = (kind: (typeof KINDS)[number]): Record<string, string> =>
+    Object.fromEntries(Object.entries(told[kind] ?? {}).filter(([name]) => spec[kind]?.[name] !== undefined))
+  return { requests: of('requests'), limits: of('limits') }
+}
+
+function withResources<T extends { resources?: ResourceRequirements }>(container: T, given: ResourceRequirements | undefined): T {
   if (!given || differences(container.resources, given).length === 0) return container
   const resources: Record<string, unknown> = { ...container.resources }
   for (const kind of KINDS) {
@@ -56,13 +76,20 @@ function withResources(container: Container, given: ResourceRequirements | undef
 
 /** The pod with these resources in its spec; the very same one where it has them. */
 export function withGiven(pod: Pod, given: Given): Pod {
-  if (!pod.spec || allSpecContainers(pod).every((container) => withResources(container, given.get(container.name)) === container))
-    return pod
+  if (!pod.spec) return pod
+  const whole = pod.spec.resources ? withResources({ resources: pod.spec.resources }, given.get(WHOLE_POD)).resources : undefined
+  const isWhole = whole === pod.spec.resources
+  if (isWhole && allSpecContainers(pod).every((container) => withResources(container, given.get(container.name)) === container)) return pod
   const { containers, initContainers } = pod.spec
   const change = (container: Container): Container => withResources(container, given.get(container.name))
   return {
     ...pod,
-    spec: { ...pod.spec, containers: containers.map(change), ...(initContainers && { initContainers: initContainers.map(change) }) },
+    spec: {
+      ...pod.spec,
+      containers: containers.map(change),
+      ...(initContainers && { initContainers: initContainers.map(change) }),
+      ...(whole && { resources: whole }),
+    },
   }
 }
 
@@ -133,7 +160,8 @@ export class PodResizes {
     }
     const rejection = judge(pod)
     if (!rejection) {
-      this.#byUid.set(uid, { given: specOf(pod), generation })
+      const isWhole = differences(allocated.spec?.resources, pod.spec?.resources).length > 0
+      this.#byUid.set(uid, { given: specOf(pod), generation, ...(isWhole && { isWhole }) })
       events.record(pod, { type: 'Normal', reason: 'ResizeStarted', message: summary(pod, 'started') })
       return pod
     }
@@ -158,7 +186,9 @@ export class PodResizes {
 
   succeeded(podUid: string): void {
     const known = this.#byUid.get(podUid)
-    if (known) delete known.error
+    if (!known) return
+    delete known.error
+    delete known.isWhole
   }
 
   /** When what the pod waits for is looked at again. */

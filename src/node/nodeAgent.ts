@@ -13,7 +13,7 @@ import type { Informers } from '../client/informer.ts'
 import { configurationFields, kubeletConfiguration } from '../kubelet/configuration.ts'
 import { createKubelet } from '../kubelet/kubelet.ts'
 import { podsMemoryBytes, readCapacity } from '../kubelet/node/capacity.ts'
-import { limitPodsMemory } from '../kubelet/podCgroup.ts'
+import { limitPod, limitPodsMemory } from '../kubelet/podCgroup.ts'
 import { createRoutedPodNetwork } from '../kubelet/network/podNetwork.ts'
 import { createDockerRuntime, type DockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
 import type { AuthenticateToken, AuthorizeCaller } from '../kubelet/server/authentication.ts'
@@ -105,6 +105,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     manifestsDirectory: MANIFESTS_DIR,
     ...(nodeLabels && { nodeLabels }),
     configuration: settings,
+    limitPod,
   })
   /** Delegated: the API server knows whose a token is. */
   const authenticate: AuthenticateToken = async (token) => {

@@ -140,6 +140,58 @@ test('a container that keeps failing waits no longer than it may', async () => {
   )
 })
 
+interface ResizedView extends PodView {
+  status: PodView['status'] & {
+    resources?: { limits?: Record<string, string> }
+    allocatedResources?: Record<string, string>
+    conditions: { type: string; reason?: string; message?: string }[]
+  }
+}
+
+test('a pod has as a whole what it was given, and is resized in place', async () => {
+  const sized = (cpu: string, memory: string): object => ({ requests: { cpu, memory }, limits: { cpu, memory } })
+  await cluster.apply(shellPod('whole', 'exec sleep 100000', { resources: sized('200m', '64Mi') }))
+  await cluster.kubectl(['wait', 'pod/whole', '--for=condition=Ready', '--timeout=30s'])
+  const { metadata, status } = await cluster.get<ResizedView>('pod', 'whole')
+  assert.deepEqual(
+    [status.resources?.limits, status.allocatedResources],
+    [
+      { cpu: '200m', memory: '64Mi' },
+      { cpu: '200m', memory: '64Mi' },
+    ],
+  )
+  const group = `kubepods/pod${metadata.uid}`
+  const inForce = async (): Promise<string> =>
+    nodeShell(
+      `cd /sys/fs/cgroup; if [ -e cgroup.controllers ]; then cat ${group}/memory.max ${group}/cpu.max; else cat memory/${group}/memory.limit_in_bytes cpu/${group}/cpu.cfs_quota_us; fi; ls memory/${group} ${group} 2>/dev/null | grep -c '^[0-9a-f]\\{64\\}$'`,
+    )
+  const [memory, quota, containers] = (await inForce()).split('\n')
+  assert.deepEqual([memory, quota?.split(' ')[0], containers], [String(64 * 2 ** 20), '20000', '1'])
+  const resize = (cpu: string, size: string): Promise<unknown> =>
+    cluster.kubectl(['patch', 'pod', 'whole', '--subresource', 'resize', '-p', JSON.stringify({ spec: { resources: sized(cpu, size) } })])
+  for (const [cpu, size, bytes, microseconds] of [
+    ['400m', '128Mi', 128 * 2 ** 20, 40_000],
+    ['100m', '96Mi', 96 * 2 ** 20, 10_000],
+  ] as const) {
+    await resize(cpu, size)
+    await eventually(`${cpu} and ${size} to be in force`, async () => {
+      const [memoryNow, quotaNow] = (await inForce()).split('\n')
+      const { status: now } = await cluster.get<ResizedView>('pod', 'whole')
+      const isOver = !now.conditions.some(({ type }) => type.startsWith('PodResize'))
+      return (
+        isOver && memoryNow === String(bytes) && quotaNow?.split(' ')[0] === String(microseconds) && now.resources?.limits?.['cpu'] === cpu
+      )
+    })
+  }
+  assert.equal((await cluster.get<PodView>('pod', 'whole')).status.containerStatuses?.[0]?.restartCount, 0)
+  await resize('9000', '96Mi')
+  const pending = await eventually('the refusal', async () =>
+    (await cluster.get<ResizedView>('pod', 'whole')).status.conditions.find(({ type }) => type === 'PodResizePending'),
+  )
+  assert.equal(pending.reason, 'Deferred')
+  assert.match(pending.message ?? '', /^Node didn't have enough resource: cpu, requested: 9000000, used: \d+, capacity: \d+$/)
+})
+
 function hugeContainer(): object {
   const amounts = { 'hugepages-2Mi': '4Mi', memory: '16Mi', cpu: '10m' }
   return { name: 'shell', image: BUSYBOX, command: ['true'], resources: { requests: amounts, limits: amounts } }

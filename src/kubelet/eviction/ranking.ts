@@ -2,9 +2,9 @@
  * Which pod goes first when the node runs short, and what is said of it: pods that use more than they asked for, then the
  * least important, then the largest use beyond the request. Pure; order and texts are upstream's (pkg/kubelet/eviction).
  */
-import { aggregateContainerResources } from '../../api/defaulting/resources.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { quantityValue } from '../containers/amounts.ts'
+import { podAmounts } from '../containers/podResources.ts'
 import { isStaticPod } from '../staticPods/manifests.ts'
 import type { MetThreshold, Threshold } from './pressure.ts'
 
@@ -33,8 +33,7 @@ export function isCritical(pod: Pod): boolean {
 }
 
 export function requestOf(pod: Pod, resource: string): number {
-  const requests = { ...aggregateContainerResources(pod, 'requests'), ...pod.spec?.resources?.requests }
-  return quantityValue(requests[resource] ?? '0')
+  return quantityValue(podAmounts(pod, 'requests')[resource] ?? '0')
 }
 
 export function useOf({ containers, volumeBytes, memoryBytes = 0 }: PodUse, resource: Threshold['resource']): number {

@@ -77,7 +77,12 @@ function conditions(input: NodeStatusInput): NodeCondition[] {
 }
 
 /** What not every kubelet can that the API server may meet: upstream's gates, as far as this one does what they are for. */
-const DECLARED_FEATURES = ['ExtendWebSocketsToKubelet', 'RestartAllContainersOnContainerExits'] as const
+const DECLARED_FEATURES = [
+  'ExtendWebSocketsToKubelet',
+  'InPlacePodLevelResourcesVerticalScaling',
+  'InPlacePodVerticalScalingInitContainers',
+  'RestartAllContainersOnContainerExits',
+] as const
 
 export function nodeStatus(input: NodeStatusInput): NodeStatus {
   const { nodeName, nodeIps, kubeletPort, info, capacity, images, volumesInUse } = input

@@ -1,5 +1,6 @@
 /** A pod's whole status as the kubelet reports it: pure, from the spec, the runtime, the probes and the status before. */
 import type { ContainerStatus, Pod, PodCondition, PodStatus, ResourceRequirements } from '../../api/kinds/core/v1.ts'
+import { podResources } from '../containers/podResources.ts'
 import { podQosClass } from '../containers/qos.ts'
 import { allContainers, readySandbox } from '../podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
@@ -105,7 +106,18 @@ function resizes({ pod, observed, before, nowMs, resize, resourcesOf }: PodStatu
     return has !== undefined && differences(has, spec.resources).length > 0
   })
   const { generation } = pod.metadata
-  return resizeConditions({ ...resize, inProgress, podGeneration: generation, before: before.conditions ?? [], nowMs })
+  return resizeConditions({
+    ...resize,
+    inProgress: inProgress || resize?.isWhole === true,
+    podGeneration: generation,
+    before: before.conditions ?? [],
+    nowMs,
+  })
+}
+
+function resourcesOfPod(pod: Pod): Pick<PodStatus, 'resources' | 'allocatedResources'> {
+  const resources = podResources(pod)
+  return { resources, ...(resources.requests && { allocatedResources: resources.requests }) }
 }
 
 export function podStatus(input: PodStatusInput): PodStatus {
@@ -158,6 +170,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ...(begun && inits.length > 0 && { initContainerStatuses }),
     ...(begun && { containerStatuses }),
     ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
+    ...resourcesOfPod(pod),
     qosClass: pod.status?.qosClass ?? podQosClass(pod),
     ...(generation !== undefined && { observedGeneration: generation }),
   }

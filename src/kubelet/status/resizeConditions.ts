@@ -15,6 +15,8 @@ export interface ResizeState {
   pending?: PendingResize
   /** Why a container could not be changed. */
   error?: string
+  /** What was given to the pod as a whole is not in force yet. */
+  isWhole?: boolean
   /** Of the pod that the resize under way is for. */
   generation?: number
 }
