@@ -57,6 +57,7 @@ export function fakeNode({ index, nowMs, kubernetesVersion, isTainted }: FakeNod
     kind: 'Node',
     metadata: {
       name,
+      annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' },
       labels: {
         [FAKE_NODE_LABEL]: 'true',
         'kubernetes.io/hostname': name,

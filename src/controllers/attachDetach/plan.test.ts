@@ -20,10 +20,10 @@ function attachment(of: PersistentVolume, nodeName = 'n', status: VolumeAttachme
   }
 }
 
-function node(facts: { ready?: boolean; inUse?: PersistentVolume[]; taint?: string } = {}): Node {
-  const { ready = true, inUse, taint } = facts
+function node(facts: { ready?: boolean; inUse?: PersistentVolume[]; taint?: string; managed?: boolean } = {}): Node {
+  const { ready = true, inUse, taint, managed = true } = facts
   return {
-    metadata: meta('n'),
+    metadata: { ...meta('n'), annotations: managed ? { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' } : {} },
     spec: { ...(taint && { taints: [{ key: taint, effect: 'NoExecute' }] }) },
     status: { conditions: [{ type: 'Ready', status: ready ? 'True' : 'Unknown' }], ...(inUse && { volumesInUse: inUse.map(uniqueName) }) },
   }
@@ -65,6 +65,7 @@ test('what is attached to a node', () => {
     ['a pod mounts it', { wanted: wants(A) }, 'attach a'],
     ['on its way', { wanted: wants(A), attachments: [attachment(A, 'n', { attached: false })] }, ''],
     ['there', { wanted: wants(A), attachments: [attachment(A)] }, has],
+    ['its kubelet attaches by itself', { wanted: wants(A), node: node({ managed: false }) }, ''],
     ['another node has it', { wanted: wants(A), elsewhere: new Map([['a', [attachment(A, 'm')]]]) }, 'blocked a'],
     ['several may have it', { wanted: wants(SHARED), elsewhere: new Map([['s', [attachment(SHARED, 'm')]]]) }, 'attach s'],
     ['nobody wants it', { attachments: [attachment(A)] }, 'detach a'],

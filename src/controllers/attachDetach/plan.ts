@@ -6,6 +6,9 @@ import { isConditionTrue } from '../../api/meta.ts'
 
 /** After this time a volume is taken from a node that is not well, whether it says that the volume is in use or not. */
 export const UNMOUNT_TIMEOUT_MS = 6 * 60_000
+/** The kubelet leaves attaching to this controller. */
+const MANAGED = 'volumes.kubernetes.io/controller-managed-attach-detach'
+const isLeftToUs = ({ metadata }: Node): boolean => metadata.annotations?.[MANAGED] !== undefined
 const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service'
 const MANAGED_NAME = /^csi-[0-9a-f]{64}$/
 
@@ -75,7 +78,7 @@ export function planNode(facts: NodeFacts): NodePlan {
   const attachments = facts.attachments.filter(isManaged)
   const known = new Set(attachments.map(({ metadata }) => metadata.name))
   const names = new Set(wanted.map(({ volume }) => attachmentName(volume, nodeName)))
-  const missing = node ? wanted.filter(({ volume }) => !known.has(attachmentName(volume, nodeName))) : []
+  const missing = node && isLeftToUs(node) ? wanted.filter(({ volume }) => !known.has(attachmentName(volume, nodeName))) : []
   const isBlocked = ({ volume }: Wanted): boolean => !mayBeShared(volume) && (elsewhere.get(volume.metadata.name)?.length ?? 0) > 0
   const isLost = node === undefined || (node.spec?.taints?.some(({ key }) => key === OUT_OF_SERVICE) ?? false)
   const isReady = isConditionTrue(node?.status?.conditions, 'Ready')

@@ -33,8 +33,8 @@ test('how many may go', () => {
     ['a number that may go', { maxUnavailable: 2 }, four, 4, [2, 4, 2, 4]],
     ['nothing is wanted', { maxUnavailable: 1 }, [], 0, [0, 0, 0, 0]],
   ]
-  for (const [name, spec, pods, wantedByControllers, expected] of cases) {
-    const { status } = planBudget({ budget: budget(spec), pods, wantedByControllers, nowMs: NOW })
+  for (const [name, spec, pods, replicas, expected] of cases) {
+    const { status } = planBudget({ budget: budget(spec), pods, scale: { replicas: replicas ?? 0, unmanaged: [] }, nowMs: NOW })
     assert.deepEqual([status.disruptionsAllowed, status.currentHealthy, status.desiredHealthy, status.expectedPods], expected, name)
     assert.equal(status.conditions?.[0]?.reason, expected[0] > 0 ? 'SufficientPods' : 'InsufficientPods', name)
   }
@@ -45,7 +45,7 @@ test('an eviction under way counts until it shows or is given up', () => {
   const plan = planBudget({
     budget: budget({ minAvailable: 1 }, granted),
     pods: [pod('a'), pod('b'), pod('late')],
-    wantedByControllers: undefined,
+    scale: { problem: 'p' },
     nowMs: NOW,
   })
   assert.deepEqual(plan.status.disruptedPods, { a: granted.a })
@@ -53,6 +53,6 @@ test('an eviction under way counts until it shows or is given up', () => {
 })
 
 test('pods that nobody scales cannot be budgeted by share', () => {
-  const { status } = planBudget({ budget: budget({ maxUnavailable: 1 }), pods: [pod('a')], wantedByControllers: undefined, nowMs: NOW })
-  assert.deepEqual([status.disruptionsAllowed, status.conditions?.[0]?.reason], [0, 'SyncFailed'])
+  const { status } = planBudget({ budget: budget({ maxUnavailable: 1 }), pods: [pod('a')], scale: { problem: 'p' }, nowMs: NOW })
+  assert.deepEqual([status.disruptionsAllowed, status.conditions?.[0]?.reason, status.conditions?.[0]?.message], [0, 'SyncFailed', 'p'])
 })

@@ -10,12 +10,18 @@ import { isReady } from '../podState.ts'
 /** An eviction that was granted but has not shown in the pod after this time counts as not made. */
 const DISRUPTION_TIMEOUT_MS = 2 * 60_000
 
+/** Replicas that the pods' controllers want together, and the pods without one; or why that cannot be told. */
+export type ScaleOfPods = { replicas: number; unmanaged: readonly string[] } | { problem: string }
+
+/** Whether the budget is a share of what the controllers want. */
+export const countsScale = ({ spec: { minAvailable, maxUnavailable } }: PodDisruptionBudget): boolean =>
+  maxUnavailable !== undefined || typeof minAvailable === 'string'
+
 export interface BudgetInput {
   budget: PodDisruptionBudget
   /** Those that it selects. */
   pods: readonly Pod[]
-  /** Replicas that the pods' controllers want together; undefined when one of them has no scale. */
-  wantedByControllers: number | undefined
+  scale: ScaleOfPods
   nowMs: number
 }
 
@@ -24,19 +30,13 @@ export interface BudgetPlan {
   recheckAfterMs?: number
 }
 
-function expectations({ budget, pods, wantedByControllers }: BudgetInput): { expected: number; desired: number } | undefined {
-  const { minAvailable, maxUnavailable } = budget.spec
-  if (maxUnavailable !== undefined) {
-    if (wantedByControllers === undefined) return undefined
-    return {
-      expected: wantedByControllers,
-      desired: Math.max(0, wantedByControllers - scaledValue(maxUnavailable, wantedByControllers, 'up')),
-    }
-  }
-  if (typeof minAvailable === 'number') return { expected: pods.length, desired: minAvailable }
-  if (minAvailable === undefined) return { expected: pods.length, desired: 0 }
-  if (wantedByControllers === undefined) return undefined
-  return { expected: wantedByControllers, desired: scaledValue(minAvailable, wantedByControllers, 'up') }
+function expectations({ budget, pods, scale }: BudgetInput): { expected: number; desired: number } | { problem: string } {
+  const { minAvailable = 0, maxUnavailable } = budget.spec
+  if (!countsScale(budget)) return { expected: pods.length, desired: Number(minAvailable) }
+  if ('problem' in scale) return scale
+  const expected = scale.replicas
+  if (maxUnavailable === undefined) return { expected, desired: scaledValue(minAvailable, expected, 'up') }
+  return { expected, desired: Math.max(0, expected - scaledValue(maxUnavailable, expected, 'up')) }
 }
 
 /** Evictions under way: granted, and the pod does not show it yet. */
@@ -59,8 +59,8 @@ export function planBudget(input: BudgetInput): BudgetPlan {
   const put = (status: 'True' | 'False', reason: string, message: string): readonly Condition[] =>
     setCondition(budget.status?.conditions, { type: 'DisruptionAllowed', status, reason, message, observedGeneration }, timestamp(nowMs))
   const wanted = expectations(input)
-  if (!wanted) {
-    const conditions = put('False', 'SyncFailed', 'found no controller ref for a pod, or a controller without a scale')
+  if ('problem' in wanted) {
+    const conditions = put('False', 'SyncFailed', wanted.problem)
     return { status: { ...budget.status, disruptionsAllowed: 0, conditions: [...conditions] } }
   }
   const { disrupted, recheckAfterMs } = stillDisrupted(input)

@@ -18,6 +18,7 @@ import { isReady } from '../podState.ts'
 import { coalesce, GrowingWindow } from '../coalesce.ts'
 import { BATCH_WINDOW_MS, watchPods } from './endpointslice.ts'
 import { HEADLESS } from './plan.ts'
+import { TriggerTimes, withTriggerTime } from './triggerTimes.ts'
 import { familyOf, hasSelector, hostnameOf, ipsOf, isHeadless, portsKey, portsOf, selectedPods, type ResolvedPort } from './podEndpoints.ts'
 
 const MANAGED_BY = 'endpoints.kubernetes.io/managed-by'
@@ -102,6 +103,7 @@ export function endpointsController(context: ControllerContext): Controller {
   const podInformer = informers.for(pods)
   const endpointsInformer = informers.for(endpoints)
   const window = new GrowingWindow(BATCH_WINDOW_MS)
+  const triggers = new TriggerTimes()
 
   async function remove(key: string, signal: AbortSignal): Promise<void> {
     if (endpointsInformer.get(key)?.metadata.labels?.[MANAGED_BY] !== CONTROLLER) return
@@ -121,6 +123,7 @@ export function endpointsController(context: ControllerContext): Controller {
       const service = serviceInformer.get(key)
       if (!service) {
         window.forget(key)
+        triggers.forget(key)
         return remove(key, signal)
       }
       if (!hasSelector(service)) return
@@ -136,14 +139,15 @@ export function endpointsController(context: ControllerContext): Controller {
       const isDue = next && !semanticallyEqual(next, known)
       window.note(key, selected.length, clock.now() - startMs)
       const { name, namespace } = service.metadata
+      const stamped = withTriggerTime(annotations, triggers.look(key, service, selected))
       if (next) {
-        if (isDue) await client.update(endpoints, next, { signal })
+        if (isDue) await client.update(endpoints, { ...next, metadata: { ...next.metadata, annotations: stamped } }, { signal })
         return
       }
       try {
         await client.create(
           endpoints,
-          { apiVersion: 'v1', kind: 'Endpoints', metadata: { name, namespace, labels, annotations }, ...(subsets && { subsets }) },
+          { apiVersion: 'v1', kind: 'Endpoints', metadata: { name, namespace, labels, annotations: stamped }, ...(subsets && { subsets }) },
           { signal },
         )
       } catch (error) {

@@ -11,7 +11,8 @@ import { at } from '../ownership.ts'
 import { CONTROLLER, MANAGED_BY, planSlices, SERVICE_NAME } from './plan.ts'
 import { endpointFacts, hasSelector, selectedPods, servicesOf } from './podEndpoints.ts'
 
-/** Pods that change together make one write rather than many. */
+/** Pods that change together make one write rather than many. */ import { TriggerTimes, withTriggerTime } from './triggerTimes.ts'
+
 export const BATCH_WINDOW_MS = 20
 const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'service'
@@ -47,6 +48,7 @@ export function endpointSliceController(context: ControllerContext): Controller 
   sliceInformer.addIndex(BY_SERVICE, serviceKey)
   const writes = new OwnWrites()
   const window = new GrowingWindow(BATCH_WINDOW_MS)
+  const triggers = new TriggerTimes()
 
   return {
     name: 'endpointslice-controller',
@@ -58,7 +60,10 @@ export function endpointSliceController(context: ControllerContext): Controller 
     ],
     async reconcile(key, signal): Promise<Outcome> {
       const service = serviceInformer.get(key)
-      if (!service) window.forget(key)
+      if (!service) {
+        window.forget(key)
+        triggers.forget(key)
+      }
       // The slices of a Service that is gone are the garbage collector's.
       if (!service || !hasSelector(service) || service.metadata.deletionTimestamp !== undefined) return
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
@@ -71,16 +76,22 @@ export function endpointSliceController(context: ControllerContext): Controller 
         zoneOf: (node) => nodeInformer.get(node)?.metadata.labels?.[ZONE],
       })
       window.note(key, selected.length, clock.now() - startMs)
+      const time = triggers.look(key, service, selected)
+      const stamped = <S extends { metadata: { annotations?: Record<string, string> } }>(slice: S): S => {
+        const { annotations: _, ...metadata } = slice.metadata
+        const annotations = withTriggerTime(slice.metadata.annotations, time)
+        return { ...slice, metadata: { ...metadata, ...(Object.keys(annotations).length > 0 && { annotations }) } }
+      }
       for (const slice of remove) {
         const gone = client.delete(endpointslices, { ...at(slice), signal }, { preconditions: { uid: slice.metadata.uid } })
         await gone.catch((error: unknown) => {
           if (!isNotFound(error)) throw error
         })
       }
-      for (const slice of update) writes.wrote(key, await client.update(endpointslices, slice, { signal }))
+      for (const slice of update) writes.wrote(key, await client.update(endpointslices, stamped(slice), { signal }))
       for (const draft of create) {
         try {
-          writes.wrote(key, await client.create(endpointslices, draft, { signal }))
+          writes.wrote(key, await client.create(endpointslices, stamped(draft), { signal }))
         } catch (error) {
           if (!isNamespaceTerminating(error)) throw error
         }

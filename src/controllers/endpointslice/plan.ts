@@ -91,7 +91,6 @@ function groupEndpoints({ service, pods, zoneOf }: SliceInput): Map<string, Grou
   const groups = new Map<string, Group>()
   for (const pod of pods) {
     const ports = portsOf(service, pod)
-    if (ports.length === 0 && (service.spec?.ports ?? []).length > 0) continue
     for (const addressType of families) {
       const ip = ipsOf(pod).find((candidate) => familyOf(candidate) === addressType)
       if (!ip) continue

@@ -49,10 +49,17 @@ export function garbageCollector(context: ControllerContext): Controller {
     }
   }
 
+  /** Not known, or known as something else or somewhere else. */
+  function isDoubtful(owner: OwnerReference, { metadata }: KubeObject): boolean {
+    const known = graph.get(owner.uid)
+    if (!known || !isMeant(owner, known, kinds.get(kindId(owner.apiVersion, owner.kind)))) return true
+    return metadata.namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== metadata.namespace
+  }
+
   function onChange(resource: Resource, { before, after }: Change<KubeObject>): void {
     if (after) {
       graph.put(resource, after)
-      const ownerMissing = ownersOf(after).some((owner) => !graph.get(owner.uid))
+      const ownerMissing = ownersOf(after).some((owner) => isDoubtful(owner, after))
       if (ownerMissing || isWaiting(after) || mustOrphan(after)) enqueue(after.metadata.uid)
       tellWaitingOwners(after)
       if (before) tellWaitingOwners(before)
@@ -113,12 +120,26 @@ export function garbageCollector(context: ControllerContext): Controller {
     }
   }
 
+  /** Whether the object of that uid is what the reference says that it is. */
+  const isMeant = (owner: OwnerReference, { object, resource }: GraphNode, named: Resource | undefined): boolean =>
+    owner.name === object.metadata.name && (!named || resourceId(named) === resourceId(resource))
+
+  /** An owner in another namespace owns nothing here; whoever wrote the reference is told so. */
+  function tellStrangeOwner({ apiVersion, kind, name, uid }: OwnerReference, dependent: KubeObject): void {
+    const { namespace = '' } = dependent.metadata
+    const message = `ownerRef [${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}] does not exist in namespace "${namespace}"`
+    context.events.record(dependent, { type: 'Warning', reason: 'OwnerRefInvalidNamespace', message })
+  }
+
   async function stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {
     const known = graph.get(owner.uid)
-    if (known) return isWaiting(known.object) ? 'waiting' : 'there'
-    if (gone.has(owner.uid)) return 'gone'
     const resource = kinds.get(kindId(owner.apiVersion, owner.kind))
     const { namespace } = dependent.metadata
+    if (known && isMeant(owner, known, resource)) {
+      const elsewhere = namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== namespace
+      if (!elsewhere) return isWaiting(known.object) ? 'waiting' : 'there'
+      tellStrangeOwner(owner, dependent)
+    } else if (gone.has(owner.uid)) return 'gone'
     // Of a kind that nobody serves, or in a namespace that the dependent isn't in: not ours to judge.
     if (!resource || (resource.namespaced && !namespace)) return 'there'
     try {

@@ -7,11 +7,12 @@
 import { leases } from '../../api/kinds/coordination/v1.ts'
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
 import { findCondition, timestamp } from '../../api/meta.ts'
+import type { KubeObject } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
-import { GRACE_MS, planTaints, planUnknown, readiness } from './plan.ts'
+import { GRACE_MS, planLabels, planTaints, planUnknown, readiness } from './plan.ts'
 
 const LEASE_NAMESPACE = 'kube-node-lease'
 export const BY_NODE = 'nodeName'
@@ -33,6 +34,7 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
   const podInformer = informers.for(pods)
   podInformer.addIndex(BY_NODE, podsByNode)
   const heard = new Map<string, Heard>()
+  const known = new Map<string, Node>()
 
   function heartbeatOf(node: Node): string {
     const lease = leaseInformer.get(`${LEASE_NAMESPACE}/${node.metadata.name}`)
@@ -64,6 +66,18 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
     }
   }
 
+  /** A node's events tell of the node itself, whatever state it is in. */
+  function told(node: Node, reason: string, message: string): void {
+    const { name, uid } = node.metadata
+    const about = { apiVersion: 'v1', kind: 'Node', metadata: { name, uid } } as KubeObject
+    events.record(about, { type: 'Normal', reason, message: `Node ${name} ${message}` })
+  }
+
+  async function setLabels(node: Node, signal: AbortSignal): Promise<void> {
+    const labels = planLabels(node)
+    if (labels) await client.patch(nodes, { ...at(node), type: 'application/strategic-merge-patch+json', signal }, { metadata: { labels } })
+  }
+
   async function setTaints(node: Node, signal: AbortSignal): Promise<void> {
     const taints = planTaints(node, clock.now())
     if (!taints) return
@@ -82,18 +96,25 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
     async reconcile(name, signal): Promise<Outcome> {
       const node = nodeInformer.get(name)
       if (!node) {
+        const gone = known.get(name)
+        if (gone) told(gone, 'RemovingNode', `event: Removing Node ${name} from Controller`)
+        known.delete(name)
         heard.delete(name)
         return
       }
+      if (known.get(name)?.metadata.uid !== node.metadata.uid) told(node, 'RegisteredNode', `event: Registered Node ${name} in Controller`)
+      known.set(name, node)
       const leftMs = graceLeftMs(node)
       const unknown = leftMs <= 0 ? planUnknown(node, clock.now()) : undefined
       if (unknown) {
-        events.record(node, { type: 'Normal', reason: 'NodeNotReady', message: `Node ${name} status is now: NodeNotReady` })
+        told(node, 'NodeNotReady', 'status is now: NodeNotReady')
         await client.update(nodes, { ...node, status: { ...node.status, conditions: unknown } }, { subresource: 'status', signal })
         return
       }
+      await setLabels(node, signal)
       await setTaints(node, signal)
-      if (readiness(node) !== 'True') await markPodsNotReady(node, signal)
+      // A kubelet that says that its node is not ready tells of its pods itself.
+      if (readiness(node) === 'Unknown') await markPodsNotReady(node, signal)
       if (leftMs > 0) return { requeueAfterMs: leftMs }
     },
   }

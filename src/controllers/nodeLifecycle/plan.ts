@@ -38,19 +38,34 @@ function sameTaint(a: Taint, b: Taint): boolean {
 export function planTaints(node: Node, nowMs: number): Taint[] | undefined {
   const current = node.spec?.taints ?? []
   const wanted: Taint[] = []
+  const timeAdded = timestamp(nowMs)
   const readyTaint = readinessTaint(node)
-  if (readyTaint) wanted.push({ key: readyTaint, effect: 'NoSchedule' })
+  if (readyTaint) wanted.push({ key: readyTaint, effect: 'NoSchedule', timeAdded })
   for (const [type, key] of Object.entries(PRESSURE_TAINTS)) {
-    if (findCondition(node.status?.conditions, type)?.status === 'True') wanted.push({ key, effect: 'NoSchedule' })
+    if (findCondition(node.status?.conditions, type)?.status === 'True') wanted.push({ key, effect: 'NoSchedule', timeAdded })
   }
-  if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule' })
+  if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule', timeAdded })
   // A node that has not come up yet has no pods to drive away.
-  if (readyTaint && findCondition(node.status?.conditions, 'Ready'))
-    wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded: timestamp(nowMs) })
+  if (readyTaint && findCondition(node.status?.conditions, 'Ready')) wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded })
   const isManaged = (taint: Taint): boolean => MANAGED.has(taint.key) && taint.effect !== 'PreferNoSchedule'
   const kept = current.filter((taint) => !isManaged(taint) || wanted.some((other) => sameTaint(other, taint)))
   const added = wanted.filter((taint) => !current.some((other) => sameTaint(other, taint)))
   return added.length === 0 && kept.length === current.length ? undefined : [...kept, ...added]
+}
+
+/** Labels that have a name from before they were stable. */
+const FORMER_LABELS: Readonly<Record<string, string>> = {
+  'kubernetes.io/os': 'beta.kubernetes.io/os',
+  'kubernetes.io/arch': 'beta.kubernetes.io/arch',
+}
+
+/** What is missing of the former labels, or is not what the stable ones say. */
+export function planLabels({ metadata: { labels = {} } }: Node): Record<string, string> | undefined {
+  const missing = Object.entries(FORMER_LABELS).flatMap(([key, former]) => {
+    const value = labels[key]
+    return value === undefined || labels[former] === value ? [] : [[former, value] as const]
+  })
+  return missing.length > 0 ? Object.fromEntries(missing) : undefined
 }
 
 const HEARTBEAT_CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure']

@@ -112,7 +112,7 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
       .filter(({ namespace: where, theirs }) => where === namespace && selected.some((pod) => matchesLabels(theirs, pod.metadata.labels)))
     if (rivals.length < 2) return { verdict: { ok: true }, selected }
     const names = rivals
-      .map(({ name }) => `{${name} ${namespace}}`)
+      .map(({ name }) => `${namespace}/${name}`)
       .sort()
       .join(' ')
     return refuse('AmbiguousSelector', 'AmbiguousSelector', `pods by selector ${text} are controlled by multiple HPAs: [${names}]`)

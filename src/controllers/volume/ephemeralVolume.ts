@@ -24,7 +24,11 @@ export function ephemeralVolumeController({ client, informers, events }: Control
         const name = `${pod.metadata.name}-${volume}`
         const known = claimInformer.get(`${pod.metadata.namespace}/${name}`)
         if (known && isControlledBy(known, pod)) continue
-        if (known) throw new Error(`PVC ${pod.metadata.namespace}/${name} was not created for pod ${key} (pod is not owner)`)
+        if (known) {
+          const problem = `PVC ${pod.metadata.namespace}/${name} was not created for pod ${key} (pod is not owner)`
+          events.record(pod, { type: 'Warning', reason: 'FailedBinding', message: `ephemeral volume ${volume}: ${problem}` })
+          throw new Error(problem)
+        }
         const { labels, annotations } = template.metadata ?? {}
         const metadata = {
           name,

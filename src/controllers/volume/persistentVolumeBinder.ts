@@ -37,6 +37,19 @@ const CLAIM = 'claim:'
 const VOLUME = 'volume:'
 const CLASS = 'class:'
 
+/** Drivers that were part of Kubernetes once, and who provisions in their place. */
+const SUCCESSORS: Readonly<Record<string, string>> = {
+  'kubernetes.io/aws-ebs': 'ebs.csi.aws.com',
+  'kubernetes.io/azure-disk': 'disk.csi.azure.com',
+  'kubernetes.io/azure-file': 'file.csi.azure.com',
+  'kubernetes.io/cinder': 'cinder.csi.openstack.org',
+  'kubernetes.io/gce-pd': 'pd.csi.storage.gke.io',
+  'kubernetes.io/portworx-volume': 'pxd.portworx.com',
+  'kubernetes.io/vsphere-volume': 'csi.vsphere.vmware.com',
+}
+
+const successorOf = (provisioner: string): string => SUCCESSORS[provisioner] ?? provisioner
+
 export function persistentVolumeBinder(context: ControllerContext, hostPath?: HostPathVolumes): Controller {
   const { client, informers, events, clock } = context
   const claimInformer = informers.for(persistentvolumeclaims)
@@ -96,7 +109,7 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
   }
 
   async function provision(claim: PersistentVolumeClaim, storageClass: StorageClass, signal: AbortSignal): Promise<void> {
-    const { provisioner } = storageClass
+    const provisioner = successorOf(storageClass.provisioner)
     if (claim.metadata.annotations?.[STORAGE_PROVISIONER] !== provisioner) {
       const annotations = {
         ...claim.metadata.annotations,
@@ -206,7 +219,9 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     const provisioner = volume.metadata.annotations?.[PROVISIONED_BY]
     if (provisioner && provisioner !== PROVISIONER) return
     if (!hostPath || !isProvisioned(volume, hostPath)) {
-      const message = 'no deletable volume plugin matched'
+      const path = volume.spec.hostPath?.path
+      const message =
+        path === undefined ? 'no deletable volume plugin matched' : `host_path deleter only supports /tmp/.+ but received provided ${path}`
       if (volume.status?.phase !== 'Failed') tell(volume, 'Warning', 'VolumeFailedDelete', message)
       return setVolumePhase(volume, 'Failed', signal, message)
     }

@@ -25,6 +25,9 @@ function claimKeysOf(pod: Pod): string[] {
   return claimNamesOf(pod).map((name) => `${pod.metadata.namespace}/${name}`)
 }
 
+/** A pod without a node has not mounted anything: the scheduler waits for it to have its claims. */
+const mayMount = (pod: Pod): boolean => Boolean(pod.spec.nodeName) && !hasFinished(pod)
+
 async function setFinalizer<T extends KubeObject>(
   client: Client,
   resource: Resource<T>,
@@ -51,7 +54,7 @@ export function pvcProtectionController({ client, informers }: ControllerContext
   const claimInformer = informers.for(persistentvolumeclaims)
   const podInformer = informers.for(pods)
   podInformer.addIndex(BY_CLAIM, claimKeysOf)
-  const isUsed = (key: string, users: readonly Pod[]): boolean => users.some((pod) => !hasFinished(pod) && claimKeysOf(pod).includes(key))
+  const isUsed = (key: string, users: readonly Pod[]): boolean => users.some((pod) => mayMount(pod) && claimKeysOf(pod).includes(key))
 
   /** A claim is let go only when the API server agrees that nobody uses it: the cache may not have the newest pod yet. */
   async function isUsedLive(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<boolean> {
