@@ -80,14 +80,17 @@ function onlyAdds(next: NodeSelectorTerm | undefined, old: NodeSelectorTerm): bo
 function checkNarrowing(errors: FieldError[], next: NodeAffinity | undefined, old: NodeAffinity | undefined, path: string): void {
   const before = old?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
   if (!before) return
-  const now = next?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? []
+  const terms = next?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
+  const now = terms ?? []
+  const shown = (term: NodeSelectorTerm | undefined): unknown => goInternal('core.v1.NodeSelectorTerm', term)
   const field = `${path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`
   if (before.length > 0 && before.length !== now.length) {
-    errors.push(invalid(field, now, 'no additions/deletions to non-empty NodeSelectorTerms list are allowed'))
+    errors.push(invalid(field, terms?.map(shown) ?? null, 'no additions/deletions to non-empty NodeSelectorTerms list are allowed'))
     return
   }
   before.forEach((term, i) => {
-    if (!onlyAdds(now[i], term)) errors.push(invalid(`${field}[${i}]`, now[i], 'only additions are allowed (no mutations or deletions)'))
+    if (!onlyAdds(now[i], term))
+      errors.push(invalid(`${field}[${i}]`, shown(now[i]), 'only additions are allowed (no mutations or deletions)'))
   })
 }
 

@@ -1,5 +1,6 @@
 /** pods/ephemeralcontainers: containers are added, never changed or removed. */
 import { validateEphemeralContainersUpdate } from '../../../api/validation/pod.ts'
+import { semanticEqual } from '../jsonValues.ts'
 import { partOfObject, withPodSpec } from './part.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
@@ -8,7 +9,7 @@ import type { SubresourceHandler } from '../registryCore.ts'
 function withEphemeralContainers(next: KubeObject, old: KubeObject): KubeObject {
   const kept = old as Pod
   const ephemeralContainers = (next as Pod).spec.ephemeralContainers
-  const changed = JSON.stringify(ephemeralContainers) !== JSON.stringify(kept.spec.ephemeralContainers)
+  const changed = !semanticEqual(ephemeralContainers, kept.spec.ephemeralContainers)
   return withPodSpec(kept, next, { ...kept.spec, ...(ephemeralContainers && { ephemeralContainers }) }, changed)
 }
 

@@ -1,34 +1,36 @@
 /** pods/resize: the resources of containers, in place. */
 import { validatePodResize } from '../../../api/validation/pod.ts'
+import { semanticEqual } from '../jsonValues.ts'
 import { partOfObject, withPodSpec } from './part.ts'
-import type { Container, Pod } from '../../../api/kinds/core/v1.ts'
+import type { Container, Pod, PodSpec } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
 import type { SubresourceHandler } from '../registryCore.ts'
 
-function resized(next: readonly Container[] | undefined, old: readonly Container[] | undefined): Container[] | undefined {
-  const byName = new Map(next?.map((container) => [container.name, container]))
-  return old?.map((container) => {
-    const given = byName.get(container.name)
-    if (!given) return container
-    return {
-      ...container,
-      ...(given.resources && { resources: given.resources }),
-      ...(given.resizePolicy && { resizePolicy: given.resizePolicy }),
-    }
+/** The old containers with the new ones' resources; the new ones as they are where they are not the same, for the rules to refuse. */
+function resized(next: readonly Container[], old: readonly Container[]): Container[] {
+  if (next.some(({ name }, i) => old[i]?.name !== name)) return [...next]
+  return next.map(({ resources = {}, resizePolicy }, i) => {
+    const { resizePolicy: _, ...kept } = old[i] as Container
+    return { ...kept, resources, ...(resizePolicy && { resizePolicy }) }
   })
+}
+
+function resizedSpec(next: PodSpec, old: PodSpec): PodSpec {
+  const { initContainers = [], containers = [], resources } = next
+  if (containers.length !== old.containers.length || initContainers.length !== (old.initContainers ?? []).length) return next
+  const { resources: _, ...kept } = old
+  return {
+    ...kept,
+    containers: resized(containers, old.containers),
+    ...(old.initContainers && { initContainers: resized(initContainers, old.initContainers) }),
+    ...(resources && { resources }),
+  }
 }
 
 function withResources(next: KubeObject, old: KubeObject): KubeObject {
   const kept = old as Pod
-  const given = next as Pod
-  const initContainers = resized(given.spec.initContainers, kept.spec.initContainers)
-  const spec = {
-    ...kept.spec,
-    containers: resized(given.spec.containers, kept.spec.containers) as Container[],
-    ...(initContainers && { initContainers }),
-  }
-  const changed = JSON.stringify(spec) !== JSON.stringify(kept.spec)
-  return withPodSpec(kept, next, spec, changed)
+  const spec = resizedSpec((next as Pod).spec, kept.spec)
+  return withPodSpec(kept, next, spec, !semanticEqual(spec, kept.spec))
 }
 
 export const resizePod: SubresourceHandler = (core, kind, request) =>
