@@ -104,14 +104,21 @@ function readFile(text: string, here: string, into: Map<string, RawType>): void 
   }
 }
 
-/** Constants of the enumerations of a package: `PullAlways PullPolicy = "Always"`. */
-function readEnums(texts: readonly string[], here: string, into: Map<string, RawType>): void {
+/** Constants that have a value of their own, by name: those of other packages are found by it. */
+function readConstants(text: string, into: Map<string, string>): void {
+  for (const [, name, value] of text.matchAll(/^(?:const)?\s*(\w+)\s+\w+\s*=\s*"([^"]*)"/gm)) into.set(name as string, value as string)
+}
+
+/** Constants of the enumerations of a package: `PullAlways PullPolicy = "Always"`, `AddressTypeIPv4 = AddressType(v1.IPv4Protocol)`. */
+function readEnums(texts: readonly string[], here: string, constants: ReadonlyMap<string, string>, into: Map<string, RawType>): void {
   const all = texts.join('\n')
   for (const marked of all.matchAll(/^\/\/ \+enum\n(?:\/\/.*\n)*type (\w+) string$/gm)) {
     const name = marked[1] as string
-    const constants = all.matchAll(new RegExp(`^(?:const)?\\s*\\w+\\s+(?:${name}\\s*=\\s*|=\\s*${name}\\()"([^"]*)"`, 'gm'))
+    const own = all.matchAll(new RegExp(`^(?:const)?\\s*\\w+\\s+(?:${name}\\s*=\\s*|=\\s*${name}\\()"([^"]*)"`, 'gm'))
+    const others = all.matchAll(new RegExp(`^\\s*\\w+\\s+=\\s*${name}\\(\\w+\\.(\\w+)\\)`, 'gm'))
+    const values = [...[...own].map((c) => c[1]), ...[...others].map((c) => constants.get(c[1] as string))]
     const type = into.get(`${here}.${name}`)
-    if (type && 'alias' in type) type.values = [...new Set([...constants].map((c) => c[1] as string))].sort()
+    if (type && 'alias' in type) type.values = [...new Set(values.filter((value) => value !== undefined))].sort()
   }
 }
 
@@ -139,13 +146,19 @@ function flatten(raw: Map<string, RawType>, name: string, way: Way): GoField[] {
 
 export function readGoTypes(source: string): GoTypes {
   const raw = new Map<string, RawType>()
-  for (const folder of ROOTS.flatMap((r) => packageFolders(join(source, r)))) {
+  const constants = new Map<string, string>()
+  const packages = ROOTS.flatMap((r) => packageFolders(join(source, r))).map((folder) => {
     const here = definitionPrefix(`k8s.io${folder.slice(source.length)}`)
     const files = readdirSync(folder).filter((f) => f.endsWith('.go') && !/_test\.go$|^zz_|generated|swagger/.test(f))
-    const texts = files.map((f) => readFileSync(join(folder, f), 'utf8'))
-    for (const text of texts) readFile(text, here, raw)
-    readEnums(texts, here, raw)
+    return { here, texts: files.map((f) => readFileSync(join(folder, f), 'utf8')) }
+  })
+  for (const { here, texts } of packages) {
+    for (const text of texts) {
+      readFile(text, here, raw)
+      readConstants(text, constants)
+    }
   }
+  for (const { here, texts } of packages) readEnums(texts, here, constants, raw)
   const types: GoTypes = {}
   for (const [name, type] of [...raw].sort(([a], [b]) => (a < b ? -1 : 1)))
     types[name] = 'alias' in type ? type : { fields: flatten(raw, name, { via: [], embedded: [] }) }
