@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { parseExtraConfig } from '../api/componentOptions.ts'
+import { withFileContents } from './extraConfigFiles.ts'
 import { isApiReady } from './apiServer.ts'
 import { BOOT_PHASES, type BootLog, type BootPhase, followBoot, PHASE_MESSAGES } from './bootLog.ts'
 import { kubeconfigEntry, readCredentials, writeCredentials } from './credentials.ts'
@@ -190,7 +191,7 @@ async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
     ...(options.nodes !== undefined && { nodes: options.nodes }),
     ...(options.fakeNodes !== undefined && { fakeNodes: options.fakeNodes }),
     ...(options.memoryBytes && { memoryBytes: options.memoryBytes }),
-    ...(options.extraConfig && { extraConfig: parseExtraConfig(options.extraConfig) }),
+    ...(options.extraConfig && { extraConfig: withFileContents(parseExtraConfig(options.extraConfig)) }),
   }
   await writeProfile(home, context.profile)
 }

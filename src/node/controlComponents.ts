@@ -9,7 +9,6 @@ import type { Instance } from '../cloud/provider.ts'
 import { DEFAULT_CONTROLLERS, selectControllers } from '../controllers/registry.ts'
 import { runDns } from '../dns/dns.ts'
 import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
-import { readSchedulerConfiguration } from '../scheduler/configuration.ts'
 import type { ApiServer } from '../apiserver/server.ts'
 import { runNodeRoutes } from '../kubelet/network/nodeRoutes.ts'
 import { runNetworkPolicy } from '../networkpolicy/networkPolicy.ts'
@@ -23,7 +22,7 @@ import { hostNames } from './hostNames.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { runMetricsServer } from './metrics/metricsServer.ts'
 import type { Pki } from './pki.ts'
-import { schedulerComponent } from './schedulerComponent.ts'
+import { schedulerComponent, schedulerConfigurationOf } from './schedulerComponent.ts'
 
 /** Upstream's. */
 const CONTROLLER_MANAGER_PORT = 10_257
@@ -67,7 +66,7 @@ export function controlComponents({ config, address, pki, server, client, inform
   const podCidrs = config.podCidr.split(',')
   const kube = kubeControllers({ pki, podCidr: config.podCidr, nodeName: config.nodeName, flags })
   const controllers = selectControllers(kube.keys(), flags.controllers ?? DEFAULT_CONTROLLERS)
-  const schedulerFile = options.scheduler.config
+  const schedulerConfig = options.scheduler.config
   const clouds = cloudControllerFactories(cloud)
   const fakeNodes: Component[] = []
   if (config.fakeNodes > 0) {
@@ -87,7 +86,7 @@ export function controlComponents({ config, address, pki, server, client, inform
     schedulerComponent({
       client: scheduling,
       informers,
-      ...(schedulerFile && { configuration: readSchedulerConfiguration(readFileSync(schedulerFile, 'utf8')) }),
+      ...(schedulerConfig && { configuration: schedulerConfigurationOf(schedulerConfig) }),
       endpoint: endpointAt(SCHEDULER_PORT),
     }),
     ...fakeNodes,

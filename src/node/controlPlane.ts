@@ -2,7 +2,7 @@
  * The control plane alone, in the foreground and without a container engine: API server, store and the named controllers.
  * For tests of operators, for benchmarks, and for work on the control plane itself.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { aborted, orAbort } from '../base/abort.ts'
@@ -12,7 +12,7 @@ import { createLogger, type Logger } from '../base/logger.ts'
 import { Client } from '../client/client.ts'
 import { selectControllers, UnknownControllerError } from '../controllers/registry.ts'
 import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
-import { ConfigurationError, readSchedulerConfiguration, type LeaderElectionConfiguration } from '../scheduler/configuration.ts'
+import { ConfigurationError, type LeaderElectionConfiguration } from '../scheduler/configuration.ts'
 import { createMemoryStore } from '../storage/memory/memoryStore.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
 import { StoreUnavailableError, type Store } from '../storage/store.ts'
@@ -26,7 +26,7 @@ import { boundHeapGrowth } from './heap.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { underLease } from './leaderElection.ts'
 import { ensurePki } from './pki.ts'
-import { schedulerComponent } from './schedulerComponent.ts'
+import { schedulerComponent, schedulerConfigurationOf } from './schedulerComponent.ts'
 
 /** minikube's code for a wrong command line. */
 const USAGE_EXIT_CODE = 14
@@ -111,8 +111,7 @@ async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: 
   if (settings.scheduler) {
     const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
     const file = settings.schedulerConfigFile ?? settings.options.scheduler.config
-    const text = file && readFileSync(file, 'utf8')
-    const configuration = text ? readSchedulerConfiguration(text) : undefined
+    const configuration = file ? schedulerConfigurationOf(file) : undefined
     schedulerElection = configuration?.leaderElection
     components.push(schedulerComponent({ client: scheduling, informers, ...(configuration && { configuration }) }))
   }

@@ -1,4 +1,5 @@
 /** kube-scheduler as a component: a client of its own, the shared informers, and the configuration that a file gives it. */
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Component } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
@@ -6,7 +7,7 @@ import type { EventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
 import { createReportingRecorder } from '../client/reportedEvents.ts'
 import { informersUntil } from '../client/sharedInformer.ts'
-import type { SchedulerConfiguration } from '../scheduler/configuration.ts'
+import { readSchedulerConfiguration, type SchedulerConfiguration } from '../scheduler/configuration.ts'
 import type { SchedulerMetrics } from '../scheduler/metrics.ts'
 import { runScheduler } from '../scheduler/scheduler.ts'
 import { serveComponent, type ComponentEndpointOptions } from './componentEndpoint.ts'
@@ -18,6 +19,11 @@ export interface SchedulerComponentOptions {
   configuration?: SchedulerConfiguration
   /** Where health and metrics are served; nowhere unless given. */
   endpoint?: ComponentEndpointOptions
+}
+
+/** From `scheduler.config`: a file's path, or what the launcher read of a file of its own machine. */
+export function schedulerConfigurationOf(option: string): SchedulerConfiguration {
+  return readSchedulerConfiguration(option.includes('\n') ? option : readFileSync(option, 'utf8'))
 }
 
 export function schedulerComponent({ client, informers, configuration, endpoint }: SchedulerComponentOptions): Component {

@@ -1,0 +1,26 @@
+/**
+ * Options that name a file. One on this machine goes into the node by its contents, as part of the profile: so it is there again
+ * after every start, and a change of it is a change of the options. What is no file here is one in the node.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import type { ExtraConfig } from '../api/componentOptions.ts'
+import { usageError } from './userError.ts'
+
+/** The node gets its configuration by its environment, a variable of which holds 128 KiB at most on Linux. */
+const FILE_SIZE_MAX_BYTES = 64 * 1_024
+
+function contentsOf(option: string, path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found?.isFile()) return undefined
+  if (found.size > FILE_SIZE_MAX_BYTES)
+    throw usageError(`--extra-config: ${option}: ${path} has ${found.size} bytes`, `It may have ${FILE_SIZE_MAX_BYTES} at most.`)
+  // A text of one line would be taken for a path.
+  const text = readFileSync(path, 'utf8')
+  return text.includes('\n') ? text : `${text}\n`
+}
+
+export function withFileContents(given: ExtraConfig): ExtraConfig {
+  const path = given['scheduler']?.['config']
+  const text = path === undefined || path.includes('\n') ? undefined : contentsOf('scheduler.config', path)
+  return text === undefined ? given : { ...given, scheduler: { ...given['scheduler'], config: text } }
+}
