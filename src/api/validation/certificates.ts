@@ -64,7 +64,9 @@ function checkConditions(errors: FieldError[], conditions: Conditions, old: Cond
     const at = `status.conditions[${i}]`
     if (!condition.type) errors.push(required(`${at}.type`))
     const decides = ['Approved', 'Denied', 'Failed'].includes(condition.type)
-    if (decides && condition.status !== 'True') errors.push(notSupported(`${at}.status`, condition.status ?? '', ['True']))
+    const allowed = decides ? ['True'] : ['False', 'True', 'Unknown']
+    if (!condition.status) errors.push(required(`${at}.status`))
+    else if (!allowed.includes(condition.status)) errors.push(notSupported(`${at}.status`, condition.status, allowed))
     if (conditions.findIndex((other) => other.type === condition.type) < i) errors.push(duplicate(`${at}.type`, condition.type))
   }
   if (ofType(conditions, 'Approved').length > 0 && ofType(conditions, 'Denied').length > 0)

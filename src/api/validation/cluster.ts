@@ -64,5 +64,7 @@ export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeC
 }
 
 export function validateRuntimeClassUpdate(next: RuntimeClass, old: RuntimeClass): FieldError[] {
-  return next.handler === old.handler ? [] : [invalid('handler', next.handler, IMMUTABLE)]
+  const errors = validateRuntimeClass(next)
+  if (next.handler !== old.handler) errors.push(invalid('handler', next.handler, IMMUTABLE))
+  return errors
 }

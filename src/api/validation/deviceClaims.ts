@@ -11,8 +11,9 @@ import {
   checkPoolName,
   checkToleration,
 } from './devices.ts'
-import { check, forbidden, invalid, invalidShape, notSupported, required, tooLong } from './fieldErrors.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { check, forbidden, invalid, notSupported, quote, required, tooLong } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
+import { canonicalCidr, isDns1123Subdomain } from './names.ts'
 import { checkNodeSelector } from './nodeSelectors.ts'
 import { isExtendedResource } from './resourceNames.ts'
 import { NOT_POSITIVE, checkImmutable } from './values.ts'
@@ -25,6 +26,7 @@ import type {
   DeviceRequest,
   DeviceSelector,
   ExactDeviceRequest,
+  NetworkDeviceData,
   OpaqueDeviceConfiguration,
   ResourceClaim,
   ResourceClaimSpec,
@@ -179,9 +181,24 @@ export function validateResourceClaim({ spec }: ResourceClaim, rules?: Expressio
   return errors
 }
 
+const ADMIN_LABEL = 'resource.kubernetes.io/admin-access'
+
+/** Devices that are in use may be looked into from namespaces alone that say so. `labels` are the namespace's. */
+export function checkAdminAccess(
+  errors: FieldError[],
+  requests: readonly { adminAccess?: boolean }[],
+  labels: () => Readonly<Record<string, string>> | undefined,
+  path: string,
+): void {
+  const asking = requests.findIndex(({ adminAccess }) => adminAccess)
+  if (asking < 0 || labels()?.[ADMIN_LABEL] === 'true') return
+  const text = `admin access to devices requires the \`${ADMIN_LABEL}: true\` label on the containing namespace`
+  errors.push(forbidden(`${path}[${asking}].adminAccess`, text))
+}
+
 export function validateResourceClaimUpdate(next: ResourceClaim, old: ResourceClaim): FieldError[] {
   const errors: FieldError[] = []
-  checkImmutable(errors, 'spec', next.spec, old.spec)
+  checkImmutable(errors, 'spec', next.spec, old.spec, goInternal('resource.v1.ResourceClaimSpec', next.spec))
   return errors
 }
 
@@ -192,9 +209,13 @@ export function validateResourceClaimTemplate({ spec }: ResourceClaimTemplate, r
   return errors
 }
 
-export function validateResourceClaimTemplateUpdate(next: ResourceClaimTemplate, old: ResourceClaimTemplate): FieldError[] {
-  const errors: FieldError[] = []
-  checkImmutable(errors, 'spec', next.spec, old.spec)
+export function validateResourceClaimTemplateUpdate(
+  next: ResourceClaimTemplate,
+  old: ResourceClaimTemplate,
+  rules?: ExpressionRules,
+): FieldError[] {
+  const errors = validateResourceClaimTemplate(next, rules)
+  checkImmutable(errors, 'spec', next.spec, old.spec, goInternal('resource.v1.ResourceClaimTemplateSpec', next.spec))
   return errors
 }
 
@@ -251,6 +272,30 @@ interface DevicePlace {
 
 const placeOf = ({ driver, pool, device, shareID = '' }: DevicePlace): string => `${driver}/${pool}/${device}/${shareID}`
 
+const INTERFACE_NAME_LIMIT_BYTES = 256
+const HARDWARE_ADDRESS_LIMIT_BYTES = 128
+const IPS_LIMIT = 16
+
+function checkNetworkData(errors: FieldError[], { interfaceName = '', hardwareAddress = '', ips }: NetworkDeviceData, path: string): void {
+  if (Buffer.byteLength(interfaceName) > INTERFACE_NAME_LIMIT_BYTES)
+    errors.push(tooLong(`${path}.interfaceName`, INTERFACE_NAME_LIMIT_BYTES))
+  if (Buffer.byteLength(hardwareAddress) > HARDWARE_ADDRESS_LIMIT_BYTES)
+    errors.push(tooLong(`${path}.hardwareAddress`, HARDWARE_ADDRESS_LIMIT_BYTES))
+  checkList(
+    errors,
+    ips,
+    IPS_LIMIT,
+    `${path}.ips`,
+    (ip, at) => {
+      const canonical = canonicalCidr(ip)
+      if (canonical === undefined)
+        errors.push(invalid(at, ip, 'must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)'))
+      else if (canonical !== ip) errors.push(invalid(at, ip, `must be in canonical form (${quote(canonical)})`))
+    },
+    (ip) => ip,
+  )
+}
+
 function checkDeviceStatuses(errors: FieldError[], { devices, allocation }: ResourceClaimStatus): void {
   const allocated = new Set((allocation?.devices?.results ?? []).map(placeOf))
   checkList(
@@ -263,7 +308,10 @@ function checkDeviceStatuses(errors: FieldError[], { devices, allocation }: Reso
       checkPoolName(errors, device.pool, `${at}.pool`)
       checkName(errors, device.device, `${at}.device`)
       checkShareId(errors, device.shareID, `${at}.shareID`)
-      if (!allocated.has(placeOf(device))) errors.push(invalidShape(at, 'must be an allocated device in the claim'))
+      if (!allocated.has(placeOf(device))) {
+        const shown = { Driver: device.driver, Pool: device.pool, Device: device.device, ShareID: device.shareID ?? '' }
+        errors.push(invalid(at, shown, 'must be an allocated device in the claim'))
+      }
       const conditions = device.conditions?.length ?? 0
       if (conditions > CONDITIONS_LIMIT)
         errors.push({
@@ -273,6 +321,7 @@ function checkDeviceStatuses(errors: FieldError[], { devices, allocation }: Reso
         })
       checkConditions(errors, device.conditions, `${at}.conditions`)
       if (device.data !== undefined) checkParameters(errors, device.data, PARAMETERS_LIMIT_BYTES, `${at}.data`)
+      if (device.networkData) checkNetworkData(errors, device.networkData, `${at}.networkData`)
     },
     placeOf,
   )
@@ -301,7 +350,8 @@ export function validateResourceClaimStatusUpdate(next: ResourceClaim, old: Reso
       errors.push(forbidden(path, 'new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set'))
     }
   }
-  if (before.allocation && allocation) checkImmutable(errors, 'status.allocation', allocation, before.allocation)
-  else if (allocation) checkAllocation(errors, allocation, requestNames(next.spec?.devices ?? {}), 'status.allocation')
+  if (before.allocation && allocation) {
+    checkImmutable(errors, 'status.allocation', allocation, before.allocation, goInternal('resource.v1.AllocationResult', allocation))
+  } else if (allocation) checkAllocation(errors, allocation, requestNames(next.spec?.devices ?? {}), 'status.allocation')
   return errors
 }

@@ -116,10 +116,10 @@ export function checkBinding(
     }
   }
   if (bindingConditions.length === 0 && failures.length > 0) {
-    errors.push(invalid(`${path}.bindingConditions`, bindingConditions, 'bindingConditions are required to use bindingFailureConditions'))
+    errors.push(invalid(`${path}.bindingConditions`, null, 'bindingConditions are required to use bindingFailureConditions'))
   }
   if (failures.length === 0 && bindingConditions.length > 0) {
-    errors.push(invalid(`${path}.bindingFailureConditions`, failures, 'bindingFailureConditions are required to use bindingConditions'))
+    errors.push(invalid(`${path}.bindingFailureConditions`, null, 'bindingFailureConditions are required to use bindingConditions'))
   }
 }
 

@@ -57,11 +57,20 @@ export function validateEvent(event: Event, group = ''): FieldError[] {
   return errors
 }
 
-/** References and sources by their names in Go. */
-function shown(event: Event, field: (typeof FIXED)[number] | 'action' | 'related'): unknown {
-  if (field === 'source') return goInternal('core.v1.EventSource', event.source ?? {})
-  if (field === 'involvedObject' || field === 'related') return goInternal('core.v1.ObjectReference', event[field])
-  return event[field]
+const STRUCTS: Readonly<Record<string, string>> = {
+  involvedObject: 'core.v1.ObjectReference',
+  related: 'core.v1.ObjectReference',
+  source: 'core.v1.EventSource',
+}
+const TEXTS: readonly string[] = ['reason', 'message', 'type', 'action']
+
+/** Of references and sources all but `related` are always there, be they empty; so are texts. */
+function checkFixed(errors: FieldError[], field: (typeof FIXED)[number] | 'action' | 'related', next: Event, old: Event): void {
+  const type = STRUCTS[field]
+  const none = TEXTS.includes(field) ? '' : type && field !== 'related' ? {} : undefined
+  const [now, before] = [next[field] ?? none, old[field] ?? none]
+  if (type) checkImmutable(errors, field, now, before, goInternal(type, now as object | undefined))
+  else checkImmutable(errors, field, now, before)
 }
 
 export function validateEventUpdate(next: Event, old: Event, group = ''): FieldError[] {
@@ -69,11 +78,11 @@ export function validateEventUpdate(next: Event, old: Event, group = ''): FieldE
   checkAny(errors, next, group === '')
   if (group === '') return errors
   if (JSON.stringify(next.series) !== JSON.stringify(old.series)) checkSeries(errors, next)
-  for (const field of FIXED) checkImmutable(errors, field, next[field], old[field], shown(next, field))
+  for (const field of FIXED) checkFixed(errors, field, next, old)
   const [nextTime, oldTime] = [next, old].map(({ eventTime }) => eventTime?.replace(MICROSECONDS_RE, '$1'))
   checkImmutable(errors, 'eventTime', nextTime, oldTime)
-  for (const field of ['action', 'related'] as const) checkImmutable(errors, field, next[field], old[field], shown(next, field))
-  checkImmutable(errors, 'reportingController', next.reportingComponent, old.reportingComponent)
-  checkImmutable(errors, 'reportingInstance', next.reportingInstance, old.reportingInstance)
+  for (const field of ['action', 'related'] as const) checkFixed(errors, field, next, old)
+  checkImmutable(errors, 'reportingController', next.reportingComponent ?? '', old.reportingComponent ?? '')
+  checkImmutable(errors, 'reportingInstance', next.reportingInstance ?? '', old.reportingInstance ?? '')
   return errors
 }

@@ -1,6 +1,7 @@
 /** Flow schemas and priority levels (pkg/apis/flowcontrol/validation). */
 import { deepEqual } from '../meta.ts'
 import { check, duplicate, forbidden, invalid, notSupported, required } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
 import { nameIsDnsLabel, nameIsDnsSubdomain } from './names.ts'
 import type {
   FlowSchema,
@@ -164,7 +165,8 @@ export function validateFlowSchema({ metadata: { name }, spec, status }: FlowSch
   else errors.push(required('spec.priorityLevelConfiguration.name', 'must reference a priority level'))
   spec.rules?.forEach((rule, i) => checkRules(errors, rule, `spec.rules[${i}]`))
   const fixed = FIXED_SCHEMAS[name ?? '']
-  if (fixed && !deepEqual(spec, fixed)) errors.push(invalid('spec', spec, `spec of '${name}' must equal the fixed value`))
+  if (fixed && !deepEqual(spec, fixed))
+    errors.push(invalid('spec', goInternal('flowcontrol.v1.FlowSchemaSpec', spec), `spec of '${name}' must equal the fixed value`))
   checkConditions(errors, status?.conditions)
   return errors
 }
@@ -230,11 +232,24 @@ export function validatePriorityLevelConfiguration({ metadata: { name }, spec, s
     if (limited) checkLimited(errors, limited, 'spec.limited')
     else errors.push(required('spec.limited', 'must not be empty when type is Limited'))
   } else errors.push(notSupported('spec.type', type, ['Exempt', 'Limited']))
+  const shown = goInternal('flowcontrol.v1.PriorityLevelConfigurationSpec', spec)
   const wanted = { type: 'Exempt', ...(exempt && { exempt }) }
   if (name === 'exempt' && !deepEqual(spec, wanted))
-    errors.push(invalid('spec', spec, "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value"))
+    errors.push(invalid('spec', shown, "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value"))
   if (name === 'catch-all' && !deepEqual(spec, FIXED_CATCH_ALL))
-    errors.push(invalid('spec', spec, "spec of 'catch-all' must equal the fixed value"))
+    errors.push(invalid('spec', shown, "spec of 'catch-all' must equal the fixed value"))
   checkConditions(errors, status?.conditions)
+  return errors
+}
+
+/** Of either kind: each type of condition once. */
+export function validateFlowControlStatus({ status }: { status?: { conditions?: readonly { type?: string }[] } }): FieldError[] {
+  const errors: FieldError[] = []
+  const seen = new Set<string | undefined>()
+  for (const [i, { type }] of (status?.conditions ?? []).entries()) {
+    if (seen.has(type)) errors.push(duplicate(`status.conditions[${i}].type`, type ?? ''))
+    seen.add(type)
+    if (!type) errors.push(required(`status.conditions[${i}].type`))
+  }
   return errors
 }

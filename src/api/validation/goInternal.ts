@@ -114,7 +114,12 @@ function printStruct(def: TypeDef, value: JsonObject): JsonObject {
 }
 
 /** Go's encoder lifts the members of an embedded ObjectMeta. */
-const EMBEDS_METADATA = new Set(['core.v1.PodTemplateSpec', 'core.v1.PersistentVolumeClaimTemplate', 'batch.v1.JobTemplateSpec'])
+const EMBEDS_METADATA = new Set([
+  'core.v1.PodTemplateSpec',
+  'core.v1.PersistentVolumeClaimTemplate',
+  'batch.v1.JobTemplateSpec',
+  'resource.v1.ResourceClaimTemplateSpec',
+])
 
 const HOST_FIELDS = ['hostNetwork', 'hostPID', 'hostIPC', 'shareProcessNamespace', 'hostUsers']
 

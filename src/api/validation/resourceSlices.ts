@@ -5,6 +5,7 @@ import { check, forbidden, invalid, notFound, required, tooLong, tooMany } from 
 import { nameIsDnsSubdomain } from './names.ts'
 import { checkNodeSelector } from './nodeSelectors.ts'
 import { nanosOf } from './quantities.ts'
+import { goInternal } from './goInternal.ts'
 import { isNativeResource } from './resourceNames.ts'
 import { NOT_POSITIVE, checkImmutable } from './values.ts'
 import { checkCsiDriverName } from './volumeSources.ts'
@@ -31,6 +32,8 @@ const ATTRIBUTE_VALUES_LIMIT = 48
 const VALUE_LIMIT_BYTES = 64
 const TAINTS_LIMIT = 16
 const OPTIONS_LIMIT = 10
+/** The longest name of an attribute: a domain, a slash and an identifier. */
+const KEY_LIMIT = 63 + 1 + 32
 const NUMERIC = '(0|[1-9]\\d*)'
 const PRERELEASE = '(0|[1-9]\\d*|\\d*[a-zA-Z-][0-9a-zA-Z-]*)'
 const BUILD = '[0-9a-zA-Z-]+'
@@ -56,7 +59,10 @@ function checkAttribute(errors: FieldError[], attribute: DeviceAttribute, path: 
   strings.forEach((value, i) => checkString(errors, value, `${path}.strings[${i}]`))
   versions.forEach((value, i) => checkVersion(errors, value, `${path}.versions[${i}]`))
   const count = Object.keys(attribute).length
-  if (count !== 1) errors.push(invalid(path, count === 0 ? '' : attribute, 'exactly one value must be specified'))
+  if (count !== 1)
+    errors.push(
+      invalid(path, count === 0 ? '' : goInternal('resource.v1.DeviceAttribute', attribute), 'exactly one value must be specified'),
+    )
 }
 
 function checkStep(errors: FieldError[], value: string, min: string, step: string, path: string): void {
@@ -190,6 +196,16 @@ function valuesOf(attribute: DeviceAttribute): number {
   )
 }
 
+const termsInGo = (terms: readonly object[] | undefined): unknown =>
+  terms?.length ? terms.map((term) => goInternal('core.v1.NodeSelectorTerm', term)) : null
+
+/** A key of a path may be longer than a path should be. */
+function shortened(key: string): string {
+  if (key.length <= KEY_LIMIT) return key
+  const rest = KEY_LIMIT - '...'.length
+  return `${key.slice(0, Math.ceil(rest / 2))}...${key.slice(key.length - Math.floor(rest / 2))}`
+}
+
 function checkDevice(errors: FieldError[], device: Device, old: Device | undefined, isPerDevice: boolean, path: string): void {
   const { attributes = {}, capacity = {}, nodeAllocatableResourceMappings: mappings = {} } = device
   checkName(errors, device.name, `${path}.name`)
@@ -201,11 +217,11 @@ function checkDevice(errors: FieldError[], device: Device, old: Device | undefin
     errors.push(invalid(path, values, `the total number of attribute values must not exceed ${ATTRIBUTE_VALUES_LIMIT}`))
   for (const [name, attribute] of Object.entries(attributes)) {
     checkAttributeName(errors, name, `${path}.attributes`)
-    checkAttribute(errors, attribute, `${path}.attributes[${name}]`)
+    checkAttribute(errors, attribute, `${path}.attributes[${shortened(name)}]`)
   }
   for (const [name, given] of Object.entries(capacity)) {
     checkAttributeName(errors, name, `${path}.capacity`)
-    checkCapacity(errors, given, device.allowMultipleAllocations ?? false, `${path}.capacity[${name}]`)
+    checkCapacity(errors, given, device.allowMultipleAllocations ?? false, `${path}.capacity[${shortened(name)}]`)
   }
   if (!old || !deepEqual(old.taints, device.taints))
     checkList(errors, device.taints, TAINTS_LIMIT, `${path}.taints`, (taint, at) => checkTaint(errors, taint, at))
@@ -239,7 +255,7 @@ function checkSlicePlacement(errors: FieldError[], spec: ResourceSliceSpec): voi
   const given = checkPlacement(errors, spec, 'must be either unset or set to a non-empty string', 'spec')
   const terms = spec.nodeSelector?.nodeSelectorTerms ?? []
   if (spec.nodeSelector && terms.length !== 1)
-    errors.push(invalid('spec.nodeSelector.nodeSelectorTerms', terms, 'must have exactly one node selector term'))
+    errors.push(invalid('spec.nodeSelector.nodeSelectorTerms', termsInGo(terms), 'must have exactly one node selector term'))
   if (spec.perDeviceNodeSelection) given.push('`perDeviceNodeSelection`')
   else if (spec.perDeviceNodeSelection === false)
     errors.push(invalid('spec.perDeviceNodeSelection', false, 'must be either unset or set to true'))

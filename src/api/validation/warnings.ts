@@ -8,6 +8,7 @@ import type { Node, PersistentVolume, PersistentVolumeClaim, PodTemplateSpec, Se
 import type { StatefulSet } from '../kinds/apps/v1.ts'
 import type { EndpointSlice } from '../kinds/discovery/v1.ts'
 import type { Ingress, NetworkPolicy } from '../kinds/networking/v1.ts'
+import type { RuntimeClass } from '../kinds/node/v1.ts'
 import type { CSIStorageCapacity, StorageClass } from '../kinds/storage/v1.ts'
 
 /** Names of workloads become host names of pods. */
@@ -211,6 +212,13 @@ export function nodeWarnings({ spec = {} }: Node): string[] {
   const warnings = spec.configSource ? ['spec.configSource: the feature is removed'] : []
   if (spec.externalID) warnings.push('spec.externalID: this field is deprecated, and is unused by Kubernetes')
   return [...warnings, ...(spec.podCIDRs ?? []).flatMap((cidr, i) => cidrWarnings(`spec.podCIDRs[${i}]`, cidr))]
+}
+
+export function runtimeClassWarnings({ scheduling }: RuntimeClass): string[] {
+  return Object.keys(scheduling?.nodeSelector ?? {}).flatMap((key) => {
+    const why = deprecatedNodeLabel(key)
+    return why ? [`scheduling.nodeSelector: ${why}`] : []
+  })
 }
 
 export function storageClassWarnings({ allowedTopologies = [] }: StorageClass): string[] {

@@ -22,6 +22,8 @@ const RESET_BY_STATUS_WITH_METADATA = fieldSetOfPaths([['spec'], ['metadata']])
 /** Fields that the endpoint does not write: nobody comes to own them through it. */
 export function resetFields(kind: StoredKind, subresource: string): FieldSet | undefined {
   if (!kind.hasStatus) return undefined
+  const own = kind.strategy.resetFields?.[subresource]
+  if (own) return fieldSetOfPaths(own)
   if (subresource === '') return RESET_BY_MAIN
   if (subresource !== 'status') return undefined
   const { statusKeepsMetadata } = kind.strategy

@@ -356,9 +356,12 @@ export class ObjectStore {
     const { metadata } = next
     const errors = validateObjectMeta(metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced })
     errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
-    if (!strategy.checksMetaOnce) errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
-    if (strategy.checksMetaAsNew && steps.part === 'main') errors.push(...validateObjectMeta(metadata, metaRules(kind)))
-    else if (!strategy.anyFinalizers && !kind.custom) errors.push(...validateFinalizerDomains(metadata))
+    if (!strategy.checksMetaOnce) {
+      errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
+      if (!strategy.anyFinalizers && !kind.custom) errors.push(...validateFinalizerDomains(metadata))
+    }
+    if (strategy.checksMetaAsNew && (steps.part === 'main' || strategy.checksMetaOnce))
+      errors.push(...validateObjectMeta(metadata, metaRules(kind)))
     if (steps.validate) errors.push(...steps.validate(next, old))
     else if (steps.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
     else if (steps.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))

@@ -31,6 +31,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   managesGeneration?: boolean | 'atFirst'
   /** Members of the metadata that count too. */
   generationCounts?: readonly ('annotations' | 'labels')[]
+  /** Fields that a subresource (`''`: the object itself) does not write, where it is not just status or spec. */
+  resetFields?: Readonly<Record<string, readonly (readonly string[])[]>>
   /** A write to /status may change labels, annotations and the like. */
   statusKeepsMetadata?: boolean | 'exceptLabels'
   /** PUT creates what is not there. */

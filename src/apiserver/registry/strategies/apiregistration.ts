@@ -1,11 +1,14 @@
 /** apiregistration.k8s.io: an APIService is named `<version>.<group>`, where the core group's is nothing. */
 import { validateApiService } from '../../../api/validation/apiServices.ts'
 import { isPathSegmentName } from '../../../api/validation/names.ts'
+import { timestamp } from '../../../api/meta.ts'
+import { LOCAL } from '../../aggregation/availability.ts'
 import type { APIService } from '../../../api/kinds/apiregistration/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const apiServices: Strategy<APIService> = {
-  initialStatus: () => ({}),
+  initialStatus: ({ spec }) =>
+    spec?.service ? {} : { conditions: [{ type: 'Available', ...LOCAL, lastTransitionTime: timestamp(Date.now()) }] },
   anyFinalizers: true,
   validateName: isPathSegmentName,
   validateCreate: validateApiService,

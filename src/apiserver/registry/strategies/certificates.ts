@@ -32,6 +32,12 @@ function withKeptDecisions(next: Conditions, old: Conditions): Conditions {
 
 export const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
   statusKeepsMetadata: true,
+  checksMetaAsNew: true,
+  resetFields: {
+    '': [['spec'], ['status']],
+    status: [['spec'], ['status', 'conditions']],
+    approval: [['spec'], ['status', 'certificate']],
+  },
   /** Who asks is what the authenticator says, never what the object says. */
   prepareForCreate(next, { user }) {
     next.spec.username = user.name

@@ -6,7 +6,8 @@ import {
   validateRuntimeClass,
   validateRuntimeClassUpdate,
 } from '../../../api/validation/cluster.ts'
-import { validateFlowSchema, validatePriorityLevelConfiguration } from '../../../api/validation/flowcontrol.ts'
+import { validateFlowControlStatus, validateFlowSchema, validatePriorityLevelConfiguration } from '../../../api/validation/flowcontrol.ts'
+import { runtimeClassWarnings } from '../../../api/validation/warnings.ts'
 import { certificateSigningRequests } from './certificates.ts'
 import type { FlowSchema, PriorityLevelConfiguration } from '../../../api/kinds/flowcontrol/v1.ts'
 import type { Lease } from '../../../api/kinds/coordination/v1.ts'
@@ -17,8 +18,14 @@ import type { Strategy } from '../strategy.ts'
 const leases: Strategy<Lease> = {
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,
+  prepareForCreate: (next) => dropCoordination(next.spec, undefined),
+  prepareForUpdate: (next, old) => dropCoordination(next.spec, old.spec),
   validateCreate: validateLease,
   validateUpdate: validateLease,
+}
+/** Coordinated leader election is off by default. */
+function dropCoordination(spec: Lease['spec'], old: Lease['spec'] | undefined): void {
+  for (const field of ['strategy', 'preferredHolder'] as const) if (old?.[field] === undefined) delete spec?.[field]
 }
 const priorityClasses: Strategy<PriorityClass> = {
   managesGeneration: 'atFirst',
@@ -26,6 +33,9 @@ const priorityClasses: Strategy<PriorityClass> = {
   validateUpdate: validatePriorityClassUpdate,
 }
 const runtimeClasses: Strategy<RuntimeClass> = {
+  checksMetaAsNew: true,
+  warningsOnCreate: runtimeClassWarnings,
+  warningsOnUpdate: runtimeClassWarnings,
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateRuntimeClass,
@@ -33,16 +43,20 @@ const runtimeClasses: Strategy<RuntimeClass> = {
 }
 
 const flowSchemas: Strategy<FlowSchema> = {
+  checksMetaAsNew: true,
   managesGeneration: true,
   checksMetaOnce: true,
   validateCreate: validateFlowSchema,
   validateUpdate: validateFlowSchema,
+  validateStatusUpdate: validateFlowControlStatus,
 }
 const priorityLevels: Strategy<PriorityLevelConfiguration> = {
+  checksMetaAsNew: true,
   managesGeneration: true,
   checksMetaOnce: true,
   validateCreate: validatePriorityLevelConfiguration,
   validateUpdate: validatePriorityLevelConfiguration,
+  validateStatusUpdate: validateFlowControlStatus,
 }
 
 export const clusterStrategies: Record<string, Strategy> = {

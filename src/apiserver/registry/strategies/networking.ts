@@ -51,6 +51,7 @@ const networkPolicies: Strategy<NetworkPolicy> = {
 const endpointSlices: Strategy<EndpointSlice> = {
   managesGeneration: true,
   generationCounts: ['labels'],
+  checksMetaOnce: true,
   checksMetaAsNew: true,
   prepareForCreate: (next) => dropTopology(next, undefined),
   prepareForUpdate: dropTopology,

@@ -65,6 +65,7 @@ const context = {
   group: 'events.k8s.io',
   now: '2026-01-01T00:00:00Z',
   dryRun: false,
+  reader: { get: () => undefined, list: () => [] },
   warnings: [],
 } as unknown as StrategyContext
 

@@ -15,6 +15,7 @@ import {
   validateVolumeAttributesClassUpdate,
 } from '../../../api/validation/storage.ts'
 import {
+  checkAdminAccess,
   validateDeviceClass,
   validateResourceClaim,
   validateResourceClaimStatusUpdate,
@@ -35,8 +36,11 @@ import type {
   VolumeAttachment,
   VolumeAttributesClass,
 } from '../../../api/kinds/storage/v1.ts'
-import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../../../api/kinds/resource/v1.ts'
-import type { Strategy } from '../strategy.ts'
+import type { DeviceClaim, DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../../../api/kinds/resource/v1.ts'
+import { namespaces } from '../../../api/kinds/core/v1.ts'
+import type { FieldError } from '../../../api/status.ts'
+import type { KubeObject } from '../../../api/resource.ts'
+import type { Strategy, StrategyContext } from '../strategy.ts'
 
 const storageClasses: Strategy<StorageClass> = {
   checksMetaAsNew: true,
@@ -65,6 +69,7 @@ function dropGated(spec: CSIDriver['spec']): void {
   delete spec.preventPodSchedulingIfMissing
 }
 const nodes: Strategy<CSINode> = {
+  checksMetaOnce: true,
   checksMetaAsNew: true,
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
@@ -73,6 +78,7 @@ const nodes: Strategy<CSINode> = {
 }
 const attachments: Strategy<VolumeAttachment> = {
   ...attachmentStatus,
+  checksMetaOnce: true,
   checksMetaAsNew: true,
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
@@ -94,32 +100,74 @@ const attributesClasses: Strategy<VolumeAttributesClass> = {
   validateCreate: validateVolumeAttributesClass,
   validateUpdate: validateVolumeAttributesClassUpdate,
 }
+const LIST_ATTRIBUTES = ['bools', 'ints', 'strings', 'versions'] as const
+
+/** Features that are off by default: their fields stay only where a slice has them already. */
+function dropGatedDevices({ spec }: ResourceSlice, old: ResourceSlice | undefined): void {
+  const before = old?.spec.devices ?? []
+  const keepsMappings = before.some(({ nodeAllocatableResourceMappings }) => nodeAllocatableResourceMappings)
+  const keepsLists = before.some(({ attributes = {} }) =>
+    Object.values(attributes).some((attribute) => LIST_ATTRIBUTES.some((field) => attribute[field])),
+  )
+  for (const device of spec.devices ?? []) {
+    if (!keepsMappings) delete device.nodeAllocatableResourceMappings
+    if (keepsLists) continue
+    for (const attribute of Object.values(device.attributes ?? {})) for (const field of LIST_ATTRIBUTES) delete attribute[field]
+  }
+}
 const slices: Strategy<ResourceSlice> = {
   returnsDeleted: true,
   managesGeneration: true,
   selectsNamespace: false,
   selectableFields: { 'spec.nodeName': (slice) => slice.spec.nodeName ?? '', 'spec.driver': (slice) => slice.spec.driver },
   unknownFieldLabel: (label) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${label}`,
+  prepareForCreate: (next) => dropGatedDevices(next, undefined),
+  prepareForUpdate: dropGatedDevices,
   validateCreate: validateResourceSlice,
   validateUpdate: validateResourceSliceUpdate,
 }
 const deviceClasses: Strategy<DeviceClass> = {
+  checksMetaAsNew: true,
   returnsDeleted: true,
   managesGeneration: true,
   checksOnlyName: true,
   validateCreate: (deviceClass) => validateDeviceClass(deviceClass, expressionRules),
   validateUpdate: (deviceClass) => validateDeviceClass(deviceClass, expressionRules),
 }
+type Results = readonly { adminAccess?: boolean }[]
+const resultsOf = ({ status }: ResourceClaim): Results => status?.allocation?.devices?.results ?? []
+
+/** Whoever asks for devices as an administrator does so in a namespace that is marked for it. */
+function adminErrors({ metadata }: KubeObject, devices: DeviceClaim | undefined, { reader }: StrategyContext): FieldError[] {
+  const errors: FieldError[] = []
+  const requests = (devices?.requests ?? []).map(({ exactly }) => exactly ?? {})
+  checkAdminAccess(errors, requests, () => reader.get(namespaces, '', metadata.namespace ?? '')?.metadata.labels, 'spec.devices.requests')
+  return errors
+}
 const claims: Strategy<ResourceClaim> = {
+  checksMetaAsNew: true,
   returnsDeleted: true,
-  validateCreate: (claim) => validateResourceClaim(claim, expressionRules),
+  validateCreate: (claim, context) => [
+    ...adminErrors(claim, claim.spec?.devices, context),
+    ...validateResourceClaim(claim, expressionRules),
+  ],
   validateUpdate: validateResourceClaimUpdate,
-  validateStatusUpdate: validateResourceClaimStatusUpdate,
+  validateStatusUpdate(next, old, { reader }) {
+    const errors: FieldError[] = []
+    const [results, before]: [Results, Results] = [resultsOf(next), resultsOf(old)]
+    const labels = () => reader.get(namespaces, '', next.metadata.namespace ?? '')?.metadata.labels
+    if (!before.some(({ adminAccess }) => adminAccess)) checkAdminAccess(errors, results, labels, 'status.allocation.devices.results')
+    return [...errors, ...validateResourceClaimStatusUpdate(next, old)]
+  },
 }
 const claimTemplates: Strategy<ResourceClaimTemplate> = {
+  checksMetaAsNew: true,
   returnsDeleted: true,
-  validateCreate: (template) => validateResourceClaimTemplate(template, expressionRules),
-  validateUpdate: validateResourceClaimTemplateUpdate,
+  validateCreate: (template, context) => [
+    ...adminErrors(template, template.spec?.spec?.devices, context),
+    ...validateResourceClaimTemplate(template, expressionRules),
+  ],
+  validateUpdate: (template, old) => validateResourceClaimTemplateUpdate(template, old, expressionRules),
 }
 
 export const storageStrategies: Record<string, Strategy> = {
