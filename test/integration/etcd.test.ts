@@ -28,21 +28,24 @@ describe('on etcd', { skip: 'missing' in found ? found.missing : false, timeout:
   async function withServers(
     count: number,
     flags: readonly string[],
-    use: (servers: readonly Connection[], etcd: EtcdServer) => Promise<void>,
+    use: (servers: readonly Connection[], etcd: EtcdServer, processes: readonly ControlPlaneProcess[]) => Promise<void>,
   ) {
     if ('missing' in found) return
     const etcd = await createEtcd(found.program, flags)
     await etcd.start()
     const data = mkdtempSync(join(folder, 'keys-'))
     const args = ['--data', data, '--controllers=', '--datastore-endpoint', etcd.endpoint, '--service-cluster-ip-range', '10.96.0.0/25']
-    const servers = Array.from({ length: count }, (_, i) => new ControlPlaneProcess(join(data, `${i}.kubeconfig`), args))
+    const servers = Array.from(
+      { length: count },
+      (_, i) => new ControlPlaneProcess(join(data, `${i}.kubeconfig`), [...args, '--advertise-address', `192.0.2.${i + 1}`]),
+    )
     const connections: Connection[] = []
     try {
       for (const server of servers) {
         await server.start()
         connections.push(new Connection(server.target))
       }
-      await use(connections, etcd)
+      await use(connections, etcd, servers)
     } finally {
       for (const connection of connections) connection.close()
       for (const server of servers) await server.kill()
@@ -69,6 +72,18 @@ describe('on etcd', { skip: 'missing' in found ? found.missing : false, timeout:
       const again = { metadata: { name: 'again' }, spec: { clusterIP: spec.clusterIP, ports: [{ port: 80 }] } }
       await first.request('POST', path, json({ apiVersion: 'v1', kind: 'Service', ...again }))
       await assert.rejects(second.request('POST', path, json({ ...again, metadata: { name: 'twice' } })), /422 .*already allocated/s)
+    }))
+
+  it('the kubernetes Service leads to all servers that are there', () =>
+    withServers(2, [], async ([first], _etcd, processes) => {
+      const addresses = async (): Promise<string[]> => {
+        const path = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes'
+        const slice = JSON.parse((await first?.request('GET', path))?.toString() ?? '') as { endpoints: { addresses: string[] }[] }
+        return slice.endpoints.flatMap((endpoint) => endpoint.addresses)
+      }
+      assert.deepEqual(await addresses(), ['192.0.2.1', '192.0.2.2'])
+      await processes[1]?.kill('SIGTERM')
+      assert.deepEqual(await addresses(), ['192.0.2.1'], 'one that leaves says so')
     }))
 
   it('a full etcd refuses writes with its own words, and reads go on', () =>

@@ -61,6 +61,8 @@ export class FlowControl {
     const { loopback, log, clock } = options
     const onChange = (before: FlowSchema | PriorityLevelConfiguration | undefined, after: typeof before): void => {
       if (!deepEqual(before?.spec, after?.spec) || before?.metadata.uid !== after?.metadata.uid) this.#configure()
+      // What somebody wrote into a status is looked after, too.
+      else if (!deepEqual(before?.status, after?.status)) this.#options.onChange?.()
     }
     this.#schemas = new LiveObjects<FlowSchema>({ resource: loopback.resource(GROUP, 'v1', 'flowschemas'), log, clock, onChange })
     this.#configurations = new LiveObjects<PriorityLevelConfiguration>({
