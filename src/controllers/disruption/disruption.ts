@@ -91,17 +91,16 @@ export function disruptionController({ client, informers, events, clock }: Contr
     },
   }
 
-  const inNamespace = (object: { metadata: { namespace: string } }): string[] => budgetInformer.list(object.metadata.namespace).map(keyOf)
-
   return {
     name: 'disruption-controller',
     watches: [
       watch(poddisruptionbudgets, (budget) => [keyOf(budget)]),
       podChanges,
-      watch(deployments, inNamespace),
-      watch(replicasets, inNamespace),
-      watch(statefulsets, inNamespace),
-      watch(replicationcontrollers, inNamespace),
+      // Their numbers change with their pods.
+      watch(deployments, () => []),
+      watch(replicasets, () => []),
+      watch(statefulsets, () => []),
+      watch(replicationcontrollers, () => []),
     ],
     async reconcile(key, signal): Promise<Outcome> {
       const budget = budgetInformer.get(key)

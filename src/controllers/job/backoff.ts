@@ -6,7 +6,7 @@ import type { Job } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { findCondition } from '../../api/meta.ts'
 import { hasFinished } from '../../api/pods.ts'
-import { countsAsFailed, indexOf } from './finishedPods.ts'
+import { countsAsFailed, indexOf, isTracked } from './finishedPods.ts'
 
 const BASE_MS = 10_000
 const MAX_MS = 10 * 60_000
@@ -49,6 +49,8 @@ export class JobBackoffs {
     if (known?.uid !== uid) this.#byKey.set(key, (known = { uid, ends: new Map() }))
     const { ends } = known
     for (const pod of pods) {
+      // What the Job let go of itself, suspended or made smaller, is no failure.
+      if (!isTracked(pod)) continue
       const failed = countsAsFailed(job, pod)
       if (failed || hasFinished(pod)) ends.set(pod.metadata.uid, { index: indexOf(pod), failed, atMs: endOf(pod) })
     }

@@ -112,11 +112,15 @@ export function jobController(context: ControllerContext): Controller {
     if (error !== undefined) throw error
   }
 
+  /** Jobs that may take a pod without a controller: one that is leaving takes none. */
+  const adoptersOf = (pod: Pod): string[] =>
+    adopters(pod, jobInformer, (job) => job.spec?.selector).filter((key) => jobInformer.get(key)?.metadata.deletionTimestamp === undefined)
+
   /** A pod that a Job has let go of: nobody else would take the finalizer away. */
   async function releaseOrphan(key: string, signal: AbortSignal): Promise<void> {
     const pod = podInformer.get(key)
     if (!pod || !isTracked(pod) || controllerOf(pod)) return
-    if (adopters(pod, jobInformer, (job) => job.spec?.selector).length === 0) await untrack(pod, ORPHAN + key, signal)
+    if (adoptersOf(pod).length === 0) await untrack(pod, ORPHAN + key, signal)
   }
 
   return {
@@ -126,7 +130,7 @@ export function jobController(context: ControllerContext): Controller {
       watch(pods, (pod) => {
         const owner = ownerKey(pod, jobs)
         if (owner) return [owner]
-        const found = adopters(pod, jobInformer, (job) => job.spec?.selector)
+        const found = adoptersOf(pod)
         return found.length > 0 || !isTracked(pod) || controllerOf(pod) ? found : [ORPHAN + keyOf(pod)]
       }),
     ],

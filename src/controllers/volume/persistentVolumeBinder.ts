@@ -10,7 +10,6 @@ import {
   type PersistentVolumeClaim,
 } from '../../api/kinds/core/v1.ts'
 import { storageclasses, type StorageClass } from '../../api/kinds/storage/v1.ts'
-import { timestamp } from '../../api/meta.ts'
 import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
@@ -51,7 +50,7 @@ const SUCCESSORS: Readonly<Record<string, string>> = {
 const successorOf = (provisioner: string): string => SUCCESSORS[provisioner] ?? provisioner
 
 export function persistentVolumeBinder(context: ControllerContext, hostPath?: HostPathVolumes): Controller {
-  const { client, informers, events, clock } = context
+  const { client, informers, events } = context
   const claimInformer = informers.for(persistentvolumeclaims)
   const volumeInformer = informers.for(persistentvolumes)
   const classInformer = informers.for(storageclasses)
@@ -78,7 +77,9 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
 
   async function setVolumePhase(volume: PersistentVolume, phase: string, signal: AbortSignal, message?: string): Promise<void> {
     if (volume.status?.phase === phase && volume.status.message === message) return
-    const status = { phase, lastPhaseTransitionTime: timestamp(clock.now()), ...(message && { message }) }
+    const { message: _, ...before } = volume.status ?? {}
+    // The server writes down when the phase changed.
+    const status = { ...before, phase, ...(message && { message }) }
     await client.update(persistentvolumes, { ...volume, status }, { subresource: 'status', signal })
   }
 
