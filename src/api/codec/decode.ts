@@ -26,12 +26,12 @@ const INT64_MAX = 2n ** 63n - 1n
 /** Thrown where the values of JSON.parse do not tell enough: the caller decodes the tree instead. */
 export const ODD = Symbol('odd')
 
-type Node = JsonTree | number | { [key: string]: Node }
+type Node = JsonTree | number | bigint | { [key: string]: Node }
 
 function kindOf(node: Node): string {
   if (typeof node === 'string') return 'string'
   if (typeof node === 'boolean') return 'bool'
-  if (typeof node === 'number' || node instanceof NumberText) return 'number'
+  if (typeof node === 'number' || typeof node === 'bigint' || node instanceof NumberText) return 'number'
   return Array.isArray(node) ? 'array' : 'object'
 }
 

@@ -7,6 +7,7 @@ import type { JsonObject, JsonValue } from '../resource.ts'
 import { DecodeError, Decoder, ODD } from './decode.ts'
 import type { EmptyLists } from './goShape.ts'
 import { scanJson } from './jsonScan.ts'
+import { asJsonValue, numberOf } from './longIntegers.ts'
 import { Entries, JsonSyntaxError, type JsonTree, NumberText, parseJsonTree, setMember, valueToTree } from './jsonTree.ts'
 
 export { DecodeError, JsonSyntaxError }
@@ -105,7 +106,7 @@ function countMembers(value: unknown): number {
 }
 
 function untyped(tree: JsonTree, path: string, strictErrors: string[]): JsonValue {
-  if (tree instanceof NumberText) return Number(tree.text)
+  if (tree instanceof NumberText) return asJsonValue(numberOf(tree.text))
   if (Array.isArray(tree)) return tree.map((item, i) => untyped(item, `${path}[${i}]`, strictErrors))
   if (!(tree instanceof Entries)) return tree
   const out: JsonObject = {}

@@ -3,6 +3,8 @@
  * numbers. Its errors are Go's. It is the slow path: bodies without anything odd never come here.
  */
 
+import { numberOf } from './longIntegers.ts'
+
 export class JsonSyntaxError extends Error {
   override readonly name = 'JsonSyntaxError'
 }
@@ -205,7 +207,7 @@ export function setMember(object: Record<string, unknown>, key: string, value: u
 
 /** The value that JSON.parse would give; of double keys the last one counts. */
 export function treeToValue(tree: JsonTree): unknown {
-  if (tree instanceof NumberText) return Number(tree.text)
+  if (tree instanceof NumberText) return numberOf(tree.text)
   if (Array.isArray(tree)) return tree.map(treeToValue)
   if (!(tree instanceof Entries)) return tree
   const out: Record<string, unknown> = {}

@@ -85,7 +85,7 @@ export function definitionStrategy(rules: DefinitionRules): Strategy {
 
 function validateName({ metadata, spec }: CustomResourceDefinition) {
   const { plural } = spec.names
-  if (metadata.name === `${plural}.${spec.group}`) return []
+  if (!metadata.name || metadata.name === `${plural}.${spec.group}`) return []
   const message = `Invalid value: ${JSON.stringify(metadata.name)}: must be spec.names.plural+"."+spec.group`
   return [{ type: 'FieldValueInvalid' as const, field: 'metadata.name', message }]
 }

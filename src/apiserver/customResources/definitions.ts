@@ -45,7 +45,8 @@ export function sharedParts(versions: readonly CustomResourceDefinitionVersion[]
 }
 
 /** The versions as upstream prints them in messages. */
-export function shownVersions(versions: readonly CustomResourceDefinitionVersion[]): object[] {
+export function shownVersions(versions: readonly CustomResourceDefinitionVersion[] | undefined): object[] | null {
+  if (!versions) return null
   const shared = sharedParts(versions)
   const part = <T>(isShared: boolean, value: T | undefined): T | null => (isShared ? null : (value ?? null))
   return versions.map((version) => ({

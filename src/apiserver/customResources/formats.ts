@@ -17,8 +17,9 @@ const HOSTNAME =
   /^([a-zA-Z0-9\p{S}\p{L}]((-?[a-zA-Z0-9\p{S}\p{L}]{0,62})?)|([a-zA-Z0-9\p{S}\p{L}](([a-zA-Z0-9-\p{S}\p{L}]{0,61}[a-zA-Z0-9\p{S}\p{L}])?)(\.)){1,}([a-zA-Z\p{L}]){2,63})$/u
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[tT](\d{2}):(\d{2}):(\d{2})(\.\d+)?([zZ]|[+-]\d{2}:\d{2})$/
 const GO_DURATION = /^[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*$/
-const LONG_DURATION =
-  /^(\s*[+-]?\d+(\.\d+)?\s*(ns|nanos?|nanoseconds?|us|µs|micros?|microseconds?|ms|millis?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\s*)$/i
+const DURATION_PART = /\d+\s*([A-Za-zµ]+)/g
+/** Whole names, and beginnings of long ones. */
+const DURATION_UNIT = /^(?:(?:ns|us|µs|ms|s|m|h|hr|d|w|wk)$|nano|micro|milli|sec|min|hour|day|week)/i
 const CARD =
   /^(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|6(?:011|5[0-9][0-9])[0-9]{12}|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|(?:2131|1800|35\d{3})\d{11})$/
 
@@ -62,7 +63,7 @@ function isEmail(text: string): boolean {
 function isMac(text: string): boolean {
   const groups = [6, 8, 20]
   return (
-    groups.some((n) => [':', '-'].some((sep) => new RegExp(`^${HEX}{2}(${sep}${HEX}{2}){${n - 1}}$`, 'i').test(text))) ||
+    groups.some((n) => [':', '-', ''].some((sep) => new RegExp(`^${HEX}{2}(${sep}${HEX}{2}){${n - 1}}$`, 'i').test(text))) ||
     groups.some((n) => new RegExp(`^${HEX}{4}(\\.${HEX}{4}){${n / 2 - 1}}$`, 'i').test(text))
   )
 }
@@ -115,10 +116,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
   ssn: matches(/^\d{3}[- ]?\d{2}[- ]?\d{4}$/),
   hexcolor: matches(/^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/),
   rgbcolor: isRgb,
-  byte: (text) => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text),
+  byte: (text) => text !== '' && text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text),
   password: () => true,
   date: isDate,
-  duration: (text) => text === '0' || GO_DURATION.test(text) || LONG_DURATION.test(text),
+  duration: (text) =>
+    text === '0' || GO_DURATION.test(text) || [...text.matchAll(DURATION_PART)].some(([, unit]) => DURATION_UNIT.test(unit!)),
   datetime: isDateTime,
   k8sshortname: (text) => isDns1123Label(text).length === 0,
   k8slongname: (text) => isDns1123Subdomain(text).length === 0,

@@ -8,6 +8,12 @@ import { META_FIELDS, additionalOf, isMap, propertyOf } from './jsonSchema.ts'
 import type { Json, JsonSchema } from './jsonSchema.ts'
 
 /** Collects the paths of what was cut off; undefined where nobody asks. */
+/** Go's maps are written by their keys. */
+const sortedJson = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) =>
+    isMap(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
+  )
+
 export type UnknownFields = string[]
 
 const join = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)
@@ -160,7 +166,7 @@ function coerceTypeMeta(map: Json, path: string, rules: MetadataRules, unknown: 
     coerceMetadata(map, path, rules, unknown)
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
-    throw new DecodeError(`${join(path, 'metadata')}: Invalid value: ${JSON.stringify(metadata)}: ${error.message}`, { cause: error })
+    throw new DecodeError(`${join(path, 'metadata')}: Invalid value: ${sortedJson(metadata)}: ${error.message}`, { cause: error })
   }
 }
 

@@ -1,4 +1,5 @@
 /** A scale's values in a custom resource: paths of plain field names. */
+import { isWhole } from '../../api/codec/longIntegers.ts'
 import type { CustomSchema } from '../../api/catalog/catalog.ts'
 import type { FieldError } from '../../api/status.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
@@ -26,7 +27,8 @@ function valueAt(object: unknown, path: string): { value?: unknown; error?: stri
 
 function goType(value: unknown): string {
   if (Array.isArray(value)) return '[]interface {}'
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (isWhole(value)) return 'int64'
+  if (typeof value === 'number') return 'float64'
   if (isMap(value)) return 'map[string]interface {}'
   return typeof value === 'boolean' ? 'bool' : typeof value
 }
@@ -35,7 +37,7 @@ function checkReplicas(object: unknown, path: string): FieldError[] {
   const { value, error } = valueAt(object, path)
   if (error !== undefined) return [invalid(path, 0, error)]
   if (value === undefined) return []
-  if (typeof value !== 'number' || !Number.isInteger(value))
+  if (!isWhole(value))
     return [invalid(path, 0, `${path} accessor error: ${JSON.stringify(value)} is of the type ${goType(value)}, expected int64`)]
   if (value < 0) return [invalid(path, value, 'should be a non-negative integer')]
   return value > INT32_MAX ? [invalid(path, value, `should be less than or equal to ${INT32_MAX}`)] : []

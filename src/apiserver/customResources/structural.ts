@@ -60,7 +60,7 @@ function types(schema: JsonSchema, level: Level, path: string): FieldError[] {
   if (schema['x-kubernetes-embedded-resource'] && type !== 'object') {
     const why = 'must be object if x-kubernetes-embedded-resource is true'
     errors.push(type ? invalid(at, type, why) : required(at, why))
-  } else if (!type && !schema['x-kubernetes-int-or-string'] && !schema['x-kubernetes-preserve-unknown-fields'])
+  } else if (!type && !schema['x-kubernetes-int-or-string'] && schema['x-kubernetes-preserve-unknown-fields'] === undefined)
     errors.push(required(at, MISSING_TYPE[level]))
   if (schema['x-kubernetes-embedded-resource'] && additionalProperties !== undefined)
     errors.push(forbidden(`${path}.additionalProperties`, 'must not be used if x-kubernetes-embedded-resource is set'))
@@ -145,8 +145,7 @@ function nested(schema: JsonSchema, path: string, skipAnyOf: boolean): FieldErro
   for (const [key, property] of Object.entries(schema.properties ?? {}))
     errors.push(...nested(property, keyPath(`${path}.properties`, key), false))
   for (const [name, why] of SHAPES) {
-    if (name === 'default' || name === 'additionalProperties' ? schema[name] !== undefined : isSet(schema[name]))
-      errors.push(forbidden(`${path}.${name}`, why))
+    if (name === 'default' ? schema.default !== undefined : isSet(schema[name])) errors.push(forbidden(`${path}.${name}`, why))
   }
   if (propertyOf(schema, 'metadata'))
     errors.push(forbidden(keyPath(`${path}.properties`, 'metadata'), 'must not be specified in a nested context'))

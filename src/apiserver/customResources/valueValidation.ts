@@ -3,6 +3,7 @@
  * value beside it, what was wrong before and has not changed may stay (ratcheting).
  */
 import { RE2JS } from 're2js'
+import { isWhole } from '../../api/codec/longIntegers.ts'
 import { deepEqual } from '../../api/meta.ts'
 import { invalid, notSupported, required, tooLong, tooMany } from '../../api/validation/fieldErrors.ts'
 import type { FieldError } from '../../api/status.ts'
@@ -60,8 +61,14 @@ function typesOf(schema: JsonSchema): readonly string[] {
   return schema.type ? [schema.type] : []
 }
 
+const INT64 = 2 ** 63
+
+/** What does not fit into 64 bits was read as a double. */
+const isInt64 = (value: number | bigint): boolean => typeof value === 'bigint' || (value >= -INT64 && value < INT64)
+
 function typeName(value: unknown): string {
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number'
+  if (isWhole(value)) return isInt64(value) ? 'integer' : 'number'
+  if (typeof value === 'number') return 'number'
   if (Array.isArray(value)) return 'array'
   return typeof value
 }
@@ -72,7 +79,7 @@ function formatOf(schema: JsonSchema): string {
   return format && isKnownFormat(type, format) ? format : ''
 }
 
-const FORMAT_OF_TYPE: Readonly<Record<string, string>> = { integer: 'int64', number: 'double' }
+const FORMAT_OF_TYPE: Readonly<Record<string, string>> = { integer: 'int64', number: 'float64' }
 
 function checkType(value: unknown, schema: JsonSchema, path: string): Fault | undefined {
   const types = typesOf(schema)
@@ -136,18 +143,17 @@ function checkFormat(text: string, schema: JsonSchema, path: string): Fault | un
 }
 
 const INT32 = 2 ** 31
-const INT64 = 2 ** 63
 const FLOAT32_MAX = 3.4028234663852886e38
 
-function inRange(value: number, type: string, format: string): boolean {
+function inRange(value: number | bigint, type: string, format: string): boolean {
   if (type === 'integer') {
-    if (!Number.isInteger(value)) return false
-    return format === 'int32' ? value >= -INT32 && value < INT32 : value >= -INT64 && value <= INT64
+    if (!isWhole(value)) return false
+    return format === 'int32' ? value >= -INT32 && value < INT32 : isInt64(value)
   }
-  return format !== 'float' || Math.abs(value) <= FLOAT32_MAX
+  return format !== 'float' || Math.abs(Number(value)) <= FLOAT32_MAX
 }
 
-function checkRange(value: number, schema: JsonSchema, what: string, path: string): Fault | undefined {
+function checkRange(value: number | bigint, schema: JsonSchema, what: string, path: string): Fault | undefined {
   const type = schema['x-kubernetes-int-or-string'] ? '' : (schema.type ?? '')
   const format = formatOf(schema)
   if (inRange(value, type, format)) return undefined
@@ -157,14 +163,25 @@ function checkRange(value: number, schema: JsonSchema, what: string, path: strin
   return ofTheWhole(text)
 }
 
-function checkNumber(value: number, schema: JsonSchema, path: string, result: Result): void {
-  const { multipleOf, maximum, minimum, exclusiveMaximum, exclusiveMinimum } = schema
+/** A whole number is compared with the whole part of a bound. */
+const boundFor = (value: number | bigint, bound: number | undefined): number | undefined =>
+  bound !== undefined && isWhole(value) && isInt64(value) ? Math.trunc(bound) : bound
+
+function checkNumber(value: number | bigint, schema: JsonSchema, path: string, result: Result): void {
+  const { exclusiveMaximum, exclusiveMinimum } = schema
+  const [multipleOf, maximum, minimum] = [schema.multipleOf, schema.maximum, schema.minimum].map((bound) => boundFor(value, bound))
   result.add(checkRange(value, schema, 'Checked', path))
   if (multipleOf !== undefined) {
     result.add(checkRange(multipleOf, schema, 'MultipleOf', path))
-    const times = multipleOf < 1 ? (1 / multipleOf) * value : value / multipleOf
-    if (multipleOf <= 0) result.add(ofTheWhole(`factor MultipleOf declared for ${path} must be positive: ${multipleOf}`))
-    else if (!Number.isInteger(times) && Math.abs(times - Math.round(times)) > 1e-9 * Math.max(1, Math.abs(times)))
+    const times = multipleOf < 1 ? (1 / multipleOf) * Number(value) : Number(value) / multipleOf
+    if (multipleOf <= 0) {
+      const text = `factor MultipleOf declared for ${path} must be positive: ${multipleOf}`
+      result.add({ path, text, at: (field) => invalid(field, multipleOf, text) })
+    } else if (
+      Math.abs(times) > Number.MAX_SAFE_INTEGER
+        ? !isWhole(value) || !isInt64(value)
+        : !Number.isInteger(times) && Math.abs(times - Math.round(times)) > 1e-9 * Math.max(1, Math.abs(times))
+    )
       result.add(fault(path, `should be a multiple of ${multipleOf}`, value))
   }
   if (maximum !== undefined) {
@@ -179,9 +196,15 @@ function checkNumber(value: number, schema: JsonSchema, path: string, result: Re
   }
 }
 
+/** As Go converts one number's type to the other's: what is no whole number loses its fraction. */
+function isAllowed(value: unknown, allowed: unknown): boolean {
+  if (typeof value === 'number' && !Number.isInteger(value) && isWhole(allowed)) return Math.trunc(value) === Number(allowed)
+  return deepEqual(value, allowed)
+}
+
 function checkEnum(value: unknown, schema: JsonSchema, path: string): Fault | undefined {
   const { enum: values } = schema
-  if (!values?.length || values.some((allowed) => allowed !== null && deepEqual(value, allowed))) return undefined
+  if (!values?.length || values.some((allowed) => allowed !== null && isAllowed(value, allowed))) return undefined
   const shown = values.map((allowed) => (typeof allowed === 'string' ? allowed : JSON.stringify(allowed)))
   return { path, text: inBody(path, 'should be one of'), at: (field) => notSupported(field, value, shown) }
 }
@@ -205,7 +228,7 @@ class Validation {
     if (typeof value === 'string') {
       result.add(checkString(value, schema, path))
       result.add(checkFormat(value, schema, path))
-    } else if (typeof value === 'number') {
+    } else if (typeof value === 'number' || typeof value === 'bigint') {
       checkNumber(value, schema, path, result)
       result.matches++
     } else if (Array.isArray(value)) this.#list(value, schema, path, correlated, result)

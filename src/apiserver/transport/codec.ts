@@ -59,6 +59,12 @@ function versionOf({ group, version }: GroupVersionKind): string {
   return group ? `${group}/${version}` : version
 }
 
+/** Of a custom resource, which is told by its kind alone. */
+function missingKind(bytes: Uint8Array, { kind }: DecodeTarget): StatusError {
+  const why = `Object 'Kind' is missing in '${Buffer.from(bytes).toString()}'`
+  return newBadRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(bytes)})`)
+}
+
 function parseGroupVersion(apiVersion: string): { group: string; version: string } {
   const slash = apiVersion.indexOf('/')
   return slash < 0 ? { group: '', version: apiVersion } : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) }
@@ -116,6 +122,7 @@ export class Codec implements ObjectCodec {
     const parsed = this.#parse(bytes, mediaType, target)
     const kind = this.#kindOf(parsed.meta, target)
     const { object, strictErrors } = this.#attempt(target, kind, () => parsed.decode(target.type))
+    if (!target.type && parsed.meta.kind === '') throw missingKind(bytes, target)
     this.#checkKind(kind, target, parsed.meta)
     return this.#decoded(kind, target, object, [...strictErrors, ...this.#coerce(kind, target, object)])
   }

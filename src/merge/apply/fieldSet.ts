@@ -155,8 +155,10 @@ function compareElements(a: string, b: string): number {
   return ours.length - theirs.length
 }
 
+const isNumber = (value: unknown): boolean => typeof value === 'number' || typeof value === 'bigint'
+
 function compareScalars(a: unknown, b: unknown): number {
-  if (typeof a !== typeof b) return typeof a === 'number' ? -1 : 1
+  if (isNumber(a) !== isNumber(b)) return isNumber(a) ? -1 : 1
   if (a === b) return 0
   return (a as string) < (b as string) ? -1 : 1
 }

@@ -84,7 +84,7 @@ function scalarFault(value: unknown, { type }: ScalarSchema): string | undefined
     case 'int32':
     case 'int64':
     case 'double':
-      return typeof value === 'number' ? undefined : `expected numeric (int or float), got ${goType(value)}`
+      return typeof value === 'number' || typeof value === 'bigint' ? undefined : `expected numeric (int or float), got ${goType(value)}`
     case 'string':
     case 'bytes':
     case 'duration':
@@ -99,6 +99,7 @@ function scalarFault(value: unknown, { type }: ScalarSchema): string | undefined
 function goType(value: unknown): string {
   if (Array.isArray(value)) return '[]interface {}'
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (typeof value === 'bigint') return 'int64'
   if (typeof value === 'object') return 'map[string]interface {}'
   return typeof value === 'boolean' ? 'bool' : typeof value
 }
