@@ -16,6 +16,7 @@ import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informer, Informers } from '../client/informer.ts'
 import { KUBELET_DEFAULTS, type KubeletConfiguration } from './configuration.ts'
 import { annotation } from './containers/annotations.ts'
+import { KubeletCounters } from './counters.ts'
 import { CsiVolumes } from './csi/csiVolumes.ts'
 import { CsiPlugins } from './csi/plugins.ts'
 import { EvictionManager } from './eviction/evictionManager.ts'
@@ -103,6 +104,7 @@ interface Parts {
   statics: StaticPods | undefined
   eviction: EvictionManager
   probes: PodProbes
+  counters: KubeletCounters
   images: ImageCollector
   plugins: CsiPlugins
   csi: CsiVolumes
@@ -112,6 +114,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
   const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
   const { nodeIps = [nodeIp] } = options
   const { configuration = KUBELET_DEFAULTS } = options
+  const counters = new KubeletCounters()
   const found = await (options.capacity ?? (() => readCapacity(rootDir)))()
   const capacity = { ...found, pods: maxPods(found, configuration) }
   const allocatable = allocatableAmounts(capacity, configuration)
@@ -171,6 +174,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     files: { clusterDns, clusterDomain, nodeName, ...(options.nodeResolvConfPath && { nodeResolvConfPath: options.nodeResolvConfPath }) },
     nodeLimits: { ...configuration, memoryBytes: capacity.memoryBytes },
     crashLoopMaxMs: configuration.crashLoopMaxMs,
+    counters,
     limitPod: options.limitPod ?? (() => Promise.resolve()),
     hasAppArmor: await hasAppArmor(),
     allowedUnsafeSysctls: configuration.allowedUnsafeSysctls,
@@ -233,13 +237,14 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
       workers.wake(pod.metadata.uid)
     },
     onConditions: (conditions) => node.pressuresChanged(conditions),
+    onEviction: (signal) => counters.count('evictions', { eviction_signal: signal }),
     onNodeEvent: (reason, message) => node.warn(reason, message),
     reclaimDisk: async () => {
       await removeDead(runtime, workers)
       await collector.removeUnused()
     },
   })
-  return { workers, observer, node, life, statics, eviction, probes, images: collector, plugins, csi }
+  return { workers, observer, node, life, statics, eviction, probes, counters, images: collector, plugins, csi }
 }
 
 /** Containers of pods that are over: their logs and files go before a pod that runs has to. */
@@ -383,6 +388,7 @@ function podProvider(options: KubeletOptions, parts: () => Parts | undefined): K
     get: (namespace, name) => podsOfNode(options).get(`${namespace}/${name}`),
     all: () => podsOfNode(options).list(),
     probeCounts: () => parts()?.probes.counts() ?? [],
+    counters: () => parts()?.counters.metrics() ?? [],
     running() {
       const all = [...podsOfNode(options).list()]
       return all.flatMap(({ metadata, spec }) => {

@@ -37,6 +37,7 @@ import type { Container, Image, Sandbox } from './runtime/runtime.ts'
 import { createContainer, nextAttempt, startContainer, StartError } from './startContainer.ts'
 import type { ContainerStartRequest, ContainerTarget } from './startContainer.ts'
 import { containerIdOf } from './status/containerStatus.ts'
+import { containerType, newEnds } from './status/ends.ts'
 import { podStatus, type PodStatusInput } from './status/podStatus.ts'
 import { isResizing } from './status/resizeConditions.ts'
 import type { StatusManager } from './status/statusManager.ts'
@@ -262,6 +263,7 @@ export class RealPodLife implements PodLife {
       ...(more.evicted && { evicted: more.evicted }),
     })
     statuses.set(pod, status)
+    for (const labels of newEnds(before, status)) this.#options.counters.count('terminated_containers_total', labels)
     if (isResizing(before) && !isResizing(status)) this.#resizes.completed(pod)
     return status
   }
@@ -383,6 +385,8 @@ export class RealPodLife implements PodLife {
     const failed: StartError[] = []
     for (const { request, created } of creating) {
       const { name } = request.container
+      const container_type = containerType(request.pod, name)
+      this.#options.counters.count('started_containers_total', { container_type })
       try {
         const container = await created
         await startContainer(options, request, container)
@@ -392,6 +396,7 @@ export class RealPodLife implements PodLife {
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof StartError)) throw error
+        this.#options.counters.count('started_containers_errors_total', { container_type, code: error.reason })
         this.#restarts.failed(request.pod.metadata.uid, name, error)
         failed.push(error)
       }

@@ -140,6 +140,15 @@ test('a container that keeps failing waits no longer than it may', async () => {
   )
 })
 
+test('what was started and how it ended is counted under upstream’s names', async () => {
+  const { stdout } = await cluster.kubectl(['get', '--raw', `/api/v1/nodes/${cluster.profile}/proxy/metrics`])
+  const value = (line: RegExp): number => Number(line.exec(stdout)?.[1] ?? 0)
+  assert.ok(value(/^kubelet_started_pods_total (\d+)$/m) >= 8)
+  assert.ok(value(/^kubelet_started_pods_errors_total (\d+)$/m) >= 1, 'the pod that may have no users of its own')
+  assert.ok(value(/^kubelet_started_containers_total\{container_type="container"\} (\d+)$/m) >= 8)
+  assert.ok(value(/^kubelet_terminated_containers_total\{container_type="container",exit_code="1",reason="Error"\} (\d+)$/m) >= 4)
+})
+
 interface ResizedView extends PodView {
   status: PodView['status'] & {
     resources?: { limits?: Record<string, string> }

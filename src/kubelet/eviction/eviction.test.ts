@@ -208,7 +208,7 @@ describe("a pod's own limits", () => {
     ],
     ['within all', limited, takes(0, 1), undefined],
   ]
-  for (const [name, of, use, expected] of cases) test(name, () => assert.equal(exceededLimit(of, use), expected))
+  for (const [name, of, use, expected] of cases) test(name, () => assert.equal(exceededLimit(of, use)?.message, expected))
   test('pods without one are not looked at', () =>
     assert.deepEqual([sized, limited, whole, inMemory, pod('none')].map(hasLocalLimits), [true, true, true, false, false]))
 })

@@ -33,6 +33,8 @@ export interface EvictionManagerOptions extends PodUseOptions {
   evict(pod: Pod, eviction: Eviction): void
   /** Tells the node's conditions. */
   onConditions(conditions: readonly Condition[]): void
+  /** A pod is ended for this signal. */
+  onEviction?(signal: string): void
   /** An event of the node. */
   onNodeEvent(reason: string, message: string): void
   /** Gives back disk that nobody needs. */
@@ -122,16 +124,18 @@ export class EvictionManager {
   }
 
   async #keepLocalLimits(): Promise<void> {
-    const { pods, observed, evict, signal, clock } = this.#options
+    const { pods, observed, evict, onEviction, signal, clock } = this.#options
     this.#limitsKeptMs = clock.now()
     for (const pod of pods().filter(hasLocalLimits)) {
-      const message = exceededLimit(pod, await diskUse(this.#options, pod, observed(pod.metadata.uid), signal))
-      if (message && !isCritical(pod)) evict(pod, { reason: 'Evicted', message })
+      const exceeded = exceededLimit(pod, await diskUse(this.#options, pod, observed(pod.metadata.uid), signal))
+      if (!exceeded || isCritical(pod)) continue
+      onEviction?.(exceeded.signal)
+      evict(pod, { reason: 'Evicted', message: exceeded.message })
     }
   }
 
   async #reclaim(met: readonly MetThreshold[]): Promise<void> {
-    const { clock, pods, observed, evict, log, onNodeEvent, reclaimDisk, signal, signals } = this.#options
+    const { clock, pods, observed, evict, onEviction, log, onNodeEvent, reclaimDisk, signal, signals } = this.#options
     if (this.#ending && clock.now() < this.#ending.untilMs && (await this.#holds(this.#ending.podUid))) return
     this.#ending = undefined
     let [first] = met as [MetThreshold, ...MetThreshold[]]
@@ -151,6 +155,7 @@ export class EvictionManager {
     )
     if (!chosen) return void log.warn('the node runs short and no pod may be ended', { resource: first.threshold.resource })
     this.#ending = { podUid: chosen.pod.metadata.uid, untilMs: clock.now() + CLEANUP_MS }
+    onEviction?.(first.threshold.signal)
     evict(chosen.pod, { reason: 'Evicted', message: evictionMessage(first, chosen) })
   }
 }

@@ -29,20 +29,26 @@ export function hasLocalLimits(pod: Pod): boolean {
 
 const total = (amounts: Iterable<number>): number => [...amounts].reduce((sum, amount) => sum + amount, 0)
 
+export interface ExceededLimit {
+  /** Upstream's name of it. */
+  signal: 'emptydirfs.limit' | 'ephemeralpodfs.limit' | 'ephemeralcontainerfs.limit'
+  message: string
+}
+
 /** Why the pod has to go; undefined when it keeps its limits. */
-export function exceededLimit(pod: Pod, use: DiskUse): string | undefined {
+export function exceededLimit(pod: Pod, use: DiskUse): ExceededLimit | undefined {
   for (const { name, emptyDir } of pod.spec?.volumes ?? []) {
     const limit = emptyDir?.sizeLimit
     if (limit === undefined || quantityValue(limit) <= 0 || (use.emptyDirs.get(name) ?? 0) <= quantityValue(limit)) continue
-    return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `
+    return { signal: 'emptydirfs.limit', message: `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". ` }
   }
   const ofPod = pod.spec?.resources?.limits?.[RESOURCE] ?? aggregateContainerResources(pod, 'limits')[RESOURCE]
   if (ofPod !== undefined && total(use.containers.values()) + total(use.emptyDirs.values()) + use.filesBytes > quantityValue(ofPod))
-    return `Pod ephemeral local storage usage exceeds the total limit of containers ${ofPod}. `
+    return { signal: 'ephemeralpodfs.limit', message: `Pod ephemeral local storage usage exceeds the total limit of containers ${ofPod}. ` }
   for (const { name, resources } of allSpecContainers(pod)) {
     const limit = resources?.limits?.[RESOURCE]
     if (limit !== undefined && (use.containers.get(name) ?? 0) > quantityValue(limit))
-      return `Container ${name} exceeded its local ephemeral storage limit "${limit}". `
+      return { signal: 'ephemeralcontainerfs.limit', message: `Container ${name} exceeded its local ephemeral storage limit "${limit}". ` }
   }
   return undefined
 }

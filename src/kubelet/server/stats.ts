@@ -102,7 +102,7 @@ export class Stats {
     const { user, system } = process.cpuUsage()
     const startedAtMs = this.#options.clock.now() - process.uptime() * 1000
     const own = { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss(), startedAtMs }
-    return [...kubeletMetrics(this.#options.nodeName, pods, own), ...volumeMetrics(volumes)]
+    return [...kubeletMetrics(this.#options.nodeName, pods, own), ...this.#options.pods.counters(), ...volumeMetrics(volumes)]
   }
 
   async cadvisorMetrics(): Promise<Metric[]> {

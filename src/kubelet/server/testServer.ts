@@ -135,6 +135,7 @@ export async function startTestKubelet(
       get: (namespace, name) => (namespace === 'default' && name === 'p' ? TEST_POD : undefined),
       all: () => [TEST_POD],
       running: () => [TEST_POD],
+      counters: () => [{ name: 'kubelet_started_pods_total', type: 'counter', help: 'h', samples: [{ value: 7 }] }],
       probeCounts: () => [{ pod: TEST_POD, container: 'main', kind: 'readinessProbe', result: 'failure', count: 3 }],
       containerId: (_uid, name, options) => (name === 'main' && !options?.previous ? 'id-main' : undefined),
       sandboxId: () => 'id-sandbox',
