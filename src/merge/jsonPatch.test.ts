@@ -25,6 +25,21 @@ describe('a JSON patch', () => {
       patch: [{ op: 'replace', path: '/list/-1/n', value: 3 }],
       result: { ...document, list: [{ n: 1 }, { n: 3 }] },
     },
+    {
+      name: 'adds after the last when it counts from the end',
+      patch: [{ op: 'add', path: '/list/-1', value: 0 }],
+      result: { ...document, list: [...document.list, 0] },
+    },
+    {
+      name: 'reads an index as Go reads a number',
+      patch: [{ op: 'replace', path: '/list/00/n', value: 5 }],
+      result: { ...document, list: [{ n: 5 }, { n: 2 }] },
+    },
+    {
+      name: 'drops what stands before the first slash',
+      patch: [{ op: 'add', path: 'data/b', value: '2' }],
+      result: { ...document, b: '2' },
+    },
     { name: 'appends', patch: [{ op: 'add', path: '/list/-', value: 0 }], result: { ...document, list: [...document.list, 0] } },
     { name: 'understands escapes', patch: [{ op: 'remove', path: '/x~1y/~0' }], result: { ...document, 'x/y': {} } },
     {

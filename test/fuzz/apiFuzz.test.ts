@@ -48,6 +48,7 @@ const UPSTREAMS_5XX = [
   'failed to create typed patch object',
   'failed to convert new object',
   'Timeout: Too large resource version: ',
+  'strconv.ParseUint: parsing ',
 ]
 
 type Body = Record<string, unknown>

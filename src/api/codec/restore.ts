@@ -2,6 +2,7 @@
  * What a value that comes out of a strategic merge patch has to be like to become Go's struct again
  * (k8s.io/apimachinery/pkg/runtime, FromUnstructured): the values are looked at, not a text, and the messages name no field.
  */
+import { Base64Error, canonicalBase64 } from './base64.ts'
 import type { Field, Schema, TypeDef } from '../catalog/schema.ts'
 
 /** What of Go the plain scalars are; the others read JSON by themselves. */
@@ -38,6 +39,12 @@ function schemaError(value: unknown, schema: Schema, field?: Field): string | un
     case 'array':
       if (!Array.isArray(value)) return `cannot restore slice from ${kindOf(value)}`
       return firstError(value, schema.items)
+    case 'bytes':
+      return bytesError(value)
+    case 'intOrString':
+      return kindOf(value) === 'string' || typeof value === 'number'
+        ? undefined
+        : `json: cannot unmarshal ${goJsonKindOf(value)} into Go value of type int32`
     default:
       return scalarError(value, GO_KINDS[schema.type], field?.go?.type)
   }
@@ -59,6 +66,23 @@ function scalarError(value: unknown, goKind: string | undefined, goType: string 
   if (!convertible) return `unrecognized type: ${goKind}`
   if (goKind !== 'string' && (kind === 'int64' || Number.isInteger(value))) return undefined
   return `cannot convert ${kind} to ${goType ?? goKind}`
+}
+
+/** A list of bytes is read from its text. */
+function bytesError(value: unknown): string | undefined {
+  if (typeof value !== 'string') return `cannot restore slice from ${kindOf(value)}`
+  try {
+    canonicalBase64(value)
+    return undefined
+  } catch (error) {
+    if (error instanceof Base64Error) return `error decoding from json: ${error.message}`
+    throw error
+  }
+}
+
+function goJsonKindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'array'
+  return typeof value === 'boolean' ? 'bool' : 'object'
 }
 
 function kindOf(value: unknown): string {

@@ -44,7 +44,19 @@ test("syntax errors are go-yaml's", () => {
   for (const [body, message] of [
     ['a: [unclosed', "yaml: line 1: did not find expected ',' or ']'"],
     ['a: {b: 1', "yaml: line 1: did not find expected ',' or '}'"],
-    ['a: b: c', 'yaml: line 1: mapping values are not allowed in this context'],
+    ['a: b: c', 'yaml: mapping values are not allowed in this context'],
+    ['x: y\na: b: c', 'yaml: line 2: mapping values are not allowed in this context'],
+    ['a: [', 'yaml: line 1: did not find expected node content'],
+    ['key: [a, b\nc: d', "yaml: line 1: did not find expected ',' or ']'"],
+    ['a: ]', 'yaml: did not find expected node content'],
+    ['\ta: b', 'yaml: found character that cannot start any token'],
+    ['a: b\n\tc: d', 'yaml: line 2: found a tab character that violates indentation'],
+    ['a: "b', 'yaml: found unexpected end of stream'],
+    ['a: *x', "yaml: unknown anchor 'x' referenced"],
+    ['a: .inf', 'json: unsupported value: +Inf'],
+    ['a:\n  - b\n - c', 'yaml: line 2: did not find expected key'],
+    ['a: b\n c: d', 'yaml: line 2: mapping values are not allowed in this context'],
+    ['a: b\n- c', 'yaml: line 1: did not find expected key'],
   ] as const)
     assert.throws(() => parseYaml(body), { name: 'YamlSyntaxError', message }, body)
 })

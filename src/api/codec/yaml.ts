@@ -2,23 +2,13 @@
  * YAML bodies. The API server turns YAML into JSON (YAML 1.1 scalars, sorted keys, the first document only) and decodes that;
  * a key that is there twice is a strict error only. Message texts are go-yaml's.
  */
-import {
-  CST,
-  type Document,
-  isScalar,
-  Lexer,
-  LineCounter,
-  parseAllDocuments,
-  type ParsedNode,
-  stringify,
-  type Tags,
-  visit,
-  type YAMLError,
-} from 'yaml'
+import { CST, type Document, isScalar, Lexer, LineCounter, parseAllDocuments, type ParsedNode, stringify, type Tags, visit } from 'yaml'
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { type Decoded, decodeValue, jsonValue, type ParsedJson, parseJson } from './json.ts'
+import { asJsonValue, numberOf } from './longIntegers.ts'
 import { JsonSyntaxError, MAX_JSON_DEPTH, setMember } from './jsonTree.ts'
+import { goMessage, goReferenceMessage } from './yamlMessages.ts'
 
 export class YamlSyntaxError extends Error {
   override readonly name = 'YamlSyntaxError'
@@ -42,6 +32,7 @@ const customTags = (tags: Tags): Tags =>
   )
 
 const PARSE_OPTIONS = {
+  intAsBigInt: true,
   version: '1.1',
   schema: 'yaml-1.1',
   customTags,
@@ -50,28 +41,6 @@ const PARSE_OPTIONS = {
   prettyErrors: false,
   logLevel: 'silent',
 } as const
-
-/** What go-yaml says where this parser says something else; the first that matches. */
-const MESSAGES: readonly [RegExp, string][] = [
-  [/Flow sequence in block collection|expected flow sequence to end|Flow sequence/i, "did not find expected ',' or ']'"],
-  [/expected flow map to end|Flow map/i, "did not find expected ',' or '}'"],
-  [/Nested mappings are not allowed|compact mappings|not allowed in this context/i, 'mapping values are not allowed in this context'],
-  [/Tabs are not allowed|tab/i, 'found character that cannot start any token'],
-  [
-    /Implicit keys need to be on a single line|Implicit map keys need to be followed by map values|implicit key/i,
-    "could not find expected ':'",
-  ],
-  [/Missing closing|quote/i, 'found unexpected end of stream'],
-  [/Plain value cannot start|reserved character/i, 'found character that cannot start any token'],
-  [/Unresolved alias/i, 'unknown anchor'],
-  [/indent/i, 'did not find expected key'],
-]
-
-function goMessage(error: YAMLError, lines: LineCounter): string {
-  const line = Math.max(1, lines.linePos(error.pos[0]).line)
-  const message = MESSAGES.find(([pattern]) => pattern.test(error.message))?.[1] ?? 'did not find expected node content'
-  return `yaml: line ${line}: ${message}`
-}
 
 /** `line 5: key "data" already set in map` for each key that its map has already. */
 function doubleKeys(document: Document.Parsed, lines: LineCounter): string[] {
@@ -92,8 +61,9 @@ function doubleKeys(document: Document.Parsed, lines: LineCounter): string[] {
 
 function toJson(value: unknown, depth = 0): JsonValue {
   if (depth > MAX_JSON_DEPTH) throw new YamlSyntaxError('yaml: exceeded max depth')
-  if (typeof value === 'bigint') return Number(value)
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new YamlSyntaxError(`json: unsupported value: ${value}`)
+  if (typeof value === 'bigint') return asJsonValue(numberOf(String(value)))
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new YamlSyntaxError(`json: unsupported value: ${Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'}`)
   if (typeof value !== 'object' || value === null) return (value ?? null) as JsonValue
   if (Array.isArray(value)) return value.map((item) => toJson(item, depth + 1))
   const out: JsonObject = {}
@@ -160,13 +130,13 @@ export function parseYaml(body: Uint8Array | string): ParsedYaml {
   const document = 'empty' in documents ? undefined : documents[0]
   if (!document) return { value: null, strictErrors: [] }
   const error = document.errors[0]
-  if (error) throw new YamlSyntaxError(goMessage(error, lineCounter), { cause: error })
+  if (error) throw new YamlSyntaxError(goMessage(error, text, lineCounter), { cause: error })
   const doubles = doubleKeys(document, lineCounter)
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true })
   } catch (cause) {
-    throw new YamlSyntaxError('yaml: document contains excessive aliasing', { cause })
+    throw new YamlSyntaxError(goReferenceMessage(cause), { cause })
   }
   return {
     value: toJson(value),

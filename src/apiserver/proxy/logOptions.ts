@@ -1,5 +1,6 @@
 /** The query of pods/log (v1 PodLogOptions), checked, and as the kubelet wants it. Pure. */
 import { newBadRequest, newInvalid } from '../../api/status.ts'
+import { canonicalTime, TimeError } from '../../api/codec/goTime.ts'
 import type { FieldError } from '../../api/status.ts'
 import { isSet } from '../transport/requestInfo.ts'
 
@@ -16,6 +17,15 @@ function atLeast(field: string, value: number | undefined, least: 0 | 1): FieldE
   return [{ type: 'FieldValueInvalid', field, message: `Invalid value: ${value}: ${rule}` }]
 }
 
+function checkTime(text: string): void {
+  try {
+    canonicalTime(text)
+  } catch (error) {
+    if (error instanceof TimeError) throw newBadRequest(error.message)
+    throw error
+  }
+}
+
 /** What to ask the kubelet for. Throws 400 and 422 as upstream does. */
 export function kubeletLogQuery(query: URLSearchParams, pod: string): URLSearchParams {
   const tailLines = integer(query, 'tailLines')
@@ -23,6 +33,7 @@ export function kubeletLogQuery(query: URLSearchParams, pod: string): URLSearchP
   const limitBytes = integer(query, 'limitBytes')
   const sinceTime = query.get('sinceTime')
   const stream = query.get('stream')
+  if (sinceTime !== null) checkTime(sinceTime)
   const errors: FieldError[] = [...atLeast('tailLines', tailLines, 0), ...atLeast('limitBytes', limitBytes, 1)]
   if (sinceSeconds !== undefined && sinceTime !== null) {
     errors.push({

@@ -76,7 +76,15 @@ function shorten(object: KubeObject, nowMs: number, graceSeconds: number): KubeO
   return next
 }
 
-export function planDeletion(object: KubeObject, options: DeleteOptions, strategy: Strategy, nowMs: number): DeletionPlan {
+/** A grace period below zero is the shortest that there is. */
+const LEAST_GRACE_SECONDS = 1
+
+function withGrace(options: DeleteOptions): DeleteOptions {
+  return (options.gracePeriodSeconds ?? 0) < 0 ? { ...options, gracePeriodSeconds: LEAST_GRACE_SECONDS } : options
+}
+
+export function planDeletion(object: KubeObject, given: DeleteOptions, strategy: Strategy, nowMs: number): DeletionPlan {
+  const options = withGrace(given)
   const { metadata } = object
   const graceful = strategy.gracePeriodSeconds !== undefined
   const grace = strategy.gracePeriodSeconds?.(object, options.gracePeriodSeconds)

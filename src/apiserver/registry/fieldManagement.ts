@@ -3,8 +3,10 @@ import { applyPatch } from '../../merge/apply/apply.ts'
 import { fieldSetOfPaths } from '../../merge/apply/fieldSet.ts'
 import { updateManagedFields } from '../../merge/apply/update.ts'
 import { apiVersionOf } from '../../api/resource.ts'
-import { newBadRequest } from '../../api/status.ts'
+import { newBadRequest, newConflict } from '../../api/status.ts'
+import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
+import { sentRevision } from './options.ts'
 import { asWritten, emptyObject } from './schema.ts'
 import { PendingConversion, convertBetween } from './versions.ts'
 import type { FieldSet } from '../../merge/apply/fieldSet.ts'
@@ -94,14 +96,17 @@ export interface ApplyTarget extends Tracking {
 /** The object that comes of applying a configuration to the live one (undefined: it is created). */
 export function applyConfiguration(old: KubeObject | undefined, configuration: JsonObject, target: ApplyTarget): KubeObject {
   const { resource, name } = target
-  const { kind, apiVersion } = configuration
-  const meta = configuration['metadata'] as JsonObject | undefined
-  if (!meta?.['name']) throw newBadRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`)
+  const { kind, apiVersion, metadata: meta } = configuration
   if (kind !== resource.kind || apiVersion !== apiVersionOf(resource)) {
-    const version = String(apiVersion ?? '')
-    throw newBadRequest(`invalid object type: ${version.includes('/') ? version : `/${version}`}, Kind=${String(kind ?? '')}`)
+    const version = typeof apiVersion === 'string' ? apiVersion : ''
+    const shown = typeof kind === 'string' ? kind : ''
+    throw newBadRequest(`invalid object type: ${version.includes('/') ? version : `/${version}`}, Kind=${shown}`)
   }
-  if (!old) delete meta['resourceVersion']
+  if (meta === null) delete configuration['metadata']
+  if (!old && isJsonObject(meta) && typeof meta['resourceVersion'] === 'string') {
+    sentRevision(meta['resourceVersion'])
+    delete meta['resourceVersion']
+  }
   const live = old ?? ({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: {} } as KubeObject)
   const { object, managedFields } = applyPatch({
     ...ownershipContext(target),
@@ -113,6 +118,10 @@ export function applyConfiguration(old: KubeObject | undefined, configuration: J
     ...(target.subresource && { subresource: target.subresource }),
   })
   const applied = cloneJson(object) as unknown as KubeObject
+  const { uid } = (applied.metadata ??= {} as KubeObject['metadata'])
+  if (!old && uid) {
+    throw newConflict(resource, name, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`)
+  }
   if (managedFields) applied.metadata.managedFields = managedFields
   return applied
 }

@@ -19,7 +19,7 @@ import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
 import { parseRevision } from './continueToken.ts'
 import { sentRevision } from './options.ts'
 import { normalizeObject } from './schema.ts'
-import { newModified, newOtherUid, translateStorageError } from './storageErrors.ts'
+import { newModified, newUnmet, otherUid, translateStorageError } from './storageErrors.ts'
 import type { FieldError } from '../../api/status.ts'
 import type { MetaRules } from '../../api/validation/objectMeta.ts'
 import type { KubeObject } from '../../api/resource.ts'
@@ -119,7 +119,7 @@ export class ObjectStore {
     const approved = async (each: KubeObject): Promise<void> => {
       await approve(each)
       // One that is no number is none.
-      if (!parseRevision(resourceVersion ?? '')) return
+      if (context.dryRun || !parseRevision(resourceVersion ?? '')) return
       throw newStatusError(500, '', 'resourceVersion should not be set on objects to be created')
     }
     fillForCreate(object, kind, context.now)
@@ -242,7 +242,7 @@ export class ObjectStore {
       const next = await steps.change(old)
       if (!old) {
         const { uid } = next.metadata
-        if (uid) throw newOtherUid(kind.storage, steps.name, { key: keyFor(kind, steps.namespace, steps.name), asked: uid, found: '' })
+        if (uid) throw newUnmet(kind.storage, steps.name, keyFor(kind, steps.namespace, steps.name), otherUid(uid, ''))
         return { stored: await create(next), created: true }
       }
       const conditional = Boolean(parseRevision(next.metadata.resourceVersion ?? '')) && !steps.retryConflicts
@@ -264,7 +264,7 @@ export class ObjectStore {
     if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
       // Only what goes as far as the store shows where it keeps its objects.
       const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
-      throw newOtherUid(kind.storage, steps.name, { key, asked: uid, found: old.object.metadata.uid })
+      throw newUnmet(kind.storage, steps.name, key, otherUid(uid, old.object.metadata.uid))
     }
     const revision = sentRevision(resourceVersion)
     if (revision === 0) {

@@ -146,13 +146,18 @@ export function deleteOptionsOfQuery(query: URLSearchParams): JsonObject {
   return options
 }
 
-/** The body's options win as a whole over the query's. */
-export function parseDeleteOptions(request: ApiRequest): DeleteOptions {
-  const body = request.body && Object.keys(request.body).length > 0 ? request.body : undefined
-  const given = body ?? deleteOptionsOfQuery(request.query)
-  const dryRun = Array.isArray(given['dryRun']) ? given['dryRun'] : []
-  const propagation = given['propagationPolicy'] ?? undefined
-  const orphan = given['orphanDependents'] ?? undefined
+/** Throws 422 for options that do not fit together, or are none. */
+export function checkDeleteOptions({
+  dryRun,
+  propagationPolicy,
+  orphanDependents,
+}: {
+  dryRun?: unknown
+  propagationPolicy?: unknown
+  orphanDependents?: unknown
+}): void {
+  const propagation = propagationPolicy ?? undefined
+  const orphan = orphanDependents ?? undefined
   const errors: FieldError[] = []
   if (propagation !== undefined && orphan !== undefined) {
     const message = `Invalid value: ${JSON.stringify(propagation)}: orphanDependents and deletionPropagation cannot be both set`
@@ -161,8 +166,17 @@ export function parseDeleteOptions(request: ApiRequest): DeleteOptions {
   if (propagation !== undefined && !['Foreground', 'Background', 'Orphan'].includes(propagation as string)) {
     errors.push(notSupported('propagationPolicy', propagation, ['Foreground', 'Background', 'Orphan', 'nil']))
   }
-  errors.push(...dryRunErrors(dryRun))
+  errors.push(...dryRunErrors(Array.isArray(dryRun) ? dryRun : []))
   throwInvalidOptions('DeleteOptions', errors)
+}
+
+/** The body's options win as a whole over the query's. */
+export function parseDeleteOptions(request: ApiRequest): DeleteOptions {
+  const body = request.body && Object.keys(request.body).length > 0 ? request.body : undefined
+  const given = body ?? deleteOptionsOfQuery(request.query)
+  checkDeleteOptions(given)
+  const dryRun = Array.isArray(given['dryRun']) ? given['dryRun'] : []
+  const { propagationPolicy: propagation, orphanDependents: orphan } = given
   const preconditions = isJsonObject(given['preconditions']) ? given['preconditions'] : {}
   const grace = given['gracePeriodSeconds']
   return {

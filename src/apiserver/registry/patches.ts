@@ -1,6 +1,8 @@
 /** PATCH in its four formats, on the whole object or on a part of it. */
 import { applyJsonPatch } from '../../merge/jsonPatch.ts'
 import { applyMergePatch } from '../../merge/mergePatch.ts'
+import { goJsonKind } from '../../merge/jsonValue.ts'
+import { restoreError } from '../../api/codec/restore.ts'
 import { applyStrategicMergePatch } from '../../merge/strategicMergePatch.ts'
 import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
@@ -88,19 +90,25 @@ export function parseConfiguration(request: ApiRequest): JsonObject {
 
 /** `strictErrors` tell of keys that stand twice. */
 function parseApplied(request: ApiRequest): { configuration: JsonObject; strictErrors: readonly string[] } {
-  const { value: configuration, strictErrors } = parseYaml(request.patch?.bytes ?? new Uint8Array())
-  if (!isJsonObject(configuration)) throw newBadRequest('error decoding YAML: the body is not an object')
+  const { value, strictErrors } = parseYaml(request.patch?.bytes ?? new Uint8Array())
+  const configuration = value ?? {}
+  if (!isJsonObject(configuration)) {
+    const why = `json: cannot unmarshal ${goJsonKind(configuration)} into Go value of type map[string]interface {}`
+    throw newBadRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: ${why}`)
+  }
   return { configuration, strictErrors }
 }
 
 /** Values that the merge let pass by their rough type and that the kind has no room for: a number too large, a time that is none. */
-function typedObject({ resource, namespace, name }: ApiRequest, applied: KubeObject): KubeObject {
+function typedObject({ resource, name }: ApiRequest, namespace: unknown, applied: KubeObject): KubeObject {
   try {
+    const odd = restoreError(applied, resource.type)
+    if (odd) throw new Error(odd)
     return normalizeObject(resource, applied)
   } catch (error) {
     if (!(error instanceof Error) || error instanceof StatusError) throw error
     const type = `${resource.group}/${resource.version}, Kind=${resource.kind}`
-    const subject = `${namespace ? `${namespace}/` : '/'}${name}; ${type}`
+    const subject = `${typeof namespace === 'string' ? namespace : ''}/${name}; ${type}`
     const why = `unable to convert unstructured object to ${type}: ${error.message}`
     throw newStatusError(500, '', `failed to convert new object (${subject}) to proper version: ${why}`)
   }
@@ -115,7 +123,6 @@ function applyObject(
 ): Promise<ApiResult> {
   const { configuration, strictErrors } = parseApplied(request)
   const doubles = strictErrors.map((error) => `error converting YAML to JSON: ${error}`)
-  if (options.fieldValidation !== 'Ignore' && options.fieldValidation !== 'Strict') request.warnings.push(...doubles)
   return changeObject(core, kind, request, {
     rules,
     options,
@@ -126,9 +133,13 @@ function applyObject(
         name: request.name,
         force: options.force,
       })
+      if (options.fieldValidation !== 'Ignore' && options.fieldValidation !== 'Strict') {
+        request.warnings.push(...strictErrors.flatMap((error) => error.split('\n').slice(1)).map((line) => line.trim()))
+      }
       if (options.fieldValidation === 'Strict' && doubles[0] !== undefined) throw newBadRequest(`error strict decoding YAML: ${doubles[0]}`)
       // Defaults are for whole structs, of which a configuration may have named nothing.
-      const object = kind.custom ? applied : typedObject(request, applied)
+      const { metadata } = configuration
+      const object = kind.custom ? applied : typedObject(request, isJsonObject(metadata) && metadata['namespace'], applied)
       matchIdentity(object, request)
       defaultObject(request.resource, object, core.clock.now())
       return object

@@ -149,6 +149,52 @@ test('lists go on where they stopped, at the revision they began with', async ()
   await registry.close()
 })
 
+test('whatever is there is listed whole, whatever the limit', async () => {
+  const registry = await start()
+  for (const name of ['a', 'b']) await registry.handle(request('create', 'configmaps', { body: configMap(name) }))
+  const list = await registry.handle(request('list', 'configmaps', { query: 'limit=1&resourceVersion=0' }))
+  assert.ok(list.type === 'list')
+  assert.equal(list.items.length, 2)
+  assert.equal(list.metadata.continue, undefined)
+  await registry.close()
+})
+
+test('options and revisions that are none are refused in Go’s words', async () => {
+  const registry = await start()
+  await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
+  for (const [query, why] of [
+    ['limit=', /^strconv.ParseInt: parsing "": invalid syntax$/],
+    ['limit=99999999999999999999', /value out of range$/],
+    ['resourceVersion=99999999999999999999999', /strconv.ParseUint: parsing "9+": value out of range$/],
+    ['continue=abc&resourceVersion=5', /^invalid continue token/],
+  ] as const)
+    await assert.rejects(registry.handle(request('list', 'configmaps', { query })), refusal(400, why), query)
+  const at = (resourceVersion: string): object => configMap('a', { x: resourceVersion }, { resourceVersion })
+  await assert.rejects(
+    registry.handle(request('update', 'configmaps', { name: 'a', body: at('abc') as never })),
+    refusal(500, /^strconv.ParseUint: parsing "abc": invalid syntax$/),
+  )
+  await registry.handle(request('update', 'configmaps', { name: 'a', body: at('0') as never }))
+  await assert.rejects(
+    registry.handle(request('delete', 'configmaps', { name: 'a', query: 'resourceVersion=1' })),
+    refusal(409, /ResourceVersion in the precondition \(1\)/),
+  )
+  await registry.close()
+})
+
+test('a patch does not make another kind of an object', async () => {
+  const registry = await start()
+  await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
+  const patched = (text: string): Promise<unknown> =>
+    registry.handle(
+      request('patch', 'configmaps', { name: 'a', patch: { type: 'application/merge-patch+json', bytes: Buffer.from(text) } }),
+    )
+  await assert.rejects(patched('{"kind":"Pod"}'), refusal(422, /converting \(v1.Pod\) to \(core.ConfigMap\): unknown conversion$/))
+  await assert.rejects(patched('{"apiVersion":"v9"}'), refusal(422, /no kind "ConfigMap" is registered for version "v9"/))
+  await assert.rejects(patched('{"apiVersion":null}'), refusal(400, /name must be provided$/))
+  await registry.close()
+})
+
 test('a watch with a selector sees objects come and go, with their state before they went', async () => {
   const registry = await start()
   const stop = new AbortController()

@@ -21,7 +21,7 @@ export function parseYaml(bytes: Uint8Array): { value: JsonValue; strictErrors: 
   try {
     return parseYamlBytes(bytes)
   } catch (error) {
-    if (error instanceof YamlSyntaxError) throw newBadRequest(`error decoding YAML: ${error.message}`)
+    if (error instanceof YamlSyntaxError) throw newBadRequest(`error decoding YAML: error converting YAML to JSON: ${error.message}`)
     throw error
   }
 }

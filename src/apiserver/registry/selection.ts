@@ -35,6 +35,8 @@ function selectableField(kind: StoredKind, resource: CatalogResource, label: str
 /** events.k8s.io calls the involved object `regarding`. */
 function storageLabel(resource: CatalogResource, label: string): string {
   if (resource.group !== 'events.k8s.io') return label
+  // What the other version calls otherwise is not known here.
+  if (/^involvedObject\.|^reportingComponent$|^source$/.test(label)) return ''
   if (label.startsWith('regarding.')) return label.replace('regarding.', 'involvedObject.')
   return label === 'reportingController' ? 'reportingComponent' : label
 }

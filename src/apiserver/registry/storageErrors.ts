@@ -33,12 +33,11 @@ export function otherUid(asked: string, found: string): string {
   return `Precondition failed: UID in precondition: ${asked}, UID in object meta: ${found}`
 }
 
-/** The object that is to be written is not the one that the client means. */
-export function newOtherUid(
-  resource: GroupResource,
-  name: string,
-  { key, asked, found }: { key: string; asked: string; found: string },
-): StatusError {
-  const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${otherUid(asked, found)}`
-  return newConflict(resource, name, why)
+export function otherRevision(asked: string, found: string): string {
+  return `Precondition failed: ResourceVersion in precondition: ${asked}, ResourceVersion in object meta: ${found}`
+}
+
+/** What a client said of the object that is to be written does not hold. */
+export function newUnmet(resource: GroupResource, name: string, key: string, why: string): StatusError {
+  return newConflict(resource, name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`)
 }

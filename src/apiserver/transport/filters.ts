@@ -133,7 +133,7 @@ export class Filters {
         this.#audit(exchange, attributesOf(info, user, query), auditId, startMs, longRunning),
       )
       const requested = attributesOf(info, requestor, query)
-      const user = impersonate(exchange.headers, requested, authorizer)
+      const user = this.#impersonated(exchange, requested)
       if (user !== requestor) exchange.audit?.impersonated(user)
       const entered = gate.enter(exchange, user, info, query)
       if (entered instanceof Promise) {
@@ -144,7 +144,7 @@ export class Filters {
       const attributes = user === requestor ? requested : { ...requested, user }
       const { allowed, reason } = authorizer.authorize(attributes)
       exchange.audit?.decided(allowed, reason)
-      if (!allowed) throw newForbiddenFor(attributes, reason)
+      if (!allowed) throw forbidden(exchange, newForbiddenFor(attributes, reason))
       const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
       await this.#dispatch({ exchange, path, query, info, user, signal, begun: pass?.release })
     } catch (error) {
@@ -157,6 +157,14 @@ export class Filters {
       if (!longRunning) metrics.inFlight(kind, -1)
       const seconds = (clock.now() - startMs) / 1000
       metrics.finished(labelsOf(info, this.#options.catalog), exchange.status, seconds, waitedMs / 1000, exchange.sentBytes)
+    }
+  }
+
+  #impersonated(exchange: Exchange, requested: RequestAttributes): UserInfo {
+    try {
+      return impersonate(exchange.headers, requested, this.#options.authorizer)
+    } catch (error) {
+      throw error instanceof StatusError ? forbidden(exchange, error) : error
     }
   }
 
@@ -309,6 +317,12 @@ export class Filters {
     const message = error instanceof Error ? error.message : String(error)
     return newStatusError(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] })
   }
+}
+
+/** What a refusal says must not be taken for a page. */
+function forbidden(exchange: Exchange, error: StatusError): StatusError {
+  exchange.setHeader('x-content-type-options', 'nosniff')
+  return error
 }
 
 function without(headers: Record<string, string>, name: string): Record<string, string> {

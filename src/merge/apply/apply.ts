@@ -57,7 +57,8 @@ export function applyPatch(options: ApplyOptions): Applied {
   fitManagers(managers, options)
   const live = withoutManagedFields(options.live)
   if (managers.size === 0) {
-    const id: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion }
+    const { subresource } = options
+    const id: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion, subresource }
     recordUpdate({ apiVersion: live['apiVersion'], kind: live['kind'] }, live, managers, id, nowMs, options)
   }
   const { object, managers: after } = applyTo(live, managers, options)
@@ -79,7 +80,8 @@ function describe(object: JsonObject): string {
   const metadata = isObject(object['metadata']) ? object['metadata'] : {}
   const apiVersion = String(object['apiVersion'])
   const groupVersion = apiVersion.includes('/') ? apiVersion : `/${apiVersion}`
-  return `${String(metadata['namespace'] ?? '')}/${String(metadata['name'] ?? '')}; ${groupVersion}, Kind=${String(object['kind'])}`
+  const text = (member: string): string => (typeof metadata[member] === 'string' ? metadata[member] : '')
+  return `${text('namespace')}/${text('name')}; ${groupVersion}, Kind=${String(object['kind'])}`
 }
 
 function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): { object: JsonObject; managers: Managers } {

@@ -59,4 +59,5 @@ export const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
   },
   validateStatusUpdate: (next, old) => validateCertificateSigningRequestStatus(next, old),
   selectableFields: { 'spec.signerName': (csr) => csr.spec.signerName },
+  unknownFieldLabel: (label) => `field label not supported: ${label}`,
 }

@@ -1,6 +1,9 @@
 /** pods/binding: the scheduler's decision. */
-import { newConflict, newStatusError } from '../../../api/status.ts'
+import { newBadRequest, newConflict, newStatusError } from '../../../api/status.ts'
 import { cloneJson } from '../jsonValues.ts'
+import { keyFor } from '../kind.ts'
+import { matchNamespace } from '../objectMeta.ts'
+import { newUnmet, otherRevision, otherUid } from '../storageErrors.ts'
 import { parseCreateOptions } from '../options.ts'
 import { admissionRequest, bodyObject, strategyContext } from '../writes.ts'
 import type { Binding, Pod } from '../../../api/kinds/core/v1.ts'
@@ -22,14 +25,6 @@ function checkTarget({ target }: Binding): void {
 
 function assign(pod: Pod, binding: Binding, now: string): void {
   const conflict = (why: string): Error => newConflict({ group: '', resource: 'pods/binding' }, pod.metadata.name, why)
-  const { uid, resourceVersion } = binding.metadata
-  if (uid && uid !== pod.metadata.uid)
-    throw conflict(`Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`)
-  if (resourceVersion && resourceVersion !== pod.metadata.resourceVersion) {
-    throw conflict(
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${pod.metadata.resourceVersion}`,
-    )
-  }
   if (pod.metadata.deletionTimestamp) throw conflict(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`)
   if (pod.spec.nodeName) throw conflict(`pod ${pod.metadata.name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`)
   if (pod.spec.schedulingGates?.length) throw conflict(`pod ${pod.metadata.name} has non-empty .spec.schedulingGates`)
@@ -49,9 +44,20 @@ function assign(pod: Pod, binding: Binding, now: string): void {
   pod.status = { ...status, conditions: [...conditions, scheduled] }
 }
 
+/** It is the store that compares these. */
+function checkPreconditions(pod: Pod, { metadata: { uid, resourceVersion } }: Binding, at: { kind: StoredKind; key: string }): void {
+  const { kind, key } = at
+  const { name } = pod.metadata
+  if (uid && uid !== pod.metadata.uid) throw newUnmet(kind.storage, name, key, otherUid(uid, pod.metadata.uid))
+  if (resourceVersion && resourceVersion !== pod.metadata.resourceVersion)
+    throw newUnmet(kind.storage, name, key, otherRevision(resourceVersion, pod.metadata.resourceVersion ?? ''))
+}
+
 async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, name: string): Promise<ApiResult> {
   const options = parseCreateOptions(request)
   const received = bodyObject(request) as Binding
+  matchNamespace(received, request.resource, request.namespace)
+  if (received.metadata.name !== name) throw newBadRequest('name in URL does not match name in Binding object')
   // What is posted to `bindings` is a resource of its own to admission, not a pod.
   const admission = { ...admissionRequest(request, kind, 'CREATE', received, undefined, options), resource: request.resource }
   await core.admission.admit(admission)
@@ -65,6 +71,7 @@ async function bind(core: RegistryCore, kind: StoredKind, request: ApiRequest, n
     retryConflicts: true,
     change: async () => {
       const pod = cloneJson(core.objects.get(kind, request.namespace, name).object) as Pod
+      checkPreconditions(pod, binding, { kind, key: keyFor(kind, request.namespace, name) })
       // As upstream's: who wrote it is on no record.
       assign(pod, binding, context.now)
       return pod
@@ -80,5 +87,7 @@ export const bindPod: SubresourceHandler = (core, kind, request) => bind(core, k
 /** POST /api/v1/namespaces/x/bindings: the body names the pod. */
 export const createBinding: SubresourceHandler = (core, _kind, request) => {
   const pods = core.kinds.named('', 'pods') as StoredKind
-  return bind(core, pods, request, bodyObject(request).metadata.name)
+  const { name } = bodyObject(request).metadata
+  if (!name) throw newBadRequest('Name parameter required.')
+  return bind(core, pods, request, name)
 }

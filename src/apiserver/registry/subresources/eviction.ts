@@ -3,7 +3,8 @@ import { poddisruptionbudgets } from '../../../api/kinds/policy/v1.ts'
 import { labelSelectorMatches } from '../../../api/selectors.ts'
 import { newBadRequest, newStatusError } from '../../../api/status.ts'
 import { cloneJson } from '../jsonValues.ts'
-import { parseCreateOptions } from '../options.ts'
+import { matchNamespace } from '../objectMeta.ts'
+import { checkDeleteOptions, parseCreateOptions } from '../options.ts'
 import { admissionRequest, bodyObject, strategyContext } from '../writes.ts'
 import { SUCCESS } from './binding.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
@@ -85,13 +86,14 @@ async function askBudget(core: RegistryCore, request: ApiRequest, pod: Pod, dryR
 export const evict: SubresourceHandler = async (core, kind, request) => {
   const options = parseCreateOptions(request)
   const eviction = bodyObject(request) as unknown as Eviction & { metadata: { name?: string } }
-  if (eviction.metadata.name && eviction.metadata.name !== request.name)
-    throw newBadRequest('name in URL does not match name in Eviction object')
+  matchNamespace(eviction as never, request.resource, request.namespace)
+  if (eviction.metadata.name !== request.name) throw newBadRequest('name in URL does not match name in Eviction object')
   const pod = core.objects.get(kind, request.namespace, request.name).object as Pod
   const admission = admissionRequest(request, kind, 'CREATE', eviction as never, undefined, options)
   await core.admission.admit(admission)
   await core.admission.validate(admission)
   const given = (admission.object as unknown as Eviction).deleteOptions ?? {}
+  checkDeleteOptions(given)
   const dryRun = options.dryRun || (given.dryRun ?? []).length > 0
   if (!mayIgnoreBudget(pod)) await askBudget(core, request, pod, dryRun)
   const deleteOptions: DeleteOptions = {

@@ -7,7 +7,7 @@ import { parsePatchOptions, parseUpdateOptions } from '../options.ts'
 import { isApply, parseConfiguration, patcherFor } from '../patches.ts'
 import { decodePatched } from '../patched.ts'
 import { keyFor } from '../kind.ts'
-import { newOtherUid, otherUid } from '../storageErrors.ts'
+import { newUnmet, otherUid } from '../storageErrors.ts'
 import { fromStorage } from '../versions.ts'
 import { applyConfiguration, trackUpdate } from '../fieldManagement.ts'
 import { changeObject, tracking } from '../writes.ts'
@@ -52,7 +52,7 @@ function checkUid(
   const found = old.metadata.uid
   if (!uid || uid === found) return
   const { group, resource } = request.resource
-  if (!patched) throw newOtherUid(kind.storage, request.name, { key: keyFor(kind, request.namespace, request.name), asked: uid, found })
+  if (!patched) throw newUnmet(kind.storage, request.name, keyFor(kind, request.namespace, request.name), otherUid(uid, found))
   throw newConflict({ group, resource: `${resource}/scale` }, request.name, otherUid(uid, found))
 }
 

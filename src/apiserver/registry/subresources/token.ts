@@ -2,6 +2,7 @@
 import { pods as podResource, secrets as secretResource, nodes as nodeResource } from '../../../api/kinds/core/v1.ts'
 import { newBadRequest, newConflict, newInvalid, newNotFound } from '../../../api/status.ts'
 import { invalid } from '../../../api/validation/fieldErrors.ts'
+import { matchNamespace } from '../objectMeta.ts'
 import { parseCreateOptions } from '../options.ts'
 import { trackUpdate } from '../fieldManagement.ts'
 import { admissionRequest, bodyObject, tracking } from '../writes.ts'
@@ -74,6 +75,13 @@ function boundTo(
 export const createToken: SubresourceHandler = async (core, kind, request) => {
   const options = parseCreateOptions(request)
   const body = bodyObject(request) as unknown as TokenRequest
+  const { name: named } = body.metadata ?? {}
+  if (named && named !== request.name) {
+    throw newInvalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, request.name, [
+      invalid('metadata.name', named, 'must match the service account name if specified'),
+    ])
+  }
+  matchNamespace(body as unknown as KubeObject, request.resource, request.namespace)
   const account = core.objects.get(kind, request.namespace, request.name).object
   const spec = { ...body.spec } as TokenRequestSpec
   spec.expirationSeconds ??= DEFAULT_SECONDS
