@@ -43,6 +43,7 @@ import { MasterLeases } from './membership/masterLeases.ts'
 import type { LeaseStore } from './membership/masterLeases.ts'
 import { Membership } from './membership/membership.ts'
 import { FlowControlMetrics } from './metrics/flowControlMetrics.ts'
+import { AuthenticationMetrics } from './metrics/authenticationMetrics.ts'
 import { createAdmissionMetrics } from './metrics/admissionMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { aggregationMetrics, auditMetrics } from './metrics/serverMetrics.ts'
@@ -206,7 +207,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     noteUse: (secret, day) => noteUse(secret, day),
     clock,
   })
+  const authenticationMetrics = new AuthenticationMetrics()
   const authenticator = new Authenticator({
+    metrics: authenticationMetrics,
     ...options.tls,
     legacyTokens,
     requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
@@ -260,7 +263,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const metrics = new Metrics(objectCounts)
   queueMetrics.register(metrics.registry)
   requestMetrics.register(metrics.registry)
-  if (aggregation) aggregationMetrics(metrics.registry, () => aggregation.availability())
+  authenticationMetrics.register(metrics.registry)
+  if (aggregation) aggregationMetrics(metrics.registry, aggregation)
   const { audit } = options
   if (audit) auditMetrics(metrics.registry, () => audit.counts)
   registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))

@@ -13,6 +13,7 @@ import type { KubeObject } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import { TalliedCounter, type Tally } from '../../client/metrics/tallies.ts'
 import type { QueueMetrics } from '../../client/metrics/queueMetrics.ts'
 import { WorkQueue } from '../../client/workQueue.ts'
 import { LiveObjects } from '../authorization/liveObjects.ts'
@@ -56,6 +57,12 @@ export class Aggregation {
   readonly #services: LiveObjects<APIService>
   readonly #remotes = new Map<string, Remote>()
   readonly #queue: WorkQueue
+  /** How often APIServices became unavailable. */
+  readonly faults = new TalliedCounter({
+    name: 'aggregator_unavailable_apiservice_total',
+    help: 'How often APIServices became unavailable, by reason.',
+  })
+  readonly #faultTallies = new Map<string, Tally>()
   /** What remote APIServices depend on, followed from the first of them on. */
   #dependencies: Dependencies | undefined
   #generation = 0
@@ -220,12 +227,20 @@ export class Aggregation {
     this.#generation++
   }
 
+  #tellFault(name: string, reason: string): void {
+    const key = `${name}/${reason}`
+    let tally = this.#faultTallies.get(key)
+    if (!tally) this.#faultTallies.set(key, (tally = this.faults.row({ name, reason })))
+    tally.add()
+  }
+
   async #report(apiService: APIService, availability: Availability): Promise<void> {
     const { loopback, clock } = this.#options
     const known = apiService.status?.conditions
     const conditions = withCondition(known, { type: 'Available', ...availability }, timestamp(clock.now()))
     if (conditions === known) return
     const { name } = apiService.metadata
+    if (availability.status !== 'True') this.#tellFault(name, availability.reason ?? '')
     const body: KubeObject & Pick<APIService, 'status'> = { ...apiService, status: { ...apiService.status, conditions: [...conditions] } }
     const resource = loopback.resource(apiservices.group, apiservices.version, apiservices.resource)
     await loopback.send('update', resource, { name, subresource: 'status', body }).catch((error: unknown) => {

@@ -16,6 +16,7 @@ import { userOfHeaders } from './requestHeader.ts'
 import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
 import type { Authenticated, ServiceAccountTokens } from './serviceAccountTokens.ts'
 import { ANONYMOUS, withAuthenticatedGroup } from './users.ts'
+import type { AuthenticationMetrics } from '../metrics/authenticationMetrics.ts'
 import { clientCertificate, isForClients, isSignedBy, parseCertificates, userOfCertificate } from './x509.ts'
 
 export interface Credentials {
@@ -26,6 +27,7 @@ export interface Credentials {
 }
 
 export interface AuthenticatorOptions {
+  metrics?: AuthenticationMetrics
   clientCa: string
   /** The front proxy's CA; its headers are ignored without it. */
   requestHeaderCa?: string
@@ -83,12 +85,28 @@ export class Authenticator {
 
   /** Throws 401. */
   async authenticate(credentials: Credentials): Promise<UserInfo> {
+    const { metrics } = this.#options
+    try {
+      const user = await this.#authenticate(credentials)
+      metrics?.attempted('success')
+      return user
+    } catch (error) {
+      metrics?.attempted('failure')
+      throw error
+    }
+  }
+
+  async #authenticate(credentials: Credentials): Promise<UserInfo> {
     const facts = this.#certificateFacts(credentials)
     if (facts.frontProxy) {
       const user = userOfHeaders(credentials.headers)
       if (user) return withAuthenticatedGroup(user)
     }
-    if (facts.user) return facts.user
+    if (facts.user) {
+      const { metrics, clock } = this.#options
+      metrics?.certificateShown((facts.expiresMs - clock.now()) / 1000)
+      return facts.user
+    }
     const token = bearerToken(credentials.headers)
     if (token !== undefined) {
       const { user } = await this.authenticateToken(token).catch((error: unknown) => {

@@ -1,9 +1,14 @@
 /** Metrics of the parts of the server that keep count themselves: read when somebody asks. */
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
+import type { TalliedCounter } from '../../client/metrics/tallies.ts'
 
 /** Alerts on aggregated APIs look at these. */
-export function aggregationMetrics(registry: Registry, services: () => Iterable<{ name: string; available: boolean }>): void {
+export function aggregationMetrics(
+  registry: Registry,
+  aggregation: { availability(): Iterable<{ name: string; available: boolean }>; readonly faults: TalliedCounter },
+): void {
+  aggregation.faults.register(registry)
   registry.registerMetric(
     new Gauge({
       name: 'aggregator_unavailable_apiservice',
@@ -12,7 +17,7 @@ export function aggregationMetrics(registry: Registry, services: () => Iterable<
       labelNames: ['name'],
       collect() {
         this.reset()
-        for (const { name, available } of services()) this.set({ name }, available ? 0 : 1)
+        for (const { name, available } of aggregation.availability()) this.set({ name }, available ? 0 : 1)
       },
     }),
   )
