@@ -9,21 +9,7 @@ import { checkNodeSelector } from './nodeSelectors.ts'
 import { nanosOf } from './quantities.ts'
 import { isNativeResource } from './resourceNames.ts'
 import { NOT_POSITIVE, checkImmutable, checkNoBacksteps } from './values.ts'
-import {
-  checkAzureDisk,
-  checkCsiDriverName,
-  checkFibreChannel,
-  checkFlex,
-  checkFlocker,
-  checkHostPath,
-  checkIscsi,
-  checkNfs,
-  checkQuobyte,
-  checkSources,
-  checkStorageOs,
-  needs,
-  needsDisk,
-} from './volumeSources.ts'
+import { SHARED_RULES, checkCsiDriverName, checkIscsi, checkSources, inOrder } from './volumeSources.ts'
 import type {
   NodeSelector,
   PersistentVolume,
@@ -33,7 +19,6 @@ import type {
   SecretReference,
 } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
-import type { SourceRules } from './volumeSources.ts'
 
 function needsNamespace(errors: FieldError[], secret: { namespace?: string } | undefined, path: string): void {
   if (secret && !secret.namespace) errors.push(required(`${path}.secretRef.namespace`))
@@ -49,45 +34,33 @@ function checkSecret(errors: FieldError[], { name, namespace }: SecretReference,
 
 const CSI_SECRETS = ['controllerPublishSecretRef', 'controllerExpandSecretRef', 'nodePublishSecretRef', 'nodeExpandSecretRef'] as const
 
-export const VOLUME_RULES: SourceRules<PersistentVolumeSpec> = {
-  hostPath: checkHostPath,
-  gcePersistentDisk: needsDisk('pdName'),
-  awsElasticBlockStore: needsDisk('volumeID'),
+const ORDER =
+  'hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd quobyte cephfs iscsi cinder fc flexVolume azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk scaleIO local storageos csi'
+
+export const VOLUME_RULES = inOrder<PersistentVolumeSpec>(ORDER, {
+  ...SHARED_RULES,
   glusterfs(errors, source, path, name) {
-    needs<typeof source>('endpoints', 'path')(errors, source, path, name)
+    SHARED_RULES.glusterfs(errors, source, path, name)
     const { endpointsNamespace: namespace } = source
     if (namespace === '')
       errors.push(invalid(`${path}.endpointsNamespace`, namespace, 'if the endpointnamespace is set, it must be a valid namespace name'))
     else if (namespace !== undefined) check(errors, `${path}.endpointsNamespace`, namespace, nameIsDnsLabel(namespace, false))
   },
-  flocker: checkFlocker,
-  nfs: checkNfs,
-  rbd: needs('monitors', 'image'),
-  quobyte: checkQuobyte,
-  cephfs: needs('monitors'),
   iscsi: (errors, source, path, name) => checkIscsi(errors, source, path, name, false),
-  cinder(errors, source, path) {
-    if (!source.volumeID) errors.push(required(`${path}.volumeID`))
-    if (source.secretRef && !source.secretRef.name) errors.push(required(`${path}.secretRef.name`))
+  cinder(errors, source, path, name) {
+    SHARED_RULES.cinder(errors, source, path, name)
     needsNamespace(errors, source.secretRef, path)
   },
-  fc: checkFibreChannel,
-  flexVolume: checkFlex,
   azureFile(errors, source, path, name) {
-    needs<typeof source>('secretName', 'shareName')(errors, source, path, name)
+    SHARED_RULES.azureFile(errors, source, path, name)
     if (source.secretNamespace === '') errors.push(required(`${path}.secretNamespace`))
   },
-  vsphereVolume: needs('volumePath'),
-  photonPersistentDisk: needs('pdID'),
-  portworxVolume: needs('volumeID'),
-  azureDisk: checkAzureDisk,
-  scaleIO: needs('gateway', 'system', 'volumeName'),
   local(errors, source, path) {
     if (!source.path) errors.push(required(`${path}.path`))
     else checkNoBacksteps(errors, `${path}.path`, source.path)
   },
   storageos(errors, source, path, name) {
-    checkStorageOs(errors, source, path, name)
+    SHARED_RULES.storageos(errors, source, path, name)
     needsNamespace(errors, source.secretRef, path)
   },
   csi(errors, source, path) {
@@ -98,7 +71,7 @@ export const VOLUME_RULES: SourceRules<PersistentVolumeSpec> = {
       if (secret) checkSecret(errors, secret, `${path}.${field}`)
     }
   },
-}
+})
 
 function checkCapacity(errors: FieldError[], capacity: Readonly<Record<string, string>>): void {
   const names = Object.keys(capacity)

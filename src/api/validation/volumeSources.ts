@@ -59,7 +59,7 @@ function checkAllSources<T extends object>(errors: FieldError[], source: T, rule
 }
 
 /** A source whose only rule is that some fields are there. */
-export function needs<S>(...fields: readonly (keyof S & string)[]): SourceRule<S> {
+function needs<S>(...fields: readonly (keyof S & string)[]): SourceRule<S> {
   return (errors, source, path) => {
     for (const field of fields) {
       const value = source[field]
@@ -72,7 +72,7 @@ const PARTITION = 'must be between 1 and 255, inclusive'
 const LUN = 'must be between 0 and 255, inclusive'
 
 /** Disks of clouds: an id, and a partition of it. */
-export function needsDisk<S extends { partition?: number }>(id: keyof S & string): SourceRule<S> {
+function needsDisk<S extends { partition?: number }>(id: keyof S & string): SourceRule<S> {
   const needsId = needs<S>(id)
   return (errors, source, path, name) => {
     needsId(errors, source, path, name)
@@ -83,7 +83,7 @@ export function needsDisk<S extends { partition?: number }>(id: keyof S & string
 
 const HOST_PATH_TYPES = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket']
 
-export const checkHostPath: SourceRule<HostPathVolumeSource> = (errors, source, path) => {
+const checkHostPath: SourceRule<HostPathVolumeSource> = (errors, source, path) => {
   if (!source.path) {
     errors.push(required(`${path}.path`))
     return
@@ -93,7 +93,7 @@ export const checkHostPath: SourceRule<HostPathVolumeSource> = (errors, source, 
     errors.push(notSupported(`${path}.type`, source.type, HOST_PATH_TYPES))
 }
 
-export const checkNfs: SourceRule<NFSVolumeSource> = (errors, source, path) => {
+const checkNfs: SourceRule<NFSVolumeSource> = (errors, source, path) => {
   if (!source.server) errors.push(required(`${path}.server`))
   if (!source.path) errors.push(required(`${path}.path`))
   if (!source.path.startsWith('/')) errors.push(invalid(`${path}.path`, source.path, 'must be an absolute path'))
@@ -133,7 +133,7 @@ export function checkIscsi(
   if (isLong && ofPod) errors.push(invalid(`${path.slice(0, path.lastIndexOf('.'))}.name`, volumeName, PORTAL_TEXT))
 }
 
-export const checkFibreChannel: SourceRule<FCVolumeSource> = (errors, { targetWWNs = [], wwids = [], lun }, path) => {
+const checkFibreChannel: SourceRule<FCVolumeSource> = (errors, { targetWWNs = [], wwids = [], lun }, path) => {
   if (targetWWNs.length === 0 && wwids.length === 0)
     errors.push(required(`${path}.targetWWNs`, 'must specify either targetWWNs or wwids, but not both'))
   if (targetWWNs.length === 0) return
@@ -145,7 +145,7 @@ export const checkFibreChannel: SourceRule<FCVolumeSource> = (errors, { targetWW
 const HOST_PORT_RE = /^(\[[^\]]*\]|[^:[\]]*):[^:]*$/
 const HOST_PORTS = 'must be a host:port pair or multiple pairs separated by commas'
 
-export const checkQuobyte: SourceRule<QuobyteVolumeSource> = (errors, { registry, tenant = '', volume }, path) => {
+const checkQuobyte: SourceRule<QuobyteVolumeSource> = (errors, { registry, tenant = '', volume }, path) => {
   if (!registry) errors.push(required(`${path}.registry`, HOST_PORTS))
   else if (Buffer.byteLength(tenant) >= 65)
     errors.push(required(`${path}.tenant`, 'must be a UUID and may not exceed a length of 64 characters'))
@@ -153,13 +153,13 @@ export const checkQuobyte: SourceRule<QuobyteVolumeSource> = (errors, { registry
   if (!volume) errors.push(required(`${path}.volume`))
 }
 
-export const checkFlocker: SourceRule<FlockerVolumeSource> = (errors, { datasetName = '', datasetUUID = '' }, path) => {
+const checkFlocker: SourceRule<FlockerVolumeSource> = (errors, { datasetName = '', datasetUUID = '' }, path) => {
   if (!datasetName && !datasetUUID) errors.push(required(path, 'one of datasetName and datasetUUID is required'))
   if (datasetName && datasetUUID) errors.push(invalid(path, 'resource', 'datasetName and datasetUUID can not be specified simultaneously'))
   if (datasetName.includes('/')) errors.push(invalid(`${path}.datasetName`, datasetName, "must not contain '/'"))
 }
 
-export const checkFlex: SourceRule<Pick<FlexVolumeSource, 'driver' | 'options'>> = (errors, { driver, options = {} }, path) => {
+const checkFlex: SourceRule<Pick<FlexVolumeSource, 'driver' | 'options'>> = (errors, { driver, options = {} }, path) => {
   if (!driver) errors.push(required(`${path}.driver`))
   for (const key of Object.keys(options)) {
     const domain = `.${(key.split('/')[0] as string).toLowerCase()}`
@@ -172,7 +172,7 @@ export const checkFlex: SourceRule<Pick<FlexVolumeSource, 'driver' | 'options'>>
 const CACHING = ['None', 'ReadOnly', 'ReadWrite']
 const AZURE_KINDS = ['Dedicated', 'Managed', 'Shared']
 
-export const checkAzureDisk: SourceRule<AzureDiskVolumeSource> = (errors, { diskName, diskURI, cachingMode, kind }, path) => {
+const checkAzureDisk: SourceRule<AzureDiskVolumeSource> = (errors, { diskName, diskURI, cachingMode, kind }, path) => {
   if (!diskName) errors.push(required(`${path}.diskName`))
   if (!diskURI) errors.push(required(`${path}.diskURI`))
   if (cachingMode !== undefined && !CACHING.includes(cachingMode)) errors.push(notSupported(`${path}.cachingMode`, cachingMode, CACHING))
@@ -187,9 +187,11 @@ export const checkAzureDisk: SourceRule<AzureDiskVolumeSource> = (errors, { disk
   }
 }
 
-export const checkStorageOs: SourceRule<
-  Pick<StorageOSVolumeSource, 'volumeName' | 'volumeNamespace'> & { secretRef?: { name?: string } }
-> = (errors, source, path) => {
+const checkStorageOs: SourceRule<Pick<StorageOSVolumeSource, 'volumeName' | 'volumeNamespace'> & { secretRef?: { name?: string } }> = (
+  errors,
+  source,
+  path,
+) => {
   const { volumeName, volumeNamespace, secretRef } = source
   if (!volumeName) errors.push(required(`${path}.volumeName`))
   else check(errors, `${path}.volumeName`, volumeName, isDns1123Label(volumeName))
@@ -206,4 +208,41 @@ export function checkCsiDriverName(errors: FieldError[], name: string, path: str
   }
   if (Buffer.byteLength(name) > CSI_DRIVER_NAME_LIMIT) errors.push(tooLong(path, CSI_DRIVER_NAME_LIMIT))
   check(errors, path, name, isDns1123Subdomain(name.toLowerCase()))
+}
+
+interface SecretName {
+  secretRef?: { name?: string }
+}
+
+const checkCinder: SourceRule<{ volumeID: string } & SecretName> = (errors, { volumeID, secretRef }, path) => {
+  if (!volumeID) errors.push(required(`${path}.volumeID`))
+  if (secretRef && !secretRef.name) errors.push(required(`${path}.secretRef.name`))
+}
+
+/** What a pod's volume and a persistent volume have to say alike of the same source. */
+export const SHARED_RULES = {
+  hostPath: checkHostPath,
+  gcePersistentDisk: needsDisk<{ pdName: string; partition?: number }>('pdName'),
+  awsElasticBlockStore: needsDisk<{ volumeID: string; partition?: number }>('volumeID'),
+  nfs: checkNfs,
+  glusterfs: needs<{ endpoints: string; path: string }>('endpoints', 'path'),
+  flocker: checkFlocker,
+  rbd: needs<{ monitors: string[]; image: string }>('monitors', 'image'),
+  cinder: checkCinder,
+  cephfs: needs<{ monitors: string[] }>('monitors'),
+  quobyte: checkQuobyte,
+  fc: checkFibreChannel,
+  flexVolume: checkFlex,
+  azureFile: needs<{ secretName: string; shareName: string }>('secretName', 'shareName'),
+  vsphereVolume: needs<{ volumePath: string }>('volumePath'),
+  photonPersistentDisk: needs<{ pdID: string }>('pdID'),
+  portworxVolume: needs<{ volumeID: string }>('volumeID'),
+  azureDisk: checkAzureDisk,
+  storageos: checkStorageOs,
+  scaleIO: needs<{ gateway: string; system: string; volumeName?: string }>('gateway', 'system', 'volumeName'),
+} as const
+
+/** The rules in the order of `fields`, names of sources with spaces between them. */
+export function inOrder<T>(fields: string, rules: SourceRules<T>): SourceRules<T> {
+  return Object.fromEntries(fields.split(' ').map((field) => [field, rules[field as keyof T]])) as SourceRules<T>
 }

@@ -4,77 +4,46 @@ import { isDns1123Label, nameIsDnsSubdomain } from '../names.ts'
 import { nanosOf } from '../quantities.ts'
 import { checkDescendingPath, checkFileMode, checkOneOf } from '../values.ts'
 import { checkClaimTemplate } from '../claimSpec.ts'
-import {
-  checkAzureDisk,
-  checkCsiDriverName,
-  checkFibreChannel,
-  checkFlex,
-  checkFlocker,
-  checkHostPath,
-  checkIscsi,
-  checkNfs,
-  checkQuobyte,
-  checkSources,
-  checkStorageOs,
-  needs,
-  needsDisk,
-} from '../volumeSources.ts'
+import { SHARED_RULES, checkCsiDriverName, checkIscsi, checkSources, inOrder } from '../volumeSources.ts'
 import { checkDownwardFile, checkKeysToPaths, checkProjected } from './files.ts'
 import type { Volume } from '../../kinds/core/v1.ts'
 import type { ObjectMeta } from '../../kinds/meta/v1.ts'
 import type { FieldError } from '../../status.ts'
-import type { SourceRules } from '../volumeSources.ts'
 
 export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never']
 
-const RULES: SourceRules<Omit<Volume, 'name'>> = {
+const ORDER =
+  'emptyDir hostPath gitRepo gcePersistentDisk awsElasticBlockStore secret nfs iscsi glusterfs flocker persistentVolumeClaim rbd cinder cephfs quobyte downwardAPI fc flexVolume configMap azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk storageos projected scaleIO csi ephemeral image'
+
+const RULES = inOrder<Omit<Volume, 'name'>>(ORDER, {
+  ...SHARED_RULES,
   emptyDir(errors, { sizeLimit }, path) {
     if (sizeLimit !== undefined && nanosOf(sizeLimit) < 0n)
       errors.push(forbidden(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
   },
-  hostPath: checkHostPath,
   gitRepo(errors, source, path) {
     if (!source.repository) errors.push(required(`${path}.repository`))
     if (source.directory) checkDescendingPath(errors, `${path}.directory`, source.directory)
   },
-  gcePersistentDisk: needsDisk('pdName'),
-  awsElasticBlockStore: needsDisk('volumeID'),
   secret(errors, source, path) {
     if (!source.secretName) errors.push(required(`${path}.secretName`))
     checkFileMode(errors, `${path}.defaultMode`, source.defaultMode)
     checkKeysToPaths(errors, source.items, `${path}.items`)
   },
-  nfs: checkNfs,
   iscsi: (errors, source, path, name) => checkIscsi(errors, source, path, name, true),
-  glusterfs: needs('endpoints', 'path'),
-  flocker: checkFlocker,
-  persistentVolumeClaim: needs('claimName'),
-  rbd: needs('monitors', 'image'),
-  cinder(errors, source, path) {
-    if (!source.volumeID) errors.push(required(`${path}.volumeID`))
-    if (source.secretRef && !source.secretRef.name) errors.push(required(`${path}.secretRef.name`))
+  persistentVolumeClaim(errors, { claimName }, path) {
+    if (!claimName) errors.push(required(`${path}.claimName`))
   },
-  cephfs: needs('monitors'),
-  quobyte: checkQuobyte,
   downwardAPI(errors, source, path) {
     checkFileMode(errors, `${path}.defaultMode`, source.defaultMode)
     for (const file of source.items ?? []) checkDownwardFile(errors, file, path)
   },
-  fc: checkFibreChannel,
-  flexVolume: checkFlex,
   configMap(errors, source, path) {
     if (!source.name) errors.push(required(`${path}.name`))
     checkFileMode(errors, `${path}.defaultMode`, source.defaultMode)
     checkKeysToPaths(errors, source.items, `${path}.items`)
   },
-  azureFile: needs('secretName', 'shareName'),
-  vsphereVolume: needs('volumePath'),
-  photonPersistentDisk: needs('pdID'),
-  portworxVolume: needs('volumeID'),
-  azureDisk: checkAzureDisk,
-  storageos: checkStorageOs,
   projected: checkProjected,
-  scaleIO: needs('gateway', 'system', 'volumeName'),
   csi(errors, { driver, nodePublishSecretRef: secret }, path) {
     checkCsiDriverName(errors, driver, `${path}.driver`)
     if (!secret) return
@@ -88,7 +57,7 @@ const RULES: SourceRules<Omit<Volume, 'name'>> = {
   image(errors, { pullPolicy }, path) {
     checkOneOf(errors, `${path}.pullPolicy`, pullPolicy, PULL_POLICIES)
   },
-}
+})
 
 const SOURCES = Object.keys(RULES) as (keyof typeof RULES)[]
 
