@@ -1,5 +1,5 @@
 /** The endpointslice controller: where the pods of each Service with a selector can be reached (upstream's pkg/controller/endpointslice). */
-import { nodes, pods, services } from '../../api/kinds/core/v1.ts'
+import { nodes, pods, services, type Service } from '../../api/kinds/core/v1.ts'
 import { endpointslices, type EndpointSlice } from '../../api/kinds/discovery/v1.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
@@ -11,7 +11,8 @@ import { at } from '../ownership.ts'
 import { CONTROLLER, MANAGED_BY, planSlices, SERVICE_NAME } from './plan.ts'
 import { endpointFacts, hasSelector, selectedPods, servicesOf } from './podEndpoints.ts'
 
-/** Pods that change together make one write rather than many. */ import { TriggerTimes, withTriggerTime } from './triggerTimes.ts'
+/** Pods that change together make one write rather than many. */ import { wantsHints, zoneShares } from './topologyHints.ts'
+import { TriggerTimes, withTriggerTime } from './triggerTimes.ts'
 
 export const BATCH_WINDOW_MS = 20
 const ZONE = 'topology.kubernetes.io/zone'
@@ -40,7 +41,7 @@ function serviceKey(slice: EndpointSlice): string[] {
 }
 
 export function endpointSliceController(context: ControllerContext): Controller {
-  const { client, informers, clock } = context
+  const { client, informers, events, clock } = context
   const serviceInformer = informers.for(services)
   const podInformer = informers.for(pods)
   const nodeInformer = informers.for(nodes)
@@ -49,6 +50,22 @@ export function endpointSliceController(context: ControllerContext): Controller 
   const writes = new OwnWrites()
   const window = new GrowingWindow(BATCH_WINDOW_MS)
   const triggers = new TriggerTimes()
+  const hinted = new Set<string>()
+
+  function tellHints(service: Service, problems: readonly string[]): void {
+    const key = keyOf(service)
+    const has = wantsHints(service) && problems.length === 0
+    const had = hinted.has(key)
+    const [family = 'IPv4'] = service.spec?.ipFamilies ?? []
+    const gone = had && !wantsHints(service) ? [`Topology Aware Hints has been disabled, addressType: ${family}`] : problems
+    for (const message of gone) events.record(service, { type: 'Warning', reason: 'TopologyAwareHintsDisabled', message })
+    if (has && !had) {
+      const message = `Topology Aware Hints has been enabled, addressType: ${family}`
+      events.record(service, { type: 'Normal', reason: 'TopologyAwareHintsEnabled', message })
+    }
+    if (has) hinted.add(key)
+    else hinted.delete(key)
+  }
 
   return {
     name: 'endpointslice-controller',
@@ -63,18 +80,21 @@ export function endpointSliceController(context: ControllerContext): Controller 
       if (!service) {
         window.forget(key)
         triggers.forget(key)
+        hinted.delete(key)
       }
       // The slices of a Service that is gone are the garbage collector's.
       if (!service || !hasSelector(service) || service.metadata.deletionTimestamp !== undefined) return
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const startMs = clock.now()
       const selected = selectedPods(service, podInformer)
-      const { create, update, remove } = planSlices({
+      const { create, update, remove, problems } = planSlices({
         service,
         pods: selected,
         slices: sliceInformer.byIndex(BY_SERVICE, key).filter((slice) => slice.metadata.deletionTimestamp === undefined),
         zoneOf: (node) => nodeInformer.get(node)?.metadata.labels?.[ZONE],
+        ...(wantsHints(service) && { shares: zoneShares(nodeInformer.list()) }),
       })
+      tellHints(service, problems)
       window.note(key, selected.length, clock.now() - startMs)
       const time = triggers.look(key, service, selected)
       const stamped = <S extends { metadata: { annotations?: Record<string, string> } }>(slice: S): S => {

@@ -46,7 +46,7 @@ function applied(slices: readonly EndpointSlice[], plan: SlicePlan): EndpointSli
   return [...kept, ...made]
 }
 
-const nothing: SlicePlan = { create: [], update: [], remove: [] }
+const nothing: SlicePlan = { create: [], update: [], remove: [], problems: [] }
 
 test('one pod makes one slice with what is known of it', () => {
   const { create } = planSlices({ service: service(), pods: [pod(1)], slices: [], zoneOf })

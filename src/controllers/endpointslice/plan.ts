@@ -6,6 +6,7 @@ import { newControllerRef } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { isReady } from '../podState.ts'
+import { planHints, wantsHints, type ZoneShares } from './topologyHints.ts'
 import { familyOf, hostnameOf, ipsOf, isHeadless, portsKey, portsOf, type ResolvedPort } from './podEndpoints.ts'
 
 export const SERVICE_NAME = 'kubernetes.io/service-name'
@@ -23,12 +24,16 @@ export interface SliceInput {
   /** Its slices of this controller. */
   slices: readonly EndpointSlice[]
   zoneOf: (nodeName: string) => string | undefined
+  /** For Services that want topology aware routing. */
+  shares?: ZoneShares
 }
 
 export interface SlicePlan {
   create: Draft<EndpointSlice>[]
   update: EndpointSlice[]
   remove: EndpointSlice[]
+  /** Why there are no hints for zones, by address family. */
+  problems: string[]
 }
 
 function endpointOf(service: Service, pod: Pod, ip: string, zoneOf: SliceInput['zoneOf']): Endpoint {
@@ -52,7 +57,7 @@ function endpointOf(service: Service, pod: Pod, ip: string, zoneOf: SliceInput['
 
 /** Whom an endpoint is for, where the Service wants its traffic to stay near (spec.trafficDistribution). */
 function hintsOf(service: Service, zone: string | undefined, nodeName: string | undefined): Endpoint['hints'] {
-  const wanted = service.spec?.trafficDistribution
+  const wanted = wantsHints(service) ? undefined : service.spec?.trafficDistribution
   if (!wanted || !NEAR.has(wanted)) return undefined
   const forNodes = wanted === SAME_NODE && nodeName
   if (!zone && !forNodes) return undefined
@@ -103,12 +108,35 @@ function groupEndpoints({ service, pods, zoneOf }: SliceInput): Map<string, Grou
   return groups
 }
 
+/** Topology aware routing: each family by itself. */
+function setHints(service: Service, groups: ReadonlyMap<string, Group>, shares: ZoneShares): string[] {
+  const problems: string[] = []
+  for (const family of service.spec?.ipFamilies ?? ['IPv4']) {
+    const own = [...groups.values()].filter(({ addressType }) => addressType === family)
+    const plan = planHints(
+      own.flatMap(({ endpoints }) => [...endpoints.values()]),
+      shares,
+    )
+    if ('problem' in plan) {
+      problems.push(`${plan.problem}, addressType: ${family}`)
+      continue
+    }
+    for (const { endpoints } of own)
+      for (const [uid, endpoint] of endpoints) {
+        const zone = plan.zones.get(endpoint)
+        if (zone) endpoints.set(uid, { ...endpoint, hints: { forZones: [{ name: zone }] } })
+      }
+  }
+  return problems
+}
+
 export function planSlices(input: SliceInput): SlicePlan {
   const { service, slices } = input
-  const plan: SlicePlan = { create: [], update: [], remove: [] }
+  const plan: SlicePlan = { create: [], update: [], remove: [], problems: [] }
   const labels = labelsOf(service)
   const ownerReferences = [newControllerRef(service, services)]
   const groups = groupEndpoints(input)
+  if (wantsHints(service)) plan.problems.push(...setHints(service, groups, input.shares))
   const draft = (addressType: string, endpoints: Endpoint[], ports: EndpointPort[]): Draft<EndpointSlice> => ({
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
