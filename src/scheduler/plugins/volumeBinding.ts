@@ -160,7 +160,7 @@ export function newVolumeBinding({ client, informers, listers, bindTimeoutMs }: 
     const taken = new Set<string>()
     for (const claim of delayed) {
       const selected = claim.metadata.annotations?.[SELECTED_NODE]
-      if (selected !== undefined && selected !== node.metadata.name) return refuses(NO_VOLUME, true)
+      if (selected !== undefined && selected !== node.metadata.name) return refuses(NO_VOLUME, false)
       const volume = selected === undefined ? findVolume(claim, candidates, node, taken) : undefined
       if (volume) {
         provision.matched.set(keyOf(claim), volume)
@@ -169,8 +169,8 @@ export function newVolumeBinding({ client, informers, listers, bindTimeoutMs }: 
       }
       const storageClass = listers.classes.get(claimClass(claim))
       if (!storageClass || storageClass.provisioner === NO_PROVISIONER || !matchesTopology(storageClass.allowedTopologies, node))
-        return refuses(NO_VOLUME, true)
-      if (!hasCapacity(claim, storageClass, node)) return refuses(NO_SPACE, true)
+        return refuses(NO_VOLUME, false)
+      if (!hasCapacity(claim, storageClass, node)) return refuses(NO_SPACE, false)
       provision.provisioned.push(claim)
     }
     return provision
