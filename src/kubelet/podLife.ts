@@ -1,9 +1,9 @@
 /**
- * A pod's life as the kubelet leads it: observe what runs, plan what to do (`podActions.ts`), do it, report it. Sandbox,
- * volumes and images are prepared side by side, since the time until a container runs is what people wait for.
+ * A pod's life as the kubelet leads it: observe what runs, plan what to do (`podActions.ts`), do it (`podStarts.ts`,
+ * `killPod.ts`), report it. What waits to be tried again is in `podRestarts.ts`.
  */
 import { rm } from 'node:fs/promises'
-import type { EphemeralContainer, Pod, PodStatus, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import type { Pod, PodStatus } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Rejection } from './admission.ts'
@@ -13,7 +13,7 @@ import type { Eviction } from './eviction/evictionManager.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
 import { computePodActions } from './podActions.ts'
-import type { ContainerKill, ContainerResize, ContainerStart, PodActions } from './podActions.ts'
+import type { ContainerKill, ContainerResize, PodActions } from './podActions.ts'
 import { removePodCgroup } from './podCgroup.ts'
 import { PodAdmission } from './podAdmission.ts'
 import type { PodAdmissionOptions } from './podAdmission.ts'
@@ -21,29 +21,27 @@ import { inheritsLimits } from './containers/podResources.ts'
 import { removeOld } from './oldContainers.ts'
 import { PodLimits, type LimitPod } from './podLimits.ts'
 import { PodRestarts } from './podRestarts.ts'
+import { PodStarts, type StartState } from './podStarts.ts'
 import { podDirectories } from './podDirectories.ts'
 import { learnResources, PodResizes } from './podResizes.ts'
 import type { ObjectReference } from './podObjects.ts'
 import type { PodObserver } from './podObserver.ts'
 import { nothingPrepared, PodPreparation } from './podPreparation.ts'
-import type { PodPreparationOptions, Prepared } from './podPreparation.ts'
+import type { PodPreparationOptions } from './podPreparation.ts'
 import { allContainers, latest, readySandbox } from './podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { allSpecContainers, describePod, isTerminalPhase } from './podSpec.ts'
 import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from './probes/podProbes.ts'
 import { isRestartingAll } from './restartAll.ts'
-import type { Container, Image, Sandbox } from './runtime/runtime.ts'
-import { createContainer, nextAttempt, startContainer, StartError } from './startContainer.ts'
-import type { ContainerStartRequest, ContainerTarget } from './startContainer.ts'
+import type { Container } from './runtime/runtime.ts'
 import { containerIdOf } from './status/containerStatus.ts'
-import { containerType, newEnds } from './status/ends.ts'
+import { newEnds } from './status/ends.ts'
 import { podStatus, type PodStatusInput } from './status/podStatus.ts'
 import { isResizing } from './status/resizeConditions.ts'
 import type { StatusManager } from './status/statusManager.ts'
 import type { PinSubPath } from './volumes/subPath.ts'
 import { volumeReferences } from './volumes/volumes.ts'
-import type { PreparedVolumes } from './volumes/volumes.ts'
 
 export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptions {
   /** The first of the node's. */
@@ -61,9 +59,7 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
 /** The node cannot wait for a pod that takes what it lacks. */
 const EVICTION_GRACE_SECONDS = 1
 
-interface PodState extends Prepared {
-  /** Requests and limits of running containers, by id, as they were applied last. */
-  resources: Map<string, ResourceRequirements>
+interface PodState extends StartState {
   eviction?: Eviction
 }
 
@@ -79,6 +75,7 @@ export class RealPodLife implements PodLife {
   readonly #limits: PodLimits
   readonly #states = new Map<string, PodState>()
   readonly #preparation: PodPreparation
+  readonly #starts: PodStarts
   readonly #admission: PodAdmission
   readonly #resizes: PodResizes
 
@@ -90,6 +87,14 @@ export class RealPodLife implements PodLife {
     this.#admission = new PodAdmission({ ...options, podsOfNode })
     this.#resizes = new PodResizes({ events: options.events, judge: (pod) => this.#admission.judge(pod) })
     this.#preparation = new PodPreparation(options)
+    this.#starts = new PodStarts({
+      ...options,
+      kills: this.#kills,
+      preparation: this.#preparation,
+      limits: this.#limits,
+      restarts: this.#restarts,
+      report: (pod, observed) => void this.#report(pod, observed),
+    })
   }
 
   /** The pod is to end, for what the node lacks or for what it takes; its next sync sees to it. */
@@ -282,7 +287,7 @@ export class RealPodLife implements PodLife {
       await this.#stopWhatMustGo(pod, plan, observed, signal)
       if (resizes) await this.#resize(pod, plan.resize, observed, state)
       const starts = plan.createSandbox || plan.start.length > 0
-      const failed = starts ? await this.#startAll(pod, plan, observed, state, signal) : []
+      const failed = starts ? await this.#starts.start(pod, plan, observed, state, signal) : []
       const again = failed.length === 0 && !plan.start.every((start) => start.kind === 'regular')
       const stopped = plan.kill.length > 0 || (plan.killPod && !starts && (readySandbox(observed) !== undefined || someRuns(observed)))
       return { again: again || (stopped && failed.length === 0), wakeAtMs: state.volumes?.renewAtMs }
@@ -357,85 +362,6 @@ export class RealPodLife implements PodLife {
     const seconds = (probe && spec[probe]?.terminationGracePeriodSeconds) ?? graceSecondsOf(pod)
     return killContainer(this.#kills, { pod, container, podIp, grace: new Grace(seconds, this.#options.clock), message })
   }
-
-  /** Starts what the plan says; answers the containers that could not be started. */
-  async #startAll(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal): Promise<StartError[]> {
-    const preparing = this.#preparation.refreshVolumes(pod, state, signal)
-    const images = new Map(plan.start.map(({ container }) => [container.name, this.#preparation.image(pod, container, signal)]))
-    // Whoever awaits them handles their failures.
-    for (const promise of [preparing, ...images.values()]) promise.catch(() => {})
-    if (plan.createSandbox) await this.#limits.settle(pod)
-    const sandbox = plan.createSandbox ? await this.#preparation.createSandbox(pod, plan.sandboxAttempt, signal) : readySandbox(observed)
-    if (!sandbox) throw new Error(`${describePod(pod)} has no sandbox`)
-    const slow = await this.#reportIfSlow(pod, plan, sandbox, [preparing, ...images.values()])
-    const [volumes] = await Promise.all([preparing, this.#preparation.writeFiles(pod, sandbox, state)])
-    if (slow) signal.throwIfAborted()
-    const requests = plan.start.map((start) =>
-      this.#request(pod, start, { observed, sandbox, volumes, image: images.get(start.container.name) as Promise<Image> }, signal),
-    )
-    return this.#startInOrder(requests, state, signal)
-  }
-
-  /** Containers are created side by side and started one after the other, in the order of the spec. */
-  async #startInOrder(requests: readonly ContainerStartRequest[], state: PodState, signal: AbortSignal): Promise<StartError[]> {
-    const { rootDir, nodeLimits, pin, observer, signal: lifetime } = this.#options
-    const options = { ...this.#kills, rootDir, nodeLimits, lifetime, ...(pin && { pin }) }
-    const creating = requests.map((request) => ({ request, created: createContainer(options, request) }))
-    for (const { created } of creating) created.catch(() => {})
-    const failed: StartError[] = []
-    for (const { request, created } of creating) {
-      const { name } = request.container
-      const container_type = containerType(request.pod, name)
-      this.#options.counters.count('started_containers_total', { container_type })
-      try {
-        const container = await created
-        await startContainer(options, request, container)
-        state.resources.set(container.id, request.container.resources ?? {})
-        observer.learnImage(await request.image)
-        this.#restarts.started(request.pod.metadata.uid, name)
-      } catch (error) {
-        signal.throwIfAborted()
-        if (!(error instanceof StartError)) throw error
-        this.#options.counters.count('started_containers_errors_total', { container_type, code: error.reason })
-        this.#restarts.failed(request.pod.metadata.uid, name, error)
-        failed.push(error)
-      }
-    }
-    await Promise.allSettled(creating.map(({ created }) => created))
-    return failed
-  }
-
-  /** While an image is being pulled the pod's address is already there to see. */
-  async #reportIfSlow(pod: Pod, plan: PodActions, sandbox: Sandbox, work: readonly Promise<unknown>[]): Promise<boolean> {
-    if (!plan.createSandbox) return false
-    const done = Promise.allSettled(work).then(() => 'done')
-    const turn = new Promise<string>((resolve) => setImmediate(() => resolve('slow')))
-    if ((await Promise.race([done, turn])) === 'done') return false
-    this.#report(pod, { sandboxes: [sandbox], containers: this.#options.observer.last(pod.metadata.uid).containers })
-    return true
-  }
-
-  #request(
-    pod: Pod,
-    { kind, container, previous }: ContainerStart,
-    ready: { observed: PodRuntimeStatus; sandbox: Sandbox; volumes: PreparedVolumes; image: Promise<Image> },
-    signal: AbortSignal,
-  ): ContainerStartRequest {
-    const { rootDir } = this.#options
-    const { observed, ...made } = ready
-    if (previous?.state === 'Exited') this.#restarts.restarted(pod, container, previous)
-    return {
-      pod,
-      container,
-      attempt: nextAttempt(this.#options.statuses.current(pod), container, latest(observed, container.name)),
-      ...made,
-      ...(kind === 'ephemeral' && { target: targetOf(container, observed) }),
-      facts: this.#preparation.facts(ready.sandbox),
-      sources: this.#preparation.sources(pod, signal),
-      directories: podDirectories(rootDir, pod.metadata.uid),
-      signal,
-    }
-  }
 }
 
 /** Running containers whose limits are the pod's, apart from those that are resized anyway. */
@@ -445,14 +371,6 @@ function withoutOwnLimits(pod: Pod, observed: PodRuntimeStatus, resizes: readonl
     const isDue = container?.state === 'Running' && inheritsLimits(pod, spec) && !resizes.some((resize) => resize.container === container)
     return isDue ? [{ container, spec }] : []
   })
-}
-
-/** The container that an ephemeral one was made to look into. */
-function targetOf(container: EphemeralContainer, observed: PodRuntimeStatus): ContainerTarget | undefined {
-  const name = container.targetContainerName
-  if (!name) return undefined
-  const target = latest(observed, name)
-  return { name, id: target?.state === 'Running' ? target.id : undefined }
 }
 
 function someRuns(observed: PodRuntimeStatus): boolean {
