@@ -1,6 +1,7 @@
 /** pods/ephemeralcontainers: containers are added, never changed or removed. */
 import { validateEphemeralContainersUpdate } from '../../../api/validation/pod.ts'
-import { semanticEqual } from '../jsonValues.ts'
+import { cloneJson, semanticEqual } from '../jsonValues.ts'
+import { dropDisabledFields } from '../strategies/disabledFields.ts'
 import { partOfObject, withPodSpec } from './part.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
@@ -8,9 +9,11 @@ import type { SubresourceHandler } from '../registryCore.ts'
 
 function withEphemeralContainers(next: KubeObject, old: KubeObject): KubeObject {
   const kept = old as Pod
-  const ephemeralContainers = (next as Pod).spec.ephemeralContainers
+  const { ephemeralContainers } = cloneJson((next as Pod).spec)
   const changed = !semanticEqual(ephemeralContainers, kept.spec.ephemeralContainers)
-  return withPodSpec(kept, next, { ...kept.spec, ...(ephemeralContainers && { ephemeralContainers }) }, changed)
+  const spec = { ...kept.spec, ...(ephemeralContainers && { ephemeralContainers }) }
+  if (ephemeralContainers) dropDisabledFields({ containers: [], ephemeralContainers }, kept.spec)
+  return withPodSpec(kept, next, spec, changed)
 }
 
 export const ephemeralContainers: SubresourceHandler = (core, kind, request) =>

@@ -1,6 +1,7 @@
 /** pods/resize: the resources of containers, in place. */
 import { validatePodResize } from '../../../api/validation/pod.ts'
-import { semanticEqual } from '../jsonValues.ts'
+import { cloneJson, semanticEqual } from '../jsonValues.ts'
+import { dropDisabledFields } from '../strategies/disabledFields.ts'
 import { partOfObject, withPodSpec } from './part.ts'
 import type { Container, Pod, PodSpec } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
@@ -16,8 +17,11 @@ function resized(next: readonly Container[], old: readonly Container[]): Contain
 }
 
 function resizedSpec(next: PodSpec, old: PodSpec): PodSpec {
-  const { initContainers = [], containers = [], resources } = next
-  if (containers.length !== old.containers.length || initContainers.length !== (old.initContainers ?? []).length) return next
+  const { resources } = next
+  // A required list that was left out is null until the object is normalized.
+  const [containers, initContainers] = [next.containers ?? [], next.initContainers ?? []]
+  if (containers.length !== old.containers.length || initContainers.length !== (old.initContainers ?? []).length)
+    return { ...next, containers }
   const { resources: _, ...kept } = old
   return {
     ...kept,
@@ -29,7 +33,8 @@ function resizedSpec(next: PodSpec, old: PodSpec): PodSpec {
 
 function withResources(next: KubeObject, old: KubeObject): KubeObject {
   const kept = old as Pod
-  const spec = resizedSpec((next as Pod).spec, kept.spec)
+  const spec = cloneJson(resizedSpec((next as Pod).spec, kept.spec))
+  dropDisabledFields(spec, kept.spec)
   return withPodSpec(kept, next, spec, !semanticEqual(spec, kept.spec))
 }
 
