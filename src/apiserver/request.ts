@@ -90,7 +90,7 @@ export interface Registry {
   /** Throws before the first batch where the request is refused; ends at its timeout, at shutdown or on abort. */
   watch(request: ApiRequest): AsyncIterable<readonly CachedEvent[]>
   /** Admission of a request that only connects (exec, proxy …), with what it asks for as an object (PodExecOptions). */
-  connect?(request: ApiRequest, options: JsonObject): Promise<void>
+  connect?(request: ApiRequest, options: JsonObject): Promise<JsonObject>
   observeAdmission?(observer: AdmissionObserver): void
   /** Lets go of the store, which may be closed after that. */
   close?(): Promise<void>

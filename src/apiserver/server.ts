@@ -281,7 +281,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const connect = new Connect({
     reader,
     kubelet: options.kubeletClient,
-    admit: async (request, wanted) => registry.connect?.(request, wanted),
+    admit: async (request, wanted) => registry.connect?.(request, wanted) ?? wanted,
   })
   const openApi = new OpenApiPaths({
     catalog: builtIn,

@@ -10,7 +10,6 @@ import type { Pod } from '../../api/kinds/core/v1.ts'
 import { newBadRequest, newInternalError, newNotFound, newServiceUnavailable, newStatusError } from '../../api/status.ts'
 import type { ConnectHandler, RequestContext } from '../transport/filters.ts'
 import { headerText } from '../transport/apiRequests.ts'
-import { isSet } from '../transport/requestInfo.ts'
 import type { Route } from '../transport/routes.ts'
 import type { CatalogSubresource } from '../../api/catalog/catalog.ts'
 import type { JsonObject } from '../../api/resource.ts'
@@ -26,8 +25,8 @@ import { ProxyTargets } from './proxyTargets.ts'
 export interface ConnectOptions {
   reader: ObjectReader
   kubelet: KubeletClient
-  /** Admission; throws where it refuses. */
-  admit?: (request: ApiRequest, options: JsonObject) => Promise<void>
+  /** Admission: the options as it leaves them; throws where it refuses. */
+  admit?: (request: ApiRequest, options: JsonObject) => Promise<JsonObject>
 }
 
 /** What the kubelet answers instead of a log is a message, and short. */
@@ -48,28 +47,28 @@ export class Connect implements ConnectHandler {
   }
 
   async serve(context: RequestContext, route: Route): Promise<void> {
-    if (route.subresource && route.subresource.name !== 'log') await this.#admitted(context, route, route.subresource)
+    if (route.subresource?.name === 'log') return this.#logs(context, route)
+    const options = route.subresource ? await this.#admitted(context, route, route.subresource) : {}
     switch (route.subresource?.name) {
-      case 'log':
-        return this.#logs(context, route)
       case 'exec':
       case 'attach':
       case 'portforward':
-        return this.#stream(context, route, route.subresource.name)
+        return this.#stream(context, route, route.subresource.name, options)
       default:
         return this.#proxy(context, route)
     }
   }
 
-  async #admitted(context: RequestContext, route: Route, subresource: CatalogSubresource): Promise<void> {
-    if (!this.#admit) return
-    const { query, user, signal, info, exchange } = context
+  async #admitted(context: RequestContext, route: Route, subresource: CatalogSubresource): Promise<JsonObject> {
+    const options = connectOptions(subresource, context.query, context.info.rest)
+    if (!this.#admit) return options
+    const { query, user, signal, exchange } = context
     const { verb, resource, namespace, name } = route
     const userAgent = headerText(exchange, 'user-agent')
     const { audit } = exchange
     const annotate: ApiRequest['annotate'] = (...annotation) => audit?.annotate(...annotation)
     const request = { user, verb, resource, subresource, namespace, name, query, userAgent, warnings: [], annotate, signal }
-    await this.#admit(request, connectOptions(subresource, query, info.rest))
+    return this.#admit(request, options)
   }
 
   async #pod({ namespace, name }: Route): Promise<Pod> {
@@ -112,11 +111,13 @@ export class Connect implements ConnectHandler {
     })
   }
 
-  async #stream(context: RequestContext, route: Route, what: 'exec' | 'attach' | 'portforward'): Promise<void> {
-    const { exchange, query, signal } = context
+  async #stream(context: RequestContext, route: Route, what: 'exec' | 'attach' | 'portforward', options: JsonObject): Promise<void> {
+    const { exchange, signal } = context
     const pod = await this.#pod(route)
     const path =
-      what === 'portforward' ? portForwardPath(route, query) : execPath(what, route, containerOf(pod, query.get('container') ?? ''), query)
+      what === 'portforward'
+        ? portForwardPath(route, options)
+        : execPath(what, route, containerOf(pod, String(options['container'] ?? '')), options)
     const target = await this.#kubelets.ofPod(pod)
     if (upgradeProtocol(exchange) === undefined) throw newBadRequest('Upgrade request required')
     await forward({ exchange, target, path, signal })
@@ -151,17 +152,19 @@ export class Connect implements ConnectHandler {
   }
 }
 
-function execPath(what: 'exec' | 'attach', { namespace, name }: Route, container: string, query: URLSearchParams): string {
+function execPath(what: 'exec' | 'attach', { namespace, name }: Route, container: string, options: JsonObject): string {
   const wanted = new URLSearchParams()
   const flags = { stdin: 'input', stdout: 'output', stderr: 'error', tty: 'tty' }
-  for (const [from, to] of Object.entries(flags)) if (isSet(query.get(from))) wanted.set(to, '1')
-  if (what === 'exec') for (const word of query.getAll('command')) wanted.append('command', word)
+  for (const [from, to] of Object.entries(flags)) if (options[from]) wanted.set(to, '1')
+  if (what === 'exec') for (const word of listOf(options['command'])) wanted.append('command', word)
   return `/${what}/${namespace}/${name}/${container}?${wanted}`
 }
 
-function portForwardPath({ namespace, name }: Route, query: URLSearchParams): string {
+const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
+
+function portForwardPath({ namespace, name }: Route, options: JsonObject): string {
   const wanted = new URLSearchParams()
-  for (const port of query.getAll('ports').flatMap((p) => p.split(','))) if (port) wanted.append('port', port)
+  for (const port of listOf(options['ports'])) wanted.append('port', port)
   return `/portForward/${namespace}/${name}${wanted.size > 0 ? `?${wanted}` : ''}`
 }
 

@@ -143,10 +143,12 @@ export class ObjectRegistry implements Registry {
     this.#observer = observer
   }
 
-  async connect(request: ApiRequest, options: JsonObject): Promise<void> {
+  /** Answers the options as admission left them. */
+  async connect(request: ApiRequest, options: JsonObject): Promise<JsonObject> {
     const admission = connectRequest(request, this.#core.kinds.of(request.resource), options)
     await this.#core.admission.admit(admission)
     await this.#core.admission.validate(admission)
+    return admission.object as unknown as JsonObject
   }
 
   async close(): Promise<void> {

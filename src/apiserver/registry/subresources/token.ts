@@ -83,17 +83,22 @@ export const createToken: SubresourceHandler = async (core, kind, request) => {
   }
   matchNamespace(body as unknown as KubeObject, request.resource, request.namespace)
   const account = core.objects.get(kind, request.namespace, request.name).object
-  const spec = { ...body.spec } as TokenRequestSpec
-  spec.expirationSeconds ??= DEFAULT_SECONDS
-  checkSpec(spec)
-  const asked = { ...spec }
-  if (!spec.audiences?.length) spec.audiences = [...core.tokens.defaultAudiences]
   const { name, namespace = '', uid } = account.metadata
-  const draft = { ...body, metadata: { ...body.metadata, name, namespace, uid, creationTimestamp: core.objects.now() }, spec }
-  const object = draft as unknown as KubeObject
+  const metadata = { ...body.metadata, namespace }
+  const received = { ...body, metadata, spec: { ...body.spec, expirationSeconds: body.spec?.expirationSeconds ?? DEFAULT_SECONDS } }
+  const admission = admissionRequest(request, kind, 'CREATE', received as unknown as KubeObject, undefined, options)
+  await core.admission.admit(admission)
+  const admitted = admission.object as unknown as TokenRequest
+  const asked: TokenRequestSpec = { ...admitted.spec }
   // Audiences that nobody asked for are filled in after the first round, as upstream does it.
-  const received = { ...draft, spec: asked } as unknown as KubeObject
-  await core.admission.admit(admissionRequest(request, kind, 'CREATE', received, undefined, options))
+  const audiences = asked.audiences?.length ? asked.audiences : [...core.tokens.defaultAudiences]
+  const spec = { ...asked, audiences, expirationSeconds: asked.expirationSeconds ?? DEFAULT_SECONDS }
+  checkSpec(spec)
+  const object = {
+    ...admitted,
+    metadata: { ...admitted.metadata, name, namespace, uid, creationTimestamp: core.objects.now() },
+    spec,
+  } as unknown as KubeObject
   await core.admission.validate(admissionRequest(request, kind, 'CREATE', object, undefined, options))
   const subject: TokenSubject = {
     namespace,
