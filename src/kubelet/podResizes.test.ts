@@ -89,3 +89,25 @@ test('conditions', () => {
   const later = { ...rest, nowMs: NOW + 5000, podGeneration: 9, before: first ? [first] : [] }
   assert.deepEqual(resizeConditions({ ...later, inProgress: true }), [first])
 })
+
+test('what is given to a pod as a whole is resized like what its containers have, also by a kubelet that begins anew', () => {
+  const whole = (cpu: string, generation: number, told?: string): Pod => {
+    const base = pod('1', { generation, told: '1' })
+    // The status tells of the containers' sums, too.
+    const status = {
+      ...base.status,
+      ...(told && { resources: { requests: { cpu: told, memory: '5Mi' } }, allocatedResources: { cpu: told, memory: '5Mi' } }),
+    }
+    return { ...base, spec: { ...base.spec!, resources: { requests: { cpu } } }, status }
+  }
+  const world = new World()
+  assert.deepEqual(world.resizes.review(whole('2', 1, '2')).spec?.resources, { requests: { cpu: '2' } })
+  assert.deepEqual([world.told, world.resizes.state('u').isWhole], [[], undefined])
+  assert.deepEqual(world.resizes.review(whole('3', 2, '2')).spec?.resources, { requests: { cpu: '3' } })
+  assert.deepEqual([world.told, world.resizes.state('u').isWhole], [['ResizeStarted'], true])
+  world.resizes.succeeded('u')
+  assert.equal(world.resizes.state('u').isWhole, undefined)
+  const again = new World()
+  again.lack = { reason: 'OutOfcpu', message: 'no room' }
+  assert.deepEqual(again.resizes.review(whole('9', 3, '3')).spec?.resources, { requests: { cpu: '3' } })
+})

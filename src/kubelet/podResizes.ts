@@ -41,7 +41,8 @@ function toldBefore({ spec, status }: Pod): Given | undefined {
     },
   )
   if (told.length === 0) return undefined
-  if (spec?.resources && status?.resources) {
+  // With a sandbox's own amounts in them the sums say nothing of what was given.
+  if (spec?.resources && status?.resources && !spec.overhead) {
     const { resources, allocatedResources: requests = resources.requests } = status
     told.push([
       WHOLE_POD,
