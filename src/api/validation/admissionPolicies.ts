@@ -1,5 +1,6 @@
 /** Admission policies and their bindings (pkg/apis/admissionregistration/validation). */
 import { checkMatchConditions, checkMatchResources } from './admissionRules.ts'
+import { checkConditions } from './conditions.ts'
 import { check, duplicate, forbidden, invalid, notSupported, required } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
 import { isDns1035Label, isDns1123Subdomain, isPathSegmentName, isQualifiedName, nameIsDnsSubdomain } from './names.ts'
@@ -81,7 +82,7 @@ function checkVariable(errors: FieldError[], { name, expression }: Variable, exp
 /** What both sorts of policies say of themselves. */
 function checkCommon(errors: FieldError[], spec: PolicySpec, rules: ExpressionRules | undefined, expressions: Expressions): void {
   const { failurePolicy, paramKind, matchConstraints } = spec
-  if (!failurePolicy) errors.push(required('spec.failurePolicy'))
+  if (failurePolicy === undefined) errors.push(required('spec.failurePolicy'))
   else if (!FAILURE_POLICIES.includes(failurePolicy)) errors.push(notSupported('spec.failurePolicy', failurePolicy, FAILURE_POLICIES))
   if (paramKind) checkParamKind(errors, paramKind, 'spec.paramKind')
   if (!matchConstraints) errors.push(required('spec.matchConstraints'))
@@ -207,6 +208,17 @@ function checkBinding(errors: FieldError[], { policyName, paramRef, matchResourc
   else check(errors, 'spec.policyName', policyName, nameIsDnsSubdomain(policyName, false))
   if (paramRef) checkParamRef(errors, paramRef, 'spec.paramRef')
   if (matchResources) checkMatchResources(errors, matchResources, 'spec.matchResources')
+}
+
+export function validateValidatingAdmissionPolicyStatus({ status }: ValidatingAdmissionPolicy): FieldError[] {
+  const errors: FieldError[] = []
+  for (const [i, { fieldRef, warning }] of (status?.typeChecking?.expressionWarnings ?? []).entries()) {
+    const at = `status.typeChecking.expressionWarnings[${i}]`
+    if (!fieldRef) errors.push(required(`${at}.fieldRef`))
+    if (!warning) errors.push(required(`${at}.warning`))
+  }
+  checkConditions(errors, status?.conditions, 'status.conditions')
+  return errors
 }
 
 export function validateValidatingAdmissionPolicyBinding({ spec }: ValidatingAdmissionPolicyBinding): FieldError[] {

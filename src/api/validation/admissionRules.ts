@@ -92,7 +92,7 @@ function checkNamedRule(errors: FieldError[], rule: NamedRuleWithOperations, pat
 
 export function checkMatchResources(errors: FieldError[], resources: MatchResources, path: string): void {
   const { matchPolicy, resourceRules = [], excludeResourceRules = [] } = resources
-  if (!matchPolicy) errors.push(required(`${path}.matchPolicy`))
+  if (matchPolicy === undefined) errors.push(required(`${path}.matchPolicy`))
   else if (matchPolicy !== 'Equivalent' && matchPolicy !== 'Exact')
     errors.push(notSupported(`${path}.matchPolicy`, matchPolicy, ['Equivalent', 'Exact']))
   for (const field of ['namespaceSelector', 'objectSelector'] as const) {

@@ -50,8 +50,9 @@ export function checkWebhookService(
   { name, namespace, path: urlPath, port = 443 }: ServiceReference,
   path: string,
 ): void {
-  if (!name) errors.push(required(`${path}.name`))
-  if (!namespace) errors.push(required(`${path}.namespace`))
+  // Upstream mixes up the two, in what it tells.
+  if (!name) errors.push(required(`${path}.namespace`))
+  if (!namespace) errors.push(required(`${path}.name`))
   const broken = isPortNumber(port)
   if (broken.length > 0) errors.push(invalid(`${path}.port`, port, `port is not valid: ${broken.join(', ')}`))
   if (urlPath !== undefined) checkUrlPath(errors, urlPath, `${path}.path`)
@@ -105,7 +106,7 @@ function checkWebhook(
   }
   oneOf('failurePolicy', ['Fail', 'Ignore'])
   oneOf('matchPolicy', ['Equivalent', 'Exact'])
-  if (!sideEffects) errors.push(required(`${path}.sideEffects`, `must specify one of ${allowedEffects.join(', ')}`))
+  if (sideEffects === undefined) errors.push(required(`${path}.sideEffects`, `must specify one of ${allowedEffects.join(', ')}`))
   else if (!allowedEffects.includes(sideEffects)) errors.push(notSupported(`${path}.sideEffects`, sideEffects, allowedEffects))
   if (timeoutSeconds !== undefined && (timeoutSeconds < 1 || timeoutSeconds > 30)) {
     errors.push(invalid(`${path}.timeoutSeconds`, timeoutSeconds, 'the timeout value must be between 1 and 30 seconds'))

@@ -68,13 +68,17 @@ export class Services {
     initFamilies(next, old, this.families)
   }
 
-  /** Gives the service the addresses and ports that it needs, or takes those it asks for; the result gives them back. */
-  allocate(next: Service, old: Service | undefined): () => void {
+  /**
+   * Gives the service the addresses and ports that it needs, or takes those it asks for; the result gives them back. A dry run looks
+   * whether those are free and keeps nothing.
+   */
+  allocate(next: Service, old: Service | undefined, { dryRun = false } = {}): () => void {
     const taken: (() => void)[] = []
-    const giveBack = (): void => taken.forEach((release) => release())
+    const giveBack = (): void => taken.splice(0).forEach((release) => release())
     try {
-      this.#allocateAddresses(next, old, taken)
-      this.#allocatePorts(next, old, taken)
+      this.#allocateAddresses(next, old, taken, dryRun)
+      this.#allocatePorts(next, old, taken, dryRun)
+      if (dryRun) giveBack()
     } catch (error) {
       giveBack()
       throw error
@@ -82,7 +86,7 @@ export class Services {
     return giveBack
   }
 
-  #allocateAddresses(next: Service, old: Service | undefined, taken: (() => void)[]): void {
+  #allocateAddresses(next: Service, old: Service | undefined, taken: (() => void)[], dryRun: boolean): void {
     const { spec } = next
     if (spec.type === 'ExternalName' || spec.clusterIPs?.[0] === 'None' || spec.clusterIP === 'None') return
     const had = old?.spec.type === 'ExternalName' ? [] : (old?.spec.clusterIPs ?? [])
@@ -91,14 +95,19 @@ export class Services {
       const name = family as IpFamilyName
       const asked = ips[i]
       if (!this.#ranges.has(name) || (asked && had.includes(asked))) continue
-      const address = asked ? this.#take(next, name, asked) : this.#ranges.pick(name)
+      const address = asked ? this.#take(next, name, asked) : dryRun ? this.#networkOf(name) : this.#ranges.pick(name)
       if (address === undefined) throw newInternalError('failed to allocate a serviceIP: range is full')
-      taken.push(() => this.#ranges.release(address))
+      if (asked || !dryRun) taken.push(() => this.#ranges.release(address))
       ips[i] = address
     }
     if (ips[0] === undefined) return
     spec.clusterIPs = ips
     spec.clusterIP = ips[0]
+  }
+
+  /** What a dry run shows for an address that nobody has chosen. */
+  #networkOf(family: IpFamilyName): string | undefined {
+    return this.#ranges.cidrs[this.#ranges.families.indexOf(family)]?.split('/')[0]
   }
 
   /** An address that the client names. */
@@ -116,7 +125,7 @@ export class Services {
     return asked
   }
 
-  #allocatePorts(next: Service, old: Service | undefined, taken: (() => void)[]): void {
+  #allocatePorts(next: Service, old: Service | undefined, taken: (() => void)[], dryRun: boolean): void {
     const { spec } = next
     const needs = spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)
     if (!WITH_NODE_PORTS.has(spec.type ?? '')) return
@@ -145,14 +154,14 @@ export class Services {
             !seen.get(other.nodePort)?.has(protocol) &&
             other.protocol !== port.protocol,
         )
-        const value = twin?.nodePort ?? this.#portPool.pick()
+        const value = twin?.nodePort ?? (dryRun ? this.#ports.first : this.#portPool.pick())
         if (value === undefined) throw newInternalError('failed to allocate a nodePort: range is full')
-        if (!twin) taken.push(() => this.#portPool.release(value))
+        if (!twin && !dryRun) taken.push(() => this.#portPool.release(value))
         port.nodePort = value
         seen.set(value, (seen.get(value) ?? new Set()).add(protocol))
       }
     }
-    this.#allocateHealthCheckPort(next, had, take, taken)
+    this.#allocateHealthCheckPort(next, had, take, taken, dryRun)
   }
 
   #allocateHealthCheckPort(
@@ -160,6 +169,7 @@ export class Services {
     had: ReadonlySet<number>,
     take: (port: number, field: string) => void,
     taken: (() => void)[],
+    dryRun: boolean,
   ): void {
     const { spec } = next
     if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return
@@ -167,9 +177,9 @@ export class Services {
       if (!had.has(spec.healthCheckNodePort)) take(spec.healthCheckNodePort, 'spec.healthCheckNodePort')
       return
     }
-    const value = this.#portPool.pick()
+    const value = dryRun ? this.#ports.first : this.#portPool.pick()
     if (value === undefined) throw newInternalError('failed to allocate a nodePort: range is full')
-    taken.push(() => this.#portPool.release(value))
+    if (!dryRun) taken.push(() => this.#portPool.release(value))
     spec.healthCheckNodePort = value
   }
 }

@@ -4,6 +4,7 @@ import {
   validateMutatingAdmissionPolicyBinding,
   validateValidatingAdmissionPolicy,
   validateValidatingAdmissionPolicyBinding,
+  validateValidatingAdmissionPolicyStatus,
 } from '../../../api/validation/admissionPolicies.ts'
 import { validateWebhookConfiguration } from '../../../api/validation/webhooks.ts'
 import { expressionRules } from './expressionRules.ts'
@@ -17,7 +18,13 @@ import type {
 } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const configuration = { managesGeneration: true, allowUnconditionalUpdate: false, checksMetaOnce: true, anyFinalizers: true } as const
+const configuration = {
+  managesGeneration: true,
+  allowUnconditionalUpdate: false,
+  checksMetaOnce: true,
+  checksMetaAsNew: true,
+  anyFinalizers: true,
+} as const
 
 const webhooks: Strategy<ValidatingWebhookConfiguration | MutatingWebhookConfiguration> = {
   ...configuration,
@@ -28,6 +35,7 @@ const validatingPolicies: Strategy<ValidatingAdmissionPolicy> = {
   ...configuration,
   validateCreate: (policy) => validateValidatingAdmissionPolicy(policy, expressionRules),
   validateUpdate: (policy) => validateValidatingAdmissionPolicy(policy, expressionRules),
+  validateStatusUpdate: validateValidatingAdmissionPolicyStatus,
 }
 const validatingBindings: Strategy<ValidatingAdmissionPolicyBinding> = {
   ...configuration,

@@ -21,7 +21,7 @@ function knownEnvironment(key: string, make: () => Environment): Environment {
   return environment
 }
 
-/** A variable sees those before it. What cannot be compiled is not there for those after it. */
+/** A variable sees those before it. What cannot be compiled may be anything to those after it: it is told once. */
 function variableTypes({ hasParams, variables }: Options): Map<string, CelType> {
   const types = new Map<string, CelType>()
   for (const { name, expression } of variables) {
@@ -30,6 +30,7 @@ function variableTypes({ hasParams, variables }: Options): Map<string, CelType> 
       types.set(name, compileFor('variable', expression, environment).resultType)
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error
+      types.set(name, { kind: 'dyn' })
     }
   }
   return types
@@ -62,8 +63,10 @@ export const expressionRules: ExpressionRules = {
     if (use === 'deviceSelector') return selectorError(expression)
     const before = options.variables.findIndex((variable) => variable.expression === expression)
     const variables = use === 'variable' && before >= 0 ? options.variables.slice(0, before) : options.variables
+    // A policy with variables knows of them everywhere, its first one of none.
+    const known = use === 'variable' && options.variables.length > 0 ? variableTypes({ ...options, variables }) : undefined
     try {
-      compileFor(use, expression, policyEnvironment({ hasParams: options.hasParams, variables }, use))
+      compileFor(use, expression, policyEnvironment({ hasParams: options.hasParams, variables }, use, known))
       return undefined
     } catch (error) {
       if (error instanceof ExpressionError) return error.message

@@ -6,11 +6,10 @@ import { loadBalancerStatus } from './status.ts'
 import type { Service, ServiceSpec } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-/** clusterIP and clusterIPs say the same; a client may set either. */
+/** clusterIP and clusterIPs say the same; a client may set the first alone. */
 function unifyAddresses(next: ServiceSpec, old: ServiceSpec | undefined): void {
   if (!old) {
     if (next.clusterIP && !next.clusterIPs?.length) next.clusterIPs = [next.clusterIP]
-    else if (!next.clusterIP && next.clusterIPs?.[0]) next.clusterIP = next.clusterIPs[0]
     return
   }
   const oneChanged = next.clusterIP !== old.clusterIP
@@ -28,9 +27,9 @@ function unifyAddresses(next: ServiceSpec, old: ServiceSpec | undefined): void {
 function keepAllocated(next: Service, old: Service): void {
   const spec = next.spec as ServiceSpec
   const before = old.spec as ServiceSpec
-  if (before.type !== 'ExternalName' && spec.type !== 'ExternalName' && !spec.clusterIP && !spec.clusterIPs?.length) {
-    if (before.clusterIP) spec.clusterIP = before.clusterIP
-    if (before.clusterIPs) spec.clusterIPs = [...before.clusterIPs]
+  if (before.type !== 'ExternalName' && spec.type !== 'ExternalName') {
+    if (!spec.clusterIP && before.clusterIP) spec.clusterIP = before.clusterIP
+    if (!spec.clusterIPs?.length && spec.clusterIP === before.clusterIP && before.clusterIPs) spec.clusterIPs = [...before.clusterIPs]
   }
   const needs = (s: ServiceSpec): boolean =>
     s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts !== false)
@@ -68,7 +67,7 @@ function dropTypeDependent(next: Service, old: Service): void {
     const ports = (s: ServiceSpec): string => JSON.stringify((s.ports ?? []).map((port) => port.nodePort))
     if (ports(spec) === ports(before)) for (const port of spec.ports ?? []) delete port.nodePort
   }
-  const external = (s: ServiceSpec): boolean => needsPorts(s) || (s.externalIPs ?? []).length > 0
+  const external = (s: ServiceSpec): boolean => needsPorts(s) || (s.type === 'ClusterIP' && (s.externalIPs ?? []).length > 0)
   if (external(before) && !external(spec) && spec.externalTrafficPolicy === before.externalTrafficPolicy) delete spec.externalTrafficPolicy
   const checked = (s: ServiceSpec): boolean => s.type === 'LoadBalancer' && s.externalTrafficPolicy === 'Local'
   if (checked(before) && !checked(spec) && spec.healthCheckNodePort === before.healthCheckNodePort) delete spec.healthCheckNodePort
@@ -107,7 +106,7 @@ export const serviceStrategy: Strategy<Service> = {
   warningsOnCreate: serviceWarnings,
   warningsOnUpdate: serviceWarnings,
   warningsOnStatusUpdate: loadBalancerWarnings,
-  reserve: (next, old, { services }) => services.allocate(next, old),
+  reserve: (next, old, { services, dryRun }) => services.allocate(next, old, { dryRun }),
   selectableFields: {
     'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',
     'spec.type': (service) => service.spec?.type ?? '',
