@@ -21,7 +21,7 @@ function started(apply: (n: number) => void | Promise<void>) {
   })
   const advance = async (ms: number): Promise<void> => {
     for (let i = 0; i < ms; i++) {
-      clock.advance(1)
+      await clock.advance(1)
       await settle()
     }
   }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { decode, encode, type Packet } from 'dns-packet'
-import { systemClock } from '../base/clock.ts'
+import { FakeClock, systemClock } from '../base/clock.ts'
 import type { Service } from '../api/kinds/core/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import { createHandler } from './dns.ts'
@@ -26,6 +26,15 @@ const SERVICES: Record<string, Service> = {
   'default/db': {
     metadata: { ...META, name: 'db' },
     spec: { clusterIP: 'None', clusterIPs: ['None'], ports: [{ name: 'sql', port: 5432, protocol: 'TCP' }] },
+  },
+  'default/far': { metadata: { ...META, name: 'far' }, spec: { type: 'ExternalName', externalName: 'out.default.svc.cluster.local' } },
+  'default/circle': {
+    metadata: { ...META, name: 'circle' },
+    spec: { type: 'ExternalName', externalName: 'circle.default.svc.cluster.local' },
+  },
+  'kube-system/kube-dns': {
+    metadata: { ...META, name: 'kube-dns', namespace: 'kube-system' },
+    spec: { clusterIP: '10.96.0.10', clusterIPs: ['10.96.0.10'], ports: [{ name: 'dns', port: 53, protocol: 'UDP' }] },
   },
   'default/out': { metadata: { ...META, name: 'out' }, spec: { type: 'ExternalName', externalName: 'web.default.svc.cluster.local' } },
 }
@@ -105,6 +114,14 @@ const CASES: readonly (readonly [name: string, type: RecordType, answer: string]
   ['1.1.1.1.in-addr.arpa', 'PTR', 'none'],
   ['example.com', 'A', 'none'],
   ['cluster.local', 'SOA', 'SOA ns.dns.cluster.local'],
+  ['cluster.local', 'NS', 'NS ns.dns.cluster.local'],
+  ['cluster.local', 'A', 'noData'],
+  ['ns.dns.cluster.local', 'A', 'A 10.96.0.10'],
+  ['ns.dns.cluster.local', 'AAAA', 'noData'],
+  ['dns.cluster.local', 'A', 'noData'],
+  ['pod.cluster.local', 'A', 'noData'],
+  ['default.pod.cluster.local', 'A', 'noData'],
+  ['elsewhere.pod.cluster.local', 'A', 'noName'],
 ]
 
 for (const [name, type, answer] of CASES) test(`${type} ${name}`, () => assert.equal(shown(name, type), answer))
@@ -172,6 +189,76 @@ test('the server answers over UDP, forwards, caches, and truncates what does not
     abort.abort()
     server.close()
     upstream.close()
+  }
+})
+
+const ANSWER = { type: 'A' as const, name: 'example.org', ttl: 20, data: '192.0.2.1' }
+const SOA = {
+  type: 'SOA' as const,
+  name: 'example.org',
+  ttl: 60,
+  data: { mname: 'a.example.org', rname: 'b.example.org', serial: 1, refresh: 1, retry: 1, expire: 1, minimum: 15 },
+}
+
+test('an external name is followed through others like it, and not for ever', async () => {
+  const forwarder = new Forwarder({ nameServers: async () => [], clock: systemClock })
+  const handler = createHandler(zone, {}, forwarder, new AbortController().signal)
+  const types = async (name: string): Promise<string[]> => (await handler({ name, type: 'A' })).answers.map(({ type }) => type)
+  assert.deepEqual(await types('far.default.svc.cluster.local'), ['CNAME', 'CNAME', 'A'])
+  assert.equal((await types('circle.default.svc.cluster.local')).length, 9)
+})
+
+test('what does not exist is remembered, too; what is told from memory ages; failures are asked again', async () => {
+  const asked: string[] = []
+  const upstream = await serveDns({ host: '127.0.0.1', port: 0 }, async ({ name }) => {
+    asked.push(name)
+    if (name.startsWith('broken')) return { rcode: 'SERVFAIL', authoritative: false, answers: [] }
+    if (name.startsWith('no')) return { rcode: 'NXDOMAIN', authoritative: true, answers: [], authorities: name === 'no-soa' ? [] : [SOA] }
+    return { rcode: 'NOERROR', authoritative: true, answers: [ANSWER] }
+  })
+  const clock = new FakeClock()
+  const forwarder = new Forwarder({ nameServers: async () => [{ host: '127.0.0.1', port: upstream.port }], clock })
+  const ask = (name: string): Promise<Packet | undefined> => forwarder.ask({ name, type: 'A' }, new AbortController().signal)
+  try {
+    await ask('example.org')
+    await clock.advance(7_000)
+    const [record] = (await ask('example.org'))?.answers ?? []
+    assert.equal(record && 'ttl' in record && record.ttl, 13)
+    for (const name of ['nothing', 'no-soa', 'broken']) for (let i = 0; i < 2; i++) await ask(name)
+    assert.deepEqual(asked, ['example.org', 'nothing', 'no-soa', 'no-soa', 'broken', 'broken'])
+    await clock.advance(15_000)
+    for (const name of ['example.org', 'nothing']) await ask(name)
+    assert.equal(asked.length, 8)
+  } finally {
+    upstream.close()
+  }
+})
+
+test('a name server that does not answer is asked last for a while', async () => {
+  const working = await serveDns({ host: '127.0.0.1', port: 0 }, async () => ({ rcode: 'NOERROR', authoritative: true, answers: [ANSWER] }))
+  // Answers with what is not a message: as good as silence, but at once.
+  let disturbed = 0
+  const broken = createSocket('udp4', (_, from) => {
+    disturbed++
+    broken.send('?', from.port, from.address)
+  })
+  broken.bind(0, '127.0.0.1')
+  await once(broken, 'listening')
+  const clock = new FakeClock()
+  const nameServers = async () => [
+    { host: '127.0.0.1', port: broken.address().port },
+    { host: '127.0.0.1', port: working.port },
+  ]
+  const forwarder = new Forwarder({ nameServers, clock })
+  const ask = async (name: string): Promise<number> =>
+    (await forwarder.ask({ name, type: 'A' }, new AbortController().signal))?.answers?.length ?? 0
+  try {
+    assert.deepEqual([await ask('a'), await ask('b'), disturbed], [1, 1, 1])
+    await clock.advance(60_000)
+    assert.deepEqual([await ask('c'), disturbed], [1, 2])
+  } finally {
+    working.close()
+    broken.close()
   }
 })
 

@@ -95,14 +95,24 @@ async function forward(name: string, type: string, forwarder: Forwarder, signal:
   return { rcode: known ? rcode : 'SERVFAIL', authoritative: false, answers: packet.answers ?? [], authorities: packet.authorities ?? [] }
 }
 
-/** What an external name leads to, where that can be told; the CNAME alone is an answer as well. */
+/** As CoreDNS: a chain of external names that is longer leads nowhere. */
+const MAX_CHAIN = 8
+
+/** What an external name leads to, where that can be told, through others like it; the CNAME alone is an answer as well. */
 async function follow(target: string, type: string, zone: ClusterZone, forwarder: Forwarder, signal: AbortSignal): Promise<PacketAnswer[]> {
-  const name = target.toLowerCase().replace(/\.$/, '')
-  const inside = zone.answer(name, type as RecordType)
-  if (inside.outcome === 'found') return inside.records as PacketAnswer[]
-  if (inside.outcome !== 'none') return []
-  const packet = await forwarder.ask({ name, type }, signal)
-  return packet?.answers ?? []
+  const found: PacketAnswer[] = []
+  let next = target
+  for (let length = 1; length <= MAX_CHAIN; length++) {
+    const name = next.toLowerCase().replace(/\.$/, '')
+    const inside = zone.answer(name, type as RecordType)
+    if (inside.outcome === 'none') return [...found, ...((await forwarder.ask({ name, type }, signal))?.answers ?? [])]
+    if (inside.outcome !== 'found') return found
+    found.push(...(inside.records as PacketAnswer[]))
+    const [first] = inside.records
+    if (first?.type !== 'CNAME') return found
+    next = first.data
+  }
+  return found
 }
 
 export async function runDns(options: DnsOptions, { signal, clock, ready }: ComponentContext): Promise<void> {

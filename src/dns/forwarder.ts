@@ -1,6 +1,6 @@
 /**
- * Asks the node's own name servers for what is not the cluster's, with a bounded cache. A question that nobody answers in
- * time fails; the asker may try again.
+ * Asks the node's own name servers for what is not the cluster's, with a bounded cache of what they know and of what they
+ * know not to exist. One that does not answer is asked last for a while; a question that nobody answers in time fails.
  */
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
@@ -8,6 +8,11 @@ import { decode, encode, type Packet } from 'dns-packet'
 import type { Clock } from '../base/clock.ts'
 
 const TIMEOUT_MS = 2_000
+/** Askers give up after five seconds. A lost packet is no reason to fail them. */
+const ASKING_TIMEOUT_MS = 4_500
+const ROUNDS = 2
+/** A name server that did not answer comes after the others for so long. */
+const AVOIDED_MS = 30_000
 const CACHE_ENTRIES = 1_000
 /** Questions under way at once; what comes on top of them fails. */
 const ASKING_MAX = 500
@@ -18,6 +23,8 @@ export interface NameServer {
   host: string
   port?: number
 }
+
+const keyOf = ({ host, port = DNS_PORT }: NameServer): string => `${host} ${port}`
 
 /** The `nameserver` lines of a resolv.conf. */
 export function parseNameServers(resolvConf: string): NameServer[] {
@@ -31,7 +38,9 @@ export interface ForwarderOptions {
 
 export class Forwarder {
   readonly #options: ForwarderOptions
-  readonly #cache = new Map<string, { packet: Packet; untilMs: number }>()
+  readonly #cache = new Map<string, { packet: Packet; fromMs: number; untilMs: number }>()
+  /** When name servers failed to answer, by address. */
+  readonly #silentMs = new Map<string, number>()
   readonly #asking = new Map<string, Promise<Packet | undefined>>()
 
   constructor(options: ForwarderOptions) {
@@ -42,7 +51,8 @@ export class Forwarder {
   async ask(question: { name: string; type: string }, signal: AbortSignal): Promise<Packet | undefined> {
     const key = `${question.type} ${question.name}`
     const cached = this.#cache.get(key)
-    if (cached && cached.untilMs > this.#options.clock.now()) return cached.packet
+    const nowMs = this.#options.clock.now()
+    if (cached && cached.untilMs > nowMs) return aged(cached.packet, Math.floor((nowMs - cached.fromMs) / 1000))
     this.#cache.delete(key)
     const asked = this.#asking.get(key)
     if (asked) return asked
@@ -53,23 +63,56 @@ export class Forwarder {
   }
 
   async #askServers(key: string, question: { name: string; type: string }, signal: AbortSignal): Promise<Packet | undefined> {
-    for (const server of await this.#options.nameServers()) {
-      if (signal.aborted) return undefined
-      const packet = await exchange(server, question, signal)
-      if (!packet) continue
-      this.#remember(key, packet)
-      return packet
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(ASKING_TIMEOUT_MS)])
+    const servers = await this.#options.nameServers()
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const server of this.#inOrder(servers)) {
+        if (limit.aborted) return undefined
+        const packet = await exchange(server, question, limit)
+        if (!packet) {
+          this.#silentMs.set(keyOf(server), this.#options.clock.now())
+          continue
+        }
+        this.#silentMs.delete(keyOf(server))
+        this.#remember(key, packet)
+        return packet
+      }
     }
     return undefined
   }
 
-  #remember(key: string, packet: Packet): void {
-    const ttls = (packet.answers ?? []).map((answer) => ('ttl' in answer && typeof answer.ttl === 'number' ? answer.ttl * 1000 : 0))
-    const ttlMs = Math.min(LONGEST_CACHE_MS, ...ttls)
-    if (ttls.length === 0 || ttlMs <= 0) return
-    if (this.#cache.size >= CACHE_ENTRIES) this.#cache.delete(this.#cache.keys().next().value as string)
-    this.#cache.set(key, { packet, untilMs: this.#options.clock.now() + ttlMs })
+  #inOrder(servers: readonly NameServer[]): NameServer[] {
+    const sinceMs = this.#options.clock.now() - AVOIDED_MS
+    const isSilent = (server: NameServer): boolean => (this.#silentMs.get(keyOf(server)) ?? -Infinity) > sinceMs
+    return [...servers.filter((server) => !isSilent(server)), ...servers.filter(isSilent)]
   }
+
+  #remember(key: string, packet: Packet): void {
+    const ttlMs = Math.min(LONGEST_CACHE_MS, lifetimeSeconds(packet) * 1000)
+    if (ttlMs <= 0) return
+    if (this.#cache.size >= CACHE_ENTRIES) this.#cache.delete(this.#cache.keys().next().value as string)
+    const fromMs = this.#options.clock.now()
+    this.#cache.set(key, { packet, fromMs, untilMs: fromMs + ttlMs })
+  }
+}
+
+const ttlOf = (record: object): number => ('ttl' in record && typeof record.ttl === 'number' ? record.ttl : 0)
+
+/** How long an answer holds; that there is none, as long as the zone's SOA record says (RFC 2308). Failures are not kept. */
+function lifetimeSeconds(packet: Packet): number {
+  const { answers = [], authorities = [] } = packet
+  const rcode = 'rcode' in packet ? packet.rcode : 'NOERROR'
+  if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return 0
+  if (answers.length > 0) return Math.min(...answers.map(ttlOf))
+  const soa = authorities.find((record) => record.type === 'SOA')
+  return soa?.type === 'SOA' ? Math.min(ttlOf(soa), soa.data.minimum ?? 0) : 0
+}
+
+/** What is told from the cache holds no longer than it did when it came. */
+function aged(packet: Packet, seconds: number): Packet {
+  if (seconds === 0) return packet
+  const age = <T extends object>(record: T): T => ('ttl' in record ? { ...record, ttl: Math.max(0, ttlOf(record) - seconds) } : record)
+  return { ...packet, answers: (packet.answers ?? []).map(age), authorities: (packet.authorities ?? []).map(age) }
 }
 
 async function exchange(server: NameServer, question: { name: string; type: string }, signal: AbortSignal): Promise<Packet | undefined> {

@@ -39,6 +39,7 @@ export interface ClusterView {
 }
 
 const SERVICE_NAME = 'kubernetes.io/service-name'
+const DNS_SERVICE = 'kube-system/kube-dns'
 
 interface Target {
   ip: string
@@ -83,9 +84,11 @@ export class ClusterZone {
   /** `name` in lower case, without a trailing dot. */
   answer(name: string, type: RecordType): Answer {
     if (name.endsWith('.in-addr.arpa') || name.endsWith('.ip6.arpa')) return this.#reverse(name, type)
-    if (name === this.#domain) return this.#found(type === 'SOA' ? [this.soa()] : [])
+    if (name === this.#domain) return this.#apex(type)
+    if (name === this.#serverName) return this.#addresses(name, this.#serverTargets(), type)
     if (!name.endsWith(`.${this.#domain}`)) return { outcome: 'none' }
     const labels = name.slice(0, -this.#domain.length - 1).split('.')
+    if (labels.length === 1 && labels[0] === 'dns') return { outcome: 'noData' }
     if (labels.length === 1 && labels[0] === 'dns-version')
       return this.#found(type === 'TXT' ? [{ type: 'TXT', name, ttl: TTL_SECONDS, data: SPEC_VERSION }] : [])
     const kind = labels.pop()
@@ -96,9 +99,34 @@ export class ClusterZone {
 
   /** Goes into the authority section of negative answers. */
   soa(): DnsRecord {
-    const mname = `ns.dns.${this.#domain}`
-    const data = { mname, rname: `hostmaster.${this.#domain}`, serial: 1, refresh: 7200, retry: 1800, expire: 86_400, minimum: TTL_SECONDS }
+    const data = {
+      mname: this.#serverName,
+      rname: `hostmaster.${this.#domain}`,
+      serial: 1,
+      refresh: 7200,
+      retry: 1800,
+      expire: 86_400,
+      minimum: TTL_SECONDS,
+    }
     return { type: 'SOA', name: this.#domain, ttl: TTL_SECONDS, data }
+  }
+
+  get #serverName(): string {
+    return `ns.dns.${this.#domain}`
+  }
+
+  /** Where cluster DNS itself is reached. */
+  #serverTargets(): Target[] {
+    const service = this.#view.service(DNS_SERVICE)
+    return service ? this.#targets(service) : []
+  }
+
+  #apex(type: RecordType): Answer {
+    if (type === 'SOA') return this.#found([this.soa()])
+    if (type !== 'NS') return { outcome: 'noData' }
+    const name = this.#serverName
+    const glue = this.#serverTargets().map(({ ip }): DnsRecord => ({ type: addressType(ip), name, ttl: TTL_SECONDS, data: ip }))
+    return this.#found([{ type: 'NS', name: this.#domain, ttl: TTL_SECONDS, data: name }], glue)
   }
 
   #found(records: readonly DnsRecord[], additional: readonly DnsRecord[] = []): Answer {
@@ -185,8 +213,11 @@ export class ClusterZone {
   }
 
   #pod(name: string, labels: readonly string[], type: RecordType): Answer {
-    const [ip, namespace] = labels
-    if (labels.length !== 2 || !ip || !namespace || !this.#view.hasNamespace(namespace)) return { outcome: 'noName' }
+    const namespace = labels.at(-1)
+    if (namespace === undefined) return { outcome: 'noData' }
+    if (labels.length > 2 || !this.#view.hasNamespace(namespace)) return { outcome: 'noName' }
+    const [ip = ''] = labels
+    if (labels.length === 1) return { outcome: 'noData' }
     const address = addressOf(ip)
     return address === undefined ? { outcome: 'noName' } : this.#addresses(name, [{ ip: address, hostname: '', ports: [] }], type)
   }
