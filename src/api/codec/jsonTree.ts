@@ -37,7 +37,8 @@ function quoteChar(char: string): string {
   if (char === '"') return `'"'`
   const code = char.codePointAt(0) as number
   if (code < 0x20 || code === 0x7f || char === '\\') return `'${JSON.stringify(char).slice(1, -1).replace('\\u00', '\\x')}'`
-  return `'${char}'`
+  // Go looks at bytes.
+  return `'${code > 0x7f ? String.fromCharCode(Buffer.from(char)[0] as number) : char}'`
 }
 
 class Parser {

@@ -13,7 +13,12 @@ function internalPackage(group: string): string {
   return group === '' ? 'core' : (group.split('.')[0] as string)
 }
 
+/** The list of anything is registered without a type of its own. */
+function isList({ group, version, kind }: GroupVersionKind): boolean {
+  return group === '' && version === 'v1' && kind === 'List'
+}
+
 export function kindMismatch(catalog: Catalog, kind: GroupVersionKind, wanted: GroupVersionKind): string {
-  if (!catalog.typeOfKind(kind)) return notRegistered(kind)
+  if (!catalog.typeOfKind(kind) && !isList(kind)) return notRegistered(kind)
   return `converting (${kind.version}.${kind.kind}) to (${internalPackage(wanted.group)}.${wanted.kind}): unknown conversion`
 }

@@ -1,11 +1,12 @@
 /** What a patch has made of an object, decoded as a body would be and refused as upstream refuses it. */
-import { DecodeError, decodeValue } from '../../api/codec/json.ts'
+import { DecodeError, decodeValue, typeMetaOf } from '../../api/codec/json.ts'
 import { kindMismatch } from '../../api/codec/kindMismatch.ts'
 import { restoreError } from '../../api/codec/restore.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newInvalid } from '../../api/status.ts'
 import { show } from '../../api/validation/fieldErrors.ts'
 import { goFormat } from '../../merge/jsonValue.ts'
+import type { TypeMeta } from '../../api/codec/json.ts'
 import type { Catalog, CatalogResource, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../../api/resource.ts'
@@ -48,7 +49,16 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
     if (validation === 'Strict') throw rejectPatched(shown, `strict decoding error: ${strictErrors.join(', ')}`)
     if (validation !== 'Ignore') request.warnings.push(...strictErrors)
   }
-  return object
+  return { ...object, kind: object['kind'] || kind.kind }
+
+  function typeMeta(value: JsonObject): TypeMeta {
+    try {
+      return typeMetaOf({ text: '', value, keys: -1 })
+    } catch (error) {
+      if (error instanceof DecodeError) throw rejectPatched(shown, `couldn't get version/kind; json parse error: ${error.message}`)
+      throw error
+    }
+  }
 
   function decoded(): { object: JsonObject; strictErrors: string[] } {
     const found = [...patch.strictErrors]
@@ -57,7 +67,7 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
       return { object: custom.object, strictErrors: [...found, ...custom.strictErrors.sort()] }
     }
     if (patch.strategic === undefined) {
-      const odd = oddKind(catalog, patched, kind)
+      const odd = oddKind(catalog, typeMeta(patched), kind)
       if (odd) throw rejectPatched(shown, odd)
       // Without a version it would be the internal one, which knows the fields by other names.
       if (!patched['apiVersion']) return { object: { kind: kind.kind, metadata: {} }, strictErrors: [...found, ...unknownFields(patched)] }
@@ -83,17 +93,14 @@ function decodeCustom({ custom }: CatalogResource, object: JsonObject): { object
 }
 
 function unknownFields(patched: JsonObject): string[] {
-  const fields = Object.keys(patched).filter((name) => name !== 'kind')
+  const fields = Object.keys(patched).filter((name) => name !== 'kind' && name !== 'apiVersion')
   return fields.sort().map((name) => `unknown field ${JSON.stringify(name)}`)
 }
 
 /** Why a patch must not have made another kind of the object. */
-function oddKind(catalog: Catalog, { kind, apiVersion }: JsonObject, wanted: GroupVersionKind): string | undefined {
-  const given = {
-    kind: typeof kind === 'string' && kind !== '' ? kind : wanted.kind,
-    ...(typeof apiVersion === 'string' && apiVersion !== '' ? groupVersionOf(apiVersion) : wanted),
-  }
-  const made = { group: given.group, version: given.version, kind: typeof kind === 'string' && kind !== '' ? kind : wanted.kind }
+function oddKind(catalog: Catalog, { kind, apiVersion }: TypeMeta, wanted: GroupVersionKind): string | undefined {
+  const { group, version } = apiVersion === '' ? wanted : groupVersionOf(apiVersion)
+  const made = { group, version, kind: kind || wanted.kind }
   if (made.kind === wanted.kind && apiVersionOf(made) === apiVersionOf(wanted)) return undefined
   // Another version of the same kind is converted.
   if (made.kind === wanted.kind && made.group === wanted.group && catalog.typeOfKind(made)) return undefined

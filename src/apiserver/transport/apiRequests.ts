@@ -91,8 +91,9 @@ export class ApiRequests {
       })
       writeWarnings(exchange, request.warnings)
       const params = negotiated.as ? `;as=${negotiated.as};g=meta.k8s.io;v=${negotiated.asVersion}` : ''
-      // The parameters of a JSON answer are left out, as upstream leaves them.
-      const contentType = negotiated.mediaType === 'application/json' ? negotiated.mediaType : `${negotiated.mediaType}${params}`
+      // The parameters of what is text are left out, as upstream leaves them.
+      const binary = negotiated.mediaType === 'application/vnd.kubernetes.protobuf'
+      const contentType = binary ? `${negotiated.mediaType}${params}` : negotiated.mediaType
       return await send(exchange, result.type === 'object' ? result.code : 200, contentType, body)
     } finally {
       if (!exchange.answered) writeWarnings(exchange, request.warnings)

@@ -48,7 +48,7 @@ export function parseAccept(header: string): AcceptClause[] {
       if (key === 'q') q = Number.isNaN(Number(value)) ? 1 : Number(value)
       else params[key] = value
     }
-    clauses.push({ type: type.toLowerCase(), params, q })
+    clauses.push({ type, params, q })
   }
   return clauses
     .map((clause, at) => ({ clause, at }))

@@ -144,7 +144,9 @@ function encodeList(result: ListResult, options: AnswerOptions): Uint8Array | Pi
       throw newWrongShape(options, true)
     case 'PartialObjectMetadataList': {
       const items = objects().map((object) => partialMetadata(object, apiVersion))
-      return codec.encode({ kind: as, apiVersion, metadata: listMetadata(result), items }, mediaType, pretty)
+      // Go's empty list of these is none.
+      const none = items.length === 0 && mediaType !== 'application/vnd.kubernetes.protobuf'
+      return codec.encode({ kind: as, apiVersion, metadata: listMetadata(result), items: none ? null : items }, mediaType, pretty)
     }
     default:
       if (mediaType === 'application/json' && !pretty) return listJson(result, resource)
