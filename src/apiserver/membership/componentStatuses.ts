@@ -7,8 +7,9 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { ComponentStatus } from '../../api/kinds/core/v1.ts'
 import type { Draft, KubeObject } from '../../api/resource.ts'
-import { matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector } from '../../api/selectors.ts'
-import { newNotFound } from '../../api/status.ts'
+import { SelectorError, matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector } from '../../api/selectors.ts'
+import type { FieldTerm, LabelRequirement } from '../../api/selectors.ts'
+import { newBadRequest, newNotFound } from '../../api/status.ts'
 import type { ApiRequest, ApiResult, CachedObject } from '../request.ts'
 import { textOf } from '../webhooks/callErrors.ts'
 
@@ -61,6 +62,24 @@ function statusOf(name: string, { healthy, message, error }: Health): CachedObje
   return { object: object as KubeObject, json: Buffer.from(JSON.stringify(object)) }
 }
 
+const FIELDS = ['metadata.name', 'metadata.namespace']
+
+/** Throws 400. */
+function selectorsOf(query: URLSearchParams): { labels: LabelRequirement[]; fields: FieldTerm[] } {
+  try {
+    const labels = parseLabelSelector(query.get('labelSelector') ?? '')
+    const fields = parseFieldSelector(query.get('fieldSelector') ?? '')
+    const unknown = fields.find(({ field }) => !FIELDS.includes(field))
+    if (unknown) {
+      const known = FIELDS.map((field) => JSON.stringify(field)).join(', ')
+      throw new SelectorError(`${JSON.stringify(unknown.field)} is not a known field selector: only ${known}`)
+    }
+    return { labels, fields }
+  } catch (error) {
+    throw error instanceof SelectorError ? newBadRequest(error.message) : error
+  }
+}
+
 const fieldOf = ({ metadata }: KubeObject, field: string): string => (field === 'metadata.name' ? metadata.name : '')
 
 /** By `group/resource`, as the registry takes resources without storage. */
@@ -71,8 +90,7 @@ export function componentStatuses(store: (() => Promise<unknown>) | undefined): 
   ])
   const one = async (name: string, check: Check, signal: AbortSignal): Promise<CachedObject> => statusOf(name, await check(signal))
   const list = async ({ query, signal }: ApiRequest): Promise<ApiResult> => {
-    const labels = parseLabelSelector(query.get('labelSelector') ?? '')
-    const fields = parseFieldSelector(query.get('fieldSelector') ?? '')
+    const { labels, fields } = selectorsOf(query)
     const all = await Promise.all([...checks].map(([name, check]) => one(name, check, signal)))
     const items = all.filter(
       ({ object }) => matchesLabels(labels, object.metadata.labels) && matchesFields(fields, (field) => fieldOf(object, field)),

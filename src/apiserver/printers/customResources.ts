@@ -9,9 +9,13 @@ import type { Cell, Column, Printer } from './printer.ts'
 
 const AGE_COLUMN: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
 
+const TYPED = new Set(['integer', 'number', 'boolean', 'date'])
+
 function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObject, nowMs: number): Cell {
   const value = path ? findAll(path, object)[0] : undefined
-  if (value === undefined || value === null) return null
+  if (value === undefined) return null
+  // Go's templates, which upstream prints texts with, have a word for it.
+  if (value === null) return TYPED.has(column.type) ? null : '<no value>'
   switch (column.type) {
     case 'integer':
       return typeof value === 'number' ? Math.trunc(value) : typeof value === 'bigint' ? value : null

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { loadCatalog } from '../../api/catalog/load.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { printerOf } from './printers.ts'
+import { tableOf } from './table.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 const catalog = loadCatalog()
@@ -28,6 +29,19 @@ test('every kind has a table whose first column names the object, also the empty
       }
     }
   }
+})
+
+test('the bookmark that ends the initial events keeps its annotation, whatever of objects is asked for', () => {
+  const resource = catalog.resource('', 'v1', 'pods')
+  assert.ok(resource)
+  const rowObjects = (annotations: Record<string, string>): unknown[] => {
+    const objects = [{ kind: 'Pod', apiVersion: 'v1', metadata: { annotations } } as unknown as KubeObject]
+    const options = { resource, objects, list: false, metadata: {}, nowMs: NOW, apiVersion: 'meta.k8s.io/v1' }
+    return (tableOf({ ...options, includeObject: 'None' }) as { rows: { object: unknown }[] }).rows.map(({ object }) => object)
+  }
+  assert.deepEqual(rowObjects({ other: 'true' }), [null])
+  const marks = { 'k8s.io/initial-events-end': 'true' }
+  assert.deepEqual(rowObjects(marks), [{ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: { annotations: marks } }])
 })
 
 const rule = (host?: string) => ({ ...(host && { host }) })

@@ -50,9 +50,13 @@ function columnDefinition({ name, type, format, priority, description }: Column)
   return { name, type, format: format ?? '', description: description ?? `${name} of the object.`, priority: priority ?? 0 }
 }
 
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'
+
 function rowObject(object: KubeObject, include: IncludeObject, apiVersion: string): object | null {
-  if (include === 'None') return null
-  return include === 'Object' ? object : partialMetadata(object, apiVersion)
+  if (include === 'Object') return object
+  // Without its annotation nobody would know what this bookmark is.
+  const marksEnd = object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true'
+  return include === 'None' && !marksEnd ? null : partialMetadata(object, apiVersion)
 }
 
 export function tableOf(options: TableOptions): object {
