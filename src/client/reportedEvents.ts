@@ -29,6 +29,8 @@ export interface ReportingRecorderOptions {
 const WRITERS = 8
 const REFRESH_PERIOD_MS = 30 * 60_000
 const FINISHED_AFTER_MS = 6 * 60_000
+/** So many are remembered; what was forgotten begins anew when it happens again. */
+const KNOWN_MAX = 10_000
 
 interface Reported {
   event: Draft<Event>
@@ -73,6 +75,8 @@ export function createReportingRecorder(options: ReportingRecorderOptions): Even
     const reported = known.get(key)
     if (!reported) {
       known.set(key, { event, count: 1, lastMs: clock.now(), toldMs: clock.now() })
+      const [oldest] = known.size > KNOWN_MAX ? known.keys() : []
+      if (oldest !== undefined) known.delete(oldest)
       await persist(async () => void (await client.create(events, event, { signal })), { reason: event.reason ?? '', log, clock })
       return
     }

@@ -17,6 +17,8 @@ const folder = mkdtempSync(join(tmpdir(), 'minicube-on-etcd-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 const found = await findEtcd(AbortSignal.timeout(300_000))
+/** A lease runs for 15 seconds after its holder was last heard of. */
+const TAKEOVER_TIMEOUT_MS = 60_000
 const json = (object: object): Buffer => Buffer.from(JSON.stringify(object))
 
 interface Service {
@@ -29,12 +31,21 @@ describe('on etcd', { skip: 'missing' in found ? found.missing : false, timeout:
     count: number,
     flags: readonly string[],
     use: (servers: readonly Connection[], etcd: EtcdServer, processes: readonly ControlPlaneProcess[]) => Promise<void>,
+    controllers = '',
   ) {
     if ('missing' in found) return
     const etcd = await createEtcd(found.program, flags)
     await etcd.start()
     const data = mkdtempSync(join(folder, 'keys-'))
-    const args = ['--data', data, '--controllers=', '--datastore-endpoint', etcd.endpoint, '--service-cluster-ip-range', '10.96.0.0/25']
+    const args = [
+      '--data',
+      data,
+      `--controllers=${controllers}`,
+      '--datastore-endpoint',
+      etcd.endpoint,
+      '--service-cluster-ip-range',
+      '10.96.0.0/25',
+    ]
     const servers = Array.from(
       { length: count },
       (_, i) => new ControlPlaneProcess(join(data, `${i}.kubeconfig`), [...args, '--advertise-address', `192.0.2.${i + 1}`]),
@@ -85,6 +96,47 @@ describe('on etcd', { skip: 'missing' in found ? found.missing : false, timeout:
       await processes[1]?.kill('SIGTERM')
       assert.deepEqual(await addresses(), ['192.0.2.1'], 'one that leaves says so')
     }))
+
+  it('controllers run in one server at a time, and in the other one once the first is dead', () =>
+    withServers(
+      2,
+      [],
+      async (servers, _etcd, processes) => {
+        const [first, second] = servers as [Connection, Connection]
+        const read = async <T>(server: Connection, path: string): Promise<T> =>
+          JSON.parse((await server.request('GET', path)).toString()) as T
+        const holder = async (): Promise<string> => {
+          const path = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-controller-manager'
+          return (await read<{ spec: { holderIdentity: string } }>(second, path)).spec.holderIdentity
+        }
+        const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
+          const endMs = Date.now() + TAKEOVER_TIMEOUT_MS
+          while (!(await isSo())) {
+            assert.ok(Date.now() < endMs, what)
+            await systemClock.sleep(200)
+          }
+        }
+        const deploy = async (server: Connection, name: string): Promise<void> => {
+          const labels = { app: name }
+          const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+          const deployment = {
+            apiVersion: 'apps/v1',
+            kind: 'Deployment',
+            metadata: { name },
+            spec: { selector: { matchLabels: labels }, template },
+          }
+          await server.request('POST', '/apis/apps/v1/namespaces/default/deployments', json(deployment))
+          const sets = `/apis/apps/v1/namespaces/default/replicasets?labelSelector=app%3D${name}`
+          await until(`${name} to have its ReplicaSet`, async () => (await read<{ items: unknown[] }>(second, sets)).items.length === 1)
+        }
+        const leader = await holder()
+        await deploy(first, 'before')
+        await processes[0]?.kill()
+        await until('another leader', async () => (await holder()) !== leader)
+        await deploy(second, 'after')
+      },
+      'deployment-controller',
+    ))
 
   it('a full etcd refuses writes with its own words, and reads go on', () =>
     withServers(1, ['--quota-backend-bytes', String(4 * 1024 * 1024)], async ([server]) => {
