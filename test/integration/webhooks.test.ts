@@ -102,6 +102,23 @@ test('updates, patches, deletes and collections come with the object before', as
   assert.deepEqual([last?.request.object, last?.request.oldObject?.data], [null, { a: '2' }])
 })
 
+test('what a mutating webhook changes of a token request or of the options of a connection counts', async () => {
+  hooks.on('/change', ({ kind }) =>
+    kind.kind === 'TokenRequest'
+      ? patchOf([{ op: 'replace', path: '/spec/expirationSeconds', value: 1800 }])
+      : patchOf([{ op: 'add', path: '/container', value: 'nope' }]),
+  )
+  const resources = ['serviceaccounts/token', 'pods/exec']
+  await configure('mutating', 'change', { rules: [{ operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources }] })
+  await send('POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'asked' } })
+  const token = await send('POST', '/api/v1/namespaces/default/serviceaccounts/asked/token', { spec: {} })
+  assert.deepEqual([token.code, (token.body.spec as { expirationSeconds?: number }).expirationSeconds], [201, 1800])
+  const spec = { serviceAccountName: 'asked', automountServiceAccountToken: false, containers: [{ name: 'c', image: 'i' }] }
+  await send('POST', '/api/v1/namespaces/default/pods', { metadata: { name: 'asked' }, spec })
+  const exec = await send('POST', '/api/v1/namespaces/default/pods/asked/exec?command=ls')
+  assert.equal(exec.body.message, 'container nope is not valid for pod asked')
+})
+
 test('mutating webhooks work one after the other, defaults and owners of fields as for the client', async () => {
   hooks.on('/first', () => patchOf([{ op: 'add', path: '/data', value: { first: 'yes' } }]))
   hooks.on('/second', ({ object }) =>

@@ -124,7 +124,7 @@ function validateSpec(spec: CustomResourceDefinitionSpec, options: Options): Fie
     else if (!group.includes('.')) errors.push(invalid('spec.group', group, 'should be a domain with at least one dot'))
   }
   errors.push(...oneOf('spec.scope', spec.scope, ['Cluster', 'Namespaced']))
-  errors.push(...validateSchemasThere(versions, options), ...validateVersions(spec.versions, options))
+  errors.push(...validateSchemasThere(versions, options), ...validateVersions(versions, options))
   for (const name of ['plural', 'singular', 'kind', 'listKind'] as const) if (!names[name]) errors.push(required(`spec.names.${name}`))
   errors.push(...validateNames(names, 'spec.names'), ...validateShared(versions, options))
   if (spec.conversion?.strategy !== undefined && spec.conversion.strategy !== 'None' && spec.preserveUnknownFields === true)
@@ -143,8 +143,7 @@ function validateSchemasThere(versions: readonly CustomResourceDefinitionVersion
   return versions.flatMap((version, i) => (schemaOf(version) ? [] : [required(`spec.versions[${i}].schema.openAPIV3Schema`)]))
 }
 
-function validateVersions(given: readonly CustomResourceDefinitionVersion[] | undefined, options: Options): FieldError[] {
-  const versions = given ?? []
+function validateVersions(versions: readonly CustomResourceDefinitionVersion[], options: Options): FieldError[] {
   const errors: FieldError[] = []
   const shared = sharedParts(versions)
   for (const [i, version] of versions.entries()) {
@@ -160,7 +159,7 @@ function validateVersions(given: readonly CustomResourceDefinitionVersion[] | un
   if (new Set(versions.map((version) => version.name)).size < versions.length)
     errors.push(invalid('spec.versions', shownVersions(versions), 'must contain unique version names'))
   if (versions.filter((version) => version.storage).length !== 1)
-    errors.push(invalid('spec.versions', shownVersions(given), 'must have exactly one version marked as storage version'))
+    errors.push(invalid('spec.versions', shownVersions(versions), 'must have exactly one version marked as storage version'))
   const wrongName = versions[0] ? isDns1035Label(versions[0].name) : []
   if (wrongName.length > 0) errors.push(invalid('spec.version', versions[0]!.name, wrongName.join(',')))
   return errors

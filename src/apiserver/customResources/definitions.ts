@@ -45,8 +45,7 @@ export function sharedParts(versions: readonly CustomResourceDefinitionVersion[]
 }
 
 /** The versions as upstream prints them in messages. */
-export function shownVersions(versions: readonly CustomResourceDefinitionVersion[] | undefined): object[] | null {
-  if (!versions) return null
+export function shownVersions(versions: readonly CustomResourceDefinitionVersion[]): object[] {
   const shared = sharedParts(versions)
   const part = <T>(isShared: boolean, value: T | undefined): T | null => (isShared ? null : (value ?? null))
   return versions.map((version) => ({
