@@ -5,6 +5,7 @@ import { validateLimitRange, validateNamespace, validateResourceQuota, validateS
 import { quote } from './fieldErrors.ts'
 import { keyPairError } from './keyPair.ts'
 import { isWhole } from './quantities.ts'
+import { intOrPercent } from './values.ts'
 import type { LimitRangeItem, ResourceQuotaSpec } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -88,4 +89,16 @@ test('keys that do not belong to their certificates', () => {
     [block('CERTIFICATE'), key, 'x509: malformed certificate'],
   ]
   for (const [certificate, privatePem, error] of table) assert.equal(keyPairError(certificate, privatePem), error)
+})
+
+test('what is neither a number nor a share counts as none', () => {
+  for (const [value, number] of [
+    ['25%', 25],
+    ['-5%', 0],
+    ['5', 5],
+    ['-5', -5],
+    ['x', 0],
+    [3, 3],
+  ] as const)
+    assert.equal(intOrPercent(value), number)
 })

@@ -214,7 +214,8 @@ function comparable(next: PersistentVolumeClaim, old: PersistentVolumeClaim): [P
   if (next.status?.phase !== 'Bound') return [without(spec, ...ignored), without(before, ...ignored)]
   ignored.push('volumeAttributesClassName')
   const storage = before.resources?.requests?.['storage']
-  const requests = { ...spec.resources?.requests, ...(storage !== undefined && { storage }) }
+  if (!spec.resources?.requests) return [without(spec, ...ignored), without(before, ...ignored)]
+  const requests = { ...spec.resources.requests, ...(storage !== undefined && { storage }) }
   return [without({ ...spec, resources: { ...spec.resources, requests } }, ...ignored), without(before, ...ignored)]
 }
 

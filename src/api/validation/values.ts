@@ -67,7 +67,8 @@ export function checkAtMost100Percent(errors: FieldError[], path: string, value:
 
 /** The number or the share's number; 0 for what is neither. */
 export function intOrPercent(value: number | string): number {
-  return typeof value === 'number' ? value : Number.parseInt(value, 10) || 0
+  if (typeof value === 'number') return value
+  return /^(\d+%|[+-]?\d+)$/.test(value) ? Number.parseInt(value, 10) : 0
 }
 
 export function checkImmutable(errors: FieldError[], path: string, next: unknown, old: unknown, shown: unknown = next): void {

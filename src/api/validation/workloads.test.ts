@@ -138,3 +138,21 @@ test('cron jobs', () => {
     /^spec\.timeZone: Invalid value: "Nowhere\/Land": unknown time zone Nowhere\/Land$/,
   )
 })
+
+test("a job's template is told by Go's names where it may not change", () => {
+  const job: Job = {
+    metadata,
+    spec: { manualSelector: true, selector, template: { ...template, spec: { ...podSpec, restartPolicy: 'Never' } } },
+  }
+  const other: Job = {
+    metadata,
+    spec: { ...job.spec, template: { ...job.spec.template, spec: { ...podSpec, restartPolicy: 'OnFailure', hostPID: true } } },
+  }
+  const [error = ''] = told(validateJobUpdate(other, job)).filter((text) => text.startsWith('spec.template:'))
+  assert.match(
+    error,
+    /^spec\.template: Invalid value: \{"labels":\{"a":"b"\},"Spec":\{"Volumes":null,"InitContainers":null,"Containers":\[\{"Name":"c","Image":"i",/,
+  )
+  assert.match(error, /"SecurityContext":\{"HostNetwork":false,"HostPID":true,"HostIPC":false,"ShareProcessNamespace":null,/)
+  assert.match(error, /: field is immutable$/)
+})
