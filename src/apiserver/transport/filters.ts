@@ -31,7 +31,7 @@ import { negotiateError, wantsPretty } from './negotiation.ts'
 import { attributesOf, parseRequestInfo } from './requestInfo.ts'
 import type { RequestInfo } from './requestInfo.ts'
 import { send } from './responses.ts'
-import { isConnect, routeOf } from './routes.ts'
+import { isConnect, newNoSuchPath, routeOf } from './routes.ts'
 import type { Route } from './routes.ts'
 
 /** A request outside /api and /apis. Answers false where the path is none of its own. */
@@ -199,7 +199,10 @@ export class Filters {
     const { discovery, paths, catalog, apiRequests, connect, aggregator, metrics } = this.#options
     const { exchange, path, info } = context
     const { method } = exchange
-    if (info.rest === '' && path.includes('//')) return this.#notFound(exchange)
+    if (info.rest === '' && path.includes('//')) {
+      if (path.startsWith('/api/')) throw newNoSuchPath()
+      return this.#notFound(exchange)
+    }
     const aggregated = aggregator?.serve(context)
     if (aggregated) return aggregated
     if (!info.isResourceRequest) {
