@@ -35,11 +35,11 @@ function checkFeatures(errors: FieldError[], features: readonly string[]): void 
     const field = `status.declaredFeatures[${i}]`
     const refuse = (why: string): void =>
       void errors.push(invalid(field, feature, `invalid feature name ${JSON.stringify(feature)}: ${why}`))
-    if (Buffer.byteLength(feature) > FEATURE_LIMIT_BYTES) refuse(`must be no more than ${FEATURE_LIMIT_BYTES} characters`)
-    else if (!FEATURE_RE.test(feature)) refuse(FEATURE_SHAPE)
     const before = features[i - 1]
     if (before === feature) errors.push(duplicate(field, feature))
     else if (before !== undefined && before > feature) errors.push(invalid(field, feature, 'list must be sorted alphabetically'))
+    if (Buffer.byteLength(feature) > FEATURE_LIMIT_BYTES) refuse(`must be no more than ${FEATURE_LIMIT_BYTES} characters`)
+    else if (!FEATURE_RE.test(feature)) refuse(FEATURE_SHAPE)
   }
 }
 
@@ -68,7 +68,7 @@ export function validateNode(node: Node): FieldError[] {
 }
 
 export function validateNodeUpdate(next: Node, old: Node): FieldError[] {
-  const errors = validateNode(next)
+  const errors: FieldError[] = []
   const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
   checkStatus(errors, next)
   const addresses = next.status?.addresses ?? []

@@ -105,7 +105,7 @@ const nodes: Strategy<Node> = {
   statusKeepsMetadata: true,
   selectsNamespace: false,
   validateCreate: validateNode,
-  validateUpdate: validateNodeUpdate,
+  validateUpdate: (next, old) => [...validateNode(next), ...validateNodeUpdate(next, old)],
   validateStatusUpdate: validateNodeUpdate,
   warningsOnCreate: nodeWarnings,
   warningsOnUpdate: nodeWarnings,

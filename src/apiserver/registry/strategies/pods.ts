@@ -4,7 +4,7 @@ import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../.
 import { podNameWarnings, podSpecWarnings } from '../../../api/validation/podWarnings.ts'
 import { dropDisabledFields } from './disabledFields.ts'
 import { timestamp } from '../../../api/meta.ts'
-import type { Pod } from '../../../api/kinds/core/v1.ts'
+import type { Pod, PodStatus } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const DEFAULT_GRACE_SECONDS = 30
@@ -21,6 +21,12 @@ function graceOf(pod: Pod, asked: number | undefined): number {
   if (!pod.spec.nodeName) return 0
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return 0
   return grace < 0 ? LEAST_GRACE_SECONDS : grace
+}
+
+/** Digests of image volumes are not on by default. */
+function dropVolumeStatuses({ containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] }: PodStatus): void {
+  for (const { volumeMounts = [] } of [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses])
+    for (const mount of volumeMounts) delete mount.volumeStatus
 }
 
 export const podStrategy: Strategy<Pod> = {
@@ -54,6 +60,7 @@ export const podStrategy: Strategy<Pod> = {
   validateStatusUpdate: (next, old) => validatePodStatusUpdate(next, old),
   prepareForStatusUpdate(next, old) {
     const { nodeAllocatableResourceClaimStatuses: _, ...status } = next.status ?? {}
+    dropVolumeStatuses(status)
     next.status = { ...status, ...(old.status?.qosClass && { qosClass: status.qosClass || old.status.qosClass }) }
   },
   warningsOnCreate: (pod) => [...podNameWarnings(pod.metadata.name), ...podSpecWarnings(pod.spec, pod.metadata, 'spec', '')],
