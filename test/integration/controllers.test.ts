@@ -342,7 +342,8 @@ test('a volume on another node is removed by that node, and with that node', asy
 })
 
 test('a volume of a driver is attached while a pod needs it, and let go when the last one has finished and it is unmounted', async () => {
-  const node = await client.create(nodes, { metadata: { name: 'n3' }, spec: {} })
+  const annotations = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
+  const node = await client.create(nodes, { metadata: { name: 'n3', annotations }, spec: {} })
   const setInUse = (volumesInUse: string[] | null): Promise<unknown> =>
     client.patch(
       nodes,
@@ -410,19 +411,22 @@ test('a claim takes the smallest volume that fits; the volume outlives it', asyn
   await eventually(async () => (await client.get(persistentvolumes, { name: 'small' })).status?.phase === 'Released')
 })
 
-test('a claim that a pod uses stays until the pod is gone', async () => {
+test('a claim that a pod uses on its node stays until the pod is gone', async () => {
   const at = { namespace: 'default', name: 'used' }
   await client.create(persistentvolumeclaims, {
     metadata: at,
     spec: { accessModes: ['ReadWriteOnce'], storageClassName: '', resources: { requests: { storage: '1Gi' } } },
   })
   const spec = { containers: [{ name: 'c', image: 'i' }], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'used' } }] }
-  await client.create(pods, { metadata: { name: 'user', namespace: 'default' }, spec })
+  await client.create(pods, { metadata: { name: 'waiting', namespace: 'default' }, spec })
+  await client.create(pods, { metadata: { name: 'user', namespace: 'default' }, spec: { ...spec, nodeName: 'n3' } })
   await client.delete(persistentvolumeclaims, at)
   await new Promise((resolve) => setTimeout(resolve, 50))
   assert.ok((await client.get(persistentvolumeclaims, at)).metadata.deletionTimestamp)
-  await client.delete(pods, { namespace: 'default', name: 'user' })
+  await client.delete(pods, { namespace: 'default', name: 'user' }, { gracePeriodSeconds: 0 })
   await gone(persistentvolumeclaims, at)
+  // One without a node has not mounted anything.
+  await client.delete(pods, { namespace: 'default', name: 'waiting' })
 })
 
 test('a quota shows what is used', async () => {
