@@ -8,10 +8,6 @@ export const NOT_NEGATIVE = 'must be greater than or equal to 0'
 
 export const NOT_POSITIVE = 'must be greater than zero'
 
-export function validateNotNegative(value: number | undefined, path: string): FieldError[] {
-  return value !== undefined && value < 0 ? [invalid(path, value, NOT_NEGATIVE)] : []
-}
-
 export function validateEnum(value: string | undefined, path: string, supported: readonly string[]): FieldError[] {
   return value !== undefined && !supported.includes(value) ? [notSupported(path, value, supported)] : []
 }

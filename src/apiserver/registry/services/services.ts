@@ -94,7 +94,8 @@ export class Services {
     for (const [i, family] of (spec.ipFamilies ?? []).entries()) {
       const name = family as IpFamilyName
       const asked = ips[i]
-      if (!this.#ranges.has(name) || (asked && had.includes(asked))) continue
+      // Another address than before is for validation to refuse.
+      if (!this.#ranges.has(name) || (asked && (had.includes(asked) || had[i]))) continue
       const address = asked ? this.#take(next, name, asked) : dryRun ? this.#networkOf(name) : this.#ranges.pick(name)
       if (address === undefined) throw newInternalError('failed to allocate a serviceIP: range is full')
       if (asked || !dryRun) taken.push(() => this.#ranges.release(address))
@@ -161,12 +162,12 @@ export class Services {
         seen.set(value, (seen.get(value) ?? new Set()).add(protocol))
       }
     }
-    this.#allocateHealthCheckPort(next, had, take, taken, dryRun)
+    this.#allocateHealthCheckPort(next, old, take, taken, dryRun)
   }
 
   #allocateHealthCheckPort(
     next: Service,
-    had: ReadonlySet<number>,
+    old: Service | undefined,
     take: (port: number, field: string) => void,
     taken: (() => void)[],
     dryRun: boolean,
@@ -174,7 +175,8 @@ export class Services {
     const { spec } = next
     if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return
     if (spec.healthCheckNodePort) {
-      if (!had.has(spec.healthCheckNodePort)) take(spec.healthCheckNodePort, 'spec.healthCheckNodePort')
+      // So is another port.
+      if (!old?.spec.healthCheckNodePort) take(spec.healthCheckNodePort, 'spec.healthCheckNodePort')
       return
     }
     const value = dryRun ? this.#ports.first : this.#portPool.pick()

@@ -64,8 +64,9 @@ function dropTypeDependent(next: Service, old: Service): void {
     if (spec.internalTrafficPolicy === before.internalTrafficPolicy) delete spec.internalTrafficPolicy
   }
   if (needsPorts(before) && !needsPorts(spec)) {
-    const ports = (s: ServiceSpec): string => JSON.stringify((s.ports ?? []).map((port) => port.nodePort))
-    if (ports(spec) === ports(before)) for (const port of spec.ports ?? []) delete port.nodePort
+    const known = new Set((before.ports ?? []).map(({ nodePort }) => nodePort))
+    if ((spec.ports ?? []).every(({ nodePort }) => !nodePort || known.has(nodePort)))
+      for (const port of spec.ports ?? []) delete port.nodePort
   }
   const external = (s: ServiceSpec): boolean => needsPorts(s) || (s.type === 'ClusterIP' && (s.externalIPs ?? []).length > 0)
   if (external(before) && !external(spec) && spec.externalTrafficPolicy === before.externalTrafficPolicy) delete spec.externalTrafficPolicy
