@@ -50,8 +50,14 @@ test('a node is answered soon while a service account floods the server', async 
     timesMs.sort((a, b) => a - b)
     const medianMs = timesMs[ASKED / 2] as number
     assert.ok(medianMs < MEDIAN_LIMIT_MS, `half of the node's requests took longer than ${medianMs.toFixed(1)} ms`)
-    assert.match(metrics, /apiserver_flowcontrol_request_wait_duration_seconds_count\{priority_level="workload-low".*\} [1-9]/)
-    assert.match(metrics, /apiserver_flowcontrol_dispatched_requests_total\{priority_level="workload-low"\} [1-9]/)
+    assert.match(
+      metrics,
+      /apiserver_flowcontrol_request_wait_duration_seconds_count\{priority_level="workload-low".*execute="true"\} [1-9]/,
+    )
+    assert.match(
+      metrics,
+      /apiserver_flowcontrol_dispatched_requests_total\{priority_level="workload-low",flow_schema="service-accounts"\} [1-9]/,
+    )
     assert.match(metrics, /apiserver_flowcontrol_nominal_limit_seats\{priority_level="node-high"\} \d+/)
     assert.ok(statuses.has(200) && [...statuses].every((status) => [200, 201, 429].includes(status)), [...statuses].join(' '))
   } finally {
