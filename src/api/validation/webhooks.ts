@@ -106,8 +106,10 @@ function checkWebhook(
   }
   oneOf('failurePolicy', ['Fail', 'Ignore'])
   oneOf('matchPolicy', ['Equivalent', 'Exact'])
-  if (sideEffects === undefined) errors.push(required(`${path}.sideEffects`, `must specify one of ${allowedEffects.join(', ')}`))
-  else if (!allowedEffects.includes(sideEffects)) errors.push(notSupported(`${path}.sideEffects`, sideEffects, allowedEffects))
+  // A required field without a value is null once it is normalized.
+  const effects = sideEffects ?? undefined
+  if (effects === undefined) errors.push(required(`${path}.sideEffects`, `must specify one of ${allowedEffects.join(', ')}`))
+  else if (!allowedEffects.includes(effects)) errors.push(notSupported(`${path}.sideEffects`, effects, allowedEffects))
   if (timeoutSeconds !== undefined && (timeoutSeconds < 1 || timeoutSeconds > 30)) {
     errors.push(invalid(`${path}.timeoutSeconds`, timeoutSeconds, 'the timeout value must be between 1 and 30 seconds'))
   }
