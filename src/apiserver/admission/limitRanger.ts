@@ -174,7 +174,8 @@ export function createLimitRanger(reader: ObjectReader): AdmissionPlugin {
       const isClaim = request.operation !== 'DELETE' && isResource(request, '', persistentvolumeclaims.resource)
       if (!isNewPod(request) && !isClaim) return
       const items = itemsFor(request)
-      const errors = isClaim ? checkClaim(request.object as PersistentVolumeClaim, items) : checkPod(request.object as Pod, items)
+      const found = isClaim ? checkClaim(request.object as PersistentVolumeClaim, items) : checkPod(request.object as Pod, items)
+      const errors = [...new Set(found)]
       if (errors.length > 0) throw forbid(request, errors.length === 1 ? (errors[0] as string) : `[${errors.join(', ')}]`)
     },
   }

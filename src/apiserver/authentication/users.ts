@@ -1,4 +1,5 @@
 /** Kubernetes' own user and group names, and what every authenticated user gets. */
+import { isDns1123Label, isDns1123Subdomain } from '../../api/validation/names.ts'
 import type { UserInfo } from '../request.ts'
 
 export const MASTERS_GROUP = 'system:masters'
@@ -30,7 +31,8 @@ export function serviceAccountGroups(namespace: string): string[] {
 export function parseServiceAccountUserName(user: string): { namespace: string; name: string } | undefined {
   if (!user.startsWith(SERVICE_ACCOUNT_PREFIX)) return undefined
   const [namespace = '', name = '', ...more] = user.slice(SERVICE_ACCOUNT_PREFIX.length).split(':')
-  return namespace && name && more.length === 0 ? { namespace, name } : undefined
+  const isValid = isDns1123Label(namespace).length === 0 && isDns1123Subdomain(name).length === 0
+  return more.length === 0 && isValid ? { namespace, name } : undefined
 }
 
 /** The node that a user is, if it is one. */

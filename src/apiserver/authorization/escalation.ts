@@ -75,7 +75,7 @@ function checkBinding(authorizer: Authorizer, request: AdmissionRequest): void {
   const { roleRef } = binding
   if (may(authorizer, request, 'bind', { resource: resourceOf(roleRef), name: roleRef.name })) return
   const rules = authorizer.rulesOf?.(roleRef, request.namespace)
-  if (!rules) throw newNotFound({ group: GROUP, resource: resourceOf(roleRef) }, roleRef.name)
+  if (!rules) throw newNotFound(request.resource, roleRef.name)
   const why = escalation(authorizer, request, rules)
   if (why) throw newForbidden(request.resource, nameOf(request), why)
 }

@@ -15,42 +15,13 @@ import type { FieldError } from '../../api/status.ts'
 import type { ApiRequest, ApiResult, RequestAttributes, UserInfo } from '../request.ts'
 import { reviewResult } from '../authentication/reviewObject.ts'
 import type { Authorization } from './authorization.ts'
+import { specErrors, subjectErrors } from './reviewValidation.ts'
 import { compactRules } from './rules.ts'
 
 type Spec = { resourceAttributes?: ResourceAttributes; nonResourceAttributes?: NonResourceAttributes }
 export type VirtualResource = (request: ApiRequest) => Promise<ApiResult>
 
 const GROUP = 'authorization.k8s.io'
-
-function specErrors(spec: Spec): FieldError[] {
-  const { resourceAttributes, nonResourceAttributes } = spec
-  const message = (value: string, why: string): string => `Invalid value: ${value}: ${why}`
-  if (resourceAttributes && nonResourceAttributes) {
-    const value = JSON.stringify(nonResourceAttributes)
-    return [
-      {
-        type: 'FieldValueInvalid',
-        field: 'spec.nonResourceAttributes',
-        message: message(value, 'cannot be specified in combination with resourceAttributes'),
-      },
-    ]
-  }
-  if (!resourceAttributes && !nonResourceAttributes) {
-    return [
-      {
-        type: 'FieldValueInvalid',
-        field: 'spec.resourceAttributes',
-        message: message('null', 'exactly one of nonResourceAttributes or resourceAttributes must be specified'),
-      },
-    ]
-  }
-  return []
-}
-
-function subjectErrors(spec: { user?: string; groups?: string[] }): FieldError[] {
-  if (spec.user || spec.groups?.length) return []
-  return [{ type: 'FieldValueRequired', field: 'spec.user', message: 'Required value: at least one of user or group must be specified' }]
-}
 
 /** The kind is left out of these messages: upstream's object has none when it is validated. */
 function check(errors: readonly FieldError[]): void {
