@@ -24,6 +24,8 @@ const LOOK_AFTER_MS = 10_000
 const FULL_BELOW_BYTES = 2 * RESERVE_BYTES
 /** What a status, an event or a lease needs, amply. */
 const SMALL_VALUE_BYTES = 64 * 1024
+/** A look at the disk costs as much as a fifth of a write, and nothing fills what is left above the limit in this time. */
+const LEFT_KNOWN_MS = 10
 
 export class SpaceReserve {
   readonly #database: DatabaseSync
@@ -34,6 +36,7 @@ export class SpaceReserve {
   #lookedAtMs = 0
   readonly #pagesMax: number
   #growthIsOff = false
+  #left = { bytes: Infinity, untilMs: -Infinity }
 
   constructor(database: DatabaseSync, path: string, clock: Clock) {
     this.#database = database
@@ -108,11 +111,17 @@ export class SpaceReserve {
   }
 
   #leftBytes(): number {
-    try {
-      const { bavail, bsize } = statfsSync(this.#folder)
-      return bavail * bsize
-    } catch {
-      return Infinity
-    }
+    const nowMs = this.#clock.now()
+    if (nowMs >= this.#left.untilMs) this.#left = { bytes: leftBytes(this.#folder), untilMs: nowMs + LEFT_KNOWN_MS }
+    return this.#left.bytes
+  }
+}
+
+function leftBytes(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder)
+    return bavail * bsize
+  } catch {
+    return Infinity
   }
 }
