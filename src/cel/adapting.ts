@@ -55,7 +55,7 @@ function adaptInt(json: unknown): Value {
   return typeof json === 'number' && Number.isInteger(json) ? BigInt(json) : adaptDyn(json)
 }
 
-const adaptDouble = (json: unknown): Value => (typeof json === 'number' ? json : adaptDyn(json))
+const adaptDouble = (json: unknown): Value => (typeof json === 'number' ? json : typeof json === 'bigint' ? Number(json) : adaptDyn(json))
 const adaptUint = (json: unknown): Value => (typeof json === 'number' && Number.isInteger(json) ? new Uint(BigInt(json)) : adaptDyn(json))
 const adaptBytes = (json: unknown): Value => (typeof json === 'string' ? Buffer.from(json, 'base64') : adaptDyn(json))
 

@@ -251,6 +251,7 @@ test('conversions and types', () => {
     ['int(a)', 'error: integer overflow', { a: 1e19 }],
     ['uint(a)', 'error: unsigned integer overflow', { a: -1 }],
     ["double('1e3')", 1000],
+    ['[string(123456.0), string(1234567.0), string(1e6)]', ['123456', '1.234567e+06', '1e+06']],
     ['[string(1.0), string(1e21), string(1.5e-7), string(true), string(1u), string(b"a")]', ['1', '1e+21', '1.5e-07', 'true', '1', 'a']],
     ["bool('true') && bool('t')", true],
     ["size('😀ä') + size(b'ä') + size([1]) + {'a': 1}.size()", 6],

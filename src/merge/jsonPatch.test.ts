@@ -47,6 +47,12 @@ describe('a JSON patch', () => {
       patch: [{ op: 'replace', path: '/data/new', value: '2' }],
       result: { ...document, data: { a: '1', new: '2' } },
     },
+    { name: 'takes no value for null', patch: [{ op: 'add', path: '/data/new' }], result: { ...document, data: { a: '1', new: null } } },
+    {
+      name: 'copies a key that is not there as null',
+      patch: [{ op: 'copy', from: '/data/none', path: '/data/new' }],
+      result: { ...document, data: { a: '1', new: null } },
+    },
     { name: 'takes a missing key for null', patch: [{ op: 'test', path: '/data/none', value: null }], result: document },
     { name: 'replaces everything', patch: [{ op: 'replace', path: '', value: { z: 1 } }], result: { z: 1 } },
   ]

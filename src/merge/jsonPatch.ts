@@ -50,7 +50,7 @@ function oddField(operation: JsonObject): [unknown, string] | undefined {
 function applyAll(document: unknown, operations: readonly Operation[]): unknown {
   let copiedBytes = 0
   for (const given of operations) {
-    const operation = leniently(document, located(document, given))
+    const operation = ofMissing(document, leniently(document, located(document, withValue(given))))
     refuseRoot(operation)
     refuseCircle(operation)
     if (operation.op === 'copy') {
@@ -78,6 +78,18 @@ function leniently(document: unknown, operation: Operation): Operation {
   if ((operation.op !== 'replace' && operation.op !== 'test') || !lacksKey(document, operation.path)) return operation
   if (operation.op === 'replace') return { ...operation, op: 'add' }
   return operation.value === null ? { op: 'test', path: '', value: document } : operation
+}
+
+/** An operation that says no value means null. */
+function withValue(operation: Operation): Operation {
+  const takesValue = operation.op === 'add' || operation.op === 'replace' || operation.op === 'test'
+  return takesValue && operation.value === undefined ? { ...operation, value: null } : operation
+}
+
+/** A key that an object lacks is copied as null. */
+function ofMissing(document: unknown, operation: Operation): Operation {
+  if (operation.op !== 'copy' || !lacksKey(document, operation.from)) return operation
+  return { op: 'add', path: operation.path, value: null }
 }
 
 /** Whether a path leads to an object that does not have the path's last key. */

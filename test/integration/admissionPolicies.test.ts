@@ -222,6 +222,30 @@ test('a mutation that names a part of what is owned as a whole is refused', asyn
   assert.equal(body.message, `policy 'atomic' with binding 'atomic-b' denied request: ${why}`)
 })
 
+test('a mutation makes no unknown fields and takes no object elsewhere', async () => {
+  const cases: [string, object][] = [
+    ['unknown', { patchType: 'JSONPatch', jsonPatch: { expression: "[JSONPatch{op: 'add', path: '/nope', value: 1}]" } }],
+    [
+      'elsewhere',
+      {
+        patchType: 'ApplyConfiguration',
+        applyConfiguration: { expression: "Object{metadata: Object.metadata{namespace: 'kube-system'}}" },
+      },
+    ],
+  ]
+  const answers: unknown[] = []
+  for (const [name, mutation] of cases) {
+    const matchConditions = [{ name: 'own', expression: `object.metadata.name == '${name}'` }]
+    await mutating(name, { matchConditions, mutations: [mutation] })
+    const { code, body } = await send('POST', MAPS, configMap(name, { k: 'v' }))
+    answers.push([code, body.message])
+  }
+  assert.deepEqual(answers, [
+    [500, 'Internal error occurred: strict decoding error: unknown field "nope"'],
+    [400, 'the namespace of the provided object does not match the namespace sent on the request'],
+  ])
+})
+
 test('a policy that asks for it works once more on what others changed', async () => {
   const add = (key: string, value: string): object => ({
     patchType: 'JSONPatch',

@@ -105,8 +105,17 @@ function countMembers(value: unknown): number {
   return members.reduce<number>((sum, member) => sum + countMembers(member), Array.isArray(value) ? 0 : members.length)
 }
 
+/** Throws DecodeError for what no double can hold. */
+function finite(text: string): bigint | number {
+  const value = numberOf(text)
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new DecodeError(`json: cannot unmarshal number ${text} into Go value of type float64`)
+  }
+  return value
+}
+
 function untyped(tree: JsonTree, path: string, strictErrors: string[]): JsonValue {
-  if (tree instanceof NumberText) return asJsonValue(numberOf(tree.text))
+  if (tree instanceof NumberText) return asJsonValue(finite(tree.text))
   if (Array.isArray(tree)) return tree.map((item, i) => untyped(item, `${path}[${i}]`, strictErrors))
   if (!(tree instanceof Entries)) return tree
   const out: JsonObject = {}

@@ -1,5 +1,5 @@
 /** Admission policies and their bindings (pkg/apis/admissionregistration/validation). */
-import { checkMatchConditions, checkMatchResources } from './admissionRules.ts'
+import { checkMatchConditions, checkMatchResources, expressionError } from './admissionRules.ts'
 import { checkConditions } from './conditions.ts'
 import { check, duplicate, forbidden, invalid, notSupported, required } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
@@ -46,7 +46,7 @@ function expressionsOf(spec: PolicySpec, rules: ExpressionRules | undefined): Ex
   return {
     check(errors, expression, use, path, shown = expression) {
       const error = rules?.errorOf(expression, use, options)
-      if (error) errors.push(invalid(path, shown, error))
+      if (error) errors.push(expressionError(path, shown, error))
     },
   }
 }

@@ -1,5 +1,5 @@
 /** What admission webhooks and admission policies share: the requests they are about. */
-import { check, duplicate, invalid, notSupported, required, tooMany } from './fieldErrors.ts'
+import { check, duplicate, internalError, invalid, notSupported, required, tooMany } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
 import { isPathSegmentName, isQualifiedName } from './names.ts'
 import type { MatchCondition, MatchResources, NamedRuleWithOperations, RuleWithOperations } from '../kinds/admissionregistration/v1.ts'
@@ -15,6 +15,11 @@ export type ExpressionUse =
   | 'applyConfiguration'
   | 'jsonPatch'
   | 'deviceSelector'
+
+/** Where constants cannot be worked out upstream blames itself. */
+export function expressionError(field: string, shown: string, error: string): FieldError {
+  return error.startsWith('program instantiation failed: ') ? internalError(field, error) : invalid(field, shown, error)
+}
 
 /** The language's own rules, which live above this room: what is wrong with an expression, in upstream's words. */
 export interface ExpressionRules {
@@ -116,7 +121,7 @@ export function checkMatchConditions(
     const text = expression.trim()
     const error = text ? rules?.errorOf(text, 'matchCondition', { hasParams, variables: [] }) : undefined
     if (!text) errors.push(required(`${path}[${i}].expression`))
-    else if (error) errors.push(invalid(`${path}[${i}].expression`, text, error))
+    else if (error) errors.push(expressionError(`${path}[${i}].expression`, text, error))
     if (!name) errors.push(required(`${path}[${i}].name`))
     else check(errors, `${path}[${i}].name`, name, isQualifiedName(name))
     if (name && names.has(name)) errors.push(duplicate(`${path}[${i}].name`, name))

@@ -4,7 +4,15 @@ import type { FieldError } from '../status.ts'
 /** A value as Go prints it inside a message. */
 export function show(value: unknown): string {
   if (value === undefined) return 'null'
+  if (typeof value === 'number' && (!Number.isSafeInteger(value) || Object.is(value, -0))) return showDouble(value)
   return typeof value === 'string' ? quote(value) : showTyped(value)
+}
+
+/** Go's %v of a double: the shortest digits that give it back, with an exponent below 1e-4 and from 1e6 on. */
+function showDouble(value: number): string {
+  if (Object.is(value, -0)) return '-0'
+  const magnitude = Math.abs(value)
+  return magnitude >= 1e-4 && magnitude < 1e6 ? String(value) : value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
 }
 
 /** Go's JSON: of whatever is not a plain string, strings with a type of their own among it. */
@@ -72,7 +80,7 @@ export function notFound(field: string, value: unknown): FieldError {
 
 /** `supported` in the order that upstream prints it. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  const message = `Unsupported value: ${showTyped(value === undefined ? '' : value)}: supported values: ${supported.map(quote).join(', ')}`
+  const message = `Unsupported value: ${typeof value === 'number' ? show(value) : showTyped(value === undefined ? '' : value)}: supported values: ${supported.map(quote).join(', ')}`
   return { type: 'FieldValueNotSupported', field, message }
 }
 
@@ -81,11 +89,11 @@ export function internalError(field: string, detail: string): FieldError {
 }
 
 export function tooLong(field: string, maxBytes: number): FieldError {
-  return { type: 'FieldValueTooLong', field, message: `Too long: may not be more than ${maxBytes} bytes` }
+  return { type: 'FieldValueTooLong', field, message: `Too long: may not be more than ${maxBytes} ${maxBytes === 1 ? 'byte' : 'bytes'}` }
 }
 
 export function tooMany(field: string, actual: number, max: number): FieldError {
-  return { type: 'FieldValueTooMany', field, message: `Too many: ${actual}: must have at most ${max} items` }
+  return { type: 'FieldValueTooMany', field, message: `Too many: ${actual}: must have at most ${max} ${max === 1 ? 'item' : 'items'}` }
 }
 
 export const IMMUTABLE = 'field is immutable'

@@ -55,7 +55,7 @@ function failureOf(document: unknown, { op, path, from }: JsonObject): string {
   const at = String(path ?? '')
   const parent = parentOf(document, at)
   const key = unescape(at.slice(at.lastIndexOf('/') + 1))
-  const missing = typeof parent !== 'object' || parent === null
+  const missing = typeof parent !== 'object' || parent === null || !at.includes('/')
   const index = Array.isArray(parent) ? `Unable to access invalid index: ${key}: invalid index referenced` : undefined
   switch (op) {
     case 'add':
@@ -67,9 +67,16 @@ function failureOf(document: unknown, { op, path, from }: JsonObject): string {
     case 'replace':
       if (missing) return `replace operation does not apply: doc is missing path: ${at}: missing value`
       return `replace operation does not apply: doc is missing key: ${at}: missing value`
-    case 'move':
+    case 'move': {
+      const source = String(from ?? '')
+      const moved = unescape(source.slice(source.lastIndexOf('/') + 1))
+      const holder = parentOf(document, source)
+      if (isJsonObject(holder) && source.includes('/') && !Object.hasOwn(holder, moved))
+        return `error in move for path: '${moved}': Unable to remove nonexistent key: ${moved}: missing value`
+      return `move operation does not apply: doc is missing from path: ${source}: missing value`
+    }
     case 'copy':
-      return `${op} operation does not apply: doc is missing from path: ${String(from ?? '')}: missing value`
+      return `copy operation does not apply: doc is missing from path: ${String(from ?? '')}: missing value`
     case 'test':
       return `testing value ${at} failed: test failed`
     default:

@@ -7,7 +7,7 @@ import type { FieldError } from '../../api/status.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
 import { isQualifiedName } from '../../api/validation/names.ts'
 import { findAll, parseJsonPath } from '../printers/jsonPath.ts'
-import type { Strategy } from '../registry/strategy.ts'
+import type { Strategy, StrategyContext } from '../registry/strategy.ts'
 import { Correlated } from './correlation.ts'
 import type { CustomResource } from './customResource.ts'
 import { schemaOf } from './definitions.ts'
@@ -19,7 +19,8 @@ import { validateValue } from './valueValidation.ts'
 
 /** The expressions of a schema, compiled: evaluated on one object within one budget. */
 export interface CompiledRules {
-  validate(value: object, old: object | undefined, correlated: Correlated | undefined): FieldError[]
+  /** `warnings` get what is wrong and may stay, for it was so before. */
+  validate(value: object, old: object | undefined, correlated: Correlated | undefined, warnings: string[]): FieldError[]
 }
 
 export interface CustomResourceRules {
@@ -60,11 +61,12 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
     next: KubeObject,
     old: KubeObject | undefined,
     correlated: Correlated | undefined,
+    { warnings }: StrategyContext,
   ): FieldError[] {
     const rules = options.rules()
     if (!rules) return errors
     if (errors.some(({ type }) => BLOCKING.has(type))) return [...errors, invalid('<nil>', null, NOT_CHECKED)]
-    return [...errors, ...rules.validate(next, old, correlated)]
+    return [...errors, ...rules.validate(next, old, correlated, warnings)]
   }
 
   return {
@@ -74,7 +76,7 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
     checksMetaOnce: true,
     selectableFields: selectableFields(version),
     unknownFieldLabel: (label) => `field label not supported: ${label}`,
-    validateCreate(next) {
+    validateCreate(next, context) {
       const errors = [
         ...(schema ? validateValue(next, schema) : []),
         ...validateScaleSpec(next, scale),
@@ -82,9 +84,9 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
         ...validateEmbedded(next, schema, '', metaType),
         ...validateListTypes(next, schema),
       ]
-      return withRules(errors, next, undefined, undefined)
+      return withRules(errors, next, undefined, undefined, context)
     },
-    validateUpdate(next, old) {
+    validateUpdate(next, old, context) {
       const correlated = new Correlated(next, old, schema)
       const errors = [
         ...(schema ? validateValue(next, schema, '', correlated) : []),
@@ -93,9 +95,9 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
         ...validateEmbedded(next, schema, '', metaType),
         ...(validateListTypes(old, schema).length > 0 ? [] : validateListTypes(next, schema)),
       ]
-      return withRules(errors, next, old, correlated)
+      return withRules(errors, next, old, correlated, context)
     },
-    validateStatusUpdate(next, old) {
+    validateStatusUpdate(next, old, context) {
       const correlated = new Correlated(next, old, schema)
       const statusSchema = schema && propertyOf(schema, 'status')
       const { status } = next as KubeObject & { status?: unknown }
@@ -106,7 +108,7 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
         ...validateScaleStatus(next, scale),
         ...(lists.length > 0 && validateListTypes(old, schema).length > 0 ? [] : lists),
       ]
-      return withRules(errors, next, old, correlated)
+      return withRules(errors, next, old, correlated, context)
     },
     warningsOnCreate: (next) => finalizerWarnings(next, undefined),
     warningsOnUpdate: finalizerWarnings,

@@ -99,6 +99,10 @@ describe('expressions judge an object', () => {
     const old = { spec: { a: 20 } }
     assert.deepEqual(judge(schema, { spec: { a: 20, b: 'new' } }, old), [])
     assert.equal(judge(schema, { spec: { a: 21 } }, old).length, 1)
+    const warnings: string[] = []
+    const next = { spec: { a: 20, b: 'new' } }
+    compiledRules(schema).validate(next, old, new Correlated(next, old, schema), warnings)
+    assert.deepEqual(warnings, ['spec.a: Invalid value: 20: failed rule: self < 10'])
   })
 
   test('within what a request may cost', () => {

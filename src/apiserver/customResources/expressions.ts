@@ -222,6 +222,8 @@ interface Judged {
   correlated: Correlated | undefined
   /** Where the value itself has no counterpart, that of what it is in: unchanged as a whole, it may stay as it is. */
   parent: Correlated | undefined
+  /** Of what is wrong and may stay. */
+  warnings: string[]
 }
 
 const RUN_OUT = 'validation failed due to running out of cost budget, no further validation rules will be run'
@@ -244,12 +246,12 @@ class SchemaRules implements CompiledRules {
     this.any = this.#has(schema)
   }
 
-  validate(value: object, old: object | undefined, correlated: Correlated | undefined): FieldError[] {
-    return this.#judgeAll({ value, old, path: '', correlated, parent: undefined })
+  validate(value: object, old: object | undefined, correlated: Correlated | undefined, warnings: string[] = []): FieldError[] {
+    return this.#judgeAll({ value, old, path: '', correlated, parent: undefined, warnings })
   }
 
   validateAt(value: unknown, old: unknown, path: string): FieldError[] {
-    return this.#judgeAll({ value, old, path, correlated: undefined, parent: undefined })
+    return this.#judgeAll({ value, old, path, correlated: undefined, parent: undefined, warnings: [] })
   }
 
   #judgeAll(judged: Judged): FieldError[] {
@@ -283,16 +285,16 @@ class SchemaRules implements CompiledRules {
   #judgeList(schema: JsonSchema, list: readonly unknown[], judged: Judged, budget: CostBudget, errors: FieldError[]): void {
     const { items } = schema
     if (!items || !this.#has(items)) return
-    const { old, path, correlated, parent } = judged
+    const { old, path, correlated, parent, warnings } = judged
     const oldItem = correlatedItems(schema, old)
     for (const [i, value] of list.entries()) {
       const below = correlated ? { correlated: correlated.index(i), parent: correlated } : { correlated, parent }
-      this.#judge(items, { value, old: oldItem(value), path: `${path}[${i}]`, ...below }, budget, errors, isEmbedded(items))
+      this.#judge(items, { value, old: oldItem(value), path: `${path}[${i}]`, ...below, warnings }, budget, errors, isEmbedded(items))
     }
   }
 
   #judgeMap(schema: JsonSchema, map: Json, old: Json | undefined, judged: Judged, budget: CostBudget, errors: FieldError[]): void {
-    const { path, correlated, parent } = judged
+    const { path, correlated, parent, warnings } = judged
     const correlatable = schema['x-kubernetes-map-type'] !== 'atomic'
     const additional = additionalOf(schema)
     for (const [key, value] of Object.entries(map)) {
@@ -305,6 +307,7 @@ class SchemaRules implements CompiledRules {
         old: correlatable && old && Object.hasOwn(old, key) ? old[key] : undefined,
         path: at,
         ...(correlated ? { correlated: correlated.key(key), parent: correlated } : { correlated, parent }),
+        warnings,
       }
       this.#judge(below, next, budget, errors, isEmbedded(below))
     }
@@ -360,6 +363,7 @@ class SchemaRules implements CompiledRules {
     // What was wrong before and has not changed may stay; transition rules are about the change itself.
     const unchanged = judged.correlated ? judged.correlated.unchanged : (judged.parent?.unchanged ?? false)
     if (usesOldSelf || !unchanged) errors.push(fault)
+    else judged.warnings.push(`${fault.field}: ${fault.message}`)
   }
 
   #fault(compiled: CompiledRule, schema: JsonSchema, judged: Judged, variables: Record<string, unknown>, budget: CostBudget): FieldError {

@@ -122,7 +122,25 @@ describe('values', () => {
       'too many items',
       { type: 'object', properties: { a: { type: 'array', maxItems: 1, items: { type: 'string' } } } },
       { a: ['x', 'y'] },
-      ['a: Too many: 2: must have at most 1 items'],
+      ['a: Too many: 2: must have at most 1 item'],
+    ],
+    [
+      'doubles as Go prints them',
+      { type: 'object', properties: { a: { type: 'number', maximum: 2 } } },
+      { a: 1e19 },
+      ['a: Invalid value: 1e+19: a in body should be less than or equal to 2'],
+    ],
+    [
+      'the multiple of a long integer',
+      { type: 'object', properties: { a: { type: 'integer', multipleOf: 2 } } },
+      { a: 9_007_199_254_740_993n },
+      ['a: Invalid value: 9007199254740993: a in body should be a multiple of 2'],
+    ],
+    [
+      'what is just below the 64 bits',
+      { type: 'object', properties: { a: { 'x-kubernetes-int-or-string': true } } },
+      { a: -(2 ** 63) },
+      ['a: Invalid value: "number": a in body must be of type integer,string: "number"'],
     ],
     [
       'too few properties',

@@ -64,7 +64,7 @@ function typesOf(schema: JsonSchema): readonly string[] {
 const INT64 = 2 ** 63
 
 /** What does not fit into 64 bits was read as a double. */
-const isInt64 = (value: number | bigint): boolean => typeof value === 'bigint' || (value >= -INT64 && value < INT64)
+const isInt64 = (value: number | bigint): boolean => typeof value === 'bigint' || Math.abs(value) < INT64
 
 function typeName(value: unknown): string {
   if (isWhole(value)) return isInt64(value) ? 'integer' : 'number'
@@ -178,9 +178,11 @@ function checkNumber(value: number | bigint, schema: JsonSchema, path: string, r
       const text = `factor MultipleOf declared for ${path} must be positive: ${multipleOf}`
       result.add({ path, text, at: (field) => invalid(field, multipleOf, text) })
     } else if (
-      Math.abs(times) > Number.MAX_SAFE_INTEGER
-        ? !isWhole(value) || !isInt64(value)
-        : !Number.isInteger(times) && Math.abs(times - Math.round(times)) > 1e-9 * Math.max(1, Math.abs(times))
+      typeof value === 'bigint' && Number.isSafeInteger(multipleOf)
+        ? value % BigInt(multipleOf) !== 0n
+        : Math.abs(times) > Number.MAX_SAFE_INTEGER
+          ? !isWhole(value) || !isInt64(value)
+          : !Number.isInteger(times) && Math.abs(times - Math.round(times)) > 1e-9 * Math.max(1, Math.abs(times))
     )
       result.add(fault(path, `should be a multiple of ${multipleOf}`, value))
   }

@@ -11,6 +11,19 @@ const AGE_COLUMN: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metad
 
 const TYPED = new Set(['integer', 'number', 'boolean', 'date'])
 
+const INT64_LIMIT = 2 ** 63
+const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)$/
+
+/** Go's conversion of a double: what does not fit is the smallest int there is. */
+function toInt64(value: number): number | bigint {
+  return Math.abs(value) < INT64_LIMIT ? Math.trunc(value) : -(2n ** 63n)
+}
+
+function age(text: string, nowMs: number): string {
+  if (text === '' || text === 'null') return '<unknown>'
+  return TIMESTAMP.test(text) && !Number.isNaN(Date.parse(text)) ? since(text, nowMs) : '<invalid>'
+}
+
 function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObject, nowMs: number): Cell {
   const value = path ? findAll(path, object)[0] : undefined
   if (value === undefined) return null
@@ -18,13 +31,13 @@ function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObj
   if (value === null) return TYPED.has(column.type) ? null : '<no value>'
   switch (column.type) {
     case 'integer':
-      return typeof value === 'number' ? Math.trunc(value) : typeof value === 'bigint' ? value : null
+      return typeof value === 'number' ? toInt64(value) : typeof value === 'bigint' ? value : null
     case 'number':
       return typeof value === 'number' || typeof value === 'bigint' ? value : null
     case 'boolean':
       return typeof value === 'boolean' ? value : null
     case 'date':
-      return typeof value === 'string' ? (Number.isNaN(Date.parse(value)) ? '<invalid>' : since(value, nowMs)) : null
+      return typeof value === 'string' ? age(value, nowMs) : null
     default:
       return typeof value === 'object' ? JSON.stringify(value) : String(value)
   }

@@ -131,6 +131,7 @@ export async function admitAndCreate(
   const admission = admissionRequest(request, kind, 'CREATE', object, undefined, options)
   await core.admission.admit(admission)
   const context = strategyContext(core, request, options.dryRun)
+  matchNamespace(admission.object as KubeObject, request.resource, request.namespace)
   return core.objects.create(kind, admission.object as KubeObject, context, (created) => {
     admission.object = created
     return core.admission.validate(admission)

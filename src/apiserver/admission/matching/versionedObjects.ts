@@ -5,7 +5,7 @@
  */
 import { apiVersionOf } from '../../../api/resource.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
-import { decodeValue, normalize } from '../../../api/codec/json.ts'
+import { DecodeError, decodeValue, normalize } from '../../../api/codec/json.ts'
 import type { Catalog, CatalogResource, GroupVersionKind } from '../../../api/catalog/catalog.ts'
 import { cloneJson, semanticEqual } from '../../registry/jsonValues.ts'
 import { defaultObject } from '../../registry/schema.ts'
@@ -90,21 +90,24 @@ export class VersionedObjects {
     return stored.versions ? stored.versions.convert(object, from, to) : convertBetween(object, from, to)
   }
 
-  /** `json` is the caller's own. Answers whether it differs from what was there. Throws DecodeError. */
-  async replace(json: JsonObject, match: Match): Promise<boolean> {
+  /** `json` is the caller's own. Answers whether it differs from what was there. Throws DecodeError; `strict`: for unknown fields, too. */
+  async replace(json: JsonObject, match: Match, strict = false): Promise<boolean> {
     const before = (await this.view(match)).object
-    const object = this.#decode(json, match)
+    const object = this.#decode(json, match, strict)
     const changed = !semanticEqual(before, object)
     this.#changed = { object, match }
     this.#views.clear()
     return changed
   }
 
-  #decode(json: JsonObject, { resource, kind }: Match): KubeObject {
+  #decode(json: JsonObject, { resource, kind }: Match, strict: boolean): KubeObject {
     const type = this.#hasOwnBody ? this.#options.catalog.typeOfKind(kind) : resource.type
     let decoded = json
-    if (type?.name) decoded = decodeValue(json, type).object
-    else resource.custom?.coerce(json)
+    if (type?.name) {
+      const { object: known, strictErrors } = decodeValue(json, type)
+      if (strict && strictErrors.length > 0) throw new DecodeError(`strict decoding error: ${strictErrors.join(', ')}`)
+      decoded = known
+    } else resource.custom?.coerce(json)
     const object = { ...decoded, kind: kind.kind, apiVersion: apiVersionOf(kind) } as unknown as KubeObject
     object.metadata ??= {} as KubeObject['metadata']
     if (!this.#hasOwnBody) defaultObject(resource, object, this.#options.nowMs)

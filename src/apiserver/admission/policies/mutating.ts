@@ -167,7 +167,11 @@ class Dispatch {
     const startedMs = now()
     const check = { kind: 'mutating', policy: policy.metadata.name, binding: binding.metadata.name } as const
     try {
-      const changed = await this.#objects.replace(mutator.mutate(index, object, type, await this.#input(match, param)), match)
+      const changed = await this.#objects.replace(
+        mutator.mutate(index, object, type, await this.#input(match, param)),
+        match,
+        mutator.isStrict(index),
+      )
       observer().policyChecked({ ...check, enforcement: 'allow', errorType: 'no_error', seconds: (now() - startedMs) / 1_000 })
       return changed
     } catch (error) {

@@ -44,6 +44,11 @@ export class Mutator {
     return this.#mutations.length
   }
 
+  /** What JSON patches make may have no unknown fields. */
+  isStrict(index: number): boolean {
+    return this.#mutations[index]?.isJsonPatch ?? false
+  }
+
   decide(given: ExpressionInput): ConditionsResult {
     return this.#conditions?.decide(this.#variables.bind(given, { remaining: POLICY_COST_BUDGET })) ?? { matches: true }
   }

@@ -27,13 +27,17 @@ import type { SubresourceHandler } from '../registryCore.ts'
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
 const SCALE_TYPE = { kind: 'Scale', apiVersion: 'autoscaling/v1' }
 
-/** A custom resource's replicas are judged with it. */
-function checkScale(next: Scale, request: ApiRequest, custom: boolean): void {
-  const { name, namespace } = next.metadata ?? {}
+function checkIdentity({ metadata }: Scale, request: ApiRequest): void {
+  const { name, namespace } = metadata ?? {}
   if (!name) throw newBadRequest(`the name of the object (${request.name} based on URL) was undeterminable: name must be provided`)
   if (name !== request.name) throw newBadRequest(`the name of the object (${name}) does not match the name on the URL (${request.name})`)
   if (namespace && namespace !== request.namespace)
     throw newBadRequest('the namespace of the provided object does not match the namespace sent on the request')
+}
+
+/** A custom resource's replicas are judged with it. */
+function checkScale(next: Scale, request: ApiRequest, custom: boolean): void {
+  checkIdentity(next, request)
   const replicas = next.spec?.replicas ?? 0
   if (replicas < 0 && !custom) {
     throw newInvalid({ group: 'autoscaling', kind: 'Scale' }, request.name, [
@@ -128,6 +132,7 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
       const options = parseUpdateOptions(request)
       const target = scaleTracking(core, kind, request, options)
       const given = { ...SCALE_TYPE, ...request.body } as Scale
+      checkIdentity(given, request)
       return change(core, kind, request, { options, retryConflicts: false, next: (current) => tracked(given, current, target) })
     }
     case 'patch': {
