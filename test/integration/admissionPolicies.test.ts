@@ -265,6 +265,11 @@ test('expressions that cannot be compiled are refused when they are written', as
     body.message ?? '',
     /spec.validations\[0\].expression: Invalid value: "object.data \+": compilation failed: ERROR: <input>:1:/,
   )
+  const constant = { ...policy, spec: { ...policy.spec, validations: [{ expression: "int('x') == 1" }] } }
+  assert.match(
+    (await send('POST', `${ADMISSION}/validatingadmissionpolicies`, constant)).body.message ?? '',
+    /expression: Internal error: program instantiation failed: type conversion error from 'string' to 'int'$/,
+  )
 })
 
 test('policies are never about themselves', async () => {
