@@ -8,10 +8,19 @@ function managerOf({ query, userAgent }: ApiRequest): string {
   return query.get('fieldManager') || userAgent.split('/')[0] || 'unknown'
 }
 
-export function reviewResult(request: ApiRequest, status: object, nowMs: number): ApiResult {
+/** The metadata of a review as it is answered: what was posted, and who posted it. */
+export function reviewMetadata(request: ApiRequest, nowMs: number): JsonObject {
   const { resource, body = {} } = request
   const apiVersion = apiVersionOf(resource)
-  const { managedFields: _sent, ...metadata } = (body['metadata'] ?? {}) as JsonObject
+  const { managedFields: _sent, creationTimestamp: _created, ...posted } = (body['metadata'] ?? {}) as JsonObject
+  const { name, generateName, namespace: _posted, ...rest } = posted
+  // In the order of ObjectMeta, which messages show.
+  const metadata: JsonObject = {
+    ...(name !== undefined && { name }),
+    ...(generateName !== undefined && { generateName }),
+    ...(resource.namespaced && { namespace: request.namespace }),
+    ...rest,
+  }
   const { status: _status, ...asked } = body
   const after: JsonObject = { ...asked, kind: resource.kind, apiVersion, metadata }
   const managedFields = updateManagedFields({
@@ -23,10 +32,15 @@ export function reviewResult(request: ApiRequest, status: object, nowMs: number)
     manager: managerOf(request),
     nowMs,
   })
+  return { ...metadata, ...(managedFields?.length && { managedFields: managedFields as unknown as JsonObject[] }) }
+}
+
+export function reviewResult(request: ApiRequest, status: object, nowMs: number): ApiResult {
+  const { resource, body = {} } = request
   const object = {
     kind: resource.kind,
-    apiVersion,
-    metadata: { ...metadata, ...(managedFields?.length && { managedFields }) },
+    apiVersion: apiVersionOf(resource),
+    metadata: reviewMetadata(request, nowMs),
     spec: body['spec'] ?? {},
     status,
   }

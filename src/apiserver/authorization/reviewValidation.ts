@@ -1,5 +1,6 @@
 /** What may be asked in an access review (pkg/apis/authorization/validation). */
 import type { NonResourceAttributes, ResourceAttributes } from '../../api/kinds/authorization/v1.ts'
+import type { JsonObject } from '../../api/resource.ts'
 import type { FieldError } from '../../api/status.ts'
 import { forbidden, invalid, required } from '../../api/validation/fieldErrors.ts'
 import { isLabelValue, isQualifiedName } from '../../api/validation/names.ts'
@@ -52,13 +53,19 @@ function selectorErrors(
   return [...errors, ...requirements.flatMap((requirement, i) => of(requirement, `${path}.requirements[${i}]`))]
 }
 
-export function specErrors(spec: { resourceAttributes?: ResourceAttributes; nonResourceAttributes?: NonResourceAttributes }): FieldError[] {
+interface AccessSpec {
+  resourceAttributes?: ResourceAttributes
+  nonResourceAttributes?: NonResourceAttributes
+}
+
+/** By Go's names, which upstream's messages show. */
+const shownPath = (path: NonResourceAttributes): JsonObject => ({ Path: path.path ?? '', Verb: path.verb ?? '' })
+
+export function specErrors(spec: AccessSpec): FieldError[] {
   const { resourceAttributes: asked, nonResourceAttributes: path } = spec
   const errors: FieldError[] = []
-  if (asked && path) {
-    const shown = { Path: path.path ?? '', Verb: path.verb ?? '' }
-    errors.push(invalid('spec.nonResourceAttributes', shown, 'cannot be specified in combination with resourceAttributes'))
-  }
+  if (asked && path)
+    errors.push(invalid('spec.nonResourceAttributes', shownPath(path), 'cannot be specified in combination with resourceAttributes'))
   if (!asked && !path)
     errors.push(invalid('spec.resourceAttributes', null, 'exactly one of nonResourceAttributes or resourceAttributes must be specified'))
   return [
@@ -70,4 +77,21 @@ export function specErrors(spec: { resourceAttributes?: ResourceAttributes; nonR
 
 export function subjectErrors(spec: { user?: string; groups?: string[] }): FieldError[] {
   return spec.user || spec.groups?.length ? [] : [invalid('spec.user', '', 'at least one of user or group must be specified')]
+}
+
+/** `metadata` as it would be answered: who posted it may be told, nothing else but the namespace of a local review. */
+export function metadataErrors(metadata: JsonObject, isLocal: boolean): FieldError[] {
+  const { managedFields: _managers, namespace: _namespace, ...rest } = metadata
+  const isEmpty = Object.values(rest).every((value) => value === null || (typeof value === 'object' && Object.keys(value).length === 0))
+  return isEmpty ? [] : [invalid('metadata', metadata, isLocal ? 'must be empty except for namespace' : 'must be empty')]
+}
+
+/** What only a review of one namespace has to keep to. */
+export function localErrors(spec: AccessSpec, namespace: string): FieldError[] {
+  const { resourceAttributes: asked, nonResourceAttributes: path } = spec
+  const errors: FieldError[] = []
+  if (asked && (asked.namespace ?? '') !== namespace)
+    errors.push(invalid('spec.resourceAttributes.namespace', asked.namespace ?? '', 'must match metadata.namespace'))
+  if (path) errors.push(invalid('spec.nonResourceAttributes', shownPath(path), 'disallowed on this kind of request'))
+  return errors
 }

@@ -13,9 +13,9 @@ import type { Clock } from '../../base/clock.ts'
 import { newBadRequest, newInvalid } from '../../api/status.ts'
 import type { FieldError } from '../../api/status.ts'
 import type { ApiRequest, ApiResult, RequestAttributes, UserInfo } from '../request.ts'
-import { reviewResult } from '../authentication/reviewObject.ts'
+import { reviewMetadata, reviewResult } from '../authentication/reviewObject.ts'
 import type { Authorization } from './authorization.ts'
-import { specErrors, subjectErrors } from './reviewValidation.ts'
+import { localErrors, metadataErrors, specErrors, subjectErrors } from './reviewValidation.ts'
 import { compactRules } from './rules.ts'
 
 type Spec = { resourceAttributes?: ResourceAttributes; nonResourceAttributes?: NonResourceAttributes }
@@ -76,19 +76,18 @@ function rulesStatus(rules: readonly PolicyRule[]): object {
 export function accessReviews(authorization: Authorization, clock: Clock): [string, VirtualResource][] {
   const subjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SubjectAccessReview
-    check([...specErrors(spec), ...subjectErrors(spec)])
+    check([...specErrors(spec), ...subjectErrors(spec), ...metadataErrors(reviewMetadata(request, clock.now()), false)])
     return reviewResult(request, statusOf(authorization, attributesOf(spec, userOf(spec))), clock.now())
   }
   const localSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as LocalSubjectAccessReview
-    check([...specErrors(spec), ...subjectErrors(spec)])
-    const namespace = spec.resourceAttributes?.namespace ?? ''
-    if (namespace !== request.namespace) throw newBadRequest(`spec.resourceAttributes.namespace must match namespace: ${request.namespace}`)
+    const metadata = metadataErrors(reviewMetadata(request, clock.now()), true)
+    check([...specErrors(spec), ...subjectErrors(spec), ...metadata, ...localErrors(spec, request.namespace)])
     return reviewResult(request, statusOf(authorization, attributesOf(spec, userOf(spec))), clock.now())
   }
   const selfSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectAccessReview
-    check(specErrors(spec))
+    check([...specErrors(spec), ...metadataErrors(reviewMetadata(request, clock.now()), false)])
     return reviewResult(request, statusOf(authorization, attributesOf(spec, request.user)), clock.now())
   }
   const selfSubjectRulesReview: VirtualResource = async (request) => {
