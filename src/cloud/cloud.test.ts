@@ -72,4 +72,6 @@ test('a node learns its machine once', () => {
     'topology.kubernetes.io/zone': 'z',
   }
   assert.equal(nodePatch({ metadata: { ...META, name: 'n', labels }, spec: { providerID: 'other://x' } }, INSTANCE), undefined)
+  const moved = { ...labels, 'topology.kubernetes.io/zone': 'a' }
+  assert.equal(nodePatch({ metadata: { ...META, name: 'n', labels: moved }, spec: { providerID: 'other://x' } }, INSTANCE), undefined)
 })

@@ -6,7 +6,7 @@ import type { Cloud, Instance } from './provider.ts'
 const ROLE_PREFIX = 'node-role.kubernetes.io/'
 const UNINITIALIZED = 'node.cloudprovider.kubernetes.io/uninitialized'
 
-/** The merge patch that brings a node's identity up to date; undefined when it is. */
+/** The merge patch that tells what is missing of a node's identity; undefined when nothing is. A zone that somebody else gave it stays. */
 export function nodePatch(node: Node, instance: Instance): object | undefined {
   const wanted: Record<string, string> = {
     'node.kubernetes.io/instance-type': instance.instanceType,
@@ -14,7 +14,7 @@ export function nodePatch(node: Node, instance: Instance): object | undefined {
     'topology.kubernetes.io/zone': instance.zone,
     ...Object.fromEntries((instance.roles ?? []).map((role) => [`${ROLE_PREFIX}${role}`, ''])),
   }
-  const labels = Object.entries(wanted).filter(([key, value]) => node.metadata.labels?.[key] !== value)
+  const labels = Object.entries(wanted).filter(([key]) => node.metadata.labels?.[key] === undefined)
   const tainted = node.spec.taints?.some((taint) => taint.key === UNINITIALIZED) ?? false
   // A provider ID never changes once it is set.
   const nameless = !node.spec.providerID

@@ -19,7 +19,7 @@ import type { Image, Runtime } from '../runtime/runtime.ts'
 import type { Condition } from '../eviction/pressure.ts'
 import type { NodeCapacity } from './capacity.ts'
 import { readNodeInfo } from './nodeInfo.ts'
-import { newNode, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
+import { newNode, NODE_ANNOTATIONS, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
 
 const LEASE_NAMESPACE = 'kube-node-lease'
 const LEASE_SECONDS = 40
@@ -232,7 +232,7 @@ export class NodeReporter {
       this.#node = await client.create(nodes, newNode(nodeName, labels, status), { signal })
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
-      const patch = { metadata: { labels } }
+      const patch = { metadata: { labels, annotations: NODE_ANNOTATIONS } }
       this.#node = await client.patch(nodes, { name: nodeName, type: 'application/merge-patch+json', signal }, patch)
     }
     this.#sent = this.#node?.status

@@ -119,7 +119,9 @@ export function nodeLabels(nodeName: string, architecture: string, more: Readonl
   }
 }
 
+/** That volumes are attached by the controller, not by the kubelet. */
+export const NODE_ANNOTATIONS = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
+
 export function newNode(nodeName: string, labels: Record<string, string>, status: NodeStatus): Draft<Node> {
-  const annotations = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' }
-  return { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, labels, annotations }, spec: {}, status }
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, labels, annotations: NODE_ANNOTATIONS }, spec: {}, status }
 }
