@@ -179,10 +179,12 @@ test('UDP flows are forgotten when who answered is gone, and when the first one 
   assert.deepEqual(staleFlows(none, one, IPV4), [address, port])
   assert.deepEqual(staleFlows(one, one, IPV4), [])
   assert.deepEqual(staleFlows(one, other, IPV4), [
-    [...(address ?? []), '--dst-nat', '10.244.0.5'],
-    [...(port ?? []), '--dst-nat', '10.244.0.5'],
+    [...(address ?? []), '--dst-nat', '10.244.0.5', '--reply-port-src', '8080'],
+    [...(port ?? []), '--dst-nat', '10.244.0.5', '--reply-port-src', '8080'],
   ])
   assert.equal(staleFlows(one, undefined, IPV4).length, 2)
+  const moved = { ...slice([ready('10.244.0.5')], 'UDP'), ports: [{ port: 9090, protocol: 'UDP' }] }
+  assert.deepEqual(staleFlows(one, serviceRules(dns, [moved], CONTEXT), IPV4), staleFlows(one, other, IPV4), 'the same pod at another port')
   assert.deepEqual(staleFlows(undefined, build(service({}), ready('10.244.0.5')), IPV4), [])
 })
 
@@ -222,7 +224,7 @@ test('stale flows of IPv6 are named as such', () => {
   const given = service({ ...DUAL, ports: [{ port: 53, protocol: 'UDP' }] })
   const before = serviceRules(given, [v6Slice([ready('fd00:10:244::5')], 'UDP')], V6)
   assert.deepEqual(staleFlows(before, undefined, IPV6), [
-    ['--family', 'ipv6', '--orig-dst', 'fd00:10:96::9', '--orig-port-dst', '53', '--dst-nat', 'fd00:10:244::5'],
+    ['--family', 'ipv6', '--orig-dst', 'fd00:10:96::9', '--orig-port-dst', '53', '--dst-nat', 'fd00:10:244::5', '--reply-port-src', '8080'],
   ])
 })
 

@@ -36,7 +36,7 @@ export interface ServiceRules {
   affinitySets: ReadonlyMap<string, number>
   elements: Readonly<Record<SharedMap, ReadonlyMap<string, string>>>
   /** The UDP addresses of the service and who answers there: connection tracking must forget who no longer does. */
-  udp: ReadonlyMap<string, readonly string[]>
+  udp: ReadonlyMap<string, readonly Endpoint[]>
 }
 
 /** Chains of the fixed part that elements lead to. */
@@ -73,7 +73,7 @@ class ServiceRulesBuilder {
   readonly #isOurs: (addressOrRange: string) => boolean
   readonly chains = new Map<string, readonly string[]>()
   readonly affinitySets = new Map<string, number>()
-  readonly udp = new Map<string, readonly string[]>()
+  readonly udp = new Map<string, readonly Endpoint[]>()
   readonly elements = {
     service_ips: new Map<string, string>(),
     service_nodeports: new Map<string, string>(),
@@ -117,11 +117,7 @@ class ServiceRulesBuilder {
     const element = `${protocol} . ${port.nodePort}`
     if (chain) this.elements.service_nodeports.set(element, `goto ${chain}`)
     if (missing) this.elements.no_endpoint_nodeports.set(element, missing)
-    if (protocol === 'udp')
-      this.udp.set(
-        `:${port.nodePort}`,
-        endpoints.external.map(({ ip }) => ip),
-      )
+    if (protocol === 'udp') this.udp.set(`:${port.nodePort}`, endpoints.external)
   }
 
   #direct(addresses: readonly string[], protocol: string, port: number, chain: string | undefined, missing: string | undefined): void {
@@ -134,11 +130,7 @@ class ServiceRulesBuilder {
 
   #noteUdp(protocol: string, addresses: readonly string[], port: number, endpoints: readonly Endpoint[]): void {
     if (protocol !== 'udp') return
-    for (const address of addresses)
-      this.udp.set(
-        `${address}:${port}`,
-        endpoints.map(({ ip }) => ip),
-      )
+    for (const address of addresses) this.udp.set(`${address}:${port}`, endpoints)
   }
 
   /**

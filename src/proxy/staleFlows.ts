@@ -4,7 +4,7 @@
  * (Upstream: pkg/proxy/conntrack.)
  */
 import { run } from '../base/exec.ts'
-import { IPV4, type IpFamily } from '../base/ipFamily.ts'
+import { hostPort, IPV4, type IpFamily } from '../base/ipFamily.ts'
 import type { ServiceRules } from './serviceRules.ts'
 
 /** Arguments of `conntrack --delete --proto udp …`. */
@@ -23,8 +23,11 @@ function addressFilter(address: string, family: IpFamily): string[] {
 export function staleFlows(before: ServiceRules | undefined, after: ServiceRules | undefined, family: IpFamily): FlowFilter[] {
   const found: FlowFilter[] = []
   for (const [address, endpoints] of before?.udp ?? []) {
-    const now = new Set(after?.udp.get(address))
-    for (const ip of new Set(endpoints)) if (!now.has(ip)) found.push([...addressFilter(address, family), '--dst-nat', ip])
+    const now = new Set(after?.udp.get(address)?.map(({ ip, port }) => hostPort(ip, port)))
+    for (const { ip, port } of endpoints) {
+      if (now.has(hostPort(ip, port))) continue
+      found.push([...addressFilter(address, family), '--dst-nat', ip, '--reply-port-src', String(port)])
+    }
   }
   for (const [address, endpoints] of after?.udp ?? []) {
     const had = before?.udp.get(address) ?? []
