@@ -10,10 +10,10 @@ import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { at } from '../ownership.ts'
 import { CONTROLLER, MANAGED_BY, planSlices, SERVICE_NAME } from './plan.ts'
 import { endpointFacts, hasSelector, selectedPods, servicesOf } from './podEndpoints.ts'
-
-/** Pods that change together make one write rather than many. */ import { wantsHints, zoneShares } from './topologyHints.ts'
+import { wantsHints, zoneShares } from './topologyHints.ts'
 import { TriggerTimes, withTriggerTime } from './triggerTimes.ts'
 
+/** Pods that change together make one write rather than many. */
 export const BATCH_WINDOW_MS = 20
 const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'service'
