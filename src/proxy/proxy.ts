@@ -19,6 +19,7 @@ import type { ServiceRules } from './serviceRules.ts'
 import { ServiceTable } from './serviceTable.ts'
 import { deleteFlows, staleFlows } from './staleFlows.ts'
 import type { FlowFilter } from './staleFlows.ts'
+import { setTrackingTimeouts } from './trackingTimeouts.ts'
 
 export interface ProxyOptions {
   informers: Informers
@@ -31,6 +32,8 @@ export interface ProxyOptions {
   apply?: (script: string, signal: AbortSignal) => Promise<void>
   /** Makes connection tracking forget flows; the program `conntrack` unless given. */
   forget?: (filter: FlowFilter, signal: AbortSignal) => Promise<void>
+  /** Sets for how long connection tracking remembers. */
+  remember?: () => Promise<void>
 }
 
 const SERVICE_NAME = 'kubernetes.io/service-name'
@@ -43,7 +46,7 @@ function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
 }
 
 export async function runProxy(options: ProxyOptions, context: ComponentContext): Promise<void> {
-  const { informers, nodeName, apply = applyScript } = options
+  const { informers, nodeName, apply = applyScript, remember = setTrackingTimeouts } = options
   const serviceInformer = informers.for(services)
   const sliceInformer = informers.for(endpointslices)
   const nodeInformer = informers.for(nodes)
@@ -58,6 +61,15 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
   }
   const addAll = (): void => {
     for (const service of serviceInformer.list()) add(keyOf(service))
+  }
+  // The settings are there once something is tracked, which the rules see to.
+  let isTracking = false
+  async function setTracking(): Promise<void> {
+    if (isTracking) return
+    isTracking = true
+    await remember().catch((error: unknown) =>
+      context.log.warn('could not set the timeouts of connection tracking', { error: String(error) }),
+    )
   }
   let place: NodePlace = { nodeName }
   const stops = [
@@ -88,6 +100,7 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
     }))
     const script = wanted.map((one) => one.table.change(one.changes)).join('')
     if (script) await apply(script, signal)
+    await setTracking()
     await forgetFlows(
       wanted.flatMap((one) => one.stale),
       options,
