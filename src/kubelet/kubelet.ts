@@ -10,19 +10,22 @@ import { nodes, pods, secrets, services } from '../api/kinds/core/v1.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
 import { aborted } from '../base/abort.ts'
 import { Backoff } from '../base/backoff.ts'
+import type { Clock } from '../base/clock.ts'
 import type { ComponentContext } from '../base/component.ts'
 import type { Client } from '../client/client.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Change, Informer, Informers } from '../client/informer.ts'
 import { KUBELET_DEFAULTS, type KubeletConfiguration } from './configuration.ts'
 import { annotation } from './containers/annotations.ts'
-import { KubeletCounters } from './counters.ts'
 import { CsiVolumes } from './csi/csiVolumes.ts'
 import { CsiPlugins } from './csi/plugins.ts'
 import { EvictionManager } from './eviction/evictionManager.ts'
 import { readSignals, type Signals } from './eviction/signals.ts'
 import { ImageCollector } from './images/imageCollector.ts'
 import { ImagePuller } from './images/imagePuller.ts'
+import { measuredRuntime } from './metrics/measuredRuntime.ts'
+import { KubeletMeasures } from './metrics/measures.ts'
+import { PodStartTimes } from './metrics/podStartTimes.ts'
 import { allocatableAmounts, maxPods, podsMemoryBytes, readCapacity } from './node/capacity.ts'
 import type { NodeCapacity } from './node/capacity.ts'
 import { hasAppArmor } from './node/appArmor.ts'
@@ -51,6 +54,7 @@ export interface KubeletOptions {
   client: Client
   informers: Informers
   events: EventRecorder
+  clock: Clock
   runtime: Runtime
   nodeName: string
   nodeIp: string
@@ -84,6 +88,9 @@ export interface Kubelet {
   run(context: ComponentContext): Promise<void>
   /** To be called after `run` ended, before the node stops: ends every pod, none with more grace than this. */
   terminatePods(maxGraceSeconds: number, context: Pick<ComponentContext, 'signal' | 'log' | 'clock'>): Promise<void>
+  /** Its runtime, the use of which is measured. */
+  runtime: Runtime
+  measures: KubeletMeasures
   /** The pods on this node, for the kubelet's own server. */
   pods: KubeletPods
   /** How full a pod's volumes are. */
@@ -104,21 +111,21 @@ interface Parts {
   statics: StaticPods | undefined
   eviction: EvictionManager
   probes: PodProbes
-  counters: KubeletCounters
+  startTimes: PodStartTimes
   images: ImageCollector
   plugins: CsiPlugins
   csi: CsiVolumes
 }
 
-async function assemble(options: KubeletOptions, { signal, log, clock }: ComponentContext): Promise<Parts> {
+async function assemble(options: KubeletOptions, measures: KubeletMeasures, { signal, log, clock }: ComponentContext): Promise<Parts> {
   const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
   const { nodeIps = [nodeIp] } = options
   const { configuration = KUBELET_DEFAULTS } = options
-  const counters = new KubeletCounters()
+  const startTimes = new PodStartTimes(measures, clock)
   const found = await (options.capacity ?? (() => readCapacity(rootDir)))()
   const capacity = { ...found, pods: maxPods(found, configuration) }
   const allocatable = allocatableAmounts(capacity, configuration)
-  const observer = new PodObserver({ runtime, rootDir, clock })
+  const observer = new PodObserver({ runtime, rootDir, clock, measures })
   const objects = new PodObjects({
     client,
     clock,
@@ -142,7 +149,7 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
   })
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
   const serviceInformer = informers.for(services)
-  const statuses = new StatusManager({ client, clock, log, signal })
+  const statuses = new StatusManager({ client, clock, log, signal, measures })
   const plugins = new CsiPlugins({ client, clock, log, signal, nodeName, registryDirectory: join(rootDir, 'plugins_registry') })
   const csi = new CsiVolumes({
     client,
@@ -174,7 +181,8 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     files: { clusterDns, clusterDomain, nodeName, ...(options.nodeResolvConfPath && { nodeResolvConfPath: options.nodeResolvConfPath }) },
     nodeLimits: { ...configuration, memoryBytes: capacity.memoryBytes },
     crashLoopMaxMs: configuration.crashLoopMaxMs,
-    counters,
+    measures,
+    startTimes,
     limitPod: options.limitPod ?? (() => Promise.resolve()),
     hasAppArmor: await hasAppArmor(),
     allowedUnsafeSysctls: configuration.allowedUnsafeSysctls,
@@ -186,10 +194,10 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
     pressures: () => eviction.conditions,
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     statuses,
-    images: new ImagePuller({ runtime, events, clock, signal, onPulled: pulled }),
+    images: new ImagePuller({ runtime, events, clock, signal, measures, startTimes, onPulled: pulled }),
     volumes,
   })
-  const workers = new PodWorkers({ life, clock, log, signal, onGone: (uid) => statics?.podGone(uid) })
+  const workers = new PodWorkers({ life, clock, log, signal, measures, onGone: (uid) => statics?.podGone(uid) })
   const node = new NodeReporter({
     client,
     runtime,
@@ -237,14 +245,14 @@ async function assemble(options: KubeletOptions, { signal, log, clock }: Compone
       workers.wake(pod.metadata.uid)
     },
     onConditions: (conditions) => node.pressuresChanged(conditions),
-    onEviction: (signal) => counters.count('evictions', { eviction_signal: signal }),
+    onEviction: (signal) => measures.count('kubelet_evictions', { eviction_signal: signal }),
     onNodeEvent: (reason, message) => node.warn(reason, message),
     reclaimDisk: async () => {
       await removeDead(runtime, workers)
       await collector.removeUnused()
     },
   })
-  return { workers, observer, node, life, statics, eviction, probes, counters, images: collector, plugins, csi }
+  return { workers, observer, node, life, statics, eviction, probes, startTimes, images: collector, plugins, csi }
 }
 
 /** Containers of pods that are over: their logs and files go before a pod that runs has to. */
@@ -281,13 +289,14 @@ async function removeOrphans(
   }
 }
 
-function onPodChange({ workers, statics }: Parts, { before, after }: Change<Pod>): void {
+function onPodChange({ workers, statics, startTimes }: Parts, { before, after }: Change<Pod>): void {
   const mirror = [after, before].find((pod) => pod && mirroredHash(pod) !== undefined)
   if (mirror) {
     statics?.mirrorChanged(mirror)
     return
   }
   if (before && before.metadata.uid !== after?.metadata.uid) workers.remove(before)
+  if (after) startTimes.observed(after)
   // Items of a list carry no kind; events about the pod need it.
   if (after) workers.update(after.kind ? after : { ...after, kind: 'Pod', apiVersion: 'v1' })
 }
@@ -322,14 +331,16 @@ async function followRuntime({ runtime }: KubeletOptions, parts: Parts, { signal
   }
 }
 
-export function createKubelet(options: KubeletOptions): Kubelet {
+export function createKubelet(given: KubeletOptions): Kubelet {
+  const measures = new KubeletMeasures(given.clock)
+  const options = { ...given, runtime: measuredRuntime(given.runtime, measures, given.clock) }
   let parts: Parts | undefined
 
   async function runUntil(context: ComponentContext): Promise<void> {
     const { informers, runtime, rootDir } = options
     const { signal } = context
     await mkdir(podsDirectory(rootDir), { recursive: true, mode: 0o750 })
-    const own = await assemble(options, context)
+    const own = await assemble(options, measures, context)
     parts = own
     const ofNode = podsOfNode(options)
     const [listed] = await Promise.all([runtime.list(), own.node.register(), ofNode.synced(signal), informers.for(services).synced(signal)])
@@ -367,6 +378,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 
   return {
     run,
+    runtime: options.runtime,
+    measures,
     terminatePods: (maxGraceSeconds, context) =>
       terminatePods({ ...options, ...context, pods: podsOfNode(options).list(), maxGraceSeconds }),
     pods: podProvider(options, () => parts),
@@ -388,7 +401,6 @@ function podProvider(options: KubeletOptions, parts: () => Parts | undefined): K
     get: (namespace, name) => podsOfNode(options).get(`${namespace}/${name}`),
     all: () => podsOfNode(options).list(),
     probeCounts: () => parts()?.probes.counts() ?? [],
-    counters: () => parts()?.counters.metrics() ?? [],
     running() {
       const all = [...podsOfNode(options).list()]
       return all.flatMap(({ metadata, spec }) => {

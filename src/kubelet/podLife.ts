@@ -14,7 +14,6 @@ import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
 import { computePodActions } from './podActions.ts'
 import type { ContainerKill, ContainerResize, PodActions } from './podActions.ts'
-import { removePodCgroup } from './podCgroup.ts'
 import { PodAdmission } from './podAdmission.ts'
 import type { PodAdmissionOptions } from './podAdmission.ts'
 import { inheritsLimits } from './containers/podResources.ts'
@@ -82,7 +81,7 @@ export class RealPodLife implements PodLife {
   constructor(options: PodLifeOptions) {
     this.#options = options
     this.#restarts = new PodRestarts(options)
-    this.#limits = new PodLimits(options.limitPod, options.nodeLimits)
+    this.#limits = new PodLimits(options.limitPod, options.nodeLimits, options)
     const podsOfNode = (): Pod[] => options.podsOfNode().map((pod) => this.#resizes.allocated(pod))
     this.#admission = new PodAdmission({ ...options, podsOfNode })
     this.#resizes = new PodResizes({ events: options.events, judge: (pod) => this.#admission.judge(pod) })
@@ -191,20 +190,20 @@ export class RealPodLife implements PodLife {
   }
 
   async cleanUp(podUid: string): Promise<void> {
-    const { runtime, observer, statuses, probes, objects, rootDir } = this.#options
+    const { runtime, observer, statuses, probes, objects, rootDir, startTimes } = this.#options
     const { containers, sandboxes } = await runtime.list(podUid)
     await Promise.all(containers.map((container) => runtime.removeContainer(container.id)))
     await Promise.all(sandboxes.map((sandbox) => runtime.removeSandbox(sandbox.id)))
-    await removePodCgroup(podUid)
+    await this.#limits.remove(podUid)
     await rm(podDirectories(rootDir, podUid).pod, { recursive: true, force: true })
     probes.remove(podUid)
     objects.release(podUid)
     statuses.forget(podUid)
+    startTimes.forget(podUid)
     observer.forget(podUid)
     this.#admission.forget(podUid)
     this.#resizes.forget(podUid)
     this.#restarts.forget(podUid)
-    this.#limits.forget(podUid)
     this.#states.delete(podUid)
   }
 
@@ -248,7 +247,7 @@ export class RealPodLife implements PodLife {
   }
 
   #report(given: Pod, observed: PodRuntimeStatus, more: { terminal?: boolean; evicted?: PodStatusInput['evicted'] } = {}): PodStatus {
-    const { statuses, probes, observer, nodeIps, clock } = this.#options
+    const { statuses, probes, observer, nodeIps, clock, startTimes } = this.#options
     const pod = this.#resizes.allocated(given)
     const { uid } = pod.metadata
     const before = statuses.current(pod)
@@ -268,7 +267,8 @@ export class RealPodLife implements PodLife {
       ...(more.evicted && { evicted: more.evicted }),
     })
     statuses.set(pod, status)
-    for (const labels of newEnds(before, status)) this.#options.counters.count('terminated_containers_total', labels)
+    if (before.phase !== 'Running' && status.phase === 'Running') startTimes.running(uid)
+    for (const labels of newEnds(before, status)) this.#options.measures.count('kubelet_terminated_containers_total', labels)
     if (isResizing(before) && !isResizing(status)) this.#resizes.completed(pod)
     return status
   }

@@ -1,5 +1,6 @@
 /** Reads what the runtime has of a pod, once for each change, with what containers said when they ended. */
 import type { Clock } from '../base/clock.ts'
+import type { KubeletMeasures } from './metrics/measures.ts'
 import { nothingRuns, toPodRuntimeStatus, allContainers } from './podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { podDirectories } from './podDirectories.ts'
@@ -26,10 +27,13 @@ export class PodObserver {
   readonly #runtime: Runtime
   readonly #rootDir: string
   readonly #clock: Clock
+  readonly #measures: KubeletMeasures
+  #readAtMs: number | undefined
   readonly #pods = new Map<string, Observation>()
   readonly #imageNames = new Map<string, string>()
 
-  constructor(options: { runtime: Runtime; rootDir: string; clock: Clock }) {
+  constructor(options: { runtime: Runtime; rootDir: string; clock: Clock; measures: KubeletMeasures }) {
+    this.#measures = options.measures
     this.#clock = options.clock
     this.#runtime = options.runtime
     this.#rootDir = options.rootDir
@@ -84,11 +88,21 @@ export class PodObserver {
 
   async #list(podUid: string, died: ReadonlySet<string>): Promise<PodRuntimeStatus> {
     for (let tries = 1; ; tries++) {
-      const listed = await this.#runtime.list(podUid)
+      const listed = await this.#read(podUid)
       const lags = listed.containers.some(({ id, state }) => state === 'Running' && died.has(id))
       if (!lags || tries >= MAX_LIST_TRIES) return toPodRuntimeStatus(listed)
       await this.#clock.sleep(LIST_LAG_MS)
     }
+  }
+
+  async #read(podUid: string): ReturnType<Runtime['list']> {
+    const startedMs = this.#clock.now()
+    if (this.#readAtMs !== undefined) this.#measures.observeSince('kubelet_pleg_relist_interval_seconds', this.#readAtMs)
+    this.#readAtMs = startedMs
+    const listed = await this.#runtime.list(podUid)
+    this.#measures.observeSince('kubelet_pleg_relist_duration_seconds', startedMs)
+    this.#measures.set('kubelet_pleg_last_seen_seconds', this.#clock.now() / 1000)
+    return listed
   }
 
   terminationMessage(podUid: string, containerId: string): string | undefined {

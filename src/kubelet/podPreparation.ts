@@ -2,7 +2,6 @@
  * What a pod's containers need before they can start: the sandbox, the volumes, the files, the images. Each is made once
  * and kept current; they do not depend on one another, so that they can be made side by side.
  */
-import type { KubeletCounters } from './counters.ts'
 import type { Container, Pod, Secret, Service } from '../api/kinds/core/v1.ts'
 import type { Clock } from '../base/clock.ts'
 import type { EventRecorder } from '../client/events.ts'
@@ -13,13 +12,16 @@ import type { ImagePuller } from './images/imagePuller.ts'
 import { podDirectories } from './podDirectories.ts'
 import { podFilesOf } from './podFiles/podFiles.ts'
 import type { PodFilesOptions } from './podFiles/podFiles.ts'
+import type { KubeletMeasures } from './metrics/measures.ts'
+import type { PodStartTimes } from './metrics/podStartTimes.ts'
 import type { PodObjects } from './podObjects.ts'
 import type { Image, Runtime, Sandbox } from './runtime/runtime.ts'
 import { VolumeError } from './volumes/volumes.ts'
 import type { PreparedVolumes, Volumes } from './volumes/volumes.ts'
 
 export interface PodPreparationOptions {
-  counters: KubeletCounters
+  measures: KubeletMeasures
+  startTimes: PodStartTimes
   runtime: Runtime
   events: EventRecorder
   clock: Clock
@@ -69,8 +71,8 @@ export class PodPreparation {
   async createSandbox(pod: Pod, attempt: number, signal: AbortSignal): Promise<Sandbox> {
     const { runtime, events, nodeName, rootDir, files, signal: lifetime } = this.#options
     const config = sandboxConfig({ pod, attempt, clusterDomain: files.clusterDomain, nodeName, rootDir })
-    const { counters } = this.#options
-    counters.count('started_pods_total')
+    const { measures } = this.#options
+    measures.count('kubelet_started_pods_total')
     try {
       if (pod.spec?.hostUsers === false) throw new Error(NO_USER_NAMESPACES)
       const sandbox = await runtime.createSandbox(config, lifetime)
@@ -79,8 +81,8 @@ export class PodPreparation {
     } catch (error) {
       signal.throwIfAborted()
       const text = error instanceof Error ? error.message : String(error)
-      counters.count('started_pods_errors_total')
-      counters.count('run_podsandbox_errors_total', { runtime_handler: pod.spec?.runtimeClassName ?? '' })
+      measures.count('kubelet_started_pods_errors_total')
+      measures.count('kubelet_run_podsandbox_errors_total', { runtime_handler: pod.spec?.runtimeClassName ?? '' })
       events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${text}` })
       throw error
     }

@@ -1,7 +1,7 @@
 /** Starts what a plan says: sandbox, volumes and images are prepared side by side, since the time until a container runs is what people wait for. */
 import type { EphemeralContainer, Pod, ResourceRequirements } from '../api/kinds/core/v1.ts'
-import type { KubeletCounters } from './counters.ts'
 import type { KillOptions } from './killPod.ts'
+import type { KubeletMeasures } from './metrics/measures.ts'
 import type { ContainerStart, PodActions } from './podActions.ts'
 import { podDirectories } from './podDirectories.ts'
 import type { PodLimits } from './podLimits.ts'
@@ -29,7 +29,7 @@ export interface PodStartsOptions extends Pick<StartOptions, 'rootDir' | 'nodeLi
   signal: AbortSignal
   observer: PodObserver
   statuses: StatusManager
-  counters: KubeletCounters
+  measures: KubeletMeasures
   preparation: PodPreparation
   limits: PodLimits
   restarts: PodRestarts
@@ -73,7 +73,7 @@ export class PodStarts {
     for (const { request, created } of creating) {
       const { name } = request.container
       const container_type = containerType(request.pod, name)
-      this.#options.counters.count('started_containers_total', { container_type })
+      this.#options.measures.count('kubelet_started_containers_total', { container_type })
       try {
         const container = await created
         await startContainer(options, request, container)
@@ -83,7 +83,7 @@ export class PodStarts {
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof StartError)) throw error
-        this.#options.counters.count('started_containers_errors_total', { container_type, code: error.reason })
+        this.#options.measures.count('kubelet_started_containers_errors_total', { container_type, code: error.reason })
         this.#options.restarts.failed(request.pod.metadata.uid, name, error)
         failed.push(error)
       }

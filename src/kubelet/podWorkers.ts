@@ -9,6 +9,7 @@ import { KeyedBackoff } from '../base/backoff.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { Grace, graceSecondsOf } from './killPod.ts'
+import type { KubeletMeasures } from './metrics/measures.ts'
 import { isTerminalPhase } from './podSpec.ts'
 
 export interface SyncOutcome {
@@ -46,6 +47,9 @@ interface Worker {
   settled: boolean
   finished: boolean
   pending: boolean
+  seenAtMs: number
+  /** What the next sync is for. */
+  cause: 'create' | 'update' | 'sync'
   running: Promise<void> | undefined
   abortSync: AbortController | undefined
   grace: Grace | undefined
@@ -57,6 +61,7 @@ export interface PodWorkersOptions {
   clock: Clock
   log: Logger
   signal: AbortSignal
+  measures: KubeletMeasures
   /** Every trace of a pod was removed. */
   onGone?(podUid: string): void
 }
@@ -95,6 +100,7 @@ export class PodWorkers {
   update(pod: Pod): void {
     const worker = this.#workers.get(pod.metadata.uid) ?? this.#add(pod)
     worker.pod = pod
+    if (worker.cause !== 'create') worker.cause = 'update'
     if (isTerminalPhase(pod.status?.phase)) this.#end(worker)
     if (pod.metadata.deletionTimestamp) this.#end(worker)
     this.#wake(worker)
@@ -131,6 +137,8 @@ export class PodWorkers {
       settled: false,
       finished: false,
       pending: false,
+      seenAtMs: this.#options.clock.now(),
+      cause: 'create',
       running: undefined,
       abortSync: undefined,
       grace: undefined,
@@ -169,7 +177,7 @@ export class PodWorkers {
       worker.cancelWake?.()
       worker.cancelWake = undefined
       try {
-        const wakeAtMs = await this.#step(worker)
+        const wakeAtMs = await this.#timedStep(worker)
         this.#backoff.forget(uid)
         if (wakeAtMs !== undefined) this.#wakeAt(worker, wakeAtMs)
       } catch (error) {
@@ -190,6 +198,20 @@ export class PodWorkers {
     if (worker.pending) return
     worker.cancelWake?.()
     worker.cancelWake = this.#options.clock.after(Math.max(0, atMs - this.#options.clock.now()), () => this.#wake(worker))
+  }
+
+  async #timedStep(worker: Worker): Promise<number | undefined> {
+    const { measures, clock } = this.#options
+    const { phase, cause } = worker
+    const operation_type = phase === 'Sync' ? cause : phase === 'Terminating' ? 'kill' : 'terminated'
+    worker.cause = 'sync'
+    const startedMs = clock.now()
+    if (operation_type === 'create') measures.observeSince('kubelet_pod_worker_start_duration_seconds', worker.seenAtMs)
+    try {
+      return await this.#step(worker)
+    } finally {
+      measures.observeSince('kubelet_pod_worker_duration_seconds', startedMs, { operation_type })
+    }
   }
 
   /** One step on; answers when to look again. */

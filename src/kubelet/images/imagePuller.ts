@@ -6,6 +6,8 @@ import type { Container, Pod, Secret } from '../../api/kinds/core/v1.ts'
 import { orAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { EventRecorder } from '../../client/events.ts'
+import type { KubeletMeasures } from '../metrics/measures.ts'
+import type { PodStartTimes } from '../metrics/podStartTimes.ts'
 import { fieldPathOf } from '../podSpec.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type { Image, RegistryAuth, Runtime } from '../runtime/runtime.ts'
@@ -36,6 +38,8 @@ export interface ImagePullerOptions {
   clock: Clock
   /** Ends pulls when the kubelet ends. */
   signal: AbortSignal
+  measures: KubeletMeasures
+  startTimes: Pick<PodStartTimes, 'pulling'>
   /** An image is new on the node. */
   onPulled(image: Image): void
 }
@@ -65,6 +69,23 @@ export function pullPolicy(container: Container): string {
 function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(3).replace(/\.?0+$/, '')}s`
 }
+
+const SIZE_RANGES: readonly (readonly [fromBytes: number, name: string])[] = [
+  [100 * 2 ** 30, 'GT100GB'],
+  [60 * 2 ** 30, '60GB-100GB'],
+  [40 * 2 ** 30, '40GB-60GB'],
+  [30 * 2 ** 30, '30GB-40GB'],
+  [20 * 2 ** 30, '20GB-30GB'],
+  [10 * 2 ** 30, '10GB-20GB'],
+  [5 * 2 ** 30, '5GB-10GB'],
+  [2 ** 30, '1GB-5GB'],
+  [500 * 2 ** 20, '500MB-1GB'],
+  [100 * 2 ** 20, '100MB-500MB'],
+  [10 * 2 ** 20, '10MB-100MB'],
+]
+
+/** Upstream's names of how large an image is. */
+const sizeRange = (bytes: number): string => SIZE_RANGES.find(([from]) => bytes >= from)?.[1] ?? '0-10MB'
 
 interface SharedPull {
   image: Promise<Image>
@@ -140,13 +161,15 @@ export class ImagePuller {
   }
 
   async #pull(request: ImageRequest, key: string, image: string): Promise<Image> {
-    const { clock } = this.#options
+    const { clock, measures, startTimes } = this.#options
     const startedMs = clock.now()
+    const pulledFor = startTimes.pulling(request.pod.metadata.uid)
     this.#event(request, 'Normal', 'Pulling', `Pulling image "${image}"`)
     try {
       const auths = credentialsFor(image, await request.pullSecrets())
       const { pulled, pullMs } = await this.#pullOnce(image, auths, request.signal)
       const inAll = seconds(clock.now() - startedMs)
+      measures.observe('kubelet_image_pull_duration_seconds', pullMs / 1000, { image_size_in_bytes: sizeRange(pulled.sizeBytes) })
       this.#failures.delete(key)
       this.#options.onPulled(pulled)
       this.#event(
@@ -159,6 +182,8 @@ export class ImagePuller {
     } catch (error) {
       request.signal.throwIfAborted()
       throw this.#failed(request, key, image, error)
+    } finally {
+      pulledFor()
     }
   }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { Pod, Secret } from '../../api/kinds/core/v1.ts'
 import { FakeClock } from '../../base/clock.ts'
+import { KubeletMeasures } from '../metrics/measures.ts'
 import { FakeRuntime } from '../testing/fakeRuntime.ts'
 import { credentialsFor, registryOf } from './credentials.ts'
 import { ImagePuller, pullPolicy } from './imagePuller.ts'
@@ -68,6 +69,8 @@ function setUp() {
     runtime,
     clock,
     signal: new AbortController().signal,
+    measures: new KubeletMeasures(clock),
+    startTimes: { pulling: () => () => {} },
     onPulled: () => {},
     events: { record: (_, { reason, message }) => void events.push(`${reason}: ${message}`) },
   })

@@ -1,14 +1,19 @@
 /** Prometheus' text format, for metrics that are read from elsewhere at the moment somebody asks. Pure. */
 
+type Labels = Readonly<Record<string, string | number>>
+
 export interface Metric {
   name: string
-  type: 'counter' | 'gauge'
+  type: 'counter' | 'gauge' | 'histogram'
   help: string
-  samples: readonly { labels?: Readonly<Record<string, string>>; value: number; atMs?: number }[]
+  /** Those of a histogram have names of their own. */
+  samples: readonly { metricName?: string; labels?: Labels; value: number; atMs?: number }[]
 }
 
-function labelText(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n')}"`)
+function labelText(labels: Labels): string {
+  const pairs = Object.entries(labels).map(
+    ([name, value]) => `${name}="${String(value).replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n')}"`,
+  )
   return pairs.length > 0 ? `{${pairs.join(',')}}` : ''
 }
 
@@ -17,7 +22,8 @@ export function renderMetrics(metrics: readonly Metric[]): string {
     .filter(({ samples }) => samples.length > 0)
     .map(({ name, type, help, samples }) => {
       const lines = samples.map(
-        ({ labels = {}, value, atMs }) => `${name}${labelText(labels)} ${value}${atMs === undefined ? '' : ` ${atMs}`}`,
+        ({ metricName = name, labels = {}, value, atMs }) =>
+          `${metricName}${labelText(labels)} ${value}${atMs === undefined ? '' : ` ${atMs}`}`,
       )
       return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('\n')}\n`
     })

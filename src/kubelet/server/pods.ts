@@ -1,6 +1,5 @@
 /** What the kubelet's server must know of the pods on this node; the kubelet's own `pods` is one of these. */
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import type { Metric } from './exposition.ts'
 import type { ProbeCount } from '../probes/podProbes.ts'
 
 export interface KubeletPods {
@@ -11,8 +10,6 @@ export interface KubeletPods {
   running(): readonly Pod[]
   /** How the probes of running containers ended. */
   probeCounts(): readonly ProbeCount[]
-  /** What the kubelet has counted of its own work. */
-  counters(): readonly Metric[]
   /** The runtime's id of a container (init and ephemeral ones too): of its newest instance, or of the one before with `previous`. */
   containerId(podUid: string, containerName: string, options?: { previous?: boolean }): string | undefined
   /** The sandbox that is running, if one is. */

@@ -12,6 +12,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import type { KubeletMeasures } from '../metrics/measures.ts'
 import type { VolumeUse } from '../volumes/volumeStats.ts'
 import { type AuthenticateToken, type AuthorizeCaller, authorizeCaller, callerOf } from './authentication.ts'
 import { logContainerId, parseLogRequest, writeLog } from './containerLogs.ts'
@@ -41,6 +42,7 @@ export interface KubeletServerOptions {
   rootDir: string
   nodeUsage: () => Promise<NodeUsage>
   volumes: (pod: Pod, signal: AbortSignal) => Promise<VolumeUse[]>
+  measures: KubeletMeasures
   log: Logger
   clock: Clock
 }
@@ -93,6 +95,10 @@ async function listen(server: Server, { address, port }: KubeletServerOptions): 
   server.off('error', reject)
 }
 
+/** Paths that go on with a pod; `stats` with what of it. */
+const POD_PATHS = new Set(['attach', 'checkpoint', 'containerLogs', 'exec', 'portForward', 'stats'])
+const LONG_RUNNING = new Set(['attach', 'exec', 'portForward'])
+
 class RequestHandler {
   readonly #options: KubeletServerOptions
   readonly #stats: Stats
@@ -104,9 +110,29 @@ class RequestHandler {
     this.#upgrades = new Upgrades(options)
   }
 
+  /** By the first part of the path, as upstream; streams count when they begin. */
+  #count(request: IncomingMessage): { method: string; path: string; server_type: string; long_running: string } {
+    const path = (request.url ?? '/').split('?')[0]?.split('/')[1] ?? ''
+    const served = parseRoute(`/${path}`) !== undefined || POD_PATHS.has(path)
+    const labels = {
+      method: request.method ?? '',
+      path: served ? path : 'other',
+      server_type: 'readwrite',
+      long_running: String(LONG_RUNNING.has(path)),
+    }
+    this.#options.measures.count('kubelet_http_requests_total', labels)
+    return labels
+  }
+
   async onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { measures, clock } = this.#options
     const gone = new AbortController()
-    response.on('close', () => gone.abort())
+    const startedMs = clock.now()
+    const labels = this.#count(request)
+    response.on('close', () => {
+      measures.observeSince('kubelet_http_requests_duration_seconds', startedMs, labels)
+      gone.abort()
+    })
     response.on('error', () => {})
     try {
       const { route, query } = await this.#admit(request)
@@ -121,6 +147,7 @@ class RequestHandler {
 
   async onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => {})
+    this.#count(request)
     try {
       const { route, query } = await this.#admit(request)
       if (route.type !== 'exec' && route.type !== 'attach' && route.type !== 'portForward') {

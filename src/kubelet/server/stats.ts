@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { fileSystemSpace, type Space } from '../volumes/space.ts'
 import type { VolumeUse } from '../volumes/volumeStats.ts'
+import type { KubeletMeasures } from '../metrics/measures.ts'
 import { linkNameOf } from '../network/links.ts'
 import { containerNames } from './containerLogs.ts'
 import type { Metric } from './exposition.ts'
@@ -19,6 +20,7 @@ export interface StatsOptions {
   rootDir: string
   nodeUsage: () => Promise<NodeUsage>
   volumes: (pod: Pod, signal: AbortSignal) => Promise<VolumeUse[]>
+  measures: KubeletMeasures
   clock: Clock
 }
 
@@ -102,7 +104,7 @@ export class Stats {
     const { user, system } = process.cpuUsage()
     const startedAtMs = this.#options.clock.now() - process.uptime() * 1000
     const own = { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss(), startedAtMs }
-    return [...kubeletMetrics(this.#options.nodeName, pods, own), ...this.#options.pods.counters(), ...volumeMetrics(volumes)]
+    return [...kubeletMetrics(this.#options.nodeName, pods, own), ...this.#options.measures.metrics(), ...volumeMetrics(volumes)]
   }
 
   async cadvisorMetrics(): Promise<Metric[]> {

@@ -8,6 +8,7 @@ import { BasicConstraintsExtension, type X509Certificate, X509CertificateGenerat
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { systemClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
+import { KubeletMeasures } from '../metrics/measures.ts'
 import type { Attached, ExecOptions, LogLine } from '../runtime/runtime.ts'
 import { type KubeletServer, type KubeletServerOptions, startKubeletServer } from './server.ts'
 
@@ -135,7 +136,6 @@ export async function startTestKubelet(
       get: (namespace, name) => (namespace === 'default' && name === 'p' ? TEST_POD : undefined),
       all: () => [TEST_POD],
       running: () => [TEST_POD],
-      counters: () => [{ name: 'kubelet_started_pods_total', type: 'counter', help: 'h', samples: [{ value: 7 }] }],
       probeCounts: () => [{ pod: TEST_POD, container: 'main', kind: 'readinessProbe', result: 'failure', count: 3 }],
       containerId: (_uid, name, options) => (name === 'main' && !options?.previous ? 'id-main' : undefined),
       sandboxId: () => 'id-sandbox',
@@ -161,6 +161,7 @@ export async function startTestKubelet(
       { name: 'scratch', onNodeDisk: true, space: { usedBytes: 30 } },
       { name: 'data', claimName: 'claim', onNodeDisk: false, space: { capacityBytes: 1000, usedBytes: 400, inodes: 10 } },
     ],
+    measures: new KubeletMeasures(systemClock),
     log: silentLogger,
     clock: systemClock,
     ...overrides,

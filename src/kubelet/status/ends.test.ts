@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ContainerStatus, PodStatus } from '../../api/kinds/core/v1.ts'
-import { KubeletCounters } from '../counters.ts'
 import { newEnds } from './ends.ts'
 
 const common = { image: 'i', imageID: 'i', ready: false, restartCount: 0 }
@@ -18,14 +17,4 @@ test('an end is counted once, also when the container runs again before it was t
   assert.deepEqual(newEnds({}, first), [end])
   assert.deepEqual(newEnds(first, again), [])
   assert.deepEqual(newEnds(again, second), [{ ...end, exit_code: '0', reason: 'Completed' }])
-})
-
-test('counters stand under the names that are asked for', () => {
-  const counters = new KubeletCounters()
-  for (const signal of ['memory.available', 'memory.available', 'pid.available']) counters.count('evictions', { eviction_signal: signal })
-  const values = Object.fromEntries(counters.metrics().map(({ name, samples }) => [name, samples.map(({ value }) => value)]))
-  assert.deepEqual(
-    [values['kubelet_evictions'], values['kubelet_started_pods_total'], values['kubelet_terminated_containers_total']],
-    [[2, 1], [0], []],
-  )
 })

@@ -7,6 +7,7 @@ import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { Client } from '../../client/client.ts'
 import { FakeApi } from '../testing/fakeApi.ts'
+import { KubeletMeasures } from '../metrics/measures.ts'
 import { StatusManager, statusPatch } from './statusManager.ts'
 
 const pod = (uid = 'u'): Pod => ({
@@ -57,7 +58,13 @@ for (const [what, sent, wanted, status] of cases) {
 function setUp() {
   const clock = new FakeClock()
   const api = new FakeApi()
-  const manager = new StatusManager({ client: new Client(api), clock, log: silentLogger, signal: new AbortController().signal })
+  const manager = new StatusManager({
+    client: new Client(api),
+    clock,
+    log: silentLogger,
+    signal: new AbortController().signal,
+    measures: new KubeletMeasures(clock),
+  })
   return { clock, api, manager, patches: () => api.requests.filter((r) => r.startsWith('patch')).length }
 }
 

@@ -11,6 +11,7 @@ import { KeyedBackoff } from '../../base/backoff.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
+import type { KubeletMeasures } from '../metrics/measures.ts'
 import { isStaticPod } from '../staticPods/manifests.ts'
 import { isOwnDisruption, KUBELET_CONDITIONS } from './conditions.ts'
 import { RESIZE_CONDITIONS } from './resizeConditions.ts'
@@ -22,6 +23,7 @@ interface Reported {
   /** What the API has, as far as is known. */
   sent: PodStatus
   wanted: PodStatus
+  wantedAtMs: number
   sending: Promise<void> | undefined
   /** The object is no more: nothing is sent. */
   gone: boolean
@@ -32,6 +34,7 @@ export interface StatusManagerOptions {
   clock: Clock
   log: Logger
   signal: AbortSignal
+  measures: KubeletMeasures
 }
 
 const OWN_CONDITIONS: readonly string[] = [...KUBELET_CONDITIONS, ...RESIZE_CONDITIONS]
@@ -99,6 +102,7 @@ export class StatusManager {
     const reported = this.#reported(pod)
     reported.pod = pod
     reported.wanted = status
+    reported.wantedAtMs = this.#options.clock.now()
     reported.sending ??= this.#send(reported).finally(() => {
       reported.sending = undefined
       // A status may have been set after the last one was found to be sent.
@@ -151,22 +155,23 @@ export class StatusManager {
     let reported = this.#byUid.get(uid)
     if (!reported) {
       const status = pod.status ?? {}
-      reported = { pod, sent: status, wanted: status, sending: undefined, gone: false }
+      reported = { pod, sent: status, wanted: status, wantedAtMs: 0, sending: undefined, gone: false }
       this.#byUid.set(uid, reported)
     }
     return reported
   }
 
   async #send(reported: Reported): Promise<void> {
-    const { signal, clock, log } = this.#options
+    const { signal, clock, log, measures } = this.#options
     const { uid } = reported.pod.metadata
     while (!reported.gone && !signal.aborted) {
-      const wanted = reported.wanted
+      const { wanted, wantedAtMs } = reported
       const patch = statusPatch(reported.pod, reported.sent, wanted)
       if (!patch) return
       try {
         await this.#patch(reported, patch)
         reported.sent = wanted
+        measures.observeSince('kubelet_pod_status_sync_duration_seconds', wantedAtMs)
         this.#backoff.forget(uid)
       } catch (error) {
         if (isAbort(error) && signal.aborted) return

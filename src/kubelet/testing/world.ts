@@ -50,6 +50,7 @@ export async function world(t: TestContext): Promise<World> {
     const own = (kubelet = createKubelet({
       client,
       informers,
+      clock,
       runtime,
       nodeName: NODE,
       nodeIp: '192.168.0.2',
