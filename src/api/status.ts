@@ -2,6 +2,7 @@
  * The error vocabulary of the Kubernetes API (k8s.io/apimachinery/pkg/api/errors): one error class that holds a `Status`,
  * a constructor for each condition, a predicate for each reason. Clients and people match on these reasons and messages.
  */
+import { quote } from './quote.ts'
 import type { Status, StatusCause, StatusDetails } from './kinds/meta/v1.ts'
 
 export type StatusReason =
@@ -63,20 +64,20 @@ export function newStatusError(code: number, reason: StatusReason, message: stri
 }
 
 export function newNotFound(resource: GroupResource, name: string): StatusError {
-  return newStatusError(404, 'NotFound', `${qualified(resource)} "${name}" not found`, detailsOf(resource, name))
+  return newStatusError(404, 'NotFound', `${qualified(resource)} ${quote(name)} not found`, detailsOf(resource, name))
 }
 
 export function newAlreadyExists(resource: GroupResource, name: string): StatusError {
-  return newStatusError(409, 'AlreadyExists', `${qualified(resource)} "${name}" already exists`, detailsOf(resource, name))
+  return newStatusError(409, 'AlreadyExists', `${qualified(resource)} ${quote(name)} already exists`, detailsOf(resource, name))
 }
 
 export function newConflict(resource: GroupResource, name: string, why: string): StatusError {
-  const message = `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`
+  const message = `Operation cannot be fulfilled on ${qualified(resource)} ${quote(name)}: ${why}`
   return newStatusError(409, 'Conflict', message, detailsOf(resource, name))
 }
 
 export function newForbidden(resource: GroupResource, name: string, why: string): StatusError {
-  const subject = name ? `${qualified(resource)} "${name}" is forbidden` : `${qualified(resource)} is forbidden`
+  const subject = name ? `${qualified(resource)} ${quote(name)} is forbidden` : `${qualified(resource)} is forbidden`
   return newStatusError(403, 'Forbidden', `${subject}: ${why}`, detailsOf(resource, name))
 }
 
@@ -131,7 +132,7 @@ export function newInvalid(kind: { group: string; kind: string }, name: string, 
   const aggregated = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
   const subject = kind.group ? `${kind.kind}.${kind.group}` : kind.kind
   const causes: StatusCause[] = errors.map((e) => ({ reason: e.type, message: e.message, field: e.field }))
-  return newStatusError(422, 'Invalid', `${subject} "${name}" is invalid: ${aggregated}`, {
+  return newStatusError(422, 'Invalid', `${subject} ${quote(name)} is invalid: ${aggregated}`, {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),
     ...(kind.kind && { kind: kind.kind }),

@@ -100,6 +100,11 @@ describe('a strategic merge patch', () => {
       metadata: { annotations: { x: null, y: '1' }, ownerReferences: [{ uid: 'u', $patch: 'delete' }] },
       result: { annotations: { y: '1' }, ownerReferences: [] },
     },
+    {
+      name: 'merges the maps that are to be deleted from a list',
+      spec: { '$deleteFromPrimitiveList/volumes': [{ name: 'v2' }] },
+      result: { volumes: [{ name: 'v2' }, { name: 'v', emptyDir: {} }] },
+    },
     { name: 'deletes nothing from a map', metadata: { '$deleteFromPrimitiveList/labels': ['a'] }, result: {} },
   ]
   for (const { name, spec, metadata, result } of cases) {

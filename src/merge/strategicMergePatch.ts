@@ -109,15 +109,15 @@ function mergeField(result: Map<string, unknown>, patchKey: string, value: unkno
   } else if (Array.isArray(value) && Array.isArray(before)) {
     assertKnown(schema, key)
     const strategy = listStrategy(schema, key)
-    if (deleting) result.set(key, without(before, value))
-    else result.set(key, strategy.merge ? mergeList(before, value, strategy) : value)
+    // To delete maps from a list is to merge them into it.
+    if (deleting && !elementsAreMaps(before, value)) result.set(key, without(before, value))
+    else result.set(key, strategy.merge || deleting ? mergeList(before, value, strategy) : value)
   } else {
     result.set(key, value)
   }
 }
 
 function without(list: readonly unknown[], dropped: readonly unknown[]): readonly unknown[] {
-  if (list.length > 0 || dropped.length > 0) elementsAreMaps(list, dropped)
   return list.filter((item) => !dropped.includes(item))
 }
 

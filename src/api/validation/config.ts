@@ -1,5 +1,6 @@
 /** ConfigMap, Secret, Namespace, LimitRange, ResourceQuota (pkg/apis/core/validation). */
-import { duplicate, forbidden, IMMUTABLE, invalid, invalidAll, invalidTyped, quote, required, tooLong } from './fieldErrors.ts'
+import { duplicate, forbidden, IMMUTABLE, invalid, invalidAll, invalidTyped, required, tooLong } from './fieldErrors.ts'
+import { quote } from '../quote.ts'
 import { isConfigMapKey, isQualifiedName } from './names.ts'
 import { validateFinalizerName } from './objectMeta.ts'
 import { isWhole, nanosOf } from './quantities.ts'

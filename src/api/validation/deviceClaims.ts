@@ -11,7 +11,8 @@ import {
   checkPoolName,
   checkToleration,
 } from './devices.ts'
-import { check, forbidden, invalid, notSupported, quote, required, tooLong } from './fieldErrors.ts'
+import { check, forbidden, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
+import { quote } from '../quote.ts'
 import { goInternal } from './goInternal.ts'
 import { canonicalCidr, isDns1123Subdomain } from './names.ts'
 import { checkNodeSelector } from './nodeSelectors.ts'

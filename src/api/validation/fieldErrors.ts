@@ -1,4 +1,6 @@
 /** Constructors of field errors with upstream's wording (k8s.io/apimachinery/pkg/util/validation/field). */
+import { asGiven } from '../codec/goShape.ts'
+import { escaped, quote } from '../quote.ts'
 import type { FieldError } from '../status.ts'
 
 /** A value as Go prints it inside a message. */
@@ -17,35 +19,12 @@ function showDouble(value: number): string {
 
 /** Go's JSON: of whatever is not a plain string, strings with a type of their own among it. */
 function showTyped(value: unknown): string {
-  return JSON.stringify(value ?? null).replace(/[<>&\u2028\u2029]/g, escaped)
+  return JSON.stringify(value ?? null, shownMember).replace(/[<>&\u2028\u2029]/g, escaped)
 }
 
-function escaped(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
-const SHORT_ESCAPES: Readonly<Record<string, string>> = {
-  '"': '\\"',
-  '\\': '\\\\',
-  '\u0007': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-}
-
-/** Go's %q. */
-export function quote(text: string): string {
-  const inner = text.replace(/["\\]|[^\P{C}]|[^\P{Z} ]/gu, (char) => {
-    const code = char.codePointAt(0) as number
-    const hex = code.toString(16)
-    return (
-      SHORT_ESCAPES[char] ?? (code < 0x80 ? `\\x${hex.padStart(2, '0')}` : code > 0xffff ? `\\U${hex.padStart(8, '0')}` : escaped(char))
-    )
-  })
-  return `"${inner}"`
+/** Of a struct that shows no value for its member, what was given for it. */
+function shownMember(this: object, name: string, value: unknown): unknown {
+  return value === null ? (asGiven(this as Record<string, unknown>, name) ?? null) : value
 }
 
 export function required(field: string, detail = ''): FieldError {

@@ -26,7 +26,10 @@ export function validateObjectMeta(meta: ObjectMeta, rules: MetaRules, path = 'm
     if (!meta.namespace) errors.push(required(`${path}.namespace`))
     else errors.push(...invalidAll(`${path}.namespace`, meta.namespace, nameIsDnsLabel(meta.namespace, false)))
   } else if (meta.namespace) errors.push(forbidden(`${path}.namespace`, 'not allowed on this type'))
-  return [...errors, ...validateMetaFields(meta, path), ...(rules.anyFinalizers ? [] : validateFinalizerDomains(meta, path))]
+  if ((meta.generation ?? 0) < 0) errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'))
+  errors.push(...validateMetaFields(meta, path, true))
+  if (!rules.anyFinalizers) errors.push(...validateFinalizerDomains(meta, path))
+  return errors
 }
 
 /** What finalizers of all kinds but API machinery's have to keep beside the syntax. */
@@ -36,13 +39,13 @@ export function validateFinalizerDomains({ finalizers }: ObjectMeta, path = 'met
   )
 }
 
-function validateMetaFields(meta: ObjectMeta, path: string): FieldError[] {
+/** A change's finalizers are looked at with those of the object as a whole, not once more. */
+function validateMetaFields(meta: ObjectMeta, path: string, finalizers = false): FieldError[] {
   const errors: FieldError[] = []
-  if ((meta.generation ?? 0) < 0) errors.push(invalid(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'))
   if (meta.labels) errors.push(...validateLabels(meta.labels, `${path}.labels`))
   if (meta.annotations) errors.push(...validateAnnotations(meta.annotations, `${path}.annotations`))
   if (meta.ownerReferences) errors.push(...validateOwnerReferences(meta.ownerReferences, `${path}.ownerReferences`))
-  if (meta.finalizers) errors.push(...validateFinalizers(meta.finalizers, `${path}.finalizers`))
+  if (meta.finalizers && finalizers) errors.push(...validateFinalizers(meta.finalizers, `${path}.finalizers`))
   if (meta.managedFields) errors.push(...validateManagedFields(meta.managedFields, `${path}.managedFields`))
   return errors
 }
@@ -69,9 +72,10 @@ export function validateAnnotations(annotations: Readonly<Record<string, string>
 
 function validateOwnerReferences(references: readonly OwnerReference[], path: string): FieldError[] {
   const errors = references.flatMap((reference) => {
-    const slash = reference.apiVersion.indexOf('/')
-    const version = slash < 0 ? reference.apiVersion : reference.apiVersion.slice(slash + 1)
-    const group = slash < 0 ? '' : reference.apiVersion.slice(0, slash)
+    // With more than one slash it is neither a group nor a version.
+    const [first = '', second, third] = reference.apiVersion.split('/')
+    const version = third === undefined ? (second ?? first) : ''
+    const group = second === undefined ? '' : first
     const found: FieldError[] = []
     if (!version) found.push(invalid(`${path}.apiVersion`, reference.apiVersion, 'version must not be empty'))
     if (!reference.kind) found.push(invalid(`${path}.kind`, reference.kind, 'must not be empty'))
@@ -82,10 +86,9 @@ function validateOwnerReferences(references: readonly OwnerReference[], path: st
     }
     return found
   })
-  const controllers = references.filter((reference) => reference.controller)
-  if (controllers.length > 1) {
-    const [first, second] = controllers as [OwnerReference, OwnerReference]
-    const detail = `Only one reference can have Controller set to true. Found "true" in references for ${first.kind}/${first.name} and ${second.kind}/${second.name}`
+  const [first, ...further] = references.filter((reference) => reference.controller)
+  for (const { kind, name } of further) {
+    const detail = `Only one reference can have Controller set to true. Found "true" in references for ${first?.kind}/${first?.name} and ${kind}/${name}`
     errors.push(invalid(path, references.map(inGoOrder), detail))
   }
   return errors

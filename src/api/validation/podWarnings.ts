@@ -1,5 +1,5 @@
 /** What is allowed in a pod but unwise: shown as `Warning` headers. */
-import { quote } from './fieldErrors.ts'
+import { quote } from '../quote.ts'
 import { canonicalIp, isDns1123Label, isLabelValue, isValidIp } from './names.ts'
 import { isWhole } from './quantities.ts'
 import { overlappingPaths } from './pod/overlaps.ts'

@@ -1,5 +1,5 @@
 /** What is allowed but unwise in other objects than pods: shown as `Warning` headers. */
-import { quote } from './fieldErrors.ts'
+import { quote } from '../quote.ts'
 import { keyPairError } from './keyPair.ts'
 import { canonicalCidr, isDns1123Label, isValidCidr, parseCidr } from './names.ts'
 import { claimSpecWarnings, deprecatedNodeLabel, ipWarnings, podSpecWarnings } from './podWarnings.ts'

@@ -73,7 +73,7 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
     managesGeneration: true,
     checksKindFirst: typeMeta,
     allowUnconditionalUpdate: false,
-    checksMetaOnce: true,
+    metaChecks: [],
     selectableFields: selectableFields(version),
     unknownFieldLabel: (label) => `field label not supported: ${label}`,
     validateCreate(next, context) {

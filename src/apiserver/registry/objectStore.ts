@@ -20,6 +20,7 @@ import { parseRevision } from './continueToken.ts'
 import { sentRevision } from './options.ts'
 import { normalizeObject } from './schema.ts'
 import { newModified, newUnmet, otherUid, translateStorageError } from './storageErrors.ts'
+import type { ObjectMeta } from '../../api/kinds/meta/v1.ts'
 import type { FieldError } from '../../api/status.ts'
 import type { MetaRules } from '../../api/validation/objectMeta.ts'
 import type { KubeObject } from '../../api/resource.ts'
@@ -340,12 +341,11 @@ export class ObjectStore {
 
   #countGeneration(kind: StoredKind, next: KubeObject, old: KubeObject): void {
     // Both are in Go's shape, where an empty struct that is pointed to is not the same as none.
-    const equal = kind.custom ? semanticEqual : deepEqual
     const { metadata: meta, status: _, ...rest } = next as unknown as Fields & KubeObject
     const { metadata: oldMeta, status: __, ...oldRest } = old as unknown as Fields & KubeObject
     const changed =
-      !equal(rest, oldRest) ||
-      (kind.custom && !kind.hasStatus && !semanticEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
+      !deepEqual(rest, oldRest) ||
+      (kind.custom && !kind.hasStatus && !deepEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
     const counts = kind.strategy.generationCounts ?? []
     if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member]))) meta.generation = (oldMeta.generation ?? 0) + 1
   }
@@ -356,16 +356,21 @@ export class ObjectStore {
     const { metadata } = next
     const errors = validateObjectMeta(metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced })
     errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
-    if (!strategy.checksMetaOnce) {
-      errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
-      if (!strategy.anyFinalizers && !kind.custom) errors.push(...validateFinalizerDomains(metadata))
-    }
-    if (strategy.checksMetaAsNew && (steps.part === 'main' || strategy.checksMetaOnce))
-      errors.push(...validateObjectMeta(metadata, metaRules(kind)))
+    errors.push(...this.#checkMetaAgain(kind, steps.part, metadata, old.metadata))
     if (steps.validate) errors.push(...steps.validate(next, old))
     else if (steps.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
     else if (steps.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))
     if (errors.length > 0) throw newInvalid(kind.storage, steps.name, errors)
+  }
+
+  /** Rules of a kind that look at metadata find what the server has found before them once more, as upstream tells it. */
+  #checkMetaAgain(kind: StoredKind, part: Part, next: ObjectMeta, old: ObjectMeta): FieldError[] {
+    const { metaChecks = ['change'], anyFinalizers } = kind.strategy
+    const checks = part === 'main' || !metaChecks.includes('change') ? metaChecks : (['change'] as const)
+    return checks.flatMap((check) => {
+      if (check === 'new') return validateObjectMeta(next, metaRules(kind))
+      return [...validateObjectMetaUpdate(next, old), ...(anyFinalizers || kind.custom ? [] : validateFinalizerDomains(next))]
+    })
   }
 
   async #commit(kind: StoredKind, next: KubeObject, old: StoredObject, context: StrategyContext): Promise<StoredObject> {

@@ -62,10 +62,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   mustStay?(object: T): boolean
   /** Where preconditions are refused in other words. */
   checkPreconditions?(object: T, preconditions: { uid?: string; resourceVersion?: string }): void
-  /** Upstream reports errors in metadata twice, except for kinds whose update rules leave metadata out. */
-  checksMetaOnce?: boolean
-  /** An update has to keep what a new object's metadata has to: generateName, too. */
-  checksMetaAsNew?: boolean
+  /** How a change's metadata is looked at once more, by the kind's own rules: as that of a change (`['change']` unless given) or of a new object. */
+  metaChecks?: readonly ('change' | 'new')[]
   /** Finalizers need no domain. */
   anyFinalizers?: boolean
   /** A bad metadata.generateName shows by the name that came of it alone. */

@@ -1,5 +1,5 @@
 /** Files of one volume that lie in each other's place. */
-import { quote } from '../fieldErrors.ts'
+import { quote } from '../../quote.ts'
 import type { KeyToPath, Volume, VolumeProjection } from '../../kinds/core/v1.ts'
 
 interface Target {

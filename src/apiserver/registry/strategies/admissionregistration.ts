@@ -21,8 +21,7 @@ import type { Strategy } from '../strategy.ts'
 const configuration = {
   managesGeneration: true,
   allowUnconditionalUpdate: false,
-  checksMetaOnce: true,
-  checksMetaAsNew: true,
+  metaChecks: ['new'],
   anyFinalizers: true,
 } as const
 
@@ -39,7 +38,7 @@ const validatingPolicies: Strategy<ValidatingAdmissionPolicy> = {
 }
 const validatingBindings: Strategy<ValidatingAdmissionPolicyBinding> = {
   ...configuration,
-  checksMetaOnce: false,
+  metaChecks: ['change', 'new'],
   validateCreate: validateValidatingAdmissionPolicyBinding,
   validateUpdate: validateValidatingAdmissionPolicyBinding,
 }

@@ -27,6 +27,7 @@ function generateSelector(job: Job): void {
 }
 
 const jobs: Strategy<Job> = {
+  metaChecks: ['new', 'change'],
   managesGeneration: true,
   statusKeepsMetadata: true,
   defaultPropagation: 'Orphan',

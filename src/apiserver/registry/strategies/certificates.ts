@@ -32,7 +32,7 @@ function withKeptDecisions(next: Conditions, old: Conditions): Conditions {
 
 export const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
   statusKeepsMetadata: true,
-  checksMetaAsNew: true,
+  metaChecks: ['change', 'new'],
   resetFields: {
     '': [['spec'], ['status']],
     status: [['spec'], ['status', 'conditions']],

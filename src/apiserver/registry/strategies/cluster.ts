@@ -33,7 +33,7 @@ const priorityClasses: Strategy<PriorityClass> = {
   validateUpdate: validatePriorityClassUpdate,
 }
 const runtimeClasses: Strategy<RuntimeClass> = {
-  checksMetaAsNew: true,
+  metaChecks: ['new', 'change'],
   warningsOnCreate: runtimeClassWarnings,
   warningsOnUpdate: runtimeClassWarnings,
   allowCreateOnUpdate: true,
@@ -43,17 +43,15 @@ const runtimeClasses: Strategy<RuntimeClass> = {
 }
 
 const flowSchemas: Strategy<FlowSchema> = {
-  checksMetaAsNew: true,
+  metaChecks: ['new'],
   managesGeneration: true,
-  checksMetaOnce: true,
   validateCreate: validateFlowSchema,
   validateUpdate: validateFlowSchema,
   validateStatusUpdate: validateFlowControlStatus,
 }
 const priorityLevels: Strategy<PriorityLevelConfiguration> = {
-  checksMetaAsNew: true,
+  metaChecks: ['new'],
   managesGeneration: true,
-  checksMetaOnce: true,
   validateCreate: validatePriorityLevelConfiguration,
   validateUpdate: validatePriorityLevelConfiguration,
   validateStatusUpdate: validateFlowControlStatus,

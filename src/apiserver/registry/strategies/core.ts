@@ -91,6 +91,7 @@ const namespaces: Strategy<Namespace> = {
 }
 
 const nodes: Strategy<Node> = {
+  metaChecks: ['new', 'change'],
   initialStatus: 'keep',
   prepareForCreate({ spec, status }) {
     delete spec?.configSource
@@ -113,9 +114,14 @@ const nodes: Strategy<Node> = {
   unknownFieldLabel: unsupported,
 }
 
-const configMaps: Strategy<ConfigMap> = { validateCreate: validateConfigMap, validateUpdate: validateConfigMapUpdate }
+const configMaps: Strategy<ConfigMap> = {
+  metaChecks: ['change', 'new'],
+  validateCreate: validateConfigMap,
+  validateUpdate: validateConfigMapUpdate,
+}
 
 const secrets: Strategy<Secret> = {
+  metaChecks: ['change', 'new'],
   validateCreate: validateSecret,
   prepareForUpdate(next, old) {
     if (!next.type) next.type = old.type ?? 'Opaque'
@@ -166,7 +172,7 @@ const replicationControllers: Strategy<ReplicationController> = {
 }
 
 const persistentVolumes: Strategy<PersistentVolume> = {
-  checksMetaOnce: true,
+  metaChecks: ['new', 'new'],
   ...volumeStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
@@ -182,6 +188,7 @@ const persistentVolumes: Strategy<PersistentVolume> = {
 }
 
 const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
+  metaChecks: ['change', 'new'],
   ...pendingStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
@@ -217,6 +224,7 @@ const serviceAccounts: Strategy<ServiceAccount> = {
   prepareForUpdate: keepSecretNames,
 }
 const limitRanges: Strategy<LimitRange> = {
+  metaChecks: ['new'],
   prepareForCreate(next) {
     next.metadata.name ||= randomUUID()
   },

@@ -25,7 +25,7 @@ import type { IPAddress, Ingress, IngressClass, NetworkPolicy, ServiceCIDR } fro
 import type { Strategy } from '../strategy.ts'
 
 const ingresses: Strategy<Ingress> = {
-  checksMetaAsNew: true,
+  metaChecks: ['change', 'new'],
   ...loadBalancerStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
@@ -36,7 +36,7 @@ const ingresses: Strategy<Ingress> = {
   warningsOnStatusUpdate: loadBalancerWarnings,
 }
 const ingressClasses: Strategy<IngressClass> = {
-  checksMetaAsNew: true,
+  metaChecks: ['change', 'new'],
   managesGeneration: true,
   validateCreate: validateIngressClass,
   validateUpdate: validateIngressClassUpdate,
@@ -51,8 +51,7 @@ const networkPolicies: Strategy<NetworkPolicy> = {
 const endpointSlices: Strategy<EndpointSlice> = {
   managesGeneration: true,
   generationCounts: ['labels'],
-  checksMetaOnce: true,
-  checksMetaAsNew: true,
+  metaChecks: ['new'],
   prepareForCreate: (next) => dropTopology(next, undefined),
   prepareForUpdate: dropTopology,
   validateCreate: (slice) => validateEndpointSlice(slice),
@@ -75,7 +74,7 @@ function dropTopology(next: EndpointSlice, old: EndpointSlice | undefined): void
 }
 
 const ipAddresses: Strategy<IPAddress> = {
-  checksMetaAsNew: true,
+  metaChecks: ['new', 'change'],
   validateName: nameIsIp,
   validateCreate: validateIpAddress,
   validateUpdate: validateIpAddressUpdate,

@@ -30,6 +30,7 @@ function dropVolumeStatuses({ containerStatuses = [], initContainerStatuses = []
 }
 
 export const podStrategy: Strategy<Pod> = {
+  metaChecks: ['change', 'new'],
   managesGeneration: true,
   statusKeepsMetadata: true,
   returnsDeleted: true,

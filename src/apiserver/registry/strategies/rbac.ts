@@ -4,7 +4,7 @@ import { validateBinding, validateBindingUpdate, validateClusterRole, validateRo
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from '../../../api/kinds/rbac/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const common = { allowCreateOnUpdate: true, validateName: isPathSegmentName }
+const common = { metaChecks: ['new', 'change'] as const, allowCreateOnUpdate: true, validateName: isPathSegmentName }
 
 const roles: Strategy<Role> = { ...common, validateCreate: validateRole, validateUpdate: validateRole }
 const clusterRoles: Strategy<ClusterRole> = { ...common, validateCreate: validateClusterRole, validateUpdate: validateClusterRole }

@@ -43,7 +43,7 @@ import type { KubeObject } from '../../../api/resource.ts'
 import type { Strategy, StrategyContext } from '../strategy.ts'
 
 const storageClasses: Strategy<StorageClass> = {
-  checksMetaAsNew: true,
+  metaChecks: ['new', 'change'],
   returnsDeleted: true,
   validateCreate: validateStorageClass,
   validateUpdate: validateStorageClassUpdate,
@@ -69,8 +69,7 @@ function dropGated(spec: CSIDriver['spec']): void {
   delete spec.preventPodSchedulingIfMissing
 }
 const nodes: Strategy<CSINode> = {
-  checksMetaOnce: true,
-  checksMetaAsNew: true,
+  metaChecks: ['new'],
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiNode,
@@ -78,8 +77,7 @@ const nodes: Strategy<CSINode> = {
 }
 const attachments: Strategy<VolumeAttachment> = {
   ...attachmentStatus,
-  checksMetaOnce: true,
-  checksMetaAsNew: true,
+  metaChecks: ['new'],
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateVolumeAttachment,
@@ -87,7 +85,7 @@ const attachments: Strategy<VolumeAttachment> = {
   validateStatusUpdate: validateVolumeAttachmentUpdate,
 }
 const capacities: Strategy<CSIStorageCapacity> = {
-  checksMetaAsNew: true,
+  metaChecks: ['new', 'change'],
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiStorageCapacity,
   validateUpdate: validateCsiStorageCapacityUpdate,
@@ -95,7 +93,7 @@ const capacities: Strategy<CSIStorageCapacity> = {
   warningsOnUpdate: storageCapacityWarnings,
 }
 const attributesClasses: Strategy<VolumeAttributesClass> = {
-  checksMetaAsNew: true,
+  metaChecks: ['change', 'new'],
   returnsDeleted: true,
   validateCreate: validateVolumeAttributesClass,
   validateUpdate: validateVolumeAttributesClassUpdate,
@@ -127,7 +125,7 @@ const slices: Strategy<ResourceSlice> = {
   validateUpdate: validateResourceSliceUpdate,
 }
 const deviceClasses: Strategy<DeviceClass> = {
-  checksMetaAsNew: true,
+  metaChecks: ['change', 'new'],
   returnsDeleted: true,
   managesGeneration: true,
   checksOnlyName: true,
@@ -145,7 +143,7 @@ function adminErrors({ metadata }: KubeObject, devices: DeviceClaim | undefined,
   return errors
 }
 const claims: Strategy<ResourceClaim> = {
-  checksMetaAsNew: true,
+  metaChecks: ['change', 'new'],
   returnsDeleted: true,
   validateCreate: (claim, context) => [
     ...adminErrors(claim, claim.spec?.devices, context),
@@ -161,7 +159,7 @@ const claims: Strategy<ResourceClaim> = {
   },
 }
 const claimTemplates: Strategy<ResourceClaimTemplate> = {
-  checksMetaAsNew: true,
+  metaChecks: ['new', 'change'],
   returnsDeleted: true,
   validateCreate: (template, context) => [
     ...adminErrors(template, template.spec?.spec?.devices, context),

@@ -116,7 +116,7 @@ const controllerRevisions: Strategy<ControllerRevision> = {
   validateUpdate: validateControllerRevisionUpdate,
 }
 const disruptionBudgets: Strategy<PodDisruptionBudget> = {
-  checksMetaOnce: true,
+  metaChecks: [],
   validateName: isPathSegmentName,
   ...disruptionStatus,
   managesGeneration: true,
