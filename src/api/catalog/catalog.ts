@@ -40,15 +40,22 @@ export interface CatalogResource {
   readonly custom?: CustomSchema
 }
 
-/** How objects of a custom resource are read. Both change the object that they are given. */
+/** How objects of a custom resource are read. They change the object that they are given. */
 export interface CustomSchema {
   /** Cuts off what the schema does not know and shapes the metadata; answers the paths of what was unknown. Throws DecodeError. */
   coerce(object: JsonObject): string[]
+  /** Shapes the metadata alone, and drops what does not fit there: an applied configuration is told by its type what else is wrong. */
+  coerceMetadata(object: JsonObject): void
   applyDefaults(object: JsonObject): void
   /** Paths of a scale, with the dot in front. */
   readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath?: string }
   /** Told with every answer: the version is deprecated. */
   readonly warning?: string
+}
+
+export function isCustomGroup(catalog: Catalog, group: string): boolean {
+  const versions = catalog.groups.find(({ name }) => name === group)?.versions ?? []
+  return versions.some((version) => catalog.resources(group, version).some(({ custom }) => custom !== undefined))
 }
 
 export function listKindOf({ kind, listKind }: Pick<CatalogResource, 'kind' | 'listKind'>): string {

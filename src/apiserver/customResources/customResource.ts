@@ -7,6 +7,8 @@ import { compareVersions, schemaOf } from './definitions.ts'
 import { typeOfSchema } from './types.ts'
 
 const VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
+/** Of a resource that goes: what it has can still be changed, though discovery does not say so. */
+const VERBS_OF_TERMINATING = ['delete', 'deletecollection', 'get', 'list', 'watch']
 const PART_VERBS = ['get', 'patch', 'update']
 
 export interface CustomResource extends CatalogResource {
@@ -43,8 +45,6 @@ export function customResource(
   const names = status?.acceptedNames ?? spec.names
   const { kind, plural } = names
   let type: TypeDef | undefined
-  // A resource that goes takes no new objects.
-  const verbs = definition.metadata.deletionTimestamp ? VERBS.filter((verb) => verb !== 'create') : VERBS
   return {
     group: spec.group,
     version: version.name,
@@ -53,7 +53,7 @@ export function customResource(
     kind,
     listKind: names.listKind ?? `${kind}List`,
     namespaced: spec.scope === 'Namespaced',
-    verbs: verbs,
+    verbs: definition.metadata.deletionTimestamp ? VERBS_OF_TERMINATING : VERBS,
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     subresources: subresourcesOf(definition, version),

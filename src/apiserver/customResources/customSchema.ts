@@ -29,6 +29,10 @@ export class VersionSchema implements CustomSchema {
     return this.#coerce(object, false)
   }
 
+  coerceMetadata(object: JsonObject): void {
+    coerceMetadata(object as Json, '', { type: this.#metaType, dropMalformed: true }, [])
+  }
+
   /** As `coerce`, for what comes out of the store: what is malformed there is dropped. */
   coerceStored(object: JsonObject): void {
     this.#coerce(object, true)

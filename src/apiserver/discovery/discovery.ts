@@ -3,6 +3,7 @@
  * current clients ask for. Documents are made when first asked for and kept until the catalog's groups change.
  */
 import { createHash } from 'node:crypto'
+import { isCustomGroup } from '../../api/catalog/catalog.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import { newMethodNotAllowed } from '../../api/status.ts'
 import { negotiate, newNotAcceptable, parseAccept } from '../transport/negotiation.ts'
@@ -59,7 +60,9 @@ export class Discovery {
       return document && plain(document, accept)
     }
     if (root === 'apis' && parts.length === 3) {
-      return this.#catalog.groups.some((g) => g.name === group) ? this.#resources(group, version, method, accept) : undefined
+      const known = this.#catalog.groups.find((g) => g.name === group)
+      const elsewhere = !known?.versions.includes(version) && isCustomGroup(this.#catalog, group)
+      return known && !elsewhere ? this.#resources(group, version, method, accept) : undefined
     }
     return undefined
   }

@@ -122,6 +122,7 @@ export function applyConfiguration(old: KubeObject | undefined, configuration: J
   if (!old && uid) {
     throw newConflict(resource, name, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`)
   }
+  resource.custom?.coerceMetadata(applied as unknown as JsonObject)
   if (managedFields) applied.metadata.managedFields = managedFields
   return applied
 }

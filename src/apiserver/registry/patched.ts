@@ -7,7 +7,7 @@ import { newInvalid } from '../../api/status.ts'
 import { show } from '../../api/validation/fieldErrors.ts'
 import { goFormat } from '../../merge/jsonValue.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
-import type { Catalog, CatalogResource, GroupVersionKind } from '../../api/catalog/catalog.ts'
+import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../../api/resource.ts'
 import type { StatusError } from '../../api/status.ts'
@@ -63,8 +63,8 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
   function decoded(): { object: JsonObject; strictErrors: string[] } {
     const found = [...patch.strictErrors]
     if (type.name === '') {
-      const custom = decodeCustom(request.resource, patched)
-      return { object: custom.object, strictErrors: [...found, ...custom.strictErrors.sort()] }
+      const unknown = attempt(() => request.resource.custom?.coerce(patched) ?? [])
+      return { object: patched, strictErrors: [...found, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`).sort()] }
     }
     if (patch.strategic === undefined) {
       const odd = oddKind(catalog, typeMeta(patched), kind)
@@ -75,21 +75,19 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
       const odd = restoreError(patched, type)
       if (odd) throw rejectPatched(shown, odd)
     }
+    const typed = attempt(() => decodeValue(patched, type))
+    // Upstream decodes what a patch has made from text with sorted keys.
+    return { object: typed.object, strictErrors: [...found, ...typed.strictErrors.sort()] }
+  }
+
+  function attempt<T>(decode: () => T): T {
     try {
-      const typed = decodeValue(patched, type)
-      // Upstream decodes what a patch has made from text with sorted keys.
-      return { object: typed.object, strictErrors: [...found, ...typed.strictErrors.sort()] }
+      return decode()
     } catch (error) {
       if (error instanceof DecodeError) throw rejectPatched(shown, error.message)
       throw error
     }
   }
-}
-
-/** A custom resource as its schema has it. */
-function decodeCustom({ custom }: CatalogResource, object: JsonObject): { object: JsonObject; strictErrors: string[] } {
-  const unknown = custom?.coerce(object) ?? []
-  return { object, strictErrors: unknown.map((path) => `unknown field ${JSON.stringify(path)}`) }
 }
 
 function unknownFields(patched: JsonObject): string[] {

@@ -1,6 +1,6 @@
 /** CREATE and UPDATE, from the decoded body to the answer. */
 import { apiVersionOf } from '../../api/resource.ts'
-import { newBadRequest, newNotFound } from '../../api/status.ts'
+import { newBadRequest, newForbidden, newNotFound } from '../../api/status.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import { cloneJson } from './jsonValues.ts'
 import { dedupeOwners, matchNamespace, wipeSystemFields } from './objectMeta.ts'
@@ -128,6 +128,10 @@ export async function admitAndCreate(
   object: KubeObject,
   options: WriteOptions,
 ): Promise<StoredObject> {
+  if (request.resource.custom && !request.resource.verbs.includes('create')) {
+    const why = 'create not allowed while custom resource definition is terminating'
+    throw newForbidden(request.resource, object.metadata.name ?? '', why)
+  }
   const admission = admissionRequest(request, kind, 'CREATE', object, undefined, options)
   await core.admission.admit(admission)
   const context = strategyContext(core, request, options.dryRun)

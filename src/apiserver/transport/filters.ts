@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
+import { isCustomGroup } from '../../api/catalog/catalog.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import { parseDuration } from '../../api/codec/goTime.ts'
 import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
@@ -31,7 +32,7 @@ import { negotiateError, wantsPretty } from './negotiation.ts'
 import { attributesOf, parseRequestInfo } from './requestInfo.ts'
 import type { RequestInfo } from './requestInfo.ts'
 import { send } from './responses.ts'
-import { isConnect, newNoSuchPath, routeOf } from './routes.ts'
+import { customRouteOf, isConnect, newNoSuchPath, routeOf } from './routes.ts'
 import type { Route } from './routes.ts'
 
 /** A request outside /api and /apis. Answers false where the path is none of its own. */
@@ -227,12 +228,12 @@ export class Filters {
   /** Undefined under the groups of custom resources, where an unknown path gets no Status: their server is another one upstream. */
   #route(info: RequestInfo, method: string): Route | undefined {
     const { catalog } = this.#options
+    const resource = catalog.resource(info.group, info.version, info.resource)
+    if (resource?.custom) return customRouteOf(info, resource)
     try {
       return routeOf(catalog, info, method)
     } catch (error) {
-      const group = catalog.groups.find((g) => g.name === info.group)
-      const custom = group?.versions.some((version) => catalog.resources(info.group, version).some((r) => r.type.name === ''))
-      if (custom && error instanceof StatusError && error.code === 404) return undefined
+      if (isCustomGroup(catalog, info.group) && error instanceof StatusError && error.code === 404) return undefined
       throw error
     }
   }

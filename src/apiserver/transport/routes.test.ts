@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import { loadCatalog } from '../../api/catalog/load.ts'
 import { StatusError } from '../../api/status.ts'
 import { parseRequestInfo } from './requestInfo.ts'
-import { routeOf } from './routes.ts'
+import { customRouteOf, routeOf } from './routes.ts'
 
 const catalog = loadCatalog()
 
@@ -42,4 +43,32 @@ test('methods on paths mean verbs on resources, or 404 and 405', () => {
     ['POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 'create selfsubjectaccessreviews - - -'],
   ]
   for (const [method, path, expected] of cases) assert.equal(outcome(method, path), expected, `${method} ${path}`)
+})
+
+test('custom resources are found by verb, name and subresource alone', () => {
+  const status = { name: 'status', kind: { group: 'g.x', version: 'v1', kind: 'W' }, verbs: ['get', 'patch', 'update'] }
+  const resource = { group: 'g.x', resource: 'ws', namespaced: true, subresources: [status] } as unknown as CatalogResource
+  const said = (method: string, path: string): string => {
+    try {
+      const route = customRouteOf(parseRequestInfo(method, `/apis/g.x/v1/${path}`, new URLSearchParams()), resource)
+      return route ? `${route.verb} ${route.subresource?.name ?? '-'} ${route.name || '-'}` : 'elsewhere'
+    } catch (error) {
+      if (error instanceof StatusError) return `${error.code} ${error.message}`
+      throw error
+    }
+  }
+  const cases: [string, string, string][] = [
+    ['GET', 'namespaces/a/ws/w', 'get - w'],
+    ['HEAD', 'namespaces/a/ws/w', 'get - w'],
+    ['POST', 'namespaces/a/ws/w', 'create - -'],
+    ['GET', 'namespaces/a/ws/w/status/more', 'get status w'],
+    ['DELETE', 'namespaces/a/ws/w/status', '405 delete is not supported on resources of kind "ws.g.x"'],
+    ['OPTIONS', 'namespaces/a/ws', '405  is not supported on resources of kind "ws.g.x"'],
+    ['GET', 'namespaces/a/ws/w/scale', '404 ws.g.x "w" not found'],
+    ['PUT', 'namespaces/a/ws', '400 name must be provided'],
+    ['GET', 'ws', 'list - -'],
+    ['DELETE', 'ws', 'elsewhere'],
+    ['GET', 'ws/w', 'elsewhere'],
+  ]
+  for (const [method, path, expected] of cases) assert.equal(said(method, path), expected, `${method} ${path}`)
 })

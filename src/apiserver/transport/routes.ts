@@ -3,7 +3,7 @@
  * 404, a method that the path does not take a 405: both only after authorization has let the request pass.
  */
 import type { Catalog, CatalogResource, CatalogSubresource } from '../../api/catalog/catalog.ts'
-import { newMethodNotAllowed, newStatusError } from '../../api/status.ts'
+import { newBadRequest, newMethodNotAllowed, newNotFound, newStatusError } from '../../api/status.ts'
 import type { StatusError } from '../../api/status.ts'
 import type { Verb } from '../request.ts'
 import type { RequestInfo } from './requestInfo.ts'
@@ -96,4 +96,30 @@ function plainRoute(info: RequestInfo, resource: CatalogResource, method: string
 /** Namespaced kinds without storage may be posted without a namespace. */
 function isReview(resource: CatalogResource): boolean {
   return resource.verbs.length === 1
+}
+
+const ITEM_VERBS = new Set(['get', 'update', 'patch', 'delete'])
+
+/**
+ * Custom resources are found by the request's attributes alone: what follows a subresource is not looked at, and the verb decides,
+ * not the path. Undefined where their server, another one upstream, leaves the path to whoever else wants it.
+ */
+export function customRouteOf(info: RequestInfo, resource: CatalogResource): Route | undefined {
+  const { verb, namespace, name } = info
+  if (resource.namespaced ? namespace === '' && verb !== 'list' && verb !== 'watch' : namespace !== '') return undefined
+  const route = { resource, verb: verb as Verb, namespace }
+  if (info.subresource !== '') {
+    const subresource = resource.subresources.find((s) => s.name === info.subresource)
+    if (!subresource) throw newNotFound(resource, name)
+    if (!subresource.verbs.includes(verb)) throw notSupported(resource, verb)
+    return { ...route, subresource, name }
+  }
+  if (METHODS[verb] === undefined) throw notSupported(resource, verb)
+  if (ITEM_VERBS.has(verb) && name === '') throw newBadRequest('name must be provided')
+  return { ...route, name: COLLECTION_VERBS.has(verb) && !(info.watchPrefix && name !== '') ? '' : name }
+}
+
+function notSupported({ group, resource }: CatalogResource, verb: string): StatusError {
+  const message = `${verb} is not supported on resources of kind "${resource}.${group}"`
+  return newStatusError(405, 'MethodNotAllowed', message, { group, kind: resource })
 }

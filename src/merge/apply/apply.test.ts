@@ -6,6 +6,7 @@ import type { JsonObject } from '../jsonValue.ts'
 import { compare } from './compare.ts'
 import { EMPTY, pathsOf } from './fieldSet.ts'
 import { fieldSetOf } from './fieldSetOf.ts'
+import { DEDUCED } from './typedValue.ts'
 import { applyPatch, type Applied, type ApplyOptions } from './apply.ts'
 import { mergeTyped } from './mergeTyped.ts'
 import { customType, sampleType, someSample, typeOf } from './testTypes.ts'
@@ -233,6 +234,37 @@ describe('apply', () => {
       metadata: { name: 'x' },
       data: { a: '2' },
     })
+  })
+
+  it('takes a value without a declared type apart by what it is, on both sides', () => {
+    const open = customType({ any: DEDUCED })
+    const entry = (fields: JsonObject): JsonObject => ({
+      manager: 'm',
+      apiVersion: 'g/v1',
+      operation: 'Apply',
+      fieldsType: 'FieldsV1',
+      fieldsV1: { 'f:any': fields },
+    })
+    const cases: [unknown, unknown, JsonObject, string[]][] = [
+      [{ a: 1 }, 'text', { 'f:a': {} }, ['u Update: .any']],
+      ['text', { a: 1 }, {}, ['u Update: .any .any.a']],
+      [{ a: 1 }, [1], { 'f:a': {} }, ['u Update: .any']],
+      [{ a: 1 }, null, { 'f:a': {} }, []],
+      [{}, 'text', {}, ['u Update: .any']],
+      [1, 1, {}, ['m Apply: .any']],
+    ]
+    for (const [before, after, owned, owners] of cases) {
+      const s = new Stored({ schema: open, apiVersion: 'g/v1' }, 'K')
+      s.object = { ...s.object, any: before, metadata: { uid: 'u', managedFields: [entry(owned)] } }
+      s.update('u', { any: after })
+      assert.deepEqual(s.owners, owners, JSON.stringify([before, after]))
+    }
+  })
+
+  it('keeps what is there where a null meets a map', () => {
+    const fields = { any: DEDUCED, map: { type: 'map', values: DEDUCED, atomic: false } } as const
+    const merged = mergeTyped({ any: { a: 1 }, map: { a: 1 } }, { any: null, map: null }, customType(fields))
+    assert.deepEqual(merged, { any: { a: 1 }, map: { a: 1 } })
   })
 
   it('sees managers at other versions through their version, and drops those of versions that are gone', () => {

@@ -3,7 +3,19 @@ import type { ArraySchema, MapSchema, ObjectSchema, Schema, TypeDef } from '../.
 import { deepEqual } from '../../api/meta.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
 import { EMPTY, type FieldSet, LEAF, makeNode } from './fieldSet.ts'
-import { BadItem, fieldElement, fieldSchema, granular, isHollow, itemElement, itemsByElement, rootSchema, zeroOf } from './typedValue.ts'
+import {
+  BadItem,
+  DEDUCED,
+  DEDUCED_MAP,
+  fieldElement,
+  fieldSchema,
+  granular,
+  isHollow,
+  itemElement,
+  itemsByElement,
+  rootSchema,
+  zeroOf,
+} from './typedValue.ts'
 
 export interface Comparison {
   /** Added or modified. */
@@ -27,6 +39,7 @@ export function compare(before: JsonObject, after: JsonObject, type: TypeDef): C
 /** undefined is an absent value; answers undefined if there is no difference. */
 function compareValues(before: unknown, after: unknown, schema: Schema | undefined): Difference | undefined {
   if (before === after) return undefined
+  if (schema === DEDUCED) return compareDeduced(before, after)
   const parts = granular(schema, after ?? before)
   if (!parts || (isHollow(before) && isHollow(after))) return compareWholes(before, after)
   if (parts.type !== 'array') return compareMaps(before, after, parts)
@@ -37,6 +50,15 @@ function compareValues(before: unknown, after: unknown, schema: Schema | undefin
     if (error instanceof BadItem) return compareWholes(before, after)
     throw error
   }
+}
+
+/** Where the values are of different kinds, each kind looks at both, and takes what is not of it for nothing. */
+function compareDeduced(before: unknown, after: unknown): Difference | undefined {
+  const mapOrNull = [before, after].filter((value) => value !== undefined).map((value) => value === null || isObject(value))
+  const hollow = [before, after].every((value) => !isObject(value) || isHollow(value))
+  if (hollow || !mapOrNull.includes(true)) return compareWholes(before, after)
+  const asMaps = compareMaps(before, after, DEDUCED_MAP)
+  return mapOrNull.includes(false) ? { changed: makeNode(true, { ...asMaps?.changed }), removed: asMaps?.removed } : asMaps
 }
 
 function compareWholes(before: unknown, after: unknown): Difference | undefined {

@@ -12,7 +12,8 @@ export function mergeTyped(live: JsonObject, applied: JsonObject, type: TypeDef)
 function mergeValues(live: unknown, applied: unknown, schema: Schema | undefined): unknown {
   if (applied === undefined) return live
   if (live === undefined) return applied
-  const parts = granular(schema, applied)
+  // A null is of the kind that it meets, and says nothing of what is there.
+  const parts = granular(schema, applied ?? live)
   if (!parts || (isHollow(live) && isHollow(applied))) return applied
   if (parts.type === 'array') {
     return mergeLists(Array.isArray(live) ? live : [], Array.isArray(applied) ? applied : [], parts)

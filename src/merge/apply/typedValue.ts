@@ -7,7 +7,7 @@ import { isObject } from '../jsonValue.ts'
 
 /** What unknown fields of custom resources are taken for: maps are granular, lists atomic. */
 export const DEDUCED: ScalarSchema = { type: 'any', definition: '' }
-const DEDUCED_MAP: MapSchema = { type: 'map', values: DEDUCED, atomic: false }
+export const DEDUCED_MAP: MapSchema = { type: 'map', values: DEDUCED, atomic: false }
 
 export type Granular = ObjectSchema | MapSchema | ArraySchema
 
