@@ -11,13 +11,15 @@ import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
 import { configurationFields, kubeletConfiguration } from '../kubelet/configuration.ts'
+import { namedGroupStats } from '../kubelet/cgroupStats.ts'
 import { createKubelet } from '../kubelet/kubelet.ts'
 import { podsMemoryBytes, readCapacity } from '../kubelet/node/capacity.ts'
-import { limitPod, limitPodsMemory } from '../kubelet/podCgroup.ts'
+import { ALL_PODS, limitPod, limitPodsMemory } from '../kubelet/podCgroup.ts'
 import { createRoutedPodNetwork } from '../kubelet/network/podNetwork.ts'
 import { createDockerRuntime, type DockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
 import type { AuthenticateToken, AuthorizeCaller } from '../kubelet/server/authentication.ts'
 import { startKubeletServer } from '../kubelet/server/server.ts'
+import { linkUse } from '../kubelet/server/networkUse.ts'
 import type { NodeUsage } from '../kubelet/server/usage.ts'
 import { anyAddress, type NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
@@ -191,12 +193,21 @@ function withImagesFirst(runtime: DockerRuntime, images: Promise<void>): DockerR
 async function nodeUsage(): Promise<NodeUsage> {
   const cpu = readFileSync('/proc/stat', 'utf8').split('\n')[0]?.trim().split(/\s+/).slice(1).map(Number) ?? []
   const [user = 0, nice = 0, system = 0] = cpu
-  const available = Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0) * 1024
+  const memory = readFileSync('/proc/meminfo', 'utf8')
+  const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(memory)?.[1] ?? 0)
+  const faults = readFileSync('/proc/vmstat', 'utf8')
+  const counted = (name: string): number => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(faults)?.[1] ?? 0)
+  const available = kibibytes('MemAvailable') * 1024
   const used = totalmem() - available
   return {
     cpuUsageNs: (user + nice + system) * 1e7,
     memoryUsageBytes: used,
     memoryWorkingSetBytes: used,
+    memoryRssBytes: kibibytes('AnonPages') * 1024,
+    pageFaults: counted('pgfault'),
+    majorPageFaults: counted('pgmajfault'),
+    network: await linkUse('eth0'),
+    pods: await namedGroupStats(ALL_PODS).catch(() => undefined),
     memoryCapacityBytes: totalmem(),
     startedAtMs: Date.now() - uptime() * 1000,
   }

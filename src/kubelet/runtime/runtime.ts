@@ -5,6 +5,7 @@
  * All state that must survive a kubelet restart lives in the runtime (as labels); the kubelet keeps none of its own.
  */
 import type { Duplex } from 'node:stream'
+import type { GroupStats } from '../cgroupStats.ts'
 
 export interface PodIdentity {
   podUid: string
@@ -197,13 +198,6 @@ export interface Attached {
   exit: Promise<number>
 }
 
-export interface ContainerStats {
-  cpuUsageNs: number
-  memoryUsageBytes: number
-  memoryWorkingSetBytes: number
-  processes: number
-}
-
 /** What a container takes of the node's disk. */
 export interface ContainerDisk {
   writableBytes: number
@@ -254,6 +248,6 @@ export interface Runtime {
   attach(containerId: string, options: { stdin: boolean; tty: boolean }): Promise<Attached>
   /** A connection to a TCP port inside the sandbox's network namespace, on its loopback. */
   dial(sandboxId: string, port: number, signal: AbortSignal): Promise<Duplex>
-  stats(containerId: string): Promise<ContainerStats>
+  stats(containerId: string): Promise<GroupStats>
   diskUsage(containerId: string, signal: AbortSignal): Promise<ContainerDisk>
 }

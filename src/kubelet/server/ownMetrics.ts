@@ -1,10 +1,9 @@
-/** /metrics, /metrics/cadvisor and /metrics/probes: what the kubelet tells of itself, of containers and of probes. Pure. */
-import { cpus } from 'node:os'
+/** /metrics and /metrics/probes: what the kubelet tells of itself, of its pods' volumes and of probes. Pure. */
 import type { ProbeCount } from '../probes/podProbes.ts'
 import type { Metric } from './exposition.ts'
 import type { Space } from '../volumes/space.ts'
 import type { VolumeUse } from '../volumes/volumeStats.ts'
-import type { NodeUsage, PodUsage } from './usage.ts'
+import type { PodUsage } from './usage.ts'
 
 const metric = (name: string, type: Metric['type'], help: string, samples: Metric['samples']): Metric => ({ name, type, help, samples })
 
@@ -54,78 +53,6 @@ export function volumeMetrics(pods: readonly { namespace: string; volumes: reado
     })
     return samples.length > 0 ? [metric(`kubelet_volume_stats_${name}`, 'gauge', `[ALPHA] ${help}`, samples)] : []
   })
-}
-
-export function cadvisorMetrics(node: NodeUsage, pods: readonly PodUsage[], nowMs: number): Metric[] {
-  const containers = pods.flatMap(({ pod, containers: own }) =>
-    own.map(({ id, name, startedAtMs, stats }) => ({
-      stats,
-      startedAtMs,
-      labels: {
-        container: name,
-        id: `/kubepods/pod${pod.metadata.uid}/${id}`,
-        image: pod.spec?.containers.find((spec) => spec.name === name)?.image ?? '',
-        name: id,
-        namespace: pod.metadata.namespace,
-        pod: pod.metadata.name,
-      },
-    })),
-  )
-  const each = (valueOf: (of: (typeof containers)[number]) => number): Metric['samples'] =>
-    containers.map((of) => ({ labels: of.labels, value: valueOf(of), atMs: nowMs }))
-  const traffic = (valueOf: (of: NonNullable<PodUsage['network']>) => number): Metric['samples'] =>
-    pods.flatMap(({ pod: { metadata }, network }) =>
-      network
-        ? [{ labels: { interface: 'eth0', namespace: metadata.namespace, pod: metadata.name }, value: valueOf(network), atMs: nowMs }]
-        : [],
-    )
-  const bytes = 'bytes'
-  return [
-    metric('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.', [{ value: cpus().length }]),
-    metric('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.', [{ value: node.memoryCapacityBytes }]),
-    metric(
-      'container_cpu_usage_seconds_total',
-      'counter',
-      'Cumulative cpu time consumed in seconds.',
-      each(({ stats }) => stats.cpuUsageNs / 1e9).map((sample) => ({ ...sample, labels: { ...sample.labels, cpu: 'total' } })),
-    ),
-    metric(
-      'container_memory_usage_bytes',
-      'gauge',
-      `Current memory usage in ${bytes}.`,
-      each(({ stats }) => stats.memoryUsageBytes),
-    ),
-    metric(
-      'container_memory_working_set_bytes',
-      'gauge',
-      `Current working set in ${bytes}.`,
-      each(({ stats }) => stats.memoryWorkingSetBytes),
-    ),
-    metric(
-      'container_processes',
-      'gauge',
-      'Number of processes running inside the container.',
-      each(({ stats }) => stats.processes),
-    ),
-    metric(
-      'container_start_time_seconds',
-      'gauge',
-      'Start time of the container since unix epoch in seconds.',
-      each(({ startedAtMs }) => startedAtMs / 1000),
-    ),
-    metric(
-      'container_network_receive_bytes_total',
-      'counter',
-      `Cumulative count of ${bytes} received`,
-      traffic(({ rxBytes }) => rxBytes),
-    ),
-    metric(
-      'container_network_transmit_bytes_total',
-      'counter',
-      `Cumulative count of ${bytes} transmitted`,
-      traffic(({ txBytes }) => txBytes),
-    ),
-  ]
 }
 
 const PROBE_TYPES = { livenessProbe: 'Liveness', readinessProbe: 'Readiness', startupProbe: 'Startup' } as const

@@ -103,6 +103,14 @@ describe('plain requests', () => {
       [node.nodeName, node.memory.availableBytes, pods[0].podRef.uid, pods[0].containers[0].memory.workingSetBytes],
       ['n', 7000, 'uid-p', 1024],
     )
+    // client-go's own collector of usage reads these without looking whether they are there.
+    for (const memory of [node.memory, pods[0].memory, pods[0].containers[0].memory, node.systemContainers[0].memory])
+      for (const field of ['usageBytes', 'workingSetBytes', 'rssBytes', 'pageFaults', 'majorPageFaults'])
+        assert.equal(typeof memory[field], 'number', field)
+    assert.deepEqual(
+      [node.memory.rssBytes, node.systemContainers[0].name, node.systemContainers[0].memory.workingSetBytes],
+      [2000, 'pods', 1500],
+    )
     const [scratch, data] = pods[0].volume
     assert.deepEqual([scratch.name, scratch.usedBytes, scratch.pvcRef], ['scratch', 30, undefined])
     assert.deepEqual([data.name, data.capacityBytes, data.inodes], ['data', 1000, 10])

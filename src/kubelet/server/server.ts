@@ -38,7 +38,7 @@ export interface KubeletServerOptions {
   configuration?: () => object
   nodeName: string
   pods: KubeletPods
-  runtime: Pick<Runtime, 'exec' | 'attach' | 'dial' | 'logs' | 'stats' | 'diskUsage'>
+  runtime: Pick<Runtime, 'exec' | 'attach' | 'dial' | 'logs' | 'stats' | 'diskUsage' | 'images'>
   rootDir: string
   nodeUsage: () => Promise<NodeUsage>
   volumes: (pod: Pod, signal: AbortSignal) => Promise<VolumeUse[]>

@@ -1,6 +1,7 @@
 /** What pods and node use: /stats/summary (the summary API) and /metrics/resource, in upstream's shapes. */
 import type { Clock } from '../../base/clock.ts'
-import type { ContainerDisk, ContainerStats, Runtime } from '../runtime/runtime.ts'
+import type { GroupStats } from '../cgroupStats.ts'
+import type { ContainerDisk, Runtime } from '../runtime/runtime.ts'
 import { readFile } from 'node:fs/promises'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { fileSystemSpace, type Space } from '../volumes/space.ts'
@@ -9,14 +10,16 @@ import type { KubeletMeasures } from '../metrics/measures.ts'
 import { linkNameOf } from '../network/links.ts'
 import { containerNames } from './containerLogs.ts'
 import type { Metric } from './exposition.ts'
-import { cadvisorMetrics, kubeletMetrics, volumeMetrics } from './ownMetrics.ts'
+import { cadvisorMetrics } from './cadvisor.ts'
+import { linkUse } from './networkUse.ts'
+import { kubeletMetrics, volumeMetrics } from './ownMetrics.ts'
 import { type KubeletPods, type ServedPod, servedPod } from './pods.ts'
-import type { ContainerUsage, NetworkUse, NodeUsage, PodUsage } from './usage.ts'
+import type { ContainerUsage, MemoryDetail, NetworkUse, NodeUsage, PodUsage } from './usage.ts'
 
 export interface StatsOptions {
   nodeName: string
   pods: KubeletPods
-  runtime: Pick<Runtime, 'stats' | 'diskUsage'>
+  runtime: Pick<Runtime, 'stats' | 'diskUsage' | 'images'>
   rootDir: string
   nodeUsage: () => Promise<NodeUsage>
   volumes: (pod: Pod, signal: AbortSignal) => Promise<VolumeUse[]>
@@ -68,8 +71,11 @@ export class Stats {
           memory: memoryStats(time, {
             memoryUsageBytes: sum(containers, 'memoryUsageBytes'),
             memoryWorkingSetBytes: sum(containers, 'memoryWorkingSetBytes'),
+            memoryRssBytes: sum(containers, 'memoryRssBytes'),
+            pageFaults: sum(containers, 'pageFaults'),
+            majorPageFaults: sum(containers, 'majorPageFaults'),
           }),
-          ...(network && { network: { time, name: 'eth0', ...network, interfaces: [{ name: 'eth0', ...network }] } }),
+          ...(network && { network: networkStats(time, network) }),
           ...(volumes.length > 0 && { volume: volumes.map((volume) => volumeStatsOf(pod, volume, time)) }),
           'ephemeral-storage': fileSystem(
             time,
@@ -80,6 +86,9 @@ export class Stats {
         }
       }),
     )
+    // Layers that images share count for each of them.
+    const images = await this.#options.runtime.images().catch(() => [])
+    const imageBytes = images.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
     const availableBytes = Math.max(0, node.memoryCapacityBytes - node.memoryWorkingSetBytes)
     const summary = {
       node: {
@@ -87,7 +96,19 @@ export class Stats {
         startTime: rfc3339(node.startedAtMs),
         cpu: cpu('node', node.cpuUsageNs),
         memory: { ...memoryStats(time, node), availableBytes },
+        ...(node.network && { network: networkStats(time, node.network) }),
         fs: fileSystem(time, space, space ? space.capacityBytes - space.availableBytes : 0),
+        runtime: { imageFs: fileSystem(time, space, imageBytes) },
+        ...(node.pods && {
+          systemContainers: [
+            {
+              name: 'pods',
+              startTime: rfc3339(node.startedAtMs),
+              cpu: cpu('pods', node.pods.cpuUsageNs),
+              memory: memoryStats(time, node.pods),
+            },
+          ],
+        }),
         rlimit: await processLimits(time),
       },
       pods: podStats,
@@ -163,14 +184,7 @@ export class Stats {
 async function networkUse({ spec, status }: ServedPod['pod']): Promise<NetworkUse | undefined> {
   const ip = status?.podIP
   if (spec?.hostNetwork || !ip || ip.includes(':')) return undefined
-  const counter = async (name: string): Promise<number> =>
-    Number(await readFile(`/sys/class/net/${linkNameOf(ip)}/statistics/${name}`, 'utf8'))
-  try {
-    const [rxBytes, txBytes] = await Promise.all([counter('tx_bytes'), counter('rx_bytes')])
-    return { rxBytes, txBytes }
-  } catch {
-    return undefined
-  }
+  return linkUse(linkNameOf(ip), { mirrored: true })
 }
 
 /** Only volumes of the node's own disk take room there. */
@@ -195,11 +209,17 @@ function rfc3339(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }
 
-function memoryStats(time: string, stats: Pick<ContainerStats, 'memoryUsageBytes' | 'memoryWorkingSetBytes'>): object {
-  return { time, usageBytes: stats.memoryUsageBytes, workingSetBytes: stats.memoryWorkingSetBytes }
+function memoryStats(time: string, stats: Pick<GroupStats, 'memoryUsageBytes' | 'memoryWorkingSetBytes' | MemoryDetail>): object {
+  const { memoryUsageBytes: usageBytes, memoryWorkingSetBytes: workingSetBytes, memoryRssBytes: rssBytes } = stats
+  return { time, usageBytes, workingSetBytes, rssBytes, pageFaults: stats.pageFaults, majorPageFaults: stats.majorPageFaults }
 }
 
-function sum(containers: readonly ContainerUsage[], key: keyof ContainerStats): number {
+function networkStats(time: string, { rxBytes, rxErrors, txBytes, txErrors }: NetworkUse): object {
+  const use = { name: 'eth0', rxBytes, rxErrors, txBytes, txErrors }
+  return { time, ...use, interfaces: [use] }
+}
+
+function sum(containers: readonly ContainerUsage[], key: keyof GroupStats): number {
   return containers.reduce((total, { stats }) => total + stats[key], 0)
 }
 

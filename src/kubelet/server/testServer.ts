@@ -8,6 +8,7 @@ import { BasicConstraintsExtension, type X509Certificate, X509CertificateGenerat
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { systemClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
+import { groupStats } from '../testing/groupStats.ts'
 import { KubeletMeasures } from '../metrics/measures.ts'
 import type { Attached, ExecOptions, LogLine } from '../runtime/runtime.ts'
 import { type KubeletServer, type KubeletServerOptions, startKubeletServer } from './server.ts'
@@ -147,13 +148,20 @@ export async function startTestKubelet(
       async *logs(_id, { tail }) {
         yield* (overrides.logLines ?? []).slice(tail === undefined ? 0 : -tail)
       },
-      stats: async () => ({ cpuUsageNs: 1_500_000_000, memoryUsageBytes: 2048, memoryWorkingSetBytes: 1024, processes: 1 }),
+      images: async () => [],
+      stats: async () =>
+        groupStats({ cpuUsageNs: 1_500_000_000, memoryUsageBytes: 2048, memoryWorkingSetBytes: 1024, memoryRssBytes: 512, processes: 1 }),
       diskUsage: async () => ({ writableBytes: 100, logBytes: 20 }),
     },
     nodeUsage: async () => ({
       cpuUsageNs: 9e9,
       memoryUsageBytes: 4096,
       memoryWorkingSetBytes: 3000,
+      memoryRssBytes: 2000,
+      pageFaults: 7,
+      majorPageFaults: 1,
+      network: undefined,
+      pods: groupStats({ cpuUsageNs: 2e9, memoryWorkingSetBytes: 1500 }),
       memoryCapacityBytes: 10_000,
       startedAtMs: Date.UTC(2026, 0, 1),
     }),

@@ -1,20 +1,22 @@
 /** What nodes, pods and containers use, as it was read at one moment. */
-import type { ContainerStats } from '../runtime/runtime.ts'
+import type { GroupStats } from '../cgroupStats.ts'
 import type { ServedPod } from './pods.ts'
 
-export interface NodeUsage {
-  cpuUsageNs: number
-  memoryUsageBytes: number
-  memoryWorkingSetBytes: number
+export interface NodeUsage extends Pick<GroupStats, 'cpuUsageNs' | 'memoryUsageBytes' | 'memoryWorkingSetBytes' | MemoryDetail> {
   memoryCapacityBytes: number
   startedAtMs: number
+  network: NetworkUse | undefined
+  /** All pods together; undefined where their group cannot be read. */
+  pods: GroupStats | undefined
 }
+
+export type MemoryDetail = 'memoryRssBytes' | 'pageFaults' | 'majorPageFaults'
 
 export interface ContainerUsage {
   name: string
   id: string
   startedAtMs: number
-  stats: ContainerStats
+  stats: GroupStats
 }
 
 export interface PodUsage {
@@ -25,7 +27,14 @@ export interface PodUsage {
   network: NetworkUse | undefined
 }
 
+/** Of a pod it is what the pod receives and sends. */
 export interface NetworkUse {
   rxBytes: number
+  rxPackets: number
+  rxErrors: number
+  rxDropped: number
   txBytes: number
+  txPackets: number
+  txErrors: number
+  txDropped: number
 }

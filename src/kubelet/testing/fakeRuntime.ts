@@ -3,13 +3,14 @@ import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import { aborted, orAbort } from '../../base/abort.ts'
+import type { GroupStats } from '../cgroupStats.ts'
+import { groupStats } from './groupStats.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type {
   Attached,
   Container,
   ContainerConfig,
   ContainerDisk,
-  ContainerStats,
   ExecOptions,
   Image,
   LinuxResources,
@@ -227,8 +228,8 @@ export class FakeRuntime implements Runtime {
     return Promise.reject(new Error('nothing listens'))
   }
 
-  async stats(): Promise<ContainerStats> {
-    return { cpuUsageNs: 0, memoryUsageBytes: 0, memoryWorkingSetBytes: 0, processes: 0 }
+  async stats(): Promise<GroupStats> {
+    return groupStats()
   }
 
   async diskUsage(): Promise<ContainerDisk> {

@@ -19,7 +19,7 @@ import { Inventory } from './inventory.ts'
 import { readLogs } from './logs.ts'
 import { PinnedSandboxes } from './pinnedSandboxes.ts'
 import { Sandboxes } from './sandboxes.ts'
-import { readContainerStats } from './stats.ts'
+import { processGroupStats } from '../../cgroupStats.ts'
 import { attachTo, execIn } from './streams.ts'
 
 export interface DockerRuntimeOptions {
@@ -100,6 +100,6 @@ export function createDockerRuntime({
     attach: (containerId, options) => attachTo(engine, clock, containerId, options),
     dial: async (sandboxId, port, signal) => dialInNamespace(await sandboxes.networkNamespaceOf(sandboxId), port, signal),
     diskUsage: (containerId, signal) => readContainerDisk(engine, containerId, signal),
-    stats: async (containerId) => readContainerStats(await pidOf(containerId)),
+    stats: async (containerId) => processGroupStats(await pidOf(containerId)),
   }
 }

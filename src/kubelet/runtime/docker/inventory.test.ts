@@ -7,7 +7,6 @@ import { layersOf } from './imageMounts.ts'
 import { containerFrom, isEnding } from './inventory.ts'
 import type { ContainerFacts } from './labels.ts'
 import { endpointOf } from './registry.ts'
-import { hasEnded, parseCgroups, statValue } from './stats.ts'
 import { POD } from './testConfigs.ts'
 
 const FACTS: ContainerFacts = {
@@ -113,26 +112,5 @@ test("an image's layers, the topmost first", () => {
   assert.deepEqual(
     [layersOf({ UpperDir: '/o/3/diff', LowerDir: '/o/2/diff:/o/1/diff' }), layersOf({ UpperDir: '/o/1/diff' }), layersOf({})],
     [['/o/3/diff', '/o/2/diff', '/o/1/diff'], ['/o/1/diff'], []],
-  )
-})
-
-test('cgroup files', () => {
-  assert.deepEqual(
-    [...parseCgroups('4:memory:/a\n2:cpu,cpuacct:/b\n0::/c\n')],
-    [
-      ['memory', '/a'],
-      ['cpu', '/b'],
-      ['cpuacct', '/b'],
-      ['', '/c'],
-    ],
-  )
-  assert.deepEqual([statValue('a 1\ninactive_file 42\n', 'inactive_file'), statValue('', 'x')], [42, 0])
-})
-test('a process that waits to be reaped is not taken for the whole node', () => {
-  assert.deepEqual(
-    ['4:memory:/\n2:cpu,cpuacct:/\n', '4:memory:/kubepods/podu/c\n1:name=systemd:/\n', '0::/\n', '0::/kubepods/podu/c\n'].map((text) =>
-      hasEnded(parseCgroups(text)),
-    ),
-    [true, false, true, false],
   )
 })
