@@ -68,6 +68,11 @@ test('canonical form', () => {
   }
 })
 
+test('a number as long as a body takes no longer than others', () => {
+  assert.equal(canonicalQuantity(`1${'0'.repeat(300_000)}e0`), '1e300000')
+  assert.equal(canonicalQuantity(`-1${'0'.repeat(300_000)}e0`), '-1e300000')
+})
+
 test("refuses with upstream's words", () => {
   for (const text of ['', 'lots', '1 ', ' 1', '1.2.3', '1m5x', '1g'])
     assert.throws(() => parseQuantity(text), /must match the regular expression/, text)

@@ -118,12 +118,11 @@ export function parseQuantity(text: string): Quantity {
 const toQuantity = (q: QuantityLike): Quantity => (typeof q === 'string' ? parseQuantity(q) : q)
 
 function formatDecimal(nanos: bigint, format: QuantityFormat): string {
-  let exponent = -NANO_EXPONENT
-  let amount = nanos
-  while (amount % 1000n === 0n) {
-    amount /= 1000n
-    exponent += 3
-  }
+  const digits = String(nanos)
+  // In the text, since dividing a number of a million digits again and again would take minutes.
+  const thousands = Math.floor((digits.length - digits.replace(/0+$/, '').length) / 3)
+  const amount = digits.slice(0, digits.length - 3 * thousands)
+  const exponent = 3 * thousands - NANO_EXPONENT
   if (format === 'DecimalExponent') return exponent === 0 ? `${amount}` : `${amount}e${exponent}`
   return `${amount}${DECIMAL_BY_EXPONENT.get(exponent) ?? ''}`
 }

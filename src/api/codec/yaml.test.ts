@@ -66,6 +66,12 @@ test('aliases do not multiply without end', () => {
   assert.throws(() => parseYaml(['l0: &l0 [x]', ...levels].join('\n')), /excessive aliasing/)
 })
 
+test('of many documents only the first is read', () => {
+  assert.deepEqual(parseYaml('a: 1\n---\nb: [unclosed').value, { a: 1 })
+  assert.deepEqual(parseYaml(`a: 1\n---\nb: 2\n---\nc: ${'['.repeat(20_000)}`).value, { a: 1 })
+  assert.throws(() => parseYaml(`a: ${'['.repeat(20_000)}`), { message: 'yaml: exceeded max depth of 10000' })
+})
+
 test('what is written reads back', () => {
   const value = {
     metadata: { name: 'yes', labels: { a: 'true', b: '1' } },

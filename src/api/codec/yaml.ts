@@ -2,7 +2,7 @@
  * YAML bodies. The API server turns YAML into JSON (YAML 1.1 scalars, sorted keys, the first document only) and decodes that;
  * a key that is there twice is a strict error only. Message texts are go-yaml's.
  */
-import { CST, type Document, isScalar, Lexer, LineCounter, parseAllDocuments, type ParsedNode, stringify, type Tags, visit } from 'yaml'
+import { Composer, CST, type Document, isScalar, Lexer, LineCounter, type ParsedNode, Parser, stringify, type Tags, visit } from 'yaml'
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { type Decoded, decodeValue, jsonValue, type ParsedJson, parseJson } from './json.ts'
@@ -100,17 +100,28 @@ const CLOSES = new Set(['flow-map-end', 'flow-seq-end'])
 /** Each opens a level, within one line. */
 const INDICATORS = new Set(['seq-item-ind', 'explicit-key-ind', 'map-value-ind'])
 
-function checkDepth(text: string): void {
+/** What the composer is fed with; nesting is counted on the way, before the parser goes deeper than it can. */
+function* tokensOf(text: string, lines: LineCounter): Generator<CST.Token> {
+  const parser = new Parser(lines.addNewLine)
+  lines.addNewLine(0)
   let depth = 0
   let inLine = 0
-  for (const token of new Lexer().lex(text)) {
-    const type = CST.tokenType(token) ?? ''
+  for (const lexeme of new Lexer().lex(text)) {
+    const type = CST.tokenType(lexeme) ?? ''
     if (OPENS.has(type)) depth++
     else if (CLOSES.has(type)) depth--
     else if (INDICATORS.has(type)) inLine++
     else if (type === 'newline') inLine = 0
     if (depth + inLine > MAX_YAML_DEPTH) throw new YamlSyntaxError(`yaml: exceeded max depth of ${MAX_YAML_DEPTH}`)
+    yield* parser.next(lexeme)
   }
+  yield* parser.end()
+}
+
+/** What follows the first document is not read. */
+function firstDocument(text: string, lines: LineCounter): Document.Parsed | undefined {
+  for (const document of new Composer<ParsedNode>(PARSE_OPTIONS).compose(tokensOf(text, lines))) return document
+  return undefined
 }
 
 export interface ParsedYaml {
@@ -124,10 +135,8 @@ export function parseYaml(body: Uint8Array | string): ParsedYaml {
   const text = typeof body === 'string' ? body : new TextDecoder().decode(body)
   const json = asJson(text)
   if (json) return json
-  checkDepth(text)
   const lineCounter = new LineCounter()
-  const documents = parseAllDocuments<ParsedNode>(text, { ...PARSE_OPTIONS, lineCounter })
-  const document = 'empty' in documents ? undefined : documents[0]
+  const document = firstDocument(text, lineCounter)
   if (!document) return { value: null, strictErrors: [] }
   const error = document.errors[0]
   if (error) throw new YamlSyntaxError(goMessage(error, text, lineCounter), { cause: error })

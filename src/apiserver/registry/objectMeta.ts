@@ -53,14 +53,15 @@ export function keepOnUpdate(next: KubeObject, old: KubeObject): void {
 export function dedupeOwners(object: KubeObject, warnings: string[]): void {
   const references = object.metadata.ownerReferences
   if (!references || references.length < 2) return
-  const kept: typeof references = []
+  const kept = new Map<string, (typeof references)[number]>()
   const doubles = new Set<string>()
   for (const reference of references) {
-    if (kept.some((other) => JSON.stringify(other) === JSON.stringify(reference))) doubles.add(reference.uid)
-    else kept.push(reference)
+    const text = JSON.stringify(reference)
+    if (kept.has(text)) doubles.add(reference.uid)
+    else kept.set(text, reference)
   }
   if (doubles.size === 0) return
-  object.metadata.ownerReferences = kept
+  object.metadata.ownerReferences = [...kept.values()]
   warnings.push(
     `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${[...doubles].join(', ')}`,
   )
