@@ -94,7 +94,8 @@ test('the bytes are those of upstream', () => {
   const bytes = encodeProtobuf({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { k: 'v' } }, def)
   assert.equal(
     Buffer.from(bytes).toString('latin1'),
-    'k8s\0\n\x0f\n\x02v1\x12\tConfigMap\x12\r\n\x03\n\x01a\x12\x06\n\x01k\x12\x01v\x1a\0"\0',
+    // What is no pointer in Go is there though nobody set it.
+    'k8s\0\n\x0f\n\x02v1\x12\tConfigMap\x12\x1b\n\x11\n\x01a\x12\0\x1a\0"\0*\x002\x008\0B\0\x12\x06\n\x01k\x12\x01v\x1a\0"\0',
   )
   assert.deepEqual(protobufTypeMeta(bytes), { apiVersion: 'v1', kind: 'ConfigMap' })
   assert.equal(Buffer.from(encodeWatchFrame('ADDED', Uint8Array.of(1))).toString('latin1'), '\0\0\0\x0c\n\x05ADDED\x12\x03\n\x01\x01')

@@ -9,7 +9,7 @@ import type { JsonObject, JsonValue } from '../resource.ts'
 import { putField, zeroValue } from './goShape.ts'
 import { MAX_JSON_DEPTH, setMember } from './jsonTree.ts'
 import type { TypeMeta } from './json.ts'
-import { isWrappedList, readLeaf, writeLeaf } from './protobufLeaves.ts'
+import { isWrappedList, readLeaf, writeLeaf, writeZeroLeaf } from './protobufLeaves.ts'
 
 type Reader = protobuf.Reader
 type Writer = protobuf.Writer
@@ -25,42 +25,57 @@ const TYPE_META = { apiVersion: 1, kind: 2 } as const
 const LENGTH_DELIMITED = 2
 const tag = (field: number, wireType: number): number => ((field << 3) | wireType) >>> 0
 
-/** A message: its own fields, and embedded structs that are messages of their own on the wire. */
-interface MessagePlan {
-  readonly fields: Map<number, Field>
-  readonly embedded: Map<number, MessagePlan>
-}
+/** A message by field number: its own fields, and embedded structs that are messages of their own on the wire. */
+type MessagePlan = Map<number, Field | MessagePlan>
 
 const plans = new WeakMap<TypeDef, MessagePlan>()
 
 function planOf(def: TypeDef): MessagePlan {
   let plan = plans.get(def)
   if (plan) return plan
-  plan = { fields: new Map(), embedded: new Map() }
+  plan = new Map()
   for (const field of def.fields) {
     if (field.proto === 0) continue
     let target = plan
     for (const number of field.go?.protoVia ?? []) {
-      let next = target.embedded.get(number)
-      if (!next) target.embedded.set(number, (next = { fields: new Map(), embedded: new Map() }))
+      let next = target.get(number)
+      if (!(next instanceof Map)) target.set(number, (next = new Map()))
       target = next
     }
-    target.fields.set(field.proto, field)
+    target.set(field.proto, field)
   }
+  plan = inOrder(plan)
   plans.set(def, plan)
   return plan
 }
 
+/** Go writes by number, whatever the order of the struct. */
+function inOrder(plan: MessagePlan): MessagePlan {
+  const entries = [...plan].sort(([a], [b]) => a - b)
+  return new Map(entries.map(([number, entry]) => [number, entry instanceof Map ? inOrder(entry) : entry]))
+}
+
 function writeMessage(writer: Writer, plan: MessagePlan, object: JsonObject, owner: TypeDef): void {
-  for (const [number, field] of plan.fields) {
-    const value = object[field.name]
-    if (value !== undefined && value !== null) writeField(writer, number, field.schema, value, owner, field.go?.type ?? '')
+  for (const [number, entry] of plan) {
+    if (entry instanceof Map) {
+      writer.uint32(tag(number, LENGTH_DELIMITED)).fork()
+      writeMessage(writer, entry, object, owner)
+      writer.ldelim()
+      continue
+    }
+    const value = object[entry.name]
+    if (value !== undefined && value !== null) writeField(writer, number, entry.schema, value, owner, entry.go?.type ?? '')
+    else if (entry.go && !entry.go.pointer) writeZero(writer, number, entry.schema)
   }
-  for (const [number, embedded] of plan.embedded) {
-    writer.uint32(tag(number, LENGTH_DELIMITED)).fork()
-    writeMessage(writer, embedded, object, owner)
-    writer.ldelim()
-  }
+}
+
+/** What is no pointer is written even where nobody set it, but for lists, maps and bytes. */
+function writeZero(writer: Writer, number: number, schema: Schema): void {
+  if (schema.type === 'array' || schema.type === 'map') return
+  if (schema.type !== 'object') return writeZeroLeaf(writer, number, schema)
+  writer.uint32(tag(number, LENGTH_DELIMITED)).fork()
+  writeMessage(writer, planOf(schema.def), {}, schema.def)
+  writer.ldelim()
 }
 
 function writeField(writer: Writer, number: number, schema: Schema, value: JsonValue, owner: TypeDef, goType: string): void {
@@ -105,13 +120,9 @@ function readMessage(reader: Reader, end: number, plan: MessagePlan, into: Map<F
   while (reader.pos < end) {
     const key = reader.uint32()
     const number = key >>> 3
-    const field = plan.fields.get(number)
-    if (field) {
-      readField(reader, key & 7, field, into, owner, depth)
-      continue
-    }
-    const embedded = plan.embedded.get(number)
-    if (embedded) readMessage(reader, reader.uint32() + reader.pos, embedded, into, owner, depth + 1)
+    const entry = plan.get(number)
+    if (entry instanceof Map) readMessage(reader, reader.uint32() + reader.pos, entry, into, owner, depth + 1)
+    else if (entry) readField(reader, key & 7, entry, into, owner, depth)
     else reader.skipType(key & 7)
   }
 }

@@ -83,6 +83,29 @@ export function writeLeaf(
   }
 }
 
+/** As Go's zero of the type: a time and what holds any JSON are empty messages, bytes are not there. */
+export function writeZeroLeaf(writer: Writer, number: number, schema: ScalarSchema): void {
+  const noSchema = (): void => {}
+  switch (schema.type) {
+    case 'bytes':
+      return
+    case 'string':
+      return writeLeaf(writer, number, schema, '', noSchema)
+    case 'boolean':
+      return writeLeaf(writer, number, schema, false, noSchema)
+    case 'duration':
+      return writeLeaf(writer, number, schema, '0s', noSchema)
+    case 'int32':
+    case 'int64':
+    case 'double':
+    case 'quantity':
+    case 'intOrString':
+      return writeLeaf(writer, number, schema, 0, noSchema)
+    default:
+      return message(writer, number, () => {})
+  }
+}
+
 function writeAny(
   writer: Writer,
   definition: string | undefined,
