@@ -17,6 +17,8 @@ export interface PortEndpoints {
   internal: readonly Endpoint[]
   /** For traffic from outside (node ports, load balancer and external addresses). */
   external: readonly Endpoint[]
+  /** For pods and the node itself when they ask an address that leads outside: no policy is for them. */
+  cluster: readonly Endpoint[]
   /** Of the whole cluster: whether the service has any at all. */
   all: readonly Endpoint[]
 }
@@ -92,9 +94,12 @@ export function endpointsFor(service: Service, port: ServicePort, slices: readon
   const all = candidates(port, slices, place)
   const local = all.filter((candidate) => candidate.local)
   const { internalTrafficPolicy, externalTrafficPolicy } = service.spec
+  const cluster = distinct(usable(near(all, place)))
+  const onNode = distinct(usable(local))
   return {
-    internal: distinct(usable(internalTrafficPolicy === 'Local' ? local : near(all, place))),
-    external: distinct(usable(externalTrafficPolicy === 'Local' ? local : near(all, place))),
+    internal: internalTrafficPolicy === 'Local' ? onNode : cluster,
+    external: externalTrafficPolicy === 'Local' ? onNode : cluster,
+    cluster,
     all: distinct(usable(all)),
   }
 }

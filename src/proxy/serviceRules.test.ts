@@ -99,10 +99,32 @@ test('a Local external policy: outside traffic to this node, inside traffic to a
   const local = service_ips.get('172.20.0.2 . tcp . 80')
   assert.equal(service_nodeports.get('tcp . 30080'), local)
   const [fromPods, fromNode, otherwise] = rules.chains.get(local?.replace('goto ', '') ?? '') ?? []
-  assert.match(fromPods ?? '', /^ip saddr 10\.244\.0\.0\/16 goto svc_/)
-  assert.match(fromNode ?? '', /^fib saddr type local goto svc_/)
+  assert.match(fromPods ?? '', /^ip saddr 10\.244\.0\.0\/16 goto all_/)
+  assert.match(fromNode ?? '', /^fib saddr type local goto all_/)
   assert.deepEqual(targets(rules, otherwise), ['10.244.0.5:8080'])
   assert.equal(no_endpoints.size, 0)
+  const bothLocal = build(
+    service({ ...LOCAL, internalTrafficPolicy: 'Local' }, BALANCER),
+    ready('10.244.0.5'),
+    ready('10.244.1.5', 'node-b'),
+  )
+  const [insiders] = bothLocal.chains.get(local?.replace('goto ', '') ?? '') ?? []
+  assert.deepEqual(targets(bothLocal, insiders?.match(/goto .*/)?.[0]), ['10.244.0.5:8080', '10.244.1.5:8080'])
+  assert.deepEqual(targets(bothLocal, bothLocal.elements.service_ips.get(CLUSTER_IP)), ['10.244.0.5:8080'])
+})
+
+test('a source that another node would answer past this one is rewritten', () => {
+  const rewritten = 'meta mark set meta mark or 0x4000'
+  const firstOf = (rules: ServiceRules, verdict: string | undefined): string | undefined =>
+    rules.chains.get(verdict?.replace(/.*goto /, '') ?? '')?.[0]
+  const spread = build(service({ ...LOCAL, externalTrafficPolicy: 'Cluster' }, BALANCER), ready('10.244.0.5'))
+  assert.equal(firstOf(spread, spread.elements.service_nodeports.get('tcp . 30080')), rewritten)
+  assert.equal(firstOf(spread, spread.elements.service_ips.get('172.20.0.2 . tcp . 80')), rewritten)
+  assert.equal(firstOf(spread, spread.elements.service_ips.get(CLUSTER_IP)), `ip saddr != { 10.244.0.0/16 } ${rewritten}`)
+  const kept = build(service(LOCAL, BALANCER), ready('10.244.0.5'))
+  const [, fromNode, otherwise] = kept.chains.get(kept.elements.service_nodeports.get('tcp . 30080')?.replace('goto ', '') ?? '') ?? []
+  assert.equal(firstOf(kept, fromNode), `ip saddr != { 10.244.0.0/16 } ${rewritten}`)
+  assert.match(firstOf(kept, otherwise) ?? '', /^meta l4proto tcp dnat/)
 })
 
 test('a Local policy without local endpoints drops, for another node answers; without any it refuses', () => {
@@ -132,11 +154,14 @@ test('only some sources may use a load balancer', () => {
 })
 
 test('session affinity remembers the endpoint of a client', () => {
-  const spec = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } }
+  const ports = [{ port: 80, protocol: 'TCP', nodePort: 30080 }]
+  const spec = { type: 'NodePort', ports, sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } }
   const rules = build(service(spec), ready('10.244.0.5'), ready('10.244.0.6'))
   assert.deepEqual([...rules.affinitySets.values()], [60, 60])
-  const [first] = rules.chains.get(rules.elements.service_ips.get(CLUSTER_IP)?.replace('goto ', '') ?? '') ?? []
+  const chainAt = (verdict: string | undefined): readonly string[] => rules.chains.get(verdict?.replace('goto ', '') ?? '') ?? []
+  const [, first] = chainAt(rules.elements.service_ips.get(CLUSTER_IP))
   assert.match(first ?? '', /^ip saddr @aff_\w+ goto ep_\w+$/)
+  assert.ok(chainAt(rules.elements.service_nodeports.get('tcp . 30080')).includes(first ?? ''), 'by whichever address it asks')
 })
 
 const zone = (...names: string[]): Endpoint['hints'] => ({ forZones: names.map((name) => ({ name })) })

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Service, ServicePort } from '../api/kinds/core/v1.ts'
 import { hostPort, isOfFamily, type IpFamily } from '../base/ipFamily.ts'
-import { endpointsFor, type Endpoint, type ProxyPlace } from './endpoints.ts'
+import { endpointsFor, type Endpoint, type PortEndpoints, type ProxyPlace } from './endpoints.ts'
 
 /** The shared maps and sets of a family's table, to which every service adds elements; `address` stands for the type of its addresses. */
 const SHARED_MAPS = {
@@ -44,6 +44,16 @@ export const REFUSE = 'goto refuse'
 const DROP = 'drop'
 const MASQUERADE = 'goto masquerade_it'
 const DEFAULT_AFFINITY_SECONDS = 10_800
+
+/** kube-proxy's own mark on packets that leave under the node's address (its masqueradeBit 14). */
+export const SOURCE_MARK = '0x4000'
+const REWRITE_SOURCE = `meta mark set meta mark or ${SOURCE_MARK}`
+
+/** One port of the service: its name among the chains, and nftables' word for the protocol. */
+interface Way {
+  id: string
+  protocol: string
+}
 
 export interface RulesContext extends ProxyPlace {
   /** Ranges of the cluster's pods: inside, wherever a packet is addressed to. */
@@ -94,11 +104,12 @@ class ServiceRulesBuilder {
     const protocol = (port.protocol ?? 'TCP').toLowerCase()
     const endpoints = endpointsFor(this.#service, port, slices, this.#context)
     const id = hash(namespace, name, port.name ?? '', protocol, String(port.port))
-    for (const { ip } of [...endpoints.internal, ...endpoints.external]) this.elements.hairpin.set(`${ip} . ${ip}`, MASQUERADE)
+    for (const { ip } of [...endpoints.internal, ...endpoints.cluster]) this.elements.hairpin.set(`${ip} . ${ip}`, MASQUERADE)
 
     const { spec, status } = this.#service
     const none = endpoints.all.length > 0 ? DROP : REFUSE
-    const inside = this.#balanced(`svc_${id}`, protocol, endpoints.internal)
+    const way = { id, protocol }
+    const inside = this.#balanced(`svc_${id}`, way, endpoints.internal, this.#fromOutside())
     const own = clusterIps(spec).filter(this.#isOurs)
     this.#direct(own, protocol, port.port, inside, inside ? undefined : none)
     this.#noteUdp(protocol, own, port.port, endpoints.internal)
@@ -108,16 +119,17 @@ class ServiceRulesBuilder {
     )
     const outside = [...(spec.externalIPs ?? []).filter(this.#isOurs), ...balancers]
     if (outside.length === 0 && !port.nodePort) return
-    const chain = this.#external(id, protocol, endpoints.external, spec.externalTrafficPolicy === 'Local' ? inside : undefined)
+    const chain = this.#external(way, endpoints)
     const missing = endpoints.external.length === 0 ? none : undefined
+    const answering = [...endpoints.external, ...endpoints.cluster]
     this.#direct(outside, protocol, port.port, chain, missing)
-    this.#noteUdp(protocol, outside, port.port, endpoints.external)
+    this.#noteUdp(protocol, outside, port.port, answering)
     this.#guard(id, protocol, port.port, balancers)
     if (!port.nodePort) return
     const element = `${protocol} . ${port.nodePort}`
     if (chain) this.elements.service_nodeports.set(element, `goto ${chain}`)
     if (missing) this.elements.no_endpoint_nodeports.set(element, missing)
-    if (protocol === 'udp') this.udp.set(`:${port.nodePort}`, endpoints.external)
+    if (protocol === 'udp') this.udp.set(`:${port.nodePort}`, answering)
   }
 
   #direct(addresses: readonly string[], protocol: string, port: number, chain: string | undefined, missing: string | undefined): void {
@@ -134,20 +146,30 @@ class ServiceRulesBuilder {
   }
 
   /**
-   * What comes from outside. With a `Local` policy that is for endpoints of this node only, while pods and the node itself
-   * take the way of the cluster address: they are inside, whichever address they ask.
+   * What comes from outside. It may go on to another node, and the answer must come back this way: its source is rewritten. With
+   * a `Local` policy it goes to endpoints of this node only and keeps its source, while pods and the node itself reach all
+   * endpoints: for them no policy counts, as if they went out and came back.
    */
-  #external(id: string, protocol: string, endpoints: readonly Endpoint[], inside: string | undefined): string | undefined {
-    const chain = this.#balanced(`ext_${id}`, protocol, endpoints)
-    if (!inside) return chain
+  #external(way: Way, { external, cluster }: PortEndpoints): string | undefined {
+    const isLocal = this.#service.spec.externalTrafficPolicy === 'Local'
+    const chain = this.#balanced(`ext_${way.id}`, way, external, isLocal ? [] : [REWRITE_SOURCE])
+    if (!isLocal) return chain
+    const all = this.#balanced(`all_${way.id}`, way, cluster, this.#fromOutside())
+    if (!all) return chain
     const { podCidrs, family } = this.#context
-    const name = `local_${id}`
+    const name = `local_${way.id}`
     this.chains.set(name, [
-      ...podCidrs.filter(this.#isOurs).map((cidr) => `${family.nft} saddr ${cidr} goto ${inside}`),
-      `fib saddr type local goto ${inside}`,
+      ...podCidrs.filter(this.#isOurs).map((cidr) => `${family.nft} saddr ${cidr} goto ${all}`),
+      `fib saddr type local goto ${all}`,
       ...(chain ? [`goto ${chain}`] : []),
     ])
     return name
+  }
+
+  /** Who is no pod asks from an address that another node's pods would answer directly, past this node. */
+  #fromOutside(): string[] {
+    const { podCidrs, family } = this.#context
+    return [`${family.nft} saddr != { ${podCidrs.filter(this.#isOurs).join(', ')} } ${REWRITE_SOURCE}`]
   }
 
   /** loadBalancerSourceRanges: the others' packets to the load balancer's addresses are dropped. */
@@ -159,31 +181,35 @@ class ServiceRulesBuilder {
     for (const address of addresses) this.elements.firewall_ips.set(`${address} . ${protocol} . ${port}`, `goto ${chain}`)
   }
 
-  /** The chain that spreads over `endpoints`; undefined when there are none. */
-  #balanced(name: string, protocol: string, endpoints: readonly Endpoint[]): string | undefined {
+  /** The chain that spreads over `endpoints`, after rules that come first; undefined when there are none. */
+  #balanced(name: string, way: Way, endpoints: readonly Endpoint[], first: readonly string[]): string | undefined {
     if (endpoints.length === 0) return undefined
-    const { spec } = this.#service
-    if (spec.sessionAffinity === 'ClientIP') return this.#sticky(name, protocol, endpoints)
-    const map = endpoints.map(({ ip, port }, i) => `${i} : ${ip} . ${port}`).join(', ')
-    this.chains.set(name, [`meta l4proto ${protocol} dnat to numgen random mod ${endpoints.length} map { ${map} }`])
+    const spread = this.#service.spec.sessionAffinity === 'ClientIP' ? this.#sticky(way, endpoints) : [evenly(way, endpoints)]
+    this.chains.set(name, [...first, ...spread])
     return name
   }
 
-  #sticky(name: string, protocol: string, endpoints: readonly Endpoint[]): string {
+  /** A client keeps its endpoint, by whichever address of the service it asks. */
+  #sticky({ id: port, protocol }: Way, endpoints: readonly Endpoint[]): string[] {
     const { nft } = this.#context.family
     const timeoutSeconds = this.#service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS
-    const ids = endpoints.map(({ ip, port }) => {
-      const id = hash(name, ip, String(port), String(timeoutSeconds))
+    const ids = endpoints.map((endpoint) => {
+      const id = hash(port, endpoint.ip, String(endpoint.port), String(timeoutSeconds))
+      const to = hostPort(endpoint.ip, endpoint.port)
       this.affinitySets.set(`aff_${id}`, timeoutSeconds)
-      this.chains.set(`ep_${id}`, [`update @aff_${id} { ${nft} saddr }`, `meta l4proto ${protocol} dnat to ${hostPort(ip, port)}`])
+      this.chains.set(`ep_${id}`, [`update @aff_${id} { ${nft} saddr }`, `meta l4proto ${protocol} dnat to ${to}`])
       return id
     })
-    this.chains.set(name, [
+    return [
       ...ids.map((id) => `${nft} saddr @aff_${id} goto ep_${id}`),
       `numgen random mod ${ids.length} vmap { ${ids.map((id, i) => `${i} : goto ep_${id}`).join(', ')} }`,
-    ])
-    return name
+    ]
   }
+}
+
+function evenly({ protocol }: Way, endpoints: readonly Endpoint[]): string {
+  const map = endpoints.map(({ ip, port }, i) => `${i} : ${ip} . ${port}`).join(', ')
+  return `meta l4proto ${protocol} dnat to numgen random mod ${endpoints.length} map { ${map} }`
 }
 
 /** The rules of a service that has an address; of another one, none. */

@@ -5,7 +5,7 @@
 import { tableChange } from '../base/nftables.ts'
 import type { NftMap, NftSet, NftTable } from '../base/nftables.ts'
 import type { IpFamily } from '../base/ipFamily.ts'
-import { REFUSE, sharedMaps } from './serviceRules.ts'
+import { REFUSE, sharedMaps, SOURCE_MARK } from './serviceRules.ts'
 import type { ServiceRules, SharedMap } from './serviceRules.ts'
 
 export const tableOf = ({ nft }: IpFamily): string => `${nft} minicube_proxy`
@@ -33,7 +33,11 @@ ${sharedMaps(family)
   chain firewall { type filter hook prerouting priority dstnat - 10 ; policy accept ; ct state new ${nft} daddr . meta l4proto . th dport vmap @firewall_ips ; }
   chain nat_prerouting { type nat hook prerouting priority dstnat ; policy accept ; jump services ; }
   chain nat_output { type nat hook output priority -100 ; policy accept ; jump services ; }
-  chain nat_postrouting { type nat hook postrouting priority srcnat ; policy accept ; ${nft} saddr . ${nft} daddr vmap @hairpin ; }
+  chain nat_postrouting {
+    type nat hook postrouting priority srcnat ; policy accept ;
+    meta mark and ${SOURCE_MARK} != 0 meta mark set meta mark xor ${SOURCE_MARK} masquerade fully-random
+    ${nft} saddr . ${nft} daddr vmap @hairpin
+  }
   chain filter_input { type filter hook input priority filter ; policy accept ; ct state new jump unanswered ; }
   chain filter_forward { type filter hook forward priority filter ; policy accept ; ct state new jump unanswered ; }
   chain filter_output { type filter hook output priority filter ; policy accept ; ct state new jump unanswered ; }

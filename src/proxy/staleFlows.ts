@@ -5,6 +5,7 @@
  */
 import { run } from '../base/exec.ts'
 import { hostPort, IPV4, type IpFamily } from '../base/ipFamily.ts'
+import type { Endpoint } from './endpoints.ts'
 import type { ServiceRules } from './serviceRules.ts'
 
 /** Arguments of `conntrack --delete --proto udp …`. */
@@ -19,15 +20,16 @@ function addressFilter(address: string, family: IpFamily): string[] {
   return [...(family === IPV4 ? [] : ['--family', 'ipv6']), ...(ip ? ['--orig-dst', ip] : []), '--orig-port-dst', port]
 }
 
+const byAddress = (endpoints: readonly Endpoint[]): Map<string, Endpoint> =>
+  new Map(endpoints.map((endpoint) => [hostPort(endpoint.ip, endpoint.port), endpoint]))
+
 /** The flows that a change of a service makes wrong. */
 export function staleFlows(before: ServiceRules | undefined, after: ServiceRules | undefined, family: IpFamily): FlowFilter[] {
   const found: FlowFilter[] = []
   for (const [address, endpoints] of before?.udp ?? []) {
-    const now = new Set(after?.udp.get(address)?.map(({ ip, port }) => hostPort(ip, port)))
-    for (const { ip, port } of endpoints) {
-      if (now.has(hostPort(ip, port))) continue
-      found.push([...addressFilter(address, family), '--dst-nat', ip, '--reply-port-src', String(port)])
-    }
+    const now = byAddress(after?.udp.get(address) ?? [])
+    for (const [endpoint, { ip, port }] of byAddress(endpoints))
+      if (!now.has(endpoint)) found.push([...addressFilter(address, family), '--dst-nat', ip, '--reply-port-src', String(port)])
   }
   for (const [address, endpoints] of after?.udp ?? []) {
     const had = before?.udp.get(address) ?? []
