@@ -9,7 +9,7 @@ import { canonicalQuantity, QuantityError } from '../quantity.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { Base64Error, canonicalBase64 } from './base64.ts'
 import { putField, zeroValue } from './goShape.ts'
-import type { EmptyLists } from './goShape.ts'
+import type { EmptyOnes } from './goShape.ts'
 import { canonicalMicroTime, canonicalTime, formatDuration, parseDuration, TimeError } from './goTime.ts'
 import { Entries, type JsonTree, NumberText, setMember, treeToValue } from './jsonTree.ts'
 
@@ -51,7 +51,7 @@ export class Decoder {
   /** False while the values come from JSON.parse; anything out of order then throws ODD. */
   readonly #fromTree: boolean
   /** As in Go, where a list that is empty is something else than none until it is stored. */
-  readonly #emptyLists: EmptyLists
+  readonly #emptyOnes: EmptyOnes
   readonly strictErrors: string[] = []
   /** Members met, to compare with those in the text. */
   keys = 0
@@ -61,9 +61,9 @@ export class Decoder {
   #fields: string[] = []
   #path = ''
 
-  constructor(fromTree: boolean, emptyLists: EmptyLists = 'none') {
+  constructor(fromTree: boolean, emptyOnes: EmptyOnes = 'none') {
     this.#fromTree = fromTree
-    this.#emptyLists = emptyLists
+    this.#emptyOnes = emptyOnes
   }
 
   /** `node` is a tree, or what JSON.parse gave. */
@@ -129,7 +129,7 @@ export class Decoder {
         continue
       }
       met++
-      putField(out, field, this.#value(field.schema, field.go ? field.go.type : '', member, def), this.#emptyLists)
+      putField(out, field, this.#value(field.schema, field.go ? field.go.type : '', member, def), this.#emptyOnes)
     }
     if (Object.keys(node).length !== met && countSet(node) !== met) throw ODD
     this.keys += met
@@ -158,7 +158,7 @@ export class Decoder {
       this.#path = path
     })
     const out: JsonObject = {}
-    for (const field of def.fields) putField(out, field, decoded.get(field), this.#emptyLists)
+    for (const field of def.fields) putField(out, field, decoded.get(field), this.#emptyOnes)
     return out
   }
 

@@ -56,15 +56,56 @@ function isEmptyObject(value: JsonValue): boolean {
   return true
 }
 
+function isEmptyOne(value: JsonValue): boolean {
+  return Array.isArray(value) ? value.length === 0 : isEmptyObject(value)
+}
+
 function equalsZero(schema: Schema, value: JsonValue): boolean {
   return JSON.stringify(value) === JSON.stringify(zeroValue(schema))
 }
 
-/** Which empty lists are still told from none: all (as it was sent), those of required fields, or none (as it is stored). */
-export type EmptyLists = 'all' | 'required' | 'none'
+/** Which empty lists and maps are still told from none: all (as it was sent), those of required fields, or none (as it is stored). */
+export type EmptyOnes = 'all' | 'required' | 'none'
+
+const emptyGiven = new WeakMap<object, Map<string, JsonValue>>()
+
+/**
+ * The member, be it an empty list or map: the stored shape does not tell one from none, though rules that look for nil come
+ * before storage. Known of the very structs that were brought into that shape, not of their copies.
+ */
+export function asGiven<T extends object, K extends string & keyof T>(struct: T, member: K): T[K] | undefined {
+  return struct[member] ?? (emptyGiven.get(struct)?.get(member) as T[K] | undefined)
+}
+
+/** Whether an empty list or map was given somewhere in the value that the stored shape does not show. */
+export function hidesEmptyOnes(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return emptyGiven.has(value) || Object.values(value).some(hidesEmptyOnes)
+}
+
+function noteEmpty(struct: object, member: string, value: JsonValue): void {
+  const members = emptyGiven.get(struct)
+  if (members) members.set(member, value)
+  else emptyGiven.set(struct, new Map([[member, value]]))
+}
+
+/** Whether a list or map somewhere in the value is empty. */
+export function hasEmptyOnes(schema: Schema, value: JsonValue | undefined): boolean {
+  if (value === undefined || value === null) return false
+  switch (schema.type) {
+    case 'object':
+      return schema.def.fields.some((field) => hasEmptyOnes(field.schema, (value as JsonObject)[field.name]))
+    case 'array':
+      return isEmpty(value) || (value as JsonValue[]).some((item) => hasEmptyOnes(schema.items, item))
+    case 'map':
+      return isEmptyObject(value) || Object.values(value).some((item) => hasEmptyOnes(schema.values, item))
+    default:
+      return false
+  }
+}
 
 /** Sets `field` in `out` as Go would write it; `undefined` stands for nil or for never set. */
-export function putField(out: JsonObject, field: Field, value: JsonValue | undefined, emptyLists: EmptyLists = 'none'): void {
+export function putField(out: JsonObject, field: Field, value: JsonValue | undefined, emptyOnes: EmptyOnes = 'none'): void {
   const { go, schema, name } = field
   if (!go) {
     if (value !== undefined) out[name] = value
@@ -91,16 +132,16 @@ export function putField(out: JsonObject, field: Field, value: JsonValue | undef
     }
     // Protobuf, in which upstream stores, does not tell an empty list from none. Lists of objects never pass through it.
     case 'array':
-      if (value !== undefined && (!isEmpty(value) || emptyLists === 'all' || (emptyLists === 'required' && !go.omitEmpty)))
+    case 'map':
+      if (value !== undefined && (!isEmptyOne(value) || emptyOnes === 'all' || (emptyOnes === 'required' && !go.omitEmpty)))
         out[name] = value
-      else if (!go.omitEmpty) out[name] = name === 'items' ? [] : null
+      else {
+        if (value !== undefined) noteEmpty(out, name, value)
+        if (!go.omitEmpty) out[name] = name === 'items' ? [] : null
+      }
       return
     case 'bytes':
       if (value !== undefined && !isEmpty(value)) out[name] = value
-      else if (!go.omitEmpty) out[name] = null
-      return
-    case 'map':
-      if (value !== undefined && !isEmptyObject(value)) out[name] = value
       else if (!go.omitEmpty) out[name] = null
       return
     case 'any':

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { loadCatalog } from '../catalog/load.ts'
 import type { TypeDef } from '../catalog/schema.ts'
-import { decodeJson, decodeValue, jsonValue, normalize, parseJson, typeMetaOf, withoutEmptyLists } from './json.ts'
+import { decodeJson, decodeValue, jsonValue, normalize, parseJson, typeMetaOf, withoutEmptyOnes } from './json.ts'
 import type { JsonObject } from '../resource.ts'
 
 const catalog = loadCatalog()
@@ -167,9 +167,9 @@ test('an empty optional list is there until it is written', () => {
   const { object } = decodeJson(JSON.stringify({ spec }), pod)
   assert.deepEqual((object['spec'] as { tolerations?: unknown }).tolerations, [])
   const bare = { containers: [{ name: 'c', image: 'i', resources: {} }] }
-  assert.deepEqual(withoutEmptyLists(object, pod)['spec'], bare)
+  assert.deepEqual(withoutEmptyOnes(object, pod)['spec'], bare)
   assert.deepEqual(normalize(object, pod)['spec'], bare)
-  assert.deepEqual(withoutEmptyLists({ spec: { containers: [] } }, pod)['spec'], { containers: [] })
+  assert.deepEqual(withoutEmptyOnes({ spec: { containers: [] } }, pod)['spec'], { containers: [] })
 })
 
 test('quantities, times and base64 come out canonical', () => {

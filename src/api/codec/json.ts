@@ -5,7 +5,8 @@
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { DecodeError, Decoder, ODD } from './decode.ts'
-import type { EmptyLists } from './goShape.ts'
+import { hasEmptyOnes } from './goShape.ts'
+import type { EmptyOnes } from './goShape.ts'
 import { scanJson } from './jsonScan.ts'
 import { asJsonValue, numberOf } from './longIntegers.ts'
 import { Entries, JsonSyntaxError, type JsonTree, NumberText, parseJsonTree, setMember, valueToTree } from './jsonTree.ts'
@@ -61,9 +62,9 @@ export function decodeValue(value: JsonValue | object, def: TypeDef): Decoded {
   return decodeParsed(value, def, 'all')
 }
 
-function decodeParsed(value: JsonValue | object, def: TypeDef, emptyLists: EmptyLists): Decoded {
-  const object = orOdd(() => new Decoder(false, emptyLists).decode(def, value))
-  return object ? { object, strictErrors: [] } : decodeTree(valueToTree(value), def, emptyLists)
+function decodeParsed(value: JsonValue | object, def: TypeDef, emptyOnes: EmptyOnes): Decoded {
+  const object = orOdd(() => new Decoder(false, emptyOnes).decode(def, value))
+  return object ? { object, strictErrors: [] } : decodeTree(valueToTree(value), def, emptyOnes)
 }
 
 /** The object in the shape in which Go writes it once it was stored: to be called after defaulting or any other change. Unknown fields are dropped. */
@@ -71,13 +72,14 @@ export function normalize<T extends object>(object: T, def: TypeDef): T {
   return decodeParsed(object, def, 'none').object as T
 }
 
-/** The object without its empty optional lists: Go writes none, though it tells them from none until then. */
-export function withoutEmptyLists<T extends object>(object: T, def: TypeDef): T {
+/** The object without its empty optional lists and maps: Go writes none, though it tells them from none until then. */
+export function withoutEmptyOnes<T extends object>(object: T, def: TypeDef): T {
+  if (!hasEmptyOnes({ type: 'object', def }, object as JsonObject)) return object
   return decodeParsed(object, def, 'required').object as T
 }
 
-function decodeTree(tree: JsonTree, def: TypeDef, emptyLists: EmptyLists): Decoded {
-  const decoder = new Decoder(true, emptyLists)
+function decodeTree(tree: JsonTree, def: TypeDef, emptyOnes: EmptyOnes): Decoded {
+  const decoder = new Decoder(true, emptyOnes)
   const object = decoder.decode(def, tree)
   return { object, strictErrors: decoder.strictErrors }
 }

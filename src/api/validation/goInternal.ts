@@ -3,7 +3,7 @@
  * The catalog knows the external types, whose fields are mostly the internal ones; the tables here say where they are not.
  */
 import { loadCatalog } from '../catalog/load.ts'
-import { zeroValue } from '../codec/goShape.ts'
+import { asGiven, zeroValue } from '../codec/goShape.ts'
 import type { Field, Schema, TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 
@@ -107,7 +107,7 @@ function printStruct(def: TypeDef, value: JsonObject): JsonObject {
   const shown: JsonObject = {}
   for (const field of fieldsOf(type, def)) {
     if (EMBEDS_METADATA.has(type) && field.name === 'metadata') Object.assign(shown, sorted(value['metadata'] ?? {}))
-    else shown[nameOf(type, field.name)] = printField(field, value[field.name])
+    else shown[nameOf(type, field.name)] = printField(field, asGiven(value, field.name))
   }
   if (type === 'core.v1.PodSpec') moveHostFields(def, value, shown)
   return shown
@@ -128,7 +128,7 @@ function moveHostFields(def: TypeDef, value: JsonObject, shown: JsonObject): voi
   const host: JsonObject = {}
   for (const name of HOST_FIELDS) {
     const field = def.fieldByName.get(name)
-    if (field) host[nameOf('', name)] = printField(field, value[name])
+    if (field) host[nameOf('', name)] = printField(field, asGiven(value, name))
   }
   shown['SecurityContext'] = { ...host, ...(shown['SecurityContext'] as JsonObject | null) }
 }

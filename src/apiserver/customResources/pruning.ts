@@ -3,7 +3,7 @@
  * know are cut off, nulls that may not be null are dropped, metadata is brought into shape. In place.
  */
 import type { TypeDef } from '../../api/catalog/schema.ts'
-import { DecodeError, decodeValue } from '../../api/codec/json.ts'
+import { DecodeError, decodeValue, withoutEmptyOnes } from '../../api/codec/json.ts'
 import { META_FIELDS, additionalOf, isMap, propertyOf } from './jsonSchema.ts'
 import type { Json, JsonSchema } from './jsonSchema.ts'
 
@@ -111,7 +111,7 @@ function decodeMetadata(metadata: unknown, path: string, rules: MetadataRules, u
       const field = FIELD.exec(error)?.[2]
       if (field !== undefined) unknown.push(join(join(path, 'metadata'), field))
     }
-    return withoutNullTime(object)
+    return withoutNullTime(withoutEmptyOnes(object, rules.type))
   } catch (error) {
     if (!(error instanceof DecodeError) || !rules.dropMalformed) throw error
     if (!isMap(metadata)) return undefined
@@ -120,7 +120,8 @@ function decodeMetadata(metadata: unknown, path: string, rules: MetadataRules, u
   for (const [key, value] of Object.entries(metadata)) {
     try {
       const { object } = decodeValue({ [key]: value }, rules.type)
-      if (object[key] !== undefined) kept[key] = object[key]
+      const written = withoutEmptyOnes(object, rules.type)
+      if (written[key] !== undefined) kept[key] = written[key]
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
     }

@@ -2,6 +2,7 @@
 import { applyJsonPatch } from '../../merge/jsonPatch.ts'
 import { applyMergePatch } from '../../merge/mergePatch.ts'
 import { goJsonKind } from '../../merge/jsonValue.ts'
+import { decodeValue } from '../../api/codec/json.ts'
 import { restoreError } from '../../api/codec/restore.ts'
 import { applyStrategicMergePatch } from '../../merge/strategicMergePatch.ts'
 import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
@@ -9,7 +10,7 @@ import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
 import { decodePatched } from './patched.ts'
-import { defaultObject, normalizeObject, parseJson, parseYaml } from './schema.ts'
+import { defaultObject, parseJson, parseYaml } from './schema.ts'
 import { applyConfiguration } from './fieldManagement.ts'
 import { changeObject, matchIdentity, tracking } from './writes.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
@@ -104,7 +105,7 @@ function typedObject({ resource, name }: ApiRequest, namespace: unknown, applied
   try {
     const odd = restoreError(applied, resource.type)
     if (odd) throw new Error(odd)
-    return normalizeObject(resource, applied)
+    return decodeValue(applied, resource.type).object as unknown as KubeObject
   } catch (error) {
     if (!(error instanceof Error) || error instanceof StatusError) throw error
     const type = `${resource.group}/${resource.version}, Kind=${resource.kind}`

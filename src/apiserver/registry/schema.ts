@@ -1,5 +1,5 @@
 /** Objects against their type: parsing, defaults, the shape in which they are written, zero objects. */
-import { JsonSyntaxError, decodeValue, jsonValue, normalize, withoutEmptyLists, parseJson as parseBytes } from '../../api/codec/json.ts'
+import { JsonSyntaxError, decodeValue, jsonValue, normalize, withoutEmptyOnes, parseJson as parseBytes } from '../../api/codec/json.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { YamlSyntaxError, parseYaml as parseYamlBytes } from '../../api/codec/yaml.ts'
 import { apiVersionOf } from '../../api/resource.ts'
@@ -32,16 +32,9 @@ export function defaultObject(resource: CatalogResource, object: KubeObject, now
   else applyDefaults(resource.type, object, { nowMs })
 }
 
-function hasEmptyList(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  if (Array.isArray(value)) return value.length === 0 || value.some(hasEmptyList)
-  for (const key in value) if (hasEmptyList((value as JsonObject)[key])) return true
-  return false
-}
-
-/** Without optional lists that are empty: they are there until the object is stored, and nobody comes to own them. */
+/** Without optional lists and maps that are empty: they are there until the object is stored, and nobody comes to own them. */
 export function asWritten(resource: CatalogResource, object: KubeObject): KubeObject {
-  return resource.type.name !== '' && hasEmptyList(object) ? withoutEmptyLists(object, resource.type) : object
+  return resource.type.name !== '' ? withoutEmptyOnes(object, resource.type) : object
 }
 
 /** In the shape in which Go writes it: empty fields gone, zero values of required ones there. */
