@@ -7,9 +7,10 @@ import type { Clock } from '../base/clock.ts'
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { hasFinished } from '../api/pods.ts'
 import type { View } from './framework.ts'
-import { NodeInfo, type PodGroup } from './nodeInfo.ts'
+import { NodeInfo } from './nodeInfo.ts'
+import { PodGroup } from './podGroup.ts'
 import { newPodInfo, renewedPodInfo, type PodInfo } from './podInfo.ts'
-import { Topologies } from './topologies.ts'
+import { Topologies, type Topology } from './topologies.ts'
 
 /** An assumed pod whose binding is done and was never seen gives its place back after this. */
 const ASSUMED_POD_MS = 15 * 60_000
@@ -17,13 +18,8 @@ const ASSUMED_POD_MS = 15 * 60_000
 interface Place {
   info: PodInfo
   entry: NodeInfo
-  group: Group
+  group: PodGroup
   assumed: { expireMs: number | undefined } | undefined
-}
-
-interface Group extends PodGroup {
-  readonly key: string
-  readonly nodes: Map<NodeInfo, number>
 }
 
 const REGION = 'topology.kubernetes.io/region'
@@ -50,8 +46,8 @@ export class SchedulerCache implements View {
   readonly #known = new Map<string, { zone: string }>()
   readonly #places = new Map<string, Place>()
   readonly #assumed = new Set<string>()
-  readonly #groups = new Map<string, Map<string, Group>>()
-  readonly #groupsWithAffinity = new Set<Group>()
+  readonly #groups = new Map<string, Map<string, PodGroup>>()
+  readonly #groupsWithAffinity = new Set<PodGroup>()
   readonly #imageNodes = new Map<string, number>()
   readonly #claimUsers = new Map<string, number>()
   readonly #clock: Pick<Clock, 'now'>
@@ -95,8 +91,8 @@ export class SchedulerCache implements View {
     return this.#groupsWithAffinity
   }
 
-  domainsBySlot(topologyKey: string): readonly number[] {
-    return this.#topologies.of(topologyKey, this.nodes)
+  topology(key: string): Topology {
+    return this.#topologies.of(key, this.nodes)
   }
 
   nodesWithImage(name: string): number {
@@ -118,6 +114,7 @@ export class SchedulerCache implements View {
     const known = this.#known.get(name)
     if (known) this.#countImages(entry, -1)
     entry.node = node
+    if (!entry.exists) this.#topologies.touch()
     entry.exists = true
     this.#topologies.set(entry.slot, node)
     this.#countImages(entry, 1)
@@ -132,6 +129,7 @@ export class SchedulerCache implements View {
     if (!entry || !this.#known.delete(name)) return
     this.#countImages(entry, -1)
     entry.exists = false
+    this.#topologies.touch()
     this.#nodes = undefined
     this.#dropIfEmpty(entry)
   }
@@ -226,24 +224,22 @@ export class SchedulerCache implements View {
     this.#freeSlots.push(entry.slot)
   }
 
-  #groupOf({ pod, wishes }: PodInfo): Group {
-    const { namespace, labels, deletionTimestamp } = pod.metadata
-    const key = groupKey(pod)
+  #groupOf(info: PodInfo): PodGroup {
+    const { namespace } = info.pod.metadata
+    const key = groupKey(info.pod)
     let groups = this.#groups.get(namespace)
     if (!groups) this.#groups.set(namespace, (groups = new Map()))
     let group = groups.get(key)
     if (!group) {
-      group = { key, namespace, labels, isTerminating: deletionTimestamp !== undefined, wishes, nodes: new Map() }
+      group = new PodGroup(key, info)
       groups.set(key, group)
-      if (Object.values(wishes).some((terms: readonly unknown[]) => terms.length > 0)) this.#groupsWithAffinity.add(group)
+      if (Object.values(info.wishes).some((terms: readonly unknown[]) => terms.length > 0)) this.#groupsWithAffinity.add(group)
     }
     return group
   }
 
-  #countGroup(group: Group, entry: NodeInfo, change: number): void {
-    const count = (group.nodes.get(entry) ?? 0) + change
-    if (count > 0) group.nodes.set(entry, count)
-    else group.nodes.delete(entry)
+  #countGroup(group: PodGroup, entry: NodeInfo, change: number): void {
+    group.count(entry, change)
     if (group.nodes.size > 0) return
     const groups = this.#groups.get(group.namespace)
     groups?.delete(group.key)

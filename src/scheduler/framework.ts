@@ -5,9 +5,11 @@
  */
 import type { Pod } from '../api/kinds/core/v1.ts'
 import type { EventHint } from './events.ts'
-import type { NodeInfo, PodGroup } from './nodeInfo.ts'
+import type { NodeInfo } from './nodeInfo.ts'
+import type { PodGroup } from './podGroup.ts'
 import type { PodInfo } from './podInfo.ts'
 import type { Resources } from './resources.ts'
+import type { Topology } from './topologies.ts'
 
 /** What of a node is to be had, as the resource plugins see it. */
 export interface NodeResources {
@@ -31,8 +33,8 @@ export interface View {
   groups(): Iterable<PodGroup>
   /** Those of them that have wishes about other pods. */
   groupsWithAffinity(): Iterable<PodGroup>
-  /** Which nodes share a label's value: the domain's number by slot, 0 without one (topologies.ts). */
-  domainsBySlot(topologyKey: string): readonly number[]
+  /** Which nodes share a label's value. */
+  topology(key: string): Topology
   /** On how many nodes an image is. */
   nodesWithImage(name: string): number
   /** How many pods on nodes use a claim, by `namespace/name`. */

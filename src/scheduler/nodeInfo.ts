@@ -1,19 +1,8 @@
 /** A node and what its pods take of it, kept up as pods come and go. */
 import type { Node } from '../api/kinds/core/v1.ts'
-import type { Labels } from '../api/selectors.ts'
-import type { HostPort, PodInfo, PodWishes } from './podInfo.ts'
+import type { HostPort, PodInfo } from './podInfo.ts'
 import { ANY_ADDRESS } from './podInfo.ts'
 import { addResources, allocatableOf, type Resources } from './resources.ts'
-
-/** Pods that no selector can tell apart: same namespace, labels, wishes, and whether they are on their way out. */
-export interface PodGroup {
-  readonly namespace: string
-  readonly labels: Labels
-  readonly isTerminating: boolean
-  readonly wishes: PodWishes
-  /** How many of them are on which node. */
-  readonly nodes: ReadonlyMap<NodeInfo, number>
-}
 
 /** `registry/image` without a tag means its latest one. */
 export function normalizedImageName(name: string): string {

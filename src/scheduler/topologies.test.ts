@@ -24,13 +24,13 @@ test('nodes have the same number where they have the same value, whatever came b
       const cache = new SchedulerCache(new FakeClock())
       const zones = new Map<string, string>()
       for (const [i, { node, zone, isGone }] of steps.entries()) {
-        if (i === askedAt) cache.domainsBySlot('zone')
+        if (i === askedAt) cache.topology('zone')
         if (isGone) cache.removeNode(`n${node}`)
         else cache.setNode(nodeIn(node, zone))
         if (isGone) zones.delete(`n${node}`)
         else zones.set(`n${node}`, zone ?? '')
       }
-      const numbers = cache.domainsBySlot('zone')
+      const numbers = cache.topology('zone').bySlot
       const numberOf = (name: string): number | undefined => numbers[cache.get(name)?.slot ?? -1]
       for (const [one, zone] of zones) {
         assert.equal(numberOf(one) === NO_DOMAIN, zone === '')
@@ -44,6 +44,6 @@ test('values of nodes that are gone are not kept for ever', () => {
   const cache = new SchedulerCache(new FakeClock())
   for (let i = 0; i < 3_000; i++) {
     cache.setNode(nodeIn(0, `zone-${i}`))
-    assert.ok((cache.domainsBySlot('zone')[cache.get('n0')?.slot ?? -1] ?? Infinity) <= 1_001)
+    assert.ok((cache.topology('zone').bySlot[cache.get('n0')?.slot ?? -1] ?? Infinity) <= 1_001)
   }
 })

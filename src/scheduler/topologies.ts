@@ -15,10 +15,14 @@ const OLD_VALUES_MIN = 1_000
 /** Of a node without the label, or with an empty one. */
 export const NO_DOMAIN = 0
 
-class Topology {
+/** The domains of one label. */
+export class Topology {
   readonly #key: string
   readonly #numbers = new Map<string, number>()
+  /** Number of the node's domain by its slot; NO_DOMAIN without one. */
   readonly bySlot: number[] = []
+  /** Grows whenever a node has come, gone or moved to another domain. */
+  revision = 0
 
   constructor(key: string) {
     this.#key = key
@@ -32,6 +36,7 @@ class Topology {
     const value = node.metadata.labels?.[this.#key]
     let number = value ? this.#numbers.get(value) : NO_DOMAIN
     if (number === undefined) this.#numbers.set(value as string, (number = this.#numbers.size + 1))
+    if (this.bySlot[slot] !== number) this.revision++
     this.bySlot[slot] = number
   }
 }
@@ -39,8 +44,7 @@ class Topology {
 export class Topologies {
   readonly #byKey = new Map<string, Topology>()
 
-  /** Number of the domain by slot. */
-  of(key: string, nodes: Iterable<NodeInfo>): readonly number[] {
+  of(key: string, nodes: Iterable<NodeInfo>): Topology {
     let topology = this.#byKey.get(key)
     if (!topology) {
       topology = new Topology(key)
@@ -49,7 +53,7 @@ export class Topologies {
       if (this.#byKey.size >= KEYS_MAX) this.#byKey.delete(oldest as string)
       this.#byKey.set(key, topology)
     }
-    return topology.bySlot
+    return topology
   }
 
   set(slot: number, node: Node): void {
@@ -57,5 +61,10 @@ export class Topologies {
       topology.set(slot, node)
       if (topology.isWorn) this.#byKey.delete(key)
     }
+  }
+
+  /** A node has come or gone. */
+  touch(): void {
+    for (const topology of this.#byKey.values()) topology.revision++
   }
 }

@@ -2,7 +2,8 @@
 import type { Node, Pod } from '../../api/kinds/core/v1.ts'
 import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_POD_LABEL, type ClusterEvent } from '../events.ts'
 import { FITS, MAX_NODE_SCORE, refuses, type Plugin, type Prepared, type View } from '../framework.ts'
-import type { NodeInfo, PodGroup } from '../nodeInfo.ts'
+import type { NodeInfo } from '../nodeInfo.ts'
+import type { PodGroup } from '../podGroup.ts'
 import { wishesOf, type AffinityTerm, type NamespaceLabels, type PodInfo } from '../podInfo.ts'
 
 const AFFINITY = "node(s) didn't match pod affinity rules"

@@ -4,9 +4,10 @@ import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
 import { labelMatcher, type Labels } from '../../api/selectors.ts'
 import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_NODE_TAINT, UPDATE_POD_LABEL, UPDATE_POD_TOLERATION, type ClusterEvent } from '../events.ts'
 import { FITS, MAX_NODE_SCORE, refuses, type Plugin, type Prepared, type Scoring, type View } from '../framework.ts'
-import type { NodeInfo, PodGroup } from '../nodeInfo.ts'
+import type { NodeInfo } from '../nodeInfo.ts'
+import type { PodGroup } from '../podGroup.ts'
 import type { PodInfo } from '../podInfo.ts'
-import { NO_DOMAIN } from '../topologies.ts'
+import { NO_DOMAIN, type Topology } from '../topologies.ts'
 import { toleratesHardTaints } from './taints.ts'
 
 const REASON = "node(s) didn't match pod topology spread constraints"
@@ -34,21 +35,25 @@ interface Constraint {
   readonly maxSkew: number
   readonly minDomains: number
   readonly matches: (labels: Labels) => boolean
-  isEligible(node: Node): boolean
+  /** Nodes whose pods count; all of them where it is undefined. */
+  readonly isEligible?: (node: Node) => boolean
 }
+
+const isChoosy = ({ spec }: Pod): boolean => spec.nodeSelector !== undefined || spec.affinity?.nodeAffinity !== undefined
 
 function ownConstraint(constraint: TopologySpreadConstraint, pod: Pod): Constraint {
   const selects = labelMatcher(constraint.labelSelector)
   const own = (constraint.matchLabelKeys ?? []).filter((key) => pod.metadata.labels?.[key] !== undefined)
+  const honorsAffinity = constraint.nodeAffinityPolicy !== 'Ignore' && isChoosy(pod)
+  const honorsTaints = constraint.nodeTaintsPolicy === 'Honor'
+  const isEligible = (node: Node): boolean =>
+    (!honorsAffinity || matchesRequiredNodeAffinity(pod.spec, node)) && (!honorsTaints || toleratesHardTaints(pod, node))
   return {
     topologyKey: constraint.topologyKey,
     maxSkew: constraint.maxSkew,
     minDomains: constraint.minDomains ?? 1,
     matches: (labels) => selects(labels) && own.every((key) => labels?.[key] === pod.metadata.labels?.[key]),
-    isEligible(node) {
-      if (constraint.nodeAffinityPolicy !== 'Ignore' && !matchesRequiredNodeAffinity(pod.spec, node)) return false
-      return constraint.nodeTaintsPolicy !== 'Honor' || toleratesHardTaints(pod, node)
-    },
+    ...((honorsAffinity || honorsTaints) && { isEligible }),
   }
 }
 
@@ -58,19 +63,21 @@ function constraintsOf(pod: Pod, when: string, args: TopologySpreadArgs): Constr
   const defaults = args.defaultConstraints.filter((c) => c.whenUnsatisfiable === when)
   const matches = defaults.length > 0 ? args.selectorOf(pod) : undefined
   if (!matches) return []
-  const isChoosy = pod.spec.nodeSelector !== undefined || pod.spec.affinity?.nodeAffinity !== undefined
   return defaults.map(({ topologyKey, maxSkew }) => ({
     topologyKey,
     maxSkew,
     minDomains: 1,
     matches,
-    isEligible: isChoosy ? (node) => matchesRequiredNodeAffinity(pod.spec, node) : () => true,
+    ...(isChoosy(pod) && { isEligible: (node: Node) => matchesRequiredNodeAffinity(pod.spec, node) }),
   }))
 }
 
-/** How many pods that a constraint selects are on each node; nodes without any are not in it. */
-function countByNode({ matches }: Constraint, namespace: string, view: View): ReadonlyMap<NodeInfo, number> {
-  const groups = [...view.groupsIn(namespace)].filter((group) => !group.isTerminating && matches(group.labels))
+function selectedGroups({ matches }: Constraint, namespace: string, view: View): readonly PodGroup[] {
+  return [...view.groupsIn(namespace)].filter((group) => !group.isTerminating && matches(group.labels))
+}
+
+/** How many of the groups' pods are on each node; nodes without any are not in it. */
+function countByNode(groups: readonly PodGroup[]): ReadonlyMap<NodeInfo, number> {
   // The replicas of one template are one group: its own counts will do.
   if (groups.length === 1) return (groups[0] as PodGroup).nodes
   const counts = new Map<NodeInfo, number>()
@@ -116,9 +123,9 @@ class Domains {
 
 function domainsOf(constraint: Constraint, all: readonly Constraint[], namespace: string, view: View): Domains {
   const domains = new Domains()
-  const onNodes = countByNode(constraint, namespace, view)
+  const onNodes = countByNode(selectedGroups(constraint, namespace, view))
   for (const info of view.nodes)
-    if (hasAllKeys(info.node, all) && constraint.isEligible(info.node))
+    if (hasAllKeys(info.node, all) && (constraint.isEligible?.(info.node) ?? true))
       domains.add(info.node.metadata.labels?.[constraint.topologyKey] as string, onNodes.get(info) ?? 0)
   return domains
 }
@@ -133,7 +140,7 @@ function prepareFilter({ pod }: PodInfo, view: View, args: TopologySpreadArgs): 
     const { metadata } = other.pod
     if (metadata.namespace !== namespace || metadata.deletionTimestamp || !hasAllKeys(node, constraints)) return
     constraints.forEach((constraint, i) => {
-      if (constraint.matches(metadata.labels) && constraint.isEligible(node))
+      if (constraint.matches(metadata.labels) && (constraint.isEligible?.(node) ?? true))
         domains[i]?.add(node.metadata.labels?.[constraint.topologyKey] as string, change)
     })
   }
@@ -152,36 +159,49 @@ function prepareFilter({ pod }: PodInfo, view: View, args: TopologySpreadArgs): 
   }
 }
 
+type Counts = readonly (number | undefined)[]
+
+/** How many of the groups' pods are in each domain, on nodes that count. */
+function countByDomain(
+  { isEligible }: Constraint,
+  groups: readonly PodGroup[],
+  topology: Topology,
+  isCounted?: (node: Node) => boolean,
+): Counts {
+  const [first] = groups
+  // The replicas of one template again: their group keeps count.
+  if (first && groups.length === 1 && !isEligible && !isCounted) return first.countsByDomain(topology)
+  const counts: number[] = []
+  for (const [info, count] of countByNode(groups)) {
+    if (!info.exists || isCounted?.(info.node) === false || isEligible?.(info.node) === false) continue
+    const domain = topology.bySlot[info.slot] ?? NO_DOMAIN
+    counts[domain] = (counts[domain] ?? 0) + count
+  }
+  return counts
+}
+
 /** How one constraint scores a node, by the counts of the candidates' domains only; nothing for nodes without the label. */
 function scoringOf(
-  { topologyKey, maxSkew, ...constraint }: Constraint,
+  constraint: Constraint,
   candidates: readonly NodeInfo[],
   view: View,
-  onNodes: ReadonlyMap<NodeInfo, number>,
-  isCounted: (node: Node) => boolean,
+  groups: readonly PodGroup[],
+  isCounted?: (node: Node) => boolean,
 ): (node: NodeInfo) => number {
-  const bySlot = view.domainsBySlot(topologyKey)
+  const { topologyKey, maxSkew } = constraint
+  const topology = view.topology(topologyKey)
+  const { bySlot } = topology
   const lacksLabel = ({ slot, node }: NodeInfo): boolean => bySlot[slot] === NO_DOMAIN && node.metadata.labels?.[topologyKey] === undefined
   // Small topologies are not to be watered down by big ones.
   if (topologyKey === HOSTNAME) {
+    const onNodes = countByNode(groups)
     const weight = Math.log(candidates.length + 2)
     return (node) => (lacksLabel(node) ? 0 : (onNodes.get(node) ?? 0) * weight + (maxSkew - 1))
   }
-  const counts: (number | undefined)[] = []
-  let size = 0
-  for (const { slot } of candidates) {
-    const domain = bySlot[slot] as number
-    if (counts[domain] !== undefined) continue
-    counts[domain] = 0
-    size++
-  }
-  for (const [info, count] of onNodes) {
-    const domain = bySlot[info.slot] ?? NO_DOMAIN
-    const known = counts[domain]
-    if (known === undefined || !info.exists || !isCounted(info.node) || !constraint.isEligible(info.node)) continue
-    counts[domain] = known + count
-  }
-  const weight = Math.log(size + 2)
+  const domains = new Set<number | undefined>()
+  for (const { slot } of candidates) domains.add(bySlot[slot])
+  const counts = countByDomain(constraint, groups, topology, isCounted)
+  const weight = Math.log(domains.size + 2)
   return (node) => (lacksLabel(node) ? 0 : (counts[bySlot[node.slot] as number] ?? 0) * weight + (maxSkew - 1))
 }
 
@@ -189,14 +209,16 @@ function prepareScore({ pod }: PodInfo, view: View, nodes: readonly NodeInfo[], 
   const constraints = constraintsOf(pod, 'ScheduleAnyway', args)
   if (constraints.length === 0) return undefined
   const needsAllKeys = (pod.spec.topologySpreadConstraints ?? []).length > 0 || !args.isSystemDefaulted
-  const isCounted = (node: Node): boolean => !needsAllKeys || hasAllKeys(node, constraints)
-  const ignored = new Set(needsAllKeys ? nodes.filter(({ node }) => !isCounted(node)) : [])
+  const hasAll = (node: Node): boolean => hasAllKeys(node, constraints)
+  const ignored = new Set(needsAllKeys ? nodes.filter(({ node }) => !hasAll(node)) : [])
   const candidates = ignored.size > 0 ? nodes.filter((node) => !ignored.has(node)) : nodes
-  const counts = new Map<Constraint['matches'], ReadonlyMap<NodeInfo, number>>()
+  // With one constraint, nodes that lack its key are in no domain that a candidate is in.
+  const isCounted = needsAllKeys && constraints.length > 1 ? hasAll : undefined
+  const selected = new Map<Constraint['matches'], readonly PodGroup[]>()
   const scorings = constraints.map((constraint) => {
-    const onNodes = counts.get(constraint.matches) ?? countByNode(constraint, pod.metadata.namespace, view)
-    counts.set(constraint.matches, onNodes)
-    return scoringOf(constraint, candidates, view, onNodes, isCounted)
+    const groups = selected.get(constraint.matches) ?? selectedGroups(constraint, pod.metadata.namespace, view)
+    selected.set(constraint.matches, groups)
+    return scoringOf(constraint, candidates, view, groups, isCounted)
   })
   const isIgnored = (node: NodeInfo): boolean => ignored.size > 0 && ignored.has(node)
   return {
