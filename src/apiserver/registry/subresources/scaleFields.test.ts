@@ -49,3 +49,9 @@ test('nobody is left with nothing', () => {
     's apps/v1 f:replicas (no time)',
   ])
 })
+
+test('who owns other parts of the Scale owns nothing of the object', () => {
+  const parent = [entry('a', 'Apply', 'apps/v1', ['selector'])]
+  const scale = [entry('before-first-apply', 'Update', 'autoscaling/v1', ['selector'], 'scale')]
+  assert.deepEqual(brief(parentManagedFields(parent, scale, 'apps/v1')), ['a apps/v1 f:selector'])
+})

@@ -48,6 +48,7 @@ export function parentManagedFields(
     if (!isEmpty(fields)) managers.set(key, stays ? managed : { ...managed, fields })
   }
   // Upstream looks for the time where only an owner from before has one.
-  for (const [key, { id }] of owners) managers.set(key, ownerAt({ id, fields: held, time: before.get(key)?.time }, apiVersion, held))
+  const newOwners = [...owners].filter(([, owner]) => ownsReplicas(owner, REPLICAS))
+  for (const [key, { id }] of newOwners) managers.set(key, ownerAt({ id, fields: held, time: before.get(key)?.time }, apiVersion, held))
   return encodeManagedFields(managers)
 }
