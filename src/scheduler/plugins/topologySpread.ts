@@ -76,9 +76,14 @@ function selectedGroups({ matches }: Constraint, namespace: string, view: View):
   return [...view.groupsIn(namespace)].filter((group) => !group.isTerminating && matches(group.labels))
 }
 
+/**
+ * The replicas of one template are one group, or one for each zone that they are labelled with once bound: their own counts will do.
+ * With more groups (pods labelled by name) it is less work to bring them together first.
+ */
+const FEW_GROUPS_MAX = 16
+
 /** How many of the groups' pods are on each node; nodes without any are not in it. */
 function countByNode(groups: readonly PodGroup[]): ReadonlyMap<NodeInfo, number> {
-  // The replicas of one template are one group: its own counts will do.
   if (groups.length === 1) return (groups[0] as PodGroup).nodes
   const counts = new Map<NodeInfo, number>()
   for (const { nodes } of groups) for (const [node, count] of nodes) counts.set(node, (counts.get(node) ?? 0) + count)
@@ -161,6 +166,18 @@ function prepareFilter({ pod }: PodInfo, view: View, args: TopologySpreadArgs): 
 
 type Counts = readonly (number | undefined)[]
 
+function counterByNode(groups: readonly PodGroup[]): (node: NodeInfo) => number {
+  if (groups.length > FEW_GROUPS_MAX) {
+    const onNodes = countByNode(groups)
+    return (node) => onNodes.get(node) ?? 0
+  }
+  return (node) => {
+    let count = 0
+    for (const { nodes } of groups) count += nodes.get(node) ?? 0
+    return count
+  }
+}
+
 /** How many of the groups' pods are in each domain, on nodes that count. */
 function countByDomain(
   { isEligible }: Constraint,
@@ -168,10 +185,12 @@ function countByDomain(
   topology: Topology,
   isCounted?: (node: Node) => boolean,
 ): Counts {
-  const [first] = groups
-  // The replicas of one template again: their group keeps count.
-  if (first && groups.length === 1 && !isEligible && !isCounted) return first.countsByDomain(topology)
   const counts: number[] = []
+  if (groups.length <= FEW_GROUPS_MAX && !isEligible && !isCounted) {
+    for (const group of groups)
+      for (const [domain, count] of group.countsByDomain(topology).entries()) counts[domain] = (counts[domain] ?? 0) + (count ?? 0)
+    return counts
+  }
   for (const [info, count] of countByNode(groups)) {
     if (!info.exists || isCounted?.(info.node) === false || isEligible?.(info.node) === false) continue
     const domain = topology.bySlot[info.slot] ?? NO_DOMAIN
@@ -194,9 +213,9 @@ function scoringOf(
   const lacksLabel = ({ slot, node }: NodeInfo): boolean => bySlot[slot] === NO_DOMAIN && node.metadata.labels?.[topologyKey] === undefined
   // Small topologies are not to be watered down by big ones.
   if (topologyKey === HOSTNAME) {
-    const onNodes = countByNode(groups)
+    const countOn = counterByNode(groups)
     const weight = Math.log(candidates.length + 2)
-    return (node) => (lacksLabel(node) ? 0 : (onNodes.get(node) ?? 0) * weight + (maxSkew - 1))
+    return (node) => (lacksLabel(node) ? 0 : countOn(node) * weight + (maxSkew - 1))
   }
   const domains = new Set<number | undefined>()
   for (const { slot } of candidates) domains.add(bySlot[slot])
