@@ -82,22 +82,29 @@ const DURATION_UNITS_NANOS: Record<string, bigint> = {
   h: 3_600_000_000_000n,
 }
 
+/** Go holds a duration in an int64. */
+const MAX_NANOS = 2n ** 63n - 1n
+
 /** A Go duration (`1h30m`, `250ms`) in nanoseconds. Throws TimeError. */
 export function parseDuration(text: string): bigint {
-  const body = /^[+-]?(.*)$/.exec(text)?.[1] ?? ''
+  const body = text.replace(/^[+-]/, '')
   if (body === '0') return 0n
+  const isNegative = text.startsWith('-')
+  const shown = JSON.stringify(text)
   let nanos = 0n
   let rest = body
-  while (rest) {
-    const part = /^(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/.exec(rest)
-    if (!part || (!part[1] && !part[2])) throw new TimeError(`time: invalid duration ${JSON.stringify(text)}`)
-    const unit = DURATION_UNITS_NANOS[part[3] as string] as bigint
-    const fraction = part[2] ?? ''
-    nanos += BigInt(part[1] || 0) * unit + (BigInt(fraction || 0) * unit) / 10n ** BigInt(fraction.length)
-    rest = rest.slice(part[0].length)
-  }
-  if (!body) throw new TimeError(`time: invalid duration ${JSON.stringify(text)}`)
-  return text.startsWith('-') ? -nanos : nanos
+  do {
+    const part = /^(\d*)(?:\.(\d*))?([^.\d]*)/.exec(rest) as RegExpExecArray
+    const [whole, number = '', fraction = '', name = ''] = part
+    if (!number && !fraction) throw new TimeError(`time: invalid duration ${shown}`)
+    if (!name) throw new TimeError(`time: missing unit in duration ${shown}`)
+    const unit = Object.hasOwn(DURATION_UNITS_NANOS, name) ? DURATION_UNITS_NANOS[name] : undefined
+    if (unit === undefined) throw new TimeError(`time: unknown unit ${JSON.stringify(name)} in duration ${shown}`)
+    nanos += BigInt(number || 0) * unit + (BigInt(fraction || 0) * unit) / 10n ** BigInt(fraction.length)
+    if (nanos > MAX_NANOS + (isNegative ? 1n : 0n)) throw new TimeError(`time: invalid duration ${shown}`)
+    rest = rest.slice(whole.length)
+  } while (rest)
+  return isNegative ? -nanos : nanos
 }
 
 /** As Go prints a duration: `1h0m0s`, `1.5s`, `250ms`. */

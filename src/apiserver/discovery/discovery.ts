@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { isCustomGroup } from '../../api/catalog/catalog.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import { newMethodNotAllowed } from '../../api/status.ts'
-import { negotiate, newNotAcceptable, parseAccept } from '../transport/negotiation.ts'
+import { negotiate, newNotAcceptable, newRouterNotAcceptable, parseAccept } from '../transport/negotiation.ts'
 import { newNoSuchPath } from '../transport/routes.ts'
 import type { MediaType } from '../transport/negotiation.ts'
 import { catalogGroups } from './groups.ts'
@@ -18,6 +18,8 @@ export interface DiscoveryAnswer {
   mediaType: MediaType
   /** The whole content type where it is more than the media type. */
   contentType: string
+  /** The Accept header asks for JSON that people can read. */
+  pretty: boolean
   etag?: string
 }
 
@@ -29,6 +31,10 @@ const MEDIA_TYPES: Readonly<Record<string, MediaType>> = {
   'application/yaml': 'application/yaml',
   'application/vnd.kubernetes.protobuf': 'application/vnd.kubernetes.protobuf',
 }
+
+/** What the router in front of /api lets pass. */
+const ROUTED_TYPES = new Set(Object.keys(MEDIA_TYPES).filter((type) => type !== 'application/*'))
+const REPRESENTATIONS = [...new Set(Object.values(MEDIA_TYPES))].join(', ')
 
 export class Discovery {
   readonly #catalog: Catalog
@@ -57,7 +63,8 @@ export class Discovery {
     if (root === 'api' && parts.length === 2) return this.#resources('', group, method, accept)
     if (root === 'apis' && parts.length === 2) {
       const document = apiGroupDocument(this.#groups(), group)
-      return document && plain(document, accept)
+      // Told by what stands before the router.
+      return document && plain(document, accept, false)
     }
     if (root === 'apis' && parts.length === 3) {
       const known = this.#catalog.groups.find((g) => g.name === group)
@@ -71,20 +78,23 @@ export class Discovery {
     const document = apiResourceList(this.#catalog, group, version)
     if (!document) throw newNoSuchPath()
     if (method !== 'GET') throw newMethodNotAllowed()
-    return plain(document, accept)
+    return plain(document, accept, true)
   }
 
   #root(core: boolean, accept: string): DiscoveryAnswer {
-    for (const { type, params } of parseAccept(accept === '' ? '*/*' : accept)) {
+    const clauses = parseAccept(accept === '' ? '*/*' : accept)
+    if (core && !clauses.some(({ type }) => ROUTED_TYPES.has(type))) throw newRouterNotAcceptable(REPRESENTATIONS)
+    for (const { type, params } of clauses) {
       const mediaType = MEDIA_TYPES[type]
       if (!mediaType) continue
+      const pretty = params['pretty'] === '1'
       if (params['as'] === undefined) {
         const document = core ? apiVersions(this.#serverAddress()) : apiGroupList(this.#groups())
-        return { document, mediaType, contentType: mediaType }
+        return { document, mediaType, contentType: mediaType, pretty }
       }
       if (params['as'] === 'APIGroupDiscoveryList' && params['g'] === 'apidiscovery.k8s.io' && params['v'] === 'v2') {
         const document = this.#aggregated(core)
-        return { document, mediaType, contentType: `${mediaType}${AGGREGATED_PARAMS}`, etag: this.#etag(document) }
+        return { document, mediaType, contentType: `${mediaType}${AGGREGATED_PARAMS}`, pretty, etag: this.#etag(document) }
       }
     }
     throw newNotAcceptable()
@@ -113,7 +123,7 @@ export class Discovery {
   }
 }
 
-function plain(document: object, accept: string): DiscoveryAnswer {
-  const { mediaType } = negotiate(accept, { transforms: [], routed: true, pretty: false })
-  return { document, mediaType, contentType: mediaType }
+function plain(document: object, accept: string, routed: boolean): DiscoveryAnswer {
+  const { mediaType, pretty } = negotiate(accept, { transforms: [], routed, pretty: false })
+  return { document, mediaType, contentType: mediaType, pretty }
 }

@@ -8,6 +8,7 @@ import { isIP } from 'node:net'
 import { isCustomGroup } from '../../api/catalog/catalog.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import { parseDuration } from '../../api/codec/goTime.ts'
+import { quote } from '../../api/quote.ts'
 import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
 import { isAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -29,10 +30,11 @@ import { UpgradeExchange } from './upgradeExchange.ts'
 import { kindOfVerb } from './requestGate.ts'
 import type { Pass, RequestGate } from './requestGate.ts'
 import { negotiateError, wantsPretty } from './negotiation.ts'
-import { attributesOf, parseRequestInfo } from './requestInfo.ts'
+import { isWellEscaped, parseQuery } from './query.ts'
+import { attributesOf, isLongRunning, parseRequestInfo } from './requestInfo.ts'
 import type { RequestInfo } from './requestInfo.ts'
 import { send } from './responses.ts'
-import { customRouteOf, isConnect, newNoSuchPath, routeOf } from './routes.ts'
+import { checkName, customRouteOf, isConnect, newNoSuchPath, routeOf } from './routes.ts'
 import type { Route } from './routes.ts'
 
 /** A request outside /api and /apis. Answers false where the path is none of its own. */
@@ -82,16 +84,11 @@ export interface FiltersOptions {
 
 /** Upstream's --request-timeout. */
 const REQUEST_TIMEOUT_MS = 60_000
-const LONG_RUNNING_SUBRESOURCES = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
 const RETRY_AFTER_SECONDS = 1
 /** Whose credential was wrong. */
 const NOBODY: UserInfo = { name: '', groups: [], extra: {} }
 const TEXT = 'text/plain; charset=utf-8'
 const NOT_FOUND_TEXT = '404 page not found\n'
-
-function isLongRunning(info: RequestInfo): boolean {
-  return info.isResourceRequest && (info.verb === 'watch' || LONG_RUNNING_SUBRESOURCES.has(info.subresource))
-}
 
 interface Deadline {
   signal: AbortSignal
@@ -103,7 +100,7 @@ function requestTimeoutMs(text: string): number {
   if (text === '') return REQUEST_TIMEOUT_MS
   try {
     const wantedMs = Number(parseDuration(text)) / 1e6
-    return wantedMs > 0 ? Math.min(Math.ceil(wantedMs), REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS
+    return wantedMs > 0 ? Math.min(wantedMs, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS
   } catch (error) {
     throw newBadRequest(`invalid timeout specified in the request URL - ${(error as Error).message}`)
   }
@@ -120,6 +117,7 @@ export class Filters {
     const { clock, gate, authorizer, metrics } = this.#options
     const startMs = clock.now()
     const { path, query } = splitTarget(exchange.target)
+    if (!isWellEscaped(path)) return exchange.respond(400, { 'content-type': TEXT }, '400 Bad Request')
     const info = parseRequestInfo(exchange.method, path, query)
     const longRunning = isLongRunning(info)
     let deadline: Deadline | undefined
@@ -129,7 +127,9 @@ export class Filters {
     if (!longRunning) metrics.inFlight(kind, 1)
     try {
       const auditId = this.#setHeaders(exchange)
+      if (info.isUndetermined) return this.#undetermined(exchange, info)
       if (!longRunning) deadline = this.#deadline(exchange, query)
+      if (exchange.answered) return
       const requestor = await this.#authenticate(exchange, (user) =>
         this.#audit(exchange, attributesOf(info, user, query), auditId, startMs, longRunning),
       )
@@ -147,7 +147,7 @@ export class Filters {
       exchange.audit?.decided(allowed, reason)
       if (!allowed) throw forbidden(exchange, newForbiddenFor(attributes, reason))
       const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
-      await this.#dispatch({ exchange, path, query, info, user, signal, begun: pass?.release })
+      await this.#dispatch({ exchange, path: info.isResourceRequest ? path : info.path, query, info, user, signal, begun: pass?.release })
     } catch (error) {
       if (error instanceof RejectedError) metrics.terminated(labelsOf(info, this.#options.catalog), 429)
       await this.#fail(exchange, query, error)
@@ -216,6 +216,7 @@ export class Filters {
     if (!group) return this.#notFound(exchange)
     const route = this.#route(info, method)
     if (!route) return this.#notFound(exchange)
+    checkName(route)
     const end = isLongRunning(info) ? metrics.longRunning(labelsOf(info, catalog)) : undefined
     try {
       if (isConnect(route.subresource)) await connect.serve(context, route)
@@ -251,11 +252,14 @@ export class Filters {
   #deadline(exchange: Exchange, query: URLSearchParams): Deadline {
     const abort = new AbortController()
     let over = false
-    const cancel = this.#options.clock.after(requestTimeoutMs(query.get('timeout') ?? ''), () => {
+    const end = (): void => {
       abort.abort()
-      const error = newStatusError(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {})
-      void this.#fail(exchange, query, error)
-    })
+      this.#timedOut(exchange, newStatusError(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {}))
+    }
+    const timeoutMs = requestTimeoutMs(query.get('timeout') ?? '')
+    // Over before it has begun.
+    if (timeoutMs < 1) end()
+    const cancel = this.#options.clock.after(Math.ceil(timeoutMs), end)
     // Every exchange is gone at last; one that was answered in full has nothing left to abort.
     exchange.onGone(() => {
       if (!over) abort.abort()
@@ -267,12 +271,26 @@ export class Filters {
     return { signal: abort.signal, clear }
   }
 
+  /** Written from outside of what writes the other answers: without a kind, and nobody says that it is JSON. */
+  #timedOut(exchange: Exchange, error: StatusError): void {
+    if (exchange.answered) return exchange.destroy()
+    exchange.audit?.failed(error)
+    const { kind: _kind, apiVersion: _apiVersion, ...status } = error.status
+    exchange.respond(504, { 'content-type': TEXT }, JSON.stringify(status))
+  }
+
+  #undetermined(exchange: Exchange, { path }: RequestInfo): void {
+    const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path}`
+    const headers = { 'content-type': TEXT, 'x-content-type-options': 'nosniff' }
+    exchange.respond(500, headers, `Internal Server Error: ${quote(exchange.target)}: ${why}\n`)
+  }
+
   async #sendDiscovery(exchange: Exchange, query: URLSearchParams, found: NonNullable<ReturnType<Discovery['answer']>>): Promise<void> {
-    const { document, mediaType, contentType, etag } = found
+    const { document, mediaType, contentType, etag, pretty } = found
     const headers: Record<string, string> = etag ? { etag, vary: 'Accept' } : {}
     if (etag && headerText(exchange, 'if-none-match') === etag) return exchange.respond(304, headers)
     await this.#options.codec.prepare(mediaType)
-    const body = this.#options.codec.encode(document, mediaType, wantsPretty(query, headerText(exchange, 'user-agent')))
+    const body = this.#options.codec.encode(document, mediaType, pretty || wantsPretty(query, headerText(exchange, 'user-agent')))
     await send(exchange, 200, contentType, body, headers)
   }
 
@@ -338,7 +356,7 @@ function splitTarget(target: string): { path: string; query: URLSearchParams } {
   const mark = target.indexOf('?')
   return mark < 0
     ? { path: target, query: new URLSearchParams() }
-    : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) }
+    : { path: target.slice(0, mark), query: parseQuery(target.slice(mark + 1)) }
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

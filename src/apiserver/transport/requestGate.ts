@@ -6,6 +6,7 @@ import { RejectedError } from '../flowcontrol/priorityLevel.ts'
 import type { FlowControlMetrics, FlowState } from '../metrics/flowControlMetrics.ts'
 import type { UserInfo } from '../request.ts'
 import type { Exchange } from './exchange.ts'
+import { isLongRunning } from './requestInfo.ts'
 import type { RequestInfo } from './requestInfo.ts'
 
 export interface Pass {
@@ -28,8 +29,6 @@ export interface RequestGateOptions {
   clock: Clock
 }
 
-const LONG_RUNNING = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
-
 export class RequestGate {
   readonly #options: RequestGateOptions
 
@@ -40,11 +39,11 @@ export class RequestGate {
   /** Throws, or rejects with, a RejectedError. Streams and proxied requests pass without seats. */
   enter(exchange: Exchange, user: UserInfo, info: RequestInfo, query: URLSearchParams): Pass | Promise<Pass> | undefined {
     const { flowControl, countObjects } = this.#options
+    if (info.verb !== 'watch' && isLongRunning(info)) return undefined
     const flow = flowControl.flowOf(user, info)
     if (!flow) return undefined
     for (const [name, value] of Object.entries(flow.headers)) exchange.setHeader(name, value)
     if (flow.level.exempt && info.verb === 'watch') return undefined
-    if (LONG_RUNNING.has(info.subresource)) return undefined
     const seats = flow.level.exempt
       ? 1
       : flowControl.seatsFor(

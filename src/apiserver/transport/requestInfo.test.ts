@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseRequestInfo } from './requestInfo.ts'
+import { isLongRunning, parseRequestInfo } from './requestInfo.ts'
 
 function parse(method: string, target: string): Record<string, unknown> {
   const [path = '', search = ''] = target.split('?', 2)
@@ -63,4 +63,23 @@ test('an escaped slash does not hide inside a name', () => {
     name: 'x',
     subresource: 'status',
   })
+})
+
+test('what may last, and what nobody can tell', () => {
+  const cases: [target: string, long: boolean, undetermined: boolean][] = [
+    ['/api/v1/pods', false, false],
+    ['/api/v1/pods?watch=1', true, false],
+    ['/api/v1/namespaces/a/pods/p/log', true, false],
+    ['/api/v1/namespaces/a/pods/p/eviction', false, false],
+    ['/api/v1/proxy/nodes/n', true, false],
+    ['/debug/pprof/heap', true, false],
+    ['/debug/pprof', false, false],
+    ['/api/v1/watch', false, true],
+    ['/apis/apps/v1/proxy/', false, true],
+  ]
+  for (const [target, long, undetermined] of cases) {
+    const [path = '', search = ''] = target.split('?')
+    const info = parseRequestInfo('GET', path, new URLSearchParams(search))
+    assert.deepEqual([isLongRunning(info), info.isUndetermined ?? false], [long, undetermined], target)
+  }
 })

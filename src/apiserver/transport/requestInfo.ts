@@ -11,6 +11,8 @@ export interface RequestInfo extends Omit<RequestAttributes, 'user'> {
   rest: string
   /** The path began with the old `/watch` prefix. */
   watchPrefix: boolean
+  /** The path ends after an old prefix: nobody can tell what it is about. */
+  isUndetermined?: boolean
 }
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -60,7 +62,11 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
-    return part
+    // No UTF-8.
+    return Buffer.from(
+      part.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
+      'latin1',
+    ).toString()
   }
 }
 
@@ -79,9 +85,10 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   info.group = grouped ? (parts[1] as string) : ''
   info.version = parts[grouped ? 2 : 1] as string
   info.verb = VERBS[method] ?? ''
-  if (current[0] === 'watch' && current.length > 1) {
-    info.verb = 'watch'
-    info.watchPrefix = true
+  if (current[0] === 'watch' || current[0] === 'proxy') {
+    if (current.length < 2) return { ...info, isUndetermined: true }
+    info.verb = current[0]
+    info.watchPrefix = info.verb === 'watch'
     current = current.slice(1)
   }
   if (current[0] === 'namespaces' && current.length > 1) {
@@ -119,6 +126,14 @@ function completeCollection(info: RequestInfo, query: URLSearchParams): void {
     info.verb = 'deletecollection'
     info.name = nameInSelector(query.get('fieldSelector') ?? '')
   }
+}
+
+const LONG_RUNNING_SUBRESOURCES = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
+
+/** Requests that may last: they have no deadline, and but for watches no seats. */
+export function isLongRunning({ isResourceRequest, verb, subresource, path }: RequestInfo): boolean {
+  if (!isResourceRequest) return path.startsWith('/debug/pprof/')
+  return verb === 'watch' || verb === 'proxy' || LONG_RUNNING_SUBRESOURCES.has(subresource)
 }
 
 export function attributesOf(info: RequestInfo, user: UserInfo, query: URLSearchParams): RequestAttributes {

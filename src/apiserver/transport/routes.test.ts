@@ -40,6 +40,9 @@ test('methods on paths mean verbs on resources, or 404 and 405', () => {
     ['PUT', '/api/v1/namespaces/a/finalize', 'update namespaces finalize - a'],
     ['GET', '/api/v1/watch/namespaces/a/pods/p', 'watch pods - a p'],
     ['GET', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 405],
+    ['POST', '/apis/authorization.k8s.io/v1/localsubjectaccessreviews', 404],
+    ['POST', '/api/v1/bindings', 404],
+    ['GET', '/api/v1/proxy/nodes/n', 404],
     ['POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 'create selfsubjectaccessreviews - - -'],
   ]
   for (const [method, path, expected] of cases) assert.equal(outcome(method, path), expected, `${method} ${path}`)

@@ -3,6 +3,8 @@
  * 404, a method that the path does not take a 405: both only after authorization has let the request pass.
  */
 import type { Catalog, CatalogResource, CatalogSubresource } from '../../api/catalog/catalog.ts'
+import { quote } from '../../api/quote.ts'
+import { isPathSegmentName } from '../../api/validation/names.ts'
 import { newBadRequest, newMethodNotAllowed, newNotFound, newStatusError } from '../../api/status.ts'
 import type { StatusError } from '../../api/status.ts'
 import type { Verb } from '../request.ts'
@@ -66,7 +68,7 @@ function subresourceRoute(info: RequestInfo, resource: CatalogResource, method: 
 /** The catalog's group and version are known to exist; `method` is the HTTP method. */
 export function routeOf(catalog: Catalog, info: RequestInfo, method: string): Route {
   const resource = catalog.resource(info.group, info.version, info.resource)
-  if (!resource) throw newNoSuchPath()
+  if (!resource || info.verb === 'proxy') throw newNoSuchPath()
   // `namespaces/a/namespaces` would be decided on as something inside a.
   if (info.resource === 'namespaces' && info.namespace !== '' && info.namespace !== info.name) throw newNoSuchPath()
   const inNamespace = info.namespace !== '' && info.resource !== 'namespaces'
@@ -80,22 +82,23 @@ export function routeOf(catalog: Catalog, info: RequestInfo, method: string): Ro
   return plainRoute(info, resource, method, { namespace, name })
 }
 
+/** A name that could lead out of its place in the store (CVE-2022-3162); that of an update is held against its object's first. */
+export function checkName({ verb, name }: Route): void {
+  const why = verb === 'update' ? [] : isPathSegmentName(name, false)
+  if (why.length > 0) throw newBadRequest(`Name parameter invalid: ${quote(name)}: ${why.join(';')}`)
+}
+
 function plainRoute(info: RequestInfo, resource: CatalogResource, method: string, at: Pick<Route, 'namespace' | 'name'>): Route {
   const onItem = at.name !== ''
   const verbs = resource.verbs.filter((v) => (info.watchPrefix ? v === 'watch' : COLLECTION_VERBS.has(v) !== onItem))
   // Over all namespaces a namespaced resource can only be read.
   const allNamespaces = resource.namespaced && at.namespace === ''
-  const served = allNamespaces ? verbs.filter((v) => v === 'list' || v === 'watch' || (v === 'create' && isReview(resource))) : verbs
+  const served = allNamespaces ? verbs.filter((v) => v === 'list' || v === 'watch') : verbs
   if (served.length === 0 && (onItem || allNamespaces)) throw newNoSuchPath()
   if (method === 'HEAD') throw newMethodNotAllowed()
   const verb = served.find((v) => v === info.verb)
   if (!verb || METHODS[verb] !== method) throw newMethodNotAllowed()
   return { resource, verb: verb as Verb, ...at }
-}
-
-/** Namespaced kinds without storage may be posted without a namespace. */
-function isReview(resource: CatalogResource): boolean {
-  return resource.verbs.length === 1
 }
 
 const ITEM_VERBS = new Set(['get', 'update', 'patch', 'delete'])
