@@ -209,6 +209,25 @@ test('a failed liveness probe restarts the container; readiness decides whether 
   assert.ok(w.events.includes('Normal Killing probed: Container main failed liveness probe, will be restarted'))
 })
 
+test('a pod that is being stopped tells when it is not ready any more', async (t) => {
+  const w = await world(t)
+  w.runtime.stubborn = true
+  let ready = true
+  w.runtime.onExec = () => (ready ? 0 : 1)
+  const readinessProbe = { exec: { command: ['ready'] }, periodSeconds: 5, failureThreshold: 1 }
+  w.api.put(pods, newPod('leaving', { containers: [{ ...main, readinessProbe }], terminationGracePeriodSeconds: 300 }))
+  const isReady = (): boolean => w.pod('leaving').status?.conditions?.find((c) => c.type === 'Ready')?.status === 'True'
+  await w.until('ready', isReady)
+  const { metadata } = w.pod('leaving')
+  w.api.put(pods, { ...w.pod('leaving'), metadata: { ...metadata, deletionTimestamp: 'now', deletionGracePeriodSeconds: 300 } })
+  await w.until('stopping', () => w.runtime.calls.includes('stop main 300'))
+  assert.ok(isReady())
+  ready = false
+  await w.clock.advance(5000)
+  await w.until('not ready', () => !isReady())
+  assert.equal(w.runtime.newest('main')?.state, 'Running')
+})
+
 test('a grace period under way can be shortened', async (t) => {
   const w = await world(t)
   w.runtime.stubborn = true

@@ -147,7 +147,11 @@ async function assemble(options: KubeletOptions, measures: KubeletMeasures, { si
     recordFile: join(rootDir, 'pulled-images.json'),
     alsoUsed: () => volumes.imagesInUse(),
   })
-  const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict: (uid) => workers.wake(uid) })
+  const onVerdict = (uid: string): void => {
+    workers.wake(uid)
+    life.probed(uid).catch((error: unknown) => log.warn('a result of a probe could not be reported', { uid, error: String(error) }))
+  }
+  const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict })
   const serviceInformer = informers.for(services)
   const statuses = new StatusManager({ client, clock, log, signal, measures })
   const plugins = new CsiPlugins({ client, clock, log, signal, nodeName, registryDirectory: join(rootDir, 'plugins_registry') })

@@ -73,6 +73,8 @@ export class RealPodLife implements PodLife {
   readonly #restarts: PodRestarts
   readonly #limits: PodLimits
   readonly #states = new Map<string, PodState>()
+  /** Those that are being stopped and still reported. */
+  readonly #ending = new Map<string, Pod>()
   readonly #preparation: PodPreparation
   readonly #starts: PodStarts
   readonly #admission: PodAdmission
@@ -99,6 +101,14 @@ export class RealPodLife implements PodLife {
   /** The pod is to end, for what the node lacks or for what it takes; its next sync sees to it. */
   evict(podUid: string, eviction: Eviction): void {
     this.#state(podUid).eviction ??= eviction
+  }
+
+  /** A probe has another result. A pod that is being stopped, which is one long step, tells at once: services send to none that is not ready. */
+  async probed(podUid: string): Promise<void> {
+    if (!this.#ending.has(podUid)) return
+    const observed = await this.#options.observer.observe(podUid)
+    const pod = this.#ending.get(podUid)
+    if (pod) this.#report(pod, observed)
   }
 
   /** An object that the pod uses has changed. */
@@ -166,7 +176,12 @@ export class RealPodLife implements PodLife {
     const observed = await observer.observe(uid)
     probes.terminating(uid)
     if (report) this.#report(pod, observed)
-    await killPod(this.#kills, { pod, observed, grace })
+    if (report) this.#ending.set(uid, pod)
+    try {
+      await killPod(this.#kills, { pod, observed, grace })
+    } finally {
+      this.#ending.delete(uid)
+    }
     observer.invalidate(uid)
     const after = await observer.observe(uid)
     const alive = allContainers(after).find((container) => container.state === 'Running')
