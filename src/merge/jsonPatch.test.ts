@@ -66,6 +66,8 @@ describe('a JSON patch', () => {
 
   const failures: { patch: unknown; code: number; message: string }[] = [
     { patch: [{ op: 'test', path: '/data/a', value: '2' }], code: 422, message: rejected },
+    { patch: [{ op: 'replace', path: '', value: null }], code: 422, message: rejected },
+    { patch: [{ op: 'replace', path: '', value: 5 }], code: 422, message: rejected },
     { patch: [{ op: 'test', path: '/data/none', value: '1' }], code: 422, message: rejected },
     { patch: [{ op: 'replace', path: '/no/where', value: 1 }], code: 422, message: rejected },
     { patch: [{ op: 'remove', path: '/data/zz' }], code: 422, message: rejected },

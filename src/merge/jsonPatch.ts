@@ -62,9 +62,11 @@ function applyAll(document: unknown, operations: readonly Operation[]): unknown 
   return document
 }
 
-/** The document as a whole stays: only `test` and `replace` may name it. */
-function refuseRoot({ op, path }: Operation): void {
-  if (path === '' && op !== 'test' && op !== 'replace') throw new Error(`cannot ${op} the whole document`)
+/** The document as a whole stays: only `test` may name it, and `replace` by an object or a list. */
+function refuseRoot(operation: Operation): void {
+  if (operation.path !== '' || operation.op === 'test') return
+  const container = operation.op === 'replace' && typeof operation.value === 'object' && operation.value !== null
+  if (!container) throw new Error(`cannot ${operation.op} the whole document`)
 }
 
 /** Nothing is moved into itself, nor is the whole document taken from anywhere. */

@@ -294,6 +294,18 @@ test('names do not lead out of their place (CVE-2019-11247, CVE-2022-3162)', asy
     const { status } = await ask(admin, 'GET', path)
     assert.ok(status === 404 || status === 400, `${path}: ${status}`)
   }
+  const pods = '/api/v1/namespaces/default/pods'
+  for (const path of [
+    `${pods}/%2e%2e/log`,
+    `${pods}/%2E%2e/proxy/`,
+    `${pods}/a%252fb/exec?command=a`,
+    '/api/v1/nodes/%2e',
+    '/api/v1/namespaces/%2e%2e',
+  ])
+    for (const method of ['GET', 'DELETE']) {
+      const { status, body } = await ask(admin, method, path)
+      assert.ok(status === 405 || (status === 400 && body.includes('Name parameter invalid')), `${method} ${path}: ${status} ${body}`)
+    }
 })
 
 test('a certificate of nobody’s CA is not even a stranger', async () => {

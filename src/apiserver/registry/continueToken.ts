@@ -1,6 +1,7 @@
 /** Continue tokens (k8s.io/apiserver/pkg/storage/continue.go): where a list goes on, and at which revision. */
 import { newBadRequest } from '../../api/status.ts'
 import type { StatusError } from '../../api/status.ts'
+import { goJsonKind } from '../../merge/jsonValue.ts'
 
 const TOKEN_VERSION = 'meta.k8s.io/v1'
 
@@ -40,17 +41,35 @@ function firstBadCharacter(text: string): string | undefined {
 
 export function decodeContinue(token: string, prefix: string): ContinueToken {
   const bytes = Buffer.from(token, 'base64url')
-  let value: { v?: string; rv?: number; start?: string }
+  let value: unknown
   try {
-    value = JSON.parse(bytes.toString('utf8')) as typeof value
+    value = JSON.parse(bytes.toString('utf8'))
   } catch {
     throw broken(describeJsonError(bytes.toString('latin1')))
   }
-  if (value.v !== TOKEN_VERSION) throw broken(`server does not recognize this encoded version ${value.v ?? ''}`)
-  if (!value.rv) throw broken('incorrect encoded start resourceVersion (version meta.k8s.io/v1)')
-  if (!value.start) throw broken('encoded start key empty (version meta.k8s.io/v1)')
-  if (value.start.includes('..') && value.start.split('/').includes('..')) throw broken(`${value.start}`)
-  return { revision: value.rv, after: prefix + value.start.replace(/\0$/, '') }
+  const odd = oddShape(value)
+  if (odd) throw broken(`json: cannot unmarshal ${odd}`)
+  const { v, rv, start } = (value ?? {}) as { v?: string; rv?: number; start?: string }
+  if (v !== TOKEN_VERSION) throw broken(`server does not recognize this encoded version ${v ?? ''}`)
+  if (!rv) throw broken('incorrect encoded start resourceVersion (version meta.k8s.io/v1)')
+  if (!start) throw broken('encoded start key empty (version meta.k8s.io/v1)')
+  if (start.split('/').includes('..')) throw broken(start)
+  return { revision: rv, after: prefix + start.replace(/\0$/, '') }
+}
+
+const SHAPE = { v: 'string', rv: 'int64', start: 'string' } as const
+
+/** Whoever made the token, it may hold anything; null is what is not there. */
+function oddShape(value: unknown): string | undefined {
+  if (value === null) return undefined
+  if (typeof value !== 'object' || Array.isArray(value)) return `${goJsonKind(value)} into Go value of type storage.continueToken`
+  for (const [name, type] of Object.entries(SHAPE)) {
+    const member = (value as Record<string, unknown>)[name] ?? undefined
+    if (member === undefined || (type === 'string' ? typeof member === 'string' : Number.isSafeInteger(member))) continue
+    const what = typeof member === 'number' ? `number ${member}` : goJsonKind(member)
+    return `${what} into Go struct field continueToken.${name} of type ${type}`
+  }
+  return undefined
 }
 
 /** undefined where Go's ParseUint has an error. */

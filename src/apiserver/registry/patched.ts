@@ -55,7 +55,7 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
     try {
       return typeMetaOf({ text: '', value, keys: -1 })
     } catch (error) {
-      if (error instanceof DecodeError) throw rejectPatched(shown, `couldn't get version/kind; json parse error: ${error.message}`)
+      if (error instanceof DecodeError) throw rejectPatched(shown, error.message)
       throw error
     }
   }

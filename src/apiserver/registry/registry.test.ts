@@ -162,11 +162,16 @@ test('whatever is there is listed whole, whatever the limit', async () => {
 test('options and revisions that are none are refused in Go’s words', async () => {
   const registry = await start()
   await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
+  const token = (value: unknown): string => `continue=${Buffer.from(JSON.stringify(value)).toString('base64url')}`
   for (const [query, why] of [
     ['limit=', /^strconv.ParseInt: parsing "": invalid syntax$/],
     ['limit=99999999999999999999', /value out of range$/],
     ['resourceVersion=99999999999999999999999', /strconv.ParseUint: parsing "9+": value out of range$/],
     ['continue=abc&resourceVersion=5', /^invalid continue token/],
+    [token(null), /not valid: server does not recognize this encoded version $/],
+    [token([]), /not valid: json: cannot unmarshal array into Go value of type storage.continueToken$/],
+    [token({ rv: '5' }), /not valid: json: cannot unmarshal string into Go struct field continueToken.rv of type int64$/],
+    [token({ rv: 1e300 }), /not valid: json: cannot unmarshal number 1e\+300 into/],
   ] as const)
     await assert.rejects(registry.handle(request('list', 'configmaps', { query })), refusal(400, why), query)
   const at = (resourceVersion: string): object => configMap('a', { x: resourceVersion }, { resourceVersion })
