@@ -29,7 +29,8 @@ import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
 import type { LookUp, ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
 import { Authorization } from './authorization/authorization.ts'
 import { accessReviews } from './authorization/reviews.ts'
-import { Loopback, bootstrap } from './bootstrap/bootstrap.ts'
+import { Loopback, bootstrap, ensureSystemObjects } from './bootstrap/bootstrap.ts'
+import type { BootstrapOptions } from './bootstrap/bootstrap.ts'
 import { ObjectCounts } from './cache/objectCounts.ts'
 import type { WatchCache } from './cache/watchCache.ts'
 import { CustomResources } from './customResources/customResources.ts'
@@ -63,7 +64,7 @@ import { Listener } from './transport/listener.ts'
 import { OpenApiPaths } from './transport/openApiPaths.ts'
 import { RequestGate } from './transport/requestGate.ts'
 import { ServerPaths } from './transport/serverPaths.ts'
-import { addStartChecks } from './transport/startChecks.ts'
+import { StartChecks } from './transport/startChecks.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
 import { WebhookClient } from './webhooks/client.ts'
 import { createServiceResolver } from './webhooks/serviceResolver.ts'
@@ -235,7 +236,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   reader = new Reader(loopback)
   noteUse = (secret, day) => void noteTokenUse(loopback, secret, day, log)
 
-  await bootstrap({
+  const bootstrapping: BootstrapOptions = {
     catalog: builtIn,
     registry,
     clock,
@@ -244,7 +245,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
     ...(options.audit && { audit: options.audit }),
     signal: stopping,
-  })
+  }
+  await bootstrap(bootstrapping)
+  const starting = new StartChecks()
+  starting.finish('bootstrapped')
   const following = authorization.run(registry, stopping)
   const { proxyClient } = options
   const queueMetrics = new QueueMetrics()
@@ -253,11 +257,14 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const aggregating = aggregation?.run(stopping)
   const webhooks = new WebhookClient({ resolver: resolve })
   const serving = customResources.run({ registry, cache: registry.cache, webhooks, signal: stopping })
-  const registering = aggregation && new Registration({ registry, loopback, queueMetrics, log, clock }).run(stopping)
+  const registration = aggregation && new Registration({ registry, loopback, queueMetrics, log, clock })
+  const registering = registration?.run(stopping)
+  void registration?.registered.then(() => starting.finish('registered'))
   const flowControl: FlowControl = new FlowControl({ registry, loopback, onChange: () => maintenance.wake(), log, clock })
   const maintenance = new Maintenance({ flowControl, loopback, signal: stopping, log, clock })
   const controlling = flowControl.run(stopping)
   await Promise.all([following.synced, aggregating?.synced, controlling.synced])
+  starting.finish('synced')
 
   const objectCounts = new ObjectCounts(catalog, registry.cache)
   const metrics = new Metrics(objectCounts)
@@ -270,9 +277,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))
   const codec = new Codec(catalog)
   const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))
-  let listening = false
   const { askStore } = options
-  addStartChecks(health, { ...(askStore && { askStore }), aggregates: aggregation !== undefined, isListening: () => listening })
+  starting.addTo(health, {
+    ...(askStore && { askStore }),
+    ...(proxyClient && { proxyCertificate: proxyClient.cert }),
+    servingCertificate: options.tls.cert,
+    now: () => clock.now(),
+  })
   health.add({ name: 'shutdown', kinds: ['readyz'], check: () => stopping.throwIfAborted() })
 
   const now = (): number => clock.now()
@@ -322,6 +333,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     ...(aggregation && { aggregator: new AggregationProxy(aggregation) }),
   })
 
+  starting.finish('serving')
   return {
     registry,
     authorizer: authorization,
@@ -352,13 +364,14 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       const membership = new Membership({
         loopback,
         service: { clusterIp, serviceCidrs, advertise: { address: advertised, port } },
+        ensureSystemObjects: () => ensureSystemObjects(loopback, bootstrapping),
         identity: new IdentityLease({ loopback, hostname: hostname(), clock }),
         ...(options.leaseStore && { leases: new MasterLeases(options.leaseStore, clock) }),
         log,
         clock,
       })
       await membership.start(AbortSignal.any([signal, stopping]))
-      listening = true
+      starting.finish('listening')
       log.info('serving', { host, port })
       const done = aborted(signal).then(async () => {
         await membership.stopped()

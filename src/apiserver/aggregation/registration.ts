@@ -46,6 +46,7 @@ export class Registration {
   readonly #definitions: LiveObjects<CustomResourceDefinition>
   readonly #services: LiveObjects<APIService>
   readonly #queue: WorkQueue
+  readonly #registered = Promise.withResolvers<void>()
 
   constructor(options: RegistrationOptions) {
     const { loopback, log, clock } = options
@@ -76,26 +77,41 @@ export class Registration {
     })
   }
 
+  /** Resolves when what was there at the start has been seen to once. */
+  get registered(): Promise<void> {
+    return this.#registered.promise
+  }
+
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#queue.close(), { once: true })
     const following = [this.#definitions, this.#services].map((live) => live.run(this.#options.registry, signal))
     await Promise.race([Promise.all([this.#definitions.synced, this.#services.synced]), ...following])
+    const waiting = new Set(wantedApiServices(this.#definitions.values()).keys())
+    if (waiting.size === 0) this.#registered.resolve()
     for (;;) {
       const name = await this.#queue.next()
       if (name === undefined) break
-      try {
-        await this.#sync(name)
-        this.#queue.forget(name)
-      } catch (error) {
-        if (signal.aborted) break
-        this.#options.log.warn('an APIService could not be registered', { apiService: name, error: String(error) })
-        this.#queue.addRateLimited(name)
-      } finally {
-        this.#queue.done(name)
-      }
+      if (!(await this.#attempt(name, signal))) continue
+      if (waiting.delete(name) && waiting.size === 0) this.#registered.resolve()
     }
     await Promise.all(following)
+  }
+
+  /** Answers whether it is done; what failed comes again. */
+  async #attempt(name: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#sync(name)
+      this.#queue.forget(name)
+      return true
+    } catch (error) {
+      if (signal.aborted) return false
+      this.#options.log.warn('an APIService could not be registered', { apiService: name, error: String(error) })
+      this.#queue.addRateLimited(name)
+      return false
+    } finally {
+      this.#queue.done(name)
+    }
   }
 
   async #sync(name: string): Promise<void> {

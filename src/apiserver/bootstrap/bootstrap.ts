@@ -221,26 +221,31 @@ async function bootstrapRbac(loopback: Loopback): Promise<void> {
   ])
 }
 
-/** Those that are missing, one deleted meanwhile as well. */
-export async function ensureSystemNamespaces(loopback: Loopback): Promise<void> {
+/** Namespaces and what stands in them for all to read: those that are missing, one deleted meanwhile as well. */
+export async function ensureSystemObjects(loopback: Loopback, options: BootstrapOptions): Promise<void> {
   await reconcile(loopback, loopback.resource('', 'v1', 'namespaces'), SYSTEM_NAMESPACES.map(namespace), leave)
+  await Promise.all([
+    reconcileConfigMap(loopback, extensionAuthentication(options)),
+    reconcile(loopback, loopback.resource('', 'v1', 'configmaps'), [tokenTracking(nowOf(options))], leave),
+  ])
+}
+
+function nowOf({ clock }: BootstrapOptions): string {
+  return new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
 /** Brings all of it about. A failure fails the start. */
 export async function bootstrap(options: BootstrapOptions): Promise<void> {
-  const { catalog, clock } = options
+  const { catalog } = options
   const loopback = new Loopback(options)
-  const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
-  await ensureSystemNamespaces(loopback)
+  await ensureSystemObjects(loopback, options)
   const flowControl = 'flowcontrol.apiserver.k8s.io'
   await Promise.all([
     bootstrapRbac(loopback),
     reconcile(loopback, loopback.resource('scheduling.k8s.io', 'v1', 'priorityclasses'), PRIORITY_CLASSES, leave),
     reconcile(loopback, loopback.resource(flowControl, 'v1', 'prioritylevelconfigurations'), priorityLevels(), leave),
     reconcile(loopback, loopback.resource(flowControl, 'v1', 'flowschemas'), flowSchemas(), leave),
-    reconcileApiServices(loopback, localApiServices(catalog, now)),
-    reconcileConfigMap(loopback, extensionAuthentication(options)),
-    reconcile(loopback, loopback.resource('', 'v1', 'configmaps'), [tokenTracking(now)], leave),
+    reconcileApiServices(loopback, localApiServices(catalog, nowOf(options))),
   ])
 }
 

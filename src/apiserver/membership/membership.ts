@@ -7,7 +7,6 @@ import { timestamp } from '../../api/meta.ts'
 import { isAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
-import { ensureSystemNamespaces } from '../bootstrap/bootstrap.ts'
 import type { Loopback } from '../bootstrap/bootstrap.ts'
 import type { IdentityLease } from './identityLease.ts'
 import { kubernetesEndpoints, kubernetesService } from './kubernetesService.ts'
@@ -15,13 +14,15 @@ import type { KubernetesServiceOptions } from './kubernetesService.ts'
 import type { MasterLeases } from './masterLeases.ts'
 
 const RENEW_MS = 10_000
-const NAMESPACES_MS = 60_000
+const SYSTEM_OBJECTS_MS = 60_000
 const COLLECT_MS = 3_600_000
 
 export interface MembershipOptions {
   loopback: Loopback
   service: KubernetesServiceOptions
   identity: IdentityLease
+  /** Brings back what others deleted of what belongs to every cluster. */
+  ensureSystemObjects: () => Promise<void>
   /** Where other servers may write to the same store. */
   leases?: MasterLeases
   log: Logger
@@ -38,14 +39,14 @@ export class Membership {
 
   /** Resolves when the service leads here; goes on until the signal aborts. Throws where that cannot be had. */
   async start(signal: AbortSignal): Promise<void> {
-    const { identity, loopback } = this.#options
+    const { identity, ensureSystemObjects } = this.#options
     await Promise.all([this.#service(), identity.renew()])
     const collect = (): Promise<void> => identity.collect()
     this.#running = Promise.all([
       this.#every(RENEW_MS, signal, async () => {
         await Promise.all([this.#service(), identity.renew()])
       }),
-      this.#every(NAMESPACES_MS, signal, () => ensureSystemNamespaces(loopback)),
+      this.#every(SYSTEM_OBJECTS_MS, signal, ensureSystemObjects),
       this.#attempt(collect, signal).then(() => this.#every(COLLECT_MS, signal, collect)),
     ])
   }

@@ -16,7 +16,37 @@ test('health reports as upstream words them', async () => {
   assert.deepEqual(failures, ['storage'])
   assert.equal((await health.report('livez', { verbose: false, exclude: [] })).ok, true)
   assert.equal(
-    (await health.report('readyz', { verbose: true, exclude: ['storage', 'none'] })).text,
-    '[+]ping ok\n[+]storage excluded: ok\n[+]other ok\nwarn: some health checks cannot be excluded: no matches for "none"\nreadyz check passed\n',
+    (await health.report('readyz', { verbose: true, exclude: ['storage', 'none', 'b'] })).text,
+    '[+]ping ok\n[+]storage excluded: ok\n[+]other ok\nwarn: some health checks cannot be excluded: no matches for "none","b"\nreadyz check passed\n',
   )
+})
+
+test('what was asked for is counted', async () => {
+  const health = new HealthChecks(() => {})
+  assert.equal(health.sliText(), '')
+  let isBroken = true
+  const check = (): void => {
+    if (isBroken) throw new Error('broken')
+  }
+  health.add({ name: 'log', kinds: ['livez'], check })
+  await health.report('livez', { verbose: false, exclude: ['ping'] })
+  assert.match(health.sliText(), /^kubernetes_healthcheck\{name="log",type="livez"\} 0$/m)
+  isBroken = false
+  await health.report('livez', { verbose: false, exclude: ['ping'] })
+  const lines = health.sliText().split('\n')
+  for (const line of [
+    'kubernetes_healthcheck{name="log",type="livez"} 1',
+    'kubernetes_healthchecks_total{name="log",status="error",type="livez"} 1',
+    'kubernetes_healthchecks_total{name="log",status="success",type="livez"} 1',
+  ])
+    assert.ok(lines.includes(line), line)
+  assert.ok(!health.sliText().includes('ping'))
+})
+
+test('a check by itself tells why it fails, whatever is excluded', async () => {
+  const health = new HealthChecks(() => {})
+  health.add({ name: 'etcd', kinds: ['livez'], check: () => Promise.reject(new Error('no answer')) })
+  assert.deepEqual(await health.reportOne('livez', 'ping'), { ok: true, text: 'ok' })
+  assert.deepEqual(await health.reportOne('livez', 'etcd'), { ok: false, text: 'internal server error: no answer\n' })
+  assert.equal(await health.reportOne('readyz', 'etcd'), undefined)
 })

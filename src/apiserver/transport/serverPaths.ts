@@ -35,6 +35,7 @@ export interface ServerPathsOptions {
   groupPaths: () => string[]
 }
 
+const PROCESS_START_UNIX = String(Math.floor(performance.timeOrigin / 1000))
 const TEXT = 'text/plain; charset=utf-8'
 const HEALTH_PATH = /^\/(healthz|livez|readyz)(?:\/(.+))?$/
 /** Go's router takes a path with a slash at its end for these as well. */
@@ -123,14 +124,13 @@ export class ServerPaths implements PathHandler {
 
   async #health({ exchange, query }: RequestContext, kind: HealthKind, check: string | undefined): Promise<boolean> {
     const { health } = this.#options
-    if (check && !health.names(kind).includes(check)) return false
-    const { ok, text } = await health.report(kind, {
-      verbose: query.has('verbose'),
-      exclude: query.getAll('exclude'),
-      ...(check && { only: check }),
-    })
-    // What is told of all checks goes through Go's writer of errors, a single check writes for itself.
-    const sniffing: Record<string, string> = check ? {} : { 'x-content-type-options': 'nosniff' }
+    const report = check
+      ? await health.reportOne(kind, check)
+      : await health.report(kind, { verbose: query.has('verbose'), exclude: query.getAll('exclude') })
+    if (!report) return false
+    const { ok, text } = report
+    // What is told of all checks goes through Go's writer of errors, a single check writes for itself when it passes.
+    const sniffing: Record<string, string> = check && ok ? {} : { 'x-content-type-options': 'nosniff' }
     exchange.respond(ok ? 200 : 500, { 'content-type': TEXT, ...sniffing }, text)
     return true
   }
@@ -149,7 +149,7 @@ export class ServerPaths implements PathHandler {
 
   /** Whatever the method, as upstream's handler does not look at it. */
   async #metrics(exchange: Exchange, text: string): Promise<true> {
-    await send(exchange, 200, METRICS_CONTENT_TYPE, Buffer.from(text))
+    await send(exchange, 200, METRICS_CONTENT_TYPE, Buffer.from(text), { 'process-start-time-unix': PROCESS_START_UNIX })
     return true
   }
 }

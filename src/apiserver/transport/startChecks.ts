@@ -1,72 +1,98 @@
 /**
- * The steps of a start as health checks under upstream's names, which operators' tools and `?exclude=` know. What a name stands
- * for is done before the server serves, but for what needs its port.
+ * The steps of a start as health checks under upstream's names, which operators' tools and `?exclude=` know: each fails until
+ * what its name stands for is done. What has to hold later on, too, is asked each time.
  */
+import { X509Certificate } from 'node:crypto'
 import { ALL_KINDS } from './health.ts'
 import type { HealthChecks } from './health.ts'
 
+/** What the start goes through, in this order but for the last two, of which each has its own time. */
+export type StartStep = 'bootstrapped' | 'synced' | 'serving' | 'listening' | 'registered'
+
 /** In upstream's order. */
-const HOOKS = [
-  'start-apiserver-admission-initializer',
-  'generic-apiserver-start-informers',
-  'priority-and-fairness-config-consumer',
-  'priority-and-fairness-filter',
-  'storage-object-count-tracker-hook',
-  'start-apiextensions-informers',
-  'start-apiextensions-controllers',
-  'crd-informer-synced',
-  'start-system-namespaces-controller',
-  'peer-endpoint-reconciler-controller',
-  'start-cluster-authentication-info-controller',
-  'start-kube-apiserver-identity-lease-controller',
-  'start-kube-apiserver-identity-lease-garbage-collector',
-  'storage-readiness',
-  'start-legacy-token-tracking-controller',
-  'start-service-ip-repair-controllers',
-  'rbac/bootstrap-roles',
-  'scheduling/bootstrap-system-priority-classes',
-  'priority-and-fairness-config-producer',
-  'bootstrap-controller',
-  'start-kubernetes-service-cidr-controller',
+const HOOKS: readonly (readonly [name: string, step: StartStep])[] = [
+  ['start-apiserver-admission-initializer', 'serving'],
+  ['generic-apiserver-start-informers', 'synced'],
+  ['priority-and-fairness-config-consumer', 'synced'],
+  ['priority-and-fairness-filter', 'serving'],
+  ['storage-object-count-tracker-hook', 'serving'],
+  ['start-apiextensions-informers', 'synced'],
+  ['start-apiextensions-controllers', 'synced'],
+  ['crd-informer-synced', 'synced'],
+  ['start-system-namespaces-controller', 'bootstrapped'],
+  ['peer-endpoint-reconciler-controller', 'listening'],
+  ['start-cluster-authentication-info-controller', 'bootstrapped'],
+  ['start-kube-apiserver-identity-lease-controller', 'listening'],
+  ['start-kube-apiserver-identity-lease-garbage-collector', 'listening'],
+  ['storage-readiness', 'bootstrapped'],
+  ['start-legacy-token-tracking-controller', 'bootstrapped'],
+  ['start-service-ip-repair-controllers', 'listening'],
+  ['rbac/bootstrap-roles', 'bootstrapped'],
+  ['scheduling/bootstrap-system-priority-classes', 'bootstrapped'],
+  ['priority-and-fairness-config-producer', 'bootstrapped'],
+  ['bootstrap-controller', 'listening'],
+  ['start-kubernetes-service-cidr-controller', 'listening'],
 ]
-/** They write the Service `kubernetes`, which leads to the port. */
-const AFTER_LISTENING = new Set(['bootstrap-controller', 'start-service-ip-repair-controllers', 'start-kubernetes-service-cidr-controller'])
-const AGGREGATOR_HOOKS = [
-  'aggregator-reload-proxy-client-cert',
-  'start-kube-aggregator-informers',
-  'apiservice-status-local-available-controller',
-  'apiservice-status-remote-available-controller',
-  'apiservice-registration-controller',
-  'apiservice-wait-for-first-sync',
-  'apiservice-discovery-controller',
-  'kube-apiserver-autoregistration',
+const AGGREGATOR_HOOKS: typeof HOOKS = [
+  ['start-kube-aggregator-informers', 'synced'],
+  ['apiservice-status-local-available-controller', 'synced'],
+  ['apiservice-status-remote-available-controller', 'synced'],
+  ['apiservice-registration-controller', 'synced'],
+  ['apiservice-wait-for-first-sync', 'registered'],
+  ['apiservice-discovery-controller', 'synced'],
+  ['kube-apiserver-autoregistration', 'registered'],
 ]
-const OPENAPI_HOOKS = ['apiservice-openapi-controller', 'apiservice-openapiv3-controller']
+const OPENAPI_HOOKS: typeof HOOKS = [
+  ['apiservice-openapi-controller', 'serving'],
+  ['apiservice-openapiv3-controller', 'serving'],
+]
 
 export interface StartChecksOptions {
   /** Asks the store for something; throws where it does not answer. */
   askStore?: () => Promise<unknown>
-  aggregates: boolean
-  isListening(): boolean
+  /** PEM of the certificate shown to other servers; undefined where nothing is aggregated. */
+  proxyCertificate?: string
+  /** PEM of the certificate by which the server is known. */
+  servingCertificate: string
+  now: () => number
 }
 
-export function addStartChecks(health: HealthChecks, { askStore, aggregates, isListening }: StartChecksOptions): void {
-  const done = (): void => {}
-  const afterListening = (): void => {
-    if (!isListening()) throw new Error('not finished')
+export class StartChecks {
+  readonly #done = new Set<StartStep>()
+
+  finish(step: StartStep): void {
+    this.#done.add(step)
   }
-  const hook = (name: string, check: () => void): void => health.add({ name: `poststarthook/${name}`, kinds: ALL_KINDS, check })
-  health.add({ name: 'log', kinds: ALL_KINDS, check: done })
-  if (askStore) {
-    const check = async (): Promise<void> => void (await askStore())
-    // Whether the server is ready is a question of its own.
-    health.add({ name: 'etcd', kinds: ['healthz', 'livez'], check })
-    health.add({ name: 'etcd-readiness', kinds: ['readyz'], check })
+
+  addTo(health: HealthChecks, { askStore, proxyCertificate, servingCertificate, now }: StartChecksOptions): void {
+    const after = (step: StartStep) => (): void => {
+      if (!this.#done.has(step)) throw new Error('not finished')
+    }
+    const hook = (name: string, check: () => void): void => health.add({ name: `poststarthook/${name}`, kinds: ALL_KINDS, check })
+    const hooks = (all: typeof HOOKS): void => all.forEach(([name, step]) => hook(name, after(step)))
+    // Lines are written as they come: there is no buffer that could be stuck.
+    health.add({ name: 'log', kinds: ALL_KINDS, check: () => {} })
+    health.add({ name: 'loopback-serving-certificate', kinds: ['healthz', 'livez'], check: certificateCheck(servingCertificate, now) })
+    if (askStore) {
+      const check = async (): Promise<void> => void (await askStore())
+      // Whether the server is ready is a question of its own.
+      health.add({ name: 'etcd', kinds: ['healthz', 'livez'], check })
+      health.add({ name: 'etcd-readiness', kinds: ['readyz'], check })
+    }
+    health.add({ name: 'informer-sync', kinds: ['readyz'], check: after('synced') })
+    hooks(HOOKS)
+    if (proxyCertificate === undefined) return
+    hook('aggregator-reload-proxy-client-cert', certificateCheck(proxyCertificate, now))
+    hooks(AGGREGATOR_HOOKS)
+    health.add({ name: 'autoregister-completion', kinds: ALL_KINDS, check: after('registered') })
+    hooks(OPENAPI_HOOKS)
   }
-  health.add({ name: 'informer-sync', kinds: ['readyz'], check: done })
-  for (const name of HOOKS) hook(name, AFTER_LISTENING.has(name) ? afterListening : done)
-  if (!aggregates) return
-  for (const name of AGGREGATOR_HOOKS) hook(name, done)
-  health.add({ name: 'autoregister-completion', kinds: ALL_KINDS, check: done })
-  for (const name of OPENAPI_HOOKS) hook(name, done)
+}
+
+/** Nobody would believe one that is out of its time. */
+function certificateCheck(pem: string, now: () => number): () => void {
+  const { validFromDate, validToDate } = new X509Certificate(pem)
+  return () => {
+    if (now() < validFromDate.getTime() || now() > validToDate.getTime()) throw new Error(`valid until ${validToDate.toISOString()}`)
+  }
 }
