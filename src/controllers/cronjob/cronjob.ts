@@ -8,7 +8,7 @@ import { semanticallyEqual } from '../hash.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { at, indexByOwner, ownedBy, ownerKey } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
-import { jobOf, newsOfActive, planCronJob, type CronPlan } from './plan.ts'
+import { isDormant, jobOf, newsOfActive, planCronJob, referenceTo, type CronPlan } from './plan.ts'
 import { parseSchedule, ScheduleError, type Schedule } from './schedule.ts'
 
 /** Timers may fire a little early; the time must have passed when the schedule is asked. */
@@ -60,15 +60,11 @@ export function cronJobController(context: ControllerContext): Controller {
       const job = await client.create(jobs, jobOf(cronJob, scheduledMs), { signal })
       jobWrites.wrote(key, job)
       tell(cronJob, 'Normal', 'SuccessfulCreate', `Created job ${job.metadata.name}`)
-      const { name, namespace, uid, resourceVersion } = job.metadata
-      return {
-        ...plan.status,
-        active: [...active, { apiVersion: 'batch/v1', kind: 'Job', name, namespace, uid, resourceVersion }],
-        lastScheduleTime,
-      }
+      return { ...plan.status, active: [...active, referenceTo(job)], lastScheduleTime }
     } catch (error) {
       if (isNamespaceTerminating(error)) return plan.status
-      if (isAlreadyExists(error)) return { ...plan.status, lastScheduleTime }
+      // Somebody else's: a Job of the CronJob's own is known before it is made again.
+      if (isAlreadyExists(error)) return plan.status
       tell(cronJob, 'Warning', 'FailedCreate', `Error creating job: ${error instanceof Error ? error.message : String(error)}`)
       throw error
     }
@@ -81,11 +77,14 @@ export function cronJobController(context: ControllerContext): Controller {
       const cronJob = cronInformer.get(key)
       if (!cronJob) return
       if (!jobWrites.seenBy(key, jobInformer) || !cronWrites.seenBy(key, cronInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
-      const schedule = scheduleOf(cronJob)
-      if (!schedule) return
+      const schedule = isDormant(cronJob) ? undefined : scheduleOf(cronJob)
       const owned = ownedBy(jobInformer, cronJob)
       const plan = planCronJob(cronJob, schedule, owned, clock.now())
-      for (const { reason, message } of newsOfActive(cronJob, owned)) tell(cronJob, 'Normal', reason, message)
+      for (const { type, reason, message } of newsOfActive(cronJob, owned)) tell(cronJob, type, reason, message)
+      if (plan.next.action === 'never') {
+        const message = `invalid schedule: ${cronJob.spec.schedule} : time difference between two schedules is less than 1 second`
+        tell(cronJob, 'Warning', 'InvalidSchedule', message)
+      }
       if (plan.missed > TOO_MANY_MISSED)
         tell(
           cronJob,
@@ -94,7 +93,12 @@ export function cronJobController(context: ControllerContext): Controller {
           'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew',
         )
       if (plan.next.action === 'tooLate')
-        tell(cronJob, 'Warning', 'MissSchedule', `Missed scheduled time to start a job: ${new Date(plan.next.scheduledMs).toUTCString()}`)
+        tell(
+          cronJob,
+          'Warning',
+          'MissSchedule',
+          `Missed scheduled time to start a job: ${new Date(plan.next.scheduledMs).toUTCString().replace('GMT', '+0000')}`,
+        )
       if (plan.next.action === 'forbidden')
         tell(cronJob, 'Normal', 'JobAlreadyActive', 'Not starting job because prior execution is running and concurrency policy is Forbid')
       const status = await start(cronJob, plan, key, signal)

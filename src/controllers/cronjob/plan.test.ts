@@ -44,6 +44,8 @@ function job(name: string, end?: 'Complete' | 'Failed'): Job {
   }
 }
 
+const inStatus = (...names: string[]): CronJob['status'] => ({ active: names.map((name) => ({ name, uid: name })) })
+
 function next(spec: Partial<CronJobSpec>, owned: Job[] = [], status: CronJob['status'] = {}): string {
   const cron = cronJob(spec, status)
   const { next: then } = planCronJob(cron, parseSchedule(cron.spec.schedule), owned, NOON + 30_000)
@@ -55,8 +57,12 @@ test('what is due', () => {
   assert.equal(next({}), 'start 2026-01-01T12:00:00Z')
   assert.equal(next({}, [], { lastScheduleTime: '2026-01-01T12:00:00Z' }), 'none')
   assert.equal(next({ suspend: true }), 'none')
-  assert.equal(next({ concurrencyPolicy: 'Forbid' }, [job('x')]), 'forbidden 2026-01-01T12:00:00Z')
-  assert.equal(next({ concurrencyPolicy: 'Replace' }, [job('x')]), 'start 2026-01-01T12:00:00Z for x')
+  assert.equal(next({ concurrencyPolicy: 'Forbid' }, [job('x')], inStatus('x')), 'forbidden 2026-01-01T12:00:00Z')
+  assert.equal(next({ concurrencyPolicy: 'Replace' }, [job('x')], inStatus('x')), 'start 2026-01-01T12:00:00Z for x')
+  // A Job that somebody else made in its name is not in the way.
+  assert.equal(next({ concurrencyPolicy: 'Forbid' }, [job('x')]), 'start 2026-01-01T12:00:00Z')
+  assert.equal(next({ schedule: '0 0 31 2 *' }), 'never')
+  assert.equal(next({ schedule: '0 0 31 2 *', suspend: true }), 'none')
   assert.equal(next({ startingDeadlineSeconds: 10 }), 'none')
   assert.equal(next({ startingDeadlineSeconds: 60 }), 'start 2026-01-01T12:00:00Z')
   assert.equal(next({}, [job(`c-${NOON / 60_000}`)]), 'none')
@@ -76,7 +82,7 @@ test('after a long time away only the newest time counts', () => {
 test('history keeps the newest of each kind', () => {
   const owned = [job('a', 'Complete'), job('bb', 'Complete'), job('ccc', 'Failed'), job('dddd', 'Failed'), job('eeeee')]
   const { expired, status } = planCronJob(
-    cronJob({ successfulJobsHistoryLimit: 1, suspend: true }),
+    cronJob({ successfulJobsHistoryLimit: 1, suspend: true }, inStatus('a', 'eeeee')),
     parseSchedule('0 * * * *'),
     owned,
     NOON,
@@ -114,11 +120,24 @@ test('the time of a Job whose creation was not answered is on record while suspe
   assert.equal(recorded({ lastScheduleTime: '2026-01-01T13:00:00Z' }), '2026-01-01T13:00:00Z')
 })
 
+test('a Job whose creation was not answered is active', () => {
+  const cron = cronJob({ concurrencyPolicy: 'Forbid' })
+  const made = job(jobOf(cron, NOON).metadata.name ?? '')
+  const { next: then, status } = planCronJob(cron, parseSchedule(cron.spec.schedule), [made], NOON + 30_000)
+  assert.equal(then.action, 'none')
+  assert.deepEqual([status.active?.map(({ name }) => name), status.lastScheduleTime], [[made.metadata.name], '2026-01-01T12:00:00Z'])
+})
+
 test('what became of the active Jobs', () => {
-  const active = ['a', 'bb', 'ccc', 'dddd'].map((name) => ({ name, uid: name }))
-  const news = newsOfActive(cronJob({}, { active }), [job('a'), job('bb', 'Complete'), job('ccc', 'Failed')])
+  const owned = [job('a'), job('bb', 'Complete'), job('ccc', 'Failed'), job('ours'), job('ours-done', 'Complete')]
+  const news = newsOfActive(cronJob({}, inStatus('a', 'bb', 'ccc', 'dddd')), owned)
   assert.deepEqual(
-    news.map(({ message }) => message),
-    ['Saw completed job: bb, condition: Complete', 'Saw completed job: ccc, condition: Failed', 'Active job went missing: dddd'],
+    news.map(({ type, reason, message }) => [type, reason, message]),
+    [
+      ['Normal', 'SawCompletedJob', 'Saw completed job: bb, condition: Complete'],
+      ['Normal', 'SawCompletedJob', 'Saw completed job: ccc, condition: Failed'],
+      ['Warning', 'UnexpectedJob', 'Saw a job that the controller did not create or forgot: ours'],
+      ['Normal', 'MissingJob', 'Active job went missing: dddd'],
+    ],
   )
 })

@@ -1,5 +1,6 @@
 /** What a CronJob does now: which of its times is due, what stands in the way, and what of its history goes. No I/O. */
 import { cronjobs, type CronJob, type CronJobStatus, type Job } from '../../api/kinds/batch/v1.ts'
+import type { ObjectReference } from '../../api/kinds/core/v1.ts'
 import { isConditionTrue, newControllerRef, timestamp } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
 import { isFinished } from '../job/plan.ts'
@@ -13,6 +14,7 @@ export interface DueTime {
   /** The last time that has passed and was not served. */
   dueMs: number | undefined
   missed: number
+  /** Undefined for a schedule that no day ever meets. */
   nextMs: number | undefined
 }
 
@@ -69,7 +71,7 @@ function offsetOf(atMs: number, timeZone: string): string {
 }
 
 export type CronAction =
-  | { action: 'none' }
+  | { action: 'none' | 'never' }
   | { action: 'tooLate' | 'forbidden'; scheduledMs: number }
   | { action: 'start'; scheduledMs: number; replace: Job[] }
 
@@ -102,18 +104,13 @@ function expiredJobs({ spec }: CronJob, owned: readonly Job[]): Job[] {
   ]
 }
 
+export function referenceTo({ metadata: { name, namespace, uid, resourceVersion } }: Job): ObjectReference {
+  return { apiVersion: 'batch/v1', kind: 'Job', name, namespace, uid, resourceVersion }
+}
+
 function statusOf(cronJob: CronJob, active: readonly Job[], owned: readonly Job[]): CronJobStatus {
-  const references = active.map(({ metadata: { name, namespace, uid, resourceVersion } }) => ({
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    name,
-    namespace,
-    uid,
-    resourceVersion,
-  }))
-  const known = cronJob.status?.active ?? []
   // A reference stays as it was first written: the Job's later revisions are no news of the CronJob.
-  const kept = references.map((reference) => known.find((other) => other.uid === reference.uid) ?? reference)
+  const kept = (cronJob.status?.active ?? []).filter(({ uid }) => active.some(({ metadata }) => metadata.uid === uid))
   const ends = owned.filter(succeeded).map((job) => job.status?.completionTime ?? '')
   const last = [cronJob.status?.lastSuccessfulTime ?? '', ...ends].sort().at(-1)
   // A Job whose creation was not answered is there all the same: its time must be on record before history drops it.
@@ -127,35 +124,58 @@ function statusOf(cronJob: CronJob, active: readonly Job[], owned: readonly Job[
   }
 }
 
-/** What became of the Jobs that the status names as active. */
-export function newsOfActive(cronJob: CronJob, owned: readonly Job[]): { reason: string; message: string }[] {
-  return (cronJob.status?.active ?? []).flatMap(({ uid, name = '' }) => {
-    const job = owned.find(({ metadata }) => metadata.uid === uid)
-    if (!job) return [{ reason: 'MissingJob', message: `Active job went missing: ${name}` }]
-    if (!isFinished(job)) return []
-    const how = succeeded(job) ? 'Complete' : 'Failed'
-    return [{ reason: 'SawCompletedJob', message: `Saw completed job: ${job.metadata.name}, condition: ${how}` }]
-  })
+export interface News {
+  type: 'Normal' | 'Warning'
+  reason: string
+  message: string
 }
 
-export function planCronJob(cronJob: CronJob, schedule: Schedule, owned: readonly Job[], nowMs: number): CronPlan {
+/** What became of the Jobs that the status names as active, and which others run. */
+export function newsOfActive(cronJob: CronJob, owned: readonly Job[]): News[] {
+  const active = cronJob.status?.active ?? []
+  const ofOwned = owned.flatMap((job): News[] => {
+    const { name, uid } = job.metadata
+    const isKnown = active.some((reference) => reference.uid === uid)
+    if (isFinished(job)) {
+      const message = `Saw completed job: ${name}, condition: ${succeeded(job) ? 'Complete' : 'Failed'}`
+      return isKnown ? [{ type: 'Normal', reason: 'SawCompletedJob', message }] : []
+    }
+    const message = `Saw a job that the controller did not create or forgot: ${name}`
+    return isKnown ? [] : [{ type: 'Warning', reason: 'UnexpectedJob', message }]
+  })
+  const missing = active
+    .filter(({ uid }) => !owned.some(({ metadata }) => metadata.uid === uid))
+    .map(({ name = '' }): News => ({ type: 'Normal', reason: 'MissingJob', message: `Active job went missing: ${name}` }))
+  return [...ofOwned, ...missing]
+}
+
+/** Then nothing starts, whatever the schedule says. */
+export const isDormant = ({ metadata, spec }: CronJob): boolean => metadata.deletionTimestamp !== undefined || spec.suspend === true
+
+/** Without a schedule only what has happened so far counts. */
+export function planCronJob(cronJob: CronJob, schedule: Schedule | undefined, owned: readonly Job[], nowMs: number): CronPlan {
   const { spec } = cronJob
-  const active = owned.filter((job) => !isFinished(job))
+  const known = new Set(cronJob.status?.active?.map(({ uid }) => uid))
+  // A Job that somebody else made in the CronJob's name neither stands in the way nor is replaced.
+  const active = owned.filter((job) => !isFinished(job) && known.has(job.metadata.uid))
   const plan: CronPlan = {
     next: { action: 'none' },
     expired: expiredJobs(cronJob, owned),
     status: statusOf(cronJob, active, owned),
     missed: 0,
   }
-  if (cronJob.metadata.deletionTimestamp !== undefined || spec.suspend) return plan
+  if (!schedule || isDormant(cronJob)) return plan
   const { dueMs, missed, nextMs } = dueTime(cronJob, schedule, nowMs)
   plan.missed = missed
   if (nextMs !== undefined) plan.recheckAfterMs = nextMs - nowMs
+  else if (dueMs === undefined) plan.next = { action: 'never' }
   if (dueMs === undefined) return plan
-  const served = owned.some((job) => job.metadata.name === jobName(cronJob, dueMs))
-  // The Job was made, the status was not written: without the time on record a Job that history drops would run again.
-  if (served) plan.status.lastScheduleTime = timestamp(dueMs)
-  else if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs)
+  const served = owned.find((job) => job.metadata.name === jobName(cronJob, dueMs))
+  if (served) {
+    // The Job was made, the status was not written: without the time on record a Job that history drops would run again.
+    plan.status.lastScheduleTime = timestamp(dueMs)
+    if (!isFinished(served) && !active.includes(served)) plan.status.active = [...(plan.status.active ?? []), referenceTo(served)]
+  } else if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs)
     plan.next = { action: 'tooLate', scheduledMs: dueMs }
   else if (spec.concurrencyPolicy === 'Forbid' && active.length > 0) plan.next = { action: 'forbidden', scheduledMs: dueMs }
   else plan.next = { action: 'start', scheduledMs: dueMs, replace: spec.concurrencyPolicy === 'Replace' ? active : [] }
