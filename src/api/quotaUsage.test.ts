@@ -44,6 +44,25 @@ test('init containers count where they need more, sidecars always', () => {
   )
 })
 
+const resized = (more: object, conditions: object[] = []): Pod =>
+  ({
+    ...pod({ containers: [container('200m')] }),
+    status: { phase: 'Running', containerStatuses: [{ name: 'c', ...more }], conditions },
+  }) as Pod
+const resizes: [string, Pod, string][] = [
+  ['what it asks for, when that is more', resized({ resources: { requests: { cpu: '100m' } } }), '200m'],
+  ['what it has still, when that is more', resized({ resources: { requests: { cpu: '300m' } } }), '300m'],
+  ['what it was promised', resized({ resources: { requests: { cpu: '100m' } }, allocatedResources: { cpu: '400m' } }), '400m'],
+  [
+    'what it has, when the wish never fits',
+    resized({ resources: { requests: { cpu: '100m' } } }, [{ type: 'PodResizePending', status: 'True', reason: 'Infeasible' }]),
+    '100m',
+  ],
+  ['what its spec says, before anything is told', resized({}), '200m'],
+  ['what it says for the whole pod', pod({ containers: [container('200m')], resources: { requests: { cpu: '50m' } } }), '50m'],
+]
+for (const [what, of, cpu] of resizes) test(`a pod counts with ${what}`, () => assert.deepEqual(used(podUsage(of), 'cpu'), { cpu }))
+
 test('services and claims', () => {
   const service = (spec: ServiceSpec): Record<string, string> =>
     used(

@@ -1,5 +1,5 @@
 /** What objects count for in a ResourceQuota (pkg/quota/v1/evaluator): admission charges by it, the quota controller counts by it. */
-import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from './kinds/core/v1.ts'
+import type { Container, PersistentVolumeClaim, Pod, ResourceQuota, Service } from './kinds/core/v1.ts'
 import { addQuantity, compareQuantity, formatQuantity, newQuantity, type Quantity, type QuantityLike } from './quantity.ts'
 import { hasFinished } from './pods.ts'
 import { qosClassOf } from './validation/podQos.ts'
@@ -23,18 +23,41 @@ function largest(a: Usage, b: ResourceList): Usage {
   return result
 }
 
-/** What a pod asks for: the sum of what runs together, or the most that an init container needs on its way. */
-function podResources({ spec }: Pod, kind: 'requests' | 'limits'): Usage {
+type Kind = 'requests' | 'limits'
+
+/** During a resize a container counts with the larger of what it has, what it was promised and what it asks for, unless that never fits. */
+function containerUsage({ status }: Pod, kind: Kind): (container: Container) => Usage {
+  const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])]
+  const isInfeasible = status?.conditions?.find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible'
+  return ({ name, resources }) => {
+    const told = statuses.find((of) => of.name === name)
+    if (!told?.resources) return resources?.[kind] ?? {}
+    const has = largest({ ...told.resources[kind] }, kind === 'requests' ? told.allocatedResources : undefined)
+    return isInfeasible ? has : largest(has, resources?.[kind])
+  }
+}
+
+const isPodLevel = (name: string): boolean => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-')
+
+export function hasPodLevelResources(spec: Pod['spec'] | undefined): boolean {
+  return [spec?.resources?.requests, spec?.resources?.limits].some((list) => Object.keys(list ?? {}).some(isPodLevel))
+}
+
+/** What a pod asks for: the sum of what runs together, or the most that an init container needs on its way; what it says for all of them goes before that. */
+function podResources(pod: Pod, kind: Kind): Usage {
+  const { spec } = pod
+  const usageOf = containerUsage(pod, kind)
   let running: Usage = {}
-  for (const container of spec.containers) running = addUsage(running, container.resources?.[kind] ?? {})
+  for (const container of spec.containers) running = addUsage(running, usageOf(container))
   let sidecars: Usage = {}
   let init: Usage = {}
   for (const container of spec.initContainers ?? []) {
-    const own = container.resources?.[kind] ?? {}
+    const own = usageOf(container)
     if (container.restartPolicy === 'Always') sidecars = addUsage(sidecars, own)
     else init = largest(init, addUsage(sidecars, own))
   }
-  const together = largest(addUsage(running, sidecars), init)
+  const whole = Object.entries(spec.resources?.[kind] ?? {}).filter(([name]) => isPodLevel(name))
+  const together = { ...largest(addUsage(running, sidecars), init), ...Object.fromEntries(whole) }
   // The overhead raises a limit that is there, and sets none.
   const overhead = Object.entries(spec.overhead ?? {}).filter(([name]) => kind === 'requests' || name in together)
   return addUsage(together, Object.fromEntries(overhead))

@@ -234,6 +234,12 @@ const cases: Record<string, Case> = {
     resources: { limits: { cpu: '1' } },
     want: { resize: ['a'] },
   },
+  'an init container is resized while it runs': {
+    spec: { ...one, initContainers: [spec('i1', { resources: { limits: { cpu: '2' } } })] },
+    containers: [container('i1', 'Running')],
+    resources: { limits: { cpu: '1' } },
+    want: { resize: ['i1'] },
+  },
   'a resize that the policy restarts for kills the container': {
     spec: {
       containers: [

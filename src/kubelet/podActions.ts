@@ -138,11 +138,15 @@ class Plan implements PodActions {
   killIfNeeded(spec: SpecContainer, running: Container, restarts: boolean): boolean {
     const why = killReason(spec, running, this.#input)
     if (!why) {
-      if (resized(spec, running, this.#input).length > 0) this.resize.push({ container: running, spec })
+      this.resizeIfNeeded(spec, running)
       return false
     }
     this.kill.push({ container: running, spec, ...why, message: restarts ? `${why.message}, will be restarted` : why.message })
     return true
+  }
+
+  resizeIfNeeded(spec: SpecContainer, running: Container): void {
+    if (resized(spec, running, this.#input).length > 0) this.resize.push({ container: running, spec })
   }
 
   result(): PodActions {
@@ -230,7 +234,10 @@ function planInitContainer(
   own: Container | undefined,
   previous: Container | undefined,
 ): boolean {
-  if (own?.state === 'Running') return false
+  if (own?.state === 'Running') {
+    plan.resizeIfNeeded(container, own)
+    return false
+  }
   if (own?.state === 'Exited' && own.exitCode === 0) return true
   if (own?.state === 'Exited' && !shouldRestartInit(pod, container, own.exitCode ?? 1)) {
     plan.killPod = true

@@ -162,17 +162,20 @@ function checkClaim(claim: PersistentVolumeClaim, items: readonly LimitRangeItem
 export function createLimitRanger(reader: ObjectReader): AdmissionPlugin {
   const itemsFor = (request: AdmissionRequest): LimitRangeItem[] =>
     reader.list(limitranges, request.namespace).flatMap((range) => range.spec?.limits ?? [])
-  const isNewPod = (request: AdmissionRequest): boolean => request.operation === 'CREATE' && isResource(request, '', pods.resource)
+  /** Its containers' resources change by a resize alone; what is about to go is left alone. */
+  const isPodToCheck = (request: AdmissionRequest): boolean =>
+    (request.operation === 'CREATE' && isResource(request, '', pods.resource)) ||
+    (request.operation === 'UPDATE' && isResource(request, '', pods.resource, 'resize') && !request.oldObject?.metadata.deletionTimestamp)
   return {
     name: 'LimitRanger',
     admit(request) {
-      if (!isNewPod(request) || !(request.object as Pod).spec) return
+      if (!isPodToCheck(request) || !(request.object as Pod).spec) return
       const items = itemsFor(request)
       if (items.length > 0) mutatePod(request.object as Pod, items)
     },
     validate(request) {
       const isClaim = request.operation !== 'DELETE' && isResource(request, '', persistentvolumeclaims.resource)
-      if (!isNewPod(request) && !isClaim) return
+      if (!isPodToCheck(request) && !isClaim) return
       const items = itemsFor(request)
       const found = isClaim ? checkClaim(request.object as PersistentVolumeClaim, items) : checkPod(request.object as Pod, items)
       const errors = [...new Set(found)]

@@ -3,6 +3,7 @@
  * the quota controller counts again what really is there. Charges of one namespace are made one after the other.
  */
 import { resourcequotas } from '../../api/kinds/core/v1.ts'
+import { hasPodLevelResources } from '../../api/quotaUsage.ts'
 import { formatQuantity } from '../../api/quantity.ts'
 import { nanosOf } from '../../api/validation/quantities.ts'
 import { forbid } from './admission.ts'
@@ -26,6 +27,8 @@ function format(nanos: bigint, like: string | undefined): string {
 function missing(request: AdmissionRequest, hard: Readonly<Record<string, string>>): string | undefined {
   if (request.resource.group !== '' || request.resource.resource !== 'pods') return undefined
   const { spec } = request.object as Pod
+  // What the pod says for all of its containers is enough.
+  if (hasPodLevelResources(spec)) return undefined
   const without = new Map<string, string[]>()
   const says = ({ resources }: Container, name: string): boolean => {
     const limit = name.startsWith('limits.')
@@ -52,6 +55,18 @@ function increase(request: AdmissionRequest): Usage {
   const before = usageOf(request.resource, request.oldObject)
   return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - (before[name] ?? 0n)]))
 }
+
+/** Pods take more by a resize, and come under other quotas when they are given a deadline. */
+function isCharged({ operation, namespace, resource, subresource, object, oldObject }: AdmissionRequest): boolean {
+  if (!namespace) return false
+  const isPod = resource.group === '' && resource.resource === 'pods'
+  if (subresource !== '') return isPod && subresource === 'resize' && operation === 'UPDATE'
+  if (operation === 'CREATE') return true
+  if (operation !== 'UPDATE') return false
+  return !isPod || hasDeadline(object as Pod) !== hasDeadline(oldObject as Pod)
+}
+
+const hasDeadline = (pod: Pod | undefined): boolean => pod?.spec?.activeDeadlineSeconds !== undefined
 
 /** The quota's usage with this request, undefined if it is not concerned; throws where it would be exceeded. */
 function charged(request: AdmissionRequest, quota: ResourceQuota, delta: Usage): Record<string, string> | undefined {
@@ -94,14 +109,18 @@ export function createResourceQuota(reader: ObjectReader, charge: ChargeQuota): 
 
   async function check(request: AdmissionRequest): Promise<void> {
     const object = request.object as NonNullable<AdmissionRequest['object']>
-    const delta = increase(request)
-    const concerned = reader.list(resourcequotas, request.namespace).filter((quota) => quotaSelects(quota, request.resource, object))
+    const { resource, oldObject } = request
+    const more = increase(request)
+    const all = oldObject ? usageOf(resource, object) : more
+    /** A quota that did not count the object before counts all of it now. */
+    const deltaFor = (quota: ResourceQuota): Usage => (!oldObject || quotaSelects(quota, resource, oldObject) ? more : all)
+    const concerned = reader.list(resourcequotas, request.namespace).filter((quota) => quotaSelects(quota, resource, object))
     for (const quota of concerned) {
-      const silent = request.operation === 'CREATE' ? missing(request, quota.status?.hard ?? quota.spec?.hard ?? {}) : undefined
+      const silent = missing(request, quota.status?.hard ?? quota.spec?.hard ?? {})
       if (silent) throw forbid(request, `failed quota: ${quota.metadata.name}: must specify ${silent}`)
     }
-    for (const quota of concerned) if (!request.dryRun) charged(request, quota, delta)
-    for (const { metadata } of concerned) await chargeOne(request, metadata.name, delta)
+    for (const quota of concerned) if (!request.dryRun) charged(request, quota, deltaFor(quota))
+    for (const quota of concerned) await chargeOne(request, quota.metadata.name, deltaFor(quota))
   }
 
   async function chargeOne(request: AdmissionRequest, name: string, delta: Usage): Promise<void> {
@@ -117,8 +136,7 @@ export function createResourceQuota(reader: ObjectReader, charge: ChargeQuota): 
   return {
     name: 'ResourceQuota',
     async validate(request) {
-      if (request.subresource !== '' || !request.namespace || !request.object) return
-      if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return
+      if (!isCharged(request) || !request.object) return
       if (reader.list(resourcequotas, request.namespace).length === 0) return
       const before = busy.get(request.namespace) ?? Promise.resolve()
       const mine = before.catch(() => {}).then(() => check(request))
