@@ -3,7 +3,7 @@
  * (the contract of kube-proxy's nftables mode). It follows Services and EndpointSlices and applies what a changed service
  * changes, everything that changed at once as one transaction.
  */
-import { Changes, runApplyLoop } from '../base/applyLoop.ts'
+import { runApplyLoop } from '../base/applyLoop.ts'
 import type { ComponentContext } from '../base/component.ts'
 import { applyScript } from '../base/nftables.ts'
 import { keyOf } from '../api/resource.ts'
@@ -12,11 +12,13 @@ import { nodes, services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices } from '../api/kinds/discovery/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Informers } from '../client/informer.ts'
+import { ChangedServices } from './changedServices.ts'
 import type { NodePlace } from './endpoints.ts'
 import { HealthChecks, localEndpointCount } from './healthChecks.ts'
-import { isProxied, serviceRules } from './serviceRules.ts'
+import { isOfAnotherProxy, isProxied, serviceRules } from './serviceRules.ts'
 import type { ServiceRules } from './serviceRules.ts'
 import { ServiceTable } from './serviceTable.ts'
+import { HEALTHZ_PORT, STATUS_PORT, StatusServer } from './statusServer.ts'
 import { deleteFlows, staleFlows } from './staleFlows.ts'
 import type { FlowFilter } from './staleFlows.ts'
 import { setTrackingTimeouts } from './trackingTimeouts.ts'
@@ -42,7 +44,7 @@ const BY_SERVICE = 'proxy/service'
 
 function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
   const name = metadata.labels?.[SERVICE_NAME]
-  return name ? `${metadata.namespace}/${name}` : undefined
+  return name && !isOfAnotherProxy(metadata.labels) ? `${metadata.namespace}/${name}` : undefined
 }
 
 export async function runProxy(options: ProxyOptions, context: ComponentContext): Promise<void> {
@@ -51,31 +53,15 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
   const sliceInformer = informers.for(endpointslices)
   const nodeInformer = informers.for(nodes)
   sliceInformer.addIndex(BY_SERVICE, (slice) => [serviceKeyOf(slice)].filter((key) => key !== undefined))
-  const changes = new Changes()
-  /** The services that changed since they were last looked at. */
-  const dirty = new Set<string>()
-  const add = (key: string | undefined): void => {
-    if (key === undefined) return
-    dirty.add(key)
-    changes.tell()
-  }
+  const changed = new ChangedServices(context.clock)
   const addAll = (): void => {
-    for (const service of serviceInformer.list()) add(keyOf(service))
-  }
-  // The settings are there once something is tracked, which the rules see to.
-  let isTracking = false
-  async function setTracking(): Promise<void> {
-    if (isTracking) return
-    isTracking = true
-    await remember().catch((error: unknown) =>
-      context.log.warn('could not set the timeouts of connection tracking', { error: String(error) }),
-    )
+    for (const service of serviceInformer.list()) changed.add(keyOf(service))
   }
   let place: NodePlace = { nodeName }
   const stops = [
-    serviceInformer.onChange(({ key }) => add(key)),
+    serviceInformer.onChange(({ key }) => changed.add(key)),
     sliceInformer.onChange(({ before, after }) => {
-      for (const slice of [before, after]) if (slice) add(serviceKeyOf(slice))
+      for (const slice of [before, after]) if (slice) changed.add(serviceKeyOf(slice))
     }),
     nodeInformer.onChange(({ key, after }) => {
       const zone = after?.metadata.labels?.[ZONE]
@@ -85,22 +71,30 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
     }),
   ]
   const tables = familiesOf(options.podCidrs).map((family) => ({ family, table: new ServiceTable(family) }))
-  const healthChecks = new HealthChecks({
-    host: options.healthCheckHost ?? (tables.length > 1 ? '::' : '0.0.0.0'),
+  const host = options.healthCheckHost ?? (tables.length > 1 ? '::' : '0.0.0.0')
+  const healthChecks = new HealthChecks({ host, log: context.log })
+  const status = new StatusServer({
+    clock: context.clock,
     log: context.log,
+    health: () => ({ waitingSinceMs: changed.waitingSinceMs, node: nodeInformer.get(nodeName) }),
+    healthz: { host, port: HEALTHZ_PORT },
+    status: { host: '127.0.0.1', port: STATUS_PORT },
   })
+  let tracking: Promise<void> | undefined
+  const unset = (error: unknown): void => context.log.warn('the timeouts of connection tracking could not be set', { error: String(error) })
 
   async function applyChanges(signal: AbortSignal): Promise<void> {
-    const changed = [...dirty].map((key) => ({ key, service: serviceInformer.get(key), slices: sliceInformer.byIndex(BY_SERVICE, key) }))
-    dirty.clear()
-    for (const { key, service, slices } of changed) healthChecks.set(key, service, localEndpointCount(slices, nodeName))
+    const all = changed.take().map((key) => ({ key, service: serviceInformer.get(key), slices: sliceInformer.byIndex(BY_SERVICE, key) }))
+    for (const { key, service, slices } of all) healthChecks.set(key, service, localEndpointCount(slices, nodeName))
     const wanted = tables.map(({ family, table }) => ({
       table,
-      ...changesOf(changed, { family, place, podCidrs: options.podCidrs, table }),
+      ...changesOf(all, { family, place, podCidrs: options.podCidrs, table }),
     }))
     const script = wanted.map((one) => one.table.change(one.changes)).join('')
     if (script) await apply(script, signal)
-    await setTracking()
+    changed.applied()
+    // The settings are there once something is tracked, which the first rules see to.
+    await (tracking ??= remember().catch(unset))
     await forgetFlows(
       wanted.flatMap((one) => one.stale),
       options,
@@ -115,10 +109,11 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
 
   try {
     await Promise.all([serviceInformer, sliceInformer, nodeInformer].map((informer) => informer.synced(context.signal)))
-    await runApplyLoop({ failure: 'could not apply the service rules', apply: applyChanges, forget }, changes, context)
+    await runApplyLoop({ failure: 'could not apply the service rules', apply: applyChanges, forget }, changed.changes, context)
   } finally {
     for (const stop of stops) stop()
     healthChecks.close()
+    status.close()
   }
 }
 

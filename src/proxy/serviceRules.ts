@@ -64,12 +64,16 @@ function hash(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16)
 }
 
-/** A service with one of these is another proxy's, or nobody's. */
 const LABELS_OF_OTHERS = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless']
 
+/** Whether a service, or a slice of endpoints, is another proxy's or nobody's. */
+export function isOfAnotherProxy(labels: Readonly<Record<string, string>> = {}): boolean {
+  return LABELS_OF_OTHERS.some((label) => label in labels)
+}
+
 /** Whether the service has an address, which then is of the family, and is ours to lead somewhere. */
-export function isProxied({ metadata: { labels = {} }, spec }: Service, family: IpFamily): boolean {
-  if (LABELS_OF_OTHERS.some((label) => label in labels)) return false
+export function isProxied({ metadata: { labels }, spec }: Service, family: IpFamily): boolean {
+  if (isOfAnotherProxy(labels)) return false
   return spec.type !== 'ExternalName' && clusterIps(spec).some(isOfFamily(family))
 }
 
