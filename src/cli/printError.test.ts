@@ -56,6 +56,25 @@ const usages: readonly [argv: string[], said: string, message: string, hint: str
   [['start', '--nope'], "error: unknown option '--nope'", "unknown option '--nope'", 'To see its flags: minicube start --help'],
   [['-v', 'image', 'build'], 'error: required option', 'required option', 'To see its flags: minicube image build --help'],
   [['image', 'list', '-x'], "error: unknown option '-x'", "unknown option '-x'", 'To see its flags: minicube image ls --help'],
+  [
+    ['cluster', 'create', 'dev'],
+    "error: unknown command 'cluster'",
+    "unknown command 'cluster'",
+    'Here it is: minicube start --profile NAME',
+  ],
+  [
+    ['create'],
+    "error: unknown command 'create'\n(Did you mean tree?)",
+    "unknown command 'create'",
+    'Here it is: minicube start --profile NAME',
+  ],
+  [['image', 'import', 'a'], "error: unknown command 'import'", "unknown command 'import'", 'Here it is: minicube image load NAME'],
+  [
+    ['start', 'dev'],
+    "error: too many arguments for 'start'",
+    "too many arguments for 'start'",
+    'Here it is: minicube start --profile NAME',
+  ],
   [['image', 'x'], "error: unknown command 'x'", "unknown command 'x'", 'To see the commands: minicube image --help'],
   [
     ['start', '--cpus', 'many'],

@@ -2,6 +2,7 @@
 import { isAbort } from '../base/abort.ts'
 import { printable } from '../base/printable.ts'
 import { usageError, UserError } from '../cluster/userError.ts'
+import { instead } from './habits.ts'
 
 /** What a command is known by here. */
 interface CommandNames {
@@ -25,6 +26,8 @@ export function explainUsage(message: string, argv: readonly string[], program: 
     .replace(/ is invalid\. It must/, ' is not valid: it must')
     .replace(/\.$/, '')
     .trim()
+  const habit = /^(?:unknown command|too many arguments)/.test(text) ? instead(argv) : undefined
+  if (habit) return usageError(text.replace(/\n\(Did you mean .*$/, ''), `Here it is: ${habit}`)
   return usageError(text, `To see ${command.commands.length > 0 ? 'the commands' : 'its flags'}: ${path.join(' ')} --help`)
 }
 

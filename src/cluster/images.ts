@@ -9,6 +9,7 @@ import { imageId, saveImages } from './nodeImage/nodeImage.ts'
 import { innerEngine } from './nodeStream.ts'
 import { parseDockerignore } from './dockerignore.ts'
 import type { Engine } from './engine/engine.ts'
+import { isImageName } from './names.ts'
 import type { ProfileConfig } from './profile.ts'
 import { type ClusterOptions, openNode } from './runningNode.ts'
 import { usageError, UserError } from './userError.ts'
@@ -63,7 +64,7 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
     let id: string | undefined
     if (source === '-') archives.push(stdin)
     else if (await isFile(source)) archives.push(createReadStream(source))
-    else if ((id = await imageId(engine, source, signal)) !== undefined) {
+    else if (isImageName(source) && (id = await imageId(engine, source, signal)) !== undefined) {
       if (present.get(tagged(source)) === id) loaded.push(tagged(source))
       else names.push(source)
     } else {
@@ -71,7 +72,9 @@ export async function loadImages(options: LoadImagesOptions): Promise<string[]> 
         area: 'GUEST',
         sort: 'NOT_FOUND',
         message: `"${source}" is neither a file nor an image in the engine at ${engine.address.host}`,
-        hint: `Build it into the cluster: minicube image build -t ${source} DIR, or give an archive of docker save`,
+        hint: isImageName(source)
+          ? `Build it into the cluster: minicube image build -t ${source} DIR, or give an archive of docker save`
+          : 'For example: minicube image load my-app:dev, or minicube image load my-app.tar',
       })
     }
   }
@@ -128,6 +131,9 @@ export interface BuildNodeImageOptions extends ClusterOptions {
 /** Builds in the node's own engine: nothing has to be loaded afterwards. Answers the image's ID. */
 export async function buildNodeImage(options: BuildNodeImageOptions): Promise<string> {
   const { folder, tag, dockerfile = 'Dockerfile', signal } = options
+  if (tag !== undefined && !isImageName(tag)) {
+    throw usageError(`"${tag}" is not a name for an image: lower case, [REGISTRY/]NAME[:TAG]`, 'For example: --tag my-app:dev')
+  }
   if (!(await isFile(join(folder, dockerfile)))) {
     throw usageError(`there is no ${dockerfile} in ${folder}`, 'Give the folder with the Dockerfile, or its path in there with --file')
   }

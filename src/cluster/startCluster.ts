@@ -2,6 +2,7 @@
  * `minicube start`: from nothing, from a stopped cluster, or from a running one (which it leaves alone) to a cluster that can
  * be used. The work is a list of steps; this file decides which, `startSteps.ts` says how each is done and undone.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { ExtraConfigError, parseExtraConfig } from '../api/componentOptions.ts'
 import { systemClock } from '../base/clock.ts'
 import { isApiReady } from './apiServer.ts'
@@ -104,6 +105,20 @@ async function isUsable(home: string, profile: ProfileConfig, signal: AbortSigna
   return credentials !== undefined && isApiReady(credentials, signal)
 }
 
+/** The flags that ask for what a running cluster is not; they are in force once it starts anew. */
+export function flagsForNextStart(options: StartClusterOptions, profile: ProfileConfig): string[] {
+  const { cpus, memoryBytes, publish, fakeNodes, extraConfig, image } = options
+  const asked: [flag: string, wanted: unknown, now: unknown][] = [
+    ['--cpus', cpus, profile.cpus],
+    ['--memory', memoryBytes, profile.memoryBytes],
+    ['--publish', publish, profile.publish],
+    ['--fake-nodes', fakeNodes, profile.fakeNodes ?? 0],
+    ['--extra-config', extraConfig && parseExtraConfig(extraConfig), profile.extraConfig ?? {}],
+    ['--image', image, profile.image],
+  ]
+  return asked.filter(([, wanted, now]) => wanted !== undefined && !isDeepStrictEqual(wanted, now)).map(([flag]) => flag)
+}
+
 /** Nothing changes but a kubeconfig that has lost its entry. */
 async function alreadyRunning(
   home: string,
@@ -111,6 +126,11 @@ async function alreadyRunning(
   options: StartClusterOptions,
   env: NodeJS.ProcessEnv,
 ): Promise<StartResult> {
+  const waiting = flagsForNextStart(options, profile)
+  if (waiting.length > 0) {
+    const stop = `minicube stop --profile ${profile.name}`
+    options.reporter.onNotice(`A running cluster stays as it is. For ${waiting.join(', ')}: ${stop}, then start it with them again`)
+  }
   const credentials = await readCredentials(home, profile.name)
   const entry = await lookUpKubeconfig(profile.name, { env })
   if (credentials && (entry?.server !== credentials.server || (!entry.isCurrent && !options.keepContext))) {

@@ -172,7 +172,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     return 0
   } catch (error) {
     if (isUsageError(error)) {
-      process.stderr.write(`${error.message}\n\n${USAGE}`)
+      process.stderr.write(`${error.message}\n\nTo see its flags: minicube control-plane --help\n`)
       return USAGE_EXIT_CODE
     }
     process.stderr.write(`The control plane cannot run: ${explain(error)}\n`)
