@@ -20,6 +20,8 @@ type Kind =
   | 'ports'
   | 'reserved'
   | 'thresholds'
+  | 'reclaims'
+  | 'signalDurations'
 
 /** Of an eviction signal: so much of it, or that share of the capacity. */
 type ThresholdValue = { amount: number } | { share: number }
@@ -39,6 +41,8 @@ interface Values {
   ports: { first: number; last: number }
   reserved: Readonly<Record<string, string>>
   thresholds: Readonly<Record<string, ThresholdValue>>
+  reclaims: Readonly<Record<string, ThresholdValue>>
+  signalDurations: Readonly<Record<string, number>>
 }
 
 const OPTIONS = {
@@ -93,7 +97,11 @@ const OPTIONS = {
     'cpu-cfs-quota': 'boolean',
     'crashLoopBackOff.maxContainerRestartPeriod': 'duration',
     'eviction-hard': 'thresholds',
+    'eviction-max-pod-grace-period': 'count',
+    'eviction-minimum-reclaim': 'reclaims',
     'eviction-pressure-transition-period': 'duration',
+    'eviction-soft': 'thresholds',
+    'eviction-soft-grace-period': 'signalDurations',
     'image-gc-high-threshold': 'percent',
     'image-gc-low-threshold': 'percent',
     'kube-reserved': 'reserved',
@@ -117,7 +125,11 @@ const KUBELET_FIELDS: Readonly<Record<string, string>> = {
   containerLogMaxSize: 'container-log-max-size',
   cpuCFSQuota: 'cpu-cfs-quota',
   evictionHard: 'eviction-hard',
+  evictionMaxPodGracePeriod: 'eviction-max-pod-grace-period',
+  evictionMinimumReclaim: 'eviction-minimum-reclaim',
   evictionPressureTransitionPeriod: 'eviction-pressure-transition-period',
+  evictionSoft: 'eviction-soft',
+  evictionSoftGracePeriod: 'eviction-soft-grace-period',
   imageGCHighThresholdPercent: 'image-gc-high-threshold',
   imageGCLowThresholdPercent: 'image-gc-low-threshold',
   imageMinimumGCAge: 'minimum-image-ttl-duration',
@@ -219,13 +231,14 @@ function parseThreshold(text: string): ThresholdValue | undefined {
   return amount === undefined ? undefined : { amount }
 }
 
-function parseThresholds(text: string): Record<string, ThresholdValue> | undefined {
-  const entries: [string, ThresholdValue][] = []
+/** `signal<value` or `signal=value`, each; undefined where one is not so. */
+function parseSignals<T>(text: string, separator: '<' | '=', parse: (value: string) => T | undefined): Record<string, T> | undefined {
+  const entries: [string, T][] = []
   for (const part of text.split(',')) {
-    const [signal = '', value = ''] = part.trim().split('<')
-    const threshold = parseThreshold(value)
-    if (!SIGNALS.has(signal) || !threshold) return undefined
-    entries.push([signal, threshold])
+    const [signal = '', value = ''] = part.trim().split(separator)
+    const parsed = parse(value)
+    if (!SIGNALS.has(signal) || parsed === undefined) return undefined
+    entries.push([signal, parsed])
   }
   return Object.fromEntries(entries)
 }
@@ -255,6 +268,8 @@ const WANTED: Readonly<Record<Kind, string>> = {
   reserved: 'amounts of cpu, memory, ephemeral-storage or pid such as cpu=200m,memory=500Mi',
   thresholds:
     'thresholds of memory.available, nodefs.available, nodefs.inodesFree or pid.available such as memory.available<100Mi,nodefs.available<10%',
+  reclaims: 'amounts of eviction signals such as memory.available=200Mi,nodefs.available=5%',
+  signalDurations: 'durations of eviction signals such as memory.available=1m30s,nodefs.available=2m',
 }
 
 /** Undefined where the text is not of the kind. */
@@ -288,7 +303,11 @@ function parseValue(kind: Kind, text: string): Values[Kind] | undefined {
     case 'reserved':
       return parseReserved(text)
     case 'thresholds':
-      return parseThresholds(text)
+      return parseSignals(text, '<', parseThreshold)
+    case 'reclaims':
+      return parseSignals(text, '=', parseThreshold)
+    case 'signalDurations':
+      return parseSignals(text, '=', parseMilliseconds)
   }
 }
 
@@ -316,6 +335,16 @@ function readOption(component: string, key: string, value: string): Values[Kind]
   return parsed
 }
 
+/** A pod is given time before it is ended for a soft threshold: how much has to be said. */
+function checkSoftThresholds({ 'eviction-soft': soft, 'eviction-soft-grace-period': grace }: OptionsOf<'kubelet'>): void {
+  for (const signal of Object.keys(soft ?? {}))
+    if (grace?.[signal] === undefined)
+      throw new ExtraConfigError(
+        `grace period must be specified for the soft eviction threshold ${signal}`,
+        `For example: --extra-config=kubelet.eviction-soft-grace-period=${signal}=1m30s`,
+      )
+}
+
 /** `controller-manager.node-monitor-grace-period=1m`, each; a later one replaces an earlier one. Throws ExtraConfigError. */
 export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
   const parsed: Record<string, Record<string, string>> = {}
@@ -329,6 +358,7 @@ export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
     readOption(component, flagOf(component, key), value)
     parsed[component] = { ...parsed[component], [flagOf(component, key)]: value }
   }
+  checkSoftThresholds(readComponentOptions(parsed).kubelet)
   return parsed
 }
 

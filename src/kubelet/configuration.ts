@@ -19,6 +19,12 @@ export interface KubeletConfiguration {
   systemReserved: Readonly<Record<string, string>> | undefined
   /** Undefined: those that suit such a node. */
   evictionHard: Readonly<Partial<Record<SignalName, ThresholdValue>>> | undefined
+  /** Pods are ended for these after a while, with some grace. */
+  evictionSoft: Readonly<Partial<Record<SignalName, ThresholdValue>>>
+  evictionSoftGraceMs: Readonly<Partial<Record<SignalName, number>>>
+  evictionMaxPodGraceSeconds: number
+  /** So much beyond a threshold is given back, once pods are ended for it. */
+  evictionMinimumReclaim: Readonly<Partial<Record<SignalName, ThresholdValue>>>
   evictionPressureTransitionMs: number
   imageGcHighThresholdPercent: number
   imageGcLowThresholdPercent: number
@@ -42,6 +48,10 @@ export const KUBELET_DEFAULTS: KubeletConfiguration = {
   kubeReserved: undefined,
   systemReserved: undefined,
   evictionHard: undefined,
+  evictionSoft: {},
+  evictionSoftGraceMs: {},
+  evictionMaxPodGraceSeconds: 0,
+  evictionMinimumReclaim: {},
   evictionPressureTransitionMs: 5 * 60_000,
   imageGcHighThresholdPercent: 85,
   imageGcLowThresholdPercent: 80,
@@ -63,6 +73,10 @@ export function kubeletConfiguration(options: ComponentOptions['kubelet']): Kube
     kubeReserved: options['kube-reserved'],
     systemReserved: options['system-reserved'],
     evictionHard: options['eviction-hard'] as KubeletConfiguration['evictionHard'],
+    evictionSoft: options['eviction-soft'] as KubeletConfiguration['evictionSoft'] | undefined,
+    evictionSoftGraceMs: options['eviction-soft-grace-period'] as KubeletConfiguration['evictionSoftGraceMs'] | undefined,
+    evictionMaxPodGraceSeconds: options['eviction-max-pod-grace-period'],
+    evictionMinimumReclaim: options['eviction-minimum-reclaim'] as KubeletConfiguration['evictionMinimumReclaim'] | undefined,
     evictionPressureTransitionMs: options['eviction-pressure-transition-period'],
     imageGcHighThresholdPercent: options['image-gc-high-threshold'],
     imageGcLowThresholdPercent: options['image-gc-low-threshold'],
@@ -83,15 +97,21 @@ const text = (value: ThresholdValue): string => ('share' in value ? `${value.sha
 /** The fields as `/configz` shows them. */
 export function configurationFields(of: KubeletConfiguration): object {
   const duration = (ms: number): string => `${ms / 1000}s`
+  const each = <T>(name: string, values: Readonly<Partial<Record<SignalName, T>>> | undefined, show: (value: T) => string): object => {
+    const entries = Object.entries(values ?? {}) as [string, T][]
+    return entries.length > 0 ? { [name]: Object.fromEntries(entries.map(([signal, value]) => [signal, show(value)])) } : {}
+  }
   return {
     maxPods: of.maxPods,
     ...(of.podsPerCore > 0 && { podsPerCore: of.podsPerCore }),
     podPidsLimit: of.podPidsLimit,
     ...(of.kubeReserved && { kubeReserved: of.kubeReserved }),
     ...(of.systemReserved && { systemReserved: of.systemReserved }),
-    ...(of.evictionHard && {
-      evictionHard: Object.fromEntries(Object.entries(of.evictionHard).map(([name, value]) => [name, text(value)])),
-    }),
+    ...each('evictionHard', of.evictionHard, text),
+    ...each('evictionSoft', of.evictionSoft, text),
+    ...each('evictionSoftGracePeriod', of.evictionSoftGraceMs, duration),
+    ...each('evictionMinimumReclaim', of.evictionMinimumReclaim, text),
+    ...(of.evictionMaxPodGraceSeconds > 0 && { evictionMaxPodGracePeriod: of.evictionMaxPodGraceSeconds }),
     evictionPressureTransitionPeriod: duration(of.evictionPressureTransitionMs),
     imageMinimumGCAge: duration(of.imageMinimumGcAgeMs),
     imageGCHighThresholdPercent: of.imageGcHighThresholdPercent,

@@ -55,9 +55,6 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
   probes: PodProbes
 }
 
-/** The node cannot wait for a pod that takes what it lacks. */
-const EVICTION_GRACE_SECONDS = 1
-
 interface PodState extends StartState {
   eviction?: Eviction
 }
@@ -163,10 +160,10 @@ export class RealPodLife implements PodLife {
     return { terminal: true }
   }
 
-  #evict(pod: Pod, observed: PodRuntimeStatus, { reason, message }: Eviction): SyncOutcome {
+  #evict(pod: Pod, observed: PodRuntimeStatus, { reason, message, graceSeconds }: Eviction): SyncOutcome {
     if (!isTerminalPhase(this.#options.statuses.current(pod).phase)) this.#options.events.record(pod, { type: 'Warning', reason, message })
     this.#report(pod, observed, { evicted: { reason, message, disrupted: true } })
-    return { terminal: true, graceSeconds: EVICTION_GRACE_SECONDS }
+    return { terminal: true, graceSeconds }
   }
 
   async terminate(pod: Pod, { grace, report }: { grace: Grace; report: boolean }): Promise<void> {

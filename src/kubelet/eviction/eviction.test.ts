@@ -48,7 +48,7 @@ describe('pressure', () => {
 
   test('begins where it was told to, and nowhere else', () => {
     const evictionHard = { 'nodefs.available': { share: 0.15 }, 'memory.available': { amount: GIB } }
-    const pressures = new Pressures({ evictionHard, evictionPressureTransitionMs: 1000 })
+    const pressures = new Pressures({ ...KUBELET_DEFAULTS, evictionHard, evictionPressureTransitionMs: 1000 })
     const short = { ...signals(GIB - 1), disk: { available: 14 * GIB, capacity: 100 * GIB }, pids: { available: 1, capacity: 32_768 } }
     const met = pressures.observe(short, 0).map(({ threshold, limit }) => [threshold.signal, limit])
     assert.deepEqual(met, [
@@ -59,6 +59,39 @@ describe('pressure', () => {
     assert.deepEqual(pressures.conditions, ['MemoryPressure', 'DiskPressure'])
     pressures.observe({ ...signals(2 * GIB), disk: { available: 50 * GIB, capacity: 100 * GIB } }, 2000)
     assert.deepEqual(pressures.conditions, [])
+  })
+
+  test('a soft threshold is told at once, ends pods after its time, and is done when enough is given back', () => {
+    const pressures = new Pressures({
+      ...KUBELET_DEFAULTS,
+      evictionSoft: { 'memory.available': { amount: GIB } },
+      evictionSoftGraceMs: { 'memory.available': 60_000 },
+      evictionMinimumReclaim: { 'memory.available': { amount: 256 * MIB } },
+      evictionPressureTransitionMs: 0,
+    })
+    const at = (seconds: number, availableMib: number): [limits: number[], conditions: string[]] => {
+      const met = pressures.observe(signals(availableMib * MIB), seconds * 1000)
+      return [met.map(({ limit }) => limit / MIB), pressures.conditions]
+    }
+    const pressure = ['MemoryPressure']
+    const cases: [seconds: number, availableMib: number, limits: number[]][] = [
+      [0, 1000, []],
+      [30, 1100, []],
+      [40, 1000, []],
+      [90, 1000, []],
+      [100, 1000, [1024]],
+      [101, 90, [100, 1024]],
+      [102, 1200, [1024]],
+      [103, 1300, []],
+      [104, 1200, []],
+    ]
+    for (const [seconds, availableMib, limits] of cases) assert.deepEqual(at(seconds, availableMib)[0], limits, `after ${seconds} s`)
+    const slow = new Pressures({
+      ...KUBELET_DEFAULTS,
+      evictionSoft: { 'memory.available': { share: 0.5 } },
+      evictionSoftGraceMs: { 'memory.available': 1e6 },
+    })
+    assert.deepEqual([slow.observe(signals(GIB), 0), slow.conditions], [[], pressure])
   })
 
   test('a small node has small thresholds, and a laptop’s disk that is nearly full is none', () => {

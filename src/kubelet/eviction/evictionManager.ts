@@ -1,7 +1,7 @@
 /**
  * Ends pods before the node itself runs out of something: looks every ten seconds, more often the nearer it is, and at once
  * when somebody could not write; first gives back what nobody needs, then ends one pod at a time until there is enough. Pods that use more disk than their own limits
- * allow are ended whatever the node has left. Upstream's pkg/kubelet/eviction, with hard thresholds alone.
+ * allow are ended whatever the node has left. Upstream's pkg/kubelet/eviction.
  */
 import { stat } from 'node:fs/promises'
 import type { Pod } from '../../api/kinds/core/v1.ts'
@@ -19,6 +19,8 @@ import type { Signals } from './signals.ts'
 export interface Eviction {
   reason: 'Evicted'
   message: string
+  /** What the pod is given at most. */
+  graceSeconds: number
 }
 
 export interface EvictionManagerOptions extends PodUseOptions {
@@ -43,6 +45,8 @@ export interface EvictionManagerOptions extends PodUseOptions {
 
 const INTERVAL_MS = 10_000
 const NEAR_INTERVAL_MS = 500
+/** The node cannot wait for a pod that takes what it lacks. */
+const HARD_GRACE_SECONDS = 1
 /** However many hurry it, from one look to the next. */
 const SOONEST_MS = 100
 /** With less than this many times the threshold left, a look every ten seconds would come too late. */
@@ -130,12 +134,12 @@ export class EvictionManager {
       const exceeded = exceededLimit(pod, await diskUse(this.#options, pod, observed(pod.metadata.uid), signal))
       if (!exceeded || isCritical(pod)) continue
       onEviction?.(exceeded.signal)
-      evict(pod, { reason: 'Evicted', message: exceeded.message })
+      evict(pod, { reason: 'Evicted', message: exceeded.message, graceSeconds: HARD_GRACE_SECONDS })
     }
   }
 
   async #reclaim(met: readonly MetThreshold[]): Promise<void> {
-    const { clock, pods, observed, evict, onEviction, log, onNodeEvent, reclaimDisk, signal, signals } = this.#options
+    const { configuration, clock, pods, observed, evict, onEviction, log, onNodeEvent, reclaimDisk, signal, signals } = this.#options
     if (this.#ending && clock.now() < this.#ending.untilMs && (await this.#holds(this.#ending.podUid))) return
     this.#ending = undefined
     let [first] = met as [MetThreshold, ...MetThreshold[]]
@@ -156,6 +160,8 @@ export class EvictionManager {
     if (!chosen) return void log.warn('the node runs short and no pod may be ended', { resource: first.threshold.resource })
     this.#ending = { podUid: chosen.pod.metadata.uid, untilMs: clock.now() + CLEANUP_MS }
     onEviction?.(first.threshold.signal)
-    evict(chosen.pod, { reason: 'Evicted', message: evictionMessage(first, chosen) })
+    const isSoft = first.threshold.graceMs !== undefined
+    const graceSeconds = isSoft ? configuration.evictionMaxPodGraceSeconds : HARD_GRACE_SECONDS
+    evict(chosen.pod, { reason: 'Evicted', message: evictionMessage(first, chosen), graceSeconds })
   }
 }

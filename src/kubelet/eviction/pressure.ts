@@ -3,7 +3,7 @@
  * node that is one of a laptop's containers; its disk is the laptop's, mostly full, and a share of it is no reason to end
  * pods (kind and minikube set that threshold to nothing): only the last bytes are.
  */
-import type { KubeletConfiguration, SignalName } from '../configuration.ts'
+import type { KubeletConfiguration, SignalName, ThresholdValue } from '../configuration.ts'
 import type { Amount, Signals } from './signals.ts'
 
 export type Condition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure'
@@ -16,6 +16,8 @@ export interface Threshold {
   amountOf(signals: Signals): Amount
   /** Below which there is pressure. */
   limitOf(capacity: number): number
+  /** How long there is pressure before pods are ended for it; undefined: they are at once. */
+  graceMs?: number
 }
 
 const MIB = 2 ** 20
@@ -63,7 +65,24 @@ export function thresholdsOf(evictionHard: KubeletConfiguration['evictionHard'])
   return THRESHOLDS.flatMap((threshold) => {
     const value = evictionHard[threshold.signal]
     if (!value) return []
-    return [{ ...threshold, limitOf: (capacity) => ('share' in value ? capacity * value.share : value.amount) }]
+    return [{ ...threshold, limitOf: (capacity) => amountIn(value, capacity) }]
+  })
+}
+
+const amountIn = (value: ThresholdValue, capacity: number): number => ('share' in value ? capacity * value.share : value.amount)
+
+/** The soft ones come after the hard ones of their signal. */
+function allThresholds({ evictionHard, evictionSoft, evictionSoftGraceMs }: EvictionSettings): readonly Threshold[] {
+  const hard = thresholdsOf(evictionHard)
+  return THRESHOLDS.flatMap((threshold) => {
+    const { signal } = threshold
+    const value = evictionSoft[signal]
+    const soft = value && {
+      ...threshold,
+      limitOf: (capacity: number) => amountIn(value, capacity),
+      graceMs: evictionSoftGraceMs[signal] ?? 0,
+    }
+    return [...hard.filter((of) => of.signal === signal), ...(soft ? [soft] : [])]
   })
 }
 
@@ -73,15 +92,26 @@ export interface MetThreshold {
   limit: number
 }
 
+type EvictionSettings = Pick<
+  KubeletConfiguration,
+  'evictionHard' | 'evictionSoft' | 'evictionSoftGraceMs' | 'evictionMinimumReclaim' | 'evictionPressureTransitionMs'
+>
+
 export class Pressures {
   readonly #sinceMs = new Map<Condition, number>()
   readonly #thresholds: readonly Threshold[]
   readonly #transitionMs: number
+  readonly #reclaim: EvictionSettings['evictionMinimumReclaim']
+  /** Since when each threshold has been met. */
+  readonly #metSinceMs = new Map<Threshold, number>()
+  /** Those that pods are ended for: until there is more than just enough. */
+  #acted: ReadonlySet<Threshold> = new Set()
 
   /** A node on the edge does not change its mind all the time: that is what the transition period is for. */
-  constructor({ evictionHard, evictionPressureTransitionMs }: Pick<KubeletConfiguration, 'evictionHard' | 'evictionPressureTransitionMs'>) {
-    this.#thresholds = thresholdsOf(evictionHard)
-    this.#transitionMs = evictionPressureTransitionMs
+  constructor(settings: EvictionSettings) {
+    this.#thresholds = allThresholds(settings)
+    this.#transitionMs = settings.evictionPressureTransitionMs
+    this.#reclaim = settings.evictionMinimumReclaim
   }
 
   /** Whether something is short, or nearly: this many times its threshold. */
@@ -89,16 +119,24 @@ export class Pressures {
     return this.#thresholds.some(({ amountOf, limitOf }) => amountOf(signals).available < limitOf(amountOf(signals).capacity) * factor)
   }
 
-  /** What is short now. */
+  /** What pods are to be ended for now. */
   observe(signals: Signals, nowMs: number): MetThreshold[] {
     const met = this.#thresholds.flatMap((threshold) => {
       const { available, capacity } = threshold.amountOf(signals)
       const limit = threshold.limitOf(capacity)
-      return available < limit ? [{ threshold, available, limit }] : []
+      const more = this.#acted.has(threshold) ? this.#reclaim[threshold.signal] : undefined
+      return available < limit + (more ? amountIn(more, capacity) : 0) ? [{ threshold, available, limit }] : []
     })
-    for (const { threshold } of met) this.#sinceMs.set(threshold.condition, nowMs)
+    const thresholds = new Set(met.map(({ threshold }) => threshold))
+    for (const threshold of this.#metSinceMs.keys()) if (!thresholds.has(threshold)) this.#metSinceMs.delete(threshold)
+    for (const threshold of thresholds) {
+      this.#sinceMs.set(threshold.condition, nowMs)
+      if (!this.#metSinceMs.has(threshold)) this.#metSinceMs.set(threshold, nowMs)
+    }
     for (const [condition, sinceMs] of this.#sinceMs) if (nowMs - sinceMs >= this.#transitionMs) this.#sinceMs.delete(condition)
-    return met
+    const due = met.filter(({ threshold }) => nowMs - (this.#metSinceMs.get(threshold) ?? nowMs) >= (threshold.graceMs ?? 0))
+    this.#acted = new Set(due.map(({ threshold }) => threshold))
+    return due
   }
 
   /** What the node says of itself: pressure, and for a while after. */
