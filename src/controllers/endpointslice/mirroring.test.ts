@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { mirroredSlices } from './mirroring.ts'
+import { mirroredMetadata, mirroredSlices } from './mirroring.ts'
 
 test('one slice for each subset and family', () => {
   const metadata = { name: 'e', namespace: 'ns', uid: 'e', resourceVersion: '1', creationTimestamp: '' }
@@ -28,4 +28,29 @@ test('one slice for each subset and family', () => {
       endpoints: [{ addresses: ['10.0.0.3'], conditions: { ready: true } }],
     },
   ])
+})
+
+test('what people wrote on the object is on its slices, but for what only tools read there', () => {
+  const metadata = {
+    name: 'e',
+    namespace: 'ns',
+    uid: 'u',
+    resourceVersion: '1',
+    creationTimestamp: '',
+    labels: { team: 'a', 'kubernetes.io/service-name': 'other' },
+    annotations: {
+      note: 'kept',
+      'kubectl.kubernetes.io/last-applied-configuration': '{}',
+      'endpoints.kubernetes.io/last-change-trigger-time': '2026-01-01T00:00:00Z',
+    },
+  }
+  assert.deepEqual(mirroredMetadata({ metadata }), {
+    labels: {
+      team: 'a',
+      'kubernetes.io/service-name': 'e',
+      'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io',
+    },
+    annotations: { note: 'kept' },
+    ownerReferences: [{ apiVersion: 'v1', kind: 'Endpoints', name: 'e', uid: 'u', controller: true, blockOwnerDeletion: true }],
+  })
 })

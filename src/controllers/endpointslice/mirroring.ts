@@ -10,6 +10,7 @@ import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { at } from '../ownership.ts'
 import { MANAGED_BY, SERVICE_NAME } from './plan.ts'
 import { familyOf, hasSelector } from './podEndpoints.ts'
+import { TRIGGER_TIME } from './triggerTimes.ts'
 
 const CONTROLLER = 'endpointslicemirroring-controller.k8s.io'
 const SKIP = 'endpointslice.kubernetes.io/skip-mirror'
@@ -55,6 +56,23 @@ export function mirroredSlices(object: Endpoints): SliceBody[] {
   return slices
 }
 
+/** What a slice has of the object that it mirrors: who owns it, and what people wrote on that, as it is now. */
+export function mirroredMetadata(object: Endpoints): Pick<EndpointSlice['metadata'], 'labels' | 'annotations' | 'ownerReferences'> {
+  const { name, labels } = object.metadata
+  const { [LAST_APPLIED]: _, [TRIGGER_TIME]: __, ...annotations } = object.metadata.annotations ?? {}
+  return {
+    labels: { ...labels, [SERVICE_NAME]: name, [MANAGED_BY]: CONTROLLER },
+    annotations,
+    ownerReferences: [newControllerRef(object, endpoints)],
+  }
+}
+
+function draftOf(object: Endpoints, body: SliceBody): Draft<EndpointSlice> {
+  const { name, namespace } = object.metadata
+  const metadata = { generateName: `${name}-`, namespace, ...mirroredMetadata(object) }
+  return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata, ...body }
+}
+
 function isMirrored(object: Endpoints): boolean {
   return object.metadata.labels?.[SKIP] !== 'true' && object.metadata.annotations?.[LEADER] === undefined
 }
@@ -71,29 +89,12 @@ export function endpointSliceMirroringController({ client, informers }: Controll
   sliceInformer.addIndex(BY_SERVICE, serviceKey)
   const writes = new OwnWrites()
 
-  function wanted(key: string): { object: Endpoints; bodies: SliceBody[] } | undefined {
+  function wanted(key: string): Endpoints | undefined {
     const service = serviceInformer.get(key)
     const object = endpointsInformer.get(key)
     if (!service || !object || hasSelector(service) || !isMirrored(object) || service.metadata.deletionTimestamp !== undefined)
       return undefined
-    return { object, bodies: mirroredSlices(object) }
-  }
-
-  function draftOf(object: Endpoints, body: SliceBody): Draft<EndpointSlice> {
-    const { name, namespace, labels } = object.metadata
-    const { [LAST_APPLIED]: _, ...annotations } = object.metadata.annotations ?? {}
-    return {
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: {
-        generateName: `${name}-`,
-        namespace,
-        labels: { ...labels, [SERVICE_NAME]: name, [MANAGED_BY]: CONTROLLER },
-        annotations,
-        ownerReferences: [newControllerRef(object, endpoints)],
-      },
-      ...body,
-    }
+    return object
   }
 
   return {
@@ -105,19 +106,23 @@ export function endpointSliceMirroringController({ client, informers }: Controll
     ],
     async reconcile(key, signal): Promise<Outcome> {
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
-      const { object, bodies } = wanted(key) ?? { object: undefined, bodies: [] }
+      const object = wanted(key)
+      const mirrored = object ? mirroredSlices(object).map((body) => ({ object, body })) : []
       const spare = [...sliceInformer.byIndex(BY_SERVICE, key)]
       const take = (fits: (slice: EndpointSlice) => boolean): EndpointSlice | undefined => {
         const found = spare.findIndex(fits)
         return found < 0 ? undefined : spare.splice(found, 1)[0]
       }
-      for (const body of object ? bodies : []) {
+      for (const { object, body } of mirrored) {
         const known =
           take((slice) => slice.addressType === body.addressType && canonicalJson(slice.ports) === canonicalJson(body.ports)) ??
           take((slice) => slice.addressType === body.addressType)
-        if (!known) writes.wrote(key, await client.create(endpointslices, draftOf(object as Endpoints, body), { signal }))
-        else if (!semanticallyEqual({ ...known, ...body }, known))
-          writes.wrote(key, await client.update(endpointslices, { ...known, ...body }, { signal }))
+        if (!known) {
+          writes.wrote(key, await client.create(endpointslices, draftOf(object, body), { signal }))
+          continue
+        }
+        const next = { ...known, ...body, metadata: { ...known.metadata, ...mirroredMetadata(object) } }
+        if (!semanticallyEqual(next, known)) writes.wrote(key, await client.update(endpointslices, next, { signal }))
       }
       for (const slice of spare) {
         await client.delete(endpointslices, { ...at(slice), signal }).catch((error: unknown) => {
