@@ -32,6 +32,11 @@ export class SourceErrors {
       this.#errors.push({ line: -1, column: -1, message })
       return
     }
+    // Of an empty text no place is known, and cel-go shows none.
+    if (this.#lines.length === 1 && this.#lines[0] === '') {
+      this.#errors.push({ line: 1, column: -1, message })
+      return
+    }
     let rest = offset
     let line = 0
     while (line < this.#lines.length - 1 && rest > this.#lines[line]!.length) rest -= this.#lines[line++]!.length + 1
@@ -54,7 +59,7 @@ export class SourceErrors {
   #format({ line, column, message }: SourceError): string {
     const head = `ERROR: <input>:${line}:${column + 1}: ${message}`
     const snippet = this.#lines[line - 1]?.replaceAll('\t', ' ')
-    if (snippet === undefined || snippet.length > SNIPPET_LENGTH_LIMIT) return head
+    if (snippet === undefined || column < 0 || snippet.length > SNIPPET_LENGTH_LIMIT) return head
     const characters = [...snippet]
     const isWide = (character: string | undefined): boolean => character !== undefined && character.codePointAt(0)! > 0x7f
     const dots = characters.slice(0, column).map((character) => (isWide(character) ? '．' : '.'))

@@ -57,14 +57,14 @@ function isEmptyObject(value: JsonValue): boolean {
 }
 
 function isEmptyOne(value: JsonValue): boolean {
-  return Array.isArray(value) ? value.length === 0 : isEmptyObject(value)
+  return typeof value === 'string' || Array.isArray(value) ? value.length === 0 : isEmptyObject(value)
 }
 
 function equalsZero(schema: Schema, value: JsonValue): boolean {
   return JSON.stringify(value) === JSON.stringify(zeroValue(schema))
 }
 
-/** Which empty lists and maps are still told from none: all (as it was sent), those of required fields, or none (as it is stored). */
+/** Which empty lists, maps and bytes are still told from none: all (as it was sent), those of required fields, or none (as it is stored). */
 export type EmptyOnes = 'all' | 'required' | 'none'
 
 const emptyGiven = new WeakMap<object, Map<string, JsonValue>>()
@@ -94,7 +94,10 @@ export function hasEmptyOnes(schema: Schema, value: JsonValue | undefined): bool
   if (value === undefined || value === null) return false
   switch (schema.type) {
     case 'object':
-      return schema.def.fields.some((field) => hasEmptyOnes(field.schema, (value as JsonObject)[field.name]))
+      return schema.def.fields.some(({ schema: member, name }) => {
+        const given = (value as JsonObject)[name]
+        return member.type === 'bytes' ? given === '' : hasEmptyOnes(member, given)
+      })
     case 'array':
       return isEmpty(value) || (value as JsonValue[]).some((item) => hasEmptyOnes(schema.items, item))
     case 'map':
@@ -133,16 +136,13 @@ export function putField(out: JsonObject, field: Field, value: JsonValue | undef
     // Protobuf, in which upstream stores, does not tell an empty list from none. Lists of objects never pass through it.
     case 'array':
     case 'map':
+    case 'bytes':
       if (value !== undefined && (!isEmptyOne(value) || emptyOnes === 'all' || (emptyOnes === 'required' && !go.omitEmpty)))
         out[name] = value
       else {
         if (value !== undefined) noteEmpty(out, name, value)
         if (!go.omitEmpty) out[name] = name === 'items' ? [] : null
       }
-      return
-    case 'bytes':
-      if (value !== undefined && !isEmpty(value)) out[name] = value
-      else if (!go.omitEmpty) out[name] = null
       return
     case 'any':
     case 'fieldsV1':

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { loadCatalog } from '../catalog/load.ts'
 import type { TypeDef } from '../catalog/schema.ts'
+import { asGiven, hidesEmptyOnes } from './goShape.ts'
 import { decodeJson, decodeValue, jsonValue, normalize, parseJson, typeMetaOf, withoutEmptyOnes } from './json.ts'
 import type { JsonObject } from '../resource.ts'
 
@@ -170,6 +171,18 @@ test('an empty optional list is there until it is written', () => {
   assert.deepEqual(withoutEmptyOnes(object, pod)['spec'], bare)
   assert.deepEqual(normalize(object, pod)['spec'], bare)
   assert.deepEqual(withoutEmptyOnes({ spec: { containers: [] } }, pod)['spec'], { containers: [] })
+})
+
+test('what was given empty is known of the stored shape until it is copied', () => {
+  const { object } = decodeJson('{"spec":{"containers":[],"tolerations":[],"nodeSelector":{},"overhead":null}}', pod)
+  const stored = normalize(object, pod)['spec'] as { [field: string]: unknown }
+  assert.deepEqual({ ...stored }, { containers: null })
+  assert.deepEqual(
+    ['containers', 'tolerations', 'nodeSelector', 'overhead', 'volumes'].map((member) => asGiven(stored, member)),
+    [[], [], {}, undefined, undefined],
+  )
+  assert.equal(hidesEmptyOnes({ spec: stored }), true)
+  assert.equal(hidesEmptyOnes({ spec: structuredClone(stored) }), false)
 })
 
 test('quantities, times and base64 come out canonical', () => {

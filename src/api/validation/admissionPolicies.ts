@@ -42,7 +42,10 @@ interface Expressions {
 }
 
 function expressionsOf(spec: PolicySpec, rules: ExpressionRules | undefined): Expressions {
-  const options = { hasParams: spec.paramKind !== undefined, variables: spec.variables ?? [] }
+  const options = {
+    hasParams: spec.paramKind !== undefined,
+    variables: (spec.variables ?? []).filter(({ expression }) => expression?.trim()),
+  }
   return {
     check(errors, expression, use, path, shown = expression) {
       const error = rules?.errorOf(expression, use, options)

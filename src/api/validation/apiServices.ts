@@ -1,6 +1,8 @@
 /** APIServices: groups and versions that other servers answer for (kube-aggregator's validation). */
 import { check, invalid, required } from './fieldErrors.ts'
 import { isDns1035Label, isDns1123Subdomain, isPortNumber } from './names.ts'
+import { quote } from '../quote.ts'
+import { validateEnum } from './values.ts'
 import type { APIService } from '../kinds/apiregistration/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -11,8 +13,11 @@ export function validateApiService({ metadata, spec }: APIService): FieldError[]
   const errors: FieldError[] = []
   const { group = '', version = '', groupPriorityMinimum = 0, versionPriority = 0, service, insecureSkipTLSVerify, caBundle } = spec ?? {}
   const wanted = `${version}.${group}`
-  if (metadata.name !== wanted)
-    errors.push(invalid('metadata.name', metadata.name, `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`))
+  for (const field of ['generateName', 'name'] as const) {
+    const name = metadata[field]
+    if (name && name !== wanted)
+      errors.push(invalid(`metadata.${field}`, name, `must be \`spec.version+"."+spec.group\`: ${quote(wanted)}`))
+  }
   if (!group) {
     if (version !== 'v1') errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'))
   } else check(errors, 'spec.group', group, isDns1123Subdomain(group))
@@ -36,4 +41,10 @@ export function validateApiService({ metadata, spec }: APIService): FieldError[]
   if (broken.length > 0) errors.push(invalid('spec.service.port', service.port, `port is not valid: ${broken.join(', ')}`))
   if (insecureSkipTLSVerify && caBundle) errors.push(invalid('spec.insecureSkipTLSVerify', true, 'may not be true if caBundle is present'))
   return errors
+}
+
+export function validateApiServiceStatus({ status }: APIService): FieldError[] {
+  return (status?.conditions ?? []).flatMap((condition, i) =>
+    validateEnum(condition.status, `status.conditions[${i}].status`, ['True', 'False', 'Unknown']),
+  )
 }

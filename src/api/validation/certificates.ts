@@ -1,6 +1,8 @@
 /** CertificateSigningRequests. */
+import { asGiven } from '../codec/goShape.ts'
 import { duplicate, forbidden, invalid, notSupported, required } from './fieldErrors.ts'
 import { checkSignerName } from './signers.ts'
+import { certificatesError } from './keyPair.ts'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '../kinds/certificates/v1.ts'
 import type { FieldError } from '../status.ts'
 
@@ -36,8 +38,7 @@ export function validateCertificateSigningRequest({ spec }: CertificateSigningRe
   const errors: FieldError[] = []
   const pem = Buffer.from(spec?.request ?? '', 'base64').toString('latin1')
   if (!pem.includes('-----BEGIN CERTIFICATE REQUEST-----')) {
-    const bytes = [...Buffer.from(spec?.request ?? '', 'base64')]
-    errors.push(invalid('spec.request', bytes.length > 0 ? bytes : null, 'PEM block type must be CERTIFICATE REQUEST'))
+    errors.push(invalid('spec.request', (spec && asGiven(spec, 'request')) ?? null, 'PEM block type must be CERTIFICATE REQUEST'))
   }
   const usages = spec?.usages ?? []
   if (usages.length === 0) errors.push(required('spec.usages'))
@@ -77,6 +78,14 @@ function checkConditions(errors: FieldError[], conditions: Conditions, old: Cond
   }
 }
 
+/** What was stored is left as it is. */
+function checkCertificate(errors: FieldError[], next: CertificateSigningRequest, old: CertificateSigningRequest): void {
+  const { certificate } = next.status ?? {}
+  if (!certificate || certificate === old.status?.certificate) return
+  const why = certificatesError(Buffer.from(certificate, 'base64').toString('latin1'))
+  if (why) errors.push(invalid('status.certificate', '<certificate data>', why))
+}
+
 export function validateCertificateSigningRequestApproval(next: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
   const errors: FieldError[] = []
   checkConditions(errors, next.status?.conditions ?? [], old.status?.conditions ?? [])
@@ -89,6 +98,7 @@ export function validateCertificateSigningRequestStatus(next: CertificateSigning
   const conditions = next.status?.conditions ?? []
   const before = old.status?.conditions ?? []
   checkConditions(errors, conditions, before)
+  checkCertificate(errors, next, old)
   for (const type of ['Approved', 'Denied']) {
     if (ofType(conditions, type).length > ofType(before, type).length)
       errors.push(forbidden('status.conditions', `updates may not add a condition of type ${JSON.stringify(type)}`))

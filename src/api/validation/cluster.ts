@@ -1,10 +1,11 @@
 /** Leases, priority classes, runtime classes. */
-import { forbidden, IMMUTABLE, invalid, invalidAll, required } from './fieldErrors.ts'
+import { duplicate, forbidden, IMMUTABLE, invalid, invalidAll, required } from './fieldErrors.ts'
+import { goInternal } from './goInternal.ts'
 import { nameIsDnsLabel } from './names.ts'
 import { validateLabels } from './objectMeta.ts'
 import { checkOverhead } from './pod/resources.ts'
 import { checkTolerations } from './pod/scheduling.ts'
-import { validateEnum } from './values.ts'
+import { checkOneOf } from './values.ts'
 import type { Lease } from '../kinds/coordination/v1.ts'
 import type { RuntimeClass } from '../kinds/node/v1.ts'
 import type { PriorityClass } from '../kinds/scheduling/v1.ts'
@@ -44,7 +45,7 @@ export function validatePriorityClass(priorityClass: PriorityClass): FieldError[
     }
   } else if (value > LARGEST_USER_PRIORITY)
     errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${LARGEST_USER_PRIORITY}`))
-  if (preemptionPolicy !== undefined) errors.push(...validateEnum(preemptionPolicy, 'preemptionPolicy', ['PreemptLowerPriority', 'Never']))
+  if (preemptionPolicy !== undefined) checkOneOf(errors, 'preemptionPolicy', preemptionPolicy, ['PreemptLowerPriority', 'Never'])
   return errors
 }
 
@@ -59,7 +60,15 @@ export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeC
   const errors = handler ? invalidAll('handler', handler, nameIsDnsLabel(handler, false)) : [required('handler')]
   if (overhead?.podFixed) checkOverhead(errors, overhead.podFixed, 'overhead')
   if (scheduling?.nodeSelector) errors.push(...validateLabels(scheduling.nodeSelector, 'scheduling.nodeSelector'))
-  checkTolerations(errors, scheduling?.tolerations ?? [], 'scheduling.tolerations')
+  const tolerations = scheduling?.tolerations ?? []
+  checkTolerations(errors, tolerations, 'scheduling.tolerations')
+  const seen = new Set<string>()
+  for (const [i, toleration] of tolerations.entries()) {
+    const { key, operator, value, effect } = toleration
+    const place = JSON.stringify([key, operator, value, effect])
+    if (seen.has(place)) errors.push(duplicate(`scheduling.tolerations[${i}]`, goInternal('core.v1.Toleration', toleration)))
+    seen.add(place)
+  }
   return errors
 }
 

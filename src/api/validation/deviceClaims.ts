@@ -40,7 +40,6 @@ import type { ExpressionRules } from './admissionRules.ts'
 const SELECTORS_LIMIT = 32
 const EXPRESSION_LIMIT_BYTES = 10 * 1024
 const ALTERNATIVES_LIMIT = 8
-const TOLERATIONS_LIMIT = 16
 const CONSTRAINTS_LIMIT = 32
 const CONFIG_LIMIT = 32
 const PARAMETERS_LIMIT_BYTES = 10 * 1024
@@ -79,7 +78,7 @@ function checkOneRequest(errors: FieldError[], request: ExactDeviceRequest, rule
   } else if (mode === 'ExactCount') {
     if (count <= 0) errors.push(invalid(`${path}.count`, count, NOT_POSITIVE))
   } else errors.push(notSupported(`${path}.allocationMode`, mode, MODES))
-  checkList(errors, tolerations, TOLERATIONS_LIMIT, `${path}.tolerations`, (toleration, at) => checkToleration(errors, toleration, at))
+  for (const [i, toleration] of (tolerations ?? []).entries()) checkToleration(errors, toleration, `${path}.tolerations[${i}]`)
 }
 
 function checkRequest(
@@ -230,15 +229,33 @@ export function validateDeviceClass({ spec }: DeviceClass, rules?: ExpressionRul
   return errors
 }
 
+const NORMAL_UUID = 'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters'
+const PREFIX = 'urn:uuid:'
+
+/** Why the text is in none of the forms that a UUID may be written in. */
+function uuidError(text: string): string | undefined {
+  const isUuid = (part: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(part)
+  const bytes = Buffer.byteLength(text)
+  const format = (fits: boolean): string | undefined => (fits ? undefined : 'invalid UUID format')
+  switch (bytes) {
+    case 36:
+      return format(isUuid(text))
+    case 36 + PREFIX.length:
+      if (text.slice(0, PREFIX.length).toLowerCase() !== PREFIX) return `invalid urn prefix: ${quote(text.slice(0, PREFIX.length))}`
+      return format(isUuid(text.slice(PREFIX.length)))
+    case 38:
+      return /^\{.*\}$/s.test(text) ? format(isUuid(text.slice(1, -1))) : 'invalid bracketed UUID format'
+    case 32:
+      return format(/^[0-9a-f]{32}$/i.test(text))
+    default:
+      return `invalid UUID length: ${bytes}`
+  }
+}
+
 function checkShareId(errors: FieldError[], id: string | undefined, path: string): void {
   if (id === undefined || UUID_RE.test(id)) return
-  errors.push(
-    invalid(
-      path,
-      id,
-      'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters',
-    ),
-  )
+  const why = uuidError(id)
+  errors.push(invalid(path, id, why ? `error validating uid: ${why}` : NORMAL_UUID))
 }
 
 function checkAllocation(
@@ -264,14 +281,21 @@ function checkAllocation(
   if (nodeSelector) checkNodeSelector(errors, nodeSelector, `${path}.nodeSelector`)
 }
 
-interface DevicePlace {
+export interface DevicePlace {
   driver: string
   pool: string
   device: string
   shareID?: string
 }
 
-const placeOf = ({ driver, pool, device, shareID = '' }: DevicePlace): string => `${driver}/${pool}/${device}/${shareID}`
+const shownPlace = ({ driver, pool, device, shareID = '' }: DevicePlace): object => ({
+  Driver: driver,
+  Pool: pool,
+  Device: device,
+  ShareID: shareID,
+})
+
+export const placeOf = ({ driver, pool, device, shareID = '' }: DevicePlace): string => `${driver}/${pool}/${device}/${shareID}`
 
 const INTERFACE_NAME_LIMIT_BYTES = 256
 const HARDWARE_ADDRESS_LIMIT_BYTES = 128
@@ -309,10 +333,7 @@ function checkDeviceStatuses(errors: FieldError[], { devices, allocation }: Reso
       checkPoolName(errors, device.pool, `${at}.pool`)
       checkName(errors, device.device, `${at}.device`)
       checkShareId(errors, device.shareID, `${at}.shareID`)
-      if (!allocated.has(placeOf(device))) {
-        const shown = { Driver: device.driver, Pool: device.pool, Device: device.device, ShareID: device.shareID ?? '' }
-        errors.push(invalid(at, shown, 'must be an allocated device in the claim'))
-      }
+      if (!allocated.has(placeOf(device))) errors.push(invalid(at, shownPlace(device), 'must be an allocated device in the claim'))
       const conditions = device.conditions?.length ?? 0
       if (conditions > CONDITIONS_LIMIT)
         errors.push({
@@ -325,6 +346,7 @@ function checkDeviceStatuses(errors: FieldError[], { devices, allocation }: Reso
       if (device.networkData) checkNetworkData(errors, device.networkData, `${at}.networkData`)
     },
     placeOf,
+    shownPlace,
   )
 }
 

@@ -1,10 +1,13 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
+import { loadCatalog } from '../catalog/load.ts'
+import { normalize } from '../codec/json.ts'
 import { validateResourceClaimStatusUpdate, validateResourceClaimTemplateUpdate, validateResourceClaimUpdate } from './deviceClaims.ts'
 import { validateFlowControlStatus } from './flowcontrol.ts'
 import { validateResourceSlice } from './resourceSlices.ts'
 import { validateRuntimeClassUpdate } from './cluster.ts'
 import { validateCertificateSigningRequestStatus } from './certificates.ts'
+import type { TypeDef } from '../catalog/schema.ts'
 import type { CertificateSigningRequest } from '../kinds/certificates/v1.ts'
 import type { RuntimeClass } from '../kinds/node/v1.ts'
 import type { ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../kinds/resource/v1.ts'
@@ -77,4 +80,62 @@ test('a runtime class is looked at as a new one when it changes', () => {
     'handler: Required value',
     'handler: Invalid value: "": field is immutable',
   ])
+})
+
+test('share IDs in the form that UUIDs have, and places told once', () => {
+  const id = '12345678-1234-1234-1234-123456789abc'
+  const place = { driver: 'd.example.com', pool: 'p', device: 'x' }
+  const status = (devices: object[], shareID?: string): FieldError[] => {
+    const claim = {
+      metadata,
+      spec: spec('a'),
+      status: { devices, allocation: { devices: { results: [{ request: 'r', ...place, shareID }] } } },
+    }
+    return validateResourceClaimStatusUpdate(claim as ResourceClaim, { ...claim, status: {} } as ResourceClaim)
+  }
+  const rows: [string, string | undefined][] = [
+    [id, undefined],
+    [
+      id.toUpperCase(),
+      'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters',
+    ],
+    ['', 'error validating uid: invalid UUID length: 0'],
+    [id.replace('9', 'x'), 'error validating uid: invalid UUID format'],
+    [`(${id})`, 'error validating uid: invalid bracketed UUID format'],
+    [`urn:uiid:${id}`, 'error validating uid: invalid urn prefix: "urn:uiid:"'],
+  ]
+  for (const [text, why] of rows) {
+    const expected = why ? [`status.allocation.devices.results[0].shareID: Invalid value: ${JSON.stringify(text)}: ${why}`] : []
+    assert.deepEqual(texts(status([], text)), expected, text)
+  }
+  assert.deepEqual(texts(status([place, place])), [
+    'status.devices[1]: Duplicate value: {"Driver":"d.example.com","Pool":"p","Device":"x","ShareID":""}',
+  ])
+})
+
+test('a runtime class tolerates a taint once', () => {
+  const toleration = { key: 'a', operator: 'Exists', tolerationSeconds: 1, effect: 'NoExecute' }
+  const runtimeClass = {
+    metadata,
+    handler: 'h',
+    scheduling: { tolerations: [toleration, { ...toleration, tolerationSeconds: 2 }] },
+  } as RuntimeClass
+  assert.deepEqual(texts(validateRuntimeClassUpdate(runtimeClass, runtimeClass)), [
+    'scheduling.tolerations[1]: Duplicate value: {"Key":"a","Operator":"Exists","Value":"","Effect":"NoExecute","TolerationSeconds":2}',
+  ])
+})
+
+test('an empty list beside another one is there', () => {
+  const { type } = loadCatalog().resource('resource.k8s.io', 'v1', 'resourceslices') ?? {}
+  const slice = (given: object): FieldError[] => {
+    const body = {
+      metadata,
+      spec: { driver: 'd.example.com', pool: { name: 'p', generation: 1, resourceSliceCount: 1 }, nodeName: 'n', ...given },
+    }
+    return validateResourceSlice(normalize(body, type as TypeDef) as unknown as ResourceSlice)
+  }
+  assert.deepEqual(texts(slice({ sharedCounters: [], devices: [] })), [
+    'spec: Invalid value: "": only one of `sharedCounters` or `devices` is allowed',
+  ])
+  assert.deepEqual(texts(slice({ devices: [] })), [])
 })

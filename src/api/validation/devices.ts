@@ -1,4 +1,5 @@
 /** What claims and slices of devices (resource.k8s.io) have in common. */
+import { asGiven } from '../codec/goShape.ts'
 import { check, duplicate, invalid, notSupported, required, tooLong, tooMany } from './fieldErrors.ts'
 import { isCIdentifier, isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName } from './names.ts'
 import { checkCsiDriverName } from './volumeSources.ts'
@@ -19,6 +20,7 @@ export function checkList<T>(
   path: string,
   checkItem: (item: T, path: string) => void,
   keyOf?: (item: T) => string,
+  shownKey: (item: T) => unknown = keyOf ?? String,
 ): void {
   if (!list) return
   if (list.length > limit) {
@@ -30,7 +32,7 @@ export function checkList<T>(
   const seen = new Set<string>()
   for (const [i, item] of list.entries()) {
     const key = keyOf(item)
-    if (seen.has(key)) errors.push(duplicate(`${path}[${i}]`, key))
+    if (seen.has(key)) errors.push(duplicate(`${path}[${i}]`, shownKey(item)))
     seen.add(key)
   }
 }
@@ -96,11 +98,8 @@ export function checkToleration(errors: FieldError[], { key, operator, value = '
 }
 
 /** Conditions that tell whether a device can be used after all: both lists or none. */
-export function checkBinding(
-  errors: FieldError[],
-  { bindingConditions = [], bindingFailureConditions: failures = [] }: BindingConditions,
-  path: string,
-): void {
+export function checkBinding(errors: FieldError[], given: BindingConditions, path: string): void {
+  const { bindingConditions = [], bindingFailureConditions: failures = [] } = given
   const lists = { bindingConditions, bindingFailureConditions: failures }
   for (const [field, list] of Object.entries(lists)) {
     checkList(errors, list, BINDING_CONDITIONS_LIMIT, `${path}.${field}`, (condition, at) =>
@@ -116,10 +115,22 @@ export function checkBinding(
     }
   }
   if (bindingConditions.length === 0 && failures.length > 0) {
-    errors.push(invalid(`${path}.bindingConditions`, null, 'bindingConditions are required to use bindingFailureConditions'))
+    errors.push(
+      invalid(
+        `${path}.bindingConditions`,
+        asGiven(given, 'bindingConditions'),
+        'bindingConditions are required to use bindingFailureConditions',
+      ),
+    )
   }
   if (failures.length === 0 && bindingConditions.length > 0) {
-    errors.push(invalid(`${path}.bindingFailureConditions`, null, 'bindingFailureConditions are required to use bindingConditions'))
+    errors.push(
+      invalid(
+        `${path}.bindingFailureConditions`,
+        asGiven(given, 'bindingFailureConditions'),
+        'bindingFailureConditions are required to use bindingConditions',
+      ),
+    )
   }
 }
 

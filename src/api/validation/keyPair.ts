@@ -1,9 +1,11 @@
 /** A certificate and the private key to it, as Go's crypto/tls takes them from a Secret: what it says of a pair that does not fit. */
+import { quote } from '../quote.ts'
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
 interface PemBlock {
   type: string
+  hasHeaders: boolean
   der: Buffer
 }
 
@@ -13,7 +15,7 @@ function pemBlocks(text: string): PemBlock[] {
   return [...text.matchAll(PEM_RE)].map(([, type = '', body = '']) => {
     // Headers stand before an empty line.
     const data = body.includes(':') ? body.slice(body.search(/\r?\n\r?\n/)) : body
-    return { type, der: Buffer.from(data, 'base64') }
+    return { type, hasHeaders: data !== body, der: Buffer.from(data, 'base64') }
   })
 }
 
@@ -68,4 +70,15 @@ export function keyPairError(certificatePem: string, keyPem: string): string | u
   if (!key) return 'tls: failed to parse private key'
   if (certificate.publicKey.asymmetricKeyType !== key.asymmetricKeyType) return 'tls: private key type does not match public key type'
   return certificate.checkPrivateKey(key) ? undefined : 'tls: private key does not match public key'
+}
+
+/** Why the text is no list of certificates in PEM, and nothing else. */
+export function certificatesError(pem: string): string | undefined {
+  const blocks = pemBlocks(pem)
+  for (const { type, hasHeaders, der } of blocks) {
+    if (type !== 'CERTIFICATE') return `only CERTIFICATE PEM blocks are allowed, found ${quote(type)}`
+    if (hasHeaders) return 'no PEM block headers are permitted'
+    if (!parseCertificate(der)) return 'x509: malformed certificate'
+  }
+  return blocks.length === 0 ? 'must contain at least one CERTIFICATE PEM block' : undefined
 }

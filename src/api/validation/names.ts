@@ -105,6 +105,11 @@ export function isWildcardDns1123Subdomain(value: string): string[] {
   return errors
 }
 
+/** A DNS subdomain by the rules that upstream generates from its types, which count bytes. */
+export function isLongName(value: string): string[] {
+  return [...(byteLength(value) > 253 ? [tooLong(253, 'bytes')] : []), ...(SUBDOMAIN_RE.test(value) ? [] : [SUBDOMAIN_ERROR])]
+}
+
 /** `prefix/name`, as label and annotation keys are. */
 export function isQualifiedName(value: string): string[] {
   const parts = value.split('/')
@@ -115,7 +120,7 @@ export function isQualifiedName(value: string): string[] {
     const prefix = parts[0] as string
     name = parts[1] as string
     if (prefix === '') errors.push('prefix part must be non-empty')
-    else errors.push(...isDns1123Subdomain(prefix).map((error) => `prefix part ${error}`))
+    else errors.push(...isLongName(prefix).map((error) => `prefix part ${error}`))
   } else {
     const text = `a valid label key ${regexError(QUALIFIED_TEXT, QUALIFIED, 'MyName', 'my.name', '123-abc')}`
     return [`${text} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`]

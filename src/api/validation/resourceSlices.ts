@@ -1,5 +1,7 @@
 /** Slices of devices, which drivers publish (pkg/apis/resource/validation). */
+import { asGiven } from '../codec/goShape.ts'
 import { deepEqual } from '../meta.ts'
+import { addQuantity, formatQuantity, parseQuantity, quantityValue } from '../quantity.ts'
 import { checkAttributeName, checkBinding, checkList, checkName, checkPoolName, checkTaint } from './devices.ts'
 import { check, forbidden, invalid, notFound, required, tooLong, tooMany } from './fieldErrors.ts'
 import { nameIsDnsSubdomain } from './names.ts'
@@ -86,7 +88,13 @@ function checkRange(errors: FieldError[], { validRange, default: chosen = '0' }:
   }
   if (step === undefined) return
   if (nanosOf(min) + nanosOf(step) > nanosOf(most))
-    errors.push(invalid(`${path}.step`, step, `one step ${step} is larger than capacity value: ${most}`))
+    errors.push(
+      invalid(
+        `${path}.step`,
+        step,
+        `one step ${formatQuantity(addQuantity(parseQuantity(min), parseQuantity(step)))} is larger than capacity value: ${most}`,
+      ),
+    )
   checkStep(errors, chosen, min, step, `${path}.step`)
   if (max !== undefined) checkStep(errors, max, min, step, `${path}.step`)
 }
@@ -115,7 +123,8 @@ function checkPolicy(errors: FieldError[], policy: CapacityRequestPolicy, most: 
       (value, field) => {
         if (nanosOf(value) > nanosOf(most)) errors.push(invalid(field, value, `option is larger than capacity value: ${most}`))
       },
-      String,
+      // Upstream compares whole numbers, rounded up.
+      (value) => String(quantityValue(parseQuantity(value))),
     )
     if (!validValues.some((value) => nanosOf(value) === nanosOf(chosen)))
       errors.push(invalid(at, chosen, 'default value is not valid according to the requestPolicy'))
@@ -197,7 +206,7 @@ function valuesOf(attribute: DeviceAttribute): number {
 }
 
 const termsInGo = (terms: readonly object[] | undefined): unknown =>
-  terms?.length ? terms.map((term) => goInternal('core.v1.NodeSelectorTerm', term)) : null
+  terms?.map((term) => goInternal('core.v1.NodeSelectorTerm', term)) ?? null
 
 /** A key of a path may be longer than a path should be. */
 function shortened(key: string): string {
@@ -255,7 +264,13 @@ function checkSlicePlacement(errors: FieldError[], spec: ResourceSliceSpec): voi
   const given = checkPlacement(errors, spec, 'must be either unset or set to a non-empty string', 'spec')
   const terms = spec.nodeSelector?.nodeSelectorTerms ?? []
   if (spec.nodeSelector && terms.length !== 1)
-    errors.push(invalid('spec.nodeSelector.nodeSelectorTerms', termsInGo(terms), 'must have exactly one node selector term'))
+    errors.push(
+      invalid(
+        'spec.nodeSelector.nodeSelectorTerms',
+        termsInGo(asGiven(spec.nodeSelector, 'nodeSelectorTerms')),
+        'must have exactly one node selector term',
+      ),
+    )
   if (spec.perDeviceNodeSelection) given.push('`perDeviceNodeSelection`')
   else if (spec.perDeviceNodeSelection === false)
     errors.push(invalid('spec.perDeviceNodeSelection', false, 'must be either unset or set to true'))
@@ -277,7 +292,8 @@ function validate(spec: ResourceSliceSpec, old: ResourceSliceSpec | undefined): 
     checkImmutable(errors, 'spec.nodeName', spec.nodeName, old.nodeName)
   }
   checkSlicePlacement(errors, spec)
-  if (sharedCounters && devices) errors.push(invalid('spec', '', 'only one of `sharedCounters` or `devices` is allowed'))
+  if (asGiven(spec, 'sharedCounters') && asGiven(spec, 'devices'))
+    errors.push(invalid('spec', '', 'only one of `sharedCounters` or `devices` is allowed'))
   const limit = devices?.some(isAdvanced) ? ADVANCED_DEVICES_LIMIT : DEVICES_LIMIT
   const before = new Map((old?.devices ?? []).map((device) => [device.name, device]))
   const isPerDevice = spec.perDeviceNodeSelection ?? false

@@ -1,4 +1,5 @@
 /** ServiceCIDRs, and the IPAddresses that are given out of them (pkg/apis/networking/validation). */
+import { asGiven } from '../codec/goShape.ts'
 import { check, IMMUTABLE, invalid, required } from './fieldErrors.ts'
 import { goInternal } from './goInternal.ts'
 import { canonicalCidr, isCanonicalIp, isDns1123Subdomain, isPathSegmentName, isValidCidr } from './names.ts'
@@ -56,7 +57,7 @@ export function validateServiceCidr({ spec }: ServiceCIDR): FieldError[] {
 export function validateServiceCidrUpdate(next: ServiceCIDR, old: ServiceCIDR): FieldError[] {
   const [now, before] = [next.spec?.cidrs ?? [], old.spec?.cidrs ?? []]
   const isAddition = before.length === 1 && now.length === 2
-  if (now.length !== before.length && !isAddition) return [invalid('spec.cidrs', next.spec?.cidrs ?? null, IMMUTABLE)]
+  if (now.length !== before.length && !isAddition) return [invalid('spec.cidrs', next.spec && asGiven(next.spec, 'cidrs'), IMMUTABLE)]
   const changed = before.flatMap((cidr, i) => (cidr === now[i] ? [] : [invalid(`spec.cidrs[${i}]`, now[i], IMMUTABLE)]))
   return isAddition ? [...changed, ...validateServiceCidr(next)] : changed
 }

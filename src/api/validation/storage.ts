@@ -1,4 +1,5 @@
 /** storage.k8s.io (pkg/apis/storage/validation), in upstream's order. */
+import { asGiven } from '../codec/goShape.ts'
 import { deepEqual } from '../meta.ts'
 import { checkAccessModes } from './claimSpec.ts'
 import { check, duplicate, forbidden, goMap, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
@@ -87,7 +88,7 @@ export function validateStorageClass(storageClass: StorageClass): FieldError[] {
 
 export function validateStorageClassUpdate(next: StorageClass, old: StorageClass): FieldError[] {
   const errors = validateStorageClass(next)
-  checkImmutable(errors, 'parameters', next.parameters ?? {}, old.parameters ?? {}, goMap(next.parameters))
+  checkImmutable(errors, 'parameters', next.parameters ?? {}, old.parameters ?? {}, goMap(asGiven(next, 'parameters')))
   checkImmutable(errors, 'provisioner', next.provisioner, old.provisioner)
   checkImmutable(errors, 'reclaimPolicy', next.reclaimPolicy, old.reclaimPolicy)
   checkImmutable(errors, 'volumeBindingMode', next.volumeBindingMode, old.volumeBindingMode)

@@ -1,4 +1,5 @@
 /** The answer to a review: what was posted, with its manager and the verdict. Reviews are answered and not kept. */
+import { withoutEmptyOnes } from '../../api/codec/json.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { updateManagedFields } from '../../merge/apply/update.ts'
@@ -21,8 +22,7 @@ export function reviewMetadata(request: ApiRequest, nowMs: number): JsonObject {
     ...(resource.namespaced && { namespace: request.namespace }),
     ...rest,
   }
-  const { status: _status, ...asked } = body
-  const after: JsonObject = { ...asked, kind: resource.kind, apiVersion, metadata }
+  const after = withoutEmptyOnes({ ...body, kind: resource.kind, apiVersion, metadata }, resource.type)
   const managedFields = updateManagedFields({
     schema: resource.type,
     apiVersion,
@@ -44,5 +44,5 @@ export function reviewResult(request: ApiRequest, status: object, nowMs: number)
     spec: body['spec'] ?? {},
     status,
   }
-  return { type: 'object', code: 201, object: object as unknown as JsonObject }
+  return { type: 'object', code: 201, object: withoutEmptyOnes(object as unknown as JsonObject, resource.type) }
 }

@@ -15,15 +15,19 @@ function userJson({ name, uid, groups, extra }: UserInfo): object {
   return { username: name, ...(uid && { uid }), ...(groups.length > 0 && { groups }), ...(Object.keys(extra).length > 0 && { extra }) }
 }
 
-async function reviewStatus(authenticator: Authenticator, token: string, audiences: readonly string[] | undefined): Promise<object> {
+async function reviewStatus(
+  authenticator: Authenticator,
+  token: string,
+  audiences: readonly string[] | undefined,
+): Promise<{ authenticated?: boolean; user?: object; audiences?: readonly string[]; error?: string }> {
   try {
     const found = await authenticator.authenticateToken(token, audiences)
     return { authenticated: true, user: userJson(found.user), audiences: found.audiences }
   } catch (error) {
     // Upstream asks every token authenticator; the other ones say this much.
-    if (error instanceof AudienceError) return { user: {}, error: `[invalid bearer token, ${error.message}]` }
+    if (error instanceof AudienceError) return { error: `[invalid bearer token, ${error.message}]` }
     if (error instanceof InvalidTokenError) {
-      return { user: {}, error: error.message === 'invalid bearer token' ? error.message : `[invalid bearer token, ${error.message}]` }
+      return { error: error.message === 'invalid bearer token' ? error.message : `[invalid bearer token, ${error.message}]` }
     }
     throw error
   }
@@ -41,8 +45,10 @@ export function authenticationReviews(
         const review = (request.body ?? {}) as unknown as TokenReview
         const { token, audiences } = review.spec ?? {}
         if (!token) throw newBadRequest('token is required for TokenReview in authentication')
-        const status = await reviewStatus(authenticator(), token, audiences?.length ? audiences : undefined)
-        return reviewResult(request, status, clock.now())
+        const found = await reviewStatus(authenticator(), token, audiences?.length ? audiences : undefined)
+        // Upstream writes what it has found over what was posted.
+        const { authenticated: _, ...posted } = review.status ?? {}
+        return reviewResult(request, { user: {}, ...posted, ...found }, clock.now())
       },
     ],
     [

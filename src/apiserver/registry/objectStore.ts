@@ -3,6 +3,7 @@
  * whatever the kind is. Reads come from the watch cache, writes go to the store and are waited for in the cache.
  */
 import { newAlreadyExists, newInternalError, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
+import { hidesEmptyOnes } from '../../api/codec/goShape.ts'
 import { RevisionMismatchError } from '../../storage/store.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
 import { isPathSegmentName } from '../../api/validation/names.ts'
@@ -203,9 +204,7 @@ export class ObjectStore {
 
   #validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
     this.#checkKind(kind, object)
-    const { generateName, ...named } = object.metadata
-    const metadata = kind.strategy.checksOnlyName && generateName ? named : object.metadata
-    const errors = [...validateObjectMeta(metadata, metaRules(kind)), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
+    const errors = [...this.#validateMeta(kind, object.metadata), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
     if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
   }
 
@@ -287,10 +286,12 @@ export class ObjectStore {
   ): Promise<StoredObject> {
     this.#checkIdentity(kind, steps, changed, old, context.dryRun)
     const { strategy } = kind
+    const sent = strategy.generationCountsDropped && steps.part === 'main' ? normalizeObject(kind.storage, changed) : undefined
     this.#prepare(kind, steps, changed, old.object, context)
     const giveBack = strategy.reserve && steps.part === 'main' ? strategy.reserve(changed, old.object, context) : undefined
     const next = kind.custom ? changed : normalizeObject(kind.storage, changed)
-    if (steps.part === 'main' && (strategy.managesGeneration === true || kind.custom)) this.#countGeneration(kind, next, old.object)
+    if (steps.part === 'main' && (strategy.managesGeneration === true || kind.custom))
+      this.#countGeneration(kind, next, sent ?? next, old.object)
     let release: (() => Promise<void>) | undefined
     try {
       this.#validateChange(kind, steps, next, old.object, context)
@@ -326,8 +327,10 @@ export class ObjectStore {
         else fields[field] = oldFields[field]
       }
       if (!strategy.statusKeepsMetadata) {
-        const { managedFields } = next.metadata
+        const { managedFields, generateName } = next.metadata
         next.metadata = { ...cloneJson(old.metadata), ...(managedFields && { managedFields }) }
+        if (generateName === undefined) delete next.metadata.generateName
+        else next.metadata.generateName = generateName
       }
       strategy.prepareForStatusUpdate?.(next, old, context)
       return
@@ -339,15 +342,18 @@ export class ObjectStore {
     strategy.prepareForUpdate?.(next, old, context)
   }
 
-  #countGeneration(kind: StoredKind, next: KubeObject, old: KubeObject): void {
+  /** `sent` is what counts of the next object. */
+  #countGeneration(kind: StoredKind, next: KubeObject, sent: KubeObject, old: KubeObject): void {
     // Both are in Go's shape, where an empty struct that is pointed to is not the same as none.
-    const { metadata: meta, status: _, ...rest } = next as unknown as Fields & KubeObject
+    const { metadata: meta, status: _, ...rest } = sent as unknown as Fields & KubeObject
     const { metadata: oldMeta, status: __, ...oldRest } = old as unknown as Fields & KubeObject
     const changed =
       !deepEqual(rest, oldRest) ||
-      (kind.custom && !kind.hasStatus && !deepEqual((next as unknown as Fields)['status'], (old as unknown as Fields)['status']))
+      (kind.strategy.generationCountsEmpty && hidesEmptyOnes(rest)) ||
+      (kind.custom && !kind.hasStatus && !deepEqual((sent as unknown as Fields)['status'], (old as unknown as Fields)['status']))
     const counts = kind.strategy.generationCounts ?? []
-    if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member]))) meta.generation = (oldMeta.generation ?? 0) + 1
+    if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member])))
+      next.metadata.generation = (oldMeta.generation ?? 0) + 1
   }
 
   #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
@@ -363,12 +369,17 @@ export class ObjectStore {
     if (errors.length > 0) throw newInvalid(kind.storage, steps.name, errors)
   }
 
+  #validateMeta(kind: StoredKind, metadata: ObjectMeta): FieldError[] {
+    const { generateName, ...named } = metadata
+    return validateObjectMeta(kind.strategy.checksOnlyName && generateName ? named : metadata, metaRules(kind))
+  }
+
   /** Rules of a kind that look at metadata find what the server has found before them once more, as upstream tells it. */
   #checkMetaAgain(kind: StoredKind, part: Part, next: ObjectMeta, old: ObjectMeta): FieldError[] {
-    const { metaChecks = ['change'], anyFinalizers } = kind.strategy
-    const checks = part === 'main' || !metaChecks.includes('change') ? metaChecks : (['change'] as const)
+    const { metaChecks = ['change'], anyFinalizers, checksMetaOfParts } = kind.strategy
+    const checks = part === 'main' || checksMetaOfParts || !metaChecks.includes('change') ? metaChecks : (['change'] as const)
     return checks.flatMap((check) => {
-      if (check === 'new') return validateObjectMeta(next, metaRules(kind))
+      if (check === 'new') return this.#validateMeta(kind, next)
       return [...validateObjectMetaUpdate(next, old), ...(anyFinalizers || kind.custom ? [] : validateFinalizerDomains(next))]
     })
   }

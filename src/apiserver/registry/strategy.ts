@@ -29,6 +29,10 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   initialStatus?: 'keep' | ((object: T) => unknown)
   /** metadata.generation starts at 1 and counts changes outside metadata and status; or stays what it was at first. */
   managesGeneration?: boolean | 'atFirst'
+  /** An empty list or map counts as a change of none. */
+  generationCountsEmpty?: boolean
+  /** What prepareForUpdate drops counts. */
+  generationCountsDropped?: boolean
   /** Members of the metadata that count too. */
   generationCounts?: readonly ('annotations' | 'labels')[]
   /** Fields that a subresource (`''`: the object itself) does not write, where it is not just status or spec. */
@@ -64,6 +68,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   checkPreconditions?(object: T, preconditions: { uid?: string; resourceVersion?: string }): void
   /** How a change's metadata is looked at once more, by the kind's own rules: as that of a change (`['change']` unless given) or of a new object. */
   metaChecks?: readonly ('change' | 'new')[]
+  /** Of updates to a part of the object, where all of it is looked at. */
+  checksMetaOfParts?: boolean
   /** Finalizers need no domain. */
   anyFinalizers?: boolean
   /** A bad metadata.generateName shows by the name that came of it alone. */

@@ -158,12 +158,12 @@ export async function createObject(core: RegistryCore, kind: StoredKind, request
 
 /** The name and namespace in an update's object have to be those of the URL. */
 export function matchIdentity(object: KubeObject, request: ApiRequest): void {
+  matchNamespace(object, request.resource, request.namespace)
   const { metadata } = object
   if (!metadata.name) throw newBadRequest(`the name of the object (${request.name} based on URL) was undeterminable: name must be provided`)
   if (metadata.name !== request.name) {
     throw newBadRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${request.name})`)
   }
-  matchNamespace(object, request.resource, request.namespace)
 }
 
 export interface ChangeRequest {

@@ -6,20 +6,15 @@ import { prefixOf } from '../../cache/keys.ts'
 import { AddressRanges } from './addressRanges.ts'
 import { initFamilies } from './families.ts'
 import { holdings } from './holdings.ts'
+import { PortOperation, allocateNodePorts, type PortRange } from './nodePorts.ts'
 import { Pool } from './pool.ts'
 import type { FieldError } from '../../../api/status.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
 import type { IpFamilyName } from '../../../base/ipFamily.ts'
 import type { WatchCache } from '../../cache/watchCache.ts'
 
-const WITH_NODE_PORTS = new Set(['NodePort', 'LoadBalancer'])
 /** Ports at the lower end that are left to those who choose theirs. */
 const STATIC_PORTS_LIMIT = 128
-
-export interface PortRange {
-  first: number
-  last: number
-}
 
 function staticPorts(size: number): number {
   return Math.min(STATIC_PORTS_LIMIT, Math.max(16, Math.floor(size / 32)), size)
@@ -77,7 +72,9 @@ export class Services {
     const giveBack = (): void => taken.splice(0).forEach((release) => release())
     try {
       this.#allocateAddresses(next, old, taken, dryRun)
-      this.#allocatePorts(next, old, taken, dryRun)
+      const ports = new PortOperation(this.#portPool, this.#ports, dryRun)
+      taken.push(() => ports.undo())
+      allocateNodePorts(next, old, ports)
       if (dryRun) giveBack()
     } catch (error) {
       giveBack()
@@ -124,65 +121,6 @@ export class Services {
     }
     if (!this.#ranges.reserve(asked)) refuse('provided IP is already allocated')
     return asked
-  }
-
-  #allocatePorts(next: Service, old: Service | undefined, taken: (() => void)[], dryRun: boolean): void {
-    const { spec } = next
-    const needs = spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)
-    if (!WITH_NODE_PORTS.has(spec.type ?? '')) return
-    const had = new Set(old && WITH_NODE_PORTS.has(old.spec.type ?? '') ? holdings(old).ports : [])
-    const seen = new Map<number, Set<string>>()
-    const take = (port: number, field: string): void => {
-      if (!this.#portPool.contains(port)) {
-        const range = `${this.#ports.first}-${this.#ports.last}`
-        throw invalidService(next, [invalid(field, port, `provided port is not in the valid range. The range of valid ports is ${range}`)])
-      }
-      if (!this.#portPool.reserve(port)) throw invalidService(next, [invalid(field, port, 'provided port is already allocated')])
-      taken.push(() => this.#portPool.release(port))
-    }
-    for (const [i, port] of (spec.ports ?? []).entries()) {
-      const field = `spec.ports[${i}].nodePort`
-      const protocol = port.protocol ?? 'TCP'
-      if (port.nodePort) {
-        if (!had.has(port.nodePort) && !seen.has(port.nodePort)) take(port.nodePort, field)
-        seen.set(port.nodePort, (seen.get(port.nodePort) ?? new Set()).add(protocol))
-      } else if (needs) {
-        const twin = spec.ports?.find(
-          (other) =>
-            other !== port &&
-            other.nodePort &&
-            other.port === port.port &&
-            !seen.get(other.nodePort)?.has(protocol) &&
-            other.protocol !== port.protocol,
-        )
-        const value = twin?.nodePort ?? (dryRun ? this.#ports.first : this.#portPool.pick())
-        if (value === undefined) throw newInternalError('failed to allocate a nodePort: range is full')
-        if (!twin && !dryRun) taken.push(() => this.#portPool.release(value))
-        port.nodePort = value
-        seen.set(value, (seen.get(value) ?? new Set()).add(protocol))
-      }
-    }
-    this.#allocateHealthCheckPort(next, old, take, taken, dryRun)
-  }
-
-  #allocateHealthCheckPort(
-    next: Service,
-    old: Service | undefined,
-    take: (port: number, field: string) => void,
-    taken: (() => void)[],
-    dryRun: boolean,
-  ): void {
-    const { spec } = next
-    if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return
-    if (spec.healthCheckNodePort) {
-      // So is another port.
-      if (!old?.spec.healthCheckNodePort) take(spec.healthCheckNodePort, 'spec.healthCheckNodePort')
-      return
-    }
-    const value = dryRun ? this.#ports.first : this.#portPool.pick()
-    if (value === undefined) throw newInternalError('failed to allocate a nodePort: range is full')
-    if (!dryRun) taken.push(() => this.#portPool.release(value))
-    spec.healthCheckNodePort = value
   }
 }
 

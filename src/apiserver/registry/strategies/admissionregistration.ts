@@ -27,6 +27,7 @@ const configuration = {
 
 const webhooks: Strategy<ValidatingWebhookConfiguration | MutatingWebhookConfiguration> = {
   ...configuration,
+  generationCountsEmpty: true,
   validateCreate: (next) => validateWebhookConfiguration(next, undefined, expressionRules),
   validateUpdate: (next, old) => validateWebhookConfiguration(next, old, expressionRules),
 }
@@ -38,7 +39,6 @@ const validatingPolicies: Strategy<ValidatingAdmissionPolicy> = {
 }
 const validatingBindings: Strategy<ValidatingAdmissionPolicyBinding> = {
   ...configuration,
-  metaChecks: ['change', 'new'],
   validateCreate: validateValidatingAdmissionPolicyBinding,
   validateUpdate: validateValidatingAdmissionPolicyBinding,
 }

@@ -51,6 +51,11 @@ test('a signer neither adds nor removes a decision, nor replaces a certificate',
   assert.deepEqual(messages(request([]), request([condition('Denied')])), [
     'Forbidden: updates may not remove a condition of type "Denied"',
   ])
-  assert.deepEqual(messages(request([], 'Yg=='), request([], 'YQ==')), ['Forbidden: updates may not modify existing certificate content'])
-  assert.deepEqual(messages(request([], 'YQ=='), request([])), [])
+  const noCertificate = 'Invalid value: "<certificate data>": must contain at least one CERTIFICATE PEM block'
+  assert.deepEqual(messages(request([], 'Yg=='), request([], 'YQ==')), [
+    noCertificate,
+    'Forbidden: updates may not modify existing certificate content',
+  ])
+  assert.deepEqual(messages(request([], 'YQ=='), request([])), [noCertificate])
+  assert.deepEqual(messages(request([], 'YQ=='), request([], 'YQ==')), [])
 })

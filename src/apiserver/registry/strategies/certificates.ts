@@ -1,5 +1,6 @@
 /** CertificateSigningRequests: who asks, who approved, and what the signer says of them. */
 import { validateCertificateSigningRequest, validateCertificateSigningRequestStatus } from '../../../api/validation/certificates.ts'
+import { isPathSegmentName } from '../../../api/validation/names.ts'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '../../../api/kinds/certificates/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
@@ -32,6 +33,8 @@ function withKeptDecisions(next: Conditions, old: Conditions): Conditions {
 
 export const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
   statusKeepsMetadata: true,
+  checksMetaOfParts: true,
+  validateName: isPathSegmentName,
   metaChecks: ['change', 'new'],
   resetFields: {
     '': [['spec'], ['status']],

@@ -16,6 +16,7 @@ import type { PriorityClass } from '../../../api/kinds/scheduling/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const leases: Strategy<Lease> = {
+  anyFinalizers: true,
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,
   prepareForCreate: (next) => dropCoordination(next.spec, undefined),
@@ -33,6 +34,7 @@ const priorityClasses: Strategy<PriorityClass> = {
   validateUpdate: validatePriorityClassUpdate,
 }
 const runtimeClasses: Strategy<RuntimeClass> = {
+  anyFinalizers: true,
   metaChecks: ['new', 'change'],
   warningsOnCreate: runtimeClassWarnings,
   warningsOnUpdate: runtimeClassWarnings,

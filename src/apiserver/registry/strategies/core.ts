@@ -9,7 +9,7 @@ import {
   validateSecretUpdate,
 } from '../../../api/validation/config.ts'
 import { validateEvent, validateEventUpdate } from '../../../api/validation/events.ts'
-import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
+import { isLongName, isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/endpoints.ts'
 import {
@@ -156,6 +156,7 @@ const events: Strategy<Event> = {
 
 const replicationControllers: Strategy<ReplicationController> = {
   checksOnlyName: true,
+  validateName: isLongName,
   defaultPropagation: 'Orphan',
   ...replicaStatus,
   managesGeneration: true,

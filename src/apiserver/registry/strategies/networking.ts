@@ -43,6 +43,7 @@ const ingressClasses: Strategy<IngressClass> = {
 }
 const networkPolicies: Strategy<NetworkPolicy> = {
   managesGeneration: true,
+  generationCountsEmpty: true,
   validateCreate: validateNetworkPolicy,
   validateUpdate: validateNetworkPolicyUpdate,
   warningsOnCreate: networkPolicyWarnings,
@@ -51,6 +52,7 @@ const networkPolicies: Strategy<NetworkPolicy> = {
 const endpointSlices: Strategy<EndpointSlice> = {
   managesGeneration: true,
   generationCounts: ['labels'],
+  generationCountsDropped: true,
   metaChecks: ['new'],
   prepareForCreate: (next) => dropTopology(next, undefined),
   prepareForUpdate: dropTopology,

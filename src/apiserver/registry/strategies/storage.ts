@@ -16,6 +16,7 @@ import {
 } from '../../../api/validation/storage.ts'
 import {
   checkAdminAccess,
+  placeOf,
   validateDeviceClass,
   validateResourceClaim,
   validateResourceClaimStatusUpdate,
@@ -23,6 +24,8 @@ import {
   validateResourceClaimTemplateUpdate,
   validateResourceClaimUpdate,
 } from '../../../api/validation/deviceClaims.ts'
+import { quote } from '../../../api/quote.ts'
+import { isLongName } from '../../../api/validation/names.ts'
 import { validateResourceSlice, validateResourceSliceUpdate } from '../../../api/validation/resourceSlices.ts'
 import { storageCapacityWarnings, storageClassWarnings } from '../../../api/validation/warnings.ts'
 import { semanticEqual } from '../jsonValues.ts'
@@ -76,6 +79,7 @@ const nodes: Strategy<CSINode> = {
   validateUpdate: validateCsiNodeUpdate,
 }
 const attachments: Strategy<VolumeAttachment> = {
+  checksMetaOfParts: true,
   ...attachmentStatus,
   metaChecks: ['new'],
   returnsDeleted: true,
@@ -113,14 +117,21 @@ function dropGatedDevices({ spec }: ResourceSlice, old: ResourceSlice | undefine
     for (const attribute of Object.values(device.attributes ?? {})) for (const field of LIST_ATTRIBUTES) delete attribute[field]
   }
 }
+function sliceWarnings({ spec }: ResourceSlice): string[] {
+  if (spec.driver === spec.driver.toLowerCase()) return []
+  return [`spec.driver: driver names should be lowercase; ${quote(spec.driver)} contains uppercase characters`]
+}
 const slices: Strategy<ResourceSlice> = {
   returnsDeleted: true,
   managesGeneration: true,
+  generationCountsDropped: true,
   selectsNamespace: false,
   selectableFields: { 'spec.nodeName': (slice) => slice.spec.nodeName ?? '', 'spec.driver': (slice) => slice.spec.driver },
   unknownFieldLabel: (label) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${label}`,
   prepareForCreate: (next) => dropGatedDevices(next, undefined),
   prepareForUpdate: dropGatedDevices,
+  warningsOnCreate: sliceWarnings,
+  warningsOnUpdate: sliceWarnings,
   validateCreate: validateResourceSlice,
   validateUpdate: validateResourceSliceUpdate,
 }
@@ -129,6 +140,7 @@ const deviceClasses: Strategy<DeviceClass> = {
   returnsDeleted: true,
   managesGeneration: true,
   checksOnlyName: true,
+  validateName: isLongName,
   validateCreate: (deviceClass) => validateDeviceClass(deviceClass, expressionRules),
   validateUpdate: (deviceClass) => validateDeviceClass(deviceClass, expressionRules),
 }
@@ -142,6 +154,13 @@ function adminErrors({ metadata }: KubeObject, devices: DeviceClaim | undefined,
   checkAdminAccess(errors, requests, () => reader.get(namespaces, '', metadata.namespace ?? '')?.metadata.labels, 'spec.devices.requests')
   return errors
 }
+/** What is told of a device goes with its allocation. */
+function dropDeallocated({ status }: ResourceClaim, old: ResourceClaim): void {
+  if (!status?.devices) return
+  const allocated = new Set((status.allocation?.devices?.results ?? []).map(placeOf))
+  const gone = new Set((old.status?.allocation?.devices?.results ?? []).map(placeOf).filter((place) => !allocated.has(place)))
+  status.devices = status.devices.filter((device) => !gone.has(placeOf(device)))
+}
 const claims: Strategy<ResourceClaim> = {
   metaChecks: ['change', 'new'],
   returnsDeleted: true,
@@ -149,6 +168,7 @@ const claims: Strategy<ResourceClaim> = {
     ...adminErrors(claim, claim.spec?.devices, context),
     ...validateResourceClaim(claim, expressionRules),
   ],
+  prepareForStatusUpdate: dropDeallocated,
   validateUpdate: validateResourceClaimUpdate,
   validateStatusUpdate(next, old, { reader }) {
     const errors: FieldError[] = []
