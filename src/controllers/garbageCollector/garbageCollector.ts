@@ -5,32 +5,26 @@
  * It follows every resource through the shared informers, whose objects it does not copy: the graph costs a few pointers an
  * object. What its graph does not know is asked of the API before anything is deleted for the lack of it.
  */
-import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
-import { apiservices, type APIService } from '../../api/kinds/apiregistration/v1.ts'
-import { isConditionTrue } from '../../api/meta.ts'
 import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
-import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import type { KubeObject, Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
-import type { Change, Informer, Informers } from '../../client/informer.ts'
-import { createInformers } from '../../client/sharedInformer.ts'
-import type { Controller, ControllerContext, Watch } from '../../reconcile/controller.ts'
-import { builtInResources, customResource, kindId, kindIdOf, NEEDED_VERBS, resourceId } from '../deletableResources.ts'
+import type { Change } from '../../client/informer.ts'
+import type { Controller, ControllerContext } from '../../reconcile/controller.ts'
+import { resourceId } from '../deletableResources.ts'
 import { at } from '../ownership.ts'
+import { FollowedResources } from './followed.ts'
 import { OwnerGraph, ownersOf, type GraphNode } from './graph.ts'
 import { blocks, FOREGROUND, isWaiting, mustOrphan, ORPHAN, planGarbage, waitsForItself, type OwnerState } from './plan.ts'
 
 const WORKERS = 20
 /** Uids known to be gone: spares asking for the owner of each of many dependents. */
 const REMEMBERED_GONE_LIMIT = 10_000
-const NOT_OWNED = new Set(['/events'])
 
 export function garbageCollector(context: ControllerContext): Controller {
   const { client } = context
   const graph = new OwnerGraph()
   const gone = new Set<string>()
-  const kinds = new Map<string, Resource>()
-  const custom = new Map<string, { resource: Resource; informer: Informer<KubeObject>; stop: AbortController }>()
-  const remote = new Map<string, AbortController>()
+  const followed = new FollowedResources(context, onChange)
   let enqueue: (uid: string) => void = () => {}
 
   function rememberGone(uid: string): void {
@@ -52,7 +46,7 @@ export function garbageCollector(context: ControllerContext): Controller {
   /** Not known, or known as something else or somewhere else. */
   function isDoubtful(owner: OwnerReference, { metadata }: KubeObject): boolean {
     const known = graph.get(owner.uid)
-    if (!known || !isMeant(owner, known, kinds.get(kindId(owner.apiVersion, owner.kind)))) return true
+    if (!known || !isMeant(owner, known, followed.ofKind(owner.apiVersion, owner.kind))) return true
     return metadata.namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== metadata.namespace
   }
 
@@ -73,57 +67,6 @@ export function garbageCollector(context: ControllerContext): Controller {
     tellWaitingOwners(before)
   }
 
-  function follow(resource: Resource, informers: Informers): Informer<KubeObject> {
-    kinds.set(kindIdOf(resource), resource)
-    const informer = informers.for(resource)
-    informer.onChange((change) => onChange(resource, change))
-    return informer
-  }
-
-  /** A custom resource is followed for as long as its definition serves it. */
-  function followCustom(name: string, definition: CustomResourceDefinition | undefined): void {
-    const resource = definition && customResource(definition)
-    const known = custom.get(name)
-    if (resource && known?.resource.version === resource.version) return
-    if (known) {
-      known.stop.abort()
-      custom.delete(name)
-      // Objects go before their definition; what the watch that ends here has not told of them is told by this.
-      if (!definition)
-        for (const before of known.informer.list()) onChange(known.resource, { key: keyOf(before), before, after: undefined })
-    }
-    if (!resource) return
-    const stop = new AbortController()
-    const informer = follow(resource, createInformers({ ...context, signal: AbortSignal.any([context.signal, stop.signal]) }))
-    custom.set(name, { resource, informer, stop })
-  }
-
-  /** What another API server serves is followed for as long as its APIService is there. */
-  async function followRemote(name: string, service: APIService | undefined): Promise<void> {
-    const known = remote.get(name)
-    const available = service?.spec.service !== undefined && isConditionTrue(service.status?.conditions, 'Available')
-    if (known && service?.spec.service === undefined) {
-      known.abort()
-      remote.delete(name)
-    }
-    if (known || !available) return
-    const stop = new AbortController()
-    remote.set(name, stop)
-    const signal = AbortSignal.any([context.signal, stop.signal])
-    try {
-      const resources = await client.discover(service.spec.group ?? '', service.spec.version ?? '', signal)
-      const informers = createInformers({ ...context, signal })
-      for (const resource of resources) if (NEEDED_VERBS.every((verb) => resource.verbs.includes(verb))) follow(resource, informers)
-    } catch {
-      // Asked again when its availability is told anew.
-      if (remote.get(name) === stop) remote.delete(name)
-    }
-  }
-
-  /** Whether the object of that uid is what the reference says that it is. */
-  const isMeant = (owner: OwnerReference, { object, resource }: GraphNode, named: Resource | undefined): boolean =>
-    owner.name === object.metadata.name && (!named || resourceId(named) === resourceId(resource))
-
   /** An owner in another namespace owns nothing here; whoever wrote the reference is told so. */
   function tellStrangeOwner({ apiVersion, kind, name, uid }: OwnerReference, dependent: KubeObject): void {
     const { namespace = '' } = dependent.metadata
@@ -133,7 +76,7 @@ export function garbageCollector(context: ControllerContext): Controller {
 
   async function stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {
     const known = graph.get(owner.uid)
-    const resource = kinds.get(kindId(owner.apiVersion, owner.kind))
+    const resource = followed.ofKind(owner.apiVersion, owner.kind)
     const { namespace } = dependent.metadata
     if (known && isMeant(owner, known, resource)) {
       const elsewhere = namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== namespace
@@ -205,35 +148,10 @@ export function garbageCollector(context: ControllerContext): Controller {
     await ignoreGone(client.delete(resource, { ...at(object), signal }, options))
   }
 
-  const definitions: Watch = {
-    start(informers) {
-      const informer = informers.for(customresourcedefinitions)
-      informer.onChange(({ key, after }) => followCustom(key, after))
-      return informer
-    },
-  }
-  const apiServices: Watch = {
-    start(informers) {
-      const informer = informers.for(apiservices)
-      informer.onChange(({ key, after }) => void followRemote(key, after))
-      return informer
-    },
-  }
-  const builtIns = builtInResources().filter((resource) => !NOT_OWNED.has(resourceId(resource)))
-
   return {
     name: 'garbage-collector-controller',
     workers: WORKERS,
-    watches: [
-      ...builtIns.map((resource): Watch => ({
-        start(informers, add) {
-          enqueue = add
-          return follow(resource, informers)
-        },
-      })),
-      definitions,
-      apiServices,
-    ],
+    watches: followed.watches((add) => (enqueue = add)),
     async reconcile(uid, signal) {
       const node = graph.get(uid)
       if (!node) return
@@ -242,6 +160,11 @@ export function garbageCollector(context: ControllerContext): Controller {
       await collect(node, signal)
     },
   }
+}
+
+/** Whether the object of that uid is what the reference says that it is. */
+function isMeant(owner: OwnerReference, { object, resource }: GraphNode, named: Resource | undefined): boolean {
+  return owner.name === object.metadata.name && (!named || resourceId(named) === resourceId(resource))
 }
 
 async function ignoreGone(work: Promise<unknown>): Promise<void> {
