@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { validateObjectMeta, validateObjectMetaUpdate } from './objectMeta.ts'
+import { validateFieldManager, validateObjectMeta, validateObjectMetaUpdate } from './objectMeta.ts'
 import type { ObjectMeta } from '../kinds/meta/v1.ts'
 
 const meta = (changes: Partial<ObjectMeta>): ObjectMeta => ({ name: 'a', ...changes }) as ObjectMeta
@@ -29,4 +29,11 @@ test('metadata of a new object and of a change', () => {
     check(starts(validateObjectMeta(meta(changes), { namespaced: false })), onCreate)
     check(starts(validateObjectMetaUpdate(meta(changes), meta({}))), onUpdate)
   }
+})
+
+test('a field manager is short and can be printed', () => {
+  const said = (manager: string): string[] => validateFieldManager(manager, 'm').map(({ message }) => message)
+  assert.deepEqual(said('kubectl é'), [])
+  assert.deepEqual(said('x'.repeat(129)), ['Too long: may not be more than 128 bytes'])
+  assert.deepEqual(said('é\u0001'), ['Invalid value: "é\\x01": invalid character U+0001 (at position 2)'])
 })

@@ -7,6 +7,9 @@ import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from '../kinds/me
 
 const ANNOTATIONS_LIMIT_BYTES = 256 * 1024
 const MANAGER_LIMIT_BYTES = 128
+const SUBRESOURCE_LIMIT_BYTES = 256
+/** As Go's unicode.IsPrint. */
+const PRINTABLE_RE = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u
 
 export interface MetaRules {
   namespaced: boolean
@@ -133,9 +136,25 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: str
     }
     if (entry.fieldsType && entry.fieldsType !== 'FieldsV1')
       errors.push(invalid(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'))
-    if (Buffer.byteLength(entry.manager ?? '') > MANAGER_LIMIT_BYTES) errors.push(tooLong(`${at}.fieldManager`, MANAGER_LIMIT_BYTES))
+    errors.push(...validateFieldManager(entry.manager ?? '', `${at}.manager`))
+    if (Buffer.byteLength(entry.subresource ?? '') > SUBRESOURCE_LIMIT_BYTES)
+      errors.push(tooLong(`${at}.subresource`, SUBRESOURCE_LIMIT_BYTES))
     return errors
   })
+}
+
+export function validateFieldManager(manager: string, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  if (Buffer.byteLength(manager) > MANAGER_LIMIT_BYTES) errors.push(tooLong(path, MANAGER_LIMIT_BYTES))
+  let at = 0
+  for (const char of manager) {
+    if (!PRINTABLE_RE.test(char)) {
+      const code = (char.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0')
+      errors.push(invalid(path, manager, `invalid character U+${code} (at position ${at})`))
+    }
+    at += Buffer.byteLength(char)
+  }
+  return errors
 }
 
 export function validateObjectMetaUpdate(next: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {

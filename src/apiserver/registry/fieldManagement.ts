@@ -75,10 +75,13 @@ const asJson = (object: KubeObject): ReadonlyJson => object as unknown as Readon
 
 /** Writes the managedFields that the new object is to have. */
 export function trackUpdate(next: KubeObject, old: KubeObject | undefined, tracking: Tracking): void {
+  const written = asWritten(tracking.resource, next)
+  const sent = next.metadata.managedFields
   const managedFields = updateManagedFields({
     ...ownershipContext(tracking),
     before: asJson(old ?? emptyObject(tracking.resource)),
-    after: asJson(asWritten(tracking.resource, next)),
+    // An empty list clears them.
+    after: asJson(sent ? { ...written, metadata: { ...written.metadata, managedFields: sent } } : written),
     manager: tracking.manager,
     nowMs: tracking.nowMs,
     ...(tracking.subresource && { subresource: tracking.subresource }),

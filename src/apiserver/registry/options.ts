@@ -1,6 +1,6 @@
 /** The options of each verb (metav1.CreateOptions, …): from the query and, for deletes, the body; refused as upstream refuses them. */
 import { newBadRequest, newInvalid, newStatusError } from '../../api/status.ts'
-import { invalid } from '../../api/validation/fieldErrors.ts'
+import { validateFieldManager } from '../../api/validation/objectMeta.ts'
 import { isJsonObject } from '../cache/json.ts'
 import { parseRevision } from './continueToken.ts'
 import type { FieldError } from '../../api/status.ts'
@@ -69,17 +69,6 @@ function dryRunErrors(values: readonly unknown[]): FieldError[] {
   return values.every((value) => value === 'All') ? [] : [notSupported('dryRun', values, ['All'])]
 }
 
-function managerErrors(manager: string): FieldError[] {
-  if (manager.length > LONGEST_MANAGER) {
-    return [{ type: 'FieldValueTooLong', field: 'fieldManager', message: `Too long: may not be more than ${LONGEST_MANAGER} bytes` }]
-  }
-  const at = [...manager].findIndex((char) => !/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(char))
-  if (at < 0) return []
-  const code = ([...manager][at] as string).codePointAt(0) as number
-  const why = `invalid character U+${code.toString(16).toUpperCase().padStart(4, '0')} (at position ${at})`
-  return [invalid('fieldManager', manager, why)]
-}
-
 function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readonly FieldError[] = []): WriteOptions {
   const { query } = request
   const dryRun = query.getAll('dryRun')
@@ -90,7 +79,7 @@ function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readon
     : [notSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn'])]
   throwInvalidOptions(kind, [
     ...moreErrors.filter((e) => e.field === 'force'),
-    ...managerErrors(given),
+    ...validateFieldManager(given, 'fieldManager'),
     ...moreErrors.filter((e) => e.field !== 'force'),
     ...dryRunErrors(dryRun),
     ...validationErrors,
@@ -103,7 +92,7 @@ function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readon
 }
 
 function defaultManager(userAgent: string): string {
-  return userAgent.split('/')[0]?.slice(0, LONGEST_MANAGER) || 'unknown'
+  return Buffer.from(userAgent, 'latin1').toString().split('/')[0]?.slice(0, LONGEST_MANAGER) || 'unknown'
 }
 
 export const parseCreateOptions = (request: ApiRequest): WriteOptions => parseWriteOptions(request, 'CreateOptions')

@@ -50,7 +50,8 @@ const KUBECTL = 'kubectl'
 /** Throws StatusError: 409 with the conflicts, 500 for a configuration that does not fit its type, 400 for a wrong kind. */
 export function applyPatch(options: ApplyOptions): Applied {
   const { applied, manager, nowMs, apiVersion } = options
-  if (entriesOf(applied) !== undefined && entriesOf(applied) !== null) throw newBadRequest('metadata.managedFields must be nil')
+  const entries = entriesOf(applied)
+  if (Array.isArray(entries) && entries.every(isObject)) throw newBadRequest('metadata.managedFields must be nil')
   const fault = validateTyped(applied, options.schema)
   if (fault !== undefined) throw newStatusError(500, '', `failed to create typed patch object (${describe(applied)}): ${fault}`)
   const managers = decode(options.live)

@@ -173,10 +173,32 @@ export function canonical(set: FieldSet): FieldSet {
   return sorted
 }
 
-/** Whether some JSON is a field set. */
-export function isFieldSet(value: unknown): value is FieldSet {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  return Object.entries(value).every(([element, below]) => (element === SELF || isElement(element)) && isFieldSet(below))
+/**
+ * Some JSON as a field set, without elements of kinds that nobody knows yet; undefined if it is none. The very same where there is
+ * nothing to leave out.
+ */
+export function readFieldSet(value: unknown): FieldSet | undefined {
+  const node = readNode(value)
+  if (!node?.[SELF]) return node
+  const { [SELF]: _, ...set } = node
+  return set
+}
+
+function readNode(value: unknown): FieldSet | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const known: [string, FieldSet][] = []
+  let same = true
+  for (const [element, below] of Object.entries(value)) {
+    if (/^[^fkvi]:/.test(element)) {
+      same = false
+      continue
+    }
+    const node = element === SELF || isElement(element) ? readNode(below) : undefined
+    if (!node) return undefined
+    known.push([element, node])
+    if (node !== below) same = false
+  }
+  return same ? (value as FieldSet) : Object.fromEntries(known)
 }
 
 function isElement(element: string): boolean {

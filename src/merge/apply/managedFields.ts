@@ -4,7 +4,7 @@
  */
 import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
-import { canonical, type FieldSet, isEmpty, isFieldSet, union } from './fieldSet.ts'
+import { canonical, type FieldSet, isEmpty, readFieldSet, union } from './fieldSet.ts'
 
 /** More update managers than this are put together, oldest first. */
 const UPDATE_MANAGERS_MAX = 10
@@ -65,8 +65,8 @@ function decodeEntry(entry: ManagedFieldsEntry, i: number): Managed {
   if (!apiVersion) throw new BadManagedFields('apiVersion must not be empty')
   if (!fieldsType) throw new BadManagedFields(`missing fieldsType in managed fields entry ${i}`)
   if (fieldsType !== 'FieldsV1') throw new BadManagedFields(`invalid fieldsType "${fieldsType}" in managed fields entry ${i}`)
-  const fields: unknown = entry.fieldsV1 ?? {}
-  if (!isFieldSet(fields)) throw new BadManagedFields('error decoding set')
+  const fields = readFieldSet(entry.fieldsV1 ?? {})
+  if (!fields) throw new BadManagedFields('error decoding set')
   return { id: { manager, operation, apiVersion, subresource }, fields, time, entry }
 }
 

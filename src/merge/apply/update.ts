@@ -31,6 +31,8 @@ export function updateManagedFields(options: UpdateOptions): ManagedFieldsEntry[
   const managers = managersBefore(options)
   // Objects whose managedFields were cleared stay without until something is applied to them.
   if (managers.size === 0 && hasUid(before)) return undefined
+  // As upstream, which drops all of what it cannot work with.
+  if ([...managers.values()].some((managed) => managed.id.apiVersion.split('/').length > 2)) return undefined
   const id: ManagerId = { manager: manager || 'unknown', operation: 'Update', apiVersion, subresource }
   fitManagers(managers, options)
   recordUpdate(before ?? emptyLike(after), after, managers, id, nowMs, options)
