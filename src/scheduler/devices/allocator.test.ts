@@ -29,8 +29,8 @@ function devicesFor(claims: readonly ResourceClaim[], slices: readonly ResourceS
     pools: poolsOn(NODE, newestSlices(slices)),
     taken,
     classes: CLASSES,
-    selects: (selectors, { driver, device }) =>
-      selectors.every(({ cel }) => cel !== undefined && selectsDevice(compileDeviceSelector(cel.expression), { driver, ...device })),
+    selects: ({ cel }, { driver, device }) =>
+      cel !== undefined && selectsDevice(compileDeviceSelector(cel.expression), { driver, ...device }),
   })
   return results?.map(({ devices }) => (devices?.results ?? []).map(({ request, device }) => `${request}=${device}`))
 }
@@ -140,4 +140,12 @@ test('a device that may be shared is, as long as its capacity lasts', () => {
   assert.deepEqual(first?.[0]?.devices?.results?.[0]?.consumedCapacity, { bandwidth: '6' })
   assert.equal(devicesFor([request], [slice([shared])], takenBy([first?.[0]])), undefined)
   assert.deepEqual(devicesFor([claim({ requests: [ask('r')] })], [slice([shared])], takenBy([first?.[0]])), [['r=nic']])
+})
+
+test('an expression that fails on a device is told with whose it is', () => {
+  const request = claim({ requests: [ask('r', selects('device.attributes["d"].exists'))] })
+  assert.throws(() => devicesFor([request], [TWO]), {
+    name: 'SelectorError',
+    message: /^claim ns\/c: selector #0: CEL runtime error: no such key: exists/,
+  })
 })

@@ -40,12 +40,18 @@ export interface AllocatorOptions {
   pools: readonly Pool[]
   taken: Taken
   classes: { get(name: string): DeviceClass | undefined }
-  /** Whether a device is what all selectors ask for. @throws when a selector fails */
-  selects(selectors: readonly DeviceSelector[], device: PoolDevice): boolean
+  /** Whether a device is what the selector asks for. @throws when its expression fails */
+  selects(selector: DeviceSelector, device: PoolDevice): boolean
 }
 
+/** The node cannot have the claims; others may. */
 export class AllocationError extends Error {
   override readonly name = 'AllocationError'
+}
+
+/** An expression fails on a device: something is wrong with it, wherever the pod might go. */
+export class SelectorError extends Error {
+  override readonly name = 'SelectorError'
 }
 
 /** One request with one of its alternatives chosen. */
@@ -145,11 +151,25 @@ class Search {
     const key = `${wish.claim} ${wish.name} ${device.id}`
     let known = this.#selected.get(key)
     if (known === undefined) {
-      const selectors = [...(wish.deviceClass?.spec.selectors ?? []), ...(wish.request.selectors ?? [])]
-      known = this.#options.selects(selectors, device)
+      const { deviceClass } = wish
+      const claim = this.#claims[wish.claim]?.metadata
+      known =
+        this.#select(`class ${deviceClass?.metadata.name}`, deviceClass?.spec.selectors, device) &&
+        this.#select(`claim ${claim?.namespace}/${claim?.name}`, wish.request.selectors, device)
       this.#selected.set(key, known)
     }
     return known
+  }
+
+  #select(whose: string, selectors: readonly DeviceSelector[] = [], device: PoolDevice): boolean {
+    return selectors.every((selector, i) => {
+      try {
+        return this.#options.selects(selector, device)
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause)
+        throw new SelectorError(`${whose}: selector #${i}: CEL runtime error: ${why}`, { cause })
+      }
+    })
   }
 
   #all(wish: Wish, goOn: () => boolean): boolean {

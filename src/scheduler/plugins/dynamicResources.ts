@@ -24,7 +24,7 @@ import { compileDeviceSelector, selectsDevice } from '../../cel/deviceSelector.t
 import type { Program } from '../../cel/program.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informers } from '../../client/informer.ts'
-import { allocate } from '../devices/allocator.ts'
+import { allocate, AllocationError } from '../devices/allocator.ts'
 import { claimsOf, isReservedFor, RESERVED_FOR_MAX, takenBy } from '../devices/claims.ts'
 import { claimTemplate, classResolver, extendedRequests, madeFor } from '../devices/extendedResources.ts'
 import { newestSlices, poolsOn, type PoolDevice } from '../devices/pools.ts'
@@ -133,8 +133,8 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
     return published.pools
   }
 
-  const selects = (selectors: readonly DeviceSelector[], { driver, device }: PoolDevice): boolean =>
-    selectors.every(({ cel }) => cel !== undefined && selectsDevice(programs.get(cel.expression), { driver, ...device }))
+  const selects = ({ cel }: DeviceSelector, { driver, device }: PoolDevice): boolean =>
+    cel !== undefined && selectsDevice(programs.get(cel.expression), { driver, ...device })
 
   /** The claim for what the node has no device plugin for; undefined where that is nothing. */
   function extendedOn(pod: Pod, node: NodeInfo, { resources, claim }: NonNullable<State['extended']>): Offer['extended'] {
@@ -167,7 +167,10 @@ export function newDynamicResources(options: DynamicResourcesOptions): Plugin {
         return FITS
       } catch (error) {
         log.debug('devices could not be allocated', { pod: keyOf(pod), node: name, cause: String(error) })
-        return refuses(error instanceof Error ? error.message : String(error), false)
+        if (error instanceof AllocationError) return refuses(error.message, false)
+        throw new Error(`running "DynamicResources" filter plugin: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        })
       }
     }
   }
