@@ -1,27 +1,17 @@
 /** The statefulset controller: pods with names, claims and an order (upstream's pkg/controller/statefulset). */
 import { controllerrevisions, statefulsets, type ControllerRevision, type StatefulSet } from '../../api/kinds/apps/v1.ts'
-import { persistentvolumeclaims, pods, type PersistentVolumeClaim, type Pod } from '../../api/kinds/core/v1.ts'
+import { persistentvolumeclaims, pods, type Pod } from '../../api/kinds/core/v1.ts'
 import { keyOf } from '../../api/resource.ts'
-import { isAlreadyExists } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { isEmptySelector } from '../../api/validation/labels.ts'
 import { semanticallyEqual } from '../hash.ts'
-import {
-  applyHistory,
-  byRevision,
-  expiredRevisions,
-  HashCollision,
-  planHistory,
-  removeRevisions,
-  REVISION_HASH,
-  templateOf,
-} from '../history.ts'
+import { applyHistory, byRevision, expiredRevisions, HashCollision, planHistory, removeRevisions, REVISION_HASH } from '../history.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
-import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
-import { isNamespaceTerminating } from '../podControl.ts'
+import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { availableInMs, isActive } from '../podState.ts'
-import { claimName, claimOf, claimOwners, holdsClaim, identityLabels, isStaleClaim, ordinalOf, podName, podOf } from './identity.ts'
+import { holdsClaim, ordinalOf } from './identity.ts'
 import { planStatefulSet } from './plan.ts'
+import { SetPods } from './setPods.ts'
 
 const HASH_LABEL = 'controller.kubernetes.io/hash'
 
@@ -36,12 +26,7 @@ export function statefulSetController(context: ControllerContext): Controller {
   const podWrites = new OwnWrites()
   const revisionWrites = new OwnWrites()
   const statusWrites = new OwnWrites()
-
-  function claimsOf(set: StatefulSet, ordinal: number): PersistentVolumeClaim[] {
-    return (set.spec.volumeClaimTemplates ?? []).flatMap(
-      (template) => claimInformer.get(`${set.metadata.namespace}/${claimName(set, template, ordinal)}`) ?? [],
-    )
-  }
+  const setPods = new SetPods({ client, events, claims: claimInformer, writes: podWrites })
 
   async function revisionsOf(set: StatefulSet, key: string, signal: AbortSignal) {
     const revisions = await claim({
@@ -76,36 +61,36 @@ export function statefulSetController(context: ControllerContext): Controller {
     }
   }
 
-  /** Of a pod, or of a claim of it. */
-  function told(
+  /** Claims first, then the pods' labels, then pods that are missing and pods that are too many; the status whatever comes of it. */
+  async function bringAbout(
     set: StatefulSet,
-    verb: 'Create' | 'Update' | 'Delete',
-    pod: string,
-    { claim, error }: { claim?: string; error?: unknown } = {},
-  ): void {
-    const done = error === undefined
-    const what = claim === undefined ? `Pod ${pod}` : `Claim ${claim} ${done ? '' : 'for '}Pod ${pod}`
-    const success = claim === undefined ? 'successful' : 'success'
-    const outcome = done ? success : `failed error: ${error instanceof Error ? error.message : String(error)}`
-    const message = `${verb} ${what} in StatefulSet ${set.metadata.name} ${outcome}`
-    events.record(set, { type: done ? 'Normal' : 'Warning', reason: `${done ? 'Successful' : 'Failed'}${verb}`, message })
-  }
-
-  async function createClaims(set: StatefulSet, ordinal: number, signal: AbortSignal): Promise<void> {
-    for (const template of set.spec.volumeClaimTemplates ?? []) {
-      const wanted = claimOf(set, template, ordinal)
-      const known = claimInformer.get(`${set.metadata.namespace}/${wanted.metadata.name}`)
-      if (known?.metadata.deletionTimestamp !== undefined) throw new Error(`pvc ${known.metadata.name} is being deleted`)
-      if (known) continue
-      try {
-        await client.create(persistentvolumeclaims, wanted, { signal })
-        told(set, 'Create', podName(set, ordinal), { claim: wanted.metadata.name })
-      } catch (error) {
-        if (isAlreadyExists(error)) continue
-        told(set, 'Create', podName(set, ordinal), { claim: wanted.metadata.name, error })
-        const why = error instanceof Error ? error.message : String(error)
-        throw new Error(`failed to create PVC ${wanted.metadata.name}: ${why}`, { cause: error })
-      }
+    owned: readonly Pod[],
+    { update, current }: { update: ControllerRevision; current: ControllerRevision },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const plan = planStatefulSet({
+      set,
+      pods: owned,
+      currentRevision: current.metadata.name,
+      updateRevision: update.metadata.name,
+      nowMs: clock.now(),
+    })
+    await setPods.handOverClaims(set, owned, plan.condemned, signal)
+    const inUse = owned.filter((pod) => isActive(pod) && !plan.condemned.has(ordinalOf(set, pod.metadata.name)))
+    await Promise.all(inUse.map((pod) => setPods.identify(set, pod, signal)))
+    const revisionNamed = (name: string): ControllerRevision => (name === current.metadata.name ? current : update)
+    try {
+      for (const pod of owned.filter((candidate) => candidate.status?.phase === 'Pending' && isActive(candidate)))
+        await setPods.createClaims(set, ordinalOf(set, pod.metadata.name), signal)
+      await Promise.all(plan.create.map(({ ordinal, revision }) => setPods.createPod(set, ordinal, revisionNamed(revision), signal)))
+      await Promise.all(plan.remove.map((pod) => setPods.removePod(set, pod, signal)))
+    } finally {
+      // What stands in the way of a pod must not hide what there is.
+      if (!signal.aborted && !semanticallyEqual(plan.status, set.status))
+        statusWrites.wrote(
+          keyOf(set),
+          await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal }),
+        )
     }
   }
 
@@ -118,69 +103,6 @@ export function statefulSetController(context: ControllerContext): Controller {
       })
       return claimInformer
     },
-  }
-
-  async function createPod(
-    set: StatefulSet,
-    ordinal: number,
-    revision: ControllerRevision,
-    key: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const draft = podOf(set, templateOf(revision), ordinal, revision.metadata.name)
-    const name = podName(set, ordinal)
-    // The garbage collector takes a stale claim; its end brings the set back here.
-    if (claimsOf(set, ordinal).some((held) => isStaleClaim(set, held, name))) return
-    try {
-      await createClaims(set, ordinal, signal)
-      podWrites.wrote(key, await client.create(pods, draft, { signal }))
-      told(set, 'Create', name)
-    } catch (error) {
-      if (isNamespaceTerminating(error)) return
-      if (!isAlreadyExists(error)) told(set, 'Create', name, { error })
-      throw error
-    }
-  }
-
-  async function removePod(set: StatefulSet, pod: Pod, key: string, signal: AbortSignal): Promise<void> {
-    try {
-      podWrites.wrote(key, await client.delete(pods, { ...at(pod), signal }, { preconditions: { uid: pod.metadata.uid } }))
-      told(set, 'Delete', pod.metadata.name)
-    } catch (error) {
-      told(set, 'Delete', pod.metadata.name, { error })
-      throw error
-    }
-  }
-
-  /** What was adopted is told which one it is: Services select single pods by these labels. */
-  async function identify(set: StatefulSet, pod: Pod, key: string, signal: AbortSignal): Promise<void> {
-    const labels = { ...pod.metadata.labels, ...identityLabels(set, ordinalOf(set, pod.metadata.name)) }
-    if (semanticallyEqual(labels, pod.metadata.labels)) return
-    try {
-      podWrites.wrote(key, await client.update(pods, { ...pod, metadata: { ...pod.metadata, labels } }, { signal }))
-      told(set, 'Update', pod.metadata.name)
-    } catch (error) {
-      told(set, 'Update', pod.metadata.name, { error })
-      throw error
-    }
-  }
-
-  /** Claims change hands before the pods that they go with are deleted. */
-  async function handOverClaims(
-    set: StatefulSet,
-    owned: readonly Pod[],
-    condemned: ReadonlySet<number>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (!set.spec.persistentVolumeClaimRetentionPolicy) return
-    for (const pod of owned) {
-      const ordinal = ordinalOf(set, pod.metadata.name)
-      for (const held of claimsOf(set, ordinal)) {
-        const ownerReferences = claimOwners(set, held, pod, condemned.has(ordinal))
-        if (ownerReferences)
-          await client.update(persistentvolumeclaims, { ...held, metadata: { ...held.metadata, ownerReferences } }, { signal })
-      }
-    }
   }
 
   return {
@@ -218,27 +140,7 @@ export function statefulSetController(context: ControllerContext): Controller {
         candidates,
         signal,
       })
-      const plan = planStatefulSet({
-        set,
-        pods: owned,
-        currentRevision: current.metadata.name,
-        updateRevision: update.metadata.name,
-        nowMs: clock.now(),
-      })
-      await handOverClaims(set, owned, plan.condemned, signal)
-      const inUse = owned.filter((pod) => isActive(pod) && !plan.condemned.has(ordinalOf(set, pod.metadata.name)))
-      await Promise.all(inUse.map((pod) => identify(set, pod, key, signal)))
-      const revisionNamed = (name: string): ControllerRevision => (name === current.metadata.name ? current : update)
-      try {
-        for (const pod of owned.filter((candidate) => candidate.status?.phase === 'Pending' && isActive(candidate)))
-          await createClaims(set, ordinalOf(set, pod.metadata.name), signal)
-        await Promise.all(plan.create.map(({ ordinal, revision }) => createPod(set, ordinal, revisionNamed(revision), key, signal)))
-        await Promise.all(plan.remove.map((pod) => removePod(set, pod, key, signal)))
-      } finally {
-        // What stands in the way of a pod must not hide what there is.
-        if (!signal.aborted && !semanticallyEqual(plan.status, set.status))
-          statusWrites.wrote(key, await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal }))
-      }
+      await bringAbout(set, owned, { update, current }, signal)
       const used = new Set([current.metadata.name, update.metadata.name, ...owned.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
       const expired = expiredRevisions(
         all.toSorted(byRevision),
