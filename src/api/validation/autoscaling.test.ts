@@ -19,7 +19,10 @@ test('what is scaled has a group', () => {
   assert.deepEqual(told(reference('a/b/c')), [
     'spec.scaleTargetRef.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
   ])
-  assert.deepEqual(told(reference('v1'), make(reference('v2'))), [], 'what was stored without one may stay')
+  assert.deepEqual(told(reference('v1'), make(reference('v1'))), [], 'what was stored without one may stay')
+  assert.equal(told(reference('v1'), make(reference('v2'))).length, 1, 'but not become another one')
+  const controller = { ...base.scaleTargetRef, kind: 'ReplicationController', apiVersion: 'v1' }
+  assert.deepEqual(told({ scaleTargetRef: controller }), [])
 })
 
 test('numbers of replicas', () => {

@@ -22,12 +22,11 @@ function apiVersionError(apiVersion: string, needsGroup: boolean): string | unde
   return needsGroup && (parts.length === 1 || parts[0] === '') ? 'apiVersion must specify API group' : undefined
 }
 
-/** `before` is the same reference in the stored object: what is wrong there may stay so. */
 function validateReference(
   reference: CrossVersionObjectReference | undefined,
   path: string,
   needsGroup: boolean,
-  before?: readonly CrossVersionObjectReference[],
+  isExcused: boolean,
 ): FieldError[] {
   const errors: FieldError[] = []
   for (const field of ['kind', 'name'] as const) {
@@ -36,9 +35,8 @@ function validateReference(
     else errors.push(...invalidAll(`${path}.${field}`, value, isPathSegmentName(value, false)))
   }
   const apiVersion = reference?.apiVersion ?? ''
-  const error = apiVersionError(apiVersion, needsGroup)
-  const wasSo = before?.some((old) => apiVersionError(old.apiVersion ?? '', needsGroup) !== undefined)
-  if (error !== undefined && !wasSo) errors.push(invalid(`${path}.apiVersion`, apiVersion, error))
+  const error = isExcused ? undefined : apiVersionError(apiVersion, needsGroup)
+  if (error !== undefined) errors.push(invalid(`${path}.apiVersion`, apiVersion, error))
   return errors
 }
 
@@ -88,9 +86,11 @@ function validateResourceTarget(target: MetricTarget | undefined, path: string):
 type SourceRule = (metric: MetricSpec, path: string, before: readonly CrossVersionObjectReference[] | undefined) => FieldError[]
 
 const SOURCE_RULES: { readonly [K in keyof MetricSpec]?: SourceRule } = {
-  object({ object }, path, before) {
+  object({ object }, path, before = []) {
+    // What was stored with a wrong one may stay so.
+    const wereWrong = before.some(({ apiVersion = '' }) => apiVersionError(apiVersion, false) !== undefined)
     const errors = [
-      ...validateReference(object?.describedObject, `${path}.describedObject`, false, before),
+      ...validateReference(object?.describedObject, `${path}.describedObject`, false, wereWrong),
       ...validateIdentifier(object?.metric, `${path}.metric`),
       ...validateTarget(object?.target, `${path}.target`),
     ]
@@ -182,7 +182,10 @@ export function validateHorizontalPodAutoscaler({ spec }: HorizontalPodAutoscale
   if (minReplicas !== undefined && maxReplicas < minReplicas)
     errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
   const targetBefore = old?.spec?.scaleTargetRef
-  errors.push(...validateReference(scaleTargetRef, 'spec.scaleTargetRef', true, targetBefore && [targetBefore]))
+  const isSame = targetBefore && targetBefore.apiVersion === scaleTargetRef?.apiVersion && targetBefore.kind === scaleTargetRef?.kind
+  // The one kind of the core group that can be scaled.
+  const needsGroup = scaleTargetRef?.kind !== 'ReplicationController'
+  errors.push(...validateReference(scaleTargetRef, 'spec.scaleTargetRef', needsGroup, isSame === true))
   const objectsBefore = old?.spec?.metrics?.flatMap(({ object }) => (object?.describedObject ? [object.describedObject] : []))
   errors.push(...metrics.flatMap((metric, i) => validateMetric(metric, `spec.metrics[${i}]`, objectsBefore)))
   errors.push(...validateScalingRules(behavior?.scaleUp, 'spec.behavior.scaleUp'))

@@ -3,7 +3,7 @@
  * proxy's headers, which it believes because of the front proxy's client certificate.
  */
 import { Agent, request as httpsRequest } from 'node:https'
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { APIService } from '../../api/kinds/apiregistration/v1.ts'
 import { REQUEST_HEADERS } from '../authentication/requestHeader.ts'
 import type { Target } from '../proxy/kubelet.ts'
@@ -92,26 +92,44 @@ export class RemoteServer {
   }
 
   /** The answer's head, its body still to come. */
-  open(
+  async open(
     path: string,
     options: { user: UserInfo; method?: string; headers?: OutgoingHttpHeaders; body?: string; signal: AbortSignal },
   ): Promise<IncomingMessage> {
+    for (;;) {
+      const attempt = this.#send(path, options)
+      try {
+        return await attempt.response
+      } catch (error) {
+        // The server closed a kept connection just when it was used again: nothing was answered, and reading twice does no harm.
+        const { code } = error as NodeJS.ErrnoException
+        const isStale = attempt.request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')
+        if (!isStale || (options.method ?? 'GET') !== 'GET') throw error
+      }
+    }
+  }
+
+  #send(
+    path: string,
+    options: { user: UserInfo; method?: string; headers?: OutgoingHttpHeaders; body?: string; signal: AbortSignal },
+  ): { request: ClientRequest; response: Promise<IncomingMessage> } {
     const { user, method = 'GET', headers = {}, body, signal } = options
     const { host, port } = this.target()
-    return new Promise((resolve, reject) => {
-      const request = httpsRequest({
-        host,
-        port,
-        path,
-        method,
-        agent: this.#agent,
-        signal,
-        headers: { ...headers, ...userHeaders(user), ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) },
-      })
+    const request = httpsRequest({
+      host,
+      port,
+      path,
+      method,
+      agent: this.#agent,
+      signal,
+      headers: { ...headers, ...userHeaders(user), ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) },
+    })
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
       request.on('response', resolve)
       request.on('error', reject)
-      request.end(body)
     })
+    request.end(body)
+    return { request, response }
   }
 
   close(): void {

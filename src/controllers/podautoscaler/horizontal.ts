@@ -3,6 +3,7 @@
  * with the target's number of replicas (upstream's pkg/controller/podautoscaler). Every autoscaler is looked at once in a
  * period: its target's scale and its metrics are read, `plan.ts` decides, and the scale and the status are written.
  */
+import { loadCatalog } from '../../api/catalog/load.ts'
 import { apiservices } from '../../api/kinds/apiregistration/v1.ts'
 import type { Scale } from '../../api/kinds/autoscaling/v1.ts'
 import { horizontalpodautoscalers, type CrossVersionObjectReference, type HorizontalPodAutoscaler } from '../../api/kinds/autoscaling/v2.ts'
@@ -10,7 +11,7 @@ import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
 import { pods, type Pod } from '../../api/kinds/core/v1.ts'
 import { keyOf, splitKey, type KubeObject, type Resource } from '../../api/resource.ts'
 import { matchesLabels, parseLabelSelector, SelectorError, type LabelRequirement } from '../../api/selectors.ts'
-import { isConflict } from '../../api/status.ts'
+import { isConflict, newStatusError } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { builtInResources, customResource, kindId, kindIdOf } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
@@ -67,6 +68,16 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
     throw new Error(`no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(id.slice(0, id.indexOf('/')))}`)
   }
 
+  function hasScale({ group, version, resource }: Resource): boolean {
+    const builtIn = loadCatalog()
+      .resources(group, version)
+      .find((candidate) => candidate.resource === resource)
+    if (builtIn) return builtIn.subresources.some(({ name }) => name === 'scale')
+    const definition = definitionInformer.get(`${resource}.${group}`)
+    const served = definition?.spec.versions.find(({ name }) => name === version)
+    return served?.subresources?.scale !== undefined
+  }
+
   const readSample = sampleReader({
     client,
     apiServices: informers.for(apiservices),
@@ -80,6 +91,7 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
     let firstError: unknown
     for (const resource of resourcesOf(autoscaler.spec.scaleTargetRef)) {
       try {
+        if (!hasScale(resource)) throw newStatusError(404, 'NotFound', 'the server could not find the requested resource')
         return { resource, scale: (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject }
       } catch (error) {
         signal.throwIfAborted()

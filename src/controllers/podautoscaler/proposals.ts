@@ -54,12 +54,12 @@ export function describeSelector(selector: LabelSelector | undefined): string {
 }
 
 /** With words before the message of a metric that cannot be had. */
-function within<T>(prefix: string, work: () => T, suffix = ''): T {
+function within<T>(prefix: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
     if (!(error instanceof MetricError)) throw error
-    throw new MetricError(`${prefix}${error.message}${suffix}`, { cause: error })
+    throw new MetricError(`${prefix}${error.message}`, { cause: error })
   }
 }
 
@@ -125,7 +125,8 @@ function ofPods({ metric, target }: NonNullable<MetricSpec['pods']>, sample: Sam
 function ofObject({ metric, target, describedObject }: NonNullable<MetricSpec['object']>, sample: Sample, input: ProposalInput): Result {
   const { kind, name } = describedObject
   const read = (): number =>
-    within(`unable to get metric ${metric.name}: `, () => valueOf(sample), ` on ${kind} ${input.namespace}/${name}`)
+    // In the order that clients know.
+    within(`unable to get metric ${metric.name}: ${kind} on ${input.namespace} ${name}/`, () => valueOf(sample))
   if (target.type === 'Value' && target.value !== undefined) {
     const { replicas, value } = replicasByValue(input, read(), quantityMilliValue(target.value))
     return { replicas, name: `${kind} metric ${metric.name}`, current: { value: milli(value) } }

@@ -174,7 +174,8 @@ export function sampleReader({ client, apiServices, resourceOf }: SamplesOptions
     try {
       target = place()
     } catch (cause) {
-      throw new MetricError(`${from}: ${messageOf(cause)}`, { cause })
+      const group = described.apiVersion?.includes('/') ? `.${described.apiVersion.split('/')[0]}` : ''
+      throw new MetricError(`${from}: unable to map kind ${described.kind}${group} to resource: ${messageOf(cause)}`, { cause })
     }
     const { items } = await customMetric(target, { metricSelector }, request)
     const [only] = items
