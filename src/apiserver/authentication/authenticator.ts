@@ -62,13 +62,18 @@ const WEBSOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
 
 /** The bearer token, `''` included; undefined where there is none or the scheme is another. */
 export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
-  const [scheme = '', token = ''] = (headers.authorization ?? '').trim().split(/\s+/, 2)
+  const [scheme = '', token = ''] = (headers.authorization ?? '').trim().split(' ', 2)
   if (scheme.toLowerCase() === 'bearer' && token !== '') return token
   const protocols = String(headers['sec-websocket-protocol'] ?? '')
     .split(',')
     .map((p) => p.trim())
   const carried = protocols.find((p) => p.startsWith(WEBSOCKET_TOKEN))
   return carried ? Buffer.from(carried.slice(WEBSOCKET_TOKEN.length), 'base64url').toString() : undefined
+}
+
+/** A token behind more than one space is none; people find that hard to see. */
+export function hasSpaceBeforeToken(headers: IncomingHttpHeaders): boolean {
+  return /^bearer {2}/i.test((headers.authorization ?? '').trim())
 }
 
 export class Authenticator {

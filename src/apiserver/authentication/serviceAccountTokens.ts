@@ -205,11 +205,12 @@ export class ServiceAccountTokens {
           clockTolerance: CLOCK_SKEW_SECONDS,
           requiredClaims: ['exp', 'sub'],
         })
-        if ((payload.exp ?? 0) * 1000 <= nowMs) break
+        if ((payload.exp ?? 0) * 1000 <= nowMs) throw new InvalidTokenError(EXPIRED)
         return payload
       }
     } catch (cause) {
-      throw new InvalidTokenError('invalid bearer token', { cause })
+      if (cause instanceof InvalidTokenError) throw cause
+      throw new InvalidTokenError(refusalOf(cause), { cause })
     }
     throw new InvalidTokenError('invalid bearer token')
   }
@@ -232,6 +233,17 @@ export class ServiceAccountTokens {
         throw new InvalidTokenError('service account token has been invalidated')
     }
   }
+}
+
+const EXPIRED = 'service account token has expired'
+
+/** What upstream's library says of a token that is none of ours, by the code of ours. */
+function refusalOf(cause: unknown): string {
+  const { code, claim } = cause as { code?: string; claim?: string }
+  if (code === 'ERR_JWT_EXPIRED') return EXPIRED
+  if (code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED') return 'go-jose/go-jose: error in cryptographic primitive'
+  if (code === 'ERR_JWT_CLAIM_VALIDATION_FAILED' && claim === 'nbf') return 'service account token is not valid yet'
+  return 'invalid bearer token'
 }
 
 export function userOfClaims(claims: KubernetesClaims, jti: string | undefined): UserInfo {

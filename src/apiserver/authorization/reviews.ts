@@ -15,6 +15,7 @@ import type { FieldError } from '../../api/status.ts'
 import type { ApiRequest, ApiResult, RequestAttributes, UserInfo } from '../request.ts'
 import { reviewMetadata, reviewResult } from '../authentication/reviewObject.ts'
 import type { Authorization } from './authorization.ts'
+import { evaluationError } from './reviewSelectors.ts'
 import { localErrors, metadataErrors, specErrors, subjectErrors } from './reviewValidation.ts'
 import { compactRules } from './rules.ts'
 
@@ -48,9 +49,10 @@ function attributesOf(spec: Spec, user: UserInfo): RequestAttributes {
   }
 }
 
-function statusOf(authorization: Authorization, attributes: RequestAttributes): object {
-  const { allowed, reason } = authorization.authorize(attributes)
-  return { allowed, ...(reason && { reason }) }
+function statusOf(authorization: Authorization, spec: Spec, user: UserInfo): object {
+  const { allowed, reason } = authorization.authorize(attributesOf(spec, user))
+  const unread = spec.resourceAttributes ? evaluationError(spec.resourceAttributes) : ''
+  return { allowed, ...(reason && { reason }), ...(unread && { evaluationError: unread }) }
 }
 
 function userOf(spec: SubjectAccessReview['spec']): UserInfo {
@@ -77,18 +79,18 @@ export function accessReviews(authorization: Authorization, clock: Clock): [stri
   const subjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SubjectAccessReview
     check([...specErrors(spec), ...subjectErrors(spec), ...metadataErrors(reviewMetadata(request, clock.now()), false)])
-    return reviewResult(request, statusOf(authorization, attributesOf(spec, userOf(spec))), clock.now())
+    return reviewResult(request, statusOf(authorization, spec, userOf(spec)), clock.now())
   }
   const localSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as LocalSubjectAccessReview
     const metadata = metadataErrors(reviewMetadata(request, clock.now()), true)
     check([...specErrors(spec), ...subjectErrors(spec), ...metadata, ...localErrors(spec, request.namespace)])
-    return reviewResult(request, statusOf(authorization, attributesOf(spec, userOf(spec))), clock.now())
+    return reviewResult(request, statusOf(authorization, spec, userOf(spec)), clock.now())
   }
   const selfSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectAccessReview
     check([...specErrors(spec), ...metadataErrors(reviewMetadata(request, clock.now()), false)])
-    return reviewResult(request, statusOf(authorization, attributesOf(spec, request.user)), clock.now())
+    return reviewResult(request, statusOf(authorization, spec, request.user), clock.now())
   }
   const selfSubjectRulesReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectRulesReview

@@ -1,6 +1,7 @@
 /** Requests on served resources: decodes what came, hands it to the registry, encodes what it answers. */
 import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { JsonObject } from '../../api/resource.ts'
+import { newBadRequest } from '../../api/status.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { parseIncludeObject } from '../printers/table.ts'
 import { checkWriteOptions } from '../registry/options.ts'
@@ -10,6 +11,7 @@ import { readBody } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { bodyMediaType, negotiate, patchMediaType, wantsPretty } from './negotiation.ts'
 import type { Negotiated, Transform } from './negotiation.ts'
+import { nameInSelector } from './requestInfo.ts'
 import { encodeResult, send } from './responses.ts'
 import type { Route } from './routes.ts'
 import { serveWatch } from './watchStream.ts'
@@ -70,6 +72,8 @@ export class ApiRequests {
     exchange.audit?.request(request)
     if (deprecation) request.warnings.push(deprecation)
     if (route.verb === 'watch') {
+      const selected = route.name && nameInSelector(query.get('fieldSelector') ?? '')
+      if (selected && selected !== route.name) throw newBadRequest("fieldSelector metadata.name doesn't match requested name")
       await this.#watch(call, request, negotiated)
       return 0
     }

@@ -15,6 +15,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Authenticator } from '../authentication/authenticator.ts'
+import { hasSpaceBeforeToken } from '../authentication/authenticator.ts'
 import { impersonate } from '../authentication/impersonation.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import type { Discovery } from '../discovery/discovery.ts'
@@ -85,6 +86,7 @@ export interface FiltersOptions {
 /** Upstream's --request-timeout. */
 const REQUEST_TIMEOUT_MS = 60_000
 const RETRY_AFTER_SECONDS = 1
+const SPACE_BEFORE_TOKEN = 'the provided Authorization header contains extra space before the bearer token, and is ignored'
 /** Whose credential was wrong. */
 const NOBODY: UserInfo = { name: '', groups: [], extra: {} }
 const TEXT = 'text/plain; charset=utf-8'
@@ -133,6 +135,7 @@ export class Filters {
       const requestor = await this.#authenticate(exchange, (user) =>
         this.#audit(exchange, attributesOf(info, user, query), auditId, startMs, longRunning),
       )
+      if (hasSpaceBeforeToken(exchange.headers)) exchange.setHeader('warning', `299 - "${SPACE_BEFORE_TOKEN}"`)
       const requested = attributesOf(info, requestor, query)
       const user = this.#impersonated(exchange, requested)
       if (user !== requestor) exchange.audit?.impersonated(user)

@@ -60,8 +60,8 @@ export function newRouterNotAcceptable(representations: string): StatusError {
   return newStatusError(406, 'NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${representations}`, {})
 }
 
-export function newNotAcceptable(): StatusError {
-  return newStatusError(406, 'NotAcceptable', `only the following media types are accepted: ${ACCEPTED_TEXT}`)
+export function newNotAcceptable(representations = ACCEPTED_TEXT): StatusError {
+  return newStatusError(406, 'NotAcceptable', `only the following media types are accepted: ${representations}`)
 }
 
 /** Throws the router's 406 for an endpoint that has one representation. */
@@ -114,7 +114,7 @@ export function negotiate(accept: string, options: NegotiationRules & { routed: 
     if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue
     return { mediaType, pretty: pretty || wantsPrettyType(clause), ...(as && { as, asVersion: clause.params['v'] as string }) }
   }
-  throw newNotAcceptable()
+  throw newNotAcceptable(options.streaming ? WATCH_REPRESENTATIONS : ACCEPTED_TEXT)
 }
 
 /** How an error is written: as asked where possible, JSON where not. */
