@@ -1,0 +1,74 @@
+/** What the binder writes: phases, both ends of a binding, and events. */
+import { persistentvolumeclaims, persistentvolumes, type PersistentVolume, type PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
+import type { Client } from '../../client/client.ts'
+import type { EventRecorder } from '../../client/events.ts'
+import { referenceTo } from './matching.ts'
+
+export const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
+const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
+
+export class BindingWrites {
+  readonly #client: Client
+  readonly #events: EventRecorder
+
+  constructor({ client, events }: { client: Client; events: EventRecorder }) {
+    this.#client = client
+    this.#events = events
+  }
+
+  tell(about: PersistentVolume | PersistentVolumeClaim, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#events.record(about, { type, reason, message })
+  }
+
+  async setClaimPhase(
+    claim: PersistentVolumeClaim,
+    phase: string,
+    volume: PersistentVolume | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { accessModes, capacity } = volume?.spec ?? {}
+    const { phase: was, accessModes: _, capacity: __, ...rest } = claim.status ?? {}
+    const same = was === phase && (!volume || claim.status?.capacity?.['storage'] !== undefined)
+    if (same) return
+    const status = { ...rest, phase, ...(accessModes && { accessModes }), ...(capacity && { capacity }) }
+    await this.#client.update(persistentvolumeclaims, { ...claim, status }, { subresource: 'status', signal })
+  }
+
+  async setVolumePhase(volume: PersistentVolume, phase: string, signal: AbortSignal, message?: string): Promise<void> {
+    if (volume.status?.phase === phase && volume.status.message === message) return
+    const { message: _, ...before } = volume.status ?? {}
+    // The server writes down when the phase changed.
+    const status = { ...before, phase, ...(message && { message }) }
+    await this.#client.update(persistentvolumes, { ...volume, status }, { subresource: 'status', signal })
+  }
+
+  /** The volume first: a claim must never name a volume that another one holds. */
+  async bind(claim: PersistentVolumeClaim, volume: PersistentVolume, signal: AbortSignal): Promise<void> {
+    let bound = volume
+    if (volume.spec.claimRef?.uid !== claim.metadata.uid) {
+      const ours = !volume.spec.claimRef
+      const annotations = { ...volume.metadata.annotations, ...(ours && { [BOUND_BY_CONTROLLER]: 'yes' }) }
+      bound = await this.#client.update(
+        persistentvolumes,
+        { ...volume, metadata: { ...volume.metadata, annotations }, spec: { ...volume.spec, claimRef: referenceTo(claim) } },
+        { signal },
+      )
+    }
+    if (bound.status?.phase !== 'Bound') await this.setVolumePhase(bound, 'Bound', signal)
+    let latest = claim
+    if (claim.spec.volumeName !== volume.metadata.name || claim.metadata.annotations?.[BIND_COMPLETED] !== 'yes') {
+      const annotations = {
+        ...claim.metadata.annotations,
+        ...(!claim.spec.volumeName && { [BOUND_BY_CONTROLLER]: 'yes' }),
+        [BIND_COMPLETED]: 'yes',
+      }
+      const spec = { ...claim.spec, volumeName: volume.metadata.name }
+      latest = await this.#client.update(
+        persistentvolumeclaims,
+        { ...claim, metadata: { ...claim.metadata, annotations }, spec },
+        { signal },
+      )
+    }
+    await this.setClaimPhase(latest, 'Bound', bound, signal)
+  }
+}
