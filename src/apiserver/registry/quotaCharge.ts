@@ -31,7 +31,16 @@ export function createQuotaCharge({ catalog, clock, kinds, objects, reader, serv
     next.status = { ...next.status, hard: next.status?.hard ?? next.spec?.hard ?? {}, used }
     const resource = kind.storage
     trackUpdate(next, quota, { catalog, kind, resource, manager: 'kube-apiserver', subresource: 'status', nowMs: clock.now() })
-    const context = { user: USER, now: objects.now(), dryRun: false, reader, services, warnings: [] }
+    const context = {
+      user: USER,
+      verb: 'update',
+      refusal: () => undefined,
+      now: objects.now(),
+      dryRun: false,
+      reader,
+      services,
+      warnings: [],
+    }
     const steps = { namespace, name, part: 'status' as const, retryConflicts: false, change: async () => next, approve: async () => {} }
     try {
       await objects.update(kind, steps, context, () => Promise.reject(new Error('a quota is charged, not created')))

@@ -13,6 +13,10 @@ export type Fields = { [field: string]: unknown }
 
 export interface StrategyContext {
   user: UserInfo
+  /** Of the request. */
+  verb: string
+  /** Why the user may not do something else to the object's kind as well; undefined where they may. */
+  refusal(of: { verb: string; subresource: string; namespace: string; name: string }): string | undefined
   /** The API group that the request came by, for kinds that two groups serve. */
   group?: string
   /** RFC 3339, whole seconds. */

@@ -29,12 +29,14 @@ export interface PartRules {
 }
 
 export function strategyContext(core: RegistryCore, request: ApiRequest, dryRun: boolean): StrategyContext {
-  const {
-    user,
-    warnings,
-    resource: { group },
-  } = request
-  return { user, group, now: core.objects.now(), dryRun, reader: core.reader, services: core.services, warnings }
+  const { user, verb, warnings, resource } = request
+  const { group, version } = resource
+  const refusal: StrategyContext['refusal'] = (of) => {
+    const attributes = { user, group, version, resource: resource.resource, path: '', ...of }
+    const { allowed, reason } = core.authorizer.authorize(attributes)
+    return allowed ? undefined : newForbiddenFor(attributes, reason).message
+  }
+  return { user, verb, refusal, group, now: core.objects.now(), dryRun, reader: core.reader, services: core.services, warnings }
 }
 
 export function admissionRequest(

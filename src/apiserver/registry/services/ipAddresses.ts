@@ -45,7 +45,16 @@ export function followServices(cache: WatchCache, options: IpAddressesOptions): 
   const { kinds, objects, reader, services, log } = options
   const kind = kinds.named('networking.k8s.io', 'ipaddresses') as StoredKind
   const writing = new Map<string, Promise<void>>()
-  const context = (): StrategyContext => ({ user: USER, now: objects.now(), dryRun: false, reader, services, warnings: [] })
+  const context = (): StrategyContext => ({
+    user: USER,
+    verb: 'update',
+    refusal: () => undefined,
+    now: objects.now(),
+    dryRun: false,
+    reader,
+    services,
+    warnings: [],
+  })
   const at = (name: string): { namespace: string; name: string } => ({ namespace: '', name })
 
   async function take(address: string, { name, namespace = '' }: Service['metadata']): Promise<void> {

@@ -62,6 +62,8 @@ function objectOf(resource: CatalogResource, shape: Shape): KubeObject {
 
 const context = {
   user: { name: 'u', groups: [], extra: {} },
+  verb: 'update',
+  refusal: () => undefined,
   group: 'events.k8s.io',
   now: '2026-01-01T00:00:00Z',
   dryRun: false,

@@ -29,6 +29,7 @@ import { isLongName } from '../../../api/validation/names.ts'
 import { validateResourceSlice, validateResourceSliceUpdate } from '../../../api/validation/resourceSlices.ts'
 import { storageCapacityWarnings, storageClassWarnings } from '../../../api/validation/warnings.ts'
 import { semanticEqual } from '../jsonValues.ts'
+import { claimStatusErrors } from './claimStatus.ts'
 import { attachmentStatus } from './status.ts'
 import { expressionRules } from './expressionRules.ts'
 import type {
@@ -170,12 +171,13 @@ const claims: Strategy<ResourceClaim> = {
   ],
   prepareForStatusUpdate: dropDeallocated,
   validateUpdate: validateResourceClaimUpdate,
-  validateStatusUpdate(next, old, { reader }) {
+  validateStatusUpdate(next, old, context) {
+    const { reader } = context
     const errors: FieldError[] = []
     const [results, before]: [Results, Results] = [resultsOf(next), resultsOf(old)]
     const labels = () => reader.get(namespaces, '', next.metadata.namespace ?? '')?.metadata.labels
     if (!before.some(({ adminAccess }) => adminAccess)) checkAdminAccess(errors, results, labels, 'status.allocation.devices.results')
-    return [...errors, ...validateResourceClaimStatusUpdate(next, old)]
+    return [...errors, ...claimStatusErrors(next, old, context), ...validateResourceClaimStatusUpdate(next, old)]
   },
 }
 const claimTemplates: Strategy<ResourceClaimTemplate> = {
