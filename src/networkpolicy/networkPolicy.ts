@@ -13,7 +13,7 @@ import { endpointslices } from '../api/kinds/discovery/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import { networkpolicies } from '../api/kinds/networking/v1.ts'
 import type { Informers } from '../client/informer.ts'
-import { EGRESS_MAP, INGRESS_MAP, policyTable, verdictsOf } from './policyTable.ts'
+import { EGRESS_MAP, INGRESS_MAP, pairsOf, policyTable, SELVES, verdictsOf } from './policyTable.ts'
 import type { Peer } from './policyTable.ts'
 
 export interface NetworkPolicyOptions {
@@ -38,11 +38,13 @@ function baseScript(family: IpFamily): string {
   return `table ${table} {}
 delete table ${table}
 table ${table} {
+  set ${SELVES} { type ${pairsOf(family)} ; }
   map ${INGRESS_MAP} { type ${verdictsOf(family)} ; }
   map ${EGRESS_MAP} { type ${verdictsOf(family)} ; }
   chain forward {
     type filter hook forward priority filter + 10 ; policy accept ;
     ${always}ct state established,related accept
+    ${nft} saddr . ${nft} daddr @${SELVES} accept
     ${nft} saddr vmap @${EGRESS_MAP}
     ${nft} daddr vmap @${INGRESS_MAP}
   }
@@ -57,7 +59,7 @@ table ${table} {
 
 const baseTable = (family: IpFamily): NftTable => ({
   chains: new Map(),
-  sets: new Map(),
+  sets: new Map([[SELVES, { type: pairsOf(family), elements: new Set() }]]),
   maps: new Map([INGRESS_MAP, EGRESS_MAP].map((name) => [name, { type: verdictsOf(family), elements: new Map() }])),
 })
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { IPV4, IPV6 } from '../base/ipFamily.ts'
 import type { Namespace, Pod } from '../api/kinds/core/v1.ts'
 import type { NetworkPolicy, NetworkPolicySpec } from '../api/kinds/networking/v1.ts'
-import { EGRESS_MAP, INGRESS_MAP, policyTable } from './policyTable.ts'
+import { EGRESS_MAP, INGRESS_MAP, policyTable, SELVES } from './policyTable.ts'
 import type { Peer, PolicyInput } from './policyTable.ts'
 
 const META = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' }
@@ -118,6 +118,13 @@ const INGRESS: { name: string; spec: NetworkPolicySpec; rules: string[] }[] = [
 ]
 
 for (const { name, spec, rules } of INGRESS) test(`ingress: ${name}`, () => assert.deepEqual(ingress(spec), rules))
+
+test('a pod that is isolated in any direction may reach itself', () => {
+  const { sets } = policyTable(
+    input(policy('in', { podSelector: web }), policy('out', { podSelector: { matchLabels: { app: 'api' } }, policyTypes: ['Egress'] })),
+  )
+  assert.deepEqual([...(sets.get(SELVES)?.elements ?? [])], ['10.1.0.1 . 10.1.0.1', '10.1.0.2 . 10.1.0.2'])
+})
 
 test('policies add up', () => {
   const both = input(

@@ -37,6 +37,10 @@ export interface PolicyInput {
 export const INGRESS_MAP = 'ingress_pods'
 export const EGRESS_MAP = 'egress_pods'
 
+/** Pairs of a pod's address with itself: through a service it reaches itself by way of the node, and no policy is against that. */
+export const SELVES = 'selves'
+export const pairsOf = ({ nftAddress }: IpFamily): string => `${nftAddress} . ${nftAddress}`
+
 /** Of the maps from a pod's address to its policies. */
 export const verdictsOf = ({ nftAddress }: IpFamily): string => `${nftAddress} : verdict`
 
@@ -83,10 +87,14 @@ class PolicyTableBuilder {
 
   build(policies: readonly NetworkPolicy[]): NftTable {
     const type = verdictsOf(this.#family)
+    const ingress = this.#verdicts('Ingress', policies)
+    const egress = this.#verdicts('Egress', policies)
+    const isolated = [...ingress.keys(), ...egress.keys()]
+    this.#sets.set(SELVES, { type: pairsOf(this.#family), elements: new Set(isolated.map((ip) => `${ip} . ${ip}`)) })
     return {
       maps: new Map([
-        [INGRESS_MAP, { type, elements: this.#verdicts('Ingress', policies) }],
-        [EGRESS_MAP, { type, elements: this.#verdicts('Egress', policies) }],
+        [INGRESS_MAP, { type, elements: ingress }],
+        [EGRESS_MAP, { type, elements: egress }],
       ]),
       chains: this.#chains,
       sets: this.#sets,

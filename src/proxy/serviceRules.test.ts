@@ -131,7 +131,10 @@ test('a Local policy without local endpoints drops, for another node answers; wi
   const elsewhere = build(service(LOCAL, BALANCER), ready('10.244.1.5', 'node-b'))
   assert.equal(elsewhere.elements.no_endpoints.get('172.20.0.2 . tcp . 80'), 'drop')
   assert.equal(elsewhere.elements.no_endpoint_nodeports.get('tcp . 30080'), 'drop')
-  assert.ok(elsewhere.elements.service_ips.has('172.20.0.2 . tcp . 80'), 'pods still get through')
+  const balancer = elsewhere.chains.get(elsewhere.elements.service_ips.get('172.20.0.2 . tcp . 80')?.replace('goto ', '') ?? '') ?? []
+  assert.match(balancer[0] ?? '', /^ip saddr 10\.244\.0\.0\/16 goto all_/, 'pods still get through')
+  assert.match(balancer.at(-1) ?? '', /^fib daddr type local meta mark set meta mark or 0x4000 goto all_/, 'the balancer itself passes on')
+  assert.equal(elsewhere.chains.get(elsewhere.elements.service_nodeports.get('tcp . 30080')?.replace('goto ', '') ?? '')?.length, 2)
   const nowhere = build(service(LOCAL, BALANCER))
   assert.equal(nowhere.elements.no_endpoints.get('172.20.0.2 . tcp . 80'), 'goto refuse')
   const inside = build(service({ internalTrafficPolicy: 'Local' }), ready('10.244.1.5', 'node-b'))

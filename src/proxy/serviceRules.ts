@@ -121,12 +121,14 @@ class ServiceRulesBuilder {
     const balancers = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) =>
       ip && this.#isOurs(ip) && ipMode !== 'Proxy' ? [ip] : [],
     )
-    const outside = [...(spec.externalIPs ?? []).filter(this.#isOurs), ...balancers]
+    const externalIPs = (spec.externalIPs ?? []).filter(this.#isOurs)
+    const outside = [...externalIPs, ...balancers]
     if (outside.length === 0 && !port.nodePort) return
     const chain = this.#external(way, endpoints)
     const missing = endpoints.external.length === 0 ? none : undefined
     const answering = [...endpoints.external, ...endpoints.cluster]
-    this.#direct(outside, protocol, port.port, chain, missing)
+    this.#direct(externalIPs, protocol, port.port, chain, missing)
+    this.#direct(balancers, protocol, port.port, balancers.length > 0 ? this.#balancing(way, endpoints, chain) : chain, missing)
     this.#noteUdp(protocol, outside, port.port, answering)
     this.#guard(id, protocol, port.port, balancers)
     if (!port.nodePort) return
@@ -167,6 +169,17 @@ class ServiceRulesBuilder {
       `fib saddr type local goto ${all}`,
       ...(chain ? [`goto ${chain}`] : []),
     ])
+    return name
+  }
+
+  /**
+   * The node that has a load balancer's address as its own is the balancer: with a `Local` policy and no endpoint here it passes
+   * on to the nodes that have some, as a cloud's would.
+   */
+  #balancing({ id }: Way, { external, cluster }: PortEndpoints, chain: string | undefined): string | undefined {
+    if (chain === undefined || external.length > 0 || cluster.length === 0) return chain
+    const name = `lb_${id}`
+    this.chains.set(name, [...(this.chains.get(chain) ?? []), `fib daddr type local ${REWRITE_SOURCE} goto all_${id}`])
     return name
   }
 
