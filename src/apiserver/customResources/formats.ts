@@ -101,7 +101,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   uri: isUri,
   email: isEmail,
   hostname: isHostname,
-  ipv4: isIPv4,
+  // Leading zeros do not make a number octal, nor another format.
+  ipv4: (text) => isIPv4(text.replace(/\b0+(?=\d)/g, '')),
   ipv6: (text) => isIPv6(text) && !text.includes('%'),
   cidr: (text) => isIP(text.split('/')[0] as string) !== 0 && parseCidr(text) !== undefined,
   mac: isMac,

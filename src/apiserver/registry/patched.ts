@@ -49,6 +49,8 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
     if (validation === 'Strict') throw rejectPatched(shown, `strict decoding error: ${strictErrors.join(', ')}`)
     if (validation !== 'Ignore') request.warnings.push(...strictErrors)
   }
+  // Go's objects, into which a strategic merge patch goes, are of their kind whatever they say.
+  if (patch.strategic !== undefined) return { ...object, kind: kind.kind, apiVersion: apiVersionOf(kind) }
   return { ...object, kind: object['kind'] || kind.kind }
 
   function typeMeta(value: JsonObject): TypeMeta {

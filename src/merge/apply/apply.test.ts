@@ -9,6 +9,7 @@ import { fieldSetOf } from './fieldSetOf.ts'
 import { DEDUCED } from './typedValue.ts'
 import { applyPatch, type Applied, type ApplyOptions } from './apply.ts'
 import { mergeTyped } from './mergeTyped.ts'
+import type { ObjectVersion } from './ownership.ts'
 import { customType, sampleType, someSample, typeOf } from './testTypes.ts'
 import { updateManagedFields } from './update.ts'
 
@@ -286,6 +287,19 @@ describe('apply', () => {
     assert.equal(failure(() => s.apply('m', { size: 2 })).message, 'Apply failed with 1 conflict: conflict with "other": .length')
     s.apply('m', { size: 1 })
     assert.deepEqual(s.owners, ['m Apply: .size', 'other Apply: .length'])
+  })
+
+  it('fails where an owner at another version cannot see the object; an update then forgets all owners', () => {
+    const kindOf = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: DEDUCED } as const
+    const v1 = customType({ ...kindOf, a: { type: 'string' }, b: { type: 'string' } })
+    const v2 = customType({ ...kindOf, a: { type: 'string' } })
+    const versionOf = (): ObjectVersion => ({ type: v2, convert: (object) => object })
+    const entry = { manager: 'o', apiVersion: 'g/v2', operation: 'Update', fieldsType: 'FieldsV1', fieldsV1: { 'f:a': {} } }
+    const s = new Stored({ schema: v1, apiVersion: 'g/v1', versionOf }, 'K')
+    s.object = { ...s.object, a: '1', metadata: { uid: 'u', managedFields: [entry] } }
+    assert.equal(failure(() => s.apply('m', { b: '1' })).message, 'failed to convert new object: .b: field not declared in schema')
+    s.update('u', { b: '1' })
+    assert.deepEqual(s.owners, [])
   })
 })
 

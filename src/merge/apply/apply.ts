@@ -23,7 +23,15 @@ import {
   setFields,
 } from './managedFields.ts'
 import { mergeTyped, removeItems } from './mergeTyped.ts'
-import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'
+import {
+  fitManagers,
+  type OwnershipContext,
+  ownershipAfter,
+  UnfitVersion,
+  withoutManagedFields,
+  withoutNeverOwned,
+  withoutReset,
+} from './ownership.ts'
 import { recordUpdate } from './update.ts'
 import { validateTyped } from './validateTyped.ts'
 
@@ -94,7 +102,7 @@ function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): {
   const mine: Managed = { id, fields, time: last?.time }
   managers.set(self, mine)
   const object = pruned(mergeTyped(live, applied, schema), managers, last?.fields, fields, options)
-  const ownership = ownershipAfter(live, object, managers, self, options)
+  const ownership = inEveryVersion(() => ownershipAfter(live, object, managers, self, options))
   const conflicts = forbidden(ownership.conflicts, live, options)
   if (conflicts.size > 0) throw newApplyConflict(conflicts, managers)
   ownership.settle()
@@ -104,6 +112,15 @@ function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): {
   if (unchanged) managers.set(self, last)
   else setFields(managers, self, { id, fields: owned, time: same ? last?.time : timestamp(nowMs) })
   return { object: same ? live : object, managers }
+}
+
+function inEveryVersion<T>(look: () => T): T {
+  try {
+    return look()
+  } catch (error) {
+    if (error instanceof UnfitVersion) throw newStatusError(500, '', error.message)
+    throw error
+  }
 }
 
 /** The conflicts that stand: kubectl may take over what its own client-side apply set and nobody has changed since. */

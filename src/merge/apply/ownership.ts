@@ -5,6 +5,7 @@ import { compare, type Comparison } from './compare.ts'
 import { difference, differenceWithBelow, EMPTY, type FieldSet, fieldSetOfPaths, intersection, isEmpty } from './fieldSet.ts'
 import { type Managers, setFields } from './managedFields.ts'
 import { fitToSchema } from './schemaChanges.ts'
+import { validateTyped } from './validateTyped.ts'
 
 /** An object as another API version shows it. */
 export interface ObjectVersion {
@@ -59,6 +60,19 @@ export function fitManagers(managers: Managers, { schema, apiVersion, versionOf 
   }
 }
 
+/** The object cannot be shown at a version that a manager knows it by. */
+export class UnfitVersion extends Error {
+  override readonly name = 'UnfitVersion'
+}
+
+/** Custom resources alone can have fields at one version that another does not declare. */
+function shownAs({ convert, type }: ObjectVersion, object: JsonObject, which: 'old' | 'new'): JsonObject {
+  const shown = convert(object)
+  const fault = type.name === '' ? validateTyped(shown, type, { stored: true }) : undefined
+  if (fault !== undefined) throw new UnfitVersion(`failed to convert ${which} object: ${fault}`)
+  return shown
+}
+
 /** Differences as each API version shows them, computed once a version. */
 function comparisons(before: JsonObject, after: JsonObject, context: OwnershipContext): (apiVersion: string) => Comparison | undefined {
   const filtered = ({ changed, removed }: Comparison): Comparison => ({
@@ -71,7 +85,7 @@ function comparisons(before: JsonObject, after: JsonObject, context: OwnershipCo
     if (apiVersion === context.apiVersion || !context.versionOf) return own
     if (!others.has(apiVersion)) {
       const version = context.versionOf(apiVersion)
-      others.set(apiVersion, version && filtered(compare(version.convert(before), version.convert(after), version.type)))
+      others.set(apiVersion, version && filtered(compare(shownAs(version, before, 'old'), shownAs(version, after, 'new'), version.type)))
     }
     return others.get(apiVersion)
   }

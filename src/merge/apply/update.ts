@@ -13,7 +13,7 @@ import {
   type ManagerId,
   type Managers,
 } from './managedFields.ts'
-import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
+import { fitManagers, type OwnershipContext, ownershipAfter, UnfitVersion, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
 
 export interface UpdateOptions extends OwnershipContext {
   /** The stored object; undefined on create. */
@@ -35,7 +35,12 @@ export function updateManagedFields(options: UpdateOptions): ManagedFieldsEntry[
   if ([...managers.values()].some((managed) => managed.id.apiVersion.split('/').length > 2)) return undefined
   const id: ManagerId = { manager: manager || 'unknown', operation: 'Update', apiVersion, subresource }
   fitManagers(managers, options)
-  recordUpdate(before ?? emptyLike(after), after, managers, id, nowMs, options)
+  try {
+    recordUpdate(before ?? emptyLike(after), after, managers, id, nowMs, options)
+  } catch (error) {
+    if (error instanceof UnfitVersion) return undefined
+    throw error
+  }
   capUpdateManagers(managers)
   return encodeManagedFields(managers)
 }

@@ -7,13 +7,16 @@ import { BadItem, fieldElement, fieldSchema, itemElement, rootSchema } from './t
 interface Fault {
   path: string
   message: string
+  isDuplicate?: boolean
 }
 
-/** What is wrong, in upstream's form; undefined if nothing is. */
-export function validateTyped(object: JsonObject, type: TypeDef): string | undefined {
+const textOf = ({ path, message }: Fault): string => (path === '' ? message : `${path}: ${message}`)
+
+/** What is wrong, in upstream's form; undefined if nothing is. Stored objects may hold an item twice. */
+export function validateTyped(object: JsonObject, type: TypeDef, { stored = false } = {}): string | undefined {
   const faults: Fault[] = []
   validate(object, rootSchema(type), '', faults)
-  const texts = faults.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+  const texts = (stored ? faults.filter(({ isDuplicate }) => !isDuplicate) : faults).map(textOf)
   if (texts.length <= 1) return texts[0]
   return ['errors:', ...texts.map((text) => `  ${text}`)].join('\n')
 }
@@ -61,7 +64,7 @@ function validateList(list: readonly unknown[], schema: ArraySchema, path: strin
     if (schema.listType !== 'atomic') {
       const element = elementOrFault(schema, item, i, path, faults)
       if (element === undefined) return
-      if (seen.has(element)) faults.push({ path, message: `duplicate entries for key ${print(element)}` })
+      if (seen.has(element)) faults.push({ path, message: `duplicate entries for key ${print(element)}`, isDuplicate: true })
       seen.add(element)
       below = path + print(element)
     }
