@@ -251,33 +251,44 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
     return failure
   }
 
+  function parsed(text: string): unknown {
+    try {
+      return JSON.parse(text)
+    } catch (error) {
+      throw unreachable(error, undefined, undefined)
+    }
+  }
+
   const { clock = systemClock } = options
   const retrying = <T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T> =>
     retryingAfter(send, { clock, ...(signal && { signal }) })
 
-  async function request(asked: ResourceRequest): Promise<unknown> {
-    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(asked.signal ? [asked.signal] : [])])
+  /** The body of a good answer; throws what a failing one stands for. */
+  async function exchange(headers: OutgoingHttpHeaders, body: string | undefined, asked: AbortSignal | undefined): Promise<string> {
+    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(asked ? [asked] : [])])
     try {
-      const body = asked.body === undefined ? undefined : JSON.stringify(asked.body)
-      const contentType = asked.patchType ?? 'application/json'
-      const stream = session.open(
-        {
-          [constants.HTTP2_HEADER_METHOD]: METHODS[asked.verb],
-          [constants.HTTP2_HEADER_PATH]: requestPath(asked),
-          ...(body !== undefined && { 'content-type': contentType }),
-        },
-        signal,
-      )
+      const stream = session.open(headers, signal)
       stream.end(body)
-      const headers = await headersOf(stream)
+      const answer = await headersOf(stream)
       const text = (await bodyOf(stream)).toString()
-      const code = Number(headers[constants.HTTP2_HEADER_STATUS])
-      if (code >= 400) throw errorOf(code, text, headers['retry-after'])
-      const answer: unknown = text ? JSON.parse(text) : undefined
-      return asked.verb === 'list' ? listOf(asked, answer as ListBody) : answer
+      const code = Number(answer[constants.HTTP2_HEADER_STATUS])
+      if (code >= 400) throw errorOf(code, text, answer['retry-after'])
+      return text
     } catch (error) {
-      throw unreachable(error, asked.signal, signal)
+      throw unreachable(error, asked, signal)
     }
+  }
+
+  async function request(asked: ResourceRequest): Promise<unknown> {
+    const body = asked.body === undefined ? undefined : JSON.stringify(asked.body)
+    const headers = {
+      [constants.HTTP2_HEADER_METHOD]: METHODS[asked.verb],
+      [constants.HTTP2_HEADER_PATH]: requestPath(asked),
+      ...(body !== undefined && { 'content-type': asked.patchType ?? 'application/json' }),
+    }
+    const text = await exchange(headers, body, asked.signal)
+    const answer: unknown = text ? parsed(text) : undefined
+    return asked.verb === 'list' ? listOf(asked, answer as ListBody) : answer
   }
 
   async function openWatch(asked: WatchRequest): Promise<ClientHttp2Stream> {
@@ -300,19 +311,9 @@ export function createHttpsTransport(options: HttpsTransportOptions): HttpsTrans
   }
 
   async function discover(group: string, version: string, asked?: AbortSignal): Promise<DiscoveredResource[]> {
-    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(asked ? [asked] : [])])
-    try {
-      const path = group ? `/apis/${group}/${version}` : `/api/${version}`
-      const stream = session.open({ [constants.HTTP2_HEADER_METHOD]: 'GET', [constants.HTTP2_HEADER_PATH]: path }, signal)
-      stream.end()
-      const headers = await headersOf(stream)
-      const text = (await bodyOf(stream)).toString()
-      const code = Number(headers[constants.HTTP2_HEADER_STATUS])
-      if (code >= 400) throw errorOf(code, text, headers['retry-after'])
-      return discoveredResources(group, version, JSON.parse(text) as ResourceListBody)
-    } catch (error) {
-      throw unreachable(error, asked, signal)
-    }
+    const path = group ? `/apis/${group}/${version}` : `/api/${version}`
+    const headers = { [constants.HTTP2_HEADER_METHOD]: 'GET', [constants.HTTP2_HEADER_PATH]: path }
+    return discoveredResources(group, version, parsed(await exchange(headers, undefined, asked)) as ResourceListBody)
   }
 
   return {
