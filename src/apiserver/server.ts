@@ -65,6 +65,7 @@ import { OpenApiPaths } from './transport/openApiPaths.ts'
 import { RequestGate } from './transport/requestGate.ts'
 import { ServerPaths } from './transport/serverPaths.ts'
 import { StartChecks } from './transport/startChecks.ts'
+import { StatusPath } from './transport/statusPath.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
 import { WebhookClient } from './webhooks/client.ts'
 import { createServiceResolver } from './webhooks/serviceResolver.ts'
@@ -326,7 +327,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       metrics,
       tokens,
       codec,
-      more: [openApi, ...(options.paths ?? [])],
+      more: [openApi, new StatusPath({ version: options.version, now }), ...(options.paths ?? [])],
       externalUrl: () => `https://${address()}`,
       groupPaths: () => groupPaths(catalog),
     }),

@@ -51,10 +51,21 @@ const FIXED_PATHS = [
   '/openapi/v3/',
   '/openid/v1/jwks',
   '/readyz',
+  '/statusz',
   '/version',
 ]
 
-export function versionDocument({ gitVersion, gitCommit, buildDate, platform }: VersionInfo): object {
+type VersionField =
+  | 'major'
+  | 'minor'
+  | `${'emulation' | 'minCompatibility'}${'Major' | 'Minor'}`
+  | `git${'Version' | 'Commit' | 'TreeState'}`
+  | 'buildDate'
+  | 'goVersion'
+  | 'compiler'
+  | 'platform'
+
+export function versionDocument({ gitVersion, gitCommit, buildDate, platform }: VersionInfo): Record<VersionField, string> {
   const [major = '1', minor = '0'] = gitVersion.replace(/^v/, '').split('.')
   return {
     major,
