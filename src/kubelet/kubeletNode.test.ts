@@ -54,6 +54,24 @@ test('the node is NotReady once its runtime was away for 30 s, and Ready when it
   await w.until('ready again', () => ready()?.status === 'True')
 })
 
+test('what somebody says that the node has can be had, until they take it away', async (t) => {
+  const w = await world(t)
+  await w.until('ready', () => w.api.get(nodes, '', NODE) !== undefined)
+  const advertise = (capacity: object): void => {
+    const node = w.api.get(nodes, '', NODE)
+    if (!node) throw new Error('there is no node')
+    w.api.put(nodes, { ...node, status: { ...node.status, capacity: { ...node.status?.capacity, ...capacity } } })
+  }
+  const dongles = (): string | null | undefined => w.api.get(nodes, '', NODE)?.status?.allocatable?.['example.com/dongle']
+  advertise({ 'example.com/dongle': '4' })
+  await w.clock.advance(11_000)
+  await w.until('it can be had', () => dongles() === '4')
+  assert.equal(w.api.get(nodes, '', NODE)?.status?.capacity?.['example.com/dongle'], '4')
+  advertise({ 'example.com/dongle': undefined })
+  await w.clock.advance(11_000)
+  await w.until('it cannot be had any more', () => !dongles())
+})
+
 test('an image that somebody loaded is soon in the status of the node', async (t) => {
   const w = await world(t)
   await w.until('followed', () => w.runtime.followed)

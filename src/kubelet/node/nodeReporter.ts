@@ -19,7 +19,7 @@ import type { Image, Runtime } from '../runtime/runtime.ts'
 import type { Condition } from '../eviction/pressure.ts'
 import type { NodeCapacity } from './capacity.ts'
 import { readNodeInfo } from './nodeInfo.ts'
-import { newNode, NODE_ANNOTATIONS, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
+import { allocatablePatch, extendedResources, newNode, NODE_ANNOTATIONS, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
 
 const LEASE_NAMESPACE = 'kube-node-lease'
 const LEASE_SECONDS = 40
@@ -62,6 +62,7 @@ export class NodeReporter {
   #node: Node | undefined
   #images: readonly Image[] = []
   #sent: NodeStatus | undefined
+  #extended: Readonly<Record<string, string>> = {}
   #runtimeError: string | undefined
   #lastRuntimeError: string | undefined
   #pressures: readonly Condition[] = []
@@ -107,6 +108,7 @@ export class NodeReporter {
         if (!signal.aborted) log.warn('the node lease could not be renewed', { error: String(error) })
       })
       void this.#ping()
+      await this.#lookAtExtended().catch(() => {})
       if (clock.now() >= statusDueMs) {
         statusDueMs = clock.now() + STATUS_INTERVAL_MS
         this.#sendSoon(0, true)
@@ -116,6 +118,16 @@ export class NodeReporter {
     this.#cancelSoon?.()
     this.#cancelDown?.()
     await this.#sending
+  }
+
+  /** What others say that the node has: the API does not tell the kubelet of it. */
+  async #lookAtExtended(): Promise<void> {
+    const { client, nodeName, signal } = this.#options
+    const { status } = await client.get(nodes, { name: nodeName, signal })
+    const extended = extendedResources(status?.capacity)
+    if (isDeepStrictEqual(extended, this.#extended)) return
+    this.#extended = extended
+    this.#sendSoon(0, false)
   }
 
   /** The images on the node changed. */
@@ -214,6 +226,7 @@ export class NodeReporter {
       kubeletPort,
       capacity,
       allocatable,
+      extended: this.#extended,
       images: this.#images,
       info: this.#info as NodeSystemInfo,
       runtimeError: this.#runtimeError,
@@ -236,6 +249,7 @@ export class NodeReporter {
       this.#node = await client.patch(nodes, { name: nodeName, type: 'application/merge-patch+json', signal }, patch)
     }
     this.#sent = this.#node?.status
+    this.#extended = extendedResources(this.#sent?.capacity)
     await this.#send(true)
   }
 
@@ -247,7 +261,13 @@ export class NodeReporter {
     const patched = await client.patch(
       nodes,
       { name: nodeName, subresource: 'status', type: 'application/strategic-merge-patch+json', signal },
-      { status: { ...status, addresses: [{ $patch: 'replace' }, ...(status.addresses ?? [])] } },
+      {
+        status: {
+          ...status,
+          allocatable: allocatablePatch(this.#sent, status),
+          addresses: [{ $patch: 'replace' }, ...(status.addresses ?? [])],
+        },
+      },
     )
     this.#node = patched
     this.#sent = status

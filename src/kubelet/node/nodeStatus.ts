@@ -1,6 +1,7 @@
 /** The Node object as the kubelet reports it: pure. */
 import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../api/kinds/core/v1.ts'
 import type { Draft } from '../../api/resource.ts'
+import { isExtendedResource } from '../../api/validation/resourceNames.ts'
 import type { Image } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import type { Condition } from '../eviction/pressure.ts'
@@ -14,6 +15,8 @@ export interface NodeStatusInput {
   info: NodeSystemInfo
   capacity: NodeCapacity
   allocatable: Readonly<Record<string, string>>
+  /** What somebody else wrote of the node's capacity: resources that no kubelet knows of can be had as well. */
+  extended: Readonly<Record<string, string>>
   images: readonly Image[]
   /** Undefined: the runtime works. */
   runtimeError: string | undefined
@@ -88,7 +91,7 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
   const { nodeName, nodeIps, kubeletPort, info, capacity, images, volumesInUse } = input
   return {
     addresses: [...nodeIps.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: nodeName }],
-    allocatable: { ...input.allocatable },
+    allocatable: { ...input.extended, ...input.allocatable },
     capacity: capacityAmounts(capacity),
     conditions: conditions(input),
     declaredFeatures: [...DECLARED_FEATURES],
@@ -101,6 +104,17 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
     nodeInfo: info,
     ...((volumesInUse.length > 0 || input.before?.volumesInUse) && { volumesInUse: [...volumesInUse] }),
   }
+}
+
+/** Of the capacity as the API has it, the resources that were advertised by hand or by an operator. */
+export function extendedResources(capacity: NodeStatus['capacity']): Record<string, string> {
+  return Object.fromEntries(Object.entries(capacity ?? {}).filter(([name]) => isExtendedResource(name)))
+}
+
+/** Resources that are no more have to be taken away by name. */
+export function allocatablePatch(sent: NodeStatus | undefined, status: NodeStatus): Record<string, string | null> {
+  const gone = Object.keys(sent?.allocatable ?? {}).filter((name) => isExtendedResource(name) && !(name in (status.allocatable ?? {})))
+  return { ...status.allocatable, ...Object.fromEntries(gone.map((name) => [name, null])) }
 }
 
 /** Whether there is news apart from the heartbeat. */
