@@ -6,6 +6,7 @@ import { controllerOf, findCondition } from '../../src/api/meta.ts'
 import { hasFinished } from '../../src/api/pods.ts'
 import { fenceposts } from '../../src/controllers/deployment/replicaCounts.ts'
 import { isAvailable, readySinceMs } from '../../src/controllers/podState.ts'
+import { safeHash } from '../../src/controllers/hash.ts'
 import type { Random } from '../fuzz/random.ts'
 import { disturbPod, POD_DISTURBANCES } from './disturbances.ts'
 import { modelTest, type Mode, type Scenario, type Step } from './histories.ts'
@@ -20,6 +21,8 @@ const AT = { namespace: NAMESPACE, name: 'a' }
 const MERGE = { ...AT, type: 'application/merge-patch+json' as const }
 const APP = { app: 'a' }
 const REPLICAS_MAX = 7
+/** The app of ReplicaSets that are not the Deployment's. */
+const STRANGER = 'stranger'
 const HASH = 'pod-template-hash'
 /** For so long after a change of the spec somebody may still go by the one before. */
 const STALE_SPEC_MS = 60_000
@@ -78,7 +81,10 @@ async function guard(world: World, mode: Mode): Promise<void> {
 async function checkEnd(world: World): Promise<void> {
   const deployment = live(world)
   const { spec, status, metadata } = deployment
-  const sets = world.truth.for(replicasets).list(NAMESPACE)
+  const sets = world.truth
+    .for(replicasets)
+    .list(NAMESPACE)
+    .filter((rs) => rs.metadata.labels?.['app'] !== STRANGER)
   for (const rs of sets) assert.equal(controllerOf(rs)?.uid, metadata.uid, `owner of ${rs.metadata.name}`)
   const hashes = new Map<string, ReplicaSet>(sets.map((rs) => [rs.metadata.labels?.[HASH] ?? '', rs]))
   const livePods = allPods(world).filter(isLive)
@@ -127,6 +133,18 @@ function bounds(random: Random) {
   return maxSurge === 0 && maxUnavailable === 0 ? { maxSurge: 1, maxUnavailable: 0 } : { maxSurge, maxUnavailable }
 }
 
+/** Somebody else's ReplicaSet has the name that the Deployment would give to the one of this image. */
+async function takeName(world: World, wanted: string): Promise<void> {
+  const { spec, status } = live(world)
+  const template = structuredClone(spec.template)
+  for (const container of template.spec?.containers ?? []) container.image = wanted
+  const name = `${AT.name}-${safeHash(template, status?.collisionCount)}`
+  if (world.truth.for(replicasets).get(`${NAMESPACE}/${name}`)) return
+  const labels = { app: STRANGER }
+  const own = { replicas: 0, selector: { matchLabels: labels }, template: { ...template, metadata: { labels } } }
+  await world.client.create(replicasets, { metadata: { namespace: NAMESPACE, name, labels }, spec: own })
+}
+
 const scenario: Scenario<State> = {
   name: 'Deployment',
   controllers: ['deployment-controller', 'replicaset-controller'],
@@ -154,6 +172,7 @@ const scenario: Scenario<State> = {
       rollout,
       rollout,
       () => ({ do: 'pause', paused: random.chance(0.4) }),
+      () => ({ do: 'collide', image: image(random) }),
       ...(mode === 'mild'
         ? []
         : [() => ({ do: 'scale', to: random.below(REPLICAS_MAX + 1) }), () => ({ do: 'bounds', ...bounds(random) })]),
@@ -162,7 +181,8 @@ const scenario: Scenario<State> = {
   },
   async apply(world, { lives }, step) {
     const { client } = world
-    if (step.do === 'image') {
+    if (step.do === 'collide') await takeName(world, String(step['image']))
+    if (step.do === 'image' || step.do === 'collide') {
       const containers = [{ name: 'c', image: step['image'] }]
       const patch = { ...AT, type: 'application/strategic-merge-patch+json' as const }
       await client.patch(deployments, patch, { spec: { template: { spec: { containers } } } })

@@ -24,6 +24,7 @@ import { jobController } from '../../src/controllers/job/job.ts'
 import { replicaSetController } from '../../src/controllers/replicaset/replicaset.ts'
 import { replicationControllerController } from '../../src/controllers/replicationcontroller.ts'
 import { statefulSetController } from '../../src/controllers/statefulset/statefulset.ts'
+import { ttlAfterFinishedController } from '../../src/controllers/ttlAfterFinished.ts'
 import { pvcProtectionController } from '../../src/controllers/volume/protection.ts'
 import type { ControllerFactory } from '../../src/reconcile/controller.ts'
 import { runController } from '../../src/reconcile/runController.ts'
@@ -52,6 +53,7 @@ const FACTORIES: Readonly<Record<string, ControllerFactory>> = {
   'disruption-controller': disruptionController,
   'garbage-collector-controller': garbageCollector,
   'persistentvolumeclaim-protection-controller': pvcProtectionController,
+  'ttl-after-finished-controller': ttlAfterFinishedController,
 }
 
 const catalog = loadCatalog()
