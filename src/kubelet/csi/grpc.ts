@@ -57,6 +57,16 @@ export function unframed(frame: Buffer): Buffer {
   return frame.subarray(PREFIX_BYTES, PREFIX_BYTES + length)
 }
 
+/** Drivers are to encode it as a URI does; what some of them send as it is stays so. */
+function detailsOf(status: Readonly<Record<string, unknown>>): string {
+  const text = String(status['grpc-message'] ?? '')
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 export class GrpcSocket {
   readonly #path: string
   #session: ClientHttp2Session | undefined
@@ -92,7 +102,7 @@ export class GrpcSocket {
     stream.on('close', () => reject(new RpcError(UNAVAILABLE, 'the connection was closed')))
     stream.on('end', () => {
       const code = Number(status['grpc-status'] ?? UNKNOWN)
-      if (code !== 0) return reject(new RpcError(code, decodeURIComponent(String(status['grpc-message'] ?? ''))))
+      if (code !== 0) return reject(new RpcError(code, detailsOf(status)))
       try {
         resolve(unframed(Buffer.concat(parts)))
       } catch (error) {
