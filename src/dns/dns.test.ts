@@ -192,6 +192,27 @@ test('the server answers over UDP, forwards, caches, and truncates what does not
   }
 })
 
+test('an answer to another question is none', async () => {
+  const upstream = createSocket('udp4')
+  upstream.on('message', (message, { port }) => {
+    const query = decode(message)
+    const answers = [{ type: 'A' as const, name: 'forged.example', ttl: 60, data: '192.0.2.66' }]
+    const answer = { type: 'response' as const, id: query.id ?? 0, answers }
+    upstream.send(encode({ ...answer, questions: [{ name: 'forged.example', type: 'A' }] }), port, '127.0.0.1')
+    upstream.send(encode({ ...answer, questions: query.questions ?? [] }), port, '127.0.0.1')
+  })
+  upstream.bind(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  const forwarder = new Forwarder({ nameServers: async () => [{ host: '127.0.0.1', port: upstream.address().port }], clock: systemClock })
+  try {
+    const { signal } = new AbortController()
+    assert.equal(await forwarder.ask({ name: 'example.org', type: 'A' }, signal), undefined)
+    assert.equal((await forwarder.ask({ name: 'forged.example', type: 'A' }, signal))?.answers?.length, 1)
+  } finally {
+    upstream.close()
+  }
+})
+
 const ANSWER = { type: 'A' as const, name: 'example.org', ttl: 20, data: '192.0.2.1' }
 const SOA = {
   type: 'SOA' as const,

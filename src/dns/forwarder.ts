@@ -2,6 +2,7 @@
  * Asks the node's own name servers for what is not the cluster's, with a bounded cache of what they know and of what they
  * know not to exist. One that does not answer is asked last for a while; a question that nobody answers in time fails.
  */
+import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import { decode, encode, type Packet } from 'dns-packet'
@@ -22,6 +23,11 @@ const DNS_PORT = 53
 export interface NameServer {
   host: string
   port?: number
+}
+
+interface Question {
+  name: string
+  type: string
 }
 
 const keyOf = ({ host, port = DNS_PORT }: NameServer): string => `${host} ${port}`
@@ -48,7 +54,7 @@ export class Forwarder {
   }
 
   /** The answer of the first name server that gives one; undefined when none does. */
-  async ask(question: { name: string; type: string }, signal: AbortSignal): Promise<Packet | undefined> {
+  async ask(question: Question, signal: AbortSignal): Promise<Packet | undefined> {
     const key = `${question.type} ${question.name}`
     const cached = this.#cache.get(key)
     const nowMs = this.#options.clock.now()
@@ -62,7 +68,7 @@ export class Forwarder {
     return asking
   }
 
-  async #askServers(key: string, question: { name: string; type: string }, signal: AbortSignal): Promise<Packet | undefined> {
+  async #askServers(key: string, question: Question, signal: AbortSignal): Promise<Packet | undefined> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ASKING_TIMEOUT_MS)])
     const servers = await this.#options.nameServers()
     for (let round = 0; round < ROUNDS; round++) {
@@ -115,23 +121,26 @@ function aged(packet: Packet, seconds: number): Packet {
   return { ...packet, answers: (packet.answers ?? []).map(age), authorities: (packet.authorities ?? []).map(age) }
 }
 
-async function exchange(server: NameServer, question: { name: string; type: string }, signal: AbortSignal): Promise<Packet | undefined> {
-  const id = Math.floor(Math.random() * 65_536)
+async function exchange(server: NameServer, question: Question, signal: AbortSignal): Promise<Packet | undefined> {
+  const id = randomInt(65_536)
   const query = encode({ type: 'query', id, flags: 0x0100, questions: [{ name: question.name, type: question.type as 'A', class: 'IN' }] })
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
   const answer = await overUdp(server, query, limit)
-  const packet = answer && decodeAnswer(answer, id)
+  const packet = answer && decodeAnswer(answer, id, question)
   if (!packet?.flag_tc) return packet
   const whole = limit.aborted ? undefined : await overTcp(server, query, limit)
-  return whole && decodeAnswer(whole, id)
+  return whole && decodeAnswer(whole, id, question)
 }
 
 type Decoded = Packet & { flag_tc?: boolean }
 
-function decodeAnswer(bytes: Buffer, id: number): Decoded | undefined {
+/** An answer to another question is somebody else's, or a forgery. */
+function decodeAnswer(bytes: Buffer, id: number, { name, type }: Question): Decoded | undefined {
   try {
     const packet = decode(bytes) as Decoded
-    return packet.id === id ? packet : undefined
+    const [asked] = packet.questions ?? []
+    const isOurs = packet.id === id && asked?.type === type && asked.name.toLowerCase() === name.toLowerCase()
+    return isOurs ? packet : undefined
   } catch {
     return undefined
   }

@@ -1,6 +1,6 @@
 /** DNS over UDP and TCP on one address: decoding, limits and truncation. What to answer is the handler's business. */
 import { createSocket } from 'node:dgram'
-import { createServer, type Socket } from 'node:net'
+import { createServer, type Socket, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { AUTHORITATIVE_ANSWER, RECURSION_AVAILABLE, TRUNCATED_RESPONSE, decode, encode, type OptAnswer, type Packet } from 'dns-packet'
 import { framed } from './forwarder.ts'
@@ -131,10 +131,11 @@ export async function serveDns(address: { host: string; port: number }, handler:
     })
   })
   try {
-    udp.bind(address.port, address.host)
-    await once(udp, 'listening')
-    tcp.listen({ port: udp.address().port, host: address.host, ipv6Only: isIpv6 })
+    // TCP first: where any port will do, one that is free there is hardly ever taken for UDP.
+    tcp.listen({ port: address.port, host: address.host, ipv6Only: isIpv6 })
     await once(tcp, 'listening')
+    udp.bind((tcp.address() as AddressInfo).port, address.host)
+    await once(udp, 'listening')
   } catch (error) {
     // The port must be free for the next try.
     close()
