@@ -15,6 +15,7 @@ import { NAMESPACE, type World } from './world.ts'
 
 interface State {
   lives: PodLives
+  mode: Mode
 }
 
 const AT = { namespace: NAMESPACE, name: 'a' }
@@ -116,6 +117,29 @@ async function checkEnd(world: World): Promise<void> {
   for (const pod of all) assert.ok(names.has(`data-${pod.metadata.name}`), `claim of ${pod.metadata.name}`)
 }
 
+/** Which claims go along with pods that are no longer wanted, and with the set. */
+async function checkRetention(world: World, mode: Mode): Promise<void> {
+  const set = live(world)
+  const { whenDeleted, whenScaled } = set.spec.persistentVolumeClaimRetentionPolicy ?? {}
+  const claims = (): Set<string> =>
+    new Set(
+      world.truth
+        .for(persistentvolumeclaims)
+        .list(NAMESPACE)
+        .map(({ metadata }) => metadata.name),
+    )
+  const { start, end } = rangeOf(set)
+  const ofPods = podsOf(world, set).map((pod) => `data-${pod.metadata.name}`)
+  const isOutside = (name: string): boolean =>
+    ordinalOf(set, name.slice('data-'.length)) < start || ordinalOf(set, name.slice('data-'.length)) >= end
+  if (mode === 'mild' && whenScaled === 'Delete') assert.deepEqual([...claims()].filter(isOutside), [], 'claims of pods that went')
+  await world.client.delete(statefulsets, AT, { propagationPolicy: 'Background' })
+  await world.settle()
+  assert.equal(podsOf(world, set).length, 0, 'pods of no set')
+  const left = claims()
+  for (const name of ofPods) assert.equal(left.has(name), whenDeleted !== 'Delete', `${name}, ${whenDeleted} when deleted`)
+}
+
 const image = (random: Random): string => `i:${random.below(4)}`
 
 const scenario: Scenario<State> = {
@@ -148,7 +172,7 @@ const scenario: Scenario<State> = {
         template: { metadata: { labels: APP }, spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'c', image: 'i:0' }] } },
       },
     })
-    return { lives }
+    return { lives, mode }
   },
   step(random, mode): Step {
     const scale = (): Step => ({ do: 'scale', to: random.below(REPLICAS_MAX + 1) })
@@ -173,7 +197,10 @@ const scenario: Scenario<State> = {
       await client.patch(statefulsets, MERGE, { spec: { updateStrategy: { rollingUpdate: { partition: step['to'] } } } })
     } else await disturbPod(world, lives, step)
   },
-  end: checkEnd,
+  async end(world, { mode }) {
+    await checkEnd(world)
+    if (live(world).spec.volumeClaimTemplates?.length) await checkRetention(world, mode)
+  },
 }
 
 modelTest(scenario)
