@@ -6,33 +6,23 @@
 import { mutatingadmissionpolicies, mutatingadmissionpolicybindings } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding } from '../../../api/kinds/admissionregistration/v1.ts'
 import { DecodeError } from '../../../api/codec/json.ts'
-import type { KubeObject } from '../../../api/resource.ts'
 import { StatusError, newInternalError } from '../../../api/status.ts'
 import { forbid } from '../admission.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
-import { ExpressionFailure, OutOfBudget, expressionInput } from '../expressions/evaluation.ts'
+import { ExpressionFailure, OutOfBudget } from '../expressions/evaluation.ts'
 import type { ExpressionInput } from '../expressions/evaluation.ts'
-import { isExempt, namespaceOf } from '../matching/rules.ts'
-import type { Match } from '../matching/rules.ts'
+import { isExempt } from '../matching/rules.ts'
 import { VersionedObjects } from '../matching/versionedObjects.ts'
 import { Reinvocations } from '../reinvocations.ts'
 import type { Invoked } from '../reinvocations.ts'
+import { inputOf, invocationsOf, oncePerPolicy } from './invocations.ts'
+import type { Invocation, TellMisconfigured } from './invocations.ts'
 import { MutationError, Mutator } from './mutator.ts'
-import { collectParams, paramResource } from './params.ts'
-import { boundPolicies, matchPolicy, matchesBinding, namespaceObjectOf } from './policies.ts'
+import { boundPolicies } from './policies.ts'
 import type { PolicyOptions } from './policies.ts'
 
 type Policy = MutatingAdmissionPolicy
 type Binding = MutatingAdmissionPolicyBinding
-
-interface Invocation {
-  policy: Policy
-  binding: Binding
-  match: Match
-  param: KubeObject | null
-  /** Tells it from other invocations of the same request. */
-  key: string
-}
 
 interface PolicyFailure {
   policy: string
@@ -41,14 +31,7 @@ interface PolicyFailure {
   isInvalid: boolean
 }
 
-/** Objects of the cache never change, so what was compiled of one holds as long as it. */
-const mutators = new WeakMap<Policy, Mutator>()
-
-function mutatorOf(policy: Policy): Mutator {
-  let mutator = mutators.get(policy)
-  if (!mutator) mutators.set(policy, (mutator = new Mutator(policy)))
-  return mutator
-}
+const mutatorOf = oncePerPolicy((policy: Policy) => new Mutator(policy))
 
 export function createMutatingPolicies(options: PolicyOptions): AdmissionPlugin {
   const reinvocations = new Reinvocations()
@@ -75,8 +58,9 @@ class Dispatch {
   }
 
   async run(bound: readonly { policy: Policy; bindings: Binding[] }[], reinvocations: Reinvocations): Promise<void> {
-    const invocations: Invocation[] = []
-    for (const { policy, bindings } of bound) invocations.push(...(await this.#invocations(policy, bindings)))
+    const told = { request: this.#request, options: this.#options, tell: this.#misconfigured }
+    const invocations: Invocation<Policy, Binding>[] = []
+    for (const each of bound) for await (const invocation of invocationsOf(each, told)) invocations.push(invocation)
     if (invocations.length > 0) {
       const invoked = reinvocations.begin(this.#request)
       for (const invocation of invocations) await this.#invoke(invocation, invoked)
@@ -86,54 +70,19 @@ class Dispatch {
     if (this.#failures.length > 0) throw refusal(this.#request, this.#failures)
   }
 
-  async #invocations(policy: Policy, bindings: readonly Binding[]): Promise<Invocation[]> {
-    const request = this.#request
-    const { paramKind } = policy.spec
-    const found = this.#orFailed(policy, undefined, () => {
-      const match = matchPolicy(policy, request, this.#options)
-      return match && { match, resource: paramKind && paramResource(this.#options.catalog, paramKind) }
-    })
-    if (!found) return []
-    const { match, resource } = found
-    const invocations: Invocation[] = []
-    for (const binding of bindings) {
-      if (!this.#orFailed(policy, binding, () => matchesBinding(binding, request, this.#options))) continue
-      const asked = { paramKind, resource, paramRef: binding.spec.paramRef, namespace: namespaceOf(request) }
-      const params = await collectParams(this.#options.params, asked).catch((error: Error) => {
-        this.#misconfigured(policy, binding, error)
-        return []
-      })
-      for (const param of params) {
-        const { name = '', namespace = '' } = param?.metadata ?? {}
-        const key = `${policy.metadata.name}/${binding.metadata.name}/${namespace}/${name}`
-        invocations.push({ policy, binding, match, param, key })
-      }
-    }
-    return invocations
-  }
-
-  #orFailed<T>(policy: Policy, binding: Binding | undefined, work: () => T): T | undefined {
-    try {
-      return work()
-    } catch (error) {
-      this.#misconfigured(policy, binding, error as Error)
-      return undefined
-    }
-  }
-
-  #misconfigured(policy: Policy, binding: Binding | undefined, error: Error): void {
-    this.#fail(policy, binding, `failed to configure ${binding ? 'binding' : 'policy'}: ${error.message}`, false)
-  }
+  readonly #misconfigured: TellMisconfigured<Policy, Binding> = (policy, binding, message) => this.#fail(policy, binding, message, false)
 
   #fail({ metadata, spec }: Policy, binding: Binding | undefined, message: string, isInvalid: boolean): void {
     if (spec.failurePolicy === 'Ignore') return
     this.#failures.push({ policy: metadata.name, ...(binding && { binding: binding.metadata.name }), message, isInvalid })
   }
 
-  async #invoke({ policy, binding, match, param, key }: Invocation, invoked: Invoked): Promise<void> {
+  async #invoke(invocation: Invocation<Policy, Binding>, invoked: Invoked): Promise<void> {
+    const { policy, binding } = invocation
+    const key = keyOf(invocation)
     const request = this.#request
     const mutator = mutatorOf(policy)
-    const { matches, error } = mutator.decide(await this.#input(match, param))
+    const { matches, error } = mutator.decide(await this.#input(invocation))
     if (error !== undefined) this.#fail(policy, binding, error, true)
     if (!matches) {
       if (error === undefined) {
@@ -143,7 +92,7 @@ class Dispatch {
     }
     if (request.round === 1 && !invoked.isDue(key)) return
     let changed = false
-    for (let i = 0; i < mutator.count; i++) changed = (await this.#mutate(mutator, i, { policy, binding, match, param, key })) || changed
+    for (let i = 0; i < mutator.count; i++) changed = (await this.#mutate(mutator, i, invocation)) || changed
     if (changed) {
       invoked.changed()
       request.wantsReinvocation = true
@@ -151,15 +100,13 @@ class Dispatch {
     if (policy.spec.reinvocationPolicy === 'IfNeeded') invoked.add(key)
   }
 
-  async #input(match: Match, params: KubeObject | null): Promise<ExpressionInput> {
-    const request = this.#request
-    const { authorizer, reader } = this.#options
-    const view = await this.#objects.view(match).catch((cause: Error) => Promise.reject(newInternalError(cause.message)))
-    const namespaceObject = namespaceObjectOf(request, reader)
-    return expressionInput({ request, match, view, params, authorizer, ...(namespaceObject && { namespaceObject }) })
+  async #input(invocation: Invocation<Policy, Binding>): Promise<ExpressionInput> {
+    const view = await this.#objects.view(invocation.match).catch((cause: Error) => Promise.reject(newInternalError(cause.message)))
+    return inputOf(invocation, view, this.#request, this.#options)
   }
 
-  async #mutate(mutator: Mutator, index: number, { policy, binding, match, param }: Invocation): Promise<boolean> {
+  async #mutate(mutator: Mutator, index: number, invocation: Invocation<Policy, Binding>): Promise<boolean> {
+    const { policy, binding, match } = invocation
     const { object } = await this.#objects.view(match)
     if (!object) return false
     const { catalog, observer, now } = this.#options
@@ -168,7 +115,7 @@ class Dispatch {
     const check = { kind: 'mutating', policy: policy.metadata.name, binding: binding.metadata.name } as const
     try {
       const changed = await this.#objects.replace(
-        mutator.mutate(index, object, type, await this.#input(match, param)),
+        mutator.mutate(index, object, type, await this.#input(invocation)),
         match,
         mutator.isStrict(index),
       )
@@ -183,6 +130,12 @@ class Dispatch {
       return false
     }
   }
+}
+
+/** Tells it from other invocations of the same request. */
+function keyOf({ policy, binding, param }: Invocation<Policy, Binding>): string {
+  const { name = '', namespace = '' } = param?.metadata ?? {}
+  return `${policy.metadata.name}/${binding.metadata.name}/${namespace}/${name}`
 }
 
 function refusal(request: AdmissionRequest, failures: readonly PolicyFailure[]): StatusError {

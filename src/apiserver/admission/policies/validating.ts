@@ -5,12 +5,11 @@ import type { StatusError, StatusReason } from '../../../api/status.ts'
 import { StatusError as Refusal } from '../../../api/status.ts'
 import { forbid } from '../admission.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
-import { expressionInput } from '../expressions/evaluation.ts'
-import { isExempt, namespaceOf } from '../matching/rules.ts'
-import type { Match } from '../matching/rules.ts'
+import { isExempt } from '../matching/rules.ts'
 import { VersionedObjects } from '../matching/versionedObjects.ts'
-import { collectParams, paramResource } from './params.ts'
-import { boundPolicies, matchPolicy, matchesBinding, namespaceObjectOf } from './policies.ts'
+import { inputOf, invocationsOf, misconfigured, oncePerPolicy } from './invocations.ts'
+import type { Invocation, TellMisconfigured } from './invocations.ts'
+import { boundPolicies } from './policies.ts'
 import type { PolicyOptions } from './policies.ts'
 import { Validator } from './validator.ts'
 import type { Decision, PolicyVerdict } from './validator.ts'
@@ -30,14 +29,7 @@ const ANNOTATION_LIMIT_BYTES = 10 * 1024
 const CODES: Readonly<Record<string, number>> = { Forbidden: 403, Unauthorized: 401, RequestEntityTooLarge: 413 }
 const INVALID_CODE = 422
 
-/** Objects of the cache never change, so what was compiled of one holds as long as it. */
-const validators = new WeakMap<Policy, Validator>()
-
-function validatorOf(policy: Policy): Validator {
-  let validator = validators.get(policy)
-  if (!validator) validators.set(policy, (validator = new Validator(policy)))
-  return validator
-}
+const validatorOf = oncePerPolicy((policy: Policy) => new Validator(policy))
 
 export function createValidatingPolicies(options: PolicyOptions): AdmissionPlugin {
   return {
@@ -64,87 +56,42 @@ class Dispatch {
   }
 
   async run(bound: readonly { policy: Policy; bindings: Binding[] }[]): Promise<void> {
-    for (const { policy, bindings } of bound) await this.#policy(policy, bindings)
+    for (const each of bound) await this.#policy(each)
     const [first] = this.#denials
     if (first) throw refusal(this.#request, first)
   }
 
-  async #policy(policy: Policy, bindings: readonly Binding[]): Promise<void> {
-    const request = this.#request
-    const found = this.#orDenied(policy, undefined, () => {
-      const match = matchPolicy(policy, request, this.#options)
-      const { paramKind } = policy.spec
-      return match && { match, paramResource: paramKind && paramResource(this.#options.catalog, paramKind) }
-    })
-    if (!found) return
+  async #policy(bound: { policy: Policy; bindings: Binding[] }): Promise<void> {
+    const [request, options] = [this.#request, this.#options]
     const annotations = new Map<string, Set<string>>()
-    for (const binding of bindings) {
-      if (!this.#orDenied(policy, binding, () => matchesBinding(binding, request, this.#options))) continue
-      const { spec } = policy
-      const asked = {
-        paramKind: spec.paramKind,
-        resource: found.paramResource,
-        paramRef: binding.spec.paramRef,
-        namespace: namespaceOf(request),
-      }
-      const params = await collectParams(this.#options.params, asked).catch((error: Error) => {
-        this.#misconfigured(policy, binding, error)
-        return []
-      })
-      for (const param of params) {
-        const startedMs = this.#options.now()
-        const verdict = await this.#validate(policy, binding, found.match, param)
-        if (verdict) this.#enforce(policy, binding, verdict, annotations, (this.#options.now() - startedMs) / 1_000)
-      }
+    for await (const invocation of invocationsOf(bound, { request, options, tell: this.#misconfigured })) {
+      const startedMs = options.now()
+      const verdict = await this.#validate(invocation)
+      if (verdict) this.#enforce(invocation, verdict, annotations, (options.now() - startedMs) / 1_000)
     }
-    for (const [key, values] of annotations) request.annotate?.(`${policy.metadata.name}/${key}`, [...values].join(', '))
+    for (const [key, values] of annotations) request.annotate?.(`${bound.policy.metadata.name}/${key}`, [...values].join(', '))
   }
 
-  #orDenied<T>(policy: Policy, binding: Binding | undefined, work: () => T): T | undefined {
-    try {
-      return work()
-    } catch (error) {
-      this.#misconfigured(policy, binding, error as Error)
-      return undefined
-    }
-  }
-
-  #misconfigured({ metadata, spec }: Policy, binding: Binding | undefined, error: Error): void {
-    if (spec.failurePolicy === 'Ignore') return
-    const message = `failed to configure ${binding ? 'binding' : 'policy'}: ${error.message}`
+  readonly #misconfigured: TellMisconfigured<Policy, Binding> = ({ metadata }, binding, message) => {
     this.#denials.push({ policy: metadata.name, ...(binding && { binding: binding.metadata.name }), message })
   }
 
-  async #validate(
-    policy: Policy,
-    binding: Binding,
-    match: Match,
-    params: Parameters<typeof expressionInput>[0]['params'],
-  ): Promise<PolicyVerdict | undefined> {
-    const request = this.#request
-    const { authorizer, reader } = this.#options
+  async #validate(invocation: Invocation<Policy, Binding>): Promise<PolicyVerdict | undefined> {
+    const { policy, binding, match } = invocation
     let view
     try {
       view = await this.#objects.view(match)
-    } catch (error) {
-      this.#misconfigured(policy, binding, new Error(`failed to convert object version: ${(error as Error).message}`, { cause: error }))
+    } catch (cause) {
+      if (policy.spec.failurePolicy === 'Ignore') return undefined
+      const error = new Error(`failed to convert object version: ${(cause as Error).message}`, { cause })
+      this.#misconfigured(policy, binding, misconfigured(binding, error))
       return undefined
     }
-    const namespaceObject = namespaceObjectOf(request, reader)
-    const source = {
-      request,
-      match,
-      view,
-      authorizer,
-      ...(params !== undefined && { params }),
-      ...(namespaceObject && { namespaceObject }),
-    }
-    return validatorOf(policy).validate(expressionInput(source))
+    return validatorOf(policy).validate(inputOf(invocation, view, this.#request, this.#options))
   }
 
   #enforce(
-    policy: Policy,
-    binding: Binding,
+    { policy, binding }: Invocation<Policy, Binding>,
     { decisions, auditAnnotations }: PolicyVerdict,
     annotations: Map<string, Set<string>>,
     seconds: number,
