@@ -54,12 +54,24 @@ test('requests and limits as cgroup settings', () => {
   })
 })
 
+test('oom_score_adj of a pod with requests of its own, and of sidecars', () => {
+  const asks = (memory: string) => ({ resources: { requests: { memory } } })
+  const main = { name: 'c', ...asks('200Mi') }
+  const sidecar = { name: 's', restartPolicy: 'Always', ...asks('50Mi') }
+  const pod = podOf({ containers: [main, { name: 'd', ...asks('100Mi') }], initContainers: [sidecar] })
+  const whole = podOf({ ...pod.spec, ...asks('650Mi') } as PodSpec)
+  const scores = (of: Pod): number[] => [main, sidecar].map((container) => oomScoreAdj(of, container, 1000 * 2 ** 20))
+  assert.deepEqual(scores(pod), [800, 900], 'a sidecar counts as the least of the containers')
+  assert.deepEqual(scores(whole), [700, 800], 'and each with its part of what the pod asks for beyond them')
+})
+
 test('oom_score_adj stays between the extremes', () => {
   const burst = (memory: string): number => {
     const pod = withResources({ requests: { memory } })
     return oomScoreAdj(pod, pod.spec?.containers[0] as Container, 2 ** 30)
   }
   assert.equal(burst('1'), 999)
+  assert.equal(burst('40Mi'), 961, 'what is not a whole thousandth counts for nothing')
   assert.equal(burst('1Gi'), 3)
   assert.equal(oomScoreAdj(withResources({ limits: full }), { name: 'c0' }, 2 ** 30), -997)
 })

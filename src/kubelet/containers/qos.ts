@@ -41,11 +41,32 @@ export function podCgroup(pod: Pod): string {
 /** Pods of this priority and above are the node's own. */
 const CRITICAL_PRIORITY = 2_000_000_000
 
+const memoryRequest = ({ resources }: Container): number => quantityValue(resources?.requests?.memory ?? '0')
+
+/** What the pod asks for as a whole beyond its containers, for each of them. */
+function unassignedBytes({ spec }: Pod): number {
+  const whole = spec?.resources?.requests?.memory
+  if (!spec || whole === undefined) return 0
+  const { containers, initContainers = [] } = spec
+  let sidecars = 0
+  let peak = 0
+  for (const container of initContainers) {
+    peak = Math.max(peak, sidecars + memoryRequest(container))
+    if (container.restartPolicy === 'Always') sidecars += memoryRequest(container)
+  }
+  const asked = Math.max(peak, sidecars + containers.reduce((sum, container) => sum + memoryRequest(container), 0))
+  return Math.max(0, Math.floor((quantityValue(whole) - asked) / (containers.length + initContainers.length)))
+}
+
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {
   const qos = podQosClass(pod)
   if (qos === 'Guaranteed' || (pod.spec?.priority ?? 0) >= CRITICAL_PRIORITY) return GUARANTEED_OOM_SCORE_ADJ
   if (qos === 'BestEffort') return BEST_EFFORT_OOM_SCORE_ADJ
-  const request = quantityValue(container.resources?.requests?.memory ?? '0')
-  const score = Math.floor(1000 - (1000 * request) / Math.max(1, nodeMemoryBytes))
+  const more = unassignedBytes(pod)
+  const isSidecar = container.restartPolicy === 'Always' && pod.spec?.initContainers?.some(({ name }) => name === container.name)
+  // A sidecar is not killed before the containers that it is there for.
+  const least = isSidecar ? Math.min(...(pod.spec?.containers ?? []).map(memoryRequest)) : 0
+  const request = Math.max(memoryRequest(container), least) + more
+  const score = 1000 - Math.floor((1000 * request) / Math.max(1, nodeMemoryBytes))
   return Math.min(Math.max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
 }
