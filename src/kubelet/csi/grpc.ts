@@ -4,6 +4,7 @@
  */
 import { connect, type ClientHttp2Session } from 'node:http2'
 import { createConnection } from 'node:net'
+import { decodeGrpcMessage } from '../grpcMessage.ts'
 
 /** An answer other than OK; code and text are the server's. */
 export class RpcError extends Error {
@@ -57,16 +58,6 @@ export function unframed(frame: Buffer): Buffer {
   return frame.subarray(PREFIX_BYTES, PREFIX_BYTES + length)
 }
 
-/** Drivers are to encode it as a URI does; what some of them send as it is stays so. */
-function detailsOf(status: Readonly<Record<string, unknown>>): string {
-  const text = String(status['grpc-message'] ?? '')
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
 export class GrpcSocket {
   readonly #path: string
   #session: ClientHttp2Session | undefined
@@ -102,7 +93,7 @@ export class GrpcSocket {
     stream.on('close', () => reject(new RpcError(UNAVAILABLE, 'the connection was closed')))
     stream.on('end', () => {
       const code = Number(status['grpc-status'] ?? UNKNOWN)
-      if (code !== 0) return reject(new RpcError(code, detailsOf(status)))
+      if (code !== 0) return reject(new RpcError(code, decodeGrpcMessage(String(status['grpc-message'] ?? ''))))
       try {
         resolve(unframed(Buffer.concat(parts)))
       } catch (error) {

@@ -1,6 +1,7 @@
 /** The gRPC health check (grpc.health.v1.Health/Check) over plain HTTP/2, as small as it can be. */
 import { connect } from 'node:http2'
 import type { ClientHttp2Session } from 'node:http2'
+import { decodeGrpcMessage } from '../grpcMessage.ts'
 import { failure, success } from './outcome.ts'
 import type { ProbeOutcome } from './outcome.ts'
 
@@ -52,7 +53,7 @@ function check(session: ClientHttp2Session, authority: string, service: string, 
     let data = Buffer.alloc(0)
     const take = (headers: Record<string, unknown>): void => {
       grpcStatus = String(headers['grpc-status'] ?? grpcStatus)
-      grpcMessage = decodeURIComponent(String(headers['grpc-message'] ?? grpcMessage))
+      grpcMessage = decodeGrpcMessage(String(headers['grpc-message'] ?? grpcMessage))
     }
     stream.on('response', take)
     stream.on('trailers', take)

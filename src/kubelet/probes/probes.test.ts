@@ -117,6 +117,16 @@ test('gRPC: SERVING is healthy, the service is named', async (t) => {
   assert.deepEqual(asked, ['/grpc.health.v1.Health/Check good', '/grpc.health.v1.Health/Check bad'])
 })
 
+test('gRPC: a failure that is not encoded as it should be is told as it is', async (t) => {
+  const server = createHttp2Server()
+  server.on('stream', (stream: ServerHttp2Stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '14', 'grpc-message': 'disk 100% full' })
+    stream.end()
+  })
+  const port = await listen(t, server as unknown as Server)
+  assert.deepEqual(await probeGrpc('127.0.0.1', port, '', 2, 'x', never), failure('error: health rpc probe failed: disk 100% full'))
+})
+
 function worker(clock: FakeClock, kind: ProbeKind, probe: Probe, outcomes: () => boolean, initial?: boolean) {
   const verdicts: [number, boolean][] = []
   const unhealthy: number[] = []

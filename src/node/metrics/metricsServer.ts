@@ -71,13 +71,22 @@ export function askedBy(path: string): Asked | undefined {
     ? path
         .slice(PREFIX.length + 1)
         .split('/')
-        .map(decodeURIComponent)
+        .map(decoded)
     : []
   const [first, second, third, fourth] = parts
   if (first === 'nodes' && parts.length <= 2) return { kind: 'NodeMetrics', ...(second && { name: second }) }
   if (first === 'pods' && parts.length === 1) return { kind: 'PodMetrics' }
   if (first !== 'namespaces' || !second || third !== 'pods' || parts.length > 4) return undefined
   return { kind: 'PodMetrics', namespace: second, ...(fourth && { name: fourth }) }
+}
+
+/** What encodes nothing stays as it is: no object has such a name. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
 }
 
 class MetricsApi {
