@@ -68,6 +68,7 @@ test('the objects', () => {
 
 test('paths', () => {
   const prefix = '/apis/metrics.k8s.io/v1beta1'
+  assert.deepEqual(askedBy(`${prefix}/nodes/%zz`), { kind: 'NodeMetrics', name: '%zz' })
   assert.deepEqual(
     ['/nodes', '/nodes/n', '/pods', '/namespaces/a/pods', '/namespaces/a/pods/p', '/namespaces/a', '/nodes/n/x'].map((path) =>
       askedBy(prefix + path),
