@@ -51,7 +51,6 @@ const HISTOGRAMS = {
   kubelet_pod_worker_duration_seconds: ['Duration in seconds to sync a single pod. Broken down by operation type.', USUAL],
   kubelet_pod_worker_start_duration_seconds: ['Duration in seconds from kubelet seeing a pod to starting a worker.', USUAL],
   kubelet_runtime_operations_duration_seconds: ['Duration in seconds of runtime operations by operation type.', RUNTIME_OPERATIONS],
-  storage_operation_duration_seconds: ['Storage operation duration', [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 50, 120, 300, 600]],
 } as const satisfies Record<string, readonly [help: string, bounds: readonly number[]]>
 
 const GAUGES = {
