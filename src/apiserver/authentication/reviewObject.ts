@@ -22,17 +22,22 @@ export function reviewMetadata(request: ApiRequest, nowMs: number): JsonObject {
     ...(resource.namespaced && { namespace: request.namespace }),
     ...rest,
   }
-  const after = withoutEmptyOnes({ ...body, kind: resource.kind, apiVersion, metadata }, resource.type)
+  const { status, ...asked }: JsonObject = withoutEmptyOnes({ ...body, kind: resource.kind, apiVersion, metadata }, resource.type)
   const managedFields = updateManagedFields({
     schema: resource.type,
     apiVersion,
     resetFields: undefined,
     before: undefined,
-    after,
+    after: { ...asked, status: withoutZeros(status as JsonObject | undefined) },
     manager: managerOf(request),
     nowMs,
   })
   return { ...metadata, ...(managedFields?.length && { managedFields: managedFields as unknown as JsonObject[] }) }
+}
+
+/** A verdict that nobody posted is nobody's: Go's zero of it stands in an empty review, too. */
+function withoutZeros(status: JsonObject = {}): JsonObject {
+  return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== false && value !== '' && JSON.stringify(value) !== '{}'))
 }
 
 export function reviewResult(request: ApiRequest, status: object, nowMs: number): ApiResult {
