@@ -83,10 +83,14 @@ export function engineRequest(address: EngineAddress, method: 'GET' | 'POST', pa
     })
     response.on('end', () => {
       const text = Buffer.concat(chunks).toString()
-      const body: unknown = response.headers['content-type']?.startsWith('application/json') ? JSON.parse(text) : text
       const statusCode = response.statusCode ?? 0
-      if (statusCode >= 200 && statusCode < 300) return resolve(body)
-      reject(new EngineHttpError(statusCode, (body as { message?: string } | null)?.message ?? text))
+      try {
+        const body: unknown = response.headers['content-type']?.startsWith('application/json') ? JSON.parse(text) : text
+        if (statusCode >= 200 && statusCode < 300) return resolve(body)
+        reject(new EngineHttpError(statusCode, (body as { message?: string } | null)?.message ?? text))
+      } catch (cause) {
+        reject(new Error(`what answers ${path} at ${address.host} is no container engine`, { cause }))
+      }
     })
   })
   request.end()
