@@ -32,5 +32,7 @@ export function checkProfileName(name: string): string {
 /** What an engine takes for the name of an image: [registry/]path[:tag][@digest]. Of anything else it says so as its own error. */
 export function isImageName(name: string): boolean {
   const part = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*'
-  return new RegExp(`^(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::\\d+)?/)?${part}(?:/${part})*(?::\\w[\\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`).test(name)
+  return new RegExp(`^(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::\\d+)?/)?${part}(?:/${part})*(?::\\w[\\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`).test(
+    name,
+  )
 }

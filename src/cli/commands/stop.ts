@@ -6,6 +6,8 @@ export async function stop(context: CliContext): Promise<void> {
   const profile = await context.profile()
   const wasRunning = await stopCluster({ profile, onNotice: (message) => void stderr.write(`${message}\n`), signal, env })
   stderr.write(
-    wasRunning ? `The cluster "${profile}" is stopped. To start it again: minicube start --profile ${profile}\n` : `The cluster "${profile}" is not running.\n`,
+    wasRunning
+      ? `The cluster "${profile}" is stopped. To start it again: minicube start --profile ${profile}\n`
+      : `The cluster "${profile}" is not running.\n`,
   )
 }
