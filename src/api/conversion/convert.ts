@@ -4,7 +4,7 @@
  * the versions have the same shape.
  */
 import type { CatalogResource } from '../catalog/catalog.ts'
-import { decodeValue } from '../codec/json.ts'
+import { normalize } from '../codec/json.ts'
 import { apiVersionOf, type JsonObject, type KubeObject } from '../resource.ts'
 import { autoscalerToV1, autoscalerToV2 } from './autoscaler.ts'
 import { eventToCore, eventToEvents } from './event.ts'
@@ -31,6 +31,6 @@ export function convert<T extends object = KubeObject>(object: object, from: Gro
   const apiVersion = apiVersionOf(to)
   if (from.group === to.group && from.version === to.version) return object as T
   const conversion = CONVERSIONS[`${to.kind} ${apiVersionOf(from)} ${apiVersion}`]
-  const converted = conversion ? decodeValue(conversion(object as JsonObject), to.type).object : object
+  const converted = conversion ? normalize(conversion(object as JsonObject), to.type) : object
   return { ...converted, kind: to.kind, apiVersion } as unknown as T
 }

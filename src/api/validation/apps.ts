@@ -1,4 +1,5 @@
 /** Workloads that keep pods running (pkg/apis/apps/validation), and ReplicationControllers and PodTemplates, which came before them. */
+import { asGiven } from '../codec/goShape.ts'
 import { deepEqual } from '../meta.ts'
 import { labelSelectorRequirements, matchesLabels, selectsAll } from '../selectors.ts'
 import { checkClaimSpec } from './claimSpec.ts'
@@ -51,7 +52,7 @@ function checkSelector(errors: FieldError[], selector: LabelSelector | undefined
 /** Pods of these workloads run until they are deleted. */
 function checkTemplate(errors: FieldError[], template: PodTemplateSpec, matches: boolean, owner: string): void {
   const path = 'spec.template'
-  if (!matches) errors.push(invalid(`${path}.metadata.labels`, goMap(template.metadata?.labels), MISMATCH))
+  if (!matches) errors.push(invalid(`${path}.metadata.labels`, goMap(template.metadata && asGiven(template.metadata, 'labels')), MISMATCH))
   errors.push(...validatePodTemplateSpec(template, path))
   checkRunsForever(errors, template, owner)
 }
@@ -181,7 +182,7 @@ function checkDaemonSetSpec(errors: FieldError[], spec: DaemonSetSpec): void {
   errors.push(...validateLabelSelector(selector, 'spec.selector'))
   const requirements = parsed(selector)
   if (requirements && !matchesTemplate(requirements, template))
-    errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
+    errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata && asGiven(template.metadata, 'labels')), MISMATCH))
   if (selector && isEmpty(selector))
     errors.push(invalid('spec.selector', shownSelector(selector), 'empty selector is invalid for daemonset'))
   errors.push(...validatePodTemplateSpec(template, 'spec.template'))
@@ -242,7 +243,7 @@ function checkStatefulTemplate(errors: FieldError[], spec: StatefulSetSpec): voi
   else {
     const template = templateWithClaims(spec)
     if (!matchesTemplate(requirements, template))
-      errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata?.labels), MISMATCH))
+      errors.push(invalid('spec.template.metadata.labels', goMap(template.metadata && asGiven(template.metadata, 'labels')), MISMATCH))
     // Upstream looks at a set's labels and annotations twice.
     errors.push(...validatePodTemplateSpec(template, 'spec.template'), ...validateTemplateMeta(template, 'spec.template'))
   }

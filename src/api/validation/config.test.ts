@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import { validateLimitRange, validateNamespace, validateResourceQuota, validateSecret } from './config.ts'
+import {
+  validateLimitRange,
+  validateNamespace,
+  validateNamespaceStatus,
+  validateResourceQuota,
+  validateResourceQuotaStatus,
+  validateSecret,
+} from './config.ts'
 import { quote } from '../quote.ts'
 import { keyPairError } from './keyPair.ts'
 import { isWhole } from './quantities.ts'
 import { intOrPercent } from './values.ts'
-import type { LimitRangeItem, ResourceQuotaSpec } from '../kinds/core/v1.ts'
+import type { LimitRangeItem, Namespace, ResourceQuota, ResourceQuotaSpec } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
 const metadata = { name: 'n', namespace: 'ns', uid: 'u', resourceVersion: '1', creationTimestamp: '' }
@@ -101,4 +108,22 @@ test('what is neither a number nor a share counts as none', () => {
     [3, 3],
   ] as const)
     assert.equal(intOrPercent(value), number)
+})
+
+test('statuses of namespaces and quotas', () => {
+  const namespace = (phase: string, metadata: object = {}): string[] =>
+    validateNamespaceStatus({ metadata: { name: 'a', ...metadata }, status: { phase } } as Namespace).map(({ message }) => message)
+  assert.deepEqual(namespace('Active'), [])
+  assert.deepEqual(namespace('Gone'), ['Invalid value: "Gone": may only be \'Active\' if `deletionTimestamp` is empty'])
+  assert.deepEqual(namespace('Active', { deletionTimestamp: '2026-01-01T00:00:00Z' }), [
+    'Invalid value: "Active": may only be \'Terminating\' if `deletionTimestamp` is not empty',
+  ])
+  const quota = {
+    metadata: { name: 'a', resourceVersion: '1' },
+    status: { hard: { pods: '1.5' }, used: { pods: '-1' } },
+  } as unknown as ResourceQuota
+  assert.deepEqual(
+    validateResourceQuotaStatus(quota).map(({ field }) => field),
+    ['status.hard[pods]', 'status.used[pods]'],
+  )
 })

@@ -135,6 +135,12 @@ export function validateSecretUpdate(next: Secret, old: Secret): FieldError[] {
   return [...errors, ...immutableErrors(next, old, ['data']), ...validateSecret(next)]
 }
 
+export function validateNamespaceStatus({ metadata, status }: Namespace): FieldError[] {
+  const [phase, when] = metadata.deletionTimestamp ? ['Terminating', 'not empty'] : ['Active', 'empty']
+  const now = status?.phase ?? ''
+  return now === phase ? [] : [invalid('status.Phase', now, `may only be '${phase}' if \`deletionTimestamp\` is ${when}`)]
+}
+
 export function validateNamespace(namespace: Namespace): FieldError[] {
   return (namespace.spec?.finalizers ?? []).flatMap((finalizer) => validateFinalizerName(finalizer, 'spec.finalizers'))
 }
@@ -294,15 +300,24 @@ function scopeAppliesTo(scope: string, resource: string): boolean {
   }
 }
 
+function quantityErrors(quantities: Readonly<Record<string, string>> = {}, path: string): FieldError[] {
+  return Object.entries(quantities).flatMap(([name, value]) => {
+    const at = `${path}[${name}]`
+    const errors = validateQuotaResourceName(name, at)
+    if (nanosOf(value) < 0n) errors.push(invalid(at, value, NOT_NEGATIVE))
+    if (isIntegerResource(name) && !isWhole(value)) errors.push(invalid(at, value, 'must be an integer'))
+    return errors
+  })
+}
+
+export function validateResourceQuotaStatus({ metadata, status }: ResourceQuota): FieldError[] {
+  const missing = metadata.resourceVersion ? [] : [required('resourceVersion')]
+  return [...missing, ...quantityErrors(status?.hard, 'status.hard'), ...quantityErrors(status?.used, 'status.used')]
+}
+
 export function validateResourceQuota(quota: ResourceQuota): FieldError[] {
   const { hard = {}, scopes, scopeSelector } = quota.spec ?? {}
-  const errors: FieldError[] = []
-  for (const [name, value] of Object.entries(hard)) {
-    const path = `spec.hard[${name}]`
-    errors.push(...validateQuotaResourceName(name, path))
-    if (nanosOf(value) < 0n) errors.push(invalid(path, value, NOT_NEGATIVE))
-    if (isIntegerResource(name) && !isWhole(value)) errors.push(invalid(path, value, 'must be an integer'))
-  }
+  const errors = quantityErrors(hard, 'spec.hard')
   if (scopes?.length) errors.push(...scopeErrors(scopes, Object.keys(hard), 'spec.scopes', scopes))
   const expressions = scopeSelector?.matchExpressions ?? []
   const path = 'spec.scopeSelector.matchExpressions'

@@ -1,4 +1,5 @@
 /** When a job's pods may fail, and when enough of them have succeeded. */
+import { asGiven } from '../codec/goShape.ts'
 import { check, duplicate, invalid, invalidShape, notSupported, required, tooLong, tooMany } from './fieldErrors.ts'
 import { isQualifiedName } from './names.ts'
 import { checkNotNegative } from './values.ts'
@@ -34,7 +35,7 @@ function checkExitCodes(
   if (containerName !== undefined && !containers.has(containerName)) {
     errors.push(invalid(`${path}.containerName`, containerName, 'must be one of the container or initContainer names in the pod template'))
   }
-  if (values.length === 0) errors.push(invalid(`${path}.values`, onExitCodes.values ?? null, 'at least one value is required'))
+  if (values.length === 0) errors.push(invalid(`${path}.values`, asGiven(onExitCodes, 'values') ?? null, 'at least one value is required'))
   else if (values.length > EXIT_CODES_LIMIT) errors.push(tooMany(`${path}.values`, values.length, EXIT_CODES_LIMIT))
   for (const [i, value] of values.entries()) {
     if (operator === 'In' && value === 0) errors.push(invalid(`${path}.values[${i}]`, value, 'must not be 0 for the In operator'))

@@ -1,4 +1,5 @@
 /** PersistentVolumes and the claims on them (pkg/apis/core/validation). */
+import { asGiven } from '../codec/goShape.ts'
 import { deepEqual } from '../meta.ts'
 import { VOLUME_MODES, checkAccessModes, checkClaimSpec } from './claimSpec.ts'
 import { check, forbidden, goMap, invalid, notSupported, required } from './fieldErrors.ts'
@@ -73,11 +74,12 @@ export const VOLUME_RULES = inOrder<PersistentVolumeSpec>(ORDER, {
   },
 })
 
-function checkCapacity(errors: FieldError[], capacity: Readonly<Record<string, string>>): void {
+function checkCapacity(errors: FieldError[], spec: PersistentVolumeSpec): void {
+  const { capacity = {} } = spec
   const names = Object.keys(capacity)
   if (names.length === 0) errors.push(required('spec.capacity'))
   if (names.length !== 1 || names[0] !== 'storage')
-    errors.push(notSupported('spec.capacity', names.length === 0 ? null : goMap(capacity), ['storage']))
+    errors.push(notSupported('spec.capacity', goMap(asGiven(spec, 'capacity')), ['storage']))
   for (const [name, size] of Object.entries(capacity)) {
     const nanos = nanosOf(size)
     if (nanos <= -1_000_000_000n)
@@ -103,7 +105,7 @@ export function validatePersistentVolume({ metadata, spec = {} }: PersistentVolu
   const { accessModes = [], persistentVolumeReclaimPolicy: policy, nodeAffinity, hostPath } = spec
   if (accessModes.length === 0) errors.push(required('spec.accessModes'))
   checkAccessModes(errors, accessModes, 'spec.accessModes')
-  checkCapacity(errors, spec.capacity ?? {})
+  checkCapacity(errors, spec)
   if (policy && !RECLAIM_POLICIES.includes(policy))
     errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, RECLAIM_POLICIES))
   if (nodeAffinity?.required) checkNodeSelector(errors, nodeAffinity.required, 'spec.nodeAffinity.required')

@@ -2,7 +2,9 @@
  * Admission: an ordered list of plugins between the decoded request and the store (k8s.io/apiserver/pkg/admission).
  * All `admit` hooks run first and may change the object, then the registry validates it, then all `validate` hooks run.
  */
+import { quote } from '../../api/quote.ts'
 import { newForbidden } from '../../api/status.ts'
+import { isPathSegmentName } from '../../api/validation/names.ts'
 import type { StatusError } from '../../api/status.ts'
 import type { CatalogResource, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
@@ -97,4 +99,11 @@ export function forbid(request: AdmissionRequest, why: string): StatusError {
 
 export function isResource(request: AdmissionRequest, group: string, resource: string, subresource = ''): boolean {
   return request.resource.resource === resource && request.resource.group === group && request.subresource === subresource
+}
+
+/** Why upstream's client asks for no object of that name. */
+export function resourceNameError(name: string): string | undefined {
+  if (name === '') return 'resource name may not be empty'
+  const broken = isPathSegmentName(name, false)
+  return broken.length > 0 ? `invalid resource name ${quote(name)}: [${broken.join(' ')}]` : undefined
 }

@@ -2,7 +2,9 @@
 import { nodes, pods } from '../../api/kinds/core/v1.ts'
 import { runtimeclasses } from '../../api/kinds/node/v1.ts'
 import { nanosOf } from '../../api/validation/quantities.ts'
-import { forbid, isResource } from './admission.ts'
+import { asGiven } from '../../api/codec/goShape.ts'
+import { newStatusError } from '../../api/status.ts'
+import { forbid, isResource, resourceNameError } from './admission.ts'
 import type { Node, Pod, Toleration } from '../../api/kinds/core/v1.ts'
 import type { RuntimeClass } from '../../api/kinds/node/v1.ts'
 import type { ObjectReader } from '../registry/reader.ts'
@@ -69,7 +71,9 @@ function applyScheduling(request: AdmissionRequest, pod: Pod, scheduling: NonNul
 export function createRuntimeClass(reader: ObjectReader): AdmissionPlugin {
   const classOf = (request: AdmissionRequest, pod: Pod): RuntimeClass | undefined => {
     const name = pod.spec?.runtimeClassName
-    if (!name) return undefined
+    if (name === undefined) return undefined
+    const broken = resourceNameError(name)
+    if (broken) throw newStatusError(500, '', broken)
     const found = reader.get(runtimeclasses, '', name)
     if (!found) throw forbid(request, `pod rejected: RuntimeClass ${JSON.stringify(name)} not found`)
     return found
@@ -93,7 +97,7 @@ export function createRuntimeClass(reader: ObjectReader): AdmissionPlugin {
       if (request.operation !== 'CREATE' || !isPod(request)) return
       const pod = request.object as Pod
       const found = classOf(request, pod)
-      if (!found?.overhead && pod.spec?.overhead && Object.keys(pod.spec.overhead).length > 0) {
+      if (!found?.overhead && pod.spec && asGiven(pod.spec, 'overhead')) {
         throw forbid(request, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead')
       }
     },

@@ -1,7 +1,8 @@
 /** ServiceAccount: every pod runs as one, and finds its token, the cluster's CA and its namespace in a volume. */
 import { pods, serviceaccounts } from '../../api/kinds/core/v1.ts'
 import { randomSuffix } from '../../api/names.ts'
-import { forbid, isResource } from './admission.ts'
+import { quote } from '../../api/quote.ts'
+import { forbid, isResource, resourceNameError } from './admission.ts'
 import type { Container, Pod, ServiceAccount, Volume, VolumeMount } from '../../api/kinds/core/v1.ts'
 import type { ObjectReader } from '../registry/reader.ts'
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts'
@@ -77,7 +78,8 @@ export function createServiceAccount(reader: ObjectReader): AdmissionPlugin {
     const name = pod.spec.serviceAccountName || 'default'
     const account = reader.get(serviceaccounts, request.namespace, name)
     if (account) return account
-    throw forbid(request, `error looking up service account ${request.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`)
+    const why = resourceNameError(name) ?? `serviceaccount ${quote(name)} not found`
+    throw forbid(request, `error looking up service account ${request.namespace}/${name}: ${why}`)
   }
   const isPodCreate = (request: AdmissionRequest): boolean =>
     request.operation === 'CREATE' && isResource(request, pods.group, pods.resource)

@@ -4,7 +4,9 @@ import {
   validateConfigMapUpdate,
   validateLimitRange,
   validateNamespace,
+  validateNamespaceStatus,
   validateResourceQuota,
+  validateResourceQuotaStatus,
   validateSecret,
   validateSecretUpdate,
 } from '../../../api/validation/config.ts'
@@ -86,6 +88,7 @@ const namespaces: Strategy<Namespace> = {
   },
   mustStay: (namespace) => (namespace.spec?.finalizers ?? []).length > 0,
   validateCreate: validateNamespace,
+  validateStatusUpdate: validateNamespaceStatus,
   selectableFields: { 'status.phase': (namespace) => namespace.status?.phase ?? '' },
   unknownFieldLabel: unsupported,
 }
@@ -238,6 +241,7 @@ const resourceQuotas: Strategy<ResourceQuota> = {
   returnsDeleted: true,
   validateCreate: validateResourceQuota,
   validateUpdate: validateResourceQuota,
+  validateStatusUpdate: validateResourceQuotaStatus,
 }
 const endpoints: Strategy<Endpoints> = {
   allowCreateOnUpdate: true,

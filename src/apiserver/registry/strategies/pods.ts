@@ -3,8 +3,10 @@ import { qosClassOf } from '../../../api/validation/podQos.ts'
 import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../../api/validation/pod.ts'
 import { podNameWarnings, podSpecWarnings } from '../../../api/validation/podWarnings.ts'
 import { dropDisabledFields } from './disabledFields.ts'
-import { timestamp } from '../../../api/meta.ts'
-import type { Pod, PodStatus } from '../../../api/kinds/core/v1.ts'
+import { deepEqual, timestamp } from '../../../api/meta.ts'
+import { APPARMOR_PREFIX } from '../../../api/validation/pod/annotations.ts'
+import { validateAppArmor } from '../../../api/validation/pod/security.ts'
+import type { AppArmorProfile, Pod, PodStatus } from '../../../api/kinds/core/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const DEFAULT_GRACE_SECONDS = 30
@@ -29,6 +31,28 @@ function dropVolumeStatuses({ containerStatuses = [], initContainerStatuses = []
     for (const mount of volumeMounts) delete mount.volumeStatus
 }
 
+function profileOf(annotation: string): AppArmorProfile | undefined {
+  if (annotation === 'unconfined') return { type: 'Unconfined' }
+  if (annotation === 'runtime/default') return { type: 'RuntimeDefault' }
+  const localhostProfile = annotation.startsWith('localhost/') ? annotation.slice('localhost/'.length) : ''
+  const profile = { type: 'Localhost', localhostProfile }
+  return localhostProfile && validateAppArmor(profile, '').length === 0 ? profile : undefined
+}
+
+/** What the annotations of former days say of AppArmor goes into the fields; answers warnings. */
+function adoptAppArmor({ metadata, spec }: Pod): string[] {
+  if (spec.os?.name === 'windows') return []
+  return [...(spec.initContainers ?? []), ...(spec.containers ?? []), ...(spec.ephemeralContainers ?? [])].flatMap((container) => {
+    const key = `${APPARMOR_PREFIX}${container.name}`
+    const annotation = metadata.annotations?.[key]
+    if (annotation === undefined || container.securityContext?.appArmorProfile) return []
+    const profile = profileOf(annotation)
+    if (profile && deepEqual(profile, spec.securityContext?.appArmorProfile)) return []
+    if (profile) container.securityContext = { ...container.securityContext, appArmorProfile: profile }
+    return [`metadata.annotations[${key}]: deprecated since v1.30; use the "appArmorProfile" field instead`]
+  })
+}
+
 export const podStrategy: Strategy<Pod> = {
   metaChecks: ['change', 'new'],
   managesGeneration: true,
@@ -47,9 +71,10 @@ export const podStrategy: Strategy<Pod> = {
     // A class that the client names is believed.
     return { phase: 'Pending', ...(gated && { conditions: [condition] }), qosClass: pod.status?.qosClass || qosClassOf(pod.spec ?? {}) }
   },
-  prepareForCreate({ spec }) {
-    mendGrace(spec)
-    dropDisabledFields(spec)
+  prepareForCreate(pod, { warnings }) {
+    mendGrace(pod.spec)
+    dropDisabledFields(pod.spec)
+    if (pod.spec) warnings.push(...adoptAppArmor(pod))
   },
   prepareForUpdate(next, old) {
     mendGrace(next.spec)
