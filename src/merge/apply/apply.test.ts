@@ -10,7 +10,7 @@ import { DEDUCED } from './typedValue.ts'
 import { applyPatch, type Applied, type ApplyOptions } from './apply.ts'
 import { mergeTyped } from './mergeTyped.ts'
 import type { ObjectVersion } from './ownership.ts'
-import { customType, sampleType, someSample, typeOf } from './testTypes.ts'
+import { customType, kindFields, sampleType, someSample, typeOf } from './testTypes.ts'
 import { updateManagedFields } from './update.ts'
 
 const startMs = Date.UTC(2026, 0, 1)
@@ -238,7 +238,7 @@ describe('apply', () => {
   })
 
   it('takes a value without a declared type apart by what it is, on both sides', () => {
-    const open = customType({ any: DEDUCED })
+    const open = customType({ ...kindFields, any: DEDUCED })
     const entry = (fields: JsonObject): JsonObject => ({
       manager: 'm',
       apiVersion: 'g/v1',
@@ -290,9 +290,8 @@ describe('apply', () => {
   })
 
   it('fails where an owner at another version cannot see the object; an update then forgets all owners', () => {
-    const kindOf = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: DEDUCED } as const
-    const v1 = customType({ ...kindOf, a: { type: 'string' }, b: { type: 'string' } })
-    const v2 = customType({ ...kindOf, a: { type: 'string' } })
+    const v1 = customType({ ...kindFields, a: { type: 'string' }, b: { type: 'string' } })
+    const v2 = customType({ ...kindFields, a: { type: 'string' } })
     const versionOf = (): ObjectVersion => ({ type: v2, convert: (object) => object })
     const entry = { manager: 'o', apiVersion: 'g/v2', operation: 'Update', fieldsType: 'FieldsV1', fieldsV1: { 'f:a': {} } }
     const s = new Stored({ schema: v1, apiVersion: 'g/v1', versionOf }, 'K')

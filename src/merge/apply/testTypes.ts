@@ -4,6 +4,7 @@ import { loadCatalog } from '../../api/catalog/load.ts'
 import type { Field, Schema, TypeDef } from '../../api/catalog/schema.ts'
 import type { JsonObject } from '../jsonValue.ts'
 import type { FieldSet } from './fieldSet.ts'
+import { DEDUCED } from './typedValue.ts'
 
 const catalog = loadCatalog()
 
@@ -26,6 +27,9 @@ export function customType(fields: Record<string, Schema>, more: Partial<TypeDef
     ...more,
   }
 }
+
+/** What every object of the API has. */
+export const kindFields: Record<string, Schema> = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: DEDUCED }
 
 const item = customType({
   key: { type: 'string' },

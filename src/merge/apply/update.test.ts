@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
 import type { JsonObject } from '../jsonValue.ts'
 import { fieldSetOfPaths } from './fieldSet.ts'
-import { customType, typeOf } from './testTypes.ts'
+import { customType, kindFields, typeOf } from './testTypes.ts'
 import { updateManagedFields, type UpdateOptions } from './update.ts'
 
 const startMs = Date.UTC(2026, 0, 1)
@@ -122,10 +122,16 @@ describe('an update', () => {
   })
 
   it('owns as a whole what has become atomic since', () => {
-    const schema = customType({ map: { type: 'map', values: { type: 'string' }, atomic: true } })
+    const schema = customType({ ...kindFields, map: { type: 'map', values: { type: 'string' }, atomic: true } })
     const before = { metadata: { managedFields: [entry('one', { 'f:map': { '.': {}, 'f:a': {} } })] }, map: { a: '1' } }
     assert.deepEqual(update(before, before, { schema }), [entry('one', { 'f:map': {} })])
     assert.deepEqual(update(before, { ...before, map: { a: '2' } }, { schema }), [entry('m', { 'f:map': {} })])
+  })
+
+  it('forgets all owners of a custom resource that does not fit its type', () => {
+    const schema = customType({ ...kindFields, status: { type: 'object', def: customType({ phase: { type: 'string' } }) } })
+    const before = { metadata: { uid: 'u', managedFields: [entry('one', { 'f:status': {} })] }, status: { phase: 'a' } }
+    assert.equal(update(before, { ...before, status: { phase: [] } }, { schema }), undefined)
   })
 
   it('finds its way with lists that no longer fit their type', () => {

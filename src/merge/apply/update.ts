@@ -13,6 +13,7 @@ import {
   type ManagerId,
   type Managers,
 } from './managedFields.ts'
+import { validateTyped } from './validateTyped.ts'
 import { fitManagers, type OwnershipContext, ownershipAfter, UnfitVersion, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
 
 export interface UpdateOptions extends OwnershipContext {
@@ -31,8 +32,9 @@ export function updateManagedFields(options: UpdateOptions): ManagedFieldsEntry[
   const managers = managersBefore(options)
   // Objects whose managedFields were cleared stay without until something is applied to them.
   if (managers.size === 0 && hasUid(before)) return undefined
-  // As upstream, which drops all of what it cannot work with.
+  // As upstream, which drops all of what it cannot work with: versions that are none, a status that is taken back later.
   if ([...managers.values()].some((managed) => managed.id.apiVersion.split('/').length > 2)) return undefined
+  if (options.schema.name === '' && validateTyped(after, options.schema, { stored: true }) !== undefined) return undefined
   const id: ManagerId = { manager: manager || 'unknown', operation: 'Update', apiVersion, subresource }
   fitManagers(managers, options)
   try {
