@@ -149,3 +149,12 @@ test('an expression that fails on a device is told with whose it is', () => {
     message: /^claim ns\/c: selector #0: CEL runtime error: no such key: exists/,
   })
 })
+
+test('without a policy a request takes what it asks for, in the units of the device', () => {
+  const shared: Device = { name: 'nic', allowMultipleAllocations: true, capacity: { memory: { value: '10Gi' } } }
+  const request = claim({ requests: [ask('r', { capacity: { requests: { memory: '4Gi' } } })] })
+  const pools = poolsOn(NODE, [[slice([shared])]])
+  const first = allocate([request], { node: NODE, pools, taken: FREE, classes: CLASSES, selects: () => true })
+  assert.deepEqual(first?.[0]?.devices?.results?.[0]?.consumedCapacity, { memory: '4Gi' })
+  assert.deepEqual(devicesFor([request], [slice([shared])], takenBy([first?.[0]])), [['r=nic']])
+})

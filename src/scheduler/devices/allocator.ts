@@ -320,7 +320,7 @@ function resultOf({ wish, device, consumed }: Choice): DeviceRequestAllocationRe
     ...(wish.request.tolerations && { tolerations: wish.request.tolerations }),
     ...(bindingConditions && { bindingConditions }),
     ...(bindingFailureConditions && { bindingFailureConditions }),
-    ...(consumed && { shareID: randomUUID(), consumedCapacity: capacityTexts(consumed) }),
+    ...(consumed && { shareID: randomUUID(), consumedCapacity: capacityTexts(device.device, consumed) }),
   }
 }
 

@@ -25,7 +25,7 @@ function amountOf({ value, requestPolicy }: DeviceCapacity, request: string | un
     return fitting.length > 0 ? Math.min(...fitting) : undefined
   }
   const range = requestPolicy?.validRange
-  if (!range) return requestPolicy || request === undefined ? asked : whole
+  if (!range) return asked
   const min = quantityValue(range.min)
   const step = range.step === undefined ? undefined : quantityValue(range.step)
   const raised = Math.max(min, asked)
@@ -41,5 +41,11 @@ export function fitsCapacity(device: Device, used: ReadonlyMap<string, number> |
   return true
 }
 
-export const capacityTexts = (consumed: ReadonlyMap<string, number>): Record<string, string> =>
-  Object.fromEntries([...consumed].map(([name, amount]) => [name, formatQuantity(newQuantity(amount))]))
+/** In powers of two where the device counts so. */
+export const capacityTexts = (device: Device, consumed: ReadonlyMap<string, number>): Record<string, string> =>
+  Object.fromEntries(
+    [...consumed].map(([name, amount]) => {
+      const format = device.capacity?.[name]?.value.endsWith('i') ? 'BinarySI' : 'DecimalSI'
+      return [name, formatQuantity(newQuantity(amount, format))]
+    }),
+  )
