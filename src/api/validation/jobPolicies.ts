@@ -1,6 +1,7 @@
 /** When a job's pods may fail, and when enough of them have succeeded. */
 import { asGiven } from '../codec/goShape.ts'
 import { check, duplicate, invalid, invalidShape, notSupported, required, tooLong, tooMany } from './fieldErrors.ts'
+import { quote } from '../quote.ts'
 import { isQualifiedName } from './names.ts'
 import { checkNotNegative } from './values.ts'
 import type {
@@ -95,8 +96,8 @@ export function parseIndexes(text: string, completions: number): { total: number
         `the fragment ${JSON.stringify(interval)} violates the requirement that an index interval can have at most two parts separated by '-'`,
       )
     for (const limit of limits) {
-      if (!/^[+-]?\d+$/.test(limit)) return fail(`cannot convert string to integer for index: ${JSON.stringify(limit)}`)
-      if (Number(limit) >= completions) return fail(`too large index: ${JSON.stringify(limit)}`)
+      if (!/^[+-]?\d+$/.test(limit)) return fail(`cannot convert string to integer for index: ${quote(limit)}`)
+      if (Number(limit) >= completions) return fail(`too large index: ${quote(limit)}`)
     }
     const first = Number(limits[0])
     const end = Number(limits.at(-1))

@@ -1,5 +1,5 @@
 /** Node selectors, as pods, persistent volumes and resource slices have them. */
-import { check, forbidden, invalid, required } from './fieldErrors.ts'
+import { check, forbidden, invalid, invalidTyped, required } from './fieldErrors.ts'
 import { isLabelValue, isQualifiedName, nameIsDnsSubdomain } from './names.ts'
 import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
@@ -24,7 +24,7 @@ function checkRequirement(
       if (values.length !== 1) errors.push(required(`${path}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"))
       break
     default:
-      errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'))
+      errors.push(invalidTyped(`${path}.operator`, operator, 'not a valid selector operator'))
   }
   check(errors, `${path}.key`, key, isQualifiedName(key))
   if (!anyValue) values.forEach((value, i) => check(errors, `${path}.values[${i}]`, value, isLabelValue(value)))
@@ -32,7 +32,7 @@ function checkRequirement(
 
 /** Of a node's fields only its name can be selected. */
 function checkFieldRequirement(errors: FieldError[], { key, operator, values = [] }: NodeSelectorRequirement, path: string): void {
-  if (operator !== 'In' && operator !== 'NotIn') errors.push(invalid(`${path}.operator`, operator, 'not a valid selector operator'))
+  if (operator !== 'In' && operator !== 'NotIn') errors.push(invalidTyped(`${path}.operator`, operator, 'not a valid selector operator'))
   else if (values.length !== 1)
     errors.push(required(`${path}.values`, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
   if (key !== 'metadata.name') errors.push(invalid(`${path}.key`, key, 'not a valid field selector key'))
