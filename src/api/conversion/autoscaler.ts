@@ -18,9 +18,18 @@ const DEFAULT_CPU_UTILIZATION_PERCENT = 80
 
 type Annotations = Record<string, string>
 
+/** undefined where nothing is left. */
 function withoutRoundTrip(annotations: Annotations | undefined): Annotations | undefined {
-  if (!annotations) return undefined
-  return Object.fromEntries(Object.entries(annotations).filter(([name]) => !ROUND_TRIP.includes(name)))
+  const left = Object.entries(annotations ?? {}).filter(([name]) => !ROUND_TRIP.includes(name))
+  return left.length > 0 ? Object.fromEntries(left) : undefined
+}
+
+function withAnnotations<T extends { annotations?: Annotations }>(
+  metadata: T,
+  annotations: Annotations | undefined,
+): Omit<T, 'annotations'> {
+  const { annotations: _, ...rest } = metadata
+  return annotations && Object.keys(annotations).length > 0 ? { ...rest, annotations } : rest
 }
 
 /** What an annotation holds, or undefined where it is missing or nonsense. */
@@ -89,7 +98,7 @@ export function autoscalerToV1(object: JsonObject): JsonObject {
   )
   const { currentMetrics: _metrics, conditions: _conditions, ...statusV1 } = status ?? ({} as v2.HorizontalPodAutoscalerStatus)
   return {
-    metadata: { ...metadata, annotations },
+    metadata: withAnnotations(metadata, annotations),
     spec: {
       scaleTargetRef: spec.scaleTargetRef,
       minReplicas: spec.minReplicas,
@@ -116,7 +125,7 @@ export function autoscalerToV2(object: JsonObject): JsonObject {
   const conditions = parsedList<v2.HorizontalPodAutoscalerCondition>(annotations, CONDITIONS)
   const kept = withoutRoundTrip(annotations)
   return {
-    metadata: { ...metadata, ...(kept && { annotations: kept }) },
+    metadata: withAnnotations(metadata, kept),
     spec: {
       scaleTargetRef: spec.scaleTargetRef,
       minReplicas: spec.minReplicas,
