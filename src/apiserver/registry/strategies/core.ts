@@ -186,7 +186,8 @@ const persistentVolumes: Strategy<PersistentVolume> = {
     if (status.phase !== before.phase && !isTimed) next.status = { ...status, lastPhaseTransitionTime: now }
   },
   validateCreate: validatePersistentVolume,
-  validateUpdate: validatePersistentVolumeUpdate,
+  // Upstream looks at the volume as a whole twice.
+  validateUpdate: (next, old) => [...validatePersistentVolume(next), ...validatePersistentVolumeUpdate(next, old)],
   warningsOnCreate: persistentVolumeWarnings,
   warningsOnUpdate: persistentVolumeWarnings,
 }
