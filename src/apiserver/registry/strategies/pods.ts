@@ -3,6 +3,7 @@ import { qosClassOf } from '../../../api/validation/podQos.ts'
 import { validatePod, validatePodStatusUpdate, validatePodUpdate } from '../../../api/validation/pod.ts'
 import { podNameWarnings, podSpecWarnings } from '../../../api/validation/podWarnings.ts'
 import { dropDisabledFields } from './disabledFields.ts'
+import { mergeLabelKeys } from './podLabelKeys.ts'
 import { deepEqual, timestamp } from '../../../api/meta.ts'
 import { APPARMOR_PREFIX } from '../../../api/validation/pod/annotations.ts'
 import { validateAppArmor } from '../../../api/validation/pod/security.ts'
@@ -74,7 +75,9 @@ export const podStrategy: Strategy<Pod> = {
   prepareForCreate(pod, { warnings }) {
     mendGrace(pod.spec)
     dropDisabledFields(pod.spec)
-    if (pod.spec) warnings.push(...adoptAppArmor(pod))
+    if (!pod.spec) return
+    mergeLabelKeys(pod)
+    warnings.push(...adoptAppArmor(pod))
   },
   prepareForUpdate(next, old) {
     mendGrace(next.spec)
