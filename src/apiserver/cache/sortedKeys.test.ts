@@ -17,9 +17,13 @@ test('whatever comes and goes, a list has what is there, in order', () => {
       const there = new Set(first)
       keys.replace(there)
       for (const one of steps) {
-        if ('add' in one) (keys.add(one.add), there.add(one.add))
-        else if ('delete' in one) (keys.delete(one.delete), there.delete(one.delete))
-        else {
+        if ('add' in one) {
+          keys.add(one.add)
+          there.add(one.add)
+        } else if ('delete' in one) {
+          keys.delete(one.delete)
+          there.delete(one.delete)
+        } else {
           const expected = [...there].filter((k) => k.startsWith(one.under) && (one.after === undefined || k > one.after)).sort()
           assert.deepEqual([...keys.under(one.under, one.after)], expected)
         }
