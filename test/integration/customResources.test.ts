@@ -194,7 +194,10 @@ test('custom resources with kubectl, from their definition to its end', async (t
     await succeeds(['create', '-f', '-'], gadget('held', {}, { finalizers: ['example.com/held'] }))
     await succeeds(['delete', 'crd', `gadgets.${GROUP}`, '--wait=false'])
     await until('the end of all others', async () => (await succeeds(['get', 'gd', '-o', 'name'])) === 'gadget.shop.example.com/held\n')
-    assert.match((await kubectl(['create', '-f', '-'], gadget('late', {}))).stderr, /create not allowed while custom resource definition is terminating/)
+    assert.match(
+      (await kubectl(['create', '-f', '-'], gadget('late', {}))).stderr,
+      /create not allowed while custom resource definition is terminating/,
+    )
     await succeeds(['patch', 'gd', 'held', '--type=merge', '-p', '{"metadata":{"finalizers":null}}'])
     await succeeds(['wait', '--for=delete', `crd/gadgets.${GROUP}`, '--timeout=10s'])
     assert.doesNotMatch(await succeeds(['api-versions']), /shop\.example\.com/)
