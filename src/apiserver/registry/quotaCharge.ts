@@ -2,25 +2,18 @@
 import { isConflict, isNotFound } from '../../api/status.ts'
 import { trackUpdate } from './fieldManagement.ts'
 import { cloneJson } from './jsonValues.ts'
+import { ownWriteContext, type OwnWritesOptions } from './ownWrites.ts'
 import type { ResourceQuota } from '../../api/kinds/core/v1.ts'
 import type { ChargeQuota } from '../admission/resourceQuota.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { StoredKind } from './kind.ts'
 import type { Kinds } from './kinds.ts'
-import type { ObjectStore } from './objectStore.ts'
-import type { ObjectReader } from './reader.ts'
-import type { Services } from './services/services.ts'
 
-const USER = { name: 'system:apiserver', groups: ['system:masters'], extra: {} }
-
-export interface QuotaChargeOptions {
+export interface QuotaChargeOptions extends OwnWritesOptions {
   catalog: Catalog
   clock: Clock
   kinds: Kinds
-  objects: ObjectStore
-  reader: ObjectReader
-  services: Services
 }
 
 export function createQuotaCharge({ catalog, clock, kinds, objects, reader, services }: QuotaChargeOptions): ChargeQuota {
@@ -31,19 +24,11 @@ export function createQuotaCharge({ catalog, clock, kinds, objects, reader, serv
     next.status = { ...next.status, hard: next.status?.hard ?? next.spec?.hard ?? {}, used }
     const resource = kind.storage
     trackUpdate(next, quota, { catalog, kind, resource, manager: 'kube-apiserver', subresource: 'status', nowMs: clock.now() })
-    const context = {
-      user: USER,
-      verb: 'update',
-      refusal: () => undefined,
-      now: objects.now(),
-      dryRun: false,
-      reader,
-      services,
-      warnings: [],
-    }
     const steps = { namespace, name, part: 'status' as const, retryConflicts: false, change: async () => next, approve: async () => {} }
     try {
-      await objects.update(kind, steps, context, () => Promise.reject(new Error('a quota is charged, not created')))
+      await objects.update(kind, steps, ownWriteContext({ objects, reader, services }), () =>
+        Promise.reject(new Error('a quota is charged, not created')),
+      )
       return true
     } catch (error) {
       if (isConflict(error) || isNotFound(error)) return false

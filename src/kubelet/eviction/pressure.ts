@@ -119,7 +119,7 @@ export class Pressures {
     return this.#thresholds.some(({ amountOf, limitOf }) => amountOf(signals).available < limitOf(amountOf(signals).capacity) * factor)
   }
 
-  /** What pods are to be ended for now. */
+  /** The shortages that pods are to be ended for. */
   observe(signals: Signals, nowMs: number): MetThreshold[] {
     const met = this.#thresholds.flatMap((threshold) => {
       const { available, capacity } = threshold.amountOf(signals)

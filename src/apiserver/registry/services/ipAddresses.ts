@@ -9,6 +9,7 @@ import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
 import { ipaddresses as addressResource } from '../../../api/kinds/networking/v1.ts'
 import { isAlreadyExists, isNotFound } from '../../../api/status.ts'
 import { prefixOf } from '../../cache/keys.ts'
+import { ownWriteContext, type OwnWritesOptions } from '../ownWrites.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
 import type { IPAddress } from '../../../api/kinds/networking/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
@@ -16,23 +17,16 @@ import type { Logger } from '../../../base/logger.ts'
 import type { WatchCache } from '../../cache/watchCache.ts'
 import type { StoredKind } from '../kind.ts'
 import type { Kinds } from '../kinds.ts'
-import type { ObjectStore } from '../objectStore.ts'
-import type { ObjectReader } from '../reader.ts'
 import type { StrategyContext } from '../strategy.ts'
-import type { Services } from './services.ts'
 
-const USER = { name: 'system:apiserver', groups: ['system:masters'], extra: {} }
 const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
 const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by'
 const ALLOCATOR = 'ipallocator.k8s.io'
 /** An address without its Service that is older was left by a server that died; a younger one may be on its way. */
 const ABANDONED_MS = 60_000
 
-export interface IpAddressesOptions {
+export interface IpAddressesOptions extends OwnWritesOptions {
   kinds: Kinds
-  objects: ObjectStore
-  reader: ObjectReader
-  services: Services
   log: Logger
 }
 
@@ -42,19 +36,10 @@ function addressesOf(service: Service | undefined): string[] {
 
 /** Follows the Services of the cache until the result is called, which answers when nothing is being written any more. */
 export function followServices(cache: WatchCache, options: IpAddressesOptions): () => Promise<void> {
-  const { kinds, objects, reader, services, log } = options
+  const { kinds, objects, log } = options
   const kind = kinds.named('networking.k8s.io', 'ipaddresses') as StoredKind
   const writing = new Map<string, Promise<void>>()
-  const context = (): StrategyContext => ({
-    user: USER,
-    verb: 'update',
-    refusal: () => undefined,
-    now: objects.now(),
-    dryRun: false,
-    reader,
-    services,
-    warnings: [],
-  })
+  const context = (): StrategyContext => ownWriteContext(options)
   const at = (name: string): { namespace: string; name: string } => ({ namespace: '', name })
 
   async function take(address: string, { name, namespace = '' }: Service['metadata']): Promise<void> {
