@@ -352,6 +352,8 @@ function describeLaws(open: () => Promise<OpenedStore>): void {
           entries.map(({ key, value }) => [key, text(value)]),
           sorted(states[revision] as State),
         )
+        const page = await store.list('', { revision, limit: 2, after: '/' })
+        assert.deepEqual([...page.entries, page.remaining], [...entries.slice(0, 2), Math.max(0, entries.length - 2)])
         const events = await watchEvents(store, '', revision, newest - revision)
         assert.deepEqual(sorted(replayed(entries, events)), sorted(states[newest] as State))
         await store.close()

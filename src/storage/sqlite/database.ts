@@ -9,7 +9,8 @@ import { StoreUnavailableError } from '../store.ts'
 
 /** "mcub", in SQLite's header. */
 const APPLICATION_ID = 0x6d637562
-const FORMAT_VERSION = 1
+/** Format 1 had an index of `history` by key, which made each write half as dear again. */
+const FORMAT_VERSION = 2
 /** How long to wait for another process (one that is just ending) to let go of the file. */
 const BUSY_TIMEOUT_MS = 1_000
 /** Files up to this size are checked through and through when they are opened; that takes a few milliseconds. */
@@ -27,8 +28,8 @@ const SQLITE_BUSY = 5
 const SQLITE_FULL = 13
 
 /**
- * `history` has one row for each change; `value` is NULL for a deletion, `previous` the revision that the key was at.
- * `current` points at the newest row of each key that exists.
+ * `history` has one row for each change; `value` is NULL for a deletion, `previous` the revision that the key was at (NULL if it
+ * did not exist). `current` points at the newest row of each key that exists.
  */
 const SCHEMA = `
   CREATE TABLE history (
@@ -38,7 +39,6 @@ const SCHEMA = `
     previous INTEGER,
     value BLOB
   );
-  CREATE INDEX history_by_key ON history (key, revision);
   CREATE TABLE current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   INSERT INTO meta VALUES ('compacted', 0);
@@ -66,7 +66,7 @@ export function openDatabase(path: string, maxSizeBytes: number): DatabaseSync {
     // Exclusive: a second server on the same file would give the same revisions to other changes.
     database.exec('PRAGMA locking_mode = EXCLUSIVE')
     if (isBlank(database)) create(database)
-    else check(database, path)
+    else if (check(database, path) < FORMAT_VERSION) upgrade(database)
     configure(database, maxSizeBytes)
     chmodSync(path, 0o600)
     return database
@@ -99,15 +99,21 @@ function create(database: DatabaseSync): void {
   `)
 }
 
-function check(database: DatabaseSync, path: string): void {
+/** Answers the format of the file. */
+function check(database: DatabaseSync, path: string): number {
   if (pragma(database, 'application_id') !== APPLICATION_ID) throw new StoreUnavailableError(`${path} is not a minicube database`)
   const version = pragma(database, 'user_version')
-  if (version !== FORMAT_VERSION) {
+  if (version > FORMAT_VERSION) {
     throw new StoreUnavailableError(`the database ${path} has format ${version}, this version of minicube knows format ${FORMAT_VERSION}`)
   }
-  if (statSync(path).size > FULL_CHECK_BYTES_MAX) return
+  if (statSync(path).size > FULL_CHECK_BYTES_MAX) return version
   const verdict = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})[0]
   if (verdict !== 'ok') throw new StoreUnavailableError(`the database ${path} is damaged: ${String(verdict)}`)
+  return version
+}
+
+function upgrade(database: DatabaseSync): void {
+  database.exec(`BEGIN IMMEDIATE; DROP INDEX IF EXISTS history_by_key; PRAGMA user_version = ${FORMAT_VERSION}; COMMIT;`)
 }
 
 function configure(database: DatabaseSync, maxSizeBytes: number): void {

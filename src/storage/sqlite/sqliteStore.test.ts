@@ -35,7 +35,7 @@ describe('the file of a SQLite store', () => {
   const refusals: { name: string; make: (path: string) => void; why: RegExp }[] = [
     { name: 'is no database', make: (path) => writeFileSync(path, 'precious text, long enough. '.repeat(200)), why: /not a database/ },
     { name: 'belongs to another program', make: (path) => sql(path, 'CREATE TABLE precious (x)'), why: /not a minicube database/ },
-    { name: 'is newer', make: (path) => void createThen(path, 'PRAGMA user_version = 2'), why: /has format 2/ },
+    { name: 'is newer', make: (path) => void createThen(path, 'PRAGMA user_version = 3'), why: /has format 3/ },
     { name: 'is damaged', make: damage, why: /damaged|malformed/ },
   ]
 
@@ -70,6 +70,23 @@ describe('the file of a SQLite store', () => {
       assert.deepEqual(readFileSync(path), before)
     })
   }
+
+  it('of format 1 goes on as one of today, with its history', async () => {
+    const path = newPath()
+    const store = openSqliteStore({ path, clock })
+    const { modRevision } = await store.create('/a', new Uint8Array([1]))
+    await store.update('/a', new Uint8Array([2]), modRevision)
+    await store.close()
+    sql(path, 'CREATE INDEX history_by_key ON history (key, revision); PRAGMA user_version = 1')
+    const again = openSqliteStore({ path, clock })
+    const valueAt = async (revision: number) => (await again.list('/', { revision })).entries.map(({ value }) => [...value])
+    assert.deepEqual([await valueAt(1), await valueAt(2)], [[[1]], [[2]]])
+    await again.close()
+    const database = new DatabaseSync(path)
+    const indices = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'history_by_key'").all()
+    assert.deepEqual([indices, database.prepare('PRAGMA user_version').get()?.['user_version']], [[], 2])
+    database.close()
+  })
 
   it('is refused while another store has it open', async () => {
     const path = newPath()

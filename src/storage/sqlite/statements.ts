@@ -21,10 +21,14 @@ const ENTRY = 'h.key, h.value, h.create_revision AS createRevision, h.revision A
 /** Parameters 1 and 2: the first key, and the end (exclusive) or NULL. */
 const IN_RANGE = '.key >= ?1 AND (?2 IS NULL OR %.key < ?2)'
 const inRange = (table: string): string => `${table}${IN_RANGE.replace('%', table)}`
-/** The newest row of each key in the range at revision ?3. */
+/**
+ * The keys in the range that existed at revision ?3, and the row of each at that time: what has not changed since, and what the
+ * first change since then replaced.
+ */
 const AT_REVISION = `
-  SELECT max(x.revision) AS revision FROM history x INDEXED BY history_by_key
-  WHERE ${inRange('x')} AND x.revision <= ?3 GROUP BY x.key`
+  SELECT c.key AS key, c.revision AS revision FROM current c WHERE ${inRange('c')} AND c.revision <= ?3
+  UNION ALL
+  SELECT x.key, x.previous FROM history x WHERE ${inRange('x')} AND x.revision > ?3 AND x.previous <= ?3`
 
 /** What is under a prefix, after a key. */
 export interface Range {
@@ -79,11 +83,9 @@ export class Statements {
     )
     this.#count = prepare(`SELECT count(*) AS n FROM current c WHERE ${inRange('c')}`)
     this.#listAt = prepare(
-      `SELECT ${ENTRY} FROM (${AT_REVISION}) c CROSS JOIN history h ON h.revision = c.revision WHERE h.value IS NOT NULL ORDER BY h.key LIMIT ?4`,
+      `SELECT ${ENTRY} FROM (${AT_REVISION} ORDER BY key LIMIT ?4) c CROSS JOIN history h ON h.revision = c.revision ORDER BY c.key`,
     )
-    this.#countAt = prepare(
-      `SELECT count(*) AS n FROM (${AT_REVISION}) c CROSS JOIN history h ON h.revision = c.revision WHERE h.value IS NOT NULL`,
-    )
+    this.#countAt = prepare(`SELECT count(*) AS n FROM (${AT_REVISION})`)
     this.#events = prepare(
       `SELECT ${ENTRY}, p.revision AS previousRevision, p.create_revision AS previousCreateRevision, p.value AS previousValue
        FROM history h NOT INDEXED LEFT JOIN history p ON p.revision = h.previous
