@@ -1,5 +1,7 @@
 import { printable } from '../../base/printable.ts'
-import { buildNodeImage, listImages, loadImages, removeImages, type NodeImage } from '../../cluster/images.ts'
+import { buildNodeImage } from '../../cluster/images/buildNodeImage.ts'
+import { loadImages } from '../../cluster/images/loadImages.ts'
+import { listImages, removeImages, type NodeImage } from '../../cluster/images/nodeImages.ts'
 import { usageError } from '../../cluster/userError.ts'
 import type { ClusterOptions } from '../../cluster/runningNode.ts'
 import type { CliContext } from '../context.ts'
