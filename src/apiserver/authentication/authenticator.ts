@@ -13,6 +13,7 @@ import type { UserInfo } from '../request.ts'
 import { bootstrapUser } from './bootstrapTokens.ts'
 import type { LegacyTokens } from './legacyTokens.ts'
 import { userOfHeaders } from './requestHeader.ts'
+import type { RawHeaders } from './requestHeader.ts'
 import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
 import type { Authenticated, ServiceAccountTokens } from './serviceAccountTokens.ts'
 import { ANONYMOUS, withAuthenticatedGroup } from './users.ts'
@@ -21,6 +22,7 @@ import { clientCertificate, isForClients, isSignedBy, parseCertificates, userOfC
 
 export interface Credentials {
   headers: IncomingHttpHeaders
+  rawHeaders: RawHeaders
   socket: TLSSocket
   /** The same object for all requests of one connection. */
   connection: object
@@ -104,7 +106,7 @@ export class Authenticator {
   async #authenticate(credentials: Credentials): Promise<UserInfo> {
     const facts = this.#certificateFacts(credentials)
     if (facts.frontProxy) {
-      const user = userOfHeaders(credentials.headers)
+      const user = userOfHeaders(credentials.rawHeaders)
       if (user) return withAuthenticatedGroup(user)
     }
     if (facts.user) {

@@ -28,19 +28,17 @@ function allowing(...rights: string[]): Authorizer {
 }
 
 test('who asks for nobody stays who they are', () => {
-  assert.equal(impersonate({}, REQUEST, allowing()), REQUEST.user)
+  assert.equal(impersonate([], REQUEST, allowing()), REQUEST.user)
 })
 
 test('users, groups, uid and extra are asked for one by one', () => {
-  const headers = {
-    'impersonate-user': 'jane',
-    'impersonate-group': 'devs, qa',
-    'impersonate-uid': '7',
-    'impersonate-extra-why%2fnot': 'test',
-  }
+  const headers = [
+    ...['Impersonate-User', 'jane', 'Impersonate-Group', 'cn=devs,ou=x', 'impersonate-group', 'qa', 'Impersonate-Uid', '7'],
+    ...['Impersonate-Extra-Why%2fnot', 'test'],
+  ]
   const all = [
     'impersonate users jane',
-    'impersonate groups devs',
+    'impersonate groups cn=devs,ou=x',
     'impersonate groups qa',
     'impersonate uids 7',
     'impersonate userextras/why/not test',
@@ -48,7 +46,7 @@ test('users, groups, uid and extra are asked for one by one', () => {
   assert.deepEqual(impersonate(headers, REQUEST, allowing(...all)), {
     name: 'jane',
     uid: '7',
-    groups: ['devs', 'qa', 'system:authenticated'],
+    groups: ['cn=devs,ou=x', 'qa', 'system:authenticated'],
     extra: { 'why/not': ['test'] },
   })
   for (const missing of all)
@@ -59,20 +57,25 @@ test('users, groups, uid and extra are asked for one by one', () => {
     )
 })
 
+test('names are UTF-8, however the headers were read', () => {
+  const name = Buffer.from('zoë').toString('latin1')
+  assert.equal(impersonate(['impersonate-user', name], REQUEST, allowing('impersonate users zoë')).name, 'zoë')
+})
+
 test('a service account gets its groups', () => {
-  const user = impersonate({ 'impersonate-user': 'system:serviceaccount:a:bot' }, REQUEST, allowing('impersonate serviceaccounts bot'))
+  const user = impersonate(['impersonate-user', 'system:serviceaccount:a:bot'], REQUEST, allowing('impersonate serviceaccounts bot'))
   assert.deepEqual(user.groups, ['system:serviceaccounts', 'system:serviceaccounts:a', 'system:authenticated'])
 })
 
 test('constrained impersonation is a right on the user and one on the deed', () => {
-  const headers = { 'impersonate-user': 'jane' }
+  const headers = ['impersonate-user', 'jane']
   const rights = ['impersonate-on:user-info:list pods ', 'impersonate:user-info users jane']
   assert.equal(impersonate(headers, REQUEST, allowing(...rights)).name, 'jane')
   assert.throws(() => impersonate(headers, REQUEST, allowing(rights[1] as string)), /cannot impersonate-on:user-info:list resource "pods"/)
 })
 
 test('system:masters can be had only by the old right', () => {
-  const headers = { 'impersonate-user': 'jane', 'impersonate-group': 'system:masters' }
+  const headers = ['impersonate-user', 'jane', 'impersonate-group', 'system:masters']
   const constrained = [
     'impersonate-on:user-info:list pods ',
     'impersonate:user-info users jane',
@@ -84,7 +87,7 @@ test('system:masters can be had only by the old right', () => {
 
 test('groups without a user are a bad request', () => {
   assert.throws(
-    () => impersonate({ 'impersonate-group': 'devs' }, REQUEST, allowing()),
+    () => impersonate(['impersonate-group', 'devs'], REQUEST, allowing()),
     /requested &user\.DefaultInfo\{Name:"", UID:"", Groups:\[\]string\{"devs"\}, Extra:map\[string\]\[\]string\(nil\)\} without impersonating a user name/,
   )
 })

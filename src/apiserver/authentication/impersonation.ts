@@ -3,11 +3,11 @@
  * the user and `impersonate-on:<mode>:<verb>` on what the request does; on by default in 1.36), and the older verb
  * `impersonate`. The first refusal is the one that is told.
  */
-import type { IncomingHttpHeaders } from 'node:http'
 import { newBadRequest } from '../../api/status.ts'
 import type { Authorizer, RequestAttributes, UserInfo } from '../request.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
-import { extraOfHeaders, headerValues } from './requestHeader.ts'
+import { extraOfHeaders, hasHeaderWith, headerValues } from './requestHeader.ts'
+import type { RawHeaders } from './requestHeader.ts'
 import {
   ANONYMOUS,
   AUTHENTICATED_GROUP,
@@ -40,16 +40,11 @@ function goSyntax(user: Wanted): string {
   return `&user.DefaultInfo{Name:${JSON.stringify(user.name)}, UID:${JSON.stringify(user.uid)}, Groups:${groups}, Extra:${extra}}`
 }
 
-function headerText(value: string | string[] | undefined): string {
-  return (typeof value === 'string' ? value : value?.[0]) ?? ''
-}
-
-/** Node joins repeated headers with a comma: a group with a comma in its name cannot be asked for. */
-function wantedUser(headers: IncomingHttpHeaders): Wanted | undefined {
+function wantedUser(headers: RawHeaders): Wanted | undefined {
   const wanted: Wanted = {
-    name: headerText(headers['impersonate-user']),
-    uid: headerText(headers['impersonate-uid']),
-    groups: headerValues(headers['impersonate-group']),
+    name: headerValues(headers, 'impersonate-user')[0] ?? '',
+    uid: headerValues(headers, 'impersonate-uid')[0] ?? '',
+    groups: headerValues(headers, 'impersonate-group'),
     extra: extraOfHeaders(headers, EXTRA_PREFIX),
   }
   const more = wanted.uid !== '' || wanted.groups.length > 0 || Object.keys(wanted.extra).length > 0
@@ -134,14 +129,9 @@ function impersonated(mode: Mode, wanted: Wanted): UserInfo {
   return { name: wanted.name, ...(wanted.uid && { uid: wanted.uid }), groups, extra: wanted.extra }
 }
 
-function isWanted(headers: IncomingHttpHeaders): boolean {
-  for (const name in headers) if (name.startsWith('impersonate-')) return true
-  return false
-}
-
 /** The user to go on with: the one asked for, or the requestor where none is. Throws 400 or 403. */
-export function impersonate(headers: IncomingHttpHeaders, request: RequestAttributes, authorizer: Authorizer): UserInfo {
-  if (!isWanted(headers)) return request.user
+export function impersonate(headers: RawHeaders, request: RequestAttributes, authorizer: Authorizer): UserInfo {
+  if (!hasHeaderWith('impersonate-', headers)) return request.user
   const wanted = wantedUser(headers)
   if (!wanted) return request.user
   let first: Error | undefined

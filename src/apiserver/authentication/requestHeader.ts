@@ -1,5 +1,4 @@
 /** The user that a front proxy names in X-Remote-* headers. Only a connection with the front proxy's certificate may. */
-import type { IncomingHttpHeaders } from 'node:http'
 import type { UserInfo } from '../request.ts'
 
 export const REQUEST_HEADERS = {
@@ -11,9 +10,29 @@ export const REQUEST_HEADERS = {
 
 const EXTRA_PREFIX = REQUEST_HEADERS.extraPrefix.toLowerCase()
 
-export function headerValues(value: string | string[] | undefined): string[] {
-  if (value === undefined) return []
-  return typeof value === 'string' ? value.split(',').map((v) => v.trim()) : value
+/** Names and values as they came, one after the other: a group's name may have a comma, at which repeated headers are joined. */
+export type RawHeaders = readonly string[]
+
+/** Node reads header bytes as Latin-1, clients write UTF-8. */
+export function utf8(text: string): string {
+  return /[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1').toString() : text
+}
+
+/** What stands behind each header whose name begins so, by the rest of its name in lower case. */
+function* headersWith(prefix: string, headers: RawHeaders): Generator<[rest: string, value: string]> {
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = (headers[at] as string).toLowerCase()
+    if (name.startsWith(prefix)) yield [name.slice(prefix.length), utf8(headers[at + 1] as string)]
+  }
+}
+
+/** `name` in lower case. */
+export function headerValues(headers: RawHeaders, name: string): string[] {
+  return [...headersWith(name, headers)].filter(([rest]) => rest === '').map(([, value]) => value)
+}
+
+export function hasHeaderWith(prefix: string, headers: RawHeaders): boolean {
+  return headersWith(prefix, headers).next().done === false
 }
 
 function unescape(key: string): string {
@@ -25,19 +44,18 @@ function unescape(key: string): string {
 }
 
 /** Headers `<prefix><key>: value` as the extra of a user; keys are percent-decoded and lower-case. */
-export function extraOfHeaders(headers: IncomingHttpHeaders, prefix: string): Record<string, string[]> {
+export function extraOfHeaders(headers: RawHeaders, prefix: string): Record<string, string[]> {
   const extra: Record<string, string[]> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    if (!name.startsWith(prefix)) continue
-    const key = unescape(name.slice(prefix.length).toLowerCase())
-    extra[key] = [...(extra[key] ?? []), ...headerValues(value)]
+  for (const [rest, value] of headersWith(prefix, headers)) {
+    const key = unescape(rest)
+    extra[key] = [...(extra[key] ?? []), value]
   }
   return extra
 }
 
-export function userOfHeaders(headers: IncomingHttpHeaders): UserInfo | undefined {
-  const name = String(headers['x-remote-user'] ?? '')
+export function userOfHeaders(headers: RawHeaders): UserInfo | undefined {
+  const [name] = headerValues(headers, 'x-remote-user')
   if (!name) return undefined
-  const uid = String(headers['x-remote-uid'] ?? '')
-  return { name, ...(uid && { uid }), groups: headerValues(headers['x-remote-group']), extra: extraOfHeaders(headers, EXTRA_PREFIX) }
+  const [uid] = headerValues(headers, 'x-remote-uid')
+  return { name, ...(uid && { uid }), groups: headerValues(headers, 'x-remote-group'), extra: extraOfHeaders(headers, EXTRA_PREFIX) }
 }

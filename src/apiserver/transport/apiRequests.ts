@@ -2,6 +2,7 @@
 import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
+import { utf8 } from '../authentication/requestHeader.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { parseIncludeObject } from '../printers/table.ts'
 import { checkWriteOptions } from '../registry/options.ts'
@@ -205,7 +206,7 @@ function kindOf({ resource, subresource }: Route): GroupVersionKind {
 
 export function headerText(exchange: Exchange, name: string): string {
   const value = exchange.headers[name]
-  return (typeof value === 'string' ? value : value?.join(', ')) ?? ''
+  return utf8((typeof value === 'string' ? value : value?.join(', ')) ?? '')
 }
 
 /** RFC 7234 warn-text as Kubernetes sends it: code 299, no agent, in UTF-8. None for a text that headers can't carry. */

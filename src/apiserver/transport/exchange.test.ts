@@ -7,7 +7,7 @@ import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { isAbort } from '../../base/abort.ts'
 import { StatusError } from '../../api/status.ts'
-import { Http2Exchange, readBody } from './exchange.ts'
+import { Http2Exchange, originForm, readBody } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 
 function exchange(body: PassThrough, headers: Record<string, string> = {}): Exchange {
@@ -62,8 +62,8 @@ test('an error of the stream', async () => {
 async function answered(method: string, sent: string | undefined, body: string | undefined): Promise<string> {
   const server = createServer()
   const gone = Promise.withResolvers<void>()
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    const served = new Http2Exchange(stream, headers)
+  server.on('stream', (stream: ServerHttp2Stream, headers, _flags: number, rawHeaders: string[]) => {
+    const served = new Http2Exchange(stream, headers, rawHeaders)
     served.onGone(() => gone.resolve())
     served.respond(200, { 'content-type': 'text/plain' }, body)
   })
@@ -90,4 +90,16 @@ test('every stream ends, with and without a body on either side', { timeout: 30_
   assert.equal(await answered('HEAD', undefined, 'answer'), '')
   assert.equal(await answered('DELETE', 'unread', 'answer'), 'answer')
   assert.equal(await answered('POST', large, large), large)
+})
+
+test('a request that names the server is for its path', () => {
+  const cases: [string, string][] = [
+    ['/api?x=1', '/api?x=1'],
+    ['https://host:1/api?x=1', '/api?x=1'],
+    ['http://host', '/'],
+    ['http://host?x=1', '/?x=1'],
+    ['*', '*'],
+    ['mailto:x', 'mailto:x'],
+  ]
+  for (const [target, path] of cases) assert.equal(originForm(target), path)
 })

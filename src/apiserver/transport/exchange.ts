@@ -16,6 +16,8 @@ export interface Exchange {
   /** Path and query as sent. */
   readonly target: string
   readonly headers: IncomingHttpHeaders
+  /** Names and values as they came, one after the other. */
+  readonly rawHeaders: readonly string[]
   readonly httpVersion: '1.1' | '2.0'
   readonly socket: TLSSocket
   /** Where per-connection facts (the certificate's user) are kept. */
@@ -95,13 +97,15 @@ export class Http2Exchange extends BaseExchange implements Exchange {
   readonly method: string
   readonly target: string
   readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
   readonly httpVersion = '2.0'
   readonly #stream: ServerHttp2Stream
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) {
     super()
     this.#stream = stream
     this.headers = headers
+    this.rawHeaders = rawHeaders
     this.method = String(headers[':method'] ?? 'GET')
     this.target = String(headers[':path'] ?? '/')
     stream.on('error', () => {})
@@ -162,6 +166,7 @@ export class Http1Exchange extends BaseExchange implements Exchange {
   readonly method: string
   readonly target: string
   readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
   readonly httpVersion = '1.1'
   readonly body: Readable
   readonly socket: TLSSocket
@@ -170,8 +175,9 @@ export class Http1Exchange extends BaseExchange implements Exchange {
   constructor(request: IncomingMessage, response: ServerResponse) {
     super()
     this.method = request.method ?? 'GET'
-    this.target = request.url ?? '/'
+    this.target = originForm(request.url ?? '/')
     this.headers = request.headers
+    this.rawHeaders = request.rawHeaders
     this.body = request
     this.socket = request.socket as TLSSocket
     this.#response = response
@@ -216,6 +222,15 @@ export class Http1Exchange extends BaseExchange implements Exchange {
   destroy(): void {
     this.#response.destroy()
   }
+}
+
+/** A request's line may name the server, as clients of a proxy write it: what counts is the path. */
+export function originForm(target: string): string {
+  if (target.startsWith('/')) return target
+  const origin = /^https?:\/\/[^/?#]*/i.exec(target)?.[0]
+  if (origin === undefined) return target
+  const rest = target.slice(origin.length)
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** Without either header an HTTP/1.1 request has no body. */

@@ -119,6 +119,7 @@ export class Filters {
     const { clock, gate, authorizer, metrics } = this.#options
     const startMs = clock.now()
     const { path, query } = splitTarget(exchange.target)
+    if (path === '*' && exchange.method === 'OPTIONS') return exchange.respond(200, {})
     if (!isWellEscaped(path)) return exchange.respond(400, { 'content-type': TEXT }, '400 Bad Request')
     const info = parseRequestInfo(exchange.method, path, query)
     const longRunning = isLongRunning(info)
@@ -166,7 +167,7 @@ export class Filters {
 
   #impersonated(exchange: Exchange, requested: RequestAttributes): UserInfo {
     try {
-      return impersonate(exchange.headers, requested, this.#options.authorizer)
+      return impersonate(exchange.rawHeaders, requested, this.#options.authorizer)
     } catch (error) {
       throw error instanceof StatusError ? forbidden(exchange, error) : error
     }
@@ -203,7 +204,7 @@ export class Filters {
     const { discovery, paths, catalog, apiRequests, connect, aggregator, metrics } = this.#options
     const { exchange, path, info } = context
     const { method } = exchange
-    if (info.rest === '' && path.includes('//')) {
+    if (info.rest === '' && hasEmptyPart(path, info)) {
       if (path.startsWith('/api/')) throw newNoSuchPath()
       return this.#notFound(exchange)
     }
@@ -360,6 +361,14 @@ function splitTarget(target: string): { path: string; query: URLSearchParams } {
   return mark < 0
     ? { path: target, query: new URLSearchParams() }
     : { path: target.slice(0, mark), query: parseQuery(target.slice(mark + 1)) }
+}
+
+/** Nothing is served there, but what a namespace or the end of a path leave out. */
+function hasEmptyPart(path: string, info: RequestInfo): boolean {
+  if (!path.includes('//')) return false
+  if (!info.isResourceRequest) return true
+  const named = info.emptyNamespace ? path.replace('/namespaces//', '/namespaces/-/') : path
+  return /\/\/+[^/]/.test(named)
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

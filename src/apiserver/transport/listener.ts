@@ -33,6 +33,10 @@ const MAX_CONCURRENT_STREAMS = 1_000
 const MAX_SESSION_MEMORY_MB = 256
 /** Go's own limit: the command of an exec stands in the request's line. */
 const MAX_HEADER_BYTES = 1024 * 1024
+/** Node would drop what comes after 2,000. */
+const MAX_HEADERS = 20_000
+const LONGEST_METHOD_BYTES = 100
+const REQUEST_LINE = /^[\w!#$%&'*+.^`|~-]+ [/*]/
 /** Node hands it on to its HTTP/1.1 half; its types do not know. */
 const HTTP1_LIMITS: object = { maxHeaderSize: MAX_HEADER_BYTES }
 /** A client that opened a connection and says nothing. */
@@ -41,17 +45,17 @@ const HEADERS_TIMEOUT_MS = 32_000
 const DRAIN_TIMEOUT_MS = 5_000
 const IDLE_AT_CLOSE_MS = 200
 
-/** Node's parser knows the methods of HTTP; what a client makes up is a 405 like any other. */
-function answerUnparsable(error: Error & { code?: string }, socket: Duplex): void {
+/** Node's parser knows the methods of HTTP; what a client makes up is a 405 like any other. The other refusals are Go's. */
+function answerUnparsable(error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void {
   if (!socket.writable) return
-  if (error.code !== 'HPE_INVALID_METHOD') {
-    socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
-    return
-  }
-  const body = `${JSON.stringify(newMethodNotAllowed().status)}\n`
-  socket.end(
-    `HTTP/1.1 405 Method Not Allowed\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-  )
+  const answer = (head: string, contentType: string, body: string): unknown =>
+    socket.end(`HTTP/1.1 ${head}\r\ncontent-type: ${contentType}\r\nconnection: close\r\n\r\n${body}`)
+  const text = (status: string): unknown => answer(status, 'text/plain; charset=utf-8', status)
+  const begun = error.rawPacket?.subarray(0, LONGEST_METHOD_BYTES).toString('latin1') ?? ''
+  if (error.code === 'HPE_INVALID_METHOD' && REQUEST_LINE.test(begun))
+    answer('405 Method Not Allowed', 'application/json', `${JSON.stringify(newMethodNotAllowed().status)}\n`)
+  else if (error.code === 'HPE_HEADER_OVERFLOW') text('431 Request Header Fields Too Large')
+  else text('400 Bad Request')
 }
 
 export class Listener {
@@ -82,7 +86,9 @@ export class Listener {
     })
     // A 'request' listener makes Node install its HTTP/1 look-alike for HTTP/2 streams; these go their own, faster way.
     server.removeAllListeners('stream')
-    server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => onRequest(new Http2Exchange(stream, headers)))
+    server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) =>
+      onRequest(new Http2Exchange(stream, headers, rawHeaders)),
+    )
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       onUpgrade({ request, socket: socket as TLSSocket, head }),
     )
@@ -104,7 +110,12 @@ export class Listener {
     })
     server.on('tlsClientError', () => {})
     server.on('clientError', answerUnparsable)
-    Object.assign(server, { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, keepAliveTimeout: 120_000 })
+    Object.assign(server, {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      maxHeadersCount: MAX_HEADERS,
+      requestTimeout: 0,
+      keepAliveTimeout: 120_000,
+    })
     this.#server = server
   }
 

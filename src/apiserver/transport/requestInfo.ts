@@ -11,6 +11,8 @@ export interface RequestInfo extends Omit<RequestAttributes, 'user'> {
   rest: string
   /** The path began with the old `/watch` prefix. */
   watchPrefix: boolean
+  /** The path has a place for a namespace, and none stands there. */
+  emptyNamespace?: boolean
   /** The path ends after an old prefix: nobody can tell what it is about. */
   isUndetermined?: boolean
 }
@@ -93,6 +95,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   }
   if (current[0] === 'namespaces' && current.length > 1) {
     info.namespace = current[1] as string
+    if (info.namespace === '') info.emptyNamespace = true
     if (current.length > 2 && !NAMESPACE_SUBRESOURCES.has(current[2] as string)) current = current.slice(2)
   }
   info.resource = current[0] ?? ''

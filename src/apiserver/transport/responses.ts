@@ -191,6 +191,13 @@ export function encodeResult(result: ApiResult, options: AnswerOptions): Uint8Ar
   return result.type === 'list' ? encodeList(result, options) : encodeObject(result, options)
 }
 
+/** Named as it is: weights are not understood. */
+function acceptsGzip({ headers }: Exchange): boolean {
+  return String(headers['accept-encoding'] ?? '')
+    .split(',')
+    .some((coding) => coding.trim() === 'gzip')
+}
+
 /** Sends a whole answer, compressed where that pays. Answers how many bytes went out. */
 export async function send(
   exchange: Exchange,
@@ -199,8 +206,7 @@ export async function send(
   body: Uint8Array | PiecedBody,
   headers: Record<string, string> = {},
 ): Promise<number> {
-  const accepts = String(exchange.headers['accept-encoding'] ?? '').includes('gzip')
-  if (status === 200 && accepts && body.length > GZIP_FROM_BYTES) {
+  if (status === 200 && acceptsGzip(exchange) && body.length > GZIP_FROM_BYTES) {
     const packed = await compress(joined(body), { level: GZIP_LEVEL })
     exchange.respond(status, { ...headers, 'content-type': contentType, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, packed)
     return packed.length

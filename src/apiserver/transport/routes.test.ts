@@ -43,6 +43,12 @@ test('methods on paths mean verbs on resources, or 404 and 405', () => {
     ['POST', '/apis/authorization.k8s.io/v1/localsubjectaccessreviews', 404],
     ['POST', '/api/v1/bindings', 404],
     ['GET', '/api/v1/proxy/nodes/n', 404],
+    ['GET', '/api/v1/namespaces//pods', 'list pods - - -'],
+    ['POST', '/api/v1/namespaces//pods', 'create pods - - -'],
+    ['DELETE', '/api/v1/namespaces//pods', 'deletecollection pods - - -'],
+    ['GET', '/api/v1/namespaces//pods/p', 400],
+    ['GET', '/api/v1/namespaces//pods/p/log', 400],
+    ['GET', '/api/v1/namespaces//nodes', 404],
     ['POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', 'create selfsubjectaccessreviews - - -'],
   ]
   for (const [method, path, expected] of cases) assert.equal(outcome(method, path), expected, `${method} ${path}`)

@@ -77,6 +77,8 @@ export function routeOf(catalog: Catalog, info: RequestInfo, method: string): Ro
   // A name that the attributes took from a field selector is no part of the path.
   const onCollection = COLLECTION_VERBS.has(info.verb) && info.subresource === '' && !(info.watchPrefix && info.name !== '')
   const name = onCollection && info.verb !== 'create' ? '' : info.name
+  if (info.emptyNamespace && !resource.namespaced && info.resource !== 'namespaces') throw newNoSuchPath()
+  if (info.emptyNamespace && resource.namespaced && name !== '') throw newBadRequest('Namespace parameter required.')
   if (name !== '' && resource.namespaced && !inNamespace) throw newNoSuchPath()
   if (info.subresource !== '') return subresourceRoute(info, resource, method, { namespace, name: info.name })
   return plainRoute(info, resource, method, { namespace, name })
@@ -92,7 +94,7 @@ function plainRoute(info: RequestInfo, resource: CatalogResource, method: string
   const onItem = at.name !== ''
   const verbs = resource.verbs.filter((v) => (info.watchPrefix ? v === 'watch' : COLLECTION_VERBS.has(v) !== onItem))
   // Over all namespaces a namespaced resource can only be read.
-  const allNamespaces = resource.namespaced && at.namespace === ''
+  const allNamespaces = resource.namespaced && at.namespace === '' && !info.emptyNamespace
   const served = allNamespaces ? verbs.filter((v) => v === 'list' || v === 'watch') : verbs
   if (served.length === 0 && (onItem || allNamespaces)) throw newNoSuchPath()
   if (method === 'HEAD') throw newMethodNotAllowed()

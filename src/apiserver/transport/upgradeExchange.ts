@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { BaseExchange, hasHttp1Body } from './exchange.ts'
+import { BaseExchange, hasHttp1Body, originForm } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { UpgradeRequest } from './listener.ts'
 import { isWebSocketRequest, webSocketAnswer } from './webSocketAnswer.ts'
@@ -18,6 +18,7 @@ export class UpgradeExchange extends BaseExchange implements Exchange {
   readonly method: string
   readonly target: string
   readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
   readonly httpVersion = '1.1'
   readonly socket: TLSSocket
   readonly body: Readable
@@ -27,8 +28,9 @@ export class UpgradeExchange extends BaseExchange implements Exchange {
   constructor({ request, socket, head }: UpgradeRequest) {
     super()
     this.method = request.method ?? 'GET'
-    this.target = request.url ?? '/'
+    this.target = originForm(request.url ?? '/')
     this.headers = request.headers
+    this.rawHeaders = request.rawHeaders
     this.socket = socket
     this.body = request
     this.#head = head

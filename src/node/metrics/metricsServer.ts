@@ -194,7 +194,7 @@ class MetricsApi {
 function userOf(request: IncomingMessage): UserInfo {
   const socket = request.socket as TLSSocket
   const believed = socket.authorized && socket.getPeerCertificate().subject?.CN === FRONT_PROXY_NAME
-  const user = believed ? userOfHeaders(request.headers) : undefined
+  const user = believed ? userOfHeaders(request.rawHeaders) : undefined
   if (!user) throw newUnauthorized()
   return user
 }
