@@ -9,6 +9,7 @@ import { certificateSubjectRestriction, createCertificateApproval, createCertifi
 import { createLimitRanger } from './limitRanger.ts'
 import { createNamespaceLifecycle } from './namespaceLifecycle.ts'
 import { createNodeRestriction } from './nodeRestriction.ts'
+import { createNodeDeclaredFeatureValidator, createPodResizeValidator } from './podResize.ts'
 import { createPodSecurity } from './podSecurity.ts'
 import { createPodTopologyLabels } from './podTopologyLabels.ts'
 import { createPriority } from './priority.ts'
@@ -43,6 +44,8 @@ export function admissionPlugins({ reader, authorizer }: AdmissionOptions): Admi
     certificateSubjectRestriction,
     createDefaultIngressClass(reader),
     createPodTopologyLabels(reader),
+    createNodeDeclaredFeatureValidator(reader),
+    createPodResizeValidator(reader),
     createEscalationCheck(authorizer),
   ]
 }
