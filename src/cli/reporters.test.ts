@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../base/clock.ts'
-import { runSteps, type Step, type StepReporter } from '../cluster/steps.ts'
+import { runSteps, type Step, type StepReporter } from '../cluster/start/steps.ts'
 import { UserError } from '../cluster/userError.ts'
 import type { CliContext } from './context.ts'
 import { errorEvent, jsonReporter, plainReporter } from './reporters.ts'

@@ -1,7 +1,7 @@
 /** How a command's steps are shown: a spinner on a terminal, plain lines elsewhere, one JSON event a line with `-o json`. */
 import { randomUUID } from 'node:crypto'
 import { isAbort } from '../base/abort.ts'
-import type { StepPosition, StepReporter } from '../cluster/steps.ts'
+import type { StepPosition, StepReporter } from '../cluster/start/steps.ts'
 import { UserError } from '../cluster/userError.ts'
 import type { CliContext } from './context.ts'
 

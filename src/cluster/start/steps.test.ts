@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FakeClock } from '../base/clock.ts'
+import { FakeClock } from '../../base/clock.ts'
 import { runSteps, type RunStepsOptions, silentReporter, type Step } from './steps.ts'
 
 type Log = string[]

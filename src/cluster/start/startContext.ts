@@ -1,10 +1,10 @@
 /** What a start is asked for, and what its steps know of one another. */
-import type { BootLog } from './bootLog.ts'
-import type { Engine, EngineInfo } from './engine/engine.ts'
-import type { ClusterEntry } from './kubeconfig/document.ts'
-import type { IpFamilies } from './network.ts'
-import type { NodeState } from './nodeContainer.ts'
-import type { ProfileConfig } from './profile.ts'
+import type { BootLog } from '../bootLog.ts'
+import type { Engine, EngineInfo } from '../engine/engine.ts'
+import type { ClusterEntry } from '../kubeconfig/document.ts'
+import type { IpFamilies } from '../network.ts'
+import type { NodeState } from '../nodeContainer.ts'
+import type { ProfileConfig } from '../profile.ts'
 import type { StepReporter } from './steps.ts'
 
 export interface StartClusterOptions {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseExtraConfig } from '../api/componentOptions.ts'
-import type { ProfileConfig } from './profile.ts'
+import { parseExtraConfig } from '../../api/componentOptions.ts'
+import type { ProfileConfig } from '../profile.ts'
 import { flagsForNextStart } from './startCluster.ts'
 import type { StartClusterOptions } from './startContext.ts'
 

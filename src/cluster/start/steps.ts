@@ -2,8 +2,8 @@
  * A long command as a visible list of steps. One runner runs them in order, tells a reporter, and on failure or when the
  * signal aborts undoes them in reverse, the failed one first: `undo` must bear a half-done `run`.
  */
-import { isAbort } from '../base/abort.ts'
-import type { Clock } from '../base/clock.ts'
+import { isAbort } from '../../base/abort.ts'
+import type { Clock } from '../../base/clock.ts'
 
 export interface Step<Context> {
   /** Stable, for machines: it is in the events of `-o json`. */
