@@ -85,7 +85,7 @@ function addClusterCommands(program: Command, context: CliContext): void {
     )
     .option('--no-wait', 'the same as --wait none')
     .option('--timeout <duration>', 'how long to wait for the cluster, for example 5m (default: 2m)', durationMs)
-    .option('--keep-context', 'leave kubectl’s current context as it is')
+    .option('--keep-context', 'leave the current context as it is')
     .option('--retain', 'leave everything as it is when starting fails')
     .option('--no-install', 'do not install a container engine or its tools')
     .addOption(output('text', 'json'))

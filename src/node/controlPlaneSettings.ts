@@ -12,35 +12,56 @@ import type { DatastoreSettings } from './datastore.ts'
 
 export const USAGE = `Usage: minicube control-plane [flags]
 
-  --listen <address:port>              where to serve (default 127.0.0.1:6443)
-  --advertise-address <address>        where other members of the cluster reach this server (default: the address of --listen)
-  --data <folder>|memory               where the objects and the keys are kept (default memory)
-  --kubeconfig <file>                  an administrator's kubeconfig is written there
-  --controllers <names>                upstream's controller names, separated by commas; * is all, -name leaves one out
-                                       (default *,bootstrap-signer-controller,token-cleaner-controller)
-  --scheduler, --no-scheduler          run kube-scheduler as well (default: with --fake-nodes or --scheduler-config)
-  --scheduler-config <file>            its KubeSchedulerConfiguration
-  --fake-nodes <number>                nodes without a machine, whose pods run without containers (default 0)
-  --leader-elect[=false]               scheduler and controllers run in one of several control planes on one etcd at a time,
-                                       by leases in kube-system (default: with a --datastore-endpoint)
-  --service-cluster-ip-range <cidr>    addresses of services (default 10.96.0.0/16); or one range of each
-                                       IP family: 10.96.0.0/16,fd00:10:96::/112, the default family first
-  --datastore-endpoint <url>[,<url>]   keep the objects in etcd v3; --data is for the keys alone then. Several control planes
-                                       on one etcd need the same keys; the controllers run in one of them at a time
-  --quota-backend-bytes <bytes>        how large the database in --data may become (default 8 GiB)
-  --etcd-cafile <file>                 authority of etcd's certificate
-  --etcd-certfile <file>               certificate to show to etcd
-  --etcd-keyfile <file>                its key
-  --audit-policy-file <file>           which requests are written down (audit.k8s.io/v1 Policy)
-  --audit-log-path <file>|-            where to, a JSON event a line
-  --audit-log-maxsize <megabytes>      how large the file may become before it is set aside (default 100)
-  --audit-log-maxbackup <number>       how many of those are kept (default all)
-  --audit-log-maxage <days>            for how long (default for ever)
-  --token-auth-file <file>             static tokens: token,user,uid,"group1,group2"
-  --extra-config <component.key=value> an option of a component by upstream's name, for example
-                                       controller-manager.node-monitor-grace-period=1m; may be repeated
-  --descriptions <file>                what kubectl explain says of kinds and fields
-  --log-level debug|info|warn|error    (default warn)
+  --listen <address:port>         where to serve (default 127.0.0.1:6443)
+  --advertise-address <address>   where other members of the cluster reach this
+                                  server (default: the address of --listen)
+  --data <folder>|memory          where the objects and the keys are kept
+                                  (default memory)
+  --kubeconfig <file>             an administrator's kubeconfig is written there
+  --controllers <names>           upstream's controller names, separated by
+                                  commas; * is all, -name leaves one out
+                                  (default *,bootstrap-signer-controller,token-
+                                  cleaner-controller)
+  --scheduler, --no-scheduler     run kube-scheduler as well (default: with
+                                  --fake-nodes or --scheduler-config)
+  --scheduler-config <file>       its KubeSchedulerConfiguration
+  --fake-nodes <number>           nodes without a machine, whose pods run
+                                  without containers (default 0)
+  --leader-elect[=false]          scheduler and controllers run in one of
+                                  several control planes on one etcd at a time,
+                                  by leases in kube-system (default: with a
+                                  --datastore-endpoint)
+  --service-cluster-ip-range <cidr>
+                                  addresses of services (default 10.96.0.0/16);
+                                  or one range of each IP family:
+                                  10.96.0.0/16,fd00:10:96::/112, the default
+                                  family first
+  --datastore-endpoint <url>[,<url>]
+                                  keep the objects in etcd v3; --data is for the
+                                  keys alone then. Several control planes on one
+                                  etcd need the same keys; the controllers run
+                                  in one of them at a time
+  --quota-backend-bytes <bytes>   how large the database in --data may become
+                                  (default 8 GiB)
+  --etcd-cafile <file>            authority of etcd's certificate
+  --etcd-certfile <file>          certificate to show to etcd
+  --etcd-keyfile <file>           its key
+  --audit-policy-file <file>      which requests are written down
+                                  (audit.k8s.io/v1 Policy)
+  --audit-log-path <file>|-       where to, a JSON event a line
+  --audit-log-maxsize <megabytes>
+                                  how large the file may become before it is set
+                                  aside (default 100)
+  --audit-log-maxbackup <number>  how many of those are kept (default all)
+  --audit-log-maxage <days>       for how long (default for ever)
+  --token-auth-file <file>        static tokens: token,user,uid,"group1,group2"
+  --extra-config <component.key=value>
+                                  an option of a component by upstream's name,
+                                  for example controller-manager.node-monitor-
+                                  grace-period=1m; may be repeated
+  --descriptions <file>           what kubectl explain says of kinds and fields
+  --log-level debug|info|warn|error
+                                  (default warn)
 `
 
 export interface Settings {
