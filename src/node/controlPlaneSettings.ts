@@ -20,8 +20,8 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --kubeconfig <file>             an administrator's kubeconfig is written there
   --controllers <names>           upstream's controller names, separated by
                                   commas; * is all, -name leaves one out
-                                  (default *,bootstrap-signer-controller,token-
-                                  cleaner-controller)
+                                  (default *,bootstrap-signer-controller,
+                                  token-cleaner-controller)
   --scheduler, --no-scheduler     run kube-scheduler as well (default: with
                                   --fake-nodes or --scheduler-config)
   --scheduler-config <file>       its KubeSchedulerConfiguration
@@ -57,8 +57,9 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --token-auth-file <file>        static tokens: token,user,uid,"group1,group2"
   --extra-config <component.key=value>
                                   an option of a component by upstream's name,
-                                  for example controller-manager.node-monitor-
-                                  grace-period=1m; may be repeated
+                                  for example
+                                  controller-manager.node-monitor-grace-period=1m;
+                                  may be repeated
   --descriptions <file>           what kubectl explain says of kinds and fields
   --log-level debug|info|warn|error
                                   (default warn)
