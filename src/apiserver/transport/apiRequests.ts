@@ -95,11 +95,7 @@ export class ApiRequests {
         nowMs: now(),
       })
       writeWarnings(exchange, request.warnings)
-      const params = negotiated.as ? `;as=${negotiated.as};g=meta.k8s.io;v=${negotiated.asVersion}` : ''
-      // The parameters of what is text are left out, as upstream leaves them.
-      const binary = negotiated.mediaType === 'application/vnd.kubernetes.protobuf'
-      const contentType = binary ? `${negotiated.mediaType}${params}` : negotiated.mediaType
-      return await send(exchange, result.type === 'object' ? result.code : 200, contentType, body)
+      return await send(exchange, result.type === 'object' ? result.code : 200, negotiated.mediaType, body)
     } finally {
       if (!exchange.answered) writeWarnings(exchange, request.warnings)
     }

@@ -18,6 +18,7 @@ test('the best clause that can be served wins', () => {
     ['application/vnd.kubernetes.protobuf,application/json', 'application/vnd.kubernetes.protobuf'],
     [`${table},application/json`, 'application/json as Table'],
     ['application/json;as=Table;v=v7;g=meta.k8s.io,application/json', 'application/json'],
+    ['application/json;stream=foo,application/yaml;stream=watch,application/json;stream=watch', 'application/json'],
     ['application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json', 'application/json'],
   ] as const)
     assert.equal(chosen(accept), expected, accept)

@@ -70,9 +70,11 @@ export function negotiateOnly(accept: string, representation: string): void {
   if (!parseAccept(accept).some(({ type }) => type === '*/*' || type === representation)) throw newRouterNotAcceptable(representation)
 }
 
-function mediaTypeOf(clause: AcceptClause): MediaType | undefined {
-  if (clause.type === '*/*' || clause.type === 'application/*') return 'application/json'
-  return ACCEPTED.find((type) => type === clause.type)
+/** Of what can be asked for of a stream, there are watches, and none in YAML. */
+function mediaTypeOf({ type, params }: AcceptClause): MediaType | undefined {
+  const mediaType = type === '*/*' || type === 'application/*' ? 'application/json' : ACCEPTED.find((accepted) => accepted === type)
+  const { stream } = params
+  return stream && (stream !== 'watch' || mediaType === 'application/yaml') ? undefined : mediaType
 }
 
 export interface NegotiationRules {

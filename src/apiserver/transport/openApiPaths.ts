@@ -118,13 +118,13 @@ export class OpenApiPaths implements PathHandler {
     }
     const asked = query.get('hash')
     if (asked !== null && asked !== hash) {
-      exchange.respond(301, { location: `/openapi/v3/${name}?hash=${hash}` })
+      exchange.respond(301, { location: `/openapi/v3/${name}?hash=${hash}`, vary: 'Accept' })
       return true
     }
     const etag = `"${hash}"`
     const kept = { 'cache-control': 'public, immutable', expires: new Date(this.#options.clock.now() + YEAR_MS).toUTCString() }
     const headers = { etag, vary: 'Accept', ...(asked !== null && kept) }
-    if (headerText(exchange, 'if-none-match') === etag) exchange.respond(304, headers)
+    if (isKnown(exchange, etag)) exchange.respond(304, headers)
     else if (format === 'json') await send(exchange, 200, 'application/json', json, headers)
     else {
       const { encodeOpenApiV3, OPENAPI_V3_PROTOBUF } = await import('../openapi/v3Protobuf.ts')
@@ -141,8 +141,8 @@ export class OpenApiPaths implements PathHandler {
     this.#v2Generation = generation
     this.#v2 ??= this.#makeV2()
     const { bytes, contentType, etag } = (await this.#v2)[format]
-    const headers = { etag, vary: 'Accept' }
-    if (headerText(exchange, 'if-none-match') === etag) return exchange.respond(304, headers)
+    const headers = { etag, vary: 'Accept, Accept-Encoding' }
+    if (isKnown(exchange, etag)) return exchange.respond(304, headers)
     await send(exchange, 200, contentType, bytes, headers)
   }
 
@@ -163,6 +163,12 @@ export class OpenApiPaths implements PathHandler {
       protobuf: { bytes: protobuf, contentType: OPENAPI_V2_PROTOBUF, etag: `"${hashOf(protobuf)}"` },
     }
   }
+}
+
+/** Whether the client has the document already, by one of the tags it names; a weak one will do. */
+function isKnown(exchange: Exchange, etag: string): boolean {
+  const tags = headerText(exchange, 'if-none-match').split(',')
+  return tags.some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag)
 }
 
 /** Undefined where neither form will do. */

@@ -1,4 +1,5 @@
 /** Writes what the registry answered in the representation that was negotiated. */
+import type { OutgoingHttpHeaders } from 'node:http'
 import { gzip } from 'node:zlib'
 import { promisify } from 'node:util'
 import type { Writable } from 'node:stream'
@@ -206,9 +207,10 @@ export async function send(
   body: Uint8Array | PiecedBody,
   headers: Record<string, string> = {},
 ): Promise<number> {
-  if (status === 200 && acceptsGzip(exchange) && body.length > GZIP_FROM_BYTES) {
+  if (status < 300 && acceptsGzip(exchange) && body.length > GZIP_FROM_BYTES) {
     const packed = await compress(joined(body), { level: GZIP_LEVEL })
-    exchange.respond(status, { ...headers, 'content-type': contentType, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, packed)
+    const vary = headers['vary']?.startsWith('Accept') ? 'Accept, Accept-Encoding' : 'Accept-Encoding'
+    exchange.respond(status, { ...headers, 'content-type': contentType, 'content-encoding': 'gzip', vary }, packed)
     return packed.length
   }
   const head = { ...headers, 'content-type': contentType }
@@ -218,7 +220,7 @@ export async function send(
 }
 
 /** No faster than the client reads. */
-async function sendPieces(exchange: Exchange, status: number, headers: Record<string, string>, body: PiecedBody): Promise<void> {
+async function sendPieces(exchange: Exchange, status: number, headers: OutgoingHttpHeaders, body: PiecedBody): Promise<void> {
   const stream = exchange.stream(status, exchange.httpVersion === '1.1' ? { ...headers, 'content-length': body.length } : headers)
   for (const chunk of body.chunks()) {
     if (stream.destroyed) return
