@@ -198,6 +198,7 @@ async function assemble(options: KubeletOptions, measures: KubeletMeasures, { si
     pressures: () => eviction.conditions,
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     statuses,
+    wake: (uid) => workers.wake(uid),
     images: new ImagePuller({ runtime, events, clock, signal, measures, startTimes, onPulled: pulled }),
     volumes,
   })

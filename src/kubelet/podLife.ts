@@ -7,8 +7,8 @@ import type { Pod, PodStatus } from '../api/kinds/core/v1.ts'
 import { orAbort } from '../base/abort.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Rejection } from './admission.ts'
-import { environmentReferences } from './containers/environment.ts'
-import { linuxResources, type NodeLimits } from './containers/resources.ts'
+import { applyResize } from './applyResize.ts'
+import type { NodeLimits } from './containers/resources.ts'
 import type { Eviction } from './eviction/evictionManager.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
@@ -16,20 +16,19 @@ import { computePodActions } from './podActions.ts'
 import type { ContainerKill, ContainerResize, PodActions } from './podActions.ts'
 import { PodAdmission } from './podAdmission.ts'
 import type { PodAdmissionOptions } from './podAdmission.ts'
-import { inheritsLimits } from './containers/podResources.ts'
 import { removeOld } from './oldContainers.ts'
 import { PodLimits, type LimitPod } from './podLimits.ts'
 import { PodRestarts } from './podRestarts.ts'
 import { PodStarts, type StartState } from './podStarts.ts'
 import { podDirectories } from './podDirectories.ts'
 import { learnResources, PodResizes } from './podResizes.ts'
-import type { ObjectReference } from './podObjects.ts'
 import type { PodObserver } from './podObserver.ts'
+import { referencesOf } from './podReferences.ts'
 import { nothingPrepared, PodPreparation } from './podPreparation.ts'
 import type { PodPreparationOptions } from './podPreparation.ts'
-import { allContainers, latest, readySandbox } from './podRuntimeStatus.ts'
+import { allContainers, readySandbox } from './podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
-import { allSpecContainers, describePod, isTerminalPhase } from './podSpec.ts'
+import { describePod, isTerminalPhase } from './podSpec.ts'
 import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from './probes/podProbes.ts'
 import { isRestartingAll } from './restartAll.ts'
@@ -40,7 +39,6 @@ import { podStatus, type PodStatusInput } from './status/podStatus.ts'
 import { isResizing } from './status/resizeConditions.ts'
 import type { StatusManager } from './status/statusManager.ts'
 import type { PinSubPath } from './volumes/subPath.ts'
-import { volumeReferences } from './volumes/volumes.ts'
 
 export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptions {
   /** The first of the node's. */
@@ -50,6 +48,8 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
   crashLoopMaxMs: number
   limitPod: LimitPod
   pin?: PinSubPath
+  /** Has the pod synced. */
+  wake(podUid: string): void
   observer: PodObserver
   statuses: StatusManager
   probes: PodProbes
@@ -83,7 +83,11 @@ export class RealPodLife implements PodLife {
     this.#limits = new PodLimits(options.limitPod, options.nodeLimits, options)
     const podsOfNode = (): Pod[] => options.podsOfNode().map((pod) => this.#resizes.allocated(pod))
     this.#admission = new PodAdmission({ ...options, podsOfNode })
-    this.#resizes = new PodResizes({ events: options.events, judge: (pod) => this.#admission.judge(pod) })
+    this.#resizes = new PodResizes({
+      events: options.events,
+      judge: (pod) => this.#admission.judge(pod),
+      onGiven: options.wake,
+    })
     this.#preparation = new PodPreparation(options)
     this.#starts = new PodStarts({
       ...options,
@@ -193,6 +197,7 @@ export class RealPodLife implements PodLife {
     objects.release(uid)
     images.forget(uid)
     this.#admission.ended(uid)
+    this.#resizes.ended(uid)
     this.#restarts.ended(uid)
     await volumes.tearDown(uid)
   }
@@ -289,7 +294,8 @@ export class RealPodLife implements PodLife {
     const { observer } = this.#options
     const { uid } = pod.metadata
     if (plan.reset.length > 0) return this.#reset(pod, plan.reset, observed, signal)
-    const resizes = plan.resize.length > 0 || (!plan.killPod && readySandbox(observed) !== undefined && this.#limits.differ(pod))
+    const isWholeDue = this.#limits.differ(pod) || this.#resizes.state(uid).wholeInForce !== undefined
+    const resizes = plan.resize.length > 0 || (!plan.killPod && readySandbox(observed) !== undefined && isWholeDue)
     const changes = plan.killPod || plan.createSandbox || plan.kill.length > 0 || plan.start.length > 0 || resizes
     if (!changes) {
       await this.#preparation.refreshVolumes(pod, state, signal)
@@ -346,43 +352,20 @@ export class RealPodLife implements PodLife {
     await orAbort(Promise.all(plan.kill.map((kill) => this.#killOne(pod, kill, podIp))), signal)
   }
 
-  /** The pod's own group is never smaller than its containers' on the way. A failure is told, and tried again later. */
-  async #resize(pod: Pod, resizes: readonly ContainerResize[], observed: PodRuntimeStatus, state: PodState): Promise<void> {
-    const { uid } = pod.metadata
+  /** A failure is told, and tried again later. */
+  async #resize(pod: Pod, containers: readonly ContainerResize[], observed: PodRuntimeStatus, state: PodState): Promise<void> {
     try {
-      const inheriting = this.#limits.differ(pod) ? withoutOwnLimits(pod, observed, resizes) : []
-      await this.#limits.widen(pod)
-      await Promise.all([...resizes, ...inheriting].map((resize) => this.#resizeContainer(pod, resize, state)))
-      await this.#limits.settle(pod)
+      await applyResize({ ...this.#options, limits: this.#limits }, { pod, observed, containers, known: state.resources })
     } catch (error) {
       return this.#resizes.failed(pod, error instanceof Error ? error.message : String(error))
     }
-    this.#resizes.succeeded(uid)
-  }
-
-  async #resizeContainer(pod: Pod, { container, spec }: ContainerResize, state: PodState): Promise<void> {
-    const { runtime, nodeLimits } = this.#options
-    try {
-      await runtime.updateResources(container.id, linuxResources(pod, spec, nodeLimits))
-    } catch (cause) {
-      throw new Error(`failed to resize container ${spec.name}: ${(cause as Error).message}`, { cause })
-    }
-    state.resources.set(container.id, spec.resources ?? {})
+    this.#resizes.succeeded(pod.metadata.uid)
   }
 
   #killOne(pod: Pod, { container, spec, message, probe }: ContainerKill, podIp: string): Promise<void> {
     const seconds = (probe && spec[probe]?.terminationGracePeriodSeconds) ?? graceSecondsOf(pod)
     return killContainer(this.#kills, { pod, container, podIp, grace: new Grace(seconds, this.#options.clock), message })
   }
-}
-
-/** Running containers whose limits are the pod's, apart from those that are resized anyway. */
-function withoutOwnLimits(pod: Pod, observed: PodRuntimeStatus, resizes: readonly ContainerResize[]): ContainerResize[] {
-  return allSpecContainers(pod).flatMap((spec) => {
-    const container = latest(observed, spec.name)
-    const isDue = container?.state === 'Running' && inheritsLimits(pod, spec) && !resizes.some((resize) => resize.container === container)
-    return isDue ? [{ container, spec }] : []
-  })
 }
 
 function someRuns(observed: PodRuntimeStatus): boolean {
@@ -397,19 +380,4 @@ function earliest(times: readonly (number | undefined)[]): number | undefined {
 function deadlineOf(pod: Pod, status: PodStatus): number | undefined {
   const seconds = pod.spec?.activeDeadlineSeconds
   return seconds === undefined || !status.startTime ? undefined : Date.parse(status.startTime) + seconds * 1000
-}
-
-function referencesOf(pod: Pod): ObjectReference[] {
-  const { namespace } = pod.metadata
-  const fromEnv = allSpecContainers(pod).flatMap((container): ObjectReference[] => {
-    const { configMaps, secrets } = environmentReferences(container)
-    return [
-      ...configMaps.map((name) => ({ kind: 'ConfigMap' as const, namespace, name })),
-      ...secrets.map((name) => ({ kind: 'Secret' as const, namespace, name })),
-    ]
-  })
-  const pull = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }): ObjectReference[] =>
-    name ? [{ kind: 'Secret', namespace, name }] : [],
-  )
-  return [...fromEnv, ...pull, ...volumeReferences(pod)]
 }

@@ -26,6 +26,11 @@ export class PodLimits {
     return JSON.stringify(this.#applied.get(pod.metadata.uid)) !== JSON.stringify(this.#wanted(pod))
   }
 
+  /** What the pod as a whole may have; undefined where that is not limited. */
+  memoryLimitBytes(pod: Pod): number | undefined {
+    return this.#wanted(pod).memoryLimitBytes
+  }
+
   /** Before the containers are changed. */
   async widen(pod: Pod): Promise<void> {
     const applied = this.#applied.get(pod.metadata.uid)

@@ -20,11 +20,22 @@ const given = (of: Pod): ResourceRequirements | undefined => of.spec?.containers
 
 class World {
   lack: Rejection | undefined
+  /** Millicores that are left for all pods together; each pod is judged against them. */
+  leftMilli = Infinity
+  readonly given: string[] = []
   readonly told: string[] = []
   readonly resizes = new PodResizes({
     events: { record: (_, { reason = '' }) => this.told.push(reason) },
-    judge: () => this.lack,
+    judge: (pod) => this.fits(pod),
+    onGiven: (uid) => this.given.push(uid),
   })
+
+  fits({ metadata, spec }: Pod): Rejection | undefined {
+    const milli = Number(spec?.containers[0]?.resources?.requests?.cpu ?? 0) * 1000
+    if (this.lack || milli > this.leftMilli) return this.lack ?? { reason: 'OutOfcpu', message: `no room for ${metadata.uid}` }
+    this.leftMilli -= milli
+    return undefined
+  }
 }
 
 test('what fits is given at once, and told', () => {
@@ -102,12 +113,54 @@ test('what is given to a pod as a whole is resized like what its containers have
   }
   const world = new World()
   assert.deepEqual(world.resizes.review(whole('2', 1, '2')).spec?.resources, { requests: { cpu: '2' } })
-  assert.deepEqual([world.told, world.resizes.state('u').isWhole], [[], undefined])
+  assert.deepEqual([world.told, world.resizes.state('u').wholeInForce], [[], undefined])
   assert.deepEqual(world.resizes.review(whole('3', 2, '2')).spec?.resources, { requests: { cpu: '3' } })
-  assert.deepEqual([world.told, world.resizes.state('u').isWhole], [['ResizeStarted'], true])
+  assert.deepEqual([world.told, world.resizes.state('u').wholeInForce?.requests], [['ResizeStarted'], { cpu: '2', 'example.com/gpu': '1' }])
   world.resizes.succeeded('u')
-  assert.equal(world.resizes.state('u').isWhole, undefined)
+  assert.equal(world.resizes.state('u').wholeInForce, undefined)
   const again = new World()
   again.lack = { reason: 'OutOfcpu', message: 'no room' }
   assert.deepEqual(again.resizes.review(whole('9', 3, '3')).spec?.resources, { requests: { cpu: '3' } })
+})
+
+test('when there is room again, what takes nothing comes first, then priority, class and the time of waiting decide', () => {
+  const world = new World()
+  const named = (
+    uid: string,
+    cpu: string,
+    generation: number,
+    { priority, guaranteed = false }: { priority?: number; guaranteed?: boolean } = {},
+  ): Pod => {
+    const base = pod(cpu, { generation })
+    const resources = guaranteed ? { requests: { cpu, memory: '1Mi' }, limits: { cpu, memory: '1Mi' } } : requests(cpu)
+    const spec = { ...base.spec!, ...(priority && { priority }), containers: [{ name: 'c', image: 'i', resources }] }
+    return { ...base, metadata: { ...base.metadata, uid }, spec }
+  }
+  const wishes = (cpu: string, generation: number): Pod[] => [
+    named('early', cpu, generation),
+    named('late', cpu, generation),
+    named('guaranteed', cpu, generation, { guaranteed: true }),
+    named('high', cpu, generation, { priority: 5 }),
+  ]
+  for (const one of wishes('1', 1)) world.resizes.review(one)
+  world.leftMilli = 0
+  for (const one of wishes('2', 2)) assert.deepEqual(given(world.resizes.review(one))?.requests?.cpu, '1')
+  const got: string[][] = []
+  for (let i = 0; i < 4; i++) {
+    world.leftMilli = 2000
+    world.given.length = 0
+    world.resizes.retry()
+    got.push([...world.given])
+  }
+  assert.deepEqual(got, [['high'], ['guaranteed'], ['early'], ['late']])
+  // One that gives something back has the others looked at.
+  for (const one of wishes('3', 3).slice(0, 2)) world.resizes.review(one)
+  world.leftMilli = 4000
+  world.given.length = 0
+  world.resizes.review(named('high', '1', 3, { priority: 5 }))
+  assert.deepEqual(world.given, ['early'])
+  world.leftMilli = 9000
+  world.given.length = 0
+  world.resizes.forget('late')
+  assert.deepEqual(world.given, [])
 })

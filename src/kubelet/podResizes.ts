@@ -1,10 +1,14 @@
 /**
  * Resizes of pods in place (upstream's pkg/kubelet/allocation): which requests and limits the node has given a pod. A pod whose
- * spec asks for more than fits keeps what it was given; the wish is told as pending and looked at again.
+ * spec asks for more than fits keeps what it was given; the wish is told as pending and looked at again, the more important pod
+ * first, whenever another pod gives something back.
  */
 import type { Container, Pod, ResourceRequirements } from '../api/kinds/core/v1.ts'
+import { compareQuantity } from '../api/quantity.ts'
 import type { EventRecorder } from '../client/events.ts'
 import type { Rejection } from './admission.ts'
+import { podAmounts, podResources } from './containers/podResources.ts'
+import { podQosClass } from './containers/qos.ts'
 import { allContainers, type PodRuntimeStatus } from './podRuntimeStatus.ts'
 import { allSpecContainers } from './podSpec.ts'
 import { containerIdOf } from './status/containerStatus.ts'
@@ -120,10 +124,18 @@ export function learnResources(pod: Pod, observed: PodRuntimeStatus, known: Map<
   }
 }
 
+/** Whether the pod asks for more than it was given. */
+function isIncrease(wished: Pod, given: Pod): boolean {
+  const [more, less] = [podAmounts(wished, 'requests'), podAmounts(given, 'requests')]
+  return RESIZABLE.some((name) => compareQuantity(more[name] ?? '0', less[name] ?? '0') > 0)
+}
+
 export interface PodResizesOptions {
   events: EventRecorder
   /** Why the pod, as its spec has it, does not fit beside the others. */
   judge(pod: Pod): Rejection | undefined
+  /** Another pod than the one that was looked at has got what it waited for. */
+  onGiven(podUid: string): void
 }
 
 interface PodResize extends ResizeState {
@@ -134,6 +146,8 @@ interface PodResize extends ResizeState {
 export class PodResizes {
   readonly #options: PodResizesOptions
   readonly #byUid = new Map<string, PodResize>()
+  /** Pods that ask for something else than they were given, those that have waited longest first. */
+  readonly #wishes = new Map<string, Pod>()
 
   constructor(options: PodResizesOptions) {
     this.#options = options
@@ -151,26 +165,62 @@ export class PodResizes {
 
   /** Gives the pod what its spec asks for, if it fits; answers the pod with what it has now. */
   review(pod: Pod): Pod {
+    const { uid } = pod.metadata
+    if (this.allocated(pod) === pod) {
+      this.#wishes.delete(uid)
+      this.#byUid.set(uid, { ...withoutPending(this.#byUid.get(uid)), given: specOf(pod) })
+      return pod
+    }
+    this.#wishes.set(uid, pod)
+    this.#giveInOrder(uid)
+    return this.allocated(pod)
+  }
+
+  /** A pod has given something back. */
+  retry(): void {
+    this.#giveInOrder()
+  }
+
+  #giveInOrder(reviewed?: string): void {
+    for (const pod of this.#inOrder()) {
+      const { uid } = pod.metadata
+      if (!this.#give(pod)) continue
+      this.#wishes.delete(uid)
+      if (uid !== reviewed) this.#options.onGiven(uid)
+    }
+  }
+
+  /** What takes nothing from the others comes first, then by importance. */
+  #inOrder(): Pod[] {
+    const rank = (pod: Pod): readonly number[] => [
+      isIncrease(pod, this.allocated(pod)) ? 1 : 0,
+      -(pod.spec?.priority ?? 0),
+      podQosClass(pod) === 'Guaranteed' ? 0 : 1,
+    ]
+    const ranked = [...this.#wishes.values()].map((pod) => ({ pod, rank: rank(pod) }))
+    const compare = (a: readonly number[], b: readonly number[]): number =>
+      a.reduce((order, value, index) => order || value - (b[index] ?? 0), 0)
+    return ranked.toSorted((a, b) => compare(a.rank, b.rank)).map(({ pod }) => pod)
+  }
+
+  #give(pod: Pod): boolean {
     const { events, judge } = this.#options
     const { uid, generation = 0 } = pod.metadata
     const known = this.#byUid.get(uid)
     const allocated = this.allocated(pod)
-    if (allocated === pod) {
-      this.#byUid.set(uid, { ...withoutPending(known), given: specOf(pod) })
-      return pod
-    }
     const rejection = judge(pod)
     if (!rejection) {
       const isWhole = differences(allocated.spec?.resources, pod.spec?.resources).length > 0
-      this.#byUid.set(uid, { given: specOf(pod), generation, ...(isWhole && { isWhole }) })
+      const wholeInForce = known?.wholeInForce ?? (isWhole ? podResources(allocated) : undefined)
+      this.#byUid.set(uid, { given: specOf(pod), generation, ...(wholeInForce && { wholeInForce }) })
       events.record(pod, { type: 'Normal', reason: 'ResizeStarted', message: summary(pod, 'started') })
-      return pod
+      return true
     }
     const pending: PendingResize = { reason: 'Deferred', message: rejection.message, generation }
     if (known?.pendingFor !== generation)
       events.record(pod, { type: 'Warning', reason: 'ResizeDeferred', message: summary(pod, pending.reason, pending.message) })
     this.#byUid.set(uid, { ...known, given: specOf(allocated), pending, pendingFor: generation })
-    return allocated
+    return false
   }
 
   completed(pod: Pod): void {
@@ -189,7 +239,7 @@ export class PodResizes {
     const known = this.#byUid.get(podUid)
     if (!known) return
     delete known.error
-    delete known.isWhole
+    delete known.wholeInForce
   }
 
   /** When what the pod waits for is looked at again. */
@@ -198,8 +248,15 @@ export class PodResizes {
     return pending || error !== undefined ? nowMs + RETRY_AFTER_MS : undefined
   }
 
+  /** Nothing of the pod runs any more. */
+  ended(podUid: string): void {
+    this.#wishes.delete(podUid)
+    this.retry()
+  }
+
   forget(podUid: string): void {
     this.#byUid.delete(podUid)
+    this.ended(podUid)
   }
 }
 

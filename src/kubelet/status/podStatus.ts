@@ -108,16 +108,16 @@ function resizes({ pod, observed, before, nowMs, resize, resourcesOf }: PodStatu
   const { generation } = pod.metadata
   return resizeConditions({
     ...resize,
-    inProgress: inProgress || resize?.isWhole === true,
+    inProgress: inProgress || resize?.wholeInForce !== undefined,
     podGeneration: generation,
     before: before.conditions ?? [],
     nowMs,
   })
 }
 
-function resourcesOfPod(pod: Pod): Pick<PodStatus, 'resources' | 'allocatedResources'> {
-  const resources = podResources(pod)
-  return { resources, ...(resources.requests && { allocatedResources: resources.requests }) }
+function resourcesOfPod({ pod, resize }: PodStatusInput): Pick<PodStatus, 'resources' | 'allocatedResources'> {
+  const given = podResources(pod)
+  return { resources: resize?.wholeInForce ?? given, ...(given.requests && { allocatedResources: given.requests }) }
 }
 
 export function podStatus(input: PodStatusInput): PodStatus {
@@ -170,7 +170,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ...(begun && inits.length > 0 && { initContainerStatuses }),
     ...(begun && { containerStatuses }),
     ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
-    ...resourcesOfPod(pod),
+    ...resourcesOfPod(input),
     qosClass: pod.status?.qosClass ?? podQosClass(pod),
     ...(generation !== undefined && { observedGeneration: generation }),
   }

@@ -1,6 +1,6 @@
 /** PodResizePending and PodResizeInProgress: what became of a change of a running pod's requests and limits. Pure. */
 import { timestamp } from '../../api/meta.ts'
-import type { PodCondition, PodStatus } from '../../api/kinds/core/v1.ts'
+import type { PodCondition, PodStatus, ResourceRequirements } from '../../api/kinds/core/v1.ts'
 
 export const RESIZE_CONDITIONS: readonly string[] = ['PodResizePending', 'PodResizeInProgress']
 
@@ -15,8 +15,8 @@ export interface ResizeState {
   pending?: PendingResize
   /** Why a container could not be changed. */
   error?: string
-  /** What was given to the pod as a whole is not in force yet. */
-  isWhole?: boolean
+  /** What the pod as a whole has, as long as that is not what it was given. */
+  wholeInForce?: ResourceRequirements
   /** Of the pod that the resize under way is for. */
   generation?: number
 }
