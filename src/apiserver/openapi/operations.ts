@@ -12,11 +12,15 @@ export interface Parameter {
   readonly type: 'string' | 'integer' | 'boolean'
 }
 
+/** What a response is said to be. */
+export const REASONS = { 200: 'OK', 201: 'Created', 202: 'Accepted' } as const
+
 export type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'head' | 'options'
 
 export interface Operation {
   readonly method: HttpMethod
   readonly operationId: string
+  readonly description: string
   readonly tag: string
   readonly action?: string
   readonly kind?: GroupVersionKind
@@ -27,7 +31,7 @@ export interface Operation {
   readonly consumes?: readonly string[]
   readonly produces: readonly string[]
   /** Status codes of success, and the definition that they answer; '' is a plain string, undefined says nothing. */
-  readonly codes: readonly number[]
+  readonly codes: readonly (keyof typeof REASONS)[]
   readonly answer?: string
 }
 
@@ -111,6 +115,12 @@ function groupName(group: string): string {
 }
 
 const uncapitalized = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
+
+/** `a Pod`, `an Event`, `Endpoints`. */
+function withArticle(kind: string): string {
+  if (kind.endsWith('s') && !kind.endsWith('ss')) return kind
+  return /^[AEIOU]/.test(kind) ? `an ${kind}` : `a ${kind}`
+}
 
 export function groupPath(group: string): string {
   return group === '' ? '/api/' : `/apis/${group}/`
@@ -207,12 +217,13 @@ class ResourcePaths {
     return `${verb}${this.#context.name}${infix}${scoped ? 'Namespaced' : ''}${this.#context.resource.kind}${tail}`
   }
 
-  #operation(method: HttpMethod, action: string, operationId: string, rest: Partial<Operation>): Operation {
+  #operation(method: HttpMethod, action: string, operationId: string, description: string, rest: Partial<Operation>): Operation {
     const { tag, definition } = this.#context
     return {
       method,
       action,
       operationId,
+      description,
       tag,
       kind: this.#gvk(),
       query: [PRETTY],
@@ -225,8 +236,10 @@ class ResourcePaths {
   }
 
   #list(tail: '' | 'ForAllNamespaces'): Operation {
-    const scoped = tail === '' && this.#context.resource.namespaced
-    return this.#operation('get', 'list', this.#id('list', tail, '', scoped), {
+    const { namespaced, kind } = this.#context.resource
+    const scoped = tail === '' && namespaced
+    const description = `list ${this.#has('watch') ? 'or watch ' : ''}objects of kind ${kind}`
+    return this.#operation('get', 'list', this.#id('list', tail, '', scoped), description, {
       query: [...LIST, PRETTY],
       produces: this.#context.streams,
       answer: this.#context.listDefinition,
@@ -234,16 +247,24 @@ class ResourcePaths {
   }
 
   #watch(tail: '' | 'List' | 'ListForAllNamespaces', action: string): Operation {
-    const scoped = tail !== 'ListForAllNamespaces' && this.#context.resource.namespaced
-    return this.#operation('get', action, this.#id('watch', tail, '', scoped), {
+    const { namespaced, kind } = this.#context.resource
+    const scoped = tail !== 'ListForAllNamespaces' && namespaced
+    const instead = `deprecated: use the 'watch' parameter with a list operation instead`
+    const description =
+      tail === ''
+        ? `watch changes to an object of kind ${kind}. ${instead}, filtered to a single item with the 'fieldSelector' parameter.`
+        : `watch individual changes to a list of ${kind}. ${instead}.`
+    return this.#operation('get', action, this.#id('watch', tail, '', scoped), description, {
       query: [...LIST, PRETTY],
       produces: STREAMS,
       answer: `${META}.WatchEvent`,
     })
   }
 
-  #create(tail = '', answer = this.#context.definition, kind = this.#gvk()): Operation {
-    return this.#operation('post', 'post', this.#id('create', tail), {
+  #create(sub = '', answer = this.#context.definition, kind = this.#gvk()): Operation {
+    const what = withArticle(this.#context.resource.kind)
+    const description = sub ? `create ${sub} of ${what}` : `create ${what}`
+    return this.#operation('post', 'post', this.#id('create', capitalized(sub)), description, {
       kind,
       query: [...WRITE, PRETTY],
       body: answer,
@@ -254,10 +275,11 @@ class ResourcePaths {
   }
 
   #collection(): Operation[] {
+    const { kind } = this.#context.resource
     const operations: Operation[] = []
     if (this.#has('deletecollection')) {
       operations.push(
-        this.#operation('delete', 'deletecollection', this.#id('delete', '', 'Collection'), {
+        this.#operation('delete', 'deletecollection', this.#id('delete', '', 'Collection'), `delete collection of ${kind}`, {
           query: [...SELECTION, ...DELETE, PRETTY],
           body: `${META}.DeleteOptions`,
           answer: `${META}.Status`,
@@ -275,7 +297,7 @@ class ResourcePaths {
     if (this.#has('delete')) {
       const answer = DELETE_ANSWERS_OBJECT.has(resource.kind) ? definition : `${META}.Status`
       operations.push(
-        this.#operation('delete', 'delete', this.#id('delete'), {
+        this.#operation('delete', 'delete', this.#id('delete'), `delete ${withArticle(resource.kind)}`, {
           query: [...DELETE, PRETTY],
           body: `${META}.DeleteOptions`,
           codes: [200, 202],
@@ -286,12 +308,14 @@ class ResourcePaths {
     return [...operations, ...this.#readAndWrite(resource.verbs, '', definition, this.#gvk())]
   }
 
-  #readAndWrite(verbs: readonly string[], tail: string, answer: string, kind: GroupVersionKind): Operation[] {
+  #readAndWrite(verbs: readonly string[], sub: string, answer: string, kind: GroupVersionKind): Operation[] {
     const operations: Operation[] = []
-    if (verbs.includes('get')) operations.push(this.#operation('get', 'get', this.#id('read', tail), { kind, answer }))
+    const tail = capitalized(sub)
+    const what = `${sub ? `${sub} of ` : ''}the specified ${this.#context.resource.kind}`
+    if (verbs.includes('get')) operations.push(this.#operation('get', 'get', this.#id('read', tail), `read ${what}`, { kind, answer }))
     if (verbs.includes('patch')) {
       operations.push(
-        this.#operation('patch', 'patch', this.#id('patch', tail), {
+        this.#operation('patch', 'patch', this.#id('patch', tail), `partially update ${what}`, {
           kind,
           query: [...PATCH, PRETTY],
           body: `${META}.Patch`,
@@ -304,7 +328,7 @@ class ResourcePaths {
     }
     if (verbs.includes('update')) {
       operations.push(
-        this.#operation('put', 'put', this.#id('replace', tail), {
+        this.#operation('put', 'put', this.#id('replace', tail), `replace ${what}`, {
           kind,
           query: [...WRITE, PRETTY],
           body: answer,
@@ -321,41 +345,35 @@ class ResourcePaths {
     const own = sub.kind.kind === this.#context.resource.kind && sub.kind.group === this.#context.resource.group
     const type = own ? this.#context.resource.type : this.#catalog.typeOfKind(sub.kind)
     if (!type) return []
-    const tail = capitalized(sub.name)
     if (sub.kind.kind.endsWith('Options')) return this.#connect(sub, type, path, parameters)
     if (sub.name === 'log') {
       const options = this.#catalog.typeOfKind({ group: '', version: 'v1', kind: 'PodLogOptions' })
       const query = [...(options ? queryOf(options) : []), PRETTY]
-      const log = this.#operation('get', 'get', this.#id('read', tail), { query, produces: ['text/plain', ...OBJECTS], answer: '' })
+      const description = `read log of the specified ${this.#context.resource.kind}`
+      const produces = ['text/plain', ...OBJECTS]
+      const log = this.#operation('get', 'get', this.#id('read', 'Log'), description, { query, produces, answer: '' })
       return [pathItem(path, parameters, [log])]
     }
     const answer = type === this.#context.resource.type ? this.#context.definition : type.name
-    const operations = this.#readAndWrite(sub.verbs, CAMEL_CASE[sub.name] ?? tail, answer, sub.kind)
-    if (sub.verbs.includes('create')) operations.unshift(this.#create(tail, type.name, sub.kind))
+    const operations = this.#readAndWrite(sub.verbs, sub.name, answer, sub.kind)
+    if (sub.verbs.includes('create')) operations.unshift(this.#create(sub.name, type.name, sub.kind))
     return [pathItem(path, parameters, operations)]
   }
 
   #connect(sub: CatalogSubresource, options: TypeDef, path: string, parameters: readonly Parameter[]): PathItem[] {
     const proxied = sub.verbs.length > 2
     const methods: HttpMethod[] = proxied ? ['delete', 'get', 'head', 'options', 'patch', 'post', 'put'] : ['get', 'post']
-    const tail = CAMEL_CASE[sub.name] ?? capitalized(sub.name)
     const operations = (suffix: string): Operation[] =>
-      methods.map((method) =>
-        this.#operation(method, 'connect', this.#id('connect', tail + suffix, capitalized(method)), {
-          kind: sub.kind,
-          query: queryOf(options),
-          produces: ANY,
-          answer: '',
-        }),
-      )
+      methods.map((method) => {
+        const id = this.#id('connect', capitalized(sub.name) + suffix, capitalized(method))
+        const description = `connect ${method.toUpperCase()} requests to ${sub.name} of ${this.#context.resource.kind}`
+        return this.#operation(method, 'connect', id, description, { kind: sub.kind, query: queryOf(options), produces: ANY, answer: '' })
+      })
     const items = [pathItem(path, parameters, operations(''))]
     if (proxied) items.push(pathItem(`${path}/{path}`, [...parameters, inPath('path')], operations('WithPath')))
     return items
   }
 }
-
-/** Subresources whose name in an operation has more than one capital. */
-const CAMEL_CASE: Record<string, string> = { portforward: 'Portforward', ephemeralcontainers: 'Ephemeralcontainers' }
 
 /** The options of a connection as query parameters. */
 function queryOf(options: TypeDef): Parameter[] {
@@ -373,6 +391,7 @@ function parameterType({ type }: Schema): Parameter['type'] {
 function root(
   path: string,
   operationId: string,
+  description: string,
   tag: string,
   answer: string | undefined,
   produces: readonly string[],
@@ -381,6 +400,7 @@ function root(
   const operation: Operation = {
     method: 'get',
     operationId,
+    description,
     tag,
     query: [],
     produces,
@@ -406,6 +426,7 @@ export function resourcePaths(catalog: Catalog, group: string, version: string):
   const listing = root(
     groupVersionPath(group, version),
     `get${name}${capitalized(version)}APIResources`,
+    'get available resources',
     tag,
     `${META}.APIResourceList`,
     OBJECTS,
@@ -417,18 +438,36 @@ export function resourcePaths(catalog: Catalog, group: string, version: string):
 /** A group's own page. The core group's is that of all its versions. */
 export function groupPaths(group: string): PathItem[] {
   const name = groupName(group)
-  if (group === '') return [root('/api/', 'getCoreAPIVersions', 'core', `${META}.APIVersions`, OBJECTS, OBJECTS)]
-  return [root(groupPath(group), `get${name}APIGroup`, uncapitalized(name), `${META}.APIGroup`, OBJECTS, OBJECTS)]
+  if (group === '')
+    return [root('/api/', 'getCoreAPIVersions', 'get available API versions', 'core', `${META}.APIVersions`, OBJECTS, OBJECTS)]
+  return [
+    root(groupPath(group), `get${name}APIGroup`, 'get information of a group', uncapitalized(name), `${META}.APIGroup`, OBJECTS, OBJECTS),
+  ]
 }
+
+const OPENID_CONFIGURATION = `get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'`
+const OPENID_KEYS = 'get service account issuer OpenID JSON Web Key Set (contains public token verification keys)'
 
 /** What stands beside the groups, by the name of its document. */
 export const ROOT_DOCUMENTS: Readonly<Record<string, PathItem[]>> = {
   '.well-known/openid-configuration': [
-    root('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', 'WellKnown', '', ['application/json']),
+    root('/.well-known/openid-configuration/', 'getServiceAccountIssuerOpenIDConfiguration', OPENID_CONFIGURATION, 'WellKnown', '', [
+      'application/json',
+    ]),
   ],
-  apis: [root('/apis/', 'getAPIVersions', 'apis', `${META}.APIGroupList`, OBJECTS, OBJECTS)],
-  'openid/v1/jwks': [root('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', 'openid', '', ['application/jwk-set+json'])],
+  apis: [root('/apis/', 'getAPIVersions', 'get available API versions', 'apis', `${META}.APIGroupList`, OBJECTS, OBJECTS)],
+  'openid/v1/jwks': [
+    root('/openid/v1/jwks/', 'getServiceAccountIssuerOpenIDKeyset', OPENID_KEYS, 'openid', '', ['application/jwk-set+json']),
+  ],
   version: [
-    root('/version/', 'getCodeVersion', 'version', 'io.k8s.apimachinery.pkg.version.Info', ['application/json'], ['application/json']),
+    root(
+      '/version/',
+      'getCodeVersion',
+      'get the version information for this server',
+      'version',
+      'io.k8s.apimachinery.pkg.version.Info',
+      ['application/json'],
+      ['application/json'],
+    ),
   ],
 }

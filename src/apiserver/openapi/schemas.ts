@@ -100,6 +100,11 @@ function isUndescribed(def: TypeDef, field: Field): boolean {
   )
 }
 
+function withEnum(description: string, { enum: values, schema }: Field): string {
+  if (!values || schema.type !== 'string') return description
+  return `${description}\n\nPossible enum values:\n${values.map((value) => ` - \`${JSON.stringify(value)}\``).join('\n')}`
+}
+
 /** To the string at the bottom of lists and maps. */
 function addEnum(schema: JsonObject, values: string[]): void {
   const inner = schema['items'] ?? schema['additionalProperties']
@@ -110,14 +115,14 @@ function addEnum(schema: JsonObject, values: string[]): void {
 function fieldSchema(writer: SchemaWriter, def: TypeDef, field: Field): JsonObject {
   const description = writer.describe(def.name, field.name)
   const beside: JsonObject = {
-    ...(description && { description }),
+    ...(description && { description: withEnum(description, field) }),
     ...(field.default !== undefined && writer.version === 3 && { default: field.default as JsonValue }),
     ...(field.patchStrategy.length && { 'x-kubernetes-patch-strategy': field.patchStrategy.join(',') }),
     ...(field.patchMergeKey && { 'x-kubernetes-patch-merge-key': field.patchMergeKey }),
     ...(field.mapType && { 'x-kubernetes-map-type': field.mapType }),
   }
   const schema = schemaOf(writer, field.schema)
-  if (field.enum && writer.version === 3) addEnum(schema, [...field.enum])
+  if (field.enum) addEnum(schema, [...field.enum])
   const wrap = '$ref' in schema && writer.version === 3 && !isUndescribed(def, field)
   return wrap ? { allOf: [schema], ...beside } : { ...schema, ...beside }
 }

@@ -1,7 +1,8 @@
 /** `/openapi/v2`: everything in one document (Swagger 2.0). Old clients read it; `explain --output=plaintext-openapiv2` too. */
 import type { Catalog } from '../../api/catalog/catalog.ts'
+import { KUBERNETES_MINOR } from '../../api/kubernetesVersion.ts'
 import type { JsonObject } from '../../api/resource.ts'
-import { groupPaths, type Operation, type Parameter, type PathItem, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
+import { groupPaths, type Operation, type Parameter, type PathItem, REASONS, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
 import { closure, type Descriptions, kindsByDefinition, newSchemaWriter, type SchemaWriter } from './schemas.ts'
 
 function parameterV2({ name, in: place, type }: Parameter): JsonObject {
@@ -15,10 +16,10 @@ function refer(writer: SchemaWriter, definition: string): JsonObject {
 }
 
 function operationV2(writer: SchemaWriter, operation: Operation): JsonObject {
-  const { operationId, tag, action, kind, query, body, answer, consumes, produces } = operation
+  const { operationId, description, tag, action, kind, query, body, answer, consumes, produces } = operation
   const responses: JsonObject = {}
   for (const code of operation.codes)
-    responses[code] = { description: 'OK', ...(answer !== undefined && { schema: refer(writer, answer) }) }
+    responses[code] = { description: REASONS[code], ...(answer !== undefined && { schema: refer(writer, answer) }) }
   responses[401] = { description: 'Unauthorized' }
   const bodyParameter = body
     ? [{ in: 'body', name: 'body', ...(operation.bodyRequired && { required: true }), schema: refer(writer, body) }]
@@ -28,6 +29,7 @@ function operationV2(writer: SchemaWriter, operation: Operation): JsonObject {
     ...(consumes && { consumes: [...consumes] }),
     produces: [...produces],
     schemes: ['https'],
+    description,
     tags: [tag],
     operationId,
     ...(parameters.length && { parameters }),
@@ -55,7 +57,7 @@ export function buildOpenApiV2(catalog: Catalog, describe?: Descriptions): JsonO
   const paths = writePaths(writer, pathsOf(catalog))
   return {
     swagger: '2.0',
-    info: { title: 'Kubernetes', version: 'unversioned' },
+    info: { title: 'Kubernetes', version: KUBERNETES_MINOR },
     paths,
     definitions: closure(writer, catalog, kindsByDefinition(catalog)),
     securityDefinitions: { BearerToken: { type: 'apiKey', name: 'authorization', in: 'header' } },

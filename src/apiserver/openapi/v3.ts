@@ -3,12 +3,13 @@
  * keep it. kubectl reads them to validate, patch and explain. Documents are built when they are asked for, then kept.
  */
 import type { Catalog } from '../../api/catalog/catalog.ts'
+import { KUBERNETES_MINOR } from '../../api/kubernetesVersion.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { hashOf } from './hash.ts'
-import { groupPaths, type Operation, type Parameter, type PathItem, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
+import { groupPaths, type Operation, type Parameter, type PathItem, REASONS, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
 import { closure, type Descriptions, type KindsByDefinition, kindsByDefinition, newSchemaWriter, type SchemaWriter } from './schemas.ts'
 
-const INFO = { title: 'Kubernetes', version: 'unversioned' }
+const INFO = { title: 'Kubernetes', version: KUBERNETES_MINOR }
 const SECURITY_SCHEMES = { BearerToken: { in: 'header', name: 'authorization', type: 'apiKey' } }
 
 function parameterV3({ name, in: place, type }: Parameter): JsonObject {
@@ -22,12 +23,16 @@ function contentOf(writer: SchemaWriter, mediaTypes: readonly string[], definiti
 }
 
 function operationV3(writer: SchemaWriter, operation: Operation): JsonObject {
-  const { operationId, tag, action, kind, query, body, answer } = operation
+  const { operationId, description, tag, action, kind, query, body, answer } = operation
   const responses: JsonObject = {}
   for (const code of operation.codes)
-    responses[code] = { description: 'OK', ...(answer !== undefined && { content: contentOf(writer, operation.produces, answer) }) }
+    responses[code] = {
+      description: REASONS[code],
+      ...(answer !== undefined && { content: contentOf(writer, operation.produces, answer) }),
+    }
   responses[401] = { description: 'Unauthorized' }
   return {
+    description,
     operationId,
     ...(query.length && { parameters: query.map(parameterV3) }),
     ...(body && {
