@@ -58,7 +58,7 @@ export const USAGE = `Usage: minicube control-plane [flags]
   --extra-config <component.key=value>
                                   an option of a component by upstream's name,
                                   for example
-                                  controller-manager.node-monitor-grace-period=1m;
+                                  kubelet.max-pods=50 or scheduler.config=FILE;
                                   may be repeated
   --descriptions <file>           what kubectl explain says of kinds and fields
   --log-level debug|info|warn|error
