@@ -94,7 +94,7 @@ class Extender {
     this.#options = options
   }
 
-  isInterested({ pod }: PodInfo): boolean {
+  isInterested({ pod }: Pick<PodInfo, 'pod'>): boolean {
     const { managedResources } = this.configuration
     if (managedResources.length === 0) return true
     const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
@@ -227,7 +227,7 @@ export function createExtenders(options: ExtendersOptions): HttpExtenders | unde
       let left: readonly Victims[] = candidates
       for (const extender of all) {
         if (left.length === 0) break
-        if (!extender.configuration.preemptVerb) continue
+        if (!extender.configuration.preemptVerb || !extender.isInterested({ pod })) continue
         try {
           left = await extender.preempt(pod, left)
         } catch (error) {

@@ -27,13 +27,13 @@ function pod(
   name: string,
   priority: number,
   cpu: string,
-  more: { labels?: Record<string, string>; started?: string } = {},
+  more: { labels?: Record<string, string>; started?: string | null } = {},
   spec: Partial<Pod['spec']> = {},
 ): Pod {
   return {
     metadata: { ...META, uid: name, name, namespace: 'ns', ...(more.labels && { labels: more.labels }) },
     spec: { priority, containers: [{ name: 'c', image: 'x', resources: { requests: { cpu } } }], ...spec },
-    status: { startTime: more.started ?? META.creationTimestamp },
+    ...(more.started !== null && { status: { startTime: more.started ?? META.creationTimestamp } }),
   }
 }
 
@@ -83,6 +83,12 @@ const CASES: readonly [what: string, wanting: Pod, running: Pod[], expected: str
   ['too big in any case', pod('p', 10, '5'), [pod('low', 0, '3')], 'Insufficient cpu'],
   ['only as many as it takes', pod('p', 10, '2'), [pod('a', 0, '2'), pod('b', 1, '2')], ['a']],
   ['who started last', pod('p', 10, '2'), [pod('old', 0, '2'), pod('new', 0, '2', { started: '2026-01-02T00:00:00Z' })], ['new']],
+  [
+    'who has not started yet, the first of them',
+    pod('p', 10, '2'),
+    [pod('old', 0, '1'), ...['x', 'y'].map((name) => pod(name, 0, '1', { started: null }))],
+    ['x'],
+  ],
   [
     'a budget keeps its pod where another one will do',
     pod('p', 10, '2'),

@@ -18,11 +18,18 @@ export interface Victims {
   violations: number
 }
 
-const startMs = ({ status, metadata }: Pod): number => Date.parse(status?.startTime ?? metadata.creationTimestamp)
+/** A pod that its node has not looked at yet starts now, which is after all others. */
+const startMs = ({ status }: Pod): number => (status?.startTime === undefined ? Infinity : Date.parse(status.startTime))
 
-/** Descending importance: priority, then how long it runs. */
-export function moreImportant(a: Pod, b: Pod): number {
-  return priorityOf(b) - priorityOf(a) || startMs(a) - startMs(b)
+/** A node's pods, the most important first: by priority, then by how long they run; of those that have not started the last one. */
+export function byImportance(pods: readonly PodInfo[]): PodInfo[] {
+  const ranked = pods.map((info, at) => ({ info, priority: priorityOf(info.pod), start: startMs(info.pod), at }))
+  ranked.sort((a, b) => {
+    if (a.priority !== b.priority) return b.priority - a.priority
+    if (a.start !== b.start) return a.start - b.start
+    return a.start === Infinity ? b.at - a.at : a.at - b.at
+  })
+  return ranked.map(({ info }) => info)
 }
 
 function protects({ spec, metadata }: PodDisruptionBudget, pod: Pod): boolean {
@@ -80,12 +87,11 @@ export function selectVictims(input: PostFilterInput, node: NodeInfo, budgets: r
   try {
     const verdict = input.filter(scratch)
     if (!verdict.fits) return verdict
-    potential.sort((a, b) => moreImportant(a.pod, b.pod))
-    const { violating, others } = byBudget(potential, budgets)
+    const { violating, others } = byBudget(byImportance(potential), budgets)
     const violations = violating.filter((info) => !isReprieved(info))
     const rest = others.filter((info) => !isReprieved(info))
-    const pods = [...violations, ...rest].map(({ pod }) => pod).sort(moreImportant)
-    return { nodeName: node.name, pods, violations: violations.length }
+    const victims = violations.length > 0 && rest.length > 0 ? byImportance([...violations, ...rest]) : [...violations, ...rest]
+    return { nodeName: node.name, pods: victims.map(({ pod }) => pod), violations: violations.length }
   } finally {
     // What was prepared for the pod is shared by all nodes.
     for (const info of gone) input.addPod(info, scratch)

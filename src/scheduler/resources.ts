@@ -90,7 +90,7 @@ function applyPodLevel(total: Amounts, pod: Pod): void {
  * Regular containers and sidecars together, or the init container that needs most while it runs beside the sidecars started
  * before it, whichever is more; pod-level requests take their place; the overhead on top.
  */
-function requestsOf(pod: Pod, defaults?: ResourceList): Resources {
+function requestsOf(pod: Pod, defaults?: ResourceList, isByContainers = false): Resources {
   const ofContainer = containerRequests(pod, defaults)
   const total: Amounts = new Map()
   for (const container of pod.spec.containers) addResources(total, ofContainer(container))
@@ -110,7 +110,7 @@ function requestsOf(pod: Pod, defaults?: ResourceList): Resources {
     }
     raiseTo(total, peak)
   }
-  applyPodLevel(total, pod)
+  if (!isByContainers) applyPodLevel(total, pod)
   addResources(total, amountsOf(pod.spec.overhead))
   return total
 }
@@ -118,6 +118,9 @@ function requestsOf(pod: Pod, defaults?: ResourceList): Resources {
 export const podRequests = (pod: Pod): Resources => requestsOf(pod)
 
 export const nonZeroRequests = (pod: Pod): Resources => requestsOf(pod, NON_ZERO_DEFAULTS)
+
+/** The same as if nothing were requested for the pod as a whole. */
+export const nonZeroContainerRequests = (pod: Pod): Resources => requestsOf(pod, NON_ZERO_DEFAULTS, true)
 
 export function allocatableOf(node: Node): Resources {
   return amountsOf(node.status?.allocatable ?? node.status?.capacity)

@@ -1,11 +1,10 @@
 /** What the binder writes: phases, both ends of a binding, and events. */
 import { persistentvolumeclaims, persistentvolumes, type PersistentVolume, type PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
+import { BOUND_BY_CONTROLLER, boundTo } from '../../api/volumeMatching.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
-import { referenceTo } from './matching.ts'
 
 export const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
-const BOUND_BY_CONTROLLER = 'pv.kubernetes.io/bound-by-controller'
 
 export class BindingWrites {
   readonly #client: Client
@@ -45,15 +44,8 @@ export class BindingWrites {
   /** The volume first: a claim must never name a volume that another one holds. */
   async bind(claim: PersistentVolumeClaim, volume: PersistentVolume, signal: AbortSignal): Promise<void> {
     let bound = volume
-    if (volume.spec.claimRef?.uid !== claim.metadata.uid) {
-      const ours = !volume.spec.claimRef
-      const annotations = { ...volume.metadata.annotations, ...(ours && { [BOUND_BY_CONTROLLER]: 'yes' }) }
-      bound = await this.#client.update(
-        persistentvolumes,
-        { ...volume, metadata: { ...volume.metadata, annotations }, spec: { ...volume.spec, claimRef: referenceTo(claim) } },
-        { signal },
-      )
-    }
+    if (volume.spec.claimRef?.uid !== claim.metadata.uid)
+      bound = await this.#client.update(persistentvolumes, boundTo(volume, claim), { signal })
     if (bound.status?.phase !== 'Bound') await this.setVolumePhase(bound, 'Bound', signal)
     let latest = claim
     if (claim.spec.volumeName !== volume.metadata.name || claim.metadata.annotations?.[BIND_COMPLETED] !== 'yes') {

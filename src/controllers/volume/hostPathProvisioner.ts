@@ -6,9 +6,9 @@ import { persistentvolumes, type PersistentVolume, type PersistentVolumeClaim } 
 import type { StorageClass } from '../../api/kinds/storage/v1.ts'
 import type { Draft } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
+import { referenceTo } from '../../api/volumeMatching.ts'
 import type { Client } from '../../client/client.ts'
 import { at } from '../ownership.ts'
-import { referenceTo } from './matching.ts'
 
 export const PROVISIONER = 'minicube.local/host-path'
 export const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by'

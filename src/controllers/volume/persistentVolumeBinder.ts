@@ -13,6 +13,7 @@ import { storageclasses, type StorageClass } from '../../api/kinds/storage/v1.ts
 import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
+import { freeVolumes, isClaimedBy, reservedVolume, storageClassOf } from '../../api/volumeMatching.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
 import { BIND_COMPLETED, BindingWrites } from './bindingWrites.ts'
 import {
@@ -24,7 +25,6 @@ import {
   refusal,
   type HostPathVolumes,
 } from './hostPathProvisioner.ts'
-import { classOf, findVolume, isClaimedBy } from './matching.ts'
 import { VolumeDisposal } from './volumeDisposal.ts'
 
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
@@ -97,17 +97,19 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
   }
 
   async function syncUnbound(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<void> {
-    const storageClass = classInformer.get(classOf(claim))
+    const storageClass = classInformer.get(storageClassOf(claim))
     const delayed = storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
     const selectedNode = claim.metadata.annotations?.[SELECTED_NODE]
-    const volume = findVolume(reachable(selectedNode), claim, delayed && !selectedNode)
+    const volumes = reachable(selectedNode)
+    const isForItsPodToChoose = delayed && !selectedNode
+    const volume = reservedVolume(volumes, claim) ?? (isForItsPodToChoose ? undefined : freeVolumes(volumes, claim)[0])
     if (volume) return writes.bind(claim, volume, signal)
     await writes.setClaimPhase(claim, 'Pending', undefined, signal)
-    if (delayed && !selectedNode) {
+    if (isForItsPodToChoose) {
       return writes.tell(claim, 'Normal', 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding')
     }
     if (storageClass) return provision(claim, storageClass, signal)
-    const name = classOf(claim)
+    const name = storageClassOf(claim)
     if (name) return writes.tell(claim, 'Warning', 'ProvisioningFailed', `storageclass.storage.k8s.io "${name}" not found`)
     writes.tell(claim, 'Normal', 'FailedBinding', 'no persistent volumes available for this claim and no storage class is set')
   }

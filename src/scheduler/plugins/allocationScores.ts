@@ -86,6 +86,8 @@ export function allocationScore(strategy: ScoringStrategy, pod: Resources, node:
 function evenness(fractions: readonly number[]): number {
   const count = fractions.length
   if (count < 2) return MAX_NODE_SCORE
+  // By the formula below it might come out a hair off, and be cut down to one less.
+  if (count === 2) return Math.floor((1 - Math.abs((fractions[0] as number) - (fractions[1] as number)) / 2) * MAX_NODE_SCORE)
   const mean = fractions.reduce((sum, fraction) => sum + fraction, 0) / count
   const deviation = Math.sqrt(fractions.reduce((sum, fraction) => sum + (fraction - mean) ** 2, 0) / count)
   return Math.floor((1 - deviation) * MAX_NODE_SCORE)

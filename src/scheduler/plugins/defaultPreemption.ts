@@ -168,7 +168,7 @@ export function newDefaultPreemption(options: DefaultPreemptionOptions): Plugin 
       if (!options.processPreemption) return start(input, candidates)
       return options.processPreemption(input.pod.pod, candidates).then(
         (left) => start(input, left),
-        (error: unknown) => ({ message: `${PREFIX}${error instanceof Error ? error.message : String(error)}` }),
+        (error: unknown) => ({ message: `${PREFIX}${error instanceof Error ? error.message : String(error)}`, isError: true }),
       )
     },
   }

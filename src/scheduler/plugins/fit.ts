@@ -3,7 +3,7 @@ import type { Node, Pod } from '../../api/kinds/core/v1.ts'
 import type { DeviceClass } from '../../api/kinds/resource/v1.ts'
 import { ADD, DELETE, UPDATE, UPDATE_NODE_ALLOCATABLE, UPDATE_POD_SCALE_DOWN, type ClusterEvent, type EventHint } from '../events.ts'
 import { FITS, refuses, type NodeResources, type Plugin, type Verdict } from '../framework.ts'
-import { allocatableOf, podRequests, type Resources } from '../resources.ts'
+import { allocatableOf, nonZeroContainerRequests, podRequests, type Resources } from '../resources.ts'
 import { allocationScore, balanceScore, type ScoringStrategy, type WeightedResource } from './allocationScores.ts'
 
 export interface FitArgs {
@@ -94,8 +94,10 @@ export function newFit(
       const backed = backedAmong(wanted)
       return { filter: (node) => insufficient(wanted, node, backed), ...(backed.size > 0 && { variant: [...backed].sort().join() }) }
     },
-    score({ nonZeroRequests }) {
-      return { of: (node) => allocationScore(scoringStrategy, nonZeroRequests, node) }
+    score({ pod, nonZeroRequests }) {
+      // Upstream rates what a new pod adds by its containers, whatever it requests as a whole.
+      const added = pod.spec.resources ? nonZeroContainerRequests(pod) : nonZeroRequests
+      return { of: (node) => allocationScore(scoringStrategy, added, node) }
     },
   }
 }

@@ -2,8 +2,8 @@
 import { MAX_NODE_SCORE, type Plugin } from '../framework.ts'
 import { normalizedImageName } from '../nodeInfo.ts'
 
-const MIN_BYTES = 23 * 1024 * 1024
-const MAX_BYTES_PER_CONTAINER = 1024 * 1024 * 1024
+const MIN_BYTES = 23 * 2 ** 20
+const MAX_BYTES_PER_CONTAINER = 1_000 * 2 ** 20
 
 export function newImageLocality(): Plugin {
   return {

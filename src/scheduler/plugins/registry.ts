@@ -6,6 +6,7 @@ import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { Informers } from '../../client/informer.ts'
+import { volumeListers } from '../volumes/listers.ts'
 import { ConfigurationError, type PluginArgs } from '../configuration.ts'
 import type { Plugin } from '../framework.ts'
 import type { Nominator } from '../nominator.ts'
@@ -26,7 +27,7 @@ import { newPrioritySort, newSchedulingGates } from './queueing.ts'
 import { newNodeUnschedulable, newTaintToleration } from './taints.ts'
 import { newTopologySpread } from './topologySpread.ts'
 import { newVolumeBinding } from './volumeBinding.ts'
-import { newNodeVolumeLimits, newVolumeRestrictions, newVolumeZone, volumeListers } from './volumes.ts'
+import { newNodeVolumeLimits, newVolumeRestrictions, newVolumeZone } from './volumes.ts'
 
 /** What the plugins work with. */
 export interface PluginHandle {
@@ -78,7 +79,7 @@ export function createPlugin(name: string, args: PluginArgs, handle: PluginHandl
     case 'NodeVolumeLimits':
       return newNodeVolumeLimits(listers)
     case 'VolumeBinding':
-      return newVolumeBinding({ client, informers, listers, bindTimeoutMs: args.VolumeBinding.bindTimeoutMs })
+      return newVolumeBinding({ client, informers, listers, timeoutMs: args.VolumeBinding.bindTimeoutMs })
     case 'VolumeZone':
       return newVolumeZone(listers)
     case 'PodTopologySpread':

@@ -35,9 +35,14 @@ interface Constraint {
   readonly maxSkew: number
   readonly minDomains: number
   readonly matches: (labels: Labels) => boolean
+  /** A selector without requirements counts no pods that are there, though it matches all. */
+  readonly isEmpty: boolean
   /** Nodes whose pods count; all of them where it is undefined. */
   readonly isEligible?: (node: Node) => boolean
 }
+
+const isEmptySelector = (selector: TopologySpreadConstraint['labelSelector']): boolean =>
+  selector !== undefined && Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0
 
 const isChoosy = ({ spec }: Pod): boolean => spec.nodeSelector !== undefined || spec.affinity?.nodeAffinity !== undefined
 
@@ -53,6 +58,7 @@ function ownConstraint(constraint: TopologySpreadConstraint, pod: Pod): Constrai
     maxSkew: constraint.maxSkew,
     minDomains: constraint.minDomains ?? 1,
     matches: (labels) => selects(labels) && own.every((key) => labels?.[key] === pod.metadata.labels?.[key]),
+    isEmpty: own.length === 0 && isEmptySelector(constraint.labelSelector),
     ...((honorsAffinity || honorsTaints) && { isEligible }),
   }
 }
@@ -68,11 +74,13 @@ function constraintsOf(pod: Pod, when: string, args: TopologySpreadArgs): Constr
     maxSkew,
     minDomains: 1,
     matches,
+    isEmpty: false,
     ...(isChoosy(pod) && { isEligible: (node: Node) => matchesRequiredNodeAffinity(pod.spec, node) }),
   }))
 }
 
-function selectedGroups({ matches }: Constraint, namespace: string, view: View): readonly PodGroup[] {
+function selectedGroups({ matches, isEmpty }: Constraint, namespace: string, view: View): readonly PodGroup[] {
+  if (isEmpty) return []
   return [...view.groupsIn(namespace)].filter((group) => !group.isTerminating && matches(group.labels))
 }
 

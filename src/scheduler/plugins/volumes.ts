@@ -1,60 +1,12 @@
 /** VolumeRestrictions, VolumeZone and NodeVolumeLimits: what volumes themselves ask of the node that mounts them. */
-import {
-  persistentvolumeclaims,
-  persistentvolumes,
-  type Node,
-  type PersistentVolume,
-  type PersistentVolumeClaim,
-  type Pod,
-  type Volume,
-} from '../../api/kinds/core/v1.ts'
-import {
-  csidrivers,
-  csinodes,
-  csistoragecapacities,
-  storageclasses,
-  volumeattachments,
-  type CSIDriver,
-  type CSINode,
-  type CSIStorageCapacity,
-  type StorageClass,
-  type VolumeAttachment,
-} from '../../api/kinds/storage/v1.ts'
+import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '../../api/kinds/core/v1.ts'
+import type { StorageClass } from '../../api/kinds/storage/v1.ts'
 import { claimNameOf, claimNamesOf } from '../../api/pods.ts'
-import type { Informers, Lister } from '../../client/informer.ts'
+import { storageClassOf } from '../../api/volumeMatching.ts'
 import { ADD, DELETE, UPDATE, UPDATE_NODE_LABEL, type ClusterEvent } from '../events.ts'
 import { FITS, refuses, type Plugin, type Refusal, type Verdict } from '../framework.ts'
-import { driverOf, successorOf, type CsiVolume } from './csiSuccessors.ts'
-
-export interface VolumeListers {
-  claims: Lister<PersistentVolumeClaim>
-  volumes: Lister<PersistentVolume>
-  classes: Lister<StorageClass>
-  nodes: Lister<CSINode>
-  drivers: Lister<CSIDriver>
-  attachments: Lister<VolumeAttachment>
-  capacities: Lister<CSIStorageCapacity>
-}
-
-const ATTACHMENTS_BY_NODE = 'node'
-
-export function volumeListers(informers: Informers): VolumeListers {
-  const attachments = informers.for(volumeattachments)
-  attachments.addIndex(ATTACHMENTS_BY_NODE, ({ spec }) => [spec.nodeName])
-  return {
-    claims: informers.for(persistentvolumeclaims),
-    volumes: informers.for(persistentvolumes),
-    classes: informers.for(storageclasses),
-    nodes: informers.for(csinodes),
-    drivers: informers.for(csidrivers),
-    attachments,
-    capacities: informers.for(csistoragecapacities),
-  }
-}
-
-export function claimClass({ metadata, spec }: PersistentVolumeClaim): string {
-  return metadata.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? spec.storageClassName ?? ''
-}
+import { ATTACHMENTS_BY_NODE, type VolumeListers } from '../volumes/listers.ts'
+import { driverOf, successorOf, type CsiVolume } from '../volumes/csiSuccessors.ts'
 
 /** Whether a change is about a claim that the pod mounts. */
 export function isOwnClaim(pod: Pod, { after, before }: ClusterEvent): boolean {
@@ -163,7 +115,7 @@ function zonesOf(pod: Pod, { claims, volumes, classes }: VolumeListers): ZoneWis
       wishes.push(...zoneWishes(volume))
       continue
     }
-    const className = claimClass(claim)
+    const className = storageClassOf(claim)
     if (!className) return refuses('PersistentVolumeClaim had no pv name and storageClass name', false)
     const storageClass = classes.get(className)
     if (!storageClass) return refuses(`storageclass.storage.k8s.io "${className}" not found`, false)
@@ -226,7 +178,7 @@ function csiVolumesOf(pod: Pod, { claims, volumes, classes }: VolumeListers): Ma
     if (bound) {
       add(csiOf(bound))
     } else if (!claim.spec.volumeName) {
-      const provisioner = classes.get(claimClass(claim))?.provisioner
+      const provisioner = classes.get(storageClassOf(claim))?.provisioner
       if (provisioner) add({ driver: driverOf(provisioner), handle: `${claim.metadata.namespace}/${claim.metadata.name}` })
     }
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec } from '../../api/kinds/core/v1.ts'
-import { findVolume } from './matching.ts'
+import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec } from './kinds/core/v1.ts'
+import { freeVolumes, reservedVolume } from './volumeMatching.ts'
 
 function volume(name: string, storage: string, spec: Partial<PersistentVolumeSpec> = {}, phase = 'Available'): PersistentVolume {
   return {
@@ -38,5 +38,9 @@ test('the volume for a claim', () => {
     ['released ones are not free', [volume('used', '5Gi', {}, 'Released')], claim(), false, undefined],
   ]
   for (const [name, volumes, subject, delayed, expected] of cases)
-    assert.equal(findVolume(volumes, subject, delayed)?.metadata.name, expected, name)
+    assert.equal(
+      (reservedVolume(volumes, subject) ?? (delayed ? undefined : freeVolumes(volumes, subject)[0]))?.metadata.name,
+      expected,
+      name,
+    )
 })
