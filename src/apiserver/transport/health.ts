@@ -83,7 +83,16 @@ export class HealthChecks {
 
   /** Throws the first failure of the checks that `readyz` counts. */
   async ready(): Promise<void> {
-    for (const { kinds, check } of this.#checks) if (kinds.includes('readyz')) await check()
+    for (const { name, kinds, check } of this.#checks) {
+      if (!kinds.includes('readyz')) continue
+      let passes = false
+      try {
+        await check()
+        passes = true
+      } finally {
+        this.#note(name, 'readyz', passes)
+      }
+    }
   }
 
   #note(name: string, kind: HealthKind, passes: boolean): void {
