@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, NodeCondition, Taint, Toleration } from '../../api/kinds/core/v1.ts'
 import { planTaints, planUnknown } from './plan.ts'
-import { evictionAtMs } from './taintEviction.ts'
+import { evictionAfterMs } from './taintEviction.ts'
 
 function node(conditions: NodeCondition[], spec: Node['spec'] = {}): Node {
   return {
@@ -48,25 +48,36 @@ test('a silent node becomes unknown, once', () => {
   assert.equal(planUnknown(node(conditions ?? []), 1), undefined)
 })
 
-test('when a pod must leave a tainted node', () => {
-  const taint: Taint = { key: 'k', value: 'v', effect: 'NoExecute', timeAdded: '1970-01-01T00:00:10Z' }
+test('how long a pod may stay on a tainted node', () => {
+  const taint: Taint = { key: 'k', value: 'v', effect: 'NoExecute' }
   const cases: [string, Toleration[], Taint[], number | undefined][] = [
     ['no taint', [], [], undefined],
     ['a taint for scheduling only', [], [{ ...taint, effect: 'NoSchedule' }], undefined],
-    ['not tolerated', [], [taint], 10_000],
+    ['not tolerated', [], [taint], 0],
     ['tolerated for good', [{ key: 'k', operator: 'Exists' }], [taint], undefined],
     ['everything tolerated', [{ operator: 'Exists' }], [taint], undefined],
-    ['tolerated for a while', [{ key: 'k', operator: 'Equal', value: 'v', effect: 'NoExecute', tolerationSeconds: 300 }], [taint], 310_000],
-    ['another value', [{ key: 'k', value: 'w' }], [taint], 10_000],
+    ['tolerated for a while', [{ key: 'k', operator: 'Equal', value: 'v', effect: 'NoExecute', tolerationSeconds: 300 }], [taint], 300_000],
+    ['another value', [{ key: 'k', value: 'w' }], [taint], 0],
     [
-      'the shortest counts',
+      'the first of a taint counts',
       [
-        { key: 'k', operator: 'Exists', tolerationSeconds: 5 },
-        { operator: 'Exists', tolerationSeconds: 300 },
+        { key: 'k', operator: 'Exists', tolerationSeconds: 300 },
+        { operator: 'Exists', tolerationSeconds: 5 },
       ],
       [taint],
-      15_000,
+      300_000,
     ],
+    [
+      'the shortest of several taints counts',
+      [
+        { key: 'k', operator: 'Exists', tolerationSeconds: 300 },
+        { key: 'l', operator: 'Exists', tolerationSeconds: 5 },
+      ],
+      [taint, { ...taint, key: 'l' }],
+      5_000,
+    ],
+    ['one of two taints not tolerated', [{ key: 'k', operator: 'Exists' }], [taint, { ...taint, key: 'l' }], 0],
+    ['tolerated for less than no time', [{ operator: 'Exists', tolerationSeconds: -1 }], [taint], 0],
   ]
-  for (const [name, tolerations, taints, expected] of cases) assert.equal(evictionAtMs(tolerations, taints, 0), expected, name)
+  for (const [name, tolerations, taints, expected] of cases) assert.equal(evictionAfterMs(tolerations, taints), expected, name)
 })

@@ -56,3 +56,10 @@ test('a taint that goes and comes again starts anew', async () => {
   assert.deepEqual(await look(), { requeueAfterMs: 60_000 })
   assert.deepEqual(deleted, [])
 })
+
+test('a pod that comes to a node tainted long ago has its whole time', async () => {
+  const { clock, informers, deleted, look } = setUp()
+  informers.set(nodes, nodeWith({ ...TAINT, timeAdded: new Date(clock.now() - 3_600_000).toISOString() }))
+  assert.deepEqual(await look(), { requeueAfterMs: 60_000 })
+  assert.deepEqual(deleted, [])
+})

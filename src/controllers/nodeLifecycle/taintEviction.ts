@@ -7,19 +7,12 @@ import { watch, type Controller, type ControllerContext, type Outcome } from '..
 import { deleteDisrupted } from '../taintDeletion.ts'
 import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
 
-/** When the pod must leave; undefined when it may stay. `seenMs`, when the pod was first seen to have to leave, stands in for a taint without a time. */
-export function evictionAtMs(tolerations: readonly Toleration[], taints: readonly Taint[], seenMs: number): number | undefined {
-  let atMs: number | undefined
-  for (const taint of taints.filter((candidate) => candidate.effect === 'NoExecute')) {
-    const matching = tolerations.filter((toleration) => tolerates(toleration, taint))
-    const sinceMs = taint.timeAdded ? Date.parse(taint.timeAdded) : seenMs
-    if (matching.length === 0) return sinceMs
-    const limits = matching.map((toleration) => toleration.tolerationSeconds).filter((seconds) => seconds !== undefined)
-    if (limits.length === 0) continue
-    const leaveMs = sinceMs + Math.max(0, Math.min(...limits)) * 1_000
-    atMs = atMs === undefined ? leaveMs : Math.min(atMs, leaveMs)
-  }
-  return atMs
+/** How long the pod may stay once it was seen beside these taints; undefined for ever. Of several tolerations of a taint the first counts. */
+export function evictionAfterMs(tolerations: readonly Toleration[], taints: readonly Taint[]): number | undefined {
+  const used = taints.filter(({ effect }) => effect === 'NoExecute').map((taint) => tolerations.find((each) => tolerates(each, taint)))
+  if (used.includes(undefined)) return 0
+  const limits = used.map((toleration) => toleration?.tolerationSeconds).filter((seconds) => seconds !== undefined)
+  return limits.length === 0 ? undefined : Math.max(0, Math.min(...limits)) * 1_000
 }
 
 export function taintEvictionController(context: ControllerContext): Controller {
@@ -27,15 +20,15 @@ export function taintEvictionController(context: ControllerContext): Controller 
   const nodeInformer = informers.for(nodes)
   const podInformer = informers.for(pods)
   podInformer.addIndex(BY_NODE, podsByNode)
-  /** Pods that must leave, by key: users' taints have no time, so the time of the first look at them counts. */
-  const leaving = new Map<string, { uid: string; sinceMs: number }>()
+  /** When pods leave, by key. Set when one is first seen to have to, however old the taint is; other limits later don't move it. */
+  const leaving = new Map<string, { uid: string; atMs: number }>()
 
-  function seenMs(key: string, { metadata: { uid } }: Pod): number {
+  function leavesAtMs(key: string, { metadata: { uid } }: Pod, afterMs: number): number {
     const known = leaving.get(key)
-    if (known?.uid === uid) return known.sinceMs
-    const sinceMs = clock.now()
-    leaving.set(key, { uid, sinceMs })
-    return sinceMs
+    if (known?.uid === uid) return known.atMs
+    const atMs = clock.now() + afterMs
+    leaving.set(key, { uid, atMs })
+    return atMs
   }
 
   async function evict(pod: Pod, signal: AbortSignal): Promise<void> {
@@ -55,12 +48,12 @@ export function taintEvictionController(context: ControllerContext): Controller 
       const pod = podInformer.get(key)
       const stays = !pod?.spec.nodeName || pod.metadata.deletionTimestamp !== undefined || hasFinished(pod)
       const taints = stays ? [] : (nodeInformer.get(pod.spec.nodeName ?? '')?.spec?.taints ?? [])
-      const atMs = stays ? undefined : evictionAtMs(pod.spec.tolerations ?? [], taints, seenMs(key, pod))
-      if (stays || atMs === undefined) {
+      const afterMs = stays ? undefined : evictionAfterMs(pod.spec.tolerations ?? [], taints)
+      if (stays || afterMs === undefined) {
         leaving.delete(key)
         return
       }
-      const leftMs = atMs - clock.now()
+      const leftMs = afterMs === 0 ? 0 : leavesAtMs(key, pod, afterMs) - clock.now()
       if (leftMs > 0) return { requeueAfterMs: leftMs }
       await evict(pod, signal)
     },
