@@ -13,8 +13,9 @@ import { isEmptySelector } from '../../api/validation/labels.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, at, claim, indexByOwner, ownedBy, ownedOrOrphaned, ownerKey } from '../ownership.ts'
-import { findCurrent, planDeployment, REVISION, type DeploymentPlan, type ReplicaSetUpdate } from './plan.ts'
+import { planDeployment, type DeploymentPlan, type ReplicaSetUpdate } from './plan.ts'
 import { replicasOf } from './replicaCounts.ts'
+import { findCurrent, planRollback, REVISION, type Rollback } from './revisions.ts'
 
 const withRevision = (deployment: Deployment, revision: string): Deployment => ({
   ...deployment,
@@ -98,6 +99,12 @@ export function deploymentController(context: ControllerContext): Controller {
     }
   }
 
+  async function rollBack({ deployment, event }: Rollback, key: string, signal: AbortSignal): Promise<void> {
+    if (event.type === 'Warning') events.record(deployment, event)
+    statusWrites.wrote(key, await client.update(deployments, deployment, { signal }))
+    if (event.type === 'Normal') events.record(deployment, event)
+  }
+
   return {
     name: 'deployment-controller',
     watches: [
@@ -125,6 +132,9 @@ export function deploymentController(context: ControllerContext): Controller {
         candidates: ownedOrOrphaned(replicaSetInformer, deployment).filter((rs) => rs.metadata.namespace === namespace),
         signal,
       })
+      const { metadata, spec } = deployment
+      const rollback = metadata.deletionTimestamp === undefined && !spec.paused && planRollback(deployment, owned)
+      if (rollback) return rollBack(rollback, key, signal)
       const podsOfAll = owned.flatMap((rs) => ownedBy(podInformer, rs))
       const plan = planDeployment({ deployment, replicaSets: owned, pods: podsOfAll, nowMs: clock.now() })
       await apply(deployment, plan, key, signal)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Deployment, DeploymentSpec, ReplicaSet } from '../../api/kinds/apps/v1.ts'
-import { planDeployment, REVISION, revisionOf, type DeploymentPlan } from './plan.ts'
+import { planDeployment, type DeploymentPlan } from './plan.ts'
 import { DESIRED_REPLICAS, fenceposts, MAX_REPLICAS, scale, shrinkOld } from './replicaCounts.ts'
+import { planRollback, REVISION, revisionOf } from './revisions.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 
@@ -257,4 +258,34 @@ test('a rollout that stands still is told after its deadline', () => {
   const { status, reason, message } = progressing(world.d) ?? {}
   assert.deepEqual([status, reason], ['False', 'ProgressDeadlineExceeded'])
   assert.match(message ?? '', /^ReplicaSet "web-.*" has timed out progressing\.$/)
+})
+
+test('rollback by annotation: the revision asked for, or the one before', () => {
+  const ROLLBACK_TO = 'deprecated.deployment.rollback.to'
+  const world = new World(deployment({ image: 'app:1' }))
+  for (const image of ['app:1', 'app:2', 'app:3']) {
+    world.d = { ...world.d, spec: { ...world.d.spec, template: deployment({ image }).spec.template } }
+    world.settle()
+  }
+  const ask = (revision: string): Deployment => {
+    const annotations = { ...world.d.metadata.annotations, [ROLLBACK_TO]: revision, own: 'newer' }
+    return { ...world.d, metadata: { ...world.d.metadata, annotations } }
+  }
+  for (const [asked, reason, image] of [
+    ['1', 'DeploymentRollback', 'app:1'],
+    ['0', 'DeploymentRollback', 'app:2'],
+    ['3', 'DeploymentRollbackTemplateUnchanged', 'app:3'],
+    ['9', 'DeploymentRollbackRevisionNotFound', 'app:3'],
+  ]) {
+    const plan = planRollback(ask(asked as string), world.sets)
+    assert.ok(plan)
+    assert.equal(plan.event.reason, reason)
+    assert.equal(plan.deployment.spec.template.spec?.containers[0]?.image, image)
+    assert.deepEqual(plan.deployment.spec.template.metadata?.labels, { app: 'web' })
+    assert.equal(plan.deployment.metadata.annotations?.[ROLLBACK_TO], undefined)
+    assert.equal(plan.deployment.metadata.annotations?.['own'], reason === 'DeploymentRollback' ? undefined : 'newer')
+  }
+  assert.equal(planRollback(ask('x'), world.sets), undefined)
+  assert.equal(planRollback(world.d, world.sets), undefined)
+  assert.equal(planRollback(ask('0'), world.sets.slice(-1))?.event.message, 'Unable to find last revision.')
 })

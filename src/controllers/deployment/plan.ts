@@ -1,7 +1,7 @@
 /** One pass over a Deployment as data: which ReplicaSets to create, size, mark and delete, and the status to report. */
 import type { Deployment, DeploymentStatus, ReplicaSet } from '../../api/kinds/apps/v1.ts'
 import { deployments } from '../../api/kinds/apps/v1.ts'
-import type { Pod, PodTemplateSpec } from '../../api/kinds/core/v1.ts'
+import type { Pod } from '../../api/kinds/core/v1.ts'
 import { newControllerRef } from '../../api/meta.ts'
 import type { Draft } from '../../api/resource.ts'
 import { hasFinished } from '../../api/pods.ts'
@@ -19,20 +19,17 @@ import {
   shrinkOld,
   type Resize,
 } from './replicaCounts.ts'
-import { isComplete, planStatus } from './status.ts'
-
-export const REVISION = 'deployment.kubernetes.io/revision'
-const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history'
-const POD_TEMPLATE_HASH = 'pod-template-hash'
-/** Not handed on from a Deployment to its ReplicaSets. */
-const OWN_ANNOTATIONS = new Set([
-  'kubectl.kubernetes.io/last-applied-configuration',
+import {
+  findCurrent,
+  highest,
+  inherited,
+  POD_TEMPLATE_HASH,
   REVISION,
   REVISION_HISTORY,
-  DESIRED_REPLICAS,
-  MAX_REPLICAS,
-  'deprecated.deployment.rollback.to',
-])
+  revisionOf,
+  templateWithoutHash,
+} from './revisions.ts'
+import { isComplete, planStatus } from './status.ts'
 
 export interface DeploymentInput {
   deployment: Deployment
@@ -58,35 +55,6 @@ export interface DeploymentPlan {
   revision?: string
   status: DeploymentStatus
   recheckAfterMs?: number
-}
-
-function templateWithoutHash(template: PodTemplateSpec | undefined): unknown {
-  const { [POD_TEMPLATE_HASH]: _, ...labels } = template?.metadata?.labels ?? {}
-  const { creationTimestamp: __, ...metadata } = template?.metadata ?? {}
-  return { metadata: { ...metadata, labels }, spec: template?.spec }
-}
-
-/** The ReplicaSet of the current template, the oldest if there are several. */
-export function findCurrent(deployment: Deployment, replicaSets: readonly ReplicaSet[]): ReplicaSet | undefined {
-  const wanted = templateWithoutHash(deployment.spec.template)
-  return replicaSets.toSorted(olderFirst).find((rs) => semanticallyEqual(templateWithoutHash(rs.spec.template), wanted))
-}
-
-const MAX_REVISION = 2n ** 63n - 1n
-
-/** An int64 that people set, too: beyond what a double counts exactly. What is none counts as 0. */
-export function revisionOf(object: { metadata: { annotations?: Record<string, string> } }): bigint {
-  const text = object.metadata.annotations?.[REVISION] ?? ''
-  const revision = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text) : 0n
-  return revision <= MAX_REVISION ? revision : 0n
-}
-
-function inherited(deployment: Deployment): Record<string, string> {
-  return Object.fromEntries(Object.entries(deployment.metadata.annotations ?? {}).filter(([key]) => !OWN_ANNOTATIONS.has(key)))
-}
-
-function highest(revisions: readonly bigint[]): bigint {
-  return revisions.reduce((most, each) => (each > most ? each : most))
 }
 
 function sizeMarks(deployment: Deployment): Record<string, string> {
