@@ -74,7 +74,8 @@ export const coreRules: Rules = {
     else if (spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0]
   }),
   'io.k8s.api.core.v1.NodeStatus': rule<core.NodeStatus>((status) => {
-    if (!status.allocatable && status.capacity) status.allocatable = { ...status.capacity }
+    // Stored, an empty one is none.
+    if (Object.keys(status.allocatable ?? {}).length === 0 && status.capacity) status.allocatable = { ...status.capacity }
   }),
   'io.k8s.api.core.v1.LimitRangeItem': rule(defaultLimitRangeItem),
 }

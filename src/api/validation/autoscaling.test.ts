@@ -27,6 +27,10 @@ test('what is scaled has a group', () => {
 
 test('numbers of replicas', () => {
   assert.deepEqual(told({ maxReplicas: 0 }), ['spec.maxReplicas: Required value: must be set and greater than 0'])
+  assert.deepEqual(told({ minReplicas: 0 }), [
+    'spec.minReplicas: Invalid value: 0: must be greater than or equal to 1',
+    'spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas',
+  ])
   assert.deepEqual(told({ minReplicas: 5 }), ['spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`'])
 })
 

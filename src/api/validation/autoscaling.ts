@@ -188,6 +188,8 @@ export function validateHorizontalPodAutoscaler({ spec }: HorizontalPodAutoscale
   errors.push(...validateReference(scaleTargetRef, 'spec.scaleTargetRef', needsGroup, isSame === true))
   const objectsBefore = old?.spec?.metrics?.flatMap(({ object }) => (object?.describedObject ? [object.describedObject] : []))
   errors.push(...metrics.flatMap((metric, i) => validateMetric(metric, `spec.metrics[${i}]`, objectsBefore)))
+  if (minReplicas === 0 && !metrics.some(({ type }) => type === 'Object' || type === 'External'))
+    errors.push(forbidden('spec.metrics', 'must specify at least one Object or External metric to support scaling to zero replicas'))
   errors.push(...validateScalingRules(behavior?.scaleUp, 'spec.behavior.scaleUp'))
   return [...errors, ...validateScalingRules(behavior?.scaleDown, 'spec.behavior.scaleDown')]
 }

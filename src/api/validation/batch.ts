@@ -1,4 +1,5 @@
 /** Jobs and CronJobs (pkg/apis/batch/validation). */
+import { asGiven } from '../codec/goShape.ts'
 import { deepEqual } from '../meta.ts'
 import { labelSelectorMatches } from '../selectors.ts'
 import { check, goMap, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
@@ -118,7 +119,8 @@ function checkJobSpec(errors: FieldError[], spec: JobSpec): void {
   checkSpec(errors, spec, 'spec')
   if (!spec.selector) errors.push(required('spec.selector'))
   else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'))
-  const labels = spec.template.metadata?.labels
+  const { metadata } = spec.template
+  const labels = metadata && asGiven(metadata, 'labels')
   if (hasSyntax(spec.selector) && !labelSelectorMatches(spec.selector, labels))
     errors.push(invalid('spec.template.metadata.labels', goMap(labels), '`selector` does not match template `labels`'))
 }
@@ -227,9 +229,11 @@ export function validateJobUpdate(next: Job, old: Job): FieldError[] {
 
 const TIME_ZONE_PART_RE = /^[A-Za-z.\-_0-9+]{1,14}$/
 
+/** Upstream's names are those of files, in their case: all parts begin with a capital, as far as a zone goes by another name here. */
 function isTimeZone(name: string): boolean {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+    const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions()
+    return timeZone.toLowerCase() === name.toLowerCase() ? timeZone === name : /^[A-Z][^/]*(\/[A-Z][^/]*)*$/.test(name)
   } catch {
     return false
   }

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import {
-  validateLimitRange,
-  validateNamespace,
-  validateNamespaceStatus,
-  validateResourceQuota,
-  validateResourceQuotaStatus,
-  validateSecret,
-} from './config.ts'
+import { validateNamespace, validateNamespaceStatus, validateSecret } from './config.ts'
+import { validateLimitRange } from './limitRanges.ts'
 import { quote } from '../quote.ts'
 import { keyPairError } from './keyPair.ts'
 import { isWhole } from './quantities.ts'
 import { intOrPercent } from './values.ts'
-import type { LimitRangeItem, Namespace, ResourceQuota, ResourceQuotaSpec } from '../kinds/core/v1.ts'
+import type { LimitRangeItem, Namespace } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
 const metadata = { name: 'n', namespace: 'ns', uid: 'u', resourceVersion: '1', creationTimestamp: '' }
@@ -43,22 +37,15 @@ test('limits', () => {
   assert.deepEqual(limits({ type: 'Container', max: { cpu: '1' }, default: { cpu: '2' } }), [
     'spec.limits[0].default[cpu]: Invalid value: "1": default value 2 is greater than max value 1',
   ])
+  assert.deepEqual(limits({ type: 'Container', min: { cpu: '-1' }, max: { cpu: '4' }, maxLimitRequestRatio: { cpu: '2' } }), [
+    'spec.limits[0].maxLimitRequestRatio[cpu]: Invalid value: "2": ratio 2 is greater than max/min = -4.000000',
+  ])
   assert.deepEqual(limits({ type: 'example.com/x', maxLimitRequestRatio: { what: '2' } }), [
     'spec.limits[0].maxLimitRequestRatio[what]: Invalid value: "what": must be a standard resource type or fully qualified',
   ])
   assert.deepEqual(limits({ type: 'Container', default: { 'hugepages-2Mi': '4Mi' }, defaultRequest: { 'hugepages-2Mi': '2Mi' } }), [
     'spec.limits[0].defaultRequest[hugepages-2Mi]: Invalid value: "2Mi": default value 4Mi must equal to defaultRequest value 2Mi in hugepages-2Mi',
   ])
-})
-
-test('scopes of quotas concern the standard resources', () => {
-  const quota = (spec: ResourceQuotaSpec): string[] => told(validateResourceQuota({ metadata, spec }))
-  assert.deepEqual(quota({ hard: { 'example.com/x': '1', pods: '1' }, scopes: ['BestEffort'] }), [])
-  assert.deepEqual(quota({ hard: { services: '1', secrets: '1' }, scopes: ['BestEffort'] }), [
-    'spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource',
-    'spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource',
-  ])
-  assert.deepEqual(quota({ hard: { services: '1' }, scopes: ['x'] }), ['spec.scopes: Invalid value: ["x"]: unsupported scope'])
 })
 
 test('finalizers of namespaces', () => {
@@ -110,7 +97,7 @@ test('what is neither a number nor a share counts as none', () => {
     assert.equal(intOrPercent(value), number)
 })
 
-test('statuses of namespaces and quotas', () => {
+test('statuses of namespaces', () => {
   const namespace = (phase: string, metadata: object = {}): string[] =>
     validateNamespaceStatus({ metadata: { name: 'a', ...metadata }, status: { phase } } as Namespace).map(({ message }) => message)
   assert.deepEqual(namespace('Active'), [])
@@ -118,12 +105,4 @@ test('statuses of namespaces and quotas', () => {
   assert.deepEqual(namespace('Active', { deletionTimestamp: '2026-01-01T00:00:00Z' }), [
     'Invalid value: "Active": may only be \'Terminating\' if `deletionTimestamp` is not empty',
   ])
-  const quota = {
-    metadata: { name: 'a', resourceVersion: '1' },
-    status: { hard: { pods: '1.5' }, used: { pods: '-1' } },
-  } as unknown as ResourceQuota
-  assert.deepEqual(
-    validateResourceQuotaStatus(quota).map(({ field }) => field),
-    ['status.hard[pods]', 'status.used[pods]'],
-  )
 })

@@ -21,7 +21,7 @@ const EXIT_CODES_LIMIT = 255
 const CONDITIONS_LIMIT = 20
 const INDEXES_LIMIT_BYTES = 64 * 1024
 
-const valid = (values: readonly string[]): string => `valid values: [${values.map((value) => JSON.stringify(value)).join(' ')}]`
+const valid = (values: readonly string[]): string => `valid values: [${values.map((value) => quote(value)).join(' ')}]`
 
 function checkExitCodes(
   errors: FieldError[],
@@ -93,7 +93,7 @@ export function parseIndexes(text: string, completions: number): { total: number
     const limits = interval.split('-')
     if (limits.length > 2)
       return fail(
-        `the fragment ${JSON.stringify(interval)} violates the requirement that an index interval can have at most two parts separated by '-'`,
+        `the fragment ${quote(interval)} violates the requirement that an index interval can have at most two parts separated by '-'`,
       )
     for (const limit of limits) {
       if (!/^[+-]?\d+$/.test(limit)) return fail(`cannot convert string to integer for index: ${quote(limit)}`)

@@ -82,6 +82,11 @@ test('counts of replicas', () => {
     errors.map(({ message }) => message),
     ['Invalid value: 2: cannot be greater than status.replicas', 'Invalid value: 2: cannot be greater than readyReplicas'],
   )
+  assert.equal(
+    validateDeploymentStatusUpdate(deployment({ collisionCount: -1 }), deployment({})).length,
+    1,
+    'negative, yet not decremented',
+  )
   const [decremented] = validateDeploymentStatusUpdate(deployment({}), deployment({ collisionCount: 1 }))
   assert.deepEqual(decremented, {
     type: 'FieldValueInvalid',

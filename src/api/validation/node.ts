@@ -1,4 +1,5 @@
 /** Nodes (pkg/apis/core/validation). */
+import { quote } from '../quote.ts'
 import { check, duplicate, forbidden, internalError, invalid, required } from './fieldErrors.ts'
 import { goInternal } from './goInternal.ts'
 import { isLabelValue, isQualifiedName, isValidCidr, parseCidr } from './names.ts'
@@ -33,8 +34,7 @@ const FEATURE_SHAPE =
 function checkFeatures(errors: FieldError[], features: readonly string[]): void {
   for (const [i, feature] of features.entries()) {
     const field = `status.declaredFeatures[${i}]`
-    const refuse = (why: string): void =>
-      void errors.push(invalid(field, feature, `invalid feature name ${JSON.stringify(feature)}: ${why}`))
+    const refuse = (why: string): void => void errors.push(invalid(field, feature, `invalid feature name ${quote(feature)}: ${why}`))
     const before = features[i - 1]
     if (before === feature) errors.push(duplicate(field, feature))
     else if (before !== undefined && before > feature) errors.push(invalid(field, feature, 'list must be sorted alphabetically'))

@@ -1,4 +1,5 @@
 /** ObjectMeta's rules (k8s.io/apimachinery/pkg/api/validation): on create and on update. */
+import { quote } from '../quote.ts'
 import { forbidden, IMMUTABLE, invalid, invalidAll, required, tooLong } from './fieldErrors.ts'
 import { isLabelValue, isQualifiedName, nameIsDnsSubdomain, nameIsDnsLabel } from './names.ts'
 import type { NameRule } from './names.ts'
@@ -166,7 +167,7 @@ export function validateObjectMetaUpdate(next: ObjectMeta, old: ObjectMeta, path
     const known = new Set(old.finalizers)
     const added = next.finalizers.filter((finalizer) => !known.has(finalizer))
     if (added.length > 0) {
-      const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ')
+      const list = added.map((finalizer) => quote(finalizer)).join(', ')
       errors.push(
         forbidden(
           `${path}.finalizers`,

@@ -145,14 +145,14 @@ const GA_LABELS: Readonly<Record<string, string>> = {
   'beta.kubernetes.io/instance-type': 'node.kubernetes.io/instance-type',
 }
 
-/** The old selector with those labels renamed that the new one calls by their present names. */
+/** The old selector with those labels renamed that the new one calls by their present names. Upstream lets a key also go that has no other name. */
 function renamed(old: NodeSelector | undefined, next: NodeSelector | undefined): NodeSelector | undefined {
   if (!old?.nodeSelectorTerms || !next?.nodeSelectorTerms) return old
   const nodeSelectorTerms = old.nodeSelectorTerms.map((term, i) => {
     const now = next.nodeSelectorTerms[i]
     const matchExpressions = term.matchExpressions?.map((expression, j) => {
-      const key = GA_LABELS[expression.key]
-      return key !== undefined && now?.matchExpressions?.[j]?.key === key ? { ...expression, key } : expression
+      const key = GA_LABELS[expression.key] ?? ''
+      return now?.matchExpressions?.[j]?.key === key ? { ...expression, key } : expression
     })
     return { ...term, ...(matchExpressions && { matchExpressions }) }
   })
@@ -177,7 +177,13 @@ export function validatePersistentVolumeUpdate(next: PersistentVolume, old: Pers
   }
   checkImmutable(errors, 'volumeMode', spec.volumeMode, before.volumeMode)
   if (before.nodeAffinity && !deepEqual(spec.nodeAffinity?.required, renamed(before.nodeAffinity.required, spec.nodeAffinity?.required))) {
-    errors.push(invalid('nodeAffinity', spec.nodeAffinity ?? null, 'field is immutable, except for updating from beta label to GA'))
+    errors.push(
+      invalid(
+        'nodeAffinity',
+        goInternal('core.v1.VolumeNodeAffinity', spec.nodeAffinity),
+        'field is immutable, except for updating from beta label to GA',
+      ),
+    )
   }
   if (before.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined) {
     errors.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'))
@@ -216,8 +222,9 @@ function comparable(next: PersistentVolumeClaim, old: PersistentVolumeClaim): [P
   if (next.status?.phase !== 'Bound') return [without(spec, ...ignored), without(before, ...ignored)]
   ignored.push('volumeAttributesClassName')
   const storage = before.resources?.requests?.['storage']
-  if (!spec.resources?.requests) return [without(spec, ...ignored), without(before, ...ignored)]
-  const requests = { ...spec.resources.requests, ...(storage !== undefined && { storage }) }
+  const given = spec.resources && asGiven(spec.resources, 'requests')
+  if (!given) return [without(spec, ...ignored), without(before, ...ignored)]
+  const requests = { ...given, ...(storage !== undefined && { storage }) }
   return [without({ ...spec, resources: { ...spec.resources, requests } }, ...ignored), without(before, ...ignored)]
 }
 

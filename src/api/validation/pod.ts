@@ -55,7 +55,6 @@ export function validatePodUpdate(next: Pod, old: Pod): FieldError[] {
 export function validatePodStatusUpdate(next: Pod, old: Pod): FieldError[] {
   const errors: FieldError[] = []
   checkPodAnnotationChanges(errors, next, old, 'metadata.annotations')
-  checkPodAnnotations(errors, next.metadata.annotations, next.spec, 'metadata.annotations')
   checkPodStatus(errors, next, old)
   return errors
 }

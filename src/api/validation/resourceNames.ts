@@ -52,10 +52,9 @@ const INTEGERS = new Set([
 ])
 
 export const isHugePage = (name: string): boolean => name.startsWith('hugepages-')
-export const isObjectCount = (name: string): boolean => name.startsWith('count/')
 export const isStandardContainerResource = (name: string): boolean => STANDARD_CONTAINER.has(name) || isHugePage(name)
 export const isStandardQuotaResource = (name: string): boolean =>
-  STANDARD_QUOTA.has(name) || isHugePage(name) || name.startsWith('requests.hugepages-') || isObjectCount(name)
+  STANDARD_QUOTA.has(name) || isHugePage(name) || name.startsWith('requests.hugepages-')
 export const isNativeResource = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/')
 /** Neither native nor a quota of requests: devices and the like. */
 export const isExtendedResource = (name: string): boolean =>
@@ -85,7 +84,7 @@ export function validateContainerResourceName(name: string, path: string): Field
 }
 
 export function validateQuotaResourceName(name: string, path: string): FieldError[] {
-  const errors = isObjectCount(name) ? [] : validateResourceName(name, path)
+  const errors = validateResourceName(name, path)
   if (!name.includes('/') && !isStandardQuotaResource(name)) errors.push(invalid(path, name, 'must be a standard resource for quota'))
   return errors
 }

@@ -1,4 +1,5 @@
 /** Cron schedules, refused in the words of the library that upstream uses (robfig/cron). */
+import { quote } from '../quote.ts'
 
 interface Bounds {
   min: number
@@ -22,7 +23,7 @@ function parseNumber(text: string, bounds: Bounds): number {
   if (named >= 0) return bounds.min + named
   if (/^\d+$/.test(text)) return Number(text)
   if (/^-\d+$/.test(text)) throw new ScheduleError(`negative number (${text}) not allowed: ${text}`)
-  throw new ScheduleError(`failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`)
+  throw new ScheduleError(`failed to parse int from ${text}: strconv.Atoi: parsing ${quote(text)}: invalid syntax`)
 }
 
 function checkRange(expression: string, bounds: Bounds): void {
@@ -58,7 +59,7 @@ export function validateSchedule(schedule: string): string[] {
     if (!schedule.startsWith('@every ')) return [`unrecognized descriptor: ${schedule}`]
     return /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(schedule.slice(7))
       ? []
-      : [`failed to parse duration ${schedule}: time: invalid duration ${JSON.stringify(schedule.slice(7))}`]
+      : [`failed to parse duration ${schedule}: time: invalid duration ${quote(schedule.slice(7))}`]
   }
   const fields = schedule.trim().split(/\s+/)
   if (fields.length !== FIELDS.length) return [`expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`]

@@ -1,4 +1,5 @@
 /** Names of certificate signers, and of the trust bundles that belong to one. */
+import { quote } from '../quote.ts'
 import { check, invalid, required, tooLong } from './fieldErrors.ts'
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 import type { FieldError } from '../status.ts'
@@ -20,7 +21,7 @@ function checkLabels(errors: FieldError[], segment: string, rule: (label: string
       errors,
       path,
       segment,
-      broken.map((error) => `validating label ${JSON.stringify(label)}: ${error}`),
+      broken.map((error) => `validating label ${quote(label)}: ${error}`),
     )
     if (broken.length > 0) return
   }

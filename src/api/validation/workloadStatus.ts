@@ -74,8 +74,9 @@ function validator<T extends { status?: object }>(rules: Rules): (next: T, old: 
     const errors: FieldError[] = []
     const [status, before] = [next.status ?? {}, old.status ?? {}] as [Counts, Counts]
     checkCounts(errors, status, rules)
-    const collisions = status['collisionCount'] ?? 0
-    if (collisions < (before['collisionCount'] ?? 0)) errors.push(invalid('status.collisionCount', collisions, 'cannot be decremented'))
+    const { collisionCount: collisions = 0 } = status
+    if (before['collisionCount'] !== undefined && (status['collisionCount'] === undefined || collisions < before['collisionCount']))
+      errors.push(invalid('status.collisionCount', collisions, 'cannot be decremented'))
     return errors
   }
 }

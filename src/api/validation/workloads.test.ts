@@ -131,6 +131,9 @@ test('cron jobs', () => {
     },
   })
   assert.deepEqual(told(validateCronJob(make('* * * * *', 'Europe/Berlin'))), [])
+  assert.deepEqual(told(validateCronJob(make('* * * * *', 'US/Eastern'))), [])
+  for (const zone of ['europe/berlin', 'us/eastern'])
+    assert.deepEqual(told(validateCronJob(make('* * * * *', zone))), [`spec.timeZone: Invalid value: "${zone}": unknown time zone ${zone}`])
   assert.match(first(validateCronJob(make(''))), /^spec\.schedule: Required value$/)
   assert.match(first(validateCronJob(make('* * * *'))), /^spec\.schedule: Invalid value: "\* \* \* \*": expected exactly 5 fields, found 4/)
   assert.match(

@@ -19,7 +19,7 @@ import { generateName } from '../../api/names.ts'
 import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
 import { parseRevision } from './continueToken.ts'
 import { sentRevision } from './options.ts'
-import { normalizeObject } from './schema.ts'
+import { defaultObject, normalizeObject } from './schema.ts'
 import { newModified, newUnmet, otherUid, translateStorageError } from './storageErrors.ts'
 import type { ObjectMeta } from '../../api/kinds/meta/v1.ts'
 import type { FieldError } from '../../api/status.ts'
@@ -217,6 +217,8 @@ export class ObjectStore {
     const fields = object as unknown as Fields
     fields['kind'] = kind.storage.kind
     fields['apiVersion'] = kind.storageApiVersion
+    // What is stored without its empty lists and maps is given defaults once more as it is read.
+    if (!kind.custom && hidesEmptyOnes(object)) defaultObject(kind.storage, object, this.#clock.now())
     const stored = kind.versions ? await kind.versions.toStorage(object) : object
     const bytes = encodeForStore(stored)
     this.#cache.remember(bytes, stored)
@@ -290,6 +292,7 @@ export class ObjectStore {
     this.#prepare(kind, steps, changed, old.object, context)
     const giveBack = strategy.reserve && steps.part === 'main' ? strategy.reserve(changed, old.object, context) : undefined
     const next = kind.custom ? changed : normalizeObject(kind.storage, changed)
+    if (steps.part === 'main') strategy.settleUpdate?.(next, old.object)
     if (steps.part === 'main' && (strategy.managesGeneration === true || kind.custom))
       this.#countGeneration(kind, next, sent ?? next, old.object)
     let release: (() => Promise<void>) | undefined

@@ -19,6 +19,8 @@ export interface StrategyContext {
   refusal(of: { verb: string; subresource: string; namespace: string; name: string }): string | undefined
   /** The API group that the request came by, for kinds that two groups serve. */
   group?: string
+  /** '' for the object itself. */
+  subresource?: string
   /** RFC 3339, whole seconds. */
   now: string
   dryRun: boolean
@@ -59,11 +61,13 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   prepareForCreate?(next: T, context: StrategyContext): void
   validateCreate?(next: T, context: StrategyContext): FieldError[]
   prepareForUpdate?(next: T, old: T, context: StrategyContext): void
+  /** What is left to prepare once the object has the shape in which it is stored. */
+  settleUpdate?(next: T, old: T): void
   validateUpdate?(next: T, old: T, context: StrategyContext): FieldError[]
   prepareForStatusUpdate?(next: T, old: T, context: StrategyContext): void
   validateStatusUpdate?(next: T, old: T, context: StrategyContext): FieldError[]
   /** Reserve what the object needs outside itself (addresses, ports); the result gives it back when the write fails. */
-  reserve?(next: T, old: T | undefined, context: StrategyContext): () => void
+  reserve?(next: T, old: T | undefined, context: StrategyContext): (() => void) | undefined
   /** The grace that a deletion gets, or undefined for at once; `asked` is what the client asked for. */
   gracePeriodSeconds?(object: T, asked: number | undefined): number | undefined
   /** A finished object that is still wanted by something else (namespaces with content). */

@@ -1,5 +1,6 @@
 /** Annotations that mean something for a pod, most of them older than the fields that replaced them. */
 import { forbidden, invalid } from '../fieldErrors.ts'
+import { quote } from '../../quote.ts'
 import { checkDescendingPath } from '../values.ts'
 import { checkTolerations } from './scheduling.ts'
 import { eachContainer } from './scope.ts'
@@ -44,7 +45,7 @@ function checkAppArmorName(errors: FieldError[], key: string, profile: string, s
   eachContainer(spec, '', (container) => void (found ||= container.name === name))
   if (!found) errors.push(invalid(`${path}[${key}]`, name, 'container not found'))
   if (profile === '' || profile === 'runtime/default' || profile === 'unconfined' || profile.startsWith('localhost/')) return
-  errors.push(invalid(`${path}[${key}]`, profile, `invalid AppArmor profile name: ${JSON.stringify(profile)}`))
+  errors.push(invalid(`${path}[${key}]`, profile, `invalid AppArmor profile name: ${quote(profile)}`))
 }
 
 export function checkPodAnnotations(errors: FieldError[], annotations: Annotations | undefined, spec: PodSpec, path: string): void {
@@ -61,7 +62,7 @@ export function checkPodAnnotations(errors: FieldError[], annotations: Annotatio
   }
 }
 
-/** Who owns a mirror pod and which profile applies is said once. */
+/** Who owns a mirror pod and which profile applies is said once. Upstream looks at the annotations as such here too. */
 export function checkPodAnnotationChanges(errors: FieldError[], next: Pod, old: Pod, path: string): void {
   const [now, before] = [next.metadata.annotations ?? {}, old.metadata.annotations ?? {}]
   for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
@@ -70,6 +71,7 @@ export function checkPodAnnotationChanges(errors: FieldError[], next: Pod, old: 
     if (key.startsWith(APPARMOR_PREFIX)) errors.push(forbidden(`${path}[${key}]`, `may not ${what} AppArmor annotations`))
     if (key === MIRROR) errors.push(forbidden(`${path}[${key}]`, `may not ${what} mirror pod annotation`))
   }
+  checkPodAnnotations(errors, next.metadata.annotations, next.spec, path)
 }
 
 /** The error where the annotation and the field say different things. */

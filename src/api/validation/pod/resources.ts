@@ -1,4 +1,5 @@
 /** Requests, limits and claims, of containers and of the pod as a whole. */
+import { asGiven } from '../../codec/goShape.ts'
 import { check, duplicate, forbidden, invalid, notFound, notSupported, required } from '../fieldErrors.ts'
 import { isDns1123Label } from '../names.ts'
 import { addQuantity, formatQuantity, parseQuantity } from '../../quantity.ts'
@@ -171,7 +172,7 @@ export function checkPodResources(errors: FieldError[], spec: PodSpec, claimName
     errors.push(forbidden(path, 'may not be set for a windows pod'))
     return
   }
-  if (resources.claims) errors.push(forbidden(`${path}.claims`, 'claims may not be set for Resources at pod-level'))
+  if (asGiven(resources, 'claims')) errors.push(forbidden(`${path}.claims`, 'claims may not be set for Resources at pod-level'))
   checkRequirements(errors, resources, validatePodResourceName, claimNames, path)
   checkConsistency(errors, spec, resources, path)
 }

@@ -1,6 +1,6 @@
 /** A pod's status, which the kubelet and the scheduler write. */
-import { check, duplicate, forbidden, IMMUTABLE, invalid, notSupported, required, tooLong } from '../fieldErrors.ts'
-import { isIPv6 } from 'node:net'
+import { check, duplicate, forbidden, IMMUTABLE, internalError, invalid, notSupported, required, tooLong } from '../fieldErrors.ts'
+import { isIP, isIPv6 } from 'node:net'
 import { isDns1123Label, isQualifiedName, isUnixId, isValidIp, nameIsDnsSubdomain } from '../names.ts'
 import { nanosOf } from '../quantities.ts'
 import { isNativeResource } from '../resourceNames.ts'
@@ -142,8 +142,11 @@ function checkNodeClaims(errors: FieldError[], status: PodStatus, { resourceClai
 function checkAddresses(errors: FieldError[], next: readonly { ip: string }[], old: readonly { ip: string }[], path: string): void {
   for (const [i, { ip }] of next.entries()) if (!old.some((other) => other.ip === ip)) check(errors, `${path}[${i}]`, ip, isValidIp(ip))
   if (next.length < 2) return
+  const strange = next.findIndex(({ ip }) => !isIP(ip))
+  if (strange >= 0)
+    errors.push(internalError(path, `failed to check for dual stack with error:invalid IP[${strange}]: ${next[strange]?.ip}`))
   const families = next.map(({ ip }) => isIPv6(ip))
-  if (next.length === 2 && families[0] !== families[1]) return
+  if (strange < 0 && next.length === 2 && families[0] !== families[1]) return
   errors.push(
     invalid(
       path,

@@ -1,5 +1,6 @@
 /** What may change in a pod once it is there: little, since its containers run already. */
 import { forbidden, invalid, required } from '../fieldErrors.ts'
+import { asGiven } from '../../codec/goShape.ts'
 import { goInternal } from '../goInternal.ts'
 import { lineDiff } from '../lineDiff.ts'
 import { deepEqual } from '../../meta.ts'
@@ -80,7 +81,8 @@ function onlyAdds(next: NodeSelectorTerm | undefined, old: NodeSelectorTerm): bo
 function checkNarrowing(errors: FieldError[], next: NodeAffinity | undefined, old: NodeAffinity | undefined, path: string): void {
   const before = old?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
   if (!before) return
-  const terms = next?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
+  const required = next?.requiredDuringSchedulingIgnoredDuringExecution
+  const terms = required && asGiven(required, 'nodeSelectorTerms')
   const now = terms ?? []
   const shown = (term: NodeSelectorTerm | undefined): unknown => goInternal('core.v1.NodeSelectorTerm', term)
   const field = `${path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`
@@ -132,7 +134,7 @@ function withoutAllowed(errors: FieldError[], spec: PodSpec, old: PodSpec, path:
     errors.push(
       invalid(
         `${path}.nodeSelector`,
-        spec.nodeSelector ?? null,
+        asGiven(spec, 'nodeSelector') ?? null,
         'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
       ),
     )

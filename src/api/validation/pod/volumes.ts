@@ -1,4 +1,5 @@
 /** A pod's volumes. */
+import { quote } from '../../quote.ts'
 import { check, duplicate, forbidden, invalid, required } from '../fieldErrors.ts'
 import { isDns1123Label, nameIsDnsSubdomain } from '../names.ts'
 import { nanosOf } from '../quantities.ts'
@@ -85,7 +86,7 @@ export function checkVolumes(
         errors,
         `${at}.name`,
         name,
-        nameIsDnsSubdomain(claim, false).map((error) => `PVC name ${JSON.stringify(claim)}: ${error}`),
+        nameIsDnsSubdomain(claim, false).map((error) => `PVC name ${quote(claim)}: ${error}`),
       )
     }
     if (!name) errors.push(required(`${at}.name`))

@@ -2,11 +2,8 @@
 import {
   validateConfigMap,
   validateConfigMapUpdate,
-  validateLimitRange,
   validateNamespace,
   validateNamespaceStatus,
-  validateResourceQuota,
-  validateResourceQuotaStatus,
   validateSecret,
   validateSecretUpdate,
 } from '../../../api/validation/config.ts'
@@ -14,6 +11,8 @@ import { validateEvent, validateEventUpdate } from '../../../api/validation/even
 import { isLongName, isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/endpoints.ts'
+import { validateLimitRange } from '../../../api/validation/limitRanges.ts'
+import { validateResourceQuota, validateResourceQuotaStatus, validateResourceQuotaUpdate } from '../../../api/validation/resourceQuotas.ts'
 import {
   validatePersistentVolume,
   validatePersistentVolumeClaim,
@@ -31,7 +30,6 @@ import {
   persistentVolumeWarnings,
   secretWarnings,
   templateWarnings,
-  workloadUpdateWarnings,
   workloadWarnings,
 } from '../../../api/validation/warnings.ts'
 import { settleDataSources } from './claims.ts'
@@ -170,7 +168,8 @@ const replicationControllers: Strategy<ReplicationController> = {
   validateUpdate: validateReplicationControllerUpdate,
   validateStatusUpdate: validateReplicationControllerStatusUpdate,
   warningsOnCreate: workloadWarnings,
-  warningsOnUpdate: workloadUpdateWarnings,
+  // Upstream takes the old template for the new one here.
+  warningsOnUpdate: ({ metadata }, old) => (metadata.generation === old.metadata.generation ? [] : templateWarnings(old.spec?.template)),
   selectableFields: { 'status.replicas': (controller) => String(controller.status?.replicas ?? 0) },
   unknownFieldLabel: unsupported,
 }
@@ -182,8 +181,11 @@ const persistentVolumes: Strategy<PersistentVolume> = {
   returnsDeleted: true,
   prepareForStatusUpdate(next, old, { now }) {
     const [status, before] = [next.status ?? {}, old.status ?? {}]
-    const isTimed = status.lastPhaseTransitionTime !== undefined && status.lastPhaseTransitionTime !== before.lastPhaseTransitionTime
-    if (status.phase !== before.phase && !isTimed) next.status = { ...status, lastPhaseTransitionTime: now }
+    const { lastPhaseTransitionTime: since } = before
+    const isTimed = status.lastPhaseTransitionTime !== undefined
+    if (status.phase === before.phase) {
+      if (!isTimed && since !== undefined) next.status = { ...status, lastPhaseTransitionTime: since }
+    } else if (!isTimed || status.lastPhaseTransitionTime === since) next.status = { ...status, lastPhaseTransitionTime: now }
   },
   validateCreate: validatePersistentVolume,
   // Upstream looks at the volume as a whole twice.
@@ -241,7 +243,7 @@ const resourceQuotas: Strategy<ResourceQuota> = {
   statusKeepsMetadata: true,
   returnsDeleted: true,
   validateCreate: validateResourceQuota,
-  validateUpdate: validateResourceQuota,
+  validateUpdate: validateResourceQuotaUpdate,
   validateStatusUpdate: validateResourceQuotaStatus,
 }
 const endpoints: Strategy<Endpoints> = {

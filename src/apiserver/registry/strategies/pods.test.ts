@@ -4,6 +4,18 @@ import { podStrategy } from './pods.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'
 import type { StrategyContext } from '../strategy.ts'
 
+test('what was observed is not forgotten', () => {
+  const of = (status: object): Pod => ({ metadata: { name: 'a' }, spec: { containers: [] }, status }) as unknown as Pod
+  const ready = (observedGeneration?: number): object => ({
+    type: 'Ready',
+    status: 'True',
+    ...(observedGeneration && { observedGeneration }),
+  })
+  const next = of({ conditions: [ready(), ready(5), ready()] })
+  podStrategy.prepareForStatusUpdate?.(next, of({ observedGeneration: 3, conditions: [ready(1), ready(2)] }), {} as StrategyContext)
+  assert.deepEqual(next.status, { observedGeneration: 3, conditions: [ready(1), ready(5), ready()] })
+})
+
 const KEY = 'container.apparmor.security.beta.kubernetes.io/c'
 const WARNING = `metadata.annotations[${KEY}]: deprecated since v1.30; use the "appArmorProfile" field instead`
 

@@ -26,6 +26,18 @@ function graceOf(pod: Pod, asked: number | undefined): number {
   return grace < 0 ? LEAST_GRACE_SECONDS : grace
 }
 
+/** The generation that the kubelet has seen is not forgotten by writers that do not know of it. */
+function keepObservedGenerations(next: PodStatus, old: PodStatus): PodStatus {
+  const before = Object.groupBy(old.conditions ?? [], ({ type }) => type)
+  const conditions = next.conditions?.map((condition) => {
+    const known = before[condition.type]?.shift()?.observedGeneration
+    const observedGeneration = condition.observedGeneration || known
+    return observedGeneration ? { ...condition, observedGeneration } : condition
+  })
+  const observedGeneration = next.observedGeneration || old.observedGeneration
+  return { ...next, ...(conditions && { conditions }), ...(observedGeneration && { observedGeneration }) }
+}
+
 /** Digests of image volumes are not on by default. */
 function dropVolumeStatuses({ containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] }: PodStatus): void {
   for (const { volumeMounts = [] } of [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses])
@@ -90,7 +102,8 @@ export const podStrategy: Strategy<Pod> = {
   prepareForStatusUpdate(next, old) {
     const { nodeAllocatableResourceClaimStatuses: _, ...status } = next.status ?? {}
     dropVolumeStatuses(status)
-    next.status = { ...status, ...(old.status?.qosClass && { qosClass: status.qosClass || old.status.qosClass }) }
+    const kept = keepObservedGenerations(status, old.status ?? {})
+    next.status = { ...kept, ...(old.status?.qosClass && { qosClass: status.qosClass || old.status.qosClass }) }
   },
   warningsOnCreate: (pod) => [...podNameWarnings(pod.metadata.name), ...podSpecWarnings(pod.spec, pod.metadata, 'spec', '')],
   gracePeriodSeconds: graceOf,

@@ -88,8 +88,9 @@ export const serviceStrategy: Strategy<Service> = {
   returnsDeleted: true,
   allowCreateOnUpdate: true,
   validateName: nameIsDnsLabel,
-  prepareForCreate(next, { services }) {
-    if (!next.spec) return
+  prepareForCreate(next, { services, subresource }) {
+    // One that comes to be by its status gets neither addresses nor ports.
+    if (!next.spec || subresource) return
     unifyAddresses(next.spec, undefined)
     services.initFamilies(next, undefined)
   },
@@ -107,7 +108,7 @@ export const serviceStrategy: Strategy<Service> = {
   warningsOnCreate: serviceWarnings,
   warningsOnUpdate: serviceWarnings,
   warningsOnStatusUpdate: loadBalancerWarnings,
-  reserve: (next, old, { services, dryRun }) => services.allocate(next, old, { dryRun }),
+  reserve: (next, old, { services, dryRun, subresource }) => (subresource ? undefined : services.allocate(next, old, { dryRun })),
   selectableFields: {
     'spec.clusterIP': (service) => service.spec?.clusterIP ?? '',
     'spec.type': (service) => service.spec?.type ?? '',

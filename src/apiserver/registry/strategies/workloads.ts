@@ -23,7 +23,7 @@ import { validateHorizontalPodAutoscaler } from '../../../api/validation/autosca
 import { validateDisruptionBudget } from '../../../api/validation/policies.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { statefulSetWarnings, templateWarnings, workloadUpdateWarnings, workloadWarnings } from '../../../api/validation/warnings.ts'
-import { semanticEqual } from '../jsonValues.ts'
+import { deepEqual } from '../../../api/meta.ts'
 import { dropDisabledTemplateFields } from './disabledFields.ts'
 import { autoscalerStatus, daemonSetStatus, disruptionStatus, replicaStatus, statefulSetStatus } from './status.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../../api/kinds/apps/v1.ts'
@@ -97,9 +97,9 @@ const daemonSets: Strategy<DaemonSet> = {
     setTemplateGeneration(set, Math.max(1, templateGeneration(set)))
     dropDisabledTemplateFields(set.spec?.template)
   },
-  prepareForUpdate(next, old) {
-    dropDisabledTemplateFields(next.spec?.template, old.spec?.template)
-    const changed = !semanticEqual(next.spec?.template, old.spec?.template)
+  prepareForUpdate: ({ spec }, old) => dropDisabledTemplateFields(spec?.template, old.spec?.template),
+  settleUpdate(next, old) {
+    const changed = !deepEqual(next.spec?.template, old.spec?.template)
     setTemplateGeneration(next, templateGeneration(old) + (changed ? 1 : 0))
   },
   ...daemonSetStatus,
