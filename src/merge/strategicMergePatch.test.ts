@@ -141,6 +141,13 @@ describe('a strategic merge patch', () => {
       code: 500,
       message: "The order in patch list:\n[map[image:x name:one]]\n doesn't match $setElementOrder list:\n[map[name:zero]]\n",
     },
+    { patch: { $patch: {} }, code: 500, message: 'unknown patch type: map[] in map: map[$patch:map[]]' },
+    { patch: { $patch: [1, null] }, code: 500, message: 'unknown patch type: [%!s(int64=1) <nil>] in map: map[$patch:[1 <nil>]]' },
+    {
+      patch: { spec: { '$setElementOrder/containers': null } },
+      code: 500,
+      message: 'expected a []interface {}, but received a %!s(<nil>)',
+    },
     { patch: { spec: { $retainKeys: 'x' } }, code: 400, message: 'invalid patch format of retainKeys' },
     { patch: { spec: { $retainKeys: ['volumes'], containers: [] } }, code: 400, message: 'invalid patch format of retainKeys' },
     { patch: [], code: 400, message: 'json: cannot unmarshal array into Go value of type map[string]interface {}' },

@@ -30,10 +30,14 @@ const noMergeKey = (item: unknown, key: string): StatusError => failed(`map: ${g
 const badDirective = (directive: unknown, item: JsonObject): StatusError =>
   failed(`unknown patch type: ${goText(directive)} in map: ${goFormat(item)}`)
 
-/** Go's `%s`. */
-function goText(value: unknown): string {
+/** Go's `%s`, inside lists and maps as well. */
+function goText(value: unknown, inside = false): string {
   if (typeof value === 'string') return value
-  return value === null ? '%!s(<nil>)' : `%!s(${goTypeOf(value)}=${goFormat(value)})`
+  if (value === null) return inside ? '<nil>' : goTypeOf(value)
+  if (Array.isArray(value)) return `[${value.map((item) => goText(item, true)).join(' ')}]`
+  if (!isObject(value)) return `%!s(${goTypeOf(value)}=${goFormat(value)})`
+  const keys = Object.keys(value).toSorted()
+  return `map[${keys.map((key) => `${key}:${goText(value[key], true)}`).join(' ')}]`
 }
 
 interface ListStrategy {
@@ -176,8 +180,9 @@ function listIn(map: Map<string, unknown>, key: string): readonly unknown[] | un
 
 function goTypeOf(value: unknown): string {
   if (isObject(value)) return 'map[string]interface {}'
+  if (Array.isArray(value)) return '[]interface {}'
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
-  return value === null ? '<nil>' : goJsonKind(value)
+  return value === null ? '%!s(<nil>)' : goJsonKind(value)
 }
 
 function mergeForOrder(
@@ -213,7 +218,7 @@ function assertOrder(change: readonly unknown[], order: readonly unknown[], merg
 function mergeList(before: readonly unknown[], change: readonly unknown[], { mergeKey, items }: ListStrategy): readonly unknown[] {
   if (before.length === 0 && change.length === 0) return before
   if (!elementsAreMaps(before, change)) return arrange([...new Set([...before, ...change])], change, before, '')
-  if (mergeKey === '') throw failed(`cannot merge lists without merge key for ${items?.type === 'object' ? items.def.goName : 'unknown'}`)
+  if (mergeKey === '') throw failed(`cannot merge lists without merge key for ${items?.type === 'object' ? 'struct' : 'unknown'}`)
   const special = obeyItemDirectives(before as readonly JsonObject[], change as readonly JsonObject[], mergeKey)
   const merged = [...special.before]
   for (const item of special.change) {

@@ -1,8 +1,10 @@
 /**
- * What a value that comes out of a strategic merge patch has to be like to become Go's struct again
+ * What a value that comes out of a strategic merge patch or of apply has to be like to become Go's struct again
  * (k8s.io/apimachinery/pkg/runtime, FromUnstructured): the values are looked at, not a text, and the messages name no field.
  */
 import { Base64Error, canonicalBase64 } from './base64.ts'
+import { DecodeError, decodeValue, type Decoded } from './json.ts'
+import { isWhole } from './longIntegers.ts'
 import type { Field, Schema, TypeDef } from '../catalog/schema.ts'
 
 /** What of Go the plain scalars are; the others read JSON by themselves. */
@@ -14,9 +16,55 @@ const GO_KINDS: Partial<Record<Schema['type'], string>> = {
   double: 'float64',
 }
 
+/** Throws DecodeError. */
+export function restore(value: object, def: TypeDef): Decoded {
+  const odd = restoreError(value, def)
+  if (odd) throw new DecodeError(odd)
+  try {
+    return decodeValue(value, def)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    return decodeValue(withCutIntegers(value, def), def)
+  }
+}
+
 /** The first thing that does not fit, in upstream's words; undefined where all does. */
-export function restoreError(value: unknown, def: TypeDef): string | undefined {
+function restoreError(value: unknown, def: TypeDef): string | undefined {
   return structError(value, def)
+}
+
+const INT64_MIN = -(2n ** 63n)
+
+/** Integers that their fields have no room for, cut as Go converts them; the same value where all fit. */
+function withCutIntegers(value: object, def: TypeDef): object {
+  return cut(value, { type: 'object', def }) as object
+}
+
+function cut(value: unknown, schema: Schema | undefined): unknown {
+  if (value === null || value === undefined || !schema) return value
+  switch (schema.type) {
+    case 'int32':
+    case 'int64':
+      return isWhole(value) ? cutTo(value, schema.type === 'int32' ? 32 : 64) : value
+    case 'array':
+      return Array.isArray(value) ? value.map((item) => cut(item, schema.items)) : value
+    case 'object':
+    case 'map': {
+      if (kindOf(value) !== 'map') return value
+      const below = (key: string): Schema | undefined => (schema.type === 'map' ? schema.values : schema.def.fieldByName.get(key)?.schema)
+      return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, cut(member, below(key))]))
+    }
+    default:
+      return value
+  }
+}
+
+function cutTo(value: number | bigint, bits: number): number | bigint {
+  const exact = BigInt(value)
+  // What no int64 can hold is a double, which the processor converts to the least one.
+  const long = BigInt.asIntN(64, exact) === exact ? exact : INT64_MIN
+  const left = BigInt.asIntN(bits, long)
+  return Number.isSafeInteger(Number(left)) ? Number(left) : left
 }
 
 function structError(value: unknown, def: TypeDef): string | undefined {
@@ -92,6 +140,8 @@ function kindOf(value: unknown): string {
       return 'string'
     case 'boolean':
       return 'bool'
+    case 'bigint':
+      return 'int64'
     case 'number':
       return Number.isInteger(value) ? 'int64' : 'float64'
     default:

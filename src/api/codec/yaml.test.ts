@@ -8,13 +8,14 @@ const configMap = loadCatalog().typeOfKind({ group: '', version: 'v1', kind: 'Co
 
 test('reads YAML 1.1 as go-yaml does', () => {
   const { value } = parseYaml(
-    'a: yes\nb: off\nc: 0777\nd: 2020-01-01\ne: 1:30\nf: ~\ng: 0x1F\nh: "yes"\n1: x\ni: 1_000\nj: .5\nk: |\n  one\n  two\n',
+    'a: yes\nb: off\nc: 0777\nc2: 0o17\nd: 2020-01-01\ne: 1:30\nf: ~\ng: 0x1F\nh: "yes"\n1: x\ni: 1_000\nj: .5\nk: |\n  one\n  two\n',
   )
   assert.deepEqual(value, {
     1: 'x',
     a: true,
     b: false,
     c: 511,
+    c2: 15,
     d: '2020-01-01',
     e: '1:30',
     f: null,
@@ -50,6 +51,11 @@ test("syntax errors are go-yaml's", () => {
     ['key: [a, b\nc: d', "yaml: line 1: did not find expected ',' or ']'"],
     ['a: ]', 'yaml: did not find expected node content'],
     ['\ta: b', 'yaml: found character that cannot start any token'],
+    ['a:\n\tb: c', 'yaml: line 2: found character that cannot start any token'],
+    ['a: {~: b}', 'unsupported map key of type: %!s(<nil>), key: <nil>, value: "b"'],
+    ['{[a]: b}', 'yaml: invalid map key: []interface {}{"a"}'],
+    ['%YAML 3.0\n---\na: b', 'yaml: found incompatible YAML document'],
+    ['%YAML 1.2\n---\na: b', 'yaml: found incompatible YAML document'],
     ['a: b\n\tc: d', 'yaml: line 2: found a tab character that violates indentation'],
     ['a: "b', 'yaml: found unexpected end of stream'],
     ['a: *x', "yaml: unknown anchor 'x' referenced"],

@@ -2,7 +2,20 @@
  * YAML bodies. The API server turns YAML into JSON (YAML 1.1 scalars, sorted keys, the first document only) and decodes that;
  * a key that is there twice is a strict error only. Message texts are go-yaml's.
  */
-import { Composer, CST, type Document, isScalar, Lexer, LineCounter, type ParsedNode, Parser, stringify, type Tags, visit } from 'yaml'
+import {
+  Composer,
+  CST,
+  type Document,
+  isScalar,
+  Lexer,
+  LineCounter,
+  type ParsedNode,
+  Parser,
+  type ScalarTag,
+  stringify,
+  type Tags,
+  visit,
+} from 'yaml'
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { type Decoded, decodeValue, jsonValue, type ParsedJson, parseJson } from './json.ts'
@@ -25,11 +38,25 @@ function strictFloats(tags: Tags): Tags {
 }
 const FLOAT = /^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)$/
 
+/** YAML 1.2's octal numbers, the one thing of it that go-yaml reads. */
+const NEW_OCTAL: ScalarTag = {
+  identify: () => false,
+  default: true,
+  tag: 'tag:yaml.org,2002:int',
+  test: /^[-+]?0o[0-7_]+$/,
+  resolve(text) {
+    const digits = BigInt(text.replaceAll('_', '').replace(/^[-+]/, ''))
+    return text.startsWith('-') ? -digits : digits
+  },
+}
+
 /** go-yaml leaves timestamps, base 60 numbers, sets and ordered maps alone. */
-const customTags = (tags: Tags): Tags =>
-  strictFloats(tags).filter(
+const customTags = (tags: Tags): Tags => [
+  NEW_OCTAL,
+  ...strictFloats(tags).filter(
     (tag) => typeof tag === 'string' || !(/(timestamp|set|omap|pairs|binary)$/.test(tag.tag) || ('format' in tag && tag.format === 'TIME')),
-  )
+  ),
+]
 
 const PARSE_OPTIONS = {
   intAsBigInt: true,
@@ -68,14 +95,27 @@ function toJson(value: unknown, depth = 0): JsonValue {
   if (Array.isArray(value)) return value.map((item) => toJson(item, depth + 1))
   const out: JsonObject = {}
   const entries: [string, unknown][] =
-    value instanceof Map ? [...value].map(([key, member]) => [keyText(key), member]) : Object.entries(value)
+    value instanceof Map ? [...value].map(([key, member]) => [keyText(key, member), member]) : Object.entries(value)
   for (const [key, member] of entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) setMember(out, key, toJson(member, depth + 1))
   return out
 }
 
-function keyText(key: unknown): string {
-  if (typeof key === 'object' && key !== null) throw new YamlSyntaxError('yaml: invalid map key')
+function keyText(key: unknown, value: unknown): string {
+  if (key === null || key === undefined)
+    throw new YamlSyntaxError(`unsupported map key of type: %!s(<nil>), key: <nil>, value: ${goSyntax(value)}`)
+  if (typeof key === 'object') throw new YamlSyntaxError(`yaml: invalid map key: ${goSyntax(key)}`)
   return String(key)
+}
+
+/** Go's `%#v` of what go-yaml makes of a document. */
+function goSyntax(value: unknown): string {
+  if (value === null || value === undefined) return 'interface {}(nil)'
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(', ')}}`
+  if (value instanceof Map) {
+    const members = [...value].map(([key, member]) => `${goSyntax(key)}:${goSyntax(member)}`)
+    return `map[interface {}]interface {}{${members.join(', ')}}`
+  }
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 /** Most bodies that are sent as YAML are JSON, for which there is a parser that is many times as fast. */
@@ -138,6 +178,7 @@ export function parseYaml(body: Uint8Array | string): ParsedYaml {
   const lineCounter = new LineCounter()
   const document = firstDocument(text, lineCounter)
   if (!document) return { value: null, strictErrors: [] }
+  if (/^(?:#.*\n|\s*\n)*%YAML\s+(?!1\.1\s)/.test(text)) throw new YamlSyntaxError('yaml: found incompatible YAML document')
   const error = document.errors[0]
   if (error) throw new YamlSyntaxError(goMessage(error, text, lineCounter), { cause: error })
   const doubles = doubleKeys(document, lineCounter)

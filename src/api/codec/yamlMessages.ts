@@ -36,9 +36,10 @@ export function goMessage(error: YAMLError, text: string, lines: LineCounter): s
   if (finder === 'scanner') {
     // The colon is where it finds out.
     const line = lineAt(found === NESTED ? start + text.slice(start).search(/:(?:\s|$)/) : start)
-    if (line > 1) return `yaml: line ${line}: ${found}`
-    // A tab that indents nothing yet is no indentation.
-    return `yaml: ${found.startsWith('found a tab') ? 'found character that cannot start any token' : found}`
+    // A tab that goes on with no text is no indentation.
+    const odd = found.startsWith('found a tab') && (line === 1 || /[:\-?,[{\]}"']$/.test(text.slice(0, start).trimEnd()))
+    const message = odd ? 'found character that cannot start any token' : found
+    return line > 1 ? `yaml: line ${line}: ${message}` : `yaml: ${message}`
   }
   const written = text.trimEnd()
   const atEnd = start >= written.length

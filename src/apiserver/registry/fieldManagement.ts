@@ -10,7 +10,8 @@ import { sentRevision } from './options.ts'
 import { asWritten, emptyObject } from './schema.ts'
 import { PendingConversion, convertBetween } from './versions.ts'
 import type { FieldSet } from '../../merge/apply/fieldSet.ts'
-import type { ObjectVersion } from '../../merge/apply/ownership.ts'
+import type { OwnershipContext } from '../../merge/apply/ownership.ts'
+import type { ObjectVersion } from '../../merge/apply/versions.ts'
 import type { JsonObject as ReadonlyJson } from '../../merge/jsonValue.ts'
 import type { Catalog, CatalogResource } from '../../api/catalog/catalog.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
@@ -43,32 +44,28 @@ export interface Tracking {
   nowMs: number
 }
 
-function ownershipContext(tracking: Tracking): {
-  schema: CatalogResource['type']
-  apiVersion: string
-  resetFields: FieldSet | undefined
-  versionOf?: (apiVersion: string) => ObjectVersion | undefined
-} {
+function ownershipContext(tracking: Tracking): OwnershipContext {
   const { resource, kind, subresource, catalog } = tracking
-  const versionOf = (apiVersion: string): ObjectVersion | undefined => {
+  const at = (apiVersion: string): CatalogResource | undefined => {
     const slash = apiVersion.indexOf('/')
     const group = slash < 0 ? '' : apiVersion.slice(0, slash)
-    const other = catalog.resource(group, apiVersion.slice(slash + 1), resource.resource)
-    if (!other) return undefined
-    const convert = (object: ReadonlyJson): ReadonlyJson => {
+    // Those who know the core group's types know no others, and the other way round.
+    if ((group === '') !== (resource.group === '')) return undefined
+    return catalog.resource(group, apiVersion.slice(slash + 1), resource.resource)
+  }
+  const versionOf = (apiVersion: string): ObjectVersion | undefined => {
+    const to = at(apiVersion)
+    if (!to) return undefined
+    const convert = (object: ReadonlyJson, from: string): ReadonlyJson => {
       const given = object as unknown as KubeObject
-      const converted = kind.versions ? kind.versions.convert(given, resource, other) : convertBetween(given, resource, other)
+      const source = at(from) ?? resource
+      const converted = kind.versions ? kind.versions.convert(given, source, to) : convertBetween(given, source, to)
       if (converted instanceof Promise) throw new PendingConversion(converted)
       return converted as unknown as ReadonlyJson
     }
-    return { type: other.type, convert }
+    return { type: to.type, convert }
   }
-  return {
-    schema: resource.type,
-    apiVersion: apiVersionOf(resource),
-    resetFields: resetFields(kind, subresource),
-    versionOf,
-  }
+  return { schema: resource.type, apiVersion: apiVersionOf(resource), resetFields: resetFields(kind, subresource), versionOf }
 }
 
 const asJson = (object: KubeObject): ReadonlyJson => object as unknown as ReadonlyJson
@@ -114,6 +111,7 @@ export function applyConfiguration(old: KubeObject | undefined, configuration: J
   const { object, managedFields } = applyPatch({
     ...ownershipContext(target),
     live: asJson(live),
+    empty: asJson(emptyObject(resource)),
     applied: configuration,
     manager: target.manager,
     force: target.force,

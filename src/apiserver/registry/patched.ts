@@ -1,7 +1,7 @@
 /** What a patch has made of an object, decoded as a body would be and refused as upstream refuses it. */
 import { DecodeError, decodeValue, typeMetaOf } from '../../api/codec/json.ts'
 import { kindMismatch } from '../../api/codec/kindMismatch.ts'
-import { restoreError } from '../../api/codec/restore.ts'
+import { restore } from '../../api/codec/restore.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newInvalid } from '../../api/status.ts'
 import { show } from '../../api/validation/fieldErrors.ts'
@@ -73,11 +73,8 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
       if (odd) throw rejectPatched(shown, odd)
       // Without a version it would be the internal one, which knows the fields by other names.
       if (!patched['apiVersion']) return { object: { kind: kind.kind, metadata: {} }, strictErrors: [...found, ...unknownFields(patched)] }
-    } else {
-      const odd = restoreError(patched, type)
-      if (odd) throw rejectPatched(shown, odd)
     }
-    const typed = attempt(() => decodeValue(patched, type))
+    const typed = attempt(() => (patch.strategic === undefined ? decodeValue(patched, type) : restore(patched, type)))
     // Upstream decodes what a patch has made from text with sorted keys.
     return { object: typed.object, strictErrors: [...found, ...typed.strictErrors.sort()] }
   }

@@ -2,10 +2,10 @@
 import { applyJsonPatch } from '../../merge/jsonPatch.ts'
 import { applyMergePatch } from '../../merge/mergePatch.ts'
 import { goJsonKind } from '../../merge/jsonValue.ts'
-import { decodeValue } from '../../api/codec/json.ts'
-import { restoreError } from '../../api/codec/restore.ts'
+import { DecodeError } from '../../api/codec/json.ts'
+import { restore } from '../../api/codec/restore.ts'
 import { applyStrategicMergePatch } from '../../merge/strategicMergePatch.ts'
-import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
+import { newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from './jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
@@ -100,14 +100,12 @@ function parseApplied(request: ApiRequest): { configuration: JsonObject; strictE
   return { configuration, strictErrors }
 }
 
-/** Values that the merge let pass by their rough type and that the kind has no room for: a number too large, a time that is none. */
+/** Values that the merge let pass by their rough type and that the kind has no room for, such as a time that is none. */
 function typedObject({ resource, name }: ApiRequest, namespace: unknown, applied: KubeObject): KubeObject {
   try {
-    const odd = restoreError(applied, resource.type)
-    if (odd) throw new Error(odd)
-    return decodeValue(applied, resource.type).object as unknown as KubeObject
+    return restore(applied, resource.type).object as unknown as KubeObject
   } catch (error) {
-    if (!(error instanceof Error) || error instanceof StatusError) throw error
+    if (!(error instanceof DecodeError)) throw error
     const type = `${resource.group}/${resource.version}, Kind=${resource.kind}`
     const subject = `${typeof namespace === 'string' ? namespace : ''}/${name}; ${type}`
     const why = `unable to convert unstructured object to ${type}: ${error.message}`
@@ -146,7 +144,7 @@ function applyObject(
       return object
     },
     retryConflicts: true,
-    allowCreate: rules.part === 'main',
+    allowCreate: rules.part === 'main' || (rules.part === 'status' && (kind.strategy.allowCreateOnUpdate ?? false)),
     tracked: true,
   })
 }

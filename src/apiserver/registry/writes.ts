@@ -36,7 +36,19 @@ export function strategyContext(core: RegistryCore, request: ApiRequest, dryRun:
     const { allowed, reason } = core.authorizer.authorize(attributes)
     return allowed ? undefined : newForbiddenFor(attributes, reason).message
   }
-  return { user, verb, refusal, group, now: core.objects.now(), dryRun, reader: core.reader, services: core.services, warnings }
+  const subresource = request.subresource?.name ?? ''
+  return {
+    user,
+    verb,
+    refusal,
+    group,
+    subresource,
+    now: core.objects.now(),
+    dryRun,
+    reader: core.reader,
+    services: core.services,
+    warnings,
+  }
 }
 
 export function admissionRequest(
@@ -241,7 +253,7 @@ export async function updateObject(core: RegistryCore, kind: StoredKind, request
     options,
     make: () => cloneJson(received),
     retryConflicts: false,
-    allowCreate: rules.part === 'main' && (kind.strategy.allowCreateOnUpdate ?? false),
+    allowCreate: rules.part !== 'other' && (kind.strategy.allowCreateOnUpdate ?? false),
     tracked: false,
   })
 }

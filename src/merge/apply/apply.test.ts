@@ -9,7 +9,7 @@ import { fieldSetOf } from './fieldSetOf.ts'
 import { DEDUCED } from './typedValue.ts'
 import { applyPatch, type Applied, type ApplyOptions } from './apply.ts'
 import { mergeTyped } from './mergeTyped.ts'
-import type { ObjectVersion } from './ownership.ts'
+import type { ObjectVersion } from './versions.ts'
 import { customType, kindFields, sampleType, someSample, typeOf } from './testTypes.ts'
 import { updateManagedFields } from './update.ts'
 
@@ -18,18 +18,29 @@ const startMs = Date.UTC(2026, 0, 1)
 /** One stored object, and who did what to it; each step is a second later. */
 class Stored {
   object: JsonObject
+  readonly #empty: JsonObject
   #nowMs = startMs
   readonly #options: Pick<ApplyOptions, 'schema' | 'apiVersion' | 'versionOf' | 'resetFields'>
 
   constructor(options: Pick<ApplyOptions, 'schema' | 'apiVersion' | 'versionOf' | 'resetFields'>, kind: string) {
     this.#options = options
     this.object = { apiVersion: options.apiVersion, kind, metadata: { name: 'x' } }
+    this.#empty = { apiVersion: options.apiVersion, kind }
   }
 
   apply(manager: string, content: JsonObject, more: Partial<ApplyOptions> = {}): Applied {
     const applied = { apiVersion: this.object['apiVersion'], kind: this.object['kind'], ...content }
     this.#nowMs += 1000
-    const result = applyPatch({ ...this.#options, live: this.object, applied, manager, force: false, nowMs: this.#nowMs, ...more })
+    const result = applyPatch({
+      ...this.#options,
+      live: this.object,
+      empty: this.#empty,
+      applied,
+      manager,
+      force: false,
+      nowMs: this.#nowMs,
+      ...more,
+    })
     this.#store(result.object, result.managedFields)
     return result
   }
@@ -37,7 +48,7 @@ class Stored {
   update(manager: string, content: JsonObject, subresource?: string): void {
     const after = { ...this.object, ...content }
     this.#nowMs += 1000
-    const before = (this.object['metadata'] as JsonObject)['uid'] ? this.object : undefined
+    const before = (this.object['metadata'] as JsonObject)['uid'] ? this.object : this.#empty
     this.#store(after, updateManagedFields({ ...this.#options, before, after, manager, subresource, nowMs: this.#nowMs }))
   }
 
@@ -269,7 +280,7 @@ describe('apply', () => {
   })
 
   it('sees managers at other versions through their version, and drops those of versions that are gone', () => {
-    const v1 = customType({ apiVersion: { type: 'string' }, kind: { type: 'string' }, size: { type: 'int32' } })
+    const v1 = customType({ ...kindFields, size: { type: 'int32' } })
     const v2 = customType({ length: { type: 'int32' } })
     const convert = (object: JsonObject): JsonObject => ({ length: object['size'] })
     const s = new Stored(
@@ -289,6 +300,32 @@ describe('apply', () => {
     assert.deepEqual(s.owners, ['m Apply: .size', 'other Apply: .length'])
   })
 
+  it('looks at the version that a manager applied before for what it no longer applies', () => {
+    const v1 = customType({ ...kindFields, size: { type: 'int32' }, a: { type: 'string' } })
+    const v2 = customType({ ...kindFields, length: { type: 'int32' }, a: { type: 'string' } })
+    const renamed = ({ size, length, ...rest }: JsonObject, to: string, value = size ?? length): JsonObject =>
+      value === undefined ? rest : { ...rest, [to]: value }
+    const versionOf = (version: string): ObjectVersion => ({
+      type: version === 'g/v1' ? v1 : v2,
+      convert: (object) => renamed(object, version === 'g/v1' ? 'size' : 'length'),
+    })
+    const s = new Stored({ schema: v1, apiVersion: 'g/v1', versionOf }, 'K')
+    const entry = (manager: string, fields: string[]): JsonObject => ({
+      manager,
+      apiVersion: 'g/v2',
+      operation: 'Apply',
+      fieldsType: 'FieldsV1',
+      fieldsV1: Object.fromEntries(fields.map((name) => [`f:${name}`, {}])),
+    })
+    const start = { ...s.object, size: 1, a: '1' }
+    s.object = { ...start, metadata: { uid: 'u', managedFields: [entry('m', ['length', 'a'])] } }
+    s.apply('m', { a: '1' })
+    assert.deepEqual([s.object['size'], s.owners], [undefined, ['m Apply: .a']])
+    s.object = { ...start, metadata: { uid: 'u', managedFields: [entry('m', ['length', 'a']), entry('other', ['length'])] } }
+    s.apply('m', { a: '1' })
+    assert.deepEqual([s.object['size'], s.owners], [1, ['m Apply: .a', 'other Apply: .length']])
+  })
+
   it('fails where an owner at another version cannot see the object; an update then forgets all owners', () => {
     const v1 = customType({ ...kindFields, a: { type: 'string' }, b: { type: 'string' } })
     const v2 = customType({ ...kindFields, a: { type: 'string' } })
@@ -297,13 +334,16 @@ describe('apply', () => {
     const s = new Stored({ schema: v1, apiVersion: 'g/v1', versionOf }, 'K')
     s.object = { ...s.object, a: '1', metadata: { uid: 'u', managedFields: [entry] } }
     assert.equal(failure(() => s.apply('m', { b: '1' })).message, 'failed to convert new object: .b: field not declared in schema')
+    s.object = { ...s.object, b: '1' }
+    assert.equal(failure(() => s.apply('m', { b: '1' })).message, '.b: field not declared in schema')
+    s.object = { ...s.object, b: undefined }
     s.update('u', { b: '1' })
     assert.deepEqual(s.owners, [])
   })
 })
 
 describe('apply obeys its laws', () => {
-  const options = { schema: sampleType, apiVersion: 'g/v1', force: true, nowMs: startMs }
+  const options = { schema: sampleType, apiVersion: 'g/v1', empty: {}, force: true, nowMs: startMs }
 
   it('a second apply of the same changes nothing', () => {
     fc.assert(

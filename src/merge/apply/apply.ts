@@ -8,8 +8,8 @@ import { deepEqual, timestamp } from '../../api/meta.ts'
 import { newBadRequest, newStatusError } from '../../api/status.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
 import { newApplyConflict } from './conflict.ts'
-import { difference, type FieldSet, intersection, isEmpty, union } from './fieldSet.ts'
-import { fieldSetOf, withNamedFields } from './fieldSetOf.ts'
+import { difference, type FieldSet, isEmpty } from './fieldSet.ts'
+import { fieldSetOf } from './fieldSetOf.ts'
 import { fieldsStillAsLastApplied, withLastApplied } from './lastApplied.ts'
 import {
   BadManagedFields,
@@ -22,22 +22,18 @@ import {
   type Managers,
   setFields,
 } from './managedFields.ts'
-import { mergeTyped, removeItems } from './mergeTyped.ts'
-import {
-  fitManagers,
-  type OwnershipContext,
-  ownershipAfter,
-  UnfitVersion,
-  withoutManagedFields,
-  withoutNeverOwned,
-  withoutReset,
-} from './ownership.ts'
+import { mergeTyped } from './mergeTyped.ts'
+import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'
+import { pruned } from './prune.ts'
 import { recordUpdate } from './update.ts'
 import { validateTyped } from './validateTyped.ts'
+import { UnfitVersion } from './versions.ts'
 
 export interface ApplyOptions extends OwnershipContext {
   /** The stored object at `apiVersion`, or the kind's empty object if there is none. */
   live: JsonObject
+  /** A zero object of the kind. */
+  empty: JsonObject
   /** The configuration, of the same kind and API version. */
   applied: JsonObject
   manager: string
@@ -63,12 +59,15 @@ export function applyPatch(options: ApplyOptions): Applied {
   const fault = validateTyped(applied, options.schema)
   if (fault !== undefined) throw newStatusError(500, '', `failed to create typed patch object (${describe(applied)}): ${fault}`)
   const managers = decode(options.live)
-  fitManagers(managers, options)
   const live = withoutManagedFields(options.live)
+  // What is stored of a custom resource may be older than its schema.
+  const odd = options.schema.name === '' ? validateTyped(live, options.schema, { stored: true }) : undefined
+  if (odd !== undefined) throw newStatusError(500, '', `failed to create typed live object (${describe(live)}): ${odd}`)
+  inEveryVersion('', () => fitManagers(managers, live, options))
   if (managers.size === 0) {
     const { subresource } = options
     const id: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion, subresource }
-    recordUpdate({ apiVersion: live['apiVersion'], kind: live['kind'] }, live, managers, id, nowMs, options)
+    recordUpdate(options.empty, live, managers, id, nowMs, options)
   }
   const { object, managers: after } = applyTo(live, managers, options)
   const shown = manager === KUBECTL ? withLastApplied(object, applied) : object
@@ -101,8 +100,9 @@ function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): {
   const fields = withoutReset(fieldSetOf(applied, schema), options)
   const mine: Managed = { id, fields, time: last?.time }
   managers.set(self, mine)
-  const object = pruned(mergeTyped(live, applied, schema), managers, last?.fields, fields, options)
-  const ownership = inEveryVersion(() => ownershipAfter(live, object, managers, self, options))
+  const merged = mergeTyped(live, applied, schema)
+  const object = inEveryVersion('failed to prune fields: ', () => pruned(merged, managers, last, fields, options))
+  const ownership = inEveryVersion('', () => ownershipAfter(live, object, managers, self, options))
   const conflicts = forbidden(ownership.conflicts, live, options)
   if (conflicts.size > 0) throw newApplyConflict(conflicts, managers)
   ownership.settle()
@@ -114,11 +114,11 @@ function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): {
   return { object: same ? live : object, managers }
 }
 
-function inEveryVersion<T>(look: () => T): T {
+function inEveryVersion<T>(failure: string, look: () => T): T {
   try {
     return look()
   } catch (error) {
-    if (error instanceof UnfitVersion) throw newStatusError(500, '', error.message)
+    if (error instanceof UnfitVersion) throw newStatusError(500, '', `${failure}${error.message}`)
     throw error
   }
 }
@@ -134,26 +134,4 @@ function forbidden(
   if (!allowed) return conflicts
   const standing = [...conflicts].map(([key, fields]) => [key, difference(fields, allowed)] as const)
   return new Map(standing.filter(([, fields]) => !isEmpty(fields)))
-}
-
-/**
- * The merged object without the fields that the manager applied last time, does not apply now, and nobody else owns.
- * Parts of such a field that somebody owns bring their parents back.
- */
-function pruned(
-  merged: JsonObject,
-  managers: Managers,
-  lastFields: FieldSet | undefined,
-  fields: FieldSet,
-  { schema }: ApplyOptions,
-): JsonObject {
-  if (!lastFields || isEmpty(difference(lastFields, fields))) return merged
-  const setOf = (object: JsonObject): FieldSet => withNamedFields(fieldSetOf(object, schema), schema)
-  const last = withNamedFields(lastFields, schema)
-  const owned = [...managers.values()].map((managed) => managed.fields).reduce(union, {})
-  const withoutLast = removeItems(merged, last, schema)
-  const keep = union(setOf(withoutLast), withNamedFields(owned, schema))
-  const mergedSet = setOf(merged)
-  const withOwned = removeItems(merged, difference(mergedSet, keep), schema)
-  return removeItems(merged, intersection(difference(mergedSet, setOf(withOwned)), last), schema)
 }

@@ -4,7 +4,6 @@ import { deepEqual } from '../../api/meta.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
 import { EMPTY, type FieldSet, LEAF, makeNode } from './fieldSet.ts'
 import {
-  BadItem,
   DEDUCED,
   DEDUCED_MAP,
   fieldElement,
@@ -31,6 +30,7 @@ interface Difference {
 const CHANGED: Difference = { changed: LEAF }
 const REMOVED: Difference = { removed: LEAF }
 
+/** Throws BadItem where a list holds an item that cannot be in it. */
 export function compare(before: JsonObject, after: JsonObject, type: TypeDef): Comparison {
   const difference = compareMaps(before, after, rootSchema(type))
   return { changed: difference?.changed ?? EMPTY, removed: difference?.removed ?? EMPTY }
@@ -42,14 +42,7 @@ function compareValues(before: unknown, after: unknown, schema: Schema | undefin
   if (schema === DEDUCED) return compareDeduced(before, after)
   const parts = granular(schema, after ?? before)
   if (!parts || (isHollow(before) && isHollow(after))) return compareWholes(before, after)
-  if (parts.type !== 'array') return compareMaps(before, after, parts)
-  try {
-    return compareLists(before, after, parts)
-  } catch (error) {
-    // Stored objects may hold lists that no longer fit their type.
-    if (error instanceof BadItem) return compareWholes(before, after)
-    throw error
-  }
+  return parts.type === 'array' ? compareLists(before, after, parts) : compareMaps(before, after, parts)
 }
 
 /** Where the values are of different kinds, each kind looks at both, and takes what is not of it for nothing. */

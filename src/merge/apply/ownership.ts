@@ -1,29 +1,14 @@
 /** Who owns what after a change: the step that updates and applies share (structured-merge-diff's merge.Updater). */
-import type { TypeDef } from '../../api/catalog/schema.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
 import { compare, type Comparison } from './compare.ts'
 import { difference, differenceWithBelow, EMPTY, type FieldSet, fieldSetOfPaths, intersection, isEmpty } from './fieldSet.ts'
 import { type Managers, setFields } from './managedFields.ts'
 import { fitToSchema } from './schemaChanges.ts'
-import { validateTyped } from './validateTyped.ts'
+import { showAt, shownNow, type VersionContext } from './versions.ts'
 
-/** An object as another API version shows it. */
-export interface ObjectVersion {
-  type: TypeDef
-  convert(object: JsonObject): JsonObject
-}
-
-export interface OwnershipContext {
-  /** The type of the objects at `apiVersion`. */
-  schema: TypeDef
-  apiVersion: string
+export interface OwnershipContext extends VersionContext {
   /** Fields that this endpoint's strategy resets, so that nobody comes to own them through it. */
   resetFields?: FieldSet | undefined
-  /**
-   * How managers at other API versions see the object; undefined for a version that is not there any more, whose managers
-   * are dropped. Without it all versions are taken to look the same.
-   */
-  versionOf?: ((apiVersion: string) => ObjectVersion | undefined) | undefined
 }
 
 /** Fields that the system sets: nobody ever owns them. */
@@ -52,42 +37,27 @@ export function withoutManagedFields(object: JsonObject): JsonObject {
 }
 
 /** Brings stored sets into line with what their types look like today. */
-export function fitManagers(managers: Managers, { schema, apiVersion, versionOf }: OwnershipContext): void {
+export function fitManagers(managers: Managers, live: JsonObject, context: OwnershipContext): void {
   for (const [key, managed] of managers) {
-    const type = managed.id.apiVersion === apiVersion ? schema : versionOf?.(managed.id.apiVersion)?.type
-    const fields = type ? fitToSchema(managed.fields, type) : managed.fields
+    const shown = showAt(shownNow(live, context), managed.id.apiVersion, context)
+    const fields = shown ? fitToSchema(managed.fields, shown.type) : managed.fields
     if (fields !== managed.fields) setFields(managers, key, { ...managed, fields })
   }
 }
 
-/** The object cannot be shown at a version that a manager knows it by. */
-export class UnfitVersion extends Error {
-  override readonly name = 'UnfitVersion'
-}
-
-/** Custom resources alone can have fields at one version that another does not declare. */
-function shownAs({ convert, type }: ObjectVersion, object: JsonObject, which: 'old' | 'new'): JsonObject {
-  const shown = convert(object)
-  const fault = type.name === '' ? validateTyped(shown, type, { stored: true }) : undefined
-  if (fault !== undefined) throw new UnfitVersion(`failed to convert ${which} object: ${fault}`)
-  return shown
-}
-
 /** Differences as each API version shows them, computed once a version. */
 function comparisons(before: JsonObject, after: JsonObject, context: OwnershipContext): (apiVersion: string) => Comparison | undefined {
-  const filtered = ({ changed, removed }: Comparison): Comparison => ({
-    changed: withoutReset(changed, context),
-    removed: withoutReset(removed, context),
-  })
-  const own = filtered(compare(before, after, context.schema))
-  const others = new Map<string, Comparison | undefined>()
+  const known = new Map<string, Comparison | undefined>()
+  const compareAt = (apiVersion: string): Comparison | undefined => {
+    const old = showAt(shownNow(before, context), apiVersion, context, 'failed to convert old object: ')
+    const next = showAt(shownNow(after, context), apiVersion, context, 'failed to convert new object: ')
+    if (!old || !next) return undefined
+    const { changed, removed } = compare(old.object, next.object, next.type)
+    return { changed: withoutReset(changed, context), removed: withoutReset(removed, context) }
+  }
   return (apiVersion) => {
-    if (apiVersion === context.apiVersion || !context.versionOf) return own
-    if (!others.has(apiVersion)) {
-      const version = context.versionOf(apiVersion)
-      others.set(apiVersion, version && filtered(compare(shownAs(version, before, 'old'), shownAs(version, after, 'new'), version.type)))
-    }
-    return others.get(apiVersion)
+    if (!known.has(apiVersion)) known.set(apiVersion, compareAt(apiVersion))
+    return known.get(apiVersion)
   }
 }
 

@@ -39,6 +39,7 @@ const item = customType({
 
 /** One of everything. */
 export const sampleType = customType({
+  ...kindFields,
   scalar: { type: 'string' },
   map: { type: 'map', values: { type: 'int32' }, atomic: false },
   atomicMap: { type: 'map', values: { type: 'int32' }, atomic: true },

@@ -10,7 +10,7 @@ const startMs = Date.UTC(2026, 0, 1)
 const base = { schema: typeOf('ConfigMap'), apiVersion: 'v1', nowMs: startMs }
 
 function update(before: JsonObject | undefined, after: JsonObject, more: Partial<UpdateOptions> = {}): ManagedFieldsEntry[] | undefined {
-  return updateManagedFields({ ...base, before, after, manager: 'm', ...more })
+  return updateManagedFields({ ...base, before: before ?? {}, after, manager: 'm', ...more })
 }
 
 const entry = (manager: string, fieldsV1: JsonObject, more: Partial<ManagedFieldsEntry> = {}): ManagedFieldsEntry => ({

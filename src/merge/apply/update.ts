@@ -13,12 +13,14 @@ import {
   type ManagerId,
   type Managers,
 } from './managedFields.ts'
+import { BadItem } from './typedValue.ts'
 import { validateTyped } from './validateTyped.ts'
-import { fitManagers, type OwnershipContext, ownershipAfter, UnfitVersion, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
+import { UnfitVersion } from './versions.ts'
+import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned } from './ownership.ts'
 
 export interface UpdateOptions extends OwnershipContext {
-  /** The stored object; undefined on create. */
-  before: JsonObject | undefined
+  /** The stored object; on create, a zero object of the kind. */
+  before: JsonObject
   /** The object as it is going to be stored; its managedFields are what the client sent. */
   after: JsonObject
   manager: string
@@ -33,14 +35,13 @@ export function updateManagedFields(options: UpdateOptions): ManagedFieldsEntry[
   // Objects whose managedFields were cleared stay without until something is applied to them.
   if (managers.size === 0 && hasUid(before)) return undefined
   // As upstream, which drops all of what it cannot work with: versions that are none, a status that is taken back later.
-  if ([...managers.values()].some((managed) => managed.id.apiVersion.split('/').length > 2)) return undefined
   if (options.schema.name === '' && validateTyped(after, options.schema, { stored: true }) !== undefined) return undefined
   const id: ManagerId = { manager: manager || 'unknown', operation: 'Update', apiVersion, subresource }
-  fitManagers(managers, options)
   try {
-    recordUpdate(before ?? emptyLike(after), after, managers, id, nowMs, options)
+    fitManagers(managers, withoutManagedFields(before), options)
+    recordUpdate(before, after, managers, id, nowMs, options)
   } catch (error) {
-    if (error instanceof UnfitVersion) return undefined
+    if (error instanceof UnfitVersion || error instanceof BadItem) return undefined
     throw error
   }
   capUpdateManagers(managers)
@@ -66,13 +67,8 @@ export function recordUpdate(
   managers.set(key, { ...own, id, fields: union(own?.fields ?? {}, fields), time: timestamp(nowMs) })
 }
 
-/** What Go's empty object of a kind shows: nothing, or its kind alone. */
-function emptyLike({ apiVersion, kind }: JsonObject): JsonObject {
-  return { apiVersion, kind }
-}
-
-function hasUid(object: JsonObject | undefined): boolean {
-  return isObject(object?.['metadata']) && Boolean(object['metadata']['uid'])
+function hasUid({ metadata }: JsonObject): boolean {
+  return isObject(metadata) && Boolean(metadata['uid'])
 }
 
 function isReset(entries: unknown): boolean {
