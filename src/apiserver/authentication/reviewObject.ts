@@ -27,7 +27,7 @@ export function reviewMetadata(request: ApiRequest, nowMs: number): JsonObject {
     schema: resource.type,
     apiVersion,
     resetFields: undefined,
-    before: undefined,
+    before: { apiVersion, kind: resource.kind },
     after: { ...asked, status: withoutZeros(status as JsonObject | undefined) },
     manager: managerOf(request),
     nowMs,

@@ -2,7 +2,9 @@
  * Who writes roles and bindings may grant no more than they hold (upstream's policy-based RBAC storage), unless the verb
  * `escalate` on the role or `bind` on the role that is bound says otherwise. An admission plugin, so that it sees the object as it would be stored.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { ClusterRole, PolicyRule, Role, RoleBinding, RoleRef } from '../../api/kinds/rbac/v1.ts'
+import type { KubeObject } from '../../api/resource.ts'
 import { newForbidden, newNotFound } from '../../api/status.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission/admission.ts'
 import type { Authorizer, RequestAttributes } from '../request.ts'
@@ -36,32 +38,41 @@ function escalation(authorizer: Authorizer, { user, namespace }: AdmissionReques
     : `user ${JSON.stringify(user.name)} may not grant permissions`
 }
 
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null)
+/** What the garbage collector needs to change, whatever the role grants. */
+function onlyForCollection(object: KubeObject, old: KubeObject | undefined): boolean {
+  if (!old) return false
+  const rest = ({ metadata, ...others }: KubeObject): object => {
+    const { ownerReferences: _o, finalizers: _f, managedFields: _m, resourceVersion: _r, ...kept } = metadata
+    return { ...others, metadata: kept }
+  }
+  return isDeepStrictEqual(rest(object), rest(old))
 }
 
 function nameOf({ name, object }: AdmissionRequest): string {
   return name || (object?.metadata.name ?? '')
 }
 
+/** What an aggregated role will come to is not known: it takes all rights to make one. */
+const EVERYTHING: readonly PolicyRule[] = [
+  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], nonResourceURLs: ['*'] },
+]
+
+function aggregates(role: Role | ClusterRole | undefined): boolean {
+  return role !== undefined && 'aggregationRule' in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0
+}
+
 function checkRole(authorizer: Authorizer, request: AdmissionRequest): void {
   const role = request.object as Role | ClusterRole
   const old = request.oldObject as Role | ClusterRole | undefined
-  const aggregates = 'aggregationRule' in role && role.aggregationRule !== undefined
-  if (old && same(old.rules, role.rules) && same((old as ClusterRole).aggregationRule, (role as ClusterRole).aggregationRule)) return
-  if (may(authorizer, request, 'escalate', { resource: request.resource.resource, name: nameOf(request) })) return
-  // What an aggregated role will come to is not known: it takes all rights to make one.
-  const everything: PolicyRule[] = [
-    { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
-    { verbs: ['*'], nonResourceURLs: ['*'] },
-  ]
-  const why = escalation(authorizer, request, aggregates ? everything : (role.rules ?? []))
-  if (why)
-    throw newForbidden(
-      request.resource,
-      nameOf(request),
-      aggregates ? 'must have cluster-admin privileges to use the aggregationRule' : why,
-    )
+  if (onlyForCollection(role, old)) return
+  // A role that is yet to be made is none that a name in a rule could mean.
+  const name = request.operation === 'CREATE' ? '' : request.name
+  if (may(authorizer, request, 'escalate', { resource: request.resource.resource, name })) return
+  const why = escalation(authorizer, request, role.rules ?? [])
+  if (why) throw newForbidden(request.resource, nameOf(request), why)
+  if ((aggregates(role) || aggregates(old)) && escalation(authorizer, request, EVERYTHING))
+    throw newForbidden(request.resource, nameOf(request), 'must have cluster-admin privileges to use the aggregationRule')
 }
 
 function resourceOf({ kind }: RoleRef): string {
@@ -71,7 +82,7 @@ function resourceOf({ kind }: RoleRef): string {
 function checkBinding(authorizer: Authorizer, request: AdmissionRequest): void {
   const binding = request.object as RoleBinding
   const old = request.oldObject as RoleBinding | undefined
-  if (old && same(old.roleRef, binding.roleRef) && same(old.subjects, binding.subjects)) return
+  if (onlyForCollection(binding, old)) return
   const { roleRef } = binding
   if (may(authorizer, request, 'bind', { resource: resourceOf(roleRef), name: roleRef.name })) return
   const rules = authorizer.rulesOf?.(roleRef, request.namespace)

@@ -17,6 +17,7 @@ import { reviewMetadata, reviewResult } from '../authentication/reviewObject.ts'
 import type { Authorization } from './authorization.ts'
 import { evaluationError } from './reviewSelectors.ts'
 import { localErrors, metadataErrors, specErrors, subjectErrors } from './reviewValidation.ts'
+import { nodeNameOf } from '../authentication/users.ts'
 import { compactRules } from './rules.ts'
 
 type Spec = { resourceAttributes?: ResourceAttributes; nonResourceAttributes?: NonResourceAttributes }
@@ -59,7 +60,7 @@ function userOf(spec: SubjectAccessReview['spec']): UserInfo {
   return { name: spec.user ?? '', ...(spec.uid && { uid: spec.uid }), groups: spec.groups ?? [], extra: spec.extra ?? {} }
 }
 
-function rulesStatus(rules: readonly PolicyRule[]): object {
+function rulesStatus(rules: readonly PolicyRule[], user: UserInfo): object {
   const resourceRules = compactRules(rules.filter((r) => (r.resources ?? []).length > 0)).map(
     ({ verbs, apiGroups, resources, resourceNames }) => ({
       verbs,
@@ -71,7 +72,10 @@ function rulesStatus(rules: readonly PolicyRule[]): object {
   const nonResourceRules = rules
     .filter((r) => (r.nonResourceURLs ?? []).length > 0)
     .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs }))
-  return { resourceRules, nonResourceRules, incomplete: false }
+  // What the node authorizer lets a node do is in no rule.
+  const unsaid = nodeNameOf(user) !== undefined
+  const why = 'node authorizer does not support user rule resolution'
+  return { resourceRules, nonResourceRules, incomplete: unsaid, ...(unsaid && { evaluationError: why }) }
 }
 
 /** By `group/resource`, as the registry takes resources without storage. */
@@ -103,7 +107,7 @@ export function accessReviews(authorization: Authorization, clock: Clock): [stri
       apiVersion: 'authorization.k8s.io/v1',
       metadata: {},
       spec: {},
-      status: rulesStatus(rules),
+      status: rulesStatus(rules, request.user),
     }
     return { type: 'object', code: 201, object: object as unknown as JsonObject }
   }

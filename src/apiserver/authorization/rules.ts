@@ -72,11 +72,13 @@ export function missingRights(held: readonly PolicyRule[], wanted: readonly Poli
   return wanted.flatMap(breakDown).filter((part) => !held.some((rule) => covers(rule, part)))
 }
 
-/** Rules that differ in their verb alone become one. */
+/** Rules on resources that differ in their verb alone become one. */
 export function compactRules(rules: readonly PolicyRule[]): PolicyRule[] {
   const byRest = new Map<string, PolicyRule>()
-  for (const rule of rules) {
-    const key = JSON.stringify([rule.apiGroups, rule.resources, rule.resourceNames, rule.nonResourceURLs])
+  for (const [at, rule] of rules.entries()) {
+    const key = rule.nonResourceURLs
+      ? String(at)
+      : JSON.stringify([rule.apiGroups, rule.resources, rule.resourceNames, rule.nonResourceURLs])
     const known = byRest.get(key)
     if (known) known.verbs = [...new Set([...known.verbs, ...rule.verbs])]
     else byRest.set(key, { ...rule, verbs: [...rule.verbs] })
