@@ -26,7 +26,7 @@ function role(more: object = {}, metadata: object = {}): KubeObject {
     metadata: { name: 'r', ...metadata },
     rules: [],
     ...more,
-  } as KubeObject
+  } as unknown as KubeObject
 }
 
 function outcome(authorizer: Authorizer, resource: string, object: KubeObject, oldObject?: KubeObject): string {
