@@ -12,7 +12,7 @@ import { isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
-import { GRACE_MS, planLabels, planTaints, planUnknown, readiness } from './plan.ts'
+import { GRACE_MS, isDisrupted, planLabels, planTaints, planUnknown, readiness } from './plan.ts'
 
 const LEASE_NAMESPACE = 'kube-node-lease'
 export const BY_NODE = 'nodeName'
@@ -35,6 +35,7 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
   podInformer.addIndex(BY_NODE, podsByNode)
   const heard = new Map<string, Heard>()
   const known = new Map<string, Node>()
+  let disrupted = true
 
   function heartbeatOf(node: Node): string {
     const lease = leaseInformer.get(`${LEASE_NAMESPACE}/${node.metadata.name}`)
@@ -79,17 +80,25 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
   }
 
   async function setTaints(node: Node, signal: AbortSignal): Promise<void> {
-    const taints = planTaints(node, clock.now())
+    const taints = planTaints(node, !disrupted, clock.now())
     if (!taints) return
     const { resourceVersion } = node.metadata
     const patch = { metadata: { resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } }
     await client.patch(nodes, { ...at(node), type: 'application/merge-patch+json', signal }, patch)
   }
 
+  /** The first node that is ready and the last one decide on the taints of all. */
+  function concerned(node: Node): string[] {
+    const all = nodeInformer.list()
+    const before = disrupted
+    disrupted = isDisrupted(all)
+    return disrupted === before ? [node.metadata.name] : all.map(({ metadata }) => metadata.name)
+  }
+
   return {
     name: 'node-lifecycle-controller',
     watches: [
-      watch(nodes, (node) => [node.metadata.name]),
+      watch(nodes, concerned),
       watch(leases, (lease) => [lease.metadata.name], { namespace: LEASE_NAMESPACE }),
       watch(pods, () => []),
     ],

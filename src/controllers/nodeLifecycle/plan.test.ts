@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, NodeCondition, Taint, Toleration } from '../../api/kinds/core/v1.ts'
-import { planTaints, planUnknown } from './plan.ts'
+import { isDisrupted, planTaints, planUnknown } from './plan.ts'
 import { evictionAfterMs } from './taintEviction.ts'
 
 function node(conditions: NodeCondition[], spec: Node['spec'] = {}): Node {
@@ -31,7 +31,14 @@ test('taints follow the state of the node', () => {
       ['disk-pressure:NoSchedule', 'unschedulable:NoSchedule'],
     ],
   ]
-  for (const [name, subject, expected] of cases) assert.deepEqual(brief(planTaints(subject, 0)), expected, name)
+  for (const [name, subject, expected] of cases) assert.deepEqual(brief(planTaints(subject, true, 0)), expected, name)
+})
+
+test('while no node is ready none drives its pods away', () => {
+  const lost = node([ready('Unknown')], { taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }] })
+  assert.deepEqual(brief(planTaints(lost, false, 0)), ['unreachable:NoSchedule'])
+  assert.equal(isDisrupted([lost, node([]), node([ready('False')])]), true)
+  assert.equal(isDisrupted([lost, node([ready('True')])]), false)
 })
 
 test('a silent node becomes unknown, once', () => {

@@ -34,8 +34,13 @@ function sameTaint(a: Taint, b: Taint): boolean {
   return a.key === b.key && a.effect === b.effect
 }
 
-/** The taints as they should be; undefined when they already are. */
-export function planTaints(node: Node, nowMs: number): Taint[] | undefined {
+/** Where no node at all is ready it is rather the control plane that hears nothing: then no pod is driven away (upstream's master disruption mode). */
+export function isDisrupted(nodes: readonly Node[]): boolean {
+  return nodes.every((node) => readiness(node) !== 'True')
+}
+
+/** The taints as they should be; undefined when they already are. `evicts`: nodes that are not ready drive their pods away. */
+export function planTaints(node: Node, evicts: boolean, nowMs: number): Taint[] | undefined {
   const current = node.spec?.taints ?? []
   const wanted: Taint[] = []
   const timeAdded = timestamp(nowMs)
@@ -46,7 +51,8 @@ export function planTaints(node: Node, nowMs: number): Taint[] | undefined {
   }
   if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule', timeAdded })
   // A node that has not come up yet has no pods to drive away.
-  if (readyTaint && findCondition(node.status?.conditions, 'Ready')) wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded })
+  if (readyTaint && evicts && findCondition(node.status?.conditions, 'Ready'))
+    wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded })
   const isManaged = (taint: Taint): boolean => MANAGED.has(taint.key) && taint.effect !== 'PreferNoSchedule'
   const kept = current.filter((taint) => !isManaged(taint) || wanted.some((other) => sameTaint(other, taint)))
   const added = wanted.filter((taint) => !current.some((other) => sameTaint(other, taint)))
