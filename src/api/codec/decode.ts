@@ -264,10 +264,24 @@ export class Decoder {
     return this.#fail(this.#typeErrorText(kind, 'int32'))
   }
 
+  /** Go takes a list of small numbers, too. */
+  #bytes(node: Node & {}): string | undefined {
+    if (typeof node === 'string') return canonicalBase64(node)
+    if (!Array.isArray(node)) return this.#typeError(kindOf(node), '[]uint8')
+    const bytes = node.map((item) => {
+      if (item === null) return 0
+      const text = item instanceof NumberText ? item.text : String(item)
+      if (/^\d+$/.test(text) && typeof item !== 'string' && Number(text) < 256) return Number(text)
+      this.#typeError(item instanceof NumberText ? `number ${text}` : kindOf(item), 'uint8')
+      return 0
+    })
+    return Buffer.from(bytes).toString('base64')
+  }
+
   #text(type: ScalarSchema['type'], node: Node & {}): string | undefined {
     try {
       if (type === 'quantity') return quantityOf(node)
-      if (type === 'bytes') return typeof node === 'string' ? canonicalBase64(node) : this.#typeError(kindOf(node), '[]uint8')
+      if (type === 'bytes') return this.#bytes(node)
       if (typeof node !== 'string') return this.#fail(this.#fromTree ? this.#typeErrorText(kindOf(node), 'string') : '')
       if (type === 'time') return canonicalTime(node)
       if (type === 'microTime') return canonicalMicroTime(node)

@@ -80,6 +80,6 @@ function failureOf(document: unknown, { op, path, from }: JsonObject): string {
     case 'test':
       return `testing value ${at} failed: test failed`
     default:
-      return `Unexpected kind: ${String(op)}`
+      return `Unexpected kind: ${typeof op === 'string' ? op : 'unknown'}`
   }
 }

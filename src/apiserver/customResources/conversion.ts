@@ -19,7 +19,7 @@ const KEPT_METADATA = ['labels', 'annotations'] as const
 
 /** Posts to a webhook; `WebhookClient` is one. */
 export interface ConversionWebhooks {
-  call(call: WebhookCall): Promise<unknown>
+  call(call: WebhookCall): Promise<Json>
 }
 
 export interface Converter {
@@ -83,7 +83,7 @@ async function review(
   const uid = randomUUID()
   const reviewVersion = `apiextensions.k8s.io/${version}`
   const body = { kind: 'ConversionReview', apiVersion: reviewVersion, request: { uid, desiredAPIVersion: apiVersion, objects } }
-  let answer: unknown
+  let answer: Json
   try {
     answer = await webhooks.call({ clientConfig: webhook.clientConfig, body, timeoutMs: TIMEOUT_MS, signal })
   } catch (error) {

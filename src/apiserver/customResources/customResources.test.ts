@@ -256,7 +256,7 @@ describe('custom resources', () => {
     assert.deepEqual(await get(`${protobuf},application/json`), [200, 'application/json'])
     assert.equal((await get(protobuf))[0], 406)
     const partial = `${protobuf};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`
-    assert.deepEqual(await get(partial), [200, partial])
+    assert.deepEqual(await get(partial), [200, protobuf])
     const sent = await ask(session, 'POST', path, { body: Buffer.from('k8s\0'), headers: { 'content-type': protobuf } })
     assert.equal(sent.status, 400, sent.body)
   })

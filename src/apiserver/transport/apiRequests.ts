@@ -212,18 +212,29 @@ export function warningHeader(text: string): string | undefined {
   return Buffer.from(`299 - "${escaped}"`).toString('latin1')
 }
 
-const MAX_WARNINGS_SIZE_BYTES = 4096
+/** All of them together; if they are longer, each is cut. */
+const MAX_WARNINGS_CHARACTERS = 4_096
+const MAX_CUT_WARNING_CHARACTERS = 256
 
 /** One header for each text, each once, as long as there is room in the answer's head. */
 export function writeWarnings(exchange: Exchange, warnings: readonly string[]): void {
-  let sizeBytes = 0
-  const headers: string[] = []
-  for (const warning of new Set(warnings)) {
-    const header = warningHeader(warning)
-    if (header === undefined) continue
-    sizeBytes += header.length
-    if (sizeBytes > MAX_WARNINGS_SIZE_BYTES) break
-    headers.push(header)
-  }
+  const texts = [...new Set(warnings)].filter((text) => text !== '' && warningHeader(text) !== undefined)
+  const headers = fitting(texts.map((text) => [...text])).map((characters) => warningHeader(characters.join('')) as string)
   if (headers.length > 0) exchange.setHeader('warning', headers)
+}
+
+/** As upstream's recorder, which cuts as soon as one does not fit: what it had told until then stays, cut, and more follows while there is room. */
+function fitting(texts: readonly string[][]): readonly string[][] {
+  let sum = 0
+  const beyond = texts.findIndex((text) => (sum += text.length) > MAX_WARNINGS_CHARACTERS)
+  if (beyond < 0) return texts
+  const told: string[][] = []
+  let written = 0
+  for (const [at, text] of texts.entries()) {
+    if (at > beyond && written >= MAX_WARNINGS_CHARACTERS) break
+    const cut = text.slice(0, MAX_CUT_WARNING_CHARACTERS)
+    written += cut.length
+    told.push(cut)
+  }
+  return told
 }

@@ -52,7 +52,12 @@ const CERTIFICATE_TEXTS: Readonly<Record<string, string>> = {
 
 type Ended = 'timeout' | 'canceled' | undefined
 
-export function connectionFailure(url: string, request: ClientRequest, error: NodeJS.ErrnoException, ended: Ended): WebhookCallError {
+export function connectionFailure(
+  url: string,
+  request: ClientRequest | undefined,
+  error: NodeJS.ErrnoException,
+  ended: Ended,
+): WebhookCallError {
   const why = endText(ended) ?? textOf(error, request)
   return new WebhookCallError('call', `Post ${JSON.stringify(url)}: ${why}`, { cause: error, canceled: ended === 'canceled' })
 }

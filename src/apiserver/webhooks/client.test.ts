@@ -47,7 +47,7 @@ after(() => {
 const call = (changes: Partial<WebhookCall> = {}): Promise<unknown> =>
   client.call({
     clientConfig: { service: { namespace: 'apps', name: 'hook', path: '/mutate', port: 443 }, caBundle: bundle(authority) },
-    body: { asked: 1 },
+    body: { kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1' },
     timeoutMs: 5_000,
     signal: never,
     announceTimeout: true,
@@ -72,18 +72,24 @@ test('a service is called by its name at the address of an endpoint, connections
   const seen: unknown[] = []
   answer = ({ url, headers, method }, response, body) => {
     seen.push([method, url, headers.host, headers['content-type'], body])
-    response.end('{"ok":true}')
+    response.end('{"response":{"allowed":true}}')
   }
   connections = 0
-  for (let i = 0; i < 3; i++) assert.deepEqual(await call(), { ok: true })
-  assert.deepEqual(seen[0], ['POST', '/mutate?timeout=5s', 'hook.apps.svc:443', 'application/json', '{"asked":1}'])
+  for (let i = 0; i < 3; i++) assert.deepEqual(await call(), { response: { allowed: true } })
+  assert.deepEqual(seen[0], [
+    'POST',
+    '/mutate?timeout=5s',
+    'hook.apps.svc:443',
+    'application/json',
+    '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}',
+  ])
   assert.equal(connections, 1)
 })
 
 test('a URL is called as it stands', async () => {
-  answer = ({ url }, response) => void response.end(JSON.stringify({ url }))
+  answer = ({ url }, response) => void response.end(JSON.stringify({ response: { uid: url } }))
   const clientConfig = { url: `https://127.0.0.1:${port}/v`, caBundle: bundle(authority) }
-  assert.deepEqual(await call({ clientConfig, announceTimeout: false }), { url: '/v' })
+  assert.deepEqual(await call({ clientConfig, announceTimeout: false }), { response: { uid: '/v' } })
 })
 
 test('a connection that the webhook closed while idle is no failure', async () => {
@@ -122,6 +128,13 @@ test('answers that are none', async () => {
       reply(302, '', { location: 'https://127.0.0.1:1/' }),
       'the server responded with the status code 302 but did not return more information',
     ],
+    [
+      reply(406, '{}', { 'content-type': 'application/json' }),
+      'the server was unable to respond with a content type that the client supports',
+    ],
+    [reply(500, ''), 'an error on the server ("") has prevented the request from succeeding'],
+    [reply(200, '{}', { 'content-type': '; charset=utf-8' }), 'Internal error occurred: mime: no media type'],
+    [reply(200, ''), '0-length response with status code: 200 and content type: application/json'],
     [reply(200, '{"broken'), "couldn't get version/kind; json parse error: unexpected end of JSON input"],
     [reply(200, '', { 'content-type': 'application/json' }), '0-length response with status code: 200 and content type: application/json'],
     [reply(403, '{"kind":"Status","apiVersion":"v1","status":"Failure","message":"not you","reason":"Forbidden","code":403}'), 'not you'],
@@ -181,4 +194,18 @@ test('nobody listens, nobody serves, or what answers speaks no TLS', async () =>
   const url = `https://127.0.0.1:${(plain.address() as AddressInfo).port}/`
   assert.match(await failure({ clientConfig: { url } }), /: http: server gave HTTP response to HTTPS client$/)
   plain.close()
+})
+
+test('a webhook that asks for time is called again, as long as the call may take', async () => {
+  const codes = [503, 429, 200]
+  answer = (_request, response) => {
+    const code = codes.shift() ?? 503
+    response.writeHead(code, code === 200 ? {} : { 'retry-after': '0' }).end('{}')
+  }
+  assert.deepEqual(await call(), {})
+  assert.deepEqual(codes, [])
+  answer = reply(503, '{}', { 'retry-after': '30' })
+  assert.match(await failure({ timeoutMs: 50 }), /^Post "https:.*": context deadline exceeded$/)
+  answer = reply(404, '', { 'retry-after': '30' })
+  assert.equal(await failure(), 'the server could not find the requested resource')
 })

@@ -9,8 +9,11 @@ import { Agent, request as httpsRequest } from 'node:https'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { WebhookClientConfig } from '../../api/kinds/admissionregistration/v1.ts'
-import { JsonSyntaxError, parseJson } from '../../api/codec/json.ts'
-import { answerFailure, jsonFailure } from './answers.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TypeMeta } from '../../api/codec/json.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import { retryAfterSeconds, reviewOf } from './answers.ts'
+import type { Answer } from './answers.ts'
 import { WebhookCallError, bodyFailure, connectionFailure } from './callErrors.ts'
 import type { ServiceAddress, ServiceResolver } from './serviceResolver.ts'
 import { TrustedRoots, checkIdentity } from './tls.ts'
@@ -18,7 +21,8 @@ import { TrustedRoots, checkIdentity } from './tls.ts'
 export interface WebhookCall {
   /** `url`, or `service` (its port 443 unless given); `caBundle` is base64 as in the API, and without it the system's roots count. */
   clientConfig: WebhookClientConfig
-  body: unknown
+  /** The review: what is answered is of its kind. */
+  body: TypeMeta & Readonly<Record<string, unknown>>
   timeoutMs: number
   signal: AbortSignal
   /** Tells the webhook in the query how long it has, as admission does. */
@@ -30,6 +34,8 @@ export interface WebhookCall {
 /** Enough for the patch of an object of the largest size, in base64. */
 export const MAX_ANSWER_BYTES = 12 * 1024 * 1024
 const SERVICE_PORT = 443
+/** How often a webhook may ask to be called again later. */
+const MAX_RETRIES = 10
 const MAX_CONNECTIONS = 512
 const MAX_IDLE_CONNECTIONS_PER_HOST = 16
 const IDLE_TIMEOUT_MS = 90_000
@@ -42,6 +48,17 @@ interface Destination {
   authority: string
   serverName: string
   locate(): ServiceAddress
+}
+
+type EndReason = 'canceled' | 'timeout' | undefined
+
+interface Sending {
+  call: WebhookCall
+  destination: Destination
+  ca: readonly string[] | undefined
+  bytes: Buffer
+  signal: AbortSignal
+  ended(): EndReason
 }
 
 export class WebhookClient {
@@ -62,10 +79,10 @@ export class WebhookClient {
   }
 
   /**
-   * Posts `body` and answers the parsed JSON of a 2xx answer.
+   * Posts `body` and answers the review of a 2xx answer.
    * @throws WebhookCallError, its message in upstream's words: what upstream writes behind `failed calling webhook "x": `.
    */
-  async call(call: WebhookCall): Promise<unknown> {
+  async call(call: WebhookCall): Promise<JsonObject> {
     const destination = this.#destination(call)
     const ca = this.#roots.of(call.clientConfig.caBundle)
     const timeout = new AbortController()
@@ -77,15 +94,27 @@ export class WebhookClient {
     }
   }
 
-  async #post(call: WebhookCall, destination: Destination, ca: readonly string[] | undefined, timeout: AbortSignal): Promise<unknown> {
+  async #post(call: WebhookCall, destination: Destination, ca: readonly string[] | undefined, timeout: AbortSignal): Promise<JsonObject> {
     const signal = AbortSignal.any([call.signal, timeout])
+    const ended = (): EndReason => (call.signal.aborted ? 'canceled' : timeout.aborted ? 'timeout' : undefined)
     const bytes = Buffer.from(JSON.stringify(call.body))
+    for (let retries = 0; ; retries++) {
+      const answer = await this.#exchange({ call, destination, ca, bytes, signal, ended })
+      const waitSeconds = retries < MAX_RETRIES ? retryAfterSeconds(answer) : undefined
+      if (waitSeconds === undefined) return reviewOf(answer, call.body)
+      await sleep(waitSeconds * 1_000, undefined, { signal }).catch((error: Error) => {
+        throw connectionFailure(destination.url, undefined, error, ended())
+      })
+    }
+  }
+
+  async #exchange({ call, destination, ca, bytes, signal, ended }: Sending): Promise<Answer> {
     for (let reused = false; ; reused = true) {
       const request = this.#open(destination, ca, bytes, signal)
-      const ended = (): 'canceled' | 'timeout' | undefined => (call.signal.aborted ? 'canceled' : timeout.aborted ? 'timeout' : undefined)
       try {
         const response = await answerOf(request, bytes)
-        return await readAnswer(response, call.maxAnswerBytes ?? MAX_ANSWER_BYTES, ended)
+        const body = await readBody(response, call.maxAnswerBytes ?? MAX_ANSWER_BYTES, ended)
+        return { code: response.statusCode ?? 0, headers: response.headers, body }
       } catch (error) {
         // The other side may close an idle connection in the moment that it is used again.
         if (!reused && request.reusedSocket && isClosed(error) && !signal.aborted) continue
@@ -163,9 +192,7 @@ function answerOf(request: ClientRequest, bytes: Buffer): Promise<IncomingMessag
   })
 }
 
-type Ended = () => 'timeout' | 'canceled' | undefined
-
-async function readBody(response: IncomingMessage, maxBytes: number, ended: Ended): Promise<Buffer> {
+async function readBody(response: IncomingMessage, maxBytes: number, ended: () => EndReason): Promise<Buffer> {
   const chunks: Buffer[] = []
   let sizeBytes = 0
   try {
@@ -180,20 +207,4 @@ async function readBody(response: IncomingMessage, maxBytes: number, ended: Ende
     throw bodyFailure(error as Error, ended())
   }
   return Buffer.concat(chunks)
-}
-
-async function readAnswer(response: IncomingMessage, maxBytes: number, ended: Ended): Promise<unknown> {
-  const code = response.statusCode ?? 0
-  const body = await readBody(response, maxBytes, ended)
-  if (code < 200 || code > 206) throw answerFailure(code, response.headers, body)
-  if (body.length === 0) {
-    const contentType = response.headers['content-type'] ?? ''
-    throw new WebhookCallError('call', `0-length response with status code: ${code} and content type: ${contentType}`)
-  }
-  try {
-    return parseJson(body).value
-  } catch (error) {
-    if (error instanceof JsonSyntaxError) throw jsonFailure(error)
-    throw error
-  }
 }

@@ -1,5 +1,7 @@
 /** Asks one webhook about a request: sends the review, reads the verdict, passes on its warnings and annotations. */
+import { parseJson } from '../../../api/codec/json.ts'
 import type { JsonObject } from '../../../api/resource.ts'
+import { goJsonKind, isObject } from '../../../merge/jsonValue.ts'
 import { WebhookCallError } from '../../webhooks/callErrors.ts'
 import type { WebhookClient } from '../../webhooks/client.ts'
 import type { AdmissionRequest } from '../admission.ts'
@@ -86,25 +88,26 @@ export function observeOutcome({ observer, type, name, operation, isIgnored }: O
   }
 }
 
-/** The patch of a verdict, decoded. */
-export function patchOf({ patch, patchType }: Verdict, webhook: string): readonly JsonObject[] {
+/** Throws where the patch of a verdict is of a type that nobody knows. */
+export function checkPatchType({ patchType = '' }: Verdict, webhook: string): void {
+  if (patchType !== 'JSONPatch')
+    throw new WebhookFailure(webhook, `unsupported patch type ${JSON.stringify(patchType)}`, { code: BAD_REQUEST })
+}
+
+/** The operations of a verdict's patch. */
+export function patchOf({ patch }: Verdict, webhook: string): readonly JsonObject[] {
   if (!patch) return []
-  let operations: unknown
-  try {
-    operations = JSON.parse(Buffer.from(patch, 'base64').toString())
-  } catch (cause) {
-    throw new WebhookFailure(webhook, `received undecodable patch in webhook response: ${(cause as Error).message}`, {
-      code: UNAVAILABLE,
-      cause,
-    })
-  }
+  const fail = (why: string, cause?: unknown): WebhookFailure =>
+    new WebhookFailure(webhook, `received undecodable patch in webhook response: ${why}`, { code: UNAVAILABLE, cause })
+  const operations = orFail(
+    () => parseJson(Buffer.from(patch, 'base64')).value,
+    (error) => fail(error.message, error),
+  )
   if (operations === null) return []
-  if (!Array.isArray(operations)) {
-    const why = 'received undecodable patch in webhook response: json: cannot unmarshal object into Go value of type jsonpatch.Patch'
-    throw new WebhookFailure(webhook, why, { code: UNAVAILABLE })
-  }
-  if (operations.length > 0 && patchType !== 'JSONPatch') {
-    throw new WebhookFailure(webhook, `unsupported patch type ${JSON.stringify(patchType ?? '')}`, { code: BAD_REQUEST })
-  }
-  return operations as JsonObject[]
+  const mismatch = (value: unknown, type: string): WebhookFailure =>
+    fail(`json: cannot unmarshal ${goJsonKind(value)} into Go value of type jsonpatch.${type}`)
+  if (!Array.isArray(operations)) throw mismatch(operations, 'Patch')
+  const odd = operations.find((operation) => operation !== null && !isObject(operation))
+  if (odd !== undefined) throw mismatch(odd, 'Operation')
+  return operations.map((operation: JsonObject | null) => operation ?? {})
 }

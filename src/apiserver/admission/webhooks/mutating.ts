@@ -17,7 +17,7 @@ import type { Match } from '../matching/rules.ts'
 import { VersionedObjects } from '../matching/versionedObjects.ts'
 import type { AdmissionObserver } from '../observer.ts'
 import { Reinvocations } from '../reinvocations.ts'
-import { askWebhook, observeOutcome, patchOf } from './ask.ts'
+import { askWebhook, checkPatchType, observeOutcome, patchOf } from './ask.ts'
 import { matchHook, orderedHooks } from './hooks.ts'
 import type { Hook } from './hooks.ts'
 import { WebhookFailure, WebhookRejection } from './refusals.ts'
@@ -124,6 +124,7 @@ async function mutate(
     const quoted = JSON.stringify(webhook.name)
     throw newInternalError(`admission webhook ${quoted} attempted to modify the object, which is not supported for this operation`)
   }
+  checkPatchType(verdict, webhook.name)
   try {
     const patched = patchObject(cloneJson(view.object), patch)
     const changed = await objects.replace(patched, match)

@@ -1,6 +1,5 @@
 /** How a webhook's word becomes the answer to the client. */
-import type { Status, StatusDetails } from '../../../api/kinds/meta/v1.ts'
-import type { JsonObject } from '../../../api/resource.ts'
+import type { Status } from '../../../api/kinds/meta/v1.ts'
 import { StatusError, newBadRequest, newInternalError } from '../../../api/status.ts'
 
 /** The webhook could not be asked, or answered nonsense: failurePolicy decides what that means. */
@@ -38,18 +37,19 @@ export class WebhookRejection extends Error {
 const MIN_FAILURE_CODE = 400
 
 /** The Status that the webhook gave, made a refusal. */
-export function newRejection(webhook: string, result: JsonObject = {}): WebhookRejection {
-  const { code, message, reason, details } = result as Partial<Status>
+export function newRejection(webhook: string, result: Partial<Status> = {}): WebhookRejection {
+  const { code = 0, message, reason, details, metadata, status } = result
   const deniedBy = `admission webhook ${JSON.stringify(webhook)} denied the request`
   const why = message ? `: ${message}` : reason ? `: ${reason}` : ' without explanation'
-  return new WebhookRejection(
-    new StatusError({
-      message: `${deniedBy}${why}`,
-      ...(reason && { reason }),
-      ...(details && { details: details as StatusDetails }),
-      code: typeof code === 'number' && code >= MIN_FAILURE_CODE ? code : MIN_FAILURE_CODE,
-    }),
-  )
+  const refusal = new StatusError({
+    message: `${deniedBy}${why}`,
+    ...(reason && { reason }),
+    ...(details && { details }),
+    code: Math.max(code, MIN_FAILURE_CODE),
+  })
+  if (metadata) refusal.status.metadata = metadata
+  if (status && status !== 'Success') refusal.status.status = status
+  return new WebhookRejection(refusal)
 }
 
 export function newDryRunUnsupported(webhook: string): StatusError {

@@ -1,7 +1,8 @@
 /** AdmissionReview, v1 and v1beta1: what is sent to a webhook, and what its answer may say. */
 import { randomUUID } from 'node:crypto'
+import { quote } from '../../../api/quote.ts'
 import type { JsonObject } from '../../../api/resource.ts'
-import { isJsonObject } from '../../cache/json.ts'
+import type { Status } from '../../../api/kinds/meta/v1.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import { requestView } from '../matching/requestView.ts'
 import type { Match } from '../matching/rules.ts'
@@ -10,7 +11,7 @@ import type { VersionedObject } from '../matching/versionedObjects.ts'
 export interface Review {
   uid: string
   version: 'v1' | 'v1beta1'
-  body: JsonObject
+  body: JsonObject & { kind: string; apiVersion: string }
 }
 
 export interface Verdict {
@@ -18,8 +19,7 @@ export interface Verdict {
   /** Base64 of a JSON patch. */
   patch?: string
   patchType?: string
-  /** A Status. */
-  result?: JsonObject
+  result?: Partial<Status>
   auditAnnotations: Readonly<Record<string, string>>
   warnings: readonly string[]
 }
@@ -43,30 +43,12 @@ export function createReview(
   return { uid, version, body }
 }
 
-/** Go's way to write a value into its type. */
-function goKindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'array'
-  return typeof value === 'boolean' ? 'bool' : typeof value
-}
-
-type FieldType = 'string' | 'bool' | 'object' | 'array'
-
-function fieldOf(response: JsonObject, name: string, type: FieldType): unknown {
-  const value = response[name]
-  if (value === undefined || value === null) return undefined
-  if (goKindOf(value) !== type)
-    throw new Error(`json: cannot unmarshal ${goKindOf(value)} into Go struct field AdmissionResponse.response.${name}`)
-  return value
-}
-
 function versionText(answer: JsonObject): string {
   const apiVersion = String(answer['apiVersion'] ?? '')
   return `${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${String(answer['kind'] ?? '')}`
 }
 
-function checkPatch(response: JsonObject, mutating: boolean): void {
-  const [patch, patchType] = [response['patch'] ?? '', response['patchType'] ?? undefined]
+function checkPatch({ patch = '', patchType }: Response, mutating: boolean): void {
   if (!mutating) {
     if (patch !== '') throw new Error('validating webhook may not return response.patch')
     if (patchType !== undefined) throw new Error('validating webhook may not return response.patchType')
@@ -77,28 +59,35 @@ function checkPatch(response: JsonObject, mutating: boolean): void {
   if (patchType === '') throw new Error('webhook returned invalid response.patchType of ""')
 }
 
-/** Throws an Error in upstream's words where the answer is none. */
-export function readVerdict(answer: unknown, { uid, version }: Review, mutating: boolean): Verdict {
-  if (!isJsonObject(answer)) throw new Error('webhook response was absent')
-  const response = answer['response']
-  if (!isJsonObject(response)) throw new Error('webhook response was absent')
+/** An AdmissionResponse, of either version. */
+interface Response {
+  uid?: string
+  allowed?: boolean
+  status?: Partial<Status>
+  patch?: string
+  patchType?: string
+  auditAnnotations?: Record<string, string>
+  warnings?: string[]
+}
+
+/** Throws an Error in upstream's words where the answer, a review of the kind that was sent, does not fit what was asked. */
+export function readVerdict(answer: JsonObject, { uid, version }: Review, mutating: boolean): Verdict {
+  const response = answer['response'] as Response | undefined
+  if (!response) throw new Error('webhook response was absent')
   if (version === 'v1') {
-    if (response['uid'] !== uid)
-      throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'] ?? '')}`)
+    if (response.uid !== uid) throw new Error(`expected response.uid=${quote(uid)}, got ${quote(response.uid ?? '')}`)
     const expected = 'admission.k8s.io/v1, Kind=AdmissionReview'
     if (versionText(answer) !== expected) throw new Error(`expected webhook response of ${expected}, got ${versionText(answer)}`)
     checkPatch(response, mutating)
   }
-  const patch = fieldOf(response, 'patch', 'string') as string | undefined
-  const patchType = version === 'v1' ? (fieldOf(response, 'patchType', 'string') as string | undefined) : patch && 'JSONPatch'
-  const result = (fieldOf(response, 'status', 'object') ?? undefined) as JsonObject | undefined
-  const annotations = (fieldOf(response, 'auditAnnotations', 'object') ?? {}) as JsonObject
+  const { patch, status } = response
+  const patchType = version === 'v1' ? response.patchType : patch && 'JSONPatch'
   return {
-    allowed: fieldOf(response, 'allowed', 'bool') === true,
+    allowed: response.allowed === true,
     ...(patch && { patch }),
     ...(patchType && { patchType }),
-    ...(result && { result }),
-    auditAnnotations: Object.fromEntries(Object.entries(annotations).map(([key, value]) => [key, String(value)])),
-    warnings: ((fieldOf(response, 'warnings', 'array') ?? []) as unknown[]).map(String),
+    ...(status && { result: status }),
+    auditAnnotations: response.auditAnnotations ?? {},
+    warnings: response.warnings ?? [],
   }
 }
