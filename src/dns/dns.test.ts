@@ -10,6 +10,7 @@ import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import { createHandler } from './dns.ts'
 import { Forwarder, framed, parseNameServers } from './forwarder.ts'
 import { ClusterZone, type ClusterView, type RecordType } from './records.ts'
+import { DnsMetrics } from './dnsMetrics.ts'
 import { serveDns } from './server.ts'
 
 const META = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z', namespace: 'default' }
@@ -144,6 +145,7 @@ async function udpAsk(port: number, name: string, type: 'A' | 'TXT'): Promise<Pa
 test('the server answers over UDP, forwards, caches, and truncates what does not fit', async () => {
   const abort = new AbortController()
   let forwarded = 0
+  const metrics = new DnsMetrics('n')
   const upstream = await serveDns({ host: '127.0.0.1', port: 0 }, async ({ name }) => {
     forwarded++
     const answers = Array.from({ length: name.startsWith('big') ? 60 : 1 }, (_, i) => ({
@@ -154,10 +156,11 @@ test('the server answers over UDP, forwards, caches, and truncates what does not
     }))
     return { rcode: 'NOERROR', authoritative: true, answers }
   })
-  const forwarder = new Forwarder({ nameServers: async () => [{ host: '127.0.0.1', port: upstream.port }], clock: systemClock })
+  const forwarder = new Forwarder({ nameServers: async () => [{ host: '127.0.0.1', port: upstream.port }], clock: systemClock, metrics })
   const server = await serveDns(
     { host: '127.0.0.1', port: 0 },
     createHandler(zone, { 'host.minicube.internal': '172.20.0.1' }, forwarder, abort.signal),
+    metrics,
   )
   try {
     assert.deepEqual(
@@ -185,6 +188,22 @@ test('the server answers over UDP, forwards, caches, and truncates what does not
     }
     socket.destroy()
     assert.equal(decode(received.subarray(2)).answers?.length, 60)
+
+    const told = (await metrics.component.registry.metrics()).split('\n')
+    const count = (start: string): number =>
+      Number(
+        told
+          .find((line) => line.startsWith(`coredns_${start}`))
+          ?.split(' ')
+          .at(-1),
+      )
+    const block = 'server="dns://:53",zone=".",view=""'
+    assert.equal(count(`dns_requests_total{${block},proto="udp",family="1",type="A"}`), 8)
+    assert.equal(count(`dns_responses_total{${block},rcode="NXDOMAIN"}`), 1)
+    assert.equal(count('cache_hits_total{server="dns://:53",zones=".",view="",type="success"}'), 3)
+    assert.equal(count('cache_entries{server="dns://:53",zones=".",view="",type="success"}'), 2)
+    assert.equal(count(`proxy_request_duration_seconds_count{proxy_name="forward",to="127.0.0.1:${upstream.port}",rcode="NOERROR"}`), 2)
+    assert.equal(count(`dns_request_duration_seconds_count{${block}}`), 9)
   } finally {
     abort.abort()
     server.close()

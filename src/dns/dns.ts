@@ -10,6 +10,7 @@ import { namespaces, services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices, type EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Client } from '../client/client.ts'
 import type { Informer, Informers } from '../client/informer.ts'
+import { DnsMetrics, serveDnsMetrics } from './dnsMetrics.ts'
 import { Forwarder, parseNameServers, type NameServer } from './forwarder.ts'
 import { canonicalAddress, ClusterZone, type ClusterView, type RecordType } from './records.ts'
 import { serveDns, type DnsServer, type Handler, type Reply } from './server.ts'
@@ -31,6 +32,8 @@ export interface DnsOptions {
 }
 
 export const DNS_PORT = 10_053
+/** Of the node; the Service's is CoreDNS' 9153. */
+const METRICS_PORT = 10_054
 /** The machine outside may get another address with each start. */
 const HOST_TTL_SECONDS = 5
 const BY_ADDRESS = 'dns/address'
@@ -115,19 +118,30 @@ async function follow(target: string, type: string, zone: ClusterZone, forwarder
   return found
 }
 
-export async function runDns(options: DnsOptions, { signal, clock, ready }: ComponentContext): Promise<void> {
+export async function runDns(options: DnsOptions, { signal, clock, log, ready }: ComponentContext): Promise<void> {
   const { view, all } = viewOf(options.informers)
   await Promise.all(all.map((informer) => informer.synced(signal)))
   const zone = new ClusterZone(options.clusterDomain, view)
   const nameServers = options.nameServers ?? (async () => parseNameServers(await readFile(RESOLV_CONF, 'utf8')))
-  const forwarder = new Forwarder({ nameServers, clock })
+  const metrics = new DnsMetrics(options.nodeName)
+  const forwarder = new Forwarder({ nameServers, clock, metrics })
   const handler = createHandler(zone, options.hosts ?? {}, forwarder, signal)
-  const servers: DnsServer[] = []
+  const servers: Pick<DnsServer, 'close'>[] = []
+  const failures: Promise<never>[] = []
   try {
-    for (const host of options.nodeIps) servers.push(await serveDns({ host, port: DNS_PORT }, handler))
-    await publishDnsService(options, DNS_PORT, signal)
+    for (const host of options.nodeIps) {
+      const server = await serveDns({ host, port: DNS_PORT }, handler, metrics)
+      servers.push(server)
+      failures.push(server.failed)
+      // A port that somebody else has is worth a line, no more: names are found without.
+      const told = await serveDnsMetrics(metrics, { host, port: METRICS_PORT }).catch((error: unknown) =>
+        log.warn('the metrics of cluster DNS cannot be served', { error: String(error) }),
+      )
+      if (told) servers.push({ close: () => (told.close(), told.closeAllConnections()) })
+    }
+    await publishDnsService(options, { dns: DNS_PORT, metrics: METRICS_PORT }, signal)
     ready()
-    await Promise.race([aborted(signal), ...servers.map((server) => server.failed)])
+    await Promise.race([aborted(signal), ...failures])
   } finally {
     for (const server of servers) server.close()
   }

@@ -6,7 +6,9 @@ import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import { decode, encode, type Packet } from 'dns-packet'
+import { hostPort } from '../base/ipFamily.ts'
 import type { Clock } from '../base/clock.ts'
+import type { CachedType, DnsMetrics } from './dnsMetrics.ts'
 
 const TIMEOUT_MS = 2_000
 /** Askers give up after five seconds. A lost packet is no reason to fail them. */
@@ -40,6 +42,7 @@ export function parseNameServers(resolvConf: string): NameServer[] {
 export interface ForwarderOptions {
   nameServers: () => Promise<readonly NameServer[]>
   clock: Clock
+  metrics?: DnsMetrics
 }
 
 export class Forwarder {
@@ -51,6 +54,7 @@ export class Forwarder {
 
   constructor(options: ForwarderOptions) {
     this.#options = options
+    options.metrics?.countCached((type) => this.#cache.values().reduce((sum, { packet }) => sum + (cachedType(packet) === type ? 1 : 0), 0))
   }
 
   /** The answer of the first name server that gives one; undefined when none does. */
@@ -58,11 +62,17 @@ export class Forwarder {
     const key = `${question.type} ${question.name}`
     const cached = this.#cache.get(key)
     const nowMs = this.#options.clock.now()
-    if (cached && cached.untilMs > nowMs) return aged(cached.packet, Math.floor((nowMs - cached.fromMs) / 1000))
+    const isKnown = cached !== undefined && cached.untilMs > nowMs
+    const { metrics } = this.#options
+    metrics?.lookedUp(isKnown ? cachedType(cached.packet) : undefined)
+    if (isKnown) return aged(cached.packet, Math.floor((nowMs - cached.fromMs) / 1000))
     this.#cache.delete(key)
     const asked = this.#asking.get(key)
     if (asked) return asked
-    if (this.#asking.size >= ASKING_MAX) return undefined
+    if (this.#asking.size >= ASKING_MAX) {
+      metrics?.rejected()
+      return undefined
+    }
     const asking = this.#askServers(key, question, signal).finally(() => this.#asking.delete(key))
     this.#asking.set(key, asking)
     return asking
@@ -74,7 +84,10 @@ export class Forwarder {
     for (let round = 0; round < ROUNDS; round++) {
       for (const server of this.#inOrder(servers)) {
         if (limit.aborted) return undefined
+        const startedMs = performance.now()
         const packet = await exchange(server, question, limit)
+        if (packet)
+          this.#options.metrics?.forwarded(hostPort(server.host, server.port ?? DNS_PORT), rcodeOf(packet), performance.now() - startedMs)
         if (!packet) {
           this.#silentMs.set(keyOf(server), this.#options.clock.now())
           continue
@@ -102,12 +115,14 @@ export class Forwarder {
   }
 }
 
+const rcodeOf = (packet: Packet): string => ('rcode' in packet ? String(packet.rcode) : 'NOERROR')
+const cachedType = (packet: Packet): CachedType => ((packet.answers ?? []).length > 0 ? 'success' : 'denial')
 const ttlOf = (record: object): number => ('ttl' in record && typeof record.ttl === 'number' ? record.ttl : 0)
 
 /** How long an answer holds; that there is none, as long as the zone's SOA record says (RFC 2308). Failures are not kept. */
 function lifetimeSeconds(packet: Packet): number {
   const { answers = [], authorities = [] } = packet
-  const rcode = 'rcode' in packet ? packet.rcode : 'NOERROR'
+  const rcode = rcodeOf(packet)
   if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return 0
   if (answers.length > 0) return Math.min(...answers.map(ttlOf))
   const soa = authorities.find((record) => record.type === 'SOA')

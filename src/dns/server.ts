@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram'
 import { createServer, type Socket, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { AUTHORITATIVE_ANSWER, RECURSION_AVAILABLE, TRUNCATED_RESPONSE, decode, encode, type OptAnswer, type Packet } from 'dns-packet'
+import type { DnsMetrics, Protocol } from './dnsMetrics.ts'
 import { framed } from './forwarder.ts'
 
 export interface Question {
@@ -43,8 +44,16 @@ const LENGTH_BYTES = 2
 
 const FAILURE: Reply = { rcode: 'SERVFAIL', authoritative: false, answers: [] }
 
+/** What all messages to one address meet. */
+interface Service {
+  handler: Handler
+  isIpv6: boolean
+  metrics?: DnsMetrics | undefined
+}
+
 /** The bytes of an answer; undefined where the message is no question. Never rejects: what strangers send must not end the process. */
-async function respond(message: Buffer, handler: Handler, limitBytes: (query: Packet) => number): Promise<Buffer | undefined> {
+async function respond(message: Buffer, proto: Protocol, { handler, isIpv6, metrics }: Service): Promise<Buffer | undefined> {
+  const startedMs = performance.now()
   let query: Packet
   try {
     query = decode(message)
@@ -54,11 +63,20 @@ async function respond(message: Buffer, handler: Handler, limitBytes: (query: Pa
   const [question] = query.questions ?? []
   if (query.type !== 'query' || !question) return undefined
   const asked = { name: question.name.toLowerCase().replace(/\.$/, ''), type: question.type }
+  const limitBytes = proto === 'udp' ? udpLimit(query) : LARGEST_TCP_BYTES
+  let reply = FAILURE
+  let bytes: Buffer
   try {
-    return encodeReply(query, await handler(asked), limitBytes(query))
+    reply = await handler(asked)
+    bytes = encodeReply(query, reply, limitBytes)
   } catch {
-    return encodeReply(query, FAILURE, limitBytes(query))
+    reply = FAILURE
+    bytes = encodeReply(query, reply, limitBytes)
   }
+  const { type } = question
+  const sizes = { sizeBytes: message.length, replyBytes: bytes.length }
+  metrics?.answered({ proto, isIpv6, type, rcode: reply.rcode, ...sizes, durationMs: performance.now() - startedMs })
+  return bytes
 }
 
 function encodeReply(query: Packet, reply: Reply, limitBytes: number): Buffer {
@@ -86,24 +104,24 @@ function udpLimit(query: Packet): number {
 }
 
 /** One question after the other: a client that does not read its answers is not read either. */
-async function serveTcp(socket: Socket, handler: Handler): Promise<void> {
+async function serveTcp(socket: Socket, service: Service): Promise<void> {
   let received = Buffer.alloc(0)
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     received = Buffer.concat([received, chunk])
     while (received.length >= LENGTH_BYTES) {
       const end = LENGTH_BYTES + received.readUInt16BE(0)
       if (received.length < end) break
-      const reply = await respond(received.subarray(LENGTH_BYTES, end), handler, () => LARGEST_TCP_BYTES)
+      const reply = await respond(received.subarray(LENGTH_BYTES, end), 'tcp', service)
       received = received.subarray(end)
       if (reply && !socket.write(framed(reply))) await once(socket, 'drain')
     }
   }
 }
 
-function onConnection(socket: Socket, handler: Handler): void {
+function onConnection(socket: Socket, service: Service): void {
   socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
   // A connection that breaks is its client's affair.
-  serveTcp(socket, handler).catch(() => socket.destroy())
+  serveTcp(socket, service).catch(() => socket.destroy())
 }
 
 export interface DnsServer {
@@ -114,10 +132,11 @@ export interface DnsServer {
 }
 
 /** Serves until `close` is called. */
-export async function serveDns(address: { host: string; port: number }, handler: Handler): Promise<DnsServer> {
+export async function serveDns(address: { host: string; port: number }, handler: Handler, metrics?: DnsMetrics): Promise<DnsServer> {
   const isIpv6 = address.host.includes(':')
+  const service = { handler, isIpv6, metrics }
   const udp = isIpv6 ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4')
-  const tcp = createServer((socket) => onConnection(socket, handler))
+  const tcp = createServer((socket) => onConnection(socket, service))
   tcp.maxConnections = TCP_CONNECTIONS
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => {})
@@ -126,7 +145,7 @@ export async function serveDns(address: { host: string; port: number }, handler:
     tcp.close()
   }
   udp.on('message', (message, from) => {
-    void respond(message, handler, udpLimit).then((reply) => {
+    void respond(message, 'udp', service).then((reply) => {
       if (reply) udp.send(reply, from.port, from.address, () => {})
     })
   })

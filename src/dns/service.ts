@@ -10,6 +10,15 @@ const NAMESPACE = 'kube-system'
 const NAME = 'kube-dns'
 const LABELS = { 'k8s-app': NAME, 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' }
 
+/** What scrapers look for, as in clusters made by kubeadm. */
+const ANNOTATIONS = { 'prometheus.io/port': '9153', 'prometheus.io/scrape': 'true' }
+
+/** Where the node listens. */
+interface Ports {
+  dns: number
+  metrics: number
+}
+
 interface Place {
   client: Client
   nodeName: string
@@ -17,23 +26,26 @@ interface Place {
   clusterDns: string
 }
 
-function serviceOf({ clusterDns, nodeIps }: Place, targetPort: number): Draft<Service> {
+const portsOf = ({ dns, metrics }: Ports): NonNullable<Service['spec']['ports']> => [
+  { name: 'dns', port: 53, protocol: 'UDP', targetPort: dns },
+  { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: dns },
+  { name: 'metrics', port: 9153, protocol: 'TCP', targetPort: metrics },
+]
+
+function serviceOf({ clusterDns, nodeIps }: Place, ports: Ports): Draft<Service> {
   return {
-    metadata: { name: NAME, namespace: NAMESPACE, labels: LABELS },
+    metadata: { name: NAME, namespace: NAMESPACE, labels: LABELS, annotations: ANNOTATIONS },
     spec: {
       clusterIP: clusterDns,
       ...(nodeIps.length > 1 && { ipFamilyPolicy: 'PreferDualStack' }),
-      ports: [
-        { name: 'dns', port: 53, protocol: 'UDP', targetPort },
-        { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort },
-      ],
+      ports: portsOf(ports),
     },
   }
 }
 
 const sliceName = (nodeName: string, ip: string): string => `${NAME}-${nodeName}${familyOf(ip) === IPV4 ? '' : '-ipv6'}`
 
-function sliceOf({ nodeName }: Place, ip: string, port: number): Draft<EndpointSlice> {
+function sliceOf({ nodeName }: Place, ip: string, { dns, metrics }: Ports): Draft<EndpointSlice> {
   return {
     metadata: {
       name: sliceName(nodeName, ip),
@@ -43,27 +55,33 @@ function sliceOf({ nodeName }: Place, ip: string, port: number): Draft<EndpointS
     addressType: familyOf(ip).name,
     endpoints: [{ addresses: [ip], conditions: { ready: true, serving: true, terminating: false }, nodeName }],
     ports: [
-      { name: 'dns', port, protocol: 'UDP' },
-      { name: 'dns-tcp', port, protocol: 'TCP' },
+      { name: 'dns', port: dns, protocol: 'UDP' },
+      { name: 'dns-tcp', port: dns, protocol: 'TCP' },
+      { name: 'metrics', port: metrics, protocol: 'TCP' },
     ],
   }
 }
 
-export async function publishDnsService(place: Place, port: number, signal: AbortSignal): Promise<void> {
+export async function publishDnsService(place: Place, ports: Ports, signal: AbortSignal): Promise<void> {
   const { client } = place
   try {
     // Asked first: a Service that is there is refused for its taken address, before its name is looked at.
-    await client.get(services, { namespace: NAMESPACE, name: NAME, signal })
+    const { spec } = await client.get(services, { namespace: NAMESPACE, name: NAME, signal })
+    // One that an earlier version made.
+    if (!spec.ports?.some(({ name }) => name === 'metrics')) {
+      const at = { namespace: NAMESPACE, name: NAME, type: 'application/merge-patch+json', signal } as const
+      await client.patch(services, at, { metadata: { annotations: ANNOTATIONS }, spec: { ports: portsOf(ports) } })
+    }
   } catch (missing) {
     if (!isNotFound(missing)) throw missing
-    await client.create(services, serviceOf(place, port), { signal })
+    await client.create(services, serviceOf(place, ports), { signal })
   }
-  for (const ip of place.nodeIps) await publishSlice(place, ip, port, signal)
+  for (const ip of place.nodeIps) await publishSlice(place, ip, ports, signal)
 }
 
-async function publishSlice(place: Place, ip: string, port: number, signal: AbortSignal): Promise<void> {
+async function publishSlice(place: Place, ip: string, given: Ports, signal: AbortSignal): Promise<void> {
   const { client, nodeName } = place
-  const slice = sliceOf(place, ip, port)
+  const slice = sliceOf(place, ip, given)
   try {
     await client.create(endpointslices, slice, { signal })
   } catch (error) {

@@ -11,13 +11,14 @@ import { familiesOf, type IpFamily } from '../base/ipFamily.ts'
 import { nodes, services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices } from '../api/kinds/discovery/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
-import type { Informers } from '../client/informer.ts'
+import type { Change, Informers } from '../client/informer.ts'
 import { ChangedServices } from './changedServices.ts'
 import type { NodePlace } from './endpoints.ts'
 import { HealthChecks, localEndpointCount } from './healthChecks.ts'
 import { isOfAnotherProxy, isProxied, serviceRules } from './serviceRules.ts'
 import type { ServiceRules } from './serviceRules.ts'
 import { ServiceTable } from './serviceTable.ts'
+import { ProxyMetrics } from './proxyMetrics.ts'
 import { HEALTHZ_PORT, STATUS_PORT, StatusServer } from './statusServer.ts'
 import { deleteFlows, staleFlows } from './staleFlows.ts'
 import type { FlowFilter } from './staleFlows.ts'
@@ -33,7 +34,7 @@ export interface ProxyOptions {
   /** Hands a script to the kernel; `nft -f -` unless given. */
   apply?: (script: string, signal: AbortSignal) => Promise<void>
   /** Makes connection tracking forget flows; the program `conntrack` unless given. */
-  forget?: (filter: FlowFilter, signal: AbortSignal) => Promise<void>
+  forget?: (filter: FlowFilter, signal: AbortSignal) => Promise<number>
   /** Sets for how long connection tracking remembers. */
   remember?: () => Promise<void>
 }
@@ -41,6 +42,14 @@ export interface ProxyOptions {
 const SERVICE_NAME = 'kubernetes.io/service-name'
 const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'proxy/service'
+/** Of an EndpointSlice: when that which made it change happened. */
+const TRIGGERED = 'endpoints.kubernetes.io/last-change-trigger-time'
+
+/** When the change of a slice was triggered, if it says so of this change. */
+function triggeredMs({ before, after }: Change<EndpointSlice>): number | undefined {
+  const triggered = after?.metadata.annotations?.[TRIGGERED]
+  return triggered === undefined || triggered === before?.metadata.annotations?.[TRIGGERED] ? undefined : Date.parse(triggered)
+}
 
 function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
   const name = metadata.labels?.[SERVICE_NAME]
@@ -58,10 +67,24 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
     for (const service of serviceInformer.list()) changed.add(keyOf(service))
   }
   let place: NodePlace = { nodeName }
+  const tables = familiesOf(options.podCidrs).map((family) => ({ family, table: new ServiceTable(family) }))
+  const metrics = new ProxyMetrics(
+    nodeName,
+    tables.map(({ family }) => family),
+    context.clock,
+  )
+  for (const { family, table } of tables) metrics.countWithoutLocal(family, (traffic) => table.withoutLocal(traffic))
+  const startedMs = context.clock.now()
   const stops = [
-    serviceInformer.onChange(({ key }) => changed.add(key)),
-    sliceInformer.onChange(({ before, after }) => {
-      for (const slice of [before, after]) if (slice) changed.add(serviceKeyOf(slice))
+    serviceInformer.onChange(({ key }) => {
+      metrics.changed('service')
+      changed.add(key)
+    }),
+    sliceInformer.onChange((change) => {
+      const atMs = triggeredMs(change)
+      // What happened before this process was there says nothing of how fast it is.
+      metrics.changed('endpoint', atMs !== undefined && atMs >= startedMs ? atMs : undefined)
+      for (const slice of [change.before, change.after]) if (slice) changed.add(serviceKeyOf(slice))
     }),
     nodeInformer.onChange(({ key, after }) => {
       const zone = after?.metadata.labels?.[ZONE]
@@ -70,7 +93,6 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
       addAll()
     }),
   ]
-  const tables = familiesOf(options.podCidrs).map((family) => ({ family, table: new ServiceTable(family) }))
   const host = options.healthCheckHost ?? (tables.length > 1 ? '::' : '0.0.0.0')
   const healthChecks = new HealthChecks({ host, log: context.log })
   const status = new StatusServer({
@@ -79,11 +101,13 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
     health: () => ({ waitingSinceMs: changed.waitingSinceMs, node: nodeInformer.get(nodeName) }),
     healthz: { host, port: HEALTHZ_PORT },
     status: { host: '127.0.0.1', port: STATUS_PORT },
+    metrics,
   })
   let tracking: Promise<void> | undefined
   const unset = (error: unknown): void => context.log.warn('the timeouts of connection tracking could not be set', { error: String(error) })
 
   async function applyChanges(signal: AbortSignal): Promise<void> {
+    const applied = metrics.applying()
     const all = changed.take().map((key) => ({ key, service: serviceInformer.get(key), slices: sliceInformer.byIndex(BY_SERVICE, key) }))
     for (const { key, service, slices } of all) healthChecks.set(key, service, localEndpointCount(slices, nodeName))
     const wanted = tables.map(({ family, table }) => ({
@@ -91,15 +115,21 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
       ...changesOf(all, { family, place, podCidrs: options.podCidrs, table }),
     }))
     const script = wanted.map((one) => one.table.change(one.changes)).join('')
-    if (script) await apply(script, signal)
+    try {
+      if (script) await apply(script, signal)
+    } catch (error) {
+      applied(error)
+      throw error
+    }
+    applied()
     changed.applied()
     // The settings are there once something is tracked, which the first rules see to.
     await (tracking ??= remember().catch(unset))
-    await forgetFlows(
-      wanted.flatMap((one) => one.stale),
-      options,
-      context,
-    )
+    for (const [index, { stale }] of wanted.entries()) {
+      if (stale.length === 0) continue
+      const sinceMs = context.clock.now()
+      metrics.flowsDeleted(index, await forgetFlows(stale, options, context), sinceMs)
+    }
   }
 
   function forget(): void {
@@ -145,10 +175,13 @@ async function forgetFlows(
   stale: readonly FlowFilter[],
   { forget = deleteFlows }: ProxyOptions,
   { signal, log }: ComponentContext,
-): Promise<void> {
+): Promise<number> {
+  let count = 0
   for (const filter of stale) {
-    await forget(filter, signal).catch((error: unknown) => {
+    count += await forget(filter, signal).catch((error: unknown) => {
       if (!signal.aborted) log.warn('could not delete stale UDP flows', { filter: filter.join(' '), error: String(error) })
+      return 0
     })
   }
+  return count
 }

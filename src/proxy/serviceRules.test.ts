@@ -135,10 +135,13 @@ test('a Local policy without local endpoints drops, for another node answers; wi
   assert.match(balancer[0] ?? '', /^ip saddr 10\.244\.0\.0\/16 goto all_/, 'pods still get through')
   assert.match(balancer.at(-1) ?? '', /^fib daddr type local meta mark set meta mark or 0x4000 goto all_/, 'the balancer itself passes on')
   assert.equal(elsewhere.chains.get(elsewhere.elements.service_nodeports.get('tcp . 30080')?.replace('goto ', '') ?? '')?.length, 2)
+  assert.deepEqual(elsewhere.withoutLocal, { internal: 0, external: 1 })
   const nowhere = build(service(LOCAL, BALANCER))
+  assert.deepEqual(nowhere.withoutLocal, { internal: 0, external: 0 })
   assert.equal(nowhere.elements.no_endpoints.get('172.20.0.2 . tcp . 80'), 'goto refuse')
   const inside = build(service({ internalTrafficPolicy: 'Local' }), ready('10.244.1.5', 'node-b'))
   assert.deepEqual([...inside.elements.no_endpoints], [[CLUSTER_IP, 'drop']])
+  assert.deepEqual(inside.withoutLocal, { internal: 1, external: 0 })
 })
 
 test('only some sources may use a load balancer', () => {

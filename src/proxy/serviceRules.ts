@@ -37,6 +37,8 @@ export interface ServiceRules {
   elements: Readonly<Record<SharedMap, ReadonlyMap<string, string>>>
   /** The UDP addresses of the service and who answers there: connection tracking must forget who no longer does. */
   udp: ReadonlyMap<string, readonly Endpoint[]>
+  /** Ports whose endpoints are all elsewhere, where the policy wants one on this node. */
+  withoutLocal: Readonly<Record<'internal' | 'external', number>>
 }
 
 /** Chains of the fixed part that elements lead to. */
@@ -88,6 +90,7 @@ class ServiceRulesBuilder {
   readonly chains = new Map<string, readonly string[]>()
   readonly affinitySets = new Map<string, number>()
   readonly udp = new Map<string, readonly Endpoint[]>()
+  readonly withoutLocal = { internal: 0, external: 0 }
   readonly elements = {
     service_ips: new Map<string, string>(),
     service_nodeports: new Map<string, string>(),
@@ -114,6 +117,7 @@ class ServiceRulesBuilder {
     const none = endpoints.all.length > 0 ? DROP : REFUSE
     const way = { id, protocol }
     const inside = this.#balanced(`svc_${id}`, way, endpoints.internal, this.#fromOutside())
+    if (endpoints.internal.length === 0 && none === DROP) this.withoutLocal.internal++
     const own = clusterIps(spec).filter(this.#isOurs)
     this.#direct(own, protocol, port.port, inside, inside ? undefined : none)
     this.#noteUdp(protocol, own, port.port, endpoints.internal)
@@ -126,6 +130,7 @@ class ServiceRulesBuilder {
     if (outside.length === 0 && !port.nodePort) return
     const chain = this.#external(way, endpoints)
     const missing = endpoints.external.length === 0 ? none : undefined
+    if (missing === DROP) this.withoutLocal.external++
     const answering = [...endpoints.external, ...endpoints.cluster]
     this.#direct(externalIPs, protocol, port.port, chain, missing)
     this.#direct(balancers, protocol, port.port, balancers.length > 0 ? this.#balancing(way, endpoints, chain) : chain, missing)
@@ -233,6 +238,6 @@ function evenly({ protocol }: Way, endpoints: readonly Endpoint[]): string {
 export function serviceRules(service: Service, slices: readonly EndpointSlice[], context: RulesContext): ServiceRules {
   const builder = new ServiceRulesBuilder(service, context)
   if (isProxied(service, context.family)) for (const port of service.spec.ports ?? []) builder.addPort(port, slices)
-  const { chains, affinitySets, elements, udp } = builder
-  return { chains, affinitySets, elements, udp }
+  const { chains, affinitySets, elements, udp, withoutLocal } = builder
+  return { chains, affinitySets, elements, udp, withoutLocal }
 }

@@ -19,6 +19,7 @@ function rules(ip: string, endpoints: string[], options: { external?: string } =
       hairpin: new Map(endpoints.map((endpoint) => [`${endpoint} . ${endpoint}`, 'goto masquerade_it'])),
     },
     udp: new Map(),
+    withoutLocal: { internal: 0, external: 0 },
   }
 }
 

@@ -107,6 +107,11 @@ export class ServiceTable {
     return this.#rules.keys()
   }
 
+  /** Ports of all services whose policy wants an endpoint on this node, while all are elsewhere. */
+  withoutLocal(traffic: 'internal' | 'external'): number {
+    return this.#rules.values().reduce((sum, rules) => sum + rules.withoutLocal[traffic], 0)
+  }
+
   rulesOf(service: string): ServiceRules | undefined {
     return this.#rules.get(service)
   }

@@ -38,11 +38,15 @@ export function staleFlows(before: ServiceRules | undefined, after: ServiceRules
   return found
 }
 
-/** Deletes flows; that there are none is no error. */
-export async function deleteFlows(filter: FlowFilter, signal: AbortSignal): Promise<void> {
+const DELETED = /(\d+) flow entries have been deleted/
+
+/** Deletes flows and tells how many; that there are none is no error. */
+export async function deleteFlows(filter: FlowFilter, signal: AbortSignal): Promise<number> {
   try {
-    await run('conntrack', ['--delete', '--proto', 'udp', ...filter], { signal, timeoutMs: CONNTRACK_TIMEOUT_MS })
+    const { stderr } = await run('conntrack', ['--delete', '--proto', 'udp', ...filter], { signal, timeoutMs: CONNTRACK_TIMEOUT_MS })
+    return Number(DELETED.exec(stderr)?.[1] ?? 0)
   } catch (error) {
-    if (!String(error).includes('0 flow entries have been deleted')) throw error
+    if (String(error).includes('0 flow entries have been deleted')) return 0
+    throw error
   }
 }

@@ -1,6 +1,6 @@
 /**
  * What kube-proxy tells of itself over HTTP, at upstream's ports: whether the rules follow the cluster (load balancers ask for
- * that on every node's address; they send nothing to a node that is going away), and in which mode it works.
+ * that on every node's address; they send nothing to a node that is going away), in which mode it works, and its metrics.
  */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import type { Node } from '../api/kinds/core/v1.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import type { ProxyMetrics } from './proxyMetrics.ts'
 
 export interface ProxyHealth {
   /** When changes began to wait for rules; undefined while none do. */
@@ -28,6 +29,7 @@ export interface StatusServerOptions {
   healthz: Listener
   /** For the node itself. */
   status: Listener
+  metrics: ProxyMetrics
 }
 
 /** Changes may wait for so long (twice upstream's sync period). */
@@ -44,16 +46,18 @@ function send(response: ServerResponse, status: number, type: string, text: stri
   response.end(text)
 }
 
+const PLAIN = 'text/plain; charset=utf-8'
+const notFound = (response: ServerResponse): void => send(response, 404, PLAIN, '404 page not found\n')
 const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?')[0] ?? ''
 
 function isEligible(node: Node | undefined): boolean {
   return !node?.metadata.deletionTimestamp && !node?.spec.taints?.some(({ key }) => key === TO_BE_DELETED)
 }
 
-function healthAnswers({ clock, health }: StatusServerOptions): Answer {
+function healthAnswers({ clock, health, metrics }: StatusServerOptions): Answer {
   return (request, response) => {
     const path = pathOf(request)
-    if (path !== '/healthz' && path !== '/livez') return send(response, 404, 'text/plain; charset=utf-8', '404 page not found\n')
+    if (path !== '/healthz' && path !== '/livez') return notFound(response)
     const { waitingSinceMs, node } = health()
     const nowMs = clock.now()
     const follows = waitingSinceMs === undefined || nowMs - waitingSinceMs < PATIENCE_MS
@@ -65,16 +69,30 @@ function healthAnswers({ clock, health }: StatusServerOptions): Answer {
       ...(path === '/healthz' && { nodeEligible }),
     }
     const isFine = follows && (path === '/livez' || nodeEligible)
-    send(response, isFine ? 200 : 503, 'application/json', JSON.stringify(body))
+    const status = isFine ? 200 : 503
+    metrics.answered(path === '/healthz' ? 'healthz' : 'livez', status)
+    send(response, status, 'application/json', JSON.stringify(body))
   }
 }
 
-const statusAnswers: Answer = (request, response) => {
-  const found = new Map([
-    ['/healthz', 'ok'],
-    ['/proxyMode', 'nftables'],
-  ]).get(pathOf(request))
-  send(response, found === undefined ? 404 : 200, 'text/plain; charset=utf-8', found ?? '404 page not found\n')
+function statusAnswers({ metrics }: StatusServerOptions): Answer {
+  const { registry } = metrics.component
+  return (request, response) => {
+    switch (pathOf(request)) {
+      case '/healthz':
+        return send(response, 200, PLAIN, 'ok')
+      case '/proxyMode':
+        return send(response, 200, PLAIN, 'nftables')
+      case '/metrics':
+        void registry.metrics().then(
+          (text) => send(response, 200, registry.contentType, text),
+          (error: unknown) => send(response, 500, PLAIN, `${String(error)}\n`),
+        )
+        return
+      default:
+        return notFound(response)
+    }
+  }
 }
 
 /** Serves until it is closed. A port that somebody else has is worth a line, no more: services work without. */
@@ -84,7 +102,7 @@ export class StatusServer {
   constructor(options: StatusServerOptions) {
     this.#servers = [
       this.#open(options.healthz, healthAnswers(options), options.log),
-      this.#open(options.status, statusAnswers, options.log),
+      this.#open(options.status, statusAnswers(options), options.log),
     ]
   }
 

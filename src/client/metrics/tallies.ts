@@ -51,12 +51,29 @@ export class Distribution {
 export class Tally {
   #count = 0
 
-  add(): void {
-    this.#count++
+  add(count = 1): void {
+    this.#count += count
   }
 
   *values(name: string, labels: Labels): Iterable<Value> {
     yield { metricName: name, labels, value: this.#count }
+  }
+}
+
+/** One row of a gauge: set as things go, or read when somebody asks. */
+export class Level {
+  #read: () => number = () => 0
+
+  set(value: number): void {
+    this.#read = () => value
+  }
+
+  readBy(read: () => number): void {
+    this.#read = read
+  }
+
+  *values(name: string, labels: Labels): Iterable<Value> {
+    yield { metricName: name, labels, value: this.#read() }
   }
 }
 
@@ -114,5 +131,15 @@ export class TalliedCounter extends Rows<Tally> {
 
   row(labels: Labels): Tally {
     return this.added(labels, new Tally())
+  }
+}
+
+export class TalliedGauge extends Rows<Level> {
+  constructor(description: Description) {
+    super('gauge', description)
+  }
+
+  row(labels: Labels): Level {
+    return this.added(labels, new Level())
   }
 }
