@@ -1,5 +1,5 @@
 /**
- * `node tools/catalog/descriptions.ts [FILE]`: collects the descriptions of kinds and fields for `kubectl explain` out of
+ * `node tools/catalog/descriptions.ts [FILE]`: collects the descriptions of kinds, fields and parameters for `kubectl explain` out of
  * @kubernetes/client-node's declarations (those generated from this Kubernetes release) into FILE, by default
  * `.cache/descriptions.json`. The prose is not part of this repository; without the file OpenAPI has none.
  */
@@ -45,6 +45,30 @@ function descriptionsIn(text: string, def: TypeDef): Record<string, string> {
   return found
 }
 
+const REQUEST = /export interface \w+?Api(\w+)Request \{([\s\S]*?)\n\}/g
+const OPTIONS = /^(?:ConnectGet|Read)(?:Namespaced)?(Pod\w+|NodeProxy|ServiceProxy)$/
+const NAMED: Readonly<Record<string, string>> = { quot: '"', lt: '<', gt: '>', amp: '&' }
+
+function withoutEntities(text: string): string {
+  return text
+    .replace(/\\?&#(x?)(\w+);/g, (_, hex: string, code: string) => String.fromCodePoint(parseInt(code, hex ? 16 : 10)))
+    .replace(/\\?&(quot|lt|gt|amp);/g, (_, name: string) => NAMED[name] ?? '')
+}
+
+/** Query parameters mean the same wherever they are, but for those of connections and logs: these are the fields of their options. */
+function describeParameters(text: string, all: Record<string, Record<string, string>>): void {
+  for (const [, operation = '', body = ''] of text.matchAll(REQUEST)) {
+    const options = `io.k8s.api.core.v1.${OPTIONS.exec(operation)?.[1]?.replace('Portforward', 'PortForward')}Options`
+    const isOptions = catalog.type(options) !== undefined
+    if (operation.startsWith('Connect') && !isOptions) continue
+    const described = (all[isOptions ? options : 'parameters'] ??= {})
+    for (const [, comment = '', name = ''] of body.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*_?(\w+)\??:/g)) {
+      const said = withoutEntities(prose(comment.replace(/\* Defaults to: [\s\S]*/, '')))
+      if (name !== 'name' && name !== 'body' && said) described[name] ??= said
+    }
+  }
+}
+
 /** The definition of a field's value, or of its elements. */
 function valueType(schema: Schema): string | undefined {
   if (schema.type === 'object') return schema.def.name
@@ -72,6 +96,7 @@ for (const name of catalog.typeNames) {
   if (text.includes(RELEASE)) descriptions[name] = descriptionsIn(text, catalog.type(name) as TypeDef)
 }
 for (const [name, described] of Object.entries(descriptions)) describeByType(described, catalog.type(name) as TypeDef, descriptions)
+describeParameters(readFileSync(join(models, '../types/ObjectParamAPI.d.ts'), 'utf8'), descriptions)
 mkdirSync(dirname(out), { recursive: true })
 writeFileSync(out, JSON.stringify(descriptions))
 console.log(`${Object.keys(descriptions).length} of ${catalog.typeNames.length} definitions described in ${out}`)

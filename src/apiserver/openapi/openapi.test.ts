@@ -12,6 +12,7 @@ const published = join(shared, 'kubernetes-1.36')
 const skip = !existsSync(published) && `no published documents in ${shared}`
 
 type Json = { [key: string]: unknown }
+type Described = { in: string; name: string; description: string }
 type Operation = { description: string; responses: Record<string, { description: string }> }
 
 /** Lists whose order means nothing. */
@@ -113,6 +114,20 @@ test('operations say what they do, responses what they stand for', () => {
     ['202', 'Accepted'],
     ['401', 'Unauthorized'],
   ])
+})
+
+test('parameters are described by what they are, options by whose they are', () => {
+  const { paths } = buildOpenApiV2(loadCatalog(), (definition, field) => field && `${field} of ${definition}`) as {
+    paths: Record<string, { parameters: Described[]; get: { parameters?: Described[] } }>
+  }
+  const said = (parameters: Described[] | undefined) =>
+    Object.fromEntries((parameters ?? []).map((p) => [`${p.in} ${p.name}`, p.description]))
+  const exec = paths['/api/v1/namespaces/{namespace}/pods/{name}/exec']
+  assert.equal(said(exec?.parameters)['path name'], 'name of the PodExecOptions')
+  assert.equal(said(exec?.parameters)['path namespace'], 'namespace of parameters')
+  assert.equal(said(exec?.parameters)['query tty'], 'tty of io.k8s.api.core.v1.PodExecOptions')
+  assert.equal(said(paths['/api/v1/nodes/{name}/proxy/{path}']?.parameters)['path path'], 'path to the resource')
+  assert.equal(said(paths['/api/v1/nodes']?.get.parameters)['query watch'], 'watch of parameters')
 })
 
 test('descriptions go where upstream has them', () => {

@@ -10,6 +10,9 @@ export interface Parameter {
   readonly name: string
   readonly in: 'path' | 'query'
   readonly type: 'string' | 'integer' | 'boolean'
+  readonly description?: string
+  /** The definition that it is a field of. */
+  readonly options?: string
 }
 
 /** What a response is said to be. */
@@ -135,9 +138,10 @@ function pathItem(path: string, pathParameters: readonly Parameter[], operations
   const [first, ...others] = operations
   const shared = (first?.query ?? []).filter((p) => others.every((o) => o.query.some((q) => q.name === p.name)))
   const byName = (a: Parameter, b: Parameter): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.in < b.in ? -1 : 1)
+  const inItsPath = pathParameters.map((p) => (p.name === 'name' ? { ...p, description: `name of the ${first?.kind?.kind}` } : p))
   return {
     path,
-    parameters: [...pathParameters, ...shared].sort(byName),
+    parameters: [...inItsPath, ...shared].sort(byName),
     operations: operations.map((o) => ({ ...o, query: o.query.filter((q) => !shared.some((p) => p.name === q.name)).sort(byName) })),
   }
 }
@@ -370,7 +374,10 @@ class ResourcePaths {
         return this.#operation(method, 'connect', id, description, { kind: sub.kind, query: queryOf(options), produces: ANY, answer: '' })
       })
     const items = [pathItem(path, parameters, operations(''))]
-    if (proxied) items.push(pathItem(`${path}/{path}`, [...parameters, inPath('path')], operations('WithPath')))
+    if (proxied)
+      items.push(
+        pathItem(`${path}/{path}`, [...parameters, { ...inPath('path'), description: 'path to the resource' }], operations('WithPath')),
+      )
     return items
   }
 }
@@ -380,7 +387,10 @@ function queryOf(options: TypeDef): Parameter[] {
   return options.fields
     .filter((f) => f.name !== 'kind' && f.name !== 'apiVersion')
     .filter((f) => f.schema.type !== 'time')
-    .map((f) => query(f.name, parameterType(f.schema.type === 'array' ? f.schema.items : f.schema)))
+    .map((f) => ({
+      ...query(f.name, parameterType(f.schema.type === 'array' ? f.schema.items : f.schema)),
+      options: options.name,
+    }))
 }
 
 function parameterType({ type }: Schema): Parameter['type'] {

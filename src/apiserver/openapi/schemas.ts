@@ -2,6 +2,10 @@
 import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { Field, ScalarSchema, Schema, TypeDef } from '../../api/catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../../api/resource.ts'
+import type { Parameter } from './operations.ts'
+
+/** Of parameters that many operations have, as though they were the fields of one definition. */
+const PARAMETERS = 'parameters'
 
 /** `description(definition)` and `description(definition, field)`; undefined where nothing is known. */
 export type Descriptions = (definition: string, field?: string) => string | undefined
@@ -103,6 +107,11 @@ function isUndescribed(def: TypeDef, field: Field): boolean {
 function withEnum(description: string, { enum: values, schema }: Field): string {
   if (!values || schema.type !== 'string') return description
   return `${description}\n\nPossible enum values:\n${values.map((value) => ` - \`${JSON.stringify(value)}\``).join('\n')}`
+}
+
+export function describeParameter(writer: SchemaWriter, { name, description, options = PARAMETERS }: Parameter): { description?: string } {
+  const text = description ?? writer.describe(options, name)
+  return text === undefined ? {} : { description: text }
 }
 
 /** To the string at the bottom of lists and maps. */

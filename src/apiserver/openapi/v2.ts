@@ -3,10 +3,11 @@ import type { Catalog } from '../../api/catalog/catalog.ts'
 import { KUBERNETES_MINOR } from '../../api/kubernetesVersion.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { groupPaths, type Operation, type Parameter, type PathItem, REASONS, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
-import { closure, type Descriptions, kindsByDefinition, newSchemaWriter, type SchemaWriter } from './schemas.ts'
+import { closure, describeParameter, type Descriptions, kindsByDefinition, newSchemaWriter, type SchemaWriter } from './schemas.ts'
 
-function parameterV2({ name, in: place, type }: Parameter): JsonObject {
-  return { in: place, name, ...(place === 'path' && { required: true }), type, uniqueItems: true }
+function parameterV2(writer: SchemaWriter, parameter: Parameter): JsonObject {
+  const { name, in: place, type } = parameter
+  return { ...describeParameter(writer, parameter), in: place, name, ...(place === 'path' && { required: true }), type, uniqueItems: true }
 }
 
 function refer(writer: SchemaWriter, definition: string): JsonObject {
@@ -24,7 +25,7 @@ function operationV2(writer: SchemaWriter, operation: Operation): JsonObject {
   const bodyParameter = body
     ? [{ in: 'body', name: 'body', ...(operation.bodyRequired && { required: true }), schema: refer(writer, body) }]
     : []
-  const parameters = [...bodyParameter, ...query.map(parameterV2)]
+  const parameters = [...bodyParameter, ...query.map((each) => parameterV2(writer, each))]
   return {
     ...(consumes && { consumes: [...consumes] }),
     produces: [...produces],
@@ -69,7 +70,10 @@ function writePaths(writer: SchemaWriter, items: readonly PathItem[]): JsonObjec
   const paths: JsonObject = {}
   for (const item of items) {
     const operations = Object.fromEntries(item.operations.map((o) => [o.method, operationV2(writer, o)]))
-    paths[item.path] = { ...operations, ...(item.parameters.length && { parameters: item.parameters.map(parameterV2) }) }
+    paths[item.path] = {
+      ...operations,
+      ...(item.parameters.length && { parameters: item.parameters.map((each) => parameterV2(writer, each)) }),
+    }
   }
   return paths
 }

@@ -7,13 +7,28 @@ import { KUBERNETES_MINOR } from '../../api/kubernetesVersion.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { hashOf } from './hash.ts'
 import { groupPaths, type Operation, type Parameter, type PathItem, REASONS, resourcePaths, ROOT_DOCUMENTS } from './operations.ts'
-import { closure, type Descriptions, type KindsByDefinition, kindsByDefinition, newSchemaWriter, type SchemaWriter } from './schemas.ts'
+import {
+  closure,
+  describeParameter,
+  type Descriptions,
+  type KindsByDefinition,
+  kindsByDefinition,
+  newSchemaWriter,
+  type SchemaWriter,
+} from './schemas.ts'
 
 const INFO = { title: 'Kubernetes', version: KUBERNETES_MINOR }
 const SECURITY_SCHEMES = { BearerToken: { in: 'header', name: 'authorization', type: 'apiKey' } }
 
-function parameterV3({ name, in: place, type }: Parameter): JsonObject {
-  return { in: place, name, ...(place === 'path' && { required: true }), schema: { type, uniqueItems: true } }
+function parameterV3(writer: SchemaWriter, parameter: Parameter): JsonObject {
+  const { name, in: place, type } = parameter
+  return {
+    ...describeParameter(writer, parameter),
+    in: place,
+    name,
+    ...(place === 'path' && { required: true }),
+    schema: { type, uniqueItems: true },
+  }
 }
 
 function contentOf(writer: SchemaWriter, mediaTypes: readonly string[], definition: string): JsonObject {
@@ -34,7 +49,7 @@ function operationV3(writer: SchemaWriter, operation: Operation): JsonObject {
   return {
     description,
     operationId,
-    ...(query.length && { parameters: query.map(parameterV3) }),
+    ...(query.length && { parameters: query.map((each) => parameterV3(writer, each)) }),
     ...(body && {
       requestBody: { content: contentOf(writer, operation.consumes ?? ['*/*'], body), ...(operation.bodyRequired && { required: true }) },
     }),
@@ -67,7 +82,10 @@ function documentV3(
   const paths: JsonObject = {}
   for (const item of items) {
     const operations = Object.fromEntries(item.operations.map((o) => [o.method, operationV3(writer, o)]))
-    paths[item.path] = { ...operations, ...(item.parameters.length && { parameters: item.parameters.map(parameterV3) }) }
+    paths[item.path] = {
+      ...operations,
+      ...(item.parameters.length && { parameters: item.parameters.map((each) => parameterV3(writer, each)) }),
+    }
   }
   const schemas = { ...closure(withMetadata(writer, more), catalog, kinds), ...more }
   return {
