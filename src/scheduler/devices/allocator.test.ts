@@ -103,6 +103,40 @@ const CASES: readonly [what: string, devices: DeviceClaim, slices: ResourceSlice
     [slice([gpu('a', 'x')], { pool: { name: 'pool', generation: 1, resourceSliceCount: 2 } })],
     undefined,
   ],
+  [
+    'in the order of the pools’ names, those whose devices have to be made ready last',
+    { requests: [ask('r', { count: 3 })] },
+    [
+      slice([{ name: 'slow', bindingConditions: ['ready'] }], { pool: { name: 'a', generation: 1, resourceSliceCount: 1 } }),
+      slice([gpu('second', 'x')], { pool: { name: 'c', generation: 1, resourceSliceCount: 1 } }),
+      slice([gpu('first', 'x')], { pool: { name: 'b', generation: 1, resourceSliceCount: 1 } }),
+    ],
+    ['r=first', 'r=second', 'r=slow'],
+  ],
+  [
+    'an expression that would fail on a device behind the one that is taken',
+    { requests: [ask('r', selects('device.attributes["d"].model == "small"'))] },
+    [slice([gpu('a', 'small'), { name: 'b' }])],
+    ['r=a'],
+  ],
+  [
+    'a device of its own only with the capacity that is asked for',
+    { requests: [ask('r', { capacity: { requests: { memory: '5Gi' } } })] },
+    [
+      slice([
+        { name: 'none' },
+        { name: 'small', capacity: { memory: { value: '4Gi' } } },
+        { name: 'big', capacity: { memory: { value: '8Gi' } } },
+      ]),
+    ],
+    ['r=big'],
+  ],
+  [
+    'administrators get nothing twice, and others nothing that they look at',
+    { requests: [ask('a', { adminAccess: true }), ask('b', { adminAccess: true }), ask('c')] },
+    [slice([gpu('x', 'x'), gpu('y', 'x'), gpu('z', 'x')])],
+    ['a=x', 'b=y', 'c=z'],
+  ],
   ['nothing of another node', { requests: [ask('r')] }, [slice([gpu('a', 'x')], { nodeName: 'other' })], undefined],
 ]
 for (const [what, devices, slices, expected, taken] of CASES)
@@ -145,16 +179,62 @@ test('a device that may be shared is, as long as its capacity lasts', () => {
 test('an expression that fails on a device is told with whose it is', () => {
   const request = claim({ requests: [ask('r', selects('device.attributes["d"].exists'))] })
   assert.throws(() => devicesFor([request], [TWO]), {
-    name: 'SelectorError',
+    name: 'Error',
     message: /^claim ns\/c: selector #0: CEL runtime error: no such key: exists/,
   })
 })
 
-test('without a policy a request takes what it asks for, in the units of the device', () => {
+test('without a policy a request takes what it asks for', () => {
   const shared: Device = { name: 'nic', allowMultipleAllocations: true, capacity: { memory: { value: '10Gi' } } }
   const request = claim({ requests: [ask('r', { capacity: { requests: { memory: '4Gi' } } })] })
   const pools = poolsOn(NODE, [[slice([shared])]])
   const first = allocate([request], { node: NODE, pools, taken: FREE, classes: CLASSES, selects: () => true })
   assert.deepEqual(first?.[0]?.devices?.results?.[0]?.consumedCapacity, { memory: '4Gi' })
   assert.deepEqual(devicesFor([request], [slice([shared])], takenBy([first?.[0]])), [['r=nic']])
+})
+
+const WRONG: readonly [what: string, devices: DeviceClaim, slices: ResourceSlice[], message: string][] = [
+  [
+    'all of a pool that is being published',
+    { requests: [{ name: 'r', firstAvailable: [{ name: 'x', deviceClassName: 'any', allocationMode: 'All' }] }] },
+    [slice([gpu('a', 'x')], { pool: { name: 'pool', generation: 1, resourceSliceCount: 2 } })],
+    'claim ns/c, request x: asks for all devices, but resource pool d/pool is currently being updated',
+  ],
+  [
+    'more than a claim may have',
+    { requests: [ask('r', { count: 33 })] },
+    [TWO],
+    'claim ns/c: number of requested devices 33 exceeds the claim limit of 32',
+  ],
+  [
+    'all of them, which are not alike',
+    { requests: [ask('r', { allocationMode: 'All' })], constraints: [{ matchAttribute: 'd/model' }] },
+    [TWO],
+    'claim ns/c, request r: cannot add device d/pool/b because a claim constraint would not be satisfied',
+  ],
+  [
+    'a pool with a device twice',
+    { requests: [ask('r')] },
+    [slice([gpu('a', 'x'), gpu('a', 'x')])],
+    'invalid resource pools were encountered',
+  ],
+]
+for (const [what, devices, slices, message] of WRONG)
+  test(`devices: ${what}`, () => assert.throws(() => devicesFor([claim(devices)], slices), { message }))
+
+test('where an allocation can be used, and with which configuration', () => {
+  const opaque = (driver: string) => ({ opaque: { driver, parameters: {} as never } })
+  const classes = new Map<string, DeviceClass>([
+    ['any', { metadata: { ...META, uid: 'any', name: 'any' }, spec: { config: [opaque('class')] } }],
+  ])
+  const request = claim({ requests: [ask('a'), ask('b')], config: [{ requests: ['a', 'b'], ...opaque('claim') }] })
+  const everywhere = slice([gpu('x', 'x'), { name: 'y', bindsToNode: true }], { allNodes: true })
+  const { nodeName: _, ...spec } = everywhere.spec
+  const pools = poolsOn(NODE, [[{ ...everywhere, spec }]])
+  const [allocation] = allocate([request], { node: NODE, pools, taken: FREE, classes, selects: () => true }) ?? []
+  assert.deepEqual(allocation?.nodeSelector?.nodeSelectorTerms, [
+    { matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n'] }] },
+  ])
+  const config = (allocation?.devices?.config ?? []).map(({ source, requests }) => `${source} ${requests?.join()}`)
+  assert.deepEqual(config, ['FromClass a,b', 'FromClaim a,b', 'FromClaim a,b'])
 })

@@ -1,51 +1,47 @@
-/** Devices that several claims share: how much of a device's capacity a request takes. */
-import type { Device, DeviceCapacity } from '../../api/kinds/resource/v1.ts'
-import { formatQuantity, newQuantity, quantityValue } from '../../api/quantity.ts'
+/** How much of a device's capacity a request takes: devices that are shared give it to several, others have to have it. */
+import type { CapacityRequestPolicy, Device, DeviceCapacity } from '../../api/kinds/resource/v1.ts'
+import { canonicalQuantity, compareQuantity, formatQuantity, newQuantity, quantityValue } from '../../api/quantity.ts'
 
-/** In whole units by name; undefined where the request is against the device's policy. */
-export function consumedCapacity(device: Device, requests: Readonly<Record<string, string>> = {}): Map<string, number> | undefined {
+/** Quantities by name, each in the units in which somebody wrote it. */
+export type Consumed = ReadonlyMap<string, string>
+
+/** Undefined where the request is against the device's policy, or for something that it does not have. */
+export function consumedCapacity(device: Device, requests: Readonly<Record<string, string>> = {}): Consumed | undefined {
   const capacity = device.capacity ?? {}
   if (Object.keys(requests).some((name) => capacity[name] === undefined)) return undefined
-  const consumed = new Map<string, number>()
+  const consumed = new Map<string, string>()
   for (const [name, item] of Object.entries(capacity)) {
     const amount = amountOf(item, requests[name])
     if (amount === undefined) return undefined
-    consumed.set(name, amount)
+    consumed.set(name, canonicalQuantity(amount))
   }
   return consumed
 }
 
-function amountOf({ value, requestPolicy }: DeviceCapacity, request: string | undefined): number | undefined {
-  const whole = quantityValue(value)
-  const fallback = requestPolicy?.default === undefined ? whole : quantityValue(requestPolicy.default)
-  const asked = request === undefined ? fallback : quantityValue(request)
-  if (asked > whole) return undefined
-  if (requestPolicy?.validValues) {
-    const fitting = requestPolicy.validValues.map((v) => quantityValue(v)).filter((v) => v >= asked)
-    return fitting.length > 0 ? Math.min(...fitting) : undefined
-  }
-  const range = requestPolicy?.validRange
-  if (!range) return asked
-  const min = quantityValue(range.min)
-  const step = range.step === undefined ? undefined : quantityValue(range.step)
-  const raised = Math.max(min, asked)
-  const amount = step === undefined ? raised : min + Math.ceil((raised - min) / step) * step
-  return range.max !== undefined && amount > quantityValue(range.max) ? undefined : amount
+function amountOf({ value, requestPolicy }: DeviceCapacity, request: string | undefined): string | undefined {
+  if (request === undefined) return requestPolicy?.default ?? value
+  if (!requestPolicy) return request
+  const { validValues, validRange } = requestPolicy
+  if (validValues) return validValues.find((valid) => compareQuantity(request, valid) <= 0)
+  return validRange ? inRange(request, validRange) : request
 }
 
-export function fitsCapacity(device: Device, used: ReadonlyMap<string, number> | undefined, more: ReadonlyMap<string, number>): boolean {
+function inRange(request: string, { min, max, step }: NonNullable<CapacityRequestPolicy['validRange']>): string | undefined {
+  let amount = compareQuantity(request, min) < 0 ? min : request
+  if (step !== undefined && amount !== min) {
+    const [least, by] = [quantityValue(min), quantityValue(step)]
+    amount = formatQuantity(newQuantity(least + Math.ceil((quantityValue(amount) - least) / by) * by, 'BinarySI'))
+  }
+  return max !== undefined && compareQuantity(amount, max) > 0 ? undefined : amount
+}
+
+/** Amounts by name. */
+export type Used = ReadonlyMap<string, number>
+
+export function fitsCapacity(device: Device, used: Used | undefined, more: Consumed): boolean {
   for (const [name, amount] of more) {
     const whole = quantityValue(device.capacity?.[name]?.value ?? '0')
-    if ((used?.get(name) ?? 0) + amount > whole) return false
+    if ((used?.get(name) ?? 0) + quantityValue(amount) > whole) return false
   }
   return true
 }
-
-/** In powers of two where the device counts so. */
-export const capacityTexts = (device: Device, consumed: ReadonlyMap<string, number>): Record<string, string> =>
-  Object.fromEntries(
-    [...consumed].map(([name, amount]) => {
-      const format = device.capacity?.[name]?.value.endsWith('i') ? 'BinarySI' : 'DecimalSI'
-      return [name, formatQuantity(newQuantity(amount, format))]
-    }),
-  )
