@@ -274,7 +274,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   authenticationMetrics.register(metrics.registry)
   if (aggregation) aggregationMetrics(metrics.registry, aggregation)
   const { audit } = options
-  if (audit) auditMetrics(metrics.registry, () => audit.counts)
+  if (audit) auditMetrics(metrics.registry, audit)
   registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))
   const codec = new Codec(catalog)
   const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))

@@ -7,6 +7,7 @@ import { familiesOf, parseIpRange, type IpFamilyName } from '../base/ipFamily.ts
 import type { LogLevel } from '../base/logger.ts'
 import { DEFAULT_CONTROLLERS } from '../controllers/registry.ts'
 import { FAKE_NODES_MAX } from '../fakenodes/shapes.ts'
+import { webhookSettings } from './audit.ts'
 import type { AuditSettings } from './audit.ts'
 import type { DatastoreSettings } from './datastore.ts'
 
@@ -54,6 +55,10 @@ export const USAGE = `Usage: minicube control-plane [flags]
                                   aside (default 100)
   --audit-log-maxbackup <number>  how many of those are kept (default all)
   --audit-log-maxage <days>       for how long (default for ever)
+  --audit-webhook-config-file <file>
+                                  a kubeconfig: where to events are sent, too
+                                  (--audit-webhook-batch-max-size and its like by
+                                  upstream's names)
   --token-auth-file <file>        static tokens: token,user,uid,"group1,group2"
   --extra-config <component.key=value>
                                   an option of a component by upstream's name,
@@ -168,10 +173,11 @@ interface AuditFlags {
   'audit-log-maxage'?: string | undefined
 }
 
-function parseAudit(flags: AuditFlags): AuditSettings | undefined {
-  const { 'audit-policy-file': policyFile, 'audit-log-path': logPath } = flags
-  if (policyFile === undefined && logPath === undefined) return undefined
-  if (policyFile === undefined || logPath === undefined) throw new UsageError('--audit-policy-file and --audit-log-path belong together')
+function parseAudit(flags: AuditFlags, webhook: AuditSettings['webhook']): AuditSettings | undefined {
+  const { 'audit-policy-file': policyFile, 'audit-log-path': logPath = '' } = flags
+  if (policyFile === undefined && logPath === '' && !webhook) return undefined
+  if (policyFile === undefined || (logPath === '' && !webhook))
+    throw new UsageError('--audit-policy-file belongs together with --audit-log-path or --audit-webhook-config-file')
   const limit = (name: 'audit-log-maxsize' | 'audit-log-maxbackup' | 'audit-log-maxage'): number => {
     const count = Number(flags[name] ?? 0)
     if (Number.isSafeInteger(count) && count >= 0) return count
@@ -179,10 +185,37 @@ function parseAudit(flags: AuditFlags): AuditSettings | undefined {
   }
   return {
     policyFile: resolve(policyFile),
-    logPath: logPath === '-' ? '-' : resolve(logPath),
+    logPath: logPath === '-' || logPath === '' ? logPath : resolve(logPath),
     maxSizeMegabytes: limit('audit-log-maxsize'),
     maxBackups: limit('audit-log-maxbackup'),
     maxAgeDays: limit('audit-log-maxage'),
+    ...(webhook && { webhook }),
+  }
+}
+
+const WEBHOOK_FLAGS = {
+  'audit-webhook-config-file': { type: 'string' },
+  'audit-webhook-mode': { type: 'string' },
+  'audit-webhook-initial-backoff': { type: 'string' },
+  'audit-webhook-batch-buffer-size': { type: 'string' },
+  'audit-webhook-batch-max-size': { type: 'string' },
+  'audit-webhook-batch-max-wait': { type: 'string' },
+  'audit-webhook-batch-throttle-enable': { type: 'string' },
+  'audit-webhook-batch-throttle-qps': { type: 'string' },
+  'audit-webhook-batch-throttle-burst': { type: 'string' },
+} as const
+
+/** These flags are options of the API server like those of --extra-config. */
+function webhookEntries(values: { [flag in keyof typeof WEBHOOK_FLAGS]?: string | undefined }): string[] {
+  const given = (Object.keys(WEBHOOK_FLAGS) as (keyof typeof WEBHOOK_FLAGS)[]).filter((flag) => values[flag] !== undefined)
+  return given.map((flag) => `apiserver.${flag}=${values[flag]}`)
+}
+
+function parseWebhook(options: ComponentOptions): AuditSettings['webhook'] {
+  try {
+    return webhookSettings(options.apiserver)
+  } catch (error) {
+    throw new UsageError(`--${(error as Error).message}`, { cause: error })
   }
 }
 
@@ -229,6 +262,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
       'audit-log-maxsize': { type: 'string' },
       'audit-log-maxbackup': { type: 'string' },
       'audit-log-maxage': { type: 'string' },
+      ...WEBHOOK_FLAGS,
       'token-auth-file': { type: 'string' },
       'extra-config': { type: 'string', multiple: true, default: [] },
       descriptions: { type: 'string' },
@@ -244,8 +278,8 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
   const datastore = parseDatastore(values)
   const fakeNodes = parseFakeNodes(values['fake-nodes'])
   const quotaBytes = parseQuota(values['quota-backend-bytes'])
-  const options = parseOptions(values['extra-config'])
-  const audit = parseAudit(values)
+  const options = parseOptions([...values['extra-config'], ...webhookEntries(values)])
+  const audit = parseAudit(values, parseWebhook(options))
   return {
     host: host || '0.0.0.0',
     port: Number(port),

@@ -17,6 +17,7 @@ import { access } from './access.ts'
 import { anyAddress, nodeAddress, type NodeAddress } from './addresses.ts'
 import { adminKubeconfig } from './adminKubeconfig.ts'
 import { assembleApiServer, componentUser, kubernetesServiceAddress, nodeUser } from './apiServer.ts'
+import { webhookSettings } from './audit.ts'
 import type { AuditSettings } from './audit.ts'
 import { Boot, limitBoot } from './boot.ts'
 import { serveComponentHealth } from './componentHealth.ts'
@@ -68,12 +69,14 @@ async function setUp(config: NodeConfig, log: Logger): Promise<Setup> {
 function auditSettings(config: NodeConfig, flags: ComponentOptions['apiserver']): AuditSettings | undefined {
   const policyFile = flags['audit-policy-file'] ?? config.auditPolicyFile
   if (!policyFile) return undefined
+  const webhook = webhookSettings(flags)
   return {
     policyFile,
     logPath: flags['audit-log-path'] ?? config.auditLogPath,
     maxSizeMegabytes: flags['audit-log-maxsize'] ?? config.auditLogMaxSizeMegabytes,
     maxBackups: flags['audit-log-maxbackup'] ?? config.auditLogMaxBackups,
     maxAgeDays: flags['audit-log-maxage'] ?? config.auditLogMaxAgeDays,
+    ...(webhook && { webhook }),
   }
 }
 

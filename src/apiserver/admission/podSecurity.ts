@@ -47,9 +47,20 @@ function templateOf(object: unknown): Template | undefined {
   return spec?.template ?? spec?.jobTemplate?.spec?.template ?? template
 }
 
-function warn(request: AdmissionRequest, policy: Policy, pod: Template): void {
+/** What to say of a pod that may be, though it does not keep to the policy; undefined where it does. */
+function complaint(policy: Policy, pod: Template): string | undefined {
   const found = pod.spec && violations(policy, pod.spec, pod.metadata ?? {})
-  if (found) request.warnings.push(`would violate PodSecurity "${policy.level}:${policy.version}": ${found.details}`)
+  return found && `would violate PodSecurity "${policy.level}:${policy.version}": ${found.details}`
+}
+
+function report(request: AdmissionRequest, namespace: Namespace | undefined, pod: Template): void {
+  const noted = complaint(policyOf(namespace, 'audit'), pod)
+  if (noted) request.annotate?.(`${PREFIX}audit-violations`, noted)
+}
+
+function warn(request: AdmissionRequest, namespace: Namespace | undefined, pod: Template): void {
+  const text = complaint(policyOf(namespace, 'warn'), pod)
+  if (text) request.warnings.push(text)
 }
 
 /** Existing pods that a namespace's change to a stricter level is checked against. */
@@ -131,10 +142,12 @@ export function createPodSecurity(reader: ObjectReader): AdmissionPlugin {
       if (isPod) {
         if (unchanged(request)) return
         const policy = policyOf(namespace, 'enforce')
+        request.annotate?.(`${PREFIX}enforce-policy`, `${policy.level}:${policy.version}`)
+        report(request, namespace, pod)
         const found = violations(policy, pod.spec, pod.metadata ?? {})
         if (found) throw forbid(request, `violates PodSecurity "${policy.level}:${policy.version}": ${found.details}`)
-      }
-      warn(request, policyOf(namespace, 'warn'), pod)
+      } else report(request, namespace, pod)
+      warn(request, namespace, pod)
     },
   }
 }

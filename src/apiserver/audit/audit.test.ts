@@ -7,6 +7,7 @@ import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import type { RequestAttributes } from '../request.ts'
 import { Audit } from './audit.ts'
+import type { AuditSink } from './audit.ts'
 import { AuditLog, outdated } from './log.ts'
 import { auditConfigOf, AuditPolicyError, parseAuditPolicy } from './policy.ts'
 
@@ -69,9 +70,13 @@ test('a wrong policy is refused', () => {
 
 test('an event has what its level allows, and no token', () => {
   const events: Record<string, unknown>[] = []
-  const log = { write: (event: object) => events.push(structuredClone(event) as Record<string, unknown>) } as unknown as AuditLog
+  const log = { write: (json: string) => events.push(JSON.parse(json) as Record<string, unknown>) } as unknown as AuditSink
   const clock = new FakeClock()
-  const audit = new Audit({ policy: parseAuditPolicy(`${HEAD}rules: [{level: RequestResponse, omitManagedFields: true}]`), log, clock })
+  const audit = new Audit({
+    policy: parseAuditPolicy(`${HEAD}rules: [{level: RequestResponse, omitManagedFields: true}]`),
+    sinks: [log],
+    clock,
+  })
   const request = { id: 'i', uri: '/x', sourceIps: ['10.0.0.1'], userAgent: 'u'.repeat(2000), receivedMs: 0, longRunning: false }
   const entry = audit.begin(request, attributes({ verb: 'create', resource: 'serviceaccounts', subresource: 'token' }))
   entry?.requestObject({ kind: 'TokenReview', metadata: { name: 'p', managedFields: [] }, spec: { token: 'secret', audiences: ['a'] } })
@@ -110,7 +115,7 @@ test('a full file is set aside, and its like removed', async () => {
     const text = 'x'.repeat(300_000)
     for (let i = 0; i < 16; i++) {
       clock.advance(1000)
-      log.write({ i, text })
+      log.write(JSON.stringify({ i, text }))
       // A file is named after the time at which it was full.
       while (log.written + log.lost <= i) await new Promise((resolve) => setImmediate(resolve))
     }

@@ -3,12 +3,12 @@
  * (k8s.io/apiserver/pkg/audit). Credentials are never part of an event, nor are the tokens that requests ask for or show.
  */
 import { randomUUID } from 'node:crypto'
-import type { JsonObject } from '../../api/resource.ts'
+import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import type { Status } from '../../api/kinds/meta/v1.ts'
 import { newInternalError, StatusError } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
+import { defaultObject } from '../registry/schema.ts'
 import type { ApiRequest, ApiResult, RequestAttributes, UserInfo } from '../request.ts'
-import type { AuditLog } from './log.ts'
 import { auditConfigOf } from './policy.ts'
 import type { AuditConfig, AuditPolicy, Level, Stage } from './policy.ts'
 
@@ -20,6 +20,20 @@ export interface AuditedRequest {
   receivedMs: number
   longRunning: boolean
 }
+
+/** Where events go, each as its JSON; what cannot be taken is counted as lost. */
+export interface AuditSink {
+  /** Upstream's name of the backend. */
+  readonly plugin: 'log' | 'webhook'
+  readonly written: number
+  readonly lost: number
+  write(json: string): void
+  /** Resolves when all is where it belongs, or is given up. */
+  close(): Promise<void>
+}
+
+/** What every event's JSON begins with. */
+export const EVENT_HEAD = '{"kind":"Event","apiVersion":"audit.k8s.io/v1",'
 
 const IN_PROCESS = ['127.0.0.1']
 const LONGEST_USER_AGENT = 1024
@@ -33,7 +47,7 @@ function microTime(epochMs: number): string {
 
 function userOf({ name, uid, groups, extra }: UserInfo): object {
   return {
-    username: name,
+    ...(name && { username: name }),
     ...(uid && { uid }),
     ...(groups.length > 0 && { groups }),
     ...(Object.keys(extra).length > 0 && { extra }),
@@ -54,6 +68,14 @@ function withoutManagedFields(object: JsonObject): JsonObject {
   }
 }
 
+/** `JTI=…` of the token that a TokenRequest answers. */
+function credentialIdOf(token: unknown): string | undefined {
+  const payload = typeof token === 'string' ? token.split('.')[1] : undefined
+  if (!payload) return undefined
+  const { jti } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { jti?: string }
+  return jti && `JTI=${jti}`
+}
+
 /** TokenReviews show a token, TokenRequests answer one. */
 function withoutTokens(object: JsonObject): JsonObject {
   const part = object['kind'] === 'TokenReview' ? 'spec' : object['kind'] === 'TokenRequest' ? 'status' : undefined
@@ -67,25 +89,29 @@ function withoutTokens(object: JsonObject): JsonObject {
 export class AuditEntry {
   readonly #config: AuditConfig
   readonly #request: AuditedRequest
-  readonly #sink: { write(event: object): void }
+  readonly #write: (event: object) => void
   readonly #clock: Clock
   readonly #event: Record<string, unknown>
   readonly #objectRef: Record<string, unknown> | undefined
   readonly #annotations: Record<string, string> = {}
   #status: object | undefined
+  readonly #isRefused: boolean
   #started = false
 
   constructor(options: {
     config: AuditConfig
     request: AuditedRequest
     attributes: RequestAttributes
-    sink: { write(event: object): void }
+    write: (event: object) => void
     clock: Clock
+    /** Nobody was let in with what they showed. */
+    isRefused: boolean
   }) {
-    const { config, request, attributes, sink, clock } = options
+    const { config, request, attributes, write, clock, isRefused } = options
     this.#config = config
     this.#request = request
-    this.#sink = sink
+    this.#write = write
+    this.#isRefused = isRefused
     this.#clock = clock
     const { resource, namespace, name, group, version, subresource, verb, user } = attributes
     if (attributes.path === '') {
@@ -108,11 +134,13 @@ export class AuditEntry {
         userAgent: userAgent.length > LONGEST_USER_AGENT ? userAgent.slice(0, LONGEST_USER_AGENT) + TRUNCATED : userAgent,
       }),
     }
-    this.#emit('RequestReceived')
+    if (!isRefused) this.#emit('RequestReceived')
   }
 
-  impersonated(user: UserInfo): void {
+  /** `constraint` is the verb that allowed it, where it was one of constrained impersonation. */
+  impersonated(user: UserInfo, constraint: string | undefined): void {
     this.#event['impersonatedUser'] = userOf(user)
+    if (constraint) this.#event['authenticationMetadata'] = { impersonationConstraint: constraint }
   }
 
   /** The first value of a key stays. With a level: only where the event tells that much. */
@@ -130,16 +158,19 @@ export class AuditEntry {
   /** What is asked, before admission changes it; from then on admission adds to the event. */
   request(request: ApiRequest): void {
     if (request.patch) this.requestPatch(request.patch.bytes)
-    else this.requestObject(request.body)
+    else this.requestObject(request.body, request)
     request.annotate = (key, value, level) => this.annotate(key, value, level)
   }
 
-  requestObject(object: JsonObject | undefined): void {
+  requestObject(object: JsonObject | undefined, request?: Pick<ApiRequest, 'resource'>): void {
     if (!object) return
     const { name, namespace, uid, resourceVersion } = (object['metadata'] ?? {}) as Record<string, string | undefined>
     const ref = this.#objectRef
     if (ref) Object.assign(ref, { namespace: ref['namespace'] ?? namespace, name: ref['name'] ?? name, uid, resourceVersion })
-    if (this.#atLeast('Request')) this.#event['requestObject'] = structuredClone(this.#told(object))
+    if (!this.#atLeast('Request')) return
+    const told = structuredClone(this.#told(object))
+    if (request && told['kind'] === request.resource.kind) defaultObject(request.resource, told as unknown as KubeObject, this.#clock.now())
+    this.#event['requestObject'] = told
   }
 
   requestPatch(bytes: Uint8Array): void {
@@ -153,18 +184,25 @@ export class AuditEntry {
     }
   }
 
-  /** Whether the answer's object is wanted. */
-  get wantsResponse(): boolean {
-    return this.#atLeast('RequestResponse')
-  }
-
   responseObject(object: JsonObject): void {
-    if (this.wantsResponse) this.#event['responseObject'] = this.#told(object)
+    if (this.#atLeast('RequestResponse')) this.#event['responseObject'] = this.#told(object)
   }
 
-  /** What the registry answered. */
-  response(result: ApiResult): void {
-    if (this.wantsResponse) this.responseObject(objectOf(result))
+  /** What the registry answered, and what that is to the one who asked: a table, say. */
+  response(result: ApiResult, shown: () => object = () => objectOf(result)): void {
+    if (result.type === 'object') this.#succeeded(result.object as JsonObject, result.code)
+    if (this.#atLeast('RequestResponse')) this.responseObject(shown() as JsonObject)
+  }
+
+  /** A success may be told by a Status, too. */
+  #succeeded(object: JsonObject, code: number): void {
+    if (object['kind'] === 'TokenRequest') {
+      const id = credentialIdOf((object['status'] as JsonObject | undefined)?.['token'])
+      if (id) this.annotate('authentication.kubernetes.io/issued-credential-id', id)
+    }
+    if (object['kind'] !== 'Status') return
+    const { status, message, reason, details } = object as unknown as Status
+    this.#status = { metadata: {}, status, ...(message && { message }), ...(reason && { reason }), ...(details && { details }), code }
   }
 
   /** A failure: its Status, or what would be told of an error that nobody foresaw. */
@@ -172,18 +210,19 @@ export class AuditEntry {
     const status = statusOf(error)
     const { kind: _kind, apiVersion: _apiVersion, ...rest } = status
     this.#status = rest
-    if (this.wantsResponse) this.#event['responseObject'] = status
+    if (this.#atLeast('RequestResponse')) this.#event['responseObject'] = status
   }
 
   /** The answer's head goes out. */
   started(code: number): void {
     this.#status ??= { metadata: {}, code }
-    if (this.#started || !this.#request.longRunning) return
+    if (this.#started || !this.#request.longRunning || this.#isRefused) return
     this.#started = true
     this.#emit('ResponseStarted')
   }
 
   completed(): void {
+    if (this.#isRefused) return this.#emit('ResponseStarted')
     if (!this.#status) {
       this.#status = { metadata: {}, status: 'Success', message: 'Connection closed early', code: 200 }
       if (this.#request.longRunning) this.#emit('ResponseStarted')
@@ -201,8 +240,9 @@ export class AuditEntry {
 
   #emit(stage: Stage): void {
     if (this.#config.omitStages.includes(stage)) return
-    const { requestURI, verb, user, impersonatedUser, sourceIPs, userAgent, requestObject, responseObject } = this.#event
-    this.#sink.write({
+    const { requestURI, verb, user, authenticationMetadata, impersonatedUser, sourceIPs, userAgent, requestObject, responseObject } =
+      this.#event
+    this.#write({
       kind: 'Event',
       apiVersion: 'audit.k8s.io/v1',
       level: this.#config.level,
@@ -211,6 +251,7 @@ export class AuditEntry {
       requestURI,
       verb,
       user,
+      authenticationMetadata,
       impersonatedUser,
       sourceIPs,
       userAgent,
@@ -253,20 +294,28 @@ function statusOf(error: unknown): Status {
 
 export class Audit {
   readonly #policy: AuditPolicy
-  readonly #log: AuditLog
+  readonly sinks: readonly AuditSink[]
   readonly #clock: Clock
+  /** Events, whatever became of them. */
+  events = 0
 
-  constructor(options: { policy: AuditPolicy; log: AuditLog; clock: Clock }) {
+  constructor(options: { policy: AuditPolicy; sinks: readonly AuditSink[]; clock: Clock }) {
     this.#policy = options.policy
-    this.#log = options.log
+    this.sinks = options.sinks
     this.#clock = options.clock
   }
 
   /** Undefined where the policy does not want the request. */
-  begin(request: AuditedRequest, attributes: RequestAttributes): AuditEntry | undefined {
+  begin(request: AuditedRequest, attributes: RequestAttributes, isRefused = false): AuditEntry | undefined {
     const config = auditConfigOf(this.#policy, attributes)
     if (config.level === 'None') return undefined
-    return new AuditEntry({ config, request, attributes, sink: this.#log, clock: this.#clock })
+    return new AuditEntry({ config, request, attributes, write: (event) => this.#write(event), clock: this.#clock, isRefused })
+  }
+
+  #write(event: object): void {
+    this.events++
+    const json = JSON.stringify(event)
+    for (const sink of this.sinks) sink.write(json)
   }
 
   /** Like `begin`, for a request that comes without HTTP from a component in this process. */
@@ -274,11 +323,7 @@ export class Audit {
     return this.begin({ ...request, id: randomUUID(), sourceIps: IN_PROCESS, receivedMs: this.#clock.now() }, attributes)
   }
 
-  get counts(): { written: number; lost: number } {
-    return this.#log
-  }
-
-  close(): Promise<void> {
-    return this.#log.close()
+  async close(): Promise<void> {
+    await Promise.all(this.sinks.map((sink) => sink.close()))
   }
 }

@@ -8,6 +8,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { AuditSink } from './audit.ts'
 
 export interface AuditLogOptions {
   /** `-` is standard output. */
@@ -42,7 +43,8 @@ export function outdated(backups: readonly Backup[], limits: { maxBackups: numbe
     .map(({ name }) => name)
 }
 
-export class AuditLog {
+export class AuditLog implements AuditSink {
+  readonly plugin = 'log'
   readonly #options: AuditLogOptions
   readonly #maxBytes: number
   #pending: Buffer[] = []
@@ -59,8 +61,8 @@ export class AuditLog {
     if (options.path !== '-') mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 })
   }
 
-  write(event: object): void {
-    const line = Buffer.from(`${JSON.stringify(event)}\n`)
+  write(json: string): void {
+    const line = Buffer.from(`${json}\n`)
     if (this.#pendingBytes + line.length > MAX_PENDING_BYTES) {
       this.lost++
       return

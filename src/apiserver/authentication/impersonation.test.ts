@@ -28,7 +28,7 @@ function allowing(...rights: string[]): Authorizer {
 }
 
 test('who asks for nobody stays who they are', () => {
-  assert.equal(impersonate([], REQUEST, allowing()), REQUEST.user)
+  assert.equal(impersonate([], REQUEST, allowing()).user, REQUEST.user)
 })
 
 test('users, groups, uid and extra are asked for one by one', () => {
@@ -43,7 +43,7 @@ test('users, groups, uid and extra are asked for one by one', () => {
     'impersonate uids 7',
     'impersonate userextras/why/not test',
   ]
-  assert.deepEqual(impersonate(headers, REQUEST, allowing(...all)), {
+  assert.deepEqual(impersonate(headers, REQUEST, allowing(...all)).user, {
     name: 'jane',
     uid: '7',
     groups: ['cn=devs,ou=x', 'qa', 'system:authenticated'],
@@ -59,18 +59,21 @@ test('users, groups, uid and extra are asked for one by one', () => {
 
 test('names are UTF-8, however the headers were read', () => {
   const name = Buffer.from('zoë').toString('latin1')
-  assert.equal(impersonate(['impersonate-user', name], REQUEST, allowing('impersonate users zoë')).name, 'zoë')
+  assert.equal(impersonate(['impersonate-user', name], REQUEST, allowing('impersonate users zoë')).user.name, 'zoë')
 })
 
 test('a service account gets its groups', () => {
-  const user = impersonate(['impersonate-user', 'system:serviceaccount:a:bot'], REQUEST, allowing('impersonate serviceaccounts bot'))
+  const { user } = impersonate(['impersonate-user', 'system:serviceaccount:a:bot'], REQUEST, allowing('impersonate serviceaccounts bot'))
   assert.deepEqual(user.groups, ['system:serviceaccounts', 'system:serviceaccounts:a', 'system:authenticated'])
 })
 
 test('constrained impersonation is a right on the user and one on the deed', () => {
   const headers = ['impersonate-user', 'jane']
   const rights = ['impersonate-on:user-info:list pods ', 'impersonate:user-info users jane']
-  assert.equal(impersonate(headers, REQUEST, allowing(...rights)).name, 'jane')
+  assert.deepEqual(impersonate(headers, REQUEST, allowing(...rights)), {
+    user: { name: 'jane', groups: ['system:authenticated'], extra: {} },
+    constraint: 'impersonate:user-info',
+  })
   assert.throws(() => impersonate(headers, REQUEST, allowing(rights[1] as string)), /cannot impersonate-on:user-info:list resource "pods"/)
 })
 
@@ -82,7 +85,7 @@ test('system:masters can be had only by the old right', () => {
     'impersonate:user-info groups system:masters',
   ]
   assert.throws(() => impersonate(headers, REQUEST, allowing(...constrained)), /impersonating the system:masters group is not allowed/)
-  assert.equal(impersonate(headers, REQUEST, allowing('impersonate users jane', 'impersonate groups system:masters')).name, 'jane')
+  assert.equal(impersonate(headers, REQUEST, allowing('impersonate users jane', 'impersonate groups system:masters')).user.name, 'jane')
 })
 
 test('groups without a user are a bad request', () => {

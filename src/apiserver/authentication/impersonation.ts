@@ -129,15 +129,20 @@ function impersonated(mode: Mode, wanted: Wanted): UserInfo {
   return { name: wanted.name, ...(wanted.uid && { uid: wanted.uid }), groups, extra: wanted.extra }
 }
 
+export interface Impersonation {
+  user: UserInfo
+  /** The verb that allowed it, where that was not the older one. */
+  constraint?: string
+}
+
 /** The user to go on with: the one asked for, or the requestor where none is. Throws 400 or 403. */
-export function impersonate(headers: RawHeaders, request: RequestAttributes, authorizer: Authorizer): UserInfo {
-  if (!hasHeaderWith('impersonate-', headers)) return request.user
-  const wanted = wantedUser(headers)
-  if (!wanted) return request.user
+export function impersonate(headers: RawHeaders, request: RequestAttributes, authorizer: Authorizer): Impersonation {
+  const wanted = hasHeaderWith('impersonate-', headers) ? wantedUser(headers) : undefined
+  if (!wanted) return { user: request.user }
   let first: Error | undefined
   for (const mode of modesFor(wanted, request.user)) {
     const refused = refusal(mode, wanted, request, authorizer)
-    if (!refused) return impersonated(mode, wanted)
+    if (!refused) return { user: impersonated(mode, wanted), ...(mode !== 'legacy' && { constraint: `impersonate:${mode}` }) }
     first ??= refused
   }
   throw first

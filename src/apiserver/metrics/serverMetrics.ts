@@ -1,6 +1,7 @@
 /** Metrics of the parts of the server that keep count themselves: read when somebody asks. */
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
+import type { Audit } from '../audit/audit.ts'
 import type { TalliedCounter } from '../../client/metrics/tallies.ts'
 
 /** Alerts on aggregated APIs look at these. */
@@ -23,20 +24,28 @@ export function aggregationMetrics(
   )
 }
 
-export function auditMetrics(registry: Registry, counts: () => { written: number; lost: number }): void {
-  const counter = (name: string, help: string, read: () => number): void => {
-    registry.registerMetric(
-      new Counter({
-        name,
-        help,
-        registers: [],
-        collect() {
-          this.reset()
-          this.inc(read())
-        },
-      }),
-    )
-  }
-  counter('apiserver_audit_event_total', 'Audit events that were written.', () => counts().written)
-  counter('apiserver_audit_error_total', 'Audit events that could not be written.', () => counts().lost)
+export function auditMetrics(registry: Registry, audit: Pick<Audit, 'events' | 'sinks'>): void {
+  registry.registerMetric(
+    new Counter({
+      name: 'apiserver_audit_event_total',
+      help: 'Audit events that came about.',
+      registers: [],
+      collect() {
+        this.reset()
+        this.inc(audit.events)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Counter({
+      name: 'apiserver_audit_error_total',
+      help: 'Audit events that a backend has lost.',
+      labelNames: ['plugin'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { plugin, lost } of audit.sinks) if (lost > 0) this.inc({ plugin }, lost)
+      },
+    }),
+  )
 }

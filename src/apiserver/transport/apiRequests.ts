@@ -13,7 +13,7 @@ import type { Exchange } from './exchange.ts'
 import { bodyMediaType, negotiate, patchMediaType, wantsPretty } from './negotiation.ts'
 import type { Negotiated, Transform } from './negotiation.ts'
 import { nameInSelector } from './requestInfo.ts'
-import { encodeResult, send } from './responses.ts'
+import { encodeResult, send, shapedResult } from './responses.ts'
 import type { Route } from './routes.ts'
 import { serveWatch } from './watchStream.ts'
 
@@ -85,15 +85,10 @@ export class ApiRequests {
     const { registry, codec, now } = this.#options
     try {
       const result = await registry.handle(request)
-      exchange.audit?.response(result)
       const includeObject = negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata'
-      const body = encodeResult(result, {
-        codec,
-        negotiated,
-        resource: route.resource,
-        includeObject,
-        nowMs: now(),
-      })
+      const answer = { codec, negotiated, resource: route.resource, includeObject, nowMs: now() }
+      const body = encodeResult(result, answer)
+      exchange.audit?.response(result, () => shapedResult(result, answer))
       writeWarnings(exchange, request.warnings)
       return await send(exchange, result.type === 'object' ? result.code : 200, negotiated.mediaType, body)
     } finally {

@@ -16,6 +16,7 @@ import type { Logger } from '../../base/logger.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Authenticator } from '../authentication/authenticator.ts'
 import { hasSpaceBeforeToken } from '../authentication/authenticator.ts'
+import type { Impersonation } from '../authentication/impersonation.ts'
 import { impersonate } from '../authentication/impersonation.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import type { Discovery } from '../discovery/discovery.ts'
@@ -138,8 +139,8 @@ export class Filters {
       )
       if (hasSpaceBeforeToken(exchange.headers)) exchange.setHeader('warning', `299 - "${SPACE_BEFORE_TOKEN}"`)
       const requested = attributesOf(info, requestor, query)
-      const user = this.#impersonated(exchange, requested)
-      if (user !== requestor) exchange.audit?.impersonated(user)
+      const { user, constraint } = this.#impersonated(exchange, requested)
+      if (user !== requestor) exchange.audit?.impersonated(user, constraint)
       const entered = gate.enter(exchange, user, info, query)
       if (entered instanceof Promise) {
         const waitingMs = clock.now()
@@ -165,7 +166,7 @@ export class Filters {
     }
   }
 
-  #impersonated(exchange: Exchange, requested: RequestAttributes): UserInfo {
+  #impersonated(exchange: Exchange, requested: RequestAttributes): Impersonation {
     try {
       return impersonate(exchange.rawHeaders, requested, this.#options.authorizer)
     } catch (error) {
@@ -187,11 +188,13 @@ export class Filters {
   }
 
   #audit(exchange: Exchange, attributes: RequestAttributes, id: string, receivedMs: number, longRunning: boolean): void {
+    const isRefused = attributes.user === NOBODY
     const forwardedFor = headerText(exchange, 'x-forwarded-for')
     const sourceIps = [...forwardedFor.split(',').map((ip) => ip.trim()), exchange.remoteAddress].filter((ip) => isIP(ip) !== 0)
     exchange.audit = this.#options.audit?.begin(
       { id, uri: exchange.target, sourceIps, userAgent: headerText(exchange, 'user-agent'), receivedMs, longRunning },
       attributes,
+      isRefused,
     )
   }
 

@@ -129,29 +129,24 @@ function listObject(result: ListResult, resource: CatalogResource): object {
   return { kind: result.kind, apiVersion: result.apiVersion, metadata: listMetadata(result, custom), items }
 }
 
-function encodeList(result: ListResult, options: AnswerOptions): Uint8Array | PiecedBody {
-  const { negotiated, codec, resource, includeObject, nowMs } = options
-  const { mediaType, pretty, as } = negotiated
+function shapedList(result: ListResult, options: AnswerOptions): object {
+  const { negotiated, resource, includeObject, nowMs } = options
+  const { mediaType, as } = negotiated
   const apiVersion = `meta.k8s.io/${negotiated.asVersion ?? 'v1'}`
   const objects = (): KubeObject[] => result.items.map((item) => item.object)
   switch (as) {
     case 'Table':
-      return codec.encode(
-        tableOf({ resource, objects: objects(), list: true, metadata: listMetadata(result), includeObject, nowMs, apiVersion }),
-        mediaType,
-        pretty,
-      )
+      return tableOf({ resource, objects: objects(), list: true, metadata: listMetadata(result), includeObject, nowMs, apiVersion })
     case 'PartialObjectMetadata':
       throw newWrongShape(options, true)
     case 'PartialObjectMetadataList': {
       const items = objects().map((object) => partialMetadata(object, apiVersion))
       // Go's empty list of these is none.
       const none = items.length === 0 && mediaType !== 'application/vnd.kubernetes.protobuf'
-      return codec.encode({ kind: as, apiVersion, metadata: listMetadata(result), items: none ? null : items }, mediaType, pretty)
+      return { kind: as, apiVersion, metadata: listMetadata(result), items: none ? null : items }
     }
     default:
-      if (mediaType === 'application/json' && !pretty) return listJson(result, resource)
-      return codec.encode(listObject(result, resource), mediaType, pretty)
+      return listObject(result, resource)
   }
 }
 
@@ -161,9 +156,8 @@ function withCode({ object, code }: Extract<ApiResult, { type: 'object' }>): Kub
   return status.kind === 'Status' && code === 201 && status.code === undefined ? ({ ...status, code } as KubeObject) : status
 }
 
-function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: AnswerOptions): Uint8Array {
-  const { negotiated, codec, resource, includeObject, nowMs } = options
-  const { mediaType, pretty } = negotiated
+function shapedObject(result: Extract<ApiResult, { type: 'object' }>, options: AnswerOptions): object {
+  const { negotiated, resource, includeObject, nowMs } = options
   const object = withCode(result)
   // What is told about a deletion stays what it is.
   const as = object.kind === 'Status' ? undefined : negotiated.as
@@ -172,24 +166,29 @@ function encodeObject(result: Extract<ApiResult, { type: 'object' }>, options: A
     case 'Table': {
       const { resourceVersion } = object.metadata
       const metadata = resourceVersion ? { resourceVersion } : {}
-      return codec.encode(
-        tableOf({ resource, objects: [object], list: false, metadata, includeObject, nowMs, apiVersion }),
-        mediaType,
-        pretty,
-      )
+      return tableOf({ resource, objects: [object], list: false, metadata, includeObject, nowMs, apiVersion })
     }
     case 'PartialObjectMetadata':
-      return codec.encode(partialMetadata(object, apiVersion), mediaType, pretty)
+      return partialMetadata(object, apiVersion)
     case 'PartialObjectMetadataList':
       throw newWrongShape(options, false)
     default:
-      if (result.json && mediaType === 'application/json' && !pretty) return Buffer.concat([result.json, NEWLINE])
-      return codec.encode(object, mediaType, pretty)
+      return object
   }
 }
 
+/** A result in the representation that was asked for, not encoded yet. */
+export function shapedResult(result: ApiResult, options: AnswerOptions): object {
+  return result.type === 'list' ? shapedList(result, options) : shapedObject(result, options)
+}
+
 export function encodeResult(result: ApiResult, options: AnswerOptions): Uint8Array | PiecedBody {
-  return result.type === 'list' ? encodeList(result, options) : encodeObject(result, options)
+  const { mediaType, pretty, as } = options.negotiated
+  if (mediaType === 'application/json' && !pretty && !as) {
+    if (result.type === 'list') return listJson(result, options.resource)
+    if (result.json) return Buffer.concat([result.json, NEWLINE])
+  }
+  return options.codec.encode(shapedResult(result, options), mediaType, pretty)
 }
 
 /** Named as it is: weights are not understood. */
