@@ -17,8 +17,9 @@ const URL_RE = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(?:([^/?#@]*)@)?([^/?#]*)([^?#]*)
 const FORM = '; desired format: https://host[/path]'
 
 export function checkWebhookUrl(errors: FieldError[], url: string, path: string): void {
-  const [, scheme = '', user, host = '', , query, fragment] = URL_RE.exec(url) ?? []
-  if (scheme !== 'https') errors.push(invalid(path, scheme.toLowerCase(), `'https' is the only allowed URL scheme${FORM}`))
+  const [, written = '', user, host = '', , query, fragment] = URL_RE.exec(url) ?? []
+  const scheme = written.toLowerCase()
+  if (scheme !== 'https') errors.push(invalid(path, scheme, `'https' is the only allowed URL scheme${FORM}`))
   if (!host) errors.push(invalid(path, host, `host must be specified${FORM}`))
   if (user !== undefined) errors.push(invalid(path, user, 'user information is not permitted in the URL'))
   if (fragment) errors.push(invalid(path, fragment, 'fragments are not permitted in the URL'))

@@ -39,6 +39,8 @@ function explain(object: object, patch: readonly JsonObject[], cause: StatusErro
   return new PatchFailure(cause.message, false, cause)
 }
 
+const PATHED = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test'])
+
 const unescape = (token: string): string => token.replaceAll('~1', '/').replaceAll('~0', '~')
 
 function parentOf(document: unknown, path: string): unknown {
@@ -51,7 +53,11 @@ function parentOf(document: unknown, path: string): unknown {
   return at
 }
 
-function failureOf(document: unknown, { op, path, from }: JsonObject): string {
+function failureOf(document: unknown, { op, path, from, value }: JsonObject): string {
+  if ((op === 'move' || op === 'copy') && typeof from !== 'string')
+    return `${op} operation failed to decode from: operation, missing from field: missing value`
+  if (typeof path !== 'string' && PATHED.has(String(op))) return `${String(op)} operation failed to decode path: missing value`
+  if (op === 'replace' && path === '' && value === null) return 'replace operation value must be object or array: %!w(<nil>)'
   const at = String(path ?? '')
   const parent = parentOf(document, at)
   const key = unescape(at.slice(at.lastIndexOf('/') + 1))

@@ -32,7 +32,7 @@ function deleteOne(
 ): ReturnType<RegistryCore['objects']['delete']> {
   const context = strategyContext(core, request, options.dryRun)
   return core.objects.delete(kind, at, options, context, async (old: KubeObject) => {
-    const admission = { ...admissionRequest(request, kind, 'DELETE', undefined, old, options), ...at }
+    const admission = { ...admissionRequest(request, kind, 'DELETE', undefined, old, options), namespace: at.namespace }
     await core.admission.admit(admission)
     await core.admission.validate(admission)
   })

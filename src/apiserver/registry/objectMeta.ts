@@ -49,8 +49,8 @@ export function keepOnUpdate(next: KubeObject, old: KubeObject): void {
   delete meta.selfLink
 }
 
-/** The same owner twice is once. */
-export function dedupeOwners(object: KubeObject, warnings: string[]): void {
+/** The same owner twice is once; `when`, where that is not how it was sent. */
+export function dedupeOwners(object: KubeObject, warnings: string[], when?: string): void {
   const references = object.metadata.ownerReferences
   if (!references || references.length < 2) return
   const kept = new Map<string, (typeof references)[number]>()
@@ -63,6 +63,6 @@ export function dedupeOwners(object: KubeObject, warnings: string[]): void {
   if (doubles.size === 0) return
   object.metadata.ownerReferences = [...kept.values()]
   warnings.push(
-    `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${[...doubles].join(', ')}`,
+    `.metadata.ownerReferences contains duplicate entries${when ? ` ${when}` : ''}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${[...doubles].join(', ')}`,
   )
 }

@@ -150,6 +150,7 @@ export async function admitAndCreate(
   await core.admission.admit(admission)
   const context = strategyContext(core, request, options.dryRun)
   matchNamespace(admission.object as KubeObject, request.resource, request.namespace)
+  dedupeOwners(admission.object as KubeObject, request.warnings, 'after mutating admission happens')
   return core.objects.create(kind, admission.object as KubeObject, context, (created) => {
     admission.object = created
     return core.admission.validate(admission)
@@ -229,7 +230,10 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       }
       admission = admissionRequest(request, kind, 'UPDATE', object, old.object, options)
       await core.admission.admit(admission)
-      return admission.object as KubeObject
+      const admitted = admission.object as KubeObject
+      matchNamespace(admitted, request.resource, request.namespace)
+      dedupeOwners(admitted, request.warnings, 'after mutating admission happens')
+      return admitted
     },
     async approve(next: KubeObject): Promise<void> {
       if (!admission) return

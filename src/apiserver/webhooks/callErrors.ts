@@ -1,5 +1,8 @@
 /** Why a webhook could not be called, as Go's HTTP client words it. */
+import { getServers } from 'node:dns'
 import type { ClientRequest } from 'node:http'
+import { isIPv6 } from 'node:net'
+import { quote } from '../../api/quote.ts'
 import type { StatusError } from '../../api/status.ts'
 
 export interface CallErrorDetails {
@@ -81,7 +84,7 @@ export function textOf(error: NodeJS.ErrnoException, request?: ClientRequest): s
   if (certificate) return CERTIFICATE + certificate
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || error.name === 'IdentityError') return CERTIFICATE + error.message
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return `dial tcp: lookup ${(error as { hostname?: string }).hostname ?? ''}: no such host`
+    return `dial tcp: lookup ${(error as { hostname?: string }).hostname ?? ''}${askedServer()}: no such host`
   const { address, port, syscall } = error as { address?: string; port?: number; syscall?: string }
   const text = SYSCALL_TEXTS[code]
   if (syscall === 'connect' && text) return `dial tcp ${shown(address, port)}: connect: ${text}`
@@ -89,10 +92,27 @@ export function textOf(error: NodeJS.ErrnoException, request?: ClientRequest): s
   if (text) return `${syscall ?? 'read'} tcp ${ends(request)}: ${syscall ?? 'read'}: ${text}`
   if (code === 'EPROTO' && /wrong version number|packet length too long/.test(error.message))
     return 'http: server gave HTTP response to HTTPS client'
+  const refused = code === 'EPROTO' ? /alert ([a-z ]+)/.exec(error.message)?.[1] : undefined
+  if (refused) return `remote error: tls: ${ALERT_TEXTS[refused] ?? refused}`
   const alert = code.startsWith('ERR_SSL_') ? code.slice('ERR_SSL_'.length).toLowerCase().replaceAll('_', ' ') : undefined
   if (alert) return `remote error: tls: ${alert}`
-  if (code.startsWith('HPE_')) return `net/http: HTTP/1.x transport connection broken: malformed HTTP response`
+  if (code.startsWith('HPE_')) {
+    const line = ((error as { rawPacket?: Buffer }).rawPacket ?? '').toString('latin1').split(/\r?\n/, 1)[0]
+    return `net/http: HTTP/1.x transport connection broken: malformed HTTP response ${quote(line ?? '')}`
+  }
   return error.message
+}
+
+/** As Go words what TLS calls otherwise. */
+const ALERT_TEXTS: Readonly<Record<string, string>> = {
+  'protocol version': 'protocol version not supported',
+  'unknown ca': 'unknown certificate authority',
+  'certificate unknown': 'unknown certificate',
+}
+
+function askedServer(): string {
+  const [server] = getServers()
+  return server ? ` on ${isIPv6(server) ? `[${server}]` : server}${/:\d+$/.test(server) && !isIPv6(server) ? '' : ':53'}` : ''
 }
 
 const shown = (address = '', port = 0): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)

@@ -90,6 +90,8 @@ test('a URL is called as it stands', async () => {
   answer = ({ url }, response) => void response.end(JSON.stringify({ response: { uid: url } }))
   const clientConfig = { url: `https://127.0.0.1:${port}/v`, caBundle: bundle(authority) }
   assert.deepEqual(await call({ clientConfig, announceTimeout: false }), { response: { uid: '/v' } })
+  const unclean = { ...clientConfig, url: `HTTPS://127.0.0.1:${port}/a/../v//w/` }
+  assert.deepEqual(await call({ clientConfig: unclean, announceTimeout: false }), { response: { uid: '/v/w' } })
 })
 
 test('a connection that the webhook closed while idle is no failure', async () => {

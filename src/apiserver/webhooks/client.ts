@@ -8,6 +8,7 @@
 import { Agent, request as httpsRequest } from 'node:https'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import { posix } from 'node:path'
 import type { WebhookClientConfig } from '../../api/kinds/admissionregistration/v1.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TypeMeta } from '../../api/codec/json.ts'
@@ -134,7 +135,7 @@ export class WebhookClient {
     const { service, url } = clientConfig
     if (service) {
       const { name, namespace, port = SERVICE_PORT } = service
-      const path = `${absolute(service.path ?? '')}${query}`
+      const path = `${cleanPath(service.path ?? '')}${query}`
       const serverName = `${name}.${namespace}.svc`
       const authority = `${serverName}:${port}`
       return { url: `https://${authority}${path}`, path, authority, serverName, locate: () => this.#resolve(namespace, name, port) }
@@ -142,7 +143,7 @@ export class WebhookClient {
     if (!url) throw new WebhookCallError('config', 'webhook configuration must have either service or URL')
     const parsed = URL.parse(url)
     if (parsed?.protocol !== 'https:') throw new WebhookCallError('config', `Unparsable URL: parse ${JSON.stringify(url)}: invalid URI`)
-    const path = `${absolute(parsed.pathname)}${query}`
+    const path = `${cleanPath(parsed.pathname)}${query}`
     const host = parsed.hostname.replace(/^\[|\]$/g, '')
     const port = parsed.port === '' ? SERVICE_PORT : Number(parsed.port)
     return { url: `https://${parsed.host}${path}`, path, authority: parsed.host, serverName: host, locate: () => ({ host, port }) }
@@ -178,7 +179,8 @@ export class WebhookClient {
   }
 }
 
-const absolute = (path: string): string => (path.startsWith('/') ? path : `/${path}`)
+/** As Go cleans paths: absolute, without empty segments and dots. */
+const cleanPath = (path: string): string => posix.resolve('/', path)
 
 const isClosed = (error: unknown): boolean => ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')
 

@@ -51,14 +51,18 @@ export function checkIdentity(name: string, { subjectaltname = '', raw }: PeerCe
   const addresses = subjectaltname
     .split(', ')
     .flatMap((entry) => (entry.startsWith('IP Address:') ? [entry.slice('IP Address:'.length)] : []))
+  const { CN } = certificate.toLegacyObject().subject
+  // Only a certificate without any alternative name that would have been the right one in former days is told so.
+  const isLegacy = subjectaltname === '' && typeof CN === 'string' && CN.toLowerCase() === name.toLowerCase()
+  const legacy = 'certificate relies on legacy Common Name field, use SANs instead'
   if (isIP(name) !== 0) {
     if (certificate.checkIP(name)) return undefined
+    if (isLegacy) return new IdentityError(legacy)
     if (addresses.length === 0) return new IdentityError(`cannot validate certificate for ${name} because it doesn't contain any IP SANs`)
     return new IdentityError(`certificate is valid for ${addresses.join(', ')}, not ${name}`)
   }
   if (certificate.checkHost(name, { subject: 'never' })) return undefined
-  if (names.length === 0 && addresses.length === 0)
-    return new IdentityError('certificate relies on legacy Common Name field, use SANs instead')
+  if (isLegacy) return new IdentityError(legacy)
   if (names.length === 0) return new IdentityError(`certificate is not valid for any names, but wanted to match ${name}`)
   return new IdentityError(`certificate is valid for ${names.join(', ')}, not ${name}`)
 }

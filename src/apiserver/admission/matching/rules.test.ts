@@ -130,3 +130,15 @@ test('a namespace that is gone is an answer only to requests that would match', 
   assert.throws(() => match({ namespaceSelector }, { namespace: 'gone' }), isNotFound)
   assert.equal(match({ namespaceSelector, rules: [rule({ resources: ['pods'] })] }, { namespace: 'gone' }), undefined)
 })
+
+test('what has no metadata is selected by nothing but an empty selector', () => {
+  const asked = {
+    ...request({ resource: 'pods', subresource: 'exec', operation: 'CONNECT' }),
+    object: { kind: 'PodExecOptions' } as KubeObject,
+  }
+  const rules = [rule({ operations: ['CONNECT'], resources: ['pods/exec'] })]
+  const matches = (objectSelector: NonNullable<MatchCriteria['objectSelector']>): boolean =>
+    matchRequest({ rules, emptyMatches: false, objectSelector }, asked, { catalog, reader }) !== undefined
+  assert.equal(matches({}), true)
+  assert.equal(matches({ matchExpressions: [{ key: 'skip', operator: 'DoesNotExist' }] }), false)
+})

@@ -133,8 +133,9 @@ function selectsNamespace(selector: LabelSelector | undefined, request: Admissio
 
 function selectsObject(selector: LabelSelector | undefined, { object, oldObject }: AdmissionRequest): boolean {
   if (isEmptySelector(selector)) return true
+  // What has no metadata (the options of a CONNECT) is selected by nothing.
   const selects = (candidate: typeof object): boolean =>
-    candidate !== undefined && labelSelectorMatches(selector, candidate.metadata?.labels)
+    candidate?.metadata !== undefined && labelSelectorMatches(selector, candidate.metadata.labels)
   return selects(object) || selects(oldObject)
 }
 

@@ -6,6 +6,7 @@
 import { apiVersionOf } from '../../../api/resource.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
 import { DecodeError, decodeValue, normalize } from '../../../api/codec/json.ts'
+import { notRegistered } from '../../../api/codec/kindMismatch.ts'
 import type { Catalog, CatalogResource, GroupVersionKind } from '../../../api/catalog/catalog.ts'
 import { cloneJson, semanticEqual } from '../../registry/jsonValues.ts'
 import { defaultObject } from '../../registry/schema.ts'
@@ -25,6 +26,14 @@ export interface ViewOptions {
 }
 
 const sameKind = (a: GroupVersionKind, b: GroupVersionKind): boolean => a.group === b.group && a.version === b.version && a.kind === b.kind
+
+/** Throws DecodeError where the object says that it is of a kind that nobody knows. */
+function checkRegistered(json: JsonObject, wanted: GroupVersionKind, catalog: Catalog): void {
+  const kind = typeof json['kind'] === 'string' && json['kind'] !== '' ? json['kind'] : wanted.kind
+  const apiVersion = typeof json['apiVersion'] === 'string' && json['apiVersion'] !== '' ? json['apiVersion'] : apiVersionOf(wanted)
+  const [version = '', group = ''] = apiVersion.split('/').toReversed()
+  if (!catalog.typeOfKind({ group, version, kind })) throw new DecodeError(notRegistered({ group, version, kind }))
+}
 
 export class VersionedObjects {
   readonly #request: AdmissionRequest
@@ -104,6 +113,7 @@ export class VersionedObjects {
     const type = this.#hasOwnBody ? this.#options.catalog.typeOfKind(kind) : resource.type
     let decoded = json
     if (type?.name) {
+      checkRegistered(json, kind, this.#options.catalog)
       const { object: known, strictErrors } = decodeValue(json, type)
       if (strict && strictErrors.length > 0) throw new DecodeError(`strict decoding error: ${strictErrors.join(', ')}`)
       decoded = known
