@@ -51,6 +51,8 @@ export interface CustomSchema {
   readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath?: string }
   /** Told with every answer: the version is deprecated. */
   readonly warning?: string
+  /** The version that objects are stored in. */
+  readonly storageVersion: string
 }
 
 export function isCustomGroup(catalog: Catalog, group: string): boolean {
@@ -95,4 +97,20 @@ export interface Catalog {
   readonly typeNames: readonly string[]
   /** Kinds that are part of every group and version (`DeleteOptions`, `WatchEvent`), and the groups and versions that publish them. */
   readonly everywhere: { readonly kinds: readonly string[]; readonly groupVersions: readonly { group: string; version: string }[] }
+}
+
+/** Resources that are another group's view of the same objects. */
+const STORED_AS: Readonly<Record<string, { group: string; resource: string }>> = {
+  'events.k8s.io/events': { group: '', resource: 'events' },
+}
+
+/** A built-in resource in the version that its objects are stored in. */
+export function storageOf(catalog: Catalog, { group, resource }: { group: string; resource: string }): CatalogResource | undefined {
+  const stored = STORED_AS[`${group}/${resource}`] ?? { group, resource }
+  const versions = catalog.groups.find(({ name }) => name === stored.group)?.versions ?? []
+  for (const version of versions) {
+    const found = catalog.resource(stored.group, version, stored.resource)
+    if (found) return found
+  }
+  return undefined
 }

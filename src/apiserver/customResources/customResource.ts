@@ -64,6 +64,7 @@ export function customResource(
     custom: new VersionSchema(version, {
       metaType,
       keepsUnknown: spec.preserveUnknownFields === true,
+      storageVersion: spec.versions.find(({ storage }) => storage)?.name ?? version.name,
       deprecation: deprecationOf(definition, version.name, kind),
     }),
   }

@@ -1,6 +1,6 @@
 /** The discovery documents (`/api`, `/apis`, …) as the catalog's groups and resources come to them. Pure. */
 import { createHash } from 'node:crypto'
-import type { Catalog, CatalogResource } from '../../api/catalog/catalog.ts'
+import { storageOf, type Catalog, type CatalogResource } from '../../api/catalog/catalog.ts'
 import type { DiscoveredGroup } from './groups.ts'
 
 interface GroupVersion {
@@ -35,14 +35,16 @@ export function apiGroupList(groups: readonly DiscoveredGroup[]): object {
 }
 
 /** Tells clients when a kind is stored in another version than before; only kinds that are stored have one. */
-function storageVersionHash({ group, version, kind, verbs }: CatalogResource): string | undefined {
+function storageVersionHash(catalog: Catalog, resource: CatalogResource): string | undefined {
+  const { verbs, kind, custom } = resource
   if (!verbs.includes('create') || !verbs.includes('list')) return undefined
+  const { group, version } = custom ? { group: resource.group, version: custom.storageVersion } : (storageOf(catalog, resource) ?? resource)
   return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64')
 }
 
-function resourceRows(resource: CatalogResource): { name: string }[] {
+function resourceRows(catalog: Catalog, resource: CatalogResource): { name: string }[] {
   const { resource: name, singular, namespaced, kind, verbs, shortNames, categories } = resource
-  const hash = storageVersionHash(resource)
+  const hash = storageVersionHash(catalog, resource)
   const row = {
     name,
     singularName: singular,
@@ -67,7 +69,7 @@ function resourceRows(resource: CatalogResource): { name: string }[] {
 export function apiResourceList(catalog: Catalog, group: string, version: string): object | undefined {
   const known = catalog.groups.find((g) => g.name === group)
   if (!known?.versions.includes(version)) return undefined
-  const resources = catalog.resources(group, version).flatMap(resourceRows)
+  const resources = catalog.resources(group, version).flatMap((resource) => resourceRows(catalog, resource))
   return { kind: 'APIResourceList', ...(group !== '' && { apiVersion: 'v1' }), groupVersion: groupVersionOf(group, version), resources }
 }
 

@@ -61,7 +61,9 @@ export function buildOpenApiV2(catalog: Catalog, describe?: Descriptions): JsonO
     info: { title: 'Kubernetes', version: KUBERNETES_MINOR },
     paths,
     definitions: closure(writer, catalog, kindsByDefinition(catalog)),
-    securityDefinitions: { BearerToken: { type: 'apiKey', name: 'authorization', in: 'header' } },
+    securityDefinitions: {
+      BearerToken: { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' },
+    },
     security: [{ BearerToken: [] }],
   }
 }

@@ -18,7 +18,9 @@ import {
 } from './schemas.ts'
 
 const INFO = { title: 'Kubernetes', version: KUBERNETES_MINOR }
-const SECURITY_SCHEMES = { BearerToken: { in: 'header', name: 'authorization', type: 'apiKey' } }
+const SECURITY_SCHEMES = {
+  BearerToken: { description: 'Bearer Token authentication', in: 'header', name: 'authorization', type: 'apiKey' },
+}
 
 function parameterV3(writer: SchemaWriter, parameter: Parameter): JsonObject {
   const { name, in: place, type } = parameter

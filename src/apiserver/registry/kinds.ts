@@ -1,4 +1,5 @@
 /** Finds the kind behind a requested resource: its storage version and its strategy. */
+import { storageOf } from '../../api/catalog/catalog.ts'
 import { storedKind } from './kind.ts'
 import { newNotFound } from '../../api/status.ts'
 import { strategies } from './strategies/table.ts'
@@ -13,11 +14,6 @@ export interface CustomKind {
 }
 
 export type CustomKinds = (resource: CatalogResource) => CustomKind | undefined
-
-/** Resources that are another group's view of the same objects. */
-const STORED_AS: Record<string, { group: string; resource: string }> = {
-  'events.k8s.io/events': { group: '', resource: 'events' },
-}
 
 export class Kinds {
   readonly #catalog: Catalog
@@ -38,7 +34,7 @@ export class Kinds {
     const known = resource.custom ? this.#customKinds.get(resource) : this.#builtIn.get(path)
     if (known) return known
     if (!resource.custom) {
-      const storage = this.#storageOf(resource) ?? resource
+      const storage = storageOf(this.#catalog, resource) ?? resource
       const kind = storedKind(storage, this.#strategyOf(storage), false)
       this.#builtIn.set(path, kind)
       return kind
@@ -58,17 +54,7 @@ export class Kinds {
 
   /** Of a built-in resource. */
   named(group: string, resource: string): StoredKind | undefined {
-    const storage = this.#storageOf({ group, resource })
+    const storage = storageOf(this.#catalog, { group, resource })
     return storage && this.of(storage)
-  }
-
-  #storageOf({ group, resource }: { group: string; resource: string }): CatalogResource | undefined {
-    const at = STORED_AS[`${group}/${resource}`] ?? { group, resource }
-    const versions = this.#catalog.groups.find((known) => known.name === at.group)?.versions ?? []
-    for (const version of versions) {
-      const found = this.#catalog.resource(at.group, version, at.resource)
-      if (found) return found
-    }
-    return undefined
   }
 }
