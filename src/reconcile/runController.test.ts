@@ -103,3 +103,17 @@ test('backoff is capped at five minutes', async (t) => {
   await clock.advance(5 * 60_000)
   assert.equal(tries, before + 1)
 })
+
+test('work without end leaves the event loop its turns', async (t) => {
+  let reconciled = 0
+  const { synced, stop, running, enqueue } = setUp(t, async (key) => {
+    reconciled++
+    enqueue(key)
+  })
+  synced.resolve()
+  enqueue('a')
+  for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve))
+  stop.abort()
+  await running
+  assert.ok(reconciled > 8)
+})

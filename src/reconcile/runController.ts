@@ -2,6 +2,7 @@
  * The loop that every controller runs in: watches turn changes into keys, workers take keys from a work queue, a failed key
  * comes again after its backoff, and nothing is worked on before the caches are filled.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isAbort } from '../base/abort.ts'
 import { isConflict, isNotFound } from '../api/status.ts'
 import { WorkQueue } from '../client/workQueue.ts'
@@ -9,6 +10,8 @@ import type { Controller, ControllerContext } from './controller.ts'
 
 const DEFAULT_WORKERS = 5
 const RETRY_BACKOFF = { baseMs: 5, maxMs: 5 * 60_000 }
+/** Beside an API server in the same process work may go on without end; sockets and timers have their turn after so much of it. */
+const RECONCILES_A_TURN = 8
 /** Something that is not there up to so many times is part of normal life (a cache that lags behind a write). */
 const QUIET_FAILURES = 3
 
@@ -48,11 +51,13 @@ export async function runController(controller: Controller, context: ControllerC
   try {
     const watched = controller.watches.map((watch) => watch.start(informers, (key) => queue.add(key)))
     await Promise.all(watched.map((informer) => informer.synced(signal)))
+    let worked = 0
     const worker = async (): Promise<void> => {
       for (;;) {
         const key = await queue.next()
         if (key === undefined) return
         await work(key)
+        if (++worked % RECONCILES_A_TURN === 0) await nextTurn()
       }
     }
     const work = async (key: string): Promise<void> => {

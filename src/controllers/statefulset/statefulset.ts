@@ -1,11 +1,27 @@
 /** The statefulset controller: pods with names, claims and an order (upstream's pkg/controller/statefulset). */
-import { controllerrevisions, statefulsets, type ControllerRevision, type StatefulSet } from '../../api/kinds/apps/v1.ts'
+import {
+  controllerrevisions,
+  statefulsets,
+  type ControllerRevision,
+  type StatefulSet,
+  type StatefulSetStatus,
+} from '../../api/kinds/apps/v1.ts'
 import { persistentvolumeclaims, pods, type Pod } from '../../api/kinds/core/v1.ts'
 import { keyOf } from '../../api/resource.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { isEmptySelector } from '../../api/validation/labels.ts'
 import { semanticallyEqual } from '../hash.ts'
-import { applyHistory, byRevision, expiredRevisions, HashCollision, planHistory, removeRevisions, REVISION_HASH } from '../history.ts'
+import {
+  applyHistory,
+  byRevision,
+  expiredRevisions,
+  HashCollision,
+  planHistory,
+  removeRevisions,
+  REVISION_HASH,
+  type HistoryOwner,
+  type HistoryPlan,
+} from '../history.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { availableInMs, isActive } from '../podState.ts'
@@ -14,6 +30,14 @@ import { planStatefulSet } from './plan.ts'
 import { SetPods } from './setPods.ts'
 
 const HASH_LABEL = 'controller.kubernetes.io/hash'
+
+const historyOwner = (set: StatefulSet): HistoryOwner => ({
+  object: set,
+  resource: statefulsets,
+  template: set.spec.template,
+  hashLabel: HASH_LABEL,
+  collisionCount: set.status?.collisionCount,
+})
 
 export function statefulSetController(context: ControllerContext): Controller {
   const { client, informers, events, clock } = context
@@ -28,8 +52,8 @@ export function statefulSetController(context: ControllerContext): Controller {
   const statusWrites = new OwnWrites()
   const setPods = new SetPods({ client, events, claims: claimInformer, writes: podWrites })
 
-  async function revisionsOf(set: StatefulSet, key: string, signal: AbortSignal) {
-    const revisions = await claim({
+  function revisionsOf(set: StatefulSet, signal: AbortSignal): Promise<ControllerRevision[]> {
+    return claim({
       client,
       owner: set,
       ownerResource: statefulsets,
@@ -38,20 +62,13 @@ export function statefulSetController(context: ControllerContext): Controller {
       candidates: ownedOrOrphaned(revisionInformer, set),
       signal,
     })
-    const owner = {
-      object: set,
-      resource: statefulsets,
-      template: set.spec.template,
-      hashLabel: HASH_LABEL,
-      collisionCount: set.status?.collisionCount,
-    }
+  }
+
+  async function record(set: StatefulSet, history: HistoryPlan, signal: AbortSignal): Promise<ControllerRevision> {
     try {
-      const update = await applyHistory(client, planHistory(owner, revisions), signal)
-      revisionWrites.wrote(key, update)
-      const known = revisions.some((revision) => revision.metadata.name === update.metadata.name)
-      const all = known ? revisions : [...revisions, update]
-      const current = all.find((revision) => revision.metadata.name === set.status?.currentRevision) ?? update
-      return { all, update, current }
+      const update = await applyHistory(client, history, signal)
+      revisionWrites.wrote(keyOf(set), update)
+      return update
     } catch (error) {
       if (error instanceof HashCollision) {
         const status = { replicas: 0, ...set.status, collisionCount: (set.status?.collisionCount ?? 0) + 1 }
@@ -59,6 +76,11 @@ export function statefulSetController(context: ControllerContext): Controller {
       }
       throw error
     }
+  }
+
+  async function report(set: StatefulSet, status: StatefulSetStatus, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || semanticallyEqual(status, set.status)) return
+    statusWrites.wrote(keyOf(set), await client.update(statefulsets, { ...set, status }, { subresource: 'status', signal }))
   }
 
   /** Claims first, then the pods' labels, then pods that are missing and pods that are too many; the status whatever comes of it. */
@@ -86,11 +108,7 @@ export function statefulSetController(context: ControllerContext): Controller {
       await Promise.all(plan.remove.map((pod) => setPods.removePod(set, pod, signal)))
     } finally {
       // What stands in the way of a pod must not hide what there is.
-      if (!signal.aborted && !semanticallyEqual(plan.status, set.status))
-        statusWrites.wrote(
-          keyOf(set),
-          await client.update(statefulsets, { ...set, status: plan.status }, { subresource: 'status', signal }),
-        )
+      await report(set, plan.status, signal)
     }
   }
 
@@ -129,7 +147,7 @@ export function statefulSetController(context: ControllerContext): Controller {
       }
       if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer) || !statusWrites.seenBy(key, setInformer))
         return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
-      const { all, update, current } = await revisionsOf(set, key, signal)
+      const revisions = await revisionsOf(set, signal)
       const candidates = ownedOrOrphaned(podInformer, set).filter((pod) => ordinalOf(set, pod.metadata.name) >= 0)
       const owned = await claim({
         client,
@@ -140,6 +158,15 @@ export function statefulSetController(context: ControllerContext): Controller {
         candidates,
         signal,
       })
+      const history = planHistory(historyOwner(set), revisions)
+      if (set.metadata.deletionTimestamp !== undefined && history.action !== 'use') {
+        // Deleted before its pods, the revision must not come back: the garbage collector would never be done.
+        const { currentRevision = '', updateRevision = '' } = set.status ?? {}
+        return report(set, planStatefulSet({ set, pods: owned, currentRevision, updateRevision, nowMs: clock.now() }).status, signal)
+      }
+      const update = await record(set, history, signal)
+      const all = revisions.some((revision) => revision.metadata.name === update.metadata.name) ? revisions : [...revisions, update]
+      const current = all.find((revision) => revision.metadata.name === set.status?.currentRevision) ?? update
       await bringAbout(set, owned, { update, current }, signal)
       const used = new Set([current.metadata.name, update.metadata.name, ...owned.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
       const expired = expiredRevisions(
