@@ -36,8 +36,8 @@ export interface ExtendersOptions {
 export interface HttpExtenders extends Extenders {
   processPreemption(pod: Pod, candidates: readonly Victims[]): Promise<readonly Victims[]>
   readonly hasPreemption: boolean
-  /** The one that binds this pod, if one does. */
-  binder(info: PodInfo): ((pod: Pod, nodeName: string) => Promise<void>) | undefined
+  /** The one that binds this pod, if one does; it answers whether it did. */
+  binder(info: PodInfo): ((pod: Pod, nodeName: string) => Promise<boolean>) | undefined
 }
 
 /** What extenders take care of themselves, so that NodeResourcesFit leaves it alone. */
@@ -45,12 +45,20 @@ export function resourcesIgnoredByScheduler(configurations: readonly ExtenderCon
   return configurations.flatMap(({ managedResources }) => managedResources.filter((r) => r.ignoredByScheduler).map(({ name }) => name))
 }
 
+/** As Go's client tells it. */
+function whyUnanswered(error: Error & { code?: string; address?: string; port?: number }): string {
+  if (error.name === 'TimeoutError' || error.name === 'AbortError')
+    return 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+  if (error.code === 'ECONNREFUSED') return `dial tcp ${error.address}:${error.port}: connect: connection refused`
+  return error.code === 'ECONNRESET' ? 'EOF' : error.message
+}
+
 function post(configuration: ExtenderConfiguration, verb: string, body: Json, signal: AbortSignal): Promise<unknown> {
   const { urlPrefix, timeoutMs, enableHttps, tls } = configuration
   const url = new URL(`${urlPrefix.replace(/\/+$/, '')}/${verb}`)
   const text = JSON.stringify(body)
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-  const isHttps = enableHttps || url.protocol === 'https:'
+  const isHttps = url.protocol === 'https:'
   const send = isHttps ? httpsRequest : httpRequest
   const request = send(
     url,
@@ -58,7 +66,11 @@ function post(configuration: ExtenderConfiguration, verb: string, body: Json, si
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-      ...(isHttps && tls && { rejectUnauthorized: !tls.insecure, servername: tls.serverName, cert: tls.cert, key: tls.key, ca: tls.ca }),
+      ...(isHttps && {
+        // Whoever asks for HTTPS and says of no authority whom to trust trusts everybody.
+        rejectUnauthorized: !tls?.insecure && !(enableHttps && !tls?.ca),
+        ...(tls && { servername: tls.serverName, cert: tls.cert, key: tls.key, ca: tls.ca }),
+      }),
     },
     (response) => {
       const chunks: Buffer[] = []
@@ -80,7 +92,7 @@ function post(configuration: ExtenderConfiguration, verb: string, body: Json, si
       })
     },
   )
-  request.on('error', reject)
+  request.on('error', (cause) => reject(new Error(`Post "${url.href}": ${whyUnanswered(cause)}`, { cause })))
   request.end(text)
   return promise
 }
@@ -105,8 +117,8 @@ class Extender {
 
   #nodes(nodes: readonly NodeInfo[]): Json {
     return this.configuration.nodeCacheCapable
-      ? { NodeNames: nodes.map(({ name }) => name) }
-      : { Nodes: { apiVersion: 'v1', kind: 'NodeList', metadata: {}, items: nodes.map(({ node }) => node) } }
+      ? { Nodes: null, NodeNames: nodes.map(({ name }) => name) }
+      : { Nodes: { metadata: {}, items: nodes.map(({ node }) => node) }, NodeNames: null }
   }
 
   #post(verb: string, body: Json): Promise<unknown> {
@@ -119,13 +131,14 @@ class Extender {
     if (typeof error === 'string' && error) throw new Error(error)
     const names = member(answer, 'NodeNames')
     const items = member(member(answer, 'Nodes'), 'items')
-    const kept = new Set<unknown>(
-      this.configuration.nodeCacheCapable && Array.isArray(names)
-        ? names
-        : Array.isArray(items)
-          ? (items as Node[]).map(({ metadata }) => metadata.name)
-          : [],
-    )
+    const isByName = this.configuration.nodeCacheCapable && Array.isArray(names)
+    const kept = new Set<unknown>(isByName ? names : Array.isArray(items) ? (items as Node[]).map(({ metadata }) => metadata.name) : [])
+    const given = new Set<unknown>(nodes.map(({ name }) => name))
+    const strange = isByName ? [...kept].find((name) => !given.has(name)) : undefined
+    if (strange !== undefined) {
+      const whose = `extender ${JSON.stringify(this.configuration.urlPrefix)} claims a filtered node`
+      throw new Error(`${whose} ${JSON.stringify(strange)} which is not found in the input node list`)
+    }
     const failed = texts(member(answer, 'FailedNodes')).map(([name, reason]) => [name, { reason, isResolvable: true }] as const)
     const hopeless = texts(member(answer, 'FailedAndUnresolvableNodes')).map(
       ([name, reason]) => [name, { reason, isResolvable: false }] as const,
@@ -151,8 +164,12 @@ class Extender {
     const byNode = (of: (victims: Victims) => Json): Json =>
       Object.fromEntries(candidates.map((victims) => [victims.nodeName, of(victims)]))
     const body = nodeCacheCapable
-      ? { Pod: pod, NodeNameToMetaVictims: byNode(meta) }
-      : { Pod: pod, NodeNameToVictims: byNode((v) => ({ Pods: v.pods, NumPDBViolations: v.violations })) }
+      ? { Pod: pod, NodeNameToVictims: null, NodeNameToMetaVictims: byNode(meta) }
+      : {
+          Pod: pod,
+          NodeNameToVictims: byNode((v) => ({ Pods: v.pods, NumPDBViolations: v.violations })),
+          NodeNameToMetaVictims: null,
+        }
     const answer = member(await this.#post(preemptVerb as string, body), 'NodeNameToMetaVictims')
     const chosen: Victims[] = []
     for (const [nodeName, victims] of Object.entries((answer ?? {}) as Json)) {
@@ -239,7 +256,17 @@ export function createExtenders(options: ExtendersOptions): HttpExtenders | unde
     },
     binder(info) {
       const extender = all.find(({ configuration }) => configuration.bindVerb !== undefined)
-      return extender?.isInterested(info) ? (pod, nodeName) => extender.bind(pod, nodeName) : undefined
+      if (!extender?.isInterested(info)) return undefined
+      return async (pod, nodeName) => {
+        try {
+          await extender.bind(pod, nodeName)
+          return true
+        } catch (error) {
+          if (!extender.configuration.isIgnorable) throw error
+          skipped(extender, error)
+          return false
+        }
+      }
     },
   }
 }

@@ -152,7 +152,10 @@ async function decideWithExtenders(input: ScheduleInput, cycle: FilterCycle, fou
   const refusals = new Map(found.refusals)
   for (const [name, { reason, isResolvable }] of failures)
     refusals.set(name, { fits: false, reasons: [reason], resolvable: isResolvable, plugin: EXTENDER })
-  if (feasible.length === 0) return notFound(cycle, { refusals }, nextIndex, absent && { absent })
+  if (feasible.length === 0) {
+    const plugins = new Set(found.feasible.length > 0 ? [EXTENDER] : [])
+    return notFound(cycle, { refusals }, nextIndex, { ...(absent && { absent }), plugins })
+  }
   const extra = feasible.length > 1 ? await extenders.prioritize(input.info, feasible) : undefined
   return { nodeName: choose(input, cycle, { feasible }, extra).name, cycle, evaluatedNodes: looked, nextIndex }
 }
