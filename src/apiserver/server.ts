@@ -58,6 +58,7 @@ import { ApiRequests } from './transport/apiRequests.ts'
 import { Codec } from './transport/codec.ts'
 import { Filters } from './transport/filters.ts'
 import type { PathHandler } from './transport/filters.ts'
+import { FlowControlPath } from './transport/flowControlPath.ts'
 import { HealthChecks } from './transport/health.ts'
 import type { HealthCheck } from './transport/health.ts'
 import { Listener } from './transport/listener.ts'
@@ -67,6 +68,7 @@ import { ServerPaths } from './transport/serverPaths.ts'
 import { StartChecks } from './transport/startChecks.ts'
 import { StatusPath } from './transport/statusPath.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
+import { FlagsPath } from './transport/zpages.ts'
 import { WebhookClient } from './webhooks/client.ts'
 import { createServiceResolver } from './webhooks/serviceResolver.ts'
 
@@ -123,6 +125,8 @@ export interface ApiServerOptions {
   leaseStore?: LeaseStore
   /** A file of descriptions for OpenAPI (`kubectl explain`); none where it is not there. */
   descriptionsFile?: string
+  /** How the server was started, by upstream's flags: what `/flagz` shows besides what is always so. */
+  flags?: Readonly<Record<string, string>>
   /** What is written down of requests; closed with the server. */
   audit?: Audit
   /** Further paths of their own. */
@@ -327,7 +331,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       metrics,
       tokens,
       codec,
-      more: [openApi, new StatusPath({ version: options.version, now }), ...(options.paths ?? [])],
+      more: [
+        openApi,
+        new StatusPath({ version: options.version, now }),
+        new FlowControlPath(() => flowControl.levels),
+        new FlagsPath({ 'authorization-mode': '[Node,RBAC]', ...options.flags }),
+        ...(options.paths ?? []),
+      ],
       externalUrl: () => `https://${address()}`,
       groupPaths: () => groupPaths(catalog),
     }),

@@ -52,6 +52,42 @@ export function kubernetesServiceAddress(serviceClusterIpRange: string): string 
   return new Services({ serviceClusterIpRange, nodePortRange: NODE_PORTS }).firstAddress
 }
 
+/** What is in force, by upstream's flags and as those show it. */
+function flagsOf({
+  serviceClusterIpRange,
+  advertiseAddress,
+  clusterDomain,
+  audit,
+  tokenFile,
+  flags = {},
+}: AssembledApiServerOptions): Record<string, string> {
+  const list = (values: readonly string[] = []): string => `[${values.join(',')}]`
+  const ports = flags['service-node-port-range'] ?? NODE_PORTS
+  return {
+    'advertise-address': advertiseAddress,
+    'allow-privileged': 'true',
+    'anonymous-auth': 'true',
+    'disable-admission-plugins': list(flags['disable-admission-plugins']),
+    'enable-bootstrap-token-auth': 'true',
+    'enable-priority-and-fairness': 'true',
+    'requestheader-allowed-names': list(FRONT_PROXY_NAMES),
+    'requestheader-extra-headers-prefix': '[X-Remote-Extra-]',
+    'requestheader-group-headers': '[X-Remote-Group]',
+    'requestheader-username-headers': '[X-Remote-User]',
+    'service-account-issuer': list([issuerOf(clusterDomain)]),
+    'service-cluster-ip-range': serviceClusterIpRange,
+    'service-node-port-range': `${ports.first}-${ports.last}`,
+    'audit-policy-file': audit?.policyFile ?? '',
+    'audit-log-path': audit?.logPath ?? '',
+    'audit-webhook-config-file': audit?.webhook?.configFile ?? '',
+    'audit-webhook-mode': 'batch',
+    'token-auth-file': tokenFile ?? '',
+  }
+}
+
+const FRONT_PROXY_NAMES = ['front-proxy-client']
+const issuerOf = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`
+
 export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
   const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock, flags = {} } = options
   const log = options.log.child({ component: 'kube-apiserver' })
@@ -59,7 +95,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: flags['service-node-port-range'] ?? NODE_PORTS })
   const disabled = new Set(flags['disable-admission-plugins'])
-  const issuer = `https://kubernetes.default.svc.${clusterDomain}`
+  const issuer = issuerOf(clusterDomain)
   const storeMetrics = new StoreMetrics()
   const server = await createApiServer({
     catalog,
@@ -78,7 +114,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
         admission: (reader) => admissionPlugins({ reader, authorizer }).filter(({ name }) => !disabled.has(name)),
       }),
     tls: { ...pki.apiServer, clientCa: pki.ca.cert, requestHeaderCa: pki.frontProxyCa.cert },
-    requestHeaderAllowedNames: ['front-proxy-client'],
+    requestHeaderAllowedNames: FRONT_PROXY_NAMES,
     proxyClient: pki.frontProxyClient,
     serviceAccounts: {
       privateKeyPem: pki.serviceAccount.privateKey,
@@ -93,6 +129,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       buildDate: '',
       platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
     },
+    flags: flagsOf(options),
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
     ...(audit && { audit }),
     ...(options.tokenFile && { staticTokens: parseTokenFile(readFileSync(options.tokenFile, 'utf8')) }),

@@ -47,9 +47,9 @@ test('flows of a schema', () => {
 
 test('seats by shares, and what of them is lent', () => {
   const limits = allocateSeats(priorityLevels() as PriorityLevelConfiguration[], 600)
-  assert.deepEqual(limits.get('workload-low'), { nominal: 245, lower: 24, upper: Infinity })
-  assert.deepEqual(limits.get('catch-all'), { nominal: 13, lower: 13, upper: Infinity })
-  assert.deepEqual(limits.get('exempt'), { nominal: 0, lower: 0, upper: Infinity })
+  assert.deepEqual(limits.get('workload-low'), { nominal: 245, lower: 24, upper: 845 })
+  assert.deepEqual(limits.get('catch-all'), { nominal: 13, lower: 13, upper: 613 })
+  assert.deepEqual(limits.get('exempt'), { nominal: 0, lower: 0, upper: 600 })
   const lender = { nominal: 10, lower: 4, upper: Infinity, used: 2 }
   const borrower = { nominal: 5, lower: 5, upper: 10, used: 5 }
   assert.equal(mayBorrow([lender, borrower], borrower, 5), true)

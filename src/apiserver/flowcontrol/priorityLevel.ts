@@ -41,16 +41,42 @@ interface Waiting {
   cancelled: boolean
 }
 
-class Queue {
+/** What has become of requests, and how many are served now. */
+export interface LevelCounts {
+  executing: number
+  dispatched: number
+  rejected: number
+  timedOut: number
+  cancelled: number
+}
+
+export interface QueueState {
+  readonly waiting: readonly unknown[]
+  readonly executing: number
+  readonly executingSeats: number
+  readonly waitingSeats: number
+  /** Virtual, in milliseconds of seats. */
+  readonly nextStart: number
+}
+
+const COUNTED: Readonly<Record<RejectReason, 'rejected' | 'timedOut' | 'cancelled'>> = {
+  'queue-full': 'rejected',
+  'concurrency-limit': 'rejected',
+  'time-out': 'timedOut',
+  cancelled: 'cancelled',
+}
+
+class Queue implements QueueState {
   readonly waiting: Waiting[] = []
   waitingSeats = 0
+  executing = 0
   executingSeats = 0
   /** The virtual time at which its next request begins. */
   nextStart = 0
 }
 
 /** What a request is taken to cost until it is known, in milliseconds. */
-const ESTIMATED_MS = 3
+export const ESTIMATED_MS = 3
 
 export interface PriorityLevelOptions {
   name: string
@@ -69,6 +95,7 @@ export class PriorityLevel implements Occupancy {
   #configuration: LevelConfiguration
   #queues: Queue[] = []
   #virtual = 0
+  readonly counts: LevelCounts = { executing: 0, dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 }
   used = 0
   waiting = 0
 
@@ -88,6 +115,11 @@ export class PriorityLevel implements Occupancy {
 
   get upper(): number {
     return this.#configuration.upper
+  }
+
+  /** None as long as nothing had to be put into one. */
+  get queues(): readonly QueueState[] {
+    return this.#queues
   }
 
   get exempt(): boolean {
@@ -161,6 +193,7 @@ export class PriorityLevel implements Occupancy {
   #begin(queue: Queue, seats: number): Ticket {
     this.#virtual = Math.max(this.#virtual, queue.nextStart)
     queue.nextStart += seats * ESTIMATED_MS
+    queue.executing++
     queue.executingSeats += seats
     return this.#ticket(seats, queue)
   }
@@ -170,12 +203,16 @@ export class PriorityLevel implements Occupancy {
     const startMs = queue ? clock.now() : 0
     let held = true
     this.used += seats
+    this.counts.executing++
+    this.counts.dispatched++
     return {
       release: () => {
         if (!held) return
         held = false
         this.used -= seats
+        this.counts.executing--
         if (queue) {
+          queue.executing--
           queue.executingSeats -= seats
           queue.nextStart += seats * (clock.now() - startMs - ESTIMATED_MS)
         }
@@ -216,6 +253,7 @@ export class PriorityLevel implements Occupancy {
   }
 
   #reject(reason: RejectReason): RejectedError {
+    this.counts[COUNTED[reason]]++
     return new RejectedError(reason)
   }
 }

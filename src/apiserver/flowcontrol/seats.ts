@@ -5,7 +5,7 @@ export interface SeatLimits {
   nominal: number
   /** Never lent: what it has for sure. */
   lower: number
-  /** With all that it may borrow; Infinity where nothing limits that. */
+  /** With all that it may borrow: the whole server's where nothing limits that. */
   upper: number
 }
 
@@ -32,7 +32,7 @@ export function allocateSeats(levels: readonly PriorityLevelConfiguration[], ser
     all.map(({ name, shares, lendablePercent, borrowingLimitPercent }) => {
       const nominal = sum === 0 ? 0 : Math.ceil((serverSeats * shares) / sum)
       const lower = nominal - Math.round((nominal * lendablePercent) / 100)
-      const upper = borrowingLimitPercent === undefined ? Infinity : nominal + Math.round((nominal * borrowingLimitPercent) / 100)
+      const upper = nominal + (borrowingLimitPercent === undefined ? serverSeats : Math.round((nominal * borrowingLimitPercent) / 100))
       return [name, { nominal, lower, upper }]
     }),
   )

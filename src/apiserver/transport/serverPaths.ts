@@ -51,6 +51,7 @@ const FIXED_PATHS = [
   '/openapi/v3/',
   '/openid/v1/jwks',
   '/readyz',
+  '/flagz',
   '/statusz',
   '/version',
 ]

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ask, startTestServer } from '../testServer.ts'
 import type { TestApiServer } from '../testServer.ts'
-import { negotiateStatus } from './statusPath.ts'
+import { negotiatePage } from './zpages.ts'
 
 let api: TestApiServer
 before(async () => (api = await startTestServer()))
@@ -17,10 +17,10 @@ test('a status is text unless a document is asked for', () => {
     [document('application/json', 'v1beta1'), 'application/json', 'v1beta1'],
     [`${document('application/yaml', 'v1')}, text/plain`, 'text/plain', ''],
   ]
-  for (const [accept, type, version] of cases) assert.deepEqual(negotiateStatus(accept), { type, version }, accept)
+  for (const [accept, type, version] of cases) assert.deepEqual(negotiatePage(accept, 'Statusz'), { type, version }, accept)
   for (const accept of ['application/json', 'text/html', document('application/json', 'v2')])
     assert.throws(
-      () => negotiateStatus(accept),
+      () => negotiatePage(accept, 'Statusz'),
       /only the following media types are accepted: application\/json, application\/yaml, text\/plain/,
     )
 })
@@ -40,4 +40,14 @@ test('what runs here, and since when', async () => {
   assert.deepEqual({ kind, apiVersion, binaryVersion }, { kind: 'Statusz', apiVersion: 'config.k8s.io/v1alpha1', binaryVersion: '1.36.2' })
   assert.equal((await ask(api.session(), 'GET', '/statusz')).status, 403)
   assert.equal((await ask(session, 'GET', '/statusz/')).status, 404)
+})
+
+test('the flags that are in force', async () => {
+  const session = api.session(api.admin)
+  const text = await ask(session, 'GET', '/flagz')
+  assert.match(text.body, /^\napiserver flagz\nWarning: .*\nauthorization-mode:\[Node,RBAC\]\n/)
+  const accept = 'application/json;v=v1beta1;g=config.k8s.io;as=Flagz'
+  const { kind, flags } = JSON.parse((await ask(session, 'GET', '/flagz', { headers: { accept } })).body) as { kind: string; flags: object }
+  assert.deepEqual({ kind, flags }, { kind: 'Flagz', flags: { 'authorization-mode': '[Node,RBAC]' } })
+  assert.equal((await ask(api.session(), 'GET', '/flagz')).status, 403)
 })
