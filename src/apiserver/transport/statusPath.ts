@@ -21,9 +21,9 @@ export class StatusPath implements PathHandler {
     this.#startMs = now()
   }
 
-  async handle({ exchange, path }: RequestContext): Promise<boolean> {
-    if (path !== STATUS_PATH) return false
-    await sendPage(exchange, { kind: 'Statusz', lines: this.#lines(), fields: this.#fields() })
+  async handle(context: RequestContext): Promise<boolean> {
+    if (context.path !== STATUS_PATH) return false
+    await sendPage(context, { kind: 'Statusz', lines: this.#lines(), fields: this.#fields() })
     return true
   }
 

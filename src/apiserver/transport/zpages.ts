@@ -4,9 +4,8 @@
  */
 import { encodeYaml } from '../../api/codec/yaml.ts'
 import { headerText } from './apiRequests.ts'
-import type { Exchange } from './exchange.ts'
 import type { PathHandler, RequestContext } from './filters.ts'
-import { newNotAcceptable, parseAccept } from './negotiation.ts'
+import { newNotAcceptable, parseAccept, wantsPretty } from './negotiation.ts'
 import type { AcceptClause } from './negotiation.ts'
 import { send } from './responses.ts'
 
@@ -49,7 +48,7 @@ export function negotiatePage(accept: string, kind: string): Chosen {
   throw newNotAcceptable(REPRESENTATIONS)
 }
 
-export async function sendPage(exchange: Exchange, { kind, lines, fields }: Page): Promise<void> {
+export async function sendPage({ exchange, query }: RequestContext, { kind, lines, fields }: Page): Promise<void> {
   const { type, version } = negotiatePage(headerText(exchange, 'accept'), kind)
   const name = kind.toLowerCase()
   if (type === 'text/plain') {
@@ -59,7 +58,9 @@ export async function sendPage(exchange: Exchange, { kind, lines, fields }: Page
   const deprecated = `This version of the ${name} endpoint is deprecated. Please use a newer version.`
   if (version === 'v1alpha1') exchange.setHeader('warning', `299 - ${JSON.stringify(deprecated)}`)
   const document = { kind, apiVersion: `config.k8s.io/${version}`, metadata: { name: 'apiserver' }, ...fields }
-  const text = type === 'application/json' ? JSON.stringify(document, undefined, 2) : encodeYaml(document)
+  const isPretty = wantsPretty(query, headerText(exchange, 'user-agent'))
+  const json = (): string => (isPretty ? JSON.stringify(document, undefined, 2) : `${JSON.stringify(document)}\n`)
+  const text = type === 'application/yaml' ? encodeYaml(document) : json()
   await send(exchange, 200, `${type};g=config.k8s.io;v=${version};as=${kind}`, Buffer.from(text))
 }
 
@@ -71,10 +72,10 @@ export class FlagsPath implements PathHandler {
     this.#flags = Object.fromEntries(Object.entries(flags).toSorted(([a], [b]) => (a < b ? -1 : 1)))
   }
 
-  async handle({ exchange, path }: RequestContext): Promise<boolean> {
-    if (path !== FLAGS_PATH) return false
+  async handle(context: RequestContext): Promise<boolean> {
+    if (context.path !== FLAGS_PATH) return false
     const lines = Object.entries(this.#flags).map(([name, value]) => `${name}:${value}`)
-    await sendPage(exchange, { kind: 'Flagz', lines, fields: { flags: this.#flags } })
+    await sendPage(context, { kind: 'Flagz', lines, fields: { flags: this.#flags } })
     return true
   }
 }
