@@ -1,76 +1,51 @@
 /**
- * The API server put together: transport → authentication → authorization → registry, with discovery, tables, streams and
- * the bootstrap objects. It behaves as kube-apiserver v1.36 does; which file keeps which contract stands at the head of each.
+ * The API server put together: what it decides with, the registry, what runs beside the requests, their way through the
+ * filters, and the port. It behaves as kube-apiserver v1.36 does; which file keeps which contract stands at the head of each.
  */
 import { hostname } from 'node:os'
 import type { Catalog } from '../api/catalog/catalog.ts'
-import { pods as podResource, secrets as secretResource } from '../api/kinds/core/v1.ts'
-import type { Secret, ServiceAccount } from '../api/kinds/core/v1.ts'
-import type { KubeObject, Resource } from '../api/resource.ts'
-import { timestamp } from '../api/meta.ts'
-import { isConflict, isNotFound } from '../api/status.ts'
 import { aborted } from '../base/abort.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Transport } from '../client/client.ts'
-import { QueueMetrics } from '../client/metrics/queueMetrics.ts'
 import { RequestMetrics } from '../client/metrics/requestMetrics.ts'
-import { Aggregation } from './aggregation/aggregator.ts'
-import { discoveredGroups } from './aggregation/groups.ts'
-import { AggregationProxy } from './aggregation/proxy.ts'
-import { Registration } from './aggregation/registration.ts'
 import type { ProxyClient } from './aggregation/remoteServer.ts'
 import { RemoteTransport } from './aggregation/transport.ts'
 import type { Audit } from './audit/audit.ts'
-import { Authenticator } from './authentication/authenticator.ts'
+import { createAuthentication, tokenIssuer } from './authentication/authentication.ts'
+import type { Authentication } from './authentication/authentication.ts'
 import { authenticationReviews } from './authentication/reviews.ts'
-import { LAST_USED_LABEL, LegacyTokens } from './authentication/legacyTokens.ts'
-import { ServiceAccountTokens } from './authentication/serviceAccountTokens.ts'
-import type { LookUp, ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
+import type { ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
 import { Authorization } from './authorization/authorization.ts'
 import { accessReviews } from './authorization/reviews.ts'
 import { Loopback, bootstrap, ensureSystemObjects } from './bootstrap/bootstrap.ts'
 import type { BootstrapOptions } from './bootstrap/bootstrap.ts'
 import { ObjectCounts } from './cache/objectCounts.ts'
-import type { WatchCache } from './cache/watchCache.ts'
 import { CustomResources } from './customResources/customResources.ts'
 import { DirectTransport } from './direct.ts'
-import { Discovery } from './discovery/discovery.ts'
-import { FlowControl } from './flowcontrol/flowControl.ts'
-import { Maintenance } from './flowcontrol/maintenance.ts'
+import { startFollowing } from './following.ts'
+import type { Following, ServedRegistry } from './following.ts'
 import { componentStatuses } from './membership/componentStatuses.ts'
 import { IdentityLease } from './membership/identityLease.ts'
 import { MasterLeases } from './membership/masterLeases.ts'
 import type { LeaseStore } from './membership/masterLeases.ts'
 import { Membership } from './membership/membership.ts'
-import { FlowControlMetrics } from './metrics/flowControlMetrics.ts'
-import { AuthenticationMetrics } from './metrics/authenticationMetrics.ts'
 import { createAdmissionMetrics } from './metrics/admissionMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { aggregationMetrics, auditMetrics } from './metrics/serverMetrics.ts'
-import { Connect } from './proxy/connect.ts'
-import type { KubeletClient, ObjectReader } from './proxy/kubelet.ts'
+import { OwnObjects } from './ownObjects.ts'
+import type { KubeletClient } from './proxy/kubelet.ts'
 import type { CustomKinds } from './registry/kinds.ts'
-import type { ObjectReader as CacheReader } from './registry/reader.ts'
 import type { Strategy } from './registry/strategy.ts'
+import type { Tokens } from './registry/tokens.ts'
+import { createFilters } from './requestWay.ts'
 import type { ApiRequest, ApiResult, Authorizer, Registry, UserInfo } from './request.ts'
-import { ApiRequests } from './transport/apiRequests.ts'
-import { Codec } from './transport/codec.ts'
-import { Filters } from './transport/filters.ts'
-import type { PathHandler } from './transport/filters.ts'
-import { FlowControlPath } from './transport/flowControlPath.ts'
+import type { Filters, PathHandler } from './transport/filters.ts'
 import { HealthChecks } from './transport/health.ts'
 import type { HealthCheck } from './transport/health.ts'
 import { Listener } from './transport/listener.ts'
-import { OpenApiPaths } from './transport/openApiPaths.ts'
-import { RequestGate } from './transport/requestGate.ts'
-import { ServerPaths } from './transport/serverPaths.ts'
 import { StartChecks } from './transport/startChecks.ts'
-import { StatusPath } from './transport/statusPath.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
-import { FlagsPath } from './transport/zpages.ts'
-import { WebhookClient } from './webhooks/client.ts'
-import { createServiceResolver } from './webhooks/serviceResolver.ts'
 
 /** What the registry takes from the server that is built around it. */
 export interface RegistryAccess {
@@ -83,27 +58,6 @@ export interface RegistryAccess {
   tokens: Tokens
   /** Resources without storage, by `group/resource`. */
   virtualResources: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
-}
-
-/** Issues the token of a TokenRequest that the registry has checked. */
-export interface Tokens {
-  issue(
-    subject: {
-      namespace: string
-      serviceAccount: { name: string; uid: string }
-      pod?: { name: string; uid: string }
-      node?: { name: string; uid: string }
-      secret?: { name: string; uid: string }
-    },
-    options: { audiences: readonly string[]; expirationSeconds: number },
-  ): Promise<{ token: string; expirationTimestamp: string }>
-  readonly defaultAudiences: readonly string[]
-}
-
-/** A registry with what its server looks up in its caches. */
-export interface ServedRegistry extends Registry {
-  readonly reader: CacheReader
-  readonly cache: WatchCache
 }
 
 export interface ApiServerOptions {
@@ -148,271 +102,192 @@ export interface ApiServer {
   addHealthCheck(check: HealthCheck): void
 }
 
-function tokensOf(tokens: ServiceAccountTokens): Tokens {
-  return {
-    defaultAudiences: tokens.audiences,
-    async issue({ namespace, serviceAccount, pod, node, secret }, { audiences, expirationSeconds }) {
-      const claims = { namespace, serviceaccount: serviceAccount, ...(pod && { pod }), ...(node && { node }), ...(secret && { secret }) }
-      const issued = await tokens.issue(claims, audiences.length > 0 ? audiences : tokens.audiences, expirationSeconds)
-      return { token: issued.token, expirationTimestamp: timestamp(issued.expiresMs) }
-    },
-  }
-}
-
-/** Reads objects as the server itself. */
-class Reader implements ObjectReader {
-  readonly #loopback: Loopback
-
-  constructor(loopback: Loopback) {
-    this.#loopback = loopback
-  }
-
-  async get<T extends KubeObject>(resource: Resource<T>, namespace: string, name: string): Promise<T | undefined> {
-    try {
-      const found = this.#loopback.resource(resource.group, resource.version, resource.resource)
-      return (await this.#loopback.send('get', found, { namespace, name })) as T
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
-  }
-
-  async list<T extends KubeObject>(resource: Resource<T>, namespace: string, labelSelector: string): Promise<T[]> {
-    const found = this.#loopback.resource(resource.group, resource.version, resource.resource)
-    return [...(await this.#loopback.list(found, { namespace, labelSelector })).values()] as T[]
-  }
+/** All that the server is made of, from the moment on at which it can answer. */
+interface Server {
+  options: ApiServerOptions
+  catalog: Catalog
+  registry: ServedRegistry
+  authorization: Authorization
+  authentication: Authentication
+  customResources: CustomResources
+  objects: OwnObjects
+  loopback: Loopback
+  following: Following
+  metrics: Metrics
+  objectCounts: ObjectCounts
+  health: HealthChecks
+  starting: StartChecks
+  /** Aborts when the server stops. */
+  stop: AbortController
+  /** Host and port that clients are told; the port is known once it listens. */
+  address: { host: string; port: number }
 }
 
 /** Builds the server, has its registry made, and brings the bootstrap objects about. It serves in process from then on. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { log, clock } = options
-  const builtIn = options.catalog
-  const customResources = new CustomResources({ catalog: builtIn, clock, log })
-  const { catalog } = customResources
   const stop = new AbortController()
-  const stopping = stop.signal
-  const authorization = new Authorization({ catalog, log, clock })
-  let reader: Reader | undefined
-  const lookUp: LookUp = async (kind, namespace, name) => {
-    const resource: Resource = {
-      ...(kind === 'pods' ? podResource : secretResource),
-      resource: kind,
-      group: '',
-      version: 'v1',
-      kind: '',
-      namespaced: kind !== 'nodes',
-    }
-    return reader?.get(resource, namespace, name)
-  }
-  const tokens = new ServiceAccountTokens({ keys: options.serviceAccounts, lookUp, clock })
-  let noteUse: (secret: Secret, day: string) => void = () => {}
-  const legacyTokens = new LegacyTokens({
-    publicKeysPem: [...options.serviceAccounts.publicKeysPem, options.serviceAccounts.privateKeyPem],
-    getSecret: async (namespace, name) => reader?.get(secretResource, namespace, name),
-    getAccount: async (namespace, name) => (await lookUp('serviceaccounts', namespace, name)) as ServiceAccount | undefined,
-    noteUse: (secret, day) => noteUse(secret, day),
-    clock,
-  })
-  const authenticationMetrics = new AuthenticationMetrics()
-  const authenticator = new Authenticator({
-    metrics: authenticationMetrics,
-    ...options.tls,
-    legacyTokens,
-    requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
-    serviceAccountTokens: tokens,
-    ...(options.staticTokens && { staticTokens: options.staticTokens }),
-    getSecret: async (namespace, name): Promise<Secret | undefined> => reader?.get(secretResource, namespace, name),
-    clock,
-  })
-  const registry = await options.createRegistry({
-    catalog,
-    customKinds: customResources.kindOf,
-    strategies: customResources.strategies,
-    authorizer: authorization,
-    tokens: tokensOf(tokens),
-    virtualResources: new Map([
-      ...accessReviews(authorization, clock),
-      ...authenticationReviews(() => authenticator, clock),
-      ...componentStatuses(options.askStore),
-    ]),
-  })
-  const requestMetrics = new RequestMetrics('localhost')
-  const loopback = new Loopback({ catalog, registry, ...(options.audit && { audit: options.audit }), requestMetrics, signal: stopping })
-  reader = new Reader(loopback)
-  noteUse = (secret, day) => void noteTokenUse(loopback, secret, day, log)
-
-  const bootstrapping: BootstrapOptions = {
-    catalog: builtIn,
-    registry,
-    clock,
-    clientCa: options.tls.clientCa,
-    ...(options.tls.requestHeaderCa && { requestHeaderCa: options.tls.requestHeaderCa }),
-    requestHeaderAllowedNames: options.requestHeaderAllowedNames ?? [],
-    ...(options.audit && { audit: options.audit }),
-    signal: stopping,
-  }
-  await bootstrap(bootstrapping)
   const starting = new StartChecks()
+  const customResources = new CustomResources({ catalog: options.catalog, clock, log })
+  const { catalog } = customResources
+  const objects = new OwnObjects(log)
+  const authorization = new Authorization({ catalog, log, clock })
+  const authentication = createAuthentication(options, objects)
+  const registry = await options.createRegistry(registryAccess(options, { authorization, authentication, customResources }))
+  const requestMetrics = new RequestMetrics('localhost')
+  const { audit } = options
+  const loopback = new Loopback({ catalog, registry, ...(audit && { audit }), requestMetrics, signal: stop.signal })
+  objects.attach(loopback)
+  await bootstrap(bootstrapOptions(options, registry, stop.signal))
   starting.finish('bootstrapped')
-  const following = authorization.run(registry, stopping)
+
   const { proxyClient } = options
-  const queueMetrics = new QueueMetrics()
-  const resolve = createServiceResolver(registry.reader)
-  const aggregation = proxyClient && new Aggregation({ catalog, registry, loopback, resolve, proxyClient, queueMetrics, log, clock })
-  const aggregating = aggregation?.run(stopping)
-  const webhooks = new WebhookClient({ resolver: resolve })
-  const serving = customResources.run({ registry, cache: registry.cache, webhooks, signal: stopping })
-  const registration = aggregation && new Registration({ registry, loopback, queueMetrics, log, clock })
-  const registering = registration?.run(stopping)
-  void registration?.registered.then(() => starting.finish('registered'))
-  const flowControl: FlowControl = new FlowControl({ registry, loopback, onChange: () => maintenance.wake(), log, clock })
-  const maintenance = new Maintenance({ flowControl, loopback, signal: stopping, log, clock })
-  const controlling = flowControl.run(stopping)
-  await Promise.all([following.synced, aggregating?.synced, controlling.synced])
+  const beside = { catalog, registry, loopback, authorization, customResources, starting, signal: stop.signal, log, clock }
+  const following = startFollowing({ ...beside, ...(proxyClient && { proxyClient }) })
+  await following.synced
   starting.finish('synced')
 
   const objectCounts = new ObjectCounts(catalog, registry.cache)
-  const metrics = new Metrics(objectCounts)
-  queueMetrics.register(metrics.registry)
-  requestMetrics.register(metrics.registry)
-  authenticationMetrics.register(metrics.registry)
-  if (aggregation) aggregationMetrics(metrics.registry, aggregation)
-  const { audit } = options
-  if (audit) auditMetrics(metrics.registry, audit)
-  registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))
-  const codec = new Codec(catalog)
-  const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))
-  const { askStore } = options
-  starting.addTo(health, {
-    ...(askStore && { askStore }),
-    ...(proxyClient && { proxyCertificate: proxyClient.cert }),
-    servingCertificate: options.tls.cert,
-    now: () => clock.now(),
-  })
-  health.add({ name: 'shutdown', kinds: ['readyz'], check: () => stopping.throwIfAborted() })
-
-  const now = (): number => clock.now()
-  let port = 0
-  const address = (): string => `${options.kubernetesService.address}:${port}`
-  const connect = new Connect({
-    reader,
-    kubelet: options.kubeletClient,
-    admit: async (request, wanted) => registry.connect?.(request, wanted) ?? wanted,
-  })
-  const openApi = new OpenApiPaths({
-    catalog: builtIn,
-    clock,
-    ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
-    custom: customResources.published,
-    ...(aggregation && { remote: aggregation.openApi }),
-  })
-  const filters = new Filters({
-    catalog,
-    authenticator,
-    authorizer: authorization,
-    gate: new RequestGate({
-      flowControl,
-      metrics: new FlowControlMetrics(metrics.registry, () => flowControl.levels),
-      countObjects: (group, resource) => objectCounts.of(group, resource),
-      clock,
-    }),
-    codec,
-    metrics,
-    log,
-    clock,
-    stopping,
-    ...(options.audit && { audit: options.audit }),
-    connect,
-    discovery: new Discovery({ catalog, serverAddress: address, ...(aggregation && { groups: discoveredGroups(catalog, aggregation) }) }),
-    apiRequests: new ApiRequests({ catalog, registry, codec, metrics, now }),
-    paths: new ServerPaths({
-      version: options.version,
-      health,
-      metrics,
-      tokens,
-      codec,
-      more: [
-        openApi,
-        new StatusPath({ version: options.version, now }),
-        new FlowControlPath(() => flowControl.levels),
-        new FlagsPath({ 'authorization-mode': '[Node,RBAC]', ...options.flags }),
-        ...(options.paths ?? []),
-      ],
-      externalUrl: () => `https://${address()}`,
-      groupPaths: () => groupPaths(catalog),
-    }),
-    ...(aggregation && { aggregator: new AggregationProxy(aggregation) }),
-  })
-
+  const metrics = serverMetrics({ options, objectCounts, following, authentication, requestMetrics, registry })
+  const health = healthChecks(options, starting, stop.signal)
+  const address = { host: options.kubernetesService.address, port: 0 }
+  const parts = { options, catalog, registry, authorization, authentication, customResources, objects, loopback, following }
+  const server: Server = { ...parts, metrics, objectCounts, health, starting, stop, address }
+  const filters = createFilters(server)
   starting.finish('serving')
   return {
     registry,
     authorizer: authorization,
     metrics,
     addHealthCheck: (check) => health.add(check),
-    directTransport: (user, userAgent = user.name) =>
-      new DirectTransport({
-        catalog,
-        registry,
-        authorizer: authorization,
-        user,
-        userAgent,
-        ...(options.audit && { audit: options.audit }),
-        stopping,
-        remote: (group, version) => {
-          const remote = aggregation?.remote(group, version)
-          return remote && new RemoteTransport(remote, user, userAgent)
-        },
-      }),
-    async listen({ host, port: wanted, signal }) {
-      const listener = new Listener({
-        tls: options.tls,
-        onRequest: (exchange) => void filters.serve(exchange),
-        onUpgrade: (upgrade) => void filters.upgrade(upgrade),
-      })
-      port = await listener.listen({ host, port: wanted })
-      const { clusterIp, serviceCidrs, address: advertised } = options.kubernetesService
-      const membership = new Membership({
-        loopback,
-        service: { clusterIp, serviceCidrs, advertise: { address: advertised, port } },
-        ensureSystemObjects: () => ensureSystemObjects(loopback, bootstrapping),
-        identity: new IdentityLease({ loopback, hostname: hostname(), clock }),
-        ...(options.leaseStore && { leases: new MasterLeases(options.leaseStore, clock) }),
-        log,
-        clock,
-      })
-      await membership.start(AbortSignal.any([signal, stopping]))
-      starting.finish('listening')
-      log.info('serving', { host, port })
-      const done = aborted(signal).then(async () => {
-        await membership.stopped()
-        await membership.leave().catch((error: unknown) => log.warn('the endpoints still lead here', { error: String(error) }))
-        stop.abort()
-        await listener.close()
-        await Promise.all([following.done, serving.done, aggregating?.done, registering, controlling.done, maintenance.stop()])
-        await options.audit?.close()
-        await registry.close?.()
-      })
-      return { port, done }
+    directTransport: (user, userAgent = user.name) => directTransport(server, user, userAgent),
+    listen: (at) => listen(server, filters, at),
+  }
+}
+
+function registryAccess(
+  { askStore, clock }: ApiServerOptions,
+  { authorization, authentication, customResources }: Pick<Server, 'authorization' | 'authentication' | 'customResources'>,
+): RegistryAccess {
+  return {
+    catalog: customResources.catalog,
+    customKinds: customResources.kindOf,
+    strategies: customResources.strategies,
+    authorizer: authorization,
+    tokens: tokenIssuer(authentication.serviceAccountTokens),
+    virtualResources: new Map([
+      ...accessReviews(authorization, clock),
+      ...authenticationReviews(() => authentication.authenticator, clock),
+      ...componentStatuses(askStore),
+    ]),
+  }
+}
+
+function bootstrapOptions(options: ApiServerOptions, registry: Registry, signal: AbortSignal): BootstrapOptions {
+  const { catalog, tls, requestHeaderAllowedNames = [], audit, clock } = options
+  return {
+    catalog,
+    registry,
+    clock,
+    clientCa: tls.clientCa,
+    ...(tls.requestHeaderCa && { requestHeaderCa: tls.requestHeaderCa }),
+    requestHeaderAllowedNames,
+    ...(audit && { audit }),
+    signal,
+  }
+}
+
+function serverMetrics(
+  counted: Pick<Server, 'options' | 'objectCounts' | 'following' | 'authentication' | 'registry'> & { requestMetrics: RequestMetrics },
+): Metrics {
+  const { options, objectCounts, following, authentication, registry, requestMetrics } = counted
+  const metrics = new Metrics(objectCounts)
+  following.queueMetrics.register(metrics.registry)
+  requestMetrics.register(metrics.registry)
+  authentication.metrics.register(metrics.registry)
+  if (following.aggregation) aggregationMetrics(metrics.registry, following.aggregation)
+  if (options.audit) auditMetrics(metrics.registry, options.audit)
+  registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))
+  return metrics
+}
+
+function healthChecks(
+  { askStore, proxyClient, tls, clock, log }: ApiServerOptions,
+  starting: StartChecks,
+  stopping: AbortSignal,
+): HealthChecks {
+  const health = new HealthChecks((name, error) => log.warn('a health check failed', { check: name, error: String(error) }))
+  starting.addTo(health, {
+    ...(askStore && { askStore }),
+    ...(proxyClient && { proxyCertificate: proxyClient.cert }),
+    servingCertificate: tls.cert,
+    now: () => clock.now(),
+  })
+  health.add({ name: 'shutdown', kinds: ['readyz'], check: () => stopping.throwIfAborted() })
+  return health
+}
+
+function directTransport(
+  { options, catalog, registry, authorization, following, stop }: Server,
+  user: UserInfo,
+  userAgent: string,
+): Transport {
+  return new DirectTransport({
+    catalog,
+    registry,
+    authorizer: authorization,
+    user,
+    userAgent,
+    ...(options.audit && { audit: options.audit }),
+    stopping: stop.signal,
+    remote: (group, version) => {
+      const remote = following.aggregation?.remote(group, version)
+      return remote && new RemoteTransport(remote, user, userAgent)
     },
-  }
+  })
 }
 
-/** One that another server notes at the same time, or that is gone by now, needs no note of ours. */
-async function noteTokenUse(loopback: Loopback, secret: Secret, day: string, log: Logger): Promise<void> {
-  const { name, namespace, labels } = secret.metadata
-  const body = { ...secret, metadata: { ...secret.metadata, labels: { ...labels, [LAST_USED_LABEL]: day } } }
-  try {
-    await loopback.send('update', loopback.resource('', 'v1', 'secrets'), { namespace, name, body })
-  } catch (error) {
-    if (!isConflict(error) && !isNotFound(error))
-      log.warn('the use of a token could not be noted', { namespace, name, error: String(error) })
-  }
+async function listen(
+  server: Server,
+  filters: Filters,
+  { host, port: wanted, signal }: { host: string; port: number; signal: AbortSignal },
+): Promise<{ port: number; done: Promise<void> }> {
+  const { options, address, stop, starting } = server
+  const listener = new Listener({
+    tls: options.tls,
+    onRequest: (exchange) => void filters.serve(exchange),
+    onUpgrade: (upgrade) => void filters.upgrade(upgrade),
+  })
+  const port = await listener.listen({ host, port: wanted })
+  address.port = port
+  const membership = membershipOf(server)
+  await membership.start(AbortSignal.any([signal, stop.signal]))
+  starting.finish('listening')
+  options.log.info('serving', { host, port })
+  return { port, done: aborted(signal).then(() => shutDown(server, listener, membership)) }
 }
 
-function groupPaths(catalog: Catalog): string[] {
-  const groups = catalog.groups.flatMap(({ name, versions }) =>
-    name === '' ? ['/api', ...versions.map((v) => `/api/${v}`)] : [`/apis/${name}`, ...versions.map((v) => `/apis/${name}/${v}`)],
-  )
-  return ['/apis', '/apis/', ...groups]
+function membershipOf({ options, registry, loopback, address, stop }: Server): Membership {
+  const { kubernetesService, leaseStore, log, clock } = options
+  const { clusterIp, serviceCidrs } = kubernetesService
+  return new Membership({
+    loopback,
+    service: { clusterIp, serviceCidrs, advertise: { address: address.host, port: address.port } },
+    ensureSystemObjects: () => ensureSystemObjects(loopback, bootstrapOptions(options, registry, stop.signal)),
+    identity: new IdentityLease({ loopback, hostname: hostname(), clock }),
+    ...(leaseStore && { leases: new MasterLeases(leaseStore, clock) }),
+    log,
+    clock,
+  })
+}
+
+/** Clients are led elsewhere first, then what runs ends, and the store is let go of last. */
+async function shutDown({ options, following, registry, stop }: Server, listener: Listener, membership: Membership): Promise<void> {
+  await membership.stopped()
+  await membership.leave().catch((error: unknown) => options.log.warn('the endpoints still lead here', { error: String(error) }))
+  stop.abort()
+  await listener.close()
+  await following.stopped()
+  await options.audit?.close()
+  await registry.close?.()
 }

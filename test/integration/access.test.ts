@@ -70,11 +70,16 @@ test('what would look inside the server is not there', async () => {
     '/debug/pprof/',
     '/debug/pprof/profile',
     '/debug/flags/v',
-    '/debug/api_priority_and_fairness/dump_queues',
     '/logs',
     '/swagger.json',
   ])
     assert.equal((await ask(admin, 'GET', path)).status, 404, path)
+})
+
+test('what flow control does at the moment is shown to those who may see all', async () => {
+  const path = '/debug/api_priority_and_fairness/dump_priority_levels'
+  assert.match((await ask(admin, 'GET', path)).body, /^PriorityLevelName, ActiveQueues, .*\n(?:[a-z-]+, .*\n)+$/)
+  assert.equal((await ask(plain, 'GET', path)).status, 403)
 })
 
 test('a wrong credential is refused where none would do', async () => {
