@@ -47,7 +47,8 @@ function checkIndexed(errors: FieldError[], spec: JobSpec, path: string): void {
   }
   const failed = maxFailedIndexes ?? 0
   const field = `${path}.maxFailedIndexes`
-  if (completions !== undefined && failed > completions) errors.push(invalid(field, failed, 'must be less than or equal to completions'))
+  if (completions !== undefined && maxFailedIndexes !== undefined && failed > completions)
+    errors.push(invalid(field, failed, 'must be less than or equal to completions'))
   if (failed > MANY_INDEXES) errors.push(invalid(field, failed, `must be less than or equal to ${MANY_INDEXES}`))
   if ((completions ?? 0) <= MANY_INDEXES || backoffLimitPerIndex === undefined) return
   if (maxFailedIndexes === undefined) errors.push(required(field, `must be specified when completions is above ${MANY_INDEXES}`))

@@ -33,6 +33,8 @@ test('quantities are whole as far as their thousandths can be counted', () => {
 test('limits', () => {
   const limits = (item: LimitRangeItem): string[] => told(validateLimitRange({ metadata, spec: { limits: [item] } }))
   assert.deepEqual(limits({ type: 'x' }), ['spec.limits[0].type: Invalid value: "x": must be a standard limit type or fully qualified'])
+  const ofPods = limits({ type: 'Pod', max: { cpu: '1' }, default: { cpu: '2' } })
+  assert.deepEqual(ofPods, ["spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'"])
   assert.deepEqual(limits({ type: '/x' }), ['spec.limits[0].type: Invalid value: "/x": prefix part must be non-empty'])
   assert.deepEqual(limits({ type: 'Container', max: { cpu: '1' }, default: { cpu: '2' } }), [
     'spec.limits[0].default[cpu]: Invalid value: "1": default value 2 is greater than max value 1',

@@ -1,6 +1,6 @@
 /** ConfigMap, Secret, Namespace (pkg/apis/core/validation). */
 import { forbidden, IMMUTABLE, invalid, invalidAll, required, tooLong } from './fieldErrors.ts'
-import { quote } from '../quote.ts'
+import { goJsonError } from './goJsonError.ts'
 import { isConfigMapKey } from './names.ts'
 import { validateFinalizerName } from './objectMeta.ts'
 import type { ConfigMap, Namespace, Secret } from '../kinds/core/v1.ts'
@@ -89,34 +89,8 @@ function secretTypeErrors({ type, metadata }: Secret, data: Readonly<Record<stri
 function jsonKey(data: Readonly<Record<string, string>>, key: string): FieldError[] {
   const value = data[key]
   if (value === undefined) return [required(`data[${key}]`)]
-  const bytes = Buffer.from(value ?? '', 'base64')
-  try {
-    JSON.parse(bytes.toString('utf8'))
-    return []
-  } catch {
-    return [invalid(`data[${key}]`, '<secret contents redacted>', goJsonError(bytes.toString('latin1')))]
-  }
-}
-
-/** As Go's parser shows a byte. */
-function quoteChar(char: string): string {
-  if (char === "'") return String.raw`'\''`
-  return char === '"' ? `'"'` : `'${quote(char).slice(1, -1)}'`
-}
-
-/** Where Go's parser gives up; `text` has one character for each byte. */
-function goJsonError(text: string): string {
-  if (text.trim() === '') return 'unexpected end of JSON input'
-  for (const literal of ['null', 'true', 'false']) {
-    if (text[0] !== literal[0]) continue
-    for (let i = 1; i < literal.length; i++) {
-      if (text[i] !== literal[i])
-        return text[i] === undefined
-          ? 'unexpected end of JSON input'
-          : `invalid character ${quoteChar(text[i] ?? '')} in literal ${literal} (expecting '${literal[i]}')`
-    }
-  }
-  return `invalid character ${quoteChar(text.replace(/^[ \t\r\n]+/, '')[0] ?? '')} looking for beginning of value`
+  const error = goJsonError(Buffer.from(value ?? '', 'base64'))
+  return error === undefined ? [] : [invalid(`data[${key}]`, '<secret contents redacted>', error)]
 }
 
 export function validateSecretUpdate(next: Secret, old: Secret): FieldError[] {

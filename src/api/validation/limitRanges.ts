@@ -45,21 +45,17 @@ function validateLimit(limit: LimitRangeItem, path: string): FieldError[] {
   if (isUnbounded) errors.push(required(`${path}.limits`, 'either minimum or maximum storage value is required, but neither was provided'))
   for (const name of Object.keys(maxLimitRequestRatio))
     errors.push(...limitResourceErrors(type, name, `${path}.maxLimitRequestRatio[${name}]`))
-  const names = new Set([
-    ...Object.keys(max),
-    ...Object.keys(min),
-    ...Object.keys(defaults),
-    ...Object.keys(defaultRequest),
-    ...Object.keys(maxLimitRequestRatio),
-  ])
+  // Those of pods are refused, and no more is said of them.
+  const isPod = type === 'Pod'
+  const names = new Set([max, min, isPod ? {} : defaults, isPod ? {} : defaultRequest, maxLimitRequestRatio].flatMap(Object.keys))
   for (const name of names)
     errors.push(
       ...limitOrder(
         {
           min: min[name],
           max: max[name],
-          default: defaults[name],
-          defaultRequest: defaultRequest[name],
+          default: isPod ? undefined : defaults[name],
+          defaultRequest: isPod ? undefined : defaultRequest[name],
           ratio: maxLimitRequestRatio[name],
         },
         name,

@@ -1,4 +1,5 @@
 /** networking.k8s.io. */
+import { asGiven } from '../codec/goShape.ts'
 import { check, forbidden, invalid, invalidAll, notSupported, required, tooLong } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
 import {
@@ -113,7 +114,8 @@ function validateIngressSpec({ spec }: Ingress, kept: Kept): FieldError[] {
   const { defaultBackend, ingressClassName, ...lists } = spec ?? {}
   const [rules, tls] = [lists.rules ?? [], lists.tls ?? []]
   const errors: FieldError[] = []
-  if (rules.length === 0 && !defaultBackend) errors.push(invalid('spec', null, 'either `defaultBackend` or `rules` must be specified'))
+  const shown = spec && asGiven(spec, 'rules')?.length === 0 ? [] : null
+  if (rules.length === 0 && !defaultBackend) errors.push(invalid('spec', shown, 'either `defaultBackend` or `rules` must be specified'))
   if (defaultBackend) errors.push(...validateBackend(defaultBackend, 'spec.defaultBackend'))
   for (const [i, rule] of rules.entries()) {
     const at = `spec.rules[${i}]`

@@ -1,6 +1,7 @@
 /** Nodes (pkg/apis/core/validation). */
 import { quote } from '../quote.ts'
 import { check, duplicate, forbidden, internalError, invalid, required } from './fieldErrors.ts'
+import { goJsonError } from './goJsonError.ts'
 import { goInternal } from './goInternal.ts'
 import { isLabelValue, isQualifiedName, isValidCidr, parseCidr } from './names.ts'
 import { checkQuantity } from './pod/resources.ts'
@@ -24,6 +25,38 @@ export function checkTaints(errors: FieldError[], taints: readonly Taint[], path
     }
     seen.add(`${effect}/${key}`)
   }
+}
+
+const TAINTS = 'scheduler.alpha.kubernetes.io/taints'
+const AVOIDED_PODS = 'scheduler.alpha.kubernetes.io/preferAvoidPods'
+
+interface AvoidedPods {
+  preferAvoidPods?: readonly { podSignature?: { podController?: { controller?: boolean } } }[]
+}
+
+function checkAvoidedPods(errors: FieldError[], { preferAvoidPods = [] }: AvoidedPods, path: string): void {
+  for (const [i, { podSignature }] of preferAvoidPods.entries()) {
+    const at = `${path}[${i}].PodSignature`
+    const controller = podSignature?.podController
+    if (!controller) errors.push(required(at))
+    else if (controller.controller === false) errors.push(invalid(`${at}.PodController.Controller`, false, 'must point to a controller'))
+  }
+}
+
+/** What used to be said in annotations. */
+function checkAnnotations(errors: FieldError[], { metadata: { annotations = {} } }: Node): void {
+  const path = 'metadata.annotations'
+  const parsed = (key: string, field: string): unknown => {
+    const text = annotations[key]
+    if (!text) return undefined
+    const why = goJsonError(Buffer.from(text))
+    if (why) errors.push(invalid(field, key, why))
+    return why ? undefined : JSON.parse(text)
+  }
+  const taints = parsed(TAINTS, path)
+  if (Array.isArray(taints)) checkTaints(errors, taints as Taint[], `${path}.${TAINTS}`)
+  const avoided = parsed(AVOIDED_PODS, `${path}.AvoidPods`)
+  if (avoided) checkAvoidedPods(errors, avoided as AvoidedPods, `${path}.${AVOIDED_PODS}`)
 }
 
 const FEATURE_RE = /^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/
@@ -53,6 +86,7 @@ function checkStatus(errors: FieldError[], { status = {} }: Node): void {
 export function validateNode(node: Node): FieldError[] {
   const errors: FieldError[] = []
   const { taints = [], podCIDRs = [] } = node.spec ?? {}
+  checkAnnotations(errors, node)
   checkTaints(errors, taints, 'metadata.taints')
   checkStatus(errors, node)
   podCIDRs.forEach((cidr, i) => check(errors, `spec.podCIDRs[${i}]`, cidr, isValidCidr(cidr)))
@@ -70,6 +104,7 @@ export function validateNode(node: Node): FieldError[] {
 export function validateNodeUpdate(next: Node, old: Node): FieldError[] {
   const errors: FieldError[] = []
   const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
+  checkAnnotations(errors, next)
   checkStatus(errors, next)
   const addresses = next.status?.addresses ?? []
   for (const [i, { type, address }] of addresses.entries()) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { validatePersistentVolumeUpdate } from './persistentVolumes.ts'
+import { validateNewPersistentVolume, validatePersistentVolumeUpdate } from './persistentVolumes.ts'
 import type { PersistentVolume } from '../kinds/core/v1.ts'
 
 const volumeOn = (...keys: string[]): PersistentVolume => ({
@@ -16,6 +16,10 @@ const volumeOn = (...keys: string[]): PersistentVolume => ({
     }),
   },
 })
+const annotated = (volume: PersistentVolume, annotations: Record<string, string>): PersistentVolume => ({
+  ...volume,
+  metadata: { ...volume.metadata, annotations },
+})
 const told = (next: PersistentVolume, old: PersistentVolume): string[] =>
   validatePersistentVolumeUpdate(next, old).map(({ field, message }) => `${field}: ${message}`)
 
@@ -27,4 +31,21 @@ test('where a volume is stays, but for the names of labels', () => {
     `nodeAffinity: Invalid value: {"Required":{"NodeSelectorTerms":[{"MatchExpressions":[{"Key":"b","Operator":"In","Values":["b"]}],"MatchFields":null}]}}: ${why}`,
   ])
   assert.deepEqual(told(volumeOn(), volumeOn('a')), [`nodeAffinity: Invalid value: null: ${why}`])
+})
+
+test('mount options and places belong to some kinds of volumes', () => {
+  const of = (volume: PersistentVolume): string[] => validateNewPersistentVolume(volume).map(({ field, message }) => `${field}: ${message}`)
+  const options = { 'volume.beta.kubernetes.io/mount-options': 'ro' }
+  const { hostPath, ...spec } = volumeOn().spec ?? {}
+  const nfs = { ...volumeOn(), spec: { ...spec, nfs: { server: 's', path: '/' } } }
+  assert.deepEqual(of(annotated(nfs, options)), [])
+  assert.deepEqual(of(annotated(volumeOn(), options)), [
+    'metadata.annotations.volume.beta.kubernetes.io/mount-options: Forbidden: may not specify mount options for this volume type',
+  ])
+  const local = { path: '/a' }
+  assert.deepEqual(of({ ...volumeOn(), spec: { ...spec, local } }), [
+    'spec.nodeAffinity: Required value: Local volume requires node affinity',
+  ])
+  const both = of({ ...volumeOn(), spec: { ...spec, ...(hostPath && { hostPath }), local } })
+  assert.deepEqual(both, ['spec.local: Forbidden: may not specify more than 1 volume type'], 'of the first one alone is more said')
 })

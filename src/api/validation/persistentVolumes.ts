@@ -56,9 +56,10 @@ export const VOLUME_RULES = inOrder<PersistentVolumeSpec>(ORDER, {
     SHARED_RULES.azureFile(errors, source, path, name)
     if (source.secretNamespace === '') errors.push(required(`${path}.secretNamespace`))
   },
-  local(errors, source, path) {
+  local(errors, source, path, _, volume: PersistentVolumeSpec = {}) {
     if (!source.path) errors.push(required(`${path}.path`))
     else checkNoBacksteps(errors, `${path}.path`, source.path)
+    if (!volume.nodeAffinity) errors.push(required(path.replace(/local$/, 'nodeAffinity'), 'Local volume requires node affinity'))
   },
   storageos(errors, source, path, name) {
     SHARED_RULES.storageos(errors, source, path, name)
@@ -100,7 +101,7 @@ function checkClasses(errors: FieldError[], spec: PersistentVolumeSpec): void {
   if (!spec.csi) errors.push(required('spec.csi', 'has to be specified when using volumeAttributesClassName'))
 }
 
-export function validatePersistentVolume({ metadata, spec = {} }: PersistentVolume): FieldError[] {
+function validatePersistentVolume({ metadata, spec = {} }: PersistentVolume): FieldError[] {
   const errors: FieldError[] = []
   const { accessModes = [], persistentVolumeReclaimPolicy: policy, nodeAffinity, hostPath } = spec
   if (accessModes.length === 0) errors.push(required('spec.accessModes'))
@@ -111,12 +112,27 @@ export function validatePersistentVolume({ metadata, spec = {} }: PersistentVolu
   if (nodeAffinity?.required) checkNodeSelector(errors, nodeAffinity.required, 'spec.nodeAffinity.required')
   else if (nodeAffinity) errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
   checkSources(errors, spec, VOLUME_RULES, 'spec', metadata.name)
-  if (spec.local && !nodeAffinity) errors.push(required('spec.nodeAffinity', 'Local volume requires node affinity'))
   if (policy === 'Recycle' && hostPath && /^\/+(\.\/*)*$/.test(hostPath.path)) {
     errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
   }
   checkClasses(errors, spec)
   return errors
+}
+
+const MOUNT_OPTIONS = 'volume.beta.kubernetes.io/mount-options'
+const MOUNTED_WITH_OPTIONS =
+  'gcePersistentDisk awsElasticBlockStore glusterfs nfs rbd quobyte iscsi cinder cephfs azureFile vsphereVolume azureDisk photonPersistentDisk'.split(
+    ' ',
+  )
+
+/** What the volume's own kind has to say. */
+function checkMountOptions({ metadata, spec = {} }: PersistentVolume): FieldError[] {
+  if (metadata.annotations?.[MOUNT_OPTIONS] === undefined || MOUNTED_WITH_OPTIONS.some((field) => field in spec)) return []
+  return [forbidden(`metadata.annotations.${MOUNT_OPTIONS}`, 'may not specify mount options for this volume type')]
+}
+
+export function validateNewPersistentVolume(volume: PersistentVolume): FieldError[] {
+  return [...validatePersistentVolume(volume), ...checkMountOptions(volume)]
 }
 
 const SOURCE_FIELDS = Object.keys(VOLUME_RULES)
@@ -159,8 +175,9 @@ function renamed(old: NodeSelector | undefined, next: NodeSelector | undefined):
   return { ...old, nodeSelectorTerms }
 }
 
+/** Upstream looks at the volume as a whole twice. */
 export function validatePersistentVolumeUpdate(next: PersistentVolume, old: PersistentVolume): FieldError[] {
-  const errors = validatePersistentVolume(next)
+  const errors = [...validateNewPersistentVolume(next), ...validatePersistentVolume(next)]
   const [spec, before] = [next.spec ?? {}, old.spec ?? {}]
   const [source, sourceBefore] = [sourceOf(spec), sourceOf(before)]
   if (spec.csi && before.csi && !before.csi.controllerExpandSecretRef) {

@@ -15,8 +15,8 @@ import type {
 } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
 
-/** How one source is checked; `volumeName` is the volume's or the persistent volume's. */
-export type SourceRule<S> = (errors: FieldError[], source: S, path: string, volumeName: string) => void
+/** How one source is checked; `volumeName` is the volume's or the persistent volume's, `volume` what the source is a member of. */
+export type SourceRule<S> = (errors: FieldError[], source: S, path: string, volumeName: string, volume?: object) => void
 /** Rules by field name, in the order in which upstream looks at the fields. */
 export type SourceRules<T> = { readonly [K in keyof T]?: SourceRule<NonNullable<T[K]>> }
 
@@ -53,7 +53,7 @@ function checkAllSources<T extends object>(errors: FieldError[], source: T, rule
     const given = source[field as keyof T]
     if (!given) continue
     if (found) errors.push(forbidden(`${path}.${SECOND_PATHS[field] ?? field}`, 'may not specify more than 1 volume type'))
-    else (rules[field as keyof T] as SourceRule<unknown>)(errors, given, `${path}.${RULE_PATHS[field] ?? field}`, volumeName)
+    else (rules[field as keyof T] as SourceRule<unknown>)(errors, given, `${path}.${RULE_PATHS[field] ?? field}`, volumeName, source)
     found = true
   }
 }

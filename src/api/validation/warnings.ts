@@ -3,6 +3,7 @@ import { quote } from '../quote.ts'
 import { keyPairError } from './keyPair.ts'
 import { canonicalCidr, isDns1123Label, isValidCidr, parseCidr } from './names.ts'
 import { claimSpecWarnings, deprecatedNodeLabel, ipWarnings, podSpecWarnings } from './podWarnings.ts'
+import type { ObjectMeta } from '../kinds/meta/v1.ts'
 import type { CronJob, Job, JobSpec } from '../kinds/batch/v1.ts'
 import type { Node, PersistentVolume, PersistentVolumeClaim, PodTemplateSpec, Secret, Service } from '../kinds/core/v1.ts'
 import type { StatefulSet } from '../kinds/apps/v1.ts'
@@ -159,10 +160,10 @@ export function networkPolicyWarnings({ spec }: NetworkPolicy): string[] {
 
 export function endpointSliceWarnings({ addressType, endpoints }: EndpointSlice, isNew: boolean): string[] {
   const old = isNew && addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []
-  if (addressType === 'FQDN') return old
-  return (endpoints ?? []).flatMap(({ addresses }, i) =>
+  const strange = (endpoints ?? []).flatMap(({ addresses }, i) =>
     (addresses ?? []).flatMap((address, j) => ipWarnings(`endpoints[${i}].addresses[${j}]`, address)),
   )
+  return [...old, ...strange]
 }
 
 const OLD_VOLUMES: Readonly<Record<string, string>> = {
@@ -173,14 +174,18 @@ const OLD_VOLUMES: Readonly<Record<string, string>> = {
   glusterfs: 'deprecated in v1.25, non-functional in v1.26+',
   rbd: 'deprecated in v1.28, non-functional in v1.31+',
 }
+const OLD_CLASS = 'volume.beta.kubernetes.io/storage-class'
 const OLD_ANNOTATIONS: Readonly<Record<string, string>> = {
-  'volume.beta.kubernetes.io/storage-class': 'deprecated since v1.8; use "storageClassName" attribute instead',
+  [OLD_CLASS]: 'deprecated since v1.8; use "storageClassName" attribute instead',
   'volume.beta.kubernetes.io/mount-options': 'deprecated since v1.31; use "mountOptions" attribute instead',
 }
 
+function oldAnnotations({ annotations }: ObjectMeta, ...keys: string[]): string[] {
+  return keys.filter((key) => annotations?.[key] !== undefined).map((key) => `metadata.annotations[${key}]: ${OLD_ANNOTATIONS[key]}`)
+}
+
 export function persistentVolumeWarnings({ metadata, spec = {} }: PersistentVolume): string[] {
-  const annotations = Object.entries(OLD_ANNOTATIONS).filter(([key]) => metadata.annotations?.[key] !== undefined)
-  const warnings = annotations.map(([key, text]) => `metadata.annotations[${key}]: ${text}`)
+  const warnings = oldAnnotations(metadata, ...Object.keys(OLD_ANNOTATIONS))
   if (spec.persistentVolumeReclaimPolicy === 'Recycle') {
     warnings.push(
       'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.',
@@ -197,8 +202,8 @@ export function persistentVolumeWarnings({ metadata, spec = {} }: PersistentVolu
   return warnings
 }
 
-export function claimWarnings({ spec = {} }: PersistentVolumeClaim): string[] {
-  return claimSpecWarnings(spec, 'spec')
+export function claimWarnings({ metadata, spec = {} }: PersistentVolumeClaim): string[] {
+  return [...oldAnnotations(metadata, OLD_CLASS), ...claimSpecWarnings(spec, 'spec')]
 }
 
 export function secretWarnings({ type, data }: Secret): string[] {

@@ -1,5 +1,6 @@
 /** Annotations that mean something for a pod, most of them older than the fields that replaced them. */
 import { forbidden, invalid } from '../fieldErrors.ts'
+import { goJsonError } from '../goJsonError.ts'
 import { quote } from '../../quote.ts'
 import { checkDescendingPath } from '../values.ts'
 import { checkTolerations } from './scheduling.ts'
@@ -19,13 +20,9 @@ const MIN_INT32 = -2_147_483_648
 const MAX_INT32 = 2_147_483_647
 
 function checkTolerationsAnnotation(errors: FieldError[], text: string, path: string): void {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    errors.push(invalid(path, TOLERATIONS, `invalid character '${text.trimStart()[0] ?? ''}' looking for beginning of value`))
-    return
-  }
+  const why = goJsonError(Buffer.from(text))
+  if (why) return void errors.push(invalid(path, TOLERATIONS, why))
+  const parsed: unknown = JSON.parse(text)
   if (Array.isArray(parsed)) checkTolerations(errors, parsed as Toleration[], `${path}.${TOLERATIONS}`)
 }
 

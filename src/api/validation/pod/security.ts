@@ -131,13 +131,18 @@ export function checkHostUsers(errors: FieldError[], spec: PodSpec, path: string
   })
 }
 
+/** Of the pod's spec and of its security context, in upstream's order. */
 const NOT_FOR_WINDOWS_PODS = [
   'appArmorProfile',
   'seLinuxOptions',
+  'hostUsers',
+  'hostPID',
+  'hostIPC',
   'seccompProfile',
   'fsGroup',
   'fsGroupChangePolicy',
   'sysctls',
+  'shareProcessNamespace',
   'runAsUser',
   'runAsGroup',
   'supplementalGroups',
@@ -170,11 +175,11 @@ export function checkOs(errors: FieldError[], spec: PodSpec, path: string): void
     })
   } else if (os === 'windows') {
     const text = 'cannot be set for a windows pod'
+    const { hostUsers, hostPID, hostIPC, shareProcessNamespace } = spec
+    const ofSpec = { hostUsers, hostPID: hostPID || undefined, hostIPC: hostIPC || undefined, shareProcessNamespace }
+    const given = { ...spec.securityContext, ...ofSpec }
     for (const field of NOT_FOR_WINDOWS_PODS)
-      if (spec.securityContext?.[field] !== undefined) errors.push(forbidden(`${path}.securityContext.${field}`, text))
-    for (const field of ['hostUsers', 'shareProcessNamespace'] as const)
-      if (spec[field] !== undefined) errors.push(forbidden(`${path}.${field}`, text))
-    for (const field of ['hostPID', 'hostIPC'] as const) if (spec[field]) errors.push(forbidden(`${path}.${field}`, text))
+      if (given[field] !== undefined) errors.push(forbidden(`${path}.${field in ofSpec ? '' : 'securityContext.'}${field}`, text))
     eachContainer(spec, path, ({ securityContext }, at) => {
       for (const field of NOT_FOR_WINDOWS_CONTAINERS)
         if (securityContext?.[field] !== undefined) errors.push(forbidden(`${at}.securityContext.${field}`, text))

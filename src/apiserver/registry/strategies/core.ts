@@ -14,7 +14,7 @@ import { validateEndpoints } from '../../../api/validation/endpoints.ts'
 import { validateLimitRange } from '../../../api/validation/limitRanges.ts'
 import { validateResourceQuota, validateResourceQuotaStatus, validateResourceQuotaUpdate } from '../../../api/validation/resourceQuotas.ts'
 import {
-  validatePersistentVolume,
+  validateNewPersistentVolume,
   validatePersistentVolumeClaim,
   validatePersistentVolumeClaimStatusUpdate,
   validatePersistentVolumeClaimUpdate,
@@ -57,6 +57,7 @@ import type { Strategy } from '../strategy.ts'
 const unsupported = (label: string): string => `field label not supported: ${label}`
 
 const namespaces: Strategy<Namespace> = {
+  metaChecks: ['new', 'change'],
   ...activeStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
@@ -187,9 +188,8 @@ const persistentVolumes: Strategy<PersistentVolume> = {
       if (!isTimed && since !== undefined) next.status = { ...status, lastPhaseTransitionTime: since }
     } else if (!isTimed || status.lastPhaseTransitionTime === since) next.status = { ...status, lastPhaseTransitionTime: now }
   },
-  validateCreate: validatePersistentVolume,
-  // Upstream looks at the volume as a whole twice.
-  validateUpdate: (next, old) => [...validatePersistentVolume(next), ...validatePersistentVolumeUpdate(next, old)],
+  validateCreate: validateNewPersistentVolume,
+  validateUpdate: validatePersistentVolumeUpdate,
   warningsOnCreate: persistentVolumeWarnings,
   warningsOnUpdate: persistentVolumeWarnings,
 }

@@ -23,7 +23,9 @@ function unifyAddresses(next: ServiceSpec, old: ServiceSpec | undefined): void {
   }
 }
 
-/** A client that leaves out what the server filled in does not mean to change it. */
+const needsNodePorts = ({ type }: ServiceSpec): boolean => type === 'NodePort' || type === 'LoadBalancer'
+
+/** A client that leaves out what the server filled in does not mean to change it: a port is known by its name. */
 function keepAllocated(next: Service, old: Service): void {
   const spec = next.spec as ServiceSpec
   const before = old.spec as ServiceSpec
@@ -31,13 +33,12 @@ function keepAllocated(next: Service, old: Service): void {
     if (!spec.clusterIP && before.clusterIP) spec.clusterIP = before.clusterIP
     if (!spec.clusterIPs?.length && spec.clusterIP === before.clusterIP && before.clusterIPs) spec.clusterIPs = [...before.clusterIPs]
   }
-  const needs = (s: ServiceSpec): boolean =>
-    s.type === 'NodePort' || (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts !== false)
-  if (needs(spec) && needs(before)) {
-    const used = new Set((spec.ports ?? []).map((port) => port.nodePort).filter(Boolean))
+  if (needsNodePorts(spec) && needsNodePorts(before)) {
+    const ofNames = new Map((before.ports ?? []).map(({ name = '', nodePort }) => [name, nodePort]))
+    const used = new Set(spec.ports?.map(({ nodePort }) => nodePort))
     for (const port of spec.ports ?? []) {
-      const twin = (before.ports ?? []).find((b) => b.port === port.port && (b.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
-      if (!port.nodePort && twin?.nodePort && !used.has(twin.nodePort)) port.nodePort = twin.nodePort
+      const nodePort = ofNames.get(port.name ?? '')
+      if (!port.nodePort && nodePort && !used.has(nodePort)) port.nodePort = nodePort
     }
   }
   if (
@@ -55,20 +56,18 @@ function dropTypeDependent(next: Service, old: Service): void {
   const spec = next.spec as ServiceSpec
   const before = old.spec as ServiceSpec
   const needsAddress = (s: ServiceSpec): boolean => s.type !== 'ExternalName'
-  const needsPorts = (s: ServiceSpec): boolean => s.type === 'NodePort' || s.type === 'LoadBalancer'
   if (needsAddress(before) && !needsAddress(spec)) {
     if (spec.clusterIP === before.clusterIP) delete spec.clusterIP
     if (JSON.stringify(spec.clusterIPs) === JSON.stringify(before.clusterIPs)) delete spec.clusterIPs
     if (JSON.stringify(spec.ipFamilies) === JSON.stringify(before.ipFamilies)) delete spec.ipFamilies
     if (spec.ipFamilyPolicy === before.ipFamilyPolicy) delete spec.ipFamilyPolicy
-    if (spec.internalTrafficPolicy === before.internalTrafficPolicy) delete spec.internalTrafficPolicy
   }
-  if (needsPorts(before) && !needsPorts(spec)) {
+  if (needsNodePorts(before) && !needsNodePorts(spec)) {
     const known = new Set((before.ports ?? []).map(({ nodePort }) => nodePort))
     if ((spec.ports ?? []).every(({ nodePort }) => !nodePort || known.has(nodePort)))
       for (const port of spec.ports ?? []) delete port.nodePort
   }
-  const external = (s: ServiceSpec): boolean => needsPorts(s) || (s.type === 'ClusterIP' && (s.externalIPs ?? []).length > 0)
+  const external = (s: ServiceSpec): boolean => needsNodePorts(s) || (s.type === 'ClusterIP' && (s.externalIPs ?? []).length > 0)
   if (external(before) && !external(spec) && spec.externalTrafficPolicy === before.externalTrafficPolicy) delete spec.externalTrafficPolicy
   const checked = (s: ServiceSpec): boolean => s.type === 'LoadBalancer' && s.externalTrafficPolicy === 'Local'
   if (checked(before) && !checked(spec) && spec.healthCheckNodePort === before.healthCheckNodePort) delete spec.healthCheckNodePort
@@ -76,6 +75,12 @@ function dropTypeDependent(next: Service, old: Service): void {
     if (spec.allocateLoadBalancerNodePorts === before.allocateLoadBalancerNodePorts) delete spec.allocateLoadBalancerNodePorts
     if (spec.loadBalancerClass === before.loadBalancerClass) delete spec.loadBalancerClass
   }
+}
+
+/** Upstream stores what it never shows. */
+function dropInternalPolicy({ spec }: Service): void {
+  const { type, internalTrafficPolicy: policy } = spec ?? {}
+  if (type === 'ExternalName' && (policy === 'Cluster' || policy === 'Local')) delete spec?.internalTrafficPolicy
 }
 
 function needsNoStatus(next: Service): boolean {
@@ -92,6 +97,7 @@ export const serviceStrategy: Strategy<Service> = {
     // One that comes to be by its status gets neither addresses nor ports.
     if (!next.spec || subresource) return
     unifyAddresses(next.spec, undefined)
+    dropInternalPolicy(next)
     services.initFamilies(next, undefined)
   },
   prepareForUpdate(next, old, { services }) {
@@ -99,6 +105,7 @@ export const serviceStrategy: Strategy<Service> = {
     unifyAddresses(next.spec, old.spec)
     keepAllocated(next, old)
     dropTypeDependent(next, old)
+    dropInternalPolicy(next)
     services.initFamilies(next, old)
     if (needsNoStatus(next) && old.spec.type === 'LoadBalancer') next.status = { ...next.status, loadBalancer: {} }
   },

@@ -24,6 +24,8 @@ import { validateDisruptionBudget } from '../../../api/validation/policies.ts'
 import { isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
 import { statefulSetWarnings, templateWarnings, workloadUpdateWarnings, workloadWarnings } from '../../../api/validation/warnings.ts'
 import { deepEqual } from '../../../api/meta.ts'
+import { newBadRequest } from '../../../api/status.ts'
+import { integerTrouble } from '../options.ts'
 import { dropDisabledTemplateFields } from './disabledFields.ts'
 import { autoscalerStatus, daemonSetStatus, disruptionStatus, replicaStatus, statefulSetStatus } from './status.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../../api/kinds/apps/v1.ts'
@@ -91,8 +93,20 @@ function setTemplateGeneration(set: DaemonSet, generation: number): void {
   set.metadata.annotations = { ...set.metadata.annotations, [TEMPLATE_GENERATION]: String(generation) }
 }
 
+/** What upstream's conversion to its internal type refuses or fills in. */
+function convertDaemonSet(set: DaemonSet): void {
+  const generation = set.metadata.annotations?.[TEMPLATE_GENERATION] ?? '0'
+  const trouble = integerTrouble(generation)
+  if (trouble) throw newBadRequest(`DaemonSet in version "v1" cannot be handled as a DaemonSet: ${trouble}`)
+  setTemplateGeneration(set, Number(generation))
+  const rolling = set.spec?.updateStrategy?.rollingUpdate
+  if (!rolling) return
+  rolling.maxUnavailable ??= 0
+  rolling.maxSurge ??= 0
+}
+
 const daemonSets: Strategy<DaemonSet> = {
-  decoded: (set) => setTemplateGeneration(set, templateGeneration(set)),
+  decoded: convertDaemonSet,
   prepareForCreate(set) {
     setTemplateGeneration(set, Math.max(1, templateGeneration(set)))
     dropDisabledTemplateFields(set.spec?.template)
