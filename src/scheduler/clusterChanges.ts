@@ -77,6 +77,12 @@ export function followCluster(parts: Changed, isBeingBound: (uid: string) => boo
     if (nominated && !cache.isAssumed(uid)) nominator.set(newPodInfo(after), nominated)
     else if (before?.status?.nominatedNodeName && !nominated) nominator.delete(uid)
     if (isBeingBound(uid)) return
+    const promised = before?.status?.nominatedNodeName
+    if (before && promised && promised !== nominated) {
+      // What was promised to it is free for those that are not more important.
+      const left = { ...before, spec: { ...before.spec, nodeName: promised } }
+      queue.moved({ resource: 'Pod', actions: DELETE, before: left })
+    }
     if (before && (queue.has(uid) || queue.isInFlight(uid))) queue.update(before, after)
     else if (!queue.has(uid)) queue.add(after)
   }

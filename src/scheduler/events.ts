@@ -37,6 +37,22 @@ export const UPDATE_POD_SCHEDULING_GATES_ELIMINATED = 1 << 10
 export const UPDATE_POD_GENERATED_RESOURCE_CLAIM = 1 << 11
 export const UPDATE_OTHER = 1 << 12
 export const UPDATE_NODE_DECLARED_FEATURE = 1 << 13
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [ADD, 'Add'],
+  [DELETE, 'Delete'],
+  [UPDATE_NODE_ALLOCATABLE, 'UpdateNodeAllocatable'],
+  [UPDATE_NODE_LABEL, 'UpdateNodeLabel'],
+  [UPDATE_NODE_TAINT, 'UpdateNodeTaint'],
+  [UPDATE_NODE_CONDITION, 'UpdateNodeCondition'],
+  [UPDATE_NODE_ANNOTATION, 'UpdateNodeAnnotation'],
+  [UPDATE_NODE_DECLARED_FEATURE, 'UpdateNodeDeclaredFeature'],
+  [UPDATE_POD_LABEL, 'UpdatePodLabel'],
+  [UPDATE_POD_SCALE_DOWN, 'UpdatePodScaleDown'],
+  [UPDATE_POD_SCHEDULING_GATES_ELIMINATED, 'UpdatePodSchedulingGatesEliminated'],
+  [UPDATE_POD_TOLERATION, 'UpdatePodToleration'],
+  [UPDATE_POD_GENERATED_RESOURCE_CLAIM, 'UpdatePodGeneratedResourceClaim'],
+  [UPDATE_OTHER, 'Update'],
+])
 /** Any change of an object that was there before. */
 export const UPDATE = ~(ADD | DELETE)
 
@@ -54,6 +70,18 @@ export interface EventHint {
   mayHelp?: (pod: Pod, event: ClusterEvent) => boolean
 }
 
+/** Pods that are on a node are something else than those that wait for one. */
+function resourceName({ resource, before, after }: ClusterEvent): string {
+  if (resource !== 'Pod') return resource
+  return ((after ?? before) as Pod | undefined)?.spec.nodeName ? 'AssignedPod' : 'UnschedulablePod'
+}
+
+/** What upstream calls it, one by one where it is several things at once. */
+export function* partsOf(event: ClusterEvent): Generator<{ event: ClusterEvent; label: string }> {
+  for (const [actions, name] of NAMES)
+    if (event.actions & actions) yield { event: { ...event, actions }, label: `${resourceName(event)}${name}` }
+}
+
 export const concerns = (hint: EventHint, event: ClusterEvent): boolean =>
   hint.resource === event.resource && (hint.actions & event.actions) !== 0
 
@@ -62,8 +90,9 @@ export function nodeActions(before: Node, after: Node): number {
   let actions = 0
   if (!deepEqual(before.status?.allocatable, after.status?.allocatable)) actions |= UPDATE_NODE_ALLOCATABLE
   if (!deepEqual(before.metadata.labels, after.metadata.labels)) actions |= UPDATE_NODE_LABEL
-  if (before.spec.unschedulable !== after.spec.unschedulable || !deepEqual(before.spec.taints, after.spec.taints))
-    actions |= UPDATE_NODE_TAINT
+  // A node that is closed helps nobody.
+  const isOpened = before.spec.unschedulable === true && !after.spec.unschedulable
+  if (isOpened || !deepEqual(before.spec.taints, after.spec.taints)) actions |= UPDATE_NODE_TAINT
   if (!deepEqual(conditionStates(before), conditionStates(after))) actions |= UPDATE_NODE_CONDITION
   if (!deepEqual(before.metadata.annotations, after.metadata.annotations)) actions |= UPDATE_NODE_ANNOTATION
   if (!deepEqual(before.status?.declaredFeatures, after.status?.declaredFeatures)) actions |= UPDATE_NODE_DECLARED_FEATURE
@@ -83,6 +112,10 @@ export function podActions(before: Pod, after: Pod): number {
   if ((before.spec.tolerations ?? []).length !== (after.spec.tolerations ?? []).length) actions |= UPDATE_POD_TOLERATION
   if ((before.spec.schedulingGates ?? []).length > 0 && (after.spec.schedulingGates ?? []).length === 0)
     actions |= UPDATE_POD_SCHEDULING_GATES_ELIMINATED
-  if (!deepEqual(before.status?.resourceClaimStatuses, after.status?.resourceClaimStatuses)) actions |= UPDATE_POD_GENERATED_RESOURCE_CLAIM
+  if (
+    !deepEqual(before.status?.resourceClaimStatuses, after.status?.resourceClaimStatuses) ||
+    !deepEqual(before.status?.extendedResourceClaimStatus, after.status?.extendedResourceClaimStatus)
+  )
+    actions |= UPDATE_POD_GENERATED_RESOURCE_CLAIM
   return actions || UPDATE_OTHER
 }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
-import { concerns, podActions, type ClusterEvent, type EventHint } from './events.ts'
+import { concerns, partsOf, podActions, type ClusterEvent, type EventHint } from './events.ts'
 import type { Waiting } from './framework.ts'
 import { KeyedHeap } from './heap.ts'
 import { newPodInfo, type PodInfo } from './podInfo.ts'
@@ -23,7 +23,7 @@ export interface QueueHooks {
   /** The hints of each plugin of the pod's profile. */
   hints(pod: Pod): ReadonlyMap<string, readonly EventHint[]>
   /** `queue` and upstream's name of what led there, for the metrics. */
-  incoming?(queue: 'active' | 'backoff' | 'unschedulable' | 'gated', event: string): void
+  incoming?(queue: 'active' | 'backoff' | 'unschedulable', event: string): void
   /** The pod waited for a change that never came and is tried all the same. */
   flushed?(): void
 }
@@ -134,7 +134,7 @@ export class SchedulingQueue {
       backoffUntilMs: 0,
       unschedulableSinceMs: nowMs,
     }
-    this.#activate(queued, 'PodAdd')
+    this.#activate(queued, 'UnschedulablePodAdd')
   }
 
   /** The pod itself changed: it keeps its place, or is tried again where the change may help. */
@@ -155,11 +155,10 @@ export class SchedulingQueue {
       return
     }
     if (!this.#unschedulable.has(uid)) return
-    if (queued.gatedBy !== undefined) {
-      if (!this.#hooks.gate(after)) this.#requeue(queued, 'PodUpdate')
-      return
+    for (const { event: part, label } of partsOf(event)) {
+      const isToGo = queued.gatedBy === undefined ? this.#isWorthTrying(queued, part) : !this.#hooks.gate(after)
+      if (isToGo) return this.#requeue(queued, label)
     }
-    if (this.#isWorthTrying(queued, event)) this.#requeue(queued, 'PodUpdate')
   }
 
   delete(uid: string): void {
@@ -243,14 +242,13 @@ export class SchedulingQueue {
   moved(event: ClusterEvent): void {
     this.#remember(event)
     if (this.#unschedulable.size === 0) return
-    const label = `${event.resource}${event.actions & 1 ? 'Add' : event.actions & 2 ? 'Delete' : 'Update'}`
-    const seen = new Set<QueuedPod>()
-    for (const pods of Array.from(this.#byPlugin.values()))
-      for (const queued of Array.from(pods)) {
-        if (seen.has(queued)) continue
-        seen.add(queued)
-        if (this.#isWorthTrying(queued, event)) this.#requeue(queued, label)
-      }
+    const waiting = new Set([...this.#byPlugin.values()].flatMap((pods) => [...pods]))
+    for (const { event: part, label } of partsOf(event))
+      for (const queued of waiting)
+        if (this.#isWorthTrying(queued, part)) {
+          waiting.delete(queued)
+          this.#requeue(queued, label)
+        }
   }
 
   /** Tries these pods again now (a preemption that failed midway). */
@@ -367,7 +365,7 @@ export class SchedulingQueue {
       if (!pods) this.#byPlugin.set(plugin, (pods = new Set()))
       pods.add(queued)
     }
-    this.#hooks.incoming?.(queued.gatedBy === undefined ? 'unschedulable' : 'gated', event)
+    this.#hooks.incoming?.('unschedulable', event)
   }
 
   #setTimer(): void {
