@@ -19,6 +19,8 @@ import { KUBELET_DEFAULTS, type KubeletConfiguration } from './configuration.ts'
 import { annotation } from './containers/annotations.ts'
 import { CsiVolumes } from './csi/csiVolumes.ts'
 import { CsiPlugins } from './csi/plugins.ts'
+import { DeviceManager } from './devices/deviceManager.ts'
+import { servePodResources } from './devices/podResources.ts'
 import { EvictionManager } from './eviction/evictionManager.ts'
 import { readSignals, type Signals } from './eviction/signals.ts'
 import { ImageCollector } from './images/imageCollector.ts'
@@ -115,6 +117,7 @@ interface Parts {
   images: ImageCollector
   plugins: CsiPlugins
   csi: CsiVolumes
+  devices: DeviceManager
 }
 
 async function assemble(options: KubeletOptions, measures: KubeletMeasures, { signal, log, clock }: ComponentContext): Promise<Parts> {
@@ -153,6 +156,14 @@ async function assemble(options: KubeletOptions, measures: KubeletMeasures, { si
   }
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict })
   const serviceInformer = informers.for(services)
+  const devices = new DeviceManager({
+    clock,
+    log,
+    signal,
+    directory: join(rootDir, 'device-plugins'),
+    onChange: () => node.devicesChanged(),
+  })
+  await devices.begin()
   const statuses = new StatusManager({ client, clock, log, signal, measures })
   const plugins = new CsiPlugins({ client, clock, log, signal, nodeName, registryDirectory: join(rootDir, 'plugins_registry') })
   const csi = new CsiVolumes({
@@ -199,6 +210,7 @@ async function assemble(options: KubeletOptions, measures: KubeletMeasures, { si
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     statuses,
     wake: (uid) => workers.wake(uid),
+    devices,
     images: new ImagePuller({ runtime, events, clock, signal, measures, startTimes, onPulled: pulled }),
     volumes,
   })
@@ -214,6 +226,7 @@ async function assemble(options: KubeletOptions, measures: KubeletMeasures, { si
     nodeIps,
     rootDir,
     volumesInUse: () => csi.inUse(),
+    devices: () => devices.amounts,
     capacity,
     allocatable,
     kubeletPort: options.kubeletPort ?? KUBELET_PORT,
@@ -257,7 +270,7 @@ async function assemble(options: KubeletOptions, measures: KubeletMeasures, { si
       await collector.removeUnused()
     },
   })
-  return { workers, observer, node, life, statics, eviction, probes, startTimes, images: collector, plugins, csi }
+  return { workers, observer, node, life, statics, eviction, probes, startTimes, images: collector, plugins, csi, devices }
 }
 
 /** Containers of pods that are over: their logs and files go before a pod that runs has to. */
@@ -354,7 +367,9 @@ export function createKubelet(given: KubeletOptions): Kubelet {
     await own.statics?.begin()
     const stop = ofNode.onChange((change) => onPodChange(own, change))
     try {
-      await removeOrphans(own, rootDir, found, new Set([...ofNode.list().map((pod) => pod.metadata.uid), ...(own.statics?.uids ?? [])]))
+      const wanted = new Set([...ofNode.list().map((pod) => pod.metadata.uid), ...(own.statics?.uids ?? [])])
+      await removeOrphans(own, rootDir, found, wanted)
+      await own.devices.releaseAllBut(wanted)
       const working = [
         followRuntime(options, own, context),
         own.node.run(),
@@ -362,6 +377,8 @@ export function createKubelet(given: KubeletOptions): Kubelet {
         own.eviction.run(),
         own.images.run(signal),
         own.plugins.run(),
+        own.devices.run(),
+        servePodResources({ directory: join(rootDir, 'pod-resources'), devices: own.devices, pods: () => ofNode.list(), signal }),
       ]
       context.ready()
       await aborted(signal)

@@ -2,6 +2,7 @@
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { whyRejected } from './admission.ts'
 import type { Rejection } from './admission.ts'
+import type { DeviceManager } from './devices/deviceManager.ts'
 import type { Condition } from './eviction/pressure.ts'
 import { isTerminalPhase } from './podSpec.ts'
 
@@ -17,6 +18,7 @@ export interface PodAdmissionOptions {
   knownNode(): Node | undefined
   /** The node as the API has it now. */
   currentNode(signal: AbortSignal): Promise<Node>
+  devices: Pick<DeviceManager, 'allocate'>
 }
 
 export class PodAdmission {
@@ -36,6 +38,8 @@ export class PodAdmission {
       // Labels and taints may have changed since the node was seen last: a verdict over them wants the newest.
       const rejection = this.#judge(pod, knownNode()) && this.#judge(pod, await currentNode(signal))
       if (rejection) return rejection
+      const without = await this.#options.devices.allocate(pod)
+      if (without) return without
     }
     this.#taken.add(pod.metadata.uid)
     return undefined

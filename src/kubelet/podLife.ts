@@ -9,6 +9,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Rejection } from './admission.ts'
 import { applyResize } from './applyResize.ts'
 import type { NodeLimits } from './containers/resources.ts'
+import type { DeviceManager } from './devices/deviceManager.ts'
 import type { Eviction } from './eviction/evictionManager.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
@@ -50,6 +51,7 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
   pin?: PinSubPath
   /** Has the pod synced. */
   wake(podUid: string): void
+  devices: DeviceManager
   observer: PodObserver
   statuses: StatusManager
   probes: PodProbes
@@ -196,6 +198,7 @@ export class RealPodLife implements PodLife {
     if (report) this.#report(pod, await observer.observe(uid), { terminal: true })
     objects.release(uid)
     images.forget(uid)
+    await this.#options.devices.release(uid)
     this.#admission.ended(uid)
     this.#resizes.ended(uid)
     this.#restarts.ended(uid)
@@ -212,6 +215,7 @@ export class RealPodLife implements PodLife {
     await Promise.all(containers.map((container) => runtime.removeContainer(container.id)))
     await Promise.all(sandboxes.map((sandbox) => runtime.removeSandbox(sandbox.id)))
     await this.#limits.remove(podUid)
+    await this.#options.devices.release(podUid)
     await rm(podDirectories(rootDir, podUid).pod, { recursive: true, force: true })
     probes.remove(podUid)
     objects.release(podUid)

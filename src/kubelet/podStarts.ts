@@ -23,7 +23,7 @@ export interface StartState extends Prepared {
   resources: Map<string, ResourceRequirements>
 }
 
-export interface PodStartsOptions extends Pick<StartOptions, 'rootDir' | 'nodeLimits' | 'pin'> {
+export interface PodStartsOptions extends Pick<StartOptions, 'rootDir' | 'nodeLimits' | 'pin' | 'devices'> {
   kills: KillOptions
   /** Ends with the kubelet. */
   signal: AbortSignal
@@ -65,8 +65,8 @@ export class PodStarts {
 
   /** Containers are created side by side and started one after the other, in the order of the spec. */
   async #startInOrder(requests: readonly ContainerStartRequest[], state: StartState, signal: AbortSignal): Promise<StartError[]> {
-    const { rootDir, nodeLimits, pin, observer, signal: lifetime } = this.#options
-    const options = { ...this.#options.kills, rootDir, nodeLimits, lifetime, ...(pin && { pin }) }
+    const { rootDir, nodeLimits, pin, observer, devices, signal: lifetime } = this.#options
+    const options = { ...this.#options.kills, rootDir, nodeLimits, devices, lifetime, ...(pin && { pin }) }
     const creating = requests.map((request) => ({ request, created: createContainer(options, request) }))
     for (const { created } of creating) created.catch(() => {})
     const failed: StartError[] = []

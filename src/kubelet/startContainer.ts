@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { EventRecorder } from '../client/events.ts'
 import { containerConfig } from './containers/containerConfig.ts'
+import type { DeviceManager } from './devices/deviceManager.ts'
 import { ContainerConfigError } from './containers/environment.ts'
 import type { EnvironmentSources } from './containers/environment.ts'
 import type { PodFacts } from './containers/fieldRef.ts'
@@ -39,6 +40,7 @@ export interface StartOptions {
   nodeIp: string
   nodeLimits: NodeLimits
   pin?: PinSubPath
+  devices: Pick<DeviceManager, 'grants'>
   /** Ends with the kubelet: what was begun in the runtime is not left half done when only the sync ends. */
   lifetime: AbortSignal
 }
@@ -68,7 +70,7 @@ const text = (error: unknown): string => (error instanceof Error ? error.message
 
 async function configure(options: StartOptions, request: ContainerStartRequest, image: Image): Promise<ContainerConfig> {
   const { pod, container, attempt, facts, sources, volumes, directories, target } = request
-  const { rootDir, nodeLimits, pin } = options
+  const { rootDir, nodeLimits, pin, devices } = options
   try {
     if (target && target.id === undefined) throw new ContainerConfigError(`unable to find target container "${target.name}"`)
     const config = await containerConfig({
@@ -82,6 +84,7 @@ async function configure(options: StartOptions, request: ContainerStartRequest, 
       directories,
       rootDir,
       nodeLimits,
+      grants: await devices.grants(pod.metadata.uid, container.name),
       ...(pin && { pin }),
     })
     return { ...config, ...(target?.id !== undefined && { targetContainerId: target.id }) }

@@ -1,10 +1,11 @@
 /** All that the runtime needs to create a container and a sandbox, from the pod's spec. */
 import type { Container, Pod } from '../../api/kinds/core/v1.ts'
 import type { PodDirectories } from '../podDirectories.ts'
+import type { DeviceGrant } from '../devices/devicePlugin.ts'
 import { bandwidthOf } from '../network/bandwidth.ts'
 import { podFileMounts } from '../podFiles/podFiles.ts'
 import { podNames } from '../podFiles/hosts.ts'
-import type { ContainerConfig, Image, PortMapping, SandboxConfig } from '../runtime/runtime.ts'
+import type { ContainerConfig, Image, Mount, PortMapping, SandboxConfig } from '../runtime/runtime.ts'
 import type { PinSubPath } from '../volumes/subPath.ts'
 import type { PreparedVolumes } from '../volumes/volumes.ts'
 import { annotation } from './annotations.ts'
@@ -29,15 +30,19 @@ export interface ContainerConfigInput {
   directories: PodDirectories
   rootDir: string
   nodeLimits: NodeLimits
+  /** What device plugins give the container with its devices. */
+  grants?: readonly DeviceGrant[]
   pin?: PinSubPath
 }
 
 const DEFAULT_GRACE_SECONDS = 30
 
-function annotationsOf({ pod, container, image }: ContainerConfigInput): Record<string, string> {
+function annotationsOf(input: ContainerConfigInput): Record<string, string> {
+  const { pod, container, image } = input
   const { preStop } = container.lifecycle ?? {}
   const user = containerUser(pod, container, image)
   return {
+    ...Object.assign({}, ...(input.grants ?? []).map((grant) => grant.annotations)),
     [annotation.hash]: containerHash(container),
     [annotation.terminationMessagePath]: container.terminationMessagePath || DEFAULT_TERMINATION_MESSAGE_PATH,
     [annotation.terminationMessagePolicy]: container.terminationMessagePolicy ?? 'File',
@@ -48,8 +53,10 @@ function annotationsOf({ pod, container, image }: ContainerConfigInput): Record<
 }
 
 export async function containerConfig(input: ContainerConfigInput): Promise<ContainerConfig> {
-  const { pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeLimits } = input
-  const env = await containerEnvironment({ pod, container, facts, sources })
+  const { pod, container, attempt, image, facts, sources, volumes, directories, rootDir, nodeLimits, grants = [] } = input
+  const own = await containerEnvironment({ pod, container, facts, sources })
+  // What the pod says itself counts.
+  const env = [...new Map([...grants.flatMap((grant) => Object.entries(grant.env)), ...own])]
   const byName = new Map(env)
   const expanded = (texts: readonly string[]): string[] => texts.map((text) => expand(text, (name) => byName.get(name)))
   const mounts = await containerMounts({ container, attempt, volumes, env: byName, directories, ...(input.pin && { pin: input.pin }) })
@@ -63,8 +70,9 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     ...(args?.length && { args: expanded(args) }),
     ...(workingDir && { workingDir }),
     env,
-    mounts: [...mounts, ...podFileMounts(container, directories)],
-    devices: containerDevices(container, volumes),
+    mounts: [...mounts, ...grants.flatMap(grantedMounts), ...podFileMounts(container, directories)],
+    devices: [...containerDevices(container, volumes), ...grants.flatMap((grant) => grant.devices)],
+    cdiDevices: grants.flatMap((grant) => grant.cdiDevices),
     resources: linuxResources(pod, container, nodeLimits),
     security: containerSecurity(pod, container, image, { rootDir, seccompDefault: nodeLimits.seccompDefault }),
     stdin: container.stdin ?? false,
@@ -74,6 +82,8 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     annotations: annotationsOf(input),
   }
 }
+
+const grantedMounts = ({ mounts }: DeviceGrant): Mount[] => mounts.map((mount) => ({ ...mount, propagation: 'None' }))
 
 /** The node's ports that lead to the pod's containers. */
 function portMappings(containers: readonly Container[]): PortMapping[] {

@@ -14,7 +14,7 @@ import { FakeApi } from '../testing/fakeApi.ts'
 import { attachmentName, CsiVolumes, ownedByGroup } from './csiVolumes.ts'
 import { EXPAND_VOLUME, GET_VOLUME_STATS, VOLUME_MOUNT_GROUP } from './driver.ts'
 import { CsiPlugins } from './plugins.ts'
-import { Decoded, encodeMessage, type Message } from './wire.ts'
+import { Decoded, encodeMessage, type Message } from '../grpc/wire.ts'
 
 test('messages come back as they were sent; what is unknown is passed over, what is cut short is refused', () => {
   const map = new Map([

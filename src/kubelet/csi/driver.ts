@@ -1,6 +1,6 @@
 /** The calls of the Container Storage Interface (csi.v1.Node) and of plugin registration that a kubelet makes, over a unix socket. */
-import { GrpcSocket } from './grpc.ts'
-import { Decoded, encodeMessage, type Message } from './wire.ts'
+import { GrpcSocket } from '../grpc/socket.ts'
+import { Decoded, encodeMessage, type Message } from '../grpc/wire.ts'
 
 const CALL_TIMEOUT_MS = 120_000
 

@@ -17,6 +17,7 @@ import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 import type { Condition } from '../eviction/pressure.ts'
+import type { DeviceAmounts } from '../devices/deviceManager.ts'
 import type { NodeCapacity } from './capacity.ts'
 import { readNodeInfo } from './nodeInfo.ts'
 import { allocatablePatch, extendedResources, newNode, NODE_ANNOTATIONS, nodeLabels, nodeStatus, withoutHeartbeats } from './nodeStatus.ts'
@@ -51,6 +52,8 @@ export interface NodeReporterOptions {
   kubeletPort: number
   nodeLabels: Readonly<Record<string, string>>
   capacity: NodeCapacity
+  /** What device plugins offer. */
+  devices(): DeviceAmounts
   allocatable: Readonly<Record<string, string>>
   /** Volumes that storage drivers attached and that must stay so for now. */
   volumesInUse(): Promise<string[]>
@@ -127,6 +130,10 @@ export class NodeReporter {
     const extended = extendedResources(status?.capacity)
     if (isDeepStrictEqual(extended, this.#extended)) return
     this.#extended = extended
+    this.#sendSoon(0, false)
+  }
+
+  devicesChanged(): void {
     this.#sendSoon(0, false)
   }
 
@@ -227,6 +234,7 @@ export class NodeReporter {
       capacity,
       allocatable,
       extended: this.#extended,
+      devices: this.#options.devices(),
       images: this.#images,
       info: this.#info as NodeSystemInfo,
       runtimeError: this.#runtimeError,

@@ -6,6 +6,7 @@ import type { Image } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import type { Condition } from '../eviction/pressure.ts'
 import { capacityAmounts } from './capacity.ts'
+import type { DeviceAmounts } from '../devices/deviceManager.ts'
 import type { NodeCapacity } from './capacity.ts'
 
 export interface NodeStatusInput {
@@ -14,6 +15,7 @@ export interface NodeStatusInput {
   kubeletPort: number
   info: NodeSystemInfo
   capacity: NodeCapacity
+  devices?: DeviceAmounts
   allocatable: Readonly<Record<string, string>>
   /** What somebody else wrote of the node's capacity: resources that no kubelet knows of can be had as well. */
   extended: Readonly<Record<string, string>>
@@ -91,8 +93,8 @@ export function nodeStatus(input: NodeStatusInput): NodeStatus {
   const { nodeName, nodeIps, kubeletPort, info, capacity, images, volumesInUse } = input
   return {
     addresses: [...nodeIps.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: nodeName }],
-    allocatable: { ...input.extended, ...input.allocatable },
-    capacity: capacityAmounts(capacity),
+    allocatable: { ...input.extended, ...input.allocatable, ...input.devices?.allocatable },
+    capacity: { ...capacityAmounts(capacity), ...input.devices?.capacity },
     conditions: conditions(input),
     declaredFeatures: [...DECLARED_FEATURES],
     daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },

@@ -1,7 +1,7 @@
 /** The gRPC health check (grpc.health.v1.Health/Check) over plain HTTP/2, as small as it can be. */
 import { connect } from 'node:http2'
 import type { ClientHttp2Session } from 'node:http2'
-import { decodeGrpcMessage } from '../grpcMessage.ts'
+import { decodeGrpcMessage } from '../grpc/message.ts'
 import { failure, success } from './outcome.ts'
 import type { ProbeOutcome } from './outcome.ts'
 

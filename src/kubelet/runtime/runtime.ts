@@ -103,6 +103,8 @@ export interface ContainerConfig {
   env: readonly (readonly [name: string, value: string])[]
   mounts: readonly Mount[]
   devices: readonly { hostPath: string; containerPath: string; permissions: string }[]
+  /** By their names in the Container Device Interface. */
+  cdiDevices?: readonly string[]
   resources: LinuxResources
   security: ContainerSecurity
   stdin: boolean

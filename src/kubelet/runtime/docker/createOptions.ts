@@ -96,6 +96,7 @@ export function containerCreateOptions(
       ReadonlyRootfs: security.readOnlyRootFilesystem,
       GroupAdd: security.supplementalGroups.map(String),
       ...engineSecurity(config, host),
+      ...(config.cdiDevices?.length && { DeviceRequests: [{ Driver: 'cdi', DeviceIDs: [...config.cdiDevices] }] }),
     },
   }
 }

@@ -5,7 +5,7 @@ import { createServer, type ServerHttp2Stream } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { framed, GrpcSocket, unframed } from './grpc.ts'
+import { framed, GrpcSocket, unframed } from './socket.ts'
 
 /** A driver that answers every call alike, in its own spelling of gRPC. */
 async function driver(t: TestContext, status: string, message: string, body: Buffer = Buffer.alloc(0)): Promise<GrpcSocket> {
