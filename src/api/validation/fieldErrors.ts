@@ -11,7 +11,7 @@ export function show(value: unknown): string {
 }
 
 /** Go's %v of a double: the shortest digits that give it back, with an exponent below 1e-4 and from 1e6 on. */
-function showDouble(value: number): string {
+export function showDouble(value: number): string {
   if (Object.is(value, -0)) return '-0'
   const magnitude = Math.abs(value)
   return magnitude >= 1e-4 && magnitude < 1e6 ? String(value) : value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')

@@ -6,7 +6,8 @@ import type { CustomResourceDefinitionVersion } from '../../api/kinds/apiextensi
 import type { FieldError } from '../../api/status.ts'
 import { invalid } from '../../api/validation/fieldErrors.ts'
 import { isQualifiedName } from '../../api/validation/names.ts'
-import { findAll, parseJsonPath } from '../printers/jsonPath.ts'
+import { parseJsonPath } from '../printers/jsonPath.ts'
+import { findAll } from '../printers/jsonPathSearch.ts'
 import type { Strategy, StrategyContext } from '../registry/strategy.ts'
 import { Correlated } from './correlation.ts'
 import type { CustomResource } from './customResource.ts'
@@ -73,7 +74,7 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
     managesGeneration: true,
     checksKindFirst: typeMeta,
     allowUnconditionalUpdate: false,
-    metaChecks: [],
+    metaChecks: ['change'],
     selectableFields: selectableFields(version),
     unknownFieldLabel: (label) => `field label not supported: ${label}`,
     validateCreate(next, context) {
@@ -131,7 +132,7 @@ function selectableFields({ selectableFields: fields = [] }: CustomResourceDefin
   const entries = fields.map(({ jsonPath }) => {
     const path = parseJsonPath(jsonPath)
     const valueOf = (object: KubeObject): string => {
-      const value = path ? findAll(path, object)[0] : undefined
+      const value = path ? findAll(path, object)?.[0] : undefined
       return value === undefined || value === null ? '' : String(value)
     }
     return [jsonPath.replace(/^\./, ''), valueOf] as const

@@ -14,6 +14,9 @@ test('columns of custom resources show values as Go reads them', () => {
     ['integer', 1.5, 1],
     ['integer', 1e21, -(2n ** 63n)],
     ['integer', '3', null],
+    ['string', 0.00001, '1e-05'],
+    ['string', 1234567.5, '1.2345675e+06'],
+    ['string', { b: 1, a: '<&>' }, String.raw`{"a":"\u003c\u0026\u003e","b":1}`],
   ]
   for (const [type, value, cell] of cases) {
     const column: PrinterColumn = { name: 'C', type, jsonPath: '.spec.v' }
@@ -21,4 +24,17 @@ test('columns of custom resources show values as Go reads them', () => {
     const object = { metadata: { name: 'a' }, spec: { v: value } } as never
     assert.deepEqual(printer.cells(object, nowMs)[1], cell, `${type} ${String(value)}`)
   }
+})
+
+test('columns end before the first whose path cannot be read', () => {
+  const column = (name: string, jsonPath: string): PrinterColumn => ({ name, type: 'string', jsonPath })
+  const printerColumns = [column('A', '.spec.a'), column('B', '.spec["b"]'), column('C', '.spec.c')]
+  const printer = customPrinter({ printerColumns } as unknown as CatalogResource)
+  assert.deepEqual(
+    printer.columns.map(({ name, description }) => [name, description]),
+    [
+      ['Name', undefined],
+      ['A', 'Custom resource definition column (in JSONPath format): .spec.a'],
+    ],
+  )
 })

@@ -1,10 +1,11 @@
 /** Tables of custom resources: the columns stand in their definition; name and age where it has none. */
 import type { CatalogResource, PrinterColumn } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
+import { showDouble } from '../../api/validation/fieldErrors.ts'
 import { name, nameOf } from './columns.ts'
 import { since } from './format.ts'
-import { findAll, parseJsonPath } from './jsonPath.ts'
-import type { JsonPath } from './jsonPath.ts'
+import { parseJsonPath, type JsonPath } from './jsonPath.ts'
+import { findAll } from './jsonPathSearch.ts'
 import type { Cell, Column, Printer } from './printer.ts'
 
 const AGE_COLUMN: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
@@ -24,8 +25,22 @@ function age(text: string, nowMs: number): string {
   return TIMESTAMP.test(text) && !Number.isNaN(Date.parse(text)) ? since(text, nowMs) : '<invalid>'
 }
 
-function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObject, nowMs: number): Cell {
-  const value = path ? findAll(path, object)[0] : undefined
+function sortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedKeys)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sortedKeys(inner)]))
+}
+
+/** Texts are shown by Go's templates, maps and lists as Go's JSON: sorted, and with nothing in it that HTML would take for its own. */
+function shown(value: unknown): string {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : showDouble(value)
+  if (typeof value !== 'object') return String(value)
+  return JSON.stringify(sortedKeys(value)).replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)
+}
+
+function cell({ column, path }: { column: PrinterColumn; path: JsonPath }, object: KubeObject, nowMs: number): Cell {
+  const value = findAll(path, object)?.[0]
   if (value === undefined) return null
   // Go's templates, which upstream prints texts with, have a word for it.
   if (value === null) return TYPED.has(column.type) ? null : '<no value>'
@@ -39,24 +54,28 @@ function cell(column: PrinterColumn, path: JsonPath | undefined, object: KubeObj
     case 'date':
       return typeof value === 'string' ? age(value, nowMs) : null
     default:
-      return typeof value === 'object' ? JSON.stringify(value) : String(value)
+      return shown(value)
   }
 }
 
+/** Up to the first column whose path cannot be read. */
+function readColumns(columns: readonly PrinterColumn[]): { column: PrinterColumn; path: JsonPath }[] {
+  const read = columns.map((column) => ({ column, path: parseJsonPath(column.jsonPath) }))
+  const end = read.findIndex(({ path }) => path === undefined)
+  return (end < 0 ? read : read.slice(0, end)) as { column: PrinterColumn; path: JsonPath }[]
+}
+
 export function customPrinter(resource: CatalogResource): Printer {
-  const columns = (resource.printerColumns?.length ? resource.printerColumns : [AGE_COLUMN]).map((column) => ({
-    column,
-    path: parseJsonPath(column.jsonPath),
-  }))
+  const columns = readColumns(resource.printerColumns?.length ? resource.printerColumns : [AGE_COLUMN])
   const definitions = columns.map(({ column }): Column => ({
     name: column.name,
     type: column.type as Column['type'],
     ...(column.format && { format: column.format as 'name' }),
     ...(column.priority && { priority: column.priority }),
-    ...(column.description && { description: column.description }),
+    description: column.description || `Custom resource definition column (in JSONPath format): ${column.jsonPath}`,
   }))
   return {
     columns: [name, ...definitions],
-    cells: (object, nowMs) => [nameOf(object), ...columns.map(({ column, path }) => cell(column, path, object, nowMs))],
+    cells: (object, nowMs) => [nameOf(object), ...columns.map((column) => cell(column, object, nowMs))],
   }
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatLabelSelector, formatLabels, humanDuration, withMore } from './format.ts'
-import { findAll, parseJsonPath } from './jsonPath.ts'
 
 const S = 1000
 const M = 60 * S
@@ -51,38 +50,4 @@ test('labels, selectors and lists are cut and sorted', () => {
   assert.equal(formatLabelSelector(undefined), '<none>')
   assert.equal(withMore(['1', '2', '3', '4'], 3), '1,2,3 + 1 more...')
   assert.equal(withMore([], 3), '<unset>')
-})
-
-test('the JSONPath of printer columns', () => {
-  const object = {
-    spec: { size: 3, 'a.b': 'dotted' },
-    items: [{ name: 'x' }, { name: 'y' }],
-    conditions: [
-      { type: 'Ready', status: 'True' },
-      { type: 'Other', status: 'False' },
-    ],
-  }
-  for (const [path, expected] of [
-    ['.spec.size', [3]],
-    ['{.spec.size}', [3]],
-    [String.raw`.spec.a\.b`, ['dotted']],
-    [String.raw`.spec['a\.b']`, ['dotted']],
-    [".spec['a.b']", []],
-    [String.raw`.spec['a\.b'].none`, []],
-    ['.items[0:1].name', ['x']],
-    ['.items[1:].name', ['y']],
-    ['..name', ['x', 'y']],
-    ['.spec..size', [3]],
-    ['.items[1].name', ['y']],
-    ['.items[-1].name', ['y']],
-    ['.items[*].name', ['x', 'y']],
-    ['.conditions[?(@.type=="Ready")].status', ['True']],
-    ['.conditions[?(@.type!="Ready")].status', ['False']],
-    ['.spec.none.more', []],
-  ] as const) {
-    const parsed = parseJsonPath(path)
-    assert.ok(parsed, path)
-    assert.deepEqual(findAll(parsed, object), expected, path)
-  }
-  assert.equal(parseJsonPath('.items[?(@.a > 1)]'), undefined)
 })
