@@ -3,19 +3,16 @@
  * with the target's number of replicas (upstream's pkg/controller/podautoscaler). Every autoscaler is looked at once in a
  * period: its target's scale and its metrics are read, `plan.ts` decides, and the scale and the status are written.
  */
-import { loadCatalog } from '../../api/catalog/load.ts'
 import { apiservices } from '../../api/kinds/apiregistration/v1.ts'
-import type { Scale } from '../../api/kinds/autoscaling/v1.ts'
-import { horizontalpodautoscalers, type CrossVersionObjectReference, type HorizontalPodAutoscaler } from '../../api/kinds/autoscaling/v2.ts'
+import { horizontalpodautoscalers, type HorizontalPodAutoscaler } from '../../api/kinds/autoscaling/v2.ts'
 import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
-import { pods, type Pod } from '../../api/kinds/core/v1.ts'
-import { keyOf, splitKey, type KubeObject, type Resource } from '../../api/resource.ts'
-import { matchesLabels, parseLabelSelector, SelectorError, type LabelRequirement } from '../../api/selectors.ts'
-import { isConflict, newStatusError } from '../../api/status.ts'
+import { pods } from '../../api/kinds/core/v1.ts'
+import { keyOf, type Resource } from '../../api/resource.ts'
+import { isConflict } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { builtInResources, customResource, kindId, kindIdOf } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
 import type { ScalingMemory } from './behavior.ts'
+import { FollowedPods } from './followedPods.ts'
 import {
   AUTOSCALER_DEFAULTS,
   failedRescale,
@@ -29,16 +26,13 @@ import {
   type Measured,
   type Observation,
   type Plan,
-  type SelectorVerdict,
 } from './plan.ts'
 import { sampleReader } from './samples.ts'
+import { scaleTargets, type ScaleObject, type ScaleTarget } from './scaleTarget.ts'
 
-/** How often a scale that somebody else writes at the same time is written anew. */
-const SCALE_TRIES = 5
 const NO_MEMORY: ScalingMemory = { recommendations: [], events: [] }
 
 type Autoscaler = HorizontalPodAutoscaler
-type ScaleObject = Scale & { metadata: KubeObject['metadata'] }
 
 interface Look {
   spec: Autoscaler['spec']
@@ -51,87 +45,18 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
   const options = { ...AUTOSCALER_DEFAULTS, ...given }
   const { client, informers, events, clock, log } = context
   const informer = informers.for(horizontalpodautoscalers)
-  const podInformer = informers.for(pods)
-  const definitionInformer = informers.for(customresourcedefinitions)
   const memories = new Map<string, ScalingMemory>()
-  /** Whose pods each autoscaler follows, once it has seen its target; two must not follow the same. */
-  const selectors = new Map<string, readonly LabelRequirement[]>()
+  const followed = new FollowedPods(informers.for(pods))
   const looks = new Map<string, Look>()
-  let builtIn: Resource[] | undefined
-
-  function resourcesOf({ apiVersion = '', kind }: CrossVersionObjectReference): Resource[] {
-    const id = kindId(apiVersion, kind)
-    builtIn ??= builtInResources()
-    const custom = definitionInformer.list().flatMap((definition) => customResource(definition) ?? [])
-    const found = [...builtIn, ...custom].filter((resource) => kindIdOf(resource) === id)
-    if (found.length > 0) return found
-    throw new Error(`no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(id.slice(0, id.indexOf('/')))}`)
-  }
-
-  function hasScale({ group, version, resource }: Resource): boolean {
-    const builtIn = loadCatalog()
-      .resources(group, version)
-      .find((candidate) => candidate.resource === resource)
-    if (builtIn) return builtIn.subresources.some(({ name }) => name === 'scale')
-    const definition = definitionInformer.get(`${resource}.${group}`)
-    const served = definition?.spec.versions.find(({ name }) => name === version)
-    return served?.subresources?.scale !== undefined
-  }
-
+  const targets = scaleTargets(client, informers.for(customresourcedefinitions))
   const readSample = sampleReader({
     client,
     apiServices: informers.for(apiservices),
-    resourceOf: (reference) => resourcesOf(reference)[0] as Resource,
+    resourceOf: (reference) => targets.resourcesOf(reference)[0] as Resource,
   })
 
-  /** The first of the kind's resources that has a scale. */
-  async function readScale(autoscaler: Autoscaler, signal: AbortSignal): Promise<{ resource: Resource; scale: ScaleObject }> {
-    const { namespace } = autoscaler.metadata
-    const { name } = autoscaler.spec.scaleTargetRef
-    let firstError: unknown
-    for (const resource of resourcesOf(autoscaler.spec.scaleTargetRef)) {
-      try {
-        if (!hasScale(resource)) throw newStatusError(404, 'NotFound', 'the server could not find the requested resource')
-        return { resource, scale: (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject }
-      } catch (error) {
-        signal.throwIfAborted()
-        firstError ??= error
-      }
-    }
-    throw firstError
-  }
-
-  function checkSelector(key: string, text: string): { verdict: SelectorVerdict; selected: Pod[] } {
-    const refuse = (event: string, reason: string, message: string, condition = message) => ({
-      verdict: { ok: false, event, reason, message, condition } as const,
-      selected: [],
-    })
-    if (text === '')
-      return refuse('SelectorRequired', 'InvalidSelector', 'selector is required', "the HPA target's scale is missing a selector")
-    let requirements: readonly LabelRequirement[]
-    try {
-      requirements = parseLabelSelector(text)
-    } catch (error) {
-      if (!(error instanceof SelectorError)) throw error
-      const message = `couldn't convert selector into a corresponding internal selector object: ${error.message}`
-      return refuse('InvalidSelector', 'InvalidSelector', message)
-    }
-    selectors.set(key, requirements)
-    const { namespace } = splitKey(key)
-    const selected = podInformer.list(namespace).filter((pod) => matchesLabels(requirements, pod.metadata.labels))
-    const rivals = [...selectors]
-      .map(([other, theirs]) => ({ ...splitKey(other), theirs }))
-      .filter(({ namespace: where, theirs }) => where === namespace && selected.some((pod) => matchesLabels(theirs, pod.metadata.labels)))
-    if (rivals.length < 2) return { verdict: { ok: true }, selected }
-    const names = rivals
-      .map(({ name }) => `${namespace}/${name}`)
-      .sort()
-      .join(' ')
-    return refuse('AmbiguousSelector', 'AmbiguousSelector', `pods by selector ${text} are controlled by multiple HPAs: [${names}]`)
-  }
-
   async function measure(autoscaler: Autoscaler, selector: string, signal: AbortSignal): Promise<Measured> {
-    const { verdict, selected } = checkSelector(keyOf(autoscaler), selector)
+    const { verdict, selected } = followed.check(keyOf(autoscaler), selector)
     if (!verdict.ok) return { selector: verdict, pods: [], samples: [] }
     const request = { namespace: autoscaler.metadata.namespace, selector, signal }
     const samples = await Promise.all(metricsOf(autoscaler).map((metric) => readSample(metric, request)))
@@ -144,22 +69,7 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
     return { autoscaler, scale, measured, memory: memories.get(keyOf(autoscaler)) ?? NO_MEMORY, nowMs: clock.now() }
   }
 
-  async function scaleTo(resource: Resource, scale: ScaleObject, replicas: number, signal: AbortSignal): Promise<void> {
-    const { namespace = '', name } = scale.metadata
-    let newest = scale
-    for (let tries = 1; ; tries++) {
-      try {
-        const next: ScaleObject = { ...newest, spec: { ...newest.spec, replicas } }
-        await client.update(resource, next, { subresource: 'scale', signal })
-        return
-      } catch (error) {
-        if (!isConflict(error) || tries === SCALE_TRIES) throw error
-        newest = (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject
-      }
-    }
-  }
-
-  async function apply(plan: Plan, observation: Observation, target: { resource: Resource; scale: ScaleObject }, signal: AbortSignal) {
+  async function apply(plan: Plan, observation: Observation, target: ScaleTarget, signal: AbortSignal) {
     const { autoscaler, nowMs } = observation
     const key = keyOf(autoscaler)
     for (const { reason, message } of plan.warnings) events.record(autoscaler, { type: 'Warning', reason, message })
@@ -169,7 +79,7 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
     }
     const { replicas, reason } = plan.rescale
     try {
-      await scaleTo(target.resource, target.scale, replicas, signal)
+      await targets.write(target, replicas, signal)
     } catch (error) {
       signal.throwIfAborted()
       const cause = messageOf(error)
@@ -184,9 +94,9 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
   }
 
   async function look(autoscaler: Autoscaler, signal: AbortSignal): Promise<Autoscaler['status']> {
-    let target: { resource: Resource; scale: ScaleObject }
+    let target: ScaleTarget
     try {
-      target = await readScale(autoscaler, signal)
+      target = await targets.read(autoscaler, signal)
     } catch (error) {
       signal.throwIfAborted()
       const cause = messageOf(error)
@@ -201,7 +111,7 @@ export function horizontalPodAutoscalerController(context: ControllerContext, gi
   }
 
   function forget(key: string): void {
-    for (const known of [memories, selectors, looks]) known.delete(key)
+    for (const known of [memories, followed, looks]) known.delete(key)
   }
 
   return {

@@ -51,6 +51,7 @@ export function podOf(set: StatefulSet, template: PodTemplateSpec, ordinal: numb
   const name = podName(set, ordinal)
   const draft = podFromTemplate(template, set, newControllerRef(set, statefulsets), name)
   const volumes = volumesOf(set, template, ordinal)
+  const { subdomain: _, ...spec } = draft.spec
   return {
     ...draft,
     metadata: {
@@ -58,7 +59,7 @@ export function podOf(set: StatefulSet, template: PodTemplateSpec, ordinal: numb
       labels: { ...draft.metadata.labels, ...identityLabels(set, ordinal), [REVISION_HASH]: revision },
     },
     spec: {
-      ...draft.spec,
+      ...spec,
       hostname: name,
       ...(set.spec.serviceName && { subdomain: set.spec.serviceName }),
       ...(volumes.length > 0 && { volumes }),

@@ -124,6 +124,8 @@ test('identity', () => {
     'rev',
   )
   assert.deepEqual([pod.metadata.name, pod.spec.hostname, pod.spec.subdomain], ['db-2', 'db-2', 'db'])
+  const unserved = podOf(set({ serviceName: '' }), { spec: { containers: [], hostname: 'own', subdomain: 'own' } }, 0, 'rev')
+  assert.deepEqual([unserved.spec.hostname, unserved.spec.subdomain], ['db-0', undefined])
   assert.deepEqual(pod.spec.volumes, [{ name: 'data', persistentVolumeClaim: { claimName: 'data-db-2' } }, { name: 'tmp' }])
   assert.deepEqual(pod.metadata.labels, {
     app: 'db',

@@ -36,7 +36,8 @@ const historyOwner = (set: StatefulSet): HistoryOwner => ({
   resource: statefulsets,
   template: set.spec.template,
   hashLabel: HASH_LABEL,
-  collisionCount: set.status?.collisionCount,
+  // The same before the first status as after it: a revision that is lost comes back under its name.
+  collisionCount: set.status?.collisionCount ?? 0,
 })
 
 export function statefulSetController(context: ControllerContext): Controller {
