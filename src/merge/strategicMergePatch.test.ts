@@ -33,7 +33,7 @@ const podSpec: JsonObject = {
 const pod: JsonObject = { metadata: { finalizers: ['f/1', 'f/2'], labels: { a: '1', b: '2' } }, spec: podSpec }
 
 const patched = (document: JsonObject, patch: unknown, type = typeOf('', 'Pod')): JsonObject =>
-  applyStrategicMergePatch(document, patch, type)
+  applyStrategicMergePatch(document, structuredClone(patch), type)
 
 const [one, two] = podSpec['containers'] as [JsonObject, JsonObject]
 
@@ -117,6 +117,20 @@ describe('a strategic merge patch', () => {
       assert.deepEqual(pod, before)
     })
   }
+
+  it('is left without what was obeyed of it', () => {
+    const patch = {
+      metadata: { labels: { l: { x: null } } },
+      spec: {
+        $retainKeys: ['containers', 'volumes'],
+        '$setElementOrder/containers': [{ name: 'one' }],
+        containers: [{ name: 'one', image: 'x' }],
+        volumes: [{ name: 'v', emptyDir: { $patch: 'replace', medium: 'Memory' } }],
+      },
+    }
+    applyStrategicMergePatch(pod, patch, typeOf('', 'Pod'))
+    assert.deepEqual(patch, { metadata: { labels: { l: {} } }, spec: { volumes: [{ name: 'v', emptyDir: { medium: 'Memory' } }] } })
+  })
 
   it('interleaves items that it does not order where the server had them', () => {
     const ports = (...names: string[]): JsonObject => ({ spec: { containers: names.map((name) => ({ name })) } })

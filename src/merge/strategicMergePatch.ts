@@ -11,11 +11,17 @@ const RETAIN_KEYS = '$retainKeys'
 const DELETE_FROM_LIST = '$deleteFromPrimitiveList'
 const ELEMENT_ORDER = '$setElementOrder'
 
-/** Answers the patched document, which may share parts with both arguments. Throws StatusError. */
+/** A patch on its way: what is obeyed of it is taken out of it, as messages of what comes after show it. */
+type Patch = { [key: string]: unknown }
+
+/**
+ * Answers the patched document, which may share parts with both arguments. The patch is used up: it is the caller's own, and
+ * holds afterwards what was no directive. Throws StatusError.
+ */
 export function applyStrategicMergePatch(document: JsonObject, patch: unknown, type: TypeDef): JsonObject {
   if (patch === null) return document
   if (!isObject(patch)) throw newBadRequest(`json: cannot unmarshal ${goJsonKind(patch)} into Go value of type map[string]interface {}`)
-  return mergeMap(document, patch, { type: 'object', def: type })
+  return mergeMap(document, patch as Patch, { type: 'object', def: type })
 }
 
 /** Upstream has no reason for these; they arrive as bare 500s. */
@@ -66,30 +72,30 @@ function listStrategy(schema: Schema | undefined, key: string): ListStrategy {
   return { merge: field?.patchStrategy.includes('merge') ?? false, mergeKey: field?.patchMergeKey ?? '', items: list?.items }
 }
 
-function mergeMap(original: JsonObject, patch: JsonObject, schema: Schema | undefined): JsonObject {
+function mergeMap(original: JsonObject, patch: Patch, schema: Schema | undefined): JsonObject {
   if (Object.hasOwn(patch, DIRECTIVE)) return obeyDirective(patch)
   const result = new Map(Object.entries(original))
-  const rest = new Map(Object.entries(patch))
-  retainKeys(result, rest)
-  mergeOrderedLists(result, rest, schema)
-  for (const [key, value] of rest) mergeField(result, key, value, schema)
+  retainKeys(result, patch)
+  mergeOrderedLists(result, patch, schema)
+  for (const [key, value] of Object.entries(patch)) mergeField(result, key, value, schema)
   return Object.fromEntries(result)
 }
 
-function obeyDirective(patch: JsonObject): JsonObject {
-  const { [DIRECTIVE]: directive, ...content } = patch
-  if (directive === 'replace') return content
+function obeyDirective(patch: Patch): JsonObject {
+  const directive = patch[DIRECTIVE]
   if (directive === 'delete') return {}
-  throw badDirective(directive, patch)
+  if (directive !== 'replace') throw badDirective(directive, patch)
+  delete patch[DIRECTIVE]
+  return patch
 }
 
-function retainKeys(result: Map<string, unknown>, patch: Map<string, unknown>): void {
-  if (!patch.has(RETAIN_KEYS)) return
-  const listed = patch.get(RETAIN_KEYS)
-  patch.delete(RETAIN_KEYS)
+function retainKeys(result: Map<string, unknown>, patch: Patch): void {
+  if (!Object.hasOwn(patch, RETAIN_KEYS)) return
+  const listed = patch[RETAIN_KEYS]
+  delete patch[RETAIN_KEYS]
   if (!Array.isArray(listed)) throw badRetainKeys()
   const retained = new Set<unknown>(listed)
-  for (const [key, value] of patch) {
+  for (const [key, value] of Object.entries(patch)) {
     const directive = key.startsWith(DELETE_FROM_LIST) || key.startsWith(ELEMENT_ORDER)
     if (value !== null && !directive && !retained.has(key)) throw badRetainKeys()
   }
@@ -105,11 +111,11 @@ function mergeField(result: Map<string, unknown>, patchKey: string, value: unkno
   }
   const before = result.get(key)
   if (goJsonKind(before) !== goJsonKind(value)) {
-    if (!deleting) setClean(result, key, withoutNulls(value))
+    if (!deleting) setClean(result, key, value)
   } else if (isObject(value) && isObject(before)) {
     assertKnown(schema, key)
     const replace = fieldOf(schema, key)?.patchStrategy.includes('replace') ?? false
-    result.set(key, replace ? value : mergeMap(before, value, childSchema(schema, key)))
+    result.set(key, replace ? value : mergeMap(before, value as Patch, childSchema(schema, key)))
   } else if (Array.isArray(value) && Array.isArray(before)) {
     assertKnown(schema, key)
     const strategy = listStrategy(schema, key)
@@ -131,16 +137,19 @@ function keyAfter(key: string, prefix: string, bad: () => StatusError): string {
 }
 
 function setClean(result: Map<string, unknown>, key: string, value: unknown): void {
+  dropNulls(value)
   const clean = withoutDirectives(value)
   if (clean === undefined) result.delete(key)
   else result.set(key, clean)
 }
 
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls)
-  if (!isObject(value)) return value
-  const kept = Object.entries(value).filter(([, v]) => v !== null)
-  return Object.fromEntries(kept.map(([key, v]) => [key, withoutNulls(v)]))
+function dropNulls(value: unknown): void {
+  if (Array.isArray(value)) value.forEach(dropNulls)
+  if (!isObject(value)) return
+  for (const [key, member] of Object.entries(value)) {
+    if (member === null) delete (value as Patch)[key]
+    else dropNulls(member)
+  }
 }
 
 /** undefined for an object that is itself a directive. */
@@ -148,32 +157,35 @@ function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutDirectives).filter((item) => item !== undefined)
   if (!isObject(value)) return value
   if (Object.hasOwn(value, DIRECTIVE)) return undefined
-  const entries = Object.entries(value).map(([key, v]) => [key, withoutDirectives(v)] as const)
-  return Object.fromEntries(entries.filter(([, v]) => v !== undefined))
+  const left = value as Patch
+  for (const [key, member] of Object.entries(value)) {
+    const clean = withoutDirectives(member)
+    if (clean === undefined) delete left[key]
+    else left[key] = clean
+  }
+  return left
 }
 
 /** `$setElementOrder/x` merges the list x as well, so that x is not merged once more afterwards. */
-function mergeOrderedLists(result: Map<string, unknown>, patch: Map<string, unknown>, schema: Schema | undefined): void {
-  for (const [patchKey, order] of patch) {
+function mergeOrderedLists(result: Map<string, unknown>, patch: Patch, schema: Schema | undefined): void {
+  for (const [patchKey, order] of Object.entries(patch)) {
     if (!patchKey.startsWith(ELEMENT_ORDER)) continue
-    patch.delete(patchKey)
+    delete patch[patchKey]
     if (!Array.isArray(order)) throw failed(`expected a []interface {}, but received a ${goTypeOf(order)}`)
     const key = keyAfter(patchKey, ELEMENT_ORDER, badElementOrder)
     assertKnown(schema, key)
-    const before = listIn(result, key)
-    const change = listIn(patch, key)
+    const before = result.has(key) ? listed(result.get(key)) : undefined
+    const change = Object.hasOwn(patch, key) ? listed(patch[key]) : undefined
     const strategy = listStrategy(schema, key)
     assertOrder(change ?? [], order, strategy.mergeKey)
     if (!before && !change) continue
     const merged = mergeForOrder(before, change, strategy)
     result.set(key, arrange(merged, order, before ?? [], strategy.mergeKey))
-    patch.delete(key)
+    delete patch[key]
   }
 }
 
-function listIn(map: Map<string, unknown>, key: string): readonly unknown[] | undefined {
-  if (!map.has(key)) return undefined
-  const list = map.get(key)
+function listed(list: unknown): readonly unknown[] {
   if (!Array.isArray(list)) throw failed(`expected a []interface {}, but received a ${goTypeOf(list)}`)
   return list
 }
@@ -224,7 +236,7 @@ function mergeList(before: readonly unknown[], change: readonly unknown[], { mer
   for (const item of special.change) {
     const at = merged.findIndex((other) => other[mergeKey] === keyOfItem(item, mergeKey))
     const old = merged[at]
-    if (old) merged[at] = mergeMap(old, item, items)
+    if (old) merged[at] = mergeMap(old, item as Patch, items)
     else merged.push(item)
   }
   return arrange(merged, special.change, special.before, mergeKey)

@@ -4,7 +4,7 @@
  * quantities, times and base64 come out canonical, and the result has the shape in which Go writes it again.
  */
 import { goTypeOf } from '../catalog/load.ts'
-import type { Field, ScalarSchema, Schema, TypeDef } from '../catalog/schema.ts'
+import type { ArraySchema, Field, ScalarSchema, Schema, TypeDef } from '../catalog/schema.ts'
 import { canonicalQuantity, QuantityError } from '../quantity.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { Base64Error, canonicalBase64 } from './base64.ts'
@@ -51,7 +51,7 @@ export class Decoder {
   /** False while the values come from JSON.parse; anything out of order then throws ODD. */
   readonly #fromTree: boolean
   /** As in Go, where a list that is empty is something else than none until it is stored. */
-  readonly #emptyOnes: EmptyOnes
+  #emptyOnes: EmptyOnes
   readonly strictErrors: string[] = []
   /** Members met, to compare with those in the text. */
   keys = 0
@@ -105,7 +105,7 @@ export class Decoder {
       case 'array':
         if (node === null) return undefined
         if (!Array.isArray(node)) return this.#typeError(kindOf(node), goType)
-        return this.#array(schema.items, itemGoType(goType, schema.items), node, owner)
+        return this.#list(schema, goType, node, owner)
       case 'map':
         if (node === null) return undefined
         if (typeof node !== 'object' || Array.isArray(node) || node instanceof NumberText) return this.#typeError(kindOf(node), goType)
@@ -160,6 +160,15 @@ export class Decoder {
     const out: JsonObject = {}
     for (const field of def.fields) putField(out, field, decoded.get(field), this.#emptyOnes)
     return out
+  }
+
+  /** A list that is owned as a whole is compared as it was given. */
+  #list(schema: ArraySchema, goType: string, node: Node[], owner: TypeDef): JsonValue[] {
+    const emptyOnes = this.#emptyOnes
+    if (emptyOnes === 'required' && schema.listType === 'atomic') this.#emptyOnes = 'all'
+    const list = this.#array(schema.items, itemGoType(goType, schema.items), node, owner)
+    this.#emptyOnes = emptyOnes
+    return list
   }
 
   #array(items: Schema, goType: string, node: Node[], owner: TypeDef): JsonValue[] {

@@ -64,29 +64,26 @@ function equalsZero(schema: Schema, value: JsonValue): boolean {
   return JSON.stringify(value) === JSON.stringify(zeroValue(schema))
 }
 
-/** Which empty lists, maps and bytes are still told from none: all (as it was sent), those of required fields, or none (as it is stored). */
+/** Which empty lists, maps and bytes are still told from none: all (as it was sent), those of required fields and in atomic lists, or none (as it is stored). */
 export type EmptyOnes = 'all' | 'required' | 'none'
 
-const emptyGiven = new WeakMap<object, Map<string, JsonValue>>()
+/** The empty lists and maps that a struct was given and does not show. Copies by spreading keep it; JSON and clones do not. */
+const GIVEN_EMPTY = Symbol('given empty')
+
+type Struct = { [GIVEN_EMPTY]?: JsonObject }
 
 /**
  * The member, be it an empty list or map: the stored shape does not tell one from none, though rules that look for nil come
- * before storage. Known of the very structs that were brought into that shape, not of their copies.
+ * before storage.
  */
 export function asGiven<T extends object, K extends string & keyof T>(struct: T, member: K): T[K] | undefined {
-  return struct[member] ?? (emptyGiven.get(struct)?.get(member) as T[K] | undefined)
+  return struct[member] ?? ((struct as Struct)[GIVEN_EMPTY]?.[member] as T[K] | undefined)
 }
 
 /** Whether an empty list or map was given somewhere in the value that the stored shape does not show. */
 export function hidesEmptyOnes(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
-  return emptyGiven.has(value) || Object.values(value).some(hidesEmptyOnes)
-}
-
-function noteEmpty(struct: object, member: string, value: JsonValue): void {
-  const members = emptyGiven.get(struct)
-  if (members) members.set(member, value)
-  else emptyGiven.set(struct, new Map([[member, value]]))
+  return (value as Struct)[GIVEN_EMPTY] !== undefined || Object.values(value).some(hidesEmptyOnes)
 }
 
 /** Whether a list or map somewhere in the value is empty. */
@@ -140,7 +137,7 @@ export function putField(out: JsonObject, field: Field, value: JsonValue | undef
       if (value !== undefined && (!isEmptyOne(value) || emptyOnes === 'all' || (emptyOnes === 'required' && !go.omitEmpty)))
         out[name] = value
       else {
-        if (value !== undefined) noteEmpty(out, name, value)
+        if (value !== undefined) ((out as Struct)[GIVEN_EMPTY] ??= {})[name] = value
         if (!go.omitEmpty) out[name] = name === 'items' ? [] : null
       }
       return

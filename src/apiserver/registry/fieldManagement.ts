@@ -2,6 +2,7 @@
 import { applyPatch } from '../../merge/apply/apply.ts'
 import { fieldSetOfPaths } from '../../merge/apply/fieldSet.ts'
 import { updateManagedFields } from '../../merge/apply/update.ts'
+import { restore } from '../../api/codec/restore.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest, newConflict } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
@@ -59,7 +60,7 @@ function ownershipContext(tracking: Tracking): OwnershipContext {
     const convert = (object: ReadonlyJson, from: string): ReadonlyJson => {
       const given = object as unknown as KubeObject
       const source = at(from) ?? resource
-      const converted = kind.versions ? kind.versions.convert(given, source, to) : convertBetween(given, source, to)
+      const converted = kind.versions ? kind.versions.convert(given, source, to) : convertBetween(inGoShape(given, source), source, to)
       if (converted instanceof Promise) throw new PendingConversion(converted)
       return converted as unknown as ReadonlyJson
     }
@@ -68,11 +69,22 @@ function ownershipContext(tracking: Tracking): OwnershipContext {
   return { schema: resource.type, apiVersion: apiVersionOf(resource), resetFields: resetFields(kind, subresource), versionOf }
 }
 
+/** What is left of an object that was pruned has no structs where there is nothing in them. */
+function inGoShape(object: KubeObject, { type, kind }: CatalogResource): KubeObject {
+  return { ...restore(object, type).object, kind, apiVersion: object.apiVersion } as unknown as KubeObject
+}
+
 const asJson = (object: KubeObject): ReadonlyJson => object as unknown as ReadonlyJson
+
+/** What another version has no field for is kept in annotations, which show once it has been there. */
+function throughStorage(object: KubeObject, { resource, kind }: Tracking): KubeObject {
+  if (kind.custom || resource.kind !== kind.storage.kind) return object
+  return convertBetween(convertBetween(object, resource, kind.storage), kind.storage, resource)
+}
 
 /** Writes the managedFields that the new object is to have. */
 export function trackUpdate(next: KubeObject, old: KubeObject | undefined, tracking: Tracking): void {
-  const written = asWritten(tracking.resource, next)
+  const written = asWritten(tracking.resource, throughStorage(next, tracking))
   const sent = next.metadata.managedFields
   const managedFields = updateManagedFields({
     ...ownershipContext(tracking),
@@ -107,11 +119,11 @@ export function applyConfiguration(old: KubeObject | undefined, configuration: J
     sentRevision(meta['resourceVersion'])
     delete meta['resourceVersion']
   }
-  const live = old ?? ({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: {} } as KubeObject)
+  const empty = emptyObject(resource)
   const { object, managedFields } = applyPatch({
     ...ownershipContext(target),
-    live: asJson(live),
-    empty: asJson(emptyObject(resource)),
+    live: asJson(old ?? empty),
+    empty: asJson(empty),
     applied: configuration,
     manager: target.manager,
     force: target.force,

@@ -19,9 +19,9 @@ import { generateName } from '../../api/names.ts'
 import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
 import { parseRevision } from './continueToken.ts'
 import { sentRevision } from './options.ts'
-import { defaultObject, normalizeObject } from './schema.ts'
+import { asRead, normalizeObject } from './schema.ts'
 import { newModified, newUnmet, otherUid, translateStorageError } from './storageErrors.ts'
-import type { ObjectMeta } from '../../api/kinds/meta/v1.ts'
+import type { ManagedFieldsEntry, ObjectMeta } from '../../api/kinds/meta/v1.ts'
 import type { FieldError } from '../../api/status.ts'
 import type { MetaRules } from '../../api/validation/objectMeta.ts'
 import type { KubeObject } from '../../api/resource.ts'
@@ -44,6 +44,13 @@ const COMMON_RULES = { validateName: isPathSegmentName, anyFinalizers: true } as
 
 function metaRules({ storage: { namespaced }, strategy: { validateName, anyFinalizers }, custom }: StoredKind): MetaRules {
   return { namespaced, anyFinalizers: Boolean(anyFinalizers || custom), ...(validateName && { validateName }) }
+}
+
+/** Whether managers differ in nothing but when they changed something. */
+function differsInTimes(next: ManagedFieldsEntry[] | undefined, old: ManagedFieldsEntry[] | undefined): boolean {
+  if (!next || !old || next.length !== old.length) return false
+  const timeless = (entry: ManagedFieldsEntry | undefined): object => ({ ...entry, time: undefined })
+  return next.some(({ time }, i) => time !== old[i]?.time) && next.every((entry, i) => deepEqual(timeless(entry), timeless(old[i])))
 }
 
 export interface ObjectStoreOptions {
@@ -198,7 +205,8 @@ export class ObjectStore {
   /** The error is of the kind that the object says it is. */
   #checkKind(kind: StoredKind, object: KubeObject): void {
     const errors = kind.strategy.checksKindFirst?.(object) ?? []
-    const { group } = kind.storage
+    const { apiVersion = '' } = object
+    const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
     if (errors.length > 0) throw newInvalid({ group, kind: object.kind ?? '' }, object.metadata.name ?? '', errors)
   }
 
@@ -211,14 +219,13 @@ export class ObjectStore {
   async #write(
     kind: StoredKind,
     key: string,
-    object: KubeObject,
+    approved: KubeObject,
     send: (bytes: Uint8Array) => Promise<{ modRevision: number }>,
   ): Promise<StoredObject> {
-    const fields = object as unknown as Fields
+    const fields = approved as unknown as Fields
     fields['kind'] = kind.storage.kind
     fields['apiVersion'] = kind.storageApiVersion
-    // What is stored without its empty lists and maps is given defaults once more as it is read.
-    if (!kind.custom && hidesEmptyOnes(object)) defaultObject(kind.storage, object, this.#clock.now())
+    const object = kind.custom ? approved : asRead(kind.storage, approved, this.#clock.now())
     const stored = kind.versions ? await kind.versions.toStorage(object) : object
     const bytes = encodeForStore(stored)
     this.#cache.remember(bytes, stored)
@@ -409,7 +416,11 @@ export class ObjectStore {
   /** Whether the write would change nothing: what is stored, that is, which may look different in this version. */
   async #isStored(kind: StoredKind, next: KubeObject, old: StoredObject): Promise<boolean> {
     const { resourceVersion: _, ...oldMeta } = old.object.metadata
-    if (!deepEqual(next, { ...old.object, metadata: oldMeta })) return false
+    const { managedFields } = next.metadata
+    const kept = differsInTimes(managedFields, oldMeta.managedFields) ? oldMeta.managedFields : managedFields
+    if (!deepEqual({ ...next.metadata, managedFields: kept }, oldMeta)) return false
+    if (!deepEqual(next, { ...old.object, metadata: next.metadata })) return false
+    if (kept) next.metadata.managedFields = kept
     const { versions } = kind
     if (!versions) return true
     const { namespace = '', name } = next.metadata

@@ -3,7 +3,7 @@ import { DecodeError, decodeValue, typeMetaOf } from '../../api/codec/json.ts'
 import { kindMismatch } from '../../api/codec/kindMismatch.ts'
 import { restore } from '../../api/codec/restore.ts'
 import { apiVersionOf } from '../../api/resource.ts'
-import { newInvalid } from '../../api/status.ts'
+import { newInternalError, newInvalid } from '../../api/status.ts'
 import { show } from '../../api/validation/fieldErrors.ts'
 import { goFormat } from '../../merge/jsonValue.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
@@ -17,7 +17,7 @@ import type { WriteOptions } from './options.ts'
 /** A decoded patch. */
 export interface Patcher {
   apply(base: JsonObject): JsonObject
-  /** A strategic merge patch itself. */
+  /** A strategic merge patch itself; once it is applied, without the directives that it has obeyed. */
   strategic?: JsonValue
   /** Keys that stand twice in the patch. */
   strictErrors: readonly string[]
@@ -39,14 +39,33 @@ function rejectPatched(shown: string, why: string): StatusError {
   ])
 }
 
+/** Of a strategic merge patch messages show the patch, of the others what they made. */
+function shown(patched: JsonObject, { strategic }: Patcher, type: TypeDef): string {
+  if (strategic !== undefined) return show(goFormat(strategic))
+  return show(textOf(patched, type))
+}
+
+/** JSON as upstream has it in hand: a struct that a patch went into has its members by name, and so has everything of a custom resource. */
+function textOf(patched: JsonObject, { name }: TypeDef): string {
+  return JSON.stringify(name === '' ? sorted(patched) : Object.fromEntries(Object.entries(patched).sort(byName)))
+}
+
+const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
+
+function sorted(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const members = Object.entries(value).sort(byName)
+  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]))
+}
+
 /** The object that the patch makes of `base`, which is the caller's to give. */
 export function decodePatched(base: JsonObject, { catalog, request, kind, type, patch, validation }: PatchedObject): JsonObject {
   const patched = patch.apply(base)
-  // Of a strategic merge patch messages show the patch, of the others what they made.
-  const shown = patch.strategic === undefined ? show(JSON.stringify(patched)) : show(goFormat(patch.strategic))
+  const reject = (why: string): StatusError => rejectPatched(shown(patched, patch, type), why)
   const { object, strictErrors } = decoded()
   if (strictErrors.length > 0) {
-    if (validation === 'Strict') throw rejectPatched(shown, `strict decoding error: ${strictErrors.join(', ')}`)
+    if (validation === 'Strict') throw reject(`strict decoding error: ${strictErrors.join(', ')}`)
     if (validation !== 'Ignore') request.warnings.push(...strictErrors)
   }
   // Go's objects, into which a strategic merge patch goes, are of their kind whatever they say.
@@ -57,20 +76,28 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
     try {
       return typeMetaOf({ text: '', value, keys: -1 })
     } catch (error) {
-      if (error instanceof DecodeError) throw rejectPatched(shown, error.message)
+      if (error instanceof DecodeError) throw reject(error.message)
       throw error
     }
+  }
+
+  function checkCustomKind({ kind: made, apiVersion }: TypeMeta): void {
+    const odd = oddVersion(apiVersion)
+    if (odd) throw reject(odd)
+    if (made === '') throw reject(`Object 'Kind' is missing in '${textOf(patched, type)}'`)
+    if (apiVersion === '') throw newInternalError(`Object 'apiVersion' is missing in 'object has no apiVersion field'`)
   }
 
   function decoded(): { object: JsonObject; strictErrors: string[] } {
     const found = [...patch.strictErrors]
     if (type.name === '') {
+      checkCustomKind(typeMeta(patched))
       const unknown = attempt(() => request.resource.custom?.coerce(patched) ?? [])
       return { object: patched, strictErrors: [...found, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`).sort()] }
     }
     if (patch.strategic === undefined) {
       const odd = oddKind(catalog, typeMeta(patched), kind)
-      if (odd) throw rejectPatched(shown, odd)
+      if (odd) throw reject(odd)
       // Without a version it would be the internal one, which knows the fields by other names.
       if (!patched['apiVersion']) return { object: { kind: kind.kind, metadata: {} }, strictErrors: [...found, ...unknownFields(patched)] }
     }
@@ -83,7 +110,7 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
     try {
       return decode()
     } catch (error) {
-      if (error instanceof DecodeError) throw rejectPatched(shown, error.message)
+      if (error instanceof DecodeError) throw reject(error.message)
       throw error
     }
   }
@@ -96,12 +123,18 @@ function unknownFields(patched: JsonObject): string[] {
 
 /** Why a patch must not have made another kind of the object. */
 function oddKind(catalog: Catalog, { kind, apiVersion }: TypeMeta, wanted: GroupVersionKind): string | undefined {
+  const odd = oddVersion(apiVersion)
+  if (odd) return odd
   const { group, version } = apiVersion === '' ? wanted : groupVersionOf(apiVersion)
   const made = { group, version, kind: kind || wanted.kind }
   if (made.kind === wanted.kind && apiVersionOf(made) === apiVersionOf(wanted)) return undefined
   // Another version of the same kind is converted.
   if (made.kind === wanted.kind && made.group === wanted.group && catalog.typeOfKind(made)) return undefined
   return kindMismatch(catalog, made, wanted)
+}
+
+function oddVersion(apiVersion: string): string | undefined {
+  return apiVersion.split('/').length > 2 ? `unexpected GroupVersion string: ${apiVersion}` : undefined
 }
 
 function groupVersionOf(apiVersion: string): { group: string; version: string } {

@@ -55,8 +55,16 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
           `the body of the request was in an unknown format - accepted media types include: ${types}`,
         )
       }
-      const { value: strategic, strictErrors } = parseJson(bytes, '')
-      return { apply: (base) => applyStrategicMergePatch(base, strategic, type) as JsonObject, strategic, strictErrors }
+      const { value, strictErrors } = parseJson(bytes, '')
+      const patcher: Patcher = {
+        apply(base) {
+          patcher.strategic = cloneJson(value)
+          return applyStrategicMergePatch(base, patcher.strategic, type) as JsonObject
+        },
+        strategic: value,
+        strictErrors,
+      }
+      return patcher
     }
     default:
       throw newStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
@@ -74,7 +82,8 @@ export async function patchObject(core: RegistryCore, kind: StoredKind, request:
     options,
     make(old) {
       const object = decodePatched(cloneJson(old) as unknown as JsonObject, target) as unknown as KubeObject
-      if (isJsonObject(object.metadata)) matchIdentity(object, request)
+      object.metadata ??= {} as KubeObject['metadata']
+      matchIdentity(object, request)
       defaultObject(request.resource, object, core.clock.now())
       return object
     },

@@ -1,9 +1,11 @@
 /** Objects against their type: parsing, defaults, the shape in which they are written, zero objects. */
 import { JsonSyntaxError, decodeValue, jsonValue, normalize, withoutEmptyOnes, parseJson as parseBytes } from '../../api/codec/json.ts'
+import { hidesEmptyOnes } from '../../api/codec/goShape.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { YamlSyntaxError, parseYaml as parseYamlBytes } from '../../api/codec/yaml.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
+import { cloneJson } from './jsonValues.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { JsonObject, JsonValue, KubeObject } from '../../api/resource.ts'
 
@@ -35,6 +37,14 @@ export function defaultObject(resource: CatalogResource, object: KubeObject, now
 /** Without optional lists and maps that are empty: they are there until the object is stored, and nobody comes to own them. */
 export function asWritten(resource: CatalogResource, object: KubeObject): KubeObject {
   return resource.type.name !== '' ? withoutEmptyOnes(object, resource.type) : object
+}
+
+/** What is stored without its empty lists and maps is given defaults once more as it is read. */
+export function asRead(resource: CatalogResource, object: KubeObject, nowMs: number): KubeObject {
+  if (!hidesEmptyOnes(object)) return object
+  const read = cloneJson(object)
+  defaultObject(resource, read, nowMs)
+  return read
 }
 
 /** In the shape in which Go writes it: empty fields gone, zero values of required ones there. */

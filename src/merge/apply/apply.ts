@@ -26,6 +26,7 @@ import { mergeTyped } from './mergeTyped.ts'
 import { fitManagers, type OwnershipContext, ownershipAfter, withoutManagedFields, withoutNeverOwned, withoutReset } from './ownership.ts'
 import { pruned } from './prune.ts'
 import { recordUpdate } from './update.ts'
+import { BadItem } from './typedValue.ts'
 import { validateTyped } from './validateTyped.ts'
 import { UnfitVersion } from './versions.ts'
 
@@ -53,7 +54,7 @@ const KUBECTL = 'kubectl'
 
 /** Throws StatusError: 409 with the conflicts, 500 for a configuration that does not fit its type, 400 for a wrong kind. */
 export function applyPatch(options: ApplyOptions): Applied {
-  const { applied, manager, nowMs, apiVersion } = options
+  const { applied, manager } = options
   const entries = entriesOf(applied)
   if (Array.isArray(entries) && entries.every(isObject)) throw newBadRequest('metadata.managedFields must be nil')
   const fault = validateTyped(applied, options.schema)
@@ -61,17 +62,22 @@ export function applyPatch(options: ApplyOptions): Applied {
   const managers = decode(options.live)
   const live = withoutManagedFields(options.live)
   // What is stored of a custom resource may be older than its schema.
-  const odd = options.schema.name === '' ? validateTyped(live, options.schema, { stored: true }) : undefined
-  if (odd !== undefined) throw newStatusError(500, '', `failed to create typed live object (${describe(live)}): ${odd}`)
-  inEveryVersion('', () => fitManagers(managers, live, options))
-  if (managers.size === 0) {
-    const { subresource } = options
-    const id: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion, subresource }
-    recordUpdate(options.empty, live, managers, id, nowMs, options)
+  if (options.schema.name === '') assertTyped(live, managers, options)
+  try {
+    const { object, managers: after } = applyTo(live, managers, options)
+    const shown = manager === KUBECTL ? withLastApplied(object, applied) : object
+    return { object: shown, managedFields: encodeManagedFields(after) }
+  } catch (error) {
+    if (error instanceof BadItem) assertTyped(live, managers, options)
+    throw error
   }
-  const { object, managers: after } = applyTo(live, managers, options)
-  const shown = manager === KUBECTL ? withLastApplied(object, applied) : object
-  return { object: shown, managedFields: encodeManagedFields(after) }
+}
+
+function assertTyped(live: JsonObject, managers: Managers, { schema }: ApplyOptions): void {
+  const fault = validateTyped(live, schema, { stored: true })
+  if (fault === undefined) return
+  const said = managers.size > 0 ? 'create typed live object' : 'create manager for existing fields: failed to convert new object'
+  throw newStatusError(500, '', `failed to ${said} (${describe(live)})${managers.size > 0 ? '' : ' to smd typed'}: ${fault}`)
 }
 
 function decode(live: JsonObject): Managers {
@@ -94,6 +100,11 @@ function describe(object: JsonObject): string {
 
 function applyTo(live: JsonObject, managers: Managers, options: ApplyOptions): { object: JsonObject; managers: Managers } {
   const { applied, schema, manager, apiVersion, subresource, nowMs } = options
+  inEveryVersion('', () => fitManagers(managers, live, options))
+  if (managers.size === 0) {
+    const first: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion, subresource }
+    recordUpdate(options.empty, live, managers, first, nowMs, options)
+  }
   const id: ManagerId = { manager, operation: 'Apply', apiVersion, subresource }
   const self = keyOf(id)
   const last = managers.get(self)

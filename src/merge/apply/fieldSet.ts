@@ -166,7 +166,7 @@ function compareScalars(a: unknown, b: unknown): number {
 /** The same set with its keys in upstream's order. */
 export function canonical(set: FieldSet): FieldSet {
   const elements = Object.keys(set)
-  if (elements.length === 0) return LEAF
+  if (elements.length === 0 || (elements.length === 1 && set[SELF])) return LEAF
   const sorted: Record<string, FieldSet> = {}
   if (set[SELF]) sorted[SELF] = LEAF
   for (const element of elements.sort(compareElements)) if (element !== SELF) sorted[element] = canonical(set[element] as FieldSet)

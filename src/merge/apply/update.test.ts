@@ -56,6 +56,14 @@ describe('an update', () => {
     ])
   })
 
+  it('writes what a client has edited as the server would', () => {
+    const stored = [entry('m', { 'f:data': { 'f:a': {} } })]
+    const edited = [entry('m', { 'f:data': { 'f:b': { '.': {} }, 'f:a': {} } })]
+    const after = held({ a: '1', b: '1' }, edited)
+    const [found] = update(held({ a: '1', b: '1' }, stored), after) ?? []
+    assert.equal(JSON.stringify(found?.fieldsV1), '{"f:data":{"f:a":{},"f:b":{}}}')
+  })
+
   it('that changes nothing leaves every entry as it is', () => {
     const entries = [entry('m', { 'f:data': { 'f:a': {} } })]
     const before = held({ a: '1' }, entries)

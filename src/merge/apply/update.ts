@@ -1,6 +1,6 @@
 /** Field ownership of creates, updates and patches other than apply. */
 import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
-import { timestamp } from '../../api/meta.ts'
+import { deepEqual, timestamp } from '../../api/meta.ts'
 import { isObject, type JsonObject } from '../jsonValue.ts'
 import { isEmpty, union } from './fieldSet.ts'
 import {
@@ -78,13 +78,22 @@ function isReset(entries: unknown): boolean {
 
 /** A client may clear managedFields or edit them; what cannot be understood is ignored. */
 function managersBefore({ before, after, subresource }: UpdateOptions): Managers {
-  if (!subresource) {
-    const sent = entriesOf(after)
-    if (isReset(sent)) return new Map()
-    const managers = tryDecode(sent)
-    if (managers && managers.size > 0) return managers
+  const stored = tryDecode(entriesOf(before)) ?? new Map()
+  if (subresource) return stored
+  const sent = entriesOf(after)
+  if (isReset(sent)) return new Map()
+  const managers = tryDecode(sent)
+  return managers && managers.size > 0 ? inOwnWords(managers, stored) : stored
+}
+
+/** What a client has edited is written as the server would write it. */
+function inOwnWords(sent: Managers, stored: Managers): Managers {
+  const managers: Managers = new Map()
+  for (const [key, { entry, ...managed }] of sent) {
+    const known = stored.get(key)
+    managers.set(key, known && deepEqual(known.entry, entry) ? known : managed)
   }
-  return tryDecode(entriesOf(before)) ?? new Map()
+  return managers
 }
 
 function tryDecode(entries: unknown): Managers | undefined {

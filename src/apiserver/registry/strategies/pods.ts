@@ -70,6 +70,7 @@ export const podStrategy: Strategy<Pod> = {
   metaChecks: ['change', 'new'],
   managesGeneration: true,
   statusKeepsMetadata: true,
+  resetFields: { status: [['spec'], ['metadata', 'deletionTimestamp'], ['metadata', 'ownerReferences']] },
   returnsDeleted: true,
   initialStatus: (pod) => {
     const gated = (pod.spec?.schedulingGates ?? []).length > 0
@@ -100,6 +101,9 @@ export const podStrategy: Strategy<Pod> = {
   validateUpdate: (next, old) => validatePodUpdate(next, old),
   validateStatusUpdate: (next, old) => validatePodStatusUpdate(next, old),
   prepareForStatusUpdate(next, old) {
+    const { ownerReferences } = old.metadata
+    if (ownerReferences) next.metadata.ownerReferences = ownerReferences
+    else delete next.metadata.ownerReferences
     const { nodeAllocatableResourceClaimStatuses: _, ...status } = next.status ?? {}
     dropVolumeStatuses(status)
     const kept = keepObservedGenerations(status, old.status ?? {})

@@ -1,6 +1,6 @@
 /** The scale of whatever has replicas, as autoscaling/v1 Scale. */
 import { checkHasReplicas, replicasField, scaleOf, withReplicas } from './scaleObject.ts'
-import { newBadRequest, newConflict, newInvalid, newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
+import { newBadRequest, newConflict, newInvalid, newMethodNotAllowed, newNotFound, newStatusError } from '../../../api/status.ts'
 import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { cloneJson } from '../jsonValues.ts'
 import { parsePatchOptions, parseUpdateOptions } from '../options.ts'
@@ -22,6 +22,7 @@ import type { StoredKind } from '../kind.ts'
 import type { RegistryCore } from '../registryCore.ts'
 import type { Tracking } from '../fieldManagement.ts'
 import type { WriteOptions } from '../options.ts'
+import type { StatusError } from '../../../api/status.ts'
 import type { SubresourceHandler } from '../registryCore.ts'
 
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
@@ -119,6 +120,26 @@ function tracked(next: Scale, current: Scale, target: Tracking): Scale {
   return scale
 }
 
+/** Upstream converts custom resources alone, and not the Scales that stand for them: what would change one by apply fails. */
+function unconvertible(what: string): StatusError {
+  const why = 'request to convert CR to an invalid group/version: autoscaling/v1'
+  return newStatusError(500, '', `failed to convert ${what} autoscaling/v1, Kind=Scale) to proper version: ${why}`)
+}
+
+function checkOwned({ metadata }: Scale): void {
+  if (!metadata?.managedFields) {
+    const { message } = unconvertible('live object (/;')
+    throw newStatusError(500, '', `failed to create manager for existing fields: ${message}`)
+  }
+}
+
+const isScale = ({ kind, apiVersion }: JsonObject): boolean => kind === SCALE_TYPE.kind && apiVersion === SCALE_TYPE.apiVersion
+
+function nameIn({ metadata }: JsonObject): string {
+  const { namespace, name } = (metadata ?? {}) as { namespace?: string; name?: string }
+  return `${namespace ?? ''}/${name ?? ''}`
+}
+
 export const scale: SubresourceHandler = async (core, kind, request) => {
   switch (request.verb) {
     case 'get': {
@@ -141,7 +162,12 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
       if (isApply(request)) {
         const configuration = parseConfiguration(request)
         const to = { ...target, namespace: request.namespace, name: request.name, force: options.force }
-        const next = (current: Scale): Scale => applyConfiguration(current as KubeObject, cloneJson(configuration), to) as Scale
+        const next = (current: Scale): Scale => {
+          if (kind.custom && isScale(configuration)) checkOwned(current)
+          const applied = applyConfiguration(current as KubeObject, cloneJson(configuration), to) as Scale
+          if (kind.custom && applied.spec?.replicas !== current.spec?.replicas) throw unconvertible(`new object (${nameIn(configuration)};`)
+          return applied
+        }
         return change(core, kind, request, { options, retryConflicts: true, next })
       }
       const { type } = target.resource
