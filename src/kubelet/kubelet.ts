@@ -161,7 +161,10 @@ async function assemble(options: KubeletOptions, measures: KubeletMeasures, { si
     log,
     signal,
     directory: join(rootDir, 'device-plugins'),
-    onChange: () => node.devicesChanged(),
+    onChange: (uids) => {
+      node.devicesChanged()
+      for (const uid of uids) workers.wake(uid)
+    },
   })
   await devices.begin()
   const statuses = new StatusManager({ client, clock, log, signal, measures })

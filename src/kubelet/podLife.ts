@@ -282,6 +282,7 @@ export class RealPodLife implements PodLife {
       resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
       terminationMessage: (containerId) => observer.terminationMessage(uid, containerId),
       imageIdOf: (container) => observer.imageIdOf(container),
+      devicesOf: (container) => this.#options.devices.statusOf(uid, container),
       nodeIps,
       nowMs: clock.now(),
       terminal: more.terminal ?? false,

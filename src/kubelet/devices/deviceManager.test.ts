@@ -149,6 +149,17 @@ test('devices are counted, given and taken back; a plugin that goes leaves them 
   plugin.setHealth('c', 'Unhealthy')
   await changed
   assert.deepEqual(manager.amounts, amounts('3', '2'))
+  const other = one.changed()
+  plugin.setHealth('b', 'Unhealthy')
+  await other
+  const health = [
+    { resourceID: 'a', health: 'Healthy' },
+    { resourceID: 'b', health: 'Unhealthy' },
+  ]
+  assert.deepEqual(manager.statusOf('p', 'x'), [{ name: RESOURCE, resources: health }])
+  const back = one.changed()
+  plugin.setHealth('b', 'Healthy')
+  await back
   await manager.release('p')
   assert.equal(await manager.allocate(pod('q', [container('x', 2)])), undefined)
   const gone = one.changed()

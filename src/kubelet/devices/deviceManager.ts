@@ -5,7 +5,7 @@
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Container, Pod } from '../../api/kinds/core/v1.ts'
+import type { Container, Pod, ResourceStatus } from '../../api/kinds/core/v1.ts'
 import { isExtendedResource } from '../../api/validation/resourceNames.ts'
 import { aborted } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -25,8 +25,8 @@ export interface DeviceManagerOptions {
   signal: AbortSignal
   /** `device-plugins` of the kubelet's folder. */
   directory: string
-  /** The node has more or fewer devices than before. */
-  onChange(): void
+  /** The node has more or fewer devices than before, or some are in another state; pods that have devices may have one of them. */
+  onChange(podUids: readonly string[]): void
 }
 
 interface Resource {
@@ -107,8 +107,20 @@ export class DeviceManager {
     return this.#claims.of(podUid)
   }
 
-  isHealthy(resource: string, id: string): boolean | undefined {
-    return this.#resources.get(resource)?.devices.find((device) => device.id === id)?.healthy
+  /** How the container's devices are. */
+  statusOf(podUid: string, container: string): ResourceStatus[] {
+    return this.#claims
+      .of(podUid)
+      .filter((claim) => claim.container === container)
+      .map(({ resource, ids }) => ({
+        name: resource,
+        resources: ids.map((resourceID) => ({ resourceID, health: this.#isHealthy(resource, resourceID) ? 'Healthy' : 'Unhealthy' })),
+      }))
+  }
+
+  /** Of what was there before this kubelet nobody has said that it is not. */
+  #isHealthy(resource: string, id: string): boolean {
+    return this.#resources.get(resource)?.devices.find((device) => device.id === id)?.healthy ?? true
   }
 
   async #register(request: Decoded): Promise<Message> {
@@ -138,7 +150,7 @@ export class DeviceManager {
     const until = AbortSignal.any([signal, resource.stop.signal])
     const tell = (devices: readonly Device[]): void => {
       resource.devices = devices
-      onChange()
+      onChange(this.#claims.pods())
     }
     const ended = await plugin.follow(tell, until).catch((error: unknown) => error)
     plugin.close()
@@ -149,7 +161,7 @@ export class DeviceManager {
     const forget = this.#options.clock.after(GONE_AFTER_MS, () => {
       this.#resources.delete(name)
       this.#gone.add(name)
-      onChange()
+      onChange(this.#claims.pods())
     })
     until.addEventListener('abort', forget, { once: true })
   }

@@ -1,5 +1,5 @@
 /** A pod's whole status as the kubelet reports it: pure, from the spec, the runtime, the probes and the status before. */
-import type { ContainerStatus, Pod, PodCondition, PodStatus, ResourceRequirements } from '../../api/kinds/core/v1.ts'
+import type { ContainerStatus, Pod, PodCondition, PodStatus, ResourceRequirements, ResourceStatus } from '../../api/kinds/core/v1.ts'
 import { podResources } from '../containers/podResources.ts'
 import { podQosClass } from '../containers/qos.ts'
 import { allContainers, readySandbox } from '../podRuntimeStatus.ts'
@@ -28,6 +28,8 @@ export interface PodStatusInput {
   resize?: ResizeState
   terminationMessage(containerId: string): string | undefined
   imageIdOf(container: Container): string
+  /** How the devices are that plugins gave a container. */
+  devicesOf?(container: string): ResourceStatus[]
   nodeIps: readonly string[]
   nowMs: number
   /** Nothing will be started any more: the pod is being deleted or has ended. */
@@ -69,6 +71,11 @@ function withProbes(input: PodStatusInput, spec: Spec, status: ContainerStatus):
   const started = container !== undefined && (!spec.startupProbe || input.probeResult(container.id, 'startupProbe') === true)
   const ready = started && (!spec.readinessProbe || input.probeResult(container.id, 'readinessProbe') === true)
   return { ...status, started, ready }
+}
+
+function withDevices({ devicesOf }: PodStatusInput, status: ContainerStatus): ContainerStatus {
+  const allocatedResourcesStatus = devicesOf?.(status.name) ?? []
+  return allocatedResourcesStatus.length > 0 ? { ...status, allocatedResourcesStatus } : status
 }
 
 function withInitProgress(input: PodStatusInput, spec: Spec, status: ContainerStatus): ContainerStatus {
@@ -128,7 +135,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const rawInit = statusesOf(input, inits, before.initContainerStatuses)
   const initContainerStatuses = rawInit.map((status, index) => withInitProgress(input, inits[index] as Spec, status))
   const containerStatuses = statusesOf(input, containers, before.containerStatuses).map((status, index) =>
-    withProbes(input, containers[index] as Spec, status),
+    withDevices(input, withProbes(input, containers[index] as Spec, status)),
   )
   const ephemeral = statusesOf(input, spec?.ephemeralContainers ?? [], before.ephemeralContainerStatuses)
   const everStarted = allContainers(observed).some((c) => containers.some((own) => own.name === c.name) && c.startedAtMs !== undefined)
