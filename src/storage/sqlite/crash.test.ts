@@ -61,7 +61,7 @@ async function killAndCheck(path: string, round: number, newestBefore: number, c
   return newest
 }
 
-it(`loses nothing acknowledged in ${KILLS} kills, and revisions never fall`, { timeout: 120_000 }, async () => {
+it(`loses nothing acknowledged in ${KILLS} kills, and revisions never fall`, { timeout: 300_000 }, async () => {
   const path = join(folder, 'store.db')
   let newest = 0
   for (let round = 0; round < KILLS; round++) newest = await killAndCheck(path, round, newest, false)
