@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadCatalog } from '../catalog/load.ts'
 import type { TypeDef } from '../catalog/schema.ts'
-import { decodeYaml, encodeYaml, parseYaml } from './yaml.ts'
+import { decodeYaml, parseYaml } from './yaml.ts'
+import { encodeYaml } from './yamlText.ts'
 
 const configMap = loadCatalog().typeOfKind({ group: '', version: 'v1', kind: 'ConfigMap' }) as TypeDef
 

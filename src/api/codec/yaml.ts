@@ -2,20 +2,7 @@
  * YAML bodies. The API server turns YAML into JSON (YAML 1.1 scalars, sorted keys, the first document only) and decodes that;
  * a key that is there twice is a strict error only. Message texts are go-yaml's.
  */
-import {
-  Composer,
-  CST,
-  type Document,
-  isScalar,
-  Lexer,
-  LineCounter,
-  type ParsedNode,
-  Parser,
-  type ScalarTag,
-  stringify,
-  type Tags,
-  visit,
-} from 'yaml'
+import { Composer, CST, type Document, isScalar, Lexer, LineCounter, type ParsedNode, Parser, type ScalarTag, type Tags, visit } from 'yaml'
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { type Decoded, decodeValue, jsonValue, type ParsedJson, parseJson } from './json.ts'
@@ -199,17 +186,4 @@ export function decodeYaml(body: Uint8Array | string | ParsedYaml, def: TypeDef)
   const parsed = typeof body === 'string' || body instanceof Uint8Array ? parseYaml(body) : body
   const { object, strictErrors } = decodeValue(parsed.value as JsonObject, def)
   return { object, strictErrors: [...parsed.strictErrors, ...strictErrors] }
-}
-
-/** As the API server writes it: sorted keys, lists at the level of their key. */
-export function encodeYaml(value: JsonValue | object): string {
-  return stringify(value, {
-    version: '1.1',
-    schema: 'yaml-1.1',
-    customTags: strictFloats,
-    sortMapEntries: true,
-    indentSeq: false,
-    lineWidth: 0,
-    aliasDuplicateObjects: false,
-  })
 }

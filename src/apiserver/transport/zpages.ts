@@ -2,7 +2,7 @@
  * Pages about the server itself: `/statusz` (what runs here and since when) and `/flagz` (how it was started), as text for
  * people and as documents of config.k8s.io for those who ask for one (component-base zpages).
  */
-import { encodeYaml } from '../../api/codec/yaml.ts'
+import { encodeYaml } from '../../api/codec/yamlText.ts'
 import { headerText } from './apiRequests.ts'
 import type { PathHandler, RequestContext } from './filters.ts'
 import { newNotAcceptable, parseAccept, wantsPretty } from './negotiation.ts'
