@@ -52,6 +52,7 @@ test('lists are selected from, and what is none is not found', async () => {
   assert.deepEqual(await names(''), ['controller-manager', 'scheduler', 'etcd-0'])
   assert.deepEqual(await names('fieldSelector=metadata.name=etcd-0'), ['etcd-0'])
   assert.deepEqual(await names('labelSelector=a'), [])
+  assert.equal((await names('fieldSelector==')).length, 3)
   await assert.rejects(
     names('fieldSelector=spec.x=1'),
     /"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"/,

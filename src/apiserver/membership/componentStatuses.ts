@@ -68,7 +68,7 @@ const FIELDS = ['metadata.name', 'metadata.namespace']
 function selectorsOf(query: URLSearchParams): { labels: LabelRequirement[]; fields: FieldTerm[] } {
   try {
     const labels = parseLabelSelector(query.get('labelSelector') ?? '')
-    const fields = parseFieldSelector(query.get('fieldSelector') ?? '')
+    const fields = parseFieldSelector(query.get('fieldSelector') ?? '').filter(({ field, value }) => field !== '' || value !== '')
     const unknown = fields.find(({ field }) => !FIELDS.includes(field))
     if (unknown) {
       const known = FIELDS.map((field) => JSON.stringify(field)).join(', ')

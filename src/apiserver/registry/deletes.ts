@@ -59,8 +59,8 @@ const pick = ({ object, json }: { object: KubeObject; json: Uint8Array }): { obj
 export async function deleteCollection(core: RegistryCore, kind: StoredKind, request: ApiRequest): Promise<ApiResult> {
   const options = parseDeleteOptions(request)
   const listOptions = parseListOptions(request.query, false)
-  warnOfOrphans(kind, request, options)
   const { prefix, matches } = parseSelection(kind, request.namespace, listOptions, request.resource)
+  warnOfOrphans(kind, request, options)
   const page = await listObjects(core, { kind, prefix, options: listOptions, matches, signal: request.signal })
   for (let at = 0; at < page.items.length; at += COLLECTION_BATCH) {
     const batch = page.items.slice(at, at + COLLECTION_BATCH)

@@ -187,6 +187,23 @@ test('options and revisions that are none are refused in Go’s words', async ()
   await registry.close()
 })
 
+test('fields that cannot be selected by are refused before anything is warned of', async () => {
+  const registry = await start()
+  for (const [resource, group, label, why] of [
+    ['configmaps', '', 'spec.x', /^"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"$/],
+    ['certificatesigningrequests', 'certificates.k8s.io', 'metadata.namespace', /^field label not supported: metadata.namespace$/],
+    ['jobs', 'batch', 'spec.x', /^field label "spec.x" not supported for Job$/],
+  ] as const) {
+    const asked = request('deletecollection', resource, { group, query: `fieldSelector=${label}=a` })
+    await assert.rejects(registry.handle(asked), refusal(400, why), resource)
+    assert.deepEqual(asked.warnings, [])
+  }
+  const all = request('deletecollection', 'jobs', { group: 'batch' })
+  await registry.handle(all)
+  assert.match(all.warnings[0] ?? '', /^child pods are preserved/)
+  await registry.close()
+})
+
 test('a patch does not make another kind of an object', async () => {
   const registry = await start()
   await registry.handle(request('create', 'configmaps', { body: configMap('a') }))

@@ -61,6 +61,7 @@ export const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
     next.status.conditions = withTimes(withKeptDecisions(next.status.conditions, before), before, now)
   },
   validateStatusUpdate: (next, old) => validateCertificateSigningRequestStatus(next, old),
+  selectsNamespace: false,
   selectableFields: { 'spec.signerName': (csr) => csr.spec.signerName },
   unknownFieldLabel: (label) => `field label not supported: ${label}`,
 }
