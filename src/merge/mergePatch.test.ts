@@ -35,6 +35,8 @@ describe('a merge patch', () => {
     [{ a: [{ b: 'c' }] }, { a: [1] }, { a: [1] }],
     [{ e: null }, { a: 1 }, { e: null, a: 1 }],
     [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
+    [{ a: [1] }, { a: [null, { b: null, c: [{ d: null }] }] }, { a: [null, { c: [{}] }] }],
+    [{ a: {} }, { a: [{ b: null }] }, { a: [{ b: null }] }],
   ]
   for (const [document, patch, result] of cases) {
     it(`${JSON.stringify(patch)} on ${JSON.stringify(document)}`, () => assert.deepEqual(applyMergePatch(document, patch), result))

@@ -1,4 +1,4 @@
-/** JSON merge patch (RFC 7386). */
+/** JSON merge patch (RFC 7386, but for nulls inside of lists, which github.com/evanphx/json-patch takes out of what is new). */
 import { newBadRequest } from '../api/status.ts'
 import { goJsonKind, isObject, type JsonObject } from './jsonValue.ts'
 
@@ -11,9 +11,8 @@ export function applyMergePatch(document: JsonObject, patch: unknown): JsonObjec
   return merge(document, patch)
 }
 
-function merge(target: unknown, patch: JsonObject): JsonObject {
+function merge(base: JsonObject, patch: JsonObject): JsonObject {
   const result: [string, unknown][] = []
-  const base = isObject(target) ? target : {}
   for (const [key, value] of Object.entries(base)) {
     if (!Object.hasOwn(patch, key)) result.push([key, value])
     else if (patch[key] !== null) result.push([key, mergeValue(value, patch[key])])
@@ -26,5 +25,14 @@ function merge(target: unknown, patch: JsonObject): JsonObject {
 }
 
 function mergeValue(target: unknown, patch: unknown): unknown {
+  if (!isObject(target)) return withoutNulls(patch)
   return isObject(patch) ? merge(target, patch) : patch
+}
+
+/** A null of a member that is new takes nothing away, be the member in a list; a list's own nulls stay. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls)
+  if (!isObject(value)) return value
+  const members = Object.entries(value).filter(([, member]) => member !== null)
+  return Object.fromEntries(members.map(([key, member]) => [key, withoutNulls(member)]))
 }

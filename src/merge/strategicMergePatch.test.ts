@@ -162,6 +162,11 @@ describe('a strategic merge patch', () => {
       code: 500,
       message: 'expected a []interface {}, but received a %!s(<nil>)',
     },
+    {
+      patch: { spec: { '$setElementOrder/tolerations': [], tolerations: [] } },
+      code: 500,
+      message: 'no elements in any of the given slices',
+    },
     { patch: { spec: { $retainKeys: 'x' } }, code: 400, message: 'invalid patch format of retainKeys' },
     { patch: { spec: { $retainKeys: ['volumes'], containers: [] } }, code: 400, message: 'invalid patch format of retainKeys' },
     { patch: [], code: 400, message: 'json: cannot unmarshal array into Go value of type map[string]interface {}' },

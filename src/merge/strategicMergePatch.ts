@@ -179,6 +179,7 @@ function mergeOrderedLists(result: Map<string, unknown>, patch: Patch, schema: S
     const strategy = listStrategy(schema, key)
     assertOrder(change ?? [], order, strategy.mergeKey)
     if (!before && !change) continue
+    if (!before?.length && !change?.length) throw failed('no elements in any of the given slices')
     const merged = mergeForOrder(before, change, strategy)
     result.set(key, arrange(merged, order, before ?? [], strategy.mergeKey))
     delete patch[key]

@@ -251,6 +251,7 @@ export async function updateObject(core: RegistryCore, kind: StoredKind, request
   const options = parseUpdateOptions(request)
   const received = bodyObject(request)
   matchIdentity(received, request)
+  dedupeOwners(received, request.warnings)
   defaultObject(request.resource, received, core.clock.now())
   return changeObject(core, kind, request, {
     rules,
