@@ -168,8 +168,9 @@ interface Placement {
 }
 
 /** The ways in which the nodes are told, by field name. */
-function checkPlacement(errors: FieldError[], { nodeName, nodeSelector, allNodes }: Placement, emptyText: string, path: string): string[] {
+function checkPlacement(errors: FieldError[], { nodeName, nodeSelector, allNodes }: Placement, isSlice: boolean, path: string): string[] {
   const given: string[] = []
+  const emptyText = isSlice ? 'must be either unset or set to a non-empty string' : 'must not be empty'
   if (nodeName) {
     given.push('`nodeName`')
     check(errors, `${path}.nodeName`, nodeName, nameIsDnsSubdomain(nodeName, false))
@@ -177,6 +178,9 @@ function checkPlacement(errors: FieldError[], { nodeName, nodeSelector, allNodes
   if (nodeSelector) {
     given.push('`nodeSelector`')
     checkNodeSelector(errors, nodeSelector, `${path}.nodeSelector`)
+    const terms = asGiven(nodeSelector, 'nodeSelectorTerms')
+    const field = `${path}.nodeSelector.nodeSelectorTerms`
+    if (isSlice && terms?.length !== 1) errors.push(invalid(field, termsInGo(terms), 'must have exactly one node selector term'))
   }
   if (allNodes) given.push('`allNodes`')
   else if (allNodes === false) errors.push(invalid(`${path}.allNodes`, false, 'must be either unset or set to true'))
@@ -191,7 +195,7 @@ function checkDevicePlacement(errors: FieldError[], device: Device, isPerDevice:
     if (isPlaced) errors.push(invalid(path, null, text))
     return
   }
-  const given = checkPlacement(errors, device, 'must not be empty', path)
+  const given = checkPlacement(errors, device, false, path)
   const text =
     'exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec'
   if (given.length === 0) errors.push(required(path, text))
@@ -261,16 +265,7 @@ function isAdvanced({ attributes = {}, taints = [], consumesCounters = [] }: Dev
 }
 
 function checkSlicePlacement(errors: FieldError[], spec: ResourceSliceSpec): void {
-  const given = checkPlacement(errors, spec, 'must be either unset or set to a non-empty string', 'spec')
-  const terms = spec.nodeSelector?.nodeSelectorTerms ?? []
-  if (spec.nodeSelector && terms.length !== 1)
-    errors.push(
-      invalid(
-        'spec.nodeSelector.nodeSelectorTerms',
-        termsInGo(asGiven(spec.nodeSelector, 'nodeSelectorTerms')),
-        'must have exactly one node selector term',
-      ),
-    )
+  const given = checkPlacement(errors, spec, true, 'spec')
   if (spec.perDeviceNodeSelection) given.push('`perDeviceNodeSelection`')
   else if (spec.perDeviceNodeSelection === false)
     errors.push(invalid('spec.perDeviceNodeSelection', false, 'must be either unset or set to true'))

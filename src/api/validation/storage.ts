@@ -201,7 +201,6 @@ function checkInlineVolume(errors: FieldError[], spec: PersistentVolumeSpec, pat
   if (policy && policy !== 'Retain') errors.push(forbidden(`${path}.persistentVolumeReclaimPolicy`, `may only be Retain ${text}`))
   refuse('nodeAffinity', spec.nodeAffinity)
   checkSources(errors, spec, VOLUME_RULES, path, '')
-  if (spec.local) errors.push(required(`${path}.nodeAffinity`, 'Local volume requires node affinity'))
   refuse('storageClassName', spec.storageClassName)
   if (volumeMode !== undefined && volumeMode !== 'Filesystem')
     errors.push(forbidden(`${path}.volumeMode`, `may not specify volumeMode other than Filesystem ${text}`))

@@ -1,4 +1,5 @@
 /** Webhook configurations, and where a webhook or an aggregated server is reached. */
+import { parseUrl, urlError } from '../goUrl.ts'
 import { check, duplicate, invalid, notSupported, required } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
 import { isDns1035Label, isDns1123Subdomain, isPortNumber } from './names.ts'
@@ -13,12 +14,12 @@ import type {
 import type { FieldError } from '../status.ts'
 import type { ExpressionRules } from './admissionRules.ts'
 
-const URL_RE = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(?:([^/?#@]*)@)?([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s
 const FORM = '; desired format: https://host[/path]'
 
 export function checkWebhookUrl(errors: FieldError[], url: string, path: string): void {
-  const [, written = '', user, host = '', , query, fragment] = URL_RE.exec(url) ?? []
-  const scheme = written.toLowerCase()
+  const why = urlError(url, false)
+  if (why) return void errors.push(required(path, `url must be a valid URL: ${why}${FORM}`))
+  const { scheme, user, host, query, fragment } = parseUrl(url, false)
   if (scheme !== 'https') errors.push(invalid(path, scheme, `'https' is the only allowed URL scheme${FORM}`))
   if (!host) errors.push(invalid(path, host, `host must be specified${FORM}`))
   if (user !== undefined) errors.push(invalid(path, user, 'user information is not permitted in the URL'))
@@ -52,8 +53,8 @@ export function checkWebhookService(
   path: string,
 ): void {
   // Upstream mixes up the two, in what it tells.
-  if (!name) errors.push(required(`${path}.namespace`))
   if (!namespace) errors.push(required(`${path}.name`))
+  if (!name) errors.push(required(`${path}.namespace`))
   const broken = isPortNumber(port)
   if (broken.length > 0) errors.push(invalid(`${path}.port`, port, `port is not valid: ${broken.join(', ')}`))
   if (urlPath !== undefined) checkUrlPath(errors, urlPath, `${path}.path`)

@@ -3,7 +3,7 @@ import { isDns1035Label, isLabelValue, isQualifiedName, nameIsDnsLabel, nameIsDn
 import { ArrayList, NONE, OpaqueValue, OptionalValue } from '../values.ts'
 import { func, member } from '../overloads.ts'
 import { parseTimestamp } from './time.ts'
-import { urlError } from './urls.ts'
+import { urlError } from '../../api/goUrl.ts'
 import type { Overload } from '../overloads.ts'
 import type { Value } from '../values.ts'
 
