@@ -6,7 +6,7 @@ import { FakeClock } from '../base/clock.ts'
 import { silentLogger } from '../base/logger.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
 import { SchedulerCache } from './cache.ts'
-import { readSchedulerConfiguration } from './configuration.ts'
+import { readSchedulerConfiguration } from './configuration/configuration.ts'
 import { createExtenders, type HttpExtenders } from './extender.ts'
 import { newPodInfo } from './podInfo.ts'
 
