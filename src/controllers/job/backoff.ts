@@ -6,7 +6,7 @@ import type { Job } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { findCondition } from '../../api/meta.ts'
 import { hasFinished } from '../../api/pods.ts'
-import { countsAsFailed, indexOf, isTracked } from './finishedPods.ts'
+import { countsAsFailed, isTracked } from './finishedPods.ts'
 
 const BASE_MS = 10_000
 const MAX_MS = 10 * 60_000
@@ -14,12 +14,11 @@ const MAX_MS = 10 * 60_000
 const ENDS_MAX = 16
 
 export interface PodEnd {
-  index: number | undefined
   failed: boolean
   atMs: number
 }
 
-function endOf(pod: Pod): number {
+export function endOf(pod: Pod): number {
   const finished = (pod.status?.containerStatuses ?? []).map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? ''))
   const last = Math.max(...finished.filter(Number.isFinite))
   if (Number.isFinite(last)) return last
@@ -36,7 +35,11 @@ export function backoffLeftMs(ends: readonly PodEnd[], nowMs: number): number {
   const failures = ends.filter((end) => end.failed && end.atMs > lastSuccessMs)
   if (failures.length === 0) return 0
   const lastMs = Math.max(...failures.map((end) => end.atMs))
-  return lastMs + Math.min(MAX_MS, BASE_MS * 2 ** (failures.length - 1)) - nowMs
+  return delayLeftMs(failures.length, lastMs, nowMs)
+}
+
+export function delayLeftMs(failures: number, lastMs: number, nowMs: number): number {
+  return lastMs + Math.min(MAX_MS, BASE_MS * 2 ** (failures - 1)) - nowMs
 }
 
 export class JobBackoffs {
@@ -52,7 +55,7 @@ export class JobBackoffs {
       // What the Job let go of itself, suspended or made smaller, is no failure.
       if (!isTracked(pod)) continue
       const failed = countsAsFailed(job, pod)
-      if (failed || hasFinished(pod)) ends.set(pod.metadata.uid, { index: indexOf(pod), failed, atMs: endOf(pod) })
+      if (failed || hasFinished(pod)) ends.set(pod.metadata.uid, { failed, atMs: endOf(pod) })
     }
     if (ends.size > ENDS_MAX) {
       const oldest = [...ends].sort(([, a], [, b]) => a.atMs - b.atMs).slice(0, ends.size - ENDS_MAX)

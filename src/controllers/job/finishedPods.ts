@@ -7,6 +7,7 @@ import { hasFinished } from '../../api/pods.ts'
 export const TRACKING_FINALIZER = 'batch.kubernetes.io/job-tracking'
 export const COMPLETION_INDEX = 'batch.kubernetes.io/job-completion-index'
 export const INDEX_FAILURES = 'batch.kubernetes.io/job-index-failure-count'
+export const IGNORED_INDEX_FAILURES = 'batch.kubernetes.io/job-index-ignored-failure-count'
 
 export function isTracked(pod: Pod): boolean {
   return (pod.metadata.finalizers ?? []).includes(TRACKING_FINALIZER)

@@ -11,12 +11,18 @@ import { adopters, at, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '..
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
 import { podFromTemplate } from '../podState.ts'
 import { JobBackoffs } from './backoff.ts'
-import { COMPLETION_INDEX, INDEX_FAILURES, isIndexed, isTracked, TRACKING_FINALIZER } from './finishedPods.ts'
+import { COMPLETION_INDEX, IGNORED_INDEX_FAILURES, INDEX_FAILURES, isIndexed, isTracked, TRACKING_FINALIZER } from './finishedPods.ts'
+import type { IndexFailures } from './perIndex.ts'
 import { planJob, type JobPlan } from './plan.ts'
 
 const OUR_MANAGER = 'kubernetes.io/job-controller'
 /** Before the keys of pods; others are Jobs'. */
 const ORPHAN = 'orphan:'
+
+const failureMarks = ({ counted, ignored }: IndexFailures): Record<string, string> => ({
+  [INDEX_FAILURES]: String(counted),
+  ...(ignored > 0 && { [IGNORED_INDEX_FAILURES]: String(ignored) }),
+})
 
 export function jobPod(job: Job, { index, failures }: JobPlan['create'][number]): Draft<Pod> {
   const template = job.spec?.template
@@ -27,7 +33,9 @@ export function jobPod(job: Job, { index, failures }: JobPlan['create'][number])
   if (index === undefined) return { ...draft, metadata: tracked }
   const env = { name: 'JOB_COMPLETION_INDEX', valueFrom: { fieldRef: { fieldPath: `metadata.labels['${COMPLETION_INDEX}']` } } }
   const withIndex = <C extends { name: string; env?: { name: string }[] }>(containers: readonly C[]): C[] =>
-    containers.map((container) => ({ ...container, env: [...(container.env ?? []).filter((known) => known.name !== env.name), env] }))
+    containers.map((container) =>
+      container.env?.some(({ name }) => name === env.name) ? container : { ...container, env: [...(container.env ?? []), env] },
+    )
   const { spec } = draft
   return {
     ...draft,
@@ -35,7 +43,7 @@ export function jobPod(job: Job, { index, failures }: JobPlan['create'][number])
       ...tracked,
       generateName: `${job.metadata.name}-${index}-`,
       labels: { ...labels, [COMPLETION_INDEX]: String(index) },
-      annotations: { ...annotations, [COMPLETION_INDEX]: String(index), ...(perIndex && { [INDEX_FAILURES]: String(failures) }) },
+      annotations: { ...annotations, [COMPLETION_INDEX]: String(index), ...(perIndex && failureMarks(failures)) },
     },
     spec: {
       ...spec,

@@ -25,6 +25,8 @@ export interface Facts {
   pods: readonly Pod[]
   counted: Tally
   failedIndexes: Set<number>
+  /** Failed pods whose indexes have no pod instead yet. */
+  awaiting: ReadonlyMap<number, Pod>
   active: Pod[]
   nowMs: number
 }

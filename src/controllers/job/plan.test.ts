@@ -4,6 +4,7 @@ import type { Job, JobSpec } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { COMPLETION_INDEX, formatIndexes, indexOf, parseIndexes, TRACKING_FINALIZER } from './finishedPods.ts'
 import { JobBackoffs } from './backoff.ts'
+import { jobPod } from './job.ts'
 import { planJob, type JobPlan } from './plan.ts'
 
 const START = Date.UTC(2026, 0, 1)
@@ -51,7 +52,7 @@ class World {
           ...(index !== undefined && {
             annotations: {
               'batch.kubernetes.io/job-completion-index': String(index),
-              'batch.kubernetes.io/job-index-failure-count': String(failures),
+              'batch.kubernetes.io/job-index-failure-count': String(failures.counted),
             },
           }),
         },
@@ -260,10 +261,52 @@ test('what failed and is gone delays the next pod all the same', () => {
   assert.equal(planJob(of, [], START + 1_000, backoffs.note('ns/j', of, [])).create.length, 1)
 })
 
-test('an index that failed does not keep the others waiting', () => {
-  const of = job({ completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 3 })
-  const plan = planJob(of, [], START + 1_000, [{ index: 0, failed: true, atMs: START }])
+const ended = (name: string, index: number, exitCode: number, annotations: Record<string, string> = {}): Pod =>
+  ({
+    metadata: {
+      name,
+      uid: name,
+      creationTimestamp: new Date(START).toISOString(),
+      annotations: { [COMPLETION_INDEX]: String(index), ...annotations },
+      finalizers: [TRACKING_FINALIZER],
+    },
+    status: {
+      phase: 'Failed',
+      containerStatuses: [{ name: 'c', state: { terminated: { exitCode, finishedAt: new Date(START).toISOString() } } }],
+    },
+  }) as unknown as Pod
+
+test('an index that failed does not keep those beside it waiting, and holds its pod until there is another', () => {
+  const of = job({ completionMode: 'Indexed', completions: 3, parallelism: 2, backoffLimitPerIndex: 3 })
+  const failed = ended('a', 0, 1)
+  const plan = planJob(of, [failed], START + 1_000)
   assert.deepEqual([plan.create.map(({ index }) => index), plan.recheckAfterMs], [[1], 9_000])
+  assert.deepEqual([plan.untrack, plan.status.uncountedTerminatedPods], [[], {}])
+  const later = planJob(of, [failed], START + 10_000)
+  assert.deepEqual(later.create[0], { index: 0, failures: { counted: 1, ignored: 0 } })
+  const replaced = { ...failed, metadata: { ...failed.metadata, name: 'b', uid: 'b' }, status: { phase: 'Running' } }
+  const after = planJob(of, [failed, replaced], START + 11_000)
+  assert.deepEqual([after.untrack, after.status.uncountedTerminatedPods], [[failed], { failed: ['a'] }])
+})
+
+test('failures of an index that a policy ignores are counted apart and use up no limit', () => {
+  const rules = [{ action: 'Ignore', onExitCodes: { operator: 'In', values: [7] } }]
+  const of = job({ completionMode: 'Indexed', backoffLimitPerIndex: 0, podFailurePolicy: { rules } })
+  const plan = planJob(of, [ended('a', 0, 7)], START + 10_000)
+  assert.deepEqual([plan.create, plan.status.failedIndexes], [[{ index: 0, failures: { counted: 0, ignored: 1 } }], ''])
+  const marks = { 'batch.kubernetes.io/job-index-failure-count': '0', 'batch.kubernetes.io/job-index-ignored-failure-count': '1' }
+  const again = [ended('b', 0, 7, marks)]
+  assert.deepEqual(planJob(of, again, START + 10_000).recheckAfterMs, 10_000)
+  assert.deepEqual(planJob(of, again, START + 20_000).create[0]?.failures, { counted: 0, ignored: 2 })
+  assert.equal(planJob(of, [ended('c', 0, 1)], START).status.failedIndexes, '0')
+})
+
+test('what a container says of JOB_COMPLETION_INDEX itself is kept', () => {
+  const containers = [{ name: 'own', env: [{ name: 'JOB_COMPLETION_INDEX', value: 'x' }] }, { name: 'other' }]
+  const of = job({ completionMode: 'Indexed', template: { spec: { containers, restartPolicy: 'Never' } } })
+  const pod = jobPod(of, { index: 4, failures: { counted: 2, ignored: 0 } })
+  assert.deepEqual(pod.spec.containers[0], containers[0])
+  assert.equal(pod.spec.containers[1]?.env?.[0]?.name, 'JOB_COMPLETION_INDEX')
 })
 
 test('of too many indexed pods those go that are there twice, then the highest', () => {

@@ -4,27 +4,18 @@ import type { Pod } from '../../api/kinds/core/v1.ts'
 import { findCondition, isConditionTrue, timestamp, withoutCondition } from '../../api/meta.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { isReady, isTerminating } from '../podState.ts'
-import {
-  formatIndexes,
-  INDEX_FAILURES,
-  indexOf,
-  isIndexed,
-  isTracked,
-  parseIndexes,
-  tally,
-  waitsForEnd,
-  type Tally,
-} from './finishedPods.ts'
-import { backoffLeftMs, type PodEnd } from './backoff.ts'
+import { formatIndexes, indexOf, isIndexed, isTracked, tally, waitsForEnd, type Tally } from './finishedPods.ts'
+import { backoffLeftMs, delayLeftMs, endOf, type PodEnd } from './backoff.ts'
 import { outcomeOf, type Facts, type Outcome } from './outcome.ts'
-import { failuresOfIndex, judgeFailure } from './policies.ts'
+import { awaitingReplacement, failedIndexesOf, failuresAfter, total, type IndexFailures } from './perIndex.ts'
+import { judgeFailure } from './policies.ts'
 
 /** At most so many pods are created or deleted in one pass. */
 const BURST_PODS = 500
 
 export interface JobPlan {
   /** One for each pod; undefined where pods have no index. */
-  create: { index: number | undefined; failures: number }[]
+  create: { index: number | undefined; failures: IndexFailures }[]
   remove: Pod[]
   /** Pods that are deleted because there are too many, not because they failed: they are never counted. */
   discard: Pod[]
@@ -40,20 +31,22 @@ export function isFinished(job: Job): boolean {
   return isConditionTrue(job.status?.conditions, 'Complete') || isConditionTrue(job.status?.conditions, 'Failed')
 }
 
-/** Indexes without a pod, in order; where each index has failures of its own, each waits for itself. */
-function missingIndexes(facts: Facts, ends: readonly PodEnd[], count: number): Pick<JobPlan, 'create' | 'recheckAfterMs'> {
-  const { job, pods, counted, failedIndexes, active, nowMs } = facts
+/** The first indexes without a pod, in order; where each index has failures of its own, each waits for itself, and has its turn meanwhile. */
+function missingIndexes(facts: Facts, count: number): Pick<JobPlan, 'create' | 'recheckAfterMs'> {
+  const { job, pods, counted, failedIndexes, awaiting, active, nowMs } = facts
   const taken = new Set(active.map(indexOf))
   if (waitsForEnd(job)) for (const pod of pods) if (isTerminating(pod)) taken.add(indexOf(pod))
-  const isPerIndex = job.spec?.backoffLimitPerIndex !== undefined
-  const byIndex = isPerIndex ? Map.groupBy(ends, (end) => end.index) : undefined
   const create: JobPlan['create'] = []
   let soonestMs = Infinity
-  for (let index = 0; index < (job.spec?.completions ?? 0) && create.length < count; index++) {
+  let pending = 0
+  for (let index = 0; index < (job.spec?.completions ?? 0) && pending < count; index++) {
     if (taken.has(index) || counted.succeededIndexes.has(index) || failedIndexes.has(index)) continue
-    const waitMs = backoffLeftMs(byIndex?.get(index) ?? [], nowMs)
+    pending++
+    const replaced = awaiting.get(index)
+    const failures = failuresAfter(job, replaced)
+    const waitMs = replaced ? delayLeftMs(total(failures), endOf(replaced), nowMs) : 0
     if (waitMs > 0) soonestMs = Math.min(soonestMs, waitMs)
-    else create.push({ index, failures: failuresOfIndex(pods, index, INDEX_FAILURES) })
+    else create.push({ index, failures })
   }
   return { create, ...(soonestMs < Infinity && { recheckAfterMs: soonestMs }) }
 }
@@ -92,21 +85,8 @@ function resize(facts: Facts, ends: readonly PodEnd[]): Pick<JobPlan, 'create' |
   if (count <= 0) return { create: [], discard: [] }
   const waitMs = job.spec?.backoffLimitPerIndex === undefined ? backoffLeftMs(ends, nowMs) : 0
   if (waitMs > 0) return { create: [], discard: [], recheckAfterMs: waitMs }
-  if (isIndexed(job)) return { ...missingIndexes(facts, ends, count), discard: [] }
-  return { create: Array.from({ length: count }, () => ({ index: undefined, failures: 0 })), discard: [] }
-}
-
-function newlyFailedIndexes({ job, pods, counted }: Omit<Facts, 'failedIndexes'>): Set<number> {
-  const { completions = 0, backoffLimitPerIndex } = job.spec ?? {}
-  const failed = parseIndexes(job.status?.failedIndexes, completions)
-  if (backoffLimitPerIndex === undefined) return failed
-  for (const pod of counted.newlyFailed) {
-    const index = indexOf(pod)
-    if (index === undefined || counted.succeededIndexes.has(index)) continue
-    const failures = failuresOfIndex(pods, index, INDEX_FAILURES)
-    if (failures > backoffLimitPerIndex || judgeFailure(job, pod).action === 'FailIndex') failed.add(index)
-  }
-  return failed
+  if (isIndexed(job)) return { ...missingIndexes(facts, count), discard: [] }
+  return { create: Array.from({ length: count }, () => ({ index: undefined, failures: failuresAfter(job, undefined) })), discard: [] }
 }
 
 function put(
@@ -144,14 +124,19 @@ function suspension(
 }
 
 /** Counts that were announced and whose pods have lost their finalizer become part of the totals. */
-function settle(job: Job, pods: readonly Pod[], counted: Tally): Pick<JobStatus, 'succeeded' | 'failed' | 'uncountedTerminatedPods'> {
+function settle(
+  job: Job,
+  pods: readonly Pod[],
+  counted: Tally,
+  isHeld: (pod: Pod) => boolean,
+): Pick<JobStatus, 'succeeded' | 'failed' | 'uncountedTerminatedPods'> {
   const tracked = new Set(pods.filter(isTracked).map((pod) => pod.metadata.uid))
   const { succeeded: announcedGood = [], failed: announcedBad = [] } = job.status?.uncountedTerminatedPods ?? {}
   const stillGood = announcedGood.filter((uid) => tracked.has(uid))
   const stillBad = announcedBad.filter((uid) => tracked.has(uid))
   const ignored = (pod: Pod): boolean => judgeFailure(job, pod).action === 'Ignore'
   const newGood = isIndexed(job) ? [] : counted.newlySucceeded.map((pod) => pod.metadata.uid)
-  const newBad = counted.newlyFailed.filter((pod) => !ignored(pod)).map((pod) => pod.metadata.uid)
+  const newBad = counted.newlyFailed.filter((pod) => !ignored(pod) && !isHeld(pod)).map((pod) => pod.metadata.uid)
   const good = [...stillGood, ...newGood]
   const bad = [...stillBad, ...newBad]
   const succeeded = isIndexed(job) ? counted.succeededIndexes.size : (job.status?.succeeded ?? 0) + announcedGood.length - stillGood.length
@@ -169,8 +154,10 @@ export function planJob(job: Job, pods: readonly Pod[], nowMs: number, ends: rea
   }
   const counted = tally(job, pods, (pod) => judgeFailure(job, pod).action === 'Ignore')
   const active = pods.filter((pod) => !hasFinished(pod) && pod.metadata.deletionTimestamp === undefined)
-  const failedIndexes = newlyFailedIndexes({ job, pods, counted, active, nowMs })
-  const facts: Facts = { job, pods, counted, failedIndexes, active, nowMs }
+  const failedIndexes = failedIndexesOf(job, pods, counted)
+  const isSettled = (index: number): boolean => counted.succeededIndexes.has(index) || failedIndexes.has(index)
+  const awaiting = awaitingReplacement({ job, pods, active, isSettled })
+  const facts: Facts = { job, pods, counted, failedIndexes, awaiting, active, nowMs }
   const outcome = outcomeOf(facts)
   const suspended = job.spec?.suspend === true
   const sized = outcome ? { create: [], discard: [] } : suspended ? { create: [], discard: active } : resize(facts, ends)
@@ -179,13 +166,14 @@ export function planJob(job: Job, pods: readonly Pod[], nowMs: number, ends: rea
   // A Job that has reached its end is not suspended any more.
   const known = job.status?.conditions ?? []
   const { conditions, event }: ReturnType<typeof suspension> = outcome ? { conditions: [...known] } : suspension(job, known, nowMs)
+  const held = outcome ? new Set<Pod>() : new Set(awaiting.values())
   const isDone = (pod: Pod): boolean =>
     hasFinished(pod) || counted.newlyFailed.includes(pod) || (outcome?.type === 'Complete' && isTerminating(pod))
-  const untrack = pods.filter((pod) => isTracked(pod) && isDone(pod))
+  const untrack = pods.filter((pod) => isTracked(pod) && isDone(pod) && !held.has(pod))
   const remaining = active.filter((pod) => !leaving.has(pod))
   const status = {
     ...reported(facts, remaining, leaving.size, outcome !== undefined),
-    ...settle(job, pods, counted),
+    ...settle(job, pods, counted, (pod) => held.has(pod)),
     ...(conditions.length > 0 && { conditions }),
   }
   const plan: JobPlan = { ...sized, remove, untrack, status, ...(event && { event }) }

@@ -1,7 +1,7 @@
 /** Pod failure policies and success policies of Jobs. No I/O. */
 import type { Job, PodFailurePolicyRule } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { indexOf, parseIndexes } from './finishedPods.ts'
+import { parseIndexes } from './finishedPods.ts'
 
 export interface PolicyVerdict {
   action: 'FailJob' | 'FailIndex' | 'Ignore' | 'Count'
@@ -50,15 +50,4 @@ export function judgeSuccess(job: Job, succeeded: ReadonlySet<number>): string |
     if (reached >= needed) return `Matched rules at index ${at}`
   }
   return undefined
-}
-
-/** How often pods of an index failed before this one, from its annotation. */
-export function failuresOfIndex(pods: readonly Pod[], index: number, annotation: string): number {
-  let most = 0
-  for (const pod of pods) {
-    if (indexOf(pod) !== index) continue
-    const before = Number(pod.metadata.annotations?.[annotation] ?? 0)
-    most = Math.max(most, before + (pod.status?.phase === 'Failed' ? 1 : 0))
-  }
-  return most
 }
