@@ -38,6 +38,12 @@ function kindOf(node: Node): string {
 const itemGoType = (goType: string, items: Schema): string => (goType.startsWith('[]') ? goType.slice(2) : goTypeOf(items))
 const valueGoType = (goType: string, values: Schema): string => (goType.startsWith('map[string]') ? goType.slice(11) : goTypeOf(values))
 
+/** Go writes maps in the order of their keys. */
+function inOrder(keys: string[]): string[] {
+  for (let at = 1; at < keys.length; at++) if ((keys[at - 1] as string) > (keys[at] as string)) return keys.sort()
+  return keys
+}
+
 function quoted(text: string): string {
   return JSON.stringify(text)
 }
@@ -184,7 +190,7 @@ export class Decoder {
   #map(values: Schema, goType: string, node: Entries | { [key: string]: Node }, owner: TypeDef): JsonObject {
     const out: JsonObject = {}
     if (!(node instanceof Entries)) {
-      for (const key of Object.keys(node)) {
+      for (const key of inOrder(Object.keys(node))) {
         this.keys++
         setMember(out, key, this.#value(values, goType, node[key] as Node, owner) ?? zeroItem(values))
       }
@@ -197,7 +203,9 @@ export class Decoder {
       setMember(out, key, this.#value(values, goType, node.values[i] as JsonTree, owner) ?? zeroItem(values))
       this.#path = path
     })
-    return out
+    const ordered: JsonObject = {}
+    for (const key of inOrder(Object.keys(out))) setMember(ordered, key, out[key] as JsonValue)
+    return ordered
   }
 
   #any(schema: ScalarSchema, node: Node, owner: TypeDef): JsonValue | undefined {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { JsonValue } from '../resource.ts'
 import { parseYaml } from './yaml.ts'
 import { compareKeys, encodeYaml } from './yamlText.ts'

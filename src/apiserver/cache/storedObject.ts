@@ -1,5 +1,6 @@
 /** One object at one revision, as the store gave it: parsed once, its JSON bytes spliced together on first use. */
 import { mayHoldLong, parseExactly } from '../../api/codec/longIntegers.ts'
+import { jsonText } from '../../api/codec/jsonText.ts'
 import { isJsonObject } from './json.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { CachedEvent, CachedObject } from '../request.ts'
@@ -9,6 +10,9 @@ const encoder = new TextEncoder()
 const METADATA_OPENING = Buffer.from('"metadata":{')
 const OPENING_BRACE = 0x7b
 const CLOSING_BRACE = 0x7d
+const QUOTE = 0x22
+const COMMA = 0x2c
+const BACKSLASH = 0x5c
 /** kind and apiVersion stand before the metadata; a stored object whose metadata begins later is encoded anew. */
 const LONGEST_HEAD_BYTES = 400
 
@@ -19,7 +23,7 @@ const LONGEST_HEAD_BYTES = 400
 export function encodeForStore(object: KubeObject): Uint8Array {
   const { kind, apiVersion, metadata, ...rest } = object
   const { resourceVersion: _, ...meta } = metadata
-  return encoder.encode(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }))
+  return encoder.encode(jsonText({ kind, apiVersion, metadata: meta, ...rest }))
 }
 
 /** Where the members of metadata begin; undefined where another object stands before it. */
@@ -33,9 +37,31 @@ function metadataStart(stored: Uint8Array): number | undefined {
   return at + 1
 }
 
+/** What stands before the resourceVersion in the type's order; each is a string. */
+const BEFORE_REVISION = ['"name":"', '"generateName":"', '"namespace":"', '"selfLink":"', '"uid":"'].map((text) => Buffer.from(text))
+
+function startsWith(bytes: Uint8Array, at: number, text: Uint8Array): boolean {
+  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text[i]) return false
+  return true
+}
+
+/** Behind those of the members from `start` on that come before the resourceVersion, and their commas. */
+function revisionPlace(stored: Uint8Array, start: number): number {
+  let at = start
+  for (const key of BEFORE_REVISION) {
+    if (!startsWith(stored, at, key)) continue
+    const end = stored.indexOf(QUOTE, at + key.length)
+    // Text with an escape in it, or with nothing behind it, is left alone.
+    if (end < 0 || stored[end - 1] === BACKSLASH || stored[end + 1] !== COMMA) return at
+    at = end + 2
+  }
+  return at
+}
+
 function spliceRevision(stored: Uint8Array, revision: number): Uint8Array | undefined {
-  const cut = metadataStart(stored)
-  if (cut === undefined) return undefined
+  const start = metadataStart(stored)
+  if (start === undefined) return undefined
+  const cut = revisionPlace(stored, start)
   const field = stored[cut] === CLOSING_BRACE ? `"resourceVersion":"${revision}"` : `"resourceVersion":"${revision}",`
   // Not from the pool, whose slabs a small object would keep.
   const json = Buffer.allocUnsafeSlow(stored.byteLength + field.length)

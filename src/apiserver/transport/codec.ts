@@ -9,6 +9,7 @@ import { DecodeError, JsonSyntaxError, decodeJson, decodeValue, jsonValue, parse
 import type { TypeMeta } from '../../api/codec/json.ts'
 import { kindMismatch, notRegistered } from '../../api/codec/kindMismatch.ts'
 import type * as ProtobufModule from '../../api/codec/protobuf.ts'
+import { jsonText, prettyJsonText } from '../../api/codec/jsonText.ts'
 import { YamlSyntaxError, parseYaml } from '../../api/codec/yaml.ts'
 import { encodeYaml } from '../../api/codec/yamlText.ts'
 import type { JsonObject } from '../../api/resource.ts'
@@ -152,12 +153,12 @@ export class Codec implements ObjectCodec {
       case 'application/vnd.kubernetes.protobuf':
         return this.#encodeProtobuf(object)
       default:
-        return Buffer.from(pretty ? JSON.stringify(object, undefined, 2) : `${JSON.stringify(object)}\n`)
+        return Buffer.from(pretty ? prettyJsonText(object) : `${jsonText(object)}\n`)
     }
   }
 
   encodeEvent(type: string, object: object, mediaType: MediaType): Uint8Array {
-    if (mediaType !== 'application/vnd.kubernetes.protobuf') return Buffer.from(`${JSON.stringify({ type, object })}\n`)
+    if (mediaType !== 'application/vnd.kubernetes.protobuf') return Buffer.from(`${jsonText({ type, object })}\n`)
     return (this.#protobuf as Protobuf).encodeWatchFrame(type, this.#encodeProtobuf(object))
   }
 
