@@ -8,13 +8,13 @@ import type { Pod } from '../api/kinds/core/v1.ts'
 import { concerns, partsOf, podActions, type ClusterEvent, type EventHint } from './events.ts'
 import type { Waiting } from './framework.ts'
 import { KeyedHeap } from './heap.ts'
+import { InFlightEvents } from './inFlightEvents.ts'
 import { newPodInfo, type PodInfo } from './podInfo.ts'
+import { UnschedulablePods } from './unschedulablePods.ts'
 
 /** An unschedulable pod is tried again after this even when nothing seems to have changed. */
 const LONGEST_UNSCHEDULABLE_MS = 5 * 60_000
 const FLUSH_PERIOD_MS = 30_000
-/** With more events than this during one attempt, the attempt counts as hit by a change. */
-const IN_FLIGHT_EVENTS_MAX = 10_000
 
 export interface QueueHooks {
   isBefore(a: Waiting, b: Waiting): boolean
@@ -66,13 +66,8 @@ export class SchedulingQueue {
   readonly #backoff = new KeyedHeap<QueuedPod>(BY_BACKOFF)
   /** Pods whose attempt ended in an error: they wait their backoff in any case. */
   readonly #errorBackoff = new KeyedHeap<QueuedPod>(BY_BACKOFF)
-  readonly #unschedulable = new Map<string, QueuedPod>()
-  /** The unschedulable by the plugins that refused them; gated ones by their gate. */
-  readonly #byPlugin = new Map<string, Set<QueuedPod>>()
-  /** Pods being tried, with the place in #events where their attempt began; the oldest attempt first. */
-  readonly #inFlight = new Map<string, { from: number; queued: QueuedPod }>()
-  #events: ClusterEvent[] = []
-  #eventsDropped = 0
+  readonly #unschedulable = new UnschedulablePods<QueuedPod>()
+  readonly #inFlight = new InFlightEvents()
   #sequence = 0
   #wake: PromiseWithResolvers<void> | undefined
   #cancelTimer: (() => void) | undefined
@@ -89,8 +84,7 @@ export class SchedulingQueue {
 
   /** How many pods wait, by queue. */
   get lengths(): { active: number; backoff: number; unschedulable: number; gated: number } {
-    let gated = 0
-    for (const { gatedBy } of this.#unschedulable.values()) if (gatedBy !== undefined) gated++
+    const { gated } = this.#unschedulable
     return {
       active: this.#active.size,
       backoff: this.#backoff.size + this.#errorBackoff.size,
@@ -100,12 +94,12 @@ export class SchedulingQueue {
   }
 
   get inFlightEvents(): number {
-    return this.#events.length
+    return this.#inFlight.count
   }
 
   /** How many unschedulable pods each plugin keeps waiting. */
   refusedByPlugin(): ReadonlyMap<string, number> {
-    return new Map([...this.#byPlugin].map(([plugin, pods]) => [plugin, pods.size]))
+    return this.#unschedulable.countsByPlugin
   }
 
   has(uid: string): boolean {
@@ -140,12 +134,8 @@ export class SchedulingQueue {
   /** The pod itself changed: it keeps its place, or is tried again where the change may help. */
   update(before: Pod, after: Pod): void {
     const { uid } = after.metadata
-    const inFlight = this.#inFlight.get(uid)
     const event: ClusterEvent = { resource: 'Pod', actions: podActions(before, after), before, after }
-    if (inFlight) {
-      this.#remember(event)
-      return
-    }
+    if (this.#inFlight.has(uid)) return this.#inFlight.remember(event)
     const queued = this.#find(uid)
     if (!queued) return this.add(after)
     const isReordered = (before.spec.priority ?? 0) !== (after.spec.priority ?? 0)
@@ -154,7 +144,7 @@ export class SchedulingQueue {
       if (isReordered) this.#active.push(uid, queued)
       return
     }
-    if (!this.#unschedulable.has(uid)) return
+    if (!this.#unschedulable.get(uid)) return
     for (const { event: part, label } of partsOf(event)) {
       const isToGo = queued.gatedBy === undefined ? this.#isWorthTrying(queued, part) : !this.#hooks.gate(after)
       if (isToGo) return this.#requeue(queued, label)
@@ -189,21 +179,13 @@ export class SchedulingQueue {
     if (!queued) return undefined
     queued.attempts++
     queued.firstTriedMs ??= this.#clock.now()
-    this.#inFlight.set(queued.info.pod.metadata.uid, { from: this.#eventsDropped + this.#events.length, queued })
+    this.#inFlight.begin(queued.info.pod.metadata.uid)
     return queued
   }
 
   /** The attempt is over, and well. */
   done(uid: string): void {
-    if (!this.#inFlight.delete(uid)) return
-    const [oldest] = this.#inFlight.values()
-    const keepFrom = oldest ? oldest.from : this.#eventsDropped + this.#events.length
-    const drop = keepFrom - this.#eventsDropped
-    // Cutting off a few at a time would make a long list quadratic.
-    if (drop > 64 || drop === this.#events.length) {
-      this.#events = this.#events.slice(drop)
-      this.#eventsDropped += drop
-    }
+    this.#inFlight.end(uid)
   }
 
   /**
@@ -212,7 +194,7 @@ export class SchedulingQueue {
    */
   failed(queued: QueuedPod, pod: Pod, refusedBy: ReadonlySet<string>): void {
     const { uid } = pod.metadata
-    const meanwhile = this.#since(uid)
+    const meanwhile = this.#inFlight.since(uid)
     this.done(uid)
     if (this.has(uid)) return
     if (pod !== queued.info.pod) queued.info = newPodInfo(pod)
@@ -240,9 +222,9 @@ export class SchedulingQueue {
 
   /** Something changed: the unschedulable pods that it may help are tried again once their backoff is over. */
   moved(event: ClusterEvent): void {
-    this.#remember(event)
+    this.#inFlight.remember(event)
     if (this.#unschedulable.size === 0) return
-    const waiting = new Set([...this.#byPlugin.values()].flatMap((pods) => [...pods]))
+    const waiting = new Set(this.#unschedulable.all())
     for (const { event: part, label } of partsOf(event))
       for (const queued of waiting)
         if (this.#isWorthTrying(queued, part)) {
@@ -281,7 +263,7 @@ export class SchedulingQueue {
 
   #flush(): void {
     const nowMs = this.#clock.now()
-    for (const queued of Array.from(this.#unschedulable.values())) {
+    for (const queued of this.#unschedulable.all()) {
       if (nowMs - queued.unschedulableSinceMs <= LONGEST_UNSCHEDULABLE_MS) continue
       this.#hooks.flushed?.()
       this.#requeue(queued, 'UnschedulableTimeout')
@@ -309,23 +291,6 @@ export class SchedulingQueue {
       if (ofPlugin.some((hint) => concerns(hint, event) && (hint.mayHelp?.(info.pod, event) ?? true))) return true
     }
     return false
-  }
-
-  /** What changed during a pod's attempt; undefined where too much did. */
-  #since(uid: string): readonly ClusterEvent[] | undefined {
-    const inFlight = this.#inFlight.get(uid)
-    if (!inFlight) return []
-    const from = inFlight.from - this.#eventsDropped
-    return from < 0 ? undefined : this.#events.slice(from)
-  }
-
-  #remember(event: ClusterEvent): void {
-    if (this.#inFlight.size === 0) return
-    this.#events.push(event)
-    if (this.#events.length <= IN_FLIGHT_EVENTS_MAX) return
-    const drop = IN_FLIGHT_EVENTS_MAX / 2
-    this.#events = this.#events.slice(drop)
-    this.#eventsDropped += drop
   }
 
   /** From unschedulable to active, or to backoff while that lasts. */
@@ -359,12 +324,7 @@ export class SchedulingQueue {
   }
 
   #park(queued: QueuedPod, event: string): void {
-    this.#unschedulable.set(queued.info.pod.metadata.uid, queued)
-    for (const plugin of queued.gatedBy === undefined ? queued.refusedBy : [queued.gatedBy]) {
-      let pods = this.#byPlugin.get(plugin)
-      if (!pods) this.#byPlugin.set(plugin, (pods = new Set()))
-      pods.add(queued)
-    }
+    this.#unschedulable.add(queued)
     this.#hooks.incoming?.('unschedulable', event)
   }
 
@@ -395,13 +355,6 @@ export class SchedulingQueue {
 
   #take(uid: string): void {
     if (this.#active.delete(uid) ?? this.#backoff.delete(uid) ?? this.#errorBackoff.delete(uid)) return
-    const parked = this.#unschedulable.get(uid)
-    if (!parked) return
     this.#unschedulable.delete(uid)
-    for (const plugin of parked.gatedBy === undefined ? parked.refusedBy : [parked.gatedBy]) {
-      const pods = this.#byPlugin.get(plugin)
-      pods?.delete(parked)
-      if (pods?.size === 0) this.#byPlugin.delete(plugin)
-    }
   }
 }
