@@ -123,16 +123,20 @@ function withPatchTypes(environment: Environment): Environment {
 /** Throws ExpressionError. */
 export function compileFor(use: ExpressionUse, expression: string, environment: Environment): Program {
   const patches = use === 'applyConfiguration' || use === 'jsonPatch'
-  let program: Program
   try {
-    program = compile(expression, patches ? withPatchTypes(environment) : environment)
+    const program = compile(expression, patches ? withPatchTypes(environment) : environment)
+    checkResult(use, program.resultTypeText)
+    return program
   } catch (error) {
-    if (error instanceof CompileError) throw new ExpressionError(error.reason, { cause: error })
-    throw error
+    if (!(error instanceof CompileError)) throw error
+    if (error.resultTypeText !== undefined) checkResult(use, error.resultTypeText)
+    throw new ExpressionError(error.reason, { cause: error })
   }
+}
+
+function checkResult(use: ExpressionUse, got: string): void {
   const wanted = RESULTS[use]
-  const got = program.resultTypeText
-  if (!wanted || wanted.includes(got)) return program
+  if (!wanted || wanted.includes(got)) return
   const expected = wanted.length === 1 ? wanted[0] : `one of [${wanted.join(' ')}]`
   throw new ExpressionError(`must evaluate to ${expected} but got ${got}`)
 }

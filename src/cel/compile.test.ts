@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CompileError, CostExceededError, EvaluationError } from './program.ts'
+import { compileFor, environmentOf } from './admissionExpressions.ts'
 import { compile } from './compile.ts'
 import { outcomeOf } from './testExpressions.ts'
 import type { CelType, Environment } from './program.ts'
@@ -250,4 +251,17 @@ test('a budget is spent, and an abort is heard', () => {
   assert.equal(budget.remaining, 83)
   const l = Array.from({ length: 1000 }, (_, i) => i)
   assert.throws(() => program.evaluate({ l }, { signal: AbortSignal.abort() }), new CostExceededError('operation interrupted'))
+})
+
+test('what an expression is for comes before what its constants are worth', () => {
+  const environment = environmentOf({ hasParams: false, hasAuthorizer: false })
+  const why = (expression: string): string => {
+    try {
+      return compileFor('validation', expression, environment).resultTypeText
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  assert.equal(why("int('x')"), 'must evaluate to bool but got int')
+  assert.equal(why("int('x') == 1"), "program instantiation failed: type conversion error from 'string' to 'int'")
 })

@@ -100,7 +100,8 @@ function build(expression: string, environment: Environment): Program {
   try {
     return new CompiledProgram(expression, expr, environment)
   } catch (error) {
-    if (error instanceof Fault) throw new CompileError(`${INSTANTIATION_FAILED}${error.message}`)
+    const result = { resultType: celTypeOf(expr.type), resultTypeText: describeType(expr.type) }
+    if (error instanceof Fault) throw new CompileError(`${INSTANTIATION_FAILED}${error.message}`, result)
     throw error
   }
 }

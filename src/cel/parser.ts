@@ -172,8 +172,6 @@ class Parser {
     if (text === '-' && (next.kind === 'int' || next.kind === 'double')) return this.#member()
     let count = 0
     while (this.#is(text)) {
-      const following = this.#tokens[this.#position + 1]!
-      if (count > 0 && text === '-' && (following.kind === 'int' || following.kind === 'double')) break
       this.#position++
       count++
     }

@@ -104,6 +104,15 @@ export const INSTANTIATION_FAILED = 'program instantiation failed: '
 /** The expression cannot be compiled; the message is cel-go's, with its `ERROR: <input>:1:3:` lines. */
 export class CompileError extends Error {
   override readonly name = 'CompileError'
+  /** Of what fits in itself but for its constants. */
+  readonly resultType: CelType | undefined
+  readonly resultTypeText: string | undefined
+
+  constructor(message: string, result?: Pick<Program, 'resultType' | 'resultTypeText'>) {
+    super(message)
+    this.resultType = result?.resultType
+    this.resultTypeText = result?.resultTypeText
+  }
 
   /** The message after what upstream says of the stage; the constants of an expression are worked out at the second. */
   get reason(): string {

@@ -6,10 +6,12 @@ import { randomUUID } from 'node:crypto'
 import type { CustomResourceDefinition, WebhookConversion } from '../../api/kinds/apiextensions/v1.ts'
 import { deepEqual } from '../../api/meta.ts'
 import type { JsonValue, KubeObject } from '../../api/resource.ts'
-import { newInternalError } from '../../api/status.ts'
-import type { FieldError, StatusError } from '../../api/status.ts'
+import { StatusError } from '../../api/status.ts'
+import type { FieldError } from '../../api/status.ts'
 import { validateAnnotations, validateLabels } from '../../api/validation/objectMeta.ts'
+import { goJsonKind } from '../../merge/jsonValue.ts'
 import type { WebhookCall } from '../webhooks/client.ts'
+import { kindText } from '../webhooks/reviewCodec.ts'
 import { isMap } from './jsonSchema.ts'
 import type { Json } from './jsonSchema.ts'
 
@@ -47,8 +49,7 @@ export function converterOf(definition: CustomResourceDefinition, webhooks: Conv
       let at = 0
       return objects.map((object) => {
         if (object.apiVersion === apiVersion) return object
-        const index = at++
-        return checked(object, answers[index], apiVersion, (why) => fail(`returned invalid object at index ${index}: ${why}`))
+        return checked(object, answers[at++], apiVersion, fail)
       })
     },
   }
@@ -61,14 +62,10 @@ function newConversionError(
   cause?: unknown,
 ): StatusError {
   const version = objects[0]?.apiVersion?.split('/')[1] ?? ''
-  const error = newInternalError(`conversion webhook for ${kind.group}/${version}, Kind=${kind.kind} ${why}`)
-  error.status.message = `conversion webhook for ${kind.group}/${version}, Kind=${kind.kind} ${why}`
-  error.message = error.status.message
-  delete error.status.reason
-  delete error.status.details
-  error.cause = cause
-  return error
+  return newPlainError(`conversion webhook for ${kind.group}/${version}, Kind=${kind.kind} ${why}`, cause)
 }
+
+const newPlainError = (message: string, cause?: unknown): StatusError => new StatusError({ message, code: 500 }, cause)
 
 async function review(
   webhook: WebhookConversion,
@@ -82,10 +79,11 @@ async function review(
   if (version === undefined || !webhook.clientConfig) throw fail('failed: no supported conversion review versions')
   const uid = randomUUID()
   const reviewVersion = `apiextensions.k8s.io/${version}`
-  const body = { kind: 'ConversionReview', apiVersion: reviewVersion, request: { uid, desiredAPIVersion: apiVersion, objects } }
+  const response = { uid: '', convertedObjects: null, result: { metadata: {} } }
+  const body = { kind: 'ConversionReview', apiVersion: reviewVersion, request: { uid, desiredAPIVersion: apiVersion, objects }, response }
   let answer: Json
   try {
-    answer = await webhooks.call({ clientConfig: webhook.clientConfig, body, timeoutMs: TIMEOUT_MS, signal })
+    answer = await webhooks.call({ clientConfig: webhook.clientConfig, body, timeoutMs: TIMEOUT_MS, signal, announceTimeout: true })
   } catch (error) {
     signal.throwIfAborted()
     throw fail(`failed: ${error instanceof Error ? error.message : String(error)}`, error)
@@ -96,12 +94,11 @@ async function review(
   return converted
 }
 
-function readReview(answer: unknown, version: string, uid: string): { converted?: readonly JsonValue[]; why?: string } {
-  if (!isMap(answer)) return { why: 'no response provided' }
+function readReview(answer: Json, version: string, uid: string): { converted?: readonly JsonValue[]; why?: string } {
   const { kind, apiVersion, response } = answer
   if (version === 'v1' && (kind !== 'ConversionReview' || apiVersion !== 'apiextensions.k8s.io/v1')) {
     const wanted = 'apiextensions.k8s.io/v1, Kind=ConversionReview'
-    return { why: `expected webhook response of ${wanted}, got ${String(apiVersion ?? '')}, Kind=${String(kind ?? '')}` }
+    return { why: `expected webhook response of ${wanted}, got ${kindText(answer)}` }
   }
   if (!isMap(response)) return { why: 'no response provided' }
   if (version === 'v1' && response['uid'] !== uid)
@@ -118,28 +115,34 @@ function readReview(answer: unknown, version: string, uid: string): { converted?
   return { converted: Array.isArray(convertedObjects) ? convertedObjects : [] }
 }
 
+/** The whole message is the error; its beginning names the webhook where upstream's does. */
+type Fail = (why: string) => StatusError
+
 /** What a conversion may not touch is as it was: of the metadata only labels and annotations may change. */
-function checked(original: KubeObject, answer: JsonValue | undefined, apiVersion: string, fail: (why: string) => StatusError): KubeObject {
-  if (!isMap(answer)) throw fail('not an object')
-  const { metadata } = answer
+function checked(original: KubeObject, answer: JsonValue | undefined, apiVersion: string, fail: Fail): KubeObject {
+  if (answer === undefined || answer === null) throw newPlainError('unexpected end of JSON input')
+  if (!isMap(answer)) throw newPlainError(`json: cannot unmarshal ${goJsonKind(answer)} into Go value of type map[string]interface {}`)
+  const { metadata, kind } = answer
+  if (typeof kind !== 'string' || kind === '') throw newPlainError(`Object 'Kind' is missing in '${JSON.stringify(answer)}'`)
+  const at = 'returned invalid object at index 0:'
   if (answer['apiVersion'] !== apiVersion)
-    throw fail(`invalid groupVersion (expected ${apiVersion}, received ${String(answer['apiVersion'] ?? '')})`)
-  if (answer['kind'] !== original.kind) throw fail(`invalid kind (expected ${original.kind}, received ${String(answer['kind'] ?? '')})`)
-  if (metadata === undefined) throw fail('missing metadata in converted object')
-  if (!isMap(metadata)) throw fail(`invalid metadata of type ${typeof metadata} in converted object`)
+    throw fail(`${at} invalid groupVersion (expected ${apiVersion}, received ${String(answer['apiVersion'] ?? '')})`)
+  if (kind !== original.kind) throw fail(`${at} invalid kind (expected ${original.kind}, received ${kind})`)
   const before = original.metadata as unknown as Json
+  const after = isMap(metadata) ? metadata : {}
   for (const [name, shown] of [
     ['name', 'name'],
     ['namespace', 'namespace'],
     ['uid', 'UID'],
   ] as const) {
-    const [expected, got] = [String(before[name] ?? ''), String(metadata[name] ?? '')]
-    if (expected !== got) throw fail(`must have the same ${shown}: ${expected} != ${got}`)
+    const [expected, got] = [String(before[name] ?? ''), String(after[name] ?? '')]
+    if (expected !== got) throw fail(`returned invalid object: must have the same ${shown}: ${expected} != ${got}`)
   }
-  return { ...answer, metadata: withKept(before, metadata, fail) } as unknown as KubeObject
+  return { ...answer, metadata: withKept(before, after, fail) } as unknown as KubeObject
 }
 
-function withKept(before: Json, answered: Json, fail: (why: string) => StatusError): Json {
+function withKept(before: Json, answered: Json, fail: Fail): Json {
+  const invalid = (why: string): StatusError => fail(`returned invalid metadata: ${why}`)
   const kept = { ...before }
   for (const name of KEPT_METADATA) {
     const value = answered[name]
@@ -147,14 +150,24 @@ function withKept(before: Json, answered: Json, fail: (why: string) => StatusErr
       delete kept[name]
       continue
     }
-    if (!isMap(value)) throw fail(`invalid metadata.${name} of type ${typeof value} in converted object`)
+    if (!isMap(value)) throw invalid(`invalid metadata.${name} of type ${goTypeOf(value)} in converted object`)
     const odd = Object.keys(value).find((key) => typeof value[key] !== 'string')
-    if (odd !== undefined) throw fail(`metadata.${name}[${odd}] must be a string, but is ${typeof value[odd]} in converted object`)
+    if (odd !== undefined) throw invalid(`metadata.${name}[${odd}] must be a string, but is ${goTypeOf(value[odd])} in converted object`)
     const errors = deepEqual(value, before[name]) ? [] : validateTexts(name, value as Record<string, string>)
-    if (errors.length > 0) throw fail(errors.map(({ field, message }) => `${field}: ${message}`).join(', '))
+    const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))]
+    if (texts.length > 0) throw invalid(texts.length === 1 ? (texts[0] as string) : `[${texts.join(', ')}]`)
     kept[name] = value
   }
   return kept
+}
+
+/** As Go prints the type of a decoded value. */
+function goTypeOf(value: JsonValue | undefined): string {
+  if (value === undefined || value === null) return '<nil>'
+  if (Array.isArray(value)) return '[]interface {}'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  if (typeof value === 'boolean') return 'bool'
+  return typeof value === 'string' ? 'string' : 'map[string]interface {}'
 }
 
 function validateTexts(name: (typeof KEPT_METADATA)[number], value: Record<string, string>): FieldError[] {

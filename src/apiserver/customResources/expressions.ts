@@ -68,6 +68,7 @@ function compileText(
     return program.resultType.kind === wanted ? program : words.type
   } catch (error) {
     if (!(error instanceof CompileError)) throw error
+    if (error.resultType && error.resultType.kind !== wanted) return words.type
     return `${words.failed}${error.reason}`
   }
 }

@@ -63,3 +63,9 @@ export function failureStatusOf(body: Uint8Array): JsonObject | undefined {
     return undefined
   }
 }
+
+/** `admission.k8s.io/v1, Kind=AdmissionReview`, as the answer says it. */
+export function kindText({ apiVersion, kind }: JsonObject): string {
+  const text = String(apiVersion ?? '')
+  return `${text.includes('/') ? text : `/${text}`}, Kind=${String(kind ?? '')}`
+}

@@ -125,8 +125,11 @@ const allocating = (factor: number, size: Range): CallEstimate => ({ cost: add(s
 const intOf = ({ literal }: Part, otherwise: number): number => (typeof literal === 'bigint' ? Math.max(0, Number(literal)) : otherwise)
 const MOST = 2 ** 64
 
+/** Below zero Go's counts begin again at their end. */
+const unsigned = (value: number): number => (value < 0 ? MOST : value)
+
 const slice: Estimate = ({ target, args: [start, end] }) =>
-  target && start && end && allocating(1, fixed(Math.max(0, intOf(end, target.size.max) - intOf(start, 0))))
+  target && start && end && allocating(1, fixed(unsigned(intOf(end, target.size.max) - intOf(start, 0))))
 const range: Estimate = ({ args: [count] }) => count && allocating(1, fixed(intOf(count, MOST)))
 const flatten: Estimate = ({ target, args: [depth] }) => target && allocating(depth ? intOf(depth, MOST) : 1, target.size)
 const squared = (list: Part | undefined, weighsText: boolean): CallEstimate | undefined => {

@@ -1,5 +1,6 @@
 /** IP addresses and ranges of them. */
 import { canonicalIp, cidrContains, parseCidr } from '../../api/validation/names.ts'
+import { noOverload } from '../comparing.ts'
 import { Fault, OpaqueValue } from '../values.ts'
 import { func, member } from '../overloads.ts'
 import { addressError } from './addressErrors.ts'
@@ -108,6 +109,13 @@ function toIp(text: string): IpValue {
   return read.ip
 }
 
+/** Where cel-go takes the text for an argument that does not fit. */
+function ipOrNoOverload(text: string): IpValue {
+  const read = readIp(text)
+  if ('error' in read) throw noOverload()
+  return read.ip
+}
+
 function readCidr(text: string): { cidr: CidrValue } | { error: string } {
   const said = `netip.ParsePrefix(${JSON.stringify(text)})`
   const wrong = (why: string): { error: string } => ({
@@ -167,7 +175,7 @@ export const ADDRESSES: readonly Overload[] = [
   func('ip_to_string', 'string', IP, 'string', String),
   func('string_to_cidr', 'cidr', 'string', CIDR, toCidr),
   member('cidr_contains_ip_string', 'containsIP', `${CIDR}, string`, 'bool', (cidr: CidrValue, text: string) =>
-    cidr.containsRange(toIp(text).asRange()),
+    cidr.containsRange(ipOrNoOverload(text).asRange()),
   ),
   member('cidr_contains_ip_ip', 'containsIP', `${CIDR}, ${IP}`, 'bool', (cidr: CidrValue, ip: IpValue) => cidr.containsRange(ip.asRange())),
   member('cidr_contains_cidr_string', 'containsCIDR', `${CIDR}, string`, 'bool', (cidr: CidrValue, text: string) =>

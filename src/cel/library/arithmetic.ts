@@ -114,8 +114,12 @@ export const ARITHMETIC: readonly Overload[] = [
   func('subtract_timestamp_duration', '_-_', 'timestamp, duration', 'timestamp', (a: Timestamp, b: Duration) =>
     timestamp(a.nanos - b.nanos, a.offsetMinutes),
   ),
-  func('subtract_timestamp_timestamp', '_-_', 'timestamp, timestamp', 'duration', (a: Timestamp, b: Timestamp) =>
-    duration(a.nanos - b.nanos),
+  func(
+    'subtract_timestamp_timestamp',
+    '_-_',
+    'timestamp, timestamp',
+    'duration',
+    (a: Timestamp, b: Timestamp) => new Duration(int(a.nanos - b.nanos)),
   ),
   func('subtract_uint64', '_-_', 'uint, uint', 'uint', (a: Uint, b: Uint) => uint(a.value - b.value)),
   ...ordering('_<_', 'less', (order) => order < 0),

@@ -16,6 +16,7 @@ import type { Quantity } from '../../api/quantity.ts'
 
 const NANO = 10n ** 9n
 const INT_MAX = 2n ** 63n - 1n
+const MAX_DIGITS = 18
 
 class QuantityValue extends OpaqueValue {
   readonly typeName = 'kubernetes.Quantity'
@@ -63,7 +64,9 @@ function isQuantity(text: string): boolean {
 function wholeOf({ quantity: { nanos } }: QuantityValue): bigint | undefined {
   if (nanos % NANO !== 0n) return undefined
   const whole = nanos / NANO
-  return whole > INT_MAX || whole < -INT_MAX ? undefined : whole
+  // What takes more digits is no longer a whole number to upstream, though it would fit.
+  const isLong = String(whole).replace(/^-|0+$/g, '').length > MAX_DIGITS
+  return isLong || whole > INT_MAX || whole < -INT_MAX ? undefined : whole
 }
 
 const Q = 'kubernetes.Quantity'
@@ -90,7 +93,9 @@ export const QUANTITIES: readonly Overload[] = [
   member('quantity_compare_to', 'compareTo', `${Q}, ${Q}`, 'int', (a: QuantityValue, b: QuantityValue) =>
     BigInt(compareQuantity(a.quantity, b.quantity)),
   ),
-  member('quantity_get_float', 'asApproximateFloat', Q, 'double', ({ quantity }: QuantityValue) => Number(quantity.nanos) / Number(NANO)),
+  member('quantity_get_float', 'asApproximateFloat', Q, 'double', ({ quantity: { nanos } }: QuantityValue) =>
+    nanos % NANO === 0n ? Number(nanos / NANO) : Number(nanos) / Number(NANO),
+  ),
   member('quantity_get_int', 'asInteger', Q, 'int', (value: QuantityValue) => {
     const whole = wholeOf(value)
     if (whole === undefined) throw new Fault('cannot convert value to integer')

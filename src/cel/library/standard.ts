@@ -2,13 +2,13 @@
 import { equals, equalsOrFails } from '../comparing.ts'
 import { func, member } from '../overloads.ts'
 import { parseInt64, parseUint64 } from '../literals.ts'
-import { Duration, Fault, TypeValue, Uint, sizeOf, typeNameOf } from '../values.ts'
+import { Fault, TypeValue, Uint, sizeOf, typeNameOf } from '../values.ts'
 import { int, timestamp, uint } from './arithmetic.ts'
 import { formatDuration, formatTimestamp, parseDuration, parseTimestamp } from './time.ts'
 import { patternOf } from './re2.ts'
 import { formatDouble } from './numbers.ts'
 import type { Overload } from '../overloads.ts'
-import type { ListValue, MapValue, Timestamp, Value } from '../values.ts'
+import type { Duration, ListValue, MapValue, Timestamp, Value } from '../values.ts'
 
 const same = (value: Value): Value => value
 
@@ -105,7 +105,9 @@ export const STANDARD: readonly Overload[] = [
   func('string_to_double', 'double', 'string', 'double', (text: string) => converted(stringToDouble(text), 'double')),
   func('uint64_to_double', 'double', 'uint', 'double', ({ value }: Uint) => Number(value)),
   func('duration_to_duration', 'duration', 'duration', 'duration', same),
-  func('int64_to_duration', 'duration', 'int', 'duration', (nanos: bigint) => new Duration(nanos)),
+  func('int64_to_duration', 'duration', 'int', 'duration', () => {
+    throw new Fault("type conversion error from 'int' to 'google.protobuf.Duration'")
+  }),
   func('string_to_duration', 'duration', 'string', 'duration', (text: string) =>
     converted(parseDuration(text), 'google.protobuf.Duration'),
   ),

@@ -1,5 +1,7 @@
 /** `'%s is %d'.format([…])`: cel-go's clauses, in the manner of en_US. */
+import { isUtf8 } from 'node:buffer'
 import { Duration, Fault, ListValue, MapValue, Timestamp, TypeValue, Uint, Work, typeNameOf } from '../values.ts'
+import { quote as quoted } from '../../api/quote.ts'
 import { formatDouble } from './numbers.ts'
 import { formatDuration, formatTimestamp } from './time.ts'
 import type { Value } from '../values.ts'
@@ -22,15 +24,14 @@ const grouped = (text: string): string => {
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹'
 
-function scientific(value: number, precision: number): string {
+/** Always with six digits: what is asked for as a precision, cel-go takes for a width. */
+function scientific(value: number): string {
   if (!Number.isFinite(value)) return fixed(value, 0)
-  const [digits = '', exponent = ''] = value.toExponential(Math.min(precision, 100)).split('e')
+  const [digits = '', exponent = ''] = value.toExponential(PRECISION).split('e')
   const magnitude = exponent.slice(1).padStart(2, '0')
   const raised = [...magnitude].map((digit) => SUPERSCRIPTS[Number(digit)]!).join('')
   return `${digits}×10${exponent.startsWith('-') ? '⁻' : ''}${raised}`
 }
-
-const quoted = (text: string): string => JSON.stringify(text)
 
 const STRINGS_ALONE =
   'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps'
@@ -74,19 +75,30 @@ function itemText(value: Value, work: Work): string {
   return stringText(value, work)
 }
 
+function keyText(key: Value, work: Work): string {
+  const isKey = typeof key === 'string' || typeof key === 'boolean' || typeof key === 'bigint' || key instanceof Uint
+  if (!isKey) throw new Fault(`no formatting function for map key of type ${typeNameOf(key)}`)
+  return itemText(key, work)
+}
+
+function bytesText(bytes: Uint8Array): string {
+  if (isUtf8(bytes)) return Buffer.from(bytes).toString()
+  throw new Fault('could not convert argument "invalid UTF-8 in bytes, cannot convert to string" to string')
+}
+
 function stringText(value: Value, work = new Work()): string {
   work.step()
   if (value === null) return 'null'
   if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   if (typeof value === 'number') return formatDouble(value)
   if (value instanceof Uint) return String(value.value)
-  if (value instanceof Uint8Array) return Buffer.from(value).toString()
+  if (value instanceof Uint8Array) return bytesText(value)
   if (value instanceof Timestamp) return formatTimestamp(value)
   if (value instanceof Duration) return formatDuration(value)
   if (value instanceof TypeValue) return value.name
   if (value instanceof ListValue) return `[${[...value].map((item) => itemText(item, work)).join(', ')}]`
   if (value instanceof MapValue) {
-    const entries = value.keys().map((key) => [itemText(key, work), itemText(value.get(key)!, work)] as const)
+    const entries = value.keys().map((key) => [keyText(key, work), itemText(value.get(key)!, work)] as const)
     return `{${entries
       .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
       .map(([key, item]) => `${key}:${item}`)
@@ -127,14 +139,14 @@ const CLAUSES: Readonly<Record<string, (value: Value, precision: number) => stri
   s: (value) => stringText(value),
   d: decimal,
   f: (value, precision) => grouped(fixed(doubleOf(value, 'f'), precision)),
-  e: (value, precision) => scientific(doubleOf(value, 'e'), precision),
+  e: (value) => scientific(doubleOf(value, 'e')),
   b: binary,
   x: hex,
   X: (value) => hex(value).toUpperCase(),
   o: octal,
 }
 
-const CLAUSE = /%(?:%|(?:\.(\d+))?([^%.]|$))/g
+const CLAUSE = /%(?:%|(?:\.(\d*))?([^%.]|$))/g
 
 /** What a text asks to be formatted: the letter of each clause. @throws Fault for what is no clause */
 export function clausesOf(text: string): { letter: string; precision: number }[] {
@@ -142,6 +154,10 @@ export function clausesOf(text: string): { letter: string; precision: number }[]
   for (const [whole, precision, letter] of text.matchAll(CLAUSE)) {
     if (whole === '%%') continue
     if (!letter) throw new Fault('unexpected end of string')
+    if (precision === '') {
+      const why = 'error while converting precision to integer: strconv.Atoi: parsing "": invalid syntax'
+      throw new Fault(`could not parse formatting clause: error while parsing precision: ${why}`)
+    }
     if (!Object.hasOwn(CLAUSES, letter)) throw new Fault(`could not parse formatting clause: unrecognized formatting clause "${letter}"`)
     clauses.push({ letter, precision: Math.min(Number(precision ?? PRECISION), PRECISION_LIMIT) })
   }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { quote } from '../../../api/quote.ts'
 import type { JsonObject } from '../../../api/resource.ts'
 import type { Status } from '../../../api/kinds/meta/v1.ts'
+import { kindText } from '../../webhooks/reviewCodec.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import { requestView } from '../matching/requestView.ts'
 import type { Match } from '../matching/rules.ts'
@@ -43,11 +44,6 @@ export function createReview(
   return { uid, version, body }
 }
 
-function versionText(answer: JsonObject): string {
-  const apiVersion = String(answer['apiVersion'] ?? '')
-  return `${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${String(answer['kind'] ?? '')}`
-}
-
 function checkPatch({ patch = '', patchType }: Response, mutating: boolean): void {
   if (!mutating) {
     if (patch !== '') throw new Error('validating webhook may not return response.patch')
@@ -77,7 +73,7 @@ export function readVerdict(answer: JsonObject, { uid, version }: Review, mutati
   if (version === 'v1') {
     if (response.uid !== uid) throw new Error(`expected response.uid=${quote(uid)}, got ${quote(response.uid ?? '')}`)
     const expected = 'admission.k8s.io/v1, Kind=AdmissionReview'
-    if (versionText(answer) !== expected) throw new Error(`expected webhook response of ${expected}, got ${versionText(answer)}`)
+    if (kindText(answer) !== expected) throw new Error(`expected webhook response of ${expected}, got ${kindText(answer)}`)
     checkPatch(response, mutating)
   }
   const { patch, status } = response
