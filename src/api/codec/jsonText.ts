@@ -9,7 +9,7 @@ export function jsonText(value: object): string {
 
 /** For people. Metadata that was stored stands in the order of its type, with the version in its place. */
 export function prettyJsonText(value: object): string {
-  return safe(JSON.stringify(value, (key, member: unknown) => (key === 'metadata' ? inOrder(member) : member), 2))
+  return safe(JSON.stringify(value, (key, member: unknown) => (key === 'metadata' ? metadataInOrder(member) : member), 2))
 }
 
 /** The characters stand in strings alone: nothing else of JSON has them. */
@@ -18,7 +18,8 @@ function safe(text: string): string {
   return text.replace(EVERY_UNSAFE, (char) => `\\u${(char.codePointAt(0) as number).toString(16).padStart(4, '0')}`)
 }
 
-function inOrder(metadata: unknown): unknown {
+/** Of a stored object: its version stands where the type has it. */
+export function metadataInOrder(metadata: unknown): unknown {
   if (typeof metadata !== 'object' || metadata === null || !('resourceVersion' in metadata)) return metadata
   const { name, generateName, namespace, selfLink, uid, resourceVersion, ...rest } = metadata as Record<string, unknown>
   return { name, generateName, namespace, selfLink, uid, resourceVersion, ...rest }

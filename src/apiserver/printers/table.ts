@@ -2,6 +2,7 @@
  * Objects as tables, the way `kubectl get` shows them: the server chooses columns and cells, so that every client prints
  * the same. What a kind's columns are stands in one file per API group.
  */
+import { metadataInOrder } from '../../api/codec/jsonText.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
@@ -33,7 +34,7 @@ function ownMetadata({ kind, metadata }: KubeObject): KubeObject['metadata'] {
 }
 
 export function partialMetadata(object: KubeObject, apiVersion: string): object {
-  return { kind: 'PartialObjectMetadata', apiVersion, metadata: ownMetadata(object) }
+  return { kind: 'PartialObjectMetadata', apiVersion, metadata: metadataInOrder(ownMetadata(object)) }
 }
 
 /** The query parameter; throws upstream's 400. */
