@@ -2,6 +2,7 @@
  * Whether the server behind an APIService can be asked (kube-aggregator's availability controllers): its Service is there,
  * has the port and ready endpoints, and answers discovery of the group version.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { APIService, APIServiceCondition } from '../../api/kinds/apiregistration/v1.ts'
 import type { Service } from '../../api/kinds/core/v1.ts'
 import type { EndpointSlice } from '../../api/kinds/discovery/v1.ts'
@@ -20,6 +21,8 @@ export const AGGREGATOR_USER: UserInfo = { name: 'system:kube-aggregator', group
 
 /** Enough to pass over one bad endpoint among several. */
 const ATTEMPTS = 5
+/** The others are not made where the first is answered well by then: each is a new connection, and checks come every half minute. */
+const FIRST_MS = 500
 const CHECK_TIMEOUT_MS = 5_000
 
 const failed = (reason: string, message: string): Availability => ({ status: 'False', reason, message })
@@ -68,12 +71,25 @@ async function attempt(server: RemoteServer, path: string, signal: AbortSignal):
   if (status < 200 || status >= 300) throw new Error(`failing or missing response from ${url}: bad status from ${url}: ${status}`)
 }
 
+async function anyAttempt(server: RemoteServer, path: string, signal: AbortSignal): Promise<void> {
+  const first = attempt(server, path, signal)
+  const waiting = new AbortController()
+  const late = sleep(FIRST_MS, false, { signal: waiting.signal }).catch(() => false)
+  const isGood = first.then(
+    () => true,
+    () => false,
+  )
+  const done = await Promise.race([isGood, late])
+  waiting.abort()
+  if (!done) await Promise.any([first, ...Array.from({ length: ATTEMPTS - 1 }, () => attempt(server, path, signal))])
+}
+
 /** Asks the server for the discovery of its group version; one answer of several is enough. */
 export async function discoveryFault(server: RemoteServer, { spec }: APIService, stopping: AbortSignal): Promise<Availability | undefined> {
   const path = spec.group ? `/apis/${spec.group}/${spec.version}` : `/api/${spec.version}`
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(CHECK_TIMEOUT_MS)])
   try {
-    await Promise.any(Array.from({ length: ATTEMPTS }, () => attempt(server, path, signal)))
+    await anyAttempt(server, path, signal)
     return undefined
   } catch (error) {
     const last = error instanceof AggregateError ? (error.errors.at(-1) as unknown) : error
