@@ -81,6 +81,11 @@ describe('a JSON patch', () => {
     { patch: [{ op: 'add', path: '/__proto__/x', value: 1 }], code: 422, message: rejected },
     { patch: [{ op: 'explode', path: '/data' }], code: 422, message: rejected },
     { patch: [{ op: 'add' }], code: 422, message: rejected },
+    { patch: [null], code: 422, message: rejected },
+    { patch: [{ op: 'replace', path: 'data', value: {} }], code: 422, message: rejected },
+    { patch: [{ op: 'move', from: '/list/0', path: '/list/2' }], code: 422, message: rejected },
+    { patch: [{ op: 'copy', from: '/list/0', path: '/list/9' }], code: 422, message: rejected },
+    { patch: [{ op: 'copy', from: '/list/5', path: '/list/0' }], code: 422, message: rejected },
     { patch: {}, code: 400, message: 'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp' },
     { patch: ['x'], code: 400, message: 'error decoding patch: json: cannot unmarshal string into Go value of type handlers.jsonPatchOp' },
     {

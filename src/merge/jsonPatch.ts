@@ -1,9 +1,9 @@
 /**
- * JSON patch (RFC 6902) as the API server takes it. As with upstream's library, an index may count from the end (`/-1`),
- * `replace` adds a key that an object lacks, `test` takes such a key for null, and copies are limited in size. Whatever
- * goes wrong while applying is one and the same 422.
+ * JSON patch (RFC 6902) as the API server takes it. As with upstream's library (github.com/evanphx/json-patch), an index may
+ * count from the end (`/-1`), `replace` adds a key that an object lacks, `test` takes such a key for null, and copies are
+ * limited in size. Whatever goes wrong while applying is one and the same 422.
  */
-import jsonpatch, { type Operation, unescapePathComponent } from 'fast-json-patch'
+import { deepEqual } from '../api/meta.ts'
 import { newBadRequest, newStatusError, StatusError } from '../api/status.ts'
 import { goJsonKind, isObject, type JsonObject } from './jsonValue.ts'
 
@@ -11,11 +11,18 @@ const OPERATIONS_MAX = 10_000
 /** All `copy` operations of one patch together. */
 const COPIED_BYTES_MAX = 3 * 1024 * 1024
 
+interface Operation {
+  readonly op?: string
+  readonly path?: string
+  readonly from?: string
+  readonly value?: unknown
+}
+
 /** Answers the patched document; neither argument is changed. Throws StatusError. */
 export function applyJsonPatch(document: unknown, patch: unknown): unknown {
   const operations = decode(patch)
   try {
-    return applyAll(structuredClone(document), structuredClone(operations))
+    return applyAll(structuredClone(document), operations)
   } catch (error) {
     if (error instanceof StatusError) throw error
     const message = 'the server rejected our request due to an error in our request'
@@ -47,82 +54,109 @@ function oddField(operation: JsonObject): [unknown, string] | undefined {
   return name && [operation[name], `Go struct field jsonPatchOp.${name} of type string`]
 }
 
+/** The document, or a struct or list inside of it, that an operation changes: where, and by which key. */
+interface Place {
+  readonly container: Record<string, unknown> | unknown[]
+  readonly key: string
+}
+
 function applyAll(document: unknown, operations: readonly Operation[]): unknown {
   let copiedBytes = 0
-  for (const given of operations) {
-    const operation = ofMissing(document, leniently(document, located(document, withValue(given))))
-    refuseRoot(operation)
-    refuseCircle(operation)
-    if (operation.op === 'copy') {
-      copiedBytes += JSON.stringify(jsonpatch.getValueByPointer(document, operation.from) ?? null).length
+  for (const operation of operations) {
+    if (operation?.op === 'copy') {
+      copiedBytes += JSON.stringify(valueAt(document, operation.from)).length
       if (copiedBytes > COPIED_BYTES_MAX) throw new Error(`the patch copies more than ${COPIED_BYTES_MAX} bytes`)
     }
-    document = jsonpatch.applyOperation(document, operation, true, true, true).newDocument
+    document = apply(document, operation)
   }
   return document
 }
 
-/** The document as a whole stays: only `test` may name it, and `replace` by an object or a list. */
-function refuseRoot(operation: Operation): void {
-  if (operation.path !== '' || operation.op === 'test') return
-  const container = operation.op === 'replace' && typeof operation.value === 'object' && operation.value !== null
-  if (!container) throw new Error(`cannot ${operation.op} the whole document`)
+function apply(document: unknown, operation: Operation): unknown {
+  const value = structuredClone(operation?.value ?? null)
+  switch (operation?.op) {
+    case 'add':
+      add(placeOf(document, operation.path), value)
+      return document
+    case 'remove':
+      remove(placeOf(document, operation.path))
+      return document
+    case 'replace':
+      return replace(document, operation.path, value)
+    case 'move': {
+      const source = placeOf(document, operation.from)
+      const moved = get(source)
+      remove(source)
+      add(placeOf(document, operation.path), moved)
+      return document
+    }
+    case 'copy':
+      add(placeOf(document, operation.path), structuredClone(valueAt(document, operation.from)))
+      return document
+    case 'test':
+      if (!deepEqual(operation.path === '' ? document : valueAt(document, operation.path), value)) throw new Error('testing value failed')
+      return document
+    default:
+      throw new Error(`unexpected operation ${String(operation?.op)}`)
+  }
 }
 
-/** Nothing is moved into itself, nor is the whole document taken from anywhere. */
-function refuseCircle(operation: Operation): void {
-  if (operation.op !== 'move' && operation.op !== 'copy') return
-  const { from, path } = operation
-  if (from === '' || (operation.op === 'move' && path.startsWith(`${from}/`))) throw new Error(`cannot ${operation.op} ${from} to ${path}`)
+/** The whole document may become another object or list. */
+function replace(document: unknown, path: string | undefined, value: unknown): unknown {
+  if (path === '') {
+    if (typeof value !== 'object' || value === null) throw new Error('the document can only become an object or a list')
+    return value
+  }
+  const { container, key } = placeOf(document, path)
+  if (Array.isArray(container)) container[indexOf(container, key, container.length)] = value
+  else set(container, key, value)
+  return document
 }
 
-function leniently(document: unknown, operation: Operation): Operation {
-  if ((operation.op !== 'replace' && operation.op !== 'test') || !lacksKey(document, operation.path)) return operation
-  if (operation.op === 'replace') return { ...operation, op: 'add' }
-  return operation.value === null ? { op: 'test', path: '', value: document } : operation
+function placeOf(document: unknown, path: string | undefined): Place {
+  const [, ...keys] = (path ?? '').split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+  const last = keys.pop()
+  if (last === undefined) throw new Error(`no place: ${String(path)}`)
+  const container = keys.reduce((at, key) => get({ container: asContainer(at), key }), document)
+  return { container: asContainer(container), key: last }
 }
 
-/** An operation that says no value means null. */
-function withValue(operation: Operation): Operation {
-  const takesValue = operation.op === 'add' || operation.op === 'replace' || operation.op === 'test'
-  return takesValue && operation.value === undefined ? { ...operation, value: null } : operation
+function asContainer(value: unknown): Place['container'] {
+  if (typeof value !== 'object' || value === null) throw new Error('there is nothing inside of a scalar')
+  return value as Place['container']
 }
 
-/** A key that an object lacks is copied as null. */
-function ofMissing(document: unknown, operation: Operation): Operation {
-  if (operation.op !== 'copy' || !lacksKey(document, operation.from)) return operation
-  return { op: 'add', path: operation.path, value: null }
+function valueAt(document: unknown, path: string | undefined): unknown {
+  return get(placeOf(document, path))
 }
 
-/** Whether a path leads to an object that does not have the path's last key. */
-function lacksKey(document: unknown, path: string): boolean {
-  if (typeof path !== 'string' || path === '') return false
-  const end = path.lastIndexOf('/')
-  const parent: unknown = jsonpatch.getValueByPointer(document, path.slice(0, end))
-  const key = unescapePathComponent(path.slice(end + 1))
-  return isObject(parent) && (!Object.hasOwn(parent, key) || parent[key] === undefined)
+/** A key that an object lacks has null. */
+function get({ container, key }: Place): unknown {
+  if (Array.isArray(container)) return container[indexOf(container, key, container.length)]
+  return Object.hasOwn(container, key) ? (container[key] ?? null) : null
 }
 
-/** The operation with its paths as they stand in the document: indices from the end counted out, what leads to the root dropped. */
-function located(document: unknown, operation: Operation): Operation {
-  const path = locate(document, operation.path, operation.op === 'add' || operation.op === 'move' || operation.op === 'copy')
-  if (operation.op !== 'move' && operation.op !== 'copy') return { ...operation, path }
-  return { ...operation, path, from: locate(document, operation.from, false) }
+function add({ container, key }: Place, value: unknown): void {
+  if (!Array.isArray(container)) set(container, key, value)
+  else if (key === '-') container.push(value)
+  else container.splice(indexOf(container, key, container.length + 1), 0, value)
 }
 
-/** `adding`: the last index may be one past the end, from which it is counted then. */
-function locate(document: unknown, path: string, adding: boolean): string {
-  if (typeof path !== 'string' || path === '') return path
-  let at = document
-  const [, ...given] = path.split('/')
-  const tokens = given.map((token, i) => {
-    const resolved = Array.isArray(at) && /^[+-]?[0-9]+$/.test(token) ? indexIn(at, Number(token), adding && i === given.length - 1) : token
-    at = Array.isArray(at) || isObject(at) ? (at as Record<string, unknown>)[unescapePathComponent(resolved)] : undefined
-    return resolved
-  })
-  return tokens.map((token) => `/${token}`).join('')
+function remove({ container, key }: Place): void {
+  if (Array.isArray(container)) container.splice(indexOf(container, key, container.length), 1)
+  else if (Object.hasOwn(container, key)) delete container[key]
+  else throw new Error(`nothing to remove: ${key}`)
 }
 
-function indexIn(list: readonly unknown[], index: number, adding: boolean): string {
-  return String(index < 0 ? list.length + (adding ? 1 : 0) + index : index)
+/** `__proto__` is a key like any other. */
+function set(container: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(container, key, { value, enumerable: true, configurable: true, writable: true })
+}
+
+/** Of one of `count` places, also counted from the last. */
+function indexOf(list: readonly unknown[], key: string, count: number): number {
+  const given = /^[+-]?[0-9]+$/.test(key) ? Number(key) : NaN
+  const index = given < 0 ? given + count : given
+  if (!(index >= 0 && index < count)) throw new Error(`no index of a list of ${list.length}: ${key}`)
+  return index
 }

@@ -163,7 +163,7 @@ describe('a strategic merge patch', () => {
       message: 'expected a []interface {}, but received a %!s(<nil>)',
     },
     {
-      patch: { spec: { '$setElementOrder/tolerations': [], tolerations: [] } },
+      patch: { spec: { '$setElementOrder/imagePullSecrets': [], imagePullSecrets: [] } },
       code: 500,
       message: 'no elements in any of the given slices',
     },

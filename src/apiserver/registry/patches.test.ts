@@ -139,6 +139,11 @@ test('a status of a pod says nothing of its owners', async () => {
   assert.deepEqual(metadata.managedFields?.find(({ manager }) => manager === 's')?.fieldsV1, { 'f:status': { 'f:message': {} } })
 })
 
+test('a patch is looked at once there is something to patch', async () => {
+  const none = { type: 'application/json-patch+json', bytes: Buffer.from('[') }
+  assert.equal(await refusal(send('patch', 'configmaps/none', { patch: none })), '404 configmaps "none" not found')
+})
+
 test('what is patched is refused in upstream’s words', async () => {
   await send('create', 'serviceaccounts', { body: { metadata: { name: 'a' }, secrets: [{ name: 's' }, {}] } })
   const secrets = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'a' }, secrets: [{ name: 's' }] }

@@ -14,7 +14,7 @@ import { defaultObject, parseJson, parseYaml } from './schema.ts'
 import { applyConfiguration } from './fieldManagement.ts'
 import { changeObject, matchIdentity, tracking } from './writes.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
-import type { JsonObject, KubeObject } from '../../api/resource.ts'
+import type { JsonObject, JsonValue, KubeObject } from '../../api/resource.ts'
 import type { ApiRequest, ApiResult } from '../request.ts'
 import type { StoredKind } from './kind.ts'
 import type { Patcher } from './patched.ts'
@@ -35,18 +35,22 @@ export function isApply(request: ApiRequest): boolean {
   return patchTypeOf(request) === APPLY_PATCH
 }
 
-export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean): Patcher {
+/** Answers how to decode the patch, which is looked at once it is known that there is something to patch. */
+export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean): () => Patcher {
   const bytes = request.patch?.bytes ?? new Uint8Array()
   switch (patchTypeOf(request)) {
-    case JSON_PATCH: {
-      const { value } = parseJson(bytes, 'error decoding patch: ')
-      return { apply: (base) => applyJsonPatch(base, value) as JsonObject, strictErrors: [] }
-    }
-    case MERGE_PATCH: {
-      const { value, strictErrors } = parseJson(bytes, 'error decoding patch: ')
-      return { apply: (base) => applyMergePatch(base, value) as JsonObject, strictErrors }
-    }
-    case STRATEGIC_MERGE_PATCH: {
+    case JSON_PATCH:
+      return () => {
+        const { value, strictErrors } = parseJson(bytes, 'error decoding patch: ')
+        const strict = [...strictErrors, ...unknownFields(value)].map((error) => `json patch ${error}`)
+        return { apply: (base) => applyJsonPatch(base, value) as JsonObject, strictErrors: strict }
+      }
+    case MERGE_PATCH:
+      return () => {
+        const { value, strictErrors } = parseJson(bytes, 'error decoding patch: ')
+        return { apply: (base) => applyMergePatch(base, value) as JsonObject, strictErrors }
+      }
+    case STRATEGIC_MERGE_PATCH:
       if (custom) {
         const types = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml'
         throw newStatusError(
@@ -55,33 +59,49 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
           `the body of the request was in an unknown format - accepted media types include: ${types}`,
         )
       }
-      const { value, strictErrors } = parseJson(bytes, '')
-      const patcher: Patcher = {
-        apply(base) {
-          patcher.strategic = cloneJson(value)
-          return applyStrategicMergePatch(base, patcher.strategic, type) as JsonObject
-        },
-        strategic: value,
-        strictErrors,
-      }
-      return patcher
-    }
+      return () => strategicPatcher(bytes, type)
     default:
       throw newStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
   }
+}
+
+const OPERATION_FIELDS = new Set(['op', 'path', 'from', 'value'])
+
+/** What an operation of a JSON patch says that nobody asks. */
+function unknownFields(operations: JsonValue): string[] {
+  if (!Array.isArray(operations)) return []
+  return operations.flatMap((operation, i) => {
+    const fields = isJsonObject(operation) ? Object.keys(operation).filter((name) => !OPERATION_FIELDS.has(name)) : []
+    return fields.map((name) => `unknown field ${JSON.stringify(`[${i}].${name}`)}`)
+  })
+}
+
+function strategicPatcher(bytes: Uint8Array, type: TypeDef): Patcher {
+  const { value, strictErrors } = parseJson(bytes, '')
+  const patcher: Patcher = {
+    apply(base) {
+      patcher.strategic = cloneJson(value)
+      return applyStrategicMergePatch(base, patcher.strategic, type) as JsonObject
+    },
+    strategic: value,
+    strictErrors,
+  }
+  return patcher
 }
 
 export async function patchObject(core: RegistryCore, kind: StoredKind, request: ApiRequest, rules: PartRules): Promise<ApiResult> {
   const options = parsePatchOptions(request)
   if (isApply(request)) return applyObject(core, kind, request, rules, options)
   const { resource } = request
-  const patch = patcherFor(request, resource.type, kind.custom)
-  const target = { catalog: core.catalog, request, kind: resource, type: resource.type, patch, validation: options.fieldValidation }
+  const decode = patcherFor(request, resource.type, kind.custom)
+  const target = { catalog: core.catalog, request, kind: resource, type: resource.type, validation: options.fieldValidation }
+  let patch: Patcher | undefined
   return changeObject(core, kind, request, {
     rules,
     options,
     make(old) {
-      const object = decodePatched(cloneJson(old) as unknown as JsonObject, target) as unknown as KubeObject
+      patch ??= decode()
+      const object = decodePatched(cloneJson(old) as unknown as JsonObject, { ...target, patch }) as unknown as KubeObject
       object.metadata ??= {} as KubeObject['metadata']
       matchIdentity(object, request)
       defaultObject(request.resource, object, core.clock.now())

@@ -171,12 +171,12 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
         return change(core, kind, request, { options, retryConflicts: true, next })
       }
       const { type } = target.resource
-      const patch = patcherFor(request, type, false)
-      const patched = { catalog: core.catalog, request, kind: SCALE, type, patch, validation: options.fieldValidation }
+      const decode = patcherFor(request, type, false)
+      const patched = { catalog: core.catalog, request, kind: SCALE, type, validation: options.fieldValidation }
       const next = (current: Scale): Scale => {
         const { managedFields: _, ...metadata } = current.metadata ?? {}
         const base = cloneJson({ ...current, metadata }) as unknown as JsonObject
-        return tracked(decodePatched(base, patched) as unknown as Scale, current, target)
+        return tracked(decodePatched(base, { ...patched, patch: decode() }) as unknown as Scale, current, target)
       }
       return change(core, kind, request, { options, retryConflicts: true, next })
     }
