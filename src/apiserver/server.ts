@@ -32,7 +32,7 @@ import type { LeaseStore } from './membership/masterLeases.ts'
 import { Membership } from './membership/membership.ts'
 import { createAdmissionMetrics } from './metrics/admissionMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
-import { aggregationMetrics, auditMetrics } from './metrics/serverMetrics.ts'
+import { aggregationMetrics, auditMetrics, buildMetrics } from './metrics/serverMetrics.ts'
 import { OwnObjects } from './ownObjects.ts'
 import type { KubeletClient } from './proxy/kubelet.ts'
 import type { CustomKinds } from './registry/kinds.ts'
@@ -45,6 +45,7 @@ import { HealthChecks } from './transport/health.ts'
 import type { HealthCheck } from './transport/health.ts'
 import { Listener } from './transport/listener.ts'
 import { StartChecks } from './transport/startChecks.ts'
+import { versionDocument } from './transport/serverPaths.ts'
 import type { VersionInfo } from './transport/serverPaths.ts'
 
 /** What the registry takes from the server that is built around it. */
@@ -205,6 +206,7 @@ function serverMetrics(
   following.queueMetrics.register(metrics.registry)
   requestMetrics.register(metrics.registry)
   authentication.metrics.register(metrics.registry)
+  buildMetrics(metrics.registry, versionDocument(options.version))
   if (following.aggregation) aggregationMetrics(metrics.registry, following.aggregation)
   if (options.audit) auditMetrics(metrics.registry, options.audit)
   registry.observeAdmission?.(createAdmissionMetrics(metrics.registry))

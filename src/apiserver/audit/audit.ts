@@ -298,6 +298,8 @@ export class Audit {
   readonly #clock: Clock
   /** Events, whatever became of them. */
   events = 0
+  /** Requests by the level that the policy gives them. */
+  readonly levels = new Map<Level, number>()
 
   constructor(options: { policy: AuditPolicy; sinks: readonly AuditSink[]; clock: Clock }) {
     this.#policy = options.policy
@@ -308,6 +310,7 @@ export class Audit {
   /** Undefined where the policy does not want the request. */
   begin(request: AuditedRequest, attributes: RequestAttributes, isRefused = false): AuditEntry | undefined {
     const config = auditConfigOf(this.#policy, attributes)
+    this.levels.set(config.level, (this.levels.get(config.level) ?? 0) + 1)
     if (config.level === 'None') return undefined
     return new AuditEntry({ config, request, attributes, write: (event) => this.#write(event), clock: this.#clock, isRefused })
   }

@@ -82,6 +82,7 @@ export class Metrics {
   readonly #inFlightCount = { mutating: 0, readOnly: 0 }
   readonly #longRunning: Gauge
   readonly #watchEvents: Counter
+  readonly #deprecated: Gauge
 
   constructor(objects: { all(): ReadonlyMap<string, number> }) {
     const registers = [this.registry]
@@ -112,6 +113,19 @@ export class Metrics {
       labelNames: ['group', 'version', 'resource'],
       help: 'Events sent to watchers.',
     })
+    this.#deprecated = new Gauge({
+      name: 'apiserver_requested_deprecated_apis',
+      registers,
+      labelNames: ['group', 'version', 'resource', 'subresource', 'removed_release'],
+      help: 'Deprecated APIs that were asked for.',
+    })
+  }
+
+  deprecatedUse(resource: { group: string; version: string; resource: string }, subresource: string): void {
+    this.#deprecated.set(
+      { group: resource.group, version: resource.version, resource: resource.resource, subresource, removed_release: '' },
+      1,
+    )
   }
 
   /** `waitedSeconds` of the time are those before its turn. */

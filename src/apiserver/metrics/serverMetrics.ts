@@ -24,7 +24,36 @@ export function aggregationMetrics(
   )
 }
 
-export function auditMetrics(registry: Registry, audit: Pick<Audit, 'events' | 'sinks'>): void {
+/** Which version runs here: alerts compare it between components. */
+export function buildMetrics(registry: Registry, version: Readonly<Record<string, string>>): void {
+  const { major, minor, gitVersion, gitCommit, gitTreeState, buildDate, goVersion, compiler, platform } = version
+  const labels = {
+    ...{ major, minor, git_version: gitVersion, git_commit: gitCommit, git_tree_state: gitTreeState },
+    ...{ build_date: buildDate, go_version: goVersion, compiler, platform },
+  }
+  const info = new Gauge({
+    name: 'kubernetes_build_info',
+    help: 'Always 1, with the version that runs here.',
+    labelNames: Object.keys(labels),
+    registers: [],
+  })
+  info.set(labels as Record<string, string>, 1)
+  registry.registerMetric(info)
+}
+
+export function auditMetrics(registry: Registry, audit: Pick<Audit, 'events' | 'levels' | 'sinks'>): void {
+  registry.registerMetric(
+    new Counter({
+      name: 'apiserver_audit_level_total',
+      help: 'Requests by how much the policy wants to know of them.',
+      labelNames: ['level'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const [level, count] of audit.levels) this.inc({ level }, count)
+      },
+    }),
+  )
   registry.registerMetric(
     new Counter({
       name: 'apiserver_audit_event_total',

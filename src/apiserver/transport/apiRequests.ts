@@ -58,6 +58,7 @@ export class ApiRequests {
     const deprecation = route.resource.group === '' ? DEPRECATED[route.resource.resource] : route.resource.custom?.warning
     const deprecated = deprecation && warningHeader(deprecation)
     if (deprecated) exchange.setHeader('warning', deprecated)
+    if (deprecation) this.#options.metrics.deprecatedUse(route.resource, route.subresource?.name ?? '')
     const negotiated = negotiate(headerText(exchange, 'accept'), {
       routed: true,
       transforms: isWithoutTable(route) ? METADATA_TRANSFORMS : TRANSFORMS,

@@ -7,6 +7,7 @@ import type { Catalog, CustomSchema, GroupVersionKind } from '../../api/catalog/
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import { DecodeError, JsonSyntaxError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
+import { homeGroup, isFormerKind } from '../../api/catalog/formerKinds.ts'
 import { kindMismatch, notRegistered } from '../../api/codec/kindMismatch.ts'
 import type * as ProtobufModule from '../../api/codec/protobuf.ts'
 import { jsonText, prettyJsonText } from '../../api/codec/jsonText.ts'
@@ -216,8 +217,10 @@ export class Codec implements ObjectCodec {
     if (kind.kind === wanted.kind && versionOf(kind) === versionOf(wanted)) return
     if (options && kind.kind === wanted.kind) return
     if (options) throw newBadRequest(notRegistered(kind, OPTIONS_SCHEME))
-    const known = this.#catalog.typeOfKind(kind) !== undefined
-    if (known && kind.kind === wanted.kind && kind.group === wanted.group) throw this.#versionMismatch(versionOf(kind), wanted)
+    const known = this.#catalog.typeOfKind(kind) !== undefined || isFormerKind(kind)
+    // An eviction is taken in either version that there has been.
+    if (kind.kind === 'Eviction' && wanted.kind === 'Eviction' && isFormerKind(kind)) return
+    if (known && kind.kind === wanted.kind && homeGroup(kind) === homeGroup(wanted)) throw this.#versionMismatch(versionOf(kind), wanted)
     throw this.#cannotBeHandled(kind, target, kindMismatch(this.#catalog, kind, wanted))
   }
 
