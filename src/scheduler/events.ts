@@ -70,9 +70,21 @@ export interface EventHint {
   mayHelp?: (pod: Pod, event: ClusterEvent) => boolean
 }
 
+const GROUPS: Partial<Record<EventResource, string>> = {
+  StorageClass: 'storage.k8s.io',
+  CSINode: 'storage.k8s.io',
+  CSIDriver: 'storage.k8s.io',
+  CSIStorageCapacity: 'storage.k8s.io',
+  VolumeAttachment: 'storage.k8s.io',
+  ResourceClaim: 'resource.k8s.io',
+  ResourceSlice: 'resource.k8s.io',
+  DeviceClass: 'resource.k8s.io',
+}
+
 /** Pods that are on a node are something else than those that wait for one. */
 function resourceName({ resource, before, after }: ClusterEvent): string {
-  if (resource !== 'Pod') return resource
+  const group = GROUPS[resource]
+  if (resource !== 'Pod') return group ? `${group}/${resource}` : resource
   return ((after ?? before) as Pod | undefined)?.spec.nodeName ? 'AssignedPod' : 'UnschedulablePod'
 }
 

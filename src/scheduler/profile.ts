@@ -1,7 +1,7 @@
 /** Profiles: the plugins that a scheduler name stands for, made and put in their places. */
 import type { PluginPoints } from './cycle.ts'
 import type { ProfileConfiguration } from './configuration/configuration.ts'
-import type { EventHint } from './events.ts'
+import { ADD, UPDATE_NODE_TAINT, type EventHint } from './events.ts'
 import type { Plugin } from './framework.ts'
 import { pluginNames, type PluginEntry } from './pluginPoints.ts'
 
@@ -11,6 +11,13 @@ export interface Profile {
   percentageOfNodesToScore: number
   /** The hints of every plugin that may refuse a pod. */
   hints: ReadonlyMap<string, readonly EventHint[]>
+}
+
+/** Whom a new node may help, one that loses a taint may help as well: before, nobody was let look at it. */
+function withTaints(events: readonly EventHint[]): readonly EventHint[] {
+  const ofNodes = events.filter(({ resource }) => resource === 'Node').reduce((all, { actions }) => all | actions, 0)
+  const isMissing = (ofNodes & ADD) !== 0 && (ofNodes & UPDATE_NODE_TAINT) === 0
+  return isMissing ? [...events, { resource: 'Node', actions: UPDATE_NODE_TAINT }] : events
 }
 
 export function buildProfile(configuration: ProfileConfiguration, create: (name: string) => Plugin, defaultPercentage: number): Profile {
@@ -38,6 +45,6 @@ export function buildProfile(configuration: ProfileConfiguration, create: (name:
     schedulerName: configuration.schedulerName,
     points,
     percentageOfNodesToScore: configuration.percentageOfNodesToScore ?? defaultPercentage,
-    hints: new Map([...made].map(([name, { events }]) => [name, events])),
+    hints: new Map([...made].map(([name, { events }]) => [name, withTaints(events)])),
   }
 }

@@ -153,27 +153,24 @@ function isHelpedByPod(pod: Pod, { before, after }: ClusterEvent, labelsOf: Name
   const other = (after ?? before) as Pod
   if (other.metadata.uid === pod.metadata.uid) return true
   if (!other.spec.nodeName) return false
-  const wishes = wishesOf(pod)
-  const changes = (terms: readonly AffinityTerm[], towards: 'match' | 'mismatch'): boolean =>
-    terms.some((term) => {
-      const matched = before !== undefined && selectsPod(term, before as Pod, labelsOf)
-      const matches = after !== undefined && selectsPod(term, after as Pod, labelsOf)
-      return towards === 'match' ? matches && !matched : matched && !matches
-    })
-  if (changes(wishes.requiredAffinity, 'match') || changes(wishes.requiredAntiAffinity, 'mismatch')) return true
+  const { requiredAffinity, requiredAntiAffinity } = wishesOf(pod)
+  const isSelected = (term: AffinityTerm, one: ClusterEvent['after']): boolean =>
+    one !== undefined && selectsPod(term, one as Pod, labelsOf)
+  const isNear = (one: ClusterEvent['after']): boolean =>
+    requiredAffinity.length > 0 && requiredAffinity.every((term) => isSelected(term, one))
+  if (isNear(after) && !isNear(before)) return true
+  if (requiredAntiAffinity.some((term) => isSelected(term, before) && !isSelected(term, after))) return true
   // A pod that minded this one is gone.
   return after === undefined && wishesOf(other).requiredAntiAffinity.some((term) => selectsPod(term, pod, labelsOf))
 }
 
-function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent, labelsOf: NamespaceLabels): boolean {
+function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent): boolean {
   const { requiredAffinity, requiredAntiAffinity } = wishesOf(pod)
-  const [old, now] = [before as Node | undefined, after as Node | undefined]
-  if (requiredAffinity.length === 0) return requiredAntiAffinity.length > 0 || old === undefined
-  const labels = now?.metadata.labels ?? {}
-  if (!requiredAffinity.every(({ topologyKey }) => labels[topologyKey] !== undefined)) return false
-  if (!old) return true
-  const isMoved = requiredAffinity.some(({ topologyKey }) => old.metadata.labels?.[topologyKey] !== labels[topologyKey])
-  return isMoved || requiredAffinity.every((term) => selectsPod(term, pod, labelsOf))
+  const [old, now] = [(before as Node | undefined)?.metadata.labels ?? {}, (after as Node).metadata.labels ?? {}]
+  if (!before && requiredAntiAffinity.length > 0) return true
+  // Near others a node counts once it has the label, far from others once it has it no more.
+  const isGained = requiredAffinity.some(({ topologyKey }) => now[topologyKey] !== undefined && now[topologyKey] !== old[topologyKey])
+  return isGained || requiredAntiAffinity.some(({ topologyKey }) => old[topologyKey] !== undefined && now[topologyKey] !== old[topologyKey])
 }
 
 export function newInterPodAffinity(args: InterPodAffinityArgs, labelsOf: NamespaceLabels): Plugin {
@@ -185,7 +182,7 @@ export function newInterPodAffinity(args: InterPodAffinityArgs, labelsOf: Namesp
         actions: ADD | DELETE | UPDATE_POD_LABEL,
         mayHelp: (pod, event) => isHelpedByPod(pod, event, labelsOf),
       },
-      { resource: 'Node', actions: ADD | UPDATE_NODE_LABEL, mayHelp: (pod, event) => isHelpedByNode(pod, event, labelsOf) },
+      { resource: 'Node', actions: ADD | UPDATE_NODE_LABEL, mayHelp: isHelpedByNode },
     ],
     prepare: (info, view) => prepare(info, view, labelsOf),
     score(info, view) {

@@ -1,7 +1,7 @@
 /** TaintToleration and NodeUnschedulable. */
 import type { Node, Pod, Taint, Toleration } from '../../api/kinds/core/v1.ts'
 import { tolerates } from '../../api/tolerations.ts'
-import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION, type ClusterEvent, type EventHint } from '../events.ts'
+import { ADD, UPDATE_NODE_TAINT, UPDATE_POD_TOLERATION } from '../events.ts'
 import { FITS, normalizeByMax, refuses, type Plugin } from '../framework.ts'
 
 const isTolerated = (tolerations: readonly Toleration[], taint: Taint): boolean => tolerations.some((t) => tolerates(t, taint))
@@ -11,12 +11,6 @@ export function toleratesHardTaints(pod: Pod, { spec: { taints } }: Node): boole
   return taints.every(
     (taint) => (taint.effect !== 'NoSchedule' && taint.effect !== 'NoExecute') || isTolerated(pod.spec.tolerations ?? [], taint),
   )
-}
-
-const OWN_TOLERATIONS: EventHint = {
-  resource: 'Pod',
-  actions: UPDATE_POD_TOLERATION,
-  mayHelp: (pod, { after }: ClusterEvent) => after?.metadata.uid === pod.metadata.uid,
 }
 
 export function newTaintToleration(): Plugin {
@@ -30,7 +24,11 @@ export function newTaintToleration(): Plugin {
         mayHelp: (pod, { before, after }) =>
           after !== undefined && toleratesHardTaints(pod, after as Node) && !(before && toleratesHardTaints(pod, before as Node)),
       },
-      OWN_TOLERATIONS,
+      {
+        resource: 'Pod',
+        actions: UPDATE_POD_TOLERATION,
+        mayHelp: (pod, { after }) => after?.metadata.uid === pod.metadata.uid,
+      },
     ],
     prepare({ pod }) {
       return { filter: ({ node }) => (toleratesHardTaints(pod, node) ? FITS : refuses('node(s) had untolerated taint(s)', false)) }
@@ -56,9 +54,17 @@ export function newNodeUnschedulable(): Plugin {
       {
         resource: 'Node',
         actions: ADD | UPDATE_NODE_TAINT,
-        mayHelp: (_, { after }) => (after as Node | undefined)?.spec.unschedulable !== true,
+        mayHelp(_, { before, after }) {
+          const isOpen = (after as Node | undefined)?.spec.unschedulable !== true
+          return isOpen && (!before || (before as Node).spec.unschedulable === true)
+        },
       },
-      OWN_TOLERATIONS,
+      {
+        resource: 'Pod',
+        actions: UPDATE_POD_TOLERATION,
+        mayHelp: (pod, { after }) =>
+          after?.metadata.uid === pod.metadata.uid && isTolerated((after as Pod).spec.tolerations ?? [], UNSCHEDULABLE),
+      },
     ],
     prepare({ pod }) {
       if (isTolerated(pod.spec.tolerations ?? [], UNSCHEDULABLE)) return undefined

@@ -1,5 +1,6 @@
 /** PodTopologySpread: pods of one kind spread evenly over zones, nodes or any other label of the nodes. */
 import type { Node, Pod, TopologySpreadConstraint } from '../../api/kinds/core/v1.ts'
+import { deepEqual } from '../../api/meta.ts'
 import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
 import { labelMatcher, type Labels } from '../../api/selectors.ts'
 import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_NODE_TAINT, UPDATE_POD_LABEL, UPDATE_POD_TOLERATION, type ClusterEvent } from '../events.ts'
@@ -37,6 +38,8 @@ interface Constraint {
   readonly matches: (labels: Labels) => boolean
   /** A selector without requirements counts no pods that are there, though it matches all. */
   readonly isEmpty: boolean
+  /** Whether nodes with taints that keep the pod away are left out. */
+  readonly honorsTaints: boolean
   /** Nodes whose pods count; all of them where it is undefined. */
   readonly isEligible?: (node: Node) => boolean
 }
@@ -59,6 +62,7 @@ function ownConstraint(constraint: TopologySpreadConstraint, pod: Pod): Constrai
     minDomains: constraint.minDomains ?? 1,
     matches: (labels) => selects(labels) && own.every((key) => labels?.[key] === pod.metadata.labels?.[key]),
     isEmpty: own.length === 0 && isEmptySelector(constraint.labelSelector),
+    honorsTaints,
     ...((honorsAffinity || honorsTaints) && { isEligible }),
   }
 }
@@ -75,6 +79,7 @@ function constraintsOf(pod: Pod, when: string, args: TopologySpreadArgs): Constr
     minDomains: 1,
     matches,
     isEmpty: false,
+    honorsTaints: false,
     ...(isChoosy(pod) && { isEligible: (node: Node) => matchesRequiredNodeAffinity(pod.spec, node) }),
   }))
 }
@@ -271,14 +276,14 @@ function prepareScore({ pod }: PodInfo, view: View, nodes: readonly NodeInfo[], 
 }
 
 function isHelpedByPod(pod: Pod, { before, after }: ClusterEvent, args: TopologySpreadArgs): boolean {
-  const other = (after ?? before) as Pod
+  const isOwn = (after ?? before)?.metadata.uid === pod.metadata.uid
+  const counts = ({ spec, metadata }: Pod): boolean => Boolean(spec.nodeName) && metadata.namespace === pod.metadata.namespace
+  if (!isOwn && [before, after].some((one) => one && !counts(one as Pod))) return false
   const constraints = constraintsOf(pod, 'DoNotSchedule', args)
-  if (other.metadata.uid === pod.metadata.uid) return true
-  if (!other.spec.nodeName || other.metadata.namespace !== pod.metadata.namespace) return false
-  if (constraints.length === 0) return true
-  const matched = (p: Pod | undefined): boolean[] => constraints.map(({ matches }) => p !== undefined && matches(p.metadata.labels))
-  const [old, now] = [matched(before as Pod | undefined), matched(after as Pod | undefined)]
-  return old.some((was, i) => was !== now[i])
+  const [old, now] = [before as Pod | undefined, after as Pod | undefined]
+  if (isOwn && !deepEqual(old?.spec.tolerations, now?.spec.tolerations) && constraints.some(({ honorsTaints }) => honorsTaints)) return true
+  const isCounted = (constraint: Constraint, one: Pod | undefined): boolean => one !== undefined && constraint.matches(one.metadata.labels)
+  return constraints.some((constraint) => isCounted(constraint, old) !== isCounted(constraint, now))
 }
 
 function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent, args: TopologySpreadArgs): boolean {
@@ -288,7 +293,7 @@ function isHelpedByNode(pod: Pod, { before, after }: ClusterEvent, args: Topolog
   if (!has(old) && !has(now)) return false
   if (!old || !now || has(old) !== has(now)) return true
   const isMoved = constraints.some(({ topologyKey }) => old.metadata.labels?.[topologyKey] !== now.metadata.labels?.[topologyKey])
-  return isMoved || toleratesHardTaints(pod, old) !== toleratesHardTaints(pod, now)
+  return isMoved || !deepEqual(old.spec.taints, now.spec.taints)
 }
 
 export function newTopologySpread(args: TopologySpreadArgs): Plugin {

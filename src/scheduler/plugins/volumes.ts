@@ -1,6 +1,7 @@
 /** VolumeRestrictions, VolumeZone and NodeVolumeLimits: what volumes themselves ask of the node that mounts them. */
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '../../api/kinds/core/v1.ts'
-import type { StorageClass } from '../../api/kinds/storage/v1.ts'
+import type { CSINode, StorageClass, VolumeAttachment } from '../../api/kinds/storage/v1.ts'
+import { deepEqual } from '../../api/meta.ts'
 import { claimNameOf, claimNamesOf } from '../../api/pods.ts'
 import { storageClassOf } from '../../api/volumeMatching.ts'
 import { ADD, DELETE, UPDATE, UPDATE_NODE_LABEL, type ClusterEvent } from '../events.ts'
@@ -90,6 +91,8 @@ const STABLE_LABEL: Readonly<Record<string, string>> = {
   'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
 }
 
+const zoneLabels = ({ metadata }: PersistentVolume): (string | undefined)[] => ZONE_LABELS.map((key) => metadata.labels?.[key])
+
 interface ZoneWish {
   key: string
   values: ReadonlySet<string>
@@ -144,7 +147,12 @@ export function newVolumeZone(listers: VolumeListers): Plugin {
       },
       { resource: 'Node', actions: ADD | UPDATE_NODE_LABEL },
       { resource: 'PersistentVolumeClaim', actions: ADD | UPDATE, mayHelp: isOwnClaim },
-      { resource: 'PersistentVolume', actions: ADD | UPDATE },
+      {
+        resource: 'PersistentVolume',
+        actions: ADD | UPDATE,
+        mayHelp: (_, { before, after }) =>
+          !before || !deepEqual(zoneLabels(before as PersistentVolume), zoneLabels(after as PersistentVolume)),
+      },
     ],
     prepare({ pod }) {
       const wishes = zonesOf(pod, listers)
@@ -224,14 +232,27 @@ function limitsFit(wanted: ReadonlyMap<string, string>, nodeName: string, pods: 
   return isOver ? refuses('node(s) exceed max volume count', true) : FITS
 }
 
+const limitsOf = (node: ClusterEvent['after']): Map<string, number> =>
+  new Map(((node as CSINode | undefined)?.spec.drivers ?? []).map(({ name, allocatable }) => [name, allocatable?.count ?? 0]))
+
+function isLimitRaised(_: Pod, { before, after }: ClusterEvent): boolean {
+  const old = limitsOf(before)
+  return !before || [...limitsOf(after)].some(([driver, limit]) => limit > (old.get(driver) ?? 0))
+}
+
+function isHelpedByDetaching({ spec }: Pod, { before }: ClusterEvent): boolean {
+  const { attacher } = (before as VolumeAttachment).spec
+  return (spec.volumes ?? []).some((volume) => volume.persistentVolumeClaim || successorOf(volume)?.driver === attacher)
+}
+
 export function newNodeVolumeLimits(listers: VolumeListers): Plugin {
   return {
     name: 'NodeVolumeLimits',
     events: [
-      { resource: 'CSINode', actions: ADD | UPDATE },
+      { resource: 'CSINode', actions: ADD | UPDATE, mayHelp: isLimitRaised },
       { resource: 'Pod', actions: DELETE, mayHelp: (_, { before }) => claimNamesOf(before as Pod).length > 0 },
       { resource: 'PersistentVolumeClaim', actions: ADD, mayHelp: isOwnClaim },
-      { resource: 'VolumeAttachment', actions: DELETE },
+      { resource: 'VolumeAttachment', actions: DELETE, mayHelp: isHelpedByDetaching },
     ],
     prepare({ pod, claims }) {
       if (claims.length === 0 && !pod.spec.volumes?.some((volume) => successorOf(volume))) return undefined
