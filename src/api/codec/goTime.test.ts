@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseDuration } from './goTime.ts'
+import { canonicalTime, parseDuration } from './goTime.ts'
+
+test('times that there are not', () => {
+  assert.equal(canonicalTime('2024-02-29T01:00:00+02:00'), '2024-02-28T23:00:00Z')
+  for (const [text, what] of [
+    ['2024-02-30T00:00:00Z', 'day'],
+    ['2023-02-29T00:00:00Z', 'day'],
+    ['2024-04-31T00:00:00Z', 'day'],
+    ['2024-01-01T00:00:00+25:00', 'time zone offset hour'],
+  ] as const)
+    assert.throws(() => canonicalTime(text), { message: `parsing time "${text}": ${what} out of range` })
+})
 
 test('durations as Go reads them', () => {
   const cases: [text: string, nanos: bigint | string][] = [

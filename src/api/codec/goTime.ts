@@ -53,6 +53,10 @@ function parse(text: string, layout: string): { date: Date; micros: string } {
   }
   if (rest) throw new TimeError(`parsing time ${JSON.stringify(text)}: extra text: ${JSON.stringify(rest)}`)
   const [year, , month, , day, , hour = '', ...tail] = parts
+  const zone = tail.at(-1) ?? ''
+  if (Number(zone.slice(1, 3)) > 24) throw new TimeError(`parsing time ${JSON.stringify(text)}: time zone offset hour out of range`)
+  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
+  if (Number(day) > lastDay) throw new TimeError(`parsing time ${JSON.stringify(text)}: day out of range`)
   const date = new Date([year, '-', month, '-', day, 'T', hour.padStart(2, '0'), ...tail].join(''))
   if (Number.isNaN(date.getTime())) throw new TimeError(`parsing time ${JSON.stringify(text)}: day out of range`)
   return { date, micros }

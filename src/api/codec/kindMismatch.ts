@@ -1,4 +1,5 @@
 /** What upstream's scheme says of an object of another kind than the one that is wanted. */
+import { isFormerKind } from '../catalog/formerKinds.ts'
 import type { Catalog, GroupVersionKind } from '../catalog/catalog.ts'
 import { apiVersionOf } from '../resource.ts'
 
@@ -19,6 +20,6 @@ function isList({ group, version, kind }: GroupVersionKind): boolean {
 }
 
 export function kindMismatch(catalog: Catalog, kind: GroupVersionKind, wanted: GroupVersionKind): string {
-  if (!catalog.typeOfKind(kind) && !isList(kind)) return notRegistered(kind)
+  if (!catalog.typeOfKind(kind) && !isFormerKind(kind) && !isList(kind)) return notRegistered(kind)
   return `converting (${kind.version}.${kind.kind}) to (${internalPackage(wanted.group)}.${wanted.kind}): unknown conversion`
 }

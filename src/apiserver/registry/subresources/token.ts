@@ -51,7 +51,9 @@ function boundTo(
     return { name, uid: object.metadata.uid }
   }
   const { namespace } = request
-  switch (kind) {
+  // Of the core group, in whichever version.
+  const isCore = !reference.apiVersion?.includes('/')
+  switch (isCore ? kind : undefined) {
     case 'Pod': {
       const pod = core.reader.get(podResource, namespace, name)
       const bound = found(pod, 'pods')
