@@ -83,16 +83,7 @@ export class HealthChecks {
 
   /** Throws the first failure of the checks that `readyz` counts. */
   async ready(): Promise<void> {
-    for (const { name, kinds, check } of this.#checks) {
-      if (!kinds.includes('readyz')) continue
-      let passes = false
-      try {
-        await check()
-        passes = true
-      } finally {
-        this.#note(name, 'readyz', passes)
-      }
-    }
+    for (const { kinds, check } of this.#checks) if (kinds.includes('readyz')) await check()
   }
 
   #note(name: string, kind: HealthKind, passes: boolean): void {
@@ -103,8 +94,13 @@ export class HealthChecks {
     outcomes[passes ? 'success' : 'error']++
   }
 
-  /** How the checks came out that somebody has asked for, for /metrics/slis. */
-  sliText(): string {
+  /** How the checks came out that somebody has asked for, for /metrics/slis; where nobody has, it asks itself. */
+  async slis(): Promise<string> {
+    if (this.#outcomes.size === 0) await this.report('readyz', { verbose: false, exclude: [] })
+    return this.#sliText()
+  }
+
+  #sliText(): string {
     const all = [...this.#outcomes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, outcomes]) => outcomes)
     const gauges = all.map(({ name, kind, passes }) => `kubernetes_healthcheck{name="${name}",type="${kind}"} ${passes ? 1 : 0}`)
     const counters = all.flatMap(({ name, kind, ...counts }) =>

@@ -107,7 +107,7 @@ export class ServerPaths implements PathHandler {
       case '/metrics':
         return this.#metrics(exchange, await metrics.text())
       case '/metrics/slis':
-        return this.#metrics(exchange, this.#options.health.sliText())
+        return this.#metrics(exchange, await this.#options.health.slis())
       case '/.well-known/openid-configuration':
         return this.#json(
           exchange,
