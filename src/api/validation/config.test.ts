@@ -23,11 +23,12 @@ test('texts as Go quotes them', () => {
   for (const [text, quoted] of table) assert.equal(quote(text), quoted)
 })
 
-test('quantities are whole as far as their thousandths can be counted', () => {
+test('quantities are whole as far as Go can count their thousandths', () => {
   assert.equal(isWhole('5'), true)
   assert.equal(isWhole('500m'), false)
   assert.equal(isWhole('1Pi'), true)
-  assert.equal(isWhole('1Ei'), false)
+  for (const odd of ['1Ei', '9Pi', '9223372036854776']) assert.equal(isWhole(odd), false, odd)
+  for (const large of ['1E', '10P', '1e18', '9223372036854775807', '9223372036854775808']) assert.equal(isWhole(large), true, large)
 })
 
 test('limits', () => {

@@ -26,10 +26,13 @@ export function nanosOf(quantity: string | number | undefined): bigint {
   return nanos
 }
 
-/** What Go counts in thousandths saturates here, and is not whole then. */
-const LARGEST_MILLI = 9_223_372_036_854_775_807n
+/** What Go counts by digits and a decimal exponent, and gives up as 0 where it grows too large. */
+const DECIMAL_EXPONENT_RE = /(?:[eE]\+?\d+|[kMGTPE])$/
 
+/** Whether Go's count of thousandths, which wraps around, says so. */
 export function isWhole(quantity: string): boolean {
   const nanos = nanosOf(quantity)
-  return nanos % 1_000_000_000n === 0n && nanos / 1_000_000n <= LARGEST_MILLI
+  const milli = nanos / 1_000_000n
+  if (nanos % 1_000_000_000n !== 0n) return false
+  return BigInt.asIntN(64, milli) % 1000n === 0n || DECIMAL_EXPONENT_RE.test(quantity)
 }
