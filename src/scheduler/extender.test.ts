@@ -91,3 +91,40 @@ test('it binds the pods that it is interested in', async (t) => {
   await extenders.binder(newPodInfo(POD))?.(POD, 'a')
   assert.deepEqual(asked[0], { PodName: 'p', PodNamespace: 'ns', PodUID: 'p', Node: 'a' })
 })
+
+test('a node that was not asked about is an error', async (t) => {
+  const { extenders, cache } = await setUp(t, { filter: { NodeNames: ['z'] } })
+  await assert.rejects(extenders.filter(newPodInfo(POD), cache.nodes), {
+    message: /^extender "http:\/\/127\.0\.0\.1:\d+" claims a filtered node "z" which is not found in the input node list$/,
+  })
+})
+
+test('an extender that fails and may be ignored leaves the binding to others', async (t) => {
+  const strict = await setUp(t, {})
+  await assert.rejects(async () => strict.extenders.binder(newPodInfo(POD))?.(POD, 'a'), {
+    message: /^failed bind with extender at URL .*, code 500$/,
+  })
+  const { extenders } = await setUp(t, {}, ', ignorable: true')
+  assert.equal(await extenders.binder(newPodInfo(POD))?.(POD, 'a'), false)
+})
+
+test('an extender that is not interested in a pod does not choose its victims', async (t) => {
+  const { extenders, asked } = await setUp(t, {}, ', preemptVerb: preempt, managedResources: [{name: example.com/x}]')
+  const candidates = [{ nodeName: 'a', pods: [], violations: 0 }]
+  assert.deepEqual(await extenders.processPreemption(POD, candidates), candidates)
+  assert.deepEqual(asked, [])
+})
+
+test('nobody there is told as Go tells it', async (t) => {
+  const configurations = readSchedulerConfiguration(`
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+extenders: [{urlPrefix: 'http://127.0.0.1:1', filterVerb: filter}]
+`).extenders
+  const view = new SchedulerCache(new FakeClock())
+  view.setNode({ metadata: { ...META, uid: 'a', name: 'a' }, spec: {} })
+  const extenders = createExtenders({ configurations, view, log: silentLogger, signal: t.signal })
+  await assert.rejects(async () => extenders?.filter(newPodInfo(POD), view.nodes), {
+    message: 'Post "http://127.0.0.1:1/filter": dial tcp 127.0.0.1:1: connect: connection refused',
+  })
+})
