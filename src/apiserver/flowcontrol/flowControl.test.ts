@@ -109,6 +109,20 @@ test('a flow that sends much waits behind itself', async () => {
   assert.ok(order.indexOf('quiet') >= 0 && order.indexOf('quiet') <= 3, order.join(' '))
 })
 
+test('where there is no seat, what can wait does so in vain; what cannot goes one by one', async () => {
+  const none = { nominal: 0, lower: 0, upper: 0 }
+  const { level, clock } = levelOf(none)
+  const waiting = Promise.resolve(level.enter(flow('a'), 1, never))
+  clock.advance(1000)
+  await assert.rejects(waiting, (error: RejectedError) => error.reason === 'time-out')
+  const { level: rejecting } = levelOf(none)
+  rejecting.configure({ ...none, exempt: false })
+  const held = rejecting.enter(flow('a'), 1, never) as Ticket
+  assert.throws(() => rejecting.enter(flow('a'), 1, never), { reason: 'concurrency-limit' })
+  held.release()
+  rejecting.enter(flow('a'), 1, never)
+})
+
 test('full queues and long waits are refused, and so is all where nothing may wait', async () => {
   const { level, clock } = levelOf({})
   const held = [level.enter(flow('a'), 1, never), level.enter(flow('a'), 1, never)] as Ticket[]

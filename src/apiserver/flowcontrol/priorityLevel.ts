@@ -163,8 +163,10 @@ export class PriorityLevel implements Occupancy {
 
   #mayStart(seats: number): boolean {
     if (this.used + seats <= this.nominal) return true
-    // Never nothing: a request that is wider than the level runs alone.
-    return this.used === 0 || this.#options.mayBorrow(seats)
+    const { mayBorrow } = this.#options
+    if (mayBorrow(seats)) return true
+    // A request that is wider than the level runs alone. Where there is no seat at all, what can wait does, in vain.
+    return this.used === 0 && (this.nominal > 0 || !this.#configuration.queuing || mayBorrow(1))
   }
 
   /** Of the flow's queues the one with the least in it; undefined where all are full. */
