@@ -98,6 +98,19 @@ test('a Service can begin with its status, without an address', async () => {
   assert.match(await refusal(send('patch', 'pods/none', { sub: 'status', patch: apply(pod) })), /^404 /)
 })
 
+test('metadata of an event is looked at once more by its own group', async () => {
+  await send('create', 'events', {
+    body: { metadata: { name: 'meta' }, involvedObject: { namespace: 'default' }, reason: 'R', type: 'Normal' },
+  })
+  const odd = patch('merge-patch+json', { metadata: { finalizers: ['odd'] } })
+  assert.match(
+    await refusal(send('patch', 'events/meta', { group: 'events.k8s.io', patch: odd })),
+    /^422 .*metadata\.finalizers\[0\]: Invalid value/,
+  )
+  const { metadata } = await send('patch', 'events/meta', { patch: odd })
+  assert.deepEqual(metadata.finalizers, ['odd'])
+})
+
 test('what is stored without its empty maps is given defaults as it is read', async () => {
   await send('create', 'nodes', { body: { metadata: { name: 'n' } } })
   const body = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' }, status: { capacity: { cpu: '1' }, allocatable: {} } }

@@ -150,6 +150,7 @@ function applyObject(
   options: PatchOptions,
 ): Promise<ApiResult> {
   const { configuration, strictErrors } = parseApplied(request)
+  const { allowCreateOnUpdate, appliedStatusCreates } = kind.strategy
   const doubles = strictErrors.map((error) => `error converting YAML to JSON: ${error}`)
   return changeObject(core, kind, request, {
     rules,
@@ -173,7 +174,7 @@ function applyObject(
       return object
     },
     retryConflicts: true,
-    allowCreate: rules.part === 'main' || (rules.part === 'status' && (kind.strategy.allowCreateOnUpdate ?? false)),
+    allowCreate: rules.part === 'main' || (rules.part === 'status' && Boolean(allowCreateOnUpdate || appliedStatusCreates)),
     tracked: true,
   })
 }

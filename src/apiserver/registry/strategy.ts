@@ -47,6 +47,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   statusKeepsMetadata?: boolean | 'exceptLabels'
   /** PUT creates what is not there. */
   allowCreateOnUpdate?: boolean
+  /** An apply to the status of an object that is not there creates it. */
+  appliedStatusCreates?: boolean
   /** False: an update must name the resourceVersion that it changes. */
   allowUnconditionalUpdate?: boolean
   /** DELETE answers the object instead of a Status. */

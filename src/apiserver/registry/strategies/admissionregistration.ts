@@ -33,6 +33,7 @@ const webhooks: Strategy<ValidatingWebhookConfiguration | MutatingWebhookConfigu
 }
 const validatingPolicies: Strategy<ValidatingAdmissionPolicy> = {
   ...configuration,
+  appliedStatusCreates: true,
   validateCreate: (policy) => validateValidatingAdmissionPolicy(policy, expressionRules),
   validateUpdate: (policy) => validateValidatingAdmissionPolicy(policy, expressionRules),
   validateStatusUpdate: validateValidatingAdmissionPolicyStatus,

@@ -12,6 +12,7 @@ import { isLongName, isPathSegmentName, nameIsDnsLabel } from '../../../api/vali
 import { validateNode, validateNodeUpdate } from '../../../api/validation/node.ts'
 import { validateEndpoints } from '../../../api/validation/endpoints.ts'
 import { validateLimitRange } from '../../../api/validation/limitRanges.ts'
+import { validateFinalizerDomains, validateObjectMetaUpdate } from '../../../api/validation/objectMeta.ts'
 import { validateResourceQuota, validateResourceQuotaStatus, validateResourceQuotaUpdate } from '../../../api/validation/resourceQuotas.ts'
 import {
   validateNewPersistentVolume,
@@ -137,9 +138,14 @@ const secrets: Strategy<Secret> = {
 
 const events: Strategy<Event> = {
   validateName: isPathSegmentName,
+  metaChecks: [],
   allowCreateOnUpdate: true,
   validateCreate: (event, { group }) => validateEvent(event, group),
-  validateUpdate: (next, old, { group }) => validateEventUpdate(next, old, group),
+  validateUpdate: (next, old, { group }) => {
+    // The core group leaves metadata to what is common to all kinds.
+    const metaErrors = group ? [...validateObjectMetaUpdate(next.metadata, old.metadata), ...validateFinalizerDomains(next.metadata)] : []
+    return [...metaErrors, ...validateEventUpdate(next, old, group)]
+  },
   selectableFields: {
     'involvedObject.kind': (e) => e.involvedObject.kind ?? '',
     'involvedObject.namespace': (e) => e.involvedObject.namespace ?? '',

@@ -123,7 +123,7 @@ const daemonSets: Strategy<DaemonSet> = {
   validateUpdate: validateDaemonSetUpdate,
   validateStatusUpdate: validateDaemonSetStatusUpdate,
   warningsOnCreate: (set) => templateWarnings(set.spec?.template),
-  warningsOnUpdate: (set) => templateWarnings(set.spec?.template),
+  warningsOnUpdate: (next, old) => (deepEqual(next.spec?.template, old.spec?.template) ? [] : templateWarnings(next.spec?.template)),
 }
 const controllerRevisions: Strategy<ControllerRevision> = {
   validateCreate: validateControllerRevision,
