@@ -29,6 +29,9 @@ test('the router and the serializer refuse in different words', () => {
   assert.throws(() => chosen('application/*'), /406: Not Acceptable/)
   assert.throws(() => chosen('application/json;as=Poem;g=meta.k8s.io;v=v1'), /only the following media types are accepted/)
   assert.throws(() => negotiate('application/yaml', { ...rules, streaming: true }), /are accepted: application\/json;stream=watch, /)
+  // What would not do for a list either is refused as for one.
+  const poem = 'application/json;as=Poem;g=meta.k8s.io;v=v1'
+  assert.throws(() => negotiate(poem, { ...rules, streaming: true }), /are accepted: application\/json, application\/yaml, /)
 })
 
 test('bodies have to be of a type that can be read', () => {

@@ -105,18 +105,21 @@ export function negotiate(accept: string, options: NegotiationRules & { routed: 
   if (routed && !clauses.some((c) => c.type === '*/*' || ACCEPTED.some((type) => type === c.type))) {
     throw newRouterNotAcceptable(options.list ? `${ACCEPTED_TEXT}, ${WATCH_REPRESENTATIONS}` : ACCEPTED_TEXT)
   }
+  let couldBeList = false
   for (const clause of clauses) {
     const mediaType = mediaTypeOf(clause)
-    if (!mediaType) continue
-    if (options.streaming && mediaType === 'application/yaml') continue
     const as = transformOf(clause, options)
-    if (as === 'unsupported') continue
+    if (!mediaType || as === 'unsupported') continue
     if (options.noProtobuf && !as && mediaType === 'application/vnd.kubernetes.protobuf') continue
     // Tables have no protobuf form.
     if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue
+    if (options.streaming && mediaType === 'application/yaml') {
+      couldBeList = true
+      continue
+    }
     return { mediaType, pretty: pretty || wantsPrettyType(clause), ...(as && { as, asVersion: clause.params['v'] as string }) }
   }
-  throw newNotAcceptable(options.streaming ? WATCH_REPRESENTATIONS : ACCEPTED_TEXT)
+  throw newNotAcceptable(couldBeList ? WATCH_REPRESENTATIONS : ACCEPTED_TEXT)
 }
 
 /** How an error is written: as asked where possible, JSON where not. */
