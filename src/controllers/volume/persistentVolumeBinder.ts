@@ -6,11 +6,13 @@ import {
   nodes,
   persistentvolumeclaims,
   persistentvolumes,
+  pods,
   type PersistentVolume,
   type PersistentVolumeClaim,
 } from '../../api/kinds/core/v1.ts'
 import { storageclasses, type StorageClass } from '../../api/kinds/storage/v1.ts'
 import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
+import { claimNamesOf, hasFinished } from '../../api/pods.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { freeVolumes, isClaimedBy, reservedVolume, storageClassOf } from '../../api/volumeMatching.ts'
@@ -32,6 +34,7 @@ const STORAGE_PROVISIONER = 'volume.kubernetes.io/storage-provisioner'
 const CLAIM = 'claim:'
 const VOLUME = 'volume:'
 const CLASS = 'class:'
+const BY_CLAIM = 'mountedClaim'
 
 /** Drivers that were part of Kubernetes once, and who provisions in their place. */
 const SUCCESSORS: Readonly<Record<string, string>> = {
@@ -52,6 +55,8 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
   const volumeInformer = informers.for(persistentvolumes)
   const classInformer = informers.for(storageclasses)
   const nodeInformer = informers.for(nodes)
+  const podInformer = informers.for(pods)
+  podInformer.addIndex(BY_CLAIM, (pod) => claimNamesOf(pod).map((name) => `${pod.metadata.namespace}/${name}`))
   const writes = new BindingWrites(context)
   const disposal = new VolumeDisposal({ client, writes, claims: claimInformer, nodes: nodeInformer, ...(hostPath && { hostPath }) })
   let classChecked = false
@@ -96,6 +101,15 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
       .filter(({ spec }) => !spec.nodeAffinity?.required || matchesNodeSelectorTerms(spec.nodeAffinity.required.nodeSelectorTerms, node))
   }
 
+  /** A claim whose class waits for a pod says for which, once there is one. */
+  function tellWaiting(claim: PersistentVolumeClaim): void {
+    const waiting = podInformer.byIndex(BY_CLAIM, keyOf(claim)).filter((pod) => !pod.spec.nodeName && !hasFinished(pod))
+    if (waiting.length === 0)
+      return writes.tell(claim, 'Normal', 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding')
+    const names = waiting.map(({ metadata }) => metadata.name).join(',')
+    writes.tell(claim, 'Normal', 'WaitForPodScheduled', `waiting for pod${waiting.length > 1 ? 's' : ''} ${names} to be scheduled`)
+  }
+
   async function syncUnbound(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<void> {
     const storageClass = classInformer.get(storageClassOf(claim))
     const delayed = storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
@@ -105,9 +119,7 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
     const volume = reservedVolume(volumes, claim) ?? (isForItsPodToChoose ? undefined : freeVolumes(volumes, claim)[0])
     if (volume) return writes.bind(claim, volume, signal)
     await writes.setClaimPhase(claim, 'Pending', undefined, signal)
-    if (isForItsPodToChoose) {
-      return writes.tell(claim, 'Normal', 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding')
-    }
+    if (isForItsPodToChoose) return tellWaiting(claim)
     if (storageClass) return provision(claim, storageClass, signal)
     const name = storageClassOf(claim)
     if (name) return writes.tell(claim, 'Warning', 'ProvisioningFailed', `storageclass.storage.k8s.io "${name}" not found`)
