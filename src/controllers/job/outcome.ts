@@ -10,7 +10,8 @@ export interface Outcome {
   message: string
 }
 
-function pendingOutcome(job: Job): Outcome | undefined {
+/** What the Job's end will be, once all its pods have ended. */
+export function pendingOutcome(job: Job): Outcome | undefined {
   for (const { type, status, reason = '', message = '' } of job.status?.conditions ?? []) {
     if (status !== 'True') continue
     if (type === 'FailureTarget') return { type: 'Failed', reason, message }

@@ -6,6 +6,7 @@ import type { Job } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { endOf } from './backoff.ts'
 import { countsAsFailed, IGNORED_INDEX_FAILURES, INDEX_FAILURES, indexOf, isTracked, parseIndexes, type Tally } from './finishedPods.ts'
+import { pendingOutcome } from './outcome.ts'
 import { judgeFailure } from './policies.ts'
 
 /** How often an index has failed before a pod: failures that count, and those that a policy ignores. */
@@ -40,7 +41,8 @@ export function failuresAfter(job: Job, replaced: Pod | undefined): IndexFailure
 export function failedIndexesOf(job: Job, pods: readonly Pod[], { succeededIndexes }: Tally): Set<number> {
   const { completions = 0, backoffLimitPerIndex } = job.spec ?? {}
   const failed = parseIndexes(job.status?.failedIndexes, completions)
-  if (backoffLimitPerIndex === undefined) return failed
+  // What is sent away at the Job's end has not failed its index.
+  if (backoffLimitPerIndex === undefined || pendingOutcome(job)) return failed
   for (const pod of pods) {
     const index = indexOf(pod)
     if (index === undefined || index >= completions || succeededIndexes.has(index) || !isTracked(pod) || !countsAsFailed(job, pod)) continue

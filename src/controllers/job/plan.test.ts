@@ -301,6 +301,15 @@ test('failures of an index that a policy ignores are counted apart and use up no
   assert.equal(planJob(of, [ended('c', 0, 1)], START).status.failedIndexes, '0')
 })
 
+test('indexes do not fail by the end of the Job', () => {
+  const of = job({ completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 0, maxFailedIndexes: 0 })
+  const running = { ...ended('b', 1, 0), status: { phase: 'Running' } }
+  const first = planJob(of, [ended('a', 0, 1), running], START)
+  assert.deepEqual([first.status.failedIndexes, first.remove], ['0', [running]])
+  const leaving = { ...running, metadata: { ...running.metadata, deletionTimestamp: new Date(START).toISOString() } }
+  assert.equal(planJob({ ...of, status: first.status }, [leaving], START).status.failedIndexes, '0')
+})
+
 test('what a container says of JOB_COMPLETION_INDEX itself is kept', () => {
   const containers = [{ name: 'own', env: [{ name: 'JOB_COMPLETION_INDEX', value: 'x' }] }, { name: 'other' }]
   const of = job({ completionMode: 'Indexed', template: { spec: { containers, restartPolicy: 'Never' } } })
