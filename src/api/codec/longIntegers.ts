@@ -21,6 +21,12 @@ Object.defineProperty(BigInt.prototype, 'toJSON', {
 /** JSON values with a bigint in them are used as such; no code that is typed meets one. */
 export const asJsonValue = (value: bigint | number): JsonValue => value as JsonValue
 
+/** The largest double whose digits, as JSON writes them, still are an int64. */
+const LARGEST_INT64_DOUBLE = 2 ** 63 - 1024
+
+/** Of an int64 in a typed object, where numbers are doubles: near its bounds what everybody can read again. */
+export const int64Double = (value: number): number => Math.max(-LARGEST_INT64_DOUBLE, Math.min(LARGEST_INT64_DOUBLE, value))
+
 /** Of a decimal number's text. */
 export function numberOf(text: string): bigint | number {
   const value = Number(text)

@@ -1,4 +1,5 @@
 /** The protobuf form of everything that is not a struct, list or map: scalars, and the types that look like a scalar in JSON. */
+import { int64Double } from './longIntegers.ts'
 import type protobuf from 'protobufjs/minimal.js'
 import type { ScalarSchema } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
@@ -168,7 +169,7 @@ export function readLeaf(reader: Reader, schema: ScalarSchema, readSchema: () =>
     case 'int32':
       return reader.int32()
     case 'int64':
-      return Number(reader.int64())
+      return int64Double(Number(reader.int64()))
     case 'double':
       return reader.double()
     case 'bytes':
