@@ -6,6 +6,7 @@ import type { FlowSchema, PriorityLevelConfiguration } from '../../api/kinds/flo
 import type { RuntimeClass } from '../../api/kinds/node/v1.ts'
 import type { DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice } from '../../api/kinds/resource/v1.ts'
 import type { PriorityClass } from '../../api/kinds/scheduling/v1.ts'
+import { findCondition } from '../../api/meta.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { age, boolean, integer, name, nameOf, printer, text, wide, type Printers } from './columns.ts'
 import type { Cell } from './printer.ts'
@@ -14,7 +15,7 @@ const ROLE_PREFIX = 'node-role.kubernetes.io/'
 const ROLE_LABEL = 'kubernetes.io/role'
 
 function nodeStatus({ spec, status }: Node): string {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready')
+  const ready = findCondition(status?.conditions, 'Ready')
   const state = ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'
   return spec?.unschedulable ? `${state},SchedulingDisabled` : state
 }
@@ -34,7 +35,7 @@ function kernel({ status }: Node): string {
   return `${kernelVersion || '<unknown>'}${architecture ? ` (${architecture})` : ''}`
 }
 
-const healthOf = ({ conditions }: ComponentStatus) => conditions?.find(({ type }) => type === 'Healthy')
+const healthOf = ({ conditions }: ComponentStatus) => findCondition(conditions, 'Healthy')
 
 function componentHealth(o: ComponentStatus): string {
   const healthy = healthOf(o)
@@ -67,7 +68,7 @@ const queuing =
     spec?.limited?.limitResponse?.queuing?.[field] ?? '<none>'
 
 function availability({ status }: APIService): string {
-  const available = status?.conditions?.find(({ type }) => type === 'Available')
+  const available = findCondition(status?.conditions, 'Available')
   if (!available) return 'Unknown'
   return available.status === 'True' ? 'True' : `${available.status} (${available.reason ?? ''})`
 }

@@ -29,6 +29,11 @@ export function wide<T>(column: ColumnOf<T>): ColumnOf<T> {
   return { ...column, priority: 1 }
 }
 
+/** A column of what a row has inside. */
+export function inside<T, Part>(part: (row: T) => Part, column: ColumnOf<Part>): ColumnOf<T> {
+  return { ...column, cell: (row, nowMs) => column.cell(part(row), nowMs) }
+}
+
 /** '' for the empty object of a bookmark. */
 export const nameOf = ({ metadata }: Named): string => metadata.name ?? ''
 

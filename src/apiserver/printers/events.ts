@@ -1,33 +1,9 @@
 /** The table of events, in whichever of the two groups they are asked for. */
+import { eventToCore } from '../../api/conversion/event.ts'
 import type { Event as CoreEvent } from '../../api/kinds/core/v1.ts'
-import type { Event } from '../../api/kinds/events/v1.ts'
-import { named, printerOf, text, wide, type Printers } from './columns.ts'
+import type { JsonObject } from '../../api/resource.ts'
+import { named, printer, printerOf, text, wide, type Printers } from './columns.ts'
 import { since } from './format.ts'
-
-/** events.k8s.io renames what core calls otherwise. */
-function asCoreEvent(event: CoreEvent | Event): CoreEvent {
-  if (!('regarding' in event) && !('note' in event)) return event as CoreEvent
-  const {
-    regarding,
-    note,
-    deprecatedSource,
-    deprecatedCount,
-    deprecatedFirstTimestamp,
-    deprecatedLastTimestamp,
-    reportingController,
-    ...rest
-  } = event as Event
-  return {
-    ...rest,
-    involvedObject: regarding ?? {},
-    message: note ?? '',
-    source: deprecatedSource ?? {},
-    reportingComponent: reportingController ?? '',
-    ...(deprecatedCount !== undefined && { count: deprecatedCount }),
-    ...(deprecatedFirstTimestamp && { firstTimestamp: deprecatedFirstTimestamp }),
-    ...(deprecatedLastTimestamp && { lastTimestamp: deprecatedLastTimestamp }),
-  } as CoreEvent
-}
 
 function firstSeen({ firstTimestamp, eventTime }: CoreEvent, nowMs: number): string {
   return since(firstTimestamp ?? eventTime, nowMs)
@@ -49,17 +25,20 @@ function sourceOf({ source, reportingComponent, reportingInstance }: CoreEvent):
   return host ? `${component}, ${host}` : component
 }
 
-const eventPrinter = printerOf(asCoreEvent, [
+const columns = [
   text('Last Seen', lastSeen),
-  text('Type', (event) => event.type ?? ''),
-  text('Reason', (event) => event.reason ?? ''),
+  text('Type', (event: CoreEvent) => event.type ?? ''),
+  text('Reason', (event: CoreEvent) => event.reason ?? ''),
   text('Object', objectOf),
-  wide(text('Subobject', (event) => event.involvedObject?.fieldPath ?? '')),
+  wide(text('Subobject', (event: CoreEvent) => event.involvedObject?.fieldPath ?? '')),
   wide(text('Source', sourceOf)),
-  text('Message', (event) => (event.message ?? '').trim()),
+  text('Message', (event: CoreEvent) => (event.message ?? '').trim()),
   wide(text('First Seen', firstSeen)),
-  wide(text('Count', (event) => (event.series ? (event.series.count ?? 0) : event.count || 1))),
-  wide(named()),
-])
+  wide(text('Count', (event: CoreEvent) => (event.series ? (event.series.count ?? 0) : event.count || 1))),
+  wide(named<CoreEvent>()),
+]
 
-export const eventPrinters: Printers = { '/events': eventPrinter, 'events.k8s.io/events': eventPrinter }
+export const eventPrinters: Printers = {
+  '/events': printer<CoreEvent>(...columns),
+  'events.k8s.io/events': printerOf((event) => eventToCore(event as unknown as JsonObject) as unknown as CoreEvent, columns),
+}

@@ -1,5 +1,6 @@
 /** The row of a pod: what its phase, reasons and containers come to in one word. */
 import type { Container, ContainerState, ContainerStatus, Pod } from '../../api/kinds/core/v1.ts'
+import { isConditionTrue } from '../../api/meta.ts'
 import { age, name, printerOf, text, wide } from './columns.ts'
 import { since } from './format.ts'
 import type { Printer, RowCondition } from './printer.ts'
@@ -21,10 +22,6 @@ function isSidecar(container: Container | undefined): boolean {
 function later(a: string | undefined, b: string | undefined): string | undefined {
   if (!a || !b) return a ?? b
   return Date.parse(a) < Date.parse(b) ? b : a
-}
-
-function hasTrueCondition(pod: Pod, type: string): boolean {
-  return (pod.status?.conditions ?? []).find((c) => c.type === type)?.status === 'True'
 }
 
 function terminatedReason(state: NonNullable<ContainerState['terminated']>): string {
@@ -86,7 +83,7 @@ function summarizeContainers(pod: Pod, summary: Summary): void {
     }
   }
   if (summary.reason !== 'Completed') return
-  if (running && hasTrueCondition(pod, 'Ready')) summary.reason = 'Running'
+  if (running && isConditionTrue(pod.status?.conditions, 'Ready')) summary.reason = 'Running'
   else if (errorReason) summary.reason = errorReason
   else if (running) summary.reason = 'NotReady'
 }
@@ -105,7 +102,7 @@ function summarize(pod: Pod): Summary {
     lastRestart: undefined,
   }
   const { initializing, sidecars } = summarizeInit(pod, summary)
-  if (!initializing || hasTrueCondition(pod, 'Initialized')) {
+  if (!initializing || isConditionTrue(pod.status?.conditions, 'Initialized')) {
     Object.assign(summary, sidecars)
     summarizeContainers(pod, summary)
   }
@@ -118,7 +115,7 @@ function summarize(pod: Pod): Summary {
 function readinessGates(pod: Pod): string {
   const gates = pod.spec?.readinessGates ?? []
   if (gates.length === 0) return '<none>'
-  return `${gates.filter((gate) => hasTrueCondition(pod, gate.conditionType)).length}/${gates.length}`
+  return `${gates.filter((gate) => isConditionTrue(pod.status?.conditions, gate.conditionType)).length}/${gates.length}`
 }
 
 function restartsText({ restarts, lastRestart }: Summary, nowMs: number): string {

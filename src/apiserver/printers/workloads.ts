@@ -2,8 +2,10 @@
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../../api/kinds/apps/v1.ts'
 import type { CronJob, CronJobSpec, Job, JobSpec } from '../../api/kinds/batch/v1.ts'
 import type { PodTemplateSpec, ReplicationController } from '../../api/kinds/core/v1.ts'
+import type { LabelSelector } from '../../api/kinds/meta/v1.ts'
 import type { PodDisruptionBudget } from '../../api/kinds/policy/v1.ts'
-import { age, integer, name, printer, text, wide, type Printers } from './columns.ts'
+import { isConditionTrue } from '../../api/meta.ts'
+import { age, inside, integer, name, printer, text, wide, type Printers } from './columns.ts'
 import {
   containerImages,
   containerNames,
@@ -19,6 +21,10 @@ interface Templated {
   spec?: { template?: PodTemplateSpec } | undefined
 }
 
+interface Selecting {
+  spec?: { selector?: LabelSelector } | undefined
+}
+
 interface Replicated {
   spec?: { replicas?: number } | undefined
   status?: { replicas?: number; readyReplicas?: number } | undefined
@@ -28,6 +34,7 @@ const containersAndImages = [
   wide(text('Containers', ({ spec }: Templated) => containerNames(spec?.template?.spec?.containers))),
   wide(text('Images', ({ spec }: Templated) => containerImages(spec?.template?.spec?.containers))),
 ] as const
+const selector = wide(text('Selector', ({ spec }: Selecting) => formatLabelSelector(spec?.selector)))
 const replicas = [
   integer('Desired', ({ spec }: Replicated) => spec?.replicas ?? 0),
   integer('Current', ({ status }: Replicated) => status?.replicas ?? 0),
@@ -36,7 +43,7 @@ const replicas = [
 const ready = text('Ready', ({ spec, status }: Replicated) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`)
 
 function jobStatus({ metadata, status }: Job): string {
-  const is = (type: string): boolean => status?.conditions?.find((condition) => condition.type === type)?.status === 'True'
+  const is = (type: string): boolean => isConditionTrue(status?.conditions, type)
   if (is('Complete')) return 'Complete'
   if (is('Failed')) return 'Failed'
   if (metadata.deletionTimestamp) return 'Terminating'
@@ -60,7 +67,6 @@ function jobDuration({ status }: Job, nowMs: number): string {
 const jobOf = ({ spec }: CronJob): { spec?: Partial<JobSpec> | undefined } => ({
   spec: (spec as Partial<CronJobSpec> | undefined)?.jobTemplate?.spec,
 })
-const jobContainers = (o: CronJob) => jobOf(o).spec?.template?.spec?.containers
 
 function controllerOf({ metadata }: ControllerRevision): string {
   const owner = metadata.ownerReferences?.find(({ controller }) => controller)
@@ -78,13 +84,7 @@ export const workloadPrinters: Printers = {
     ...containersAndImages,
     wide(text('Selector', ({ spec }) => formatLabels(spec?.selector))),
   ),
-  'apps/replicasets': printer<ReplicaSet>(
-    name,
-    ...replicas,
-    age,
-    ...containersAndImages,
-    wide(text('Selector', ({ spec }) => formatLabelSelector(spec?.selector))),
-  ),
+  'apps/replicasets': printer<ReplicaSet>(name, ...replicas, age, ...containersAndImages, selector),
   'apps/deployments': printer<Deployment>(
     name,
     ready,
@@ -105,7 +105,7 @@ export const workloadPrinters: Printers = {
     text('Node Selector', ({ spec }: Templated) => formatLabels(spec?.template?.spec?.nodeSelector)),
     age,
     ...containersAndImages,
-    wide(text('Selector', ({ spec }) => formatLabelSelector(spec?.selector))),
+    selector,
   ),
   'apps/controllerrevisions': printer<ControllerRevision>(
     name,
@@ -120,7 +120,7 @@ export const workloadPrinters: Printers = {
     text('Duration', jobDuration),
     age,
     ...containersAndImages,
-    wide(text('Selector', ({ spec }) => formatLabelSelector(spec?.selector))),
+    selector,
   ),
   'batch/cronjobs': printer<CronJob>(
     name,
@@ -130,9 +130,8 @@ export const workloadPrinters: Printers = {
     integer('Active', ({ status }) => status?.active?.length ?? 0),
     text('Last Schedule', ({ status }, nowMs) => (status?.lastScheduleTime ? since(status.lastScheduleTime, nowMs) : '<none>')),
     age,
-    wide(text('Containers', (o) => containerNames(jobContainers(o)))),
-    wide(text('Images', (o) => containerImages(jobContainers(o)))),
-    wide(text('Selector', (o) => formatLabelSelector(jobOf(o).spec?.selector))),
+    ...containersAndImages.map((column) => inside(jobOf, column)),
+    inside(jobOf, selector),
   ),
   'policy/poddisruptionbudgets': printer<PodDisruptionBudget>(
     name,
