@@ -220,7 +220,6 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       let made = await withConversions(() => change.make(oldObject))
       if (old && oldObject && rules.reshape) made = rules.reshape(made, oldObject, context)
       kind.strategy.decoded?.(made)
-      dedupeOwners(made, request.warnings)
       if (!change.tracked) await withConversions(() => trackUpdate(made, oldObject, tracking(core, kind, request, options)))
       const object = toStorage(made, request.resource, kind)
       if (!old) {
