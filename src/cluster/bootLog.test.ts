@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { BootLog, engineTime, parseBootLine } from './bootLog.ts'
+import type Docker from 'dockerode'
+import { BootLog, engineTime, followBoot, parseBootLine } from './bootLog.ts'
 import { UserError } from './userError.ts'
 
 const signal = new AbortController().signal
@@ -57,4 +59,18 @@ test('an abort ends the wait with its reason', async () => {
 test("the engine's times keep their nanoseconds", () => {
   assert.equal(engineTime('2026-11-22T16:54:12.973950512Z'), '1795366452.973950512')
   assert.equal(engineTime('2026-11-22T16:54:12Z'), '1795366452.000000000')
+})
+
+test('a log whose connection breaks leaves nobody waiting', async () => {
+  for (const how of ['end', 'destroy'] as const) {
+    const stream = new PassThrough()
+    const container = {
+      logs: () => Promise.resolve(stream),
+      modem: { demuxStream: (from: PassThrough, to: PassThrough) => void from.on('data', (chunk: Buffer) => to.write(chunk)) },
+    } as unknown as Docker.Container
+    const log = await followBoot(container, '2026-01-01T00:00:00Z')
+    const waiting = log.waitFor('ready', AbortSignal.timeout(5000))
+    stream[how]()
+    await assert.rejects(waiting, /the node container ended while it was starting/)
+  }
 })
