@@ -39,7 +39,15 @@ function firstBadCharacter(text: string): string | undefined {
   return first === undefined || first === '{' ? undefined : first
 }
 
+/** Where Go's decoder stops: at a character that is none of base64's, or at one that is left over. */
+function illegalAt(token: string): number {
+  const odd = token.search(/[^\w-]/)
+  return odd < 0 && token.length % 4 === 1 ? token.length - 1 : odd
+}
+
 export function decodeContinue(token: string, prefix: string): ContinueToken {
+  const illegal = illegalAt(token)
+  if (illegal >= 0) throw broken(`illegal base64 data at input byte ${illegal}`)
   const bytes = Buffer.from(token, 'base64url')
   let value: unknown
   try {

@@ -168,6 +168,8 @@ test('options and revisions that are none are refused in Go’s words', async ()
     ['limit=99999999999999999999', /value out of range$/],
     ['resourceVersion=99999999999999999999999', /strconv.ParseUint: parsing "9+": value out of range$/],
     ['continue=abc&resourceVersion=5', /^invalid continue token/],
+    ['continue=abcde', /not valid: illegal base64 data at input byte 4$/],
+    ['continue=ab*d', /not valid: illegal base64 data at input byte 2$/],
     [token(null), /not valid: server does not recognize this encoded version $/],
     [token([]), /not valid: json: cannot unmarshal array into Go value of type storage.continueToken$/],
     [token({ rv: '5' }), /not valid: json: cannot unmarshal string into Go struct field continueToken.rv of type int64$/],
