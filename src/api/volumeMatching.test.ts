@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec } from './kinds/core/v1.ts'
-import { freeVolumes, reservedVolume } from './volumeMatching.ts'
+import { freeVolumes, misfitOf, reservedVolume } from './volumeMatching.ts'
 
 function volume(name: string, storage: string, spec: Partial<PersistentVolumeSpec> = {}, phase = 'Available'): PersistentVolume {
   return {
@@ -43,4 +43,16 @@ test('the volume for a claim', () => {
       expected,
       name,
     )
+})
+
+test('why a claim cannot have the volume that it names', () => {
+  for (const [given, why] of [
+    [volume('v', '5Gi'), undefined],
+    [volume('v', '1Gi', { storageClassName: 'x' }), 'requested PV is too small'],
+    [volume('v', '5Gi', { storageClassName: 'x' }), 'storageClassName does not match'],
+    [volume('v', '5Gi', { volumeAttributesClassName: 'gold' }), 'volumeAttributesClassName does not match'],
+    [volume('v', '5Gi', { volumeMode: 'Block' }), 'incompatible volumeMode'],
+    [volume('v', '5Gi', { accessModes: ['ReadOnlyMany'] }), 'incompatible accessMode'],
+  ] as const)
+    assert.equal(misfitOf(given, claim()), why)
 })

@@ -21,13 +21,28 @@ const capacityOf = ({ spec }: PersistentVolume): string => spec.capacity?.['stor
 /** How much a claim asks for. */
 export const requestedStorage = ({ spec }: PersistentVolumeClaim): string => spec.resources?.requests?.['storage'] ?? '0'
 
+const isLargeEnough = (volume: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  compareQuantity(capacityOf(volume), requestedStorage(claim)) >= 0
+const hasMode = ({ spec }: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  (spec.volumeMode ?? 'Filesystem') === (claim.spec.volumeMode ?? 'Filesystem')
+const hasAttributes = ({ spec }: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  (spec.volumeAttributesClassName ?? '') === (claim.spec.volumeAttributesClassName ?? '')
+const grantsAccess = ({ spec }: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
+  (claim.spec.accessModes ?? []).every((mode) => spec.accessModes?.includes(mode))
+
 function fits(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
-  const { spec } = claim
   if (volume.metadata.deletionTimestamp !== undefined) return false
-  if ((volume.spec.volumeMode ?? 'Filesystem') !== (spec.volumeMode ?? 'Filesystem')) return false
-  if ((volume.spec.volumeAttributesClassName ?? '') !== (spec.volumeAttributesClassName ?? '')) return false
-  if (!(spec.accessModes ?? []).every((mode) => volume.spec.accessModes?.includes(mode))) return false
-  return compareQuantity(capacityOf(volume), requestedStorage(claim)) >= 0
+  return hasMode(volume, claim) && hasAttributes(volume, claim) && grantsAccess(volume, claim) && isLargeEnough(volume, claim)
+}
+
+/** Why a claim cannot have the volume that it names, in upstream's words and order. */
+export function misfitOf(volume: PersistentVolume, claim: PersistentVolumeClaim): string | undefined {
+  if (volume.metadata.deletionTimestamp !== undefined) return `the volume is marked for deletion "${volume.metadata.name}"`
+  if (!isLargeEnough(volume, claim)) return 'requested PV is too small'
+  if (storageClassOf(volume) !== storageClassOf(claim)) return 'storageClassName does not match'
+  if (!hasAttributes(volume, claim)) return 'volumeAttributesClassName does not match'
+  if (!hasMode(volume, claim)) return 'incompatible volumeMode'
+  return grantsAccess(volume, claim) ? undefined : 'incompatible accessMode'
 }
 
 /** The volume that names the claim already: it is to be had before all others. */

@@ -19,6 +19,9 @@ export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]):
   return [...rules.values()]
 }
 
+/** The rules are applied under this name: people keep what else they wrote of the role. */
+const MANAGER = 'clusterrole-aggregation-controller'
+
 export function clusterRoleAggregationController({ client, informers }: ControllerContext): Controller {
   const informer = informers.for(clusterroles)
   const aggregating = (changed: ClusterRole): string[] =>
@@ -31,13 +34,20 @@ export function clusterRoleAggregationController({ client, informers }: Controll
       )
       .map((role) => role.metadata.name)
   return {
-    name: 'clusterrole-aggregation-controller',
+    name: MANAGER,
     watches: [watch(clusterroles, aggregating)],
     async reconcile(key, signal) {
       const role = informer.get(key)
       if (!role?.aggregationRule) return
       const rules = aggregatedRules(role, informer.list())
-      if (!semanticallyEqual(rules, role.rules)) await client.update(clusterroles, { ...role, rules }, { signal })
+      if (semanticallyEqual(rules, role.rules)) return
+      const options = { name: key, type: 'application/apply-patch+yaml', fieldManager: MANAGER, force: true, signal } as const
+      await client.patch(clusterroles, options, {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRole',
+        metadata: { name: key },
+        rules,
+      })
     },
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { mirroredMetadata, mirroredSlices } from './mirroring.ts'
+import { mirroredMetadata, mirroredSlices, skippedAddresses } from './mirroring.ts'
 
 test('one slice for each subset and family', () => {
   const metadata = { name: 'e', namespace: 'ns', uid: 'e', resourceVersion: '1', creationTimestamp: '' }
@@ -53,4 +53,15 @@ test('what people wrote on the object is on its slices, but for what only tools 
     annotations: { note: 'kept' },
     ownerReferences: [{ apiVersion: 'v1', kind: 'Endpoints', name: 'e', uid: 'u', controller: true, blockOwnerDeletion: true }],
   })
+})
+
+test('addresses beyond the limit of a subset are skipped', () => {
+  const addresses = Array.from({ length: 1_010 }, (_, n) => ({ ip: `10.0.${n >> 8}.${n & 255}` }))
+  const metadata = { name: 's', namespace: 'ns', uid: 'u', resourceVersion: '1', creationTimestamp: '' }
+  const object = { metadata, subsets: [{ addresses, ports: [] }, { addresses: addresses.slice(0, 9) }] }
+  assert.equal(skippedAddresses(object), 10)
+  assert.deepEqual(
+    mirroredSlices(object).map(({ endpoints }) => endpoints?.length),
+    [1_000, 9],
+  )
 })

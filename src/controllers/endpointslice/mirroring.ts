@@ -82,7 +82,13 @@ function serviceKey(slice: EndpointSlice): string[] {
   return labels?.[MANAGED_BY] === CONTROLLER && labels[SERVICE_NAME] ? [`${namespace}/${labels[SERVICE_NAME]}`] : []
 }
 
-export function endpointSliceMirroringController({ client, informers }: ControllerContext): Controller {
+/** How many addresses are too many for the slices. */
+export function skippedAddresses(object: Endpoints): number {
+  const counts = (object.subsets ?? []).map(({ addresses = [], notReadyAddresses = [] }) => addresses.length + notReadyAddresses.length)
+  return counts.reduce((sum, count) => sum + Math.max(0, count - MAX_ENDPOINTS_PER_SUBSET), 0)
+}
+
+export function endpointSliceMirroringController({ client, informers, events }: ControllerContext): Controller {
   const serviceInformer = informers.for(services)
   const endpointsInformer = informers.for(endpoints)
   const sliceInformer = informers.for(endpointslices)
@@ -107,6 +113,12 @@ export function endpointSliceMirroringController({ client, informers }: Controll
     async reconcile(key, signal): Promise<Outcome> {
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const object = wanted(key)
+      const skipped = object ? skippedAddresses(object) : 0
+      if (object && skipped > 0) {
+        const limit = `A max of ${MAX_ENDPOINTS_PER_SUBSET} addresses can be mirrored to EndpointSlices per Endpoints subset.`
+        const message = `${limit} ${skipped} addresses were skipped`
+        events.record(object, { type: 'Warning', reason: 'TooManyAddressesToMirror', message })
+      }
       const mirrored = object ? mirroredSlices(object).map((body) => ({ object, body })) : []
       const spare = [...sliceInformer.byIndex(BY_SERVICE, key)]
       const take = (fits: (slice: EndpointSlice) => boolean): EndpointSlice | undefined => {

@@ -17,7 +17,7 @@ import { OwnerGraph, ownersOf, type GraphNode } from './graph.ts'
 import { blocks, FOREGROUND, isWaiting, mustOrphan, ORPHAN, planGarbage, waitsForItself, type OwnerState } from './plan.ts'
 
 const WORKERS = 20
-/** Uids known to be gone: spares asking for the owner of each of many dependents. */
+/** Owners known to be gone: spares asking for the owner of each of many dependents. */
 const REMEMBERED_GONE_LIMIT = 10_000
 
 export function garbageCollector(context: ControllerContext): Controller {
@@ -27,8 +27,8 @@ export function garbageCollector(context: ControllerContext): Controller {
   const followed = new FollowedResources(context, onChange)
   let enqueue: (uid: string) => void = () => {}
 
-  function rememberGone(uid: string): void {
-    gone.add(uid)
+  function rememberGone(kind: string, uid: string): void {
+    gone.add(`${kind}/${uid}`)
     if (gone.size <= REMEMBERED_GONE_LIMIT) return
     for (const oldest of gone) {
       gone.delete(oldest)
@@ -62,7 +62,7 @@ export function garbageCollector(context: ControllerContext): Controller {
     if (!before) return
     const { uid } = before.metadata
     graph.remove(uid)
-    rememberGone(uid)
+    rememberGone(resource.kind, uid)
     for (const dependent of graph.dependentsOf(uid)) enqueue(dependent.object.metadata.uid)
     tellWaitingOwners(before)
   }
@@ -82,7 +82,7 @@ export function garbageCollector(context: ControllerContext): Controller {
       const elsewhere = namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== namespace
       if (!elsewhere) return isWaiting(known.object) ? 'waiting' : 'there'
       tellStrangeOwner(owner, dependent)
-    } else if (gone.has(owner.uid)) return 'gone'
+    } else if (gone.has(`${owner.kind}/${owner.uid}`)) return 'gone'
     // Of a kind that nobody serves, or in a namespace that the dependent isn't in: not ours to judge.
     if (!resource || (resource.namespaced && !namespace)) return 'there'
     try {
@@ -95,7 +95,7 @@ export function garbageCollector(context: ControllerContext): Controller {
     } catch (error) {
       if (!isNotFound(error)) throw error
     }
-    rememberGone(owner.uid)
+    rememberGone(owner.kind, owner.uid)
     return 'gone'
   }
 

@@ -1,21 +1,36 @@
 /** What the binder writes: phases, both ends of a binding, and events. */
 import { persistentvolumeclaims, persistentvolumes, type PersistentVolume, type PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
 import { BOUND_BY_CONTROLLER, boundTo } from '../../api/volumeMatching.ts'
+import type { Clock } from '../../base/clock.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
+
+/** How often upstream looks at every claim anew. */
+const SAME_NEWS_MS = 15_000
 
 export const BIND_COMPLETED = 'pv.kubernetes.io/bind-completed'
 
 export class BindingWrites {
   readonly #client: Client
   readonly #events: EventRecorder
+  readonly #clock: Clock
+  /** What each claim and volume was told last, by uid, while it may not be told again. */
+  readonly #told = new Map<string, { what: string; atMs: number }>()
 
-  constructor({ client, events }: { client: Client; events: EventRecorder }) {
+  constructor({ client, events, clock }: { client: Client; events: EventRecorder; clock: Clock }) {
     this.#client = client
     this.#events = events
+    this.#clock = clock
   }
 
+  /** Whatever changes beside it makes a claim be looked at again: it is told the same once in upstream's period. */
   tell(about: PersistentVolume | PersistentVolumeClaim, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    const nowMs = this.#clock.now()
+    for (const [uid, { atMs }] of this.#told) if (atMs + SAME_NEWS_MS <= nowMs) this.#told.delete(uid)
+    const { uid } = about.metadata
+    const what = `${reason} ${message}`
+    if (this.#told.get(uid)?.what === what) return
+    this.#told.set(uid, { what, atMs: nowMs })
     this.#events.record(about, { type, reason, message })
   }
 

@@ -15,7 +15,7 @@ import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
 import { claimNamesOf, hasFinished } from '../../api/pods.ts'
 import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
-import { freeVolumes, isClaimedBy, reservedVolume, storageClassOf } from '../../api/volumeMatching.ts'
+import { freeVolumes, isClaimedBy, misfitOf, reservedVolume, storageClassOf } from '../../api/volumeMatching.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
 import { BIND_COMPLETED, BindingWrites } from './bindingWrites.ts'
 import {
@@ -136,6 +136,11 @@ export function persistentVolumeBinder(context: ControllerContext, hostPath?: Ho
       if (claim.status?.phase !== 'Lost')
         writes.tell(claim, 'Warning', 'ClaimLost', 'Bound claim has lost its PersistentVolume. Data on the volume is lost!')
       return writes.setClaimPhase(claim, 'Lost', undefined, signal)
+    }
+    const misfit = volume.spec.claimRef || completed ? undefined : misfitOf(volume, claim)
+    if (misfit) {
+      writes.tell(claim, 'Warning', 'VolumeMismatch', `Cannot bind to requested volume "${volumeName}": ${misfit}`)
+      return writes.setClaimPhase(claim, 'Pending', undefined, signal)
     }
     if (!volume.spec.claimRef || isClaimedBy(volume.spec.claimRef, claim)) return writes.bind(claim, volume, signal)
     if (completed) {

@@ -8,9 +8,9 @@ import {
   type Pod,
 } from '../../api/kinds/core/v1.ts'
 import { volumeattributesclasses } from '../../api/kinds/storage/v1.ts'
-import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import { keyOf, splitKey, type KubeObject, type Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
-import { claimNamesOf, hasFinished } from '../../api/pods.ts'
+import { claimNamesOf } from '../../api/pods.ts'
 import type { Client } from '../../client/client.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
@@ -25,8 +25,18 @@ function claimKeysOf(pod: Pod): string[] {
   return claimNamesOf(pod).map((name) => `${pod.metadata.namespace}/${name}`)
 }
 
-/** A pod without a node has not mounted anything: the scheduler waits for it to have its claims. */
-const mayMount = (pod: Pod): boolean => Boolean(pod.spec.nodeName) && !hasFinished(pod)
+/**
+ * A pod without a node has not mounted anything: the scheduler waits for it to have its claims. One that has finished holds the claims
+ * that it names for as long as it is there, and its own ones until it is deleted and the kubelet is done with it.
+ */
+export function holds({ metadata, spec }: Pod, claim: string): boolean {
+  if (!spec.nodeName) return false
+  const isShutDown = metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0
+  return (spec.volumes ?? []).some(({ name, persistentVolumeClaim, ephemeral }) => {
+    if (persistentVolumeClaim?.claimName === claim) return true
+    return !isShutDown && ephemeral !== undefined && `${metadata.name}-${name}` === claim
+  })
+}
 
 async function setFinalizer<T extends KubeObject>(
   client: Client,
@@ -54,7 +64,7 @@ export function pvcProtectionController({ client, informers }: ControllerContext
   const claimInformer = informers.for(persistentvolumeclaims)
   const podInformer = informers.for(pods)
   podInformer.addIndex(BY_CLAIM, claimKeysOf)
-  const isUsed = (key: string, users: readonly Pod[]): boolean => users.some((pod) => mayMount(pod) && claimKeysOf(pod).includes(key))
+  const isUsed = (key: string, users: readonly Pod[]): boolean => users.some((pod) => holds(pod, splitKey(key).name))
 
   /** A claim is let go only when the API server agrees that nobody uses it: the cache may not have the newest pod yet. */
   async function isUsedLive(claim: PersistentVolumeClaim, signal: AbortSignal): Promise<boolean> {

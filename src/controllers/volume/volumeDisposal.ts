@@ -57,7 +57,8 @@ export class VolumeDisposal {
   async #dispose(volume: PersistentVolume, signal: AbortSignal): Promise<void> {
     const hostPath = this.#hostPath
     const provisioner = volume.metadata.annotations?.[PROVISIONED_BY]
-    if (provisioner && provisioner !== PROVISIONER) return
+    // Who provisioned it elsewhere removes it; of a storage driver's volume that is its own provisioner.
+    if ((provisioner && provisioner !== PROVISIONER) || volume.spec.csi) return
     if (!hostPath || !isProvisioned(volume, hostPath)) {
       const path = volume.spec.hostPath?.path
       const message =
