@@ -44,7 +44,14 @@ export class BindingWrites {
     const { phase: was, accessModes: _, capacity: __, ...rest } = claim.status ?? {}
     const same = was === phase && (!volume || claim.status?.capacity?.['storage'] !== undefined)
     if (same) return
-    const status = { ...rest, phase, ...(accessModes && { accessModes }), ...(capacity && { capacity }) }
+    const attributes = was === phase ? undefined : volume?.spec.volumeAttributesClassName
+    const status = {
+      ...rest,
+      phase,
+      ...(accessModes && { accessModes }),
+      ...(capacity && { capacity }),
+      ...(attributes && { currentVolumeAttributesClassName: attributes }),
+    }
     await this.#client.update(persistentvolumeclaims, { ...claim, status }, { subresource: 'status', signal })
   }
 
