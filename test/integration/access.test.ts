@@ -66,13 +66,7 @@ test('anonymous sees whether the server is well, and nothing else', async () => 
 })
 
 test('what would look inside the server is not there', async () => {
-  for (const path of [
-    '/debug/pprof/',
-    '/debug/pprof/profile',
-    '/debug/flags/v',
-    '/logs',
-    '/swagger.json',
-  ])
+  for (const path of ['/debug/pprof/', '/debug/pprof/profile', '/debug/flags/v', '/logs', '/swagger.json'])
     assert.equal((await ask(admin, 'GET', path)).status, 404, path)
 })
 
