@@ -193,12 +193,16 @@ test('a pod has as a whole what it was given, and is resized in place', async ()
     })
   }
   assert.equal((await cluster.get<PodView>('pod', 'whole')).status.containerStatuses?.[0]?.restartCount, 0)
-  await resize('9000', '96Mi')
+  await assert.rejects(resize('9000', '96Mi'), /node didn't have enough allocatable resources: cpu, requested: 9000000, allocatable: \d+/)
+  await cluster.apply(shellPod('beside', 'exec sleep 100000', { resources: sized('100m', '16Mi') }))
+  await cluster.kubectl(['wait', 'pod/beside', '--for=condition=Ready', '--timeout=30s'])
+  const [node] = (await cluster.get<{ items: { status: { allocatable: { cpu: string } } }[] }>('nodes')).items
+  await resize(node?.status.allocatable.cpu ?? '', '96Mi')
   const pending = await eventually('the refusal', async () =>
     (await cluster.get<ResizedView>('pod', 'whole')).status.conditions.find(({ type }) => type === 'PodResizePending'),
   )
   assert.equal(pending.reason, 'Deferred')
-  assert.match(pending.message ?? '', /^Node didn't have enough resource: cpu, requested: 9000000, used: \d+, capacity: \d+$/)
+  assert.match(pending.message ?? '', /^Node didn't have enough resource: cpu, requested: \d+, used: \d+, capacity: \d+$/)
 })
 
 function hugeContainer(): object {
