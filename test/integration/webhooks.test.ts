@@ -145,7 +145,10 @@ test('mutating webhooks work one after the other, defaults and owners of fields 
 })
 
 test('what webhooks did goes into the audit event', async () => {
-  hooks.on('/audited', () => ({ ...patchOf([{ op: 'add', path: '/data', value: { k: 'v' } }]), auditAnnotations: { why: 'because' } }))
+  hooks.on('/audited', () => ({
+    ...patchOf([{ op: 'add', path: '/data', value: { k: 'v' } }]),
+    auditAnnotations: { why: 'because', 'not a key': 'x' },
+  }))
   await configure('mutating', 'audited', {})
   const told = new Map<string, string>()
   const resource = catalog.resource('', 'v1', 'configmaps')

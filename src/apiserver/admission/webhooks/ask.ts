@@ -2,6 +2,7 @@
 import { parseJson } from '../../../api/codec/json.ts'
 import type { JsonObject } from '../../../api/resource.ts'
 import { goJsonKind, isObject } from '../../../merge/jsonValue.ts'
+import { isQualifiedName } from '../../../api/validation/names.ts'
 import { WebhookCallError } from '../../webhooks/callErrors.ts'
 import type { WebhookClient } from '../../webhooks/client.ts'
 import type { AdmissionRequest } from '../admission.ts'
@@ -46,7 +47,10 @@ export async function askWebhook(
     () => readVerdict(answer, review, mutating),
     (error) => fail(`received invalid webhook response: ${error.message}`, UNAVAILABLE, error),
   )
-  for (const [key, value] of Object.entries(verdict.auditAnnotations)) request.annotate?.(`${name}/${key}`, value)
+  for (const [key, value] of Object.entries(verdict.auditAnnotations)) {
+    const annotation = `${name}/${key}`
+    if (isQualifiedName(annotation).length === 0) request.annotate?.(annotation, value)
+  }
   request.warnings.push(...verdict.warnings)
   if (!verdict.allowed) throw newRejection(name, verdict.result)
   return verdict
