@@ -2,25 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadCatalog } from '../../api/catalog/load.ts'
 import { StatusError } from '../../api/status.ts'
-import { systemClock } from '../../base/clock.ts'
-import { silentLogger } from '../../base/logger.ts'
-import { createMemoryStore } from '../../storage/memory/memoryStore.ts'
-import { createRegistry } from './registry.ts'
-import { Services } from './services/services.ts'
+import { createTestRegistry } from './testRegistry.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
 import type { ApiRequest } from '../request.ts'
 
 const catalog = loadCatalog()
-const registry = await createRegistry({
-  catalog,
-  store: createMemoryStore(),
-  clock: systemClock,
-  log: silentLogger,
-  services: new Services({ serviceClusterIpRange: '10.96.0.0/16', nodePortRange: { first: 30_000, last: 32_767 } }),
-  authorizer: { authorize: () => ({ allowed: true, reason: '' }), escalation: () => undefined, rulesOf: () => [] },
-  tokens: { issue: () => Promise.resolve({ token: 't', expirationTimestamp: '2026-01-01T00:00:00Z' }), defaultAudiences: ['api'] },
-  admission: () => [],
-})
+const registry = await createTestRegistry()
 
 type Sent = Partial<ApiRequest> & { group?: string; version?: string; at?: string; manager?: string; sub?: string }
 

@@ -2,31 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadCatalog } from '../../api/catalog/load.ts'
 import { StatusError } from '../../api/status.ts'
-import { systemClock } from '../../base/clock.ts'
-import { silentLogger } from '../../base/logger.ts'
-import { createMemoryStore } from '../../storage/memory/memoryStore.ts'
-import { createRegistry } from './registry.ts'
-import { Services } from './services/services.ts'
+import { createTestRegistry } from './testRegistry.ts'
 import type { IPAddress } from '../../api/kinds/networking/v1.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
-import type { AdmissionPlugin } from '../admission/admission.ts'
 import type { ApiRequest, ApiResult, CachedEvent } from '../request.ts'
-import type { ObjectRegistry } from './registry.ts'
 
 const catalog = loadCatalog()
-
-async function start(admission: readonly AdmissionPlugin[] = []): Promise<ObjectRegistry> {
-  return createRegistry({
-    catalog,
-    store: createMemoryStore(),
-    clock: systemClock,
-    log: silentLogger,
-    services: new Services({ serviceClusterIpRange: '10.96.0.0/16', nodePortRange: { first: 30_000, last: 32_767 } }),
-    authorizer: { authorize: () => ({ allowed: true, reason: '' }), escalation: () => undefined, rulesOf: () => [] },
-    tokens: { issue: () => Promise.resolve({ token: 't', expirationTimestamp: '2026-01-01T00:00:00Z' }), defaultAudiences: ['api'] },
-    admission: () => admission,
-  })
-}
 
 type Options = Partial<Pick<ApiRequest, 'name' | 'namespace' | 'body' | 'patch'>> & {
   query?: string
@@ -75,7 +56,7 @@ const refusal =
   }
 
 test('a write is seen by the next read, in bytes and as an object', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   const created = objectOf(await registry.handle(request('create', 'configmaps', { body: configMap('a', { k: 'v' }) })))
   const read = await registry.handle(request('get', 'configmaps', { name: 'a' }))
   assert.equal(
@@ -90,7 +71,7 @@ test('a write is seen by the next read, in bytes and as an object', async () => 
 })
 
 test('an update that changes nothing keeps the resourceVersion; a stale one is refused', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   const first = objectOf(await registry.handle(request('create', 'configmaps', { body: configMap('a', { k: '1' }) })))
   const same = objectOf(await registry.handle(request('update', 'configmaps', { name: 'a', body: configMap('a', { k: '1' }) })))
   assert.equal(same.metadata.resourceVersion, first.metadata.resourceVersion)
@@ -105,7 +86,7 @@ test('an update that changes nothing keeps the resourceVersion; a stale one is r
 })
 
 test('concurrent patches all land', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
   const patches = Array.from({ length: 10 }, (_, i) => ({
     type: 'application/merge-patch+json',
@@ -118,7 +99,7 @@ test('concurrent patches all land', async () => {
 })
 
 test('a finalizer holds a deleted object until it is taken away', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   await registry.handle(request('create', 'configmaps', { body: configMap('a', {}, { finalizers: ['example.com/hold'] }) }))
   const marked = objectOf(await registry.handle(request('delete', 'configmaps', { name: 'a' })))
   assert.ok(marked.metadata.deletionTimestamp)
@@ -133,7 +114,7 @@ test('a finalizer holds a deleted object until it is taken away', async () => {
 })
 
 test('lists go on where they stopped, at the revision they began with', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   for (const name of ['a', 'b', 'c']) await registry.handle(request('create', 'configmaps', { body: configMap(name) }))
   const first = await registry.handle(request('list', 'configmaps', { query: 'limit=2' }))
   assert.ok(first.type === 'list' && first.metadata.continue)
@@ -150,7 +131,7 @@ test('lists go on where they stopped, at the revision they began with', async ()
 })
 
 test('whatever is there is listed whole, whatever the limit', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   for (const name of ['a', 'b']) await registry.handle(request('create', 'configmaps', { body: configMap(name) }))
   const list = await registry.handle(request('list', 'configmaps', { query: 'limit=1&resourceVersion=0' }))
   assert.ok(list.type === 'list')
@@ -160,7 +141,7 @@ test('whatever is there is listed whole, whatever the limit', async () => {
 })
 
 test('options and revisions that are none are refused in Go’s words', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
   const token = (value: unknown): string => `continue=${Buffer.from(JSON.stringify(value)).toString('base64url')}`
   for (const [query, why] of [
@@ -190,7 +171,7 @@ test('options and revisions that are none are refused in Go’s words', async ()
 })
 
 test('fields that cannot be selected by are refused before anything is warned of', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   for (const [resource, group, label, why] of [
     ['configmaps', '', 'spec.x', /^"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"$/],
     ['certificatesigningrequests', 'certificates.k8s.io', 'metadata.namespace', /^field label not supported: metadata.namespace$/],
@@ -207,7 +188,7 @@ test('fields that cannot be selected by are refused before anything is warned of
 })
 
 test('a patch does not make another kind of an object', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   await registry.handle(request('create', 'configmaps', { body: configMap('a') }))
   const patched = (text: string): Promise<unknown> =>
     registry.handle(
@@ -220,7 +201,7 @@ test('a patch does not make another kind of an object', async () => {
 })
 
 test('a watch with a selector sees objects come and go, with their state before they went', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   const stop = new AbortController()
   const events: CachedEvent[] = []
   const watching = (async () => {
@@ -248,7 +229,7 @@ test('a watch with a selector sees objects come and go, with their state before 
 })
 
 test('services get addresses and ports that nobody else has, and give them back', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   const service = (name: string, spec: JsonObject = {}): JsonObject => ({
     metadata: { name },
     spec: { ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }], sessionAffinity: 'None', type: 'ClusterIP', ...spec },
@@ -263,7 +244,7 @@ test('services get addresses and ports that nobody else has, and give them back'
 })
 
 test('services get addresses of further ranges while these are ready', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   const group = 'networking.k8s.io'
   const create = async (clusterIP: string, name: string): Promise<KubeObject & JsonObject> =>
     objectOf(
@@ -288,7 +269,7 @@ test('services get addresses of further ranges while these are ready', async () 
 })
 
 test('an IPAddress that somebody deletes comes again, and goes with its Service', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   const at = { group: 'networking.k8s.io', namespace: '', name: '10.96.0.9' }
   const parent = async (): Promise<string | undefined> => {
     const found = await registry.handle(request('get', 'ipaddresses', at)).catch(() => undefined)
@@ -312,7 +293,7 @@ test('an IPAddress that somebody deletes comes again, and goes with its Service'
 })
 
 test('dry runs answer the object and store nothing; admission may refuse', async () => {
-  const registry = await start([
+  const registry = await createTestRegistry([
     {
       name: 'NoSecrets',
       validate: ({ resource }) => {
@@ -327,7 +308,7 @@ test('dry runs answer the object and store nothing; admission may refuse', async
 })
 
 test('a negative grace period of a pod means the least there is', async () => {
-  const registry = await start()
+  const registry = await createTestRegistry()
   const spec = { containers: [{ name: 'c', image: 'i' }], terminationGracePeriodSeconds: -1 }
   const made = objectOf(await registry.handle(request('create', 'pods', { body: { metadata: { name: 'p' }, spec } })))
   assert.equal((made['spec'] as JsonObject)['terminationGracePeriodSeconds'], 1)
