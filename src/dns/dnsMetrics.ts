@@ -1,6 +1,7 @@
 /** coredns_*: what cluster DNS tells of its work. Dashboards and alerts for cluster DNS look for CoreDNS' names; the labels are those of its one server block. */
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
+import { answerMetrics, answerNotFound } from '../client/metrics/answers.ts'
 import { ComponentMetrics } from '../client/metrics/componentMetrics.ts'
 import { TalliedCounter, TalliedGauge, TalliedHistogram } from '../client/metrics/tallies.ts'
 
@@ -130,18 +131,10 @@ export type CachedType = 'success' | 'denial'
 
 /** Serves them to whoever asks, as CoreDNS does; resolves once it listens. */
 export async function serveDnsMetrics({ component }: DnsMetrics, address: { host: string; port: number }): Promise<Server> {
-  const { registry } = component
   const server = createServer((request, response) => {
-    const answer = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
-      response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' })
-      response.end(text)
-    }
     request.resume()
-    if ((request.url ?? '').split('?')[0] !== '/metrics') return answer(404, '404 page not found\n')
-    registry.metrics().then(
-      (text) => answer(200, text, registry.contentType),
-      (error: unknown) => answer(500, `${String(error)}\n`),
-    )
+    if ((request.url ?? '').split('?')[0] === '/metrics') answerMetrics(response, component.registry)
+    else answerNotFound(response)
   })
   server.listen(address)
   await once(server, 'listening')

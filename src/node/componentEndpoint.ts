@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:https'
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
+import { answerMetrics, answerNotFound, answerText } from '../client/metrics/answers.ts'
 import type { ComponentMetrics } from '../client/metrics/componentMetrics.ts'
 
 export interface ComponentEndpointOptions {
@@ -28,21 +29,14 @@ export async function serveComponent(
   metrics: () => Pick<ComponentMetrics, 'registry'> | undefined,
 ): Promise<Server> {
   const server = createServer({ ...tls, ca: clientCa, requestCert: true, rejectUnauthorized: false }, (request, response) => {
-    const answer = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
-      response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' })
-      response.end(text)
-    }
     const path = (request.url ?? '').split('?')[0] ?? ''
-    if (HEALTH_PATHS.includes(path)) return answer(200, 'ok')
-    if (path !== '/metrics') return answer(404, '404 page not found\n')
+    if (HEALTH_PATHS.includes(path)) return answerText(response, 200, 'ok')
+    if (path !== '/metrics') return answerNotFound(response)
     const socket = request.socket as TLSSocket
-    if (!mayRead(socket)) return socket.authorized ? answer(403, 'Forbidden\n') : answer(401, 'Unauthorized\n')
+    if (!mayRead(socket)) return socket.authorized ? answerText(response, 403, 'Forbidden\n') : answerText(response, 401, 'Unauthorized\n')
     const registry = metrics()?.registry
-    if (!registry) return answer(200, '')
-    registry.metrics().then(
-      (text) => answer(200, text, registry.contentType),
-      (error: unknown) => answer(500, `${String(error)}\n`),
-    )
+    if (!registry) return answerText(response, 200, '')
+    answerMetrics(response, registry)
   })
   server.listen(port, host)
   await once(server, 'listening')

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import type { Node } from '../api/kinds/core/v1.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import { answerMetrics, answerNotFound, answerText } from '../client/metrics/answers.ts'
 import type { ProxyMetrics } from './proxyMetrics.ts'
 
 export interface ProxyHealth {
@@ -41,13 +42,6 @@ export const STATUS_PORT = 10_249
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
-function send(response: ServerResponse, status: number, type: string, text: string): void {
-  response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' })
-  response.end(text)
-}
-
-const PLAIN = 'text/plain; charset=utf-8'
-const notFound = (response: ServerResponse): void => send(response, 404, PLAIN, '404 page not found\n')
 const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?')[0] ?? ''
 
 function isEligible(node: Node | undefined): boolean {
@@ -57,7 +51,7 @@ function isEligible(node: Node | undefined): boolean {
 function healthAnswers({ clock, health, metrics }: StatusServerOptions): Answer {
   return (request, response) => {
     const path = pathOf(request)
-    if (path !== '/healthz' && path !== '/livez') return notFound(response)
+    if (path !== '/healthz' && path !== '/livez') return answerNotFound(response)
     const { waitingSinceMs, node } = health()
     const nowMs = clock.now()
     const follows = waitingSinceMs === undefined || nowMs - waitingSinceMs < PATIENCE_MS
@@ -71,26 +65,21 @@ function healthAnswers({ clock, health, metrics }: StatusServerOptions): Answer 
     const isFine = follows && (path === '/livez' || nodeEligible)
     const status = isFine ? 200 : 503
     metrics.answered(path === '/healthz' ? 'healthz' : 'livez', status)
-    send(response, status, 'application/json', JSON.stringify(body))
+    answerText(response, status, JSON.stringify(body), 'application/json')
   }
 }
 
 function statusAnswers({ metrics }: StatusServerOptions): Answer {
-  const { registry } = metrics.component
   return (request, response) => {
     switch (pathOf(request)) {
       case '/healthz':
-        return send(response, 200, PLAIN, 'ok')
+        return answerText(response, 200, 'ok')
       case '/proxyMode':
-        return send(response, 200, PLAIN, 'nftables')
+        return answerText(response, 200, 'nftables')
       case '/metrics':
-        void registry.metrics().then(
-          (text) => send(response, 200, registry.contentType, text),
-          (error: unknown) => send(response, 500, PLAIN, `${String(error)}\n`),
-        )
-        return
+        return answerMetrics(response, metrics.component.registry)
       default:
-        return notFound(response)
+        return answerNotFound(response)
     }
   }
 }
