@@ -283,7 +283,7 @@ test('a claim bound to a hostPath volume is mounted; one that is not bound holds
   const path = join(w.rootDir, 'disk')
   w.api.put(persistentvolumes, {
     metadata: meta('pv'),
-    spec: { hostPath: { path, type: 'DirectoryOrCreate' }, accessModes: ['ReadWriteOnce'] },
+    spec: { hostPath: { path, type: 'DirectoryOrCreate' }, accessModes: ['ReadWriteOnce'], claimRef: { uid: 'claim' } },
   })
   const claim = (bound: boolean) => ({
     metadata: { ...meta('claim'), namespace: 'default' },
@@ -299,7 +299,7 @@ test('a claim bound to a hostPath volume is mounted; one that is not bound holds
     }),
   )
   await w.until('not bound', () =>
-    w.events.some((e) => e.includes('MountVolume.SetUp failed for volume "d" : PVC default/claim is not bound')),
+    w.events.some((e) => e.includes('failed to process volumes=[d]: error processing PVC default/claim: PVC is not bound')),
   )
   w.api.put(persistentvolumeclaims, claim(true))
   await w.clock.advance(30_000)
@@ -374,7 +374,10 @@ test('a block volume that is none, and a claim that is used in another way than 
     ['raw', 'Block'],
     ['files', 'Filesystem'],
   ] as const) {
-    w.api.put(persistentvolumes, { metadata: meta(name), spec: { local: { path: w.rootDir }, volumeMode, accessModes: ['ReadWriteOnce'] } })
+    w.api.put(persistentvolumes, {
+      metadata: meta(name),
+      spec: { local: { path: w.rootDir }, volumeMode, accessModes: ['ReadWriteOnce'], claimRef: { uid: name } },
+    })
     w.api.put(persistentvolumeclaims, {
       metadata: { ...meta(name), namespace: 'default' },
       spec: { volumeName: name },

@@ -23,6 +23,8 @@ export interface KubeletOptions {
   nodeIps?: readonly string[]
   /** `/var/lib/kubelet`. */
   rootDir: string
+  /** A folder in memory for what pods get that is secret; with the rest of their volumes unless given. */
+  memoryDir?: string
   clusterDns: readonly string[]
   clusterDomain: string
   /** What pods with dnsPolicy Default get; `/etc/resolv.conf` unless given. */

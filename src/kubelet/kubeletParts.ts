@@ -152,7 +152,8 @@ function storageOf({ options, configuration, amounts, clock, log, signal, parts 
     secret: (namespace, name, until) => client.get(secrets, { namespace, name, signal: until }),
   })
   const memoryBytes = podsMemoryBytes(amounts.capacity, configuration)
-  const volumes = new Volumes({ client, clock, objects, rootDir, runtime, csi, memoryBytes })
+  const { memoryDir } = options
+  const volumes = new Volumes({ client, nodeName, clock, objects, rootDir, runtime, csi, memoryBytes, ...(memoryDir && { memoryDir }) })
   const images = new ImageCollector({
     configuration,
     runtime,

@@ -16,8 +16,9 @@ import type { KubeletMeasures } from './metrics/measures.ts'
 import type { PodStartTimes } from './metrics/podStartTimes.ts'
 import type { PodObjects } from './podObjects.ts'
 import type { Image, Runtime, Sandbox } from './runtime/runtime.ts'
-import { VolumeError } from './volumes/volumes.ts'
-import type { PreparedVolumes, Volumes } from './volumes/volumes.ts'
+import type { PreparedVolumes } from './volumes/preparedVolume.ts'
+import { VolumeError, VolumePending } from './volumes/volumeErrors.ts'
+import type { Volumes } from './volumes/volumes.ts'
 
 export interface PodPreparationOptions {
   measures: KubeletMeasures
@@ -46,8 +47,13 @@ export interface Prepared {
   volumesStale: boolean
   /** The version of the pod that the volumes were made for. */
   volumesFor: string
+  /** Since when the volumes have been waiting for somebody else. */
+  volumesPendingSinceMs?: number | undefined
   filesFor: string
 }
+
+/** After this time a pod whose volumes are still to be attached is told so (upstream's). */
+const PATIENCE_MS = 123_000
 
 const noVolumes: PreparedVolumes = { byName: new Map(), renewAtMs: undefined }
 
@@ -146,9 +152,15 @@ export class PodPreparation {
     try {
       state.volumes = await volumes.prepare(pod, this.facts(undefined), signal)
       state.volumesFor = wantedFor
+      state.volumesPendingSinceMs = undefined
       return state.volumes
     } catch (error) {
       state.volumesStale = true
+      if (error instanceof VolumePending) {
+        const sinceMs = (state.volumesPendingSinceMs ??= clock.now())
+        if (clock.now() - sinceMs < PATIENCE_MS) throw error
+        state.volumesPendingSinceMs = undefined
+      }
       if (error instanceof VolumeError) events.record(pod, { type: 'Warning', reason: 'FailedMount', message: error.message })
       throw error
     }

@@ -16,7 +16,7 @@ import { createContainer, nextAttempt, startContainer, StartError } from './star
 import type { ContainerStartRequest, ContainerTarget, StartOptions } from './startContainer.ts'
 import { containerType } from './status/ends.ts'
 import type { StatusManager } from './status/statusManager.ts'
-import type { PreparedVolumes } from './volumes/volumes.ts'
+import type { PreparedVolumes } from './volumes/preparedVolume.ts'
 
 export interface StartState extends Prepared {
   /** Requests and limits of running containers, by id, as they were applied last. */

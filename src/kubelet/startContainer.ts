@@ -18,7 +18,7 @@ import { fieldPathOf } from './podSpec.ts'
 import { RESTARTING_REASON } from './restartAll.ts'
 import type { ContainerConfig, Image, Runtime, Sandbox } from './runtime/runtime.ts'
 import type { PinSubPath } from './volumes/subPath.ts'
-import type { PreparedVolumes } from './volumes/volumes.ts'
+import type { PreparedVolumes } from './volumes/preparedVolume.ts'
 
 export class StartError extends Error {
   override readonly name = 'StartError'

@@ -54,6 +54,7 @@ export interface NodeAgent {
 }
 
 const ROOT_DIR = '/var/lib/kubelet'
+const MEMORY_DIR = '/run/minicube/volumes'
 const MANIFESTS_DIR = '/etc/kubernetes/manifests'
 /** Of init: the node's own one with name servers that pods can reach. */
 const POD_RESOLV_CONF = '/run/minicube/pod-resolv.conf'
@@ -101,6 +102,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     nodeIp: address.ip,
     nodeIps: address.ips,
     rootDir: ROOT_DIR,
+    memoryDir: MEMORY_DIR,
     clusterDns: [clusterDns],
     clusterDomain,
     nodeResolvConfPath: POD_RESOLV_CONF,

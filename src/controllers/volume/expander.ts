@@ -3,11 +3,11 @@
  * storage class's own, whose directory grows by itself; all others are for their driver's resizer (upstream's
  * pkg/controller/volume/expand). Which claims may grow at all, admission decides by the storage class.
  */
+import { PROVISIONED_BY, PROVISIONER } from '../../api/hostPathClass.ts'
 import { persistentvolumeclaims, persistentvolumes, type PersistentVolume, type PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
 import { compareQuantity } from '../../api/quantity.ts'
 import { keyOf } from '../../api/resource.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
-import { PROVISIONED_BY, PROVISIONER } from './hostPathProvisioner.ts'
 
 const RESIZING = new Set(['Resizing', 'FileSystemResizePending'])
 

@@ -2,6 +2,7 @@
  * The provisioner of the default storage class: a volume is a directory of the node that its pod runs on. The kubelet
  * makes the directory when it is first mounted; the node that has it removes it, by a function that is given from outside.
  */
+import { isOfHostPathClass, PROVISIONED_BY, PROVISIONER } from '../../api/hostPathClass.ts'
 import { persistentvolumes, type PersistentVolume, type PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
 import type { StorageClass } from '../../api/kinds/storage/v1.ts'
 import type { Draft } from '../../api/resource.ts'
@@ -9,9 +10,6 @@ import { isNotFound } from '../../api/status.ts'
 import { referenceTo } from '../../api/volumeMatching.ts'
 import type { Client } from '../../client/client.ts'
 import { at } from '../ownership.ts'
-
-export const PROVISIONER = 'minicube.local/host-path'
-export const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by'
 
 const HOSTNAME = 'kubernetes.io/hostname'
 
@@ -80,9 +78,9 @@ export function nodeOf({ spec }: PersistentVolume): string | undefined {
 }
 
 /** Only what this provisioner made: a path that someone wrote into a volume is never removed. */
-export function isProvisioned({ metadata, spec }: PersistentVolume, { directory }: Pick<HostPathVolumes, 'directory'>): boolean {
-  const path = spec.hostPath?.path ?? ''
-  return metadata.annotations?.[PROVISIONED_BY] === PROVISIONER && path.startsWith(`${directory}/`) && !path.split('/').includes('..')
+export function isProvisioned(volume: PersistentVolume, { directory }: Pick<HostPathVolumes, 'directory'>): boolean {
+  const path = volume.spec.hostPath?.path ?? ''
+  return isOfHostPathClass(volume) && path.startsWith(`${directory}/`) && !path.split('/').includes('..')
 }
 
 export function isToBeRemoved({ metadata, spec, status }: PersistentVolume): boolean {

@@ -11,6 +11,7 @@ import {
   type PersistentVolumeClaim,
 } from '../../api/kinds/core/v1.ts'
 import { storageclasses, type StorageClass } from '../../api/kinds/storage/v1.ts'
+import { PROVISIONER } from '../../api/hostPathClass.ts'
 import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
 import { claimNamesOf, hasFinished } from '../../api/pods.ts'
 import { keyOf } from '../../api/resource.ts'
@@ -18,15 +19,7 @@ import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { freeVolumes, isClaimedBy, misfitOf, reservedVolume, storageClassOf } from '../../api/volumeMatching.ts'
 import { watch, type Controller, type ControllerContext } from '../../reconcile/controller.ts'
 import { BIND_COMPLETED, BindingWrites } from './bindingWrites.ts'
-import {
-  defaultStorageClass,
-  hostPathVolume,
-  nodeOf,
-  provisionedName,
-  PROVISIONER,
-  refusal,
-  type HostPathVolumes,
-} from './hostPathProvisioner.ts'
+import { defaultStorageClass, hostPathVolume, nodeOf, provisionedName, refusal, type HostPathVolumes } from './hostPathProvisioner.ts'
 import { VolumeDisposal } from './volumeDisposal.ts'
 
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'

@@ -1,10 +1,11 @@
 /** What becomes of a volume without a claim: available, or released and then kept or removed, as its reclaim policy says. */
+import { PROVISIONED_BY, PROVISIONER } from '../../api/hostPathClass.ts'
 import { persistentvolumeclaims, type Node, type PersistentVolume, type PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
 import { isNotFound } from '../../api/status.ts'
 import type { Client } from '../../client/client.ts'
 import type { Lister } from '../../client/informer.ts'
 import type { BindingWrites } from './bindingWrites.ts'
-import { isProvisioned, nodeOf, PROVISIONED_BY, PROVISIONER, removeVolume, type HostPathVolumes } from './hostPathProvisioner.ts'
+import { isProvisioned, nodeOf, removeVolume, type HostPathVolumes } from './hostPathProvisioner.ts'
 
 export interface VolumeDisposalOptions {
   client: Client

@@ -5,7 +5,7 @@ import type { Container, VolumeMount } from '../../api/kinds/core/v1.ts'
 import type { PodDirectories } from '../podDirectories.ts'
 import type { ContainerConfig, Mount } from '../runtime/runtime.ts'
 import { openSubPath, pinSubPath, type PinSubPath } from '../volumes/subPath.ts'
-import type { PreparedVolumes } from '../volumes/volumes.ts'
+import type { PreparedVolumes } from '../volumes/preparedVolume.ts'
 import { ContainerConfigError } from './environment.ts'
 import { expand } from './expansion.ts'
 

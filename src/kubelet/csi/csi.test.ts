@@ -143,7 +143,7 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
   const how = { readOnly: false, block: false, claim: undefined }
   const publish = async (name: string): Promise<string> =>
     (await volumes.publishPersistent(pod(name), 'data', volume, how, abort.signal)).hostPath
-  await assert.rejects(publish('a'), /not found/)
+  await assert.rejects(publish('a'), /is not attached yet/)
   const attachment = attachmentName('v1', 'disks.example.com', 'n')
   const source = { persistentVolumeName: 'pv' }
   api.put(volumeattachments, {

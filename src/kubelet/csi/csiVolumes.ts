@@ -13,6 +13,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Client } from '../../client/client.ts'
 import { podDirectories, podsDirectory } from '../podDirectories.ts'
 import type { Space } from '../volumes/space.ts'
+import { NotAttachedError } from '../volumes/volumeErrors.ts'
 import { ServiceAccountTokens } from '../volumes/serviceAccountToken.ts'
 import { GET_VOLUME_STATS, STAGE_UNSTAGE_VOLUME, VOLUME_MOUNT_GROUP, type VolumeCall } from './driver.ts'
 import type { CsiPlugins } from './plugins.ts'
@@ -230,7 +231,7 @@ export class CsiVolumes {
     const gid = pod.spec?.securityContext?.fsGroup
     // A driver that knows how to gives the files to the group as it mounts them.
     const byDriver = gid !== undefined && capabilities.has(VOLUME_MOUNT_GROUP) && !call.block
-    const asked = { ...call, stagingPath, ...(byDriver && { mountGroup: String(gid) }) }
+    const asked = { ...call, capabilities, stagingPath, ...(byDriver && { mountGroup: String(gid) }) }
     await mkdir(dirname(target), { recursive: true, mode: 0o750 })
     await writeFile(join(dirname(target), DATA_FILE), JSON.stringify(data), { mode: 0o600 })
     onInUse?.()
@@ -310,8 +311,13 @@ export class CsiVolumes {
   async #attachment(driver: string, volumeHandle: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     const { client, nodeName } = this.#options
     const name = attachmentName(volumeHandle, driver, nodeName)
-    const found = await client.get(volumeattachments, { name, signal })
-    if (found.status?.attached !== true) throw new Error(`volume attachment ${name} is not attached yet`)
+    const found = await client.get(volumeattachments, { name, signal }).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined
+      throw error
+    })
+    // One that is leaving may be detached at any moment.
+    if (found?.status?.attached !== true || found.metadata.deletionTimestamp)
+      throw new NotAttachedError(`volume attachment ${name} is not attached yet`)
     return new Map(Object.entries(found.status.attachmentMetadata ?? {}))
   }
 

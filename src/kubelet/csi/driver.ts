@@ -5,11 +5,14 @@ import { Decoded, encodeMessage, type Message } from '../grpc/wire.ts'
 const CALL_TIMEOUT_MS = 120_000
 
 /** In the numbering of csi.v1.VolumeCapability.AccessMode. */
-const ACCESS_MODES: Readonly<Record<string, number>> = { ReadWriteOnce: 1, ReadOnlyMany: 3, ReadWriteMany: 5, ReadWriteOncePod: 6 }
+const ACCESS_MODES: Readonly<Record<string, number>> = { ReadWriteOnce: 1, ReadOnlyMany: 3, ReadWriteMany: 5, ReadWriteOncePod: 1 }
+/** For drivers that tell one pod of a node from several. */
+const EXACT_ACCESS_MODES: typeof ACCESS_MODES = { ...ACCESS_MODES, ReadWriteOnce: 7, ReadWriteOncePod: 6 }
 /** In the numbering of csi.v1.NodeServiceCapability.RPC. */
 export const STAGE_UNSTAGE_VOLUME = 1
 export const GET_VOLUME_STATS = 2
 export const EXPAND_VOLUME = 3
+const SINGLE_NODE_MULTI_WRITER = 5
 export const VOLUME_MOUNT_GROUP = 6
 
 export interface PluginInfo {
@@ -42,6 +45,8 @@ export interface VolumeCall {
   volumeContext: ReadonlyMap<string, string>
   secrets: ReadonlyMap<string, string>
   accessMode: string
+  /** What the driver's node service can do. */
+  capabilities?: ReadonlySet<number>
   fsType: string
   mountOptions: readonly string[]
   stagingPath: string
@@ -51,8 +56,9 @@ export interface VolumeCall {
   mountGroup?: string
 }
 
-function capability({ accessMode, fsType, mountOptions, block, mountGroup }: VolumeCall): Message {
-  const access = { 1: ACCESS_MODES[accessMode] ?? 1 }
+function capability({ accessMode, capabilities, fsType, mountOptions, block, mountGroup }: VolumeCall): Message {
+  const modes = capabilities?.has(SINGLE_NODE_MULTI_WRITER) ? EXACT_ACCESS_MODES : ACCESS_MODES
+  const access = { 1: modes[accessMode] ?? 1 }
   return block ? { 1: {}, 3: access } : { 2: { 1: fsType, 2: mountOptions, 3: mountGroup }, 3: access }
 }
 

@@ -38,9 +38,10 @@ export async function growVolume(
   { volume, claim, call, path }: Growth,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (!(await driver.capabilities()).has(EXPAND_VOLUME)) return false
+  const capabilities = await driver.capabilities()
+  if (!capabilities.has(EXPAND_VOLUME)) return false
   const storage = volume.spec.capacity?.['storage'] ?? '0'
-  await driver.expand(call, path, quantityValue(storage))
+  await driver.expand({ ...call, capabilities }, path, quantityValue(storage))
   const { namespace, name } = claim.metadata
   await client.patch(
     persistentvolumeclaims,

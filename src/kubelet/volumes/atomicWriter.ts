@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { chmod, chown, lchown, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Payload } from './payload.ts'
 
 const DATA_LINK = '..data'
@@ -22,8 +22,10 @@ export function assertSafePath(path: string): void {
 }
 
 export interface Ownership {
-  /** Group of the files, which may then read them. */
+  /** Group of all that is written, which may then read it. */
   gid?: number
+  /** Of the directory itself. */
+  mode?: number
 }
 
 async function filesUnder(directory: string, prefix = ''): Promise<Map<string, string>> {
@@ -36,8 +38,19 @@ async function filesUnder(directory: string, prefix = ''): Promise<Map<string, s
   return found
 }
 
+/** As fsGroup does with a volume that is only read. */
+const GROUP_FILE_BITS = 0o440
+const GROUP_DIRECTORY_BITS = 0o2550
+const DIRECTORY_MODE = 0o755
+
 function effectiveMode(mode: number, gid: number | undefined): number {
-  return gid === undefined ? mode : mode | 0o040
+  return gid === undefined ? mode : mode | GROUP_FILE_BITS
+}
+
+async function makeDirectory(directory: string, { gid, mode = DIRECTORY_MODE }: Ownership): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  if (gid !== undefined) await chown(directory, 0, gid)
+  await chmod(directory, gid === undefined ? mode : mode | GROUP_DIRECTORY_BITS)
 }
 
 async function isCurrent(current: string, payload: Payload, gid: number | undefined): Promise<boolean> {
@@ -52,11 +65,17 @@ async function isCurrent(current: string, payload: Payload, gid: number | undefi
   return true
 }
 
+/** The directories of a path, the outermost first. */
+function parentsOf(path: string): string[] {
+  const parts = path.split('/').slice(0, -1)
+  return parts.map((_, i) => parts.slice(0, i + 1).join('/'))
+}
+
 async function writeFiles(directory: string, payload: Payload, gid: number | undefined): Promise<void> {
+  const parents = new Set([...payload.keys()].flatMap(parentsOf))
+  for (const parent of parents) await makeDirectory(join(directory, parent), { ...(gid !== undefined && { gid }) })
   for (const [path, { data, mode, uid }] of payload) {
     const full = join(directory, path)
-    const parent = dirname(full)
-    if (parent !== directory) await mkdir(parent, { recursive: true, mode: 0o755 })
     await writeFile(full, data)
     await chmod(full, effectiveMode(mode, gid))
     if (uid !== undefined || gid !== undefined) await chown(full, uid ?? 0, gid ?? 0)
@@ -93,7 +112,6 @@ async function currentDirectory(target: string): Promise<string | undefined> {
 export async function writeAtomically(target: string, payload: Payload, ownership: Ownership = {}): Promise<boolean> {
   for (const path of payload.keys()) assertSafePath(path)
   const { gid } = ownership
-  await mkdir(target, { recursive: true, mode: 0o755 })
   const before = await currentDirectory(target)
   if (before !== undefined && (await isCurrent(join(target, before), payload, gid))) {
     await updateLinks(target, payload)
@@ -102,8 +120,8 @@ export async function writeAtomically(target: string, payload: Payload, ownershi
   const stamp = new Date().toISOString().replace(/[-:]/g, '_').replace(/[TZ]/g, '_')
   const name = `..${stamp}${randomBytes(4).toString('hex')}`
   const directory = join(target, name)
-  await mkdir(directory, { mode: 0o755 })
-  await chmod(directory, 0o755)
+  await makeDirectory(target, ownership)
+  await makeDirectory(directory, { ...(gid !== undefined && { gid }) })
   await writeFiles(directory, payload, gid)
   await rm(join(target, NEW_DATA_LINK), { force: true })
   await symlink(name, join(target, NEW_DATA_LINK))

@@ -5,7 +5,7 @@ import { quantityValue } from '../containers/amounts.ts'
 import { allSpecContainers } from '../podSpec.ts'
 
 /** The pod's own mistake. */
-export class EmptyDirError extends Error {
+class EmptyDirError extends Error {
   override readonly name = 'EmptyDirError'
 }
 

@@ -7,17 +7,19 @@ type Check = (info: Stats) => boolean
 const CHECKS: Readonly<Record<string, { is: Check; what: string }>> = {
   Directory: { is: (info) => info.isDirectory(), what: 'directory' },
   File: { is: (info) => info.isFile(), what: 'file' },
-  Socket: { is: (info) => info.isSocket(), what: 'socket' },
+  Socket: { is: (info) => info.isSocket(), what: 'socket file' },
   CharDevice: { is: (info) => info.isCharacterDevice(), what: 'character device' },
   BlockDevice: { is: (info) => info.isBlockDevice(), what: 'block device' },
 }
 
 export async function prepareHostPath(path: string, type: string | undefined): Promise<void> {
-  if (type === 'DirectoryOrCreate') await mkdir(path, { recursive: true, mode: 0o755 })
-  if (type === 'FileOrCreate') await (await open(path, 'a', 0o644)).close()
+  let info = await stat(path).catch(() => undefined)
+  if (!info) {
+    // Without a type the engine would fail on a path that is not there; upstream's runtimes make it a directory.
+    if (type === 'DirectoryOrCreate' || !type) await mkdir(path, { recursive: true, mode: 0o755 })
+    if (type === 'FileOrCreate') await (await open(path, 'a', 0o644)).close()
+    info = await stat(path).catch(() => undefined)
+  }
   const check = CHECKS[type?.replace('OrCreate', '') ?? '']
-  const info = await stat(path).catch(() => undefined)
   if (check && !(info && check.is(info))) throw new Error(`hostPath type check failed: ${path} is not a ${check.what}`)
-  // Without a type the engine would fail on a path that is not there; upstream's runtimes make it a directory.
-  if (!type && !info) await mkdir(path, { recursive: true, mode: 0o755 })
 }

@@ -6,6 +6,7 @@
 import { constants } from 'node:fs'
 import { chmod, chown, lchown, open, readdir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
+import type { Pod } from '../../api/kinds/core/v1.ts'
 
 const GROUP_READ_WRITE = 0o660
 const GROUP_READ = 0o440
@@ -61,4 +62,10 @@ export async function applyFsGroup(directory: string, { gid, policy, readOnly }:
   if (policy === 'OnRootMismatch' && info.gid === gid && (info.mode & 0o2060) === 0o2060) return
   const root = await open(directory, O_PATH)
   await adoptTree(root, { gid, readOnly }, 0).finally(() => root.close())
+}
+
+/** Gives a volume that is written to the pod's group, if it has one. */
+export async function adoptForPod({ spec }: Pod, directory: string): Promise<void> {
+  const { fsGroup: gid, fsGroupChangePolicy: policy } = spec?.securityContext ?? {}
+  if (gid !== undefined) await applyFsGroup(directory, { gid, policy, readOnly: false })
 }

@@ -19,17 +19,17 @@ export interface ItemsOptions {
   items: readonly KeyToPath[] | undefined
   defaultMode: number
   optional: boolean
-  /** `configmap`, `secret`: as messages call it. */
-  what: string
+  /** How upstream words that a key is missing, up to its name. */
+  missing: string
 }
 
-function select(data: ReadonlyMap<string, Uint8Array>, { items, defaultMode, optional, what }: ItemsOptions): Payload {
+function select(data: ReadonlyMap<string, Uint8Array>, { items, defaultMode, optional, missing }: ItemsOptions): Payload {
   if (!items?.length) return new Map([...data].map(([path, bytes]) => [path, { data: bytes, mode: defaultMode }]))
   const files = new Map<string, ProjectedFile>()
   for (const { key, path, mode } of items) {
     const bytes = data.get(key)
     if (bytes) files.set(path, { data: bytes, mode: mode ?? defaultMode })
-    else if (!optional) throw new Error(`${what} references non-existent config key: ${key}`)
+    else if (!optional) throw new Error(`${missing}: ${key}`)
   }
   return files
 }

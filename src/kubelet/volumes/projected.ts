@@ -21,7 +21,7 @@ async function configMapFiles(
   const { name = '', items, optional = false } = source
   const found = await sources.configMap(name)
   if (!found && !optional) throw new Error(`configmap "${name}" not found`)
-  return configMapPayload(found, { items, defaultMode, optional, what: 'configmap' })
+  return configMapPayload(found, { items, defaultMode, optional, missing: 'configmap references non-existent config key' })
 }
 
 async function secretFiles(
@@ -32,7 +32,7 @@ async function secretFiles(
   const { name = '', items, optional = false } = source
   const found = await sources.secret(name)
   if (!found && !optional) throw new Error(`secret "${name}" not found`)
-  return secretPayload(found, { items, defaultMode, optional, what: 'secret' })
+  return secretPayload(found, { items, defaultMode, optional, missing: 'references non-existent secret key' })
 }
 
 /** Users that all containers of the pod share, or undefined: then a token must be readable by everyone or the group. */
@@ -58,7 +58,10 @@ async function projection(pod: Pod, source: VolumeProjection, defaultMode: numbe
     return new Map([[source.serviceAccountToken.path, tokenFile(pod, token, defaultMode)]])
   }
   if (source.clusterTrustBundle?.optional) return new Map([[source.clusterTrustBundle.path, { data: Buffer.alloc(0), mode: defaultMode }]])
-  throw new Error(`projected source ${Object.keys(source)[0] ?? ''} is not supported on this node`)
+  const [kind] = Object.keys(source)
+  // The API server takes what belongs to features that are off out of a source, which then stands for nothing.
+  if (kind === undefined) return new Map()
+  throw new Error(`projected source ${kind} is not supported on this node`)
 }
 
 export async function projectedPayload(pod: Pod, volume: Volume, sources: ProjectedSources): Promise<Payload> {

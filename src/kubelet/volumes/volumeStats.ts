@@ -9,7 +9,7 @@ import type { CsiVolumes } from '../csi/csiVolumes.ts'
 import { emptyDirUse } from '../eviction/podUse.ts'
 import { podDirectories } from '../podDirectories.ts'
 import { fileSystemSpace, type Space } from './space.ts'
-import { mountsBelow } from './volumes.ts'
+import { mountsBelow } from './mounts.ts'
 
 export interface VolumeUse {
   name: string
@@ -45,7 +45,9 @@ export async function volumeStats(pod: Pod, options: VolumeStatsOptions, signal:
       const asked = await options.csi?.space(pod.metadata.uid, name, until)
       if (asked) return asked
     }
-    const own = ['empty-dir', 'nfs'].map((plugin) => join(folder, `kubernetes.io~${plugin}`, name)).find((path) => mounted.includes(path))
+    const own = ['empty-dir', 'nfs', 'local-volume']
+      .map((plugin) => join(folder, `kubernetes.io~${plugin}`, name))
+      .find((path) => mounted.includes(path))
     return own === undefined ? undefined : fileSystemSpace(own)
   }
   const found = await Promise.all(

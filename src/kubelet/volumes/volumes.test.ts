@@ -10,6 +10,9 @@ import { prepareHostPath } from './hostPath.ts'
 import { applyFsGroup } from './ownership.ts'
 import { configMapPayload, downwardPayload } from './payload.ts'
 import type { Payload } from './payload.ts'
+import { projectedPayload } from './projected.ts'
+import { localMounts } from './localVolume.ts'
+import { ClaimError, NotAttachedError, podVolumesError, VolumePending, volumeError } from './volumeErrors.ts'
 import { nfsOptions, nfsType } from './nfs.ts'
 import { openSubPath } from './subPath.ts'
 import { emptyDirMount, memoryVolumeBytes } from './emptyDir.ts'
@@ -50,6 +53,19 @@ test('a changed mode is a change', async (t) => {
   assert.equal((await stat(join(directory, 'a'))).mode & 0o777, 0o400)
 })
 
+test('what is written belongs to the group as a whole', { skip: process.getuid?.() === 0 ? false : 'needs root' }, async (t) => {
+  const directory = join(await scratch(t), 'v')
+  await writeAtomically(directory, files({ 'sub/a': '1' }, 0o200), { gid: 4321, mode: 0o1777 })
+  const shown = async (path: string): Promise<string> => {
+    const { gid, mode } = await stat(join(directory, path))
+    return `${gid} ${(mode & 0o7777).toString(8)}`
+  }
+  assert.deepEqual(await Promise.all(['.', '..data', 'sub', 'sub/a'].map(shown)), ['4321 3777', '4321 2755', '4321 2755', '4321 640'])
+  assert.equal(await writeAtomically(directory, files({ 'sub/a': '1' }, 0o200), { gid: 4321, mode: 0o1777 }), false)
+  assert.equal(await writeAtomically(directory, files({ 'sub/a': '2' }, 0o200), { mode: 0o777 }), true)
+  assert.deepEqual(await Promise.all(['..data', 'sub/a'].map(shown)), ['0 755', '0 200'])
+})
+
 for (const path of ['', '/etc/passwd', '../x', 'a/../../x', '..data', '..x/y', 'a\0b']) {
   test(`the path ${JSON.stringify(path)} is refused`, () => assert.throws(() => assertSafePath(path)))
 }
@@ -57,7 +73,7 @@ for (const path of ['a', 'a/b', '.hidden', 'a..b']) test(`the path ${path} is fi
 
 test('a ConfigMap gives its keys, or the items that are named', () => {
   const map = { data: { a: '1', b: '2' }, binaryData: { c: Buffer.from([0, 255]).toString('base64') } } as unknown as ConfigMap
-  const options = { defaultMode: 0o644, optional: false, what: 'configmap' }
+  const options = { defaultMode: 0o644, optional: false, missing: 'configmap references non-existent config key' }
   assert.deepEqual([...configMapPayload(map, { ...options, items: undefined }).keys()], ['a', 'b', 'c'])
   const chosen = configMapPayload(map, { ...options, items: [{ key: 'a', path: 'x/y', mode: 0o400 }] })
   assert.deepEqual(
@@ -69,6 +85,16 @@ test('a ConfigMap gives its keys, or the items that are named', () => {
     /configmap references non-existent config key: nope/,
   )
   assert.equal(configMapPayload(map, { ...options, optional: true, items: [{ key: 'nope', path: 'x' }] }).size, 0)
+})
+
+test('a source that stands for nothing is passed over, one that cannot be had is not', async () => {
+  const pod = { metadata: { name: 'p', namespace: 'n', uid: 'u' }, spec: { containers: [] } } as unknown as Pod
+  const nothing = async () => undefined
+  const sources = { facts: { nodeIps: [], podIps: [], allocatable: {} }, configMap: nothing, secret: nothing, token: async () => 't' }
+  const payload = (...list: object[]): Promise<Payload> => projectedPayload(pod, { name: 'v', projected: { sources: list } }, sources)
+  assert.deepEqual([...(await payload({}, { serviceAccountToken: { path: 't' } })).keys()], ['t'])
+  await assert.rejects(payload({ clusterTrustBundle: { path: 'x' } }), /clusterTrustBundle is not supported/)
+  await assert.rejects(payload({ secret: { name: 's' } }), /secret "s" not found/)
 })
 
 test('the downward API writes labels as sorted key="value" lines', () => {
@@ -231,4 +257,31 @@ test('how the kernel is told to mount NFS', () => {
     ['nfs4', 'nfs', undefined],
   )
   assert.equal(nfsOptions('10.0.0.1', true, ['vers=4.1', 'rw', 'addr=1.2.3.4', 'hard']), 'ro,vers=4.1,hard,addr=10.0.0.1')
+})
+
+test('how a local volume is mounted', () => {
+  const local = { path: '/mnt/d', fsType: '', readOnly: false, mountOptions: [] as string[] }
+  const shown = (...given: Parameters<typeof localMounts>): string[] => localMounts(...given).map((command) => command.join(' '))
+  assert.deepEqual(shown('directory', local, '/v'), ['mount --bind /mnt/d /v'])
+  assert.deepEqual(shown('directory', { ...local, readOnly: true, mountOptions: ['noexec'] }, '/v'), [
+    'mount --bind /mnt/d /v',
+    'mount -o remount,bind,ro,noexec /v',
+  ])
+  assert.deepEqual(shown('device', local, '/v'), ['mount -t ext4 /mnt/d /v'])
+  assert.deepEqual(shown('device', { ...local, fsType: 'xfs', mountOptions: ['noatime'] }, '/v'), ['mount -t xfs -o noatime /mnt/d /v'])
+})
+
+test('what is told of volumes that cannot be had: what failed first, then whose claim leads nowhere, last who waits', () => {
+  const broken = volumeError('v', new Error('no'))
+  const claim = new ClaimError('error processing PVC n/c: PVC is not bound')
+  const waiting = new NotAttachedError('not yet')
+  const said = (...errors: [string, unknown][]): string => String(podVolumesError(new Map(errors)))
+  assert.equal(said(['a', claim], ['b', broken]), 'VolumeError: MountVolume.SetUp failed for volume "v" : no')
+  assert.equal(
+    said(['b', waiting], ['a', claim]),
+    'VolumeError: Unable to attach or mount volumes: unmounted volumes=[a b], unattached volumes=[b], failed to process volumes=[a]: ' +
+      'error processing PVC n/c: PVC is not bound',
+  )
+  assert.ok(podVolumesError(new Map([['b', waiting]])) instanceof VolumePending)
+  assert.match(said(['b', waiting]), /unattached volumes=\[b\], failed to process volumes=\[\]: timed out waiting for the condition$/)
 })
