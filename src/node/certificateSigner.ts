@@ -2,7 +2,8 @@
 import { createPublicKey } from 'node:crypto'
 import type { SubjectAlternativeNameExtension } from '@peculiar/x509'
 import type { CertificateSigner, RequestedSubject } from '../controllers/certificates/signers.ts'
-import { loadX509, openAuthority, randomSerial, type KeyPair } from './pki.ts'
+import { loadX509, openAuthority, randomSerial } from './pki.ts'
+import type { KeyPair } from './pkiFiles.ts'
 
 const DEFAULT_SECONDS = 365 * 86_400
 const BACKDATE_MS = 5 * 60_000

@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { StatusError } from '../api/status.ts'
 import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
 import { Supervisor, type Component } from '../base/component.ts'
@@ -27,6 +28,7 @@ import { boundHeapGrowth } from './heap.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { underLease } from './leaderElection.ts'
 import { ensurePki } from './pki.ts'
+import { PkiError } from './pkiFiles.ts'
 import { schedulerComponent, schedulerConfigurationOf } from './schedulerComponent.ts'
 
 /** minikube's code for a wrong command line. */
@@ -152,10 +154,10 @@ async function run(settings: Settings, signal: AbortSignal): Promise<void> {
 
 /** What the user can do something about needs no stack. */
 function explain(error: unknown): string {
-  if (error instanceof StoreUnavailableError || error instanceof ConfigurationError) return error.message
+  const isUnderstood = [StoreUnavailableError, StatusError, PkiError, ConfigurationError].some((type) => error instanceof type)
   if (!(error instanceof Error)) return String(error)
-  if ('code' in error && ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOENT', 'ENOTDIR', 'EROFS'].includes(String(error.code)))
-    return error.message
+  // What the system has refused: no such file, no permission, no room, an address in use.
+  if (isUnderstood || 'syscall' in error) return error.message
   return error.stack ?? error.message
 }
 

@@ -24,7 +24,7 @@ import type { NodeUsage } from '../kubelet/server/usage.ts'
 import { anyAddress, type NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
 import { NODE_RANGE_BITS } from './kubeControllers.ts'
-import type { KeyPair } from './pki.ts'
+import type { KeyPair } from './pkiFiles.ts'
 
 export interface NodeAgentOptions {
   config: NodeConfig

@@ -2,20 +2,33 @@
  * The cluster's keys and certificates, made once and kept on the node's volume (kubeadm's names, under `pki/`).
  * The API server's certificate is issued again when its names change or its end is near; the authorities stay.
  */
-import { createHash, createPrivateKey, generateKeyPair, webcrypto, X509Certificate as NodeCertificate, type KeyObject } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  webcrypto,
+  X509Certificate as NodeCertificate,
+  type KeyObject,
+} from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { X509Certificate } from '@peculiar/x509'
 import { makeCertificate } from './certificate.ts'
+import {
+  readAuthority,
+  readReplaceable,
+  readSigningKey,
+  saveAuthority,
+  saveReplaceable,
+  saveSigningKey,
+  syncFolder,
+  writeWhole,
+  type KeyPair,
+} from './pkiFiles.ts'
 
 const generateKeys = promisify(generateKeyPair)
-
-/** A certificate with its key, both PEM. */
-export interface KeyPair {
-  cert: string
-  key: string
-}
 
 export interface Pki {
   ca: KeyPair
@@ -91,18 +104,19 @@ async function newKeyObjects(): Promise<{ publicKey: KeyObject; privateKey: KeyO
 
 const privatePemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }) as string
 
-async function makeAuthority(commonName: string, nowMs: number): Promise<KeyPair> {
-  const { publicKey, privateKey } = await newKeyObjects()
+/** With a key of its own, or with the one that has lost its certificate. */
+async function makeAuthority(commonName: string, nowMs: number, ownKey: string | undefined): Promise<KeyPair> {
+  const signingKey = ownKey === undefined ? (await newKeyObjects()).privateKey : createPrivateKey(ownKey)
   const cert = makeCertificate({
     serialNumber: randomSerial(),
     subject: { commonName },
-    publicKey,
-    signingKey: privateKey,
+    publicKey: createPublicKey(signingKey),
+    signingKey,
     notBeforeMs: nowMs - BACKDATE_MS,
     notAfterMs: nowMs + CA_DAYS * DAY_MS,
     usage: 'authority',
   })
-  return { cert, key: privatePemOf(privateKey) }
+  return { cert, key: ownKey ?? privatePemOf(signingKey) }
 }
 
 export async function openAuthority(pair: KeyPair): Promise<Authority> {
@@ -127,24 +141,6 @@ async function issue(authority: KeyPair, subject: Subject, nowMs: number): Promi
   return { cert, key: privatePemOf(privateKey) }
 }
 
-function write(file: string, text: string, mode: number): void {
-  writeFileSync(`${file}.new`, text, { mode })
-  renameSync(`${file}.new`, file)
-}
-
-function readPair(dir: string, name: string): KeyPair | undefined {
-  const cert = join(dir, `${name}.crt`)
-  const key = join(dir, `${name}.key`)
-  if (!existsSync(cert) || !existsSync(key)) return undefined
-  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
-}
-
-function savePair(dir: string, name: string, pair: KeyPair): KeyPair {
-  write(join(dir, `${name}.key`), pair.key, 0o600)
-  write(join(dir, `${name}.crt`), pair.cert, 0o644)
-  return pair
-}
-
 /** What a certificate was asked for with, kept beside it: a change means a new certificate. */
 function fingerprint(subject: Subject, authority: KeyPair): string {
   const { names = [], organizations = [] } = subject
@@ -153,36 +149,41 @@ function fingerprint(subject: Subject, authority: KeyPair): string {
     .digest('hex')
 }
 
+const publicPemOf = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }) as string
+
 async function ensureServiceAccountKey(dir: string): Promise<Pki['serviceAccount']> {
-  const file = join(dir, 'sa')
-  if (existsSync(`${file}.key`) && existsSync(`${file}.pub`))
-    return { privateKey: readFileSync(`${file}.key`, 'utf8'), publicKey: readFileSync(`${file}.pub`, 'utf8') }
-  const keys = await newKeyObjects()
-  const privateKey = privatePemOf(keys.privateKey)
-  const publicKey = keys.publicKey.export({ type: 'spki', format: 'pem' }) as string
-  write(`${file}.pub`, publicKey, 0o644)
-  write(`${file}.key`, privateKey, 0o600)
-  return { privateKey, publicKey }
+  const kept = readSigningKey(dir, 'sa')
+  if (kept !== undefined) return { privateKey: kept, publicKey: publicPemOf(createPublicKey(kept)) }
+  const made = await newKeyObjects()
+  const keys = { privateKey: privatePemOf(made.privateKey), publicKey: publicPemOf(made.publicKey) }
+  saveSigningKey(dir, 'sa', keys)
+  return keys
+}
+
+async function ensureAuthority(dir: string, name: string, commonName: string, nowMs: number): Promise<KeyPair> {
+  const kept = readAuthority(dir, name)
+  if (kept?.cert !== undefined) return { key: kept.key, cert: kept.cert }
+  return saveAuthority(dir, name, await makeAuthority(commonName, nowMs, kept?.key))
 }
 
 /** Reads what is there, makes what is missing. */
 export async function ensurePki({ dir, nodeName, apiServerNames, nodeNames, nowMs }: PkiOptions): Promise<Pki> {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const authority = async (name: string, commonName: string): Promise<KeyPair> =>
-    readPair(dir, name) ?? savePair(dir, name, await makeAuthority(commonName, nowMs))
+  const isNew = !existsSync(join(dir, 'ca.crt'))
   const [ca, frontProxyCa, serviceAccount] = await Promise.all([
-    authority('ca', 'minicube-ca'),
-    authority('front-proxy-ca', 'minicube-front-proxy-ca'),
+    ensureAuthority(dir, 'ca', 'minicube-ca', nowMs),
+    ensureAuthority(dir, 'front-proxy-ca', 'minicube-front-proxy-ca', nowMs),
     ensureServiceAccountKey(dir),
   ])
+  if (isNew) syncFolder(dir)
   const certificate = async (name: string, signer: KeyPair, subject: Subject): Promise<KeyPair> => {
     const stamp = join(dir, `${name}.issued`)
     const wanted = fingerprint(subject, signer)
-    const kept = readPair(dir, name)
+    const kept = readReplaceable(dir, name)
     const [seen, untilMs] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
     if (kept && seen === wanted && Number(untilMs) - nowMs > RENEW_DAYS * DAY_MS) return kept
-    const made = savePair(dir, name, await issue(signer, subject, nowMs))
-    write(stamp, `${wanted} ${nowMs + CERTIFICATE_DAYS * DAY_MS}`, 0o644)
+    const made = saveReplaceable(dir, name, await issue(signer, subject, nowMs))
+    writeWhole(stamp, `${wanted} ${nowMs + CERTIFICATE_DAYS * DAY_MS}`, { mode: 0o644 })
     return made
   }
   const [apiServer, kubeletClient, frontProxyClient, kubelet, metricsServer, admin] = await Promise.all([
@@ -226,7 +227,7 @@ export interface NodeCredentialsOptions {
 
 /** Certificates for a node that joins; the authority's key stays where it is. */
 export async function issueNodeCredentials({ dir, nodeName, addresses, nowMs }: NodeCredentialsOptions): Promise<NodeCredentials> {
-  const ca = readPair(dir, 'ca')
+  const ca = readReplaceable(dir, 'ca')
   if (!ca) throw new Error(`there is no authority in ${dir}: this node has no control plane`)
   const commonName = `system:node:${nodeName}`
   const organizations = ['system:nodes']

@@ -31,7 +31,8 @@ import { engineReady, ensureImages } from './engine.ts'
 import { hostPathVolumesOf } from './kubeControllers.ts'
 import { createNodeAgent } from './nodeAgent.ts'
 import { ENGINE_SOCKET, HEALTH_SOCKET, IMAGES_TAR, STATE_DIR } from './paths.ts'
-import type { KeyPair, NodeCredentials } from './pki.ts'
+import type { NodeCredentials } from './pki.ts'
+import type { KeyPair } from './pkiFiles.ts'
 import { nodeReady } from './readiness.ts'
 
 /** The launcher puts it there before the first start. */
