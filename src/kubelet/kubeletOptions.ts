@@ -7,7 +7,7 @@ import type { Informer, Informers } from '../client/informer.ts'
 import type { KubeletConfiguration } from './configuration.ts'
 import type { Signals } from './eviction/signals.ts'
 import type { NodeCapacity } from './node/capacity.ts'
-import type { LimitPod } from './podLimits.ts'
+import type { LimitPod } from './resources/podLimits.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import type { PinSubPath } from './volumes/subPath.ts'
 

@@ -2,8 +2,8 @@
 import type { KubeletOptions } from './kubeletOptions.ts'
 import { podsOfNode } from './kubeletOptions.ts'
 import type { KubeletParts } from './kubeletParts.ts'
-import { readySandbox } from './podRuntimeStatus.ts'
-import type { PodRuntimeStatus } from './podRuntimeStatus.ts'
+import { readySandbox } from './pods/podRuntimeStatus.ts'
+import type { PodRuntimeStatus } from './pods/podRuntimeStatus.ts'
 import type { KubeletPods } from './server/pods.ts'
 
 export function podProvider(options: KubeletOptions, parts: () => KubeletParts | undefined): KubeletPods {

@@ -1,6 +1,6 @@
 /** All that the runtime needs to create a container and a sandbox, from the pod's spec. */
 import type { Container, Pod } from '../../api/kinds/core/v1.ts'
-import type { PodDirectories } from '../podDirectories.ts'
+import type { PodDirectories } from '../pods/podDirectories.ts'
 import type { DeviceGrant } from '../devices/devicePlugin.ts'
 import { bandwidthOf } from '../network/bandwidth.ts'
 import { podFileMounts } from '../podFiles/podFiles.ts'
@@ -13,10 +13,10 @@ import { containerHash } from './containerHash.ts'
 import { containerEnvironment } from './environment.ts'
 import type { EnvironmentSources } from './environment.ts'
 import { expand } from './expansion.ts'
-import type { PodFacts } from './fieldRef.ts'
+import type { PodFacts } from '../pods/fieldRef.ts'
 import { containerDevices, containerMounts, DEFAULT_TERMINATION_MESSAGE_PATH } from './mounts.ts'
-import { podCgroup } from './qos.ts'
-import { linuxResources, type NodeLimits } from './resources.ts'
+import { podCgroup } from '../resources/qos.ts'
+import { linuxResources, type NodeLimits } from '../resources/resources.ts'
 import { containerSecurity, containerUser, seccompProfile } from './security.ts'
 
 export interface ContainerConfigInput {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Container, Pod, PodSpec } from '../../api/kinds/core/v1.ts'
 import type { Image } from '../runtime/runtime.ts'
-import { oomScoreAdj, podCgroup, podQosClass } from './qos.ts'
+import { oomScoreAdj, podCgroup, podQosClass } from '../resources/qos.ts'
 import { KUBELET_DEFAULTS } from '../configuration.ts'
-import { linuxResources, type NodeLimits } from './resources.ts'
+import { linuxResources, type NodeLimits } from '../resources/resources.ts'
 import { containerSecurity } from './security.ts'
 
 const podOf = (spec: Partial<PodSpec>): Pod =>

@@ -1,8 +1,8 @@
 /** A container's environment, from its `envFrom`, `env` and the services around it. */
 import type { ConfigMap, Container, EnvVar, Pod, Secret, Service } from '../../api/kinds/core/v1.ts'
 import { expand } from './expansion.ts'
-import { fieldValue, resourceValue } from './fieldRef.ts'
-import type { PodFacts } from './fieldRef.ts'
+import { fieldValue, resourceValue } from '../pods/fieldRef.ts'
+import type { PodFacts } from '../pods/fieldRef.ts'
 import { serviceEnvironment } from './serviceEnv.ts'
 import type { EnvEntry } from './serviceEnv.ts'
 

@@ -2,7 +2,7 @@
 import { chmod, mkdir, open } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { Container, VolumeMount } from '../../api/kinds/core/v1.ts'
-import type { PodDirectories } from '../podDirectories.ts'
+import type { PodDirectories } from '../pods/podDirectories.ts'
 import type { ContainerConfig, Mount } from '../runtime/runtime.ts'
 import { openSubPath, pinSubPath, type PinSubPath } from '../volumes/subPath.ts'
 import type { PreparedVolumes } from '../volumes/preparedVolume.ts'

@@ -1,6 +1,6 @@
 /** The security context that holds for a container: its own, and the pod's where it says nothing. */
 import type { Container, ContainerUser, Pod, SeccompProfile as SpecSeccomp } from '../../api/kinds/core/v1.ts'
-import { describePod } from '../podSpec.ts'
+import { describePod } from '../pods/podSpec.ts'
 import type { ContainerSecurity, Image, SeccompProfile } from '../runtime/runtime.ts'
 import { ContainerConfigError } from './environment.ts'
 

@@ -6,7 +6,7 @@ import { aborted } from '../../base/abort.ts'
 import { serveGrpc } from '../grpc/server.ts'
 import { RPC, RpcError } from '../grpc/socket.ts'
 import type { Message } from '../grpc/wire.ts'
-import { isSidecar, isTerminalPhase } from '../podSpec.ts'
+import { isSidecar, isTerminalPhase } from '../pods/podSpec.ts'
 import type { DeviceManager } from './deviceManager.ts'
 
 export interface PodResourcesOptions {

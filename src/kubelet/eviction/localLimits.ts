@@ -1,8 +1,8 @@
 /** Which pod uses more of the node's disk than it may: limits of emptyDirs, of the pod, of its containers. Pure; texts are upstream's. */
 import { aggregateContainerResources } from '../../api/defaulting/resources.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { quantityValue } from '../containers/amounts.ts'
-import { allSpecContainers } from '../podSpec.ts'
+import { quantityValue } from '../pods/amounts.ts'
+import { allSpecContainers } from '../pods/podSpec.ts'
 
 const RESOURCE = 'ephemeral-storage'
 

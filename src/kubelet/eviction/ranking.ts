@@ -3,8 +3,8 @@
  * least important, then the largest use beyond the request. Pure; order and texts are upstream's (pkg/kubelet/eviction).
  */
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { quantityValue } from '../containers/amounts.ts'
-import { podAmounts } from '../containers/podResources.ts'
+import { quantityValue } from '../pods/amounts.ts'
+import { podAmounts } from '../resources/podResources.ts'
 import { isStaticPod } from '../staticPods/manifests.ts'
 import type { MetThreshold, Threshold } from './pressure.ts'
 

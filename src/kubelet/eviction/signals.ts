@@ -1,7 +1,7 @@
 /** What of the node may run short, as its kernel tells it. */
 import { readFile, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ALL_PODS, groupLimitBytes, memoryHierarchy, workingSetBytes } from '../podCgroup.ts'
+import { ALL_PODS, groupLimitBytes, memoryHierarchy, workingSetBytes } from '../resources/podCgroup.ts'
 
 export interface Amount {
   available: number

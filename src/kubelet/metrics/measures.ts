@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import { Distribution } from '../../client/metrics/tallies.ts'
-import type { Metric } from '../server/exposition.ts'
+import type { Metric } from './exposition.ts'
 
 const COUNTERS = {
   kubelet_evictions: 'Cumulative number of pod evictions by eviction signal',

@@ -5,7 +5,7 @@
  */
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { Clock } from '../../base/clock.ts'
-import { isTerminalPhase } from '../podSpec.ts'
+import { isTerminalPhase } from '../pods/podSpec.ts'
 import type { KubeletMeasures } from './measures.ts'
 
 interface Pull {

@@ -5,7 +5,7 @@ import { quantityMilliValue, quantityValue } from '../../api/quantity.ts'
 import { KUBELET_DEFAULTS, type KubeletConfiguration, type SignalName } from '../configuration.ts'
 import { thresholdsOf } from '../eviction/pressure.ts'
 import { bytesText } from '../eviction/ranking.ts'
-import { groupLimitBytes, memoryHierarchy } from '../podCgroup.ts'
+import { groupLimitBytes, memoryHierarchy } from '../resources/podCgroup.ts'
 
 export interface NodeCapacity {
   cpuMilli: number

@@ -1,7 +1,7 @@
 /** Writes the files that every container of a pod gets as bind mounts: hosts, hostname, resolv.conf. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { Container, Pod } from '../../api/kinds/core/v1.ts'
-import type { PodDirectories } from '../podDirectories.ts'
+import type { PodDirectories } from '../pods/podDirectories.ts'
 import type { Mount } from '../runtime/runtime.ts'
 import { podNames, renderHosts } from './hosts.ts'
 import { parseResolvConf, podResolvConf, renderResolvConf } from './resolvConf.ts'

@@ -5,7 +5,7 @@
  * All state that must survive a kubelet restart lives in the runtime (as labels); the kubelet keeps none of its own.
  */
 import type { Duplex } from 'node:stream'
-import type { GroupStats } from '../cgroupStats.ts'
+import type { GroupStats } from './cgroupStats.ts'
 
 export interface PodIdentity {
   podUid: string

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { groupStats } from '../testing/groupStats.ts'
 import { cadvisorMetrics } from './cadvisor.ts'
-import { renderMetrics } from './exposition.ts'
+import { renderMetrics } from '../metrics/exposition.ts'
 import { TEST_POD } from './testServer.ts'
 import type { NodeUsage, PodUsage } from './usage.ts'
 

@@ -1,10 +1,10 @@
 /** /metrics/cadvisor: what containers and node use, under cAdvisor's names, which dashboards ask for. Pure. */
 import { cpus } from 'node:os'
-import type { GroupStats } from '../cgroupStats.ts'
-import { quantityMilli, quantityValue } from '../containers/amounts.ts'
-import { podCgroup } from '../containers/qos.ts'
-import { allSpecContainers } from '../podSpec.ts'
-import type { Metric } from './exposition.ts'
+import type { GroupStats } from '../runtime/cgroupStats.ts'
+import { quantityMilli, quantityValue } from '../pods/amounts.ts'
+import { podCgroup } from '../resources/qos.ts'
+import { allSpecContainers } from '../pods/podSpec.ts'
+import type { Metric } from '../metrics/exposition.ts'
 import type { NetworkUse, NodeUsage, PodUsage } from './usage.ts'
 
 /** One value of a group, or several that a label tells apart. */

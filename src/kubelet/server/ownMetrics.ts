@@ -1,6 +1,6 @@
 /** /metrics and /metrics/probes: what the kubelet tells of itself, of its pods' volumes and of probes. Pure. */
 import type { ProbeCount } from '../probes/podProbes.ts'
-import type { Metric } from './exposition.ts'
+import type { Metric } from '../metrics/exposition.ts'
 import type { Space } from '../volumes/space.ts'
 import type { VolumeUse } from '../volumes/volumeStats.ts'
 import type { PodUsage } from './usage.ts'

@@ -1,5 +1,5 @@
 /** What nodes, pods and containers use, as it was read at one moment. */
-import type { GroupStats } from '../cgroupStats.ts'
+import type { GroupStats } from '../runtime/cgroupStats.ts'
 import type { ServedPod } from './pods.ts'
 
 export interface NodeUsage extends Pick<GroupStats, 'cpuUsageNs' | 'memoryUsageBytes' | 'memoryWorkingSetBytes' | MemoryDetail> {

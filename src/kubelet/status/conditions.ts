@@ -1,8 +1,8 @@
 /** The pod conditions that the kubelet owns. */
 import type { ContainerStatus, Pod, PodCondition } from '../../api/kinds/core/v1.ts'
-import { isSidecar } from '../podSpec.ts'
+import { isSidecar } from '../pods/podSpec.ts'
 import { timestamp } from '../../api/meta.ts'
-import { RESTARTING_CONDITION } from '../restartAll.ts'
+import { RESTARTING_CONDITION } from '../pods/restartAll.ts'
 
 export type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>
 

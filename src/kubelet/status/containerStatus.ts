@@ -9,7 +9,8 @@ import type {
   ResourceRequirements,
 } from '../../api/kinds/core/v1.ts'
 import { annotation } from '../containers/annotations.ts'
-import { resetStatus } from '../restartAll.ts'
+import { resetStatus } from '../pods/restartAll.ts'
+import { containerIdOf } from '../pods/podRuntimeStatus.ts'
 import type { Container } from '../runtime/runtime.ts'
 
 export interface WaitingReason {
@@ -36,12 +37,6 @@ export interface ContainerStatusInput {
   terminationMessage(containerId: string): string | undefined
   /** `docker.io/library/x@sha256:…` where it is known. */
   imageIdOf(container: Container): string
-}
-
-const ENGINE_SCHEME = 'docker://'
-
-export function containerIdOf(id: string): string {
-  return `${ENGINE_SCHEME}${id}`
 }
 
 /** What the runtime reports for a container whose program could not be started. */

@@ -1,7 +1,7 @@
 /** A pod's phase, from the states of its containers (upstream's getPhase). */
 import type { Container, ContainerStatus, Pod } from '../../api/kinds/core/v1.ts'
-import { RESTARTING_REASON } from '../restartAll.ts'
-import { isSidecar, shouldRestart, shouldRestartInit } from '../podSpec.ts'
+import { RESTARTING_REASON } from '../pods/restartAll.ts'
+import { isSidecar, shouldRestart, shouldRestartInit } from '../pods/podSpec.ts'
 
 type Restarts = (pod: Pod, container: Container, exitCode: number) => boolean
 

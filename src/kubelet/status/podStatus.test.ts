@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Pod, PodSpec, PodStatus } from '../../api/kinds/core/v1.ts'
-import { toPodRuntimeStatus } from '../podRuntimeStatus.ts'
+import { toPodRuntimeStatus } from '../pods/podRuntimeStatus.ts'
 import type { Container, Sandbox } from '../runtime/runtime.ts'
 import { podStatus } from './podStatus.ts'
 import type { PodStatusInput } from './podStatus.ts'

@@ -1,19 +1,19 @@
 /** A pod's whole status as the kubelet reports it: pure, from the spec, the runtime, the probes and the status before. */
 import type { ContainerStatus, Pod, PodCondition, PodStatus, ResourceRequirements, ResourceStatus } from '../../api/kinds/core/v1.ts'
-import { podResources } from '../containers/podResources.ts'
-import { podQosClass } from '../containers/qos.ts'
-import { allContainers, readySandbox } from '../podRuntimeStatus.ts'
-import type { PodRuntimeStatus } from '../podRuntimeStatus.ts'
-import { differences } from '../podResizes.ts'
-import { allSpecContainers, isSidecar, isTerminalPhase, usesHostNetwork } from '../podSpec.ts'
-import { isRestartingAll, mayRestartAll, restartingVerdict } from '../restartAll.ts'
+import { podResources } from '../resources/podResources.ts'
+import { podQosClass } from '../resources/qos.ts'
+import { allContainers, readySandbox } from '../pods/podRuntimeStatus.ts'
+import type { PodRuntimeStatus } from '../pods/podRuntimeStatus.ts'
+import { differences } from '../resizes/podResizes.ts'
+import { allSpecContainers, isSidecar, isTerminalPhase, usesHostNetwork } from '../pods/podSpec.ts'
+import { isRestartingAll, mayRestartAll, restartingVerdict } from '../pods/restartAll.ts'
 import type { Container } from '../runtime/runtime.ts'
 import { timestamp } from '../../api/meta.ts'
 import { containerStatus } from './containerStatus.ts'
 import type { WaitingReason } from './containerStatus.ts'
 import { disruptionTarget, isOwnDisruption, KUBELET_CONDITIONS, podConditions } from './conditions.ts'
 import { podPhase } from './phase.ts'
-import { RESIZE_CONDITIONS, resizeConditions, type ResizeState } from './resizeConditions.ts'
+import { RESIZE_CONDITIONS, resizeConditions, type ResizeState } from '../resizes/resizeConditions.ts'
 
 export interface PodStatusInput {
   pod: Pod

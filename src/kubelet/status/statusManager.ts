@@ -14,7 +14,7 @@ import type { Client } from '../../client/client.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
 import { isStaticPod } from '../staticPods/manifests.ts'
 import { isOwnDisruption, KUBELET_CONDITIONS } from './conditions.ts'
-import { RESIZE_CONDITIONS } from './resizeConditions.ts'
+import { RESIZE_CONDITIONS } from '../resizes/resizeConditions.ts'
 
 const RETRY = { baseMs: 50, maxMs: 10_000 }
 

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import { aborted, orAbort } from '../../base/abort.ts'
-import type { GroupStats } from '../cgroupStats.ts'
+import type { GroupStats } from '../runtime/cgroupStats.ts'
 import { groupStats } from './groupStats.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type {

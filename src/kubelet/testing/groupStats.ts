@@ -1,5 +1,5 @@
 /** What a group uses, for tests: nothing but what they name. */
-import type { GroupStats } from '../cgroupStats.ts'
+import type { GroupStats } from '../runtime/cgroupStats.ts'
 
 export function groupStats(used: Partial<GroupStats> = {}): GroupStats {
   return {

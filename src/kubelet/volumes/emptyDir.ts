@@ -1,8 +1,8 @@
 /** What an emptyDir that is not on the node's disk is mounted as. Pure; messages are upstream's. */
 import type { EmptyDirVolumeSource, Pod } from '../../api/kinds/core/v1.ts'
 import { compareQuantity } from '../../api/quantity.ts'
-import { quantityValue } from '../containers/amounts.ts'
-import { allSpecContainers } from '../podSpec.ts'
+import { quantityValue } from '../pods/amounts.ts'
+import { allSpecContainers } from '../pods/podSpec.ts'
 
 /** The pod's own mistake. */
 class EmptyDirError extends Error {

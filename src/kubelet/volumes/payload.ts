@@ -1,7 +1,7 @@
 /** What the files of a ConfigMap, Secret, downward API or projected volume contain: pure. */
 import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret } from '../../api/kinds/core/v1.ts'
-import { fieldValue, resourceValue } from '../containers/fieldRef.ts'
-import type { PodFacts } from '../containers/fieldRef.ts'
+import { fieldValue, resourceValue } from '../pods/fieldRef.ts'
+import type { PodFacts } from '../pods/fieldRef.ts'
 
 export interface ProjectedFile {
   data: Uint8Array

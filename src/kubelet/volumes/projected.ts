@@ -1,6 +1,6 @@
 /** The files of a configMap, secret, downwardAPI or projected volume, gathered from their sources. */
 import type { ConfigMap, Pod, Secret, ServiceAccountTokenProjection, Volume, VolumeProjection } from '../../api/kinds/core/v1.ts'
-import type { PodFacts } from '../containers/fieldRef.ts'
+import type { PodFacts } from '../pods/fieldRef.ts'
 import { configMapPayload, DEFAULT_FILE_MODE, downwardPayload, secretPayload } from './payload.ts'
 import type { ItemsOptions, Payload, ProjectedFile } from './payload.ts'
 

@@ -7,7 +7,7 @@ import type { Pod, Volume } from '../../api/kinds/core/v1.ts'
 import { claimNameOf } from '../../api/pods.ts'
 import type { CsiVolumes } from '../csi/csiVolumes.ts'
 import { emptyDirUse } from '../eviction/podUse.ts'
-import { podDirectories } from '../podDirectories.ts'
+import { podDirectories } from '../pods/podDirectories.ts'
 import { fileSystemSpace, type Space } from './space.ts'
 import { mountsBelow } from './mounts.ts'
 

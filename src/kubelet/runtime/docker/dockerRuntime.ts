@@ -19,7 +19,7 @@ import { Inventory } from './inventory.ts'
 import { readLogs } from './logs.ts'
 import { PinnedSandboxes } from './pinnedSandboxes.ts'
 import { Sandboxes } from './sandboxes.ts'
-import { processGroupStats } from '../../cgroupStats.ts'
+import { processGroupStats } from '../cgroupStats.ts'
 import { attachTo, execIn } from './streams.ts'
 
 export interface DockerRuntimeOptions {

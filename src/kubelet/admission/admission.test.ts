@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Node, Pod, PodSpec } from '../../api/kinds/core/v1.ts'
+import { whyRejected } from './admission.ts'
+import type { Rejection } from '../pods/rejection.ts'
+
+const metadata = { namespace: 'default', creationTimestamp: '', resourceVersion: '' }
+const node: Node = {
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { ...metadata, name: 'minicube', uid: 'n', labels: { zone: 'a' } },
+  spec: {
+    taints: [
+      { key: 'gone', effect: 'NoExecute' },
+      { key: 'full', effect: 'NoSchedule' },
+    ],
+  },
+}
+const allocatable = { cpu: '2', memory: '1Gi', pods: '3' }
+const tolerations = [{ key: 'gone', operator: 'Exists' }]
+
+const pod = (spec: Partial<PodSpec>): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { ...metadata, name: 'p', uid: 'p' },
+  spec: { tolerations, containers: [{ name: 'main' }], ...spec },
+})
+const asking = (requests: Record<string, string>): Pod => pod({ containers: [{ name: 'main', resources: { requests } }] })
+const listening = (hostPort: number, hostIP?: string): Pod =>
+  pod({ containers: [{ name: 'main', ports: [{ containerPort: 80, hostPort, ...(hostIP && { hostIP }) }] }] })
+const failed = (reason: string, description: string): Rejection => ({ reason, message: `Predicate ${reason} failed: ${description}` })
+const short = (resource: string, requested: number, used: number, capacity: number): Rejection => ({
+  reason: `OutOf${resource}`,
+  message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+})
+const noPorts = failed('NodePorts', "node(s) didn't have free ports for the requested pod ports")
+const noMatch = failed('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
+
+const cases: [what: string, wanted: Pod, others: Pod[], expected: Rejection | undefined][] = [
+  ['a pod that asks for nothing', pod({}), [], undefined],
+  ['all of the node', asking({ cpu: '2', memory: '1Gi' }), [pod({})], undefined],
+  ['more cpu than is left', asking({ cpu: '600m' }), [asking({ cpu: '1500m' })], short('cpu', 600, 1500, 2000)],
+  ['more memory than there is', asking({ memory: '2Gi' }), [], short('memory', 2 ** 31, 0, 2 ** 30)],
+  ['one pod too many', pod({}), [pod({}), pod({}), pod({})], short('pods', 1, 3, 3)],
+  [
+    'the most hungry init container counts',
+    pod({ initContainers: [{ name: 'i', resources: { requests: { cpu: '3' } } }] }),
+    [],
+    short('cpu', 3000, 0, 2000),
+  ],
+  ['overhead counts', pod({ overhead: { cpu: '2500m' } }), [], short('cpu', 2500, 0, 2000)],
+  ['a resource that the node does not know', asking({ 'example.com/gpu': '1' }), [], undefined],
+  ['a label that the node has', pod({ nodeSelector: { zone: 'a' } }), [], undefined],
+  ['a label that it does not have', pod({ nodeSelector: { zone: 'b' } }), [], noMatch],
+  ['a taken port', listening(80), [listening(80)], noPorts],
+  ['a taken port on every address', listening(80, '127.0.0.1'), [listening(80)], noPorts],
+  ['the same port on another address', listening(80, '127.0.0.1'), [listening(80, '127.0.0.2')], undefined],
+  ['a taint that drives out', pod({ tolerations: [] }), [], failed('TaintToleration', "node(s) had taints that the pod didn't tolerate")],
+  ['a safe sysctl', pod({ securityContext: { sysctls: [{ name: 'net/ipv4/tcp_syncookies', value: '1' }] } }), [], undefined],
+  [
+    'a sysctl of a namespace that is the node’s',
+    pod({ hostNetwork: true, securityContext: { sysctls: [{ name: 'net.ipv4.tcp_syncookies', value: '1' }] } }),
+    [],
+    { reason: 'SysctlForbidden', message: 'forbidden sysctl: "net.ipv4.tcp_syncookies" not allowed with host net enabled' },
+  ],
+  [
+    'an unsafe sysctl',
+    pod({ securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }),
+    [],
+    { reason: 'SysctlForbidden', message: 'forbidden sysctl: "kernel.msgmax" not allowlisted' },
+  ],
+  [
+    'another system',
+    pod({ os: { name: 'windows' } }),
+    [],
+    { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" },
+  ],
+]
+
+for (const [what, wanted, others, expected] of cases) {
+  test(`admission: ${what}`, () => assert.deepEqual(whyRejected({ pod: wanted, node, others, allocatable }), expected))
+}
+
+test('admission: what depends on an unknown node is let through', () => {
+  assert.equal(whyRejected({ pod: pod({ nodeSelector: { zone: 'b' } }), node: undefined, others: [], allocatable }), undefined)
+})
+
+test('admission: unsafe sysctls that the node allows, by name or by beginning', () => {
+  const wanted = (name: string): Pod => pod({ securityContext: { sysctls: [{ name, value: '1' }] } })
+  const reason = (name: string): string | undefined =>
+    whyRejected({ pod: wanted(name), node, others: [], allocatable, allowedUnsafeSysctls: ['kernel.msg*', 'net.core.somaxconn'] })?.reason
+  assert.deepEqual(['kernel/msgmax', 'net.core.somaxconn', 'net.core.rmem_max'].map(reason), [undefined, undefined, 'SysctlForbidden'])
+})
+
+test('admission: AppArmor profiles where the host has none', () => {
+  const rejection = (hasAppArmor: boolean, type: string): Rejection | undefined =>
+    whyRejected({ pod: pod({ securityContext: { appArmorProfile: { type } } }), node, others: [], allocatable, hasAppArmor })
+  const refused = { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
+  assert.deepEqual(
+    [rejection(false, 'RuntimeDefault'), rejection(true, 'RuntimeDefault'), rejection(false, 'Unconfined')],
+    [refused, undefined, undefined],
+  )
+})
