@@ -2,33 +2,29 @@
  * The generic store of all kinds (k8s.io/apiserver/pkg/registry/generic/registry): what create, update and delete do
  * whatever the kind is. Reads come from the watch cache, writes go to the store and are waited for in the cache.
  */
-import { newAlreadyExists, newInternalError, newInvalid, newNotFound, newStatusError } from '../../api/status.ts'
-import { hidesEmptyOnes } from '../../api/codec/goShape.ts'
+import { newAlreadyExists, newInternalError, newNotFound, newStatusError } from '../../api/status.ts'
 import { RevisionMismatchError } from '../../storage/store.ts'
-import { invalid } from '../../api/validation/fieldErrors.ts'
-import { isPathSegmentName } from '../../api/validation/names.ts'
-import { validateFinalizerDomains, validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
 import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
 import { checkPreconditions, isDeletable, planDeletion } from './deletion.ts'
 import { deepEqual, timestamp } from '../../api/meta.ts'
-import { cloneJson, semanticEqual } from './jsonValues.ts'
+import { cloneJson } from './jsonValues.ts'
 import { keyFor } from './kind.ts'
+import { countGeneration, prepareNew, prepareUpdate } from './objectChanges.ts'
+import { checkIdentity, validateChange, validateNew } from './objectChecks.ts'
 import { ClaimTakenError, type ServiceClaims } from './services/claims.ts'
 import type { Service } from '../../api/kinds/core/v1.ts'
 import { generateName } from '../../api/names.ts'
-import { fillForCreate, keepOnUpdate } from './objectMeta.ts'
+import { fillForCreate } from './objectMeta.ts'
 import { parseRevision } from './continueToken.ts'
-import { sentRevision } from './options.ts'
 import { asRead, normalizeObject } from './schema.ts'
 import { newModified, newUnmet, otherUid, translateStorageError } from './storageErrors.ts'
-import type { ManagedFieldsEntry, ObjectMeta } from '../../api/kinds/meta/v1.ts'
-import type { FieldError } from '../../api/status.ts'
-import type { MetaRules } from '../../api/validation/objectMeta.ts'
+import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Store } from '../../storage/store.ts'
 import type { WatchCache } from '../cache/watchCache.ts'
 import type { StoredKind } from './kind.ts'
+import type { CheckedChange } from './objectChecks.ts'
 import type { DeleteOptions } from './options.ts'
 import type { Fields, StrategyContext } from './strategy.ts'
 
@@ -39,13 +35,6 @@ const CLAIM_RETRIES = 10
 const CLAIM_RETRY_INTERVAL_MS = 50
 /** Tries to find a free name for generateName. */
 const NAME_RETRIES = 8
-/** What every update keeps, whatever the kind's own rules are. */
-const COMMON_RULES = { validateName: isPathSegmentName, anyFinalizers: true } as const
-
-function metaRules({ storage: { namespaced }, strategy: { validateName, anyFinalizers }, custom }: StoredKind): MetaRules {
-  return { namespaced, anyFinalizers: Boolean(anyFinalizers || custom), ...(validateName && { validateName }) }
-}
-
 /** Whether managers differ in nothing but when they changed something. */
 function differsInTimes(next: ManagedFieldsEntry[] | undefined, old: ManagedFieldsEntry[] | undefined): boolean {
   if (!next || !old || next.length !== old.length) return false
@@ -61,22 +50,12 @@ export interface ObjectStoreOptions {
   claims?: ServiceClaims
 }
 
-/** Which part of an object a write is about. */
-export type Part = 'main' | 'status' | 'other'
-
-export interface UpdateSteps {
+export interface UpdateSteps extends CheckedChange {
   namespace: string
-  name: string
-  part: Part
   /** The object as it should be, made from the newest one (undefined: it would be created). Called again after a conflict. */
   change(old: StoredObject | undefined): Promise<KubeObject>
   /** Validating admission. */
   approve(next: KubeObject, old: KubeObject | undefined): Promise<void>
-  /** Whether another write in between is met with a fresh try even though the object names a resourceVersion. */
-  retryConflicts: boolean
-  /** For subresources with rules of their own: instead of the strategy's. */
-  validate?(next: KubeObject, old: KubeObject): FieldError[]
-  preconditions?: DeleteOptions['preconditions']
 }
 
 export interface WriteResult {
@@ -159,21 +138,14 @@ export class ObjectStore {
   ): Promise<StoredObject> {
     const { strategy } = kind
     let object = given
-    const fields = object as unknown as Fields
-    if (strategy.initialStatus !== 'keep') {
-      if (strategy.initialStatus) fields['status'] = strategy.initialStatus(object)
-      else if (kind.custom) {
-        if (kind.hasStatus) delete fields['status']
-      } else if (kind.hasStatus) fields['status'] = {}
-    }
-    strategy.prepareForCreate?.(object, context)
+    prepareNew(kind, object, context)
     const giveBack = strategy.reserve?.(object, undefined, context)
     if (!kind.custom) object = normalizeObject(kind.storage, object)
     // Rules look at the name even where it is missing, which is for them to find.
     object.metadata.name ??= ''
     let release: (() => Promise<void>) | undefined
     try {
-      this.#validateNew(kind, object, context)
+      validateNew(kind, object, context)
       context.warnings.push(...(strategy.warningsOnCreate?.(object) ?? []))
       await approve(object)
       const { name, namespace = '' } = object.metadata
@@ -200,20 +172,6 @@ export class ObjectStore {
     if (!existing?.object.metadata.deletionTimestamp) return refusal
     const { message, details } = newAlreadyExists(kind.storage, object.metadata.name).status
     return newStatusError(409, 'AlreadyExists', `object is being deleted: ${message}`, details)
-  }
-
-  /** The error is of the kind that the object says it is. */
-  #checkKind(kind: StoredKind, object: KubeObject): void {
-    const errors = kind.strategy.checksKindFirst?.(object) ?? []
-    const { apiVersion = '' } = object
-    const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
-    if (errors.length > 0) throw newInvalid({ group, kind: object.kind ?? '' }, object.metadata.name ?? '', errors)
-  }
-
-  #validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
-    this.#checkKind(kind, object)
-    const errors = [...this.#validateMeta(kind, object.metadata), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
-    if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
   }
 
   async #write(
@@ -267,25 +225,6 @@ export class ObjectStore {
     }
   }
 
-  #checkIdentity(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: StoredObject, dryRun: boolean): void {
-    const { uid, resourceVersion } = next.metadata
-    if (steps.part === 'other') return
-    if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
-      // Only what goes as far as the store shows where it keeps its objects.
-      const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
-      throw newUnmet(kind.storage, steps.name, key, otherUid(uid, old.object.metadata.uid))
-    }
-    const revision = sentRevision(resourceVersion)
-    if (revision === 0) {
-      if (kind.strategy.allowUnconditionalUpdate === false || kind.custom) {
-        // Upstream names the resource here, not the kind.
-        throw newInvalid({ group: kind.storage.group, kind: kind.storage.resource }, steps.name, [
-          invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
-        ])
-      }
-    } else if (revision !== old.revision) throw newModified(kind.storage, steps.name)
-  }
-
   async #updateOnce(
     kind: StoredKind,
     steps: UpdateSteps,
@@ -293,18 +232,17 @@ export class ObjectStore {
     changed: KubeObject,
     old: StoredObject,
   ): Promise<StoredObject> {
-    this.#checkIdentity(kind, steps, changed, old, context.dryRun)
+    checkIdentity(kind, steps, changed, old, context.dryRun)
     const { strategy } = kind
     const sent = strategy.generationCountsDropped && steps.part === 'main' ? normalizeObject(kind.storage, changed) : undefined
-    this.#prepare(kind, steps, changed, old.object, context)
+    prepareUpdate(kind, steps.part, changed, old.object, context)
     const giveBack = strategy.reserve && steps.part === 'main' ? strategy.reserve(changed, old.object, context) : undefined
     const next = kind.custom ? changed : normalizeObject(kind.storage, changed)
     if (steps.part === 'main') strategy.settleUpdate?.(next, old.object)
-    if (steps.part === 'main' && (strategy.managesGeneration === true || kind.custom))
-      this.#countGeneration(kind, next, sent ?? next, old.object)
+    if (steps.part === 'main' && (strategy.managesGeneration === true || kind.custom)) countGeneration(kind, next, sent ?? next, old.object)
     let release: (() => Promise<void>) | undefined
     try {
-      this.#validateChange(kind, steps, next, old.object, context)
+      validateChange(kind, steps, next, old.object, context)
       if (steps.part === 'main') context.warnings.push(...(strategy.warningsOnUpdate?.(next, old.object) ?? []))
       if (steps.part === 'status') context.warnings.push(...(strategy.warningsOnStatusUpdate?.(next, old.object) ?? []))
       // An update that names no version is one of the stored version from here on.
@@ -318,82 +256,6 @@ export class ObjectStore {
       if (error instanceof ClaimTakenError) throw newInternalError(`failed to allocate: ${error.message}`)
       throw error instanceof RevisionMismatchError ? error : translateStorageError(error, kind.storage, steps.name)
     }
-  }
-
-  /** What belongs to another part of the object is taken from the old one; the generation counts the rest. */
-  #prepare(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
-    const { generation } = next.metadata
-    keepOnUpdate(next, old)
-    const { strategy } = kind
-    if (steps.part === 'other') {
-      // Subresources with rules of their own count for themselves.
-      if (generation !== undefined) next.metadata.generation = generation
-      return
-    }
-    const fields = next as unknown as Fields
-    const oldFields = old as unknown as Fields
-    if (steps.part === 'status') {
-      for (const field of new Set([...Object.keys(fields), ...Object.keys(oldFields)])) {
-        if (field === 'status' || field === 'metadata') continue
-        if (oldFields[field] === undefined) delete fields[field]
-        else fields[field] = oldFields[field]
-      }
-      if (!strategy.statusKeepsMetadata) {
-        const { managedFields, generateName } = next.metadata
-        next.metadata = { ...cloneJson(old.metadata), ...(managedFields && { managedFields }) }
-        if (generateName === undefined) delete next.metadata.generateName
-        else next.metadata.generateName = generateName
-      }
-      strategy.prepareForStatusUpdate?.(next, old, context)
-      return
-    }
-    if (kind.hasStatus) {
-      if (oldFields['status'] === undefined) delete fields['status']
-      else fields['status'] = oldFields['status']
-    }
-    strategy.prepareForUpdate?.(next, old, context)
-  }
-
-  /** `sent` is what counts of the next object. */
-  #countGeneration(kind: StoredKind, next: KubeObject, sent: KubeObject, old: KubeObject): void {
-    // Both are in Go's shape, where an empty struct that is pointed to is not the same as none.
-    const { metadata: meta, status: _, ...rest } = sent as unknown as Fields & KubeObject
-    const { metadata: oldMeta, status: __, ...oldRest } = old as unknown as Fields & KubeObject
-    const changed =
-      !deepEqual(rest, oldRest) ||
-      (kind.strategy.generationCountsEmpty && hidesEmptyOnes(rest)) ||
-      (kind.custom && !kind.hasStatus && !deepEqual((sent as unknown as Fields)['status'], (old as unknown as Fields)['status']))
-    const counts = kind.strategy.generationCounts ?? []
-    if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member])))
-      next.metadata.generation = (oldMeta.generation ?? 0) + 1
-  }
-
-  #validateChange(kind: StoredKind, steps: UpdateSteps, next: KubeObject, old: KubeObject, context: StrategyContext): void {
-    const { strategy } = kind
-    this.#checkKind(kind, next)
-    const { metadata } = next
-    const errors = validateObjectMeta(metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced })
-    errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
-    errors.push(...this.#checkMetaAgain(kind, steps.part, metadata, old.metadata))
-    if (steps.validate) errors.push(...steps.validate(next, old))
-    else if (steps.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
-    else if (steps.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))
-    if (errors.length > 0) throw newInvalid(kind.storage, steps.name, errors)
-  }
-
-  #validateMeta(kind: StoredKind, metadata: ObjectMeta): FieldError[] {
-    const { generateName, ...named } = metadata
-    return validateObjectMeta(kind.strategy.checksOnlyName && generateName ? named : metadata, metaRules(kind))
-  }
-
-  /** Rules of a kind that look at metadata find what the server has found before them once more, as upstream tells it. */
-  #checkMetaAgain(kind: StoredKind, part: Part, next: ObjectMeta, old: ObjectMeta): FieldError[] {
-    const { metaChecks = ['change'], anyFinalizers, checksMetaOfParts } = kind.strategy
-    const checks = part === 'main' || checksMetaOfParts || !metaChecks.includes('change') ? metaChecks : (['change'] as const)
-    return checks.flatMap((check) => {
-      if (check === 'new') return this.#validateMeta(kind, next)
-      return [...validateObjectMetaUpdate(next, old), ...(anyFinalizers || kind.custom ? [] : validateFinalizerDomains(next))]
-    })
   }
 
   async #commit(kind: StoredKind, next: KubeObject, old: StoredObject, context: StrategyContext): Promise<StoredObject> {

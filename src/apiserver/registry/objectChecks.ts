@@ -1,0 +1,104 @@
+/** What the server checks of every object, whatever its kind is, beside the kind's own rules: name, metadata, what an update may replace. */
+import { newInvalid } from '../../api/status.ts'
+import { invalid } from '../../api/validation/fieldErrors.ts'
+import { isPathSegmentName } from '../../api/validation/names.ts'
+import { validateFinalizerDomains, validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
+import { sentRevision } from './options.ts'
+import { newModified, newUnmet, otherUid } from './storageErrors.ts'
+import type { ObjectMeta } from '../../api/kinds/meta/v1.ts'
+import type { KubeObject } from '../../api/resource.ts'
+import type { FieldError } from '../../api/status.ts'
+import type { MetaRules } from '../../api/validation/objectMeta.ts'
+import type { StoredObject } from '../cache/storedObject.ts'
+import type { StoredKind } from './kind.ts'
+import type { DeleteOptions } from './options.ts'
+import type { Part } from './objectChanges.ts'
+import type { StrategyContext } from './strategy.ts'
+
+/** What every update keeps, whatever the kind's own rules are. */
+const COMMON_RULES = { validateName: isPathSegmentName, anyFinalizers: true } as const
+
+function metaRules({ storage: { namespaced }, strategy: { validateName, anyFinalizers }, custom }: StoredKind): MetaRules {
+  return { namespaced, anyFinalizers: Boolean(anyFinalizers || custom), ...(validateName && { validateName }) }
+}
+
+/** The change of an object, as far as the checks look at it. */
+export interface CheckedChange {
+  name: string
+  part: Part
+  /** Whether another write in between is met with a fresh try even though the object names a resourceVersion. */
+  retryConflicts: boolean
+  /** For subresources with rules of their own: instead of the strategy's. */
+  validate?(next: KubeObject, old: KubeObject): FieldError[]
+  preconditions?: DeleteOptions['preconditions']
+}
+
+/** The error is of the kind that the object says it is. */
+function checkKind(kind: StoredKind, object: KubeObject): void {
+  const errors = kind.strategy.checksKindFirst?.(object) ?? []
+  const { apiVersion = '' } = object
+  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
+  if (errors.length > 0) throw newInvalid({ group, kind: object.kind ?? '' }, object.metadata.name ?? '', errors)
+}
+
+/** Throws Invalid with everything that is wrong. */
+export function validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
+  checkKind(kind, object)
+  const errors = [...validateMeta(kind, object.metadata), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
+  if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
+}
+
+/** Throws where the change is of another object, or of an older state of it. */
+export function checkIdentity(
+  kind: StoredKind,
+  { name, part, ...steps }: CheckedChange,
+  next: KubeObject,
+  old: StoredObject,
+  dryRun: boolean,
+): void {
+  const { uid, resourceVersion } = next.metadata
+  if (part === 'other') return
+  if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
+    // Only what goes as far as the store shows where it keeps its objects.
+    const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
+    throw newUnmet(kind.storage, name, key, otherUid(uid, old.object.metadata.uid))
+  }
+  const revision = sentRevision(resourceVersion)
+  if (revision === 0) {
+    if (kind.strategy.allowUnconditionalUpdate === false || kind.custom) {
+      // Upstream names the resource here, not the kind.
+      throw newInvalid({ group: kind.storage.group, kind: kind.storage.resource }, name, [
+        invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
+      ])
+    }
+  } else if (revision !== old.revision) throw newModified(kind.storage, name)
+}
+
+/** Throws Invalid with everything that is wrong. */
+export function validateChange(kind: StoredKind, change: CheckedChange, next: KubeObject, old: KubeObject, context: StrategyContext): void {
+  const { strategy } = kind
+  checkKind(kind, next)
+  const { metadata } = next
+  const errors = validateObjectMeta(metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced })
+  errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
+  errors.push(...checkMetaAgain(kind, change.part, metadata, old.metadata))
+  if (change.validate) errors.push(...change.validate(next, old))
+  else if (change.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
+  else if (change.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))
+  if (errors.length > 0) throw newInvalid(kind.storage, change.name, errors)
+}
+
+function validateMeta(kind: StoredKind, metadata: ObjectMeta): FieldError[] {
+  const { generateName, ...named } = metadata
+  return validateObjectMeta(kind.strategy.checksOnlyName && generateName ? named : metadata, metaRules(kind))
+}
+
+/** Rules of a kind that look at metadata find what the server has found before them once more, as upstream tells it. */
+function checkMetaAgain(kind: StoredKind, part: Part, next: ObjectMeta, old: ObjectMeta): FieldError[] {
+  const { metaChecks = ['change'], anyFinalizers, checksMetaOfParts } = kind.strategy
+  const checks = part === 'main' || checksMetaOfParts || !metaChecks.includes('change') ? metaChecks : (['change'] as const)
+  return checks.flatMap((check) => {
+    if (check === 'new') return validateMeta(kind, next)
+    return [...validateObjectMetaUpdate(next, old), ...(anyFinalizers || kind.custom ? [] : validateFinalizerDomains(next))]
+  })
+}
