@@ -32,15 +32,19 @@ function readPem(file: string): string | undefined {
 /** `isKept`: on the disk before it is known by its name. */
 export function writeWhole(file: string, text: string, { mode, isKept = false }: { mode: number; isKept?: boolean }): void {
   const partial = `${file}.new`
-  rmSync(partial, { force: true })
-  const descriptor = openSync(partial, 'wx', mode)
   try {
-    writeSync(descriptor, text)
-    if (isKept) fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
+    rmSync(partial, { force: true })
+    const descriptor = openSync(partial, 'wx', mode)
+    try {
+      writeSync(descriptor, text)
+      if (isKept) fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+    renameSync(partial, file)
+  } catch (error) {
+    throw new PkiError(`${file} cannot be written: ${(error as Error).message}`, { cause: error })
   }
-  renameSync(partial, file)
 }
 
 /** Names of files, like their contents, can be lost. */

@@ -61,6 +61,7 @@ export function openDatabase(path: string, maxSizeBytes: number): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    assertNotLost(path)
     closeSync(openSync(path, 'a', 0o600))
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
     // Exclusive: a second server on the same file would give the same revisions to other changes.
@@ -75,6 +76,14 @@ export function openDatabase(path: string, maxSizeBytes: number): DatabaseSync {
     const why = isBusy(error) ? 'is in use by another process' : 'cannot be opened'
     throw unavailable(`the database ${path} ${why}`, error)
   }
+}
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
+
+/** A log is begun once its database is on the disk. SQLite would throw away one whose database has gone. */
+function assertNotLost(path: string): void {
+  if (sizeOf(path) === 0 && sizeOf(`${path}-wal`) > 0)
+    throw new StoreUnavailableError(`the database ${path} is gone, but its log ${path}-wal is there: put both back, or remove both`)
 }
 
 function pragma(database: DatabaseSync, name: string): number {
@@ -106,7 +115,7 @@ function check(database: DatabaseSync, path: string): number {
   if (version > FORMAT_VERSION) {
     throw new StoreUnavailableError(`the database ${path} has format ${version}, this version of minicube knows format ${FORMAT_VERSION}`)
   }
-  if (statSync(path).size > FULL_CHECK_BYTES_MAX) return version
+  if (sizeOf(path) > FULL_CHECK_BYTES_MAX) return version
   const verdict = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})[0]
   if (verdict !== 'ok') throw new StoreUnavailableError(`the database ${path} is damaged: ${String(verdict)}`)
   return version

@@ -37,6 +37,7 @@ describe('the file of a SQLite store', () => {
     { name: 'belongs to another program', make: (path) => sql(path, 'CREATE TABLE precious (x)'), why: /not a minicube database/ },
     { name: 'is newer', make: (path) => void createThen(path, 'PRAGMA user_version = 3'), why: /has format 3/ },
     { name: 'is damaged', make: damage, why: /damaged|malformed/ },
+    { name: 'is empty beside a log', make: logAlone, why: /is gone, but its log/ },
   ]
 
   function sql(path: string, statements: string): void {
@@ -49,6 +50,11 @@ describe('the file of a SQLite store', () => {
     const database = new DatabaseSync(path)
     database.exec(`PRAGMA application_id = 0x6d637562; CREATE TABLE history (x); ${statements}`)
     database.close()
+  }
+
+  function logAlone(path: string): void {
+    writeFileSync(path, '')
+    writeFileSync(`${path}-wal`, 'changes of a database')
   }
 
   function damage(path: string): void {
