@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { atEnd } from '../ending.ts'
 import { Connection, measure, readTarget, type Measurement, type Target } from './apiLoad.ts'
 import { processTree } from './processTree.ts'
 
@@ -44,6 +45,10 @@ async function startServer(data: string): Promise<Server> {
   const args = ['control-plane', '--listen', '127.0.0.1:0', '--kubeconfig', kubeconfig, '--data', data || join(folder, 'data')]
   const child = spawn(join(import.meta.dirname, '../../bin/minicube'), args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const removed = atEnd(() => {
+    child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  })
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the control plane is not ready')), START_TIMEOUT_MS)
     child.stdout.on('data', (chunk: Buffer) => READY.test(chunk.toString()) && resolve(clearTimeout(timer)))
@@ -56,6 +61,7 @@ async function startServer(data: string): Promise<Server> {
       child.kill('SIGTERM')
       await ended
       rmSync(folder, { recursive: true, force: true })
+      removed()
     },
   }
 }

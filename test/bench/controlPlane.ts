@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atEnd } from '../ending.ts'
 import { processTree } from './processTree.ts'
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 9)
@@ -22,6 +23,7 @@ async function startOnce(args: readonly string[]): Promise<Start> {
   const fromMs = performance.now()
   const child = spawn(PROGRAM, ['control-plane', '--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'close')
+  void ended.then(atEnd(() => child.kill('SIGKILL')))
   let printed = ''
   for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
     printed += chunk.toString()
@@ -48,10 +50,12 @@ async function report(what: string, args: readonly string[]): Promise<void> {
 
 console.log(`first start: ${(await startOnce([])).readyMs.toFixed(0)} ms`)
 const folder = mkdtempSync(join(tmpdir(), 'minicube-bench-control-plane-'))
+const removed = atEnd(() => rmSync(folder, { recursive: true, force: true }))
 try {
   await report('in memory, with new keys', [])
   await report('on a disk, with keys and objects', ['--data', join(folder, 'data')])
   await report('in memory, without controllers', ['--controllers='])
 } finally {
   rmSync(folder, { recursive: true, force: true })
+  removed()
 }

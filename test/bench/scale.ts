@@ -18,6 +18,7 @@ import type { Draft, KubeObject, Resource } from '../../src/api/resource.ts'
 import { isNotFound } from '../../src/api/status.ts'
 import { Client } from '../../src/client/client.ts'
 import { createHttpsTransport, type HttpsTransport } from '../../src/client/https.ts'
+import { atEnd } from '../ending.ts'
 import { readTarget } from './apiLoad.ts'
 
 const START_TIMEOUT_MS = 120_000
@@ -68,6 +69,7 @@ async function startControlPlane(fakeNodes: number, folder: string, more: readon
   const program = flags.profile ? join(root, 'bin/node') : join(root, 'bin/minicube')
   const child = spawn(program, command, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  void ended.then(atEnd(() => child.kill('SIGKILL')))
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the control plane is not ready')), START_TIMEOUT_MS)
     child.stdout.on('data', (chunk: Buffer) => chunk.toString().includes('ready: ') && resolve(clearTimeout(timer)))
@@ -297,6 +299,7 @@ async function scheduleBacklog(nodeCount: number, size: number, folder: string):
 async function runAll(size: number): Promise<Map<string, Result>> {
   const nodeCount = size / 10
   const folder = mkdtempSync(join(tmpdir(), 'minicube-bench-scale-'))
+  const removed = atEnd(() => rmSync(folder, { recursive: true, force: true }))
   const results = new Map<string, Result>()
   const note = (name: string, result: Result): void => {
     results.set(name, result)
@@ -315,6 +318,7 @@ async function runAll(size: number): Promise<Map<string, Result>> {
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
+    removed()
   }
   return results
 }

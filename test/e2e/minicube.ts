@@ -2,11 +2,14 @@
  * Drives the built product as a user does: the real launcher, the real kubectl, a real engine. Every test cluster has a
  * profile, a home and a kubeconfig of its own; nothing of the user's is read or written.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findTool } from '../../src/cluster/kubernetesTools.ts'
+import { atEnd } from '../ending.ts'
+import { markOwn, removeLeftovers } from './leftovers.ts'
 
 export const ROOT = join(import.meta.dirname, '../..')
 const MINICUBE = join(ROOT, 'bin/minicube')
@@ -28,6 +31,7 @@ export interface RunOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 120_000
+const LAST_DELETE_TIMEOUT_MS = 60_000
 
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const startedMs = performance.now()
@@ -38,9 +42,10 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     killSignal: 'SIGKILL',
   })
+  const ended = atEnd(() => child.kill('SIGTERM'))
   child.stdin.on('error', () => {})
   child.stdin.end(options.input ?? '')
-  const [stdout, stderr, code] = await Promise.all([collect(child.stdout), collect(child.stderr), exitCode(child)])
+  const [stdout, stderr, code] = await Promise.all([collect(child.stdout), collect(child.stderr), exitCode(child)]).finally(ended)
   const result = { code, stdout, stderr, elapsedMs: performance.now() - startedMs }
   if (code !== 0 && !options.mayFail) throw new Error(`${file} ${args.join(' ')} exited with ${code}\n${stdout}${stderr}`)
   return result
@@ -95,11 +100,17 @@ export interface Cluster {
 
 /** A cluster that is not started yet. */
 export async function newCluster(profile: string): Promise<Cluster> {
+  await removeLeftovers(profile, tmpdir())
   const home = await mkdtemp(join(tmpdir(), `${profile}-`))
+  await markOwn(home)
   const kubeconfig = join(home, 'kubeconfig')
   const env = { MINICUBE_HOME: join(home, '.minicube'), KUBECONFIG: kubeconfig, MINICUBE_PROFILE: profile, HOME: home }
   const kubectlPath = await findTool('kubectl')
   const helmPath = await findTool('helm')
+  const removed = atEnd(() => {
+    spawnSync(MINICUBE, ['delete'], { env: { ...process.env, ...env }, stdio: 'ignore', timeout: LAST_DELETE_TIMEOUT_MS })
+    rmSync(home, { recursive: true, force: true })
+  })
   const withEnv = (options: RunOptions = {}): RunOptions => ({ ...options, env: { ...env, ...options.env } })
   const kubectl: Cluster['kubectl'] = (args, options) => run(kubectlPath, args, withEnv(options))
   return {
@@ -119,6 +130,7 @@ export async function newCluster(profile: string): Promise<Cluster> {
     async remove() {
       await run(MINICUBE, ['delete'], withEnv({ mayFail: true }))
       await rm(home, { recursive: true, force: true })
+      removed()
     },
   }
 }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parse } from 'yaml'
+import { atEnd } from '../ending.ts'
 
 export interface Answer {
   status: number
@@ -43,6 +44,10 @@ export async function startFuzzedServer(): Promise<FuzzedServer> {
   const kubeconfig = join(folder, 'kubeconfig')
   const args = ['--listen', '127.0.0.1:0', '--data', 'memory', '--kubeconfig', kubeconfig, '--controllers', '*']
   const child = spawn(process.execPath, [join(ROOT, 'src/node/controlPlane.ts'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.once(
+    'exit',
+    atEnd(() => child.kill('SIGKILL')),
+  )
   let [lastWords, isStopping] = ['', false]
   child.stderr.setEncoding('utf8').on('data', (text: string) => (lastWords = (lastWords + text).slice(-LAST_WORDS_CHARS)))
   const lines = createInterface({ input: child.stdout })

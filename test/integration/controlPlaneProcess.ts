@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { readTarget, type Target } from '../bench/apiLoad.ts'
+import { atEnd } from '../ending.ts'
 
 const READY_TIMEOUT_MS = 30_000
 
@@ -29,6 +30,10 @@ export class ControlPlaneProcess {
   async start(): Promise<void> {
     const child = spawn(process.execPath, [...this.#args, '--listen', this.#listen], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#child = child
+    child.once(
+      'exit',
+      atEnd(() => child.kill('SIGKILL')),
+    )
     const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS)
     for await (const line of child.stdout as AsyncIterable<Buffer>) {
       const [, address] = /^ready: https:\/\/(\S+) /m.exec(line.toString()) ?? []
