@@ -9,8 +9,8 @@ import { isExpired } from '../../api/status.ts'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
-import { LOOPBACK_USER } from '../authentication/users.ts'
-import type { ApiRequest, Registry } from '../request.ts'
+import { loopbackRequest } from '../loopback.ts'
+import type { Registry } from '../request.ts'
 
 export interface LiveObjectsOptions<T extends KubeObject> {
   resource: CatalogResource
@@ -66,23 +66,8 @@ export class LiveObjects<T extends KubeObject> {
     }
   }
 
-  #request(verb: 'list' | 'watch', query: Record<string, string>, signal: AbortSignal): ApiRequest {
-    const { resource } = this.#options
-    return {
-      user: LOOPBACK_USER,
-      verb,
-      resource,
-      namespace: '',
-      name: '',
-      query: new URLSearchParams(query),
-      userAgent: 'kube-apiserver',
-      warnings: [],
-      signal,
-    }
-  }
-
   async #list(registry: Registry, signal: AbortSignal): Promise<void> {
-    const result = await registry.handle(this.#request('list', {}, signal))
+    const result = await registry.handle(loopbackRequest('list', this.#options.resource, {}, signal))
     if (result.type !== 'list') throw new Error('a list request was answered with an object')
     const gone = new Map(this.#byKey)
     for (const { object } of result.items) {
@@ -96,7 +81,12 @@ export class LiveObjects<T extends KubeObject> {
   /** Goes on watching from where the last watch ended, until the revision is gone. */
   async #watch(registry: Registry, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const request = this.#request('watch', { watch: 'true', resourceVersion: this.#revision, allowWatchBookmarks: 'true' }, signal)
+      const request = loopbackRequest(
+        'watch',
+        this.#options.resource,
+        { query: { watch: 'true', resourceVersion: this.#revision, allowWatchBookmarks: 'true' } },
+        signal,
+      )
       for await (const batch of registry.watch(request)) {
         for (const { type, object } of batch) {
           this.#revision = object.metadata.resourceVersion ?? this.#revision

@@ -9,14 +9,15 @@ import type { ConfigMap, Namespace } from '../../api/kinds/core/v1.ts'
 import type { ClusterRole, PolicyRule, Role, Subject } from '../../api/kinds/rbac/v1.ts'
 import type { PriorityClass } from '../../api/kinds/scheduling/v1.ts'
 import { keyOf } from '../../api/resource.ts'
-import type { Draft, JsonObject, KubeObject } from '../../api/resource.ts'
+import type { Draft, KubeObject } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import type { Clock } from '../../base/clock.ts'
 import { pathOf } from '../../client/paths.ts'
 import { audited } from '../audit/audit.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { RequestMetrics } from '../../client/metrics/requestMetrics.ts'
-import { LOOPBACK_USER } from '../authentication/users.ts'
+import { loopbackRequest } from '../loopback.ts'
+import type { LoopbackTarget } from '../loopback.ts'
 import { missingRights } from '../authorization/rules.ts'
 import type { ApiRequest, ApiResult, Registry, Verb } from '../request.ts'
 import { localApiServices } from './apiServices.ts'
@@ -40,13 +41,6 @@ export interface BootstrapOptions {
 const SYSTEM_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const RBAC = 'rbac.authorization.k8s.io'
 
-interface At {
-  namespace?: string
-  name?: string
-  subresource?: string
-  body?: object
-}
-
 type LoopbackOptions = Pick<BootstrapOptions, 'catalog' | 'registry' | 'audit' | 'signal'> & { requestMetrics?: RequestMetrics }
 
 /** The registry as its own process uses it. */
@@ -63,14 +57,14 @@ export class Loopback {
     return found
   }
 
-  async send(verb: Exclude<Verb, 'watch'>, resource: CatalogResource, at: At): Promise<KubeObject> {
-    const result = await this.#handle(this.#request(verb, resource, at))
+  async send(verb: Exclude<Verb, 'watch'>, resource: CatalogResource, at: LoopbackTarget): Promise<KubeObject> {
+    const result = await this.#handle(loopbackRequest(verb, resource, at, this.#options.signal))
     if (result.type !== 'object') throw new Error('an object was asked for')
     return result.object as KubeObject
   }
 
   async list(resource: CatalogResource, at: { namespace?: string; labelSelector?: string } = {}): Promise<Map<string, KubeObject>> {
-    const request = this.#request('list', resource, at)
+    const request = loopbackRequest('list', resource, at, this.#options.signal)
     if (at.labelSelector) request.query.set('labelSelector', at.labelSelector)
     const result = await this.#handle(request)
     if (result.type !== 'list') throw new Error('a list was asked for')
@@ -111,23 +105,6 @@ export class Loopback {
       entry.response(result)
       return result
     })
-  }
-
-  #request(verb: Verb, resource: CatalogResource, at: At): ApiRequest {
-    const subresource = resource.subresources.find((s) => s.name === at.subresource)
-    return {
-      user: LOOPBACK_USER,
-      verb,
-      resource,
-      ...(subresource && { subresource }),
-      namespace: at.namespace ?? '',
-      name: at.name ?? '',
-      query: new URLSearchParams(),
-      ...(at.body && { body: structuredClone(at.body) as JsonObject }),
-      userAgent: 'kube-apiserver',
-      warnings: [],
-      signal: this.#options.signal,
-    }
   }
 }
 

@@ -8,10 +8,11 @@ import { isAbort } from '../../base/abort.ts'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
-import { LOOPBACK_USER } from '../authentication/users.ts'
+import { loopbackRequest } from '../loopback.ts'
+import type { LoopbackTarget } from '../loopback.ts'
 import type { WatchCache } from '../cache/watchCache.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
-import type { ApiRequest, Registry, Verb } from '../request.ts'
+import type { Registry, Verb } from '../request.ts'
 import { prefixOf } from '../cache/keys.ts'
 import { CLEANUP_FINALIZER, isEstablished } from './definitions.ts'
 import { planStatus } from './definitionStatus.ts'
@@ -155,26 +156,8 @@ export class DefinitionController {
     return result as CustomResourceDefinition
   }
 
-  async #request(
-    verb: Verb,
-    resource: CatalogResource,
-    at: { namespace?: string; name?: string; subresource?: string; body?: JsonObject },
-  ): Promise<unknown> {
-    const subresource = resource.subresources.find(({ name }) => name === at.subresource)
-    const request: ApiRequest = {
-      user: LOOPBACK_USER,
-      verb,
-      resource,
-      ...(subresource && { subresource }),
-      namespace: at.namespace ?? '',
-      name: at.name ?? '',
-      ...(at.body && { body: structuredClone(at.body) }),
-      query: new URLSearchParams(),
-      userAgent: 'kube-apiserver',
-      warnings: [],
-      signal: this.#options.signal,
-    }
-    const result = await this.#options.registry.handle(request)
+  async #request(verb: Verb, resource: CatalogResource, at: LoopbackTarget): Promise<unknown> {
+    const result = await this.#options.registry.handle(loopbackRequest(verb, resource, at, this.#options.signal))
     return result.type === 'object' ? result.object : undefined
   }
 }

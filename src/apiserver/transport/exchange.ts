@@ -162,7 +162,8 @@ export class Http2Exchange extends BaseExchange implements Exchange {
   }
 }
 
-export class Http1Exchange extends BaseExchange implements Exchange {
+/** A request over HTTP/1.1, however it is answered. */
+export abstract class BaseHttp1Exchange extends BaseExchange {
   readonly method: string
   readonly target: string
   readonly headers: IncomingHttpHeaders
@@ -170,31 +171,39 @@ export class Http1Exchange extends BaseExchange implements Exchange {
   readonly httpVersion = '1.1'
   readonly body: Readable
   readonly socket: TLSSocket
-  readonly #response: ServerResponse
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, socket: TLSSocket) {
     super()
     this.method = request.method ?? 'GET'
     this.target = originForm(request.url ?? '/')
     this.headers = request.headers
     this.rawHeaders = request.rawHeaders
     this.body = request
-    this.socket = request.socket as TLSSocket
-    this.#response = response
-    request.on('error', () => {})
-    response.on('close', () => this.clientGone())
+    this.socket = socket
   }
 
   get connection(): object {
     return this.socket
   }
 
+  /** Without either header an HTTP/1.1 request has no body. */
   get hasBody(): boolean {
-    return hasHttp1Body(this.headers)
+    return this.headers['transfer-encoding'] !== undefined || Number(this.headers['content-length'] ?? 0) > 0
   }
 
   get remoteAddress(): string {
     return this.socket.remoteAddress ?? ''
+  }
+}
+
+export class Http1Exchange extends BaseHttp1Exchange implements Exchange {
+  readonly #response: ServerResponse
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    super(request, request.socket as TLSSocket)
+    this.#response = response
+    request.on('error', () => {})
+    response.on('close', () => this.clientGone())
   }
 
   get answered(): boolean {
@@ -231,11 +240,6 @@ export function originForm(target: string): string {
   if (origin === undefined) return target
   const rest = target.slice(origin.length)
   return rest.startsWith('/') ? rest : `/${rest}`
-}
-
-/** Without either header an HTTP/1.1 request has no body. */
-export function hasHttp1Body(headers: IncomingHttpHeaders): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 export function newBodyTooLarge(): Error {

@@ -2,11 +2,11 @@
  * An HTTP/1.1 request that asks for another protocol. Until a handler takes the socket it can be answered like any other
  * request; the connection closes after such an answer.
  */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import type { OutgoingHttpHeaders } from 'node:http'
 import { PassThrough } from 'node:stream'
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { BaseExchange, hasHttp1Body, originForm } from './exchange.ts'
+import { BaseHttp1Exchange } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { UpgradeRequest } from './listener.ts'
 import { isWebSocketRequest, webSocketAnswer } from './webSocketAnswer.ts'
@@ -14,40 +14,15 @@ import { isWebSocketRequest, webSocketAnswer } from './webSocketAnswer.ts'
 /** Imported as a module, node:http loads fetch and WebSocket with it (docs/adr/0009). */
 const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
-export class UpgradeExchange extends BaseExchange implements Exchange {
-  readonly method: string
-  readonly target: string
-  readonly headers: IncomingHttpHeaders
-  readonly rawHeaders: readonly string[]
-  readonly httpVersion = '1.1'
-  readonly socket: TLSSocket
-  readonly body: Readable
+export class UpgradeExchange extends BaseHttp1Exchange implements Exchange {
   readonly #head: Buffer
   #answered = false
 
   constructor({ request, socket, head }: UpgradeRequest) {
-    super()
-    this.method = request.method ?? 'GET'
-    this.target = originForm(request.url ?? '/')
-    this.headers = request.headers
-    this.rawHeaders = request.rawHeaders
-    this.socket = socket
-    this.body = request
+    super(request, socket)
     this.#head = head
     socket.on('error', () => {})
     socket.on('close', () => this.clientGone())
-  }
-
-  get connection(): object {
-    return this.socket
-  }
-
-  get hasBody(): boolean {
-    return hasHttp1Body(this.headers)
-  }
-
-  get remoteAddress(): string {
-    return this.socket.remoteAddress ?? ''
   }
 
   get answered(): boolean {
