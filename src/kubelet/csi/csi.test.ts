@@ -7,7 +7,7 @@ import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js'
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../api/kinds/core/v1.ts'
 import { nodes, persistentvolumeclaims } from '../../api/kinds/core/v1.ts'
 import { csidrivers, csinodes, volumeattachments, type CSIDriver } from '../../api/kinds/storage/v1.ts'
-import { systemClock } from '../../base/clock.ts'
+import { systemClock, type Clock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { Client } from '../../client/client.ts'
 import { FakeApi } from '../testing/fakeApi.ts'
@@ -141,9 +141,11 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
   }
   const pod = (name: string): Pod => ({ metadata: { ...meta(name), namespace: 'default' }, spec: { containers: [] } })
   const how = { readOnly: false, block: false, claim: undefined }
-  const publish = async (name: string): Promise<string> =>
-    (await volumes.publishPersistent(pod(name), 'data', volume, how, abort.signal)).hostPath
-  await assert.rejects(publish('a'), /is not attached yet/)
+  const publish = async (name: string, by = volumes): Promise<string> =>
+    (await by.publishPersistent(pod(name), 'data', volume, how, abort.signal)).hostPath
+  let nowMs = 0
+  const hasty: Clock = { ...systemClock, now: () => (nowMs += 1000), sleep: async () => {} }
+  await assert.rejects(publish('a', new CsiVolumes({ ...options, clock: hasty })), /is not attached yet/)
   const attachment = attachmentName('v1', 'disks.example.com', 'n')
   const source = { persistentVolumeName: 'pv' }
   api.put(volumeattachments, {

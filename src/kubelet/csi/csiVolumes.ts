@@ -52,6 +52,10 @@ const REPUBLISH_MS = 60_000
 /** A volume that may have been made larger is looked at this often. */
 const GROWTH_MS = 10_000
 
+/** Most attachers are done within this time; who takes longer is asked for again, later and later. */
+const ATTACH_WAIT_MS = 10_000
+const ATTACH_LOOK_MS = 200
+
 /** What vol_data.json keeps, in upstream's names. */
 interface VolumeData {
   driverName: string
@@ -307,18 +311,22 @@ export class CsiVolumes {
     })
   }
 
-  /** What the attacher learnt when it attached the volume; throws until it has. */
+  /** What the attacher learnt when it attached the volume; throws when it takes too long to. */
   async #attachment(driver: string, volumeHandle: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-    const { client, nodeName } = this.#options
+    const { client, nodeName, clock } = this.#options
     const name = attachmentName(volumeHandle, driver, nodeName)
-    const found = await client.get(volumeattachments, { name, signal }).catch((error: unknown) => {
-      if (isNotFound(error)) return undefined
-      throw error
-    })
-    // One that is leaving may be detached at any moment.
-    if (found?.status?.attached !== true || found.metadata.deletionTimestamp)
-      throw new NotAttachedError(`volume attachment ${name} is not attached yet`)
-    return new Map(Object.entries(found.status.attachmentMetadata ?? {}))
+    const untilMs = clock.now() + ATTACH_WAIT_MS
+    for (;;) {
+      const found = await client.get(volumeattachments, { name, signal }).catch((error: unknown) => {
+        if (isNotFound(error)) return undefined
+        throw error
+      })
+      // One that is leaving may be detached at any moment.
+      if (found?.status?.attached === true && !found.metadata.deletionTimestamp)
+        return new Map(Object.entries(found.status.attachmentMetadata ?? {}))
+      if (clock.now() + ATTACH_LOOK_MS > untilMs) throw new NotAttachedError(`volume attachment ${name} is not attached yet`)
+      await clock.sleep(ATTACH_LOOK_MS, signal)
+    }
   }
 
   async #secrets(reference: SecretReference | undefined, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {

@@ -29,6 +29,8 @@ export interface CsiPluginsOptions {
 interface Plugin {
   name: string
   socket: Socket
+  /** Of the file: a driver that starts anew makes another one. */
+  identity: string
 }
 
 const DRIVER_TYPE = 'CSIPlugin'
@@ -79,16 +81,16 @@ export class CsiPlugins {
   async #compare(): Promise<void> {
     const { registryDirectory, signal } = this.#options
     if (signal.aborted) return
-    const names = new Set<string>()
+    const found = new Map<string, string>()
     for (const name of await readdir(registryDirectory)) {
       const info = await stat(join(registryDirectory, name)).catch(() => undefined)
-      if (info?.isSocket() && !name.startsWith('.')) names.add(name)
+      if (info?.isSocket() && !name.startsWith('.')) found.set(name, `${info.ino} ${info.ctimeMs}`)
     }
-    for (const [file, plugin] of this.#plugins) if (!names.has(file)) await this.#remove(file, plugin)
-    for (const file of names) if (!this.#plugins.has(file)) await this.#add(file)
+    for (const [file, plugin] of this.#plugins) if (!found.has(file)) await this.#remove(file, plugin)
+    for (const [file, identity] of found) if (this.#plugins.get(file)?.identity !== identity) await this.#add(file, identity)
   }
 
-  async #add(file: string): Promise<void> {
+  async #add(file: string, identity: string): Promise<void> {
     const { registryDirectory, clock, log } = this.#options
     const path = join(registryDirectory, file)
     const registration = new Socket(path)
@@ -103,7 +105,8 @@ export class CsiPlugins {
         await registration.notifyRegistration(error instanceof Error ? error.message : String(error)).catch(() => {})
         throw error
       }
-      this.#plugins.set(file, { name, socket })
+      this.#plugins.get(file)?.socket.close()
+      this.#plugins.set(file, { name, socket, identity })
       this.#retries.delete(file)
       await registration.notifyRegistration(undefined)
       log.info('a storage driver is registered', { driver: name })
