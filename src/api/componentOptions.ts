@@ -93,8 +93,13 @@ const OPTIONS = {
     'horizontal-pod-autoscaler-sync-period': 'duration',
     'horizontal-pod-autoscaler-tolerance': 'number',
     'legacy-service-account-token-clean-up-period': 'duration',
+    'large-cluster-size-threshold': 'count',
+    'node-eviction-rate': 'number',
     'node-monitor-grace-period': 'duration',
+    'node-startup-grace-period': 'duration',
+    'secondary-node-eviction-rate': 'number',
     'terminated-pod-gc-threshold': 'count',
+    'unhealthy-zone-threshold': 'number',
   },
   scheduler: {
     config: 'text',

@@ -1,6 +1,7 @@
 /** What upstream's flags of the controller manager mean to the controllers. */
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { ControllerFactory } from '../reconcile/controller.ts'
+import type { NodeLifecycleOptions } from './nodeLifecycle/nodeLifecycle.ts'
 import type { AutoscalerOptions } from './podautoscaler/plan.ts'
 
 type Flags = ComponentOptions['controller-manager']
@@ -35,16 +36,27 @@ export function withWorkers(name: string, factory: ControllerFactory, flags: Fla
   return typeof workers === 'number' ? (context) => ({ ...factory(context), workers }) : factory
 }
 
-export function autoscalerOptions(flags: Flags): Partial<AutoscalerOptions> {
-  const given = {
+const present = <T extends object>(options: { [name in keyof T]: T[name] | undefined }): Partial<T> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>
+
+export const autoscalerOptions = (flags: Flags): Partial<AutoscalerOptions> =>
+  present<Partial<AutoscalerOptions>>({
     syncPeriodMs: flags['horizontal-pod-autoscaler-sync-period'],
     downscaleStabilizationMs: flags['horizontal-pod-autoscaler-downscale-stabilization'],
     tolerance: flags['horizontal-pod-autoscaler-tolerance'],
     cpuInitializationMs: flags['horizontal-pod-autoscaler-cpu-initialization-period'],
     initialReadinessDelayMs: flags['horizontal-pod-autoscaler-initial-readiness-delay'],
-  }
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-}
+  })
+
+export const nodeLifecycleOptions = (flags: Flags): Partial<NodeLifecycleOptions> =>
+  present<NodeLifecycleOptions>({
+    graceMs: flags['node-monitor-grace-period'],
+    startupGraceMs: flags['node-startup-grace-period'],
+    perSecond: flags['node-eviction-rate'],
+    secondaryPerSecond: flags['secondary-node-eviction-rate'],
+    largeZoneNodes: flags['large-cluster-size-threshold'],
+    unhealthyShare: flags['unhealthy-zone-threshold'],
+  })
 
 /** The names that `--controllers` took before each was called a controller; they are still understood. */
 const FORMER_NAMES: Readonly<Record<string, string>> = {

@@ -26,7 +26,7 @@ import { nodeIpamController, type NodeIpamOptions } from './nodeIpam.ts'
 import { nodeLifecycleController } from './nodeLifecycle/nodeLifecycle.ts'
 import { taintEvictionController } from './nodeLifecycle/taintEviction.ts'
 import { horizontalPodAutoscalerController } from './podautoscaler/horizontal.ts'
-import { autoscalerOptions, canonicalName, withWorkers } from './options.ts'
+import { autoscalerOptions, canonicalName, nodeLifecycleOptions, withWorkers } from './options.ts'
 import { podGcController } from './podGc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { replicationControllerController } from './replicationcontroller.ts'
@@ -82,7 +82,7 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['endpointslice-controller', endpointSliceController],
     ['endpoints-controller', endpointsController],
     ['garbage-collector-controller', garbageCollector],
-    ['node-lifecycle-controller', (context) => nodeLifecycleController(context, flags['node-monitor-grace-period'])],
+    ['node-lifecycle-controller', (context) => nodeLifecycleController(context, nodeLifecycleOptions(flags))],
     ['taint-eviction-controller', taintEvictionController],
     ['pod-garbage-collector-controller', (context) => podGcController(context, flags['terminated-pod-gc-threshold'])],
     ['endpointslice-mirroring-controller', endpointSliceMirroringController],

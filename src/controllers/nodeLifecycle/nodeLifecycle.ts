@@ -12,7 +12,8 @@ import { isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
-import { GRACE_MS, isDisrupted, planLabels, planTaints, planUnknown, readiness } from './plan.ts'
+import { isEvicting, planLabels, planTaints, planUnknown, readiness } from './plan.ts'
+import { DEFAULT_EVICTION_RATES, EvictionZones, type EvictionRates } from './zones.ts'
 
 const LEASE_NAMESPACE = 'kube-node-lease'
 export const BY_NODE = 'nodeName'
@@ -21,13 +22,26 @@ export function podsByNode(pod: Pod): string[] {
   return pod.spec.nodeName ? [pod.spec.nodeName] : []
 }
 
+/** A heartbeat without a lease nor a status. */
+const SILENT = ' '
+
 interface Heard {
   heartbeat: string
   atMs: number
 }
 
-/** `graceMs`: for how long a node may be silent. */
-export function nodeLifecycleController(context: ControllerContext, graceMs = GRACE_MS): Controller {
+export interface NodeLifecycleOptions extends EvictionRates {
+  /** A node that renews neither its lease nor its status for so long is unknown. */
+  graceMs: number
+  /** For so long a node that was never heard of may be silent. */
+  startupGraceMs: number
+}
+
+/** Upstream's defaults. */
+const DEFAULT_OPTIONS: NodeLifecycleOptions = { graceMs: 50_000, startupGraceMs: 60_000, ...DEFAULT_EVICTION_RATES }
+
+export function nodeLifecycleController(context: ControllerContext, given: Partial<NodeLifecycleOptions> = {}): Controller {
+  const options = { ...DEFAULT_OPTIONS, ...given }
   const { client, informers, events, clock } = context
   const nodeInformer = informers.for(nodes)
   const leaseInformer = informers.for(leases, { namespace: LEASE_NAMESPACE })
@@ -35,21 +49,25 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
   podInformer.addIndex(BY_NODE, podsByNode)
   const heard = new Map<string, Heard>()
   const known = new Map<string, Node>()
-  let disrupted = true
+  const zones = new EvictionZones(options, clock)
 
   function heartbeatOf(node: Node): string {
     const lease = leaseInformer.get(`${LEASE_NAMESPACE}/${node.metadata.name}`)
     const ready = findCondition(node.status?.conditions, 'Ready')
-    return `${lease?.spec.renewTime ?? ''} ${ready?.status === 'Unknown' ? '' : (ready?.lastHeartbeatTime ?? '')}`
+    return `${lease?.spec.renewTime ?? ''}${SILENT}${ready?.status === 'Unknown' ? '' : (ready?.lastHeartbeatTime ?? '')}`
   }
 
   /** Milliseconds until the node counts as lost. */
   function graceLeftMs(node: Node): number {
-    const { name } = node.metadata
+    const { name, creationTimestamp } = node.metadata
     const heartbeat = heartbeatOf(node)
+    const hasReported = findCondition(node.status?.conditions, 'Ready') !== undefined
     let last = heard.get(name)
-    if (last?.heartbeat !== heartbeat) heard.set(name, (last = { heartbeat, atMs: clock.now() }))
-    return last.atMs + graceMs - clock.now()
+    if (last?.heartbeat !== heartbeat) {
+      const isNew = heartbeat === SILENT && !hasReported
+      heard.set(name, (last = { heartbeat, atMs: isNew ? Date.parse(creationTimestamp) : clock.now() }))
+    }
+    return last.atMs + (hasReported ? options.graceMs : options.startupGraceMs) - clock.now()
   }
 
   async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
@@ -79,20 +97,28 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
     if (labels) await client.patch(nodes, { ...at(node), type: 'application/strategic-merge-patch+json', signal }, { metadata: { labels } })
   }
 
-  async function setTaints(node: Node, signal: AbortSignal): Promise<void> {
-    const taints = planTaints(node, !disrupted, clock.now())
-    if (!taints) return
-    const { resourceVersion } = node.metadata
-    const patch = { metadata: { resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } }
-    await client.patch(nodes, { ...at(node), type: 'application/merge-patch+json', signal }, patch)
+  /** Answers how long the node has to wait before it may drive its pods away; undefined where it needs not, or not for a time known. */
+  async function setTaints(node: Node, signal: AbortSignal): Promise<number | undefined> {
+    const { name, resourceVersion } = node.metadata
+    const needsTurn = readiness(node) !== 'True' && !zones.isDisrupted && !isEvicting(node)
+    if (!needsTurn) zones.leave(name)
+    const waitMs = needsTurn ? zones.waitMs(name) : undefined
+    const taints = planTaints(node, !zones.isDisrupted && (!needsTurn || waitMs === 0), clock.now())
+    if (taints) {
+      const patch = { metadata: { resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } }
+      await client.patch(nodes, { ...at(node), type: 'application/merge-patch+json', signal }, patch)
+    }
+    if (waitMs === 0) zones.took(name)
+    return waitMs === 0 ? undefined : waitMs
   }
 
-  /** The first node that is ready and the last one decide on the taints of all. */
-  function concerned(node: Node): string[] {
-    const all = nodeInformer.list()
-    const before = disrupted
-    disrupted = isDisrupted(all)
-    return disrupted === before ? [node.metadata.name] : all.map(({ metadata }) => metadata.name)
+  /** What becomes of a node may decide on the taints of others. */
+  function concerned({ metadata: { name } }: Node): readonly string[] {
+    const wasDisrupted = zones.isDisrupted
+    const names = zones.observe(name, nodeInformer.get(name))
+    // Whoever hears again hears others later, too.
+    if (wasDisrupted && !zones.isDisrupted) for (const last of heard.values()) last.atMs = clock.now()
+    return names
   }
 
   return {
@@ -121,10 +147,11 @@ export function nodeLifecycleController(context: ControllerContext, graceMs = GR
         return
       }
       await setLabels(node, signal)
-      await setTaints(node, signal)
+      const waitMs = await setTaints(node, signal)
       // A kubelet that says that its node is not ready tells of its pods itself.
       if (readiness(node) === 'Unknown') await markPodsNotReady(node, signal)
-      if (leftMs > 0) return { requeueAfterMs: leftMs }
+      const again = [leftMs, waitMs ?? 0].filter((ms) => ms > 0)
+      if (again.length > 0) return { requeueAfterMs: Math.min(...again) }
     },
   }
 }

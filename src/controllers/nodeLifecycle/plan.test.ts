@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, NodeCondition, Taint, Toleration } from '../../api/kinds/core/v1.ts'
-import { isDisrupted, planTaints, planUnknown } from './plan.ts'
+import { isEvicting, planTaints, planUnknown } from './plan.ts'
 import { evictionAfterMs } from './taintEviction.ts'
 
 function node(conditions: NodeCondition[], spec: Node['spec'] = {}): Node {
@@ -19,8 +19,8 @@ const notReady = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }
 test('taints follow the state of the node', () => {
   const own = { key: 'mine', effect: 'NoSchedule' }
   const cases: [string, Node, string[] | undefined][] = [
-    ['new node', node([]), ['not-ready:NoSchedule']],
-    ['new node, tainted at creation', node([], { taints: [notReady] }), undefined],
+    ['new node', node([]), undefined],
+    ['new node, tainted at creation', node([], { taints: [notReady] }), []],
     ['becomes ready', node([ready('True')], { taints: [own, notReady] }), ['mine:NoSchedule']],
     ['ready', node([ready('True')], { taints: [own] }), undefined],
     ['not ready', node([ready('False')]), ['not-ready:NoSchedule', 'not-ready:NoExecute']],
@@ -34,11 +34,11 @@ test('taints follow the state of the node', () => {
   for (const [name, subject, expected] of cases) assert.deepEqual(brief(planTaints(subject, true, 0)), expected, name)
 })
 
-test('while no node is ready none drives its pods away', () => {
+test('a node that may not drive its pods away, or not yet', () => {
   const lost = node([ready('Unknown')], { taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }] })
+  assert.equal(isEvicting(lost), true)
+  assert.equal(isEvicting(node([], { taints: [notReady] })), false)
   assert.deepEqual(brief(planTaints(lost, false, 0)), ['unreachable:NoSchedule'])
-  assert.equal(isDisrupted([lost, node([]), node([ready('False')])]), true)
-  assert.equal(isDisrupted([lost, node([ready('True')])]), false)
 })
 
 test('a silent node becomes unknown, once', () => {

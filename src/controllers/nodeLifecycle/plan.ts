@@ -6,9 +6,6 @@ export const NOT_READY = 'node.kubernetes.io/not-ready'
 export const UNREACHABLE = 'node.kubernetes.io/unreachable'
 export const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable'
 
-/** A node that does not renew its lease nor its status for so long is unknown (upstream's node-monitor-grace-period). */
-export const GRACE_MS = 50_000
-
 const PRESSURE_TAINTS: Readonly<Record<string, string>> = {
   MemoryPressure: 'node.kubernetes.io/memory-pressure',
   DiskPressure: 'node.kubernetes.io/disk-pressure',
@@ -23,20 +20,20 @@ export function readiness(node: Node): 'True' | 'False' | 'Unknown' {
   return status === 'True' || status === 'False' ? status : 'Unknown'
 }
 
-/** A node that never reported at all counts as not ready rather than unreachable. */
+/** A node that never reported says nothing of its readiness, and is not tainted for it. */
 function readinessTaint(node: Node): string | undefined {
   const ready = findCondition(node.status?.conditions, 'Ready')
-  if (ready?.status === 'True') return undefined
-  return ready?.status === 'Unknown' ? UNREACHABLE : NOT_READY
+  if (!ready || ready.status === 'True') return undefined
+  return ready.status === 'Unknown' ? UNREACHABLE : NOT_READY
+}
+
+/** Pods are driven away from this node by now. */
+export function isEvicting(node: Node): boolean {
+  return node.spec?.taints?.some(({ key, effect }) => effect === 'NoExecute' && (key === NOT_READY || key === UNREACHABLE)) ?? false
 }
 
 function sameTaint(a: Taint, b: Taint): boolean {
   return a.key === b.key && a.effect === b.effect
-}
-
-/** Where no node at all is ready it is rather the control plane that hears nothing: then no pod is driven away (upstream's master disruption mode). */
-export function isDisrupted(nodes: readonly Node[]): boolean {
-  return nodes.every((node) => readiness(node) !== 'True')
 }
 
 /** The taints as they should be; undefined when they already are. `evicts`: nodes that are not ready drive their pods away. */
@@ -50,9 +47,7 @@ export function planTaints(node: Node, evicts: boolean, nowMs: number): Taint[] 
     if (findCondition(node.status?.conditions, type)?.status === 'True') wanted.push({ key, effect: 'NoSchedule', timeAdded })
   }
   if (node.spec?.unschedulable) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule', timeAdded })
-  // A node that has not come up yet has no pods to drive away.
-  if (readyTaint && evicts && findCondition(node.status?.conditions, 'Ready'))
-    wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded })
+  if (readyTaint && evicts) wanted.push({ key: readyTaint, effect: 'NoExecute', timeAdded })
   const isManaged = (taint: Taint): boolean => MANAGED.has(taint.key) && taint.effect !== 'PreferNoSchedule'
   const kept = current.filter((taint) => !isManaged(taint) || wanted.some((other) => sameTaint(other, taint)))
   const added = wanted.filter((taint) => !current.some((other) => sameTaint(other, taint)))
