@@ -1,6 +1,4 @@
 /** The node agent: kubelet, its runtime and network on the engine, and its server. */
-import { readFileSync } from 'node:fs'
-import { totalmem, uptime } from 'node:os'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import { systemClock } from '../base/clock.ts'
 import { familyOf } from '../base/ipFamily.ts'
@@ -11,19 +9,18 @@ import type { Client } from '../client/client.ts'
 import { createEventRecorder } from '../client/events.ts'
 import type { Informers } from '../client/informer.ts'
 import { configurationFields, kubeletConfiguration } from '../kubelet/configuration.ts'
-import { namedGroupStats } from '../kubelet/runtime/cgroupStats.ts'
+import type { KubeletConfiguration } from '../kubelet/configuration.ts'
 import { createKubelet } from '../kubelet/kubelet.ts'
 import { podsMemoryBytes, readCapacity } from '../kubelet/node/capacity.ts'
-import { ALL_PODS, limitPod, limitPodsMemory } from '../kubelet/resources/podCgroup.ts'
+import { limitPod, limitPodsMemory } from '../kubelet/resources/podCgroup.ts'
 import { createRoutedPodNetwork } from '../kubelet/network/podNetwork.ts'
 import { createDockerRuntime, type DockerRuntime } from '../kubelet/runtime/docker/dockerRuntime.ts'
 import type { AuthenticateToken, AuthorizeCaller } from '../kubelet/server/authentication.ts'
 import { startKubeletServer } from '../kubelet/server/server.ts'
-import { linkUse } from '../kubelet/server/networkUse.ts'
-import type { NodeUsage } from '../kubelet/server/usage.ts'
 import { anyAddress, type NodeAddress } from './addresses.ts'
 import type { NodeConfig } from './config.ts'
 import { NODE_RANGE_BITS } from './kubeControllers.ts'
+import { nodeUsage } from './nodeUsage.ts'
 import type { KeyPair } from './pkiFiles.ts'
 
 export interface NodeAgentOptions {
@@ -118,25 +115,6 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     const { username, groups = [], extra = {} } = status?.user ?? {}
     return status?.authenticated && username ? { name: username, groups, extra } : undefined
   }
-  const configuration = (): object => ({
-    kind: 'KubeletConfiguration',
-    apiVersion: 'kubelet.config.k8s.io/v1beta1',
-    address: anyAddress(address),
-    port: KUBELET_PORT,
-    readOnlyPort: 0,
-    staticPodPath: MANIFESTS_DIR,
-    authentication: { x509: {}, webhook: { enabled: true }, anonymous: { enabled: false } },
-    authorization: { mode: 'Webhook' },
-    clusterDomain,
-    clusterDNS: [clusterDns],
-    resolvConf: POD_RESOLV_CONF,
-    podCIDR: podCidrs.join(','),
-    ...configurationFields(settings),
-    serializeImagePulls: false,
-    failSwapOn: false,
-    cgroupDriver: 'cgroupfs',
-    shutdownGracePeriod: `${SHUTDOWN_GRACE_SECONDS}s`,
-  })
   return {
     component: {
       name: 'kubelet',
@@ -147,7 +125,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           tls: { ...tls.kubelet, clientCa: tls.clientCa },
           authorize,
           authenticate,
-          configuration,
+          configuration: () => configurationInForce(options, settings),
           rootDir: ROOT_DIR,
           nodeName,
           pods: kubelet.pods,
@@ -177,6 +155,29 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   }
 }
 
+/** What the kubelet's /configz answers: what it was set to, and what is fixed. */
+function configurationInForce({ config, address, podCidrs }: NodeAgentOptions, settings: KubeletConfiguration): object {
+  return {
+    kind: 'KubeletConfiguration',
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    address: anyAddress(address),
+    port: KUBELET_PORT,
+    readOnlyPort: 0,
+    staticPodPath: MANIFESTS_DIR,
+    authentication: { x509: {}, webhook: { enabled: true }, anonymous: { enabled: false } },
+    authorization: { mode: 'Webhook' },
+    clusterDomain: config.clusterDomain,
+    clusterDNS: [config.clusterDns],
+    resolvConf: POD_RESOLV_CONF,
+    podCIDR: podCidrs.join(','),
+    ...configurationFields(settings),
+    serializeImagePulls: false,
+    failSwapOn: false,
+    cgroupDriver: 'cgroupfs',
+    shutdownGracePeriod: `${SHUTDOWN_GRACE_SECONDS}s`,
+  }
+}
+
 /** The node registers while its images are still loaded; a pod that comes that early waits for them instead of failing. */
 function withImagesFirst(runtime: DockerRuntime, images: Promise<void>): DockerRuntime {
   return {
@@ -189,28 +190,5 @@ function withImagesFirst(runtime: DockerRuntime, images: Promise<void>): DockerR
       await images
       return runtime.imageStatus(name)
     },
-  }
-}
-
-async function nodeUsage(): Promise<NodeUsage> {
-  const cpu = readFileSync('/proc/stat', 'utf8').split('\n')[0]?.trim().split(/\s+/).slice(1).map(Number) ?? []
-  const [user = 0, nice = 0, system = 0] = cpu
-  const memory = readFileSync('/proc/meminfo', 'utf8')
-  const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(memory)?.[1] ?? 0)
-  const faults = readFileSync('/proc/vmstat', 'utf8')
-  const counted = (name: string): number => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(faults)?.[1] ?? 0)
-  const available = kibibytes('MemAvailable') * 1024
-  const used = totalmem() - available
-  return {
-    cpuUsageNs: (user + nice + system) * 1e7,
-    memoryUsageBytes: used,
-    memoryWorkingSetBytes: used,
-    memoryRssBytes: kibibytes('AnonPages') * 1024,
-    pageFaults: counted('pgfault'),
-    majorPageFaults: counted('pgmajfault'),
-    network: await linkUse('eth0'),
-    pods: await namedGroupStats(ALL_PODS).catch(() => undefined),
-    memoryCapacityBytes: totalmem(),
-    startedAtMs: Date.now() - uptime() * 1000,
   }
 }
