@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import type { PersistentVolume, PersistentVolumeClaim, Pod, Secret, SecretReference, Volume } from '../../api/kinds/core/v1.ts'
 import { csidrivers, volumeattachments, type CSIDriver } from '../../api/kinds/storage/v1.ts'
-import { isNotFound } from '../../api/status.ts'
+import { isForbidden, isNotFound } from '../../api/status.ts'
 import { orAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Client } from '../../client/client.ts'
@@ -318,7 +318,8 @@ export class CsiVolumes {
     const untilMs = clock.now() + ATTACH_WAIT_MS
     for (;;) {
       const found = await client.get(volumeattachments, { name, signal }).catch((error: unknown) => {
-        if (isNotFound(error)) return undefined
+        // What is not there is nobody's, and a node may see its own alone.
+        if (isNotFound(error) || isForbidden(error)) return undefined
         throw error
       })
       // One that is leaving may be detached at any moment.
