@@ -41,7 +41,7 @@ import type { Tokens } from './registry/tokens.ts'
 import { createFilters } from './requestWay.ts'
 import type { ApiRequest, ApiResult, Authorizer, Registry, UserInfo } from './request.ts'
 import type { Filters, PathHandler } from './transport/filters.ts'
-import { HealthChecks } from './transport/health.ts'
+import { askInTime, HealthChecks } from './transport/health.ts'
 import type { HealthCheck } from './transport/health.ts'
 import { Listener } from './transport/listener.ts'
 import { StartChecks } from './transport/startChecks.ts'
@@ -125,8 +125,9 @@ interface Server {
 }
 
 /** Builds the server, has its registry made, and brings the bootstrap objects about. It serves in process from then on. */
-export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { log, clock } = options
+export async function createApiServer(given: ApiServerOptions): Promise<ApiServer> {
+  const { log, clock } = given
+  const options = given.askStore ? { ...given, askStore: askInTime(given.askStore, clock) } : given
   const stop = new AbortController()
   const starting = new StartChecks()
   const customResources = new CustomResources({ catalog: options.catalog, clock, log })

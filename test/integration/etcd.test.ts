@@ -19,6 +19,8 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 const found = await findEtcd(AbortSignal.timeout(300_000))
 /** A lease runs for 15 seconds after its holder was last heard of. */
 const TAKEOVER_TIMEOUT_MS = 60_000
+/** The server asks etcd for two seconds, once for each of two questions. */
+const HEALTH_TIMEOUT_MS = 8_000
 const json = (object: object): Buffer => Buffer.from(JSON.stringify(object))
 
 interface Service {
@@ -148,6 +150,30 @@ describe('on etcd', { skip: 'missing' in found ? found.missing : false, timeout:
       }, /: 5\d\d .*etcdserver: mvcc: database space exceeded/s)
       const { items } = JSON.parse((await server.request('GET', path)).toString()) as { items: unknown[] }
       assert.ok(items.length > 10)
+    }))
+
+  it('health tells of an etcd that is silent without waiting for it, and everything goes on when it is back', () =>
+    withServers(1, [], async ([server], etcd) => {
+      assert.ok(server)
+      const path = '/api/v1/namespaces/default/configmaps'
+      const { metadata } = JSON.parse((await server.request('GET', path)).toString()) as { metadata: { resourceVersion: string } }
+      const signal = AbortSignal.timeout(TAKEOVER_TIMEOUT_MS)
+      const lines = server.lines(`${path}?watch=1&resourceVersion=${metadata.resourceVersion}`, signal)[Symbol.asyncIterator]()
+      const event = lines.next()
+      await etcd.stop('SIGKILL')
+      const startedMs = performance.now()
+      const lost = server.request('POST', path, json({ metadata: { name: 'lost' } }))
+      const isRefused = assert.rejects(lost, /: 503 .*ServiceUnavailable/s)
+      for (const [check, name] of Object.entries({ livez: 'etcd', readyz: 'etcd-readiness' }))
+        await assert.rejects(server.request('GET', `/${check}`), new RegExp(`500 .*\\[-\\]${name} failed: reason withheld`, 's'))
+      assert.ok(performance.now() - startedMs < HEALTH_TIMEOUT_MS, 'health was told late')
+      await isRefused
+      await etcd.start()
+      const created = await server.request('POST', path, json({ metadata: { name: 'found' } }))
+      assert.ok(created)
+      await server.request('GET', '/readyz')
+      assert.match(String((await event).value), /"type":"ADDED".*"name":"found"/)
+      await lines.return?.()
     }))
 
   it('objects lie where etcdctl looks for them', { skip: existsSync('/usr/bin/etcdctl') ? false : 'etcdctl is not installed' }, () =>

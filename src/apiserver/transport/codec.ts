@@ -11,7 +11,7 @@ import { homeGroup, isFormerKind } from '../../api/catalog/formerKinds.ts'
 import { kindMismatch, notRegistered } from '../../api/codec/kindMismatch.ts'
 import type * as ProtobufModule from '../../api/codec/protobuf.ts'
 import { jsonText, prettyJsonText } from '../../api/codec/jsonText.ts'
-import { YamlSyntaxError, parseYaml } from '../../api/codec/yaml.ts'
+import { YamlSyntaxError, parseYaml, warningsOf } from '../../api/codec/yaml.ts'
 import { encodeYaml } from '../../api/codec/yamlText.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { newBadRequest, newStatusError } from '../../api/status.ts'
@@ -143,7 +143,7 @@ export class Codec implements ObjectCodec {
     const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
     return {
       object: { kind: kind.kind, apiVersion: versionOf(kind), ...rest } as JsonObject,
-      warnings: target.fieldValidation === '' || target.fieldValidation === 'Warn' ? strictErrors : [],
+      warnings: target.fieldValidation === '' || target.fieldValidation === 'Warn' ? warningsOf(strictErrors) : [],
     }
   }
 

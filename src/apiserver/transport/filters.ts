@@ -9,10 +9,11 @@ import { isCustomGroup } from '../../api/catalog/catalog.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import { parseDuration } from '../../api/codec/goTime.ts'
 import { quote } from '../../api/quote.ts'
-import { StatusError, newBadRequest, newStatusError } from '../../api/status.ts'
+import { StatusError, newBadRequest, newServiceUnavailable, newStatusError } from '../../api/status.ts'
 import { isAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import { StoreUnavailableError } from '../../storage/store.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Authenticator } from '../authentication/authenticator.ts'
 import { hasSpaceBeforeToken } from '../authentication/authenticator.ts'
@@ -314,7 +315,7 @@ export class Filters {
     }
     if (isAbort(error) && exchange.signal.aborted) return
     if (error instanceof RejectedError) return this.#tooManyRequests(exchange)
-    const status = error instanceof StatusError ? error : this.#unforeseen(exchange, error)
+    const status = this.#statusOf(exchange, error)
     exchange.audit?.failed(status)
     const negotiated = negotiateError(headerText(exchange, 'accept'), wantsPretty(query, headerText(exchange, 'user-agent')))
     const retryAfter = status.status.details?.retryAfterSeconds
@@ -338,6 +339,13 @@ export class Filters {
   #tooManyRequests(exchange: Exchange): void {
     const headers = { 'content-type': TEXT, 'x-content-type-options': 'nosniff', 'retry-after': String(RETRY_AFTER_SECONDS) }
     exchange.respond(429, headers, 'Too many requests, please try again later.\n')
+  }
+
+  #statusOf(exchange: Exchange, error: unknown): StatusError {
+    if (error instanceof StatusError) return error
+    // The store has said why to whoever keeps it.
+    if (error instanceof StoreUnavailableError) return newServiceUnavailable(`the store cannot be read: ${error.message}`)
+    return this.#unforeseen(exchange, error)
   }
 
   #unforeseen(exchange: Exchange, error: unknown): StatusError {

@@ -1,4 +1,5 @@
 /** Named health checks behind /healthz, /livez and /readyz, in upstream's words. */
+import type { Clock } from '../../base/clock.ts'
 
 export type HealthKind = 'healthz' | 'livez' | 'readyz'
 
@@ -11,6 +12,25 @@ export interface HealthCheck {
 }
 
 export const ALL_KINDS: readonly HealthKind[] = ['healthz', 'livez', 'readyz']
+
+/** Upstream's --etcd-healthcheck-timeout. */
+const STORE_TIMEOUT_MS = 2_000
+
+/** Whoever asks for the server's health does not wait as long as a request may for a store that is silent. */
+export function askInTime(ask: () => Promise<unknown>, clock: Clock): () => Promise<void> {
+  return async () => {
+    const answered = new AbortController()
+    const late = clock.sleep(STORE_TIMEOUT_MS, answered.signal).then(() => {
+      throw new Error(`the store did not answer within ${STORE_TIMEOUT_MS / 1000} s`)
+    })
+    try {
+      await Promise.race([ask(), late])
+    } finally {
+      answered.abort()
+      late.catch(() => {})
+    }
+  }
+}
 
 /** How a check came out when it was last asked for, and how often which way. */
 interface Outcomes {

@@ -92,12 +92,21 @@ class EtcdStore implements Store {
 
   revision(): Promise<number> {
     if (this.#stop.signal.aborted) return Promise.reject(new StoreUnavailableError('the store is closed'))
-    this.#nextRevision ??= this.#revisionUnderway.then(() => {
-      this.#nextRevision = undefined
-      const asked = this.#read(async () => (await this.#range({ key: bytesOf('\0'), count_only: true })).header.revision)
-      this.#revisionUnderway = asked.catch(() => {})
-      return asked
-    })
+    this.#nextRevision ??= this.#revisionUnderway
+      .finally(() => (this.#nextRevision = undefined))
+      .then(
+        () => {
+          const asked = this.#read(async () => (await this.#range({ key: bytesOf('\0'), count_only: true })).header.revision)
+          this.#revisionUnderway = asked
+          asked.catch(() => {})
+          return asked
+        },
+        (error: unknown) => {
+          // It was asked in vain for as long as a call may take: those who came meanwhile need not wait as long again.
+          this.#revisionUnderway = Promise.resolve()
+          throw error
+        },
+      )
     return this.#nextRevision
   }
 
