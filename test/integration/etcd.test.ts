@@ -173,7 +173,7 @@ describe('on etcd', { skip: 'missing' in found ? found.missing : false, timeout:
       assert.ok(created)
       await server.request('GET', '/readyz')
       assert.match(String((await event).value), /"type":"ADDED".*"name":"found"/)
-      await lines.return?.()
+      await lines.return?.(undefined)
     }))
 
   it('objects lie where etcdctl looks for them', { skip: existsSync('/usr/bin/etcdctl') ? false : 'etcdctl is not installed' }, () =>
