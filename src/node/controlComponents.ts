@@ -92,7 +92,7 @@ export function controlComponents({ config, address, pki, server, client, inform
     ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
     { name: 'node-routes', run: (context) => runNodeRoutes({ informers, nodeName: config.nodeName }, context) },
-    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName: config.nodeName, podCidrs }, context) },
+    { name: 'kube-proxy', run: (context) => runProxy({ client, informers, nodeName: config.nodeName, podCidrs }, context) },
     {
       name: 'network-policy',
       run: (context) => runNetworkPolicy({ informers, nodeName: config.nodeName, families: familiesOf(podCidrs) }, context),

@@ -102,7 +102,7 @@ export async function bootWorker(config: NodeConfig, boot: Boot, cleanup: AsyncD
   cleanup.defer(() => informing.abort())
   const controlPlane = { server: config.controlPlaneUrl, ca: credentials.ca, log, signal: informing.signal }
   const kubelet = accessAs(credentials.kubeletClient, 'kubelet', controlPlane)
-  const { informers } = accessAs(credentials.networkClient, 'kube-proxy', controlPlane)
+  const { client, informers } = accessAs(credentials.networkClient, 'kube-proxy', controlPlane)
   const podCidrs = await podCidrsOf(kubelet, nodeName, log, signal)
   boot.reached('api')
 
@@ -110,7 +110,7 @@ export async function bootWorker(config: NodeConfig, boot: Boot, cleanup: AsyncD
   const families = familiesOf(clusterCidrs)
   const components: Component[] = [
     { name: 'node-routes', run: (context) => runNodeRoutes({ informers, nodeName }, context) },
-    { name: 'kube-proxy', run: (context) => runProxy({ informers, nodeName, podCidrs: clusterCidrs }, context) },
+    { name: 'kube-proxy', run: (context) => runProxy({ client, informers, nodeName, podCidrs: clusterCidrs }, context) },
     { name: 'network-policy', run: (context) => runNetworkPolicy({ informers, nodeName, families }, context) },
     controllerComponent({
       ...kubelet,

@@ -62,7 +62,9 @@ function candidates(port: ServicePort, slices: readonly EndpointSlice[], { nodeN
         ...(forNodes && { forNodes }),
         ...(forZones && { forZones }),
       }
-      for (const ip of addresses) found.push({ ip, ...shared })
+      // All of an endpoint's addresses are said to be alike; every proxy takes the first.
+      const [ip] = addresses
+      if (ip !== undefined) found.push({ ip, ...shared })
     }
   }
   return found

@@ -14,6 +14,15 @@ interface Check {
   localEndpoints: number
 }
 
+export interface HealthChecksOptions {
+  host: string
+  log: Logger
+  /** Whether the rules follow the cluster: a load balancer is to leave a node alone where they do not. */
+  isHealthy(): boolean
+  /** A port that cannot be had. */
+  onFailure(service: string, message: string): void
+}
+
 /** The ready endpoints of a service on a node. */
 export function localEndpointCount(slices: readonly EndpointSlice[], nodeName: string): number {
   // A pod with addresses of both families counts once.
@@ -29,13 +38,11 @@ export function localEndpointCount(slices: readonly EndpointSlice[], nodeName: s
 }
 
 export class HealthChecks {
-  readonly #host: string
-  readonly #log: Logger
+  readonly #options: HealthChecksOptions
   readonly #checks = new Map<string, Check>()
 
-  constructor(options: { host: string; log: Logger }) {
-    this.#host = options.host
-    this.#log = options.log
+  constructor(options: HealthChecksOptions) {
+    this.#options = options
   }
 
   /** By `namespace/name`; undefined when the service is gone. */
@@ -58,20 +65,27 @@ export class HealthChecks {
   }
 
   #open(key: string, port: number): Check {
+    const { host, log, isHealthy, onFailure } = this.#options
     const [namespace, name] = key.split('/')
     const server = createServer((request, response) => {
       const { localEndpoints } = check
+      const serviceProxyHealthy = isHealthy()
       request.resume()
-      response.writeHead(localEndpoints > 0 ? 200 : 503, {
+      response.writeHead(localEndpoints > 0 && serviceProxyHealthy ? 200 : 503, {
         'content-type': 'application/json',
         'x-content-type-options': 'nosniff',
         'x-load-balancing-endpoint-weight': String(localEndpoints),
       })
-      response.end(JSON.stringify({ service: { namespace, name }, localEndpoints, serviceProxyHealthy: true }))
+      response.end(JSON.stringify({ service: { namespace, name }, localEndpoints, serviceProxyHealthy }))
     })
     const check: Check = { server, port, localEndpoints: 0 }
-    server.on('error', (error) => this.#log.error(`the health check of service ${key} cannot listen on port ${port}`, error))
-    server.listen(port, this.#host)
+    server.on('error', (error) => {
+      log.error(`the health check of service ${key} cannot listen on port ${port}`, error)
+      // With the next look at the service it is tried again.
+      if (this.#checks.get(key) === check) this.#checks.delete(key)
+      onFailure(key, `failed to start healthcheck "${key}" on port ${port}: ${error.message}`)
+    })
+    server.listen(port, host)
     this.#checks.set(key, check)
     return check
   }

@@ -11,6 +11,8 @@ import { familiesOf, type IpFamily } from '../base/ipFamily.ts'
 import { nodes, services, type Service } from '../api/kinds/core/v1.ts'
 import { endpointslices } from '../api/kinds/discovery/v1.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
+import type { Client } from '../client/client.ts'
+import { createEventRecorder } from '../client/events.ts'
 import type { Change, Informers } from '../client/informer.ts'
 import { ChangedServices } from './changedServices.ts'
 import type { NodePlace } from './endpoints.ts'
@@ -19,7 +21,7 @@ import { isOfAnotherProxy, isProxied, serviceRules } from './serviceRules.ts'
 import type { ServiceRules } from './serviceRules.ts'
 import { ServiceTable } from './serviceTable.ts'
 import { ProxyMetrics } from './proxyMetrics.ts'
-import { HEALTHZ_PORT, STATUS_PORT, StatusServer } from './statusServer.ts'
+import { followsCluster, HEALTHZ_PORT, STATUS_PORT, StatusServer } from './statusServer.ts'
 import { deleteFlows, staleFlows } from './staleFlows.ts'
 import type { FlowFilter } from './staleFlows.ts'
 import { setTrackingTimeouts } from './trackingTimeouts.ts'
@@ -29,6 +31,8 @@ export interface ProxyOptions {
   nodeName: string
   /** Ranges of the cluster's pods: of each IP family that there is. */
   podCidrs: readonly string[]
+  /** Tells of events; without it nobody is told. */
+  client?: Client
   /** Where health checks listen. */
   healthCheckHost?: string
   /** Hands a script to the kernel; `nft -f -` unless given. */
@@ -39,6 +43,8 @@ export interface ProxyOptions {
   remember?: () => Promise<void>
 }
 
+/** A health check whose port was taken is tried again after this time. */
+const HEALTH_CHECK_RETRY_MS = 30_000
 const SERVICE_NAME = 'kubernetes.io/service-name'
 const ZONE = 'topology.kubernetes.io/zone'
 const BY_SERVICE = 'proxy/service'
@@ -57,7 +63,7 @@ function serviceKeyOf({ metadata }: EndpointSlice): string | undefined {
 }
 
 export async function runProxy(options: ProxyOptions, context: ComponentContext): Promise<void> {
-  const { informers, nodeName, apply = applyScript, remember = setTrackingTimeouts } = options
+  const { informers, nodeName, client, apply = applyScript, remember = setTrackingTimeouts } = options
   const serviceInformer = informers.for(services)
   const sliceInformer = informers.for(endpointslices)
   const nodeInformer = informers.for(nodes)
@@ -94,7 +100,18 @@ export async function runProxy(options: ProxyOptions, context: ComponentContext)
     }),
   ]
   const host = options.healthCheckHost ?? (tables.length > 1 ? '::' : '0.0.0.0')
-  const healthChecks = new HealthChecks({ host, log: context.log })
+  const events = client && createEventRecorder({ client, component: 'kube-proxy', host: nodeName, log: context.log, clock: context.clock })
+  const healthChecks = new HealthChecks({
+    host,
+    log: context.log,
+    isHealthy: () => followsCluster(changed.waitingSinceMs, context.clock.now()),
+    onFailure(key, message) {
+      const service = serviceInformer.get(key)
+      if (service)
+        events?.record(service, { type: 'Warning', reason: 'FailedToStartServiceHealthcheck', message: `node ${nodeName} ${message}` })
+      context.clock.after(HEALTH_CHECK_RETRY_MS, () => changed.add(key))
+    },
+  })
   const status = new StatusServer({
     clock: context.clock,
     log: context.log,

@@ -44,6 +44,10 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
 const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?')[0] ?? ''
 
+export function followsCluster(waitingSinceMs: number | undefined, nowMs: number): boolean {
+  return waitingSinceMs === undefined || nowMs - waitingSinceMs < PATIENCE_MS
+}
+
 function isEligible(node: Node | undefined): boolean {
   return !node?.metadata.deletionTimestamp && !node?.spec.taints?.some(({ key }) => key === TO_BE_DELETED)
 }
@@ -54,11 +58,11 @@ function healthAnswers({ clock, health, metrics }: StatusServerOptions): Answer 
     if (path !== '/healthz' && path !== '/livez') return answerNotFound(response)
     const { waitingSinceMs, node } = health()
     const nowMs = clock.now()
-    const follows = waitingSinceMs === undefined || nowMs - waitingSinceMs < PATIENCE_MS
+    const follows = followsCluster(waitingSinceMs, nowMs)
     const nodeEligible = isEligible(node)
     const currentTime = new Date(nowMs).toISOString()
     const body = {
-      lastUpdated: follows ? currentTime : new Date(waitingSinceMs).toISOString(),
+      lastUpdated: follows || waitingSinceMs === undefined ? currentTime : new Date(waitingSinceMs).toISOString(),
       currentTime,
       ...(path === '/healthz' && { nodeEligible }),
     }
