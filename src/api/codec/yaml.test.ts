@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadCatalog } from '../catalog/load.ts'
 import type { TypeDef } from '../catalog/schema.ts'
-import { decodeYaml, parseYaml } from './yaml.ts'
+import { decodeYaml, parseYaml, warningsOf } from './yaml.ts'
 import { encodeYaml } from './yamlText.ts'
 
 const configMap = loadCatalog().typeOfKind({ group: '', version: 'v1', kind: 'ConfigMap' }) as TypeDef
@@ -42,6 +42,23 @@ test('double keys and unknown fields are strict errors, unknown ones sorted', ()
   ])
 })
 
+test('keys that are there twice are told in the order in which they are read', () => {
+  for (const [body, value, doubles] of [
+    ['a: 1\na: 2', { a: 2 }, ['line 2: key "a" already set in map']],
+    ['{"a":{"b":1,"b":2}}', { a: { b: 2 } }, ['line 1: key "b" already set in map']],
+    ['a:\n  b: 1\na:\n  c: 1', { a: { c: 1 } }, ['line 4: key "a" already set in map']],
+    ['1: x\n1: z\ntrue: x\nyes: z', { 1: 'z', true: 'z' }, ['line 2: key 1 already set in map', 'line 4: key true already set in map']],
+    ['x: &a {k: v}\nz: {<<: *a, k: w}', { x: { k: 'v' }, z: { k: 'w' } }, ['line 2: key "k" already set in map']],
+    ['x: &a {k: v}\nz: {k: w, <<: *a}', { x: { k: 'v' }, z: { k: 'v' } }, ['line 1: key "k" already set in map']],
+    ['x: &a {k: 1, k: 2}\nz: *a', { x: { k: 2 }, z: { k: 2 } }, Array(2).fill('line 1: key "k" already set in map')],
+  ] as const) {
+    const parsed = parseYaml(body)
+    assert.deepEqual(parsed.value, value, body)
+    assert.deepEqual(warningsOf(parsed.strictErrors), doubles, body)
+  }
+  assert.deepEqual(parseYaml('"1": x\n01: z').strictErrors, [])
+})
+
 test("syntax errors are go-yaml's", () => {
   for (const [body, message] of [
     ['a: [unclosed', "yaml: line 1: did not find expected ',' or ']'"],
@@ -64,6 +81,12 @@ test("syntax errors are go-yaml's", () => {
     ['a:\n  - b\n - c', 'yaml: line 2: did not find expected key'],
     ['a: b\n c: d', 'yaml: line 2: mapping values are not allowed in this context'],
     ['a: b\n- c', 'yaml: line 1: did not find expected key'],
+    ['a: &a [*a]', "yaml: anchor 'a' value contains itself"],
+    ['a: !!int x', 'yaml: cannot decode !!str `x` as a !!int'],
+    ['a: !!binary x', 'yaml: !!binary value contains invalid base64 data'],
+    ['a: - b', 'yaml: block sequence entries are not allowed in this context'],
+    ['a: [1,,2]', 'yaml: did not find expected node content'],
+    ['a: "\\x1"', 'yaml: did not find expected hexdecimal number'],
   ] as const)
     assert.throws(() => parseYaml(body), { name: 'YamlSyntaxError', message }, body)
 })

@@ -7,8 +7,12 @@ type Finder = 'scanner' | 'parser'
 const NESTED = 'mapping values are not allowed in this context'
 const NO_COLON = "could not find expected ':'"
 const NO_KEY = 'did not find expected key'
+const NO_ITEM = "did not find expected '-' indicator"
+const NODE_CONTENT = 'did not find expected node content'
 /** The first that matches. */
 const MESSAGES: readonly [RegExp, string, Finder][] = [
+  [/start with flow indicator|Unexpected ,/i, NODE_CONTENT, 'parser'],
+  [/block-seq-ind on same line/i, 'block sequence entries are not allowed in this context', 'scanner'],
   [/Flow sequence in block collection|expected flow sequence to end|Flow sequence/i, "did not find expected ',' or ']'", 'parser'],
   [/expected flow map to end|Flow map/i, "did not find expected ',' or '}'", 'parser'],
   [/Nested mappings are not allowed|compact mappings|not allowed in this context/i, NESTED, 'scanner'],
@@ -16,11 +20,13 @@ const MESSAGES: readonly [RegExp, string, Finder][] = [
   [/Implicit keys need to be on a single line|Implicit map keys need to be followed by map values|implicit key/i, NO_COLON, 'scanner'],
   [/Missing closing|quote/i, 'found unexpected end of stream', 'scanner'],
   [/Plain value cannot start|reserved character/i, 'found character that cannot start any token', 'scanner'],
+  [/alias cannot be an empty|anchor cannot be an empty/i, 'did not find expected alphabetic or numeric character', 'scanner'],
+  [/Block scalar header includes extra/i, 'did not find expected comment or line break', 'scanner'],
+  [/Invalid escape sequence \\[xuU]/, 'did not find expected hexdecimal number', 'scanner'],
   [/Invalid escape/i, 'found unknown escape character', 'scanner'],
-  [/Unexpected scalar at node end/i, "did not find expected '-' indicator", 'parser'],
+  [/Unexpected scalar at node end/i, NO_ITEM, 'parser'],
   [/indent|items must start at the same column|block sequence may not be used as an implicit map key/i, NO_KEY, 'parser'],
 ]
-const NODE_CONTENT = 'did not find expected node content'
 
 function messageOf({ message }: YAMLError, at: string | undefined): (typeof MESSAGES)[number] {
   const known = MESSAGES.find(([pattern]) => pattern.test(message))
@@ -48,13 +54,4 @@ export function goMessage(error: YAMLError, text: string, lines: LineCounter): s
   const opened = inFlow && message === found ? lineAt(Math.max(text.lastIndexOf('[', start - 1), text.lastIndexOf('{', start - 1))) - 1 : 0
   const line = opened || (atEnd ? lineAt(written.length - 1) : lineAt(start) - 1)
   return line > 0 ? `yaml: line ${line}: ${message}` : `yaml: ${message}`
-}
-
-/** What is found when the text is a document already. */
-export function goReferenceMessage(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : ''
-  const anchor = /Unresolved alias[^:]*: (.*)$/.exec(message)?.[1]
-  if (anchor !== undefined) return `yaml: unknown anchor '${anchor}' referenced`
-  if (/Merge sources must be maps/i.test(message)) return 'yaml: map merge requires map or sequence of maps as the value'
-  return 'yaml: document contains excessive aliasing'
 }

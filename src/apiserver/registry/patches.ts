@@ -4,6 +4,7 @@ import { applyMergePatch } from '../../merge/mergePatch.ts'
 import { goJsonKind } from '../../merge/jsonValue.ts'
 import { DecodeError } from '../../api/codec/json.ts'
 import { restore } from '../../api/codec/restore.ts'
+import { warningsOf } from '../../api/codec/yaml.ts'
 import { applyStrategicMergePatch } from '../../merge/strategicMergePatch.ts'
 import { newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
@@ -163,7 +164,7 @@ function applyObject(
         force: options.force,
       })
       if (options.fieldValidation !== 'Ignore' && options.fieldValidation !== 'Strict') {
-        request.warnings.push(...strictErrors.flatMap((error) => error.split('\n').slice(1)).map((line) => line.trim()))
+        request.warnings.push(...warningsOf(strictErrors))
       }
       if (options.fieldValidation === 'Strict' && doubles[0] !== undefined) throw newBadRequest(`error strict decoding YAML: ${doubles[0]}`)
       // Defaults are for whole structs, of which a configuration may have named nothing.
