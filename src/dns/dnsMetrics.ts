@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import { answerMetrics, answerNotFound } from '../client/metrics/answers.ts'
 import { ComponentMetrics } from '../client/metrics/componentMetrics.ts'
-import { TalliedCounter, TalliedGauge, TalliedHistogram } from '../client/metrics/tallies.ts'
+import { ComponentTallies, rowsBy } from '../client/metrics/componentTallies.ts'
 
 const SERVER = { server: 'dns://:53', zone: '.', view: '' }
 const CACHE = { server: 'dns://:53', zones: '.', view: '' }
@@ -41,17 +41,6 @@ export interface Answered {
   durationMs: number
 }
 
-/** Rows that come with the first of their labels. */
-function rowsBy<Row>(make: (labels: Record<string, string>) => Row): (labels: Record<string, string>) => Row {
-  const rows = new Map<string, Row>()
-  return (labels) => {
-    const key = Object.values(labels).join(' ')
-    let row = rows.get(key)
-    if (!row) rows.set(key, (row = make(labels)))
-    return row
-  }
-}
-
 export class DnsMetrics {
   readonly component: ComponentMetrics
   readonly #requests
@@ -68,35 +57,19 @@ export class DnsMetrics {
 
   constructor(nodeName: string) {
     this.component = new ComponentMetrics(nodeName)
-    const { registry } = this.component
-    const counter = (name: string, help: string): TalliedCounter => {
-      const made = new TalliedCounter({ name: `coredns_${name}`, help })
-      made.register(registry)
-      return made
-    }
-    const histogram = (name: string, help: string, buckets: readonly number[]): TalliedHistogram => {
-      const made = new TalliedHistogram({ name: `coredns_${name}`, help, buckets })
-      made.register(registry)
-      return made
-    }
-    const requests = counter('dns_requests_total', 'Questions, by protocol, IP family and type.')
-    this.#requests = rowsBy((labels) => requests.row({ ...SERVER, ...labels }))
-    const responses = counter('dns_responses_total', 'Answers, by what they say.')
-    this.#responses = rowsBy((labels) => responses.row({ ...SERVER, ...labels }))
-    this.#durations = histogram('dns_request_duration_seconds', 'How long answers took.', TIME_BUCKETS_SECONDS).row(SERVER)
-    const sizes = histogram('dns_request_size_bytes', 'How long questions are.', SIZE_BUCKETS_BYTES)
-    this.#sizes = rowsBy((labels) => sizes.row({ ...SERVER, ...labels }))
-    const replySizes = histogram('dns_response_size_bytes', 'How long answers are.', SIZE_BUCKETS_BYTES)
-    this.#replySizes = rowsBy((labels) => replySizes.row({ ...SERVER, ...labels }))
-    const hits = counter('cache_hits_total', 'Questions that the cache could answer.')
-    this.#hits = rowsBy((labels) => hits.row({ ...CACHE, ...labels }))
-    this.#misses = counter('cache_misses_total', 'Questions that the cache could not answer.').row(CACHE)
-    this.#cacheRequests = counter('cache_requests_total', 'Questions that the cache was asked.').row(CACHE)
-    const forwarded = histogram('proxy_request_duration_seconds', 'How long name servers took to answer.', TIME_BUCKETS_SECONDS)
-    this.#forwarded = rowsBy((labels) => forwarded.row({ proxy_name: 'forward', ...labels }))
-    this.#rejected = counter('forward_max_concurrent_rejects_total', 'Questions too many at once to be passed on.').row({})
-    this.#entries = new TalliedGauge({ name: 'coredns_cache_entries', help: 'What is in the cache.' })
-    this.#entries.register(registry)
+    const tallies = new ComponentTallies(this.component.registry, 'coredns')
+    this.#requests = rowsBy(tallies.counter('dns_requests_total', 'Questions, by protocol, IP family and type.'), SERVER)
+    this.#responses = rowsBy(tallies.counter('dns_responses_total', 'Answers, by what they say.'), SERVER)
+    this.#durations = tallies.histogram('dns_request_duration_seconds', 'How long answers took.', TIME_BUCKETS_SECONDS).row(SERVER)
+    this.#sizes = rowsBy(tallies.histogram('dns_request_size_bytes', 'How long questions are.', SIZE_BUCKETS_BYTES), SERVER)
+    this.#replySizes = rowsBy(tallies.histogram('dns_response_size_bytes', 'How long answers are.', SIZE_BUCKETS_BYTES), SERVER)
+    this.#hits = rowsBy(tallies.counter('cache_hits_total', 'Questions that the cache could answer.'), CACHE)
+    this.#misses = tallies.counter('cache_misses_total', 'Questions that the cache could not answer.').row(CACHE)
+    this.#cacheRequests = tallies.counter('cache_requests_total', 'Questions that the cache was asked.').row(CACHE)
+    const forwarded = tallies.histogram('proxy_request_duration_seconds', 'How long name servers took to answer.', TIME_BUCKETS_SECONDS)
+    this.#forwarded = rowsBy(forwarded, { proxy_name: 'forward' })
+    this.#rejected = tallies.counter('forward_max_concurrent_rejects_total', 'Questions too many at once to be passed on.').row({})
+    this.#entries = tallies.gauge('cache_entries', 'What is in the cache.')
   }
 
   answered({ proto, isIpv6, type, rcode, sizeBytes, replyBytes, durationMs }: Answered): void {

@@ -2,10 +2,9 @@
 import type { Clock } from '../base/clock.ts'
 import type { IpFamily } from '../base/ipFamily.ts'
 import { ComponentMetrics } from '../client/metrics/componentMetrics.ts'
-import { TalliedCounter, TalliedGauge, TalliedHistogram } from '../client/metrics/tallies.ts'
-import type { Distribution, Level, Tally } from '../client/metrics/tallies.ts'
+import { ComponentTallies } from '../client/metrics/componentTallies.ts'
+import type { Distribution, Level, TalliedGauge, TalliedHistogram, Tally } from '../client/metrics/tallies.ts'
 
-const PREFIX = 'kubeproxy'
 const SYNC_BUCKETS_SECONDS = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i)
 const steps = (first: number, step: number, count: number): number[] => Array.from({ length: count }, (_, i) => first + i * step)
 const PROGRAMMING_BUCKETS_SECONDS = [...steps(0.25, 0.25, 2), ...steps(1, 1, 59), ...steps(60, 5, 12), ...steps(120, 30, 7)]
@@ -39,28 +38,24 @@ class FamilyMetrics {
   }
 }
 
-function familyMetrics() {
-  const sync = (name: string, help: string): TalliedHistogram =>
-    new TalliedHistogram({ name: `${PREFIX}_${name}`, help, buckets: SYNC_BUCKETS_SECONDS })
-  const rules = `${PREFIX}_sync_proxy_rules`
+function familyMetrics(tallies: ComponentTallies) {
+  const timed = (name: string, help: string): TalliedHistogram => tallies.histogram(name, help, SYNC_BUCKETS_SECONDS)
+  const rules = 'sync_proxy_rules'
   return {
-    synced: sync('sync_proxy_rules_duration_seconds', 'How long it took to apply changed rules.'),
-    syncedFully: sync('sync_full_proxy_rules_duration_seconds', 'How long it took to apply all rules anew.'),
-    syncedPartly: sync('sync_partial_proxy_rules_duration_seconds', 'How long it took to apply what had changed.'),
-    lastQueued: new TalliedGauge({ name: `${rules}_last_queued_timestamp_seconds`, help: 'When changes last began to wait.' }),
-    lastSynced: new TalliedGauge({ name: `${rules}_last_timestamp_seconds`, help: 'When rules were last applied.' }),
-    failures: new TalliedCounter({ name: `${rules}_nftables_sync_failures_total`, help: 'Rules that nftables did not take.' }),
-    cleanUpFailures: new TalliedCounter({ name: `${rules}_nftables_cleanup_failures_total`, help: 'Chains that could not be removed.' }),
-    programmed: new TalliedHistogram({
-      name: `${PREFIX}_network_programming_duration_seconds`,
-      help: 'How long it took from the change of a service or pod until the rules followed.',
-      buckets: PROGRAMMING_BUCKETS_SECONDS,
-    }),
-    flowsReviewed: sync('conntrack_reconciler_sync_duration_seconds', 'How long it took to have connection tracking forget stale flows.'),
-    flowsDeleted: new TalliedCounter({
-      name: `${PREFIX}_conntrack_reconciler_deleted_entries_total`,
-      help: 'Flows that connection tracking was made to forget.',
-    }),
+    synced: timed('sync_proxy_rules_duration_seconds', 'How long it took to apply changed rules.'),
+    syncedFully: timed('sync_full_proxy_rules_duration_seconds', 'How long it took to apply all rules anew.'),
+    syncedPartly: timed('sync_partial_proxy_rules_duration_seconds', 'How long it took to apply what had changed.'),
+    lastQueued: tallies.gauge(`${rules}_last_queued_timestamp_seconds`, 'When changes last began to wait.'),
+    lastSynced: tallies.gauge(`${rules}_last_timestamp_seconds`, 'When rules were last applied.'),
+    failures: tallies.counter(`${rules}_nftables_sync_failures_total`, 'Rules that nftables did not take.'),
+    cleanUpFailures: tallies.counter(`${rules}_nftables_cleanup_failures_total`, 'Chains that could not be removed.'),
+    programmed: tallies.histogram(
+      'network_programming_duration_seconds',
+      'How long it took from the change of a service or pod until the rules followed.',
+      PROGRAMMING_BUCKETS_SECONDS,
+    ),
+    flowsReviewed: timed('conntrack_reconciler_sync_duration_seconds', 'How long it took to have connection tracking forget stale flows.'),
+    flowsDeleted: tallies.counter('conntrack_reconciler_deleted_entries_total', 'Flows that connection tracking was made to forget.'),
   }
 }
 
@@ -81,28 +76,25 @@ export class ProxyMetrics {
   constructor(nodeName: string, families: readonly IpFamily[], clock: Pick<Clock, 'now'>) {
     this.component = new ComponentMetrics(nodeName)
     this.#clock = clock
-    const of = familyMetrics()
+    const tallies = new ComponentTallies(this.component.registry, 'kubeproxy')
+    const of = familyMetrics(tallies)
     this.#families = families.map((family) => new FamilyMetrics(family, of))
-    this.#withoutLocal = new TalliedGauge({
-      name: `${PREFIX}_sync_proxy_rules_no_local_endpoints_total`,
-      help: 'Ports of services with a Local traffic policy that have endpoints elsewhere alone.',
-    })
-    const { registry } = this.component
-    for (const metric of [...Object.values(of), this.#withoutLocal]) metric.register(registry)
+    this.#withoutLocal = tallies.gauge(
+      'sync_proxy_rules_no_local_endpoints_total',
+      'Ports of services with a Local traffic policy that have endpoints elsewhere alone.',
+    )
     const changesOf = (what: Changed): { total: Tally; pending: number } => {
-      const name = `${PREFIX}_sync_proxy_rules_${what}_changes`
-      const counter = new TalliedCounter({ name: `${name}_total`, help: `Changes of a ${what} that were seen.` })
-      const gauge = new TalliedGauge({ name: `${name}_pending`, help: `Changes of a ${what} that are not applied yet.` })
-      for (const metric of [counter, gauge]) metric.register(registry)
-      const row = { total: counter.row({}), pending: 0 }
-      gauge.row({}).readBy(() => row.pending)
+      const name = `sync_proxy_rules_${what}_changes`
+      const total = tallies.counter(`${name}_total`, `Changes of a ${what} that were seen.`).row({})
+      const row = { total, pending: 0 }
+      const pending = tallies.gauge(`${name}_pending`, `Changes of a ${what} that are not applied yet.`)
+      pending.row({}).readBy(() => row.pending)
       return row
     }
     this.#changes = { service: changesOf('service'), endpoint: changesOf('endpoint') }
     const answersOf = (path: string): Map<number, Tally> => {
-      const counter = new TalliedCounter({ name: `${PREFIX}_proxy_${path}_total`, help: `Answers of /${path}, by their status.` })
-      counter.register(registry)
-      return new Map(HEALTH_CODES.map((code) => [code, counter.row({ code })]))
+      const answers = tallies.counter(`proxy_${path}_total`, `Answers of /${path}, by their status.`)
+      return new Map(HEALTH_CODES.map((code) => [code, answers.row({ code })]))
     }
     this.#health = { healthz: answersOf('healthz'), livez: answersOf('livez') }
   }
