@@ -45,6 +45,16 @@ interface Values {
   signalDurations: Readonly<Record<string, number>>
 }
 
+/** Whose leader is one of several processes. */
+const LEADER_ELECTION = {
+  'leader-elect': 'boolean',
+  'leader-elect-lease-duration': 'duration',
+  'leader-elect-renew-deadline': 'duration',
+  'leader-elect-resource-name': 'text',
+  'leader-elect-resource-namespace': 'text',
+  'leader-elect-retry-period': 'duration',
+} as const
+
 const OPTIONS = {
   apiserver: {
     'audit-policy-file': 'text',
@@ -94,6 +104,7 @@ const OPTIONS = {
     'horizontal-pod-autoscaler-tolerance': 'number',
     'legacy-service-account-token-clean-up-period': 'duration',
     'large-cluster-size-threshold': 'count',
+    ...LEADER_ELECTION,
     'node-eviction-rate': 'number',
     'node-monitor-grace-period': 'duration',
     'node-startup-grace-period': 'duration',
@@ -103,6 +114,7 @@ const OPTIONS = {
   },
   scheduler: {
     config: 'text',
+    ...LEADER_ELECTION,
   },
   kubelet: {
     'allowed-unsafe-sysctls': 'list',

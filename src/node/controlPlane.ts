@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { ExtraConfigError } from '../api/componentOptions.ts'
 import { StatusError } from '../api/status.ts'
 import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
@@ -18,15 +19,15 @@ import { ConfigurationError } from '../scheduler/pluginPoints.ts'
 import { createMemoryStore } from '../storage/memory/memoryStore.ts'
 import { openSqliteStore } from '../storage/sqlite/sqliteStore.ts'
 import { StoreUnavailableError, type Store } from '../storage/store.ts'
-import { access } from './access.ts'
+import { access as accessTo } from './access.ts'
 import { adminKubeconfig } from './adminKubeconfig.ts'
 import { assembleApiServer, componentUser } from './apiServer.ts'
 import { controllerComponent } from './controllers.ts'
 import { parseSettings, USAGE, UsageError, type Settings } from './controlPlaneSettings.ts'
 import { openDatastore } from './datastore.ts'
+import { electedComponent, electionSettings } from './electedComponent.ts'
 import { boundHeapGrowth } from './heap.ts'
 import { kubeControllers } from './kubeControllers.ts'
-import { underLease } from './leaderElection.ts'
 import { ensurePki } from './pki.ts'
 import { PkiError } from './pkiFiles.ts'
 import { schedulerComponent, schedulerConfigurationOf } from './schedulerComponent.ts'
@@ -44,6 +45,8 @@ async function openStore({ data, datastore, quotaBytes }: Settings, folder: stri
   if (data === 'memory') return createMemoryStore()
   return openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log, ...(quotaBytes && { maxSizeBytes: quotaBytes }) })
 }
+
+type Running = Awaited<ReturnType<typeof startApiServer>>
 
 /** What is opened here is closed by `cleanup`: the store after the server that writes to it. */
 async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDisposableStack) {
@@ -97,40 +100,49 @@ async function startApiServer(settings: Settings, log: Logger, cleanup: AsyncDis
   return { server, store, pki, url: `https://${reachable(host)}:${port}` }
 }
 
-async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: AbortSignal): Promise<void> {
-  const log = createLogger({ level: settings.logLevel, write: (line) => process.stderr.write(line) })
-  const { server, store, pki, url } = await startApiServer(settings, log, cleanup)
-  const informing = new AbortController()
-  cleanup.defer(() => informing.abort())
-  const user = componentUser('system:kube-controller-manager')
-  const { client, informers, metrics } = access(server, user, 'kube-controller-manager', { log, signal: informing.signal })
+/** The scheduler and the controllers, each by its lease where several control planes share a datastore. */
+function componentsOf(settings: Settings, { server, store, pki }: Running, log: Logger, informing: AbortSignal): Component[] {
+  const managerName = 'kube-controller-manager'
+  const access = accessTo(server, componentUser('system:kube-controller-manager'), managerName, { log, signal: informing })
+  const { informers, metrics } = access
+  const candidacy = { identity: `${hostname()}_${crypto.randomUUID()}`, isDefault: store.shared === true, log }
+  const forced = settings.leaderElect === undefined ? {} : { 'leader-elect': settings.leaderElect }
+  const elected = (name: string, own: Client, make: (client: Client) => Component, file?: LeaderElectionConfiguration): Component => {
+    const flags = name === 'kube-scheduler' ? settings.options.scheduler : settings.options['controller-manager']
+    return electedComponent(electionSettings(name, { ...flags, ...forced }, file), own, candidacy, make)
+  }
   const factories = kubeControllers({ pki, podCidr: POD_CIDR, flags: settings.options['controller-manager'] })
   const controllers = selectControllers(factories.keys(), settings.controllers)
-  const supervisor = new Supervisor({ log, clock: systemClock })
-  cleanup.defer(() => supervisor.stop())
-  const manager = controllerComponent({ name: 'kube-controller-manager', factories, controllers, client, informers, metrics })
-  const components = [manager]
-  let schedulerElection: LeaderElectionConfiguration | undefined
+  const manage = (client: Client): Component =>
+    controllerComponent({ name: managerName, factories, controllers, client, informers, metrics })
+  const components = [elected(managerName, access.client, manage)]
   if (settings.scheduler) {
-    const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
+    const own = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
     const file = settings.schedulerConfigFile ?? settings.options.scheduler.config
     const configuration = file ? schedulerConfigurationOf(file) : undefined
-    schedulerElection = configuration?.leaderElection
-    components.push(schedulerComponent({ client: scheduling, informers, ...(configuration && { configuration }) }))
+    const schedule = (client: Client): Component => schedulerComponent({ client, informers, ...(configuration && { configuration }) })
+    components.push(elected('kube-scheduler', own, schedule, configuration?.leaderElection))
   }
   if (settings.fakeNodes > 0) {
-    const options = { client, informers, count: settings.fakeNodes, isTainted: false }
-    components.push({ name: 'fake-nodes', run: (context) => runFakeNodes(options, context) })
+    const fake = (client: Client): Component => ({
+      name: 'fake-nodes',
+      run: (context) => runFakeNodes({ client, informers, count: settings.fakeNodes, isTainted: false }, context),
+    })
+    components.push(elected('fake-nodes', access.client, fake))
   }
-  const identity = `${hostname()}_${crypto.randomUUID()}`
-  const underItsLease = (component: Component): Component => {
-    // As upstream's: a flag counts more than the file.
-    const election = component.name === 'kube-scheduler' ? schedulerElection : undefined
-    if (!(settings.leaderElect ?? election?.leaderElect ?? store.shared)) return component
-    const lease = election?.lease ?? { namespace: 'kube-system', name: component.name }
-    return underLease(component, { client, lease, identity, ...(election && { timing: election }) })
-  }
-  await orAbort(Promise.all(components.map((component) => supervisor.start(underItsLease(component)))), signal)
+  return components
+}
+
+async function start(settings: Settings, cleanup: AsyncDisposableStack, signal: AbortSignal): Promise<void> {
+  const log = createLogger({ level: settings.logLevel, write: (line) => process.stderr.write(line) })
+  const running = await startApiServer(settings, log, cleanup)
+  const { url, pki } = running
+  const informing = new AbortController()
+  cleanup.defer(() => informing.abort())
+  const components = componentsOf(settings, running, log, informing.signal)
+  const supervisor = new Supervisor({ log, clock: systemClock })
+  cleanup.defer(() => supervisor.stop())
+  await orAbort(Promise.all(components.map((component) => supervisor.start(component))), signal)
   if (settings.kubeconfig) {
     writeFileSync(settings.kubeconfig, adminKubeconfig('minicube', url, pki), { mode: 0o600 })
     // A file that was there before keeps its mode otherwise.
@@ -162,6 +174,7 @@ function explain(error: unknown): string {
 }
 
 const isUsageError = (error: unknown): error is Error =>
+  error instanceof ExtraConfigError ||
   error instanceof UsageError ||
   error instanceof UnknownControllerError ||
   (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
