@@ -57,11 +57,16 @@ const DB_V6: EndpointSlice = {
   addressType: 'IPv6',
   endpoints: [{ addresses: ['fd00:10:244::5'], hostname: 'db-0', conditions: { ready: true } }],
 }
-const SLICES = [DB, DB_V6]
+const WEB: EndpointSlice = {
+  ...DB,
+  metadata: { ...DB.metadata, name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
+  endpoints: [{ addresses: ['10.244.0.8'] }],
+}
+const SLICES = [DB, DB_V6, WEB]
 
 const view: ClusterView = {
   service: (key) => SERVICES[key],
-  slicesOf: (key) => (key === 'default/db' ? SLICES : []),
+  slicesOf: (key) => SLICES.filter(({ metadata }) => key === `default/${metadata.labels?.['kubernetes.io/service-name']}`),
   hasNamespace: (name) => name === 'default',
   serviceAt: (ip) => Object.values(SERVICES).find((s) => s.spec.clusterIPs?.includes(ip)),
   slicesAt: (ip) => SLICES.filter(({ endpoints }) => endpoints?.some((e) => e.addresses.includes(ip))),
@@ -97,6 +102,9 @@ const CASES: readonly (readonly [name: string, type: RecordType, answer: string]
   ['default.svc.cluster.local', 'A', 'noData'],
   ['svc.cluster.local', 'A', 'noData'],
   ['x.web.default.svc.cluster.local', 'A', 'noName'],
+  ['10-244-0-8.web.default.svc.cluster.local', 'A', 'A 10.244.0.8'],
+  ['8.0.244.10.in-addr.arpa', 'PTR', 'PTR 10-244-0-8.web.default.svc.cluster.local'],
+  ['7.0.244.10.in-addr.arpa', 'PTR', 'none'],
   ['db.default.svc.cluster.local', 'A', 'A 10.244.0.5, A 10.244.0.6'],
   ['db-0.db.default.svc.cluster.local', 'A', 'A 10.244.0.5'],
   ['10-244-0-6.db.default.svc.cluster.local', 'A', 'A 10.244.0.6'],
@@ -126,6 +134,15 @@ const CASES: readonly (readonly [name: string, type: RecordType, answer: string]
 ]
 
 for (const [name, type, answer] of CASES) test(`${type} ${name}`, () => assert.equal(shown(name, type), answer))
+
+test('an address stands beside SRV records once, however many ports lead to it', () => {
+  const service = { ...SERVICES['default/web'] } as Service
+  const ports = ['http', 'https'].map((name, i) => ({ name, port: 80 + i, protocol: 'TCP' }))
+  const several = new ClusterZone('cluster.local', { ...view, service: () => ({ ...service, spec: { ...service.spec, ports } }) })
+  const answer = several.answer('web.default.svc.cluster.local', 'SRV')
+  assert.ok(answer.outcome === 'found')
+  assert.deepEqual([answer.records.length, answer.additional.length], [2, 1])
+})
 
 test('name servers are read from resolv.conf', () => {
   assert.deepEqual(parseNameServers('# x\nnameserver 10.0.0.1\nsearch a\n  nameserver fd00::1\n'), [

@@ -4,7 +4,7 @@
  */
 import { familyOf, formatIp, parseIp } from '../base/ipFamily.ts'
 import type { Service } from '../api/kinds/core/v1.ts'
-import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
+import type { Endpoint, EndpointSlice } from '../api/kinds/discovery/v1.ts'
 
 export const SPEC_VERSION = '1.1.0'
 /** Seconds; as CoreDNS answers by default for Kubernetes. */
@@ -151,9 +151,9 @@ export class ClusterZone {
     if (prefix.length === 2 && prefix[0]?.startsWith('_') && prefix[1]?.startsWith('_'))
       return this.#srv(name, base, targets, type, { port: prefix[0].slice(1), protocol: prefix[1].slice(1) })
     if (prefix.length !== 1) return { outcome: 'noName' }
-    const host = targets.filter((t) => t.hostname === prefix[0])
-    if (host.length === 0 || !isHeadless(service)) return { outcome: 'noName' }
-    return this.#addresses(name, host, type)
+    // Beyond the specification, and as CoreDNS: the endpoints of a service that has an address have names as well.
+    const host = this.#endpoints(service).filter((t) => t.hostname === prefix[0])
+    return host.length === 0 ? { outcome: 'noName' } : this.#addresses(name, host, type)
   }
 
   #plain(name: string, base: string, targets: readonly Target[], type: RecordType): Answer {
@@ -183,23 +183,25 @@ export class ClusterZone {
     const records = distinct.map(({ target, port }): DnsRecord => {
       return { type: 'SRV', name, ttl: TTL_SECONDS, data: { priority: 0, weight, port, target: nameOf(target) } }
     })
-    const additional = hits.map(({ target }): DnsRecord => {
+    const addresses = new Map(hits.map(({ target }) => [`${target.ip} ${nameOf(target)}`, target]))
+    const additional = addresses.values().map((target): DnsRecord => {
       return { type: addressType(target.ip), name: nameOf(target), ttl: TTL_SECONDS, data: target.ip }
     })
-    return this.#found(records, additional)
+    return this.#found(records, [...additional])
   }
 
   /** Where a service's names lead: its cluster addresses, or each endpoint of a headless one. */
   #targets(service: Service): Target[] {
-    if (!isHeadless(service)) {
-      const ports = (service.spec.ports ?? []).map((p) => ({
-        name: p.name ?? '',
-        protocol: (p.protocol ?? 'TCP').toLowerCase(),
-        port: p.port,
-      }))
-      return (service.spec.clusterIPs ?? [service.spec.clusterIP ?? '']).filter(Boolean).map((ip) => ({ ip, hostname: '', ports }))
-    }
-    const publishAll = service.spec.publishNotReadyAddresses ?? false
+    if (isHeadless(service)) return this.#endpoints(service)
+    const ports = (service.spec.ports ?? []).map((p) => ({
+      name: p.name ?? '',
+      protocol: (p.protocol ?? 'TCP').toLowerCase(),
+      port: p.port,
+    }))
+    return (service.spec.clusterIPs ?? [service.spec.clusterIP ?? '']).filter(Boolean).map((ip) => ({ ip, hostname: '', ports }))
+  }
+
+  #endpoints(service: Service): Target[] {
     return this.#view.slicesOf(`${service.metadata.namespace}/${service.metadata.name}`).flatMap((slice) => {
       const ports = (slice.ports ?? []).map((p) => ({
         name: p.name ?? '',
@@ -207,7 +209,7 @@ export class ClusterZone {
         port: p.port ?? 0,
       }))
       return (slice.endpoints ?? [])
-        .filter((e) => publishAll || (e.conditions?.ready ?? true))
+        .filter((e) => isPublished(service, e))
         .flatMap((e) => e.addresses.map((ip) => ({ ip, hostname: e.hostname || dashed(ip), ports })))
     })
   }
@@ -229,22 +231,20 @@ export class ClusterZone {
     const service = this.#view.serviceAt(ip)
     if (service) names.push(`${service.metadata.name}.${service.metadata.namespace}.svc.${this.#domain}`)
     for (const slice of this.#view.slicesAt(ip)) {
-      const owner = slice.metadata.labels?.[SERVICE_NAME]
-      const endpoint = slice.endpoints?.find((e) => e.addresses.includes(ip))
-      if (!owner || !endpoint || !this.#isHeadlessKey(`${slice.metadata.namespace}/${owner}`)) continue
-      names.push(`${endpoint.hostname || dashed(ip)}.${owner}.${slice.metadata.namespace}.svc.${this.#domain}`)
+      const owner = this.#view.service(`${slice.metadata.namespace}/${slice.metadata.labels?.[SERVICE_NAME]}`)
+      const endpoint = owner && slice.endpoints?.find((e) => e.addresses.includes(ip) && isPublished(owner, e))
+      if (endpoint) names.push(`${endpoint.hostname || dashed(ip)}.${owner.metadata.name}.${owner.metadata.namespace}.svc.${this.#domain}`)
     }
     if (names.length === 0) return { outcome: 'none' }
     if (type !== 'PTR' && type !== 'ANY') return { outcome: 'noData' }
     return this.#found([...new Set(names)].map((data) => ({ type: 'PTR', name, ttl: TTL_SECONDS, data })))
   }
-
-  #isHeadlessKey(key: string): boolean {
-    const service = this.#view.service(key)
-    return service !== undefined && isHeadless(service)
-  }
 }
 
 function isHeadless(service: Service): boolean {
   return service.spec.clusterIP === 'None'
+}
+
+function isPublished({ spec }: Service, { conditions }: Endpoint): boolean {
+  return spec.publishNotReadyAddresses === true || (conditions?.ready ?? true)
 }
