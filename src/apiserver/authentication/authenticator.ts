@@ -47,7 +47,7 @@ export interface AuthenticatorOptions {
 interface CertificateFacts {
   user?: UserInfo
   frontProxy: boolean
-  /** A certificate was shown, and none of the CAs knows it. */
+  /** A certificate was shown that stands for no user; the front proxy's own stands for those alone whom it names. */
   unknown: boolean
   expiresMs: number
 }
@@ -159,12 +159,13 @@ export class Authenticator {
     if (!certificate) return { frontProxy: false, unknown: false, expiresMs: Infinity }
     const expiresMs = certificate.leaf.validToDate.getTime()
     const names = this.#options.requestHeaderAllowedNames ?? []
+    if (!isForClients(certificate)) return { frontProxy: false, unknown: true, expiresMs: Infinity }
     const frontProxy =
       this.#requestHeaderCas.length > 0 &&
       isSignedBy(certificate, this.#requestHeaderCas, nowMs) &&
       (names.length === 0 || names.includes(certificate.commonName))
-    const ours = isForClients(certificate) && isSignedBy(certificate, this.#clientCas, nowMs)
-    if (!ours || certificate.commonName === '') return { frontProxy, unknown: !frontProxy, expiresMs: frontProxy ? expiresMs : Infinity }
-    return { user: withAuthenticatedGroup(userOfCertificate(certificate)), frontProxy, unknown: false, expiresMs }
+    const user = isSignedBy(certificate, this.#clientCas, nowMs) ? userOfCertificate(certificate) : undefined
+    if (!user) return { frontProxy, unknown: true, expiresMs: frontProxy ? expiresMs : Infinity }
+    return { user: withAuthenticatedGroup(user), frontProxy, unknown: false, expiresMs }
   }
 }

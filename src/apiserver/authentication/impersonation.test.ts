@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Authorizer, RequestAttributes } from '../request.ts'
-import { impersonate } from './impersonation.ts'
+import { Impersonator } from './impersonation.ts'
+import type { Impersonation } from './impersonation.ts'
 
 const REQUEST: RequestAttributes = {
   user: { name: 'root', groups: ['ops'], extra: {} },
@@ -26,6 +27,17 @@ function allowing(...rights: string[]): Authorizer {
     rulesOf: () => undefined,
   }
 }
+
+const impersonate = (headers: string[], request: RequestAttributes, authorizer: Authorizer): Impersonation =>
+  new Impersonator(authorizer).impersonate(headers, request)
+
+test('what has worked last for a requestor is tried first', () => {
+  const impersonator = new Impersonator({ ...allowing(), authorize: () => ({ allowed: true, reason: '' }) })
+  const groupsOf = (...headers: string[]): readonly string[] => impersonator.impersonate(headers, REQUEST).user.groups
+  assert.deepEqual(groupsOf('Impersonate-User', 'system:node:n'), ['system:nodes', 'system:authenticated'])
+  groupsOf('Impersonate-User', 'jane', 'Impersonate-Group', 'system:masters')
+  assert.deepEqual(groupsOf('Impersonate-User', 'system:node:n'), ['system:authenticated'], 'the older verb adds no group')
+})
 
 test('who asks for nobody stays who they are', () => {
   assert.equal(impersonate([], REQUEST, allowing()).user, REQUEST.user)

@@ -135,15 +135,43 @@ export interface Impersonation {
   constraint?: string
 }
 
-/** The user to go on with: the one asked for, or the requestor where none is. Throws 400 or 403. */
-export function impersonate(headers: RawHeaders, request: RequestAttributes, authorizer: Authorizer): Impersonation {
-  const wanted = hasHeaderWith('impersonate-', headers) ? wantedUser(headers) : undefined
-  if (!wanted) return { user: request.user }
-  let first: Error | undefined
-  for (const mode of modesFor(wanted, request.user)) {
-    const refused = refusal(mode, wanted, request, authorizer)
-    if (!refused) return { user: impersonated(mode, wanted), ...(mode !== 'legacy' && { constraint: `impersonate:${mode}` }) }
-    first ??= refused
+/** Requestors whose last mode is kept in mind. */
+const REMEMBERED_MAX = 10_000
+
+export class Impersonator {
+  readonly #authorizer: Authorizer
+  /** What has worked for a requestor is tried first, as upstream does: which of several modes it is decides about groups. */
+  readonly #lastModes = new Map<string, Mode>()
+
+  constructor(authorizer: Authorizer) {
+    this.#authorizer = authorizer
   }
-  throw first
+
+  /** The user to go on with: the one asked for, or the requestor where none is. Throws 400 or 403. */
+  impersonate(headers: RawHeaders, request: RequestAttributes): Impersonation {
+    const wanted = hasHeaderWith('impersonate-', headers) ? wantedUser(headers) : undefined
+    if (!wanted) return { user: request.user }
+    let first: Error | undefined
+    for (const mode of this.#inOrder(request.user.name, modesFor(wanted, request.user))) {
+      const refused = refusal(mode, wanted, request, this.#authorizer)
+      if (!refused) {
+        this.#remember(request.user.name, mode)
+        return { user: impersonated(mode, wanted), ...(mode !== 'legacy' && { constraint: `impersonate:${mode}` }) }
+      }
+      first ??= refused
+    }
+    throw first
+  }
+
+  #inOrder(requestor: string, modes: readonly Mode[]): readonly Mode[] {
+    const last = this.#lastModes.get(requestor)
+    return last && modes.includes(last) ? [last, ...modes.filter((mode) => mode !== last)] : modes
+  }
+
+  #remember(requestor: string, mode: Mode): void {
+    if (this.#lastModes.get(requestor) === mode) return
+    this.#lastModes.delete(requestor)
+    if (this.#lastModes.size >= REMEMBERED_MAX) this.#lastModes.delete(this.#lastModes.keys().next().value as string)
+    this.#lastModes.set(requestor, mode)
+  }
 }

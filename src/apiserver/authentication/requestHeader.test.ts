@@ -13,6 +13,7 @@ test('the front proxy names a user, header by header', () => {
         ['x-remote-user', 'zoë'],
         ['X-Remote-Uid', '7'],
         ['X-Remote-Group', 'cn=a,ou=b'],
+        ['X-Remote-Group', ''],
         ['X-Remote-Group', 'c'],
         ['X-Remote-Extra-Acme.com%2FProject', 'one, two'],
         ['X-Remote-Extra-Acme.com%2Fproject', 'three'],
@@ -21,9 +22,22 @@ test('the front proxy names a user, header by header', () => {
     ),
     {
       name: 'zoë',
-      uid: '7',
       groups: ['cn=a,ou=b', 'c'],
-      extra: { 'acme.com/project': ['one, two', 'three'], '%zz': ['as it stands'] },
+      extra: { '%zz': ['as it stands'], 'acme.com/project': ['one, two', 'three'] },
     },
   )
+  const { extra } =
+    userOfHeaders(
+      raw([
+        ['X-Remote-User', 'u'],
+        ['X-Remote-Extra-b', ''],
+        ['X-Remote-Extra-__proto__', '1'],
+        ['X-Remote-Extra-a', '2'],
+      ]),
+    ) ?? {}
+  assert.deepEqual(Object.entries(extra ?? {}), [
+    ['__proto__', ['1']],
+    ['a', ['2']],
+    ['b', ['']],
+  ])
 })

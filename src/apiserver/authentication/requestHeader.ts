@@ -1,4 +1,7 @@
-/** The user that a front proxy names in X-Remote-* headers. Only a connection with the front proxy's certificate may. */
+/**
+ * The user that a front proxy names in X-Remote-* headers. Only a connection with the front proxy's certificate may. No uid is
+ * read unless --requestheader-uid-headers says where; what is passed on to other servers has one.
+ */
 import type { UserInfo } from '../request.ts'
 
 export const REQUEST_HEADERS = {
@@ -43,19 +46,18 @@ function unescape(key: string): string {
   }
 }
 
-/** Headers `<prefix><key>: value` as the extra of a user; keys are percent-decoded and lower-case. */
+/** Headers `<prefix><key>: value` as the extra of a user; keys are percent-decoded and lower-case, and come in their order. */
 export function extraOfHeaders(headers: RawHeaders, prefix: string): Record<string, string[]> {
-  const extra: Record<string, string[]> = {}
+  const extra = new Map<string, string[]>()
   for (const [rest, value] of headersWith(prefix, headers)) {
     const key = unescape(rest)
-    extra[key] = [...(extra[key] ?? []), value]
+    extra.set(key, [...(extra.get(key) ?? []), value])
   }
-  return extra
+  return Object.fromEntries([...extra].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 export function userOfHeaders(headers: RawHeaders): UserInfo | undefined {
   const [name] = headerValues(headers, 'x-remote-user')
   if (!name) return undefined
-  const [uid] = headerValues(headers, 'x-remote-uid')
-  return { name, ...(uid && { uid }), groups: headerValues(headers, 'x-remote-group'), extra: extraOfHeaders(headers, EXTRA_PREFIX) }
+  return { name, groups: headerValues(headers, 'x-remote-group').filter(Boolean), extra: extraOfHeaders(headers, EXTRA_PREFIX) }
 }

@@ -15,7 +15,8 @@ export const ANONYMOUS: UserInfo = { name: 'system:anonymous', groups: [UNAUTHEN
 export const LOOPBACK_USER: UserInfo = { name: 'system:apiserver', groups: [MASTERS_GROUP, AUTHENTICATED_GROUP], extra: {} }
 
 export function withAuthenticatedGroup(user: UserInfo): UserInfo {
-  if (user.groups.includes(AUTHENTICATED_GROUP)) return user
+  if (user.name === ANONYMOUS.name || user.groups.some((group) => group === AUTHENTICATED_GROUP || group === UNAUTHENTICATED_GROUP))
+    return user
   return { ...user, groups: [...user.groups, AUTHENTICATED_GROUP] }
 }
 

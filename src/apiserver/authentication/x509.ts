@@ -18,15 +18,17 @@ export interface ClientCertificate {
   leaf: X509Certificate
   commonName: string
   organizations: string[]
+  /** As Kubernetes keeps it in a subject. */
+  uids: string[]
   chain: X509Certificate[]
 }
 
-/** The subject's values of one attribute; node prints a subject as one `key=value` a line. */
-function subjectValues(certificate: X509Certificate, key: string): string[] {
-  return certificate.subject
-    .split('\n')
-    .filter((line) => line.startsWith(`${key}=`))
-    .map((line) => line.slice(key.length + 1))
+const UID_OID = '1.3.6.1.4.1.57683.2'
+
+/** The subject's values of one attribute, in their order. */
+function subjectValues(certificate: DetailedPeerCertificate, key: string): string[] {
+  const value: unknown = (certificate.subject as unknown as Record<string, unknown>)[key] ?? []
+  return [value].flat().map(String)
 }
 
 /** What the client showed on this connection, verified or not. */
@@ -41,7 +43,9 @@ export function clientCertificate(socket: TLSSocket): ClientCertificate | undefi
     at = at.issuerCertificate
   }
   const leaf = chain[0] as X509Certificate
-  return { leaf, chain, commonName: subjectValues(leaf, 'CN')[0] ?? '', organizations: subjectValues(leaf, 'O') }
+  const values = (key: string): string[] => subjectValues(peer, key)
+  // Of several common names the last one counts, as in Go.
+  return { leaf, chain, commonName: values('CN').at(-1) ?? '', organizations: values('O'), uids: values(UID_OID) }
 }
 
 function isValidAt(certificate: X509Certificate, nowMs: number): boolean {
@@ -70,10 +74,15 @@ export function isForClients(certificate: ClientCertificate): boolean {
   return usages === undefined || usages.length === 0 || usages.includes(CLIENT_AUTH) || usages.includes('2.5.29.37.0')
 }
 
-export function userOfCertificate(certificate: ClientCertificate): UserInfo {
+/** Undefined where it names nobody, or more than one. */
+export function userOfCertificate(certificate: ClientCertificate): UserInfo | undefined {
+  const { uids, commonName } = certificate
+  const [uid] = uids
+  if (commonName === '' || uids.length > 1 || uid === '') return undefined
   const credentialId = `X509SHA256=${certificate.leaf.fingerprint256.replaceAll(':', '').toLowerCase()}`
   return {
-    name: certificate.commonName,
+    name: commonName,
+    ...(uid && { uid }),
     groups: certificate.organizations,
     extra: { 'authentication.kubernetes.io/credential-id': [credentialId] },
   }

@@ -18,7 +18,7 @@ import type { Audit } from '../audit/audit.ts'
 import type { Authenticator } from '../authentication/authenticator.ts'
 import { hasSpaceBeforeToken } from '../authentication/authenticator.ts'
 import type { Impersonation } from '../authentication/impersonation.ts'
-import { impersonate } from '../authentication/impersonation.ts'
+import { Impersonator } from '../authentication/impersonation.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
 import type { Discovery } from '../discovery/discovery.ts'
 import { RejectedError } from '../flowcontrol/priorityLevel.ts'
@@ -112,9 +112,11 @@ function requestTimeoutMs(text: string): number {
 
 export class Filters {
   readonly #options: FiltersOptions
+  readonly #impersonator: Impersonator
 
   constructor(options: FiltersOptions) {
     this.#options = options
+    this.#impersonator = new Impersonator(options.authorizer)
   }
 
   async serve(exchange: Exchange): Promise<void> {
@@ -169,7 +171,7 @@ export class Filters {
 
   #impersonated(exchange: Exchange, requested: RequestAttributes): Impersonation {
     try {
-      return impersonate(exchange.rawHeaders, requested, this.#options.authorizer)
+      return this.#impersonator.impersonate(exchange.rawHeaders, requested)
     } catch (error) {
       throw error instanceof StatusError ? forbidden(exchange, error) : error
     }
