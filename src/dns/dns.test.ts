@@ -319,6 +319,34 @@ test('a name server that does not answer is asked last for a while', async () =>
   }
 })
 
+test('what is no question is refused, what is no request is passed over', async (t) => {
+  const server = await serveDns({ host: '127.0.0.1', port: 0 }, async () => ({ rcode: 'NOERROR', authoritative: true, answers: [] }))
+  t.after(() => server.close())
+  const socket = createSocket('udp4')
+  t.after(() => socket.close())
+  const ask = async (message: Buffer): Promise<number> => {
+    socket.send(message, server.port, '127.0.0.1')
+    const [reply] = (await once(socket, 'message')) as [Buffer]
+    assert.equal(reply.readUInt16BE(0), 9)
+    return reply.readUInt16BE(2) & 0x7f0f
+  }
+  const question = { name: 'a.b', type: 'A' as const, class: 'IN' as const }
+  const query = (more: object = {}): Buffer => encode({ type: 'query', id: 9, questions: [question], ...more })
+  const opt = { type: 'OPT', name: '.', udpPayloadSize: 4096, extendedRcode: 0, ednsVersion: 1, flags: 0, flag_do: false, options: [] }
+  const header = query({ questions: [] })
+  socket.send(Buffer.concat([query({ type: 'response' })]), server.port, '127.0.0.1')
+  socket.send(Buffer.from('short'), server.port, '127.0.0.1')
+  assert.equal((await ask(query())) & 15, 0)
+  assert.equal((await ask(header)) & 15, 1, 'no question')
+  assert.equal((await ask(query({ questions: [question, question] }))) & 15, 1, 'two questions')
+  assert.equal((await ask(Buffer.concat([query().subarray(0, 14)]))) & 15, 1, 'half a question')
+  assert.equal(await ask(query({ flags: 5 << 11 })), (5 << 11) | 4, 'an update')
+  socket.send(query({ additionals: [opt] }), server.port, '127.0.0.1')
+  const [reply] = (await once(socket, 'message')) as [Buffer]
+  const [said] = decode(reply).additionals ?? []
+  assert.ok(said && 'extendedRcode' in said && said.extendedRcode === 1, 'a later version of EDNS')
+})
+
 test('an answer that cannot be encoded is a failure of that question alone', async () => {
   let asked = 0
   const answers = [{ type: 'SRV', name: 'x', ttl: 1, data: undefined }] as never

@@ -2,9 +2,10 @@
 import { createSocket } from 'node:dgram'
 import { createServer, type Socket, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { AUTHORITATIVE_ANSWER, RECURSION_AVAILABLE, TRUNCATED_RESPONSE, decode, encode, type OptAnswer, type Packet } from 'dns-packet'
+import { AUTHORITATIVE_ANSWER, decode, RECURSION_AVAILABLE, type OptAnswer, type Packet } from 'dns-packet'
 import type { DnsMetrics, Protocol } from './dnsMetrics.ts'
 import { framed } from './forwarder.ts'
+import { encodeResponse, shuffled } from './message.ts'
 
 export interface Question {
   /** Lower case, without a trailing dot. */
@@ -13,7 +14,7 @@ export interface Question {
 }
 
 export interface Reply {
-  rcode: 'NOERROR' | 'NXDOMAIN' | 'SERVFAIL' | 'NOTIMP' | 'REFUSED'
+  rcode: 'NOERROR' | 'NXDOMAIN' | 'SERVFAIL' | 'NOTIMP' | 'REFUSED' | 'BADVERS'
   authoritative: boolean
   answers: NonNullable<Packet['answers']>
   authorities?: NonNullable<Packet['authorities']>
@@ -22,7 +23,8 @@ export interface Reply {
 
 export type Handler = (question: Question) => Promise<Reply>
 
-const RCODES: Record<Reply['rcode'], number> = { NOERROR: 0, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 }
+/** Their lower bits: the rest of BADVERS is in the EDNS record. */
+const RCODES: Record<Reply['rcode'], number> = { NOERROR: 0, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 0 }
 /** The EDNS record of our answers. */
 const OPT: OptAnswer = {
   type: 'OPT',
@@ -42,6 +44,13 @@ const LARGEST_TCP_BYTES = 65_535
 /** Of the length in front of each message over TCP. */
 const LENGTH_BYTES = 2
 
+const RESPONSE = 0x8000
+const OPCODE = 0x7800
+const RECURSION_DESIRED = 0x0100
+const HEADER_BYTES = 12
+const FORMERR = 1
+
+const BAD_VERSION: Reply = { rcode: 'BADVERS', authoritative: false, answers: [] }
 const FAILURE: Reply = { rcode: 'SERVFAIL', authoritative: false, answers: [] }
 
 /** What all messages to one address meet. */
@@ -51,23 +60,33 @@ interface Service {
   metrics?: DnsMetrics | undefined
 }
 
-/** The bytes of an answer; undefined where the message is no question. Never rejects: what strangers send must not end the process. */
-async function respond(message: Buffer, proto: Protocol, { handler, isIpv6, metrics }: Service): Promise<Buffer | undefined> {
-  const startedMs = performance.now()
-  let query: Packet
+/** Undefined where it is none, or one of several. */
+function questionOf(message: Buffer): Packet | undefined {
   try {
-    query = decode(message)
+    const query = decode(message)
+    const isQuestion = query.type === 'query' && query.questions?.length === 1 && ((query.flags ?? 0) & OPCODE) === 0
+    return isQuestion ? query : undefined
   } catch {
     return undefined
   }
-  const [question] = query.questions ?? []
-  if (query.type !== 'query' || !question) return undefined
+}
+
+function isKnownEdns({ additionals = [] }: Packet): boolean {
+  return additionals.every((one) => !('ednsVersion' in one) || one.ednsVersion === 0)
+}
+
+/** The bytes of an answer; undefined where the message is no question. Never rejects: what strangers send must not end the process. */
+async function respond(message: Buffer, proto: Protocol, { handler, isIpv6, metrics }: Service): Promise<Buffer | undefined> {
+  const startedMs = performance.now()
+  const query = questionOf(message)
+  const [question] = query?.questions ?? []
+  if (!query || !question) return refusal(message)
   const asked = { name: question.name.toLowerCase().replace(/\.$/, ''), type: question.type }
   const limitBytes = proto === 'udp' ? udpLimit(query) : LARGEST_TCP_BYTES
   let reply = FAILURE
   let bytes: Buffer
   try {
-    reply = await handler(asked)
+    reply = isKnownEdns(query) ? await handler(asked) : BAD_VERSION
     bytes = encodeReply(query, reply, limitBytes)
   } catch {
     reply = FAILURE
@@ -80,21 +99,26 @@ async function respond(message: Buffer, proto: Protocol, { handler, isIpv6, metr
 }
 
 function encodeReply(query: Packet, reply: Reply, limitBytes: number): Buffer {
-  const edns = query.additionals?.some((record) => record.type === 'OPT') ?? false
-  const opt: NonNullable<Packet['additionals']> = edns ? [OPT] : []
-  const flags = RCODES[reply.rcode] | RECURSION_AVAILABLE | ((query.flags ?? 0) & 0x0100) | (reply.authoritative ? AUTHORITATIVE_ANSWER : 0)
-  const packet = {
-    type: 'response' as const,
-    id: query.id ?? 0,
-    flags,
-    questions: query.questions ?? [],
-    answers: reply.answers,
-    authorities: reply.authorities ?? [],
-    additionals: [...(reply.additionals ?? []), ...opt],
-  }
-  const whole = encode(packet)
-  if (whole.length <= limitBytes) return whole
-  return encode({ ...packet, flags: flags | TRUNCATED_RESPONSE, answers: [], authorities: [], additionals: opt })
+  const asked = query.additionals?.find((one) => one.type === 'OPT')
+  const flags =
+    RCODES[reply.rcode] | RECURSION_AVAILABLE | ((query.flags ?? 0) & RECURSION_DESIRED) | (reply.authoritative ? AUTHORITATIVE_ANSWER : 0)
+  const { answers, authorities = [], additionals = [] } = reply
+  const opt = asked ? [reply.rcode === 'BADVERS' ? { ...OPT, extendedRcode: 1 } : OPT] : []
+  const head = { type: 'response' as const, id: query.id ?? 0, flags, questions: query.questions ?? [] }
+  return encodeResponse({ ...head, answers: shuffled(answers), authorities, additionals, opt }, limitBytes)
+}
+
+/** What is refused before it is read: other operations than questions, and not exactly one of those. Undefined for what is no request. */
+function refusal(message: Buffer): Buffer | undefined {
+  if (message.length < HEADER_BYTES) return undefined
+  const flags = message.readUInt16BE(2)
+  if (flags & RESPONSE) return undefined
+  const opcode = flags & OPCODE
+  const rcode = opcode === 0 ? FORMERR : RCODES.NOTIMP
+  const head = Buffer.alloc(HEADER_BYTES)
+  head.writeUInt16BE(message.readUInt16BE(0), 0)
+  head.writeUInt16BE(RESPONSE | opcode | (flags & RECURSION_DESIRED) | rcode, 2)
+  return head
 }
 
 function udpLimit(query: Packet): number {
