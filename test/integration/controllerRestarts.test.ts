@@ -1,4 +1,7 @@
-/** Controllers that are killed at random moments make and take away no pod too many: they go on from what is on disk. */
+/**
+ * Controllers that are killed at random moments make and take away no pod too many: they go on from what is on disk.
+ * MINICUBE_MODEL_SEED says when they are killed, MINICUBE_RESTART_RUNS for how many seeds from there on it is tried.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,7 +28,8 @@ const LATER_KILLS = 1
 const LIFE_MAX_MS = 1_500
 const WAIT_LIMIT_MS = 60_000
 const NAMESPACE = 'default'
-const SEED = Number(process.env['MINICUBE_MODEL_SEED'] ?? 1)
+const FIRST_SEED = Number(process.env['MINICUBE_MODEL_SEED'] ?? 1)
+const RUNS = Number(process.env['MINICUBE_RESTART_RUNS'] ?? 1)
 /** Fake nodes let a pod succeed after so long. */
 const SUCCEEDS = { 'minicube.local/complete-after-seconds': '0.3' }
 
@@ -76,11 +80,11 @@ async function eventually(done: () => Promise<boolean>): Promise<void> {
   }
 }
 
-it('controllers killed at random moments make no pod too many', { timeout: 240_000 }, async () => {
-  const random = new Random(SEED)
-  const server = new ControlPlaneProcess(join(folder, 'kubeconfig'), [
+async function killAtRandom(seed: number): Promise<void> {
+  const random = new Random(seed)
+  const server = new ControlPlaneProcess(join(folder, `kubeconfig-${seed}`), [
     '--data',
-    join(folder, 'data'),
+    join(folder, `data-${seed}`),
     '--controllers',
     '*',
     '--scheduler',
@@ -126,4 +130,8 @@ it('controllers killed at random moments make no pod too many', { timeout: 240_0
     transport.close()
     await server.kill()
   }
-})
+}
+
+for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++) {
+  it(`controllers killed at random moments make no pod too many (seed ${seed})`, { timeout: 240_000 }, () => killAtRandom(seed))
+}

@@ -6,7 +6,7 @@ import { controllerOf } from '../../src/api/meta.ts'
 import { nodeOf } from '../../src/controllers/daemonset/plan.ts'
 import { REVISION_HASH } from '../../src/controllers/history.ts'
 import { readySinceMs } from '../../src/controllers/podState.ts'
-import { disturbPod, POD_DISTURBANCES } from './disturbances.ts'
+import { disturbPod, ownRevisions, POD_DISTURBANCES, takeRevisionName } from './disturbances.ts'
 import { modelTest, type Mode, type Scenario, type Step } from './histories.ts'
 import { isLive, isReadyNow, PodLives } from './podLives.ts'
 import { NAMESPACE, type World } from './world.ts'
@@ -81,12 +81,20 @@ async function checkEnd(world: World): Promise<void> {
     [wanted.length, wanted.length, wanted.length, wanted.length, updated, 0, metadata.generation],
     'status',
   )
-  const revisions = world.truth.for(controllerrevisions).list(NAMESPACE)
+  const revisions = ownRevisions(world)
   const used = new Set(all.map((pod) => pod.metadata.labels?.[REVISION_HASH]))
   const newest = Math.max(...revisions.map((each) => each.revision))
   const idle = revisions.filter((each) => each.revision !== newest && !used.has(each.metadata.labels?.[REVISION_HASH]))
   assert.ok(idle.length <= (spec.revisionHistoryLimit ?? 10), `${idle.length} old revisions`)
   assert.equal(new Set(revisions.map((each) => each.revision)).size, revisions.length, 'revisions are different')
+}
+
+async function takeName(world: World, wanted: string): Promise<void> {
+  const ds = live(world)
+  const template = structuredClone(ds.spec.template)
+  for (const container of template.spec?.containers ?? []) container.image = wanted
+  const { collisionCount } = ds.status ?? {}
+  await takeRevisionName(world, { object: ds, resource: daemonsets, template, hashLabel: REVISION_HASH, collisionCount })
 }
 
 const scenario: Scenario<State> = {
@@ -129,6 +137,7 @@ const scenario: Scenario<State> = {
     return random.of<() => Step>([
       () => ({ do: 'image', image: `i:${random.below(4)}` }),
       () => ({ do: 'image', image: `i:${random.below(4)}` }),
+      () => ({ do: 'collide', image: `i:${random.below(4)}` }),
       ...(mode === 'mild'
         ? []
         : [
@@ -142,7 +151,8 @@ const scenario: Scenario<State> = {
   async apply(world, { lives }, step) {
     const { client } = world
     const name = String(step['node'])
-    if (step.do === 'image') {
+    if (step.do === 'collide') await takeName(world, String(step['image']))
+    if (step.do === 'image' || step.do === 'collide') {
       const containers = [{ name: 'c', image: step['image'] }]
       const patch = { ...AT, type: 'application/strategic-merge-patch+json' as const }
       await client.patch(daemonsets, patch, { spec: { template: { spec: { containers } } } })

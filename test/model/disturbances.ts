@@ -1,5 +1,7 @@
-/** What befalls pods: they are deleted, evicted, they fail, lose their readiness, their labels or their node. */
+/** What befalls pods: they are deleted, evicted, they fail, lose their readiness, their labels or their node; and names that are taken. */
+import { controllerrevisions, type ControllerRevision } from '../../src/api/kinds/apps/v1.ts'
 import { nodes, pods, type Pod } from '../../src/api/kinds/core/v1.ts'
+import { planHistory, type HistoryOwner } from '../../src/controllers/history.ts'
 import type { Step } from './histories.ts'
 import { isLive, isReadyNow, type PodLives } from './podLives.ts'
 import { NAMESPACE, type World } from './world.ts'
@@ -61,3 +63,24 @@ async function loseNode(world: World, lives: PodLives, name: string | undefined)
     void lives.addNode(name, node?.metadata.labels).catch(() => {})
   })
 }
+
+const STRANGER = { app: 'stranger' }
+
+/** Somebody else's revision has the name that the owner would give to the one of its template. */
+export async function takeRevisionName(world: World, owner: HistoryOwner): Promise<void> {
+  const plan = planHistory(owner, [])
+  const name = plan.action === 'create' ? plan.draft.metadata.name : undefined
+  if (!name || world.truth.for(controllerrevisions).get(`${NAMESPACE}/${name}`)) return
+  await world.client.create(controllerrevisions, {
+    metadata: { namespace: NAMESPACE, name, labels: STRANGER },
+    data: { spec: { template: { $patch: 'replace' } } },
+    revision: 1,
+  })
+}
+
+/** All revisions but those of strangers. */
+export const ownRevisions = (world: World): ControllerRevision[] =>
+  world.truth
+    .for(controllerrevisions)
+    .list(NAMESPACE)
+    .filter(({ metadata }) => metadata.labels?.['app'] !== STRANGER.app)

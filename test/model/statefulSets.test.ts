@@ -8,7 +8,7 @@ import { scaledValue } from '../../src/controllers/intOrPercent.ts'
 import { readySinceMs } from '../../src/controllers/podState.ts'
 import { ordinalOf } from '../../src/controllers/statefulset/identity.ts'
 import type { Random } from '../fuzz/random.ts'
-import { disturbPod, POD_DISTURBANCES } from './disturbances.ts'
+import { disturbPod, ownRevisions, POD_DISTURBANCES, takeRevisionName } from './disturbances.ts'
 import { modelTest, type Mode, type Scenario, type Step } from './histories.ts'
 import { isLive, isReadyNow, PodLives } from './podLives.ts'
 import { NAMESPACE, type World } from './world.ts'
@@ -106,7 +106,7 @@ async function checkEnd(world: World): Promise<void> {
   assert.equal(status?.updatedReplicas ?? 0, revision(status?.updateRevision), 'updatedReplicas')
   assert.equal(status?.currentReplicas ?? 0, revision(status?.currentRevision), 'currentReplicas')
   if (rolling && (spec.updateStrategy?.rollingUpdate?.partition ?? 0) === 0) assert.equal(status?.currentRevision, status?.updateRevision)
-  const revisions = world.truth.for(controllerrevisions).list(NAMESPACE)
+  const revisions = ownRevisions(world)
   const used = new Set([status?.currentRevision, status?.updateRevision, ...all.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
   assert.ok(revisions.filter((each) => !used.has(each.metadata.name)).length <= (spec.revisionHistoryLimit ?? 10), 'revision history')
   assert.equal(new Set(revisions.map((each) => each.revision)).size, revisions.length, 'revisions are different')
@@ -141,6 +141,20 @@ async function checkRetention(world: World, mode: Mode): Promise<void> {
 }
 
 const image = (random: Random): string => `i:${random.below(4)}`
+
+async function takeName(world: World, wanted: string): Promise<void> {
+  const set = live(world)
+  const template = structuredClone(set.spec.template)
+  for (const container of template.spec?.containers ?? []) container.image = wanted
+  const collisionCount = set.status?.collisionCount ?? 0
+  await takeRevisionName(world, {
+    object: set,
+    resource: statefulsets,
+    template,
+    hashLabel: 'controller.kubernetes.io/hash',
+    collisionCount,
+  })
+}
 
 const scenario: Scenario<State> = {
   name: 'StatefulSet',
@@ -182,12 +196,14 @@ const scenario: Scenario<State> = {
       scale,
       scale,
       () => ({ do: 'partition', to: random.below(3) }),
+      () => ({ do: 'collide', image: image(random) }),
       ...(mode === 'wild' ? POD_DISTURBANCES.map((what) => () => ({ do: what, at: random.below(100) })) : []),
     ])()
   },
   async apply(world, { lives }, step) {
     const { client } = world
-    if (step.do === 'image') {
+    if (step.do === 'collide') await takeName(world, String(step['image']))
+    if (step.do === 'image' || step.do === 'collide') {
       const containers = [{ name: 'c', image: step['image'] }]
       const patch = { ...AT, type: 'application/strategic-merge-patch+json' as const }
       await client.patch(statefulsets, patch, { spec: { template: { spec: { containers } } } })
