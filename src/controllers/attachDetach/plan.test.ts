@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, PersistentVolume, Pod } from '../../api/kinds/core/v1.ts'
 import type { VolumeAttachment } from '../../api/kinds/storage/v1.ts'
-import { multiAttachMessage } from './attachDetach.ts'
+import { newsOf } from './news.ts'
 import { attachmentName, planNode, UNMOUNT_TIMEOUT_MS, uniqueName, type NodeFacts } from './plan.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
@@ -33,19 +33,23 @@ const A = volume('a')
 const SHARED = volume('s', 'ReadWriteMany')
 const wants = (...volumes: PersistentVolume[]) => volumes.map((one) => ({ volume: one, pods: [] }))
 
-function plan(given: Partial<NodeFacts>): string {
-  const facts: NodeFacts = {
+function factsWith(given: Partial<NodeFacts>): NodeFacts {
+  return {
     nodeName: 'n',
     node: node(),
     wanted: [],
     attachments: [],
     elsewhere: new Map(),
+    usersElsewhere: new Map(),
     volumes: new Map([A, SHARED].map((one) => [one.metadata.name, one])),
     unwantedSinceMs: new Map(),
     nowMs: NOW,
     ...given,
   }
-  const { attach, blocked, detach, attached, recheckMs } = planNode(facts)
+}
+
+function plan(given: Partial<NodeFacts>): string {
+  const { attach, blocked, detach, attached, recheckMs } = planNode(factsWith(given))
   const named = (word: string, list: readonly { volume: PersistentVolume }[]): string[] =>
     list.map((one) => `${word} ${one.volume.metadata.name}`)
   return [
@@ -87,12 +91,36 @@ test('what is attached to a node', () => {
   for (const [name, given, expected] of cases) assert.equal(plan(given), expected, name)
 })
 
+const pod = (name: string, namespace = 'ns'): Pod => ({ metadata: { ...meta(name), namespace }, spec: { containers: [] } })
+
+/** What the pods that wait for the volume `a` are told, each line after whether it is good. */
+function told(given: Partial<NodeFacts>): string[] {
+  const facts = factsWith({ wanted: [{ volume: A, pods: [pod('w')] }], ...given })
+  return newsOf(facts, planNode(facts)).flatMap(({ isGood, messages }) => messages.map(({ message }) => `${isGood ? '+' : '-'} ${message}`))
+}
+
 test('whom a volume is kept by', () => {
-  const pod = (name: string, namespace: string): Pod => ({ metadata: { ...meta(name), namespace }, spec: { containers: [] } })
-  const waiting = pod('w', 'ns')
-  const prefix = 'Multi-Attach error for volume "v" Volume is already'
-  assert.equal(multiAttachMessage('v', waiting, []), `${prefix} exclusively attached to one node and can't be attached to another`)
-  assert.equal(multiAttachMessage('v', waiting, [pod('x', 'other')]), `${prefix} used by 1 pod(s) in different namespaces`)
-  const mixed = [pod('a', 'ns'), pod('b', 'ns'), pod('x', 'other')]
-  assert.equal(multiAttachMessage('v', waiting, mixed), `${prefix} used by pod(s) a, b and 1 pod(s) in different namespaces`)
+  const elsewhere = new Map([['a', [attachment(A, 'm')]]])
+  const prefix = '- Multi-Attach error for volume "a" Volume is already'
+  const cases: [string, Pod[], string][] = [
+    ['nobody that is known', [], `${prefix} exclusively attached to one node and can't be attached to another`],
+    ['pods of other namespaces have no names', [pod('x', 'other')], `${prefix} used by 1 pod(s) in different namespaces`],
+    [
+      'pods of several namespaces',
+      [pod('a'), pod('b'), pod('x', 'other')],
+      `${prefix} used by pod(s) a, b and 1 pod(s) in different namespaces`,
+    ],
+  ]
+  for (const [name, users, expected] of cases)
+    assert.deepEqual(told({ elsewhere, usersElsewhere: new Map([['a', users]]) }), [expected], name)
+})
+
+test('what a driver answered', () => {
+  const answered = (status: VolumeAttachment['status']): string[] => told({ attachments: [attachment(A, 'n', status)] })
+  assert.deepEqual(told({}), [])
+  assert.deepEqual(answered({ attached: false }), [])
+  assert.deepEqual(answered({ attached: true }), ['+ AttachVolume.Attach succeeded for volume "a" '])
+  assert.deepEqual(answered({ attached: false, attachError: { message: 'no slot' } }), [
+    '- AttachVolume.Attach failed for volume "a" : no slot',
+  ])
 })

@@ -48,6 +48,8 @@ export interface NodeFacts {
   attachments: readonly VolumeAttachment[]
   /** Of other nodes, by the volume's name. */
   elsewhere: ReadonlyMap<string, readonly VolumeAttachment[]>
+  /** Pods that mount wanted volumes on other nodes, by the volume's name. */
+  usersElsewhere: ReadonlyMap<string, readonly Pod[]>
   volumes: ReadonlyMap<string, PersistentVolume>
   /** Since when attachments are not wanted any more, by name. */
   unwantedSinceMs: ReadonlyMap<string, number>
