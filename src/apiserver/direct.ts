@@ -1,9 +1,11 @@
 /**
  * The API client's transport inside the server's own process: the same authorization and the same registry as over HTTPS,
- * with objects instead of bytes. What it answers is shared with the cache and immutable.
+ * with objects instead of bytes. What it answers is shared with the cache and immutable,
+ * but for whole numbers beyond a double, which are rounded: components count with them.
  */
 import type { Catalog, CatalogResource } from '../api/catalog/catalog.ts'
 import { decodeValue } from '../api/codec/json.ts'
+import { inDoubles } from '../api/codec/longIntegers.ts'
 import { apiVersionOf } from '../api/resource.ts'
 import type { JsonObject, KubeList, KubeObject, Resource } from '../api/resource.ts'
 import { newNotFound } from '../api/status.ts'
@@ -92,13 +94,13 @@ export class DirectTransport implements Transport {
     entry?.request(apiRequest)
     const result = await this.#options.registry.handle(apiRequest)
     entry?.response(result)
-    if (result.type === 'object') return result.object
+    if (result.type === 'object') return inDoubles(result.object)
     const { resourceVersion, continue: next, remainingItemCount } = result.metadata
     const list: KubeList<KubeObject> = {
       resourceVersion,
       ...(next && { continue: next }),
       ...(remainingItemCount !== undefined && { remainingItemCount }),
-      items: result.items.map((item) => item.object),
+      items: result.items.map((item) => inDoubles(item.object)),
     }
     return list
   }
@@ -131,7 +133,7 @@ export class DirectTransport implements Transport {
     entry?.started(200)
     for await (const batch of this.#options.registry.watch(apiRequest)) {
       for (const { type, object } of batch) {
-        yield type === 'BOOKMARK' ? { type, resourceVersion: object.metadata.resourceVersion } : { type, object }
+        yield type === 'BOOKMARK' ? { type, resourceVersion: object.metadata.resourceVersion } : { type, object: inDoubles(object) }
       }
     }
   }

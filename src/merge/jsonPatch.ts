@@ -3,6 +3,7 @@
  * count from the end (`/-1`), `replace` adds a key that an object lacks, `test` takes such a key for null, and copies are
  * limited in size. Whatever goes wrong while applying is one and the same 422.
  */
+import { cloneJson } from '../api/jsonValues.ts'
 import { deepEqual } from '../api/meta.ts'
 import { newBadRequest, newStatusError, StatusError } from '../api/status.ts'
 import { goJsonKind, isObject, type JsonObject } from './jsonValue.ts'
@@ -22,7 +23,7 @@ interface Operation {
 export function applyJsonPatch(document: unknown, patch: unknown): unknown {
   const operations = decode(patch)
   try {
-    return applyAll(structuredClone(document), operations)
+    return applyAll(cloneJson(document), operations)
   } catch (error) {
     if (error instanceof StatusError) throw error
     const message = 'the server rejected our request due to an error in our request'
@@ -73,7 +74,7 @@ function applyAll(document: unknown, operations: readonly Operation[]): unknown 
 }
 
 function apply(document: unknown, operation: Operation): unknown {
-  const value = structuredClone(operation?.value ?? null)
+  const value = cloneJson(operation?.value ?? null)
   switch (operation?.op) {
     case 'add':
       add(placeOf(document, operation.path), value)
@@ -91,7 +92,7 @@ function apply(document: unknown, operation: Operation): unknown {
       return document
     }
     case 'copy':
-      add(placeOf(document, operation.path), structuredClone(valueAt(document, operation.from)))
+      add(placeOf(document, operation.path), cloneJson(valueAt(document, operation.from)))
       return document
     case 'test':
       if (!deepEqual(operation.path === '' ? document : valueAt(document, operation.path), value)) throw new Error('testing value failed')

@@ -1,9 +1,10 @@
 /** Plain JSON, as patches take it apart: the types, and how Go prints it in upstream's messages. */
+import { NumberText } from '../api/codec/jsonTree.ts'
 
 export type JsonObject = { readonly [key: string]: unknown }
 
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumberText)
 }
 
 /** Go's `%v` of decoded JSON: `map[image:x name:one]`, `[a b]`. */

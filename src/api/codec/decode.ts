@@ -3,7 +3,7 @@
  * unknown and double fields are reported in document order, the first type error fails it in Go's words, null is nil or zero,
  * quantities, times and base64 come out canonical, and the result has the shape in which Go writes it again.
  */
-import { int64Double } from './longIntegers.ts'
+import { asJsonValue, numberOf } from './longIntegers.ts'
 import { goTypeOf } from '../catalog/load.ts'
 import type { ArraySchema, Field, ScalarSchema, Schema, TypeDef } from '../catalog/schema.ts'
 import { canonicalQuantity, QuantityError } from '../quantity.ts'
@@ -269,7 +269,7 @@ export class Decoder {
     const max = type === 'int32' ? BigInt(INT32_MAX) : INT64_MAX
     const value = /^-?\d+$/.test(text) ? BigInt(text) : undefined
     if (value === undefined || value > max || value < -max - 1n) return this.#typeError(`number ${text}`, goType)
-    return int64Double(Number(value))
+    return asJsonValue(numberOf(text)) as number
   }
 
   /** IntOrString decodes itself as an int32. */

@@ -101,6 +101,21 @@ export function jsonValue(parsed: ParsedJson): { value: JsonValue; strictErrors:
   return { value, strictErrors }
 }
 
+/** Of a patch that is merged as text: a number that would be written otherwise than it came is kept as it came, which `odd` tells. */
+export function patchValue(parsed: ParsedJson): { value: JsonValue; strictErrors: string[]; odd: boolean } {
+  if (parsed.keys >= 0) return { ...jsonValue(parsed), odd: false }
+  const strictErrors: string[] = []
+  let odd = false
+  const value = untyped(parseJsonTree(parsed.text), '', strictErrors, (number) => {
+    const read = numberOf(number.text)
+    if (String(read) === number.text) return asJsonValue(read)
+    if (read === Infinity || read === -Infinity) return finite(number)
+    odd = true
+    return number as unknown as JsonValue
+  })
+  return { value, strictErrors, odd }
+}
+
 function countMembers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   const members = Object.values(value)
@@ -108,23 +123,23 @@ function countMembers(value: unknown): number {
 }
 
 /** Throws DecodeError for what no double can hold. */
-function finite(text: string): bigint | number {
+function finite({ text }: NumberText): JsonValue {
   const value = numberOf(text)
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new DecodeError(`json: cannot unmarshal number ${text} into Go value of type float64`)
   }
-  return value
+  return asJsonValue(value)
 }
 
-function untyped(tree: JsonTree, path: string, strictErrors: string[]): JsonValue {
-  if (tree instanceof NumberText) return asJsonValue(finite(tree.text))
-  if (Array.isArray(tree)) return tree.map((item, i) => untyped(item, `${path}[${i}]`, strictErrors))
+function untyped(tree: JsonTree, path: string, strictErrors: string[], number = finite): JsonValue {
+  if (tree instanceof NumberText) return number(tree)
+  if (Array.isArray(tree)) return tree.map((item, i) => untyped(item, `${path}[${i}]`, strictErrors, number))
   if (!(tree instanceof Entries)) return tree
   const out: JsonObject = {}
   tree.keys.forEach((key, i) => {
     const at = path ? `${path}.${key}` : key
     if (Object.hasOwn(out, key)) strictErrors.push(`duplicate field ${JSON.stringify(at)}`)
-    setMember(out, key, untyped(tree.values[i] as JsonTree, at, strictErrors))
+    setMember(out, key, untyped(tree.values[i] as JsonTree, at, strictErrors, number))
   })
   return out
 }

@@ -3,7 +3,7 @@
  * numbers. Its errors are Go's. It is the slow path: bodies without anything odd never come here.
  */
 
-import { numberOf } from './longIntegers.ts'
+import { numberOf, rawJson } from './longIntegers.ts'
 
 export class JsonSyntaxError extends Error {
   override readonly name = 'JsonSyntaxError'
@@ -23,6 +23,10 @@ export class NumberText {
   readonly text: string
   constructor(text: string) {
     this.text = text
+  }
+
+  toJSON(): unknown {
+    return rawJson(this.text)
   }
 }
 

@@ -1,10 +1,11 @@
 /**
- * Whole numbers that a double cannot hold exactly. In custom resources, whose fields nobody's types declare, they are bigints from the body
- * to the answer, and plain digits in all JSON that this process writes. What does not fit into 64 bits is a double, as in Go.
+ * Whole numbers that a double cannot hold exactly (`docs/adr/0021`). In the API server they are bigints from the body to the answer, and
+ * plain digits in all JSON that this process writes; whoever's types say `number` and who counts with them gets `inDoubles`. What does not
+ * fit into 64 bits is a double, as in Go.
  */
 import type { JsonValue } from '../resource.ts'
 
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
+export const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }
 type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown
 const parse = JSON.parse as (text: string, reviver?: Reviver) => unknown
 
@@ -14,25 +15,60 @@ Object.defineProperty(BigInt.prototype, 'toJSON', {
   configurable: true,
   writable: true,
   value(this: bigint): unknown {
-    return rawJSON(String(this))
+    return rawJson(String(this))
   },
 })
 
 /** JSON values with a bigint in them are used as such; no code that is typed meets one. */
 export const asJsonValue = (value: bigint | number): JsonValue => value as JsonValue
 
-/** The largest double whose digits, as JSON writes them, still are an int64. */
-const LARGEST_INT64_DOUBLE = 2 ** 63 - 1024
+/** Whether this process has met one: nobody looks for them before. */
+let met = false
 
-/** Of an int64 in a typed object, where numbers are doubles: near its bounds what everybody can read again. */
-export const int64Double = (value: number): number => Math.max(-LARGEST_INT64_DOUBLE, Math.min(LARGEST_INT64_DOUBLE, value))
+function long(exact: bigint): bigint {
+  met = true
+  return exact
+}
 
 /** Of a decimal number's text. */
 export function numberOf(text: string): bigint | number {
   const value = Number(text)
+  if (text === '-0') return 0
   if (Number.isSafeInteger(value) || !/^-?\d+$/.test(text)) return value
   const exact = BigInt(text)
-  return BigInt.asIntN(64, exact) === exact ? exact : value
+  return BigInt.asIntN(64, exact) === exact ? long(exact) : value
+}
+
+/** Of 64 bits. */
+export function int64Of(bits: bigint): bigint | number {
+  const value = BigInt.asIntN(64, bits)
+  return Number.isSafeInteger(Number(value)) ? Number(value) : long(value)
+}
+
+/** As protobufjs takes it. */
+export const halvesOf = (value: bigint): { low: number; high: number; unsigned: boolean } => ({
+  low: Number(BigInt.asIntN(32, value)),
+  high: Number(BigInt.asIntN(32, value >> 32n)),
+  unsigned: false,
+})
+
+/** One more, in 64 bits. */
+export function increment(value: number): number {
+  return asJsonValue(int64Of(BigInt(value) + 1n)) as number
+}
+
+const rounded = new WeakMap<object, object>()
+
+/** The same object, or where it holds such a number a copy with doubles. */
+export function inDoubles<T extends object>(object: T): T {
+  if (!met) return object
+  let copy = rounded.get(object)
+  if (!copy) {
+    const text = JSON.stringify(object)
+    copy = mayHoldLong(text) ? (JSON.parse(text) as object) : object
+    rounded.set(object, copy)
+  }
+  return copy as T
 }
 
 const LONG = /[:[,]\s*-?\d{16}/

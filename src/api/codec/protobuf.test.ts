@@ -5,6 +5,7 @@ import { loadCatalog } from '../catalog/load.ts'
 import type { Schema, TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { normalize } from './json.ts'
+import { asJsonValue, numberOf } from './longIntegers.ts'
 import { decodeProtobuf, encodeProtobuf, encodeWatchFrame, protobufTypeMeta } from './protobuf.ts'
 
 const catalog = loadCatalog({ preReleases: true })
@@ -26,7 +27,10 @@ function arbitrary(schema: Schema, depth: number): fc.Arbitrary<JsonValue> {
     case 'int32':
       return fc.integer()
     case 'int64':
-      return fc.maxSafeInteger()
+      return fc.oneof(
+        fc.maxSafeInteger(),
+        fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map((value) => asJsonValue(numberOf(String(value)))),
+      )
     case 'double':
       return fc.double({ noNaN: true, noDefaultInfinity: true }).filter((n) => !Object.is(n, -0))
     case 'bytes':

@@ -1,5 +1,5 @@
 /** The protobuf form of everything that is not a struct, list or map: scalars, and the types that look like a scalar in JSON. */
-import { int64Double } from './longIntegers.ts'
+import { asJsonValue, halvesOf, int64Of } from './longIntegers.ts'
 import type protobuf from 'protobufjs/minimal.js'
 import type { ScalarSchema } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
@@ -56,7 +56,7 @@ export function writeLeaf(
       at(VARINT).int32(value as number)
       return
     case 'int64':
-      at(VARINT).int64(value as number)
+      at(VARINT).int64(typeof value === 'bigint' ? halvesOf(value) : (value as number))
       return
     case 'double':
       at(FIXED64).double(value as number)
@@ -159,6 +159,16 @@ function readTime(reader: Reader, micro: boolean): JsonValue {
     : `${text}Z`
 }
 
+/** protobufjs reads it as a double, in which digits may be missing. */
+function readInt64(reader: Reader): JsonValue {
+  const start = reader.pos
+  const double = Number(reader.int64())
+  if (Number.isSafeInteger(double)) return double
+  let value = 0n
+  reader.buf.subarray(start, reader.pos).forEach((byte, i) => (value |= BigInt(byte & 0x7f) << BigInt(7 * i)))
+  return asJsonValue(int64Of(value))
+}
+
 /** `readSchema` reads a JSONSchemaProps. */
 export function readLeaf(reader: Reader, schema: ScalarSchema, readSchema: () => JsonObject): JsonValue {
   switch (schema.type) {
@@ -169,7 +179,7 @@ export function readLeaf(reader: Reader, schema: ScalarSchema, readSchema: () =>
     case 'int32':
       return reader.int32()
     case 'int64':
-      return int64Double(Number(reader.int64()))
+      return readInt64(reader)
     case 'double':
       return reader.double()
     case 'bytes':

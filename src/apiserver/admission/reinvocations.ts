@@ -1,7 +1,7 @@
 /** Who of the mutating webhooks or policies is to be asked once more about a request, because others changed it after them. */
 import { deepEqual } from '../../api/meta.ts'
 import type { KubeObject } from '../../api/resource.ts'
-import { cloneJson } from '../registry/jsonValues.ts'
+import { cloneJson } from '../../api/jsonValues.ts'
 import type { AdmissionRequest } from './admission.ts'
 
 class Invoked {

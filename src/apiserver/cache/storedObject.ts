@@ -111,12 +111,9 @@ export function decodeEntry(entry: Entry, parsed: ParsedBytes): StoredObject {
   return new StoredObject(entry.key, entry.modRevision, { ...object, metadata }, entry.value)
 }
 
-/** Of a group that is nobody's built-in one: the types of those have no whole number that is not a double. */
-const CUSTOM = /"apiVersion":"(?!(?:[a-z]+|(?:flowcontrol|internal)\.apiserver|rbac\.authorization)\.k8s\.io\/)[^"/]*\.[^"/]*\//
-
 function parseObject(entry: Entry): KubeObject {
   const text = Buffer.from(entry.value.buffer, entry.value.byteOffset, entry.value.byteLength).toString('utf8')
-  const value: unknown = mayHoldLong(text) && CUSTOM.test(text) ? parseExactly(text) : JSON.parse(text)
+  const value: unknown = mayHoldLong(text) ? parseExactly(text) : JSON.parse(text)
   if (!isJsonObject(value) || !isJsonObject(value['metadata']))
     throw new Error(`the stored value of ${entry.key} is not an object with metadata`)
   return value as unknown as KubeObject

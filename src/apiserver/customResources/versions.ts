@@ -8,7 +8,7 @@ import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import { deepEqual } from '../../api/meta.ts'
 import { StoredObject } from '../cache/storedObject.ts'
 import type { ObjectVersions } from '../registry/kind.ts'
-import { cloneJson } from '../registry/jsonValues.ts'
+import { cloneJson } from '../../api/jsonValues.ts'
 import type { Converter } from './conversion.ts'
 import type { CustomResource } from './customResource.ts'
 

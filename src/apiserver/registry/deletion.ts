@@ -2,6 +2,7 @@
  * What a DELETE does to an object (k8s.io/apiserver's BeforeDelete and the garbage collection finalizers): remove it,
  * mark it as being deleted, or leave it because that has happened already.
  */
+import { increment } from '../../api/codec/longIntegers.ts'
 import { timestamp } from '../../api/meta.ts'
 import { newConflict } from '../../api/status.ts'
 import type { GroupResource } from '../../api/status.ts'
@@ -50,6 +51,9 @@ function sameFinalizers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((finalizer) => b.includes(finalizer))
 }
 
+/** Go's durations are nanoseconds in 64 bits, and go around. */
+const durationMs = (seconds: number): number => Number(BigInt.asIntN(64, BigInt(seconds) * 1_000_000_000n) / 1_000_000n)
+
 /** With metadata of its own; nothing else of an object that is on its way out changes in place. */
 const ownMetadata = (object: KubeObject): KubeObject => ({ ...object, metadata: { ...object.metadata } })
 
@@ -57,9 +61,9 @@ function mark(object: KubeObject, nowMs: number, graceSeconds: number, finalizer
   const next = ownMetadata(object)
   const { metadata } = next
   if (!metadata.deletionTimestamp) {
-    metadata.deletionTimestamp = timestamp(nowMs + graceSeconds * 1000)
+    metadata.deletionTimestamp = timestamp(nowMs + durationMs(graceSeconds))
     metadata.deletionGracePeriodSeconds = graceSeconds
-    if (metadata.generation) metadata.generation++
+    if (metadata.generation) metadata.generation = increment(metadata.generation)
   }
   if (finalizers.length > 0) metadata.finalizers = [...finalizers]
   else delete metadata.finalizers
@@ -70,8 +74,8 @@ function mark(object: KubeObject, nowMs: number, graceSeconds: number, finalizer
 function shorten(object: KubeObject, nowMs: number, graceSeconds: number): KubeObject {
   const next = ownMetadata(object)
   const { metadata } = next
-  const startedMs = Date.parse(metadata.deletionTimestamp as string) - (metadata.deletionGracePeriodSeconds ?? 0) * 1000
-  metadata.deletionTimestamp = timestamp(Math.max(startedMs + graceSeconds * 1000, nowMs))
+  const startedMs = Date.parse(metadata.deletionTimestamp as string) - durationMs(metadata.deletionGracePeriodSeconds ?? 0)
+  metadata.deletionTimestamp = timestamp(Math.max(startedMs + durationMs(graceSeconds), nowMs))
   metadata.deletionGracePeriodSeconds = graceSeconds
   return next
 }

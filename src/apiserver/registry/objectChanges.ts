@@ -2,9 +2,10 @@
  * What a write may change, by the part of the object that it is about (rest.BeforeCreate and BeforeUpdate around a kind's
  * strategy): a new object begins with the status of its kind, an update leaves the other parts as they are, the generation counts.
  */
+import { increment } from '../../api/codec/longIntegers.ts'
 import { hidesEmptyOnes } from '../../api/codec/goShape.ts'
 import { deepEqual } from '../../api/meta.ts'
-import { cloneJson, semanticEqual } from './jsonValues.ts'
+import { cloneJson, semanticEqual } from '../../api/jsonValues.ts'
 import { keepOnUpdate } from './objectMeta.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { StoredKind } from './kind.ts'
@@ -70,5 +71,5 @@ export function countGeneration(kind: StoredKind, next: KubeObject, sent: KubeOb
     (kind.custom && !kind.hasStatus && !deepEqual((sent as unknown as Fields)['status'], (old as unknown as Fields)['status']))
   const counts = kind.strategy.generationCounts ?? []
   if (changed || counts.some((member) => !semanticEqual(meta[member], oldMeta[member])))
-    next.metadata.generation = (oldMeta.generation ?? 0) + 1
+    next.metadata.generation = increment(oldMeta.generation ?? 0)
 }

@@ -1,12 +1,12 @@
 /** What a patch has made of an object, decoded as a body would be and refused as upstream refuses it. */
-import { DecodeError, decodeValue, typeMetaOf } from '../../api/codec/json.ts'
+import { DecodeError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
 import { kindMismatch } from '../../api/codec/kindMismatch.ts'
 import { restore } from '../../api/codec/restore.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newInternalError, newInvalid } from '../../api/status.ts'
 import { show } from '../../api/validation/fieldErrors.ts'
 import { goFormat } from '../../merge/jsonValue.ts'
-import type { TypeMeta } from '../../api/codec/json.ts'
+import type { Decoded, TypeMeta } from '../../api/codec/json.ts'
 import type { Catalog, GroupVersionKind } from '../../api/catalog/catalog.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../../api/resource.ts'
@@ -21,6 +21,8 @@ export interface Patcher {
   strategic?: JsonValue
   /** Keys that stand twice in the patch. */
   strictErrors: readonly string[]
+  /** It has numbers whose text counts: what it makes is read from text. */
+  odd?: boolean
 }
 
 export interface PatchedObject {
@@ -92,8 +94,9 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
     const found = [...patch.strictErrors]
     if (type.name === '') {
       checkCustomKind(typeMeta(patched))
-      const unknown = attempt(() => request.resource.custom?.coerce(patched) ?? [])
-      return { object: patched, strictErrors: [...found, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`).sort()] }
+      const read = patch.odd ? (attempt(() => jsonValue(parseJson(JSON.stringify(patched))).value) as JsonObject) : patched
+      const unknown = attempt(() => request.resource.custom?.coerce(read) ?? [])
+      return { object: read, strictErrors: [...found, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`).sort()] }
     }
     if (patch.strategic === undefined) {
       const odd = oddKind(catalog, typeMeta(patched), kind)
@@ -101,9 +104,13 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
       // Without a version it would be the internal one, which knows the fields by other names.
       if (!patched['apiVersion']) return { object: { kind: kind.kind, metadata: {} }, strictErrors: [...found, ...unknownFields(patched)] }
     }
-    const typed = attempt(() => (patch.strategic === undefined ? decodeValue(patched, type) : restore(patched, type)))
+    const typed = attempt(() => (patch.strategic === undefined ? decodeMerged(patched) : restore(patched, type)))
     // Upstream decodes what a patch has made from text with sorted keys.
     return { object: typed.object, strictErrors: [...found, ...typed.strictErrors.sort()] }
+  }
+
+  function decodeMerged(value: JsonObject): Decoded {
+    return patch.odd ? decodeJson(JSON.stringify(value), type) : decodeValue(value, type)
   }
 
   function attempt<T>(decode: () => T): T {

@@ -159,3 +159,28 @@ test('what is patched is refused in upstream’s words', async () => {
     '422  "" is invalid: patch: Invalid value: "map[metadata:map[labels:map[l:map[]]]]": unrecognized type: string',
   )
 })
+
+test('whole numbers beyond a double keep their digits through every patch', async () => {
+  const bytes = (type: string, text: string): { type: string; bytes: Uint8Array } => ({
+    type: `application/${type}`,
+    bytes: Buffer.from(text),
+  })
+  const digits = async (name: string): Promise<string> => JSON.stringify((await send('get', `configmaps/${name}`)).metadata.generation)
+  const generation = 9007199254740993n as unknown as number
+  await send('create', 'configmaps/long', { body: { metadata: { name: 'long', generation } } })
+  await send('patch', 'configmaps/long', { patch: bytes('merge-patch+json', '{"data":{"x":"y"}}') })
+  await send('patch', 'configmaps/long', { patch: bytes('strategic-merge-patch+json', '{"data":{"a":"b"}}') })
+  const test = '[{"op":"test","path":"/metadata/generation","value":9007199254740993},{"op":"add","path":"/data/c","value":"d"}]'
+  await send('patch', 'configmaps/long', { patch: bytes('json-patch+json', test) })
+  await send('patch', 'configmaps/long', {
+    patch: bytes('apply-patch+yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: long}\ndata: {e: f}'),
+  })
+  assert.equal(await digits('long'), '9007199254740993')
+  for (const number of ['1.0', '1e3', '9223372036854775808']) {
+    const refused = send('patch', 'configmaps/long', { patch: bytes('merge-patch+json', `{"metadata":{"generation":${number}}}`) })
+    await assert.rejects(
+      refused,
+      new RegExp(`cannot unmarshal number ${number.replace('.', '\\.')} into Go struct field ObjectMeta.metadata.generation`),
+    )
+  }
+})

@@ -2,16 +2,16 @@
 import { applyJsonPatch } from '../../merge/jsonPatch.ts'
 import { applyMergePatch } from '../../merge/mergePatch.ts'
 import { goJsonKind } from '../../merge/jsonValue.ts'
-import { DecodeError } from '../../api/codec/json.ts'
+import { DecodeError, jsonValue, patchValue } from '../../api/codec/json.ts'
 import { restore } from '../../api/codec/restore.ts'
 import { warningsOf } from '../../api/codec/yaml.ts'
 import { applyStrategicMergePatch } from '../../merge/strategicMergePatch.ts'
 import { newBadRequest, newStatusError } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
-import { cloneJson } from './jsonValues.ts'
+import { cloneJson } from '../../api/jsonValues.ts'
 import { parsePatchOptions } from './options.ts'
 import { decodePatched } from './patched.ts'
-import { defaultObject, parseJson, parseYaml } from './schema.ts'
+import { defaultObject, parsePatch, parseYaml } from './schema.ts'
 import { applyConfiguration } from './fieldManagement.ts'
 import { changeObject, matchIdentity, tracking } from './writes.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
@@ -42,14 +42,14 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
   switch (patchTypeOf(request)) {
     case JSON_PATCH:
       return () => {
-        const { value, strictErrors } = parseJson(bytes, 'error decoding patch: ')
+        const { value, strictErrors, odd } = parsePatch(bytes, 'error decoding patch: ', patchValue)
         const strict = [...strictErrors, ...unknownFields(value)].map((error) => `json patch ${error}`)
-        return { apply: (base) => applyJsonPatch(base, value) as JsonObject, strictErrors: strict }
+        return { apply: (base) => applyJsonPatch(base, value) as JsonObject, strictErrors: strict, odd }
       }
     case MERGE_PATCH:
       return () => {
-        const { value, strictErrors } = parseJson(bytes, 'error decoding patch: ')
-        return { apply: (base) => applyMergePatch(base, value) as JsonObject, strictErrors }
+        const { value, strictErrors, odd } = parsePatch(bytes, 'error decoding patch: ', patchValue)
+        return { apply: (base) => applyMergePatch(base, value) as JsonObject, strictErrors, odd }
       }
     case STRATEGIC_MERGE_PATCH:
       if (custom) {
@@ -78,7 +78,7 @@ function unknownFields(operations: JsonValue): string[] {
 }
 
 function strategicPatcher(bytes: Uint8Array, type: TypeDef): Patcher {
-  const { value, strictErrors } = parseJson(bytes, '')
+  const { value, strictErrors } = parsePatch(bytes, '', jsonValue)
   const patcher: Patcher = {
     apply(base) {
       patcher.strategic = cloneJson(value)

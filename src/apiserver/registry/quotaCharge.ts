@@ -1,7 +1,7 @@
 /** Writes a quota's usage for the ResourceQuota admission plugin, straight to the store. */
 import { isConflict, isNotFound } from '../../api/status.ts'
 import { trackUpdate } from './fieldManagement.ts'
-import { cloneJson } from './jsonValues.ts'
+import { cloneJson } from '../../api/jsonValues.ts'
 import { ownWriteContext, type OwnWritesOptions } from './ownWrites.ts'
 import type { ResourceQuota } from '../../api/kinds/core/v1.ts'
 import type { ChargeQuota } from '../admission/resourceQuota.ts'

@@ -1,24 +1,26 @@
 /** Objects against their type: parsing, defaults, the shape in which they are written, zero objects. */
-import { JsonSyntaxError, decodeValue, jsonValue, normalize, withoutEmptyOnes, parseJson as parseBytes } from '../../api/codec/json.ts'
+import { DecodeError, JsonSyntaxError, decodeValue, normalize, withoutEmptyOnes, parseJson as parseBytes } from '../../api/codec/json.ts'
+import type { ParsedJson } from '../../api/codec/json.ts'
 import { hidesEmptyOnes } from '../../api/codec/goShape.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import { YamlSyntaxError, parseYaml as parseYamlBytes } from '../../api/codec/yaml.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest } from '../../api/status.ts'
-import { cloneJson } from './jsonValues.ts'
+import { cloneJson } from '../../api/jsonValues.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { JsonObject, JsonValue, KubeObject } from '../../api/resource.ts'
 
-/** `strictErrors` tell of keys that stand twice. */
-export function parseJson(bytes: Uint8Array, prefix: string): { value: JsonValue; strictErrors: readonly string[] } {
+/** A patch; `read` is jsonValue, or where the patch is merged as text patchValue. */
+export function parsePatch<T>(bytes: Uint8Array, prefix: string, read: (parsed: ParsedJson) => T): T {
   try {
-    return jsonValue(parseBytes(bytes))
+    return read(parseBytes(bytes))
   } catch (error) {
-    if (error instanceof JsonSyntaxError) throw newBadRequest(`${prefix}${error.message}`)
+    if (error instanceof JsonSyntaxError || error instanceof DecodeError) throw newBadRequest(`${prefix}${error.message}`)
     throw error
   }
 }
 
+/** `strictErrors` tell of keys that stand twice. */
 export function parseYaml(bytes: Uint8Array): { value: JsonValue; strictErrors: readonly string[] } {
   try {
     return parseYamlBytes(bytes)

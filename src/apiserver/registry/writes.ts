@@ -2,7 +2,7 @@
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest, newForbidden, newNotFound } from '../../api/status.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
-import { cloneJson } from './jsonValues.ts'
+import { cloneJson } from '../../api/jsonValues.ts'
 import { dedupeOwners, matchNamespace, wipeSystemFields } from './objectMeta.ts'
 import { deleteOptionsOfQuery, parseCreateOptions, parseUpdateOptions, sentRevision } from './options.ts'
 import { defaultObject } from './schema.ts'

@@ -3,7 +3,7 @@ import type { Mutation, MutatingAdmissionPolicy } from '../../../api/kinds/admis
 import type { TypeDef } from '../../../api/catalog/schema.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
 import { isJsonObject } from '../../cache/json.ts'
-import { cloneJson } from '../../registry/jsonValues.ts'
+import { cloneJson } from '../../../api/jsonValues.ts'
 import { atomicsOf } from '../../../merge/apply/atomics.ts'
 import { mergeTyped } from '../../../merge/apply/mergeTyped.ts'
 import { validateTyped } from '../../../merge/apply/validateTyped.ts'

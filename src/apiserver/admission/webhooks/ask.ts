@@ -1,5 +1,5 @@
 /** Asks one webhook about a request: sends the review, reads the verdict, passes on its warnings and annotations. */
-import { parseJson } from '../../../api/codec/json.ts'
+import { jsonValue, parseJson } from '../../../api/codec/json.ts'
 import type { JsonObject } from '../../../api/resource.ts'
 import { goJsonKind, isObject } from '../../../merge/jsonValue.ts'
 import { isQualifiedName } from '../../../api/validation/names.ts'
@@ -104,9 +104,9 @@ export function patchOf({ patch }: Verdict, webhook: string): readonly JsonObjec
   const fail = (why: string, cause?: unknown): WebhookFailure =>
     new WebhookFailure(webhook, `received undecodable patch in webhook response: ${why}`, { code: UNAVAILABLE, cause })
   const operations = orFail(
-    () => parseJson(Buffer.from(patch, 'base64')).value,
+    () => jsonValue(parseJson(Buffer.from(patch, 'base64'))).value,
     (error) => fail(error.message, error),
-  )
+  ) as unknown
   if (operations === null) return []
   const mismatch = (value: unknown, type: string): WebhookFailure =>
     fail(`json: cannot unmarshal ${goJsonKind(value)} into Go value of type jsonpatch.${type}`)

@@ -8,7 +8,7 @@ import type { AllocatedDeviceStatus, ResourceClaim } from '../../../api/kinds/re
 import { forbidden } from '../../../api/validation/fieldErrors.ts'
 import { parseServiceAccountUserName } from '../../authentication/users.ts'
 import type { UserInfo } from '../../request.ts'
-import { semanticEqual } from '../jsonValues.ts'
+import { semanticEqual } from '../../../api/jsonValues.ts'
 import type { StrategyContext } from '../strategy.ts'
 
 type Status = ResourceClaim['status']

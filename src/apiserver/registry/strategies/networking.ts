@@ -10,7 +10,7 @@ import {
   validateNetworkPolicyUpdate,
 } from '../../../api/validation/networking.ts'
 import { nameIsDnsSubdomain } from '../../../api/validation/names.ts'
-import { semanticEqual } from '../jsonValues.ts'
+import { semanticEqual } from '../../../api/jsonValues.ts'
 import {
   nameIsIp,
   validateIpAddress,

@@ -1,4 +1,5 @@
 /** storage.k8s.io, and resource.k8s.io's devices. */
+import { increment } from '../../../api/codec/longIntegers.ts'
 import {
   csiDriverWarnings,
   validateCsiDriver,
@@ -28,7 +29,7 @@ import { quote } from '../../../api/quote.ts'
 import { isLongName } from '../../../api/validation/names.ts'
 import { validateResourceSlice, validateResourceSliceUpdate } from '../../../api/validation/resourceSlices.ts'
 import { storageCapacityWarnings, storageClassWarnings } from '../../../api/validation/warnings.ts'
-import { semanticEqual } from '../jsonValues.ts'
+import { semanticEqual } from '../../../api/jsonValues.ts'
 import { claimStatusErrors } from './claimStatus.ts'
 import { attachmentStatus } from './status.ts'
 import { expressionRules } from './expressionRules.ts'
@@ -65,7 +66,7 @@ const drivers: Strategy<CSIDriver> = {
   /** Upstream counts changes from 0. */
   prepareForUpdate(next, old) {
     if (old.spec.preventPodSchedulingIfMissing === undefined) dropGated(next.spec)
-    if (!semanticEqual(next.spec, old.spec)) next.metadata.generation = (old.metadata.generation ?? 0) + 1
+    if (!semanticEqual(next.spec, old.spec)) next.metadata.generation = increment(old.metadata.generation ?? 0)
   },
 }
 /** The feature is off by default. */

@@ -1,6 +1,6 @@
 /** pods/binding: the scheduler's decision. */
 import { newBadRequest, newConflict, newStatusError } from '../../../api/status.ts'
-import { cloneJson } from '../jsonValues.ts'
+import { cloneJson } from '../../../api/jsonValues.ts'
 import { keyFor } from '../kind.ts'
 import { matchNamespace } from '../objectMeta.ts'
 import { newUnmet, otherRevision, otherUid } from '../storageErrors.ts'

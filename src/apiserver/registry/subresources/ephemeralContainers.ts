@@ -1,6 +1,6 @@
 /** pods/ephemeralcontainers: containers are added, never changed or removed. */
 import { validateEphemeralContainersUpdate } from '../../../api/validation/pod.ts'
-import { cloneJson, semanticEqual } from '../jsonValues.ts'
+import { cloneJson, semanticEqual } from '../../../api/jsonValues.ts'
 import { dropDisabledFields } from '../strategies/disabledFields.ts'
 import { partOfObject, withPodSpec } from './part.ts'
 import type { Pod } from '../../../api/kinds/core/v1.ts'

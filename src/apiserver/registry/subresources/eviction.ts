@@ -2,7 +2,7 @@
 import { poddisruptionbudgets } from '../../../api/kinds/policy/v1.ts'
 import { labelSelectorMatches } from '../../../api/selectors.ts'
 import { newBadRequest, newStatusError } from '../../../api/status.ts'
-import { cloneJson } from '../jsonValues.ts'
+import { cloneJson } from '../../../api/jsonValues.ts'
 import { matchNamespace } from '../objectMeta.ts'
 import { checkDeleteOptions, parseCreateOptions } from '../options.ts'
 import { admissionRequest, bodyObject, strategyContext } from '../writes.ts'

@@ -1,4 +1,5 @@
 /** Subresources that are a part of the object itself: read as the whole, written by PUT and PATCH. */
+import { increment } from '../../../api/codec/longIntegers.ts'
 import type { KubeObject } from '../../../api/resource.ts'
 import type { Pod, PodSpec } from '../../../api/kinds/core/v1.ts'
 import { newMethodNotAllowed, newNotFound } from '../../../api/status.ts'
@@ -37,7 +38,7 @@ export function withPodSpec(kept: Pod, next: KubeObject, spec: PodSpec, changed:
       ...kept.metadata,
       resourceVersion,
       ...(managedFields && { managedFields }),
-      ...(changed && generation && { generation: generation + 1 }),
+      ...(changed && generation && { generation: increment(generation) }),
     },
     spec,
   }

@@ -1,6 +1,6 @@
 /** pods/resize: the resources of containers, in place. */
 import { validatePodResize } from '../../../api/validation/pod.ts'
-import { cloneJson, semanticEqual } from '../jsonValues.ts'
+import { cloneJson, semanticEqual } from '../../../api/jsonValues.ts'
 import { dropDisabledFields } from '../strategies/disabledFields.ts'
 import { partOfObject, withPodSpec } from './part.ts'
 import type { Container, Pod, PodSpec } from '../../../api/kinds/core/v1.ts'

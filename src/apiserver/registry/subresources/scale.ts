@@ -2,7 +2,7 @@
 import { checkHasReplicas, replicasField, scaleOf, withReplicas } from './scaleObject.ts'
 import { newBadRequest, newConflict, newInvalid, newMethodNotAllowed, newNotFound, newStatusError } from '../../../api/status.ts'
 import { invalid } from '../../../api/validation/fieldErrors.ts'
-import { cloneJson } from '../jsonValues.ts'
+import { cloneJson } from '../../../api/jsonValues.ts'
 import { parsePatchOptions, parseUpdateOptions } from '../options.ts'
 import { isApply, parseConfiguration, patcherFor } from '../patches.ts'
 import { decodePatched } from '../patched.ts'
