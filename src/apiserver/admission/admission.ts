@@ -53,16 +53,20 @@ export interface AdmissionPlugin {
   readonly name: string
   /** May change `request.object`. Throws a StatusError to refuse. */
   admit?(request: AdmissionRequest): void | Promise<void>
+  /** Like `validate`, before the object's fields are: what others have made of it is known. */
+  inspect?(request: AdmissionRequest): void
   /** Must not change anything. Throws a StatusError to refuse. */
   validate?(request: AdmissionRequest): void | Promise<void>
 }
 
 export class AdmissionChain {
   readonly #admitting: readonly AdmissionPlugin[]
+  readonly #inspecting: readonly AdmissionPlugin[]
   readonly #validating: readonly AdmissionPlugin[]
 
   constructor(plugins: readonly AdmissionPlugin[]) {
     this.#admitting = plugins.filter((plugin) => plugin.admit)
+    this.#inspecting = plugins.filter((plugin) => plugin.inspect)
     this.#validating = plugins.filter((plugin) => plugin.validate)
   }
 
@@ -74,6 +78,7 @@ export class AdmissionChain {
       await this.#admitOnce(request)
     }
     restoreManagedFields()
+    for (const plugin of this.#inspecting) plugin.inspect?.(request)
   }
 
   async #admitOnce(request: AdmissionRequest): Promise<void> {

@@ -60,6 +60,13 @@ function impliedAudiences(own: readonly string[], wanted: readonly string[] = ow
   throw new AudienceError(`token audiences ${list(own)} is invalid for the target audiences ${list(wanted)}`)
 }
 
+/** Who has such a token is known to nobody but the server itself. */
+function forOwnAudiences(user: UserInfo, own: readonly string[], wanted: readonly string[] = own): Authenticated {
+  const audiences = wanted.filter((audience) => own.includes(audience))
+  if (audiences.length === 0) throw new InvalidTokenError('invalid bearer token')
+  return { user: withAuthenticatedGroup(user), audiences }
+}
+
 const WEBSOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
 
 /** The bearer token, `''` included; undefined where there is none or the scheme is another. */
@@ -131,7 +138,7 @@ export class Authenticator {
     const { serviceAccountTokens, legacyTokens, staticTokens, getSecret, clock } = this.#options
     const ownAudiences = [...serviceAccountTokens.audiences]
     const fixed = staticTokens?.get(token)
-    if (fixed) return { user: withAuthenticatedGroup(fixed), audiences: ownAudiences }
+    if (fixed) return forOwnAudiences(fixed, ownAudiences, audiences)
     if (serviceAccountTokens.isOurs(token)) {
       const found = await serviceAccountTokens.authenticate(token, audiences)
       return { ...found, user: withAuthenticatedGroup(found.user) }
@@ -141,7 +148,7 @@ export class Authenticator {
       return { user: withAuthenticatedGroup(user), audiences: impliedAudiences(ownAudiences, audiences) }
     }
     const bootstrap = await bootstrapUser(token, (name) => getSecret('kube-system', name), clock.now())
-    if (bootstrap) return { user: withAuthenticatedGroup(bootstrap), audiences: ownAudiences }
+    if (bootstrap) return forOwnAudiences(bootstrap, ownAudiences, audiences)
     throw new InvalidTokenError('invalid bearer token')
   }
 

@@ -74,6 +74,8 @@ test('a token is for its audiences alone', async () => {
     message: 'token audiences ["mine"] is invalid for the target audiences ["api"]',
   })
   assert.deepEqual((await tokens.authenticate(token, ['mine', 'x'])).audiences, ['mine'])
+  const { token: several } = await tokens.issue(CLAIMS, ['a', 'b', 'a'], 3600)
+  assert.deepEqual((await tokens.authenticate(several, ['b', 'x', 'a'])).audiences, ['b', 'a'], 'as they were asked for, each once')
 })
 
 test('a token ends with what it is bound to', async () => {

@@ -171,7 +171,7 @@ export class ServiceAccountTokens {
   async authenticate(token: string, wanted: readonly string[] = this.audiences): Promise<Authenticated> {
     const payload = await this.#verify(token)
     const has = typeof payload.aud === 'string' ? [payload.aud] : (payload.aud ?? [])
-    const audiences = has.filter((audience) => wanted.includes(audience))
+    const audiences = wanted.filter((audience) => has.includes(audience))
     if (audiences.length === 0) {
       throw new AudienceError(`token audiences ${goList(has)} is invalid for the target audiences ${goList(wanted)}`)
     }

@@ -40,7 +40,7 @@ function outcome(authorizer: Authorizer, resource: string, object: KubeObject, o
     user: { name: 'u', groups: [], extra: {} },
   } as unknown as AdmissionRequest
   try {
-    void createEscalationCheck(authorizer).validate?.(request)
+    void createEscalationCheck(authorizer).inspect?.(request)
     return 'allowed'
   } catch (error) {
     return (error as Error).message.replace(/^.* is forbidden: /, '')
@@ -76,6 +76,9 @@ test('bindings grant what their writer holds, or may bind', () => {
     [authorizerOf('bind clusterroles x'), binding(), undefined, 'allowed'],
     [authorizerOf(), binding({ labels: { a: 'b' } }), binding(), 'more than is held'],
     [authorizerOf(), binding({ finalizers: [] }), binding({ finalizers: ['a/b'] }), 'allowed'],
+    [authorizerOf(), role({ roleRef: { kind: 'Role', name: 'x' } }), undefined, 'Namespace parameter required.'],
+    [authorizerOf(), role({ roleRef: { kind: 'ClusterRole', name: '' } }), undefined, 'Name parameter required.'],
+    [authorizerOf(), role({ roleRef: { kind: 'Group', name: 'x' } }), undefined, 'unsupported role reference kind: "Group"'],
   ]
   for (const [authorizer, object, old, expected] of cases) assert.equal(outcome(authorizer, 'clusterrolebindings', object, old), expected)
 })

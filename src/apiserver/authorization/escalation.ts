@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterRole, PolicyRule, Role, RoleBinding, RoleRef } from '../../api/kinds/rbac/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
-import { newForbidden, newNotFound } from '../../api/status.ts'
+import { quote } from '../../api/quote.ts'
+import { newBadRequest, newForbidden, newNotFound, newStatusError } from '../../api/status.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../admission/admission.ts'
 import type { Authorizer, RequestAttributes } from '../request.ts'
 
@@ -75,6 +76,17 @@ function checkRole(authorizer: Authorizer, request: AdmissionRequest): void {
     throw newForbidden(request.resource, nameOf(request), 'must have cluster-admin privileges to use the aggregationRule')
 }
 
+/** Nobody has said yet that the reference is a sound one. */
+function rulesOf(authorizer: Authorizer, request: AdmissionRequest, roleRef: RoleRef): readonly PolicyRule[] {
+  const { kind, name } = roleRef
+  if (kind !== 'Role' && kind !== 'ClusterRole') throw newStatusError(500, '', `unsupported role reference kind: ${quote(kind ?? '')}`)
+  if (kind === 'Role' && request.namespace === '') throw newBadRequest('Namespace parameter required.')
+  if (!name) throw newBadRequest('Name parameter required.')
+  const rules = authorizer.rulesOf?.(roleRef, request.namespace)
+  if (!rules) throw newNotFound(request.resource, name)
+  return rules
+}
+
 function resourceOf({ kind }: RoleRef): string {
   return kind === 'ClusterRole' ? 'clusterroles' : 'roles'
 }
@@ -85,16 +97,14 @@ function checkBinding(authorizer: Authorizer, request: AdmissionRequest): void {
   if (onlyForCollection(binding, old)) return
   const { roleRef } = binding
   if (may(authorizer, request, 'bind', { resource: resourceOf(roleRef), name: roleRef.name })) return
-  const rules = authorizer.rulesOf?.(roleRef, request.namespace)
-  if (!rules) throw newNotFound(request.resource, roleRef.name)
-  const why = escalation(authorizer, request, rules)
+  const why = escalation(authorizer, request, rulesOf(authorizer, request, roleRef))
   if (why) throw newForbidden(request.resource, nameOf(request), why)
 }
 
 export function createEscalationCheck(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'RBACEscalationCheck',
-    validate(request) {
+    inspect(request) {
       if (request.resource.group !== GROUP || request.operation === 'DELETE' || !request.object) return
       if (request.user.groups.includes('system:masters')) return
       const { resource } = request.resource

@@ -53,6 +53,7 @@ function boundTo(
   const { namespace } = request
   // Of the core group, in whichever version.
   const isCore = !reference.apiVersion?.includes('/')
+  if (isCore && name === '' && ['Pod', 'Secret', 'Node'].includes(kind ?? '')) throw newBadRequest('Name parameter required.')
   switch (isCore ? kind : undefined) {
     case 'Pod': {
       const pod = core.reader.get(podResource, namespace, name)
