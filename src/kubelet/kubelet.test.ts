@@ -84,6 +84,23 @@ test('init containers run in order, a sidecar stays, and the pod ends when its r
   assert.equal(w.runtime.newest('side')?.state, 'Exited')
 })
 
+test('at the end the hooks of all containers run at once; sidecars are stopped after those they serve, the last one first', async (t) => {
+  const w = await world(t)
+  const preStop = { exec: { command: ['bye'] } }
+  const side = (name: string): Container => ({ ...main, name, restartPolicy: 'Always', lifecycle: { preStop } })
+  w.api.put(pods, newPod('sided', { initContainers: [side('first'), side('second')], containers: [{ ...main, lifecycle: { preStop } }] }))
+  await w.until('running', () => phase(w, 'sided') === 'Running')
+  const { metadata } = w.pod('sided')
+  w.api.put(pods, {
+    ...w.pod('sided'),
+    metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 9 },
+  })
+  await w.until('gone', () => w.pod('sided') === undefined)
+  const calls = w.runtime.calls.filter((call) => /^(exec|stop) /.test(call))
+  assert.deepEqual(calls.slice(0, 3).sort(), ['exec first bye', 'exec main bye', 'exec second bye'])
+  assert.deepEqual(calls.slice(3), ['stop main 9', 'stop second 9', 'stop first 9'])
+})
+
 test('a missing image is shown as ErrImagePull, then ImagePullBackOff, and pulled once it is there', async (t) => {
   const w = await world(t)
   w.api.put(pods, newPod('pull', { containers: [{ name: 'main', image: 'registry.test/app:1' }] }))

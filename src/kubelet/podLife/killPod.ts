@@ -1,6 +1,6 @@
 /**
  * Stops containers in good order: preStop hook, stop signal, kill, all within one grace period that may be shortened while
- * it runs. Sidecars go after the containers that they serve, the last one first.
+ * it runs. Sidecars are stopped after the containers that they serve, the last one first; their hooks run with the others'.
  */
 import type { Container as SpecContainer, LifecycleHandler, Pod } from '../../api/kinds/core/v1.ts'
 import { orAbort } from '../../base/abort.ts'
@@ -70,6 +70,8 @@ export interface KillContainer {
   grace: Grace
   message?: string
   reason?: string
+  /** Those that are to end before this one is stopped. */
+  after?: Promise<unknown>
 }
 
 function preStopOf(spec: SpecContainer | undefined, container: Container): LifecycleHandler | undefined {
@@ -78,11 +80,8 @@ function preStopOf(spec: SpecContainer | undefined, container: Container): Lifec
   return kept === undefined ? undefined : (JSON.parse(kept) as LifecycleHandler)
 }
 
-async function runPreStop(options: KillOptions, { pod, container, podIp, grace }: KillContainer): Promise<void> {
-  const { runtime, events, clock, log } = options
-  const spec = findContainer(pod, container.name)
-  const handler = preStopOf(spec, container)
-  if (!handler) return
+/** Does it for as long as the grace period lasts; throws when that is over. */
+async function withinGrace(grace: Grace, clock: Clock, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
   const over = new AbortController()
   let cancelTimer = clock.after(grace.leftSeconds * 1000, () => over.abort())
   const ignore = grace.onShortened(() => {
@@ -90,8 +89,22 @@ async function runPreStop(options: KillOptions, { pod, container, podIp, grace }
     cancelTimer = clock.after(grace.leftSeconds * 1000, () => over.abort())
   })
   try {
-    const target = { container: spec ?? { name: container.name }, containerId: container.id, podIp }
-    await orAbort(runHook(handler, target, { runtime, clock, signal: over.signal }), over.signal)
+    await orAbort(work(over.signal), over.signal)
+  } finally {
+    cancelTimer()
+    ignore()
+  }
+}
+
+async function runPreStop(options: KillOptions, { pod, container, podIp, grace }: KillContainer): Promise<void> {
+  const { runtime, events, clock, log } = options
+  const spec = findContainer(pod, container.name)
+  const handler = preStopOf(spec, container)
+  if (!handler) return
+  const warn = (reason: string, message: string): void => events.record(pod, { type: 'Warning', reason, message })
+  const target = { container: spec ?? { name: container.name }, containerId: container.id, podIp }
+  try {
+    await withinGrace(grace, clock, (signal) => runHook(handler, target, { runtime, clock, warn, signal }))
   } catch (error) {
     log.info('preStop hook failed', { pod: pod.metadata.name, container: container.name, error: String(error) })
     events.record(pod, {
@@ -100,18 +113,17 @@ async function runPreStop(options: KillOptions, { pod, container, podIp, grace }
       message: 'PreStopHook failed',
       fieldPath: fieldPathOf(pod, container.name),
     })
-  } finally {
-    cancelTimer()
-    ignore()
   }
 }
 
 export async function killContainer(options: KillOptions, kill: KillContainer): Promise<void> {
   const { runtime, events, clock } = options
-  const { pod, container, grace } = kill
+  const { pod, container, grace, after } = kill
   const message = kill.message ?? `Stopping container ${container.name}`
   events.record(pod, { type: 'Normal', reason: kill.reason ?? 'Killing', message, fieldPath: fieldPathOf(pod, container.name) })
   await runPreStop(options, kill)
+  // Whoever has not ended within the grace period is not waited for.
+  if (after) await withinGrace(grace, clock, () => after).catch(() => {})
   const ended = Promise.withResolvers<void>()
   const stop = (): void => void runtime.stopContainer(container.id, grace.leftSeconds).then(ended.resolve, ended.reject)
   const ignore = grace.onShortened(stop)
@@ -137,16 +149,19 @@ export interface KillPod {
 export async function killPod(options: KillOptions, { pod, observed, grace }: KillPod): Promise<void> {
   const podIp = readySandbox(observed)?.ips[0] ?? options.nodeIp
   const alive = allContainers(observed).filter((container) => container.state === 'Running')
-  const kill = (container: Container): Promise<void> => killContainer(options, { pod, container, podIp, grace })
   const order = (pod.spec?.initContainers ?? []).filter(isSidecar).map((container) => container.name)
   const sidecars = alive.filter((container) => order.includes(container.name))
-  const results: PromiseSettledResult<void>[] = await Promise.allSettled(
-    alive.filter((container) => !sidecars.includes(container)).map(kill),
-  )
+  const served = new Set(pod.spec?.containers.map(({ name }) => name))
+  const kill = (container: Container, after?: Promise<unknown>): Promise<void> =>
+    killContainer(options, { pod, container, podIp, grace, ...(after && { after }) })
+  const ends = new Map(alive.filter((container) => !sidecars.includes(container)).map((container) => [container, kill(container)]))
+  const before = [...ends].filter(([{ name }]) => served.has(name)).map(([, end]) => end)
   for (const sidecar of sidecars.toSorted((a, b) => order.indexOf(b.name) - order.indexOf(a.name))) {
-    results.push(...(await Promise.allSettled([kill(sidecar)])))
+    const end = kill(sidecar, Promise.allSettled([...before]))
+    ends.set(sidecar, end)
+    before.push(end)
   }
-  const failed = results.find((result) => result.status === 'rejected')
+  const failed = (await Promise.allSettled(ends.values())).find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
   await Promise.all(
     observed.sandboxes.filter((sandbox) => sandbox.state === 'Ready').map((sandbox) => options.runtime.stopSandbox(sandbox.id)),

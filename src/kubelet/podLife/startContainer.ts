@@ -154,7 +154,16 @@ async function runPostStart(options: StartOptions, request: ContainerStartReques
   if (!handler) return
   const podIp = sandbox.ips[0] ?? nodeIp
   try {
-    await runHook(handler, { container, containerId: id, podIp }, { runtime, clock, signal })
+    await runHook(
+      handler,
+      { container, containerId: id, podIp },
+      {
+        runtime,
+        clock,
+        warn: (reason, message) => events.record(pod, { type: 'Warning', reason, message }),
+        signal,
+      },
+    )
   } catch (error) {
     signal.throwIfAborted()
     events.record(pod, {

@@ -1,5 +1,6 @@
 /** Runs a command in a container and gathers the beginning of what it prints. */
 import { orAbort } from '../../base/abort.ts'
+import { goDuration } from '../containers/goDuration.ts'
 import type { Attached, Runtime } from '../runtime/runtime.ts'
 import { failure, MAX_PROBE_OUTPUT_BYTES, success } from './outcome.ts'
 import type { ProbeOutcome } from './outcome.ts'
@@ -47,9 +48,10 @@ export async function probeExec(
   const timeout = AbortSignal.timeout(timeoutSeconds * 1000)
   try {
     const { exitCode, output } = await execInContainer(runtime, containerId, command, AbortSignal.any([timeout, signal]))
-    return exitCode === 0 ? success(output) : failure(output || `command exited with code ${exitCode}`)
+    return exitCode === 0 ? success(output) : failure(output)
   } catch (error) {
-    if (timeout.aborted && !signal.aborted) return failure(`command timed out: "${command.join(' ')}" timed out after ${timeoutSeconds}s`)
+    if (timeout.aborted && !signal.aborted)
+      return failure(`command timed out: "${command.join(' ')}" timed out after ${goDuration(timeoutSeconds * 1000)}`)
     throw error
   }
 }

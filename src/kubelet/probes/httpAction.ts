@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Container, HTTPGetAction } from '../../api/kinds/core/v1.ts'
+import { dialTimeout, networkErrorText } from './networkErrors.ts'
 import { failure, MAX_PROBE_OUTPUT_BYTES, success } from './outcome.ts'
 import type { ProbeOutcome } from './outcome.ts'
 
@@ -43,11 +44,17 @@ function headersOf(action: HTTPGetAction, userAgent: string): Record<string, str
   return headers
 }
 
-interface HttpAnswer {
+export interface HttpAnswer {
   status: number
-  location: string | undefined
   body: string
 }
+
+interface Hop extends HttpAnswer {
+  location: string | undefined
+}
+
+/** An answer that redirects. */
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 async function readBody(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
@@ -60,7 +67,7 @@ async function readBody(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).subarray(0, MAX_PROBE_OUTPUT_BYTES).toString()
 }
 
-function get(url: URL, headers: Record<string, string | string[]>, signal: AbortSignal): Promise<HttpAnswer> {
+function get(url: URL, headers: Record<string, string | string[]>, onConnected: () => void, signal: AbortSignal): Promise<Hop> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     const request = send(
@@ -71,6 +78,7 @@ function get(url: URL, headers: Record<string, string | string[]>, signal: Abort
       },
     )
     request.on('error', reject)
+    request.on('socket', (socket) => socket.once('connect', onConnected))
     request.end()
   })
 }
@@ -79,39 +87,63 @@ export interface HttpGetOptions {
   action: HTTPGetAction
   container: Container
   podIp: string
-  timeoutSeconds: number
+  /** Without it there is an end when the signal says so. */
+  timeoutSeconds?: number
   userAgent: string
   signal: AbortSignal
 }
 
-function describeFailure(url: URL, error: unknown, timedOut: boolean): string {
-  const why = timedOut
-    ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
-    : error instanceof Error
-      ? error.message
-      : String(error)
-  return `Get "${url.href}": ${why}`
+const portOf = (url: URL): number => Number(url.port) || (url.protocol === 'https:' ? 443 : 80)
+
+/** A URL as it is told: with its port, whichever that is. */
+function told(url: URL): string {
+  return `${url.protocol}//${url.hostname}:${portOf(url)}${url.pathname}${url.search}${url.hash}`
 }
 
-export async function probeHttp(options: HttpGetOptions): Promise<ProbeOutcome> {
+/** There was no answer. */
+export class HttpGetError extends Error {
+  override readonly name = 'HttpGetError'
+}
+
+function describeFailure(url: URL, error: unknown, { timedOut, connected }: { timedOut: boolean; connected: boolean }): string {
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const waiting = '(Client.Timeout exceeded while awaiting headers)'
+  const late = connected ? `context deadline exceeded ${waiting}` : `${dialTimeout(host, portOf(url))} ${waiting}`
+  return `Get "${told(url)}": ${timedOut ? late : networkErrorText(error, host, portOf(url))}`
+}
+
+/** The answer, where redirects within the host lead; throws HttpGetError when there is none. */
+export async function httpGet(options: HttpGetOptions): Promise<HttpAnswer> {
   const { action, container, podIp, timeoutSeconds, userAgent, signal } = options
   const first = httpGetUrl(action, container, podIp)
-  const timeout = AbortSignal.timeout(timeoutSeconds * 1000)
+  const timeout = timeoutSeconds === undefined ? undefined : AbortSignal.timeout(timeoutSeconds * 1000)
+  const either = timeout ? AbortSignal.any([timeout, signal]) : signal
   const headers = headersOf(action, userAgent)
-  let url = first
+  let [url, connected] = [first, false]
   try {
-    for (let redirects = 0; ; redirects++) {
-      const { status, location, body } = await get(url, headers, AbortSignal.any([timeout, signal]))
-      const redirected = status >= 300 && status < 400 && location !== undefined
-      if (!redirected) return status >= 200 && status < 400 ? success(body) : failure(`HTTP probe failed with statuscode: ${status}`)
-      const next = new URL(location, url)
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      connected = false
+      const hop = await get(url, headers, () => (connected = true), either)
+      if (!REDIRECTS.has(hop.status) || hop.location === undefined) return hop
+      const next = new URL(hop.location, url)
       // Another host is not the pod's to answer for.
-      if (next.hostname !== first.hostname) return { result: 'warning', output: `Probe terminated redirects, Response body: ${body}` }
-      if (redirects >= MAX_REDIRECTS) return failure(`Get "${first.href}": stopped after ${MAX_REDIRECTS} redirects`)
+      if (next.hostname !== first.hostname) return hop
       url = next
     }
   } catch (error) {
     signal.throwIfAborted()
-    return failure(describeFailure(url, error, timeout.aborted))
+    throw new HttpGetError(describeFailure(url, error, { timedOut: timeout?.aborted === true, connected }), { cause: error })
+  }
+  throw new HttpGetError(`Get "${told(url)}": stopped after ${MAX_REDIRECTS} redirects`)
+}
+
+export async function probeHttp(options: HttpGetOptions): Promise<ProbeOutcome> {
+  try {
+    const { status, body } = await httpGet(options)
+    if (status >= 300 && status < 400) return { result: 'warning', output: `Probe terminated redirects, Response body: ${body}` }
+    return status >= 200 && status < 300 ? success(body) : failure(`HTTP probe failed with statuscode: ${status}`)
+  } catch (error) {
+    if (error instanceof HttpGetError) return failure(error.message)
+    throw error
   }
 }

@@ -3,18 +3,20 @@ import { createServer } from 'node:http'
 import type { RequestListener } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { createServer as createTcpServer } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { HTTPGetAction, Probe } from '../../api/kinds/core/v1.ts'
+import type { HTTPGetAction, Pod, Probe } from '../../api/kinds/core/v1.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { probeGrpc } from './grpcAction.ts'
 import { probeHttp, resolvePort } from './httpAction.ts'
 import { failure, success } from './outcome.ts'
+import { createProber } from './prober.ts'
 import { ProbeWorker } from './probeWorker.ts'
 import type { ProbeKind } from './probeWorker.ts'
 import { probeTcp } from './tcpAction.ts'
+import { FakeRuntime } from '../testing/fakeRuntime.ts'
 
 const never = new AbortController().signal
 
@@ -36,13 +38,14 @@ async function http(t: TestContext, listener: RequestListener, action: Partial<H
   })
 }
 
-test('HTTP: 200 to 399 is fine, the rest is not', async (t) => {
+test('HTTP: 200 to 299 is fine, what leads nowhere a warning, the rest is not', async (t) => {
   const answer =
     (status: number): RequestListener =>
     (_, response) =>
       void response.writeHead(status).end('body')
   assert.deepEqual(await http(t, answer(200)), { result: 'success', output: 'body' })
-  assert.equal((await http(t, answer(399))).result, 'success')
+  assert.deepEqual(await http(t, answer(304)), { result: 'warning', output: 'Probe terminated redirects, Response body: ' })
+  assert.deepEqual(await http(t, answer(302)), { result: 'warning', output: 'Probe terminated redirects, Response body: body' })
   assert.deepEqual(await http(t, answer(500)), { result: 'failure', output: 'HTTP probe failed with statuscode: 500' })
 })
 
@@ -78,7 +81,30 @@ test('HTTP: a redirect to another host is a warning, nobody listening a failure'
     signal: never,
   })
   assert.equal(outcome.result, 'failure')
-  assert.match(outcome.output, /^Get "http:\/\/127\.0\.0\.1:\d+\/": connect ECONNREFUSED/)
+  assert.equal(outcome.output, `Get "http://127.0.0.1:${port}/": dial tcp 127.0.0.1:${port}: connect: connection refused`)
+})
+
+test('HTTP: what went wrong is told in upstream words', async (t) => {
+  const wrong = async (listener: (socket: Socket) => void, scheme: 'HTTP' | 'HTTPS' = 'HTTP'): Promise<string> => {
+    const port = await listen(
+      t,
+      createTcpServer((socket) => listener(socket.on('error', () => {}).resume())),
+    )
+    const action = { port, scheme }
+    const asked = { action, container: { name: 'c' }, podIp: '127.0.0.1', timeoutSeconds: 0.2, userAgent: 'x', signal: never }
+    return (await probeHttp(asked)).output.replace(String(port), 'PORT')
+  }
+  const get = 'Get "http://127.0.0.1:PORT/": '
+  assert.equal(await wrong(() => {}), `${get}context deadline exceeded (Client.Timeout exceeded while awaiting headers)`)
+  assert.equal(await wrong((socket) => socket.end()), `${get}EOF`)
+  assert.equal(
+    await wrong((socket) => socket.end('220 mail ready\r\n')),
+    `${get}net/http: HTTP/1.x transport connection broken: malformed HTTP response "220 mail ready"`,
+  )
+  assert.equal(
+    await wrong((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'), 'HTTPS'),
+    'Get "https://127.0.0.1:PORT/": http: server gave HTTP response to HTTPS client',
+  )
 })
 
 test('a port is a number or a name of the container', () => {
@@ -94,7 +120,7 @@ test('TCP: connecting is all', async (t) => {
     createTcpServer((socket) => socket.on('error', () => {})),
   )
   assert.equal((await probeTcp('127.0.0.1', port, 1, never)).result, 'success')
-  assert.equal((await probeTcp('127.0.0.1', 1, 1, never)).result, 'failure')
+  assert.deepEqual(await probeTcp('127.0.0.1', 1, 1, never), failure('dial tcp 127.0.0.1:1: connect: connection refused'))
 })
 
 test('gRPC: SERVING is healthy, the service is named', async (t) => {
@@ -124,7 +150,44 @@ test('gRPC: a failure that is not encoded as it should be is told as it is', asy
     stream.end()
   })
   const port = await listen(t, server as unknown as Server)
-  assert.deepEqual(await probeGrpc('127.0.0.1', port, '', 2, 'x', never), failure('error: health rpc probe failed: disk 100% full'))
+  assert.deepEqual(
+    await probeGrpc('127.0.0.1', port, '', 2, 'x', never),
+    failure('error: health rpc probe failed: rpc error: code = Unavailable desc = disk 100% full'),
+  )
+})
+
+test('gRPC: nobody listens, nobody answers, nobody knows of health', async (t) => {
+  const late = { connect: 'timeout: failed to connect service "127.0.0.1:1" within 1s: context deadline exceeded' }
+  assert.deepEqual(await probeGrpc('127.0.0.1', 1, '', 1, 'x', never), failure(late.connect))
+  const silent = createHttp2Server()
+  silent.on('stream', (stream: ServerHttp2Stream) => stream.on('error', () => {}))
+  const port = await listen(t, silent as unknown as Server)
+  assert.deepEqual(await probeGrpc('127.0.0.1', port, '', 1, 'x', never), failure('timeout: health rpc did not complete within 1s'))
+  const other = createHttp2Server()
+  other.on('stream', (stream: ServerHttp2Stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12', 'grpc-message': 'unknown service' })
+    stream.end()
+  })
+  assert.match(
+    (await probeGrpc('127.0.0.1', await listen(t, other as unknown as Server), '', 1, 'x', never)).output,
+    /not implement .*: unknown service$/,
+  )
+})
+
+test('commands of probes know the variables that are in the spec; a probe that cannot be made is tried three times', async () => {
+  const runtime = new FakeRuntime(new FakeClock())
+  const env = [
+    { name: 'A', value: 'a' },
+    { name: 'B', valueFrom: {} },
+  ]
+  const target = { pod: { metadata: { name: 'p', uid: 'u' } } as Pod, container: { name: 'c', env }, containerId: 'id', podIp: '127.0.0.1' }
+  const probe = createProber(runtime)
+  runtime.onExec = () => 1
+  assert.deepEqual(await probe({ exec: { command: ['is', '$(A)$(B)$(C)$$(A)'] } }, target, never), failure(''))
+  assert.deepEqual(runtime.calls, ['exec undefined is a$(C)$(A)'])
+  let tries = 0
+  runtime.exec = () => Promise.reject(new Error(`broken ${++tries}`))
+  await assert.rejects(probe({ exec: { command: ['is'] } }, target, never), /broken 3/)
 })
 
 function worker(clock: FakeClock, kind: ProbeKind, probe: Probe, outcomes: () => boolean, initial?: boolean) {
