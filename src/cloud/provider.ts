@@ -21,6 +21,8 @@ export interface Instance {
 export interface LoadBalancers {
   /** Addresses that can be given out, in order of preference. */
   pool: readonly string[]
+  /** The node that `announce` is about. */
+  nodeName: string
   /** Makes the node answer for exactly these addresses; fine when it does already. */
   announce(addresses: readonly string[], signal: AbortSignal): Promise<void>
 }

@@ -1,11 +1,12 @@
 /**
- * Gives every Service of type LoadBalancer an address that answers: one of the pool's, announced by the node. One key stands
+ * Gives every Service of type LoadBalancer an address that answers: one of the pool's, announced by a node. One key stands
  * for all of them, since they share the pool. A service of both IP families gets one of each.
  */
 import { familiesOf, IP_FAMILIES, isOfFamily, type IpFamily } from '../base/ipFamily.ts'
 import { services, type Service } from '../api/kinds/core/v1.ts'
 import { keyOf } from '../api/resource.ts'
 import { watch, type Controller, type ControllerContext } from '../reconcile/controller.ts'
+import { Announcers } from './announcers.ts'
 import type { Cloud } from './provider.ts'
 
 export interface Assignment {
@@ -64,7 +65,8 @@ const isSame = (a: readonly string[], b: readonly string[]): boolean => a.length
 const ALL = 'all'
 
 export function serviceLoadBalancerController(cloud: Cloud, { client, informers, events }: ControllerContext): Controller {
-  const { pool, announce } = cloud.loadBalancers
+  const { pool, announce, nodeName } = cloud.loadBalancers
+  const announcers = new Announcers(informers)
   const setStatus = async (service: Service, ips: readonly string[], signal: AbortSignal): Promise<void> => {
     const { name, namespace } = service.metadata
     const ingress = ips.length > 0 ? ips.map((ip) => ({ ip, ipMode: 'VIP' })) : null
@@ -74,13 +76,14 @@ export function serviceLoadBalancerController(cloud: Cloud, { client, informers,
   return {
     name: 'service-lb-controller',
     workers: 1,
-    watches: [watch(services, () => [ALL])],
+    watches: [watch(services, () => [ALL]), ...announcers.watches(ALL)],
     async reconcile(_key, signal) {
       const informer = informers.for(services)
       const all = informer.list()
       const assignments = IP_FAMILIES.flatMap((family) => assignAddresses(all, pool, family))
+      const own = assignments.filter(({ key }) => announcers.nodeOf(informer.get(key)) === nodeName)
       await announce(
-        assignments.flatMap(({ ip }) => ip ?? []),
+        own.flatMap(({ ip }) => ip ?? []),
         signal,
       )
       const byKey = addressesByKey(all, assignments)

@@ -82,6 +82,9 @@ export function createAnnouncer(
     ]
     await run('ip', ['-force', '-batch', '-'], { input: `${batch.join('\n')}\n`, signal })
     announced = [...addresses]
+    // An address may come from another node: neighbours are told, who would find out by themselves only after some seconds.
+    const told = added.filter(isOfFamily(IPV4)).map((ip) => run('busybox', ['arping', '-q', '-U', '-c', '1', '-I', device, ip], { signal }))
+    await Promise.allSettled(told)
   }
 }
 

@@ -60,7 +60,7 @@ export function controlComponents({ config, address, pki, server, client, inform
       // A worker is removed by the launcher, with its Node: from in here nobody can see other containers.
       return isWorkerOf(config.clusterName, name) ? instance(name, []) : undefined
     },
-    loadBalancers: { pool, announce: createAnnouncer(address.device, pool) },
+    loadBalancers: { pool, nodeName: config.nodeName, announce: createAnnouncer(address.device, pool) },
   }
   const flags = options['controller-manager']
   const podCidrs = config.podCidr.split(',')

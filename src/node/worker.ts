@@ -17,12 +17,13 @@ import { Client } from '../client/client.ts'
 import { createHttpsTransport } from '../client/https.ts'
 import type { Informers } from '../client/informer.ts'
 import { createInformers } from '../client/sharedInformer.ts'
+import { loadBalancerAddresses } from '../cloud/announcers.ts'
 import { hostPathReclaimer } from '../controllers/volume/hostPathReclaimer.ts'
 import { runNodeRoutes } from '../kubelet/network/nodeRoutes.ts'
 import type { AuthorizeCaller } from '../kubelet/server/authentication.ts'
 import { runNetworkPolicy } from '../networkpolicy/networkPolicy.ts'
 import { runProxy } from '../proxy/proxy.ts'
-import { nodeAddress } from './addresses.ts'
+import { createAnnouncer, loadBalancerPool, nodeAddress } from './addresses.ts'
 import { limitBoot, type Boot } from './boot.ts'
 import { serveComponentHealth } from './componentHealth.ts'
 import type { NodeConfig } from './config.ts'
@@ -108,10 +109,19 @@ export async function bootWorker(config: NodeConfig, boot: Boot, cleanup: AsyncD
 
   const clusterCidrs = config.podCidr.split(',')
   const families = familiesOf(clusterCidrs)
+  const address = nodeAddress(families)
+  const announce = createAnnouncer(address.device, loadBalancerPool(address))
   const components: Component[] = [
     { name: 'node-routes', run: (context) => runNodeRoutes({ informers, nodeName }, context) },
     { name: 'kube-proxy', run: (context) => runProxy({ client, informers, nodeName, podCidrs: clusterCidrs }, context) },
     { name: 'network-policy', run: (context) => runNetworkPolicy({ informers, nodeName, families }, context) },
+    controllerComponent({
+      client,
+      informers,
+      name: 'load-balancer-addresses',
+      factories: new Map([['service-lb-addresses', (context) => loadBalancerAddresses({ nodeName, announce }, context)]]),
+      controllers: ['service-lb-addresses'],
+    }),
     controllerComponent({
       ...kubelet,
       name: 'volumes',
@@ -123,7 +133,7 @@ export async function bootWorker(config: NodeConfig, boot: Boot, cleanup: AsyncD
   const agent = createNodeAgent({
     ...kubelet,
     config,
-    address: nodeAddress(families),
+    address,
     tls: { kubelet: credentials.kubelet, clientCa: credentials.ca },
     authorize: delegatedAuthorizer(kubelet.client, nodeName),
     podCidrs,
