@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { containerLog } from './engine.ts'
-import { BUSYBOX, eventually, startedCluster, webService, type Cluster } from './minicube.ts'
+import { BUSYBOX, eventually, shellPod, startedCluster, webService, type Cluster } from './minicube.ts'
 
 let cluster: Cluster
 const WORKER = 'e2e-nodes-m02'
@@ -130,6 +130,40 @@ test('a claim of the default class gets a directory of the node that its pod run
   await cluster.apply(looker(folder))
   await done('looker')
   assert.doesNotMatch((await cluster.kubectl(['logs', 'looker'])).stdout, new RegExp(directory))
+})
+
+test("a load balancer's address is where its endpoints are, when they are to see who asks", async () => {
+  const script = `mkdir -p /w/cgi-bin; printf '#!/bin/sh\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n%%s %%s" "$(hostname)" "$REMOTE_ADDR"\\n' >/w/cgi-bin/who; chmod +x /w/cgi-bin/who; exec httpd -f -p 8080 -h /w`
+  const server = (name: string, node: string): object => ({
+    ...shellPod(name, script, { nodeSelector: { 'kubernetes.io/hostname': node } }),
+    metadata: { name, labels: { app: 'near' } },
+  })
+  await cluster.apply([
+    server('near-1', WORKER),
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'near' },
+      spec: { type: 'LoadBalancer', externalTrafficPolicy: 'Local', selector: { app: 'near' }, ports: [{ port: 80, targetPort: 8080 }] },
+    },
+  ])
+  const ip = await eventually(
+    'an address',
+    async () => (await cluster.kubectl(['get', 'svc', 'near', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'])).stdout || undefined,
+  )
+  const { items } = await cluster.get<{ items: { status: { addresses: { type: string; address: string }[] } }[] }>('nodes')
+  const ofNodes = items.flatMap(({ status }) => status.addresses.map(({ address }) => address))
+  const answers = (name: string): Promise<unknown> =>
+    eventually(`${name} answers whoever asks`, async () => {
+      const said = await (await fetch(`http://${ip}/cgi-bin/who`, { signal: AbortSignal.timeout(2_000) })).text()
+      const [by, client = ''] = said.split(' ')
+      return by === name && client !== '' && !ofNodes.some((address) => client.endsWith(address))
+    })
+  await answers('near-1')
+  await cluster.apply(server('near-2', 'e2e-nodes'))
+  await cluster.kubectl(['wait', '--for=condition=Ready', 'pod/near-2', '--timeout=60s'])
+  await cluster.kubectl(['delete', 'pod', 'near-1'])
+  await answers('near-2')
 })
 
 test('stop and start bring back both', async () => {
