@@ -67,6 +67,8 @@ function forOwnAudiences(user: UserInfo, own: readonly string[], wanted: readonl
   return { user: withAuthenticatedGroup(user), audiences }
 }
 
+/** Stands for a token that cannot be had: it is nobody's. */
+const NO_TOKEN = ' '
 const WEBSOCKET_TOKEN = 'base64url.bearer.authorization.k8s.io.'
 
 /** The bearer token, `''` included; undefined where there is none or the scheme is another. */
@@ -76,8 +78,12 @@ export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
   const protocols = String(headers['sec-websocket-protocol'] ?? '')
     .split(',')
     .map((p) => p.trim())
-  const carried = protocols.find((p) => p.startsWith(WEBSOCKET_TOKEN))
-  return carried ? Buffer.from(carried.slice(WEBSOCKET_TOKEN.length), 'base64url').toString() : undefined
+  const carried = protocols.filter((p) => p.startsWith(WEBSOCKET_TOKEN)).map((p) => p.slice(WEBSOCKET_TOKEN.length))
+  const [encoded] = carried
+  if (!encoded) return undefined
+  // What a page opens names a protocol besides: a link, or a form, cannot.
+  const isSound = carried.length === 1 && protocols.length > 1
+  return isSound ? Buffer.from(encoded, 'base64url').toString() : NO_TOKEN
 }
 
 /** A token behind more than one space is none; people find that hard to see. */

@@ -3,13 +3,12 @@
  * request; the connection closes after such an answer.
  */
 import type { OutgoingHttpHeaders } from 'node:http'
-import { PassThrough } from 'node:stream'
-import type { Writable } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { BaseHttp1Exchange } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { UpgradeRequest } from './listener.ts'
-import { isWebSocketRequest, webSocketAnswer } from './webSocketAnswer.ts'
+import { isWebSocketRequest, webSocketAnswer, webSocketHandshake } from './webSocketAnswer.ts'
 
 /** Imported as a module, node:http loads fetch and WebSocket with it (docs/adr/0009). */
 const { STATUS_CODES } = process.getBuiltinModule('node:http')
@@ -51,12 +50,7 @@ export class UpgradeExchange extends BaseHttp1Exchange implements Exchange {
 
   stream(status: number, headers: OutgoingHttpHeaders): Writable {
     this.#answered = true
-    if (this.isWebSocket && status === 200) {
-      this.sent(101)
-      const contentType = String(headers['content-type'] ?? '')
-      const writeHead = (code: number, more: OutgoingHttpHeaders): void => void this.socket.write(this.#headText(code, more))
-      return webSocketAnswer(this.socket, { headers: this.headers, head: this.#head, contentType, writeHead })
-    }
+    if (this.isWebSocket && status === 200) return this.#webSocket(String(headers['content-type'] ?? ''))
     this.sent(status)
     this.socket.write(this.#headText(status, headers))
     const through = new PassThrough()
@@ -64,13 +58,28 @@ export class UpgradeExchange extends BaseHttp1Exchange implements Exchange {
     return through
   }
 
+  #webSocket(contentType: string): Writable {
+    const protocol = webSocketHandshake(this.headers, contentType)
+    if (typeof protocol !== 'string') {
+      this.sent(protocol.status)
+      this.socket.end(headText(protocol.status, protocol.headers) + protocol.text)
+      return new Writable({ write: (_chunk, _encoding, done) => done() })
+    }
+    this.sent(101)
+    const writeHead = (code: number, more: OutgoingHttpHeaders): void => void this.socket.write(headText(code, more))
+    return webSocketAnswer(this.socket, { headers: this.headers, protocol, head: this.#head, contentType, writeHead })
+  }
+
   destroy(): void {
     this.socket.destroy()
   }
 
   #headText(status: number, headers: OutgoingHttpHeaders): string {
-    const all: OutgoingHttpHeaders = { ...this.extraHeaders, connection: 'close', ...headers }
-    const lines = Object.entries(all).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => `${name}: ${one}`))
-    return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n`
+    return headText(status, { ...this.extraHeaders, connection: 'close', ...headers })
   }
+}
+
+function headText(status: number, headers: OutgoingHttpHeaders): string {
+  const lines = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}\r\n`))
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`
 }

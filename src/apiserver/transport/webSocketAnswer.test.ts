@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { Writable } from 'node:stream'
-import { isWebSocketRequest, webSocketAnswer } from './webSocketAnswer.ts'
+import { isWebSocketRequest, webSocketAnswer, webSocketHandshake } from './webSocketAnswer.ts'
 
 type Answer = (messages: Writable) => void
 let answer: Answer = () => {}
@@ -18,7 +18,9 @@ before(async () => {
       const lines = Object.entries(more).map(([name, value]) => `${name}: ${value}\r\n`)
       socket.write(`HTTP/1.1 ${status} \r\n${lines.join('')}\r\n`)
     }
-    answer(webSocketAnswer(socket, { headers, head, contentType, writeHead }))
+    const protocol = webSocketHandshake({ ...headers, origin: 'https://page' }, contentType)
+    assert.ok(typeof protocol === 'string')
+    answer(webSocketAnswer(socket, { headers, protocol, head, contentType, writeHead }))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -70,4 +72,27 @@ test("a client's messages are passed over, and its closing ends the answer", asy
   assert.equal(closed.code, 1000)
   assert.ok(stream)
   if (!stream.destroyed) await once(stream, 'close')
+})
+
+test('a handshake is refused in the words of the library that upstream uses', () => {
+  const sound = { 'sec-websocket-key': 'k', 'sec-websocket-version': '13', origin: 'https://page' }
+  const token = 'base64url.bearer.authorization.k8s.io.dG9rZW4'
+  const cases: [type: string, headers: Record<string, string>, outcome: string | number][] = [
+    ['application/json', {}, ''],
+    ['application/json', { 'sec-websocket-key': '' }, 400],
+    ['application/json', { 'sec-websocket-version': '8' }, 400],
+    ['application/json', { origin: '' }, 403],
+    ['application/json', { origin: 'null' }, 403],
+    ['application/json', { origin: '*' }, ''],
+    ['application/json', { 'sec-websocket-protocol': 'mine' }, 'mine'],
+    ['application/json', { 'sec-websocket-protocol': `${token}, base64.binary.k8s.io` }, 'base64.binary.k8s.io'],
+    ['application/json', { 'sec-websocket-protocol': 'binary.k8s.io, base64.binary.k8s.io' }, 400],
+    ['text/plain', { origin: '' }, ''],
+    ['text/plain', { 'sec-websocket-protocol': 'mine, base64.binary.k8s.io, binary.k8s.io' }, 'base64.binary.k8s.io'],
+    ['text/plain', { 'sec-websocket-protocol': 'mine' }, 403],
+  ]
+  for (const [type, headers, outcome] of cases) {
+    const found = webSocketHandshake({ ...sound, ...headers }, type)
+    assert.equal(typeof found === 'string' ? found : found.status, outcome, JSON.stringify([type, headers]))
+  }
 })

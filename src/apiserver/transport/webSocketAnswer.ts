@@ -16,6 +16,7 @@ const LENGTH_OF_16_BITS = 126
 const LENGTH_OF_64_BITS = 127
 const MAX_CONTROL_BYTES = 125
 const NORMAL_CLOSURE = Buffer.from([0x03, 0xe8])
+const VERSION = '13'
 const BASE64_PROTOCOL = 'base64.binary.k8s.io'
 const KNOWN_PROTOCOLS: readonly string[] = ['binary.k8s.io', BASE64_PROTOCOL]
 /** Carries a bearer token: not a protocol, and not to be said back. */
@@ -25,14 +26,43 @@ function words(header: string | undefined): string[] {
   return (header ?? '').split(',').flatMap((word) => word.trim() || [])
 }
 
-export function isWebSocketRequest({ connection, upgrade, 'sec-websocket-key': key }: IncomingHttpHeaders): boolean {
+export function isWebSocketRequest({ connection, upgrade }: IncomingHttpHeaders): boolean {
   const upgrades = words(connection).some((word) => word.toLowerCase() === 'upgrade')
-  return upgrades && upgrade?.toLowerCase() === 'websocket' && key !== undefined
+  return upgrades && upgrade?.toLowerCase() === 'websocket'
 }
 
-function chosenProtocol(headers: IncomingHttpHeaders): string | undefined {
-  const offered = words(headers['sec-websocket-protocol']).filter((protocol) => !protocol.startsWith(TOKEN_PREFIX))
-  return offered.find((protocol) => KNOWN_PROTOCOLS.includes(protocol)) ?? (offered.length === 1 ? offered[0] : undefined)
+/** Why there will be no WebSocket, as golang.org/x/net/websocket writes it: without headers but those, on a connection that ends. */
+export interface WebSocketRefusal {
+  status: 400 | 403
+  headers: Record<string, string>
+  text: string
+}
+
+function offeredProtocols(header: string | undefined): string[] {
+  const text = (header ?? '').trim()
+  const all = text === '' ? [] : text.split(',').map((protocol) => protocol.trim())
+  return all.filter((protocol) => !protocol.startsWith(TOKEN_PREFIX))
+}
+
+/** As Go reads the address of a page. */
+const isOrigin = (text: string): boolean => text === '*' || text.startsWith('/') || URL.canParse(text)
+
+const isLog = (contentType: string): boolean => contentType.startsWith('text/plain')
+
+/** The protocol to speak, '' where none has a name, or why not. A log is text and takes one that it knows; a watch the only one there is. */
+export function webSocketHandshake(headers: IncomingHttpHeaders, contentType: string): string | WebSocketRefusal {
+  const refusal = (status: WebSocketRefusal['status'], text = ''): WebSocketRefusal => ({ status, headers: {}, text })
+  if (!headers['sec-websocket-key']) return refusal(400, 'mismatch challenge/response')
+  if (headers['sec-websocket-version'] !== VERSION)
+    return { status: 400, headers: { 'Sec-WebSocket-Version': VERSION }, text: 'missing or bad WebSocket Version' }
+  const offered = offeredProtocols(headers['sec-websocket-protocol'])
+  if (isLog(contentType)) {
+    if (offered.length === 0) return ''
+    return offered.find((protocol) => protocol === '' || KNOWN_PROTOCOLS.includes(protocol)) ?? refusal(403)
+  }
+  // Only pages open a watch: whatever is none says where it comes from, too.
+  if (!isOrigin(headers.origin ?? '')) return refusal(403)
+  return offered.length > 1 ? refusal(400) : (offered[0] ?? '')
 }
 
 function frame(opcode: number, payload: Uint8Array): Buffer {
@@ -94,6 +124,8 @@ class ControlFrames {
 export interface WebSocketAnswerOptions {
   /** The request's. */
   headers: IncomingHttpHeaders
+  /** Of the handshake. */
+  protocol: string
   /** What came behind the request. */
   head: Buffer
   contentType: string
@@ -101,16 +133,16 @@ export interface WebSocketAnswerOptions {
 }
 
 /** Takes the connection over; the result's writes are its messages. */
-export function webSocketAnswer(socket: Duplex, { headers, head, contentType, writeHead }: WebSocketAnswerOptions): Writable {
+export function webSocketAnswer(socket: Duplex, { headers, protocol, head, contentType, writeHead }: WebSocketAnswerOptions): Writable {
   const accept = createHash('sha1').update(`${headers['sec-websocket-key']}${GUID}`).digest('base64')
-  const protocol = chosenProtocol(headers)
   writeHead(101, {
     upgrade: 'websocket',
     connection: 'Upgrade',
     'sec-websocket-accept': accept,
     ...(protocol && { 'sec-websocket-protocol': protocol }),
   })
-  const inBase64 = protocol === BASE64_PROTOCOL
+  // A watch speaks as it always does, whatever the protocol is called.
+  const inBase64 = protocol === BASE64_PROTOCOL && isLog(contentType)
   const opcode = inBase64 || contentType.startsWith('application/json') ? OPCODE.text : OPCODE.binary
   const messages = new Writable({
     write(chunk: Buffer, _, done) {
