@@ -76,6 +76,7 @@ const OPTIONS = {
     'token-auth-file': 'text',
   },
   'controller-manager': {
+    'cluster-signing-duration': 'duration',
     controllers: 'list',
     'concurrent-cron-job-syncs': 'positive',
     'concurrent-daemonset-syncs': 'positive',

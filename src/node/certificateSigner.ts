@@ -1,11 +1,12 @@
 /** Signs certificate requests (PKCS #10) with the cluster's authority, for the CSR controllers. */
 import { createPublicKey } from 'node:crypto'
 import type { SubjectAlternativeNameExtension } from '@peculiar/x509'
-import type { CertificateSigner, RequestedSubject } from '../controllers/certificates/signers.ts'
+import { grantedSeconds, type CertificateSigner, type RequestedSubject } from '../controllers/certificates/signers.ts'
 import { loadX509, openAuthority, randomSerial } from './pki.ts'
 import type { KeyPair } from './pkiFiles.ts'
 
-const DEFAULT_SECONDS = 365 * 86_400
+/** Upstream's cluster-signing-duration. */
+const SIGNING_DURATION_MS = 365 * 86_400_000
 const BACKDATE_MS = 5 * 60_000
 
 /** Kubernetes' names of key usages that are extended ones in X.509, by their object identifiers. */
@@ -58,12 +59,13 @@ function subjectOf(x509: X509, requestPem: string): RequestedSubject {
   }
 }
 
-export function createCertificateSigner(ca: KeyPair, now: () => number): CertificateSigner {
+/** No certificate lives longer than `durationMs`. */
+export function createCertificateSigner(ca: KeyPair, now: () => number, durationMs = SIGNING_DURATION_MS): CertificateSigner {
   return {
     async inspect(requestPem) {
       return subjectOf(await loadX509(), requestPem)
     },
-    async sign({ requestPem, usages, expirationSeconds = DEFAULT_SECONDS }) {
+    async sign({ requestPem, usages, expirationSeconds }) {
       const x509 = await loadX509()
       const authority = await openAuthority(ca)
       const request = new x509.Pkcs10CertificateRequest(requestPem)
@@ -76,7 +78,9 @@ export function createCertificateSigner(ca: KeyPair, now: () => number): Certifi
         subject: request.subjectName,
         issuer: authority.certificate.subjectName,
         notBefore: new Date(now() - BACKDATE_MS),
-        notAfter: new Date(Math.min(now() + expirationSeconds * 1000, authority.certificate.notAfter.getTime())),
+        notAfter: new Date(
+          Math.min(now() + grantedSeconds(expirationSeconds, durationMs / 1000) * 1000, authority.certificate.notAfter.getTime()),
+        ),
         signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
         publicKey: createPublicKey({ key: Buffer.from(request.publicKey.rawData), format: 'der', type: 'spki' }).export({
           type: 'spki',

@@ -39,7 +39,7 @@ export function kubeControllers({ pki, podCidr, nodeName, flags }: KubeControlle
     podCidr: {
       ranges: podCidr.split(',').map((clusterCidr) => ({ clusterCidr, nodeMaskBits: NODE_RANGE_BITS[familyOf(clusterCidr).name] })),
     },
-    certificateSigner: createCertificateSigner(pki.ca, Date.now),
+    certificateSigner: createCertificateSigner(pki.ca, Date.now, flags?.['cluster-signing-duration']),
     ...(nodeName && { hostPathVolumes: hostPathVolumesOf(nodeName) }),
     signLegacyToken: ({ namespace, serviceAccountName, serviceAccountUid, secretName }) =>
       new SignJWT({

@@ -142,8 +142,8 @@ export function planSlices(input: SliceInput): SlicePlan {
     kind: 'EndpointSlice',
     metadata: { generateName: `${service.metadata.name}-`, namespace: service.metadata.namespace, labels, ownerReferences },
     addressType,
-    endpoints,
-    ports,
+    ...(endpoints.length > 0 && { endpoints }),
+    ...(ports.length > 0 && { ports }),
   })
   const update = (slice: EndpointSlice, endpoints: Endpoint[], ports = slice.ports): void => {
     const next: EndpointSlice = { ...slice, metadata: { ...slice.metadata, labels, ownerReferences }, endpoints, ...(ports && { ports }) }

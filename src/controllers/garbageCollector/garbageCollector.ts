@@ -71,7 +71,8 @@ export function garbageCollector(context: ControllerContext): Controller {
   function tellStrangeOwner({ apiVersion, kind, name, uid }: OwnerReference, dependent: KubeObject): void {
     const { namespace = '' } = dependent.metadata
     const message = `ownerRef [${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}] does not exist in namespace "${namespace}"`
-    context.events.record(dependent, { type: 'Warning', reason: 'OwnerRefInvalidNamespace', message })
+    const { resourceVersion: _, ...metadata } = dependent.metadata
+    context.events.record({ ...dependent, metadata } as KubeObject, { type: 'Warning', reason: 'OwnerRefInvalidNamespace', message })
   }
 
   async function stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {

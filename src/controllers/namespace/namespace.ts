@@ -109,11 +109,11 @@ export function namespaceController(context: ControllerContext): Controller {
     namespace: Namespace,
     { remaining, failures, undiscovered }: { remaining: Remaining[]; failures: string[]; undiscovered: string[] },
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Namespace> {
     const conditions = namespaceConditions(namespace.status?.conditions, remaining, failures, clock.now(), undiscovered)
     const status = { ...namespace.status, phase: 'Terminating', conditions }
-    if (semanticallyEqual(status, namespace.status)) return
-    await client.update(namespaces, { ...namespace, status }, { subresource: 'status', signal })
+    if (semanticallyEqual(status, namespace.status)) return namespace
+    return client.update(namespaces, { ...namespace, status }, { subresource: 'status', signal })
   }
 
   return {
@@ -138,7 +138,9 @@ export function namespaceController(context: ControllerContext): Controller {
       }
       const finalizers = namespace.spec.finalizers.filter((finalizer) => finalizer !== FINALIZER)
       try {
-        await client.update(namespaces, { ...namespace, spec: { ...namespace.spec, finalizers } }, { subresource: 'finalize', signal })
+        // One that others hold on to tells that it is empty.
+        const told = finalizers.length > 0 ? await report(namespace, left, signal) : namespace
+        await client.update(namespaces, { ...told, spec: { ...told.spec, finalizers } }, { subresource: 'finalize', signal })
       } catch (error) {
         if (!isNotFound(error)) throw error
       }
