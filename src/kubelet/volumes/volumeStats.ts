@@ -9,6 +9,7 @@ import type { CsiVolumes } from '../csi/csiVolumes.ts'
 import { emptyDirUse } from '../eviction/podUse.ts'
 import { podDirectories } from '../pods/podDirectories.ts'
 import { fileSystemSpace, type Space } from './space.ts'
+import { fileKindOf, fileVolumeSpace, pluginOf } from './fileVolumes.ts'
 import { mountsBelow } from './mounts.ts'
 
 export interface VolumeUse {
@@ -45,6 +46,8 @@ export async function volumeStats(pod: Pod, options: VolumeStatsOptions, signal:
       const asked = await options.csi?.space(pod.metadata.uid, name, until)
       if (asked) return asked
     }
+    const kind = fileKindOf(volume)
+    if (kind) return fileVolumeSpace(join(folder, `kubernetes.io~${pluginOf(kind)}`, name))
     const own = ['empty-dir', 'nfs', 'local-volume']
       .map((plugin) => join(folder, `kubernetes.io~${plugin}`, name))
       .find((path) => mounted.includes(path))

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { ConfigMap, Pod } from '../../api/kinds/core/v1.ts'
 import { assertSafePath, writeAtomically } from './atomicWriter.ts'
+import { fileVolumeSpace } from './fileVolumes.ts'
 import { prepareHostPath } from './hostPath.ts'
 import { applyFsGroup } from './ownership.ts'
 import { configMapPayload, downwardPayload } from './payload.ts'
@@ -257,6 +258,17 @@ test('how the kernel is told to mount NFS', () => {
     ['nfs4', 'nfs', undefined],
   )
   assert.equal(nfsOptions('10.0.0.1', true, ['vers=4.1', 'rw', 'addr=1.2.3.4', 'hard']), 'ro,vers=4.1,hard,addr=10.0.0.1')
+})
+
+test('files made from objects take their own part of the file system that they are on', async (t) => {
+  const directory = await scratch(t)
+  const volume = join(directory, 'volume')
+  await writeAtomically(volume, files({ a: 'x'.repeat(10_000) }))
+  await symlink(volume, join(directory, 'usual'))
+  const { usedBytes = 0, inodesUsed, capacityBytes = 0 } = await fileVolumeSpace(join(directory, 'usual'))
+  assert.ok(usedBytes >= 10_000 && usedBytes < 100_000 && capacityBytes > usedBytes)
+  // The folder, the one of its data, the link to it, the file and the link to that.
+  assert.equal(inodesUsed, 5)
 })
 
 test('how a local volume is mounted', () => {

@@ -16,6 +16,7 @@ import type { Image, Runtime } from '../runtime/runtime.ts'
 import { writeAtomically } from './atomicWriter.ts'
 import { ClaimedVolumes } from './claimedVolumes.ts'
 import { emptyDirMount } from './emptyDir.ts'
+import { fileKindOf, pluginOf, type FileKind } from './fileVolumes.ts'
 import { prepareHostPath } from './hostPath.ts'
 import { mountsBelow } from './mounts.ts'
 import { mountNfs } from './nfs.ts'
@@ -41,9 +42,6 @@ export interface VolumesOptions {
 }
 
 const UNMOUNT_TIMEOUT_MS = 10_000
-/** Volumes of files that are made from objects, by the folder of their plugin. */
-const PLUGINS_OF_FILES = { configMap: 'configmap', secret: 'secret', downwardAPI: 'downward-api', projected: 'projected' } as const
-const KINDS_WITH_FILES = Object.keys(PLUGINS_OF_FILES) as (keyof typeof PLUGINS_OF_FILES)[]
 /** As of an emptyDir on disk and one in memory, in which upstream puts such files. */
 const DISK_MODE = 0o777
 const MEMORY_MODE = 0o1777
@@ -142,7 +140,7 @@ export class Volumes {
       const claimName = `${pod.metadata.name}-${volume.name}`
       return this.#claimed.prepare({ pod, volume, claimName, readOnly: false, onAgain: onToken }, signal)
     }
-    if (KINDS_WITH_FILES.some((kind) => volume[kind])) return this.#files(pod, volume, facts, onToken, signal)
+    if (fileKindOf(volume)) return this.#files(pod, volume, facts, onToken, signal)
     if (volume.csi && this.#options.csi)
       return published(pod, await this.#options.csi.publishInline(pod, volume, signal), volume.csi.readOnly ?? false, onToken)
     if (volume.nfs) {
@@ -191,7 +189,7 @@ export class Volumes {
   async #files(pod: Pod, volume: Volume, facts: PodFacts, onToken: (atMs: number) => void, signal: AbortSignal): Promise<PreparedVolume> {
     const { objects } = this.#options
     const { namespace } = pod.metadata
-    const kind = KINDS_WITH_FILES.find((name) => volume[name]) ?? 'projected'
+    const kind = fileKindOf(volume) ?? 'projected'
     const sources: ProjectedSources = {
       facts,
       configMap: (name) => objects.configMap(namespace, name, signal),
@@ -211,14 +209,14 @@ export class Volumes {
   }
 
   /** Where files of such a volume are; for those in memory the usual place shows there. */
-  async #directoryOfFiles(pod: Pod, kind: keyof typeof PLUGINS_OF_FILES, name: string): Promise<string> {
+  async #directoryOfFiles(pod: Pod, kind: FileKind, name: string): Promise<string> {
     const { memoryDir } = this.#options
-    const usual = this.#directory(pod, PLUGINS_OF_FILES[kind], name)
+    const usual = this.#directory(pod, pluginOf(kind), name)
     if (kind === 'configMap' || memoryDir === undefined) {
       await mkdir(usual, { recursive: true })
       return usual
     }
-    const directory = join(memoryDir, pod.metadata.uid, PLUGINS_OF_FILES[kind], name)
+    const directory = join(memoryDir, pod.metadata.uid, pluginOf(kind), name)
     await mkdir(directory, { recursive: true })
     if (!(await lstat(usual).catch(() => undefined))) {
       await mkdir(dirname(usual), { recursive: true })
