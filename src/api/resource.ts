@@ -44,6 +44,15 @@ export function apiVersionOf(resource: Pick<Resource, 'group' | 'version'>): str
   return resource.group ? `${resource.group}/${resource.version}` : resource.version
 }
 
+/** As Go reads it: `/` is nothing, and a text with more than one slash is none. */
+export function parseGroupVersion(apiVersion: string): { group: string; version: string } | undefined {
+  const [first = '', second, ...more] = apiVersion.split('/')
+  if (more.length > 0) return undefined
+  return second === undefined ? { group: '', version: first } : { group: first, version: second }
+}
+
+export const unexpectedGroupVersion = (apiVersion: string): string => `unexpected GroupVersion string: ${apiVersion}`
+
 /** Key of an object in caches and work queues: `namespace/name`, or `name` where there is no namespace. */
 export function keyOf(object: { metadata: { name: string; namespace?: string } }): string {
   const { name, namespace } = object.metadata

@@ -88,7 +88,7 @@ export class Discovery {
       const mediaType = MEDIA_TYPES[type]
       if (!mediaType) continue
       const pretty = params['pretty'] === '1'
-      if (params['as'] === undefined) {
+      if (params['as'] === undefined && params['g'] === undefined && params['v'] === undefined) {
         const document = core ? apiVersions(this.#serverAddress()) : apiGroupList(this.#groups())
         return { document, mediaType, contentType: mediaType, pretty }
       }

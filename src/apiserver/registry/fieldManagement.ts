@@ -3,7 +3,7 @@ import { applyPatch } from '../../merge/apply/apply.ts'
 import { fieldSetOfPaths } from '../../merge/apply/fieldSet.ts'
 import { updateManagedFields } from '../../merge/apply/update.ts'
 import { restore } from '../../api/codec/restore.ts'
-import { apiVersionOf } from '../../api/resource.ts'
+import { apiVersionOf, parseGroupVersion } from '../../api/resource.ts'
 import { newBadRequest, newConflict } from '../../api/status.ts'
 import { isJsonObject } from '../cache/json.ts'
 import { cloneJson } from '../../api/jsonValues.ts'
@@ -109,10 +109,10 @@ export interface ApplyTarget extends Tracking {
 export function applyConfiguration(old: KubeObject | undefined, configuration: JsonObject, target: ApplyTarget): KubeObject {
   const { resource, name } = target
   const { kind, apiVersion, metadata: meta } = configuration
-  if (kind !== resource.kind || apiVersion !== apiVersionOf(resource)) {
-    const version = typeof apiVersion === 'string' ? apiVersion : ''
-    const shown = typeof kind === 'string' ? kind : ''
-    throw newBadRequest(`invalid object type: ${version.includes('/') ? version : `/${version}`}, Kind=${shown}`)
+  const given = parseGroupVersion(typeof apiVersion === 'string' ? apiVersion : '')
+  if (kind !== resource.kind || given?.group !== resource.group || given.version !== resource.version) {
+    const shown = given && typeof kind === 'string' ? kind : ''
+    throw newBadRequest(`invalid object type: ${given?.group ?? ''}/${given?.version ?? ''}, Kind=${shown}`)
   }
   if (meta === null) delete configuration['metadata']
   if (!old && isJsonObject(meta) && typeof meta['resourceVersion'] === 'string') {

@@ -1,8 +1,9 @@
 /** What a patch has made of an object, decoded as a body would be and refused as upstream refuses it. */
 import { DecodeError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
-import { kindMismatch } from '../../api/codec/kindMismatch.ts'
+import { metadataInOrder } from '../../api/codec/jsonText.ts'
+import { INTERNAL, kindMismatch } from '../../api/codec/kindMismatch.ts'
 import { restore } from '../../api/codec/restore.ts'
-import { apiVersionOf } from '../../api/resource.ts'
+import { apiVersionOf, parseGroupVersion, unexpectedGroupVersion } from '../../api/resource.ts'
 import { newInternalError, newInvalid } from '../../api/status.ts'
 import { show } from '../../api/validation/fieldErrors.ts'
 import { goFormat } from '../../merge/jsonValue.ts'
@@ -49,7 +50,11 @@ function shown(patched: JsonObject, { strategic }: Patcher, type: TypeDef): stri
 
 /** JSON as upstream has it in hand: a struct that a patch went into has its members by name, and so has everything of a custom resource. */
 function textOf(patched: JsonObject, { name }: TypeDef): string {
-  return JSON.stringify(name === '' ? sorted(patched) : Object.fromEntries(Object.entries(patched).sort(byName)))
+  if (name === '') return JSON.stringify(sorted(patched))
+  const members = Object.entries(patched).map(
+    ([key, value]) => [key, key === 'metadata' ? metadataInOrder(value) : value] as [string, unknown],
+  )
+  return JSON.stringify(Object.fromEntries(members.sort(byName)))
 }
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
@@ -84,8 +89,7 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
   }
 
   function checkCustomKind({ kind: made, apiVersion }: TypeMeta): void {
-    const odd = oddVersion(apiVersion)
-    if (odd) throw reject(odd)
+    if (!parseGroupVersion(apiVersion)) throw reject(unexpectedGroupVersion(apiVersion))
     if (made === '') throw reject(`Object 'Kind' is missing in '${textOf(patched, type)}'`)
     if (apiVersion === '') throw newInternalError(`Object 'apiVersion' is missing in 'object has no apiVersion field'`)
   }
@@ -99,10 +103,14 @@ export function decodePatched(base: JsonObject, { catalog, request, kind, type, 
       return { object: read, strictErrors: [...found, ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`).sort()] }
     }
     if (patch.strategic === undefined) {
-      const odd = oddKind(catalog, typeMeta(patched), kind)
+      const made = madeKind(typeMeta(patched), kind)
+      if (typeof made === 'string') throw reject(made)
+      if (made.version === '') throw reject(`Object 'apiVersion' is missing in '${textOf(patched, type)}'`)
+      const odd = oddKind(catalog, made, kind)
       if (odd) throw reject(odd)
-      // Without a version it would be the internal one, which knows the fields by other names.
-      if (!patched['apiVersion']) return { object: { kind: kind.kind, metadata: {} }, strictErrors: [...found, ...unknownFields(patched)] }
+      // The internal version knows the fields by other names.
+      if (made.version === INTERNAL)
+        return { object: { kind: kind.kind, metadata: {} }, strictErrors: [...found, ...unknownFields(patched)] }
     }
     const typed = attempt(() => (patch.strategic === undefined ? decodeMerged(patched) : restore(patched, type)))
     // Upstream decodes what a patch has made from text with sorted keys.
@@ -128,23 +136,19 @@ function unknownFields(patched: JsonObject): string[] {
   return fields.sort().map((name) => `unknown field ${JSON.stringify(name)}`)
 }
 
+/** The kind that a patch has made of the object, which is the internal one where it says no version; or what is wrong with that. */
+function madeKind({ kind, apiVersion }: TypeMeta, wanted: GroupVersionKind): GroupVersionKind | string {
+  const given = parseGroupVersion(apiVersion)
+  if (!given) return unexpectedGroupVersion(apiVersion)
+  const made = { ...given, kind: kind || wanted.kind }
+  if (given.version !== '' || (given.group !== '' && given.group !== wanted.group)) return made
+  return { ...made, group: wanted.group, version: INTERNAL }
+}
+
 /** Why a patch must not have made another kind of the object. */
-function oddKind(catalog: Catalog, { kind, apiVersion }: TypeMeta, wanted: GroupVersionKind): string | undefined {
-  const odd = oddVersion(apiVersion)
-  if (odd) return odd
-  const { group, version } = apiVersion === '' ? wanted : groupVersionOf(apiVersion)
-  const made = { group, version, kind: kind || wanted.kind }
-  if (made.kind === wanted.kind && apiVersionOf(made) === apiVersionOf(wanted)) return undefined
+function oddKind(catalog: Catalog, made: GroupVersionKind, wanted: GroupVersionKind): string | undefined {
   // Another version of the same kind is converted.
-  if (made.kind === wanted.kind && made.group === wanted.group && catalog.typeOfKind(made)) return undefined
+  const same = made.kind === wanted.kind && made.group === wanted.group
+  if (same && (made.version === wanted.version || made.version === INTERNAL || catalog.typeOfKind(made))) return undefined
   return kindMismatch(catalog, made, wanted)
-}
-
-function oddVersion(apiVersion: string): string | undefined {
-  return apiVersion.split('/').length > 2 ? `unexpected GroupVersion string: ${apiVersion}` : undefined
-}
-
-function groupVersionOf(apiVersion: string): { group: string; version: string } {
-  const slash = apiVersion.indexOf('/')
-  return slash < 0 ? { group: '', version: apiVersion } : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) }
 }

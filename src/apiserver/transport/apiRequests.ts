@@ -106,7 +106,7 @@ export class ApiRequests {
       request,
       codec,
       now,
-      negotiated: negotiated.as === 'PartialObjectMetadataList' ? { ...negotiated, as: 'PartialObjectMetadata' } : negotiated,
+      negotiated,
       includeObject: negotiated.as === 'Table' ? parseIncludeObject(query) : 'Metadata',
       onBegun: () => begun?.(),
       onEvents: (count) => metrics.watchEvents(route.resource, count),

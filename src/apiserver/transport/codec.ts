@@ -8,13 +8,14 @@ import type { TypeDef } from '../../api/catalog/schema.ts'
 import { DecodeError, JsonSyntaxError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf } from '../../api/codec/json.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
 import { homeGroup, isFormerKind } from '../../api/catalog/formerKinds.ts'
-import { kindMismatch, notRegistered } from '../../api/codec/kindMismatch.ts'
+import { isUnversioned, kindMismatch, notRegistered, unknownConversion } from '../../api/codec/kindMismatch.ts'
 import type * as ProtobufModule from '../../api/codec/protobuf.ts'
 import { jsonText, prettyJsonText } from '../../api/codec/jsonText.ts'
 import { YamlSyntaxError, parseYaml, warningsOf } from '../../api/codec/yaml.ts'
 import { encodeYaml } from '../../api/codec/yamlText.ts'
+import { apiVersionOf, parseGroupVersion, unexpectedGroupVersion } from '../../api/resource.ts'
 import type { JsonObject } from '../../api/resource.ts'
-import { newBadRequest, newStatusError } from '../../api/status.ts'
+import { newBadRequest } from '../../api/status.ts'
 import type { StatusError } from '../../api/status.ts'
 import { newNotAcceptable } from './negotiation.ts'
 import type { MediaType } from './negotiation.ts'
@@ -58,19 +59,19 @@ function summary(bytes: Uint8Array): string {
   return `${bytes[0] === 0x7b ? head.toString() : head.toString('hex')}${more}`
 }
 
-function versionOf({ group, version }: GroupVersionKind): string {
-  return group ? `${group}/${version}` : version
-}
-
 /** Of a custom resource, which is told by its kind alone. */
 function missingKind(bytes: Uint8Array, { kind }: DecodeTarget): StatusError {
   const why = `Object 'Kind' is missing in '${Buffer.from(bytes).toString()}'`
   return newBadRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(bytes)})`)
 }
 
-function parseGroupVersion(apiVersion: string): { group: string; version: string } {
-  const slash = apiVersion.indexOf('/')
-  return slash < 0 ? { group: '', version: apiVersion } : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) }
+/** Options are of a group of their own, and what says no version is taken for it. */
+function optionsMismatch(kind: GroupVersionKind, meta: TypeMeta): string {
+  if (isUnversioned(kind)) return unknownConversion(kind, 'v1.DeleteOptions')
+  return notRegistered(
+    meta.apiVersion === '' || meta.apiVersion === '/' ? { ...kind, group: 'meta.k8s.io', version: 'v1' } : kind,
+    OPTIONS_SCHEME,
+  )
 }
 
 /** A body before its type is known to fit. */
@@ -123,7 +124,9 @@ export class Codec implements ObjectCodec {
 
   decode(bytes: Uint8Array, mediaType: MediaType, target: DecodeTarget): Decoded {
     const parsed = this.#parse(bytes, mediaType, target)
-    const kind = this.#kindOf(parsed.meta, target)
+    const kind = this.#kindOf(parsed.meta, bytes, target)
+    if (kind.version === '')
+      throw this.#cannotBeHandled(kind, target, `Object 'apiVersion' is missing in '${Buffer.from(bytes).toString()}'`)
     const { object, strictErrors } = this.#attempt(target, kind, () => parsed.decode(target.type))
     if (!target.type && parsed.meta.kind === '') throw missingKind(bytes, target)
     this.#checkKind(kind, target, parsed.meta)
@@ -142,7 +145,7 @@ export class Codec implements ObjectCodec {
     if (strict) throw this.#cannotBeHandled(kind, target, `strict decoding error: ${strictErrors.join(', ')}`)
     const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
     return {
-      object: { kind: kind.kind, apiVersion: versionOf(kind), ...rest } as JsonObject,
+      object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...rest } as JsonObject,
       warnings: target.fieldValidation === '' || target.fieldValidation === 'Warn' ? warningsOf(strictErrors) : [],
     }
   }
@@ -165,8 +168,7 @@ export class Codec implements ObjectCodec {
 
   #encodeProtobuf(object: object): Uint8Array {
     const { apiVersion = 'v1', kind = '' } = object as Partial<TypeMeta>
-    const { group, version } = parseGroupVersion(apiVersion)
-    const type = this.#catalog.typeOfKind({ group, version, kind })
+    const type = this.#catalog.typeOfKind({ group: '', version: '', ...parseGroupVersion(apiVersion), kind })
     // Custom resources have no protobuf form.
     if (!type || !this.#protobuf) throw newNotAcceptable()
     return this.#protobuf.encodeProtobuf(object, type)
@@ -186,9 +188,13 @@ export class Codec implements ObjectCodec {
       if (!known) throw error
       const why =
         error instanceof JsonSyntaxError ? `couldn't get version/kind; json parse error: ${error.message}` : (error as Error).message
-      if (target.options) throw newBadRequest(why)
-      throw newBadRequest(`the object provided is unrecognized (must be of type ${target.kind.kind}): ${why} (${summary(bytes)})`)
+      throw this.#unrecognized(why, bytes, target)
     }
+  }
+
+  #unrecognized(why: string, bytes: Uint8Array, target: DecodeTarget): StatusError {
+    if (target.options) return newBadRequest(why)
+    return newBadRequest(`the object provided is unrecognized (must be of type ${target.kind.kind}): ${why} (${summary(bytes)})`)
   }
 
   #parseProtobuf(bytes: Uint8Array): Parsed {
@@ -203,37 +209,36 @@ export class Codec implements ObjectCodec {
   }
 
   /** What the body says it is; what it leaves out is as the URL has it. */
-  #kindOf(meta: TypeMeta, target: DecodeTarget): GroupVersionKind {
-    const { group, version } = meta.apiVersion ? parseGroupVersion(meta.apiVersion) : target.kind
-    return { group, version, kind: meta.kind || target.kind.kind }
+  #kindOf({ apiVersion, kind }: TypeMeta, bytes: Uint8Array, target: DecodeTarget): GroupVersionKind {
+    const given = parseGroupVersion(apiVersion)
+    if (!given) throw this.#unrecognized(unexpectedGroupVersion(apiVersion), bytes, target)
+    const { group, version } = given.version === '' && (given.group === '' || given.group === target.kind.group) ? target.kind : given
+    return { group, version, kind: kind || target.kind.kind }
   }
 
   #checkKind(kind: GroupVersionKind, target: DecodeTarget, meta: TypeMeta): void {
     const { kind: wanted, type, options } = target
     if (!type) {
-      if (versionOf(kind) !== versionOf(wanted) || meta.apiVersion === '') throw this.#versionMismatch(meta.apiVersion, wanted)
+      if (apiVersionOf(kind) !== apiVersionOf(wanted) || meta.apiVersion === '') throw this.#versionMismatch(meta.apiVersion, wanted)
       return
     }
-    if (kind.kind === wanted.kind && versionOf(kind) === versionOf(wanted)) return
+    if (kind.kind === wanted.kind && apiVersionOf(kind) === apiVersionOf(wanted)) return
     if (options && kind.kind === wanted.kind) return
-    if (options) throw newBadRequest(notRegistered(kind, OPTIONS_SCHEME))
+    if (options) throw newBadRequest(optionsMismatch(kind, meta))
     const known = this.#catalog.typeOfKind(kind) !== undefined || isFormerKind(kind)
     // An eviction is taken in either version that there has been.
     if (kind.kind === 'Eviction' && wanted.kind === 'Eviction' && isFormerKind(kind)) return
-    if (known && kind.kind === wanted.kind && homeGroup(kind) === homeGroup(wanted)) throw this.#versionMismatch(versionOf(kind), wanted)
+    if (known && kind.kind === wanted.kind && homeGroup(kind) === homeGroup(wanted)) throw this.#versionMismatch(apiVersionOf(kind), wanted)
     throw this.#cannotBeHandled(kind, target, kindMismatch(this.#catalog, kind, wanted))
   }
 
   #versionMismatch(given: string, wanted: GroupVersionKind): StatusError {
-    return newBadRequest(`the API version in the data (${given}) does not match the expected API version (${versionOf(wanted)})`)
+    return newBadRequest(`the API version in the data (${given}) does not match the expected API version (${apiVersionOf(wanted)})`)
   }
 
   #cannotBeHandled(kind: GroupVersionKind, target: DecodeTarget, why: string): StatusError {
-    return newStatusError(
-      400,
-      'BadRequest',
-      `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${target.kind.kind}: ${why}`,
-    )
+    if (target.options) return newBadRequest(why)
+    return newBadRequest(`${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${target.kind.kind}: ${why}`)
   }
 
   #attempt<T>(target: DecodeTarget, kind: GroupVersionKind, work: () => T): T {
@@ -242,8 +247,7 @@ export class Codec implements ObjectCodec {
     } catch (error) {
       if (!(error instanceof DecodeError) && (error as Error).name !== 'ProtobufError') throw error
       // Another kind cannot be told apart by what does not fit: that it is another is what counts.
-      if (kind.kind !== target.kind.kind && target.type) this.#checkKind(kind, target, { kind: kind.kind, apiVersion: versionOf(kind) })
-      if (target.options) throw newBadRequest((error as Error).message)
+      if (kind.kind !== target.kind.kind && target.type) this.#checkKind(kind, target, { kind: kind.kind, apiVersion: apiVersionOf(kind) })
       throw this.#cannotBeHandled(kind, target, (error as Error).message)
     }
   }

@@ -297,7 +297,7 @@ export class Filters {
 
   async #sendDiscovery(exchange: Exchange, query: URLSearchParams, found: NonNullable<ReturnType<Discovery['answer']>>): Promise<void> {
     const { document, mediaType, contentType, etag, pretty } = found
-    const headers: Record<string, string> = etag ? { etag, vary: 'Accept' } : {}
+    const headers: Record<string, string> = etag ? { etag, vary: 'Accept', 'cache-control': 'public' } : {}
     if (etag && headerText(exchange, 'if-none-match') === etag) return exchange.respond(304, headers)
     await this.#options.codec.prepare(mediaType)
     const body = this.#options.codec.encode(document, mediaType, pretty || wantsPretty(query, headerText(exchange, 'user-agent')))

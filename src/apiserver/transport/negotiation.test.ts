@@ -28,7 +28,8 @@ test('the router and the serializer refuse in different words', () => {
   assert.throws(() => chosen('text/html'), /^StatusError: 406: Not Acceptable\n\nAvailable representations: application\/json, /)
   assert.throws(() => chosen('application/*'), /406: Not Acceptable/)
   assert.throws(() => chosen('application/json;as=Poem;g=meta.k8s.io;v=v1'), /only the following media types are accepted/)
-  assert.throws(() => negotiate('application/yaml', { ...rules, streaming: true }), /are accepted: application\/json;stream=watch, /)
+  for (const accept of ['application/yaml', 'application/yaml, */*', 'application/json;q=0.1,application/yaml;q=0.9'])
+    assert.throws(() => negotiate(accept, { ...rules, streaming: true }), /are accepted: application\/json;stream=watch, /, accept)
   // What would not do for a list either is refused as for one.
   const poem = 'application/json;as=Poem;g=meta.k8s.io;v=v1'
   assert.throws(() => negotiate(poem, { ...rules, streaming: true }), /are accepted: application\/json, application\/yaml, /)

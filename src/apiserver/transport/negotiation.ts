@@ -105,7 +105,6 @@ export function negotiate(accept: string, options: NegotiationRules & { routed: 
   if (routed && !clauses.some((c) => c.type === '*/*' || ACCEPTED.some((type) => type === c.type))) {
     throw newRouterNotAcceptable(options.list ? `${ACCEPTED_TEXT}, ${WATCH_REPRESENTATIONS}` : ACCEPTED_TEXT)
   }
-  let couldBeList = false
   for (const clause of clauses) {
     const mediaType = mediaTypeOf(clause)
     const as = transformOf(clause, options)
@@ -113,13 +112,10 @@ export function negotiate(accept: string, options: NegotiationRules & { routed: 
     if (options.noProtobuf && !as && mediaType === 'application/vnd.kubernetes.protobuf') continue
     // Tables have no protobuf form.
     if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue
-    if (options.streaming && mediaType === 'application/yaml') {
-      couldBeList = true
-      continue
-    }
+    if (options.streaming && mediaType === 'application/yaml') throw newNotAcceptable(WATCH_REPRESENTATIONS)
     return { mediaType, pretty: pretty || wantsPrettyType(clause), ...(as && { as, asVersion: clause.params['v'] as string }) }
   }
-  throw newNotAcceptable(couldBeList ? WATCH_REPRESENTATIONS : ACCEPTED_TEXT)
+  throw newNotAcceptable()
 }
 
 /** How an error is written: as asked where possible, JSON where not. */

@@ -69,6 +69,8 @@ test('what may last, and what nobody can tell', () => {
   const cases: [target: string, long: boolean, undetermined: boolean][] = [
     ['/api/v1/pods', false, false],
     ['/api/v1/pods?watch=1', true, false],
+    ['/api/v1/pods?watch=', true, false],
+    ['/api/v1/pods?watch=False', false, false],
     ['/api/v1/namespaces/a/pods/p/log', true, false],
     ['/api/v1/namespaces/a/pods/p/eviction', false, false],
     ['/api/v1/proxy/nodes/n', true, false],

@@ -56,7 +56,7 @@ export function nameInSelector(fieldSelector: string): string {
 
 /** Go's reading of a boolean parameter of the API: there and neither `false` nor `0`. */
 export function isSet(value: string | null): boolean {
-  return value !== null && value !== 'false' && value !== '0'
+  return value !== null && value.toLowerCase() !== 'false' && value !== '0'
 }
 
 function decode(part: string): string {

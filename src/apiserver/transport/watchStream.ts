@@ -107,6 +107,8 @@ export async function serveWatch(options: WatchStreamOptions): Promise<void> {
       if (done) break
       const batch = value as readonly CachedEvent[]
       options.onEvents(batch.length)
+      // No event holds a list: the watch ends at its first one, as upstream's does.
+      if (negotiated.as === 'PartialObjectMetadataList' && batch.length > 0) break
       const encoded = batch.map(encode)
       const parts = exchange.isWebSocket || encoded.length === 1 ? encoded : [Buffer.concat(encoded)]
       if (!(await writeAll(open(), parts, request.signal))) break
