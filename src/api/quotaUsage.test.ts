@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Container, Pod, PodSpec, ResourceQuota, ServiceSpec } from './kinds/core/v1.ts'
-import { claimUsage, countsPod, podUsage, serviceUsage, usedOf, type Usage } from './quotaUsage.ts'
+import type { Container, PersistentVolumeClaim, Pod, PodSpec, ResourceQuota, ServiceSpec } from './kinds/core/v1.ts'
+import { claimUsage, countsClaim, countsPod, podUsage, serviceUsage, usedOf, type Usage } from './quotaUsage.ts'
 
 const metadata = { name: 'x', namespace: 'ns', uid: 'x', resourceVersion: '1', creationTimestamp: '' }
 
@@ -101,4 +101,33 @@ test('scopes', () => {
   ]
   for (const [spec, first, second] of cases)
     assert.deepEqual([countsPod(quota([], spec), burstable), countsPod(quota([], spec), bare)], [first, second], JSON.stringify(spec))
+})
+
+test('claims by the attributes class that they have, had, or are given', () => {
+  const claim = (status: PersistentVolumeClaim['status'], volumeAttributesClassName?: string): PersistentVolumeClaim => ({
+    metadata,
+    spec: { ...(volumeAttributesClassName && { volumeAttributesClassName }) },
+    ...(status && { status }),
+  })
+  const changing = claim({ modifyVolumeStatus: { status: 'Pending', targetVolumeAttributesClassName: 'gold' } }, 'silver')
+  const cases: [string, PersistentVolumeClaim, string, string[], boolean][] = [
+    ['In', claim(undefined, 'gold'), 'In', ['gold'], true],
+    ['In, of none', claim(undefined), 'In', ['gold'], false],
+    ['In, had', claim({ currentVolumeAttributesClassName: 'gold' }, 'silver'), 'In', ['gold'], true],
+    ['In, is given', changing, 'In', ['gold'], true],
+    ['NotIn', claim(undefined, 'silver'), 'NotIn', ['gold'], true],
+    ['NotIn, of none', claim(undefined), 'NotIn', ['gold'], true],
+    ['NotIn, of both', changing, 'NotIn', ['gold'], true],
+    ['NotIn, that one', claim(undefined, 'gold'), 'NotIn', ['gold'], false],
+    ['Exists', claim(undefined, 'gold'), 'Exists', [], true],
+    ['Exists, of none', claim(undefined), 'Exists', [], false],
+    ['DoesNotExist', claim(undefined), 'DoesNotExist', [], true],
+  ]
+  for (const [what, subject, operator, values, expected] of cases) {
+    const scopeSelector = { matchExpressions: [{ scopeName: 'VolumeAttributesClass', operator, values }] }
+    assert.equal(countsClaim(quota([], { scopeSelector }), subject), expected, what)
+  }
+  assert.equal(countsClaim(quota([], { scopes: ['VolumeAttributesClass'] }), changing), true)
+  assert.equal(countsClaim(quota([], { scopes: ['BestEffort'] }), changing), false)
+  assert.equal(countsPod(quota([], { scopes: ['VolumeAttributesClass'] }), pod({})), false)
 })

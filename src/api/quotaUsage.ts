@@ -126,14 +126,33 @@ function inScope(pod: Pod, scope: string, operator: string, values: readonly str
   }
 }
 
-/** Whether a quota's scopes let it count a pod. Quotas with scopes count nothing but pods. */
-export function countsPod({ spec }: ResourceQuota, pod: Pod): boolean {
-  const scopes = (spec?.scopes ?? []).every((scope) => inScope(pod, scope, 'Exists', []))
+/** By the classes of which a claim is, was, or is becoming one. */
+function claimInScope({ spec, status }: PersistentVolumeClaim, scope: string, operator: string, values: readonly string[]): boolean {
+  if (scope !== 'VolumeAttributesClass') return false
+  const target = status?.modifyVolumeStatus?.targetVolumeAttributesClassName
+  const classes = [spec.volumeAttributesClassName, status?.currentVolumeAttributesClassName, target].filter(Boolean) as string[]
+  if (operator === 'Exists') return classes.length > 0
+  if (operator === 'DoesNotExist') return classes.length === 0
+  if (operator === 'In') return classes.some((name) => values.includes(name))
+  return classes.length === 0 || classes.some((name) => !values.includes(name))
+}
+
+type InScope = (scope: string, operator: string, values: readonly string[]) => boolean
+
+function meetsScopes({ spec }: ResourceQuota, meets: InScope): boolean {
+  const expressions = spec?.scopeSelector?.matchExpressions ?? []
   return (
-    scopes &&
-    (spec?.scopeSelector?.matchExpressions ?? []).every(({ scopeName, operator, values = [] }) => inScope(pod, scopeName, operator, values))
+    (spec?.scopes ?? []).every((scope) => meets(scope, 'Exists', [])) &&
+    expressions.every(({ scopeName, operator, values = [] }) => meets(scopeName, operator, values))
   )
 }
+
+/** Whether a quota's scopes let it count a pod. Quotas with scopes count nothing but pods and claims. */
+export const countsPod = (quota: ResourceQuota, pod: Pod): boolean =>
+  meetsScopes(quota, (scope, operator, values) => inScope(pod, scope, operator, values))
+
+export const countsClaim = (quota: ResourceQuota, claim: PersistentVolumeClaim): boolean =>
+  meetsScopes(quota, (scope, operator, values) => claimInScope(claim, scope, operator, values))
 
 export function hasScopes({ spec }: ResourceQuota): boolean {
   return (spec?.scopes ?? []).length > 0 || (spec?.scopeSelector?.matchExpressions ?? []).length > 0

@@ -1,5 +1,5 @@
 /** What a write uses up of a quota: what the object counts for, in billionths. */
-import { claimUsage, countsPod, hasScopes, podUsage, serviceUsage } from '../../api/quotaUsage.ts'
+import { claimUsage, countsClaim, countsPod, hasScopes, podUsage, serviceUsage } from '../../api/quotaUsage.ts'
 import { newQuantity, parseQuantity, type QuantityLike } from '../../api/quantity.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
@@ -27,5 +27,7 @@ export function usageOf(resource: CatalogResource, object: KubeObject): Usage {
 /** Whether the quota is about this object at all. */
 export function quotaSelects(quota: ResourceQuota, resource: CatalogResource, object: KubeObject): boolean {
   if (!hasScopes(quota)) return true
-  return resource.group === '' && resource.resource === 'pods' && countsPod(quota, object as Pod)
+  if (resource.group !== '') return false
+  if (resource.resource === 'pods') return countsPod(quota, object as Pod)
+  return resource.resource === 'persistentvolumeclaims' && countsClaim(quota, object as PersistentVolumeClaim)
 }

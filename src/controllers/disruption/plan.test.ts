@@ -55,4 +55,5 @@ test('an eviction under way counts until it shows or is given up', () => {
 test('pods that nobody scales cannot be budgeted by share', () => {
   const { status } = planBudget({ budget: budget({ maxUnavailable: 1 }), pods: [pod('a')], scale: { problem: 'p' }, nowMs: NOW })
   assert.deepEqual([status.disruptionsAllowed, status.conditions?.[0]?.reason, status.conditions?.[0]?.message], [0, 'SyncFailed', 'p'])
+  assert.equal(status.conditions?.[0]?.observedGeneration, undefined, 'nothing was told of this one yet')
 })

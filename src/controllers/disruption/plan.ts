@@ -56,18 +56,22 @@ function stillDisrupted({ budget, pods, nowMs }: BudgetInput): { disrupted: Reco
 export function planBudget(input: BudgetInput): BudgetPlan {
   const { budget, pods, nowMs } = input
   const observedGeneration = budget.metadata.generation ?? 0
-  const put = (status: 'True' | 'False', reason: string, message: string): readonly Condition[] =>
-    setCondition(budget.status?.conditions, { type: 'DisruptionAllowed', status, reason, message, observedGeneration }, timestamp(nowMs))
+  const put = (status: 'True' | 'False', reason: string, message: string, of?: number): readonly Condition[] => {
+    const condition = { type: 'DisruptionAllowed', status, reason, message, ...(of !== undefined && { observedGeneration: of }) }
+    return setCondition(budget.status?.conditions, condition, timestamp(nowMs))
+  }
   const wanted = expectations(input)
   if ('problem' in wanted) {
-    const conditions = put('False', 'SyncFailed', wanted.problem)
+    // Of the generation that was last told of.
+    const conditions = put('False', 'SyncFailed', wanted.problem, budget.status?.observedGeneration)
     return { status: { ...budget.status, disruptionsAllowed: 0, conditions: [...conditions] } }
   }
   const { disrupted, recheckAfterMs } = stillDisrupted(input)
   const live = pods.filter((pod) => !hasFinished(pod) && pod.metadata.deletionTimestamp === undefined)
   const healthy = live.filter((pod) => isReady(pod) && !(pod.metadata.name in disrupted)).length
   const allowed = wanted.expected > 0 ? Math.max(0, healthy - wanted.desired) : 0
-  const conditions = allowed > 0 ? put('True', 'SufficientPods', '') : put('False', 'InsufficientPods', '')
+  const conditions =
+    allowed > 0 ? put('True', 'SufficientPods', '', observedGeneration) : put('False', 'InsufficientPods', '', observedGeneration)
   const status: PodDisruptionBudgetStatus = {
     disruptionsAllowed: allowed,
     currentHealthy: healthy,

@@ -28,7 +28,8 @@ import {
   type Plan,
 } from './plan.ts'
 import { sampleReader } from './samples.ts'
-import { scaleTargets, type ScaleObject, type ScaleTarget } from './scaleTarget.ts'
+import type { ScaleObject } from '../scales.ts'
+import { scaleTargets, type ScaleTarget } from './scaleTarget.ts'
 
 const NO_MEMORY: ScalingMemory = { recommendations: [], events: [] }
 

@@ -1,18 +1,15 @@
-/** What an autoscaler sizes: any kind with a scale, built in or of a custom resource, read and written by its scale alone. */
-import { loadCatalog } from '../../api/catalog/load.ts'
+/** What an autoscaler sizes: any kind with a scale, read and written by its scale alone. */
 import type { CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
-import type { Scale } from '../../api/kinds/autoscaling/v1.ts'
 import type { CrossVersionObjectReference, HorizontalPodAutoscaler } from '../../api/kinds/autoscaling/v2.ts'
-import type { KubeObject, Resource } from '../../api/resource.ts'
+import type { Resource } from '../../api/resource.ts'
 import { isConflict, newStatusError } from '../../api/status.ts'
 import type { Client } from '../../client/client.ts'
 import type { Informer } from '../../client/informer.ts'
-import { builtInResources, customResource, kindId, kindIdOf } from '../deletableResources.ts'
+import { kindId } from '../deletableResources.ts'
+import { scalesOf, type ScaleObject } from '../scales.ts'
 
 /** How often a scale that somebody else writes at the same time is written anew. */
 const SCALE_TRIES = 5
-
-export type ScaleObject = Scale & { metadata: KubeObject['metadata'] }
 
 export interface ScaleTarget {
   resource: Resource
@@ -27,25 +24,13 @@ export interface ScaleTargets {
 }
 
 export function scaleTargets(client: Client, definitions: Informer<CustomResourceDefinition>): ScaleTargets {
-  let builtIn: Resource[] | undefined
+  const scales = scalesOf(client, definitions)
 
-  function resourcesOf({ apiVersion = '', kind }: CrossVersionObjectReference): Resource[] {
-    const id = kindId(apiVersion, kind)
-    builtIn ??= builtInResources()
-    const custom = definitions.list().flatMap((definition) => customResource(definition) ?? [])
-    const found = [...builtIn, ...custom].filter((resource) => kindIdOf(resource) === id)
+  function resourcesOf(reference: CrossVersionObjectReference): Resource[] {
+    const found = scales.resourcesOf(reference)
     if (found.length > 0) return found
-    throw new Error(`no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(id.slice(0, id.indexOf('/')))}`)
-  }
-
-  function hasScale({ group, version, resource }: Resource): boolean {
-    const entry = loadCatalog()
-      .resources(group, version)
-      .find((candidate) => candidate.resource === resource)
-    if (entry) return entry.subresources.some(({ name }) => name === 'scale')
-    const definition = definitions.get(`${resource}.${group}`)
-    const served = definition?.spec.versions.find(({ name }) => name === version)
-    return served?.subresources?.scale !== undefined
+    const id = kindId(reference.apiVersion ?? '', reference.kind)
+    throw new Error(`no matches for kind ${JSON.stringify(reference.kind)} in group ${JSON.stringify(id.slice(0, id.indexOf('/')))}`)
   }
 
   /** The first of the kind's resources that has a scale. */
@@ -55,8 +40,8 @@ export function scaleTargets(client: Client, definitions: Informer<CustomResourc
     let firstError: unknown
     for (const resource of resourcesOf(autoscaler.spec.scaleTargetRef)) {
       try {
-        if (!hasScale(resource)) throw newStatusError(404, 'NotFound', 'the server could not find the requested resource')
-        return { resource, scale: (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject }
+        if (!scales.hasScale(resource)) throw newStatusError(404, 'NotFound', 'the server could not find the requested resource')
+        return { resource, scale: await scales.read(resource, { namespace, name }, signal) }
       } catch (error) {
         signal.throwIfAborted()
         firstError ??= error
@@ -75,7 +60,7 @@ export function scaleTargets(client: Client, definitions: Informer<CustomResourc
         return
       } catch (error) {
         if (!isConflict(error) || tries === SCALE_TRIES) throw error
-        newest = (await client.get(resource, { namespace, name, subresource: 'scale', signal })) as ScaleObject
+        newest = await scales.read(resource, { namespace, name }, signal)
       }
     }
   }

@@ -9,7 +9,7 @@ import { coalesce, GrowingWindow } from '../coalesce.ts'
 import { builtInResources, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { CustomCounts, countName } from './customCounts.ts'
-import { addUsage, claimUsage, countsPod, hasScopes, serviceUsage, usedOf, type Usage } from '../../api/quotaUsage.ts'
+import { addUsage, claimUsage, countsClaim, countsPod, hasScopes, serviceUsage, usedOf, type Usage } from '../../api/quotaUsage.ts'
 import { PodUsages } from './podUsages.ts'
 
 /** A namespace that fills up makes one write for many objects. */
@@ -68,9 +68,10 @@ export function resourceQuotaController(context: ControllerContext): Controller 
     const all = podInformer.list(namespace)
     let usage = podUsages.sum(hasScopes(quota) ? all.filter((pod) => countsPod(quota, pod)) : all)
     window.note(keyOf(quota), all.length, clock.now() - startMs)
+    for (const claim of claimInformer.list(namespace))
+      if (!hasScopes(quota) || countsClaim(quota, claim)) usage = addUsage(usage, claimUsage(claim))
     if (hasScopes(quota)) return usage
     for (const service of serviceInformer.list(namespace)) usage = addUsage(usage, serviceUsage(service))
-    for (const claim of claimInformer.list(namespace)) usage = addUsage(usage, claimUsage(claim))
     for (const resource of counted) {
       const count = newQuantity(informers.for(resource).list(namespace).length)
       usage[countName(resource)] = count
