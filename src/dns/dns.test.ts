@@ -347,6 +347,39 @@ test('what is no question is refused, what is no request is passed over', async 
   assert.ok(said && 'extendedRcode' in said && said.extendedRcode === 1, 'a later version of EDNS')
 })
 
+test('whatever strangers send, the next question is answered, over both protocols', { timeout: 20_000 }, async (t) => {
+  const answers = [{ type: 'A' as const, name: 'a.b', ttl: 1, data: '10.0.0.1' }]
+  const server = await serveDns({ host: '127.0.0.1', port: 0 }, async () => ({ rcode: 'NOERROR', authoritative: true, answers }))
+  t.after(() => server.close())
+  const question = encode({ type: 'query', id: 9, questions: [{ name: 'a.b', type: 'A', class: 'IN' }] })
+  const socket = createSocket('udp4')
+  t.after(() => socket.close())
+  const bytes = (seed: number): Buffer => {
+    const message = Buffer.alloc(seed % 300)
+    let state = seed
+    for (let i = 0; i < message.length; i++) message[i] = (state = (state * 1_103_515_245 + 12_345) & 0x7fffffff) >> 16
+    // Half of them begin as a question does.
+    if (seed % 2 === 0) question.copy(message, 0, 0, Math.min(12 + (seed % 8), message.length))
+    return message
+  }
+  for (let seed = 1; seed <= 2000; seed++) socket.send(bytes(seed * 7919), server.port, '127.0.0.1')
+  const isAnswer = (message: Buffer): boolean => message.readUInt16BE(0) === 9 && message.readUInt16BE(6) === 1
+  const answered = new Promise<void>((resolve) => socket.on('message', (message) => isAnswer(message) && resolve()))
+  const asking = setInterval(() => socket.send(question, server.port, '127.0.0.1'), 20)
+  await answered.finally(() => clearInterval(asking))
+  for (const bad of [Buffer.from([0]), Buffer.from([0, 0, 0]), framed(bytes(40)), Buffer.concat([Buffer.from([255, 255]), bytes(998)])]) {
+    const stranger = connect(server.port, '127.0.0.1')
+    stranger.on('error', () => {}).resume()
+    stranger.end(bad)
+    await once(stranger, 'close')
+  }
+  const client = connect(server.port, '127.0.0.1')
+  client.write(framed(question))
+  const [reply] = (await once(client, 'data')) as [Buffer]
+  client.destroy()
+  assert.ok(isAnswer(reply.subarray(2)))
+})
+
 test('an answer that cannot be encoded is a failure of that question alone', async () => {
   let asked = 0
   const answers = [{ type: 'SRV', name: 'x', ttl: 1, data: undefined }] as never
