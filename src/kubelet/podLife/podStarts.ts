@@ -1,5 +1,5 @@
 /** Starts what a plan says: sandbox, volumes and images are prepared side by side, since the time until a container runs is what people wait for. */
-import type { EphemeralContainer, Pod, ResourceRequirements } from '../../api/kinds/core/v1.ts'
+import type { Container, EphemeralContainer, Pod, ResourceRequirements } from '../../api/kinds/core/v1.ts'
 import type { KillOptions } from './killPod.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
 import type { ContainerStart, PodActions } from './podActions.ts'
@@ -23,7 +23,7 @@ export interface StartState extends Prepared {
   resources: Map<string, ResourceRequirements>
 }
 
-export interface PodStartsOptions extends Pick<StartOptions, 'rootDir' | 'nodeLimits' | 'pin' | 'devices'> {
+export interface PodStartsOptions extends Pick<StartOptions, 'rootDir' | 'nodeLimits' | 'pin' | 'devices' | 'claims'> {
   kills: KillOptions
   /** Ends with the kubelet. */
   signal: AbortSignal
@@ -46,7 +46,9 @@ export class PodStarts {
   /** Starts what the plan says; answers the containers that could not be started. */
   async start(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: StartState, signal: AbortSignal): Promise<StartError[]> {
     const preparing = this.#options.preparation.refreshVolumes(pod, state, signal)
-    const images = new Map(plan.start.map(({ container }) => [container.name, this.#options.preparation.image(pod, container, signal)]))
+    // Nobody is told of images while volumes are missing; both are there before the sandbox is.
+    const image = (container: Container): Promise<Image> => preparing.then(() => this.#options.preparation.image(pod, container, signal))
+    const images = new Map(plan.start.map(({ container }) => [container.name, image(container)]))
     // Whoever awaits them handles their failures.
     for (const promise of [preparing, ...images.values()]) promise.catch(() => {})
     const { preparation, limits } = this.#options
@@ -65,8 +67,8 @@ export class PodStarts {
 
   /** Containers are created side by side and started one after the other, in the order of the spec. */
   async #startInOrder(requests: readonly ContainerStartRequest[], state: StartState, signal: AbortSignal): Promise<StartError[]> {
-    const { rootDir, nodeLimits, pin, observer, devices, signal: lifetime } = this.#options
-    const options = { ...this.#options.kills, rootDir, nodeLimits, devices, lifetime, ...(pin && { pin }) }
+    const { rootDir, nodeLimits, pin, observer, devices, claims, signal: lifetime } = this.#options
+    const options = { ...this.#options.kills, rootDir, nodeLimits, devices, claims, lifetime, ...(pin && { pin }) }
     const creating = requests.map((request) => ({ request, created: createContainer(options, request) }))
     for (const { created } of creating) created.catch(() => {})
     const failed: StartError[] = []
