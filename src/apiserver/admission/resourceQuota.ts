@@ -49,10 +49,10 @@ function missing(request: AdmissionRequest, hard: Readonly<Record<string, string
 }
 
 /** What the request takes beyond what the object took before. */
-function increase(request: AdmissionRequest): Usage {
-  const after = usageOf(request.resource, request.object as NonNullable<AdmissionRequest['object']>)
+function increase(request: AdmissionRequest, reader: ObjectReader): Usage {
+  const after = usageOf(request.resource, request.object as NonNullable<AdmissionRequest['object']>, reader)
   if (!request.oldObject) return after
-  const before = usageOf(request.resource, request.oldObject)
+  const before = usageOf(request.resource, request.oldObject, reader)
   return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - (before[name] ?? 0n)]))
 }
 
@@ -110,8 +110,8 @@ export function createResourceQuota(reader: ObjectReader, charge: ChargeQuota): 
   async function check(request: AdmissionRequest): Promise<void> {
     const object = request.object as NonNullable<AdmissionRequest['object']>
     const { resource, oldObject } = request
-    const more = increase(request)
-    const all = oldObject ? usageOf(resource, object) : more
+    const more = increase(request, reader)
+    const all = oldObject ? usageOf(resource, object, reader) : more
     /** A quota that did not count the object before counts all of it now. */
     const deltaFor = (quota: ResourceQuota): Usage => (!oldObject || quotaSelects(quota, resource, oldObject) ? more : all)
     const concerned = reader.list(resourcequotas, request.namespace).filter((quota) => quotaSelects(quota, resource, object))

@@ -1,5 +1,7 @@
 /** The resourcequota controller: keeps the observed usage of quotas true; admission counts on it when it lets objects in. */
 import { persistentvolumeclaims, pods, resourcequotas, services, type Pod, type ResourceQuota } from '../../api/kinds/core/v1.ts'
+import { deviceclasses, resourceclaims } from '../../api/kinds/resource/v1.ts'
+import { resourceClaimUsage, type ClaimSurroundings } from '../../api/deviceQuota.ts'
 import { newQuantity } from '../../api/quantity.ts'
 import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { hasFinished } from '../../api/pods.ts'
@@ -21,7 +23,7 @@ const PLAIN_COUNTS: Readonly<Record<string, string>> = {
   '/replicationcontrollers': 'replicationcontrollers',
   '/resourcequotas': 'resourcequotas',
 }
-const OWN_USAGE = new Set(['/pods', '/services', '/persistentvolumeclaims'])
+const OWN_USAGE = new Set(['/pods', '/services', '/persistentvolumeclaims', 'resource.k8s.io/resourceclaims'])
 
 export function resourceQuotaController(context: ControllerContext): Controller {
   const { client, informers, clock } = context
@@ -29,6 +31,8 @@ export function resourceQuotaController(context: ControllerContext): Controller 
   const podInformer = informers.for(pods)
   const serviceInformer = informers.for(services)
   const claimInformer = informers.for(persistentvolumeclaims)
+  const deviceClaimInformer = informers.for(resourceclaims)
+  const deviceClassInformer = informers.for(deviceclasses)
   const podUsages = new PodUsages()
   const window = new GrowingWindow(BATCH_WINDOW_MS)
   const counted = builtInResources().filter(
@@ -36,13 +40,17 @@ export function resourceQuotaController(context: ControllerContext): Controller 
   )
 
   let lookAt: (namespace: string) => void = () => {}
-  const custom = new CustomCounts(context, informers, (namespace) => lookAt(namespace))
-  const builtInCounts = new Set(counted.map(countName))
+  const customCounts = new CustomCounts(context, informers, (namespace) => lookAt(namespace))
+  const builtInCounts = new Set([...counted, pods, services, persistentvolumeclaims, resourceclaims].map(countName))
+  const surroundings: ClaimSurroundings = {
+    extendedResourceOf: (deviceClass) => deviceClassInformer.get(deviceClass)?.spec.extendedResourceName,
+    podOf: (namespace, name) => podInformer.get(`${namespace}/${name}`),
+  }
 
   async function customUsage(quota: ResourceQuota, signal: AbortSignal): Promise<Usage> {
     const names = Object.keys(quota.spec?.hard ?? {}).filter((name) => name.startsWith('count/') && !builtInCounts.has(name))
     if (names.length === 0 || hasScopes(quota)) return {}
-    const counts = await custom.count(names, quota.metadata.namespace ?? '', signal)
+    const counts = await customCounts.count(names, quota.metadata.namespace ?? '', signal)
     return Object.fromEntries([...counts].map(([name, count]) => [name, newQuantity(count)]))
   }
 
@@ -72,6 +80,7 @@ export function resourceQuotaController(context: ControllerContext): Controller 
       if (!hasScopes(quota) || countsClaim(quota, claim)) usage = addUsage(usage, claimUsage(claim))
     if (hasScopes(quota)) return usage
     for (const service of serviceInformer.list(namespace)) usage = addUsage(usage, serviceUsage(service))
+    for (const claim of deviceClaimInformer.list(namespace)) usage = addUsage(usage, resourceClaimUsage(claim, surroundings))
     for (const resource of counted) {
       const count = newQuantity(informers.for(resource).list(namespace).length)
       usage[countName(resource)] = count
@@ -105,14 +114,20 @@ export function resourceQuotaController(context: ControllerContext): Controller 
     name: 'resourcequota-controller',
     watches: [
       { start: (all, enqueue) => watch(resourcequotas, (quota) => [keyOf(quota)]).start(all, coalesce(enqueue, clock, window.ofKey)) },
-      ...[pods, services, persistentvolumeclaims].map((resource) => changes(resource as Resource)),
+      ...[pods, services, persistentvolumeclaims, resourceclaims].map((resource) => changes(resource as Resource)),
       ...counted.map(changes),
+      // What devices are called by pods shows with the next count.
+      watch(deviceclasses, () => []),
       customs,
     ],
     async reconcile(key, signal) {
       const quota = quotaInformer.get(key)
       if (!quota || quota.metadata.deletionTimestamp !== undefined) return window.forget(key)
-      const status = { hard: quota.spec?.hard ?? {}, used: usedOf(quota, { ...usageOf(quota), ...(await customUsage(quota, signal)) }) }
+      const custom = await customUsage(quota, signal)
+      const used = Object.entries(usedOf(quota, { ...usageOf(quota), ...custom }))
+      // What nobody serves is not counted.
+      const isCounted = (name: string): boolean => !name.startsWith('count/') || builtInCounts.has(name) || name in custom
+      const status = { hard: quota.spec?.hard ?? {}, used: Object.fromEntries(used.filter(([name]) => isCounted(name))) }
       if (semanticallyEqual(status, quota.status)) return
       await client.update(resourcequotas, { ...quota, status }, { subresource: 'status', signal })
     },
