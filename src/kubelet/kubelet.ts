@@ -143,7 +143,9 @@ export function createKubelet(given: KubeletOptions): Kubelet {
         own.images.run(signal),
         own.plugins.run(),
         own.devices.run(),
-        servePodResources({ directory: join(rootDir, 'pod-resources'), devices: own.devices, pods: () => ofNode.list(), signal }),
+        own.drivers.begin(),
+        own.claims.run(),
+        servePodResources({ ...own, directory: join(rootDir, 'pod-resources'), pods: () => ofNode.list(), signal }),
       ]
       context.ready()
       await aborted(signal)

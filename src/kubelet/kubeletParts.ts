@@ -4,8 +4,10 @@ import { nodes, secrets, services } from '../api/kinds/core/v1.ts'
 import type { ComponentContext } from '../base/component.ts'
 import { KUBELET_DEFAULTS } from './configuration.ts'
 import { CsiVolumes } from './csi/csiVolumes.ts'
-import { CsiPlugins } from './csi/plugins.ts'
+import { CSI_PLUGIN_TYPE, CsiPlugins } from './csi/plugins.ts'
 import { DeviceManager } from './devices/deviceManager.ts'
+import { DRA_PLUGIN_TYPE, DraDrivers } from './dynamicResources/draDrivers.ts'
+import { DynamicResources } from './dynamicResources/dynamicResources.ts'
 import { EvictionManager } from './eviction/evictionManager.ts'
 import { readSignals } from './eviction/signals.ts'
 import { ImageCollector } from './images/imageCollector.ts'
@@ -20,6 +22,7 @@ import { RealPodLife } from './podLife/podLife.ts'
 import { PodObjects } from './pods/podObjects.ts'
 import { PodObserver } from './podLife/podObserver.ts'
 import { PodWorkers } from './podLife/podWorkers.ts'
+import { PluginRegistry } from './plugins/pluginRegistry.ts'
 import { createProber } from './probes/prober.ts'
 import { PodProbes } from './probes/podProbes.ts'
 import type { Image, Runtime } from './runtime/runtime.ts'
@@ -39,9 +42,11 @@ export interface KubeletParts {
   probes: PodProbes
   startTimes: PodStartTimes
   images: ImageCollector
-  plugins: CsiPlugins
+  plugins: PluginRegistry
   csi: CsiVolumes
   devices: DeviceManager
+  drivers: DraDrivers
+  claims: DynamicResources
 }
 
 /** What the node has, and what of it pods may ask for. */
@@ -93,14 +98,21 @@ export async function assemble(options: KubeletOptions, measures: KubeletMeasure
   }
   const probes = new PodProbes({ clock, events, nodeIp, run: createProber(runtime), onVerdict })
   const statuses = new StatusManager({ client, clock, log, signal, measures })
-  const devices = await devicesOf(shared)
+  const [devices, { drivers, claims }] = await Promise.all([devicesOf(shared), claimsOf(shared)])
   const storage = storageOf(shared)
-  const life = await lifeOf(shared, { observer, probes, statuses, devices, ...storage })
+  const life = await lifeOf(shared, { observer, probes, statuses, devices, claims, ...storage })
   const workers = new PodWorkers({ life, clock, log, signal, measures, onGone: (uid) => parts().statics?.podGone(uid) })
-  const { plugins, csi, images } = storage
+  const { csi, images } = storage
+  const plugins = new PluginRegistry({
+    clock,
+    log,
+    signal,
+    directory: join(rootDir, 'plugins_registry'),
+    kinds: { [CSI_PLUGIN_TYPE]: storage.csiPlugins, [DRA_PLUGIN_TYPE]: drivers },
+  })
   const node = nodeReporterOf(shared, { csi, devices })
   const [statics, eviction] = [staticsOf(shared, statuses), evictionOf(shared)]
-  made = { workers, observer, node, life, statics, eviction, probes, startTimes, images, plugins, csi, devices }
+  made = { workers, observer, node, life, statics, eviction, probes, startTimes, images, plugins, csi, devices, drivers, claims }
   return made
 }
 
@@ -120,7 +132,39 @@ async function devicesOf({ options, clock, log, signal, parts }: Shared): Promis
   return devices
 }
 
-interface Storage extends Pick<KubeletParts, 'images' | 'plugins' | 'csi'> {
+async function claimsOf({ options, measures, clock, log, signal, parts }: Shared): Promise<Pick<KubeletParts, 'drivers' | 'claims'>> {
+  const { client, nodeName, rootDir } = options
+  const drivers = new DraDrivers({
+    client,
+    clock,
+    log,
+    signal,
+    nodeName,
+    measures,
+    onHealth: (driver, devices) => claims.told(driver, devices),
+  })
+  const claims = new DynamicResources({
+    client,
+    clock,
+    log,
+    signal,
+    measures,
+    drivers,
+    recordFile: join(rootDir, 'dra_manager_state'),
+    isActive: (uid) =>
+      parts()
+        .workers.all()
+        .some(({ metadata }) => metadata.uid === uid),
+    onChange(uids) {
+      for (const uid of uids) parts().workers.wake(uid)
+    },
+  })
+  await claims.begin()
+  return { drivers, claims }
+}
+
+interface Storage extends Pick<KubeletParts, 'images' | 'csi'> {
+  csiPlugins: CsiPlugins
   objects: PodObjects
   volumes: Volumes
 }
@@ -141,10 +185,10 @@ function storageOf({ options, configuration, amounts, clock, log, signal, parts 
       }
     },
   })
-  const plugins = new CsiPlugins({ client, clock, log, signal, nodeName, registryDirectory: join(rootDir, 'plugins_registry') })
+  const csiPlugins = new CsiPlugins({ client, signal, nodeName })
   const csi = new CsiVolumes({
     client,
-    plugins,
+    plugins: csiPlugins,
     rootDir,
     nodeName,
     clock,
@@ -163,12 +207,12 @@ function storageOf({ options, configuration, amounts, clock, log, signal, parts 
     recordFile: join(rootDir, 'pulled-images.json'),
     alsoUsed: () => volumes.imagesInUse(),
   })
-  return { objects, plugins, csi, volumes, images }
+  return { objects, csiPlugins, csi, volumes, images }
 }
 
 async function lifeOf(
   { options, configuration, amounts, measures, startTimes, clock, log, signal, parts }: Shared,
-  made: Storage & Pick<KubeletParts, 'observer' | 'probes' | 'devices'> & { statuses: StatusManager },
+  made: Storage & Pick<KubeletParts, 'observer' | 'probes' | 'devices' | 'claims'> & { statuses: StatusManager },
 ): Promise<RealPodLife> {
   const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
   const serviceInformer = informers.for(services)

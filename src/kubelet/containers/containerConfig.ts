@@ -32,6 +32,8 @@ export interface ContainerConfigInput {
   nodeLimits: NodeLimits
   /** What device plugins give the container with its devices. */
   grants?: readonly DeviceGrant[]
+  /** What the container has by the pod's claims, by names of the Container Device Interface. */
+  claimedDevices?: readonly string[]
   pin?: PinSubPath
 }
 
@@ -72,7 +74,7 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     env,
     mounts: [...mounts, ...grants.flatMap(grantedMounts), ...podFileMounts(container, directories)],
     devices: [...containerDevices(container, volumes), ...grants.flatMap((grant) => grant.devices)],
-    cdiDevices: grants.flatMap((grant) => grant.cdiDevices),
+    cdiDevices: [...grants.flatMap((grant) => grant.cdiDevices), ...(input.claimedDevices ?? [])],
     resources: linuxResources(pod, container, nodeLimits),
     security: containerSecurity(pod, container, image, { rootDir, seccompDefault: nodeLimits.seccompDefault }),
     stdin: container.stdin ?? false,

@@ -13,7 +13,8 @@ import { Client } from '../../client/client.ts'
 import { FakeApi } from '../testing/fakeApi.ts'
 import { attachmentName, CsiVolumes, ownedByGroup } from './csiVolumes.ts'
 import { EXPAND_VOLUME, GET_VOLUME_STATS, VOLUME_MOUNT_GROUP } from './driver.ts'
-import { CsiPlugins } from './plugins.ts'
+import { CSI_PLUGIN_TYPE, CsiPlugins } from './plugins.ts'
+import { PluginRegistry } from '../plugins/pluginRegistry.ts'
 import { Decoded, encodeMessage, type Message } from '../grpc/wire.ts'
 
 test('messages come back as they were sent; what is unknown is passed over, what is cut short is refused', () => {
@@ -108,8 +109,15 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
   const client = new Client(api)
   api.put(nodes, { metadata: meta('n'), spec: {} })
   const abort = new AbortController()
-  const plugins = new CsiPlugins({ client, clock: systemClock, log: silentLogger, signal: abort.signal, nodeName: 'n', registryDirectory })
-  const running = plugins.run()
+  const plugins = new CsiPlugins({ client, signal: abort.signal, nodeName: 'n' })
+  const registry = new PluginRegistry({
+    clock: systemClock,
+    log: silentLogger,
+    signal: abort.signal,
+    directory: registryDirectory,
+    kinds: { [CSI_PLUGIN_TYPE]: plugins },
+  })
+  const running = registry.run()
   t.after(async () => {
     abort.abort()
     await running
@@ -205,8 +213,15 @@ test('a driver is told of tokens, gets devices and groups, is called again, and 
   const client = new Client(api)
   api.put(nodes, { metadata: meta('n'), spec: {} })
   const abort = new AbortController()
-  const plugins = new CsiPlugins({ client, clock: systemClock, log: silentLogger, signal: abort.signal, nodeName: 'n', registryDirectory })
-  const running = plugins.run()
+  const plugins = new CsiPlugins({ client, signal: abort.signal, nodeName: 'n' })
+  const registry = new PluginRegistry({
+    clock: systemClock,
+    log: silentLogger,
+    signal: abort.signal,
+    directory: registryDirectory,
+    kinds: { [CSI_PLUGIN_TYPE]: plugins },
+  })
+  const running = registry.run()
   t.after(async () => {
     abort.abort()
     await running

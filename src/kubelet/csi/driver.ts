@@ -1,4 +1,4 @@
-/** The calls of the Container Storage Interface (csi.v1.Node) and of plugin registration that a kubelet makes, over a unix socket. */
+/** The calls of the Container Storage Interface (csi.v1.Node) that a kubelet makes, over a unix socket. */
 import { GrpcSocket } from '../grpc/socket.ts'
 import { Decoded, encodeMessage, type Message } from '../grpc/wire.ts'
 
@@ -14,14 +14,6 @@ export const GET_VOLUME_STATS = 2
 export const EXPAND_VOLUME = 3
 const SINGLE_NODE_MULTI_WRITER = 5
 export const VOLUME_MOUNT_GROUP = 6
-
-export interface PluginInfo {
-  type: string
-  name: string
-  /** The driver's own socket. */
-  endpoint: string
-  supportedVersions: readonly string[]
-}
 
 export interface DriverNode {
   nodeId: string
@@ -72,15 +64,6 @@ export class Socket {
 
   async #call(method: string, message: Message): Promise<Decoded> {
     return new Decoded(await this.#socket.call(method, encodeMessage(message), CALL_TIMEOUT_MS))
-  }
-
-  async pluginInfo(): Promise<PluginInfo> {
-    const info = await this.#call('/pluginregistration.Registration/GetInfo', {})
-    return { type: info.text(1), name: info.text(2), endpoint: info.text(3), supportedVersions: info.texts(4) }
-  }
-
-  async notifyRegistration(error: string | undefined): Promise<void> {
-    await this.#call('/pluginregistration.Registration/NotifyRegistrationStatus', { 1: error === undefined, 2: error ?? '' })
   }
 
   async nodeInfo(): Promise<DriverNode> {

@@ -223,7 +223,13 @@ test('monitors are told which pod has which', async (t) => {
   const over = new AbortController()
   t.after(() => over.abort())
   const directory = join(one.directory, 'pod-resources')
-  void servePodResources({ directory, devices: one.manager, pods: () => pods, signal: over.signal })
+  void servePodResources({
+    directory,
+    devices: one.manager,
+    claims: { devicesByClaim: () => new Map() },
+    pods: () => pods,
+    signal: over.signal,
+  })
   const socket = new GrpcSocket(join(directory, 'kubelet.sock'))
   t.after(() => socket.close())
   const ask = async (method: string, message: Message = {}): Promise<Decoded> => {

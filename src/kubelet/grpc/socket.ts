@@ -13,7 +13,7 @@ export class RpcError extends Error {
   readonly details: string
 
   constructor(code: number, details: string, cause?: unknown) {
-    super(`rpc error: code = ${CODES[code] ?? code} desc = ${details}`, { cause })
+    super(`rpc error: code = ${codeName(code)} desc = ${details}`, { cause })
     this.code = code
     this.details = details
   }
@@ -38,6 +38,8 @@ const CODES = [
   'DataLoss',
   'Unauthenticated',
 ]
+export const codeName = (code: number): string => CODES[code] ?? String(code)
+
 /** Codes that this side of a call gives. */
 export const RPC = {
   Unknown: 2,

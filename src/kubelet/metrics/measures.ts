@@ -23,7 +23,15 @@ const USUAL = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const POD_STARTS = [0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600]
 const RUNTIME_OPERATIONS = Array.from({ length: 14 }, (_, i) => Number((0.005 * 2.5 ** i).toPrecision(12)))
 
+/** From a tenth of a second to forty, evenly in their logarithms. */
+const DRA_CALLS = Array.from({ length: 15 }, (_, i) => Number((0.1 * 400 ** (i / 14)).toPrecision(12)))
+
 const HISTOGRAMS = {
+  dra_grpc_operations_duration_seconds: ['Duration in seconds of the DRA gRPC operations', DRA_CALLS],
+  dra_operations_duration_seconds: [
+    'Latency histogram in seconds for the duration of handling all ResourceClaims referenced by a pod when the pod starts or stops.',
+    DRA_CALLS,
+  ],
   kubelet_cgroup_manager_duration_seconds: ['Duration in seconds for cgroup manager operations. Broken down by method.', USUAL],
   kubelet_http_requests_duration_seconds: ['Duration in seconds to serve http requests', USUAL],
   kubelet_image_pull_duration_seconds: [
@@ -54,6 +62,8 @@ const HISTOGRAMS = {
 } as const satisfies Record<string, readonly [help: string, bounds: readonly number[]]>
 
 const GAUGES = {
+  dra_resource_claims_in_use:
+    'The number of ResourceClaims that are currently in use on the node, by driver name; <any> stands for all of them.',
   kubelet_first_network_pod_start_sli_duration_seconds:
     'Duration in seconds to start the first pod with a network of its own, excluding time to pull images and run init containers',
   kubelet_pleg_last_seen_seconds: 'Timestamp in seconds when containers were last read from the runtime.',
@@ -89,7 +99,7 @@ export class KubeletMeasures {
   readonly #clock: Pick<Clock, 'now'>
   readonly #counters = new Map<CounterName, Rows<{ value: number }>>()
   readonly #histograms = new Map<HistogramName, Rows<Distribution>>()
-  readonly #gauges = new Map<GaugeName, number>()
+  readonly #gauges = new Map<GaugeName, Rows<{ value: number }>>()
 
   constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock
@@ -112,8 +122,10 @@ export class KubeletMeasures {
     this.observe(name, Math.max(0, this.#clock.now() - sinceMs) / 1000, labels)
   }
 
-  set(name: GaugeName, value: number): void {
-    this.#gauges.set(name, value)
+  set(name: GaugeName, value: number, labels: Labels = {}): void {
+    let rows = this.#gauges.get(name)
+    if (!rows) this.#gauges.set(name, (rows = new Rows(() => ({ value: 0 }))))
+    rows.of(labels).value = value
   }
 
   metrics(): Metric[] {
@@ -121,8 +133,9 @@ export class KubeletMeasures {
       const samples = rows.all().map(({ labels, row }) => ({ labels, value: row.value }))
       return { name, type: 'counter', help: `[ALPHA] ${COUNTERS[name]}`, samples }
     })
-    const gauges = [...this.#gauges].map(([name, value]): Metric => {
-      return { name, type: 'gauge', help: `[ALPHA] ${GAUGES[name]}`, samples: [{ value }] }
+    const gauges = [...this.#gauges].map(([name, rows]): Metric => {
+      const samples = rows.all().map(({ labels, row }) => ({ ...(Object.keys(labels).length > 0 && { labels }), value: row.value }))
+      return { name, type: 'gauge', help: `[ALPHA] ${GAUGES[name]}`, samples }
     })
     const histograms = [...this.#histograms].map(([name, rows]): Metric => {
       const samples = rows.all().flatMap(({ labels, row }) => [...row.values(name, labels)])

@@ -3,13 +3,14 @@
  * `killPod.ts`), report it. What waits to be tried again is in `podRestarts.ts`.
  */
 import { rm } from 'node:fs/promises'
-import type { Pod, PodStatus } from '../../api/kinds/core/v1.ts'
+import type { Pod, PodStatus, ResourceStatus } from '../../api/kinds/core/v1.ts'
 import { orAbort } from '../../base/abort.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Rejection } from '../pods/rejection.ts'
 import { applyResize, type ContainerResize } from '../resizes/applyResize.ts'
 import type { NodeLimits } from '../resources/resources.ts'
 import type { DeviceManager } from '../devices/deviceManager.ts'
+import type { DynamicResources } from '../dynamicResources/dynamicResources.ts'
 import type { Eviction } from '../eviction/evictionManager.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
@@ -29,7 +30,7 @@ import { nothingPrepared, PodPreparation } from './podPreparation.ts'
 import type { PodPreparationOptions } from './podPreparation.ts'
 import { allContainers, containerIdOf, readySandbox } from '../pods/podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from '../pods/podRuntimeStatus.ts'
-import { describePod, isTerminalPhase } from '../pods/podSpec.ts'
+import { describePod, findContainer, isTerminalPhase } from '../pods/podSpec.ts'
 import type { PodLife, SyncOutcome } from './podWorkers.ts'
 import type { PodProbes } from '../probes/podProbes.ts'
 import { isRestartingAll } from '../pods/restartAll.ts'
@@ -51,6 +52,7 @@ export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptio
   /** Has the pod synced. */
   wake(podUid: string): void
   devices: DeviceManager
+  claims: DynamicResources
   observer: PodObserver
   statuses: StatusManager
   probes: PodProbes
@@ -188,6 +190,7 @@ export class RealPodLife implements PodLife {
     const after = await observer.observe(uid)
     const alive = allContainers(after).find((container) => container.state === 'Running')
     if (alive) throw new Error(`container ${alive.name} of ${describePod(pod)} is still running`)
+    await this.#options.claims.unprepare(uid)
   }
 
   async terminated(pod: Pod, { report }: { report: boolean }): Promise<void> {
@@ -281,7 +284,7 @@ export class RealPodLife implements PodLife {
       resourcesOf: (containerId) => this.#states.get(uid)?.resources.get(containerId),
       terminationMessage: (containerId) => observer.terminationMessage(uid, containerId),
       imageIdOf: (container) => observer.imageIdOf(container),
-      devicesOf: (container) => this.#options.devices.statusOf(uid, container),
+      devicesOf: (container) => this.#devicesOf(pod, container),
       nodeIps,
       nowMs: clock.now(),
       terminal: more.terminal ?? false,
@@ -292,6 +295,12 @@ export class RealPodLife implements PodLife {
     for (const labels of newEnds(before, status)) this.#options.measures.count('kubelet_terminated_containers_total', labels)
     if (isResizing(before) && !isResizing(status)) this.#resizes.completed(pod)
     return status
+  }
+
+  #devicesOf(pod: Pod, name: string): ResourceStatus[] {
+    const { devices, claims } = this.#options
+    const container = findContainer(pod, name)
+    return [...devices.statusOf(pod.metadata.uid, name), ...(container ? claims.statusOf(pod, container) : [])]
   }
 
   async #apply(pod: Pod, plan: PodActions, observed: PodRuntimeStatus, state: PodState, signal: AbortSignal): Promise<Applied> {

@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import { sandboxConfig } from '../containers/containerConfig.ts'
 import type { EnvironmentSources } from '../containers/environment.ts'
+import type { DynamicResources } from '../dynamicResources/dynamicResources.ts'
 import type { PodFacts } from '../pods/fieldRef.ts'
 import type { ImagePuller } from '../images/imagePuller.ts'
 import { podDirectories } from '../pods/podDirectories.ts'
@@ -38,6 +39,7 @@ export interface PodPreparationOptions {
   images: ImagePuller
   objects: PodObjects
   volumes: Volumes
+  claims: Pick<DynamicResources, 'prepare'>
 }
 
 /** What was made for a pod so far. */
@@ -76,6 +78,7 @@ export class PodPreparation {
 
   async createSandbox(pod: Pod, attempt: number, signal: AbortSignal): Promise<Sandbox> {
     const { runtime, events, nodeName, rootDir, files, signal: lifetime } = this.#options
+    await this.#prepareClaims(pod, signal)
     const config = sandboxConfig({ pod, attempt, clusterDomain: files.clusterDomain, nodeName, rootDir })
     const { measures } = this.#options
     measures.count('kubelet_started_pods_total')
@@ -92,6 +95,20 @@ export class PodPreparation {
       events.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${text}` })
       throw error
     }
+  }
+
+  async #prepareClaims(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { claims, events } = this.#options
+    try {
+      await claims.prepare(pod, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      const text = error instanceof Error ? error.message : String(error)
+      const message = `Failed to prepare dynamic resources: ${text}`
+      events.record(pod, { type: 'Warning', reason: 'FailedPrepareDynamicResources', message })
+      throw error
+    }
+    signal.throwIfAborted()
   }
 
   async writeFiles(pod: Pod, sandbox: Sandbox, state: Prepared): Promise<void> {

@@ -8,6 +8,7 @@ import { containerConfig } from '../containers/containerConfig.ts'
 import type { DeviceManager } from '../devices/deviceManager.ts'
 import { ContainerConfigError } from '../containers/environment.ts'
 import type { EnvironmentSources } from '../containers/environment.ts'
+import type { DynamicResources } from '../dynamicResources/dynamicResources.ts'
 import type { PodFacts } from '../pods/fieldRef.ts'
 import type { NodeLimits } from '../resources/resources.ts'
 import { ImageUnavailableError } from '../images/imagePuller.ts'
@@ -41,6 +42,7 @@ export interface StartOptions {
   nodeLimits: NodeLimits
   pin?: PinSubPath
   devices: Pick<DeviceManager, 'grants'>
+  claims: Pick<DynamicResources, 'cdiDevices'>
   /** Ends with the kubelet: what was begun in the runtime is not left half done when only the sync ends. */
   lifetime: AbortSignal
 }
@@ -70,7 +72,7 @@ const text = (error: unknown): string => (error instanceof Error ? error.message
 
 async function configure(options: StartOptions, request: ContainerStartRequest, image: Image): Promise<ContainerConfig> {
   const { pod, container, attempt, facts, sources, volumes, directories, target } = request
-  const { rootDir, nodeLimits, pin, devices } = options
+  const { rootDir, nodeLimits, pin, devices, claims } = options
   try {
     if (target && target.id === undefined) throw new ContainerConfigError(`unable to find target container "${target.name}"`)
     const config = await containerConfig({
@@ -85,6 +87,7 @@ async function configure(options: StartOptions, request: ContainerStartRequest, 
       rootDir,
       nodeLimits,
       grants: await devices.grants(pod.metadata.uid, container.name),
+      claimedDevices: claims.cdiDevices(pod, container),
       ...(pin && { pin }),
     })
     return { ...config, ...(target?.id !== undefined && { targetContainerId: target.id }) }

@@ -33,8 +33,10 @@ function merged(into: unknown, patch: unknown, key = ''): unknown {
 function matches(object: KubeObject, request: { namespace?: string; fieldSelector?: string }): boolean {
   if (request.namespace && object.metadata.namespace !== request.namespace) return false
   if (!request.fieldSelector) return true
-  const [path = '', value] = request.fieldSelector.split('=')
-  return path.split('.').reduce<unknown>((at, part) => (at as Json | undefined)?.[part], object) === value
+  return request.fieldSelector.split(',').every((term) => {
+    const [path = '', value] = term.split('=')
+    return path.split('.').reduce<unknown>((at, part) => (at as Json | undefined)?.[part], object) === value
+  })
 }
 
 export class FakeApi implements Transport {
@@ -95,6 +97,11 @@ export class FakeApi implements Transport {
       throw error
     }
     if (verb === 'list') return this.#list(request)
+    if (verb === 'deletecollection') {
+      const found = this.#list(request)
+      for (const { metadata } of found.items) this.remove(resource, metadata.namespace ?? '', metadata.name)
+      return found
+    }
     if (verb === 'create' && subresource === 'token') {
       return { status: { token: `token-${this.#revision}`, expirationTimestamp: new Date(Date.UTC(2026, 0, 1, 1)).toISOString() } }
     }
