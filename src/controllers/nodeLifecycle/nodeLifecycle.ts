@@ -1,8 +1,6 @@
 /**
  * The node lifecycle controller: listens to the heartbeats (leases, and status) of the nodes, and turns what it hears into
  * conditions, taints and the readiness of pods (upstream's pkg/controller/nodelifecycle).
- *
- * A heartbeat's age is counted from when this process saw it change: the node's clock does not matter.
  */
 import { leases } from '../../api/kinds/coordination/v1.ts'
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
@@ -12,30 +10,17 @@ import { isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
+import { Heartbeats, LEASE_NAMESPACE, type Graces } from './heartbeats.ts'
 import { isEvicting, planLabels, planTaints, planUnknown, readiness } from './plan.ts'
 import { DEFAULT_EVICTION_RATES, EvictionZones, type EvictionRates } from './zones.ts'
 
-const LEASE_NAMESPACE = 'kube-node-lease'
 export const BY_NODE = 'nodeName'
 
 export function podsByNode(pod: Pod): string[] {
   return pod.spec.nodeName ? [pod.spec.nodeName] : []
 }
 
-/** A heartbeat without a lease nor a status. */
-const SILENT = ' '
-
-interface Heard {
-  heartbeat: string
-  atMs: number
-}
-
-export interface NodeLifecycleOptions extends EvictionRates {
-  /** A node that renews neither its lease nor its status for so long is unknown. */
-  graceMs: number
-  /** For so long a node that was never heard of may be silent. */
-  startupGraceMs: number
-}
+export interface NodeLifecycleOptions extends EvictionRates, Graces {}
 
 /** Upstream's defaults. */
 const DEFAULT_OPTIONS: NodeLifecycleOptions = { graceMs: 50_000, startupGraceMs: 60_000, ...DEFAULT_EVICTION_RATES }
@@ -44,31 +29,11 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
   const options = { ...DEFAULT_OPTIONS, ...given }
   const { client, informers, events, clock } = context
   const nodeInformer = informers.for(nodes)
-  const leaseInformer = informers.for(leases, { namespace: LEASE_NAMESPACE })
   const podInformer = informers.for(pods)
   podInformer.addIndex(BY_NODE, podsByNode)
-  const heard = new Map<string, Heard>()
+  const heartbeats = new Heartbeats(informers.for(leases, { namespace: LEASE_NAMESPACE }), clock, options)
   const known = new Map<string, Node>()
   const zones = new EvictionZones(options, clock)
-
-  function heartbeatOf(node: Node): string {
-    const lease = leaseInformer.get(`${LEASE_NAMESPACE}/${node.metadata.name}`)
-    const ready = findCondition(node.status?.conditions, 'Ready')
-    return `${lease?.spec.renewTime ?? ''}${SILENT}${ready?.status === 'Unknown' ? '' : (ready?.lastHeartbeatTime ?? '')}`
-  }
-
-  /** Milliseconds until the node counts as lost. */
-  function graceLeftMs(node: Node): number {
-    const { name, creationTimestamp } = node.metadata
-    const heartbeat = heartbeatOf(node)
-    const hasReported = findCondition(node.status?.conditions, 'Ready') !== undefined
-    let last = heard.get(name)
-    if (last?.heartbeat !== heartbeat) {
-      const isNew = heartbeat === SILENT && !hasReported
-      heard.set(name, (last = { heartbeat, atMs: isNew ? Date.parse(creationTimestamp) : clock.now() }))
-    }
-    return last.atMs + (hasReported ? options.graceMs : options.startupGraceMs) - clock.now()
-  }
 
   async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
     for (const pod of podInformer.byIndex(BY_NODE, node.metadata.name)) {
@@ -117,7 +82,7 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
     const wasDisrupted = zones.isDisrupted
     const names = zones.observe(name, nodeInformer.get(name))
     // Whoever hears again hears others later, too.
-    if (wasDisrupted && !zones.isDisrupted) for (const last of heard.values()) last.atMs = clock.now()
+    if (wasDisrupted && !zones.isDisrupted) heartbeats.hearAll()
     return names
   }
 
@@ -134,12 +99,12 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
         const gone = known.get(name)
         if (gone) told(gone, 'RemovingNode', `event: Removing Node ${name} from Controller`)
         known.delete(name)
-        heard.delete(name)
+        heartbeats.forget(name)
         return
       }
       if (known.get(name)?.metadata.uid !== node.metadata.uid) told(node, 'RegisteredNode', `event: Registered Node ${name} in Controller`)
       known.set(name, node)
-      const leftMs = graceLeftMs(node)
+      const leftMs = heartbeats.leftMs(node)
       const unknown = leftMs <= 0 ? planUnknown(node, clock.now()) : undefined
       if (unknown) {
         told(node, 'NodeNotReady', 'status is now: NodeNotReady')
