@@ -55,7 +55,7 @@ export function startFollowing(options: FollowingOptions): Following {
   const authorizing = authorization.run(registry, signal)
   const aggregation = proxyClient && new Aggregation({ catalog, registry, loopback, resolve, proxyClient, queueMetrics, log, clock })
   const aggregating = aggregation?.run(signal)
-  const webhooks = new WebhookClient({ resolver: resolve })
+  const webhooks = new WebhookClient({ resolver: resolve, clock })
   const serving = customResources.run({ registry, cache: registry.cache, webhooks, signal })
   const registration = aggregation && new Registration({ registry, loopback, queueMetrics, log, clock })
   const registering = registration?.run(signal)

@@ -89,7 +89,7 @@ export class ObjectRegistry implements Registry {
     const objects = new ObjectStore({ store, cache, clock, ...(claims && { claims }) })
     const kinds = new Kinds(catalog, options.customKinds, options.strategies)
     const quota = createResourceQuota(reader, createQuotaCharge({ catalog, clock, kinds, objects, reader, services }))
-    this.#webhooks = new WebhookClient({ resolver: createServiceResolver(reader) })
+    this.#webhooks = new WebhookClient({ resolver: createServiceResolver(reader), clock })
     const external = {
       catalog,
       reader,

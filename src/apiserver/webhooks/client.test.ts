@@ -4,6 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+import { systemClock } from '../../base/clock.ts'
 import { newServiceUnavailable } from '../../api/status.ts'
 import { TestAuthority } from '../testServer.ts'
 import { WebhookCallError } from './callErrors.ts'
@@ -35,6 +36,7 @@ before(async () => {
       if (name === 'empty') throw newServiceUnavailable('no endpoints available for service "empty"')
       return { host: '127.0.0.1', port }
     },
+    clock: systemClock,
   })
 })
 

@@ -11,11 +11,13 @@ import { isIP } from 'node:net'
 import { posix } from 'node:path'
 import type { WebhookClientConfig } from '../../api/kinds/admissionregistration/v1.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '../../base/clock.ts'
 import type { TypeMeta } from '../../api/codec/json.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { retryAfterSeconds, reviewOf } from './answers.ts'
 import type { Answer } from './answers.ts'
 import { WebhookCallError, bodyFailure, connectionFailure } from './callErrors.ts'
+import { ConnectionTurns } from './connectionTurns.ts'
 import type { ServiceAddress, ServiceResolver } from './serviceResolver.ts'
 import { TrustedRoots, checkIdentity } from './tls.ts'
 
@@ -38,7 +40,7 @@ const SERVICE_PORT = 443
 /** How often a webhook may ask to be called again later. */
 const MAX_RETRIES = 10
 const MAX_CONNECTIONS = 512
-const MAX_IDLE_CONNECTIONS_PER_HOST = 16
+const MAX_IDLE_CONNECTIONS_PER_HOST = 64
 const IDLE_TIMEOUT_MS = 90_000
 
 interface Destination {
@@ -58,13 +60,43 @@ interface Sending {
   destination: Destination
   ca: readonly string[] | undefined
   bytes: Buffer
+  time: CallTime
   signal: AbortSignal
   ended(): EndReason
 }
 
+class CallTime {
+  readonly #abort = new AbortController()
+  readonly #timeoutMs: number
+  #timer: NodeJS.Timeout | undefined
+  #late: NodeJS.Immediate | undefined
+
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Aborts when it is up. */
+  get over(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  start(): void {
+    // What has come in time is read first: timers come before what is to be read, and the server may have been busy.
+    this.#timer ??= setTimeout(() => (this.#late = setImmediate(() => this.#abort.abort())), this.#timeoutMs)
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#late)
+  }
+}
+
 export class WebhookClient {
   readonly #resolve: ServiceResolver
+  readonly #clock: Clock
   readonly #roots = new TrustedRoots()
+  /** By host, port and name. */
+  readonly #turns = new Map<string, ConnectionTurns>()
   readonly #agent = new Agent({
     keepAlive: true,
     maxTotalSockets: MAX_CONNECTIONS,
@@ -75,8 +107,9 @@ export class WebhookClient {
     checkServerIdentity: checkIdentity,
   })
 
-  constructor(options: { resolver: ServiceResolver }) {
+  constructor(options: { resolver: ServiceResolver; clock: Clock }) {
     this.#resolve = options.resolver
+    this.#clock = options.clock
   }
 
   /**
@@ -86,21 +119,20 @@ export class WebhookClient {
   async call(call: WebhookCall): Promise<JsonObject> {
     const destination = this.#destination(call)
     const ca = this.#roots.of(call.clientConfig.caBundle)
-    const timeout = new AbortController()
-    const timer = setTimeout(() => timeout.abort(), call.timeoutMs)
+    const time = new CallTime(call.timeoutMs)
     try {
-      return await this.#post(call, destination, ca, timeout.signal)
+      return await this.#post(call, destination, ca, time)
     } finally {
-      clearTimeout(timer)
+      time.clear()
     }
   }
 
-  async #post(call: WebhookCall, destination: Destination, ca: readonly string[] | undefined, timeout: AbortSignal): Promise<JsonObject> {
-    const signal = AbortSignal.any([call.signal, timeout])
-    const ended = (): EndReason => (call.signal.aborted ? 'canceled' : timeout.aborted ? 'timeout' : undefined)
+  async #post(call: WebhookCall, destination: Destination, ca: readonly string[] | undefined, time: CallTime): Promise<JsonObject> {
+    const signal = AbortSignal.any([call.signal, time.over])
+    const ended = (): EndReason => (call.signal.aborted ? 'canceled' : time.over.aborted ? 'timeout' : undefined)
     const bytes = Buffer.from(JSON.stringify(call.body))
     for (let retries = 0; ; retries++) {
-      const answer = await this.#exchange({ call, destination, ca, bytes, signal, ended })
+      const answer = await this.#exchange({ call, destination, ca, bytes, time, signal, ended })
       const waitSeconds = retries < MAX_RETRIES ? retryAfterSeconds(answer) : undefined
       if (waitSeconds === undefined) return reviewOf(answer, call.body)
       await sleep(waitSeconds * 1_000, undefined, { signal }).catch((error: Error) => {
@@ -109,11 +141,12 @@ export class WebhookClient {
     }
   }
 
-  async #exchange({ call, destination, ca, bytes, signal, ended }: Sending): Promise<Answer> {
+  async #exchange(sending: Sending): Promise<Answer> {
+    const { call, destination, signal, ended } = sending
     for (let reused = false; ; reused = true) {
-      const request = this.#open(destination, ca, bytes, signal)
+      const request = await this.#openInTurn(sending)
       try {
-        const response = await answerOf(request, bytes)
+        const response = await answerOf(request, sending.bytes)
         const body = await readBody(response, call.maxAnswerBytes ?? MAX_ANSWER_BYTES, ended)
         return { code: response.statusCode ?? 0, headers: response.headers, body }
       } catch (error) {
@@ -121,7 +154,27 @@ export class WebhookClient {
         if (!reused && request.reusedSocket && isClosed(error) && !signal.aborted) continue
         if (error instanceof WebhookCallError) throw error
         throw connectionFailure(destination.url, request, error as Error, ended())
+      } finally {
+        this.#turns.get(turnsOf(destination))?.freed()
       }
+    }
+  }
+
+  /** The webhook's time begins with its first turn: what waits for the server itself is not slow. */
+  async #openInTurn({ destination, ca, bytes, time, signal }: Sending): Promise<ClientRequest> {
+    const key = turnsOf(destination)
+    const turns = this.#turns.get(key) ?? new ConnectionTurns(this.#clock)
+    this.#turns.set(key, turns)
+    await turns.take(signal)
+    time.start()
+    try {
+      const request = this.#open(destination, ca, bytes, signal)
+      turns.opened(request)
+      request.once('close', () => turns.isIdle && this.#turns.delete(key))
+      return request
+    } catch (error) {
+      turns.skipped()
+      throw error
     }
   }
 
@@ -178,6 +231,8 @@ export class WebhookClient {
     })
   }
 }
+
+const turnsOf = ({ authority, serverName }: Destination): string => `${authority} ${serverName}`
 
 /** As Go cleans paths: absolute, without empty segments and dots. */
 const cleanPath = (path: string): string => posix.resolve('/', path)
