@@ -10,6 +10,7 @@ import {
   parseLabelSelector,
   selectsAll,
 } from './selectors.ts'
+import { quote } from './quote.ts'
 
 test("label selectors match as upstream's do", () => {
   const labels = { app: 'web', tier: 'front', lvl: '5', in: 'x' }
@@ -88,4 +89,9 @@ test('field selectors', () => {
   assert.throws(() => parseFieldSelector('a'), { message: "invalid selector: 'a'; can't understand 'a'" })
   assert.throws(() => parseFieldSelector('a=b=c'), { message: 'invalid field selector: unescaped character in value: 61' })
   assert.deepEqual(parseFieldSelector('==')[0], { field: '', value: '', negated: false })
+})
+
+test('what is no space of Go’s is part of a name', () => {
+  for (const name of ['\u2028', '\u007f', '\u00a0'])
+    assert.throws(() => parseLabelSelector(name), new RegExp(`Invalid value: ${quote(name).replaceAll('\\', '\\\\')}: `))
 })

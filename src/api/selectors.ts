@@ -3,6 +3,7 @@
  * the meaning and the error texts of k8s.io/apimachinery/pkg/labels and fields.
  */
 import type { LabelSelector } from './kinds/meta/v1.ts'
+import { quote } from './quote.ts'
 import { isLabelValue, isQualifiedName } from './validation/names.ts'
 
 export class SelectorError extends Error {
@@ -39,14 +40,14 @@ function tokens(text: string): Token[] {
     while (' \t\r\n'.includes(text[at] ?? 'x')) at++
     if (at >= text.length) return [...out, { type: 'end', text: '' }]
     const symbol = SYMBOLS.find((s) => text.startsWith(s, at))
-    const word = symbol ?? (/[^=!(),<>\s]+/.exec(text.slice(at))?.[0] as string)
+    const word = symbol ?? (/[^=!(),<> \t\r\n]+/.exec(text.slice(at))?.[0] as string)
     out.push({ type: symbol ?? (word === 'in' || word === 'notin' ? word : 'identifier'), text: word })
     at += word.length
   }
 }
 
 function invalid(field: string, value: string, details: readonly string[]): string | undefined {
-  return details.length ? `${field}: Invalid value: ${JSON.stringify(value)}: ${details.join('; ')}` : undefined
+  return details.length ? `${field}: Invalid value: ${quote(value)}: ${details.join('; ')}` : undefined
 }
 
 function aggregate(errors: readonly (string | undefined)[]): void {

@@ -5,13 +5,16 @@ import { watch, type Controller, type ControllerContext } from '../reconcile/con
 import { isNamespaceTerminating } from './podControl.ts'
 
 const NAME = 'kube-root-ca.crt'
-const DESCRIPTION = 'kubernetes.io/description'
+/** Clients may compare it: upstream's to the letter. */
+const DESCRIPTION =
+  'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP ' +
+  'or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.'
 
 export function rootCaPublisher({ client, informers }: ControllerContext, rootCa: string): Controller {
   const namespaceInformer = informers.for(namespaces)
   const configMapInformer = informers.for(configmaps, { fieldSelector: `metadata.name=${NAME}` })
   const data = { 'ca.crt': rootCa }
-  const annotations = { [DESCRIPTION]: 'The certificate authority by which this cluster’s API server is known from inside the cluster.' }
+  const annotations = { 'kubernetes.io/description': DESCRIPTION }
   return {
     name: 'root-ca-certificate-publisher-controller',
     watches: [

@@ -1,5 +1,6 @@
 /** Workloads that keep pods running (pkg/apis/apps/validation), and ReplicationControllers and PodTemplates, which came before them. */
 import { asGiven } from '../codec/goShape.ts'
+import { asJsonValue, numberOf } from '../codec/longIntegers.ts'
 import { deepEqual } from '../meta.ts'
 import { labelSelectorRequirements, matchesLabels, selectsAll } from '../selectors.ts'
 import { checkClaimSpec } from './claimSpec.ts'
@@ -114,7 +115,10 @@ function checkDeploymentStrategy(errors: FieldError[], strategy: RollingStrategy
   } else errors.push(notSupported('spec.strategy', strategyInGoNames(strategy), ['Recreate', 'RollingUpdate']))
 }
 
-function checkDeploymentSpec(errors: FieldError[], spec: DeploymentSpec): void {
+/** What used to be spec.rollbackTo lives on in an annotation. */
+export const ROLLBACK_TO = 'deprecated.deployment.rollback.to'
+
+function checkDeploymentSpec(errors: FieldError[], spec: DeploymentSpec, rollbackTo: string | undefined): void {
   const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec
   checkNotNegative(errors, 'spec.replicas', spec.replicas)
   checkSelector(errors, spec.selector, REPLICAS_EMPTY)
@@ -122,14 +126,15 @@ function checkDeploymentSpec(errors: FieldError[], spec: DeploymentSpec): void {
   checkDeploymentStrategy(errors, spec.strategy ?? {})
   checkNotNegative(errors, 'spec.minReadySeconds', minReadySeconds)
   checkNotNegative(errors, 'spec.revisionHistoryLimit', spec.revisionHistoryLimit)
+  if (rollbackTo) checkNotNegative(errors, 'spec.rollback.version', asJsonValue(numberOf(rollbackTo)) as number)
   checkNotNegative(errors, 'spec.progressDeadlineSeconds', deadline)
   if (deadline !== undefined && deadline <= minReadySeconds)
     errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'))
 }
 
-export function validateDeployment({ spec }: Deployment): FieldError[] {
+export function validateDeployment({ metadata, spec }: Deployment): FieldError[] {
   const errors: FieldError[] = []
-  if (spec) checkDeploymentSpec(errors, spec)
+  if (spec) checkDeploymentSpec(errors, spec, metadata.annotations?.[ROLLBACK_TO])
   return errors
 }
 

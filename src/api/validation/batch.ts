@@ -2,7 +2,7 @@
 import { asGiven } from '../codec/goShape.ts'
 import { deepEqual } from '../meta.ts'
 import { labelSelectorMatches } from '../selectors.ts'
-import { check, goMap, invalid, notSupported, required, tooLong } from './fieldErrors.ts'
+import { check, goMap, invalid, invalidTyped, notSupported, required, tooLong } from './fieldErrors.ts'
 import { checkPodFailurePolicy, checkSuccessPolicy } from './jobPolicies.ts'
 import { goInternal } from './goInternal.ts'
 import { shownSelector, validateLabelSelector } from './labels.ts'
@@ -242,7 +242,7 @@ function isTimeZone(name: string): boolean {
 
 function checkTimeZone(errors: FieldError[], timeZone: string | undefined, path: string): void {
   if (timeZone === undefined) return
-  const unknown = invalid(path, timeZone, `unknown time zone ${timeZone}`)
+  const unknown = invalidTyped(path, timeZone, `unknown time zone ${timeZone}`)
   const isPart = (part: string): boolean => part !== '.' && part !== '..' && !part.startsWith('-') && TIME_ZONE_PART_RE.test(part)
   if (timeZone === '') errors.push(invalid(path, timeZone, 'timeZone must be nil or non-empty string'))
   else if (!timeZone.split('/').every(isPart)) errors.push(unknown)

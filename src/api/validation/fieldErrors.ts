@@ -57,10 +57,22 @@ export function notFound(field: string, value: unknown): FieldError {
   return { type: 'FieldValueNotFound', field, message: `Not found: ${show(value)}` }
 }
 
-/** `supported` in the order that upstream prints it. */
+/** `supported` in the order that upstream prints it; the value is a string with a type of its own, or no string. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  const message = `Unsupported value: ${typeof value === 'number' ? show(value) : showTyped(value === undefined ? '' : value)}: supported values: ${supported.map(quote).join(', ')}`
-  return { type: 'FieldValueNotSupported', field, message }
+  return unsupported(field, typeof value === 'number' ? show(value) : showTyped(value === undefined ? '' : value), supported)
+}
+
+/** Where upstream's value is a plain string. */
+export function notSupportedText(field: string, value: string, supported: readonly string[]): FieldError {
+  return unsupported(field, show(value), supported)
+}
+
+function unsupported(field: string, shown: string, supported: readonly string[]): FieldError {
+  return {
+    type: 'FieldValueNotSupported',
+    field,
+    message: `Unsupported value: ${shown}: supported values: ${supported.map(quote).join(', ')}`,
+  }
 }
 
 export function internalError(field: string, detail: string): FieldError {

@@ -1,5 +1,5 @@
 /** metav1.LabelSelector's rules. */
-import { invalid, invalidAll, forbidden, required } from './fieldErrors.ts'
+import { invalidAll, invalidTyped, forbidden, required } from './fieldErrors.ts'
 import { isLabelValue, isQualifiedName } from './names.ts'
 import { validateLabels } from './objectMeta.ts'
 import type { LabelSelector } from '../kinds/meta/v1.ts'
@@ -14,7 +14,7 @@ export function validateLabelSelector(selector: LabelSelector | undefined, path:
       if (values.length === 0) errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"))
     } else if (operator === 'Exists' || operator === 'DoesNotExist') {
       if (values.length > 0) errors.push(forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
-    } else errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'))
+    } else errors.push(invalidTyped(`${at}.operator`, operator, 'not a valid selector operator'))
     errors.push(...invalidAll(`${at}.key`, key, isQualifiedName(key)))
     for (const [j, value] of values.entries()) errors.push(...invalidAll(`${at}.values[${j}]`, value, isLabelValue(value)))
   }

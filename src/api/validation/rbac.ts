@@ -1,5 +1,5 @@
 /** Roles and bindings (pkg/apis/rbac/validation). */
-import { invalid, invalidAll, notSupported, required } from './fieldErrors.ts'
+import { invalid, invalidAll, notSupportedText, required } from './fieldErrors.ts'
 import { isPathSegmentName, nameIsDnsSubdomain } from './names.ts'
 import { validateLabelSelector } from './labels.ts'
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from '../kinds/rbac/v1.ts'
@@ -49,15 +49,15 @@ function validateSubject(subject: Subject, namespaced: boolean, path: string): F
   switch (kind) {
     case 'ServiceAccount':
       if (name) errors.push(...invalidAll(`${path}.name`, name, nameIsDnsSubdomain(name, false)))
-      if (apiGroup) errors.push(notSupported(`${path}.apiGroup`, apiGroup, ['']))
+      if (apiGroup) errors.push(notSupportedText(`${path}.apiGroup`, apiGroup, ['']))
       if (!namespaced && !namespace) errors.push(required(`${path}.namespace`))
       break
     case 'User':
     case 'Group':
-      if (apiGroup !== GROUP) errors.push(notSupported(`${path}.apiGroup`, apiGroup, [GROUP]))
+      if (apiGroup !== GROUP) errors.push(notSupportedText(`${path}.apiGroup`, apiGroup, [GROUP]))
       break
     default:
-      errors.push(notSupported(`${path}.kind`, kind ?? '', ['ServiceAccount', 'User', 'Group']))
+      errors.push(notSupportedText(`${path}.kind`, kind ?? '', ['ServiceAccount', 'User', 'Group']))
   }
   return errors
 }
@@ -66,9 +66,9 @@ export function validateBinding(binding: RoleBinding | ClusterRoleBinding, names
   const { roleRef, subjects = [] } = binding
   const errors: FieldError[] = []
   const { apiGroup = '', kind = '', name = '' } = roleRef ?? {}
-  if (apiGroup !== GROUP) errors.push(notSupported('roleRef.apiGroup', apiGroup, [GROUP]))
+  if (apiGroup !== GROUP) errors.push(notSupportedText('roleRef.apiGroup', apiGroup, [GROUP]))
   const kinds = namespaced ? ['Role', 'ClusterRole'] : ['ClusterRole']
-  if (!kinds.includes(kind)) errors.push(notSupported('roleRef.kind', kind, kinds))
+  if (!kinds.includes(kind)) errors.push(notSupportedText('roleRef.kind', kind, kinds))
   if (!name) errors.push(required('roleRef.name'))
   else errors.push(...invalidAll('roleRef.name', name, isPathSegmentName(name, false)))
   return [...errors, ...subjects.flatMap((subject, i) => validateSubject(subject, namespaced, `subjects[${i}]`))]

@@ -61,7 +61,7 @@ export function validateSchedule(schedule: string): string[] {
       ? []
       : [`failed to parse duration ${schedule}: time: invalid duration ${quote(schedule.slice(7))}`]
   }
-  const fields = schedule.trim().split(/\s+/)
+  const fields = schedule.split(/\s+/).filter(Boolean)
   if (fields.length !== FIELDS.length) return [`expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`]
   try {
     for (const [i, field] of fields.entries()) for (const part of field.split(',')) checkRange(part, FIELDS[i] as Bounds)

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isDns1123Label, isDns1123Subdomain, isPortName, isQualifiedName } from './names.ts'
 import { validateConfigMap } from './config.ts'
+import { notSupported, notSupportedText } from './fieldErrors.ts'
+import { validateLabelSelector } from './labels.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from './objectMeta.ts'
 import { qosClassOf } from './podQos.ts'
 import { validateSchedule } from './schedule.ts'
@@ -79,4 +81,12 @@ test('schedules', () => {
     if (wrong) assert.match(errors[0] ?? '', wrong)
     else assert.deepEqual(errors, [])
   }
+})
+
+test('strings with a type of their own are shown as JSON, plain ones as Go quotes them', () => {
+  const shown = (error: { message: string }): string | undefined => /value: (".*?"): /.exec(error.message)?.[1]
+  assert.equal(shown(notSupported('f', '<&>', ['a'])), '"\\u003c\\u0026\\u003e"')
+  assert.equal(shown(notSupportedText('f', '<&>\u007f', ['a'])), '"<&>\\x7f"')
+  const operator = validateLabelSelector({ matchExpressions: [{ key: 'a', operator: '<' as never }] }, 's')
+  assert.deepEqual(operator.map(shown), ['"\\u003c"'])
 })

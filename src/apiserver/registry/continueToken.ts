@@ -1,4 +1,5 @@
 /** Continue tokens (k8s.io/apiserver/pkg/storage/continue.go): where a list goes on, and at which revision. */
+import { posix } from 'node:path'
 import { newBadRequest } from '../../api/status.ts'
 import type { StatusError } from '../../api/status.ts'
 import { goJsonKind } from '../../merge/jsonValue.ts'
@@ -61,8 +62,16 @@ export function decodeContinue(token: string, prefix: string): ContinueToken {
   if (v !== TOKEN_VERSION) throw broken(`server does not recognize this encoded version ${v ?? ''}`)
   if (!rv) throw broken('incorrect encoded start resourceVersion (version meta.k8s.io/v1)')
   if (!start) throw broken('encoded start key empty (version meta.k8s.io/v1)')
-  if (start.split('/').includes('..')) throw broken(start)
-  return { revision: rv, after: prefix + start.replace(/\0$/, '') }
+  const key = start.startsWith('/') ? start : `/${start}`
+  if (posix.normalize(key).replace(/(.)\/$/, '$1') !== key) throw broken(start)
+  return { revision: rv, after: prefix + before(key.slice(1)) }
+}
+
+/** What comes right before a key that a list begins at: ours are the last one's with a zero behind it, as no key has one. */
+function before(key: string): string {
+  if (key.endsWith('\0')) return key.slice(0, -1)
+  const last = key.charCodeAt(key.length - 1)
+  return `${key.slice(0, -1)}${String.fromCharCode(last - 1)}\uffff`
 }
 
 const SHAPE = { v: 'string', rv: 'int64', start: 'string' } as const

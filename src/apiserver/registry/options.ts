@@ -1,4 +1,5 @@
 /** The options of each verb (metav1.CreateOptions, …): from the query and, for deletes, the body; refused as upstream refuses them. */
+import { notSupported, notSupportedText } from '../../api/validation/fieldErrors.ts'
 import { newBadRequest, newInvalid, newStatusError } from '../../api/status.ts'
 import { validateFieldManager } from '../../api/validation/objectMeta.ts'
 import { isJsonObject } from '../cache/json.ts'
@@ -29,18 +30,6 @@ export interface DeleteOptions {
 }
 
 const LONGEST_MANAGER = 128
-
-function quoteList(values: readonly string[]): string {
-  return values.map((value) => JSON.stringify(value)).join(', ')
-}
-
-export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  return {
-    type: 'FieldValueNotSupported',
-    field,
-    message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${quoteList(supported)}`,
-  }
-}
 
 /** What strconv says of a text that is no number, or too large a one. */
 export function goParseError(fn: 'ParseInt' | 'ParseUint', text: string): string {
@@ -83,7 +72,7 @@ function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readon
   const fieldValidation = query.get('fieldValidation') ?? ''
   const validationErrors = ['', 'Ignore', 'Strict', 'Warn'].includes(fieldValidation)
     ? []
-    : [notSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn'])]
+    : [notSupportedText('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn'])]
   throwInvalidOptions(kind, [
     ...moreErrors.filter((e) => e.field === 'force'),
     ...validateFieldManager(given, 'fieldManager'),

@@ -257,14 +257,17 @@ test('services get addresses of further ranges while these are ready', async () 
         }),
       ),
     )
-  await assert.rejects(create('10.97.0.5', 'early'), refusal(422, /not in the valid range\. The range of valid IPs is 10\.96\.0\.0\/16/))
+  await assert.rejects(create('10.97.0.5', 'early'), refusal(422, /the provided network does not match the current range/))
   const range = { metadata: { name: 'extra', finalizers: ['example.com/keep'] }, spec: { cidrs: ['10.97.0.0/30'] } }
   await registry.handle(request('create', 'servicecidrs', { group, namespace: '', body: range }))
   await create('10.97.0.1', 'a')
   await assert.rejects(create('10.97.0.1', 'twin'), refusal(422, /provided IP is already allocated/))
-  await assert.rejects(create('10.97.0.3', 'broadcast'), refusal(422, /not in the valid range/))
+  await assert.rejects(create('10.97.0.3', 'broadcast'), refusal(422, /the provided network does not match/))
   await registry.handle(request('delete', 'servicecidrs', { group, namespace: '', name: 'extra' }))
-  await assert.rejects(create('10.97.0.2', 'late'), refusal(422, /not in the valid range/))
+  await assert.rejects(create('10.97.0.2', 'late'), refusal(422, /the provided network does not match/))
+  const nameless = /failed to allocate IP 10\.96\.9\.1: IPAddress\.networking\.k8s\.io "10\.96\.9\.1" is invalid: spec\.parentRef\.name: /
+  for (const name of ['', 'a/b']) await assert.rejects(create('10.96.9.1', name), refusal(422, nameless))
+  await create('10.96.9.1', 'named')
   await registry.close()
 })
 

@@ -1,5 +1,6 @@
 /** Cluster addresses and node ports of Services (pkg/registry/core/service): who holds which is read from the cache. */
-import { invalid } from '../../../api/validation/fieldErrors.ts'
+import { invalid, invalidAll, required } from '../../../api/validation/fieldErrors.ts'
+import { isPathSegmentName } from '../../../api/validation/names.ts'
 import { newInternalError, newInvalid } from '../../../api/status.ts'
 import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
 import { prefixOf } from '../../cache/keys.ts'
@@ -10,6 +11,7 @@ import { PortOperation, allocateNodePorts, type PortRange } from './nodePorts.ts
 import { Pool } from './pool.ts'
 import type { FieldError } from '../../../api/status.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
+import { familyOf } from '../../../base/ipFamily.ts'
 import type { IpFamilyName } from '../../../base/ipFamily.ts'
 import type { WatchCache } from '../../cache/watchCache.ts'
 
@@ -93,9 +95,12 @@ export class Services {
       const asked = ips[i]
       // Another address than before is for validation to refuse.
       if (!this.#ranges.has(name) || (asked && (had.includes(asked) || had[i]))) continue
-      const address = asked ? this.#take(next, name, asked) : dryRun ? this.#networkOf(name) : this.#ranges.pick(name)
+      const address = asked ? this.#take(next, asked, dryRun) : dryRun ? this.#networkOf(name) : this.#ranges.pick(name)
       if (address === undefined) throw newInternalError('failed to allocate a serviceIP: range is full')
-      if (asked || !dryRun) taken.push(() => this.#ranges.release(address))
+      if (!dryRun) {
+        taken.push(() => this.#ranges.release(address))
+        checkParent(next, address, asked)
+      }
       ips[i] = address
     }
     if (ips[0] === undefined) return
@@ -108,22 +113,36 @@ export class Services {
     return this.#ranges.cidrs[this.#ranges.families.indexOf(family)]?.split('/')[0]
   }
 
+  /** A dry run asks the default range alone. */
+  #outOfRange(asked: string): string {
+    const range = this.#ranges.cidrs[this.#ranges.families.indexOf(familyOf(asked).name)] ?? ''
+    return `the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${range}`
+  }
+
   /** An address that the client names. */
-  #take(service: Service, family: IpFamilyName, asked: string): string {
-    const refuse = (why: string): never => {
-      throw invalidService(service, [
-        invalid('spec.clusterIPs', service.spec.clusterIPs ?? [asked], `failed to allocate IP ${asked}: ${why}`),
-      ])
-    }
-    if (!this.#ranges.isOffered(asked)) {
-      const cidr = this.#ranges.cidrs[this.#ranges.families.indexOf(family)]
-      refuse(`the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${cidr}`)
-    }
-    if (!this.#ranges.reserve(asked)) refuse('provided IP is already allocated')
+  #take(service: Service, asked: string, dryRun: boolean): string {
+    if (!this.#ranges.isOffered(asked)) throw notAllocated(service, asked, dryRun ? this.#outOfRange(asked) : MISMATCH)
+    if (!dryRun && !this.#ranges.reserve(asked)) throw notAllocated(service, asked, 'provided IP is already allocated')
     return asked
   }
 }
 
+const MISMATCH = 'the provided network does not match the current range'
+
+function notAllocated(service: Service, asked: string | undefined, why: string): Error {
+  const detail = asked ? `failed to allocate IP ${asked}: ${why}` : `failed to allocate IP: ${why}`
+  return invalidService(service, [invalid('spec.clusterIPs', service.spec.clusterIPs ?? [asked ?? ''], detail)])
+}
+
+/** The IPAddress of an allocated address refers to the service by its name. */
+function checkParent(service: Service, address: string, asked: string | undefined): void {
+  const { name } = service.metadata
+  const field = 'spec.parentRef.name'
+  const errors = name ? invalidAll(field, name, isPathSegmentName(name, false)) : [required(field)]
+  if (errors.length === 0) return
+  throw notAllocated(service, asked, newInvalid({ group: 'networking.k8s.io', kind: 'IPAddress' }, address, errors).message)
+}
+
 function invalidService(service: Service, errors: FieldError[]): Error {
-  return newInvalid({ group: '', kind: 'Service' }, service.metadata.name, errors)
+  return newInvalid({ group: '', kind: 'Service' }, service.metadata.name ?? '', errors)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { strategies } from './table.ts'
-import type { DaemonSet } from '../../../api/kinds/apps/v1.ts'
+import type { DaemonSet, Deployment } from '../../../api/kinds/apps/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
 const strategy = strategies.get('apps/daemonsets') as unknown as Strategy<DaemonSet>
@@ -35,4 +35,26 @@ test('the template generation counts changes of the template, an empty struct am
   }
   assert.equal(generation({ spec: { containers: [] } }), '1')
   assert.equal(generation({ spec: { containers: [], affinity: {} } }), '2')
+})
+
+test('a Deployment’s revision to go back to is a number, written as Go writes it', () => {
+  const deployments = strategies.get('apps/deployments') as unknown as Strategy<Deployment>
+  const key = 'deprecated.deployment.rollback.to'
+  const decoded = (text: string): object | undefined => {
+    const object = { metadata: { name: 'd', annotations: { [key]: text } } } as unknown as Deployment
+    deployments.decoded?.(object)
+    return object.metadata.annotations
+  }
+  assert.deepEqual(decoded('+5'), { [key]: '5' })
+  assert.deepEqual(decoded('9007199254740993'), { [key]: '9007199254740993' })
+  assert.equal(decoded(''), undefined)
+  const refused = `failed to parse annotation[${key}]=x as int64: strconv.ParseInt: parsing "x": invalid syntax`
+  assert.throws(() => decoded('x'), { message: `Deployment in version "v1" cannot be handled as a Deployment: ${refused}` })
+  const spec = { selector: { matchLabels: { a: 'b' } }, template: {} }
+  const errors =
+    deployments.validateCreate?.({ metadata: { name: 'd', annotations: { [key]: '-1' } }, spec } as never, undefined as never) ?? []
+  assert.deepEqual(
+    errors.filter(({ field }) => field === 'spec.rollback.version').map(({ message }) => message),
+    ['Invalid value: -1: must be greater than or equal to 0'],
+  )
 })

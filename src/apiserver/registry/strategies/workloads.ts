@@ -1,5 +1,6 @@
 /** The apps group and what is like it. */
 import {
+  ROLLBACK_TO,
   validateControllerRevision,
   validateControllerRevisionUpdate,
   validateDaemonSet,
@@ -33,7 +34,23 @@ import type { HorizontalPodAutoscaler } from '../../../api/kinds/autoscaling/v2.
 import type { PodDisruptionBudget } from '../../../api/kinds/policy/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
+/** What upstream's conversion to its internal type refuses, drops or writes anew. */
+function convertDeployment({ metadata }: Deployment): void {
+  const text = metadata.annotations?.[ROLLBACK_TO]
+  if (text === undefined) return
+  const { [ROLLBACK_TO]: _, ...others } = metadata.annotations ?? {}
+  const trouble = text && integerTrouble(text)
+  if (trouble)
+    throw newBadRequest(
+      `Deployment in version "v1" cannot be handled as a Deployment: failed to parse annotation[${ROLLBACK_TO}]=${text} as int64: ${trouble}`,
+    )
+  if (text) metadata.annotations = { ...others, [ROLLBACK_TO]: String(BigInt(text.replace('+', ''))) }
+  else if (Object.keys(others).length > 0) metadata.annotations = others
+  else delete metadata.annotations
+}
+
 const deployments: Strategy<Deployment> = {
+  decoded: convertDeployment,
   managesGeneration: true,
   generationCounts: ['annotations'],
   prepareForCreate: ({ spec }) => dropDisabledTemplateFields(spec?.template),

@@ -1,8 +1,10 @@
 /** pods/eviction: a deletion that asks the disruption budget first (pkg/registry/core/pod/storage/eviction.go). */
 import { poddisruptionbudgets } from '../../../api/kinds/policy/v1.ts'
 import { labelSelectorMatches } from '../../../api/selectors.ts'
-import { newBadRequest, newStatusError } from '../../../api/status.ts'
+import { newBadRequest, newInvalid, newStatusError } from '../../../api/status.ts'
+import { invalid } from '../../../api/validation/fieldErrors.ts'
 import { cloneJson } from '../../../api/jsonValues.ts'
+import { checkPreconditions } from '../deletion.ts'
 import { matchNamespace } from '../objectMeta.ts'
 import { checkDeleteOptions, parseCreateOptions } from '../options.ts'
 import { admissionRequest, bodyObject, strategyContext } from '../writes.ts'
@@ -83,6 +85,8 @@ async function askBudget(core: RegistryCore, request: ApiRequest, pod: Pod, dryR
   await core.objects.update(kind, steps, context, () => Promise.reject(new Error('an eviction creates no budget')))
 }
 
+const STORE_ERRORS = 'ignoreStoreReadErrorWithClusterBreakingPotential'
+
 export const evict: SubresourceHandler = async (core, kind, request) => {
   const options = parseCreateOptions(request)
   const eviction = bodyObject(request) as unknown as Eviction & { metadata: { name?: string } }
@@ -93,7 +97,10 @@ export const evict: SubresourceHandler = async (core, kind, request) => {
   await core.admission.admit(admission)
   await core.admission.validate(admission)
   const given = (admission.object as unknown as Eviction).deleteOptions ?? {}
-  checkDeleteOptions(given)
+  if (given[STORE_ERRORS]) {
+    const refused = invalid(`deleteOptions.${STORE_ERRORS}`, true, 'can not be set for pod eviction, try after removing the option')
+    throw newInvalid({ group: 'policy', kind: 'Eviction' }, request.name, [refused])
+  }
   const dryRun = options.dryRun || (given.dryRun ?? []).length > 0
   if (!mayIgnoreBudget(pod)) await askBudget(core, request, pod, dryRun)
   const deleteOptions: DeleteOptions = {
@@ -102,14 +109,16 @@ export const evict: SubresourceHandler = async (core, kind, request) => {
     ...(given.gracePeriodSeconds !== undefined && { gracePeriodSeconds: given.gracePeriodSeconds }),
     ...(given.propagationPolicy && { propagationPolicy: given.propagationPolicy as 'Background' }),
   }
-  if (!mayIgnoreBudget(pod)) await markDisrupted(core, kind, request, dryRun)
+  if (!dryRun) await markDisrupted(core, kind, request, deleteOptions)
+  // What the deletion itself refuses comes when the pod has been told, and the budget asked.
+  checkDeleteOptions(given)
   await core.objects.delete(kind, request, deleteOptions, strategyContext(core, request, dryRun), async () => {})
   return { type: 'object', code: 201, object: SUCCESS }
 }
 
-/** Tells in the pod's status why it goes. */
-async function markDisrupted(core: RegistryCore, kind: StoredKind, request: ApiRequest, dryRun: boolean): Promise<void> {
-  const context = strategyContext(core, request, dryRun)
+/** Tells in the pod's status why it goes; the version that the deletion was to find is then the one that this has made. */
+async function markDisrupted(core: RegistryCore, kind: StoredKind, request: ApiRequest, options: DeleteOptions): Promise<void> {
+  const context = strategyContext(core, request, false)
   const { namespace, name } = request
   const steps = {
     namespace,
@@ -118,6 +127,7 @@ async function markDisrupted(core: RegistryCore, kind: StoredKind, request: ApiR
     retryConflicts: true,
     change: async () => {
       const pod = cloneJson(core.objects.get(kind, namespace, name).object) as Pod
+      checkPreconditions({ group: '', resource: 'Pod' }, pod, options.preconditions)
       const others = (pod.status?.conditions ?? []).filter((condition) => condition.type !== 'DisruptionTarget')
       const condition = {
         type: 'DisruptionTarget',
@@ -132,5 +142,6 @@ async function markDisrupted(core: RegistryCore, kind: StoredKind, request: ApiR
     },
     approve: async () => {},
   }
-  await core.objects.update(kind, steps, context, () => Promise.reject(new Error('an eviction creates no pod')))
+  const { stored } = await core.objects.update(kind, steps, context, () => Promise.reject(new Error('an eviction creates no pod')))
+  if (options.preconditions.resourceVersion) options.preconditions = { ...options.preconditions, resourceVersion: String(stored.revision) }
 }
