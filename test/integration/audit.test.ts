@@ -24,6 +24,7 @@ interface AuditEvent {
   requestObject?: { metadata: { name: string } }
   responseObject?: { metadata: { uid?: string; managedFields?: unknown } }
   annotations?: Record<string, string>
+  sourceIPs?: string[]
 }
 
 const POLICY = `apiVersion: audit.k8s.io/v1
@@ -63,7 +64,11 @@ test('requests are written down by the policy', async () => {
     await send('POST', '/api/v1/namespaces/default/configmaps', { metadata: { name: 'c' }, data: { a: 'b' } })
     await send('GET', '/api/v1/namespaces/default/pods', undefined, { 'impersonate-user': 'nobody' })
     await send('GET', '/api/v1/pods', undefined, { authorization: 'Bearer wrongtoken' })
-    await send('GET', '/api/v1/namespaces/default/pods/none', undefined, { 'audit-id': 'mine' })
+    await send('GET', '/api/v1/namespaces/default/pods/none', undefined, {
+      'audit-id': 'mine',
+      'x-forwarded-for': '192.0.2.1, nobody',
+      'x-real-ip': '192.0.2.2',
+    })
   } finally {
     session?.destroy()
     server.kill('SIGTERM')
@@ -97,5 +102,7 @@ test('requests are written down by the policy', async () => {
   )
   assert.equal(refused?.annotations?.['authorization.k8s.io/decision'], 'forbid')
   assert.deepEqual(events.find((e) => e.responseStatus?.code === 401)?.user, {})
-  assert.equal(events.find((e) => e.auditID === 'mine')?.responseStatus?.code, 404)
+  const mine = events.find((e) => e.auditID === 'mine')
+  assert.equal(mine?.responseStatus?.code, 404)
+  assert.deepEqual(mine.sourceIPs, ['192.0.2.1', '192.0.2.2', '127.0.0.1'])
 })

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { JsonObject } from '../../api/resource.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import type { RequestAttributes } from '../request.ts'
@@ -96,6 +97,13 @@ test('an event has what its level allows, and no token', () => {
   assert.deepEqual(last['annotations'], { k: 'first' })
   assert.equal(last['requestReceivedTimestamp'], '1970-01-01T00:00:00.000000Z')
   assert.ok(String(last['userAgent']).endsWith('...TRUNCATED'))
+
+  const table = audit.begin(request, attributes({ verb: 'list' }))
+  const row = (metadata: object): JsonObject =>
+    ({ cells: ['a'], object: { kind: 'PartialObjectMetadata', metadata } }) as unknown as JsonObject
+  table?.responseObject({ kind: 'Table', metadata: {}, rows: [row({ name: 'a', managedFields: [] }), { cells: ['b'] }] })
+  table?.completed()
+  assert.deepEqual((events.at(-1)?.['responseObject'] as JsonObject | undefined)?.['rows'], [row({ name: 'a' }), { cells: ['b'] }])
 })
 
 test('backups that are too many or too old go', () => {

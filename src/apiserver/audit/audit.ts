@@ -55,7 +55,7 @@ function userOf({ name, uid, groups, extra }: UserInfo): object {
 }
 
 function withoutManagedFields(object: JsonObject): JsonObject {
-  const { metadata, items } = object
+  const { metadata, items, rows } = object
   const bare = (value: JsonObject): JsonObject => {
     if (typeof value['metadata'] !== 'object' || value['metadata'] === null) return value
     const { managedFields: _dropped, ...rest } = value['metadata'] as JsonObject
@@ -65,6 +65,9 @@ function withoutManagedFields(object: JsonObject): JsonObject {
     ...object,
     ...(metadata !== undefined && { metadata: bare(object)['metadata'] ?? {} }),
     ...(Array.isArray(items) && { items: items.map((item) => bare(item as JsonObject)) }),
+    ...(Array.isArray(rows) && {
+      rows: (rows as JsonObject[]).map((row) => (row['object'] ? { ...row, object: bare(row['object'] as JsonObject) } : row)),
+    }),
   }
 }
 

@@ -192,10 +192,15 @@ export class Filters {
 
   #audit(exchange: Exchange, attributes: RequestAttributes, id: string, receivedMs: number, longRunning: boolean): void {
     const isRefused = attributes.user === NOBODY
-    const forwardedFor = headerText(exchange, 'x-forwarded-for')
-    const sourceIps = [...forwardedFor.split(',').map((ip) => ip.trim()), exchange.remoteAddress].filter((ip) => isIP(ip) !== 0)
     exchange.audit = this.#options.audit?.begin(
-      { id, uri: exchange.target, sourceIps, userAgent: headerText(exchange, 'user-agent'), receivedMs, longRunning },
+      {
+        id,
+        uri: exchange.target,
+        sourceIps: sourceIpsOf(exchange),
+        userAgent: headerText(exchange, 'user-agent'),
+        receivedMs,
+        longRunning,
+      },
       attributes,
       isRefused,
     )
@@ -362,6 +367,18 @@ export class Filters {
 function forbidden(exchange: Exchange, error: StatusError): StatusError {
   exchange.setHeader('x-content-type-options', 'nosniff')
   return error
+}
+
+/** Where the request says that it comes from, and where it does come from. */
+function sourceIpsOf(exchange: Exchange): string[] {
+  const ips = headerText(exchange, 'x-forwarded-for')
+    .split(',')
+    .map((ip) => ip.trim())
+    .filter((ip) => isIP(ip) !== 0)
+  const realIp = headerText(exchange, 'x-real-ip').trim()
+  if (isIP(realIp) !== 0 && !ips.includes(realIp)) ips.push(realIp)
+  if (isIP(exchange.remoteAddress) !== 0 && ips.at(-1) !== exchange.remoteAddress) ips.push(exchange.remoteAddress)
+  return ips
 }
 
 function without(headers: Record<string, string>, name: string): Record<string, string> {
