@@ -109,6 +109,9 @@ export async function assemble(options: KubeletOptions, measures: KubeletMeasure
     signal,
     directory: join(rootDir, 'plugins_registry'),
     kinds: { [CSI_PLUGIN_TYPE]: storage.csiPlugins, [DRA_PLUGIN_TYPE]: drivers },
+    onRegistered() {
+      for (const { metadata, status } of workers.all()) if (status?.phase === 'Pending') workers.wake(metadata.uid)
+    },
   })
   const node = nodeReporterOf(shared, { csi, devices })
   const [statics, eviction] = [staticsOf(shared, statuses), evictionOf(shared)]

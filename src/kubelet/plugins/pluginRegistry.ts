@@ -32,6 +32,8 @@ export interface PluginRegistryOptions {
   directory: string
   /** By the type that plugins give themselves. */
   kinds: Readonly<Record<string, PluginKind>>
+  /** A plugin is there that somebody may have waited for. */
+  onRegistered?(): void
 }
 
 interface Plugin {
@@ -100,6 +102,7 @@ export class PluginRegistry {
       this.#retries.delete(file)
       await registration.notify(undefined)
       log.info('a plugin is registered', { type: info.type, name: info.name })
+      this.#options.onRegistered?.()
     } catch (error) {
       const backoff = this.#retries.get(file) ?? new Backoff(RETRY)
       this.#retries.set(file, backoff)

@@ -1,5 +1,6 @@
 /** The life of a pod's containers. */
 import type { ContainerConfig, LinuxResources } from '../runtime.ts'
+import { cdiEnvironment } from './cdiEnvironment.ts'
 import { containerCreateOptions, engineResources, type LogLimits } from './createOptions.ts'
 import { type Engine, engineMessage, isNoSuch, isNotModified } from './engine.ts'
 import { startError } from './startErrors.ts'
@@ -11,6 +12,11 @@ export interface ContainersOptions {
   inventory: Inventory
   sandboxes: Sandboxes
   logs: LogLimits
+}
+
+async function withDeviceEnvironment(config: ContainerConfig): Promise<ContainerConfig> {
+  if (!config.cdiDevices?.length) return config
+  return { ...config, env: [...new Map([...config.env, ...(await cdiEnvironment(config.cdiDevices))])] }
 }
 
 export class Containers {
@@ -30,7 +36,7 @@ export class Containers {
     const pinned = await sandboxes.pinned(sandboxId)
     return createAnew(
       engine,
-      containerCreateOptions(sandbox, { ...sandbox, id: sandboxId, ...(pinned && { pinned }) }, config, {
+      containerCreateOptions(sandbox, { ...sandbox, id: sandboxId, ...(pinned && { pinned }) }, await withDeviceEnvironment(config), {
         privileges: sandboxes.privileges,
         seccompJson,
         logs,
