@@ -103,6 +103,17 @@ test('a connection that the webhook closed while idle is no failure', async () =
   assert.deepEqual(await call(), {})
 })
 
+test('a call that the webhook may have seen is not made again', async () => {
+  let seen = 0
+  answer = (request, response) => {
+    if (++seen === 1) response.end('{}')
+    else request.socket.destroy()
+  }
+  await call()
+  assert.equal(await failure(), 'Post "https://hook.apps.svc:443/mutate?timeout=5s": EOF')
+  assert.equal(seen, 2)
+})
+
 test('certificates: of another authority, for another name', async () => {
   answer = reply(200, '{}')
   const other = await TestAuthority.create('webhooks')

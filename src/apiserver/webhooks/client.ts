@@ -143,15 +143,15 @@ export class WebhookClient {
 
   async #exchange(sending: Sending): Promise<Answer> {
     const { call, destination, signal, ended } = sending
-    for (let reused = false; ; reused = true) {
+    for (;;) {
       const request = await this.#openInTurn(sending)
       try {
         const response = await answerOf(request, sending.bytes)
         const body = await readBody(response, call.maxAnswerBytes ?? MAX_ANSWER_BYTES, ended)
         return { code: response.statusCode ?? 0, headers: response.headers, body }
       } catch (error) {
-        // The other side may close an idle connection in the moment that it is used again.
-        if (!reused && request.reusedSocket && isClosed(error) && !signal.aborted) continue
+        // The other side may close an idle connection in the moment that it is used again. A call that it may have seen is not made twice.
+        if (request.reusedSocket && !request.writableEnded && isClosed(error) && !signal.aborted) continue
         if (error instanceof WebhookCallError) throw error
         throw connectionFailure(destination.url, request, error as Error, ended())
       } finally {
@@ -245,9 +245,15 @@ function answerOf(request: ClientRequest, bytes: Buffer): Promise<IncomingMessag
     request.once('error', reject)
     // Errors after the answer's head come through the answer.
     request.on('error', () => {})
-    request.end(bytes)
+    request.once('socket', () => {
+      if (request.reusedSocket) afterReading(() => !request.destroyed && request.end(bytes))
+      else request.end(bytes)
+    })
   })
 }
+
+/** Once what has come in meanwhile is read, the other side's farewell to a kept connection among it. */
+const afterReading = (next: () => void): void => void setImmediate(() => setImmediate(next))
 
 async function readBody(response: IncomingMessage, maxBytes: number, ended: () => EndReason): Promise<Buffer> {
   const chunks: Buffer[] = []
