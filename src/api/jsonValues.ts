@@ -15,6 +15,14 @@ export function cloneJson<T>(value: T): T {
   return copy as T
 }
 
+/** With the members of all objects in it by name, as Go's maps print. */
+export function sortedKeys<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || value instanceof NumberText) return value
+  if (Array.isArray(value)) return value.map(sortedKeys) as T
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sortedKeys(inner)])) as T
+}
+
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true
   return typeof value === 'object' && (Array.isArray(value) ? value.length === 0 : Object.values(value).every((v) => v === undefined))

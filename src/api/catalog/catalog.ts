@@ -52,7 +52,7 @@ export interface CustomSchema {
   /** Told with every answer: the version is deprecated. */
   readonly warning?: string
   /** The version that objects are stored in. */
-  readonly storageVersion: string
+  readonly storageVersion?: string
 }
 
 export function isCustomGroup(catalog: Catalog, group: string): boolean {

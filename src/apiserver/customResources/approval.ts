@@ -1,5 +1,6 @@
 /** Groups of the Kubernetes community say where their API was approved (`api-approved.kubernetes.io`). */
 import type { CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
+import { parseUrl, urlError } from '../../api/goUrl.ts'
 import type { FieldError } from '../../api/status.ts'
 import { invalid, required } from '../../api/validation/fieldErrors.ts'
 
@@ -12,12 +13,18 @@ export function isProtectedGroup(group: string): boolean {
   return ['k8s.io', 'kubernetes.io'].some((domain) => group === domain || group.endsWith(`.${domain}`))
 }
 
+function isUrlWithHost(text: string): boolean {
+  if (urlError(text) !== undefined) return false
+  const { scheme, host } = parseUrl(text, true)
+  return scheme !== '' && host !== ''
+}
+
 export function approvalOf(annotations: Readonly<Record<string, string>> | undefined): { state: ApprovalState; reason: string } {
   const annotation = annotations?.[APPROVAL_ANNOTATION] ?? ''
   const quoted = JSON.stringify(APPROVAL_ANNOTATION)
   if (annotation === '') return { state: 'Missing', reason: `protected groups must have approval annotation ${quoted}, ${SEE}` }
   if (annotation.startsWith('unapproved')) return { state: 'Bypassed', reason: `not approved: ${JSON.stringify(annotation)}` }
-  if (/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+/i.test(annotation)) return { state: 'Approved', reason: `approved in ${annotation}` }
+  if (isUrlWithHost(annotation)) return { state: 'Approved', reason: `approved in ${annotation}` }
   return {
     state: 'Invalid',
     reason: `protected groups must have approval annotation ${quoted} with either a URL or a reason starting with "unapproved", ${SEE}`,

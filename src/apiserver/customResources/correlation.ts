@@ -27,7 +27,7 @@ export class Correlated {
   key(name: string): Correlated | undefined {
     const { value, old } = this
     const schema = this.#schema
-    if (!schema || !isMap(value) || !isMap(old) || schema['x-kubernetes-map-type'] === 'atomic') return undefined
+    if (!schema || !isMap(value) || !isMap(old)) return undefined
     const below = propertyOf(schema, name) ?? additionalOf(schema)
     if (!below || !Object.hasOwn(old, name)) return undefined
     return new Correlated(value[name], old[name], below)

@@ -3,7 +3,7 @@ import type { CatalogResource, CatalogSubresource } from '../../api/catalog/cata
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../../api/kinds/apiextensions/v1.ts'
 import { VersionSchema } from './customSchema.ts'
-import { compareVersions, schemaOf } from './definitions.ts'
+import { compareVersions, isTerminating, schemaOf } from './definitions.ts'
 import { typeOfSchema } from './types.ts'
 
 const VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
@@ -53,7 +53,7 @@ export function customResource(
     kind,
     listKind: names.listKind ?? `${kind}List`,
     namespaced: spec.scope === 'Namespaced',
-    verbs: definition.metadata.deletionTimestamp ? VERBS_OF_TERMINATING : VERBS,
+    verbs: isTerminating(definition) ? VERBS_OF_TERMINATING : VERBS,
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     subresources: subresourcesOf(definition, version),
@@ -64,7 +64,7 @@ export function customResource(
     custom: new VersionSchema(version, {
       metaType,
       keepsUnknown: spec.preserveUnknownFields === true,
-      storageVersion: spec.versions.find(({ storage }) => storage)?.name ?? version.name,
+      storageVersion: spec.versions.find(({ storage, served }) => storage && served)?.name,
       deprecation: deprecationOf(definition, version.name, kind),
     }),
   }

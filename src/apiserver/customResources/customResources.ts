@@ -21,7 +21,7 @@ import { customResource } from './customResource.ts'
 import type { CustomResource } from './customResource.ts'
 import { customResourceStrategy } from './customResourceStrategy.ts'
 import { DEFINITIONS_PREFIX, DefinitionController } from './definitionController.ts'
-import { isEstablished, schemaOf, storageVersion } from './definitions.ts'
+import { isEstablished, isTerminating, schemaOf, storageVersion } from './definitions.ts'
 import { definitionStrategy } from './definitionStrategy.ts'
 import { SchemaExpressions, compiledRules } from './expressions.ts'
 import { PublishedSchemas } from './published.ts'
@@ -131,8 +131,9 @@ export class CustomResources {
       this.#endWatches(known)
       return this.#served.delete(name)
     }
-    if (known && isSameService(known.definition, definition)) return false
-    this.#endWatches(known)
+    const isSame = known && isSameService(known.definition, definition)
+    if (isSame && isTerminating(known.definition) === isTerminating(definition)) return false
+    if (!isSame) this.#endWatches(known)
     const all = definition.spec.versions.map((version) => customResource(definition, version, this.#metaType))
     this.#served.set(name, { definition, all, kinds: new Map() })
     return true
@@ -186,7 +187,6 @@ export class CustomResources {
 function isSameService(before: CustomResourceDefinition, after: CustomResourceDefinition): boolean {
   return (
     before.metadata.uid === after.metadata.uid &&
-    (before.metadata.deletionTimestamp === undefined) === (after.metadata.deletionTimestamp === undefined) &&
     deepEqual(before.status?.acceptedNames, after.status?.acceptedNames) &&
     deepEqual(before.spec, after.spec)
   )

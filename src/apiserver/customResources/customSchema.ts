@@ -14,15 +14,15 @@ export class VersionSchema implements CustomSchema {
   readonly #keepsUnknown: boolean
   readonly scale?: NonNullable<CustomSchema['scale']>
   readonly warning?: string
-  readonly storageVersion: string
+  readonly storageVersion?: string
 
   /** `deprecation` is told where a deprecated version says nothing itself. */
   constructor(
     version: CustomResourceDefinitionVersion,
-    options: { metaType: TypeDef; keepsUnknown: boolean; deprecation: string; storageVersion: string },
+    options: { metaType: TypeDef; keepsUnknown: boolean; deprecation: string; storageVersion: string | undefined },
   ) {
     this.#version = version
-    this.storageVersion = options.storageVersion
+    if (options.storageVersion !== undefined) this.storageVersion = options.storageVersion
     this.#metaType = options.metaType
     this.#keepsUnknown = options.keepsUnknown
     const { scale } = version.subresources ?? {}

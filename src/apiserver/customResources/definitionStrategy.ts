@@ -3,6 +3,8 @@ import type { CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.
 import { withCondition } from '../../api/meta.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { newConflict } from '../../api/status.ts'
+import type { FieldError } from '../../api/status.ts'
+import { invalid } from '../../api/validation/fieldErrors.ts'
 import { isDns1123Subdomain } from '../../api/validation/names.ts'
 import type { Strategy } from '../registry/strategy.ts'
 import { validateDefinition, validateDefinitionUpdate, validateStatus } from './definitionValidation.ts'
@@ -13,12 +15,14 @@ import { someSchema } from './jsonSchema.ts'
 
 const DEFINITIONS = { group: 'apiextensions.k8s.io', resource: 'customresourcedefinitions' }
 
-/** The storage version is one of those that objects are stored in. */
-function countStorageVersion(definition: CustomResourceDefinition): void {
-  const status = (definition.status ??= {})
-  const storage = definition.spec.versions?.find((version) => version.storage)?.name
-  const stored = status.storedVersions ?? []
-  if (storage !== undefined && !stored.includes(storage)) status.storedVersions = [...stored, storage]
+/** The storage version is one of those that objects are stored in; a webhook without anything in it is none. The status may be the old object's own. */
+function prepare(definition: CustomResourceDefinition): void {
+  const { conversion, versions } = definition.spec
+  const storage = versions?.find((version) => version.storage)?.name
+  const stored = definition.status?.storedVersions ?? []
+  if (storage !== undefined && !stored.includes(storage)) definition.status = { ...definition.status, storedVersions: [...stored, storage] }
+  const webhook = conversion?.webhook
+  if (webhook && !webhook.clientConfig && !webhook.conversionReviewVersions?.length) delete conversion.webhook
 }
 
 function unknownFormats({ spec }: CustomResourceDefinition): string[] {
@@ -42,8 +46,8 @@ export function definitionStrategy(rules: DefinitionRules): Strategy {
     returnsDeleted: true,
     initialStatus: () => ({ conditions: null, acceptedNames: { plural: '', kind: '' } }),
     statusKeepsMetadata: true,
-    prepareForCreate: countStorageVersion,
-    prepareForUpdate: countStorageVersion,
+    prepareForCreate: prepare,
+    prepareForUpdate: prepare,
     validateCreate: (definition) => [...validateName(definition), ...validateDefinition(definition, rules)],
     validateUpdate: (definition, old) => validateDefinitionUpdate(definition, old, rules),
     validateStatusUpdate: (definition) => validateStatus(definition).filter(({ field }) => field.startsWith('status.acceptedNames')),
@@ -54,7 +58,6 @@ export function definitionStrategy(rules: DefinitionRules): Strategy {
         .filter((format) => !before.has(format))
         .map(warning)
     },
-    mustStay: ({ metadata }) => metadata.deletionTimestamp === undefined,
     validateName: (name) => isDns1123Subdomain(name),
     checkPreconditions({ metadata }, { uid, resourceVersion }) {
       const fail = (what: string, given: string, is: string): never => {
@@ -68,24 +71,33 @@ export function definitionStrategy(rules: DefinitionRules): Strategy {
       if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion)
         fail('ResourceVersion', resourceVersion, metadata.resourceVersion)
     },
-    prepareForDeletion(next, { now }) {
-      const finalizers = next.metadata.finalizers ?? []
-      if (!finalizers.includes(CLEANUP_FINALIZER)) next.metadata.finalizers = [...finalizers, CLEANUP_FINALIZER]
+    marked(object, now) {
+      const { metadata, status } = object
+      const finalizers = metadata.finalizers ?? []
       const condition = {
         type: 'Terminating',
         status: 'True',
         reason: 'InstanceDeletionPending',
         message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
       }
-      next.status = { ...next.status, conditions: [...withCondition(next.status?.conditions, condition, now)] }
+      return {
+        ...object,
+        metadata: {
+          ...metadata,
+          deletionTimestamp: now,
+          finalizers: finalizers.includes(CLEANUP_FINALIZER) ? finalizers : [...finalizers, CLEANUP_FINALIZER],
+        },
+        status: { ...status, conditions: [...withCondition(status?.conditions, condition, now)] },
+      }
     },
   }
   return strategy as Strategy<KubeObject>
 }
 
-function validateName({ metadata, spec }: CustomResourceDefinition) {
-  const { plural } = spec.names
-  if (!metadata.name || metadata.name === `${plural}.${spec.group}`) return []
-  const message = `Invalid value: ${JSON.stringify(metadata.name)}: must be spec.names.plural+"."+spec.group`
-  return [{ type: 'FieldValueInvalid' as const, field: 'metadata.name', message }]
+function validateName({ metadata, spec }: CustomResourceDefinition): FieldError[] {
+  const wanted = `${spec.names.plural}.${spec.group}`
+  return (['generateName', 'name'] as const).flatMap((field) => {
+    const name = metadata[field]
+    return !name || name === wanted ? [] : [invalid(`metadata.${field}`, name, 'must be spec.names.plural+"."+spec.group')]
+  })
 }

@@ -1,4 +1,5 @@
 /** The rules of CustomResourceDefinitions (apiextensions' pkg/apis/apiextensions/validation), on create and on update. */
+import { asGiven } from '../../api/codec/goShape.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import type {
   CustomResourceColumnDefinition,
@@ -12,12 +13,22 @@ import type {
 } from '../../api/kinds/apiextensions/v1.ts'
 import { deepEqual } from '../../api/meta.ts'
 import type { FieldError } from '../../api/status.ts'
-import { duplicate, forbidden, IMMUTABLE, invalid, notSupported, required, tooMany } from '../../api/validation/fieldErrors.ts'
+import {
+  duplicate,
+  forbidden,
+  IMMUTABLE,
+  invalid,
+  invalidTyped,
+  notSupported,
+  required,
+  tooMany,
+} from '../../api/validation/fieldErrors.ts'
 import { isDns1035Label, isDns1123Subdomain } from '../../api/validation/names.ts'
 import { checkWebhookService, checkWebhookUrl } from '../../api/validation/webhooks.ts'
 import { validateApproval } from './approval.ts'
 import { validateDefaults } from './defaultValidation.ts'
-import { isEstablished, schemaOf, sharedParts, shownVersions } from './definitions.ts'
+import { isEstablished, schemaOf, sharedParts } from './definitions.ts'
+import { shownSchema, shownVersions } from './internalForm.ts'
 import { someSchema } from './jsonSchema.ts'
 import type { JsonSchema } from './jsonSchema.ts'
 import { hasInvalidType, hasNonAtomicSet, mapKeys, validateSchemaRules } from './schemaRules.ts'
@@ -124,7 +135,7 @@ function validateSpec(spec: CustomResourceDefinitionSpec, options: Options): Fie
     else if (!group.includes('.')) errors.push(invalid('spec.group', group, 'should be a domain with at least one dot'))
   }
   errors.push(...oneOf('spec.scope', spec.scope, ['Cluster', 'Namespaced']))
-  errors.push(...validateSchemasThere(versions, options), ...validateVersions(versions, options))
+  errors.push(...validateSchemasThere(versions, options), ...validateVersions(asGiven(spec, 'versions'), options))
   for (const name of ['plural', 'singular', 'kind', 'listKind'] as const) if (!names[name]) errors.push(required(`spec.names.${name}`))
   errors.push(...validateNames(names, 'spec.names'), ...validateShared(versions, options))
   if (spec.conversion?.strategy !== undefined && spec.conversion.strategy !== 'None' && spec.preserveUnknownFields === true)
@@ -143,7 +154,8 @@ function validateSchemasThere(versions: readonly CustomResourceDefinitionVersion
   return versions.flatMap((version, i) => (schemaOf(version) ? [] : [required(`spec.versions[${i}].schema.openAPIV3Schema`)]))
 }
 
-function validateVersions(versions: readonly CustomResourceDefinitionVersion[], options: Options): FieldError[] {
+function validateVersions(given: readonly CustomResourceDefinitionVersion[] | undefined, options: Options): FieldError[] {
+  const versions = given ?? []
   const errors: FieldError[] = []
   const shared = sharedParts(versions)
   for (const [i, version] of versions.entries()) {
@@ -154,13 +166,19 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[], 
     if (!shared.schema) errors.push(...validateSchema(version, [version.name], `${path}.schema`, options))
     if (!shared.subresources) errors.push(...validateSubresources(version.subresources, `${path}.subresources`))
     if (!shared.additionalPrinterColumns) errors.push(...validateColumns(version, `${path}.additionalPrinterColumns`))
-    if (!shared.selectableFields) errors.push(...validateSelectable(version, `${path}.selectableFields`, options))
+    if (!shared.selectableFields) errors.push(...validateSelectable(version, !shared.schema, `${path}.selectableFields`, options))
   }
   if (new Set(versions.map((version) => version.name)).size < versions.length)
     errors.push(invalid('spec.versions', shownVersions(versions), 'must contain unique version names'))
   if (versions.filter((version) => version.storage).length !== 1)
-    errors.push(invalid('spec.versions', shownVersions(versions), 'must have exactly one version marked as storage version'))
-  const wrongName = versions[0] ? isDns1035Label(versions[0].name) : []
+    errors.push(
+      invalid(
+        'spec.versions',
+        versions.length === 0 ? (given ?? null) : shownVersions(versions),
+        'must have exactly one version marked as storage version',
+      ),
+    )
+  const wrongName = versions[0]?.name ? isDns1035Label(versions[0].name) : []
   if (wrongName.length > 0) errors.push(invalid('spec.version', versions[0]!.name, wrongName.join(',')))
   return errors
 }
@@ -175,7 +193,7 @@ function validateShared(versions: readonly CustomResourceDefinitionVersion[], op
     ...(shared.schema ? validateSchema(first, names, 'spec.validation', options) : []),
     ...(shared.subresources ? validateSubresources(first.subresources, 'spec.subresources') : []),
     ...(shared.additionalPrinterColumns ? validateColumns(first, 'spec.additionalPrinterColumns') : []),
-    ...(shared.selectableFields ? validateSelectable(first, 'spec.selectableFields', options) : []),
+    ...(shared.selectableFields ? validateSelectable(first, shared.schema, 'spec.selectableFields', options) : []),
   ]
 }
 
@@ -192,7 +210,7 @@ function validateDeprecation({ deprecated, deprecationWarning: warning }: Custom
       broken.push(`must only contain printable UTF-8 characters; non-printable character found at index ${at}`)
     }
   }
-  return broken.map((why) => invalid(`${path}.deprecationWarning`, warning, why))
+  return broken.map((why) => invalidTyped(`${path}.deprecationWarning`, warning, why))
 }
 
 const AT_ROOT = new Set(
@@ -264,7 +282,7 @@ function statusRoot(schema: JsonSchema, path: string): FieldError[] {
   if (schema.type !== undefined && schema.type !== 'object')
     return [invalid(`${path}.type`, schema.type, `only "object" is allowed as the type at the root ${why}`)]
   const others = Object.keys(schema).some((name) => !AT_ROOT.has(name))
-  return others ? [invalid(path, schema, `only ${AT_ROOT_SHOWN} fields are allowed at the root ${why}`)] : []
+  return others ? [invalid(path, shownSchema(schema), `only ${AT_ROOT_SHOWN} fields are allowed at the root ${why}`)] : []
 }
 
 export function validateNames(names: CustomResourceDefinitionNames, path: string): FieldError[] {
@@ -330,11 +348,15 @@ function validateColumn({ name, type, format, jsonPath }: CustomResourceColumnDe
   return errors
 }
 
-function validateSelectable(version: CustomResourceDefinitionVersion, path: string, { old }: Options): FieldError[] {
+/** `hasSchema`: upstream looks for the schema where it finds the fields, with the version or with what all of them share. */
+function validateSelectable(version: CustomResourceDefinitionVersion, hasSchema: boolean, path: string, { old }: Options): FieldError[] {
   const { selectableFields = [] } = version
   const schema = schemaOf(version)
   if (selectableFields.length === 0) return []
-  if (!schema) return [invalid(path, '', 'may only be set when `version.schema.openAPIV3Schema` is not included')]
+  if (!schema || !hasSchema) {
+    const where = path.startsWith('spec.versions') ? '`version.schema.openAPIV3Schema` is not' : 'validations.schema is'
+    return [invalid(path, '', `may only be set when ${where} included`)]
+  }
   const errors: FieldError[] = []
   const seen = new Set<string>()
   for (const [i, { jsonPath }] of selectableFields.entries()) {

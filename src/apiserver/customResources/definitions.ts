@@ -1,10 +1,5 @@
 /** What of a definition is asked for in several places: its conditions, its versions, what they say in upstream's internal form. */
-import type {
-  CustomResourceColumnDefinition,
-  CustomResourceDefinition,
-  CustomResourceDefinitionVersion,
-  CustomResourceSubresources,
-} from '../../api/kinds/apiextensions/v1.ts'
+import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../../api/kinds/apiextensions/v1.ts'
 import { deepEqual, isConditionTrue } from '../../api/meta.ts'
 import type { JsonSchema } from './jsonSchema.ts'
 
@@ -12,6 +7,10 @@ export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io'
 
 export const isEstablished = (definition: CustomResourceDefinition): boolean =>
   isConditionTrue(definition.status?.conditions, 'Established')
+
+/** Nothing new is made of a definition whose objects are being deleted: a finalizer of somebody else's keeps it afterwards, too. */
+export const isTerminating = (definition: CustomResourceDefinition): boolean =>
+  isConditionTrue(definition.status?.conditions, 'Terminating')
 
 export function schemaOf({ schema }: CustomResourceDefinitionVersion): JsonSchema | undefined {
   return schema?.openAPIV3Schema as JsonSchema | undefined
@@ -42,23 +41,6 @@ export function sharedParts(versions: readonly CustomResourceDefinitionVersion[]
     additionalPrinterColumns: same('additionalPrinterColumns'),
     selectableFields: same('selectableFields'),
   }
-}
-
-/** The versions as upstream prints them in messages. */
-export function shownVersions(versions: readonly CustomResourceDefinitionVersion[]): object[] {
-  const shared = sharedParts(versions)
-  const part = <T>(isShared: boolean, value: T | undefined): T | null => (isShared ? null : (value ?? null))
-  return versions.map((version) => ({
-    Name: version.name,
-    Served: version.served,
-    Storage: version.storage,
-    Deprecated: version.deprecated ?? false,
-    DeprecationWarning: version.deprecationWarning ?? null,
-    Schema: part(shared.schema, version.schema),
-    Subresources: part<CustomResourceSubresources>(shared.subresources, version.subresources),
-    AdditionalPrinterColumns: part<CustomResourceColumnDefinition[]>(shared.additionalPrinterColumns, version.additionalPrinterColumns),
-    SelectableFields: part(shared.selectableFields, version.selectableFields),
-  }))
 }
 
 /** Kube-aware version order (apimachinery's CompareKubeAwareVersionStrings): stable first, then by number, then the rest. */

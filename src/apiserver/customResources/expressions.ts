@@ -16,6 +16,7 @@ import type { CompiledRules } from './customResourceStrategy.ts'
 import type { ExpressionRules } from './definitionValidation.ts'
 import { additionalOf, childPath, isMap, keyPath, propertyOf, someSchema } from './jsonSchema.ts'
 import type { Json, JsonSchema } from './jsonSchema.ts'
+import { shownRule } from './internalForm.ts'
 import type { RuleContext } from './schemaRules.ts'
 import { schemaPath, shownPath } from './schemaPaths.ts'
 
@@ -89,18 +90,6 @@ function compileRule(rule: ValidationRule, schema: JsonSchema, type: CelType): C
 }
 
 const rulesOf = (schema: JsonSchema): readonly ValidationRule[] => schema['x-kubernetes-validations'] ?? []
-
-/** As upstream's internal type prints in messages. */
-function shownRule({ rule, message = '', messageExpression = '', reason, fieldPath = '', optionalOldSelf }: ValidationRule): object {
-  return {
-    Rule: rule,
-    Message: message,
-    MessageExpression: messageExpression,
-    Reason: reason ?? null,
-    FieldPath: fieldPath,
-    OptionalOldSelf: optionalOldSelf ?? null,
-  }
-}
 
 const times = (cost: number, count: number): number => Math.min(cost * count || 0, MOST_COST)
 
@@ -296,7 +285,6 @@ class SchemaRules implements CompiledRules {
 
   #judgeMap(schema: JsonSchema, map: Json, old: Json | undefined, judged: Judged, budget: CostBudget, errors: FieldError[]): void {
     const { path, correlated, parent, warnings } = judged
-    const correlatable = schema['x-kubernetes-map-type'] !== 'atomic'
     const additional = additionalOf(schema)
     for (const [key, value] of Object.entries(map)) {
       const property = propertyOf(schema, key)
@@ -305,7 +293,7 @@ class SchemaRules implements CompiledRules {
       const at = property ? childPath(path, key) : keyPath(path, key)
       const next = {
         value,
-        old: correlatable && old && Object.hasOwn(old, key) ? old[key] : undefined,
+        old: old && Object.hasOwn(old, key) ? old[key] : undefined,
         path: at,
         ...(correlated ? { correlated: correlated.key(key), parent: correlated } : { correlated, parent }),
         warnings,

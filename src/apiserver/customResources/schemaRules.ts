@@ -81,13 +81,11 @@ class SchemaRules {
   }
 
   #properties(schema: JsonSchema, path: string, place: Place, rules: RuleContext | undefined): void {
-    const atomic = schema['x-kubernetes-map-type'] === 'atomic'
     for (const [name, property] of Object.entries(schema.properties ?? {})) {
       const isMeta = (place.isRoot || schema['x-kubernetes-embedded-resource'] === true) && META_FIELDS.has(name)
       const below: Place = {
         ...place,
         isRoot: false,
-        ...(atomic && { uncorrelatable: place.uncorrelatable ?? path }),
         ...(isMeta && { insideMetadata: true }),
         ...(isMeta && place.isRoot && { noDefaults: `in top-level ${name}` }),
       }

@@ -37,7 +37,8 @@ export function apiGroupList(groups: readonly DiscoveredGroup[]): object {
 /** Tells clients when a kind is stored in another version than before; only kinds that are stored have one. */
 function storageVersionHash(catalog: Catalog, resource: CatalogResource): string | undefined {
   const { verbs, kind, custom } = resource
-  if (!verbs.includes('create') || !verbs.includes('list')) return undefined
+  const isStored = custom ? custom.storageVersion !== undefined : verbs.includes('create') && verbs.includes('list')
+  if (!isStored) return undefined
   const { group, version } = custom ? { group: resource.group, version: custom.storageVersion } : (storageOf(catalog, resource) ?? resource)
   return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64')
 }

@@ -34,16 +34,25 @@ export function inside<T, Part>(part: (row: T) => Part, column: ColumnOf<Part>):
   return { ...column, cell: (row, nowMs) => column.cell(part(row), nowMs) }
 }
 
+/** What ObjectMeta's own documentation says of them. */
+const NAME =
+  'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names'
+export const CREATION_TIMESTAMP =
+  'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata'
+
 /** '' for the empty object of a bookmark. */
 export const nameOf = ({ metadata }: Named): string => metadata.name ?? ''
 
 /** The object's name, or what else is written for it. */
 export function named<T extends Named>(cell: CellOf<T> = nameOf): ColumnOf<T> {
-  return { name: 'Name', type: 'string', format: 'name', cell }
+  return { name: 'Name', type: 'string', format: 'name', description: NAME, cell }
 }
 
 export const name: ColumnOf<Named> = named()
-export const age: ColumnOf<Named> = text('Age', ({ metadata }, nowMs) => since(metadata.creationTimestamp, nowMs))
+export const age: ColumnOf<Named> = {
+  ...text<Named>('Age', ({ metadata }, nowMs) => since(metadata.creationTimestamp, nowMs)),
+  description: CREATION_TIMESTAMP,
+}
 
 /** What cells are made of that several columns of a row share, worked out once for the row. */
 export function printerOf<T extends KubeObject, Row>(rowOf: (object: T) => Row, columns: readonly ColumnOf<Row>[]): Printer {

@@ -31,9 +31,9 @@ test('columns end before the first whose path cannot be read', () => {
   const printerColumns = [column('A', '.spec.a'), column('B', '.spec["b"]'), column('C', '.spec.c')]
   const printer = customPrinter({ printerColumns } as unknown as CatalogResource)
   assert.deepEqual(
-    printer.columns.map(({ name, description }) => [name, description]),
+    printer.columns.map(({ name, description = '' }) => [name, description.split('. ')[0]]),
     [
-      ['Name', undefined],
+      ['Name', 'Name must be unique within a namespace'],
       ['A', 'Custom resource definition column (in JSONPath format): .spec.a'],
     ],
   )

@@ -1,14 +1,20 @@
 /** Tables of custom resources: the columns stand in their definition; name and age where it has none. */
 import type { CatalogResource, PrinterColumn } from '../../api/catalog/catalog.ts'
+import { sortedKeys } from '../../api/jsonValues.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { showDouble } from '../../api/validation/fieldErrors.ts'
-import { name, nameOf } from './columns.ts'
+import { CREATION_TIMESTAMP, name, nameOf } from './columns.ts'
 import { since } from './format.ts'
 import { parseJsonPath, type JsonPath } from './jsonPath.ts'
 import { findAll } from './jsonPathSearch.ts'
 import type { Cell, Column, Printer } from './printer.ts'
 
-const AGE_COLUMN: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
+const AGE_COLUMN: PrinterColumn = {
+  name: 'Age',
+  type: 'date',
+  jsonPath: '.metadata.creationTimestamp',
+  description: CREATION_TIMESTAMP,
+}
 
 const TYPED = new Set(['integer', 'number', 'boolean', 'date'])
 
@@ -23,13 +29,6 @@ function toInt64(value: number): number | bigint {
 function age(text: string, nowMs: number): string {
   if (text === '' || text === 'null') return '<unknown>'
   return TIMESTAMP.test(text) && !Number.isNaN(Date.parse(text)) ? since(text, nowMs) : '<invalid>'
-}
-
-function sortedKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortedKeys)
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return Object.fromEntries(entries.map(([key, inner]) => [key, sortedKeys(inner)]))
 }
 
 /** Texts are shown by Go's templates, maps and lists as Go's JSON: sorted, and with nothing in it that HTML would take for its own. */

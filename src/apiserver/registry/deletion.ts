@@ -88,6 +88,7 @@ function withGrace(options: DeleteOptions): DeleteOptions {
 }
 
 export function planDeletion(object: KubeObject, given: DeleteOptions, strategy: Strategy, nowMs: number): DeletionPlan {
+  if (strategy.marked && !object.metadata.deletionTimestamp) return { type: 'mark', object: strategy.marked(object, timestamp(nowMs)) }
   const options = withGrace(given)
   const { metadata } = object
   const graceful = strategy.gracePeriodSeconds !== undefined

@@ -86,6 +86,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   checksOnlyName?: boolean
   /** What decoding does to the object beside defaults: before managed fields are recorded. */
   decoded?(object: T): void
+  /** Where a first deletion always marks, in its own way and whatever its options say: the object marked. */
+  marked?(object: T, now: string): KubeObject
   /** Called on the object that gets its deletionTimestamp: its metadata is its own, the rest is shared and to be replaced. */
   prepareForDeletion?(next: T, context: StrategyContext): void
   /** Values of field selectors beside metadata.name and metadata.namespace. */
