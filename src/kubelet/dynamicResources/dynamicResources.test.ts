@@ -132,8 +132,7 @@ for (const service of ['v1', 'v1beta1']) {
     const containers = [using('main'), using('second', 'b'), { name: 'none' }]
     const [p, q] = [pod('p', 'shared', containers), pod('q', 'shared')]
     let resources = await w.resources()
-    await resources.prepare(p, never)
-    await resources.prepare(q, never)
+    await Promise.all([resources.prepare(p, never), resources.prepare(q, never)])
     assert.deepEqual(driver.calls, ['prepare uid-shared'])
     const names = (of: Container): string[] => resources.cdiDevices(p, of).map((id) => id.replace(`${DRIVER}/led=uid-shared-`, ''))
     assert.deepEqual(containers.map(names), [['a', 'b', 'switch'], ['b', 'switch'], []])
@@ -158,6 +157,19 @@ for (const service of ['v1', 'v1beta1']) {
     assert.deepEqual((await w.resources()).cdiDevices(p, using('main')), [])
   })
 }
+
+test('a pod that comes while the last one gives a claim back gets it made ready anew', async (t) => {
+  const w = await world(t)
+  const driver = await startDriver(w.directory, 'v1')
+  t.after(driver.close)
+  await eventually('registered', () => driver.told.includes('registered'))
+  w.api.put(resourceclaims, claim('shared', ['p', 'q']))
+  const resources = await w.resources()
+  await resources.prepare(pod('p', 'shared'), never)
+  await Promise.all([resources.unprepare('uid-p'), resources.prepare(pod('q', 'shared'), never)])
+  assert.deepEqual(driver.calls, ['prepare uid-shared', 'unprepare uid-shared', 'prepare uid-shared'])
+  assert.equal(resources.cdiDevices(pod('q', 'shared'), using('main')).length, 3)
+})
 
 test('a claim made for the pod, and one that stands for an extended resource', async (t) => {
   const w = await world(t)

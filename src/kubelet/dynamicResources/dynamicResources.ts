@@ -46,6 +46,8 @@ export class DynamicResources {
   /** Drivers whose claims were counted. */
   readonly #counted = new Set<string>()
   #saving: Promise<void> = Promise.resolve()
+  /** What is being done about a claim, by its uid. */
+  readonly #turns = new Map<string, Promise<void>>()
 
   constructor(options: DynamicResourcesOptions) {
     this.#options = options
@@ -104,13 +106,27 @@ export class DynamicResources {
     }
     const used = found.map((claim) => this.#claims.use(referenceOf(claim), driversOf(claim), pod.metadata.uid))
     await this.#save()
-    const due = used.filter(({ prepared }) => !prepared)
-    for (const [driver, claims] of byDriver(due)) {
-      const given = await this.#options.drivers.get(driver).prepare(claims)
-      for (const claim of claims) this.#claims.give(claim, driver, given.get(claim.uid) ?? [])
+    await this.#inTurn(used, async () => {
+      const due = this.#claims.of(pod.metadata.uid).filter(({ prepared }) => !prepared)
+      for (const [driver, claims] of byDriver(due)) {
+        const given = await this.#options.drivers.get(driver).prepare(claims)
+        for (const claim of claims) this.#claims.give(claim, driver, given.get(claim.uid) ?? [])
+      }
+      for (const claim of due) this.#claims.prepared(claim)
+      await this.#save()
+    })
+  }
+
+  /** Pods that share a claim do not ask for it and give it back at the same time. */
+  async #inTurn(claims: readonly ClaimReference[], work: () => Promise<void>): Promise<void> {
+    const before = claims.flatMap(({ uid }) => this.#turns.get(uid) ?? [])
+    const mine = Promise.allSettled(before).then(work)
+    for (const { uid } of claims) this.#turns.set(uid, mine)
+    try {
+      await mine
+    } finally {
+      for (const { uid } of claims) if (this.#turns.get(uid) === mine) this.#turns.delete(uid)
     }
-    for (const claim of due) this.#claims.prepared(claim)
-    await this.#save()
   }
 
   #claim({ metadata: { namespace } }: Pod, name: string, signal: AbortSignal): Promise<ResourceClaim> {
@@ -121,14 +137,17 @@ export class DynamicResources {
 
   /** Nothing of the pod runs any more. Throws an Error in upstream's words when a driver does not take back what is its. */
   async unprepare(podUid: string): Promise<void> {
-    const mine = this.#claims.of(podUid)
-    if (mine.length === 0) return
-    await this.#timed('UnprepareResources', 'unprepare dynamic resources', async () => {
+    const used = this.#claims.of(podUid)
+    if (used.length === 0) return
+    const giveBack = async (): Promise<void> => {
+      const mine = this.#claims.of(podUid)
       const last = mine.filter(({ podUids }) => podUids.size === 1)
+      for (const claim of last) this.#claims.prepared(claim, false)
       for (const [driver, claims] of byDriver(last)) await this.#options.drivers.get(driver).unprepare(claims)
       for (const claim of mine) this.#claims.release(claim, podUid)
       await this.#save()
-    })
+    }
+    await this.#timed('UnprepareResources', 'unprepare dynamic resources', () => this.#inTurn(used, giveBack))
   }
 
   /** What the container gets of the pod's claims. */

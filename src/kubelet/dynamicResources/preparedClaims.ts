@@ -52,9 +52,9 @@ export class PreparedClaims {
     if (known?.uid === claim.uid) this.#set({ ...known, devices: new Map([...known.devices, [driver, devices]]) })
   }
 
-  prepared(claim: ClaimReference): void {
+  prepared(claim: ClaimReference, prepared = true): void {
     const known = this.get(claim.namespace, claim.name)
-    if (known?.uid === claim.uid) this.#set({ ...known, prepared: true })
+    if (known?.uid === claim.uid) this.#set({ ...known, prepared })
   }
 
   /** The pod does not use it any more; a claim that nobody uses is forgotten. */
