@@ -27,6 +27,7 @@ import { parseRevision } from './continueToken.ts'
 import { Kinds } from './kinds.ts'
 import { listObjects, waitForNewest, waitForRevision } from './lists.ts'
 import { ObjectStore } from './objectStore.ts'
+import { EVENT_TTL_MS, expireEvents } from './eventExpiry.ts'
 import { ServiceClaims } from './services/claims.ts'
 import { followServices } from './services/ipAddresses.ts'
 import { patchObject } from './patches.ts'
@@ -62,6 +63,8 @@ export interface RegistryOptions {
   tokens: Tokens
   /** In order: mutation of all, then validation of all; quota comes last, so that nothing refused is counted. */
   admission: (reader: ObjectReader) => readonly AdmissionPlugin[]
+  /** For how long Events are kept; an hour unless given. */
+  eventTtlMs?: number
   /** Resources without storage, by `group/resource`. */
   virtualResources?: ReadonlyMap<string, (request: ApiRequest) => Promise<ApiResult>>
   customKinds?: CustomKinds
@@ -122,7 +125,11 @@ export class ObjectRegistry implements Registry {
         quota,
       ]),
     }
-    const stops = [followServices(cache, { kinds, objects, reader, services, log }), ...(claims ? [claims.follow()] : [])]
+    const stops = [
+      followServices(cache, { kinds, objects, reader, services, log }),
+      expireEvents({ store, cache, clock, log, ttlMs: options.eventTtlMs ?? EVENT_TTL_MS }),
+      ...(claims ? [claims.follow()] : []),
+    ]
     this.#stopFollowing = async () => void (await Promise.all(stops.map((stop) => stop())))
   }
 
