@@ -119,6 +119,18 @@ test('a missing image is shown as ErrImagePull, then ImagePullBackOff, and pulle
   assert.equal(w.runtime.calls.filter((c) => c === 'pull registry.test/app:1').length, 2)
 })
 
+test('pull secrets that are not there are told of', async (t) => {
+  const w = await world(t)
+  const imagePullSecrets = [{ name: 'gone' }, { name: '' }, { name: 'lost' }]
+  w.api.put(pods, newPod('pull', { imagePullSecrets, containers: [{ name: 'main', image: 'registry.test/app:1' }] }))
+  await w.until('pull error', () => waitingReason(w, 'pull') === 'ErrImagePull')
+  assert.ok(
+    w.events.includes(
+      'Warning FailedToRetrieveImagePullSecret pull: Unable to retrieve some image pull secrets (gone, lost); attempting to pull the image may not succeed.',
+    ),
+  )
+})
+
 test('a restarted kubelet finds its containers and starts none anew', async (t) => {
   const w = await world(t)
   w.api.put(pods, newPod('stay'))

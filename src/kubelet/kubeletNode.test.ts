@@ -17,6 +17,43 @@ test('the node is registered Ready and has a lease', async (t) => {
   assert.equal(w.api.requests.filter((r) => r.startsWith('patch nodes/status')).length, 0)
 })
 
+test('events tell of the node: that it began, is cordoned, and was started anew', async (t) => {
+  const w = await world(t)
+  const reasons = (): string[] => w.events.filter((event) => event.includes(` ${NODE}: `)).map((event) => event.split(' ')[1] ?? '')
+  const begun = [
+    'Starting',
+    'NodeHasSufficientMemory',
+    'NodeHasNoDiskPressure',
+    'NodeHasSufficientPID',
+    'NodeAllocatableEnforced',
+    'NodeReady',
+  ]
+  await w.until('begun', () => w.runtime.followed && reasons().length === begun.length)
+  assert.deepEqual(reasons(), begun)
+  const change = (unschedulable: boolean, bootID?: string): void => {
+    const node = w.api.get(nodes, '', NODE)
+    const nodeInfo = node?.status?.nodeInfo
+    if (!node || !nodeInfo) throw new Error('there is no node')
+    w.api.put(nodes, {
+      ...node,
+      spec: { ...node.spec, unschedulable },
+      status: { ...node.status, nodeInfo: { ...nodeInfo, ...(bootID && { bootID }) } },
+    })
+  }
+  for (const [unschedulable, reason] of [
+    [true, 'NodeNotSchedulable'],
+    [false, 'NodeSchedulable'],
+  ] as const) {
+    change(unschedulable)
+    await w.clock.advance(11_000)
+    await w.until(reason, () => reasons().at(-1) === reason)
+  }
+  change(false, 'another')
+  await w.restart()
+  await w.until('again', () => reasons().length === begun.length + 6)
+  assert.deepEqual(reasons().slice(-4), ['Rebooted', 'Starting', 'NodeAllocatableEnforced', 'NodeReady'])
+})
+
 test('a pod that does not fit fails with the reason, and leaves those that run alone', async (t) => {
   const w = await world(t)
   const asking = (cpu: string): Partial<PodSpec> => ({ containers: [{ ...main, resources: { requests: { cpu } } }] })

@@ -69,6 +69,7 @@ export class NodeReporter {
   #runtimeError: string | undefined
   #lastRuntimeError: string | undefined
   #pressures: readonly Condition[] = []
+  #isUnschedulable = false
   #pinging = false
   #cancelSoon: (() => void) | undefined
   #cancelDown: (() => void) | undefined
@@ -90,9 +91,11 @@ export class NodeReporter {
     for (;;) {
       try {
         this.#info ??= await readNodeInfo(await runtime.version(), this.#options.rootDir)
-        await this.#createOrUpdate()
+        const isNew = await this.#createOrUpdate()
         this.#record('Starting', 'Starting kubelet.')
-        this.#record('NodeReady', `Node ${this.#options.nodeName} status is now: NodeReady`)
+        if (isNew) for (const [, fine] of Object.values(PRESSURE_EVENTS)) this.#recordStatus(fine)
+        this.#record('NodeAllocatableEnforced', 'Updated Node Allocatable limit across pods')
+        this.#recordStatus('NodeReady')
         return
       } catch (error) {
         signal.throwIfAborted()
@@ -111,7 +114,7 @@ export class NodeReporter {
         if (!signal.aborted) log.warn('the node lease could not be renewed', { error: String(error) })
       })
       void this.#ping()
-      await this.#lookAtExtended().catch(() => {})
+      await this.#lookAtNode().catch(() => {})
       if (clock.now() >= statusDueMs) {
         statusDueMs = clock.now() + STATUS_INTERVAL_MS
         this.#sendSoon(0, true)
@@ -123,10 +126,13 @@ export class NodeReporter {
     await this.#sending
   }
 
-  /** What others say that the node has: the API does not tell the kubelet of it. */
-  async #lookAtExtended(): Promise<void> {
+  /** What others say of the node: that it has something more, or is to get no pods. */
+  async #lookAtNode(): Promise<void> {
     const { client, nodeName, signal } = this.#options
-    const { status } = await client.get(nodes, { name: nodeName, signal })
+    const { spec, status } = await client.get(nodes, { name: nodeName, signal })
+    const isUnschedulable = spec?.unschedulable === true
+    if (isUnschedulable !== this.#isUnschedulable) this.#recordStatus(isUnschedulable ? 'NodeNotSchedulable' : 'NodeSchedulable')
+    this.#isUnschedulable = isUnschedulable
     const extended = extendedResources(status?.capacity)
     if (isDeepStrictEqual(extended, this.#extended)) return
     this.#extended = extended
@@ -150,14 +156,14 @@ export class NodeReporter {
       if (this.#runtimeError === undefined) return
       this.#runtimeError = undefined
       this.#sendSoon(0, false)
-      this.#record('NodeReady', `Node ${this.#options.nodeName} status is now: NodeReady`)
+      this.#recordStatus('NodeReady')
       return
     }
     this.#lastRuntimeError = error
     this.#cancelDown ??= this.#options.clock.after(RUNTIME_DOWN_AFTER_MS, () => {
       this.#runtimeError = this.#lastRuntimeError
       this.#sendSoon(0, false)
-      this.#record('NodeNotReady', `Node ${this.#options.nodeName} status is now: NodeNotReady`)
+      this.#recordStatus('NodeNotReady')
     })
   }
 
@@ -186,8 +192,7 @@ export class NodeReporter {
     for (const [condition, [short, fine]] of Object.entries(PRESSURE_EVENTS)) {
       const is = conditions.includes(condition as Condition)
       if (is === before.includes(condition as Condition)) continue
-      const reason = is ? short : fine
-      this.#record(reason, `Node ${this.#options.nodeName} status is now: ${reason}`)
+      this.#recordStatus(is ? short : fine)
     }
   }
 
@@ -214,6 +219,10 @@ export class NodeReporter {
           this.#sendSoon(RETRY.maxMs, always)
         })
     })
+  }
+
+  #recordStatus(reason: string): void {
+    this.#record(reason, `Node ${this.#options.nodeName} status is now: ${reason}`)
   }
 
   /** Events about a node carry its name as the uid, as those of every kubelet do. */
@@ -245,20 +254,28 @@ export class NodeReporter {
     })
   }
 
-  async #createOrUpdate(): Promise<void> {
+  /** Whether there was no such node. */
+  async #createOrUpdate(): Promise<boolean> {
     const { client, nodeName, signal, nodeLabels: more } = this.#options
     const labels = nodeLabels(nodeName, (this.#info as NodeSystemInfo).architecture, more)
     const status = await this.#status()
+    let isNew = true
     try {
       this.#node = await client.create(nodes, newNode(nodeName, labels, status), { signal })
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
+      isNew = false
       const patch = { metadata: { labels, annotations: NODE_ANNOTATIONS } }
       this.#node = await client.patch(nodes, { name: nodeName, type: 'application/merge-patch+json', signal }, patch)
     }
     this.#sent = this.#node?.status
     this.#extended = extendedResources(this.#sent?.capacity)
+    this.#isUnschedulable = this.#node?.spec?.unschedulable === true
+    const [bootBefore, bootNow] = [this.#sent?.nodeInfo?.bootID, status.nodeInfo?.bootID]
+    if (bootBefore && bootNow && bootBefore !== bootNow)
+      this.#record('Rebooted', `Node ${nodeName} has been rebooted, boot id: ${bootNow}`, 'Warning')
     await this.#send(true)
+    return isNew
   }
 
   async #send(always: boolean): Promise<void> {

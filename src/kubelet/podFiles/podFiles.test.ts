@@ -33,6 +33,23 @@ const policies: [string, Partial<PodSpec>, string][] = [
 ]
 for (const [what, spec, want] of policies) test(`resolv.conf: ${what}`, () => assert.equal(resolv(spec), want))
 
+test('resolv.conf: what resolvers do not read is left out and told', () => {
+  const of = (spec: Partial<PodSpec>) =>
+    podResolvConf({ pod: podOf({ dnsPolicy: 'None', ...spec }), clusterDns: [], clusterDomain: 'c', node })
+  const nameservers = ['1.1.1.1', '2.2.2.2', '3.3.3.3', '4.4.4.4']
+  const searches = Array.from({ length: 33 }, (_, i) => `s${i}.test`)
+  const many = of({ dnsConfig: { nameservers, searches } })
+  assert.deepEqual([many.nameservers.length, many.searches.length], [3, 32])
+  assert.deepEqual(many.omissions, [
+    'Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 1.1.1.1 2.2.2.2 3.3.3.3',
+    `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${searches.slice(0, 32).join(' ')}`,
+  ])
+  const long = Array.from({ length: 12 }, (_, i) => `${String.fromCharCode(97 + i)}.${'x'.repeat(200)}`)
+  assert.equal(of({ dnsConfig: { searches: long } }).searches.length, 10)
+  assert.deepEqual(of({ dnsConfig: { searches: ['a.test', 'y'.repeat(254), 'b.test'] } }).searches, ['a.test', 'b.test'])
+  assert.deepEqual(of({ dnsConfig: { nameservers: nameservers.slice(0, 3), searches: ['a.test', 'a.test'] } }).omissions, [])
+})
+
 test('host names: the pod’s name cut to what the kernel takes, hostname, subdomain, FQDN', () => {
   const names = (spec: Partial<PodSpec>, name?: string) => podNames(podOf(spec, name), 'cluster.local', 'node-1')
   assert.deepEqual(names({}), { hostname: 'web', fqdn: undefined })

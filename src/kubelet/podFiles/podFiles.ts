@@ -18,6 +18,8 @@ export interface PodFilesOptions {
 export interface WantedPodFiles {
   /** The same key means the same content. */
   key: string
+  /** What could not be had, in words. */
+  omissions: readonly string[]
   write(directories: PodDirectories): Promise<void>
 }
 
@@ -28,9 +30,11 @@ export async function podFilesOf(pod: Pod, podIps: readonly string[], options: P
   const names = podNames(pod, clusterDomain, nodeName)
   const hosts = renderHosts({ pod, podIps, names, nodeHosts })
   const hostname = `${names.hostname}\n`
-  const dns = renderResolvConf(podResolvConf({ pod, clusterDns, clusterDomain, node: parseResolvConf(resolv) }))
+  const resolvConf = podResolvConf({ pod, clusterDns, clusterDomain, node: parseResolvConf(resolv) })
+  const dns = renderResolvConf(resolvConf)
   return {
     key: JSON.stringify([hosts, hostname, dns]),
+    omissions: resolvConf.omissions,
     async write(directories) {
       await mkdir(directories.pod, { recursive: true, mode: 0o750 })
       // Written in place: the containers hold these files by their inodes.

@@ -10,6 +10,8 @@ export interface ResolvConf {
 /** What resolvers read at most. */
 const MAX_NAMESERVERS = 3
 const MAX_SEARCHES = 32
+const MAX_SEARCH_CHARS = 253
+const MAX_SEARCH_LINE_CHARS = 2048
 
 export function parseResolvConf(text: string): ResolvConf {
   const lines = text.split('\n').map((line) => line.trim().split(/\s+/))
@@ -44,14 +46,33 @@ function mergeOptions(base: readonly string[], more: readonly { name?: string; v
   return [...options.values()]
 }
 
-export function podResolvConf(input: DnsInput): ResolvConf {
+/** With what is left out of it, in upstream's words. */
+export function podResolvConf(input: DnsInput): ResolvConf & { omissions: string[] } {
   const base = byPolicy(input)
-  const { nameservers = [], searches = [], options = [] } = input.pod.spec?.dnsConfig ?? {}
-  return {
-    nameservers: [...new Set([...base.nameservers, ...nameservers])].slice(0, MAX_NAMESERVERS),
-    searches: [...new Set([...base.searches, ...searches])].slice(0, MAX_SEARCHES),
-    options: mergeOptions(base.options, options),
+  const { nameservers: more = [], searches: further = [], options = [] } = input.pod.spec?.dnsConfig ?? {}
+  const [allServers, allSearches] = [[...new Set([...base.nameservers, ...more])], [...new Set([...base.searches, ...further])]]
+  const nameservers = allServers.slice(0, MAX_NAMESERVERS)
+  const searches = fitting(allSearches)
+  const omitted = (what: string, some: string, line: string): string =>
+    `${what} limits were exceeded, some ${some} have been omitted, the applied ${line}`
+  const omissions = [
+    ...(nameservers.length < allServers.length
+      ? [omitted('Nameserver', 'nameservers', `nameserver line is: ${nameservers.join(' ')}`)]
+      : []),
+    ...(searches.length < allSearches.length ? [omitted('Search Line', 'search paths', `search line is: ${searches.join(' ')}`)] : []),
+  ]
+  return { nameservers, searches, options: mergeOptions(base.options, options), omissions }
+}
+
+function fitting(searches: readonly string[]): string[] {
+  const kept: string[] = []
+  let chars = -1
+  for (const search of searches.slice(0, MAX_SEARCHES).filter(({ length }) => length <= MAX_SEARCH_CHARS)) {
+    chars += search.length + 1
+    if (chars > MAX_SEARCH_LINE_CHARS) break
+    kept.push(search)
   }
+  return kept
 }
 
 export function renderResolvConf({ nameservers, searches, options }: ResolvConf): string {

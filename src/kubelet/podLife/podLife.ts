@@ -183,6 +183,10 @@ export class RealPodLife implements PodLife {
     if (report) this.#ending.set(uid, pod)
     try {
       await killPod(this.#kills, { pod, observed, grace })
+    } catch (error) {
+      const message = `error killing pod: ${error instanceof Error ? error.message : String(error)}`
+      this.#options.events.record(pod, { type: 'Warning', reason: 'FailedKillPod', message })
+      throw error
     } finally {
       this.#ending.delete(uid)
     }

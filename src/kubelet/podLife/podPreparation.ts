@@ -112,9 +112,10 @@ export class PodPreparation {
   }
 
   async writeFiles(pod: Pod, sandbox: Sandbox, state: Prepared): Promise<void> {
-    const { rootDir, files } = this.#options
+    const { rootDir, files, events } = this.#options
     const wanted = await podFilesOf(pod, sandbox.ips, files)
     if (state.filesFor === wanted.key) return
+    for (const message of wanted.omissions) events.record(pod, { type: 'Warning', reason: 'DNSConfigForming', message })
     await wanted.write(podDirectories(rootDir, pod.metadata.uid))
     state.filesFor = wanted.key
   }
@@ -138,10 +139,21 @@ export class PodPreparation {
     const { objects, images } = this.#options
     const { namespace } = pod.metadata
     const pullSecrets = async (): Promise<Secret[]> => {
-      const found = await Promise.all((pod.spec?.imagePullSecrets ?? []).map(({ name }) => name && objects.secret(namespace, name, signal)))
-      return found.filter((secret) => typeof secret === 'object')
+      const names = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name || [])
+      const found = await Promise.all(names.map((name) => objects.secret(namespace, name, signal)))
+      this.#tellOfMissing(
+        pod,
+        names.filter((_, index) => !found[index]),
+      )
+      return found.filter((secret) => secret !== undefined)
     }
     return images.ensure({ pod, container, pullSecrets, signal })
+  }
+
+  #tellOfMissing(pod: Pod, names: readonly string[]): void {
+    if (names.length === 0) return
+    const message = `Unable to retrieve some image pull secrets (${names.join(', ')}); attempting to pull the image may not succeed.`
+    this.#options.events.record(pod, { type: 'Warning', reason: 'FailedToRetrieveImagePullSecret', message })
   }
 
   facts(sandbox: Sandbox | undefined): PodFacts {
