@@ -78,6 +78,14 @@ test('mistakes are told with what may have been meant', () => {
     ['kubelet.container-log-max-size=0', /must be a size such as 10Mi/, /upstream/],
     ['kubelet.seccomp-default=yes', /must be true or false/, /upstream/],
     ['kube-proxy.proxy-mode=ipvs', /nftables alone/, /Leave/],
+    ['apiserver.authorization-mode=AlwaysAllow', /has the authorization modes Node and RBAC, not "AlwaysAllow"/, /Node,RBAC/],
+    [
+      'apiserver.enable-admission-plugins=NodeRestriction,PodNodeSelector',
+      /the admission plugin PodNodeSelector is not there/,
+      /NodeRestriction/,
+    ],
+    ['apiserver.disable-admission-plugins=NodeRestrictions', /no admission plugin "NodeRestrictions"/, /Did you mean NodeRestriction/],
+    ['apiserver.encryption-provider-config=f', /has no option "encryption-provider-config"/, /Did you mean/],
   ]
   for (const [entry, message, hint] of cases)
     assert.throws(

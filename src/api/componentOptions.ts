@@ -3,6 +3,7 @@
  * COMPONENT.KEY=VALUE` in the manner of minikube. Read on the host, so that a mistake is told before anything is started, and
  * again in the node.
  */
+import { ADMISSION_PLUGINS, OTHER_ADMISSION_PLUGINS } from './admissionPluginNames.ts'
 import { QuantityError, quantityValue } from './quantity.ts'
 import { parseDuration, TimeError } from './codec/goTime.ts'
 
@@ -57,9 +58,21 @@ const LEADER_ELECTION = {
 
 const OPTIONS = {
   apiserver: {
+    'anonymous-auth': 'boolean',
+    'api-audiences': 'list',
     'audit-policy-file': 'text',
+    'authorization-mode': 'list',
+    'default-not-ready-toleration-seconds': 'count',
+    'default-unreachable-toleration-seconds': 'count',
     'disable-admission-plugins': 'list',
+    'enable-admission-plugins': 'list',
+    'event-ttl': 'duration',
+    'max-mutating-requests-inflight': 'count',
+    'max-requests-inflight': 'count',
+    'request-timeout': 'duration',
+    'service-account-issuer': 'list',
     'service-node-port-range': 'ports',
+    'shutdown-delay-duration': 'duration',
     'audit-log-path': 'text',
     'audit-log-maxsize': 'count',
     'audit-log-maxbackup': 'count',
@@ -359,7 +372,29 @@ function readOption(component: string, key: string, value: string): Values[Kind]
     throw new ExtraConfigError(`${component}.${key} must be ${WANTED[kind]}, not "${value}"`, `Its name is upstream's: --${key}`)
   if (key === 'proxy-mode' && value !== 'nftables')
     throw new ExtraConfigError(`kube-proxy has the mode nftables alone, not "${value}"`, 'Leave kube-proxy.proxy-mode out')
+  if (component === 'apiserver') checkNames(key, parsed)
   return parsed
+}
+
+const AUTHORIZATION_MODES: readonly string[] = ['Node', 'RBAC']
+
+/** Lists of what the API server has. */
+function checkNames(key: string, value: Values[Kind]): void {
+  if (!Array.isArray(value)) return
+  const names = value as readonly string[]
+  if (key === 'authorization-mode' && !(names.includes('RBAC') && names.every((mode) => AUTHORIZATION_MODES.includes(mode))))
+    throw new ExtraConfigError(
+      `apiserver has the authorization modes Node and RBAC, not "${names.join(',')}"`,
+      'Leave it out: it is Node,RBAC',
+    )
+  if (key !== 'enable-admission-plugins' && key !== 'disable-admission-plugins') return
+  const all = [...ADMISSION_PLUGINS, ...OTHER_ADMISSION_PLUGINS]
+  for (const name of names) {
+    if (!all.includes(name))
+      throw new ExtraConfigError(`there is no admission plugin "${name}"`, `Did you mean ${nearNames(name, all).join(', ')}?`)
+    if (key === 'enable-admission-plugins' && !ADMISSION_PLUGINS.has(name))
+      throw new ExtraConfigError(`the admission plugin ${name} is not there`, `Those that are on: ${[...ADMISSION_PLUGINS].join(', ')}`)
+  }
 }
 
 /** A pod is given time before it is ended for a soft threshold: how much has to be said. */

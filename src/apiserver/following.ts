@@ -30,6 +30,7 @@ export interface FollowingOptions {
   loopback: Loopback
   authorization: Authorization
   customResources: CustomResources
+  serverSeats?: number
   /** Without it no APIService leads to another server. */
   proxyClient?: ProxyClient
   starting: StartChecks
@@ -60,7 +61,8 @@ export function startFollowing(options: FollowingOptions): Following {
   const registration = aggregation && new Registration({ registry, loopback, queueMetrics, log, clock })
   const registering = registration?.run(signal)
   void registration?.registered.then(() => starting.finish('registered'))
-  const flowControl: FlowControl = new FlowControl({ registry, loopback, onChange: () => maintenance.wake(), log, clock })
+  const seats = options.serverSeats === undefined ? {} : { serverSeats: options.serverSeats }
+  const flowControl: FlowControl = new FlowControl({ registry, loopback, onChange: () => maintenance.wake(), log, clock, ...seats })
   const maintenance = new Maintenance({ flowControl, loopback, signal, log, clock })
   const controlling = flowControl.run(signal)
   return {

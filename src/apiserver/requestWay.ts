@@ -36,6 +36,7 @@ interface Options {
   descriptionsFile?: string
   flags?: Readonly<Record<string, string>>
   audit?: Audit
+  requestTimeoutMs?: number
   paths?: readonly PathHandler[]
   log: Logger
   clock: Clock
@@ -61,7 +62,7 @@ export interface Answering {
 
 export function createFilters(server: Answering): Filters {
   const { options, catalog, registry, metrics, following, address } = server
-  const { log, clock, audit } = options
+  const { log, clock, audit, requestTimeoutMs } = options
   const { aggregation } = following
   const codec = new Codec(catalog)
   const groups = aggregation && discoveredGroups(catalog, aggregation)
@@ -76,6 +77,7 @@ export function createFilters(server: Answering): Filters {
     clock,
     stopping: server.stop.signal,
     ...(audit && { audit }),
+    ...(requestTimeoutMs && { requestTimeoutMs }),
     connect: new Connect({
       reader: server.objects,
       kubelet: options.kubeletClient,

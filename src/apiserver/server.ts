@@ -72,6 +72,13 @@ export interface ApiServerOptions {
   kubeletClient: KubeletClient
   staticTokens?: ReadonlyMap<string, UserInfo>
   version: VersionInfo
+  /** Those without a credential are somebody; true unless given. */
+  anonymousAuth?: boolean
+  requestTimeoutMs?: number
+  /** Units of work at once. */
+  serverSeats?: number
+  /** For how long it goes on, not ready, when it is to end: who balances load has seen so by then. */
+  shutdownDelayMs?: number
   /** Answers when the store does. */
   askStore?: () => Promise<unknown>
   /** The `kubernetes` service: its address in the service range, and where it leads. */
@@ -118,6 +125,8 @@ interface Server {
   objectCounts: ObjectCounts
   health: HealthChecks
   starting: StartChecks
+  /** Aborts when the server is to stop, and is not ready any more. */
+  leaving: AbortController
   /** Aborts when the server stops. */
   stop: AbortController
   /** Host and port that clients are told; the port is known once it listens. */
@@ -128,7 +137,7 @@ interface Server {
 export async function createApiServer(given: ApiServerOptions): Promise<ApiServer> {
   const { log, clock } = given
   const options = given.askStore ? { ...given, askStore: askInTime(given.askStore, clock) } : given
-  const stop = new AbortController()
+  const [stop, leaving] = [new AbortController(), new AbortController()]
   const starting = new StartChecks()
   const customResources = new CustomResources({ catalog: options.catalog, clock, log })
   const { catalog } = customResources
@@ -144,17 +153,29 @@ export async function createApiServer(given: ApiServerOptions): Promise<ApiServe
   starting.finish('bootstrapped')
 
   const { proxyClient } = options
-  const beside = { catalog, registry, loopback, authorization, customResources, starting, signal: stop.signal, log, clock }
+  const { serverSeats } = options
+  const beside = {
+    catalog,
+    registry,
+    loopback,
+    authorization,
+    customResources,
+    starting,
+    signal: stop.signal,
+    log,
+    clock,
+    ...(serverSeats && { serverSeats }),
+  }
   const following = startFollowing({ ...beside, ...(proxyClient && { proxyClient }) })
   await following.synced
   starting.finish('synced')
 
   const objectCounts = new ObjectCounts(catalog, registry.cache)
   const metrics = serverMetrics({ options, objectCounts, following, authentication, requestMetrics, registry })
-  const health = healthChecks(options, starting, stop.signal)
+  const health = healthChecks(options, starting, leaving.signal)
   const address = { host: options.kubernetesService.address, port: 0 }
   const parts = { options, catalog, registry, authorization, authentication, customResources, objects, loopback, following }
-  const server: Server = { ...parts, metrics, objectCounts, health, starting, stop, address }
+  const server: Server = { ...parts, metrics, objectCounts, health, starting, leaving, stop, address }
   const filters = createFilters(server)
   starting.finish('serving')
   return {
@@ -226,7 +247,10 @@ function healthChecks(
     servingCertificate: tls.cert,
     now: () => clock.now(),
   })
-  health.add({ name: 'shutdown', kinds: ['readyz'], check: () => stopping.throwIfAborted() })
+  const check = (): void => {
+    if (stopping.aborted) throw new Error('process is shutting down')
+  }
+  health.add({ name: 'shutdown', kinds: ['readyz'], check })
   return health
 }
 
@@ -285,7 +309,10 @@ function membershipOf({ options, registry, loopback, address, stop }: Server): M
 }
 
 /** Clients are led elsewhere first, then what runs ends, and the store is let go of last. */
-async function shutDown({ options, following, registry, stop }: Server, listener: Listener, membership: Membership): Promise<void> {
+async function shutDown(server: Server, listener: Listener, membership: Membership): Promise<void> {
+  const { options, following, registry, leaving, stop } = server
+  leaving.abort()
+  if (options.shutdownDelayMs) await options.clock.sleep(options.shutdownDelayMs)
   await membership.stopped()
   await membership.leave().catch((error: unknown) => options.log.warn('the endpoints still lead here', { error: String(error) }))
   stop.abort()

@@ -134,7 +134,7 @@ export async function startTestServer(
     serviceAccounts: {
       privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
       publicKeysPem: [publicKey.export({ type: 'spki', format: 'pem' }) as string],
-      issuer: 'https://kubernetes.default.svc',
+      issuers: ['https://kubernetes.default.svc'],
       audiences: ['https://kubernetes.default.svc'],
     },
     kubeletClient: { ...kubelet, ca: ca.cert },

@@ -5,6 +5,7 @@ import { KUBERNETES_VERSION } from '../api/kubernetesVersion.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import { admissionPlugins } from '../apiserver/admission/plugins.ts'
+import { TOLERATION_SECONDS, type TolerationSeconds } from '../apiserver/admission/podDefaults.ts'
 import { StoreMetrics } from '../apiserver/metrics/storeMetrics.ts'
 import { createRegistry } from '../apiserver/registry/registry.ts'
 import { Services } from '../apiserver/registry/services/services.ts'
@@ -31,11 +32,14 @@ export interface AssembledApiServerOptions {
   /** Static tokens (upstream's --token-auth-file). */
   tokenFile?: string
   /** What was set by upstream's flags. */
-  flags?: Pick<ComponentOptions['apiserver'], 'service-node-port-range' | 'disable-admission-plugins'>
+  flags?: ComponentOptions['apiserver']
   log: Logger
   clock: Clock
 }
 
+/** Upstream's defaults of the one where the other is given. */
+const READS_INFLIGHT = 400
+const WRITES_INFLIGHT = 200
 const NODE_PORTS = { first: 30_000, last: 32_767 }
 
 /** A component's own identity. Components of the control plane are trusted like the server that they run in. */
@@ -66,7 +70,7 @@ function flagsOf({
   return {
     'advertise-address': advertiseAddress,
     'allow-privileged': 'true',
-    'anonymous-auth': 'true',
+    'anonymous-auth': String(flags['anonymous-auth'] ?? true),
     'disable-admission-plugins': list(flags['disable-admission-plugins']),
     'enable-bootstrap-token-auth': 'true',
     'enable-priority-and-fairness': 'true',
@@ -74,7 +78,7 @@ function flagsOf({
     'requestheader-extra-headers-prefix': '[X-Remote-Extra-]',
     'requestheader-group-headers': '[X-Remote-Group]',
     'requestheader-username-headers': '[X-Remote-User]',
-    'service-account-issuer': list([issuerOf(clusterDomain)]),
+    'service-account-issuer': list(flags['service-account-issuer'] ?? [issuerOf(clusterDomain)]),
     'service-cluster-ip-range': serviceClusterIpRange,
     'service-node-port-range': `${ports.first}-${ports.last}`,
     'audit-policy-file': audit?.policyFile ?? '',
@@ -88,14 +92,33 @@ function flagsOf({
 const FRONT_PROXY_NAMES = ['front-proxy-client']
 const issuerOf = (clusterDomain: string): string => `https://kubernetes.default.svc.${clusterDomain}`
 
+function tolerationSecondsOf(flags: ComponentOptions['apiserver']): TolerationSeconds {
+  return {
+    notReady: flags['default-not-ready-toleration-seconds'] ?? TOLERATION_SECONDS.notReady,
+    unreachable: flags['default-unreachable-toleration-seconds'] ?? TOLERATION_SECONDS.unreachable,
+  }
+}
+
+/** Of requests at once there is one number here: reads and writes share the seats. */
+function serverLimits(flags: ComponentOptions['apiserver']) {
+  const { 'max-requests-inflight': reads, 'max-mutating-requests-inflight': writes } = flags
+  const { 'anonymous-auth': anonymousAuth, 'request-timeout': requestTimeoutMs, 'shutdown-delay-duration': shutdownDelayMs } = flags
+  const serverSeats = reads === undefined && writes === undefined ? 0 : (reads ?? READS_INFLIGHT) + (writes ?? WRITES_INFLIGHT)
+  return {
+    ...(serverSeats > 0 && { serverSeats }),
+    ...(anonymousAuth !== undefined && { anonymousAuth }),
+    ...(requestTimeoutMs && { requestTimeoutMs }),
+    ...(shutdownDelayMs && { shutdownDelayMs }),
+  }
+}
+
 export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
   const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock, flags = {} } = options
   const log = options.log.child({ component: 'kube-apiserver' })
   const audit = options.audit && createAudit(options.audit, { log, clock })
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: flags['service-node-port-range'] ?? NODE_PORTS })
-  const disabled = new Set(flags['disable-admission-plugins'])
-  const issuer = issuerOf(clusterDomain)
+  const issuers = flags['service-account-issuer'] ?? [issuerOf(clusterDomain)]
   const storeMetrics = new StoreMetrics()
   const server = await createApiServer({
     catalog,
@@ -111,7 +134,9 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
         authorizer,
         tokens,
         virtualResources,
-        admission: (reader) => admissionPlugins({ reader, authorizer }).filter(({ name }) => !disabled.has(name)),
+        disabledAdmission: new Set(flags['disable-admission-plugins']),
+        ...(flags['event-ttl'] && { eventTtlMs: flags['event-ttl'] }),
+        admission: (reader) => admissionPlugins({ reader, authorizer, tolerationSeconds: tolerationSecondsOf(flags) }),
       }),
     tls: { ...pki.apiServer, clientCa: pki.ca.cert, requestHeaderCa: pki.frontProxyCa.cert },
     requestHeaderAllowedNames: FRONT_PROXY_NAMES,
@@ -119,9 +144,10 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     serviceAccounts: {
       privateKeyPem: pki.serviceAccount.privateKey,
       publicKeysPem: [pki.serviceAccount.publicKey],
-      issuer,
-      audiences: [issuer],
+      issuers,
+      audiences: flags['api-audiences'] ?? issuers.slice(0, 1),
     },
+    ...serverLimits(flags),
     kubeletClient: { ...pki.kubeletClient, ca: pki.ca.cert },
     version: {
       gitVersion: KUBERNETES_VERSION,

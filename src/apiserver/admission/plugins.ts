@@ -13,7 +13,8 @@ import { createNodeDeclaredFeatureValidator, createPodResizeValidator } from './
 import { createPodSecurity } from './podSecurity.ts'
 import { createPodTopologyLabels } from './podTopologyLabels.ts'
 import { createPriority } from './priority.ts'
-import { createRuntimeClass, defaultTolerationSeconds, taintNodesByCondition } from './podDefaults.ts'
+import { createDefaultTolerationSeconds, createRuntimeClass, taintNodesByCondition, TOLERATION_SECONDS } from './podDefaults.ts'
+import type { TolerationSeconds } from './podDefaults.ts'
 import { createServiceAccount } from './serviceAccount.ts'
 import { createEscalationCheck } from '../authorization/escalation.ts'
 import type { Authorizer } from '../request.ts'
@@ -23,9 +24,10 @@ import type { AdmissionPlugin } from './admission.ts'
 export interface AdmissionOptions {
   reader: ObjectReader
   authorizer: Authorizer
+  tolerationSeconds?: TolerationSeconds
 }
 
-export function admissionPlugins({ reader, authorizer }: AdmissionOptions): AdmissionPlugin[] {
+export function admissionPlugins({ reader, authorizer, tolerationSeconds = TOLERATION_SECONDS }: AdmissionOptions): AdmissionPlugin[] {
   return [
     createNamespaceLifecycle(reader),
     createLimitRanger(reader),
@@ -34,7 +36,7 @@ export function admissionPlugins({ reader, authorizer }: AdmissionOptions): Admi
     taintNodesByCondition,
     createPodSecurity(reader),
     createPriority(reader),
-    defaultTolerationSeconds,
+    createDefaultTolerationSeconds(tolerationSeconds),
     createDefaultStorageClass(reader),
     storageObjectInUseProtection,
     createPersistentVolumeClaimResize(reader),

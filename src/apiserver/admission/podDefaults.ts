@@ -10,28 +10,33 @@ import type { RuntimeClass } from '../../api/kinds/node/v1.ts'
 import type { ObjectReader } from '../registry/reader.ts'
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts'
 
-const TOLERATION_SECONDS = 300
-const EVICTING_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
+export interface TolerationSeconds {
+  notReady: number
+  unreachable: number
+}
+
+/** Upstream's --default-not-ready-toleration-seconds and its like. */
+export const TOLERATION_SECONDS: TolerationSeconds = { notReady: 300, unreachable: 300 }
 
 const isPod = (request: AdmissionRequest): boolean => isResource(request, pods.group, pods.resource)
 
-/** A pod stays for five minutes on a node that does not answer. */
-export const defaultTolerationSeconds: AdmissionPlugin = {
-  name: 'DefaultTolerationSeconds',
-  admit(request) {
-    if (!isPod(request) || request.operation === 'DELETE') return
-    const { spec } = request.object as Pod
-    if (!spec) return
-    const tolerates = (key: string): boolean =>
-      (spec.tolerations ?? []).some((t) => (!t.key || t.key === key) && (!t.effect || t.effect === 'NoExecute'))
-    for (const key of EVICTING_TAINTS) {
-      if (tolerates(key)) continue
-      spec.tolerations = [
-        ...(spec.tolerations ?? []),
-        { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: TOLERATION_SECONDS },
-      ]
-    }
-  },
+/** A pod stays for some minutes on a node that does not answer. */
+export function createDefaultTolerationSeconds({ notReady, unreachable }: TolerationSeconds): AdmissionPlugin {
+  const evicting = { 'node.kubernetes.io/not-ready': notReady, 'node.kubernetes.io/unreachable': unreachable }
+  return {
+    name: 'DefaultTolerationSeconds',
+    admit(request) {
+      if (!isPod(request) || request.operation === 'DELETE') return
+      const { spec } = request.object as Pod
+      if (!spec) return
+      const tolerates = (key: string): boolean =>
+        (spec.tolerations ?? []).some((t) => (!t.key || t.key === key) && (!t.effect || t.effect === 'NoExecute'))
+      for (const [key, tolerationSeconds] of Object.entries(evicting)) {
+        if (tolerates(key)) continue
+        spec.tolerations = [...(spec.tolerations ?? []), { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds }]
+      }
+    },
+  }
 }
 
 const NOT_READY = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }

@@ -20,6 +20,7 @@ export interface AuthenticationOptions {
   requestHeaderAllowedNames?: readonly string[]
   serviceAccounts: ServiceAccountKeys
   staticTokens?: ReadonlyMap<string, UserInfo>
+  anonymousAuth?: boolean
   clock: Clock
 }
 
@@ -32,7 +33,7 @@ export interface Authentication {
 const BOUND_KINDS: Readonly<Record<Parameters<LookUp>[0], Resource>> = { nodes, pods, secrets, serviceaccounts }
 
 export function createAuthentication(options: AuthenticationOptions, objects: OwnObjects): Authentication {
-  const { tls, requestHeaderAllowedNames = [], serviceAccounts: keys, staticTokens, clock } = options
+  const { tls, requestHeaderAllowedNames = [], serviceAccounts: keys, staticTokens, anonymousAuth, clock } = options
   const lookUp: LookUp = (kind, namespace, name) => objects.get(BOUND_KINDS[kind], namespace, name)
   const serviceAccountTokens = new ServiceAccountTokens({ keys, lookUp, clock })
   const legacyTokens = new LegacyTokens({
@@ -50,6 +51,7 @@ export function createAuthentication(options: AuthenticationOptions, objects: Ow
     requestHeaderAllowedNames,
     serviceAccountTokens,
     ...(staticTokens && { staticTokens }),
+    ...(anonymousAuth !== undefined && { anonymousAuth }),
     getSecret: (namespace, name) => objects.secret(namespace, name),
     clock,
   })

@@ -39,6 +39,8 @@ export interface AuthenticatorOptions {
   /** Those of Secrets. */
   legacyTokens: LegacyTokens
   staticTokens?: ReadonlyMap<string, UserInfo>
+  /** False: who shows nothing is nobody. */
+  anonymousAuth?: boolean
   getSecret: (namespace: string, name: string) => Promise<Secret | undefined>
   clock: Clock
 }
@@ -135,7 +137,7 @@ export class Authenticator {
       })
       return user
     }
-    if (facts.unknown) throw newUnauthorized()
+    if (facts.unknown || this.#options.anonymousAuth === false) throw newUnauthorized()
     return ANONYMOUS
   }
 

@@ -30,7 +30,7 @@ function setUp(
     ['pods/a/p', { uid: 'pod-1' }],
   ])
   const tokens = new ServiceAccountTokens({
-    keys: { privateKeyPem: keys.privateKeyPem, publicKeysPem: trusted, issuer: ISSUER, audiences: ['api'] },
+    keys: { privateKeyPem: keys.privateKeyPem, publicKeysPem: trusted, issuers: [ISSUER, 'https://former'], audiences: ['api'] },
     clock,
     lookUp: async (kind, namespace, name) => {
       const metadata = objects.get(`${kind}/${namespace}/${name}`)

@@ -17,7 +17,8 @@ export interface ServiceAccountKeys {
   privateKeyPem: string
   /** The keys that are trusted; the private key's own is always among them. */
   publicKeysPem: readonly string[]
-  issuer: string
+  /** The first one's name is in new tokens; tokens of all are known. */
+  issuers: readonly string[]
   /** The API server's own audiences; a token without wishes gets the first. */
   audiences: readonly string[]
 }
@@ -95,6 +96,7 @@ function goList(values: readonly string[]): string {
 
 export class ServiceAccountTokens {
   readonly issuer: string
+  readonly #issuers: readonly string[]
   readonly audiences: readonly string[]
   readonly #signing: SigningKey
   readonly #trusted = new Map<string, SigningKey>()
@@ -104,7 +106,8 @@ export class ServiceAccountTokens {
 
   constructor(options: { keys: ServiceAccountKeys; lookUp: LookUp; clock: Clock }) {
     const { keys, lookUp, clock } = options
-    this.issuer = keys.issuer
+    this.issuer = keys.issuers[0] ?? ''
+    this.#issuers = keys.issuers
     this.audiences = keys.audiences
     this.#lookUp = lookUp
     this.#clock = clock
@@ -161,7 +164,7 @@ export class ServiceAccountTokens {
     const payload = token.split('.')[1]
     if (!payload) return false
     try {
-      return (JSON.parse(Buffer.from(payload, 'base64url').toString()) as JWTPayload).iss === this.issuer
+      return this.#issuers.includes((JSON.parse(Buffer.from(payload, 'base64url').toString()) as JWTPayload).iss ?? '')
     } catch {
       return false
     }
@@ -200,7 +203,7 @@ export class ServiceAccountTokens {
         if (!candidate) continue
         const { payload } = await jwtVerify(token, candidate.key, {
           algorithms: [candidate.algorithm],
-          issuer: this.issuer,
+          issuer: [...this.#issuers],
           currentDate: new Date(nowMs),
           clockTolerance: CLOCK_SKEW_SECONDS,
           requiredClaims: ['exp', 'sub'],

@@ -63,6 +63,8 @@ export interface RegistryOptions {
   tokens: Tokens
   /** In order: mutation of all, then validation of all; quota comes last, so that nothing refused is counted. */
   admission: (reader: ObjectReader) => readonly AdmissionPlugin[]
+  /** Plugins that are left out, by name. */
+  disabledAdmission?: ReadonlySet<string>
   /** For how long Events are kept; an hour unless given. */
   eventTtlMs?: number
   /** Resources without storage, by `group/resource`. */
@@ -116,14 +118,16 @@ export class ObjectRegistry implements Registry {
       sharedStore: store.shared ?? false,
       kinds,
       objects,
-      admission: new AdmissionChain([
-        ...options.admission(reader),
-        createMutatingPolicies(external),
-        createMutatingWebhooks(external),
-        createValidatingPolicies(external),
-        createValidatingWebhooks(external),
-        quota,
-      ]),
+      admission: new AdmissionChain(
+        [
+          ...options.admission(reader),
+          createMutatingPolicies(external),
+          createMutatingWebhooks(external),
+          createValidatingPolicies(external),
+          createValidatingWebhooks(external),
+          quota,
+        ].filter(({ name }) => !options.disabledAdmission?.has(name)),
+      ),
     }
     const stops = [
       followServices(cache, { kinds, objects, reader, services, log }),

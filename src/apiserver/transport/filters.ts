@@ -78,6 +78,8 @@ export interface FiltersOptions {
   paths: PathHandler
   aggregator?: Aggregator
   codec: ObjectCodec
+  /** Upstream's --request-timeout. */
+  requestTimeoutMs?: number
   metrics: Metrics
   log: Logger
   clock: Clock
@@ -85,7 +87,6 @@ export interface FiltersOptions {
   stopping: AbortSignal
 }
 
-/** Upstream's --request-timeout. */
 const REQUEST_TIMEOUT_MS = 60_000
 const RETRY_AFTER_SECONDS = 1
 const SPACE_BEFORE_TOKEN = 'the provided Authorization header contains extra space before the bearer token, and is ignored'
@@ -100,11 +101,11 @@ interface Deadline {
 }
 
 /** What the client asks for, up to what the server grants; nothing and 0 ask for nothing. */
-function requestTimeoutMs(text: string): number {
-  if (text === '') return REQUEST_TIMEOUT_MS
+function timeoutOf(text: string, grantedMs: number): number {
+  if (text === '') return grantedMs
   try {
     const wantedMs = Number(parseDuration(text)) / 1e6
-    return wantedMs > 0 ? Math.min(wantedMs, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS
+    return wantedMs > 0 ? Math.min(wantedMs, grantedMs) : grantedMs
   } catch (error) {
     throw newBadRequest(`invalid timeout specified in the request URL - ${(error as Error).message}`)
   }
@@ -271,7 +272,7 @@ export class Filters {
       abort.abort()
       this.#timedOut(exchange, newStatusError(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {}))
     }
-    const timeoutMs = requestTimeoutMs(query.get('timeout') ?? '')
+    const timeoutMs = timeoutOf(query.get('timeout') ?? '', this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS)
     // Over before it has begun.
     if (timeoutMs < 1) end()
     const cancel = this.#options.clock.after(Math.ceil(timeoutMs), end)

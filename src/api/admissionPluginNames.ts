@@ -1,0 +1,50 @@
+/** Admission plugins by upstream's names, as --enable-admission-plugins and --disable-admission-plugins take them. */
+
+/** Those that are on, which is all there are here. */
+export const ADMISSION_PLUGINS: ReadonlySet<string> = new Set([
+  'CertificateApproval',
+  'CertificateSigning',
+  'CertificateSubjectRestriction',
+  'DefaultIngressClass',
+  'DefaultStorageClass',
+  'DefaultTolerationSeconds',
+  'LimitRanger',
+  'MutatingAdmissionPolicy',
+  'MutatingAdmissionWebhook',
+  'NamespaceLifecycle',
+  'NodeDeclaredFeatureValidator',
+  'NodeRestriction',
+  'PersistentVolumeClaimResize',
+  'PodResizeValidator',
+  'PodSecurity',
+  'PodTopologyLabels',
+  'Priority',
+  'ResourceQuota',
+  'RuntimeClass',
+  'ServiceAccount',
+  'StorageObjectInUseProtection',
+  'TaintNodesByCondition',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionWebhook',
+])
+
+/** Those that upstream has besides, off by default or without effect in a cluster like this one. */
+export const OTHER_ADMISSION_PLUGINS: ReadonlySet<string> = new Set([
+  'AlwaysAdmit',
+  'AlwaysDeny',
+  'AlwaysPullImages',
+  'ClusterTrustBundleAttest',
+  'DenyServiceExternalIPs',
+  'EventRateLimit',
+  'ExtendedResourceToleration',
+  'ImagePolicyWebhook',
+  'JobValidation',
+  'LimitPodHardAntiAffinityTopology',
+  'NamespaceAutoProvision',
+  'NamespaceExists',
+  'OwnerReferencesPermissionEnforcement',
+  'PodGroupProtection',
+  'PodGroupWorkloadExists',
+  'PodNodeSelector',
+  'PodTolerationRestriction',
+])
