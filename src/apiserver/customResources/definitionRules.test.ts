@@ -174,6 +174,20 @@ describe('definitions', () => {
     assert.ok(resources[0]?.verbs.includes('create'))
   })
 
+  test('who scales owns nothing: upstream cannot convert the Scale of a custom resource', async () => {
+    const scale = { specReplicasPath: '.spec.size', statusReplicasPath: '.status.size' }
+    const schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+    await define('scaled.example.com', { versions: [version('v1', schema, { subresources: { scale } })] })
+    const path = '/apis/scaled.example.com/v1/namespaces/default/things'
+    await send('POST', path, { apiVersion: 'scaled.example.com/v1', kind: 'Thing', metadata: { name: 'a' }, spec: { size: 1 } })
+    assert.equal((await send('PATCH', `${path}/a/scale`, { spec: { replicas: 2 } })).status, 200)
+    const { managedFields } = (await send('GET', `${path}/a`)).body.metadata
+    assert.deepEqual(
+      managedFields?.map(({ fieldsV1 }) => fieldsV1),
+      [{ 'f:spec': {} }],
+    )
+  })
+
   test('discovery has a hash of the storage version where that is served', async () => {
     const versions = [version('v1', { type: 'object' }, { served: false }), version('v2', { type: 'object' })]
     await define('hashed.example.com', { versions })

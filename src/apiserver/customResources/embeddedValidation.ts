@@ -47,7 +47,7 @@ function validateMetadata(metadata: unknown, path: string, metaType: TypeDef): F
   try {
     const meta = decodeValue((isMap(metadata) ? metadata : {}) as object, metaType).object as unknown as ObjectMeta
     const named = { ...meta, name: meta.name || 'fakename' }
-    return validateObjectMeta(named, { namespaced: Boolean(meta.namespace), validateName: isPathSegmentName }, path)
+    return validateObjectMeta(named, { namespaced: Boolean(meta.namespace), validateName: isPathSegmentName, anyFinalizers: true }, path)
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     return [invalid(path, metadata, error.message)]

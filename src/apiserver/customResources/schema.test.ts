@@ -13,6 +13,7 @@ import { coerceMetadata, dropNulls, prune } from './pruning.ts'
 import { publishedSchema } from './publishedSchema.ts'
 import { schemaPath, shownPath } from './schemaPaths.ts'
 import { validateSchemaRules } from './schemaRules.ts'
+import { validateEmbedded } from './embeddedValidation.ts'
 import { validateStructural } from './structural.ts'
 import { typeOfSchema } from './types.ts'
 import { validateValue } from './valueValidation.ts'
@@ -301,6 +302,16 @@ describe('schemas', () => {
     assert.deepEqual(check({ type: 'string', enum: ['a'], default: 'b' }), [
       'schema.properties[spec].default: Unsupported value: "b": supported values: "a"',
     ])
+  })
+
+  test('finalizers of embedded objects need no domain, only the syntax', () => {
+    const schema = inSpec({ type: 'object', 'x-kubernetes-embedded-resource': true })
+    const check = (finalizer: string) => {
+      const spec = { apiVersion: 'v1', kind: 'Pod', metadata: { finalizers: [finalizer] } }
+      return validateEmbedded({ spec }, schema, '', metaType).map(({ field }) => field)
+    }
+    assert.deepEqual(check('mine'), [])
+    assert.deepEqual(check('a b'), ['spec.metadata.finalizers'])
   })
 
   test('rules of their own', () => {

@@ -68,6 +68,14 @@ export const autoscalingPrinters: Printers = {
   ]),
 }
 
+/** Of custom resources, whose Scales have columns as they have. */
+export const customScalePrinter: Printer = printer<Scale & KubeObject>(
+  name,
+  { ...integer('Desired', ({ spec }) => spec?.replicas ?? 0), description: 'Number of desired replicas' },
+  { ...integer('Available', ({ status }) => status?.replicas ?? 0), description: 'Number of actual replicas' },
+  { ...age, type: 'date' },
+)
+
 export const scalePrinter: Printer = printer<Scale & KubeObject>(
   text('Name', nameOf),
   integer('Desired', ({ spec }) => spec?.replicas ?? 0),

@@ -2,7 +2,7 @@
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import { accessPrinters } from './access.ts'
 import { admissionPrinters } from './admission.ts'
-import { autoscalingPrinters, scalePrinter } from './autoscaling.ts'
+import { autoscalingPrinters, customScalePrinter, scalePrinter } from './autoscaling.ts'
 import { clusterPrinters } from './cluster.ts'
 import { named, printer, type Printers } from './columns.ts'
 import { configPrinters } from './config.ts'
@@ -40,7 +40,7 @@ const custom = new WeakMap<CatalogResource, Printer>()
 
 /** `kind` is that of the objects, which a subresource may have another of. */
 export function printerOf(resource: CatalogResource, kind: string): Printer {
-  if (kind === 'Scale' && resource.kind !== 'Scale') return scalePrinter
+  if (kind === 'Scale' && resource.kind !== 'Scale') return resource.custom ? customScalePrinter : scalePrinter
   const own = PRINTERS[`${resource.group}/${resource.resource}`]
   if (own) return own
   if (resource.type.name !== '') return NULL_WHEN_EMPTY.has(resource.resource) ? { ...DEFAULT, nullWhenEmpty: true } : DEFAULT

@@ -37,7 +37,7 @@ export function isApply(request: ApiRequest): boolean {
 }
 
 /** Answers how to decode the patch, which is looked at once it is known that there is something to patch. */
-export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean): () => Patcher {
+export function patcherFor(request: ApiRequest, type: TypeDef): () => Patcher {
   const bytes = request.patch?.bytes ?? new Uint8Array()
   switch (patchTypeOf(request)) {
     case JSON_PATCH:
@@ -52,14 +52,6 @@ export function patcherFor(request: ApiRequest, type: TypeDef, custom: boolean):
         return { apply: (base) => applyMergePatch(base, value) as JsonObject, strictErrors, odd }
       }
     case STRATEGIC_MERGE_PATCH:
-      if (custom) {
-        const types = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml'
-        throw newStatusError(
-          415,
-          'UnsupportedMediaType',
-          `the body of the request was in an unknown format - accepted media types include: ${types}`,
-        )
-      }
       return () => strategicPatcher(bytes, type)
     default:
       throw newStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
@@ -94,7 +86,7 @@ export async function patchObject(core: RegistryCore, kind: StoredKind, request:
   const options = parsePatchOptions(request)
   if (isApply(request)) return applyObject(core, kind, request, rules, options)
   const { resource } = request
-  const decode = patcherFor(request, resource.type, kind.custom)
+  const decode = patcherFor(request, resource.type)
   const target = { catalog: core.catalog, request, kind: resource, type: resource.type, validation: options.fieldValidation }
   let patch: Patcher | undefined
   return changeObject(core, kind, request, {

@@ -60,9 +60,9 @@ export class ApiRequests {
     if (deprecated) exchange.setHeader('warning', deprecated)
     if (deprecation) this.#options.metrics.deprecatedUse(route.resource, route.subresource?.name ?? '')
     const negotiated = negotiate(headerText(exchange, 'accept'), {
-      routed: true,
+      routed: route.resource.custom === undefined,
       transforms: isWithoutTable(route) ? METADATA_TRANSFORMS : TRANSFORMS,
-      noProtobuf: route.resource.custom !== undefined && route.subresource?.name !== 'scale',
+      noProtobuf: route.resource.custom !== undefined,
       streaming: route.verb === 'watch',
       list: route.verb === 'list' || route.verb === 'watch',
       pretty: wantsPretty(query, headerText(exchange, 'user-agent')),
@@ -136,7 +136,10 @@ export class ApiRequests {
         request.body = await this.#body(call, request, kindOf(route))
         break
       case 'patch':
-        request.patch = { type: patchMediaType(headerText(exchange, 'content-type')), bytes: await readBody(exchange) }
+        request.patch = {
+          type: patchMediaType(headerText(exchange, 'content-type'), resource.custom === undefined),
+          bytes: await readBody(exchange),
+        }
         break
       case 'delete':
       case 'deletecollection': {

@@ -39,7 +39,14 @@ test('bodies have to be of a type that can be read', () => {
   assert.equal(bodyMediaType('application/json; charset=utf-8'), 'application/json')
   assert.equal(bodyMediaType(''), 'application/json')
   assert.throws(() => bodyMediaType('text/plain'), /the body of the request was in an unknown format/)
-  assert.throws(() => patchMediaType(''), /415: Unsupported Media Type/)
+  assert.throws(() => patchMediaType('', true), /415: Unsupported Media Type/)
+  const strategic = 'application/strategic-merge-patch+json'
+  assert.equal(patchMediaType(strategic, true), strategic)
+  for (const type of [strategic, 'text/plain'])
+    assert.throws(
+      () => patchMediaType(type, false),
+      /include: application\/json-patch\+json, application\/merge-patch\+json, application\/apply-patch\+yaml$/,
+    )
 })
 
 test('a header with endless clauses is not read to its end', () => {

@@ -97,7 +97,7 @@ function transformOf(clause: AcceptClause, rules: NegotiationRules): Transform |
   return as as Transform
 }
 
-/** Throws 406. `routed` is false for endpoints that do not pass upstream's router (discovery, errors). */
+/** Throws 406. `routed` is false for endpoints that do not pass upstream's router (discovery, errors, custom resources). */
 export function negotiate(accept: string, options: NegotiationRules & { routed: boolean; pretty: boolean }): Negotiated {
   const { routed, pretty } = options
   if (accept === 'application/json' || accept.trim() === '') return { mediaType: 'application/json', pretty }
@@ -155,21 +155,27 @@ export function bodyMediaType(contentType: string): MediaType {
   if (type === '') return 'application/json'
   const found = ACCEPTED.find((accepted) => accepted === type)
   if (found) return found
-  throw newStatusError(
-    415,
-    'UnsupportedMediaType',
-    `the body of the request was in an unknown format - accepted media types include: ${ACCEPTED_TEXT}`,
-  )
+  throw unknownFormat(ACCEPTED)
 }
 
-/** The type of a patch. Throws 415, which for patches is the router's. */
-export function patchMediaType(contentType: string): string {
+/** Those that custom resources take: nothing is known of the order of their lists. */
+const CUSTOM_PATCH_TYPES: readonly string[] = PATCH_TYPES.filter((type) => type !== 'application/strategic-merge-patch+json')
+
+const unknownFormat = (accepted: readonly string[]): StatusError =>
+  newStatusError(
+    415,
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
+  )
+
+/** The type of a patch. Throws 415, which for patches is the router's; custom resources pass it by. */
+export function patchMediaType(contentType: string, routed: boolean): string {
   const type = (contentType.split(';')[0] as string).trim()
-  if ((PATCH_TYPES as readonly string[]).includes(type)) return type
+  if (((routed ? PATCH_TYPES : CUSTOM_PATCH_TYPES) as readonly string[]).includes(type)) return type
+  if (!routed) throw unknownFormat(CUSTOM_PATCH_TYPES)
   // The router looks at each of a list of types, what is behind it takes the header for one.
   if (contentType.split(',').some((part) => (PATCH_TYPES as readonly string[]).includes((part.split(';')[0] as string).trim()))) {
-    const message = `the body of the request was in an unknown format - accepted media types include: ${PATCH_TYPES.join(', ')}`
-    throw newStatusError(415, 'UnsupportedMediaType', message)
+    throw unknownFormat(PATCH_TYPES)
   }
   throw newStatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
 }

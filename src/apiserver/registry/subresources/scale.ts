@@ -113,8 +113,10 @@ function scaleTracking(core: RegistryCore, kind: StoredKind, request: ApiRequest
   return { ...tracking(core, kind, request, options), resource: { ...request.resource, ...SCALE, type } }
 }
 
-/** The manager of the write comes to own what it changes. */
+/** The manager of the write comes to own what it changes; of a custom resource nobody does, since upstream cannot convert its Scale. */
 function tracked(next: Scale, current: Scale, target: Tracking): Scale {
+  const { managedFields: _, ...metadata } = next.metadata ?? {}
+  if (target.resource.custom) return { ...next, metadata }
   const scale = { ...next, metadata: { ...next.metadata } }
   trackUpdate(scale as KubeObject, current as KubeObject, target)
   return scale
@@ -171,7 +173,7 @@ export const scale: SubresourceHandler = async (core, kind, request) => {
         return change(core, kind, request, { options, retryConflicts: true, next })
       }
       const { type } = target.resource
-      const decode = patcherFor(request, type, false)
+      const decode = patcherFor(request, type)
       const patched = { catalog: core.catalog, request, kind: SCALE, type, validation: options.fieldValidation }
       const next = (current: Scale): Scale => {
         const { managedFields: _, ...metadata } = current.metadata ?? {}
