@@ -115,9 +115,13 @@ function mountsOf(spec: SpecContainer): Pick<ContainerStatus, 'volumeMounts'> {
   }
 }
 
-function resourcesOf({ requests, limits }: ResourceRequirements): Pick<ContainerStatus, 'resources' | 'allocatedResources'> {
+/** What the container was given, and what of it is in force. */
+function resourcesOf(
+  given: ResourceRequirements = {},
+  { requests, limits }: ResourceRequirements = given,
+): Pick<ContainerStatus, 'resources' | 'allocatedResources'> {
   return {
-    ...(requests && { allocatedResources: requests }),
+    ...(given.requests && { allocatedResources: given.requests }),
     resources: { ...(limits && { limits }), ...(requests && { requests }) },
   }
 }
@@ -138,7 +142,7 @@ export function containerStatus(input: ContainerStatusInput): ContainerStatus {
     image: newest?.image ?? spec.image ?? '',
     imageID: newest ? imageIdOf(newest) : (before?.imageID ?? ''),
     ...(containerID && { containerID }),
-    ...(newest && resourcesOf(resources ?? spec.resources ?? {})),
+    ...(newest && resourcesOf(spec.resources, resources)),
     ...(newest && mountsOf(spec)),
     ...(user && { user }),
     ...(!newest && !terminal && !input.waiting && resetStatus(before, restartingAll)),

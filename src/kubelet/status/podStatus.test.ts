@@ -57,6 +57,15 @@ const condition = (status: PodStatus, type: string): string => {
 }
 const main = (status: PodStatus) => status.containerStatuses?.[0]
 
+test('a resize under way: what was given beside what is in force', () => {
+  const resources = { requests: { cpu: '1', memory: '32Mi' }, limits: { memory: '40Mi' } }
+  const inForce = { requests: { cpu: '1', memory: '64Mi' }, limits: { memory: '80Mi' } }
+  const status = main(
+    statusOf({ containers: [{ name: 'main', image: 'i', resources }] }, [container('main', 'Running')], { resourcesOf: () => inForce }),
+  )
+  assert.deepEqual([status?.allocatedResources, status?.resources], [resources.requests, inForce])
+})
+
 test('a pod that runs', () => {
   const status = statusOf({}, [container('main', 'Running')])
   assert.equal(status.phase, 'Running')
