@@ -69,6 +69,15 @@ const OPTIONS = {
     'event-ttl': 'duration',
     'max-mutating-requests-inflight': 'count',
     'max-requests-inflight': 'count',
+    'oidc-ca-file': 'text',
+    'oidc-client-id': 'text',
+    'oidc-groups-claim': 'text',
+    'oidc-groups-prefix': 'text',
+    'oidc-issuer-url': 'text',
+    'oidc-required-claim': 'labels',
+    'oidc-signing-algs': 'list',
+    'oidc-username-claim': 'text',
+    'oidc-username-prefix': 'text',
     'request-timeout': 'duration',
     'service-account-issuer': 'list',
     'service-node-port-range': 'ports',
@@ -376,6 +385,7 @@ function readOption(component: string, key: string, value: string): Values[Kind]
   return parsed
 }
 
+const SIGNING_ALGORITHMS: readonly string[] = ['RS', 'ES', 'PS'].flatMap((family) => ['256', '384', '512'].map((bits) => family + bits))
 const AUTHORIZATION_MODES: readonly string[] = ['Node', 'RBAC']
 
 /** Lists of what the API server has. */
@@ -387,6 +397,9 @@ function checkNames(key: string, value: Values[Kind]): void {
       `apiserver has the authorization modes Node and RBAC, not "${names.join(',')}"`,
       'Leave it out: it is Node,RBAC',
     )
+  const unknown = names.find((name) => !SIGNING_ALGORITHMS.includes(name))
+  if (key === 'oidc-signing-algs' && unknown !== undefined)
+    throw new ExtraConfigError(`"${unknown}" is no algorithm that tokens can be signed with`, `They are ${SIGNING_ALGORITHMS.join(', ')}`)
   if (key !== 'enable-admission-plugins' && key !== 'disable-admission-plugins') return
   const all = [...ADMISSION_PLUGINS, ...OTHER_ADMISSION_PLUGINS]
   for (const name of names) {
@@ -407,6 +420,17 @@ function checkSoftThresholds({ 'eviction-soft': soft, 'eviction-soft-grace-perio
       )
 }
 
+function checkProvider(options: OptionsOf<'apiserver'>): void {
+  const { 'oidc-issuer-url': issuer, 'oidc-client-id': client } = options
+  const isAsked = Object.keys(options).some((key) => key.startsWith('oidc-'))
+  const example =
+    'For example: --extra-config=apiserver.oidc-issuer-url=https://dex.example.com --extra-config=apiserver.oidc-client-id=kubernetes'
+  if (isAsked && (issuer === undefined || client === undefined))
+    throw new ExtraConfigError('oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set', example)
+  if (issuer !== undefined && URL.parse(issuer)?.protocol !== 'https:')
+    throw new ExtraConfigError(`apiserver.oidc-issuer-url must be an https:// address, not "${issuer}"`, example)
+}
+
 /** `controller-manager.node-monitor-grace-period=1m`, each; a later one replaces an earlier one. Throws ExtraConfigError. */
 export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
   const parsed: Record<string, Record<string, string>> = {}
@@ -420,7 +444,9 @@ export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
     readOption(component, flagOf(component, key), value)
     parsed[component] = { ...parsed[component], [flagOf(component, key)]: value }
   }
-  checkSoftThresholds(readComponentOptions(parsed).kubelet)
+  const options = readComponentOptions(parsed)
+  checkSoftThresholds(options.kubelet)
+  checkProvider(options.apiserver)
   return parsed
 }
 

@@ -13,6 +13,7 @@ import type { ProxyClient } from './aggregation/remoteServer.ts'
 import { RemoteTransport } from './aggregation/transport.ts'
 import type { Audit } from './audit/audit.ts'
 import { createAuthentication, tokenIssuer } from './authentication/authentication.ts'
+import type { OidcOptions } from './authentication/oidc.ts'
 import type { Authentication } from './authentication/authentication.ts'
 import { authenticationReviews } from './authentication/reviews.ts'
 import type { ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
@@ -72,6 +73,8 @@ export interface ApiServerOptions {
   kubeletClient: KubeletClient
   staticTokens?: ReadonlyMap<string, UserInfo>
   version: VersionInfo
+  /** A provider of users' tokens. */
+  oidc?: OidcOptions
   /** Those without a credential are somebody; true unless given. */
   anonymousAuth?: boolean
   requestTimeoutMs?: number

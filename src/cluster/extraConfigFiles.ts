@@ -19,8 +19,17 @@ function contentsOf(option: string, path: string): string | undefined {
   return text.includes('\n') ? text : `${text}\n`
 }
 
+const FILES = [
+  ['scheduler', 'config'],
+  ['apiserver', 'oidc-ca-file'],
+] as const
+
 export function withFileContents(given: ExtraConfig): ExtraConfig {
-  const path = given['scheduler']?.['config']
-  const text = path === undefined || path.includes('\n') ? undefined : contentsOf('scheduler.config', path)
-  return text === undefined ? given : { ...given, scheduler: { ...given['scheduler'], config: text } }
+  let config = given
+  for (const [component, option] of FILES) {
+    const path = given[component]?.[option]
+    const text = path === undefined || path.includes('\n') ? undefined : contentsOf(`${component}.${option}`, path)
+    if (text !== undefined) config = { ...config, [component]: { ...config[component], [option]: text } }
+  }
+  return config
 }

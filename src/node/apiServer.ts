@@ -16,6 +16,7 @@ import type { Store } from '../storage/store.ts'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import { createAudit } from './audit.ts'
 import type { AuditSettings } from './audit.ts'
+import { oidcOptions } from './oidc.ts'
 import type { Pki } from './pki.ts'
 import { parseTokenFile } from './staticTokens.ts'
 
@@ -100,12 +101,14 @@ function tolerationSecondsOf(flags: ComponentOptions['apiserver']): TolerationSe
 }
 
 /** Of requests at once there is one number here: reads and writes share the seats. */
-function serverLimits(flags: ComponentOptions['apiserver']) {
+function serverSettings(flags: ComponentOptions['apiserver']) {
   const { 'max-requests-inflight': reads, 'max-mutating-requests-inflight': writes } = flags
+  const oidc = oidcOptions(flags)
   const { 'anonymous-auth': anonymousAuth, 'request-timeout': requestTimeoutMs, 'shutdown-delay-duration': shutdownDelayMs } = flags
   const serverSeats = reads === undefined && writes === undefined ? 0 : (reads ?? READS_INFLIGHT) + (writes ?? WRITES_INFLIGHT)
   return {
     ...(serverSeats > 0 && { serverSeats }),
+    ...(oidc && { oidc }),
     ...(anonymousAuth !== undefined && { anonymousAuth }),
     ...(requestTimeoutMs && { requestTimeoutMs }),
     ...(shutdownDelayMs && { shutdownDelayMs }),
@@ -147,7 +150,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       issuers,
       audiences: flags['api-audiences'] ?? issuers.slice(0, 1),
     },
-    ...serverLimits(flags),
+    ...serverSettings(flags),
     kubeletClient: { ...pki.kubeletClient, ca: pki.ca.cert },
     version: {
       gitVersion: KUBERNETES_VERSION,

@@ -1,11 +1,14 @@
 /** What can be set of the API server by upstream's flags (`--extra-config apiserver.…`), seen from outside. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:http2'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, it } from 'node:test'
-import { ask as askServer } from '../../src/apiserver/testServer.ts'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { ask as askServer, TestAuthority } from '../../src/apiserver/testServer.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { Connection } from '../bench/apiLoad.ts'
 import { ControlPlaneProcess } from './controlPlaneProcess.ts'
@@ -113,6 +116,44 @@ it('nobody without a credential, events that go soon, a pod that tolerates for l
     },
   ),
 )
+
+it("users of an OpenID Connect provider are the cluster's", { timeout: 60_000 }, async () => {
+  const authority = await TestAuthority.create('provider')
+  const { publicKey, privateKey } = await generateKeyPair('RS256')
+  const keys = [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'RS256' }]
+  let issuer = ''
+  const provider = createServer(await authority.issue('CN=localhost', { server: true, names: ['localhost'] }), ({ url }, response) =>
+    response.end(JSON.stringify(url === '/keys' ? { keys } : { issuer, jwks_uri: `${issuer}/keys` })),
+  )
+  await new Promise<void>((resolve) => provider.listen(0, 'localhost', resolve))
+  issuer = `https://localhost:${(provider.address() as AddressInfo).port}`
+  const caFile = join(folder, 'provider.crt')
+  writeFileSync(caFile, authority.cert)
+  const options = { 'oidc-issuer-url': issuer, 'oidc-client-id': 'kubernetes', 'oidc-ca-file': caFile, 'oidc-username-claim': 'email' }
+  const token = await new SignJWT({ email: 'jane@example.com', groups: ['class-1'] })
+    .setProtectedHeader({ alg: 'RS256', kid: 'k' })
+    .setIssuer(issuer)
+    .setAudience('kubernetes')
+    .setExpirationTime('10m')
+    .sign(privateKey)
+  try {
+    await withServer({ ...options, 'oidc-groups-claim': 'groups', 'oidc-groups-prefix': 'school:' }, async (_connection, { target }) => {
+      const session = connect(target.url, { ca: target.ca })
+      const whoAmI = (bearer: string) =>
+        askServer(session, 'POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+          headers: { authorization: `Bearer ${bearer}` },
+          body: '{}',
+        })
+      const { status } = JSON.parse((await whoAmI(token)).body.toString()) as { status: { userInfo: object } }
+      assert.deepEqual(status.userInfo, { username: 'jane@example.com', groups: ['school:class-1', 'system:authenticated'] })
+      assert.equal((await whoAmI(`${token.slice(0, -4)}AAAA`)).status, 401)
+      session.close()
+    })
+  } finally {
+    provider.closeAllConnections()
+    provider.close()
+  }
+})
 
 it('one that is to end goes on for a while, not ready', { timeout: 60_000 }, () =>
   withServer({ 'shutdown-delay-duration': '2s' }, async (connection, server) => {

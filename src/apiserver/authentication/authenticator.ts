@@ -12,6 +12,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { UserInfo } from '../request.ts'
 import { bootstrapUser } from './bootstrapTokens.ts'
 import type { LegacyTokens } from './legacyTokens.ts'
+import type { OidcTokens } from './oidc.ts'
 import { userOfHeaders } from './requestHeader.ts'
 import type { RawHeaders } from './requestHeader.ts'
 import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
@@ -39,6 +40,8 @@ export interface AuthenticatorOptions {
   /** Those of Secrets. */
   legacyTokens: LegacyTokens
   staticTokens?: ReadonlyMap<string, UserInfo>
+  /** A provider of users' tokens. */
+  oidc?: OidcTokens
   /** False: who shows nothing is nobody. */
   anonymousAuth?: boolean
   getSecret: (namespace: string, name: string) => Promise<Secret | undefined>
@@ -143,7 +146,7 @@ export class Authenticator {
 
   /** The user of a bearer token, with `system:authenticated`. Throws InvalidTokenError or AudienceError. */
   async authenticateToken(token: string, audiences?: readonly string[]): Promise<Authenticated> {
-    const { serviceAccountTokens, legacyTokens, staticTokens, getSecret, clock } = this.#options
+    const { serviceAccountTokens, legacyTokens, staticTokens, oidc, getSecret, clock } = this.#options
     const ownAudiences = [...serviceAccountTokens.audiences]
     const fixed = staticTokens?.get(token)
     if (fixed) return forOwnAudiences(fixed, ownAudiences, audiences)
@@ -157,6 +160,7 @@ export class Authenticator {
     }
     const bootstrap = await bootstrapUser(token, (name) => getSecret('kube-system', name), clock.now())
     if (bootstrap) return forOwnAudiences(bootstrap, ownAudiences, audiences)
+    if (oidc?.isOurs(token)) return forOwnAudiences(await oidc.authenticate(token), ownAudiences, audiences)
     throw new InvalidTokenError('invalid bearer token')
   }
 
