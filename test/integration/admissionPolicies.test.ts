@@ -280,3 +280,23 @@ test('policies are never about themselves', async () => {
   assert.equal((await send('POST', MAPS, configMap('yes'))).code, 201)
   made = []
 })
+
+test('a mutation makes no other kind and no other identity of the object', async () => {
+  const replace = (path: string, value: string): object => ({
+    mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: `[JSONPatch{op: "add", path: "${path}", value: "${value}"}]` } }],
+  })
+  const told = async (name: string, path: string, value: string): Promise<string[]> => {
+    await send('POST', MAPS, configMap(`old-${name}`))
+    await mutating(name, replace(path, value))
+    const created = await send('POST', MAPS, configMap(`new-${name}`))
+    const changed = await send('PUT', `${MAPS}/old-${name}`, configMap(`old-${name}`))
+    for (const made of [`mutatingadmissionpolicybindings/${name}-b`, `mutatingadmissionpolicies/${name}`])
+      await send('DELETE', `${ADMISSION}/${made}`)
+    return [created, changed].map(({ code, body }) => `${code} ${body.message ?? ''}`)
+  }
+  const other =
+    '500 Internal error occurred: failed to convert object: converting (v1.ServiceAccount) to (core.ConfigMap): unknown conversion'
+  assert.deepEqual(await told('kind', '/kind', 'ServiceAccount'), [other, other])
+  const [created, changed] = await told('uid', '/metadata/uid', 'a')
+  assert.deepEqual([created, changed], ['201 ', '422 ConfigMap "old-uid" is invalid: metadata.uid: Invalid value: "a": field is immutable'])
+})

@@ -205,9 +205,14 @@ function checkTemplateUpdate(errors: FieldError[], next: Job, old: Job): void {
     errors.push(invalid('spec.template.spec', goInternal('core.v1.PodSpec', template.spec), 'field is immutable'))
 }
 
-export function validateJobUpdate(next: Job, old: Job): FieldError[] {
+/** What holds of a changed job as of a new one. */
+export function validateJobAgain(next: Job, old: Job): FieldError[] {
   const labels = old.spec?.template.metadata?.labels ?? {}
-  const errors = validateWhole(next, `${PREFIXED}job-name` in labels && `${PREFIXED}controller-uid` in labels)
+  return validateWhole(next, `${PREFIXED}job-name` in labels && `${PREFIXED}controller-uid` in labels)
+}
+
+export function validateJobChange(next: Job, old: Job): FieldError[] {
+  const errors: FieldError[] = []
   if (!next.spec || !old.spec) return errors
   const { spec } = next
   checkJobSpec(errors, spec)

@@ -48,8 +48,8 @@ function immutableErrors(next: ConfigMap | Secret, old: ConfigMap | Secret, fiel
   return errors
 }
 
-export function validateConfigMapUpdate(next: ConfigMap, old: ConfigMap): FieldError[] {
-  return [...immutableErrors(next, old, ['data', 'binaryData']), ...validateConfigMap(next)]
+export function validateConfigMapChange(next: ConfigMap, old: ConfigMap): FieldError[] {
+  return immutableErrors(next, old, ['data', 'binaryData'])
 }
 
 const SERVICE_ACCOUNT_NAME = 'kubernetes.io/service-account.name'
@@ -93,10 +93,10 @@ function jsonKey(data: Readonly<Record<string, string>>, key: string): FieldErro
   return error === undefined ? [] : [invalid(`data[${key}]`, '<secret contents redacted>', error)]
 }
 
-export function validateSecretUpdate(next: Secret, old: Secret): FieldError[] {
+export function validateSecretChange(next: Secret, old: Secret): FieldError[] {
   const errors: FieldError[] = []
   if (next.type !== old.type) errors.push(invalid('type', next.type ?? '', IMMUTABLE))
-  return [...errors, ...immutableErrors(next, old, ['data']), ...validateSecret(next)]
+  return [...errors, ...immutableErrors(next, old, ['data'])]
 }
 
 export function validateNamespaceStatus({ metadata, status }: Namespace): FieldError[] {

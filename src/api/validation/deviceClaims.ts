@@ -209,12 +209,8 @@ export function validateResourceClaimTemplate({ spec }: ResourceClaimTemplate, r
   return errors
 }
 
-export function validateResourceClaimTemplateUpdate(
-  next: ResourceClaimTemplate,
-  old: ResourceClaimTemplate,
-  rules?: ExpressionRules,
-): FieldError[] {
-  const errors = validateResourceClaimTemplate(next, rules)
+export function validateResourceClaimTemplateChange(next: ResourceClaimTemplate, old: ResourceClaimTemplate): FieldError[] {
+  const errors: FieldError[] = []
   checkImmutable(errors, 'spec', next.spec, old.spec, goInternal('resource.v1.ResourceClaimTemplateSpec', next.spec))
   return errors
 }

@@ -2,7 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { loadCatalog } from '../catalog/load.ts'
 import { normalize } from '../codec/json.ts'
-import { validateResourceClaimStatusUpdate, validateResourceClaimTemplateUpdate, validateResourceClaimUpdate } from './deviceClaims.ts'
+import { validateResourceClaimStatusUpdate, validateResourceClaimTemplateChange, validateResourceClaimUpdate } from './deviceClaims.ts'
 import { validateFlowControlStatus } from './flowcontrol.ts'
 import { validateResourceSlice } from './resourceSlices.ts'
 import { validateRuntimeClassUpdate } from './cluster.ts'
@@ -27,7 +27,7 @@ test('claims and their templates stay what they are', () => {
   assert.deepEqual(texts(validateResourceClaimUpdate(claim('b'), claim('a'))), [`spec: Invalid value: ${inGo('b')}: field is immutable`])
   const template = (name: string): ResourceClaimTemplate =>
     ({ metadata, spec: { metadata: { labels: { z: '1', a: '2' } }, spec: spec(name) } }) as unknown as ResourceClaimTemplate
-  assert.deepEqual(texts(validateResourceClaimTemplateUpdate(template('b'), template('a'))), [
+  assert.deepEqual(texts(validateResourceClaimTemplateChange(template('b'), template('a'))), [
     `spec: Invalid value: {"labels":{"a":"2","z":"1"},"Spec":${inGo('b')}}: field is immutable`,
   ])
 })

@@ -1,7 +1,8 @@
 /** Events: those of events.k8s.io are held to more than those of core/v1. */
 import { check, invalid, required } from './fieldErrors.ts'
 import { goInternal } from './goInternal.ts'
-import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { isQualifiedName } from './names.ts'
+import { validateObjectMeta } from './objectMeta.ts'
 import { checkImmutable } from './values.ts'
 import type { Event } from '../kinds/core/v1.ts'
 import type { FieldError } from '../status.ts'
@@ -48,7 +49,7 @@ export function validateEvent(event: Event, group = ''): FieldError[] {
   checkAny(errors, event, group === '')
   if (group === '') return errors
   const { metadata, eventTime, type = '', firstTimestamp, lastTimestamp, count, source } = event
-  check(errors, 'metadata.name', metadata.name, isDns1123Subdomain(metadata.name))
+  errors.push(...validateObjectMeta(metadata, { namespaced: true }))
   checkSeries(errors, event)
   if (!eventTime) errors.push(required('eventTime'))
   if (type !== 'Normal' && type !== 'Warning') errors.push(invalid('type', '', `has invalid value: ${type}`))

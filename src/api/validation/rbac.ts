@@ -74,16 +74,9 @@ export function validateBinding(binding: RoleBinding | ClusterRoleBinding, names
   return [...errors, ...subjects.flatMap((subject, i) => validateSubject(subject, namespaced, `subjects[${i}]`))]
 }
 
-export function validateBindingUpdate(
-  next: RoleBinding | ClusterRoleBinding,
-  old: RoleBinding | ClusterRoleBinding,
-  namespaced: boolean,
-): FieldError[] {
-  const errors = validateBinding(next, namespaced)
+export function validateBindingChange(next: RoleBinding | ClusterRoleBinding, old: RoleBinding | ClusterRoleBinding): FieldError[] {
   const { apiGroup, kind, name } = next.roleRef
   const before = old.roleRef
-  if (apiGroup !== before.apiGroup || kind !== before.kind || name !== before.name) {
-    errors.push(invalid('roleRef', { APIGroup: apiGroup, Kind: kind, Name: name }, 'cannot change roleRef'))
-  }
-  return errors
+  if (apiGroup === before.apiGroup && kind === before.kind && name === before.name) return []
+  return [invalid('roleRef', { APIGroup: apiGroup, Kind: kind, Name: name }, 'cannot change roleRef')]
 }

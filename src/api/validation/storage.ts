@@ -249,8 +249,8 @@ export function validateCsiStorageCapacity({ nodeTopology, storageClassName, cap
   return errors
 }
 
-export function validateCsiStorageCapacityUpdate(next: CSIStorageCapacity, old: CSIStorageCapacity): FieldError[] {
-  const errors = validateCsiStorageCapacity(next)
+export function validateCsiStorageCapacityChange(next: CSIStorageCapacity, old: CSIStorageCapacity): FieldError[] {
+  const errors: FieldError[] = []
   checkImmutable(errors, 'nodeTopology', next.nodeTopology, old.nodeTopology, shownSelector(next.nodeTopology))
   checkImmutable(errors, 'storageClassName', next.storageClassName, old.storageClassName)
   return errors

@@ -8,7 +8,7 @@ import {
   validateStatefulSet,
   validateStatefulSetUpdate,
 } from './apps.ts'
-import { validateCronJob, validateJob, validateJobUpdate } from './batch.ts'
+import { validateCronJob, validateJob, validateJobChange } from './batch.ts'
 import type { DaemonSet, Deployment, DeploymentSpec, ReplicaSet, StatefulSet, StatefulSetSpec } from '../kinds/apps/v1.ts'
 import type { CronJob, Job, JobSpec } from '../kinds/batch/v1.ts'
 import type { Container, PodTemplateSpec } from '../kinds/core/v1.ts'
@@ -116,8 +116,8 @@ test('jobs', () => {
     [{ maxFailedIndexes: 1 }, /^spec\.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified$/],
   ]
   for (const [changes, expected] of table) assert.match(first(validateJob(make(changes))), expected)
-  assert.deepEqual(told(validateJobUpdate(make({ parallelism: 3 }), make({}))), [])
-  assert.match(first(validateJobUpdate(make({ completions: 3 }), make({}))), /^spec\.completions: Invalid value: 3: field is immutable/)
+  assert.deepEqual(told(validateJobChange(make({ parallelism: 3 }), make({}))), [])
+  assert.match(first(validateJobChange(make({ completions: 3 }), make({}))), /^spec\.completions: Invalid value: 3: field is immutable/)
 })
 
 test('cron jobs', () => {
@@ -151,7 +151,7 @@ test("a job's template is told by Go's names where it may not change", () => {
     metadata,
     spec: { ...job.spec, template: { ...job.spec.template, spec: { ...podSpec, restartPolicy: 'OnFailure', hostPID: true } } },
   }
-  const [error = ''] = told(validateJobUpdate(other, job)).filter((text) => text.startsWith('spec.template:'))
+  const [error = ''] = told(validateJobChange(other, job)).filter((text) => text.startsWith('spec.template:'))
   assert.match(
     error,
     /^spec\.template: Invalid value: \{"labels":\{"a":"b"\},"Spec":\{"Volumes":null,"InitContainers":null,"Containers":\[\{"Name":"c","Image":"i",/,

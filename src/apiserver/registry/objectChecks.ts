@@ -13,7 +13,7 @@ import type { StoredObject } from '../cache/storedObject.ts'
 import type { StoredKind } from './kind.ts'
 import type { DeleteOptions } from './options.ts'
 import type { Part } from './objectChanges.ts'
-import type { StrategyContext } from './strategy.ts'
+import type { StrategyContext, UpdateCheck } from './strategy.ts'
 
 /** What every update keeps, whatever the kind's own rules are. */
 const COMMON_RULES = { validateName: isPathSegmentName, anyFinalizers: true } as const
@@ -24,6 +24,8 @@ function metaRules({ storage: { namespaced }, strategy: { validateName, anyFinal
 
 /** The change of an object, as far as the checks look at it. */
 export interface CheckedChange {
+  /** Of the object before admission ('': none); unless given, the new object's. */
+  sentUid?: string
   name: string
   part: Part
   /** Whether another write in between is met with a fresh try even though the object names a resourceVersion. */
@@ -44,7 +46,10 @@ function checkKind(kind: StoredKind, object: KubeObject): void {
 /** Throws Invalid with everything that is wrong. */
 export function validateNew(kind: StoredKind, object: KubeObject, context: StrategyContext): void {
   checkKind(kind, object)
-  const errors = [...validateMeta(kind, object.metadata), ...(kind.strategy.validateCreate?.(object, context) ?? [])]
+  const own = kind.strategy.validateCreate?.(object, context) ?? []
+  // Rules that leave metadata alone have their say first, and alone.
+  const leavesMetadata = kind.strategy.metaChecks?.length === 0
+  const errors = leavesMetadata && own.length > 0 ? own : [...validateMeta(kind, object.metadata, leavesMetadata), ...own]
   if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
 }
 
@@ -56,8 +61,9 @@ export function checkIdentity(
   old: StoredObject,
   dryRun: boolean,
 ): void {
-  const { uid, resourceVersion } = next.metadata
+  const { resourceVersion } = next.metadata
   if (part === 'other') return
+  const uid = steps.sentUid ?? next.metadata.uid
   if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
     // Only what goes as far as the store shows where it keeps its objects.
     const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
@@ -81,24 +87,35 @@ export function validateChange(kind: StoredKind, change: CheckedChange, next: Ku
   const { metadata } = next
   const errors = validateObjectMeta(metadata, { ...COMMON_RULES, namespaced: kind.storage.namespaced })
   errors.push(...validateObjectMetaUpdate(metadata, old.metadata))
-  errors.push(...checkMetaAgain(kind, change.part, metadata, old.metadata))
-  if (change.validate) errors.push(...change.validate(next, old))
-  else if (change.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
-  else if (change.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))
-  if (errors.length > 0) throw newInvalid(kind.storage, change.name, errors)
+  for (const check of checksOf(kind, change.part)) {
+    if (check === 'new') errors.push(...validateMeta(kind, metadata))
+    else if (check === 'change') errors.push(...checkMetaChange(kind, metadata, old.metadata))
+    else if (check === 'changed') errors.push(...(strategy.validateChanged?.(next, old) ?? []))
+    else if (change.validate) errors.push(...change.validate(next, old))
+    else if (change.part === 'status') errors.push(...(strategy.validateStatusUpdate?.(next, old, context) ?? []))
+    else if (change.part === 'main') errors.push(...(strategy.validateUpdate?.(next, old, context) ?? []))
+  }
+  // Mutating admission may have changed the name, which is for the errors to tell.
+  if (errors.length > 0) throw newInvalid(kind.storage, metadata.name, errors)
 }
 
-function validateMeta(kind: StoredKind, metadata: ObjectMeta): FieldError[] {
+/** `isCommon`: by what is common to all kinds alone. */
+function validateMeta(kind: StoredKind, metadata: ObjectMeta, isCommon = false): FieldError[] {
   const { generateName, ...named } = metadata
-  return validateObjectMeta(kind.strategy.checksOnlyName && generateName ? named : metadata, metaRules(kind))
+  return validateObjectMeta(kind.strategy.checksOnlyName && generateName ? named : metadata, {
+    ...metaRules(kind),
+    ...(isCommon && COMMON_RULES),
+  })
 }
 
 /** Rules of a kind that look at metadata find what the server has found before them once more, as upstream tells it. */
-function checkMetaAgain(kind: StoredKind, part: Part, next: ObjectMeta, old: ObjectMeta): FieldError[] {
-  const { metaChecks = ['change'], anyFinalizers, checksMetaOfParts } = kind.strategy
-  const checks = part === 'main' || checksMetaOfParts || !metaChecks.includes('change') ? metaChecks : (['change'] as const)
-  return checks.flatMap((check) => {
-    if (check === 'new') return validateMeta(kind, next)
-    return [...validateObjectMetaUpdate(next, old), ...(anyFinalizers || kind.custom ? [] : validateFinalizerDomains(next))]
-  })
+function checksOf({ strategy }: StoredKind, part: Part): readonly UpdateCheck[] {
+  const { metaChecks = ['change'], checksMetaOfParts } = strategy
+  if (part === 'main') return metaChecks.includes('own') ? metaChecks : [...metaChecks, 'own']
+  const ofMeta = metaChecks.filter((check) => check === 'change' || check === 'new')
+  return checksMetaOfParts || !ofMeta.includes('change') ? [...ofMeta, 'own'] : ['change', 'own']
+}
+
+function checkMetaChange({ strategy, custom }: StoredKind, next: ObjectMeta, old: ObjectMeta): FieldError[] {
+  return [...validateObjectMetaUpdate(next, old), ...(strategy.anyFinalizers || custom ? [] : validateFinalizerDomains(next))]
 }

@@ -31,7 +31,8 @@ export function wipeSystemFields(metadata: Partial<ObjectMeta>): void {
 export function fillForCreate(object: KubeObject, kind: StoredKind, now: string): void {
   const { metadata } = object
   delete (metadata as Partial<ObjectMeta>).resourceVersion
-  wipeSystemFields(metadata)
+  // What the client sent of them is gone before admission.
+  delete metadata.selfLink
   metadata.uid = randomUUID()
   metadata.creationTimestamp = now
   if (kind.strategy.managesGeneration) metadata.generation = 1

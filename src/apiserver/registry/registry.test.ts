@@ -316,3 +316,54 @@ test('a negative grace period of a pod means the least there is', async () => {
   const made = objectOf(await registry.handle(request('create', 'pods', { body: { metadata: { name: 'p' }, spec } })))
   assert.equal((made['spec'] as JsonObject)['terminationGracePeriodSeconds'], 1)
 })
+
+test('errors of a change come in the order in which each kind looks at it', async () => {
+  const registry = await createTestRegistry()
+  const fieldsOf = async (resource: string, group: string, first: object, second: object): Promise<string> => {
+    const send = (verb: 'create' | 'update', body: object): Promise<unknown> =>
+      registry.handle(
+        request(verb, resource, {
+          group,
+          name: 'x',
+          body: { ...body, metadata: { name: 'x', ...(verb === 'update' && { labels: { '-': 'x' } }) } } as never,
+        }),
+      )
+    await send('create', first)
+    const error = (await send('update', second).catch((thrown: unknown) => thrown)) as {
+      status: { details: { causes: { field: string }[] } }
+    }
+    return error.status.details.causes.map(({ field }) => field.replace('metadata.', '')).join(' ')
+  }
+  const rbac = 'rbac.authorization.k8s.io'
+  const view = { kind: 'ClusterRole', name: 'view', apiGroup: rbac }
+  for (const [resource, group, first, second, fields] of [
+    [
+      'configmaps',
+      '',
+      { data: { a: 'b' }, immutable: true },
+      { data: { 'a b': 'c' } },
+      'labels labels labels immutable data labels data[a b]',
+    ],
+    [
+      'rolebindings',
+      rbac,
+      { roleRef: view },
+      { roleRef: { ...view, name: 'edit' }, subjects: [{ kind: 'x' }] },
+      'labels labels labels subjects[0].name subjects[0].kind labels roleRef',
+    ],
+    ['serviceaccounts', '', {}, {}, 'labels labels labels labels'],
+  ] as const)
+    assert.equal(await fieldsOf(resource, group, first, second), fields, resource)
+  await registry.close()
+})
+
+test('rules that leave metadata alone have their say first', async () => {
+  const registry = await createTestRegistry()
+  const budget = (spec: JsonObject): Promise<unknown> =>
+    registry.handle(
+      request('create', 'poddisruptionbudgets', { group: 'policy', body: { metadata: { name: 'x', labels: { '-': 'x' } }, spec } }),
+    )
+  await assert.rejects(budget({ minAvailable: -1 }), refusal(422, /is invalid: spec\.minAvailable: /))
+  await assert.rejects(budget({ minAvailable: 1 }), refusal(422, /is invalid: metadata\.labels: /))
+  await registry.close()
+})

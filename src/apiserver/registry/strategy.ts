@@ -30,6 +30,9 @@ export interface StrategyContext {
   warnings: string[]
 }
 
+/** A step of looking at a change. */
+export type UpdateCheck = 'change' | 'new' | 'own' | 'changed'
+
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** The status that a new object begins with; `keep` leaves what the client sent. `{}` for kinds with a status subresource. */
   initialStatus?: 'keep' | ((object: T) => unknown)
@@ -76,8 +79,13 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   mustStay?(object: T): boolean
   /** Where preconditions are refused in other words. */
   checkPreconditions?(object: T, preconditions: { uid?: string; resourceVersion?: string }): void
-  /** How a change's metadata is looked at once more, by the kind's own rules: as that of a change (`['change']` unless given) or of a new object. */
-  metaChecks?: readonly ('change' | 'new')[]
+  /**
+   * How a change is looked at: its metadata once more, by the kind's own rules, as that of a change (`['change']` unless given) or of a new
+   * object, and where among that its own fields are (`own`: validateUpdate; `changed`: validateChanged); behind it unless given.
+   */
+  metaChecks?: readonly UpdateCheck[]
+  /** What must not change, where metadata is looked at between that and what holds of new objects, too. */
+  validateChanged?(next: T, old: T): FieldError[]
   /** Of updates to a part of the object, where all of it is looked at. */
   checksMetaOfParts?: boolean
   /** Finalizers need no domain. */

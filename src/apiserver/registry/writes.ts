@@ -211,6 +211,7 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
     part: rules.part,
     retryConflicts: change.retryConflicts,
     ...(rules.validate && { validate: rules.validate }),
+    sentUid: '',
     async change(old: StoredObject | undefined): Promise<KubeObject> {
       if (!old) {
         if (!change.allowCreate) throw newNotFound(request.resource, request.name)
@@ -222,6 +223,7 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       kind.strategy.decoded?.(made)
       if (!change.tracked) await withConversions(() => trackUpdate(made, oldObject, tracking(core, kind, request, options)))
       const object = toStorage(made, request.resource, kind)
+      steps.sentUid = object.metadata.uid ?? ''
       if (!old) {
         sentRevision(object.metadata.resourceVersion)
         delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion

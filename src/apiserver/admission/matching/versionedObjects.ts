@@ -3,10 +3,11 @@
  * what they make of the object on its way back. Built-in kinds are admitted in the version they are stored in, so that is
  * where conversions start from and end; the body of a subresource has one version only.
  */
-import { apiVersionOf } from '../../../api/resource.ts'
+import { apiVersionOf, parseGroupVersion } from '../../../api/resource.ts'
 import type { JsonObject, KubeObject } from '../../../api/resource.ts'
 import { DecodeError, decodeValue, normalize } from '../../../api/codec/json.ts'
-import { notRegistered } from '../../../api/codec/kindMismatch.ts'
+import { kindMismatch, notRegistered } from '../../../api/codec/kindMismatch.ts'
+import type { TypeDef } from '../../../api/catalog/schema.ts'
 import type { Catalog, CatalogResource, GroupVersionKind } from '../../../api/catalog/catalog.ts'
 import { cloneJson, semanticEqual } from '../../../api/jsonValues.ts'
 import { defaultObject } from '../../registry/schema.ts'
@@ -27,12 +28,19 @@ export interface ViewOptions {
 
 const sameKind = (a: GroupVersionKind, b: GroupVersionKind): boolean => a.group === b.group && a.version === b.version && a.kind === b.kind
 
-/** Throws DecodeError where the object says that it is of a kind that nobody knows. */
-function checkRegistered(json: JsonObject, wanted: GroupVersionKind, catalog: Catalog): void {
+/** What was made of the object is of another kind, as which it would do. */
+export class OtherKindError extends Error {
+  override readonly name = 'OtherKindError'
+}
+
+/** The kind that the object says it is of, and its type. Throws DecodeError where nobody knows it. */
+function madeKind(json: JsonObject, wanted: GroupVersionKind, catalog: Catalog): { made: GroupVersionKind; type: TypeDef } {
   const kind = typeof json['kind'] === 'string' && json['kind'] !== '' ? json['kind'] : wanted.kind
   const apiVersion = typeof json['apiVersion'] === 'string' && json['apiVersion'] !== '' ? json['apiVersion'] : apiVersionOf(wanted)
-  const [version = '', group = ''] = apiVersion.split('/').toReversed()
-  if (!catalog.typeOfKind({ group, version, kind })) throw new DecodeError(notRegistered({ group, version, kind }))
+  const made = { group: '', version: '', ...parseGroupVersion(apiVersion), kind }
+  const type = catalog.typeOfKind(made)
+  if (!type) throw new DecodeError(notRegistered(made))
+  return { made, type }
 }
 
 export class VersionedObjects {
@@ -113,9 +121,11 @@ export class VersionedObjects {
     const type = this.#hasOwnBody ? this.#options.catalog.typeOfKind(kind) : resource.type
     let decoded = json
     if (type?.name) {
-      checkRegistered(json, kind, this.#options.catalog)
-      const { object: known, strictErrors } = decodeValue(json, type)
+      const { catalog } = this.#options
+      const { made, type: madeType } = madeKind(json, kind, catalog)
+      const { object: known, strictErrors } = decodeValue(json, madeType)
       if (strict && strictErrors.length > 0) throw new DecodeError(`strict decoding error: ${strictErrors.join(', ')}`)
+      if (made.kind !== kind.kind || made.group !== kind.group) throw new OtherKindError(kindMismatch(catalog, made, kind))
       decoded = known
     } else resource.custom?.coerce(json)
     const object = { ...decoded, kind: kind.kind, apiVersion: apiVersionOf(kind) } as unknown as KubeObject

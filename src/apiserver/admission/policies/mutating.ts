@@ -12,7 +12,7 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import { ExpressionFailure, OutOfBudget } from '../expressions/evaluation.ts'
 import type { ExpressionInput } from '../expressions/evaluation.ts'
 import { isExempt } from '../matching/rules.ts'
-import { VersionedObjects } from '../matching/versionedObjects.ts'
+import { OtherKindError, VersionedObjects } from '../matching/versionedObjects.ts'
 import { Reinvocations } from '../reinvocations.ts'
 import type { Invoked } from '../reinvocations.ts'
 import { inputOf, invocationsOf, oncePerPolicy } from './invocations.ts'
@@ -124,6 +124,7 @@ class Dispatch {
     } catch (error) {
       observer().policyChecked({ ...check, enforcement: 'deny', errorType: 'invalid_error', seconds: (now() - startedMs) / 1_000 })
       if (error instanceof DecodeError) throw newInternalError(error.message)
+      if (error instanceof OtherKindError) throw newInternalError(`failed to convert object: ${error.message}`)
       const isOwn = error instanceof MutationError || error instanceof ExpressionFailure || error instanceof OutOfBudget
       if (!isOwn) throw error
       this.#fail(policy, binding, error.message, true)

@@ -4,7 +4,7 @@
  */
 import type { Catalog } from '../../../api/catalog/catalog.ts'
 import { mutatingwebhookconfigurations } from '../../../api/kinds/admissionregistration/v1.ts'
-import { newInternalError } from '../../../api/status.ts'
+import { newInternalError, newStatusError } from '../../../api/status.ts'
 import type { Logger } from '../../../base/logger.ts'
 import { cloneJson } from '../../../api/jsonValues.ts'
 import type { ObjectReader } from '../../registry/reader.ts'
@@ -14,7 +14,7 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import { patchObject } from '../jsonPatches.ts'
 import { isExempt } from '../matching/rules.ts'
 import type { Match } from '../matching/rules.ts'
-import { VersionedObjects } from '../matching/versionedObjects.ts'
+import { OtherKindError, VersionedObjects } from '../matching/versionedObjects.ts'
 import type { AdmissionObserver } from '../observer.ts'
 import { Reinvocations } from '../reinvocations.ts'
 import { askWebhook, checkPatchType, observeOutcome, patchOf } from './ask.ts'
@@ -132,6 +132,7 @@ async function mutate(
     request.annotate?.(`${PATCH_ANNOTATION}${step}`, told, 'Request')
     return changed
   } catch (error) {
+    if (error instanceof OtherKindError) throw newStatusError(500, '', error.message)
     throw newInternalError((error as Error).message)
   }
 }

@@ -1,5 +1,5 @@
 /** Jobs and CronJobs. */
-import { validateCronJob, validateCronJobUpdate, validateJob, validateJobUpdate } from '../../../api/validation/batch.ts'
+import { validateCronJob, validateCronJobUpdate, validateJob, validateJobAgain, validateJobChange } from '../../../api/validation/batch.ts'
 import { validateJobStatusUpdate } from '../../../api/validation/jobStatus.ts'
 import { cronJobWarnings, jobWarnings } from '../../../api/validation/warnings.ts'
 import { deepEqual } from '../../../api/meta.ts'
@@ -27,7 +27,7 @@ function generateSelector(job: Job): void {
 }
 
 const jobs: Strategy<Job> = {
-  metaChecks: ['new', 'change'],
+  metaChecks: ['new', 'own', 'change', 'changed'],
   managesGeneration: true,
   statusKeepsMetadata: true,
   defaultPropagation: 'Orphan',
@@ -40,7 +40,8 @@ const jobs: Strategy<Job> = {
     dropDisabledTemplateFields(next.spec.template, old.spec.template)
   },
   validateCreate: validateJob,
-  validateUpdate: validateJobUpdate,
+  validateUpdate: validateJobAgain,
+  validateChanged: validateJobChange,
   validateStatusUpdate: validateJobStatusUpdate,
   warningsOnCreate: (job) => jobWarnings(job),
   warningsOnUpdate: jobWarnings,

@@ -1,11 +1,11 @@
 /** The core group, pods and services aside. */
 import {
   validateConfigMap,
-  validateConfigMapUpdate,
+  validateConfigMapChange,
   validateNamespace,
   validateNamespaceStatus,
   validateSecret,
-  validateSecretUpdate,
+  validateSecretChange,
 } from '../../../api/validation/config.ts'
 import { validateEvent, validateEventUpdate } from '../../../api/validation/events.ts'
 import { isLongName, isPathSegmentName, nameIsDnsLabel } from '../../../api/validation/names.ts'
@@ -118,18 +118,20 @@ const nodes: Strategy<Node> = {
 }
 
 const configMaps: Strategy<ConfigMap> = {
-  metaChecks: ['change', 'new'],
+  metaChecks: ['change', 'changed', 'new', 'own'],
   validateCreate: validateConfigMap,
-  validateUpdate: validateConfigMapUpdate,
+  validateUpdate: validateConfigMap,
+  validateChanged: validateConfigMapChange,
 }
 
 const secrets: Strategy<Secret> = {
-  metaChecks: ['change', 'new'],
+  metaChecks: ['change', 'changed', 'new', 'own'],
   validateCreate: validateSecret,
   prepareForUpdate(next, old) {
     if (!next.type) next.type = old.type ?? 'Opaque'
   },
-  validateUpdate: validateSecretUpdate,
+  validateUpdate: validateSecret,
+  validateChanged: validateSecretChange,
   warningsOnCreate: secretWarnings,
   warningsOnUpdate: secretWarnings,
   selectableFields: { type: (secret) => secret.type ?? '' },
@@ -232,6 +234,7 @@ function keepSecretNames(account: ServiceAccount): void {
 }
 
 const serviceAccounts: Strategy<ServiceAccount> = {
+  metaChecks: ['change', 'new'],
   returnsDeleted: true,
   prepareForCreate: keepSecretNames,
   prepareForUpdate: keepSecretNames,
@@ -253,6 +256,7 @@ const resourceQuotas: Strategy<ResourceQuota> = {
   validateStatusUpdate: validateResourceQuotaStatus,
 }
 const endpoints: Strategy<Endpoints> = {
+  metaChecks: ['change', 'new'],
   allowCreateOnUpdate: true,
   validateCreate: (subsets) => validateEndpoints(subsets),
   validateUpdate: validateEndpoints,

@@ -7,7 +7,7 @@ import {
   validateCsiNode,
   validateCsiNodeUpdate,
   validateCsiStorageCapacity,
-  validateCsiStorageCapacityUpdate,
+  validateCsiStorageCapacityChange,
   validateStorageClass,
   validateStorageClassUpdate,
   validateVolumeAttachment,
@@ -22,7 +22,7 @@ import {
   validateResourceClaim,
   validateResourceClaimStatusUpdate,
   validateResourceClaimTemplate,
-  validateResourceClaimTemplateUpdate,
+  validateResourceClaimTemplateChange,
   validateResourceClaimUpdate,
 } from '../../../api/validation/deviceClaims.ts'
 import { quote } from '../../../api/quote.ts'
@@ -91,10 +91,11 @@ const attachments: Strategy<VolumeAttachment> = {
   validateStatusUpdate: validateVolumeAttachmentUpdate,
 }
 const capacities: Strategy<CSIStorageCapacity> = {
-  metaChecks: ['new', 'change'],
+  metaChecks: ['new', 'own', 'change', 'changed'],
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiStorageCapacity,
-  validateUpdate: validateCsiStorageCapacityUpdate,
+  validateUpdate: validateCsiStorageCapacity,
+  validateChanged: validateCsiStorageCapacityChange,
   warningsOnCreate: storageCapacityWarnings,
   warningsOnUpdate: storageCapacityWarnings,
 }
@@ -164,7 +165,7 @@ function dropDeallocated({ status }: ResourceClaim, old: ResourceClaim): void {
   status.devices = status.devices.filter((device) => !gone.has(placeOf(device)))
 }
 const claims: Strategy<ResourceClaim> = {
-  metaChecks: ['change', 'new'],
+  metaChecks: ['new', 'change'],
   returnsDeleted: true,
   validateCreate: (claim, context) => [
     ...adminErrors(claim, claim.spec?.devices, context),
@@ -182,13 +183,14 @@ const claims: Strategy<ResourceClaim> = {
   },
 }
 const claimTemplates: Strategy<ResourceClaimTemplate> = {
-  metaChecks: ['new', 'change'],
+  metaChecks: ['new', 'own', 'change', 'changed'],
   returnsDeleted: true,
   validateCreate: (template, context) => [
     ...adminErrors(template, template.spec?.spec?.devices, context),
     ...validateResourceClaimTemplate(template, expressionRules),
   ],
-  validateUpdate: (template, old) => validateResourceClaimTemplateUpdate(template, old, expressionRules),
+  validateUpdate: (template) => validateResourceClaimTemplate(template, expressionRules),
+  validateChanged: validateResourceClaimTemplateChange,
 }
 
 export const storageStrategies: Record<string, Strategy> = {

@@ -143,6 +143,7 @@ const daemonSets: Strategy<DaemonSet> = {
   warningsOnUpdate: (next, old) => (deepEqual(next.spec?.template, old.spec?.template) ? [] : templateWarnings(next.spec?.template)),
 }
 const controllerRevisions: Strategy<ControllerRevision> = {
+  metaChecks: ['change', 'new'],
   validateCreate: validateControllerRevision,
   validateUpdate: validateControllerRevisionUpdate,
 }
