@@ -7,6 +7,8 @@ import type { TypeDef } from '../../api/catalog/schema.ts'
 import { decodeYaml } from '../../api/codec/yaml.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import type { Node, Pod } from '../../api/kinds/core/v1.ts'
+import { validatePod } from '../../api/validation/pod.ts'
+import { apiReferenceOf } from './apiReferences.ts'
 import type { Draft } from '../../api/resource.ts'
 import type { Logger } from '../../base/logger.ts'
 
@@ -32,29 +34,33 @@ export function isStaticPod({ metadata }: Pod): boolean {
   return source !== undefined && source !== 'api' && metadata.annotations?.[MIRROR_ANNOTATION] === undefined
 }
 
-/** No API server has looked at these, and they become parts of paths. */
+/** These become parts of paths. */
 const NAME = /^[a-z0-9][-a-z0-9.]*$/
 const UID = /^[A-Za-z0-9][-A-Za-z0-9]*$/
 
-function checkNames({ metadata, spec }: Pod): void {
-  const { volumes = [], containers = [], initContainers = [] } = spec ?? {}
-  const names = [metadata.name, metadata.namespace || 'default', ...[...volumes, ...containers, ...initContainers].map(({ name }) => name)]
-  const wrong = names.find((name) => !NAME.test(name))
+/** No API server has looked at it. */
+function checked(pod: Pod): Pod {
+  const { name, namespace, uid } = pod.metadata
+  const wrong = [name, namespace].find((one) => !NAME.test(one))
   if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not a name`)
-  if (metadata.uid && !UID.test(metadata.uid)) throw new Error(`${JSON.stringify(metadata.uid)} is not a uid`)
+  if (!UID.test(uid)) throw new Error(`${JSON.stringify(uid)} is not a uid`)
+  const errors = validatePod(pod)
+  if (errors.length > 0) throw new Error(`invalid pod: [${errors.map(({ field, message }) => `${field}: ${message}`).join(', ')}]`)
+  const reference = apiReferenceOf(pod)
+  if (reference !== undefined) throw new Error(`static pods may not reference ${reference}`)
+  return pod
 }
 
 /** The uid follows from the content: a file that changes is another pod. */
 export function staticPod(manifest: object, path: string, { nodeName, seenAtMs }: ManifestContext, def: TypeDef): Pod {
   const pod = structuredClone(manifest) as Pod
   if (pod.kind !== 'Pod' || !pod.metadata?.name) throw new Error('it is no Pod with a name')
-  checkNames(pod)
   applyDefaults(def, pod, { nowMs: seenAtMs })
   const hash = createHash('md5')
     .update(JSON.stringify([pod, nodeName, path]))
     .digest('hex')
-  const { metadata, spec } = pod
-  return {
+  const { metadata, spec = { containers: [] } } = pod
+  return checked({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
@@ -72,7 +78,7 @@ export function staticPod(manifest: object, path: string, { nodeName, seenAtMs }
       },
     },
     spec: { ...spec, nodeName, tolerations: [...(spec.tolerations ?? []), { operator: 'Exists', effect: 'NoExecute' }] },
-  }
+  })
 }
 
 /** What the API is to show of a static pod. */
