@@ -3,6 +3,7 @@ import { prefixOf } from '../cache/keys.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import type { KubeObject } from '../../api/resource.ts'
+import type { GroupResource } from '../../api/status.ts'
 import type { StoredObject } from '../cache/storedObject.ts'
 import type { Strategy } from './strategy.ts'
 
@@ -41,6 +42,11 @@ export function storedKind(storage: CatalogResource, strategy: Strategy, custom:
     strategy,
     ...(versions && { versions }),
   }
+}
+
+/** The resource that errors name: of a kind that two groups serve it is in the group that was asked. */
+export function askedResource({ storage }: StoredKind, { group = storage.group }: { group?: string }): GroupResource {
+  return { group, resource: storage.resource }
 }
 
 export function keyFor(kind: StoredKind, namespace: string, name: string): string {

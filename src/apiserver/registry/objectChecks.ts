@@ -10,6 +10,7 @@ import type { KubeObject } from '../../api/resource.ts'
 import type { FieldError } from '../../api/status.ts'
 import type { MetaRules } from '../../api/validation/objectMeta.ts'
 import type { StoredObject } from '../cache/storedObject.ts'
+import { askedResource } from './kind.ts'
 import type { StoredKind } from './kind.ts'
 import type { DeleteOptions } from './options.ts'
 import type { Part } from './objectChanges.ts'
@@ -59,15 +60,15 @@ export function checkIdentity(
   { name, part, ...steps }: CheckedChange,
   next: KubeObject,
   old: StoredObject,
-  dryRun: boolean,
+  context: StrategyContext,
 ): void {
   const { resourceVersion } = next.metadata
   if (part === 'other') return
   const uid = steps.sentUid ?? next.metadata.uid
   if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
     // Only what goes as far as the store shows where it keeps its objects.
-    const key = dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
-    throw newUnmet(kind.storage, name, key, otherUid(uid, old.object.metadata.uid))
+    const key = context.dryRun ? old.key.replace(/^\/registry(?=\/)/, '') : old.key
+    throw newUnmet(askedResource(kind, context), name, key, otherUid(uid, old.object.metadata.uid))
   }
   const revision = sentRevision(resourceVersion)
   if (revision === 0) {
@@ -77,7 +78,7 @@ export function checkIdentity(
         invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
       ])
     }
-  } else if (revision !== old.revision) throw newModified(kind.storage, name)
+  } else if (revision !== old.revision) throw newModified(askedResource(kind, context), name)
 }
 
 /** Throws Invalid with everything that is wrong. */

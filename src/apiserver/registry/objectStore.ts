@@ -8,7 +8,7 @@ import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
 import { checkPreconditions, isDeletable, planDeletion } from './deletion.ts'
 import { deepEqual, timestamp } from '../../api/meta.ts'
 import { cloneJson } from '../../api/jsonValues.ts'
-import { keyFor } from './kind.ts'
+import { askedResource, keyFor } from './kind.ts'
 import { countGeneration, prepareNew, prepareUpdate } from './objectChanges.ts'
 import { checkIdentity, validateChange, validateNew } from './objectChecks.ts'
 import { ClaimTakenError, type ServiceClaims } from './services/claims.ts'
@@ -151,7 +151,7 @@ export class ObjectStore {
       const { name, namespace = '' } = object.metadata
       const key = keyFor(kind, namespace, name)
       if (context.dryRun) {
-        if (this.find(kind, namespace, name)) throw newAlreadyExists(kind.storage, name)
+        if (this.find(kind, namespace, name)) throw newAlreadyExists(askedResource(kind, context), name)
         giveBack?.()
         return new StoredObject(key, 0, object)
       }
@@ -161,16 +161,17 @@ export class ObjectStore {
       giveBack?.()
       await release?.()
       if (error instanceof ClaimTakenError) throw error
-      throw this.#refineExists(kind, object, error)
+      throw this.#refineExists(kind, object, context, error)
     }
   }
 
-  #refineExists(kind: StoredKind, object: KubeObject, error: unknown): unknown {
-    const refusal = translateStorageError(error, kind.storage, object.metadata.name)
+  #refineExists(kind: StoredKind, object: KubeObject, context: StrategyContext, error: unknown): unknown {
+    const resource = askedResource(kind, context)
+    const refusal = translateStorageError(error, resource, object.metadata.name)
     if ((refusal as { reason?: string }).reason !== 'AlreadyExists') return refusal
     const existing = this.find(kind, object.metadata.namespace ?? '', object.metadata.name)
     if (!existing?.object.metadata.deletionTimestamp) return refusal
-    const { message, details } = newAlreadyExists(kind.storage, object.metadata.name).status
+    const { message, details } = newAlreadyExists(resource, object.metadata.name).status
     return newStatusError(409, 'AlreadyExists', `object is being deleted: ${message}`, details)
   }
 
@@ -209,7 +210,7 @@ export class ObjectStore {
       const next = await steps.change(old)
       if (!old) {
         const { uid } = next.metadata
-        if (uid) throw newUnmet(kind.storage, steps.name, keyFor(kind, steps.namespace, steps.name), otherUid(uid, ''))
+        if (uid) throw newUnmet(askedResource(kind, context), steps.name, keyFor(kind, steps.namespace, steps.name), otherUid(uid, ''))
         return { stored: await create(next), created: true }
       }
       const conditional = Boolean(parseRevision(next.metadata.resourceVersion ?? '')) && !steps.retryConflicts
@@ -220,7 +221,7 @@ export class ObjectStore {
         if (error.current) await this.#cache.observed(error.current.modRevision)
         else await this.#cache.observed(await this.#store.revision())
         // What was deleted meanwhile is not found the next time.
-        if ((conditional && error.current) || tries >= CONFLICT_RETRIES) throw newModified(kind.storage, steps.name)
+        if ((conditional && error.current) || tries >= CONFLICT_RETRIES) throw newModified(askedResource(kind, context), steps.name)
       }
     }
   }
@@ -232,7 +233,7 @@ export class ObjectStore {
     changed: KubeObject,
     old: StoredObject,
   ): Promise<StoredObject> {
-    checkIdentity(kind, steps, changed, old, context.dryRun)
+    checkIdentity(kind, steps, changed, old, context)
     const { strategy } = kind
     const sent = strategy.generationCountsDropped && steps.part === 'main' ? normalizeObject(kind.storage, changed) : undefined
     prepareUpdate(kind, steps.part, changed, old.object, context)
@@ -254,7 +255,7 @@ export class ObjectStore {
       giveBack?.()
       await release?.()
       if (error instanceof ClaimTakenError) throw newInternalError(`failed to allocate: ${error.message}`)
-      throw error instanceof RevisionMismatchError ? error : translateStorageError(error, kind.storage, steps.name)
+      throw error instanceof RevisionMismatchError ? error : translateStorageError(error, askedResource(kind, context), steps.name)
     }
   }
 
@@ -298,9 +299,13 @@ export class ObjectStore {
     return revision
   }
 
-  async #existing(kind: StoredKind, { namespace, name }: { namespace: string; name: string }): Promise<StoredObject> {
+  async #existing(
+    kind: StoredKind,
+    { namespace, name }: { namespace: string; name: string },
+    context: StrategyContext,
+  ): Promise<StoredObject> {
     const old = kind.versions ? await this.load(kind, namespace, name) : this.find(kind, namespace, name)
-    if (!old) throw newNotFound(kind.storage, name)
+    if (!old) throw newNotFound(askedResource(kind, context), name)
     return old
   }
 
@@ -313,7 +318,7 @@ export class ObjectStore {
     approve: (old: KubeObject) => Promise<void>,
   ): Promise<{ object: KubeObject; stored?: StoredObject; gone: boolean }> {
     for (let tries = 1; ; tries++) {
-      const old = await this.#existing(kind, at)
+      const old = await this.#existing(kind, at, context)
       if (kind.strategy.checkPreconditions) kind.strategy.checkPreconditions(old.object, options.preconditions)
       else checkPreconditions({ group: kind.storage.group, resource: kind.storage.kind }, old.object, options.preconditions)
       await approve(old.object)
@@ -338,9 +343,9 @@ export class ObjectStore {
           }
         }
       } catch (error) {
-        if (!(error instanceof RevisionMismatchError)) throw translateStorageError(error, kind.storage, at.name)
+        if (!(error instanceof RevisionMismatchError)) throw translateStorageError(error, askedResource(kind, context), at.name)
         await this.#cache.observed(error.current?.modRevision ?? (await this.#store.revision()))
-        if (tries >= CONFLICT_RETRIES) throw newModified(kind.storage, at.name)
+        if (tries >= CONFLICT_RETRIES) throw newModified(askedResource(kind, context), at.name)
       }
     }
   }

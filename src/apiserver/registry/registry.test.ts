@@ -367,3 +367,11 @@ test('rules that leave metadata alone have their say first', async () => {
   await assert.rejects(budget({ minAvailable: 1 }), refusal(422, /is invalid: metadata\.labels: /))
   await registry.close()
 })
+
+test('what two groups serve is told by the group that was asked', async () => {
+  const registry = await createTestRegistry()
+  const gone = (group: string): Promise<unknown> => registry.handle(request('delete', 'events', { group, name: 'x' }))
+  await assert.rejects(gone('events.k8s.io'), refusal(404, /^(StatusError: )?events\.events\.k8s\.io "x" not found/))
+  await assert.rejects(gone(''), refusal(404, /^(StatusError: )?events "x" not found/))
+  await registry.close()
+})
