@@ -168,6 +168,8 @@ describe('definitions', () => {
     assert.deepEqual(metadata.finalizers, ['example.com/mine', 'customresourcecleanup.apiextensions.k8s.io'])
 
     await until(path, 'Terminating', 'False')
+    const again = (await send('DELETE', path)).body.metadata
+    assert.deepEqual([again.generation, again.deletionGracePeriodSeconds], [1, 0])
     const thing = { apiVersion: 'marked.example.com/v1', kind: 'Thing', metadata: { name: 'late' } }
     assert.equal((await send('POST', '/apis/marked.example.com/v1/namespaces/default/things', thing)).status, 201)
     const { resources } = (await send<{ resources: { verbs: string[] }[] }>('GET', '/apis/marked.example.com/v1')).body

@@ -11,7 +11,7 @@ import type { OpenApiDocument } from '../openapi/v3.ts'
 import type { CustomResource } from './customResource.ts'
 import { schemaOf } from './definitions.ts'
 import type { GroupVersion } from './publishedVersions.ts'
-import { describedReference, publishedSchema } from './publishedSchema.ts'
+import { TYPE_META, describedReference, publishedSchema } from './publishedSchema.ts'
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 
@@ -57,13 +57,13 @@ function schemasOf({ resources }: GroupVersion, version: 2 | 3): JsonObject {
         type: 'object',
         required: ['items'],
         properties: {
-          apiVersion: (schema['properties'] as JsonObject | undefined)?.['apiVersion'] ?? { type: 'string' },
+          apiVersion: TYPE_META.apiVersion,
           items: {
             description: `List of ${resource.resource}. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md`,
             type: 'array',
             items: { $ref: prefix + name },
           },
-          kind: (schema['properties'] as JsonObject | undefined)?.['kind'] ?? { type: 'string' },
+          kind: TYPE_META.kind,
           metadata: describedReference(LIST_METADATA, `${META}.ListMeta`, version),
         },
         ...stands(listKind),

@@ -1,6 +1,7 @@
 /** A definition's schema as OpenAPI publishes it: with the fields of every object, and for version 2 without what that cannot say. */
 import type { JsonObject, JsonValue } from '../../api/resource.ts'
 import type { JsonSchema } from './jsonSchema.ts'
+import { withIntOrString } from './structural.ts'
 
 const CONVENTIONS = 'More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md'
 const API_VERSION = `APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. ${CONVENTIONS}#resources`
@@ -10,15 +11,12 @@ const EMBEDDED_API_VERSION = `apiVersion defines the versioned schema of this re
 const EMBEDDED_KIND = `kind is a string value representing the type of this object. In CamelCase. ${CONVENTIONS}#types-kinds`
 const OBJECT_META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'
 
+export const TYPE_META = { apiVersion: { description: API_VERSION, type: 'string' }, kind: { description: KIND, type: 'string' } }
+
 export function publishedSchema(schema: JsonSchema | undefined, version: 2 | 3, keepsUnknown: boolean): JsonObject {
   if (!schema || (version === 2 && (keepsUnknown || schema['x-kubernetes-preserve-unknown-fields']))) return { type: 'object' }
   const published = publish(schema, version)
-  const typeMeta = {
-    apiVersion: { description: API_VERSION, type: 'string' },
-    kind: { description: KIND, type: 'string' },
-    metadata: metadata(version),
-  }
-  return { ...published, properties: { ...(published['properties'] as JsonObject | undefined), ...typeMeta } }
+  return { ...published, properties: { ...(published['properties'] as JsonObject | undefined), ...TYPE_META, metadata: metadata(version) } }
 }
 
 function metadata(version: 2 | 3): JsonObject {
@@ -33,7 +31,7 @@ export function describedReference(description: string, name: string, version: 2
 
 function publish(schema: JsonSchema, version: 2 | 3): JsonObject {
   const shown: JsonObject = {}
-  const source = version === 2 ? forVersion2(schema) : schema
+  const source = version === 2 ? forVersion2(schema) : withIntOrString(schema)
   for (const [name, value] of Object.entries(source)) {
     if (name === 'items' || name === 'not') shown[name] = publish(value as JsonSchema, version)
     else if (name === 'additionalProperties')
@@ -61,9 +59,21 @@ function addTypeMeta(shown: JsonObject, version: 2 | 3): void {
   shown['required'] = [...required, ...['kind', 'apiVersion'].filter((name) => !required.includes(name))]
 }
 
-/** Version 2 knows no alternatives and no null; what keeps unknown fields says nothing of its shape. */
+/** Version 2 knows no alternatives, no defaults and no null; what keeps unknown fields says nothing of its shape. */
 function forVersion2(schema: JsonSchema): JsonSchema {
-  const { allOf: _allOf, anyOf: _anyOf, oneOf: _oneOf, not: _not, nullable, items, properties, type, required, ...rest } = schema
+  const {
+    allOf: _allOf,
+    anyOf: _anyOf,
+    oneOf: _oneOf,
+    not: _not,
+    default: _default,
+    nullable,
+    items,
+    properties,
+    type,
+    required,
+    ...rest
+  } = schema
   const keeps = schema['x-kubernetes-preserve-unknown-fields'] === true
   const shapeless = nullable === true || keeps
   const untyped = nullable === true || (keeps && type === 'object') || (type === 'array' && (shapeless || !items))

@@ -381,6 +381,17 @@ describe('schemas', () => {
     assert.ok(metadata(3)['description'])
   })
 
+  test('what is understood of an int-or-string is published in version 3, defaults are not in version 2', () => {
+    const schema = inSpec({ type: 'object', properties: { port: { 'x-kubernetes-int-or-string': true, default: 80 } } })
+    const port = (version: 2 | 3): Json => {
+      const spec = (publishedSchema(schema, version, false)['properties'] as Json)['spec'] as Json
+      return (spec['properties'] as Json)['port'] as Json
+    }
+    assert.deepEqual(port(2), { 'x-kubernetes-int-or-string': true })
+    assert.deepEqual(port(3)['anyOf'], [{ type: 'integer' }, { type: 'string' }])
+    assert.equal(port(3)['default'], 80)
+  })
+
   test('field paths', () => {
     const schema = inSpec({
       type: 'object',

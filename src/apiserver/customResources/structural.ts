@@ -99,6 +99,13 @@ function extensions(schema: JsonSchema, path: string): FieldError[] {
 
 const isIntOrString = (anyOf: readonly JsonSchema[] | undefined): boolean => deepEqual(anyOf, INT_OR_STRING)
 
+/** With the alternatives of an int-or-string written out, where the definition leaves them to be understood. */
+export function withIntOrString(schema: JsonSchema): JsonSchema {
+  const { anyOf, allOf = [] } = schema
+  if (!schema['x-kubernetes-int-or-string'] || isIntOrString(anyOf) || isIntOrString(allOf[0]?.anyOf)) return schema
+  return anyOf ? { ...schema, allOf: [{ anyOf: INT_OR_STRING }, ...allOf] } : { ...schema, anyOf: INT_OR_STRING }
+}
+
 /** Checks of values: alternatives may not tell the shape. */
 function values(schema: JsonSchema, path: string): FieldError[] {
   const firstAllOf = isIntOrString(schema.allOf?.[0]?.anyOf)

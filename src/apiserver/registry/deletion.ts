@@ -60,7 +60,8 @@ const ownMetadata = (object: KubeObject): KubeObject => ({ ...object, metadata: 
 function mark(object: KubeObject, nowMs: number, graceSeconds: number, finalizers: readonly string[]): KubeObject {
   const next = ownMetadata(object)
   const { metadata } = next
-  if (!metadata.deletionTimestamp) {
+  if (metadata.deletionTimestamp) metadata.deletionGracePeriodSeconds ??= graceSeconds
+  else {
     metadata.deletionTimestamp = timestamp(nowMs + durationMs(graceSeconds))
     metadata.deletionGracePeriodSeconds = graceSeconds
     if (metadata.generation) metadata.generation = increment(metadata.generation)
@@ -104,9 +105,8 @@ export function planDeletion(object: KubeObject, given: DeleteOptions, strategy:
     }
     if (!stays) return { type: 'remove', object: graceful && running > 0 ? shorten(object, nowMs, 0) : object }
     if (graceful && running > 0) return { type: 'mark', object: shorten({ ...object, metadata: { ...metadata, finalizers } }, nowMs, 0) }
-    return sameFinalizers(metadata.finalizers ?? [], finalizers)
-      ? { type: 'leave' }
-      : { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
+    const isMarked = metadata.deletionGracePeriodSeconds !== undefined && sameFinalizers(metadata.finalizers ?? [], finalizers)
+    return isMarked ? { type: 'leave' } : { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
   }
   if (grace !== undefined && grace > 0) return { type: 'mark', object: mark(object, nowMs, grace, finalizers) }
   if (stays) return { type: 'mark', object: mark(object, nowMs, 0, finalizers) }
