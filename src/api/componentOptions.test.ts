@@ -28,7 +28,7 @@ test('a kubelet’s settings have the names of flags, or of the fields of its co
     parseExtraConfig([
       'kubelet.maxPods=30',
       'kubelet.kube-reserved=cpu=200m,memory=500Mi',
-      'kubelet.evictionHard=memory.available<200Mi,nodefs.available<10%',
+      'kubelet.evictionHard=memory.available<200Mi,nodefs.available<10%,imagefs.available<0%',
       'kubelet.container-log-max-size=64Ki',
       'kubelet.evictionSoft=memory.available<500Mi',
       'kubelet.eviction-soft-grace-period=memory.available=1m30s',
@@ -43,7 +43,11 @@ test('a kubelet’s settings have the names of flags, or of the fields of its co
   assert.deepEqual(kubelet, {
     'max-pods': 30,
     'kube-reserved': { cpu: '200m', memory: '500Mi' },
-    'eviction-hard': { 'memory.available': { amount: 200 * 2 ** 20 }, 'nodefs.available': { share: 0.1 } },
+    'eviction-hard': {
+      'memory.available': { amount: 200 * 2 ** 20 },
+      'nodefs.available': { share: 0.1 },
+      'imagefs.available': { share: 0 },
+    },
     'container-log-max-size': 65_536,
     'eviction-soft': { 'memory.available': { amount: 500 * 2 ** 20 } },
     'eviction-soft-grace-period': { 'memory.available': 90_000 },

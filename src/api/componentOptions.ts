@@ -271,7 +271,11 @@ function parseReserved(text: string): Record<string, string> | undefined {
   return fits ? (Object.fromEntries(pairs) as Record<string, string>) : undefined
 }
 
-const SIGNALS: ReadonlySet<string> = new Set(['memory.available', 'nodefs.available', 'nodefs.inodesFree', 'pid.available'])
+const SIGNALS: ReadonlySet<string> = new Set([
+  'memory.available',
+  ...['nodefs', 'imagefs', 'containerfs'].flatMap((disk) => [`${disk}.available`, `${disk}.inodesFree`]),
+  'pid.available',
+])
 
 function parseThreshold(text: string): ThresholdValue | undefined {
   const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(text) ?? []
@@ -316,7 +320,7 @@ const WANTED: Readonly<Record<Kind, string>> = {
   ports: 'ports such as 30000-32767',
   reserved: 'amounts of cpu, memory, ephemeral-storage or pid such as cpu=200m,memory=500Mi',
   thresholds:
-    'thresholds of memory.available, nodefs.available, nodefs.inodesFree or pid.available such as memory.available<100Mi,nodefs.available<10%',
+    'thresholds of memory.available, nodefs.available, nodefs.inodesFree, imagefs.available, imagefs.inodesFree or pid.available such as memory.available<100Mi,nodefs.available<10%',
   reclaims: 'amounts of eviction signals such as memory.available=200Mi,nodefs.available=5%',
   signalDurations: 'durations of eviction signals such as memory.available=1m30s,nodefs.available=2m',
 }

@@ -4,7 +4,8 @@
  */
 import type { ComponentOptions } from '../api/componentOptions.ts'
 
-export type SignalName = 'memory.available' | 'nodefs.available' | 'nodefs.inodesFree' | 'pid.available'
+type Disk = 'nodefs' | 'imagefs' | 'containerfs'
+export type SignalName = 'memory.available' | `${Disk}.available` | `${Disk}.inodesFree` | 'pid.available'
 /** A number of the signal's unit, or a share of the capacity. */
 export type ThresholdValue = { amount: number } | { share: number }
 

@@ -7,7 +7,7 @@ import type { Pod, PodSpec } from '../../api/kinds/core/v1.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { whyRejected } from '../admission/admission.ts'
-import { KUBELET_DEFAULTS } from '../configuration.ts'
+import { KUBELET_DEFAULTS, type KubeletConfiguration } from '../configuration.ts'
 import { EvictionManager, intervalMs } from './evictionManager.ts'
 import { exceededLimit, hasLocalLimits, type DiskUse } from './localLimits.ts'
 import { Pressures, THRESHOLDS } from './pressure.ts'
@@ -43,6 +43,21 @@ describe('pressure', () => {
     assert.deepEqual(
       [at(0, 101), at(1, 99), at(2, 200), at(3, 99), at(7.9, 200), at(8, 200), at(9, 101)],
       [false, true, true, true, true, false, false],
+    )
+  })
+
+  test('images are on the same disk; a share of nothing or of all is no threshold', () => {
+    const met = (evictionHard: KubeletConfiguration['evictionHard']): string[] =>
+      new Pressures({ ...KUBELET_DEFAULTS, evictionHard })
+        .observe({ ...signals(1), disk: { available: 1, capacity: 100 }, inodes: { available: 1, capacity: 100 } }, 0)
+        .map(({ threshold }) => threshold.signal)
+    assert.deepEqual(met({ 'imagefs.available': { share: 0.1 }, 'imagefs.inodesFree': { amount: 5 } }), [
+      'imagefs.available',
+      'imagefs.inodesFree',
+    ])
+    assert.deepEqual(
+      met({ 'imagefs.available': { share: 0 }, 'nodefs.available': { share: 1 }, 'containerfs.available': { share: 0.5 } }),
+      [],
     )
   })
 

@@ -59,12 +59,27 @@ export const THRESHOLDS: readonly Threshold[] = [
   },
 ]
 
+/** Images are on the node's only disk. What is said of that of containers is upstream's to ignore there, too. */
+const IMAGE_DISK: Readonly<Partial<Record<SignalName, SignalName>>> = {
+  'nodefs.available': 'imagefs.available',
+  'nodefs.inodesFree': 'imagefs.inodesFree',
+}
+
+const SETTABLE: readonly Threshold[] = THRESHOLDS.flatMap((threshold) => {
+  const ofImages = IMAGE_DISK[threshold.signal]
+  return ofImages ? [threshold, { ...threshold, signal: ofImages }] : [threshold]
+})
+
+/** A share of nothing, or of all, is how people say that there is to be no threshold. */
+const isNone = (value: ThresholdValue | undefined): value is undefined =>
+  value === undefined || ('share' in value && (value.share === 0 || value.share === 1))
+
 /** Those that were set, and no others; the node's own where none were. */
 export function thresholdsOf(evictionHard: KubeletConfiguration['evictionHard']): readonly Threshold[] {
   if (!evictionHard) return THRESHOLDS
-  return THRESHOLDS.flatMap((threshold) => {
+  return SETTABLE.flatMap((threshold) => {
     const value = evictionHard[threshold.signal]
-    if (!value) return []
+    if (isNone(value)) return []
     return [{ ...threshold, limitOf: (capacity) => amountIn(value, capacity) }]
   })
 }
@@ -74,10 +89,10 @@ const amountIn = (value: ThresholdValue, capacity: number): number => ('share' i
 /** The soft ones come after the hard ones of their signal. */
 function allThresholds({ evictionHard, evictionSoft, evictionSoftGraceMs }: EvictionSettings): readonly Threshold[] {
   const hard = thresholdsOf(evictionHard)
-  return THRESHOLDS.flatMap((threshold) => {
+  return SETTABLE.flatMap((threshold) => {
     const { signal } = threshold
     const value = evictionSoft[signal]
-    const soft = value && {
+    const soft = !isNone(value) && {
       ...threshold,
       limitOf: (capacity: number) => amountIn(value, capacity),
       graceMs: evictionSoftGraceMs[signal] ?? 0,
