@@ -7,6 +7,8 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createDefinition } from './customResource.ts'
+import { protobufOf } from './damagedProtobuf.ts'
 import { readOperations } from './operations.ts'
 import type { Operation } from './operations.ts'
 import { Random } from './random.ts'
@@ -24,20 +26,14 @@ const FAILURES_SHOWN = 10
 
 /** What these accept changes how the server treats later requests, or makes it call somewhere: only tried. */
 const ONLY_TRIED = /^(admissionregistration\.k8s\.io|flowcontrol\.apiserver\.k8s\.io|apiregistration\.k8s\.io)\//
+const PROTOBUF = 'application/vnd.kubernetes.protobuf'
 const PATCH_TYPES = [
   'application/json-patch+json',
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
   'application/apply-patch+yaml',
 ]
-const ACCEPTS = [
-  'application/json',
-  'application/yaml',
-  'application/vnd.kubernetes.protobuf',
-  'application/json;as=Table;v=v1;g=meta.k8s.io',
-  'text/html',
-  '*/*',
-]
+const ACCEPTS = ['application/json', 'application/yaml', PROTOBUF, 'application/json;as=Table;v=v1;g=meta.k8s.io', 'text/html', '*/*']
 
 /** Upstream answers these above 499, and so do we: its storage, its binding check and its patch reader speak without a status code. */
 const UPSTREAMS_5XX = [
@@ -127,6 +123,11 @@ function requestOf(operation: Operation, corpus: Corpus, random: Random): Reques
     ? type
     : random.of(['text/plain', 'application/yaml', 'application/vnd.kubernetes.protobuf', ''])
   const plain = bodyOf(operation, corpus, random)
+  const protobuf = operation.method !== 'PATCH' && random.chance(0.05) ? protobufOf(operation.kind, plain, random) : undefined
+  if (protobuf) {
+    headers['content-type'] = PROTOBUF
+    return { method: operation.method, path: path + query, headers, body: protobuf, sent: plain }
+  }
   const sent = operation.method === 'PATCH' ? patchOf(type, plain, random) : plain
   const text = JSON.stringify(sent) ?? ''
   const body = random.chance(0.99) ? text : text.slice(0, random.below(text.length + 1))
@@ -175,7 +176,12 @@ test(`${REQUESTS} requests from the server's own OpenAPI (seed ${SEED})`, async 
   const failures: string[] = []
   const statuses = new Map<number, number>()
   try {
+    await createDefinition(server)
     const operations = await readOperations(async (path) => JSON.parse((await server.ask({ method: 'GET', path })).body.toString()))
+    assert.ok(
+      operations.some(({ path }) => path.includes('/fuzz.example.com/')),
+      'custom resources are among them',
+    )
     assert.ok(operations.length > 500, `the documents name ${operations.length} operations`)
     const readable = new Set(operations.filter(({ method }) => method === 'GET').map(({ path }) => path))
     let left = REQUESTS
@@ -196,7 +202,7 @@ test(`${REQUESTS} requests from the server's own OpenAPI (seed ${SEED})`, async 
         }
       } catch (error) {
         failures.push(
-          `${request.method} ${request.path} ${JSON.stringify(request.headers)}\n${request.body?.slice(0, 1_500) ?? ''}\n→ ${String(error)}`,
+          `${request.method} ${request.path} ${JSON.stringify(request.headers)}\n${request.body?.toString('latin1').slice(0, 1_500) ?? ''}\n→ ${String(error)}`,
         )
       }
     }

@@ -85,6 +85,10 @@ export const SEEDS: Readonly<Record<string, unknown>> = {
   },
   'storage.k8s.io/v1/StorageClass': { metadata, provisioner: 'example.com/x' },
   'scheduling.k8s.io/v1/PriorityClass': { metadata, value: 10 },
+  'fuzz.example.com/v1/Widget': {
+    metadata: { name: 'fuzz' },
+    spec: { replicas: 2, mode: 'b', pattern: 'abc', port: 'http', items: [{ name: 'a', value: 1 }], tags: ['x'], anything: { a: [1] } },
+  },
   'apiextensions.k8s.io/v1/CustomResourceDefinition': {
     metadata: { name: 'fuzzes.example.com' },
     spec: {

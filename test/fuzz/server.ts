@@ -21,7 +21,7 @@ export interface Request {
   /** With its query. */
   path: string
   headers?: Record<string, string>
-  body?: string
+  body?: string | Buffer
 }
 
 export interface FuzzedServer {

@@ -138,3 +138,12 @@ test('what is no protobuf is refused', () => {
   assert.throws(() => decodeProtobuf(Buffer.from('{}'), def), { name: 'ProtobufError', message: /expected prefix \[107 56 115 0\]/ })
   assert.throws(() => decodeProtobuf(Buffer.from('k8s\0\n\xff\xff'), def), { name: 'ProtobufError' })
 })
+
+test('quantities are read as in JSON: in their shape, and not at all where they are none', () => {
+  const def = typeOf('', 'v1', 'ResourceQuota')
+  const decoded = (cpu: string): unknown =>
+    decodeProtobuf(encodeProtobuf({ apiVersion: 'v1', kind: 'ResourceQuota', spec: { hard: { cpu } } }, def), def)['spec']
+  assert.deepEqual(decoded('1000m'), { hard: { cpu: '1' } })
+  for (const none of ['1x', '', ' 1'])
+    assert.throws(() => decoded(none), { name: 'ProtobufError', message: /^quantities must match the regular expression/ })
+})

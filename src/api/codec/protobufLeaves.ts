@@ -3,6 +3,7 @@ import { asJsonValue, halvesOf, int64Of } from './longIntegers.ts'
 import type protobuf from 'protobufjs/minimal.js'
 import type { ScalarSchema } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
+import { canonicalQuantity } from '../quantity.ts'
 import { formatDuration, parseDuration } from './goTime.ts'
 
 type Reader = protobuf.Reader
@@ -194,7 +195,7 @@ export function readLeaf(reader: Reader, schema: ScalarSchema, readSchema: () =>
     }
     case 'quantity': {
       let text = '0'
-      readFields(reader, (number) => number === 1 && ((text = reader.string()), true))
+      readFields(reader, (number) => number === 1 && ((text = canonicalQuantity(reader.string())), true))
       return text
     }
     case 'intOrString': {
