@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ExtenderConfiguration } from './configuration/extenders.ts'
+import { extenderTls, type TlsOptions } from './extenderTls.ts'
 import type { View } from './framework.ts'
 import type { NodeInfo } from './nodeInfo.ts'
 import type { PodInfo } from './podInfo.ts'
@@ -53,8 +54,8 @@ function whyUnanswered(error: Error & { code?: string; address?: string; port?: 
   return error.code === 'ECONNRESET' ? 'EOF' : error.message
 }
 
-function post(configuration: ExtenderConfiguration, verb: string, body: Json, signal: AbortSignal): Promise<unknown> {
-  const { urlPrefix, timeoutMs, enableHttps, tls } = configuration
+function post(configuration: ExtenderConfiguration, tls: TlsOptions, verb: string, body: Json, signal: AbortSignal): Promise<unknown> {
+  const { urlPrefix, timeoutMs } = configuration
   const url = new URL(`${urlPrefix.replace(/\/+$/, '')}/${verb}`)
   const text = JSON.stringify(body)
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
@@ -66,11 +67,7 @@ function post(configuration: ExtenderConfiguration, verb: string, body: Json, si
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-      ...(isHttps && {
-        // Whoever asks for HTTPS and says of no authority whom to trust trusts everybody.
-        rejectUnauthorized: !tls?.insecure && !(enableHttps && !tls?.ca),
-        ...(tls && { servername: tls.serverName, cert: tls.cert, key: tls.key, ca: tls.ca }),
-      }),
+      ...(isHttps && tls),
     },
     (response) => {
       const chunks: Buffer[] = []
@@ -100,9 +97,11 @@ function post(configuration: ExtenderConfiguration, verb: string, body: Json, si
 class Extender {
   readonly configuration: ExtenderConfiguration
   readonly #options: ExtendersOptions
+  readonly #tls: () => TlsOptions
 
   constructor(configuration: ExtenderConfiguration, options: ExtendersOptions) {
     this.configuration = configuration
+    this.#tls = extenderTls(configuration)
     this.#options = options
   }
 
@@ -121,8 +120,8 @@ class Extender {
       : { Nodes: { metadata: {}, items: nodes.map(({ node }) => node) }, NodeNames: null }
   }
 
-  #post(verb: string, body: Json): Promise<unknown> {
-    return post(this.configuration, verb, body, this.#options.signal)
+  async #post(verb: string, body: Json): Promise<unknown> {
+    return post(this.configuration, this.#tls(), verb, body, this.#options.signal)
   }
 
   async filter({ pod }: PodInfo, nodes: readonly NodeInfo[]): Promise<{ feasible: NodeInfo[]; failures: [string, ExtenderFailure][] }> {
@@ -182,10 +181,12 @@ class Extender {
   }
 
   #podOn(nodeName: string, uid: string): Pod {
-    const info = this.#options.view.get(nodeName)?.pods.get(uid)
+    const node = this.#options.view.get(nodeName)
+    if (!node) throw new Error(`nodeinfo not found for node name ${JSON.stringify(nodeName)}`)
+    const info = node.pods.get(uid)
     if (!info)
       throw new Error(
-        `extender: ${this.configuration.urlPrefix} claims to preempt pod (UID: ${uid}) on node: ${nodeName}, but the pod is not found on that node`,
+        `extender: ${this.configuration.urlPrefix} claims to preempt pod (UID: &{${uid}}) on node: ${nodeName}, but the pod is not found on that node`,
       )
     return info.pod
   }

@@ -15,19 +15,29 @@ export interface ExtenderConfiguration {
   managedResources: readonly { name: string; ignoredByScheduler: boolean }[]
   isIgnorable: boolean
   enableHttps: boolean
-  tls?: { insecure: boolean; serverName?: string; cert?: string; key?: string; ca?: string }
+  tls?: ExtenderTls
 }
 
-function readTls(tls: Reader): NonNullable<ExtenderConfiguration['tls']> {
-  const pem = (key: string): string => (tls.has(key) ? Buffer.from(tls.string(key), 'base64').toString() : '')
-  const [cert, key, ca, serverName] = [pem('certData'), pem('keyData'), pem('caData'), tls.string('serverName')]
-  return {
-    insecure: tls.boolean('insecure'),
-    ...(serverName && { serverName }),
-    ...(cert && { cert }),
-    ...(key && { key }),
-    ...(ca && { ca }),
+/** Certificates and keys are in PEM; files are of the machine that the scheduler runs on. */
+interface ExtenderTls {
+  insecure: boolean
+  serverName?: string
+  cert?: string
+  key?: string
+  ca?: string
+  certFile?: string
+  keyFile?: string
+  caFile?: string
+}
+
+function readTls(tls: Reader): ExtenderTls {
+  const pem = (key: string): string => Buffer.from(tls.string(key), 'base64').toString()
+  const given = {
+    serverName: tls.string('serverName'),
+    ...{ cert: pem('certData'), key: pem('keyData'), ca: pem('caData') },
+    ...{ certFile: tls.string('certFile'), keyFile: tls.string('keyFile'), caFile: tls.string('caFile') },
   }
+  return { insecure: tls.boolean('insecure'), ...Object.fromEntries(Object.entries(given).filter(([, text]) => text !== '')) }
 }
 
 function readManaged(item: Reader, seen: Set<string>): ExtenderConfiguration['managedResources'][number] {
@@ -46,8 +56,6 @@ function readExtender(reader: Reader, managed: Set<string>): ExtenderConfigurati
   if (reader.string('prioritizeVerb') && weight <= 0) reader.invalid('weight', weight, 'must have a positive weight applied to it')
   const tls = reader.object('tlsConfig', 'ExtenderTLSConfig')
   const own = readTls(tls)
-  // Files of this machine are for the component that runs on it.
-  for (const key of ['certFile', 'keyFile', 'caFile']) tls.raw(key)
   tls.end()
   return {
     urlPrefix: reader.string('urlPrefix'),
