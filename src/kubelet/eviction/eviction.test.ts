@@ -133,6 +133,34 @@ test('a disk is looked at again before a pod can have filled it', () => {
   )
 })
 
+test('that the node runs short is told once in ten seconds, however often it looks', async () => {
+  const clock = new FakeClock()
+  const told: number[] = []
+  const startMs = clock.now()
+  const over = new AbortController()
+  const manager = new EvictionManager({
+    configuration: KUBELET_DEFAULTS,
+    clock,
+    log: silentLogger,
+    signal: over.signal,
+    rootDir: '/nowhere',
+    runtime: { stats: () => Promise.reject(new Error('nothing runs')), diskUsage: async () => ({ writableBytes: 0, logBytes: 0 }) },
+    signals: async () => signals(MIB),
+    pods: () => [],
+    observed: () => ({ sandboxes: [], containers: new Map() }),
+    evict() {},
+    onConditions() {},
+    onNodeEvent: () => void told.push(clock.now() - startMs),
+    reclaimDisk: async () => {},
+  })
+  const running = manager.run()
+  for (let turn = 0; turn < 44; turn++) await clock.advance(500)
+  assert.deepEqual(told, [0, 10_000, 20_000])
+  over.abort()
+  await clock.advance(1)
+  await running
+})
+
 test('who cannot write has the node looked at, at once and not all the time', async () => {
   const clock = new FakeClock()
   const over = new AbortController()

@@ -70,6 +70,7 @@ export class EvictionManager {
   #ending: { podUid: string; untilMs: number } | undefined
   #told: readonly Condition[] = []
   #limitsKeptMs = -Infinity
+  readonly #reclaimToldMs = new Map<string, number>()
   /** Aborts the wait for the next look. */
   #hurry = new AbortController()
 
@@ -127,6 +128,14 @@ export class EvictionManager {
     this.#options.onConditions(conditions)
   }
 
+  /** However often it looks, one event in the usual interval is enough. */
+  #tellOfReclaim(resource: string): void {
+    const nowMs = this.#options.clock.now()
+    if (nowMs - (this.#reclaimToldMs.get(resource) ?? -Infinity) < INTERVAL_MS) return
+    this.#reclaimToldMs.set(resource, nowMs)
+    this.#options.onNodeEvent('EvictionThresholdMet', `Attempting to reclaim ${resource}`)
+  }
+
   async #keepLocalLimits(): Promise<void> {
     const { pods, observed, evict, onEviction, signal, clock } = this.#options
     this.#limitsKeptMs = clock.now()
@@ -139,11 +148,11 @@ export class EvictionManager {
   }
 
   async #reclaim(met: readonly MetThreshold[]): Promise<void> {
-    const { configuration, clock, pods, observed, evict, onEviction, log, onNodeEvent, reclaimDisk, signal, signals } = this.#options
+    const { configuration, clock, pods, observed, evict, onEviction, log, reclaimDisk, signal, signals } = this.#options
     if (this.#ending && clock.now() < this.#ending.untilMs && (await this.#holds(this.#ending.podUid))) return
     this.#ending = undefined
     let [first] = met as [MetThreshold, ...MetThreshold[]]
-    onNodeEvent('EvictionThresholdMet', `Attempting to reclaim ${first.threshold.resource}`)
+    this.#tellOfReclaim(first.threshold.resource)
     const disk = first.threshold.condition === 'DiskPressure'
     if (disk) {
       // On a full disk not even this may work.
