@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { CatalogResource } from '../../api/catalog/catalog.ts'
 import { loadCatalog } from '../../api/catalog/load.ts'
 import { KUBERNETES_MINOR } from '../../api/kubernetesVersion.ts'
+import { customResourcePaths } from './operations.ts'
 import { buildOpenApiV2 } from './v2.ts'
 import { OpenApiV3 } from './v3.ts'
 
@@ -144,4 +146,30 @@ test('descriptions go where upstream has them', () => {
     description: 'about spec',
     default: {},
   })
+})
+
+test('the operations of custom resources are described as upstream does it by itself', () => {
+  const catalog = loadCatalog()
+  const resource = {
+    ...(catalog.resource('apps', 'v1', 'deployments') as CatalogResource),
+    group: 'my-shop.example.com',
+    kind: 'Widget',
+    resource: 'widgets',
+  }
+  const items = customResourcePaths(catalog, resource, { object: 'Widget', list: 'WidgetList' })
+  const operation = (path: string, method: string) => {
+    const item = items.find((known) => known.path.endsWith(path))
+    return item?.operations.find((known) => known.method === method)
+  }
+  const collection = operation('/namespaces/{namespace}/widgets', 'delete')
+  assert.equal(collection?.operationId, 'deleteMyShopExampleComV1CollectionNamespacedWidget')
+  assert.equal(collection.body, undefined)
+  assert.equal(operation('/v1/widgets', 'get')?.description, 'list objects of kind Widget')
+  assert.deepEqual(operation('/{name}', 'put')?.consumes, ['application/json', 'application/yaml'])
+  assert.deepEqual(operation('/{name}', 'patch')?.codes, [200])
+  assert.deepEqual(
+    operation('/{name}', 'get')?.query.map(({ name }) => name),
+    ['resourceVersion'],
+  )
+  assert.equal(operation('/{name}/scale', 'get')?.kind?.kind, 'Widget')
 })

@@ -60,12 +60,13 @@ const query = (name: string, type: Parameter['type'] = 'string'): Parameter => (
 const inPath = (name: string): Parameter => ({ name, in: 'path', type: 'string' })
 
 const PRETTY = query('pretty')
+const RESOURCE_VERSION = query('resourceVersion')
 const SELECTION = [
   query('continue'),
   query('fieldSelector'),
   query('labelSelector'),
   query('limit', 'integer'),
-  query('resourceVersion'),
+  RESOURCE_VERSION,
   query('resourceVersionMatch'),
   query('sendInitialEvents', 'boolean'),
   query('shardSelector'),
@@ -112,7 +113,7 @@ function groupName(group: string): string {
     ? 'Core'
     : group
         .replace(/\.k8s\.io$/, '')
-        .split('.')
+        .split(/[^A-Za-z0-9]+/)
         .map(capitalized)
         .join('')
 }
@@ -159,6 +160,8 @@ interface ResourceContext {
   objects: readonly string[]
   streams: readonly string[]
   patches: readonly string[]
+  /** Upstream describes the operations of custom resources by itself, with less of a few and more of others. */
+  custom: boolean
 }
 
 /** Custom resources have no protobuf form and no strategic merge. */
@@ -184,6 +187,7 @@ class ResourcePaths {
       objects: definitions ? CUSTOM_OBJECTS : OBJECTS,
       streams: definitions ? CUSTOM_OBJECTS : STREAMS,
       patches: definitions ? CUSTOM_PATCHES : PATCHES,
+      custom: definitions !== undefined,
     }
   }
 
@@ -222,7 +226,7 @@ class ResourcePaths {
   }
 
   #operation(method: HttpMethod, action: string, operationId: string, description: string, rest: Partial<Operation>): Operation {
-    const { tag, definition } = this.#context
+    const { tag, definition, custom } = this.#context
     return {
       method,
       action,
@@ -231,7 +235,7 @@ class ResourcePaths {
       tag,
       kind: this.#gvk(),
       query: [PRETTY],
-      consumes: ANY,
+      consumes: custom ? CUSTOM_OBJECTS : ANY,
       produces: this.#context.objects,
       codes: [200],
       answer: definition,
@@ -242,7 +246,7 @@ class ResourcePaths {
   #list(tail: '' | 'ForAllNamespaces'): Operation {
     const { namespaced, kind } = this.#context.resource
     const scoped = tail === '' && namespaced
-    const description = `list ${this.#has('watch') ? 'or watch ' : ''}objects of kind ${kind}`
+    const description = `list ${this.#has('watch') && !this.#context.custom ? 'or watch ' : ''}objects of kind ${kind}`
     return this.#operation('get', 'list', this.#id('list', tail, '', scoped), description, {
       query: [...LIST, PRETTY],
       produces: this.#context.streams,
@@ -284,8 +288,9 @@ class ResourcePaths {
     if (this.#has('deletecollection')) {
       operations.push(
         this.#operation('delete', 'deletecollection', this.#id('delete', '', 'Collection'), `delete collection of ${kind}`, {
-          query: [...SELECTION, ...DELETE, PRETTY],
-          body: `${META}.DeleteOptions`,
+          ...(this.#context.custom
+            ? { query: [...LIST, PRETTY] }
+            : { query: [...SELECTION, ...DELETE, PRETTY], body: `${META}.DeleteOptions` }),
           answer: `${META}.Status`,
         }),
       )
@@ -316,7 +321,10 @@ class ResourcePaths {
     const operations: Operation[] = []
     const tail = capitalized(sub)
     const what = `${sub ? `${sub} of ` : ''}the specified ${this.#context.resource.kind}`
-    if (verbs.includes('get')) operations.push(this.#operation('get', 'get', this.#id('read', tail), `read ${what}`, { kind, answer }))
+    if (verbs.includes('get')) {
+      const query = this.#context.custom ? [RESOURCE_VERSION, PRETTY] : [PRETTY]
+      operations.push(this.#operation('get', 'get', this.#id('read', tail), `read ${what}`, { kind, query, answer }))
+    }
     if (verbs.includes('patch')) {
       operations.push(
         this.#operation('patch', 'patch', this.#id('patch', tail), `partially update ${what}`, {
@@ -325,7 +333,7 @@ class ResourcePaths {
           body: `${META}.Patch`,
           bodyRequired: true,
           consumes: this.#context.patches,
-          codes: [200, 201],
+          codes: this.#context.custom ? [200] : [200, 201],
           answer,
         }),
       )
@@ -359,7 +367,7 @@ class ResourcePaths {
       return [pathItem(path, parameters, [log])]
     }
     const answer = type === this.#context.resource.type ? this.#context.definition : type.name
-    const operations = this.#readAndWrite(sub.verbs, sub.name, answer, sub.kind)
+    const operations = this.#readAndWrite(sub.verbs, sub.name, answer, this.#context.custom ? this.#gvk() : sub.kind)
     if (sub.verbs.includes('create')) operations.unshift(this.#create(sub.name, type.name, sub.kind))
     return [pathItem(path, parameters, operations)]
   }
