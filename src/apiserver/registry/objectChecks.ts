@@ -63,7 +63,8 @@ export function checkIdentity(
   context: StrategyContext,
 ): void {
   const { resourceVersion } = next.metadata
-  if (part === 'other') return
+  // What the server itself changes names nothing.
+  if (part === 'other' && steps.sentUid === undefined) return
   const uid = steps.sentUid ?? next.metadata.uid
   if (uid && uid !== old.object.metadata.uid && steps.preconditions === undefined && !steps.retryConflicts) {
     // Only what goes as far as the store shows where it keeps its objects.

@@ -375,3 +375,23 @@ test('what two groups serve is told by the group that was asked', async () => {
   await assert.rejects(gone(''), refusal(404, /^(StatusError: )?events "x" not found/))
   await registry.close()
 })
+
+test('a part of a pod is written by whoever sent what, at the version that they name', async () => {
+  const registry = await createTestRegistry()
+  const pods = catalog.resource('', 'v1', 'pods')
+  const subresource = pods?.subresources.find(({ name }) => name === 'ephemeralcontainers')
+  await registry.handle(request('create', 'pods', { body: { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } } }))
+  const patch = (body: object): Promise<ApiResult> =>
+    registry.handle({
+      ...request('patch', 'pods', { name: 'p' }),
+      ...(subresource && { subresource }),
+      patch: { type: 'application/merge-patch+json', bytes: Buffer.from(JSON.stringify(body)) },
+    })
+  await assert.rejects(patch({ metadata: { resourceVersion: '999' } }), refusal(409, /the object has been modified/))
+  await assert.rejects(patch({ metadata: { uid: 'a' } }), refusal(422, /metadata\.uid: Invalid value: "a": field is immutable/))
+  const { metadata } = objectOf(await patch({ metadata: { labels: { a: 'b' } } }))
+  assert.equal(metadata.labels, undefined)
+  const owned = (metadata.managedFields ?? []).find((entry) => entry.subresource === 'ephemeralcontainers')
+  assert.deepEqual(owned?.fieldsV1, { 'f:metadata': { 'f:labels': { '.': {}, 'f:a': {} } } })
+  await registry.close()
+})

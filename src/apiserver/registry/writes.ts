@@ -218,8 +218,7 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
         authorizeCreate(core, request)
       }
       const oldObject = old && fromStorage(old, request.resource, kind).object
-      let made = await withConversions(() => change.make(oldObject))
-      if (old && oldObject && rules.reshape) made = rules.reshape(made, oldObject, context)
+      const made = await withConversions(() => change.make(oldObject))
       kind.strategy.decoded?.(made)
       if (!change.tracked) await withConversions(() => trackUpdate(made, oldObject, tracking(core, kind, request, options)))
       const object = toStorage(made, request.resource, kind)
@@ -231,7 +230,7 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       }
       admission = admissionRequest(request, kind, 'UPDATE', object, old.object, options)
       await core.admission.admit(admission)
-      const admitted = admission.object as KubeObject
+      const admitted = rules.reshape ? rules.reshape(admission.object as KubeObject, old.object, context) : (admission.object as KubeObject)
       matchNamespace(admitted, request.resource, request.namespace)
       dedupeOwners(admitted, request.warnings, 'after mutating admission happens')
       return admitted

@@ -30,12 +30,13 @@ export async function partOfObject(core: RegistryCore, kind: StoredKind, request
 
 /** The pod as it was but for its spec, with what every write of it carries: a change counts one generation more. */
 export function withPodSpec(kept: Pod, next: KubeObject, spec: PodSpec, changed: boolean): Pod {
-  const { managedFields, resourceVersion } = next.metadata
+  const { managedFields, resourceVersion, uid } = next.metadata
   const { generation } = kept.metadata
   return {
     ...kept,
     metadata: {
       ...kept.metadata,
+      uid,
       resourceVersion,
       ...(managedFields && { managedFields }),
       ...(changed && generation && { generation: increment(generation) }),
