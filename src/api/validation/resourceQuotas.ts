@@ -101,7 +101,6 @@ export function validateResourceQuotaUpdate(next: ResourceQuota, old: ResourceQu
   return [...validateResourceQuota(next), ...(stays ? [] : [invalid('spec.scopes', asGiven(next.spec ?? {}, 'scopes'), IMMUTABLE)])]
 }
 
-export function validateResourceQuotaStatus({ metadata, status }: ResourceQuota): FieldError[] {
-  const missing = metadata.resourceVersion ? [] : [required('resourceVersion')]
-  return [...missing, ...quantityErrors(status?.hard, 'status.hard'), ...quantityErrors(status?.used, 'status.used')]
+export function validateResourceQuotaStatus({ status }: ResourceQuota): FieldError[] {
+  return [...quantityErrors(status?.hard, 'status.hard'), ...quantityErrors(status?.used, 'status.used')]
 }

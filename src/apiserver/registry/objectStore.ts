@@ -242,12 +242,12 @@ export class ObjectStore {
     if (steps.part === 'main') strategy.settleUpdate?.(next, old.object)
     if (steps.part === 'main' && (strategy.managesGeneration === true || kind.custom)) countGeneration(kind, next, sent ?? next, old.object)
     let release: (() => Promise<void>) | undefined
+    // An update that names no version is one of the stored version from here on.
+    next.metadata.resourceVersion ||= String(old.revision)
     try {
       validateChange(kind, steps, next, old.object, context)
       if (steps.part === 'main') context.warnings.push(...(strategy.warningsOnUpdate?.(next, old.object) ?? []))
       if (steps.part === 'status') context.warnings.push(...(strategy.warningsOnStatusUpdate?.(next, old.object) ?? []))
-      // An update that names no version is one of the stored version from here on.
-      next.metadata.resourceVersion ??= String(old.revision)
       await steps.approve(next, old.object)
       if (giveBack && !context.dryRun) release = await this.#claims?.claim(next as Service, old.object as Service)
       return await this.#commit(kind, next, old, context)

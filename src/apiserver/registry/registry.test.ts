@@ -395,3 +395,13 @@ test('a part of a pod is written by whoever sent what, at the version that they 
   assert.deepEqual(owned?.fieldsV1, { 'f:metadata': { 'f:labels': { '.': {}, 'f:a': {} } } })
   await registry.close()
 })
+
+test('a status that names no version is one of the newest', async () => {
+  const registry = await createTestRegistry()
+  const spec = { hard: { pods: '1' } }
+  await registry.handle(request('create', 'resourcequotas', { body: { metadata: { name: 'q' }, spec } }))
+  const body = { metadata: { name: 'q' }, spec, status: { hard: { pods: '2' } } }
+  const { status } = objectOf(await registry.handle(request('update', 'resourcequotas', { name: 'q', subresource: 'status', body })))
+  assert.deepEqual(status, { hard: { pods: '2' } })
+  await registry.close()
+})
