@@ -2,29 +2,15 @@
 import { asGiven } from '../../api/codec/goShape.ts'
 import type { TypeDef } from '../../api/catalog/schema.ts'
 import type {
-  CustomResourceColumnDefinition,
-  CustomResourceConversion,
   CustomResourceDefinition,
   CustomResourceDefinitionNames,
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
-  CustomResourceSubresources,
-  SelectableField,
 } from '../../api/kinds/apiextensions/v1.ts'
 import { deepEqual } from '../../api/meta.ts'
 import type { FieldError } from '../../api/status.ts'
-import {
-  duplicate,
-  forbidden,
-  IMMUTABLE,
-  invalid,
-  invalidTyped,
-  notSupported,
-  required,
-  tooMany,
-} from '../../api/validation/fieldErrors.ts'
+import { forbidden, IMMUTABLE, invalid, required } from '../../api/validation/fieldErrors.ts'
 import { isDns1035Label, isDns1123Subdomain } from '../../api/validation/names.ts'
-import { checkWebhookService, checkWebhookUrl } from '../../api/validation/webhooks.ts'
 import { validateApproval } from './approval.ts'
 import { validateDefaults } from './defaultValidation.ts'
 import { isEstablished, schemaOf, sharedParts } from './definitions.ts'
@@ -32,8 +18,9 @@ import { shownSchema, shownVersions } from './internalForm.ts'
 import { someSchema } from './jsonSchema.ts'
 import type { JsonSchema } from './jsonSchema.ts'
 import { hasInvalidType, hasNonAtomicSet, mapKeys, validateSchemaRules } from './schemaRules.ts'
-import { schemaPath, shownPath } from './schemaPaths.ts'
 import { validateStructural } from './structural.ts'
+import { oneOf, validateConversion } from './conversionRules.ts'
+import { validateColumns, validateDeprecation, validateSelectable, validateSubresources } from './versionRules.ts'
 import type { RuleContext } from './schemaRules.ts'
 import type { JsonValue } from '../../api/resource.ts'
 
@@ -56,11 +43,6 @@ interface Options extends DefinitionRules {
   requireAtomicSets: boolean
   requireMapKeys: boolean
 }
-
-const COLUMN_TYPES = ['boolean', 'date', 'integer', 'number', 'string']
-const COLUMN_FORMATS = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password']
-const SELECTABLE_FIELDS_LIMIT = 8
-const REVIEW_VERSIONS = ['v1', 'v1beta1']
 
 export function validateDefinition(definition: CustomResourceDefinition, rules: DefinitionRules): FieldError[] {
   const options = { ...rules, old: undefined, requireValidTypes: true, requireAtomicSets: true, requireMapKeys: true }
@@ -144,11 +126,6 @@ function validateSpec(spec: CustomResourceDefinitionSpec, options: Options): Fie
   return errors
 }
 
-function oneOf(path: string, value: string | undefined, accepted: readonly string[]): FieldError[] {
-  if (!value) return [required(path)]
-  return accepted.includes(value) ? [] : [notSupported(path, value, accepted)]
-}
-
 function validateSchemasThere(versions: readonly CustomResourceDefinitionVersion[], { old }: Options): FieldError[] {
   if (old && old.spec.versions.some((version) => !schemaOf(version))) return []
   return versions.flatMap((version, i) => (schemaOf(version) ? [] : [required(`spec.versions[${i}].schema.openAPIV3Schema`)]))
@@ -166,7 +143,7 @@ function validateVersions(given: readonly CustomResourceDefinitionVersion[] | un
     if (!shared.schema) errors.push(...validateSchema(version, [version.name], `${path}.schema`, options))
     if (!shared.subresources) errors.push(...validateSubresources(version.subresources, `${path}.subresources`))
     if (!shared.additionalPrinterColumns) errors.push(...validateColumns(version, `${path}.additionalPrinterColumns`))
-    if (!shared.selectableFields) errors.push(...validateSelectable(version, !shared.schema, `${path}.selectableFields`, options))
+    if (!shared.selectableFields) errors.push(...validateSelectable(version, !shared.schema, `${path}.selectableFields`, options.old))
   }
   if (new Set(versions.map((version) => version.name)).size < versions.length)
     errors.push(invalid('spec.versions', shownVersions(versions), 'must contain unique version names'))
@@ -193,24 +170,8 @@ function validateShared(versions: readonly CustomResourceDefinitionVersion[], op
     ...(shared.schema ? validateSchema(first, names, 'spec.validation', options) : []),
     ...(shared.subresources ? validateSubresources(first.subresources, 'spec.subresources') : []),
     ...(shared.additionalPrinterColumns ? validateColumns(first, 'spec.additionalPrinterColumns') : []),
-    ...(shared.selectableFields ? validateSelectable(first, shared.schema, 'spec.selectableFields', options) : []),
+    ...(shared.selectableFields ? validateSelectable(first, shared.schema, 'spec.selectableFields', options.old) : []),
   ]
-}
-
-function validateDeprecation({ deprecated, deprecationWarning: warning }: CustomResourceDefinitionVersion, path: string): FieldError[] {
-  if (warning === undefined) return []
-  const broken: string[] = []
-  if (!deprecated) broken.push('can only be set for deprecated versions')
-  else {
-    if (Buffer.byteLength(warning) > 256) broken.push('must be <= 256 characters long')
-    if (warning === '') broken.push('must not be an empty string')
-    const odd = warning.search(/[^\P{C}]|[\u2028\u2029\u00a0]/u)
-    if (odd >= 0) {
-      const at = Buffer.byteLength(warning.slice(0, odd))
-      broken.push(`must only contain printable UTF-8 characters; non-printable character found at index ${at}`)
-    }
-  }
-  return broken.map((why) => invalidTyped(`${path}.deprecationWarning`, warning, why))
 }
 
 const AT_ROOT = new Set(
@@ -306,115 +267,5 @@ export function validateNames(names: CustomResourceDefinitionNames, path: string
     const broken = isDns1035Label(name)
     if (broken.length > 0) errors.push(invalid(`${path}.categories[${i}]`, name, broken.join(',')))
   }
-  return errors
-}
-
-function simplePath(value: string, path: string): FieldError[] {
-  return value.startsWith('.') ? [] : [invalid(path, value, 'must be a simple json path starting with .')]
-}
-
-function validateSubresources(subresources: CustomResourceSubresources | undefined, path: string): FieldError[] {
-  const scale = subresources?.scale
-  if (!scale) return []
-  const errors: FieldError[] = []
-  const under = (value: string, name: string, prefixes: readonly string[], why: string): void => {
-    const broken = simplePath(value, `${path}.scale.${name}`)
-    if (broken.length > 0) errors.push(...broken)
-    else if (!prefixes.some((prefix) => value.startsWith(prefix))) errors.push(invalid(`${path}.scale.${name}`, value, why))
-  }
-  if (!scale.specReplicasPath) errors.push(required(`${path}.scale.specReplicasPath`))
-  else under(scale.specReplicasPath, 'specReplicasPath', ['.spec.'], 'should be a json path under .spec')
-  if (!scale.statusReplicasPath) errors.push(required(`${path}.scale.statusReplicasPath`))
-  else under(scale.statusReplicasPath, 'statusReplicasPath', ['.status.'], 'should be a json path under .status')
-  if (scale.labelSelectorPath)
-    under(scale.labelSelectorPath, 'labelSelectorPath', ['.spec.', '.status.'], 'should be a json path under either .spec or .status')
-  return errors
-}
-
-function validateColumns({ additionalPrinterColumns = [] }: CustomResourceDefinitionVersion, path: string): FieldError[] {
-  return additionalPrinterColumns.flatMap((column, i) => validateColumn(column, `${path}[${i}]`))
-}
-
-function validateColumn({ name, type, format, jsonPath }: CustomResourceColumnDefinition, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  const types = `must be one of ${COLUMN_TYPES.join(',')}`
-  if (!name) errors.push(required(`${path}.name`))
-  if (!type) errors.push(required(`${path}.type`, types))
-  else if (!COLUMN_TYPES.includes(type)) errors.push(invalid(`${path}.type`, type, types))
-  if (format && !COLUMN_FORMATS.includes(format))
-    errors.push(invalid(`${path}.format`, format, `must be one of ${COLUMN_FORMATS.join(',')}`))
-  if (!jsonPath) errors.push(required(`${path}.JSONPath`))
-  else errors.push(...simplePath(jsonPath, `${path}.JSONPath`))
-  return errors
-}
-
-/** `hasSchema`: upstream looks for the schema where it finds the fields, with the version or with what all of them share. */
-function validateSelectable(version: CustomResourceDefinitionVersion, hasSchema: boolean, path: string, { old }: Options): FieldError[] {
-  const { selectableFields = [] } = version
-  const schema = schemaOf(version)
-  if (selectableFields.length === 0) return []
-  if (!schema || !hasSchema) {
-    const where = path.startsWith('spec.versions') ? '`version.schema.openAPIV3Schema` is not' : 'validations.schema is'
-    return [invalid(path, '', `may only be set when ${where} included`)]
-  }
-  const errors: FieldError[] = []
-  const seen = new Set<string>()
-  for (const [i, { jsonPath }] of selectableFields.entries()) {
-    const at = `${path}[${i}].jsonPath`
-    if (!jsonPath) {
-      errors.push(required(at))
-      continue
-    }
-    const found = schemaPath(jsonPath, schema, false)
-    if (typeof found === 'string') {
-      errors.push(invalid(at, jsonPath, `is an invalid path: ${found}`))
-      continue
-    }
-    if (found.steps[0]?.name === 'metadata') errors.push(invalid(at, jsonPath, 'must not point to fields in metadata'))
-    if (!['string', 'boolean', 'integer'].includes(found.schema.type ?? '')) {
-      const why = 'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.'
-      errors.push(invalid(at, jsonPath, why))
-    }
-    const shown = shownPath(found)
-    if (seen.has(shown)) errors.push(duplicate(at, jsonPath))
-    seen.add(shown)
-  }
-  const before: readonly SelectableField[] | undefined = old?.spec.versions.find((known) => known.name === version.name)?.selectableFields
-  if (seen.size > SELECTABLE_FIELDS_LIMIT && !deepEqual(before, selectableFields))
-    errors.push(tooMany(path, seen.size, SELECTABLE_FIELDS_LIMIT))
-  return errors
-}
-
-function validateConversion(conversion: CustomResourceConversion, old: CustomResourceDefinition | undefined): FieldError[] {
-  const { strategy, webhook } = conversion
-  const errors = oneOf('spec.conversion.strategy', strategy, ['None', 'Webhook'])
-  const path = 'spec.conversion.webhookClientConfig'
-  const versionsPath = 'spec.conversion.conversionReviewVersions'
-  const versions = webhook?.conversionReviewVersions ?? []
-  if (strategy !== 'Webhook') {
-    if (webhook?.clientConfig) errors.push(forbidden(path, 'should not be set when strategy is not set to Webhook'))
-    if (versions.length > 0) errors.push(forbidden(versionsPath, 'should not be set when strategy is not set to Webhook'))
-    return errors
-  }
-  const config = webhook?.clientConfig
-  if (!config) errors.push(required(path, 'required when strategy is set to Webhook'))
-  else if ((config.url === undefined) === (config.service === undefined))
-    errors.push(required(path, 'exactly one of url or service is required'))
-  else if (config.url !== undefined) checkWebhookUrl(errors, config.url, `${path}.url`)
-  else if (config.service) checkWebhookService(errors, config.service, `${path}.service`)
-  const before = old?.spec.conversion?.webhook?.conversionReviewVersions
-  const recognized = !before?.length || before.some((version) => REVIEW_VERSIONS.includes(version))
-  return [...errors, ...validateReviewVersions(versions, recognized, versionsPath)]
-}
-
-function validateReviewVersions(versions: readonly string[], requireRecognized: boolean, path: string): FieldError[] {
-  if (versions.length === 0) return [required(path)]
-  const errors: FieldError[] = []
-  for (const [i, version] of versions.entries()) {
-    if (versions.indexOf(version) < i) errors.push(invalid(`${path}[${i}]`, version, 'duplicate version'))
-    else errors.push(...isDns1035Label(version).map((why) => invalid(`${path}[${i}]`, version, why)))
-  }
-  if (requireRecognized && !versions.some((version) => REVIEW_VERSIONS.includes(version)))
-    errors.push(invalid(path, versions, `must include at least one of ${REVIEW_VERSIONS.join(', ')}`))
   return errors
 }

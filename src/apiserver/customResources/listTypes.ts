@@ -1,4 +1,5 @@
 /** Lists that are sets or maps hold nothing twice (x-kubernetes-list-type). */
+import { sortedKeys } from '../../api/jsonValues.ts'
 import { duplicate, invalid } from '../../api/validation/fieldErrors.ts'
 import type { FieldError } from '../../api/status.ts'
 import { additionalOf, childPath, isMap, keyPath, propertyOf } from './jsonSchema.ts'
@@ -38,12 +39,7 @@ function doubles(values: readonly unknown[]): number[] {
 }
 
 /** Equal for equal values, whatever the order of members. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (!isMap(value)) return JSON.stringify(value) ?? 'undefined'
-  const members = Object.keys(value).sort()
-  return `{${members.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`
-}
+const canonical = (value: unknown): string => JSON.stringify(sortedKeys(value)) ?? 'undefined'
 
 function validateMapList(list: readonly unknown[], keys: readonly string[], path: string): FieldError[] {
   const odd = list.findIndex((item) => item !== null && !isMap(item))

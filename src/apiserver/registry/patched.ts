@@ -3,6 +3,7 @@ import { DecodeError, decodeJson, decodeValue, jsonValue, parseJson, typeMetaOf 
 import { metadataInOrder } from '../../api/codec/jsonText.ts'
 import { INTERNAL, kindMismatch } from '../../api/codec/kindMismatch.ts'
 import { restore } from '../../api/codec/restore.ts'
+import { sortedKeys } from '../../api/jsonValues.ts'
 import { apiVersionOf, parseGroupVersion, unexpectedGroupVersion } from '../../api/resource.ts'
 import { newInternalError, newInvalid } from '../../api/status.ts'
 import { show } from '../../api/validation/fieldErrors.ts'
@@ -50,7 +51,7 @@ function shown(patched: JsonObject, { strategic }: Patcher, type: TypeDef): stri
 
 /** JSON as upstream has it in hand: a struct that a patch went into has its members by name, and so has everything of a custom resource. */
 function textOf(patched: JsonObject, { name }: TypeDef): string {
-  if (name === '') return JSON.stringify(sorted(patched))
+  if (name === '') return JSON.stringify(sortedKeys(patched))
   const members = Object.entries(patched).map(
     ([key, value]) => [key, key === 'metadata' ? metadataInOrder(value) : value] as [string, unknown],
   )
@@ -58,13 +59,6 @@ function textOf(patched: JsonObject, { name }: TypeDef): string {
 }
 
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1)
-
-function sorted(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  const members = Object.entries(value).sort(byName)
-  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]))
-}
 
 /** The object that the patch makes of `base`, which is the caller's to give. */
 export function decodePatched(base: JsonObject, { catalog, request, kind, type, patch, validation }: PatchedObject): JsonObject {
