@@ -81,6 +81,7 @@ export function createDockerRuntime({
         ...listener,
         onEvent(event) {
           if (event.type === 'Died') inventory.ended(event.containerId)
+          if (event.type === 'Oom') inventory.ranOutOfMemory(event.containerId)
           listener.onEvent(event)
         },
       }),

@@ -4,10 +4,13 @@ import type { ContainerInspectInfo } from 'dockerode'
 import { parseEvent } from './events.ts'
 import { imageUser } from './images.ts'
 import { layersOf } from './imageMounts.ts'
-import { containerFrom, isEnding } from './inventory.ts'
-import type { ContainerFacts } from './labels.ts'
+import type { ContainerConfig } from '../runtime.ts'
+import type { Engine } from './engine.ts'
+import { containerFrom, Inventory, isEnding } from './inventory.ts'
+import { containerLabels, type ContainerFacts } from './labels.ts'
+import type { PinnedSandboxes } from './pinnedSandboxes.ts'
 import { endpointOf } from './registry.ts'
-import { POD } from './testConfigs.ts'
+import { CONTAINER, POD } from './testConfigs.ts'
 
 const FACTS: ContainerFacts = {
   ...POD,
@@ -33,6 +36,24 @@ const BASE: ContainerInspectInfo['State'] = {
   StartedAt: ZERO,
   FinishedAt: ZERO,
 }
+
+test('that a container ran out of memory may be heard of after its end', async () => {
+  const State = { ...BASE, Status: 'exited', StartedAt: '2026-01-01T00:00:02Z', FinishedAt: '2026-01-01T00:00:03Z', ExitCode: 137 }
+  const config: ContainerConfig = { ...CONTAINER, name: 'main' }
+  const row = { Id: 'c', State: 'exited', Created: 0, Labels: containerLabels(POD, 's', config) }
+  const docker = {
+    listContainers: async () => [row],
+    getContainer: () => ({ inspect: async () => ({ Id: 'c', Created: ZERO, State: { ...State } }) }),
+  }
+  const pinned = { list: async () => [], facts: async () => undefined }
+  const inventory = new Inventory((async () => docker) as unknown as Engine, pinned as unknown as PinnedSandboxes)
+  const oomKilled = async (): Promise<boolean | undefined> => (await inventory.list('u')).containers[0]?.oomKilled
+  assert.equal(await oomKilled(), false)
+  State.OOMKilled = true
+  assert.equal(await oomKilled(), false, 'an end is asked for once')
+  inventory.ranOutOfMemory('c')
+  assert.equal(await oomKilled(), true)
+})
 
 describe("a container's state", () => {
   const cases: [name: string, state: Partial<typeof BASE>, expected: object][] = [

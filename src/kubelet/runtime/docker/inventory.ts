@@ -95,6 +95,11 @@ export class Inventory {
     this.#ended.add(id)
   }
 
+  /** It was told that the container ran out of memory, which the engine may hear of after the container's end. */
+  ranOutOfMemory(id: string): void {
+    this.#seen.delete(id)
+  }
+
   forget(id: string): void {
     for (const known of [this.#sandboxes, this.#containers, this.#seen, this.#ended]) known.delete(id)
   }
