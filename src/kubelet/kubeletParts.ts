@@ -173,7 +173,7 @@ interface Storage extends Pick<KubeletParts, 'images' | 'csi'> {
 }
 
 /** The objects, volumes and images that pods use. */
-function storageOf({ options, configuration, amounts, clock, log, signal, parts }: Shared): Storage {
+function storageOf({ options, configuration, amounts, measures, clock, log, signal, parts }: Shared): Storage {
   const { client, runtime, nodeName, rootDir } = options
   const objects = new PodObjects({
     client,
@@ -200,7 +200,18 @@ function storageOf({ options, configuration, amounts, clock, log, signal, parts 
   })
   const memoryBytes = podsMemoryBytes(amounts.capacity, configuration)
   const { memoryDir } = options
-  const volumes = new Volumes({ client, nodeName, clock, objects, rootDir, runtime, csi, memoryBytes, ...(memoryDir && { memoryDir }) })
+  const volumes = new Volumes({
+    client,
+    nodeName,
+    clock,
+    objects,
+    rootDir,
+    runtime,
+    csi,
+    memoryBytes,
+    measures,
+    ...(memoryDir && { memoryDir }),
+  })
   const images = new ImageCollector({
     configuration,
     runtime,

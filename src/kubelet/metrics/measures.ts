@@ -58,6 +58,7 @@ const HISTOGRAMS = {
   ],
   kubelet_pod_worker_duration_seconds: ['Duration in seconds to sync a single pod. Broken down by operation type.', USUAL],
   kubelet_pod_worker_start_duration_seconds: ['Duration in seconds from kubelet seeing a pod to starting a worker.', USUAL],
+  storage_operation_duration_seconds: ['Storage operation duration', [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 50, 120, 300, 600]],
   kubelet_runtime_operations_duration_seconds: ['Duration in seconds of runtime operations by operation type.', RUNTIME_OPERATIONS],
 } as const satisfies Record<string, readonly [help: string, bounds: readonly number[]]>
 
@@ -66,6 +67,7 @@ const GAUGES = {
     'The number of ResourceClaims that are currently in use on the node, by driver name; <any> stands for all of them.',
   kubelet_first_network_pod_start_sli_duration_seconds:
     'Duration in seconds to start the first pod with a network of its own, excluding time to pull images and run init containers',
+  volume_manager_total_volumes: 'Number of volumes in Volume Manager',
   kubelet_pleg_last_seen_seconds: 'Timestamp in seconds when containers were last read from the runtime.',
 } as const
 

@@ -25,6 +25,8 @@ import { published, type PreparedVolume, type PreparedVolumes } from './prepared
 import { projectedPayload } from './projected.ts'
 import type { ProjectedSources } from './projected.ts'
 import { ServiceAccountTokens } from './serviceAccountToken.ts'
+import type { KubeletMeasures } from '../metrics/measures.ts'
+import { VolumeMeasures } from './volumeMeasures.ts'
 import { ClaimError, NotAttachedError, podVolumesError, VolumeError, volumeError } from './volumeErrors.ts'
 
 export interface VolumesOptions {
@@ -39,6 +41,7 @@ export interface VolumesOptions {
   /** What all pods together may have: no volume in memory is larger. */
   memoryBytes: number
   csi?: CsiVolumes
+  measures?: KubeletMeasures
 }
 
 const UNMOUNT_TIMEOUT_MS = 10_000
@@ -72,13 +75,15 @@ export class Volumes {
   readonly #options: VolumesOptions
   readonly #tokens: ServiceAccountTokens
   readonly #claimed: ClaimedVolumes
+  readonly #measures: VolumeMeasures
   /** Ids of images that are mounted, by pod and volume. */
   readonly #images = new Map<string, Map<string, string>>()
 
   constructor(options: VolumesOptions) {
     this.#options = options
     this.#tokens = new ServiceAccountTokens(options)
-    const { client, nodeName, csi } = options
+    const { client, nodeName, csi, clock, measures } = options
+    this.#measures = new VolumeMeasures(measures, clock)
     this.#claimed = new ClaimedVolumes({
       client,
       nodeName,
@@ -118,12 +123,17 @@ export class Volumes {
     onToken: (atMs: number) => void,
     signal: AbortSignal,
   ): Promise<PreparedVolume> {
+    const { uid } = pod.metadata
+    const sinceMs = this.#options.clock.now()
     try {
-      return await this.#setUp(pod, volume, facts, onToken, signal)
+      const prepared = await this.#setUp(pod, volume, facts, onToken, signal)
+      this.#measures.mounted(uid, volume, prepared, sinceMs)
+      return prepared
     } catch (error) {
       signal.throwIfAborted()
-      if (error instanceof VolumeError || error instanceof ClaimError || error instanceof NotAttachedError) throw error
-      throw volumeError(volume.name, error)
+      if (error instanceof ClaimError || error instanceof NotAttachedError) throw error
+      this.#measures.mounted(uid, volume, undefined, sinceMs)
+      throw error instanceof VolumeError ? error : volumeError(volume.name, error)
     }
   }
 
@@ -245,14 +255,17 @@ export class Volumes {
   async tearDown(podUid: string): Promise<void> {
     this.#tokens.forget(podUid)
     this.#images.delete(podUid)
-    const { rootDir, memoryDir } = this.#options
+    const { rootDir, memoryDir, clock } = this.#options
+    const sinceMs = clock.now()
     if (memoryDir !== undefined) await rm(join(memoryDir, podUid), { recursive: true, force: true })
     const { pod, volumes } = podDirectories(rootDir, podUid)
-    if (!(await readdir(pod).catch(() => undefined))) return
-    await this.#options.csi?.tearDown(podUid)
-    for (const mounted of await mountsBelow(pod)) await run('umount', ['-l', mounted], { timeoutMs: UNMOUNT_TIMEOUT_MS })
-    await rm(volumes, { recursive: true, force: true })
+    if (await readdir(pod).catch(() => undefined)) {
+      await this.#options.csi?.tearDown(podUid)
+      for (const mounted of await mountsBelow(pod)) await run('umount', ['-l', mounted], { timeoutMs: UNMOUNT_TIMEOUT_MS })
+      await rm(volumes, { recursive: true, force: true })
+    }
     this.#claimed.release(podUid)
+    this.#measures.unmounted(podUid, sinceMs)
   }
 }
 
