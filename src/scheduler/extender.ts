@@ -203,32 +203,62 @@ class Extender {
   }
 }
 
+type Skipped = (extender: Extender, cause: unknown) => void
+
+/** Each is asked of the nodes that those before it left. */
+async function filterThrough(
+  all: readonly Extender[],
+  info: PodInfo,
+  nodes: readonly NodeInfo[],
+  skipped: Skipped,
+): ReturnType<Extenders['filter']> {
+  let feasible = nodes
+  const failures = new Map<string, ExtenderFailure>()
+  for (const extender of all) {
+    if (feasible.length === 0) break
+    if (!extender.configuration.filterVerb || !extender.isInterested(info)) continue
+    try {
+      const answer = await extender.filter(info, feasible)
+      feasible = answer.feasible
+      for (const [name, failure] of answer.failures) failures.set(name, failure)
+    } catch (error) {
+      if (!extender.configuration.isIgnorable) throw error
+      skipped(extender, error)
+    }
+  }
+  return { feasible, failures }
+}
+
+async function preemptThrough(
+  all: readonly Extender[],
+  pod: Pod,
+  candidates: readonly Victims[],
+  skipped: Skipped,
+): Promise<readonly Victims[]> {
+  let left: readonly Victims[] = candidates
+  for (const extender of all) {
+    if (left.length === 0) break
+    if (!extender.configuration.preemptVerb || !extender.isInterested({ pod })) continue
+    try {
+      left = await extender.preempt(pod, left)
+    } catch (error) {
+      if (!extender.configuration.isIgnorable) throw error
+      skipped(extender, error)
+    }
+  }
+  return left
+}
+
 export function createExtenders(options: ExtendersOptions): HttpExtenders | undefined {
   const { configurations, log } = options
   if (configurations.length === 0) return undefined
   const all = configurations.map((configuration) => new Extender(configuration, options))
-  const skipped = (extender: Extender, cause: unknown): void =>
+  const skipped: Skipped = (extender, cause) =>
     log.warn('skipped an extender that failed and may be ignored', { extender: extender.configuration.urlPrefix, cause: String(cause) })
   return {
     hasPreemption: configurations.some(({ preemptVerb }) => preemptVerb !== undefined),
     isInterested: (info) => all.some((extender) => extender.isInterested(info)),
-    async filter(info, nodes) {
-      let feasible = nodes
-      const failures = new Map<string, ExtenderFailure>()
-      for (const extender of all) {
-        if (feasible.length === 0) break
-        if (!extender.configuration.filterVerb || !extender.isInterested(info)) continue
-        try {
-          const answer = await extender.filter(info, feasible)
-          feasible = answer.feasible
-          for (const [name, failure] of answer.failures) failures.set(name, failure)
-        } catch (error) {
-          if (!extender.configuration.isIgnorable) throw error
-          skipped(extender, error)
-        }
-      }
-      return { feasible, failures }
-    },
+    filter: (info, nodes) => filterThrough(all, info, nodes, skipped),
     async prioritize(info, nodes) {
       const scores = new Map<string, number>()
       const asked = all.filter((extender) => extender.configuration.prioritizeVerb && extender.isInterested(info))
@@ -241,20 +271,7 @@ export function createExtenders(options: ExtendersOptions): HttpExtenders | unde
       for (const [name, score] of answers.flat()) scores.set(name, (scores.get(name) ?? 0) + score)
       return scores
     },
-    async processPreemption(pod, candidates) {
-      let left: readonly Victims[] = candidates
-      for (const extender of all) {
-        if (left.length === 0) break
-        if (!extender.configuration.preemptVerb || !extender.isInterested({ pod })) continue
-        try {
-          left = await extender.preempt(pod, left)
-        } catch (error) {
-          if (!extender.configuration.isIgnorable) throw error
-          skipped(extender, error)
-        }
-      }
-      return left
-    },
+    processPreemption: (pod, candidates) => preemptThrough(all, pod, candidates, skipped),
     binder(info) {
       const extender = all.find(({ configuration }) => configuration.bindVerb !== undefined)
       if (!extender?.isInterested(info)) return undefined
