@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { CustomResourceDefinition, WebhookConversion } from '../../api/kinds/apiextensions/v1.ts'
+import { sortedKeys } from '../../api/jsonValues.ts'
 import { deepEqual } from '../../api/meta.ts'
 import type { JsonValue, KubeObject } from '../../api/resource.ts'
 import { StatusError } from '../../api/status.ts'
@@ -123,7 +124,7 @@ function checked(original: KubeObject, answer: JsonValue | undefined, apiVersion
   if (answer === undefined || answer === null) throw newPlainError('unexpected end of JSON input')
   if (!isMap(answer)) throw newPlainError(`json: cannot unmarshal ${goJsonKind(answer)} into Go value of type map[string]interface {}`)
   const { metadata, kind } = answer
-  if (typeof kind !== 'string' || kind === '') throw newPlainError(`Object 'Kind' is missing in '${JSON.stringify(answer)}'`)
+  if (typeof kind !== 'string' || kind === '') throw newPlainError(`Object 'Kind' is missing in '${JSON.stringify(sortedKeys(answer))}'`)
   const at = 'returned invalid object at index 0:'
   if (answer['apiVersion'] !== apiVersion)
     throw fail(`${at} invalid groupVersion (expected ${apiVersion}, received ${String(answer['apiVersion'] ?? '')})`)

@@ -266,6 +266,7 @@ describe('custom resources', () => {
     const path = (name: string): string => `/apis/${group}/${name}/namespaces/default/hosts`
     let webhook: ReturnType<typeof createServer>
     let calls = 0
+    const revisions: string[] = []
 
     interface Review {
       request: { uid: string; desiredAPIVersion: string; objects: Widget[] }
@@ -288,6 +289,7 @@ describe('custom resources', () => {
         request.on('end', () => {
           calls++
           const { request: asked } = JSON.parse(text) as Review
+          revisions.push(...asked.objects.flatMap(({ metadata }) => metadata.resourceVersion ?? []))
           const convertedObjects = asked.objects.map((object) => convert(object, asked.desiredAPIVersion))
           const answer = { uid: asked.uid, result: { status: 'Success' }, convertedObjects }
           response.setHeader('content-type', 'application/json')
@@ -342,6 +344,7 @@ describe('custom resources', () => {
       assert.deepEqual(await names(`${path('v2')}?fieldSelector=host%3Dhost1,port%3D80`), ['one'])
       assert.deepEqual(await names(`${path('v1')}?fieldSelector=hostPort%3Dhost1:8080`), ['two'])
 
+      assert.deepEqual(revisions, [], 'what is stored does not know its revision')
       const before = calls
       await send('GET', path('v2'))
       assert.equal(calls, before, 'what was converted once serves everybody')

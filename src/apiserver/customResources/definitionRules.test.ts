@@ -104,6 +104,16 @@ describe('definitions', () => {
       'spec.versions[1].selectableFields: Invalid value: "": may only be set when `version.schema.openAPIV3Schema` is not included',
     ],
     [
+      'keeping unknown fields denied, and nothing else of that schema is looked at',
+      {
+        versions: [
+          version('v1', inSpec({ type: 'object', 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': false })),
+        ],
+      },
+      {},
+      'spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-preserve-unknown-fields: Invalid value: false: must be true or undefined',
+    ],
+    [
       'defaults, by name',
       { versions: [version('v1', inSpec({ type: 'object', default: { z: 1, a: 2 } }))] },
       {},

@@ -218,6 +218,8 @@ function unsupportedFields(schema: JsonSchema): string | undefined {
   someSchema(schema, (part) => {
     const name = UNSUPPORTED.find((field) => part[field] !== undefined)
     if (name !== undefined) found = `OpenAPIV3Schema '${name.replace('$schema', 'schema')}' is not supported`
+    else if (part['x-kubernetes-preserve-unknown-fields'] === false)
+      found = "OpenAPIV3Schema 'x-kubernetes-preserve-unknown-fields' must be true or undefined"
     else if (Array.isArray(part.items)) found = "OpenAPIV3Schema 'items' must be a schema, but is an array"
     return found !== undefined
   })

@@ -62,7 +62,12 @@ export class CustomVersions implements ObjectVersions {
   }
 
   async #prepare(objects: readonly StoredObject[], signal: AbortSignal): Promise<void> {
-    const read = objects.map(({ object }) => this.#read(object))
+    // The webhook is sent what is stored, which does not know its own revision.
+    const read = objects.map(({ object }) => {
+      const { metadata, ...rest } = this.#read(object)
+      const { resourceVersion: _, ...stored } = metadata
+      return { ...rest, metadata: stored } as KubeObject
+    })
     const converted = await this.#converter.convert(read, this.#apiVersion, signal)
     for (const [i, stored] of objects.entries()) this.#views.set(stored, this.#shown(stored, cloneJson(converted[i] as KubeObject)))
   }
