@@ -18,9 +18,16 @@ export interface PodEnd {
   atMs: number
 }
 
+/** When the last of its containers and sidecars ended; NaN as long as one runs. */
+function containersEndMs({ spec, status }: Pod): number {
+  const sidecars = new Set((spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name))
+  const ofSidecars = (status?.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name))
+  const ends = [...(status?.containerStatuses ?? []), ...ofSidecars].map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? ''))
+  return ends.length > 0 ? Math.max(...ends) : NaN
+}
+
 export function endOf(pod: Pod): number {
-  const finished = (pod.status?.containerStatuses ?? []).map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? ''))
-  const last = Math.max(...finished.filter(Number.isFinite))
+  const last = containersEndMs(pod)
   if (Number.isFinite(last)) return last
   const ready = findCondition(pod.status?.conditions, 'Ready')
   if (ready?.status === 'False' && ready.lastTransitionTime) return Date.parse(ready.lastTransitionTime)

@@ -252,6 +252,7 @@ test('what failed and is gone delays the next pod all the same', () => {
   const terminated = { finishedAt: new Date(START).toISOString(), exitCode: 1 }
   const failed = {
     metadata: { name: 'p', uid: 'u', finalizers: [TRACKING_FINALIZER], creationTimestamp: new Date(START).toISOString() },
+    spec: { containers: [] },
     status: { phase: 'Failed', containerStatuses: [{ name: 'c', state: { terminated } }] },
   } as unknown as Pod
   backoffs.note('ns/j', of, [failed])
@@ -270,6 +271,7 @@ const ended = (name: string, index: number, exitCode: number, annotations: Recor
       annotations: { [COMPLETION_INDEX]: String(index), ...annotations },
       finalizers: [TRACKING_FINALIZER],
     },
+    spec: { containers: [] },
     status: {
       phase: 'Failed',
       containerStatuses: [{ name: 'c', state: { terminated: { exitCode, finishedAt: new Date(START).toISOString() } } }],

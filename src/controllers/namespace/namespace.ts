@@ -3,16 +3,16 @@
  * (upstream's pkg/controller/namespace, with ordered deletion).
  */
 import { customresourcedefinitions } from '../../api/kinds/apiextensions/v1.ts'
-import { apiservices, type APIService } from '../../api/kinds/apiregistration/v1.ts'
-import { namespaces, pods, type Namespace } from '../../api/kinds/core/v1.ts'
+import { apiservices } from '../../api/kinds/apiregistration/v1.ts'
+import { namespaces, type Namespace } from '../../api/kinds/core/v1.ts'
 import type { Resource } from '../../api/resource.ts'
-import { isNotFound, reasonOf } from '../../api/status.ts'
+import { isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
-import { builtInResources, customResource, resourceId } from '../deletableResources.ts'
+import { builtInResources, resourceId } from '../deletableResources.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { coalesce } from '../coalesce.ts'
-import { at } from '../ownership.ts'
-import { namespaceConditions, type Remaining } from './plan.ts'
+import { NamespaceContents, type Left } from './contents.ts'
+import { namespaceConditions } from './plan.ts'
 
 const FINALIZER = 'kubernetes'
 /** Custom objects aren't watched here: their end is looked for. */
@@ -25,9 +25,8 @@ const NOT_WATCHED = new Set(['/events'])
 export function namespaceController(context: ControllerContext): Controller {
   const { client, informers, clock } = context
   const namespaceInformer = informers.for(namespaces)
-  const definitionInformer = informers.for(customresourcedefinitions)
-  const apiServiceInformer = informers.for(apiservices)
   const builtIns = builtInResources().filter((resource) => resource.namespaced)
+  const contents = new NamespaceContents(client, informers, builtIns)
 
   const terminating = (): string[] =>
     namespaceInformer.list().flatMap(({ metadata }) => (metadata.deletionTimestamp === undefined ? [] : [metadata.name]))
@@ -59,57 +58,7 @@ export function namespaceController(context: ControllerContext): Controller {
     },
   }
 
-  async function deleteAll(resource: Resource, namespace: string, signal: AbortSignal): Promise<Remaining> {
-    try {
-      await client.deleteCollection(resource, { namespace, signal }, { propagationPolicy: 'Background' })
-    } catch (error) {
-      if (isNotFound(error)) return { resource, objects: [] }
-      if (reasonOf(error) !== 'MethodNotAllowed') throw error
-      const { items } = await client.list(resource, { namespace, signal })
-      for (const object of items) await client.delete(resource, { ...at(object), signal }, { propagationPolicy: 'Background' })
-    }
-    const { items } = await client.list(resource, { namespace, signal })
-    return { resource, objects: items }
-  }
-
-  /** What other API servers keep in namespaces, and the group versions of which that cannot be told. */
-  async function remoteResources(signal: AbortSignal): Promise<{ resources: Resource[]; undiscovered: string[] }> {
-    const remotes = apiServiceInformer.list().filter(({ spec }) => spec.service !== undefined)
-    const found = await Promise.allSettled(remotes.map(({ spec }) => client.discover(spec.group ?? '', spec.version ?? '', signal)))
-    const undiscovered = found.flatMap((result, at) => {
-      const { group, version } = (remotes[at] as APIService).spec
-      return result.status === 'rejected' ? [`${group}/${version}: ${(result.reason as Error).message}`] : []
-    })
-    const resources = found.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
-    return {
-      resources: resources.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete') && verbs.includes('list')),
-      undiscovered,
-    }
-  }
-
-  async function empty(name: string, signal: AbortSignal): Promise<{ remaining: Remaining[]; failures: string[]; undiscovered: string[] }> {
-    const isPods = (resource: Resource): boolean => resourceId(resource) === resourceId(pods)
-    const first = await deleteAll(pods, name, signal)
-    if (first.objects.length > 0) return { remaining: [first], failures: [], undiscovered: [] }
-    const custom = definitionInformer
-      .list()
-      .flatMap((definition) => customResource(definition) ?? [])
-      .filter((resource) => resource.namespaced)
-    const { resources: remote, undiscovered } = await remoteResources(signal)
-    const rest = [...builtIns.filter((resource) => !isPods(resource)), ...custom, ...remote]
-    const results = await Promise.allSettled(rest.map((resource) => deleteAll(resource, name, signal)))
-    return {
-      remaining: results.flatMap((result) => (result.status === 'fulfilled' && result.value.objects.length > 0 ? [result.value] : [])),
-      failures: results.flatMap((result) => (result.status === 'rejected' ? [(result.reason as Error).message] : [])),
-      undiscovered,
-    }
-  }
-
-  async function report(
-    namespace: Namespace,
-    { remaining, failures, undiscovered }: { remaining: Remaining[]; failures: string[]; undiscovered: string[] },
-    signal: AbortSignal,
-  ): Promise<Namespace> {
+  async function report(namespace: Namespace, { remaining, failures, undiscovered }: Left, signal: AbortSignal): Promise<Namespace> {
     const conditions = namespaceConditions(namespace.status?.conditions, remaining, failures, clock.now(), undiscovered)
     const status = { ...namespace.status, phase: 'Terminating', conditions }
     if (semanticallyEqual(status, namespace.status)) return namespace
@@ -129,7 +78,7 @@ export function namespaceController(context: ControllerContext): Controller {
     async reconcile(name, signal): Promise<Outcome> {
       const namespace = namespaceInformer.get(name)
       if (!namespace || namespace.metadata.deletionTimestamp === undefined || !namespace.spec.finalizers?.includes(FINALIZER)) return
-      const left = await empty(name, signal)
+      const left = await contents.empty(name, signal)
       const { remaining, failures, undiscovered } = left
       if (remaining.length > 0 || failures.length > 0 || undiscovered.length > 0) {
         await report(namespace, left, signal)

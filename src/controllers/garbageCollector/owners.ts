@@ -1,0 +1,82 @@
+/** What the graph knows of an owner that a reference names, and what the API says where it knows nothing. */
+import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
+import type { KubeObject, Resource } from '../../api/resource.ts'
+import { isNotFound } from '../../api/status.ts'
+import type { ControllerContext } from '../../reconcile/controller.ts'
+import { resourceId } from '../deletableResources.ts'
+import type { FollowedResources } from './followed.ts'
+import type { GraphNode, OwnerGraph } from './graph.ts'
+import { isWaiting, type OwnerState } from './plan.ts'
+
+/** Owners known to be gone: spares asking for the owner of each of many dependents. */
+const REMEMBERED_GONE_LIMIT = 10_000
+
+/** Whether the object of that uid is what the reference says that it is. */
+function isMeant(owner: OwnerReference, { object, resource }: GraphNode, named: Resource | undefined): boolean {
+  return owner.name === object.metadata.name && (!named || resourceId(named) === resourceId(resource))
+}
+
+export class Owners {
+  readonly #context: ControllerContext
+  readonly #graph: OwnerGraph
+  readonly #followed: FollowedResources
+  readonly #gone = new Set<string>()
+
+  constructor(context: ControllerContext, graph: OwnerGraph, followed: FollowedResources) {
+    this.#context = context
+    this.#graph = graph
+    this.#followed = followed
+  }
+
+  rememberGone(kind: string, uid: string): void {
+    this.#gone.add(`${kind}/${uid}`)
+    if (this.#gone.size <= REMEMBERED_GONE_LIMIT) return
+    for (const oldest of this.#gone) {
+      this.#gone.delete(oldest)
+      return
+    }
+  }
+
+  /** Not known, or known as something else or somewhere else. */
+  isDoubtful(owner: OwnerReference, { metadata }: KubeObject): boolean {
+    const known = this.#graph.get(owner.uid)
+    if (!known || !isMeant(owner, known, this.#followed.ofKind(owner.apiVersion, owner.kind))) return true
+    return metadata.namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== metadata.namespace
+  }
+
+  async stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {
+    const known = this.#graph.get(owner.uid)
+    const resource = this.#followed.ofKind(owner.apiVersion, owner.kind)
+    const { namespace } = dependent.metadata
+    if (known && isMeant(owner, known, resource)) {
+      const elsewhere = namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== namespace
+      if (!elsewhere) return isWaiting(known.object) ? 'waiting' : 'there'
+      this.#tellOfStranger(owner, dependent)
+    } else if (this.#gone.has(`${owner.kind}/${owner.uid}`)) return 'gone'
+    // Of a kind that nobody serves, or in a namespace that the dependent isn't in: not ours to judge.
+    if (!resource || (resource.namespaced && !namespace)) return 'there'
+    const live = await this.#read(resource, owner.name, namespace)
+    if (live?.metadata.uid === owner.uid) return isWaiting(live) ? 'waiting' : 'there'
+    this.rememberGone(owner.kind, owner.uid)
+    return 'gone'
+  }
+
+  /** An owner in another namespace owns nothing here; whoever wrote the reference is told so. */
+  #tellOfStranger({ apiVersion, kind, name, uid }: OwnerReference, dependent: KubeObject): void {
+    const { resourceVersion: _, ...metadata } = dependent.metadata
+    const { namespace = '' } = metadata
+    const message = `ownerRef [${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}] does not exist in namespace "${namespace}"`
+    const about = { ...dependent, metadata } as KubeObject
+    this.#context.events.record(about, { type: 'Warning', reason: 'OwnerRefInvalidNamespace', message })
+  }
+
+  async #read(resource: Resource, name: string, namespace: string | undefined): Promise<KubeObject | undefined> {
+    const { client, signal } = this.#context
+    try {
+      return await client.get(resource, { name, ...(resource.namespaced && namespace && { namespace }), signal })
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+}
