@@ -13,89 +13,109 @@ const COUNTS_AT = { answers: 6, authorities: 8, additionals: 10 } as const
 const FLAGS_AT = 2
 const LARGEST_POINTER = 0x3fff
 const POINTER = 0xc000
+const ROOT = Buffer.from([0])
+/** Of a record, between its name and its data: type, class, time to live and the data's length. */
+const FIXED_BYTES = 10
 
 /** A message as it grows; a record is taken whole or not at all. */
 class MessageWriter {
-  #bytes: Buffer
+  readonly #head: Buffer
+  readonly #parts: Buffer[]
+  #lengthBytes: number
   readonly #limitBytes: number
   /** Where names, and their ends, were written, in whichever case. */
   readonly #offsets = new Map<string, number>()
 
   constructor(head: Buffer, questionNames: readonly string[], limitBytes: number) {
-    this.#bytes = head
+    this.#head = head
+    this.#parts = [head]
+    this.#lengthBytes = head.length
     this.#limitBytes = limitBytes
     // There is one question, or none; further ones are passed over.
     const [name] = questionNames
-    if (name !== undefined) this.#remember(name, HEADER_BYTES)
+    if (name !== undefined) this.#remember(withoutDot(name), HEADER_BYTES)
   }
 
   /** Answers how many of the records fit. */
-  add(section: keyof typeof COUNTS_AT, records: DnsRecords, reservedBytes = 0): number {
+  add(section: keyof typeof COUNTS_AT, records: readonly EncodedRecord[], reservedBytes = 0): number {
     let count = 0
-    for (const one of records) {
-      const { bytes, name } = this.#encoded(one)
-      if (this.#bytes.length + bytes.length + reservedBytes > this.#limitBytes) break
-      this.#remember(name, this.#bytes.length)
-      this.#bytes = Buffer.concat([this.#bytes, bytes])
+    for (const { name, body } of records) {
+      const written = this.#name(name)
+      if (this.#lengthBytes + written.length + body.length + reservedBytes > this.#limitBytes) break
+      this.#remember(name, this.#lengthBytes)
+      this.#parts.push(written, body)
+      this.#lengthBytes += written.length + body.length
       count++
     }
     const at = COUNTS_AT[section]
-    this.#bytes.writeUInt16BE(this.#bytes.readUInt16BE(at) + count, at)
+    this.#head.writeUInt16BE(this.#head.readUInt16BE(at) + count, at)
     return count
   }
 
   truncated(): void {
-    this.#bytes.writeUInt16BE(this.#bytes.readUInt16BE(FLAGS_AT) | TRUNCATED_RESPONSE, FLAGS_AT)
+    this.#head.writeUInt16BE(this.#head.readUInt16BE(FLAGS_AT) | TRUNCATED_RESPONSE, FLAGS_AT)
   }
 
   get bytes(): Buffer {
-    return this.#bytes
-  }
-
-  #encoded(one: AnyRecord): { bytes: Buffer; name: string } {
-    const name = one.name.replace(/\.$/, '')
-    const rest = alone(one).subarray(nameBytes(name))
-    return { bytes: Buffer.concat([this.#name(name), rest]), name }
+    return Buffer.concat(this.#parts, this.#lengthBytes)
   }
 
   /** The labels up to an end that is known, and where that is. */
   #name(name: string): Buffer {
     const parts: Buffer[] = []
-    const labels = name === '' ? [] : name.split('.')
-    for (let i = 0; i < labels.length; i++) {
-      const known = this.#offsets.get(labels.slice(i).join('.').toLowerCase())
+    for (let end = name; end !== ''; end = behindLabel(end)) {
+      const known = this.#offsets.get(end.toLowerCase())
       if (known !== undefined) {
         const pointer = Buffer.alloc(2)
         pointer.writeUInt16BE(POINTER | known)
-        return Buffer.concat([...parts, pointer])
+        return parts.length === 0 ? pointer : Buffer.concat([...parts, pointer])
       }
-      const label = Buffer.from(labels[i] as string)
+      const label = Buffer.from(labelOf(end))
       parts.push(Buffer.from([label.length]), label)
     }
-    return Buffer.concat([...parts, Buffer.from([0])])
+    return Buffer.concat([...parts, ROOT])
   }
 
   #remember(name: string, at: number): void {
     let offset = at
-    const labels = name.replace(/\.$/, '').split('.').filter(Boolean)
-    for (let i = 0; i < labels.length && offset <= LARGEST_POINTER; i++) {
-      const end = labels.slice(i).join('.').toLowerCase()
+    for (let end = name; end !== '' && offset <= LARGEST_POINTER; end = behindLabel(end)) {
+      const key = end.toLowerCase()
       // What follows is a pointer to it.
-      if (this.#offsets.has(end)) return
-      this.#offsets.set(end, offset)
-      offset += 1 + Buffer.byteLength(labels[i] as string)
+      if (this.#offsets.has(key)) return
+      this.#offsets.set(key, offset)
+      offset += 1 + Buffer.byteLength(labelOf(end))
     }
   }
 }
 
-/** A record by itself, as dns-packet writes it. */
-function alone(one: AnyRecord): Buffer {
-  return encode({ type: 'response', answers: [one] }).subarray(HEADER_BYTES)
+const withoutDot = (name: string): string => name.replace(/\.$/, '')
+
+function labelOf(name: string): string {
+  const dot = name.indexOf('.')
+  return dot < 0 ? name : name.slice(0, dot)
 }
 
-/** Of a name that is written out. */
-function nameBytes(name: string): number {
-  return name === '' ? 1 : Buffer.byteLength(name) + 2
+function behindLabel(name: string): string {
+  const dot = name.indexOf('.')
+  return dot < 0 ? '' : name.slice(dot + 1)
+}
+
+interface EncodedRecord {
+  name: string
+  /** All that follows the name. */
+  body: Buffer
+}
+
+/** As dns-packet writes them, all at once and each of the root, whose name is a single byte. */
+function encoded(records: DnsRecords): EncodedRecord[] {
+  if (records.length === 0) return []
+  const bytes = encode({ type: 'response', answers: records.map((one) => ({ ...one, name: '.' })) })
+  let at = HEADER_BYTES
+  return records.map(({ name }) => {
+    const begin = at + ROOT.length
+    at = begin + FIXED_BYTES + bytes.readUInt16BE(begin + FIXED_BYTES - 2)
+    return { name: withoutDot(name), body: bytes.subarray(begin, at) }
+  })
 }
 
 const isAddress = ({ type }: AnyRecord): boolean => type === 'A' || type === 'AAAA'
@@ -129,12 +149,13 @@ export function encodeResponse({ answers, authorities, additionals, opt, ...head
     questions.map(({ name }) => name),
     limitBytes,
   )
-  const reservedBytes = opt.reduce((sum, one) => sum + alone(one).length, 0)
-  if (writer.add('answers', answers, reservedBytes) < answers.length) writer.truncated()
+  const last = encoded(opt)
+  const reservedBytes = last.reduce((sum, { body }) => sum + ROOT.length + body.length, 0)
+  if (writer.add('answers', encoded(answers), reservedBytes) < answers.length) writer.truncated()
   else {
-    writer.add('authorities', authorities, reservedBytes)
-    writer.add('additionals', additionals, reservedBytes)
+    writer.add('authorities', encoded(authorities), reservedBytes)
+    writer.add('additionals', encoded(additionals), reservedBytes)
   }
-  writer.add('additionals', opt)
+  writer.add('additionals', last)
   return writer.bytes
 }
