@@ -1,4 +1,5 @@
 /** Cancellation: every wait and every I/O function of minicube takes an AbortSignal. */
+import type { Clock } from './clock.ts'
 
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')
@@ -20,5 +21,28 @@ export async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise
     return await Promise.race([work, stop.promise])
   } finally {
     signal.removeEventListener('abort', onAbort)
+  }
+}
+
+export interface InTimeOptions {
+  clock: Pick<Clock, 'after'>
+  timeoutMs: number
+  signal?: AbortSignal
+  /** What is wrong when it has taken too long. */
+  late(): Error
+}
+
+/** Settles as `work` does, or rejects once that takes too long or the signal aborts; `work` itself goes on unobserved. */
+export async function inTime<T>(work: Promise<T>, { clock, timeoutMs, signal, late }: InTimeOptions): Promise<T> {
+  const stop = Promise.withResolvers<never>()
+  const onAbort = (): void => stop.reject(signal?.reason as Error)
+  const cancel = clock.after(timeoutMs, () => stop.reject(late()))
+  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted) onAbort()
+  try {
+    return await Promise.race([work, stop.promise])
+  } finally {
+    cancel()
+    signal?.removeEventListener('abort', onAbort)
   }
 }

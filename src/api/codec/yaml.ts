@@ -6,7 +6,8 @@ import { Composer, CST, type Document, Lexer, LineCounter, type ParsedNode, Pars
 import type { TypeDef } from '../catalog/schema.ts'
 import type { JsonObject, JsonValue } from '../resource.ts'
 import { type Decoded, decodeValue, jsonValue, type ParsedJson, parseJson } from './json.ts'
-import { JsonSyntaxError, setMember } from './jsonTree.ts'
+import { sortedKeys } from '../jsonValues.ts'
+import { JsonSyntaxError } from './jsonTree.ts'
 import { goMessage } from './yamlMessages.ts'
 import { documentValue, YamlSyntaxError } from './yamlValue.ts'
 
@@ -33,16 +34,8 @@ function asJson(text: string): ParsedYaml | undefined {
   }
   if (parsed.keys < 0) return undefined
   const { value, strictErrors } = jsonValue(parsed)
-  return strictErrors.length === 0 ? { value: inOrder(value), strictErrors } : undefined
-}
-
-/** As from YAML: keys are sorted. */
-function inOrder(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(inOrder)
-  if (typeof value !== 'object' || value === null) return value
-  const out: JsonObject = {}
-  for (const key of Object.keys(value).sort()) setMember(out, key, inOrder(value[key] as JsonValue))
-  return out
+  // As from YAML: keys are sorted.
+  return strictErrors.length === 0 ? { value: sortedKeys(value), strictErrors } : undefined
 }
 
 /** go-yaml's limit; this parser takes time with the square of the depth. */

@@ -4,7 +4,7 @@ import type { CustomResourceDefinition, CustomResourceDefinitionStatus } from '.
 import { timestamp, withCondition } from '../../api/meta.ts'
 import type { JsonObject } from '../../api/resource.ts'
 import { isConflict, isNotFound } from '../../api/status.ts'
-import { isAbort } from '../../base/abort.ts'
+import { inTime, isAbort } from '../../base/abort.ts'
 import { Backoff } from '../../base/backoff.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
@@ -136,15 +136,10 @@ export class DefinitionController {
     const stop = cache.onChange(prefix, () => {
       if (instances.size === 0) gone.resolve()
     })
-    const late = new AbortController()
     try {
-      const timeout = clock.sleep(INSTANCES_TIMEOUT_MS, AbortSignal.any([signal, late.signal])).then(() => {
-        throw new InstancesRemainError(`${instances.size} are left`)
-      })
-      timeout.catch(() => {})
-      await Promise.race([gone.promise, timeout])
+      const late = (): Error => new InstancesRemainError(`${instances.size} are left`)
+      await inTime(gone.promise, { clock, timeoutMs: INSTANCES_TIMEOUT_MS, signal, late })
     } finally {
-      late.abort()
       stop()
     }
   }

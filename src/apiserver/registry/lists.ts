@@ -1,5 +1,6 @@
 /** LIST: consistent or at a revision, whole or in pages, from the watch cache wherever it shows the revision asked for. */
 import { newBadRequest, newStatusError } from '../../api/status.ts'
+import { inTime } from '../../base/abort.ts'
 import { CompactedError } from '../../storage/store.ts'
 import { decodeEntry } from '../cache/storedObject.ts'
 import { decodeContinue, encodeContinue, parseRevision } from './continueToken.ts'
@@ -49,16 +50,9 @@ export interface ListRequest {
 export async function waitForRevision(source: ListSource, revision: number, signal: AbortSignal): Promise<void> {
   const observed = source.cache.observed(revision)
   if (!observed) return
-  const timeout = new AbortController()
-  const late = source.clock.sleep(FUTURE_REVISION_TIMEOUT_MS, AbortSignal.any([signal, timeout.signal])).then(() => {
-    throw newTooLargeResourceVersion(revision, source.cache.revision)
-  })
-  try {
-    await Promise.race([observed, late])
-  } finally {
-    timeout.abort()
-    late.catch(() => {})
-  }
+  const { cache, clock } = source
+  const late = (): Error => newTooLargeResourceVersion(revision, cache.revision)
+  await inTime(observed, { clock, timeoutMs: FUTURE_REVISION_TIMEOUT_MS, signal, late })
 }
 
 /** Waits until the cache shows every write that was acknowledged before the call. */

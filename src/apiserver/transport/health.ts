@@ -1,4 +1,5 @@
 /** Named health checks behind /healthz, /livez and /readyz, in upstream's words. */
+import { inTime } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 
 export type HealthKind = 'healthz' | 'livez' | 'readyz'
@@ -17,19 +18,9 @@ export const ALL_KINDS: readonly HealthKind[] = ['healthz', 'livez', 'readyz']
 const STORE_TIMEOUT_MS = 2_000
 
 /** Whoever asks for the server's health does not wait as long as a request may for a store that is silent. */
-export function askInTime(ask: () => Promise<unknown>, clock: Clock): () => Promise<void> {
-  return async () => {
-    const answered = new AbortController()
-    const late = clock.sleep(STORE_TIMEOUT_MS, answered.signal).then(() => {
-      throw new Error(`the store did not answer within ${STORE_TIMEOUT_MS / 1000} s`)
-    })
-    try {
-      await Promise.race([ask(), late])
-    } finally {
-      answered.abort()
-      late.catch(() => {})
-    }
-  }
+export function askInTime(ask: () => Promise<unknown>, clock: Clock): () => Promise<unknown> {
+  const late = (): Error => new Error(`the store did not answer within ${STORE_TIMEOUT_MS / 1000} s`)
+  return () => inTime(ask(), { clock, timeoutMs: STORE_TIMEOUT_MS, late })
 }
 
 /** How a check came out when it was last asked for, and how often which way. */

@@ -3,13 +3,14 @@
  * devices and their health for as long as it lives, and says what a container gets that is given some of them. The node's
  * capacity tells how many there are. Which container has which is kept on disk, where others look for it, too.
  */
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Container, Pod, ResourceStatus } from '../../api/kinds/core/v1.ts'
 import { isExtendedResource } from '../../api/validation/resourceNames.ts'
 import { aborted } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import { replaceFile } from '../../base/replaceFile.ts'
 import type { Rejection } from '../pods/rejection.ts'
 import { quantityValue } from '../pods/amounts.ts'
 import { serveGrpc } from '../grpc/server.ts'
@@ -272,8 +273,7 @@ export class DeviceManager {
     const file = join(this.#options.directory, RECORD)
     const registered = [...this.allocatable()]
     try {
-      await writeFile(`${file}.new`, this.#claims.text(new Map(registered)), { mode: 0o600 })
-      await rename(`${file}.new`, file)
+      await replaceFile(file, this.#claims.text(new Map(registered)))
     } catch (error) {
       this.#options.log.warn('the record of given devices cannot be written', { error: String(error) })
     }

@@ -2,11 +2,12 @@
  * ResourceClaims of pods on this node (upstream's DRA manager): their drivers make them ready before the pod begins, name the
  * devices of the Container Device Interface that its containers get, and take them back when its last pod has ended.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { Container, Pod, ResourceHealth, ResourceStatus } from '../../api/kinds/core/v1.ts'
 import { resourceclaims, type ResourceClaim } from '../../api/kinds/resource/v1.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import { replaceFile } from '../../base/replaceFile.ts'
 import type { Client } from '../../client/client.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
 import type { ClaimReference, DeviceHealth, PreparedDevice } from './draDriver.ts'
@@ -219,11 +220,7 @@ export class DynamicResources {
   /** Throws when it cannot be written: what is not on record could never be taken back. */
   #save(): Promise<void> {
     this.#count()
-    const { recordFile } = this.#options
-    const saved = this.#saving.then(async () => {
-      await writeFile(`${recordFile}.new`, this.#claims.text(), { mode: 0o600 })
-      await rename(`${recordFile}.new`, recordFile)
-    })
+    const saved = this.#saving.then(() => replaceFile(this.#options.recordFile, this.#claims.text()))
     this.#saving = saved.catch(() => {})
     return saved
   }

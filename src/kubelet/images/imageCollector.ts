@@ -3,10 +3,11 @@
  * on until it is below the low one, least recently used first. It takes only what the kubelet itself pulled: what a person
  * loaded by hand, or what came with the node, could not be had again. Upstream's image garbage collection.
  */
-import { mkdir, readFile, rename, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import { replaceFile } from '../../base/replaceFile.ts'
 import type { KubeletConfiguration } from '../configuration.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 
@@ -79,8 +80,7 @@ export class ImageCollector {
     this.#saving = this.#saving
       .then(async () => {
         await mkdir(dirname(recordFile), { recursive: true, mode: 0o750 })
-        await writeFile(`${recordFile}.new`, JSON.stringify([...known]), { mode: 0o600 })
-        await rename(`${recordFile}.new`, recordFile)
+        await replaceFile(recordFile, JSON.stringify([...known]))
       })
       .catch((error: unknown) => this.#options.log.warn('pulled images could not be noted', { error: String(error) }))
     return this.#saving

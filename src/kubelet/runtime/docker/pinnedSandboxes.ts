@@ -4,10 +4,11 @@
  * side by side. Records survive the node's container, namespaces do not: what has lost them is a sandbox that has ended.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../../base/clock.ts'
 import type { Logger } from '../../../base/logger.ts'
+import { replaceFile } from '../../../base/replaceFile.ts'
 import type { PodLink, PodNetwork } from '../../network/podNetwork.ts'
 import type { Sandbox, SandboxConfig } from '../runtime.ts'
 import type { SandboxFacts } from './labels.ts'
@@ -135,8 +136,7 @@ export class PinnedSandboxes {
   /** A record is whole or not there. */
   async #write(id: string, { facts, createdAtMs }: PinnedSandbox): Promise<void> {
     const path = join(this.#options.recordsDirectory, `${id}${RECORD_SUFFIX}`)
-    await writeFile(`${path}.new`, JSON.stringify({ ...facts, createdAtMs }), { mode: 0o600 })
-    await rename(`${path}.new`, path)
+    await replaceFile(path, JSON.stringify({ ...facts, createdAtMs }))
   }
 
   async #make(signal: AbortSignal): Promise<Spare> {
