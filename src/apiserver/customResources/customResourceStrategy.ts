@@ -74,7 +74,7 @@ export function customResourceStrategy(options: CustomResourceRules): Strategy {
     managesGeneration: true,
     checksKindFirst: typeMeta,
     allowUnconditionalUpdate: false,
-    metaChecks: ['change'],
+    updateChecks: ['change'],
     selectableFields: selectableFields(version),
     unknownFieldLabel: (label) => `field label not supported: ${label}`,
     validateCreate(next, context) {

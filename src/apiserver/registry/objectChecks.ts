@@ -49,7 +49,7 @@ export function validateNew(kind: StoredKind, object: KubeObject, context: Strat
   checkKind(kind, object)
   const own = kind.strategy.validateCreate?.(object, context) ?? []
   // Rules that leave metadata alone have their say first, and alone.
-  const leavesMetadata = kind.strategy.metaChecks?.length === 0
+  const leavesMetadata = kind.strategy.updateChecks?.length === 0
   const errors = leavesMetadata && own.length > 0 ? own : [...validateMeta(kind, object.metadata, leavesMetadata), ...own]
   if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
 }
@@ -112,9 +112,9 @@ function validateMeta(kind: StoredKind, metadata: ObjectMeta, isCommon = false):
 
 /** Rules of a kind that look at metadata find what the server has found before them once more, as upstream tells it. */
 function checksOf({ strategy }: StoredKind, part: Part): readonly UpdateCheck[] {
-  const { metaChecks = ['change'], checksMetaOfParts } = strategy
-  if (part === 'main') return metaChecks.includes('own') ? metaChecks : [...metaChecks, 'own']
-  const ofMeta = metaChecks.filter((check) => check === 'change' || check === 'new')
+  const { updateChecks = ['change'], checksMetaOfParts } = strategy
+  if (part === 'main') return updateChecks.includes('own') ? updateChecks : [...updateChecks, 'own']
+  const ofMeta = updateChecks.filter((check) => check === 'change' || check === 'new')
   return checksMetaOfParts || !ofMeta.includes('change') ? [...ofMeta, 'own'] : ['change', 'own']
 }
 

@@ -83,7 +83,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
    * How a change is looked at: its metadata once more, by the kind's own rules, as that of a change (`['change']` unless given) or of a new
    * object, and where among that its own fields are (`own`: validateUpdate; `changed`: validateChanged); behind it unless given.
    */
-  metaChecks?: readonly UpdateCheck[]
+  updateChecks?: readonly UpdateCheck[]
   /** What must not change, where metadata is looked at between that and what holds of new objects, too. */
   validateChanged?(next: T, old: T): FieldError[]
   /** Of updates to a part of the object, where all of it is looked at. */

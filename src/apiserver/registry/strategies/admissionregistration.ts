@@ -21,7 +21,7 @@ import type { Strategy } from '../strategy.ts'
 const configuration = {
   managesGeneration: true,
   allowUnconditionalUpdate: false,
-  metaChecks: ['new'],
+  updateChecks: ['new'],
   anyFinalizers: true,
 } as const
 

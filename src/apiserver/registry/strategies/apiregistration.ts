@@ -9,7 +9,7 @@ import type { Strategy } from '../strategy.ts'
 const apiServices: Strategy<APIService> = {
   initialStatus: ({ spec }) =>
     spec?.service ? {} : { conditions: [{ type: 'Available', ...LOCAL, lastTransitionTime: timestamp(Date.now()) }] },
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   anyFinalizers: true,
   validateName: isPathSegmentName,
   validateCreate: validateApiService,

@@ -27,7 +27,7 @@ function generateSelector(job: Job): void {
 }
 
 const jobs: Strategy<Job> = {
-  metaChecks: ['new', 'own', 'change', 'changed'],
+  updateChecks: ['new', 'own', 'change', 'changed'],
   managesGeneration: true,
   statusKeepsMetadata: true,
   defaultPropagation: 'Orphan',

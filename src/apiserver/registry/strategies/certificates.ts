@@ -35,7 +35,7 @@ export const certificateSigningRequests: Strategy<CertificateSigningRequest> = {
   statusKeepsMetadata: true,
   checksMetaOfParts: true,
   validateName: isPathSegmentName,
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   resetFields: {
     '': [['spec'], ['status']],
     status: [['spec'], ['status', 'conditions']],

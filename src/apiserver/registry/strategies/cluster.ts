@@ -35,7 +35,7 @@ const priorityClasses: Strategy<PriorityClass> = {
 }
 const runtimeClasses: Strategy<RuntimeClass> = {
   anyFinalizers: true,
-  metaChecks: ['new', 'change'],
+  updateChecks: ['new', 'change'],
   warningsOnCreate: runtimeClassWarnings,
   warningsOnUpdate: runtimeClassWarnings,
   allowCreateOnUpdate: true,
@@ -45,14 +45,14 @@ const runtimeClasses: Strategy<RuntimeClass> = {
 }
 
 const flowSchemas: Strategy<FlowSchema> = {
-  metaChecks: ['new'],
+  updateChecks: ['new'],
   managesGeneration: true,
   validateCreate: validateFlowSchema,
   validateUpdate: validateFlowSchema,
   validateStatusUpdate: validateFlowControlStatus,
 }
 const priorityLevels: Strategy<PriorityLevelConfiguration> = {
-  metaChecks: ['new'],
+  updateChecks: ['new'],
   managesGeneration: true,
   validateCreate: validatePriorityLevelConfiguration,
   validateUpdate: validatePriorityLevelConfiguration,

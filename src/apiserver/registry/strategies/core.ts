@@ -58,7 +58,7 @@ import type { Strategy } from '../strategy.ts'
 const unsupported = (label: string): string => `field label not supported: ${label}`
 
 const namespaces: Strategy<Namespace> = {
-  metaChecks: ['new', 'change'],
+  updateChecks: ['new', 'change'],
   ...activeStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
@@ -94,7 +94,7 @@ const namespaces: Strategy<Namespace> = {
 }
 
 const nodes: Strategy<Node> = {
-  metaChecks: ['new', 'change'],
+  updateChecks: ['new', 'change'],
   initialStatus: 'keep',
   prepareForCreate({ spec, status }) {
     delete spec?.configSource
@@ -118,14 +118,14 @@ const nodes: Strategy<Node> = {
 }
 
 const configMaps: Strategy<ConfigMap> = {
-  metaChecks: ['change', 'changed', 'new', 'own'],
+  updateChecks: ['change', 'changed', 'new', 'own'],
   validateCreate: validateConfigMap,
   validateUpdate: validateConfigMap,
   validateChanged: validateConfigMapChange,
 }
 
 const secrets: Strategy<Secret> = {
-  metaChecks: ['change', 'changed', 'new', 'own'],
+  updateChecks: ['change', 'changed', 'new', 'own'],
   validateCreate: validateSecret,
   prepareForUpdate(next, old) {
     if (!next.type) next.type = old.type ?? 'Opaque'
@@ -140,7 +140,7 @@ const secrets: Strategy<Secret> = {
 
 const events: Strategy<Event> = {
   validateName: isPathSegmentName,
-  metaChecks: [],
+  updateChecks: [],
   allowCreateOnUpdate: true,
   validateCreate: (event, { group }) => validateEvent(event, group),
   validateUpdate: (next, old, { group }) => {
@@ -184,7 +184,7 @@ const replicationControllers: Strategy<ReplicationController> = {
 }
 
 const persistentVolumes: Strategy<PersistentVolume> = {
-  metaChecks: ['new', 'new'],
+  updateChecks: ['new', 'new'],
   ...volumeStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
@@ -203,7 +203,7 @@ const persistentVolumes: Strategy<PersistentVolume> = {
 }
 
 const persistentVolumeClaims: Strategy<PersistentVolumeClaim> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   ...pendingStatus,
   statusKeepsMetadata: true,
   returnsDeleted: true,
@@ -234,13 +234,13 @@ function keepSecretNames(account: ServiceAccount): void {
 }
 
 const serviceAccounts: Strategy<ServiceAccount> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   returnsDeleted: true,
   prepareForCreate: keepSecretNames,
   prepareForUpdate: keepSecretNames,
 }
 const limitRanges: Strategy<LimitRange> = {
-  metaChecks: ['new'],
+  updateChecks: ['new'],
   prepareForCreate(next) {
     next.metadata.name ||= randomUUID()
   },
@@ -256,7 +256,7 @@ const resourceQuotas: Strategy<ResourceQuota> = {
   validateStatusUpdate: validateResourceQuotaStatus,
 }
 const endpoints: Strategy<Endpoints> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   allowCreateOnUpdate: true,
   validateCreate: (subsets) => validateEndpoints(subsets),
   validateUpdate: validateEndpoints,

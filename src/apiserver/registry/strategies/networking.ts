@@ -25,7 +25,7 @@ import type { IPAddress, Ingress, IngressClass, NetworkPolicy, ServiceCIDR } fro
 import type { Strategy } from '../strategy.ts'
 
 const ingresses: Strategy<Ingress> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   ...loadBalancerStatus,
   managesGeneration: true,
   statusKeepsMetadata: true,
@@ -36,7 +36,7 @@ const ingresses: Strategy<Ingress> = {
   warningsOnStatusUpdate: loadBalancerWarnings,
 }
 const ingressClasses: Strategy<IngressClass> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   managesGeneration: true,
   validateCreate: validateIngressClass,
   validateUpdate: validateIngressClassUpdate,
@@ -53,7 +53,7 @@ const endpointSlices: Strategy<EndpointSlice> = {
   managesGeneration: true,
   generationCounts: ['labels'],
   generationCountsDropped: true,
-  metaChecks: ['new'],
+  updateChecks: ['new'],
   prepareForCreate: (next) => dropTopology(next, undefined),
   prepareForUpdate: dropTopology,
   validateCreate: (slice) => validateEndpointSlice(slice),
@@ -76,7 +76,7 @@ function dropTopology(next: EndpointSlice, old: EndpointSlice | undefined): void
 }
 
 const ipAddresses: Strategy<IPAddress> = {
-  metaChecks: ['new', 'change'],
+  updateChecks: ['new', 'change'],
   validateName: nameIsIp,
   validateCreate: validateIpAddress,
   validateUpdate: validateIpAddressUpdate,

@@ -67,7 +67,7 @@ function adoptAppArmor({ metadata, spec }: Pod): string[] {
 }
 
 export const podStrategy: Strategy<Pod> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   managesGeneration: true,
   statusKeepsMetadata: true,
   resetFields: { status: [['spec'], ['metadata', 'deletionTimestamp'], ['metadata', 'ownerReferences']] },

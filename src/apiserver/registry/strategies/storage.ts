@@ -48,7 +48,7 @@ import type { KubeObject } from '../../../api/resource.ts'
 import type { Strategy, StrategyContext } from '../strategy.ts'
 
 const storageClasses: Strategy<StorageClass> = {
-  metaChecks: ['new', 'change'],
+  updateChecks: ['new', 'change'],
   returnsDeleted: true,
   validateCreate: validateStorageClass,
   validateUpdate: validateStorageClassUpdate,
@@ -74,7 +74,7 @@ function dropGated(spec: CSIDriver['spec']): void {
   delete spec.preventPodSchedulingIfMissing
 }
 const nodes: Strategy<CSINode> = {
-  metaChecks: ['new'],
+  updateChecks: ['new'],
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiNode,
@@ -83,7 +83,7 @@ const nodes: Strategy<CSINode> = {
 const attachments: Strategy<VolumeAttachment> = {
   checksMetaOfParts: true,
   ...attachmentStatus,
-  metaChecks: ['new'],
+  updateChecks: ['new'],
   returnsDeleted: true,
   allowUnconditionalUpdate: false,
   validateCreate: validateVolumeAttachment,
@@ -91,7 +91,7 @@ const attachments: Strategy<VolumeAttachment> = {
   validateStatusUpdate: validateVolumeAttachmentUpdate,
 }
 const capacities: Strategy<CSIStorageCapacity> = {
-  metaChecks: ['new', 'own', 'change', 'changed'],
+  updateChecks: ['new', 'own', 'change', 'changed'],
   allowUnconditionalUpdate: false,
   validateCreate: validateCsiStorageCapacity,
   validateUpdate: validateCsiStorageCapacity,
@@ -100,7 +100,7 @@ const capacities: Strategy<CSIStorageCapacity> = {
   warningsOnUpdate: storageCapacityWarnings,
 }
 const attributesClasses: Strategy<VolumeAttributesClass> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   returnsDeleted: true,
   validateCreate: validateVolumeAttributesClass,
   validateUpdate: validateVolumeAttributesClassUpdate,
@@ -139,7 +139,7 @@ const slices: Strategy<ResourceSlice> = {
   validateUpdate: validateResourceSliceUpdate,
 }
 const deviceClasses: Strategy<DeviceClass> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   returnsDeleted: true,
   managesGeneration: true,
   checksOnlyName: true,
@@ -165,7 +165,7 @@ function dropDeallocated({ status }: ResourceClaim, old: ResourceClaim): void {
   status.devices = status.devices.filter((device) => !gone.has(placeOf(device)))
 }
 const claims: Strategy<ResourceClaim> = {
-  metaChecks: ['new', 'change'],
+  updateChecks: ['new', 'change'],
   returnsDeleted: true,
   validateCreate: (claim, context) => [
     ...adminErrors(claim, claim.spec?.devices, context),
@@ -183,7 +183,7 @@ const claims: Strategy<ResourceClaim> = {
   },
 }
 const claimTemplates: Strategy<ResourceClaimTemplate> = {
-  metaChecks: ['new', 'own', 'change', 'changed'],
+  updateChecks: ['new', 'own', 'change', 'changed'],
   returnsDeleted: true,
   validateCreate: (template, context) => [
     ...adminErrors(template, template.spec?.spec?.devices, context),

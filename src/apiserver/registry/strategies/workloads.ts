@@ -143,12 +143,12 @@ const daemonSets: Strategy<DaemonSet> = {
   warningsOnUpdate: (next, old) => (deepEqual(next.spec?.template, old.spec?.template) ? [] : templateWarnings(next.spec?.template)),
 }
 const controllerRevisions: Strategy<ControllerRevision> = {
-  metaChecks: ['change', 'new'],
+  updateChecks: ['change', 'new'],
   validateCreate: validateControllerRevision,
   validateUpdate: validateControllerRevisionUpdate,
 }
 const disruptionBudgets: Strategy<PodDisruptionBudget> = {
-  metaChecks: [],
+  updateChecks: [],
   validateName: isPathSegmentName,
   ...disruptionStatus,
   managesGeneration: true,
