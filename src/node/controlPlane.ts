@@ -42,7 +42,7 @@ const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : 
 
 async function openStore({ data, datastore, quotaBytes }: Settings, folder: string, log: Logger): Promise<Store> {
   if (datastore) return openDatastore(datastore, { log, clock: systemClock })
-  if (data === 'memory') return createMemoryStore()
+  if (data === 'memory') return createMemoryStore({ clock: systemClock })
   return openSqliteStore({ path: join(folder, 'state.db'), clock: systemClock, log, ...(quotaBytes && { maxSizeBytes: quotaBytes }) })
 }
 

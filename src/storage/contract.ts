@@ -61,6 +61,7 @@ function countedFrom(start: number, store: Store): Store {
         throw failure(error)
       }
     },
+    assertReadable: (revision) => counted(store.assertReadable(revision + start)),
     compact: (revision) => counted(store.compact(revision + start)),
     close: () => store.close(),
   }
@@ -193,7 +194,11 @@ function describeReading(open: () => Promise<OpenedStore>): void {
     assert.deepEqual(await at(3), new Map())
     assert.deepEqual(await at(0), new Map())
     await assert.rejects(store.list('/', { revision: 5 }), FutureRevisionError)
+    await store.assertReadable(1)
+    await store.assertReadable(5)
     await store.compact(2)
+    await assert.rejects(store.assertReadable(1), (error: unknown) => error instanceof CompactedError && error.oldest === 2)
+    await store.assertReadable(2)
     await assert.rejects(store.list('/', { revision: 1 }), (error: unknown) => error instanceof CompactedError && error.oldest === 2)
     assert.deepEqual(await at(2), new Map([['/a', '2']]))
     assert.deepEqual(await at(4), new Map([['/b', '3']]))

@@ -57,6 +57,8 @@ export interface Store {
   update(key: string, value: Uint8Array, expected: number): Promise<Entry>
   /** Like update; answers the revision of the deletion. */
   delete(key: string, expected: number): Promise<number>
+  /** CompactedError if what a list at this revision would show is gone. A revision that is to come is not. */
+  assertReadable(revision: number): Promise<void>
   /**
    * Every change under `prefix` after a revision, in order, without gap or double, in batches of one or more. Ends when the
    * signal aborts. Throws CompactedError if the start is gone, SlowWatcherError if the reader stays behind too far.

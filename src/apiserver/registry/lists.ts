@@ -116,8 +116,12 @@ async function listStore(source: ListSource, request: ListRequest, { revision, a
 async function listAt(source: ListSource, request: ListRequest, position: ContinueToken): Promise<ListPage> {
   const { kind, prefix } = request
   const { revision, after } = position
-  if (source.cache.resource(kind.prefix).lastChange <= revision) return listCache(source, request, position)
   try {
+    if (source.cache.resource(kind.prefix).lastChange <= revision) {
+      // What was not changed since could be shown for ever; clients are promised an end of it.
+      await source.store.assertReadable(revision)
+      return listCache(source, request, position)
+    }
     return await listStore(source, request, position)
   } catch (error) {
     if (error instanceof CompactedError && after) {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadCatalog } from '../../api/catalog/load.ts'
-import { StatusError } from '../../api/status.ts'
+import { isExpired, StatusError } from '../../api/status.ts'
+import { createMemoryStore } from '../../storage/memory/memoryStore.ts'
 import { createTestRegistry } from './testRegistry.ts'
 import type { IPAddress } from '../../api/kinds/networking/v1.ts'
 import type { JsonObject, KubeObject } from '../../api/resource.ts'
@@ -128,6 +129,27 @@ test('lists go on where they stopped, at the revision they began with', async ()
   )
   assert.equal(rest.metadata.resourceVersion, first.metadata.resourceVersion)
   await registry.close()
+})
+
+test('a list that goes on after its revision was compacted is told so with a token for the rest, changed or not', async () => {
+  for (const isChanged of [true, false]) {
+    const store = createMemoryStore()
+    const registry = await createTestRegistry([], store)
+    for (const name of ['a', 'b', 'c']) await registry.handle(request('create', 'configmaps', { body: configMap(name) }))
+    const first = await registry.handle(request('list', 'configmaps', { query: 'limit=1' }))
+    assert.ok(first.type === 'list')
+    if (isChanged) await registry.handle(request('delete', 'configmaps', { name: 'c' }))
+    await store.create('/registry/others/o', Buffer.from('{"metadata":{"name":"o"}}'))
+    await store.compact(await store.revision())
+    const goOn = (token = ''): Promise<ApiResult> => registry.handle(request('list', 'configmaps', { query: `limit=1&continue=${token}` }))
+    const expired: unknown = await goOn(first.metadata.continue).catch((error: unknown) => error)
+    assert.ok(expired instanceof StatusError && isExpired(expired))
+    const next = await goOn(expired.status.metadata?.continue)
+    assert.ok(next.type === 'list')
+    assert.deepEqual([next.items[0]?.object.metadata.name, next.metadata.continue !== undefined], ['b', !isChanged])
+    assert.ok(Number(next.metadata.resourceVersion) > Number(first.metadata.resourceVersion))
+    await registry.close()
+  }
 })
 
 test('whatever is there is listed whole, whatever the limit', async () => {

@@ -7,10 +7,10 @@ import type { AdmissionPlugin } from '../admission/admission.ts'
 import { createRegistry, type ObjectRegistry } from './registry.ts'
 import { Services } from './services/services.ts'
 
-export function createTestRegistry(admission: readonly AdmissionPlugin[] = []): Promise<ObjectRegistry> {
+export function createTestRegistry(admission: readonly AdmissionPlugin[] = [], store = createMemoryStore()): Promise<ObjectRegistry> {
   return createRegistry({
     catalog: loadCatalog(),
-    store: createMemoryStore(),
+    store,
     clock: systemClock,
     log: silentLogger,
     services: new Services({ serviceClusterIpRange: '10.96.0.0/16', nodePortRange: { first: 30_000, last: 32_767 } }),

@@ -140,6 +140,14 @@ class EtcdStore implements Store {
     })
   }
 
+  async assertReadable(revision: number): Promise<void> {
+    try {
+      await this.#range({ key: bytesOf('\0'), count_only: true, revision: Math.max(1, revision) })
+    } catch (error) {
+      if (!says(error, FUTURE)) throw await this.#refineRevisionError(error, revision)
+    }
+  }
+
   create(key: string, value: Uint8Array): Promise<Entry> {
     return this.#write(async () => {
       const { modRevision } = await this.#put(bytesOf(this.#keyPrefix + key), value, 0, () => new KeyExistsError(key))
@@ -176,7 +184,7 @@ class EtcdStore implements Store {
       signal: options.signal,
       closed: this.#stop.signal,
       log: this.#log,
-      assertReadable: (revision) => this.#assertReadable(revision),
+      assertReadable: (revision) => this.assertReadable(revision),
     })
   }
 
@@ -261,16 +269,6 @@ class EtcdStore implements Store {
     if (says(error, FUTURE)) return new FutureRevisionError(revision, await this.revision())
     if (says(error, COMPACTED)) return new CompactedError(revision, await this.#oldestRevision(revision))
     return error
-  }
-
-  /** Throws CompactedError for a revision whose successors are not all there any more. */
-  async #assertReadable(revision: number): Promise<void> {
-    try {
-      await this.#range({ key: bytesOf('\0'), count_only: true, revision: Math.max(1, revision) })
-    } catch (error) {
-      // A watch may wait for what is to come.
-      if (!says(error, FUTURE)) throw await this.#refineRevisionError(error, revision)
-    }
   }
 
   /** Etcd tells how far it has compacted only by refusing; reading at a revision in between finds the border. */

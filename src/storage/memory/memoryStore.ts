@@ -1,7 +1,9 @@
 /**
  * The store without a disk: for tests, and the simplest statement of the store's contract. It keeps every version of
- * every key until history is compacted, by hand or once it is longer than HISTORY_REVISIONS_MAX.
+ * every key until history is compacted: by hand, once it is longer than HISTORY_REVISIONS_MAX, or, given a clock, by its age.
  */
+import type { Clock } from '../../base/clock.ts'
+import { CompactionSchedule } from '../historyAge.ts'
 import { compareKeys } from '../keyOrder.ts'
 import {
   CompactedError,
@@ -29,6 +31,17 @@ class MemoryStore implements Store {
   #compacted = 0
   #closed = false
   readonly #hub = new WatchHub((prefix, after, limit) => this.#replay(prefix, after, limit))
+  readonly #schedule: CompactionSchedule | undefined
+
+  constructor(clock: Clock | undefined) {
+    this.#schedule =
+      clock &&
+      new CompactionSchedule({
+        clock,
+        state: () => ({ revision: this.#newest, compacted: this.#compacted }),
+        compact: (revision) => this.#forget(revision),
+      })
+  }
 
   get #newest(): number {
     return this.#compacted + this.#history.length
@@ -51,6 +64,11 @@ class MemoryStore implements Store {
       .sort((a, b) => compareKeys(a.key, b.key))
     const entries = limit === undefined ? all : all.slice(0, limit)
     return { entries, revision, remaining: all.length - entries.length }
+  }
+
+  async assertReadable(revision: number): Promise<void> {
+    this.#assertOpen()
+    this.#assertKept(revision)
   }
 
   async create(key: string, value: Uint8Array): Promise<Entry> {
@@ -86,11 +104,16 @@ class MemoryStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#schedule?.stop()
     this.#hub.close()
   }
 
   #assertOpen(): void {
     if (this.#closed) throw new StoreUnavailableError('the store is closed')
+  }
+
+  #assertKept(revision: number): void {
+    if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted)
   }
 
   #expect(key: string, expected: number): Entry {
@@ -110,6 +133,7 @@ class MemoryStore implements Store {
     this.#history.push(event)
     if (this.#history.length > HISTORY_REVISIONS_MAX + HISTORY_SLACK) this.#forget(this.#newest - HISTORY_REVISIONS_MAX)
     this.#hub.publish([event])
+    this.#schedule?.committed()
   }
 
   #forget(revision: number): void {
@@ -121,7 +145,7 @@ class MemoryStore implements Store {
   /** The newest state with the changes since taken back. */
   #stateAt(revision: number): ReadonlyMap<string, Entry> {
     if (revision > this.#newest) throw new FutureRevisionError(revision, this.#newest)
-    if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted)
+    this.#assertKept(revision)
     if (revision === this.#newest) return this.#current
     const state = new Map(this.#current)
     for (const event of this.#history.slice(revision - this.#compacted).toReversed()) {
@@ -133,7 +157,7 @@ class MemoryStore implements Store {
 
   #replay(prefix: string, after: number, limit: number): readonly StoreEvent[] {
     this.#assertOpen()
-    if (after < this.#compacted) throw new CompactedError(after, this.#compacted)
+    this.#assertKept(after)
     const events: StoreEvent[] = []
     for (let i = after - this.#compacted; i < this.#history.length && events.length < limit; i++) {
       const event = this.#history[i] as StoreEvent
@@ -143,6 +167,6 @@ class MemoryStore implements Store {
   }
 }
 
-export function createMemoryStore(): Store {
-  return new MemoryStore()
+export function createMemoryStore({ clock }: { clock?: Clock } = {}): Store {
+  return new MemoryStore(clock)
 }

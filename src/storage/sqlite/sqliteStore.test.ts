@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test'
 import { FakeClock, systemClock } from '../../base/clock.ts'
 import { storeContract } from '../contract.ts'
 import { CompactedError, StoreUnavailableError } from '../store.ts'
-import { HISTORY_AGE_MAX_MS } from './compaction.ts'
+import { HISTORY_AGE_MAX_MS } from '../historyAge.ts'
 import { openSqliteStore } from './sqliteStore.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sqlite-store-'))

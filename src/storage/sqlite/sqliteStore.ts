@@ -24,7 +24,7 @@ import {
   type WatchOptions,
 } from '../store.ts'
 import { WatchHub } from '../watchHub.ts'
-import { CompactionSchedule } from './compaction.ts'
+import { CompactionSchedule } from '../historyAge.ts'
 import { backupDatabase, freePages, isDiskFull, openDatabase, unavailable } from './database.ts'
 import { RESERVE_PAGES, SpaceReserve } from './spaceReserve.ts'
 import { Statements } from './statements.ts'
@@ -115,7 +115,8 @@ class SqliteStore implements Store {
 
   async list(prefix: string, { revision = this.#revision, limit, after }: ListOptions = {}): Promise<ListResult> {
     return this.#read(() => {
-      this.#assertReadable(revision)
+      if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision)
+      this.#assertKept(revision)
       const old = revision < this.#revision
       const range = { prefix, after }
       const entries = old ? this.#statements.listAt(revision, range, limit) : this.#statements.list(range, limit)
@@ -124,6 +125,11 @@ class SqliteStore implements Store {
       const rest = { prefix, after: last.key }
       return { entries, revision, remaining: old ? this.#statements.countAt(revision, rest) : this.#statements.count(rest) }
     })
+  }
+
+  async assertReadable(revision: number): Promise<void> {
+    this.#assertOpen()
+    this.#assertKept(revision)
   }
 
   create(key: string, value: Uint8Array): Promise<Entry> {
@@ -198,8 +204,7 @@ class SqliteStore implements Store {
     if (this.#closed) throw new StoreUnavailableError('the store is closed')
   }
 
-  #assertReadable(revision: number): void {
-    if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision)
+  #assertKept(revision: number): void {
     if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted)
   }
 
@@ -215,7 +220,7 @@ class SqliteStore implements Store {
 
   #replay(prefix: string, after: number, limit: number): readonly StoreEvent[] {
     return this.#read(() => {
-      if (after < this.#compacted) throw new CompactedError(after, this.#compacted)
+      this.#assertKept(after)
       return after >= this.#revision ? [] : this.#statements.events(prefix, after, limit)
     })
   }

@@ -1,5 +1,5 @@
 /** When history is forgotten: what is older than a few minutes, or more than a number of revisions back. */
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 
 /** A list page's continue token or an interrupted watch can be taken up again for so long. */
 export const HISTORY_AGE_MAX_MS = 5 * 60_000
