@@ -46,6 +46,44 @@ test('credentials: none, a certificate, tokens, strangers', async () => {
   assert.equal((await ask(asServer, 'GET', '/api/v1/nodes')).status, 401)
 })
 
+test('what Go tells apart: empty lists, prefixes beside a name, names that are not there', async () => {
+  const devices = { requests: [{ name: 'r', exactly: { deviceClassName: 'c' } }] }
+  const template = { metadata: { name: 't' }, spec: { metadata: { finalizers: [] }, spec: { devices } } }
+  const podSpec = { containers: [{ name: 'c', image: 'i' }], ephemeralContainers: [{ name: 'e', image: 'i', lifecycle: {}, ports: [] }] }
+  const job = { spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } } } }
+  const controller = {
+    metadata: { name: 'r', generateName: 'a/b' },
+    spec: { selector: { a: 'b' }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } } },
+  }
+  const cases: [path: string, object: object, told: RegExp][] = [
+    [
+      '/apis/resource.k8s.io/v1/namespaces/default/resourceclaimtemplates',
+      template,
+      /: spec\.metadata\.finalizers: Forbidden: cannot be set$/,
+    ],
+    [
+      '/api/v1/namespaces/default/podtemplates',
+      { metadata: { name: 'p' }, template: { metadata: { labels: { a: 'b' } }, spec: podSpec } },
+      /\.ports: Forbidden: cannot be set for an Ephemeral Container.*\.lifecycle: Forbidden/,
+    ],
+    ['/apis/batch/v1/namespaces/default/jobs', job, /: metadata\.name: Required value: name or generateName is required$/],
+    [
+      '/api/v1/namespaces/default/replicationcontrollers',
+      controller,
+      /: metadata\.generateName: Invalid value: "a\/b": may not contain '\/'$/,
+    ],
+    [
+      '/apis/rbac.authorization.k8s.io/v1/clusterroles',
+      { metadata: { name: 'r', generateName: '..' } },
+      /generateName: Invalid value: "\.\.": may not be '\.\.'$/,
+    ],
+  ]
+  for (const [path, object, told] of cases) {
+    const { message } = statusOf((await ask(admin, 'POST', path, { body: JSON.stringify(object) })).body)
+    assert.match(message, told)
+  }
+})
+
 test('only the front proxy names users in headers', async () => {
   const headers = { 'x-remote-user': 'root', 'x-remote-group': 'system:masters' }
   const review = { method: 'POST', path: '/apis/authentication.k8s.io/v1/selfsubjectreviews', body: '{}' }

@@ -1,6 +1,6 @@
 /** APIServices: groups and versions that other servers answer for (kube-aggregator's validation). */
 import { check, invalid, required } from './fieldErrors.ts'
-import { isDns1035Label, isDns1123Subdomain, isPortNumber } from './names.ts'
+import { isDns1035Label, isDns1123Subdomain, isPathSegmentName, isPortNumber } from './names.ts'
 import { quote } from '../quote.ts'
 import { validateEnum } from './values.ts'
 import type { APIService } from '../kinds/apiregistration/v1.ts'
@@ -15,7 +15,7 @@ export function validateApiService({ metadata, spec }: APIService): FieldError[]
   const wanted = `${version}.${group}`
   for (const field of ['generateName', 'name'] as const) {
     const name = metadata[field]
-    if (name && name !== wanted)
+    if (name && name !== wanted && isPathSegmentName(name, false).length === 0)
       errors.push(invalid(`metadata.${field}`, name, `must be \`spec.version+"."+spec.group\`: ${quote(wanted)}`))
   }
   if (!group) {

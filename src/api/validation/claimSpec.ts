@@ -1,4 +1,5 @@
 /** What a persistent volume claim may ask for, in a claim of its own or in a template of one. */
+import { asGiven } from '../codec/goShape.ts'
 import { check, forbidden, invalid, notSupported, required } from './fieldErrors.ts'
 import { validateLabelSelector } from './labels.ts'
 import { isDns1123Subdomain, nameIsDnsLabel, nameIsDnsSubdomain } from './names.ts'
@@ -58,6 +59,8 @@ export function checkClaimSpec(errors: FieldError[], spec: PersistentVolumeClaim
   }
 }
 
+const LISTS_OF_METADATA = ['ownerReferences', 'finalizers', 'managedFields'] as const
+
 /** Of a template's metadata only labels and annotations reach the claim. */
 export function checkTemplateMetadata(
   errors: FieldError[],
@@ -65,9 +68,10 @@ export function checkTemplateMetadata(
   path: string,
 ): void {
   const { annotations, labels, ...others } = metadata
+  const lists = Object.fromEntries(LISTS_OF_METADATA.map((field) => [field, asGiven(metadata, field)]))
   if (annotations) errors.push(...validateAnnotations(annotations, `${path}.annotations`))
   if (labels) errors.push(...validateLabels(labels, `${path}.labels`))
-  for (const [field, value] of Object.entries(others)) {
+  for (const [field, value] of Object.entries({ ...others, ...lists })) {
     const isSet =
       typeof value === 'string' ? value !== '' : value !== undefined && value !== null && (value !== 0 || field !== 'generation')
     // Upstream makes the path from its own name of the field.

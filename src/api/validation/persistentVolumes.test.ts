@@ -48,4 +48,10 @@ test('mount options and places belong to some kinds of volumes', () => {
   ])
   const both = of({ ...volumeOn(), spec: { ...spec, ...(hostPath && { hostPath }), local } })
   assert.deepEqual(both, ['spec.local: Forbidden: may not specify more than 1 volume type'], 'of the first one alone is more said')
+  const flexVolume = { driver: 'example.com/d' }
+  assert.deepEqual(
+    of({ ...volumeOn(), spec: { ...spec, ...(hostPath && { hostPath }), flexVolume } }),
+    [],
+    'upstream takes it beside another',
+  )
 })

@@ -111,7 +111,7 @@ function validatePersistentVolume({ metadata, spec = {} }: PersistentVolume): Fi
     errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, RECLAIM_POLICIES))
   if (nodeAffinity?.required) checkNodeSelector(errors, nodeAffinity.required, 'spec.nodeAffinity.required')
   else if (nodeAffinity) errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'))
-  checkSources(errors, spec, VOLUME_RULES, 'spec', metadata.name)
+  checkSources(errors, spec, VOLUME_RULES, 'spec', metadata.name, 'flexVolume')
   if (policy === 'Recycle' && hostPath && /^\/+(\.\/*)*$/.test(hostPath.path)) {
     errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"))
   }

@@ -200,7 +200,7 @@ function checkInlineVolume(errors: FieldError[], spec: PersistentVolumeSpec, pat
   checkAccessModes(errors, accessModes, `${path}.accessModes`)
   if (policy && policy !== 'Retain') errors.push(forbidden(`${path}.persistentVolumeReclaimPolicy`, `may only be Retain ${text}`))
   refuse('nodeAffinity', spec.nodeAffinity)
-  checkSources(errors, spec, VOLUME_RULES, path, '')
+  checkSources(errors, spec, VOLUME_RULES, path, '', 'flexVolume')
   refuse('storageClassName', spec.storageClassName)
   if (volumeMode !== undefined && volumeMode !== 'Filesystem')
     errors.push(forbidden(`${path}.volumeMode`, `may not specify volumeMode other than Filesystem ${text}`))

@@ -24,20 +24,21 @@ export type SourceRules<T> = { readonly [K in keyof T]?: SourceRule<NonNullable<
 const RULE_PATHS: Readonly<Record<string, string>> = { gcePersistentDisk: 'persistentDisk' }
 const SECOND_PATHS: Readonly<Record<string, string>> = { cephfs: 'cephFS', downwardAPI: 'downwarAPI' }
 
-/** Exactly one source. */
+/** Exactly one source. `besideOthers`: the one that upstream takes beside another. */
 export function checkSources<T extends object>(
   errors: FieldError[],
   source: T,
   rules: SourceRules<T>,
   path: string,
   volumeName: string,
+  besideOthers?: keyof T,
 ): void {
   let found = false
   for (const field in source) {
     const rule = rules[field] as SourceRule<unknown> | undefined
     if (!rule || !source[field]) continue
     if (found) {
-      checkAllSources(errors, source, rules, path, volumeName)
+      checkAllSources(errors, source, rules, path, volumeName, besideOthers)
       return
     }
     found = true
@@ -47,12 +48,20 @@ export function checkSources<T extends object>(
 }
 
 /** The first source counts; upstream's order says which one is first. */
-function checkAllSources<T extends object>(errors: FieldError[], source: T, rules: SourceRules<T>, path: string, volumeName: string): void {
+function checkAllSources<T extends object>(
+  errors: FieldError[],
+  source: T,
+  rules: SourceRules<T>,
+  path: string,
+  volumeName: string,
+  besideOthers?: keyof T,
+): void {
   let found = false
   for (const field in rules) {
     const given = source[field as keyof T]
     if (!given) continue
-    if (found) errors.push(forbidden(`${path}.${SECOND_PATHS[field] ?? field}`, 'may not specify more than 1 volume type'))
+    if (found && field !== besideOthers)
+      errors.push(forbidden(`${path}.${SECOND_PATHS[field] ?? field}`, 'may not specify more than 1 volume type'))
     else (rules[field as keyof T] as SourceRule<unknown>)(errors, given, `${path}.${RULE_PATHS[field] ?? field}`, volumeName, source)
     found = true
   }

@@ -1,6 +1,6 @@
 /** What the server checks of every object, whatever its kind is, beside the kind's own rules: name, metadata, what an update may replace. */
 import { newInvalid } from '../../api/status.ts'
-import { invalid } from '../../api/validation/fieldErrors.ts'
+import { invalid, invalidAll } from '../../api/validation/fieldErrors.ts'
 import { isPathSegmentName } from '../../api/validation/names.ts'
 import { validateFinalizerDomains, validateObjectMeta, validateObjectMetaUpdate } from '../../api/validation/objectMeta.ts'
 import { sentRevision } from './options.ts'
@@ -51,7 +51,10 @@ export function validateNew(kind: StoredKind, object: KubeObject, context: Strat
   // Rules that leave metadata alone have their say first, and alone.
   const leavesMetadata = kind.strategy.updateChecks?.length === 0
   const errors = leavesMetadata && own.length > 0 ? own : [...validateMeta(kind, object.metadata, leavesMetadata), ...own]
-  if (errors.length > 0) throw newInvalid(kind.storage, object.metadata.name ?? '', errors)
+  // A prefix that the kind's own rules leave alone has to keep what holds of all names.
+  const { name = '', generateName = '' } = object.metadata
+  if (errors.length === 0) errors.push(...invalidAll('metadata.generateName', generateName, isPathSegmentName(generateName, true)))
+  if (errors.length > 0) throw newInvalid(kind.storage, name, errors)
 }
 
 /** Throws where the change is of another object, or of an older state of it. */

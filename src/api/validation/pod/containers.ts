@@ -1,4 +1,5 @@
 /** Containers of all three sorts: main, init and ephemeral ones. */
+import { asGiven, hidesEmptyOnes } from '../../codec/goShape.ts'
 import { check, duplicate, forbidden, invalid, notFound, notSupported, required, tooMany } from '../fieldErrors.ts'
 import { isDns1123Label, isPortName, isPortNumber } from '../names.ts'
 import { checkOneOf } from '../values.ts'
@@ -199,7 +200,7 @@ export function checkEphemeralContainers(scope: PodScope, path: string): void {
     const target = container.targetContainerName
     if (target && !others.has(target)) errors.push(notFound(`${at}.targetContainerName`, target))
     for (const field of NOT_EPHEMERAL)
-      if (isSet(container[field])) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
+      if (isSet(container, field)) errors.push(forbidden(`${at}.${field}`, 'cannot be set for an Ephemeral Container'))
     for (const [j, { subPath, subPathExpr }] of (container.volumeMounts ?? []).entries()) {
       if (subPath) errors.push(forbidden(`${at}.volumeMounts[${j}].subPath`, 'cannot be set for an Ephemeral Container'))
       if (subPathExpr) errors.push(forbidden(`${at}.volumeMounts[${j}].subPathExpr`, 'cannot be set for an Ephemeral Container'))
@@ -207,9 +208,10 @@ export function checkEphemeralContainers(scope: PodScope, path: string): void {
   }
 }
 
-/** Whether Go would see more than a zero value; `resources` is always there. */
-function isSet(value: unknown): boolean {
-  return value !== undefined && !(typeof value === 'object' && value !== null && Object.keys(value).length === 0)
+/** Whether Go would see more than a zero value, be it an empty list; `resources` is always there. */
+function isSet(container: EphemeralContainer, field: keyof EphemeralContainer): boolean {
+  if (field !== 'resources') return asGiven(container, field) !== undefined
+  return Object.keys(container.resources ?? {}).length > 0 || hidesEmptyOnes(container.resources)
 }
 
 export function checkImageSpaces(errors: FieldError[], { image }: AnyContainer, path: string): void {

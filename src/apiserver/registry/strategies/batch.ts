@@ -12,7 +12,7 @@ const NAME_LABELS = ['job-name', 'batch.kubernetes.io/job-name']
 
 /** A job selects its pods by its own uid, unless it says that it knows better. */
 function generateSelector(job: Job): void {
-  const { name, uid } = job.metadata
+  const { name = '', uid } = job.metadata
   if (job.spec.manualSelector) return
   const template = job.spec.template
   template.metadata ??= {}

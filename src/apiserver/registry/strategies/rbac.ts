@@ -4,7 +4,11 @@ import { validateBinding, validateBindingChange, validateClusterRole, validateRo
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from '../../../api/kinds/rbac/v1.ts'
 import type { Strategy } from '../strategy.ts'
 
-const common = { updateChecks: ['new', 'own', 'change', 'changed'] as const, allowCreateOnUpdate: true, validateName: isPathSegmentName }
+const common = {
+  updateChecks: ['new', 'own', 'change', 'changed'] as const,
+  allowCreateOnUpdate: true,
+  validateName: (name: string) => isPathSegmentName(name, false),
+}
 
 const roles: Strategy<Role> = { ...common, validateCreate: validateRole, validateUpdate: validateRole }
 const clusterRoles: Strategy<ClusterRole> = { ...common, validateCreate: validateClusterRole, validateUpdate: validateClusterRole }
