@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { inTime } from './abort.ts'
+import { aborted, allOrNone, inTime } from './abort.ts'
 import { FakeClock } from './clock.ts'
 
 describe('work in time', () => {
@@ -37,5 +37,32 @@ describe('work in time', () => {
     const begun = setUp(stop.signal)
     await assert.rejects(begun.outcome, /given up/)
     begun.work.reject(new Error('nobody hears of this'))
+  })
+})
+
+describe('all or none', () => {
+  const { signal } = new AbortController()
+
+  test('one does not wait for the other, and all are waited for', async () => {
+    const first = Promise.withResolvers<void>()
+    await allOrNone([() => first.promise, async () => first.resolve()], signal)
+  })
+
+  test('the first failure stops the others, and is the one that is told', async () => {
+    const ended: string[] = []
+    const waits = async (stopped: AbortSignal): Promise<void> => {
+      await aborted(stopped)
+      ended.push('stopped')
+      throw new Error('stopped')
+    }
+    await assert.rejects(allOrNone([waits, () => Promise.reject(new Error('own'))], signal), /own/)
+    assert.deepEqual(ended, ['stopped'])
+  })
+
+  test('whoever waits for them can stop them', async () => {
+    const stop = new AbortController()
+    const outcome = allOrNone([(stopped) => aborted(stopped).then(() => stopped.throwIfAborted())], stop.signal)
+    stop.abort(new Error('enough'))
+    await assert.rejects(outcome, /enough/)
   })
 })

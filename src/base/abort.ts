@@ -24,6 +24,17 @@ export async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise
   }
 }
 
+/**
+ * Runs everything at the same time and waits until all of it has ended. The first failure aborts the others' signal.
+ * @throws the first failure
+ */
+export async function allOrNone(works: readonly ((signal: AbortSignal) => Promise<void>)[], signal: AbortSignal): Promise<void> {
+  const failed = new AbortController()
+  const limited = AbortSignal.any([signal, failed.signal])
+  await Promise.all(works.map((work) => work(limited).catch((error: unknown) => failed.abort(error))))
+  failed.signal.throwIfAborted()
+}
+
 export interface InTimeOptions {
   clock: Pick<Clock, 'after'>
   timeoutMs: number

@@ -5,6 +5,7 @@
 import { pods, type Pod } from '../api/kinds/core/v1.ts'
 import { keyOf } from '../api/resource.ts'
 import { isConflict, isNotFound } from '../api/status.ts'
+import { allOrNone } from '../base/abort.ts'
 import type { FilterCycle } from './cycle.ts'
 import { DELETE } from './events.ts'
 import type { AttemptFailures } from './failures.ts'
@@ -102,7 +103,7 @@ export class Bindings {
     this.#failures.error(queued, profile, error, startMs)
   }
 
-  /** Volumes and devices first; the pod says meanwhile where it will be. */
+  /** Volumes and devices first, neither waiting for the other; the pod says meanwhile where it will be. */
   async #preBind(pod: Pod, profile: Profile, cycle: FilterCycle, nodeName: string): Promise<void> {
     const { client, context } = this.#parts
     const { signal } = context
@@ -113,7 +114,12 @@ export class Bindings {
     await client.patch(pods, at, { status: { nominatedNodeName: nodeName } }).catch((error: unknown) => {
       if (isNotFound(error)) throw error
     })
-    for (const { name: plugin } of needed) await runPlugin('PreBind', plugin, () => cycle.prepared(plugin)?.preBind?.(nodeName, signal))
+    const runs = needed.map(
+      ({ name: plugin }) =>
+        (either: AbortSignal) =>
+          runPlugin('PreBind', plugin, () => cycle.prepared(plugin)?.preBind?.(nodeName, either)),
+    )
+    await allOrNone(runs, signal)
   }
 
   async #write({ info }: QueuedPod, profile: Profile, nodeName: string): Promise<void> {
