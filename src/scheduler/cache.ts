@@ -6,7 +6,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Node, Pod } from '../api/kinds/core/v1.ts'
 import { hasFinished } from '../api/pods.ts'
-import type { View } from './framework.ts'
+import type { ImageState, View } from './framework.ts'
 import { NodeInfo } from './nodeInfo.ts'
 import { PodGroup } from './podGroup.ts'
 import { newPodInfo, renewedPodInfo, type PodInfo } from './podInfo.ts'
@@ -48,7 +48,7 @@ export class SchedulerCache implements View {
   readonly #assumed = new Set<string>()
   readonly #groups = new Map<string, Map<string, PodGroup>>()
   readonly #groupsWithAffinity = new Set<PodGroup>()
-  readonly #imageNodes = new Map<string, number>()
+  readonly #images = new Map<string, ImageState>()
   readonly #claimUsers = new Map<string, number>()
   readonly #clock: Pick<Clock, 'now'>
   /** By slot. */
@@ -95,8 +95,8 @@ export class SchedulerCache implements View {
     return this.#topologies.of(key, this.nodes)
   }
 
-  nodesWithImage(name: string): number {
-    return this.#imageNodes.get(name) ?? 0
+  image(name: string): Readonly<ImageState> | undefined {
+    return this.#images.get(name)
   }
 
   usersOfClaim(key: string): number {
@@ -112,12 +112,12 @@ export class SchedulerCache implements View {
     const { name } = node.metadata
     const entry = this.#entry(name)
     const known = this.#known.get(name)
-    if (known) this.#countImages(entry, -1)
+    if (known) this.#dropImages(entry)
     entry.node = node
     if (!entry.exists) this.#topologies.touch()
     entry.exists = true
     this.#topologies.set(entry.slot, node)
-    this.#countImages(entry, 1)
+    this.#addImages(entry)
     const zone = zoneOf(node)
     if (known?.zone !== zone) this.#nodes = undefined
     this.#known.set(name, { zone })
@@ -127,7 +127,7 @@ export class SchedulerCache implements View {
   removeNode(name: string): void {
     const entry = this.#entries.get(name)
     if (!entry || !this.#known.delete(name)) return
-    this.#countImages(entry, -1)
+    this.#dropImages(entry)
     entry.exists = false
     this.#topologies.touch()
     this.#nodes = undefined
@@ -253,11 +253,18 @@ export class SchedulerCache implements View {
     else this.#claimUsers.delete(key)
   }
 
-  #countImages(entry: NodeInfo, change: number): void {
-    for (const name of entry.images.keys()) {
-      const count = (this.#imageNodes.get(name) ?? 0) + change
-      if (count > 0) this.#imageNodes.set(name, count)
-      else this.#imageNodes.delete(name)
+  #addImages({ images }: NodeInfo): void {
+    for (const [name, bytes] of images) {
+      const state = this.#images.get(name)
+      if (state) state.nodes++
+      else this.#images.set(name, { nodes: 1, bytes })
+    }
+  }
+
+  #dropImages({ images }: NodeInfo): void {
+    for (const name of images.keys()) {
+      const state = this.#images.get(name)
+      if (state && --state.nodes === 0) this.#images.delete(name)
     }
   }
 

@@ -19,6 +19,14 @@ export interface NodeResources {
   readonly podCount: number
 }
 
+/** An image of the whole cluster: nodes that report another size for its name change nothing. */
+export interface ImageState {
+  /** How many have it. */
+  nodes: number
+  /** As the first of them reported it. */
+  bytes: number
+}
+
 /** The cluster as the scheduler knows it: pods bound and assumed, on nodes that exist. */
 export interface View {
   /** Zone by zone in turn, so that any run of them is spread over the zones. */
@@ -35,8 +43,8 @@ export interface View {
   groupsWithAffinity(): Iterable<PodGroup>
   /** Which nodes share a label's value. */
   topology(key: string): Topology
-  /** On how many nodes an image is. */
-  nodesWithImage(name: string): number
+  /** Undefined where no node has it. */
+  image(name: string): Readonly<ImageState> | undefined
   /** How many pods on nodes use a claim, by `namespace/name`. */
   usersOfClaim(key: string): number
 }

@@ -14,13 +14,16 @@ export function newImageLocality(): Plugin {
       const references = (pod.spec.volumes ?? []).flatMap(({ image }) => image?.reference ?? [])
       const names = [...containers.map(({ image = '' }) => image), ...references].map(normalizedImageName)
       // The more nodes have an image, the more it counts: one node alone is not to draw all of its users.
-      const spreads = names.map((name) => view.nodesWithImage(name) / Math.max(1, view.nodes.length))
-      if (spreads.every((spread) => spread === 0)) return undefined
+      const worths = names.map((name) => {
+        const { nodes, bytes } = view.image(name) ?? { nodes: 0, bytes: 0 }
+        return Math.floor(bytes * (nodes / Math.max(1, view.nodes.length)))
+      })
+      if (worths.every((worth) => worth === 0)) return undefined
       const most = MAX_BYTES_PER_CONTAINER * containers.length
       return {
         of({ images }) {
-          const bytes = names.reduce((sum, name, i) => sum + Math.floor((images.get(name) ?? 0) * (spreads[i] as number)), 0)
-          const clamped = Math.min(Math.max(bytes, MIN_BYTES), most)
+          const worth = names.reduce((sum, name, i) => sum + (images.has(name) ? (worths[i] as number) : 0), 0)
+          const clamped = Math.min(Math.max(worth, MIN_BYTES), most)
           return Math.floor((MAX_NODE_SCORE * (clamped - MIN_BYTES)) / (most - MIN_BYTES))
         },
       }

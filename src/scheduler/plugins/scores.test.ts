@@ -44,10 +44,13 @@ const onHosts = (labelSelector: object): Partial<Pod['spec']> => ({
   topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway', labelSelector }],
 })
 
+const IMAGE = (name: string, bytes: number): Node => node(name, ['i:1', bytes])
+
 const CASES: readonly [what: string, plugin: Plugin, pod: Pod, nodes: Node[], running: [Pod, string][], expected: number[]][] = [
   ['what is left of a node', fit, pod('p', asks({ cpu: '1', memory: '2Gi' })), [node('a')], [], [62]],
   ['a pod as a whole counts by its containers', fit, pod('p', { resources: { requests: { cpu: '1' } } }), [node('a')], [], [96]],
   ['images up to 1000 MiB a container', newImageLocality(), pod('p'), [node('a', ['i:1', 1_500e6]), node('b'), node('c')], [], [46, 0, 0]],
+  ['an image is as large as its first node says', newImageLocality(), pod('p'), [IMAGE('a', 500e6), IMAGE('b', 100e6)], [], [46, 46]],
   ['an uneven use made even', balanced, pod('p', asks({ memory: '4Gi' })), [node('a')], [[pod('q', asks({ cpu: '1' })), 'a']], [87]],
   ['pods of one kind', spread, pod('p', onHosts({ matchLabels: { app: 'x' } })), [node('a'), node('b')], [[pod('q'), 'a']], [0, 100]],
   ['an empty selector counts none', spread, pod('p', onHosts({})), [node('a'), node('b')], [[pod('q'), 'a']], [100, 100]],
