@@ -48,6 +48,8 @@ const UPSTREAMS_5XX = [
   'does not contain declared merge key: ',
   'list element types are not identical: ',
   'an element that omits all key fields ',
+  // A custom resource without its spec's replicas has no scale.
+  'the spec replicas field ',
 ]
 
 /** What upstream's roles let anybody read. */

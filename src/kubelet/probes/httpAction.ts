@@ -8,6 +8,8 @@ import { failure, MAX_PROBE_OUTPUT_BYTES, success } from './outcome.ts'
 import type { ProbeOutcome } from './outcome.ts'
 
 const MAX_REDIRECTS = 10
+/** Go, in which probes ask elsewhere, takes lines that end without a carriage return: busybox' httpd passes on such ones of a script. */
+const LENIENT = { insecureHTTPParser: true }
 
 /** A port by its number or by its name in the container. */
 export function resolvePort(port: number | string, container: Container): number {
@@ -72,7 +74,7 @@ function get(url: URL, headers: Record<string, string | string[]>, onConnected: 
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     const request = send(
       url,
-      { headers, signal, agent: false, rejectUnauthorized: false } as Parameters<typeof httpsRequest>[1],
+      { ...LENIENT, headers, signal, agent: false, rejectUnauthorized: false } as Parameters<typeof httpsRequest>[1],
       (response) => {
         readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }), reject)
       },

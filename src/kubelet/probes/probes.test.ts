@@ -84,6 +84,17 @@ test('HTTP: a redirect to another host is a warning, nobody listening a failure'
   assert.equal(outcome.output, `Get "http://127.0.0.1:${port}/": dial tcp 127.0.0.1:${port}: connect: connection refused`)
 })
 
+test('HTTP: lines of an answer may end without a carriage return', async (t) => {
+  for (const head of ['HTTP/1.1 200 OK\r\n\n', 'HTTP/1.0 200 OK\nA: b\n\n']) {
+    const port = await listen(
+      t,
+      createTcpServer((socket) => void socket.on('error', () => {}).once('data', () => socket.end(`${head}fine`))),
+    )
+    const asked = { action: { port }, container: { name: 'c' }, podIp: '127.0.0.1', timeoutSeconds: 5, userAgent: 'x', signal: never }
+    assert.deepEqual(await probeHttp(asked), success('fine'))
+  }
+})
+
 test('HTTP: what went wrong is told in upstream words', async (t) => {
   const wrong = async (listener: (socket: Socket) => void, scheme: 'HTTP' | 'HTTPS' = 'HTTP'): Promise<string> => {
     const port = await listen(
