@@ -14,8 +14,12 @@ import { CustomCounts, countName } from './customCounts.ts'
 import { addUsage, claimUsage, countsClaim, countsPod, hasScopes, serviceUsage, usedOf, type Usage } from '../../api/quotaUsage.ts'
 import { PodUsages } from './podUsages.ts'
 
-/** A namespace that fills up makes one write for many objects. */
+/** A namespace that empties makes one write for many objects. */
 const BATCH_WINDOW_MS = 100
+/** Charges for what was not stored after all are given back by then (upstream's --resource-quota-sync-period). */
+const RESYNC_MS = 5 * 60_000
+/** What was on its way when a quota came, or came to limit something else, is there by then: it is counted once more. */
+const SETTLED_MS = 1_000
 /** Names of the plain counts, beside `count/<resource>.<group>`. */
 const PLAIN_COUNTS: Readonly<Record<string, string>> = {
   '/configmaps': 'configmaps',
@@ -97,12 +101,16 @@ export function resourceQuotaController(context: ControllerContext): Controller 
     return hasFinished(before as Pod) !== hasFinished(after as Pod) || before.metadata.generation !== after.metadata.generation
   }
 
+  /**
+   * Admission charges what comes before it is stored. A count that such a charge, or the first of several that it let in, brought about
+   * would miss the others, give their charges back and make room for too many: only what may free something is a reason to count.
+   */
   const changes = (resource: Resource): Watch => ({
     start(_, enqueue) {
       const informer = informers.for(resource)
       const add = coalesce(enqueue, clock, window.ofKey)
       informer.onChange(({ before, after }) => {
-        if (before && after && !mayChangeUsage(resource, before, after)) return
+        if (!before || (after && !mayChangeUsage(resource, before, after))) return
         const namespace = (after ?? before)?.metadata.namespace
         for (const quota of namespace ? quotaInformer.list(namespace) : []) add(keyOf(quota))
       })
@@ -110,10 +118,21 @@ export function resourceQuotaController(context: ControllerContext): Controller 
     },
   })
 
+  /** A quota's status is what admission charges to; what it limits says whether to count anew. */
+  const quotas: Watch = {
+    start(_, enqueue) {
+      const add = coalesce(enqueue, clock, window.ofKey)
+      quotaInformer.onChange(({ key, before, after }) => {
+        if (!before || !after || !semanticallyEqual(before.spec, after.spec)) add(key)
+      })
+      return quotaInformer
+    },
+  }
+
   return {
     name: 'resourcequota-controller',
     watches: [
-      { start: (all, enqueue) => watch(resourcequotas, (quota) => [keyOf(quota)]).start(all, coalesce(enqueue, clock, window.ofKey)) },
+      quotas,
       ...[pods, services, persistentvolumeclaims, resourceclaims].map((resource) => changes(resource as Resource)),
       ...counted.map(changes),
       // What devices are called by pods shows with the next count.
@@ -128,8 +147,9 @@ export function resourceQuotaController(context: ControllerContext): Controller 
       // What nobody serves is not counted.
       const isCounted = (name: string): boolean => !name.startsWith('count/') || builtInCounts.has(name) || name in custom
       const status = { hard: quota.spec?.hard ?? {}, used: Object.fromEntries(used.filter(([name]) => isCounted(name))) }
-      if (semanticallyEqual(status, quota.status)) return
-      await client.update(resourcequotas, { ...quota, status }, { subresource: 'status', signal })
+      if (!semanticallyEqual(status, quota.status))
+        await client.update(resourcequotas, { ...quota, status }, { subresource: 'status', signal })
+      return { requeueAfterMs: semanticallyEqual(status.hard, quota.status?.hard) ? RESYNC_MS : SETTLED_MS }
     },
   }
 }
