@@ -27,6 +27,13 @@ export function builtInResources(): Resource[] {
   return [...found.values()]
 }
 
+/** All versions in which the server has the built-in resource. */
+export function servedVersions({ group, resource }: Resource): string[] {
+  const catalog = loadCatalog()
+  const versions = catalog.groups.find(({ name }) => name === group)?.versions ?? []
+  return versions.filter((version) => catalog.resources(group, version).some((candidate) => candidate.resource === resource))
+}
+
 /** The custom resource that a definition serves now. */
 export function customResource(definition: CustomResourceDefinition): Resource | undefined {
   const established = findCondition(definition.status?.conditions, 'Established')?.status === 'True'

@@ -5,13 +5,15 @@
 import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
 import { apiservices, type APIService } from '../../api/kinds/apiregistration/v1.ts'
 import { isConditionTrue } from '../../api/meta.ts'
-import { keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
+import { apiVersionOf, keyOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import type { Change, Informer, Informers } from '../../client/informer.ts'
 import { createInformers } from '../../client/sharedInformer.ts'
 import type { ControllerContext, Watch } from '../../reconcile/controller.ts'
-import { builtInResources, customResource, kindId, kindIdOf, NEEDED_VERBS, resourceId } from '../deletableResources.ts'
+import { builtInResources, customResource, NEEDED_VERBS, resourceId, servedVersions } from '../deletableResources.ts'
 
 const NOT_OWNED = new Set(['/events'])
+
+const kindId = (apiVersion: string, kind: string): string => `${apiVersion}/${kind}`
 
 export class FollowedResources {
   readonly #context: ControllerContext
@@ -25,7 +27,7 @@ export class FollowedResources {
     this.#onChange = onChange
   }
 
-  /** Undefined for a kind that nobody serves. */
+  /** Undefined for a kind that nobody serves in that version. */
   ofKind(apiVersion: string, kind: string): Resource | undefined {
     return this.#kinds.get(kindId(apiVersion, kind))
   }
@@ -37,7 +39,7 @@ export class FollowedResources {
       ...builtIns.map((resource): Watch => ({
         start: (informers, enqueue) => {
           onStart(enqueue)
-          return this.#follow(resource, informers)
+          return this.#follow(resource, informers, servedVersions(resource))
         },
       })),
       {
@@ -57,8 +59,8 @@ export class FollowedResources {
     ]
   }
 
-  #follow(resource: Resource, informers: Informers): Informer<KubeObject> {
-    this.#kinds.set(kindIdOf(resource), resource)
+  #follow(resource: Resource, informers: Informers, versions?: string[]): Informer<KubeObject> {
+    this.#serve(resource, versions)
     const informer = informers.for(resource)
     informer.onChange((change) => this.#onChange(resource, change))
     return informer
@@ -67,6 +69,9 @@ export class FollowedResources {
   #followCustom(name: string, definition: CustomResourceDefinition | undefined): void {
     const resource = definition && customResource(definition)
     const known = this.#custom.get(name)
+    const versions = definition?.spec.versions.filter(({ served }) => served).map((version) => version.name)
+    if (known) this.#forget(known.resource)
+    if (resource) this.#serve(resource, versions)
     if (resource && known?.resource.version === resource.version) return
     if (known) {
       known.stop.abort()
@@ -78,7 +83,15 @@ export class FollowedResources {
     if (!resource) return
     const stop = new AbortController()
     const informers = createInformers({ ...this.#context, signal: AbortSignal.any([this.#context.signal, stop.signal]) })
-    this.#custom.set(name, { resource, informer: this.#follow(resource, informers), stop })
+    this.#custom.set(name, { resource, informer: this.#follow(resource, informers, versions), stop })
+  }
+
+  #serve(resource: Resource, versions = [resource.version]): void {
+    for (const version of versions) this.#kinds.set(kindId(apiVersionOf({ group: resource.group, version }), resource.kind), resource)
+  }
+
+  #forget(resource: Resource): void {
+    for (const [id, known] of this.#kinds) if (resourceId(known) === resourceId(resource)) this.#kinds.delete(id)
   }
 
   async #followRemote(name: string, service: APIService | undefined): Promise<void> {

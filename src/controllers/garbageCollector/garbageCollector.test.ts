@@ -6,6 +6,7 @@ import { silentLogger } from '../../base/logger.ts'
 import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
 import { configmaps, type ConfigMap } from '../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
+import { newNotFound } from '../../api/status.ts'
 import { Client, type WatchRequest } from '../../client/client.ts'
 import { HandFedInformers } from '../../client/testing/handFedInformers.ts'
 import { garbageCollector } from './garbageCollector.ts'
@@ -64,4 +65,37 @@ test('what a custom object owns goes, also when its definition is gone before th
   assert.deepEqual([...queued], ['c'])
   await controller.reconcile('c', signal)
   assert.deepEqual(deleted, ['c'])
+})
+
+test('what an owner in a version that nobody serves owns is left alone, one in any served version is looked for', async () => {
+  const informers = new HandFedInformers()
+  const deleted: string[] = []
+  const client = new Client({
+    async request({ verb, name = '' }) {
+      if (verb === 'get') throw newNotFound({ group: 'apps', resource: 'deployments' }, name)
+      deleted.push(name)
+      return {}
+    },
+    watch: () => assert.fail('nothing is watched here'),
+  })
+  const { signal } = new AbortController()
+  const controller = garbageCollector({
+    client,
+    informers,
+    events: { record: () => {} },
+    signal,
+    log: silentLogger,
+    clock: new FakeClock(),
+  })
+  for (const watch of controller.watches) watch.start(informers, () => {})
+  const ownedBy = (name: string, apiVersion: string, kind: string): void =>
+    informers.set(configmaps, {
+      metadata: { ...OWNED.metadata, name, uid: name, ownerReferences: [{ apiVersion, kind, name: 'x', uid: 'x' }] },
+    })
+  ownedBy('unserved', 'apps/v1beta1', 'Deployment')
+  ownedBy('served', 'apps/v1', 'Deployment')
+  ownedBy('other-version', 'autoscaling/v1', 'HorizontalPodAutoscaler')
+  ownedBy('unknown', 'nobody.io/v1', 'Thing')
+  for (const uid of ['served', 'unserved', 'other-version', 'unknown']) await controller.reconcile(uid, signal)
+  assert.deepEqual(deleted, ['served', 'other-version'])
 })

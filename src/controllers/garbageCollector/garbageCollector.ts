@@ -5,7 +5,7 @@
  * It follows every resource through the shared informers, whose objects it does not copy: the graph costs a few pointers an
  * object. What its graph does not know is asked of the API before anything is deleted for the lack of it.
  */
-import type { KubeObject, Resource } from '../../api/resource.ts'
+import { apiVersionOf, type KubeObject, type Resource } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import type { Change } from '../../client/informer.ts'
 import type { Controller, ControllerContext } from '../../reconcile/controller.ts'
@@ -42,7 +42,7 @@ export function garbageCollector(context: ControllerContext): Controller {
     if (!before) return
     const { uid } = before.metadata
     graph.remove(uid)
-    owners.rememberGone(resource.kind, uid)
+    owners.rememberGone(apiVersionOf(resource), resource.kind, uid)
     for (const dependent of graph.dependentsOf(uid)) enqueue(dependent.object.metadata.uid)
     tellWaitingOwners(before)
   }

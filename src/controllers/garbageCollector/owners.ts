@@ -16,6 +16,9 @@ function isMeant(owner: OwnerReference, { object, resource }: GraphNode, named: 
   return owner.name === object.metadata.name && (!named || resourceId(named) === resourceId(resource))
 }
 
+/** With the version: that an object is gone says nothing about what a version that nobody serves may have meant. */
+const goneId = (apiVersion: string, kind: string, uid: string): string => `${apiVersion}/${kind}/${uid}`
+
 export class Owners {
   readonly #context: ControllerContext
   readonly #graph: OwnerGraph
@@ -28,8 +31,8 @@ export class Owners {
     this.#followed = followed
   }
 
-  rememberGone(kind: string, uid: string): void {
-    this.#gone.add(`${kind}/${uid}`)
+  rememberGone(apiVersion: string, kind: string, uid: string): void {
+    this.#gone.add(goneId(apiVersion, kind, uid))
     if (this.#gone.size <= REMEMBERED_GONE_LIMIT) return
     for (const oldest of this.#gone) {
       this.#gone.delete(oldest)
@@ -52,12 +55,12 @@ export class Owners {
       const elsewhere = namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== namespace
       if (!elsewhere) return isWaiting(known.object) ? 'waiting' : 'there'
       this.#tellOfStranger(owner, dependent)
-    } else if (this.#gone.has(`${owner.kind}/${owner.uid}`)) return 'gone'
-    // Of a kind that nobody serves, or in a namespace that the dependent isn't in: not ours to judge.
-    if (!resource || (resource.namespaced && !namespace)) return 'there'
+    } else if (this.#gone.has(goneId(owner.apiVersion, owner.kind, owner.uid))) return 'gone'
+    // Of a kind that nobody serves in that version, or in a namespace that the dependent isn't in: not ours to judge.
+    if (!resource || (resource.namespaced && !namespace)) return 'unknown'
     const live = await this.#read(resource, owner.name, namespace)
     if (live?.metadata.uid === owner.uid) return isWaiting(live) ? 'waiting' : 'there'
-    this.rememberGone(owner.kind, owner.uid)
+    this.rememberGone(owner.apiVersion, owner.kind, owner.uid)
     return 'gone'
   }
 

@@ -21,6 +21,8 @@ test('an object goes with its last owner', () => {
     ['no owners', {}, {}, false, { action: 'keep' }],
     ['owner there', { a: 'there' }, {}, false, { action: 'keep' }],
     ['owner gone', { a: 'gone' }, {}, false, { action: 'delete', policy: 'Background' }],
+    ['owner of a kind that nobody serves', { a: 'unknown' }, {}, false, { action: 'keep' }],
+    ['one such owner, the other gone', { a: 'unknown', b: 'gone' }, {}, false, { action: 'keep' }],
     ['owner gone, already leaving', { a: 'gone' }, { deletionTimestamp: 'x' }, false, { action: 'keep' }],
     ['owner waits', { a: 'waiting' }, {}, false, { action: 'delete', policy: 'Background' }],
     ['owner waits, with dependents', { a: 'waiting' }, {}, true, { action: 'delete', policy: 'Foreground' }],

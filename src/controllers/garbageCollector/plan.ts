@@ -8,8 +8,8 @@ export const ORPHAN = 'orphan'
 
 export type PropagationPolicy = 'Foreground' | 'Background' | 'Orphan'
 
-/** `waiting`: being deleted in the foreground, so that its dependents go first. */
-export type OwnerState = 'there' | 'waiting' | 'gone'
+/** `waiting`: being deleted in the foreground, so that its dependents go first. `unknown`: nobody can tell, so that nothing is done. */
+export type OwnerState = 'there' | 'waiting' | 'gone' | 'unknown'
 
 export type GarbagePlan =
   | { action: 'keep' }
@@ -63,6 +63,7 @@ export function planGarbage(object: KubeObject, states: ReadonlyMap<string, Owne
   const isLeaving = object.metadata.deletionTimestamp !== undefined && !isWaiting(object)
   if (owners.length === 0 || isLeaving) return { action: 'keep' }
   const of = (state: OwnerState): OwnerReference[] => owners.filter((owner) => (states.get(owner.uid) ?? 'there') === state)
+  if (of('unknown').length > 0) return { action: 'keep' }
   const there = of('there')
   const waiting = of('waiting')
   if (there.length > 0) return there.length === owners.length ? { action: 'keep' } : { action: 'forgetOwners', keep: there }
