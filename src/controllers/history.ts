@@ -107,6 +107,17 @@ export function expiredRevisions(
   return idle.slice(0, Math.max(0, idle.length - limit))
 }
 
+/** As DaemonSets count: old revisions that pods still have are kept, and take their places within the limit. */
+export function expiredOldRevisions(
+  revisions: readonly ControllerRevision[],
+  current: ControllerRevision,
+  inUse: (revision: ControllerRevision) => boolean,
+  limit: number,
+): ControllerRevision[] {
+  const old = revisions.filter(({ metadata }) => metadata.uid !== current.metadata.uid)
+  return expiredRevisions(old, inUse, Math.max(0, limit - old.filter(inUse).length))
+}
+
 export async function removeRevisions(client: Client, revisions: readonly ControllerRevision[], signal: AbortSignal): Promise<void> {
   for (const revision of revisions) {
     await client

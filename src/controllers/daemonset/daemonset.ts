@@ -6,7 +6,7 @@ import { keyOf } from '../../api/resource.ts'
 import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
 import { isEmptySelector } from '../../api/validation/labels.ts'
 import { canonicalJson, semanticallyEqual } from '../hash.ts'
-import { applyHistory, expiredRevisions, HashCollision, planHistory, removeRevisions, REVISION_HASH } from '../history.ts'
+import { applyHistory, expiredOldRevisions, HashCollision, planHistory, removeRevisions, REVISION_HASH } from '../history.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
@@ -133,7 +133,7 @@ export function daemonSetController(context: ControllerContext): Controller {
       const failed = new Set(plan.failed)
       const remove = plan.remove.filter((pod) => !failed.has(pod) || due.has(pod))
       for (const pod of due) {
-        const message = `Found failed daemon pod ${keyOf(pod)} on node ${pod.spec.nodeName ?? ''}, will try to kill it`
+        const message = `Found failed daemon pod ${keyOf(pod)} on node ${nodeOf(pod) ?? ''}, will try to kill it`
         events.record(ds, { type: 'Warning', reason: 'FailedDaemonPod', message })
       }
       if (!semanticallyEqual(plan.status, ds.status)) {
@@ -152,9 +152,8 @@ export function daemonSetController(context: ControllerContext): Controller {
       }
       await Promise.all(remove.map((pod) => podWrites.track(key, podControl.remove(ds, pod, signal))))
       const used = new Set(owned.map((pod) => pod.metadata.labels?.[REVISION_HASH]))
-      const inUse = (revision: (typeof revisions)[number]): boolean =>
-        revision.metadata.uid === current.metadata.uid || used.has(revision.metadata.labels?.[REVISION_HASH])
-      await removeRevisions(client, expiredRevisions(revisions, inUse, ds.spec.revisionHistoryLimit ?? 10), signal)
+      const inUse = ({ metadata }: (typeof revisions)[number]): boolean => used.has(metadata.labels?.[REVISION_HASH])
+      await removeRevisions(client, expiredOldRevisions(revisions, current, inUse, ds.spec.revisionHistoryLimit ?? 10), signal)
       return recheck([waitMs, ...owned.map((pod) => availableInMs(pod, ds.spec.minReadySeconds ?? 0, clock.now()))])
     },
   }
