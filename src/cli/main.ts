@@ -63,4 +63,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1)
 })
 
+// Progress that nobody reads any more (`minicube start 2>&1 | head`) is no reason to stop in the middle of a start.
+process.stderr.on('error', () => {})
+
 process.exitCode = await main(process.argv.slice(2))

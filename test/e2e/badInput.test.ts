@@ -41,7 +41,7 @@ test('no engine: what was tried, and what to do', async () => {
 })
 
 test('commands on a cluster that is not there', async () => {
-  for (const args of [['status'], ['stop'], ['logs'], ['ip'], ['ssh', '--', 'true']])
+  for (const args of [['status'], ['stop'], ['logs'], ['ip'], ['ssh', '--', 'true'], ['kubectl', '--', 'get', 'pods']])
     assert.equal((await failing(args)).code, 85, args.join(' '))
 })
 

@@ -81,11 +81,20 @@ async function loadArchive(inner: Docker, archive: string | NodeJS.ReadableStrea
   }
 }
 
+function notLoaded(reason: string): UserError {
+  return new UserError({
+    area: 'GUEST',
+    sort: 'CONFIG',
+    message: `the archive could not be loaded: ${reason}`,
+    hint: 'It must be an archive of images as docker save makes it, for example: docker save my-app:dev -o my-app.tar',
+  })
+}
+
 async function loadStream(inner: Docker, archive: NodeJS.ReadableStream, { signal, onProgress }: LoadOptions): Promise<string[]> {
   const loaded: string[] = []
   const answer = await inner.loadImage(archive, { quiet: true, abortSignal: signal } as object)
   await followProgress(answer, (message: { stream?: string; error?: string }) => {
-    if (message.error) throw new UserError({ area: 'GUEST', sort: 'CONFIG', message: `the archive could not be loaded: ${message.error}` })
+    if (message.error) throw notLoaded(message.error)
     const text = message.stream?.trim() ?? ''
     if (text) onProgress(text)
     const name = /^Loaded image(?: ID)?: (.+)$/.exec(text)?.[1]

@@ -54,6 +54,13 @@ test('a broken file is refused and untouched', async () => {
   assert.deepEqual(await readdir(home), ['broken'])
 })
 
+test('a folder is told as one', async () => {
+  await assert.rejects(
+    mergeKubeconfig(entry, { env: { KUBECONFIG: home }, home, signal }),
+    (error) => error instanceof UserError && error.exitCode === 38 && error.message.endsWith('is a folder'),
+  )
+})
+
 test('a symbolic link stays one', async () => {
   await writeFile(join(home, 'real'), 'kind: Config\n')
   await symlink(join(home, 'real'), join(home, 'link'))

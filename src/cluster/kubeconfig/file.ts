@@ -71,7 +71,16 @@ function explain(error: unknown, path: string): unknown {
       cause: error,
     })
   }
-  if (isErrorCode(error, 'EACCES', 'EPERM', 'EROFS', 'EISDIR')) {
+  if (isErrorCode(error, 'EISDIR')) {
+    return new UserError({
+      area: 'HOST',
+      sort: 'CONFIG',
+      message: `the kubeconfig ${path} is a folder`,
+      hint: `Name a file: KUBECONFIG=FILE minicube …`,
+      cause: error,
+    })
+  }
+  if (isErrorCode(error, 'EACCES', 'EPERM', 'EROFS')) {
     return new UserError({
       area: 'HOST',
       sort: 'PERMISSION',
