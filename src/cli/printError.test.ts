@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { usageError, UserError } from '../cluster/userError.ts'
-import { explainError, explainUsage } from './printError.ts'
+import { explainError, explainFullDisk, explainUsage } from './printError.ts'
 
 type Command = Parameters<typeof explainUsage>[2]
 const command = (name: string, commands: readonly Command[] = [], aliases: readonly string[] = []): Command => ({
@@ -22,6 +22,15 @@ test('what happened, the cause when asked for, and what to do', () => {
 
 test('an error without a hint has no empty lines', () => {
   assert.equal(explainError(usageError('no'), false).text, 'Exiting due to MK_USAGE: no\n')
+})
+
+test('a full disk is told as one, however deep it lies; other errors stay what they are', () => {
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+  const { text, exitCode } = explainError(explainFullDisk(new Error('not written', { cause: full })), false)
+  assert.equal(exitCode, 26)
+  assert.match(text, /^Exiting due to RSRC_INSUFFICIENT_STORAGE: the disk is full: ENOSPC: .*\n\nMake room/)
+  const other = new Error('other')
+  assert.equal(explainFullDisk(other), other)
 })
 
 test('an interrupted command exits as shells have it', () => {

@@ -1,7 +1,7 @@
 /** The one place where a failed command is explained: what happened and what to type next. */
 import { isAbort } from '../base/abort.ts'
 import { printable } from '../base/printable.ts'
-import { usageError, UserError } from '../cluster/userError.ts'
+import { isErrorCode, usageError, UserError } from '../cluster/userError.ts'
 import { instead } from './habits.ts'
 
 /** What a command is known by here. */
@@ -40,6 +40,24 @@ function causes(error: unknown): string[] {
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error && lines.length < 5; cause = cause.cause)
     lines.push(cause.message)
   return lines
+}
+
+/** A full disk is the machine's affair, wherever it is met: told as such, with minikube's name and exit code for it. */
+export function explainFullDisk(error: unknown): unknown {
+  if (error instanceof UserError) return error
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!isErrorCode(cause, 'ENOSPC', 'EDQUOT')) continue
+    return new UserError({
+      area: 'RESOURCE',
+      sort: 'UNAVAILABLE',
+      id: 'RSRC_INSUFFICIENT_STORAGE',
+      exitCode: 26,
+      message: `the disk is full: ${cause.message}`,
+      hint: 'Make room (df -h, docker system df) and run the command again',
+      cause: error,
+    })
+  }
+  return error
 }
 
 /** Text for people and the exit code. `verbose` adds the stack of what went wrong. */
