@@ -1,5 +1,7 @@
 /** A pod's life as people meet it: images that are missing, probes, init containers, configuration, crash loops. */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { eventually, shellPod, startedCluster, type Cluster } from './minicube.ts'
 
@@ -180,15 +182,34 @@ test('a manifest on the node is a static pod: it has a mirror that comes back, a
   await eventually('the end of the mirror', async () => (await cluster.kubectl(['get', 'pod', name], { mayFail: true })).code !== 0)
 })
 
-test('an image that is built into the cluster is soon in the list of the node', async () => {
-  const { mkdtemp, rm, writeFile } = await import('node:fs/promises')
-  const folder = await mkdtemp(`${cluster.home}/image-`)
-  await writeFile(`${folder}/Dockerfile`, `FROM ${IMAGE}\nCMD ["true"]\n`)
-  await cluster.minicube(['image', 'build', '-t', 'built-here:dev', folder])
+/** Builds an image into the cluster. */
+async function build(tag: string, dockerfile: string): Promise<void> {
+  const folder = await mkdtemp(join(cluster.home, 'image-'))
+  await writeFile(join(folder, 'Dockerfile'), dockerfile)
+  await cluster.minicube(['image', 'build', '-t', tag, folder])
   await rm(folder, { recursive: true })
+}
+
+test('an image that is built into the cluster is soon in the list of the node', async () => {
+  await build('built-here:dev', `FROM ${IMAGE}\nCMD ["true"]\n`)
   await eventually('the image', async () =>
     (await cluster.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[0].status.images[*].names}'])).stdout.includes('built-here:dev'),
   )
+})
+
+test('an image of many layers is a volume, whole and read-only', async () => {
+  const layers = Array.from({ length: 40 }, (_, i) => `RUN echo ${i} > /layer-${i}`)
+  await build('layered:dev', [`FROM ${IMAGE}`, ...layers, ''].join('\n'))
+  const script = 'cat /image/layer-* | sort -n | tail -1; ls /image/layer-* | wc -l; touch /image/x || echo refused'
+  await cluster.apply(
+    pod('layered', {
+      restartPolicy: 'Never',
+      containers: [shell(script, { volumeMounts: [{ name: 'image', mountPath: '/image' }] })],
+      volumes: [{ name: 'image', image: { reference: 'layered:dev' } }],
+    }),
+  )
+  await phase('layered', 'Succeeded')
+  assert.match(await logs('layered'), /^39\n40\n(.*\n)?refused\n$/)
 })
 
 test('a deleted namespace takes everything along', async () => {

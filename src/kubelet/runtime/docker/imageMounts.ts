@@ -8,6 +8,8 @@ import { run } from '../../../base/exec.ts'
 import { type Engine, unlessGone } from './engine.ts'
 
 const MOUNT_TIMEOUT_MS = 10_000
+/** One call with a page of options, as of old: of the newer calls, one for each option, an option has no more than 255 bytes. */
+const ONE_MOUNT_CALL = { LIBMOUNT_FORCE_MOUNT2: 'always' }
 
 interface LayerPlaces {
   UpperDir?: string
@@ -40,5 +42,6 @@ export async function mountImage(engine: Engine, id: string, directory: string, 
   if (only === undefined) return
   const names = await Promise.all(layers.map(shortName))
   const cwd = dirname(dirname(only))
-  await run('mount', ['-t', 'overlay', '-o', `ro,lowerdir=${names.join(':')}`, 'overlay', directory], { ...options, cwd })
+  const env = ONE_MOUNT_CALL
+  await run('mount', ['-t', 'overlay', '-o', `ro,lowerdir=${names.join(':')}`, 'overlay', directory], { ...options, cwd, env })
 }
