@@ -13,6 +13,8 @@ export interface CliContext {
   json: boolean
   /** What the process exits with when the command does not throw. */
   exitCode: number
+  /** What the command does matters more than what it prints: it goes on when nobody reads that any more. */
+  outlivesReaders: boolean
   /** Of --profile. */
   profileOption?: string
   /** The profile named by --profile, by MINICUBE_PROFILE, or the active one. */

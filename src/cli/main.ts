@@ -28,6 +28,7 @@ async function main(argv: readonly string[]): Promise<number> {
     verbose: false,
     json: false,
     exitCode: 0,
+    outlivesReaders: false,
     async profile() {
       const { activeProfile } = await import('../cluster/profile.ts')
       const { minicubeHome } = await import('../cluster/home.ts')
@@ -35,6 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return checkProfileName(context.profileOption ?? (await activeProfile(minicubeHome(context.env), context.env)))
     },
   }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => onOutputError(error, context))
   const program = createProgram(context)
   // commander's own `help` looks one level deep.
   const words = argv[0] === '--version' ? ['version'] : argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
@@ -57,12 +59,13 @@ function report(thrown: unknown, context: CliContext): number {
   return exitCode
 }
 
-// A reader that went away (`minicube logs | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+/** A reader that went away (`minicube logs | head`) is no failure, and of some commands no end either. */
+function onOutputError(error: NodeJS.ErrnoException, { outlivesReaders }: CliContext): void {
+  if (error.code === 'EPIPE' && outlivesReaders) return
   if (error.code === 'EPIPE') process.exit(0)
   appendFileSync(2, `${error.message}\n`)
   process.exit(1)
-})
+}
 
 // Progress that nobody reads any more (`minicube start 2>&1 | head`) is no reason to stop in the middle of a start.
 process.stderr.on('error', () => {})

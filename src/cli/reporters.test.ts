@@ -4,7 +4,7 @@ import { systemClock } from '../base/clock.ts'
 import { runSteps, type Step, type StepReporter } from '../cluster/start/steps.ts'
 import { UserError } from '../cluster/userError.ts'
 import type { CliContext } from './context.ts'
-import { errorEvent, jsonReporter, plainReporter } from './reporters.ts'
+import { bothReporters, errorEvent, jsonReporter, plainReporter } from './reporters.ts'
 
 interface Event {
   specversion: string
@@ -48,17 +48,17 @@ async function eventsOf(steps: readonly Step<object>[], signal?: AbortSignal): P
   return events
 }
 
-test('events: numbered steps, each with an id of its own, and the failure', async () => {
+test('events: numbered steps, each with an id of its own; the failure is told where the command ends', async () => {
   const events = await eventsOf([good, bad])
   assert.deepEqual(
     events.map(({ type, data }) => [type, data]),
     [
       ['io.k8s.sigs.minikube.step', { currentstep: '1', totalsteps: '2', name: 'one', message: 'Doing one' }],
       ['io.k8s.sigs.minikube.step', { currentstep: '2', totalsteps: '2', name: 'two', message: 'Doing two' }],
-      ['io.k8s.sigs.minikube.error', { exitcode: '82', name: 'GUEST_TIMEOUT', message: 'too slow', advice: 'wait' }],
     ],
   )
-  assert.equal(new Set(events.map(({ id }) => id)).size, 3)
+  assert.deepEqual((errorEvent(failure) as Event).data, { exitcode: '82', name: 'GUEST_TIMEOUT', message: 'too slow', advice: 'wait' })
+  assert.equal(new Set(events.map(({ id }) => id)).size, 2)
   assert.ok(events.every(({ specversion }) => specversion === '1.0'))
 })
 
@@ -73,4 +73,18 @@ test('events: a notice is one', () => {
 
 test('events: what nobody expected has an exit code as well', () => {
   assert.deepEqual((errorEvent(new Error('boom')) as Event).data, { exitcode: '10', name: 'MK_INTERNAL', message: 'boom' })
+})
+
+test('events: an interruption has the exit code that the command ends with', () => {
+  assert.equal((errorEvent(AbortSignal.abort().reason) as Event).data['exitcode'], '130')
+})
+
+test('two reporters are told the same', async () => {
+  const told: string[][] = [[], []]
+  const [first, second] = told.map((texts) => jsonReporter((event) => texts.push(String((event as Event).data['message']))))
+  await report([good, bad], bothReporters(first as StepReporter, second as StepReporter))
+  assert.deepEqual(told, [
+    ['Doing one', 'Doing two'],
+    ['Doing one', 'Doing two'],
+  ])
 })

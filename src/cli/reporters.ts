@@ -23,9 +23,10 @@ export function plainReporter({ stderr, verbose }: CliContext): StepReporter {
   }
 }
 
-export async function spinnerReporter({ stderr, verbose }: CliContext): Promise<StepReporter> {
+export async function spinnerReporter({ stderr, verbose, env }: CliContext): Promise<StepReporter> {
   const { default: ora } = await import('ora')
-  const spinner = ora({ stream: stderr, discardStdin: false })
+  // ora colours its frame whatever NO_COLOR (https://no-color.org) says.
+  const spinner = ora({ stream: stderr, discardStdin: false, ...(env['NO_COLOR'] && { color: false }) })
   const aside = (text: string): void => {
     const running = spinner.isSpinning
     const { text: shown } = spinner
@@ -46,6 +47,7 @@ export async function spinnerReporter({ stderr, verbose }: CliContext): Promise<
 
 /** As printError.ts exits with. */
 const INTERNAL = 10
+const INTERRUPTED = 130
 const EVENT = 'io.k8s.sigs.minikube'
 
 export function cloudEvent(type: 'step' | 'info' | 'error', data: object): object {
@@ -68,16 +70,35 @@ export function jsonReporter(emit: (event: object) => void): StepReporter {
     onStepStart: (step) => emit(stepEvent(step)),
     onStepProgress: () => {},
     onStepDone: () => {},
-    onStepFailed: ({ error }) => {
-      if (!isAbort(error)) emit(errorEvent(error))
-    },
+    // Told where the command ends, as failures outside of any step are.
+    onStepFailed: () => {},
     onUndo: () => {},
     onNotice: (message) => emit(cloudEvent('info', { message })),
     onDetail: () => {},
   }
 }
 
+/** Tells both. */
+export function bothReporters(first: StepReporter, second: StepReporter): StepReporter {
+  const both =
+    <Arguments extends unknown[]>(tell: (reporter: StepReporter, ...args: Arguments) => void) =>
+    (...args: Arguments): void => {
+      tell(first, ...args)
+      tell(second, ...args)
+    }
+  return {
+    onStepStart: both((reporter, step) => reporter.onStepStart(step)),
+    onStepProgress: both((reporter, step, detail) => reporter.onStepProgress(step, detail)),
+    onStepDone: both((reporter, step) => reporter.onStepDone(step)),
+    onStepFailed: both((reporter, step) => reporter.onStepFailed(step)),
+    onUndo: both((reporter, step) => reporter.onUndo(step)),
+    onNotice: both((reporter, message) => reporter.onNotice(message)),
+    onDetail: both((reporter, message) => reporter.onDetail(message)),
+  }
+}
+
 export function errorEvent(error: unknown): object {
+  if (isAbort(error)) return cloudEvent('error', { exitcode: String(INTERRUPTED), name: 'MK_INTERRUPTED', message: 'interrupted' })
   const known = error instanceof UserError
   return cloudEvent('error', {
     exitcode: String(known ? error.exitCode : INTERNAL),

@@ -1,5 +1,6 @@
 /** A profile is what the user's machine remembers of a cluster: `profiles/<name>/` with its configuration and its events. */
-import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExtraConfig } from '../api/componentOptions.ts'
 import { makePrivateDirectory, profilePaths, profilesDirectory, writeFileAtomic } from './home.ts'
@@ -85,10 +86,10 @@ export async function removeProfile(home: string, name: string): Promise<void> {
   await rm(profilePaths(home, name).directory, { recursive: true, force: true })
 }
 
-export async function appendEvent(home: string, name: string, event: object): Promise<void> {
+/** What the last start told, one JSON object a line. Nothing where there is no such profile (any more). */
+export async function writeEvents(home: string, name: string, events: readonly object[]): Promise<void> {
   const paths = profilePaths(home, name)
-  await makePrivateDirectory(paths.directory)
-  await appendFile(paths.events, `${JSON.stringify(event)}\n`, { mode: 0o600 })
+  if (existsSync(paths.config)) await writeFileAtomic(paths.events, events.map((event) => `${JSON.stringify(event)}\n`).join(''))
 }
 
 export interface ProfileList {

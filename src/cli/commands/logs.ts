@@ -9,20 +9,14 @@ export interface LogsOptions {
 }
 
 export async function logs({ follow, component, length, output }: LogsOptions, context: CliContext): Promise<void> {
-  const { stdout, stderr, signal, env } = context
-  const components = new Set<string>()
+  const { stdout, signal, env } = context
   const lines = readLogs({
     profile: await context.profile(),
     signal,
     env,
     ...(follow && { follow }),
+    ...(component && { component }),
     ...(length && { tail: length }),
   })
-  for await (const line of lines) {
-    if (line.entry?.component) components.add(line.entry.component)
-    if (component && line.entry?.component !== component) continue
-    stdout.write(`${output === 'json' ? line.text : formatLogLine(line)}\n`)
-  }
-  if (component && !components.has(component))
-    stderr.write(`No line is of "${component}". There are lines of: ${[...components].sort().join(', ')}\n`)
+  for await (const line of lines) stdout.write(`${output === 'json' ? line.text : formatLogLine(line)}\n`)
 }
