@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import type { CliContext } from './context.ts'
-import { explainError, explainFullDisk, explainUsage } from './printError.ts'
+import { explainError, explainMachine, explainUsage } from './printError.ts'
 import { createProgram } from './program.ts'
 import { errorEvent } from './reporters.ts'
 
@@ -52,7 +52,8 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function report(thrown: unknown, context: CliContext): number {
-  const error = explainFullDisk(thrown)
+  // What an interrupted step complains of is the interruption.
+  const error: unknown = context.signal.aborted ? context.signal.reason : explainMachine(thrown)
   const { text, exitCode } = explainError(error, context.verbose)
   if (context.json) process.stdout.write(`${JSON.stringify(errorEvent(error))}\n`)
   process.stderr.write(text)

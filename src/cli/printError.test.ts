@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { usageError, UserError } from '../cluster/userError.ts'
-import { explainError, explainFullDisk, explainUsage } from './printError.ts'
+import { explainError, explainMachine, explainUsage } from './printError.ts'
 
 type Command = Parameters<typeof explainUsage>[2]
 const command = (name: string, commands: readonly Command[] = [], aliases: readonly string[] = []): Command => ({
@@ -26,11 +26,25 @@ test('an error without a hint has no empty lines', () => {
 
 test('a full disk is told as one, however deep it lies; other errors stay what they are', () => {
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
-  const { text, exitCode } = explainError(explainFullDisk(new Error('not written', { cause: full })), false)
+  const { text, exitCode } = explainError(explainMachine(new Error('not written', { cause: full })), false)
   assert.equal(exitCode, 26)
   assert.match(text, /^Exiting due to RSRC_INSUFFICIENT_STORAGE: the disk is full: ENOSPC: .*\n\nMake room/)
+  const said = new Error('(HTTP code 500) server error - write /var/lib/x: no space left on device')
+  assert.equal(explainError(explainMachine(said), false).exitCode, 26)
   const other = new Error('other')
-  assert.equal(explainFullDisk(other), other)
+  assert.equal(explainMachine(other), other)
+})
+
+test('a file that this user may not use is told with its path', () => {
+  const denied = Object.assign(new Error("EACCES: permission denied, mkdir '/nowhere'"), { code: 'EACCES', path: '/nowhere' })
+  const { text, exitCode } = explainError(explainMachine(new Error('no home', { cause: denied })), false)
+  assert.equal(exitCode, 37)
+  assert.match(
+    text,
+    /^Exiting due to HOST_PERMISSION: this user may not use \/nowhere: EACCES.*\n\nSee whose it is \(ls -ld \/nowhere\).*MINICUBE_HOME/,
+  )
+  const socket = Object.assign(new Error('connect EACCES /run/docker.sock'), { code: 'EACCES' })
+  assert.equal(explainMachine(socket), socket)
 })
 
 test('an interrupted command exits as shells have it', () => {

@@ -1,7 +1,7 @@
 /** The one place where a failed command is explained: what happened and what to type next. */
 import { isAbort } from '../base/abort.ts'
 import { printable } from '../base/printable.ts'
-import { isErrorCode, usageError, UserError } from '../cluster/userError.ts'
+import { fullDiskError, isErrorCode, saysDiskFull, usageError, UserError } from '../cluster/userError.ts'
 import { instead } from './habits.ts'
 
 /** What a command is known by here. */
@@ -42,22 +42,25 @@ function causes(error: unknown): string[] {
   return lines
 }
 
-/** A full disk is the machine's affair, wherever it is met: told as such, with minikube's name and exit code for it. */
-export function explainFullDisk(error: unknown): unknown {
+/** What is the machine's affair, wherever it is met: a full disk, and files that are not this user's. Other errors stay what they are. */
+export function explainMachine(error: unknown): unknown {
   if (error instanceof UserError) return error
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (!isErrorCode(cause, 'ENOSPC', 'EDQUOT')) continue
-    return new UserError({
-      area: 'RESOURCE',
-      sort: 'UNAVAILABLE',
-      id: 'RSRC_INSUFFICIENT_STORAGE',
-      exitCode: 26,
-      message: `the disk is full: ${cause.message}`,
-      hint: 'Make room (df -h, docker system df) and run the command again',
-      cause: error,
-    })
+    if (isErrorCode(cause, 'ENOSPC', 'EDQUOT') || saysDiskFull(cause.message)) return fullDiskError(cause.message, error)
+    const { path } = cause as NodeJS.ErrnoException
+    if (path !== undefined && isErrorCode(cause, 'EACCES', 'EPERM', 'EROFS')) return permissionError(path, cause)
   }
   return error
+}
+
+function permissionError(path: string, cause: Error): UserError {
+  return new UserError({
+    area: 'HOST',
+    sort: 'PERMISSION',
+    message: `this user may not use ${path}: ${cause.message}`,
+    hint: `See whose it is (ls -ld ${path}). minicube's own files are in $MINICUBE_HOME, or else in ~/.minicube`,
+    cause,
+  })
 }
 
 /** Text for people and the exit code. `verbose` adds the stack of what went wrong. */

@@ -19,7 +19,7 @@ export function createProgram(context: CliContext): Command {
     .addHelpText('after', `\nTo begin: minicube start. The flags of a command: minicube start --help`)
     .hook('preAction', (_, action) => {
       const options = action.optsWithGlobals<{ profile?: string; verbose?: boolean; output?: string }>()
-      if (options.profile) context.profileOption = options.profile
+      if (options.profile !== undefined) context.profileOption = options.profile
       context.verbose = options.verbose ?? false
       context.json = options.output === 'json'
     })

@@ -47,7 +47,6 @@ export class BootLog {
   readonly #reached = new Map<BootPhase, PromiseWithResolvers<number>>(BOOT_PHASES.map((phase) => [phase, Promise.withResolvers<number>()]))
   readonly #tail: string[] = []
   readonly #stop: () => void
-  #waitingFor: BootPhase = 'engine'
 
   constructor(stop: () => void) {
     this.#stop = stop
@@ -56,7 +55,6 @@ export class BootLog {
 
   /** Resolves with the milliseconds since the node process started when the phase, or one after it, is reached. */
   async waitFor(phase: BootPhase, signal: AbortSignal): Promise<number> {
-    this.#waitingFor = phase
     const reached = this.#reached.get(phase) as PromiseWithResolvers<number>
     const onAbort = (): void => this.fail(signal.reason as Error)
     if (signal.aborted) onAbort()
@@ -66,11 +64,6 @@ export class BootLog {
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
-  }
-
-  /** What is being waited for, in words. */
-  get waitingFor(): string {
-    return PHASE_MESSAGES[this.#waitingFor]
   }
 
   read(line: string): void {

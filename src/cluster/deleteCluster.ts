@@ -51,7 +51,7 @@ async function deleteFromEngine(profile: ProfileConfig, options: DeleteClusterOp
     return
   }
   const state = await inspectNode(address, profile.name, signal)
-  if (state) checkOwned(state, profile.name)
+  if (state) checkOwned(state, profile.name, minicubeHome(env))
   const engine = await openEngine(address)
   await (await import('./workers.ts')).removeWorkers(engine, profile.name)
   await removeNode(engine, profile.name)

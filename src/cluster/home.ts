@@ -1,5 +1,5 @@
 /** Where minicube keeps its own files on the user's machine: $MINICUBE_HOME, otherwise ~/.minicube. */
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -34,13 +34,21 @@ export async function makePrivateDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
 }
 
-/** Readers see the old content or the new, never a part; mode 600 unless told otherwise. */
+/** What root writes for somebody (`sudo minicube start` with that user's HOME) must stay theirs to read. */
+async function keepOwner(path: string, replacement: FileHandle): Promise<void> {
+  if (process.geteuid?.() !== 0) return
+  const before = await stat(path).catch(() => undefined)
+  if (before) await replacement.chown(before.uid, before.gid)
+}
+
+/** Readers see the old content or the new, never a part; mode 600 unless told otherwise. A file that is there keeps its owner. */
 export async function writeFileAtomic(path: string, content: string, mode = 0o600): Promise<void> {
   const temporary = join(dirname(path), `.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`)
   try {
     const file = await open(temporary, 'wx', mode)
     try {
       await file.chmod(mode)
+      await keepOwner(path, file)
       await file.writeFile(content)
       await file.sync()
     } finally {

@@ -6,6 +6,8 @@ export const NETWORK_NAME = 'minicube'
 export const PROFILE_LABEL = 'io.minicube.profile'
 /** On containers of nodes that join another one's control plane. */
 export const WORKER_LABEL = 'io.minicube.worker'
+/** The folder (home.ts) whose minicube made it. */
+export const HOME_LABEL = 'io.minicube.home'
 export const MANAGED_LABEL = 'io.minicube.managed'
 /** The port inside the node container. */
 export const API_SERVER_PORT = 6443
@@ -17,6 +19,19 @@ export const volumeName = (profile: string): string => (profile === DEFAULT_PROF
 /** Of the nodes after the first, as minikube names them. */
 export function workerNames({ name, nodes = 1 }: { name: string; nodes?: number }): string[] {
   return Array.from({ length: nodes - 1 }, (_, i) => `${name}-m${String(i + 2).padStart(2, '0')}`)
+}
+
+const HOST_NAME_MAX_LENGTH = 63
+
+/** Containers of further nodes have longer names than the profile, and the kernel has a limit for them. */
+export function checkWorkerNames(profile: string, nodes: number): void {
+  const longest = workerNames({ name: profile, nodes }).at(-1) ?? ''
+  const excess = longest.length - HOST_NAME_MAX_LENGTH
+  if (excess > 0)
+    throw usageError(
+      `the name of a node, ${longest}, would have ${longest.length} characters, and it may have ${HOST_NAME_MAX_LENGTH}`,
+      `A cluster with --nodes ${nodes} needs a profile name of ${profile.length - excess} characters at most`,
+    )
 }
 
 export function checkProfileName(name: string): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { workerNames } from './names.ts'
-import { containerSpec, explainStartError, lacksCapability, likelyMode, nodeProcessConfig } from './nodeContainer.ts'
+import { checkOwned, containerSpec, explainStartError, lacksCapability, likelyMode, nodeProcessConfig } from './nodeContainer.ts'
 import type { ProfileConfig } from './profile.ts'
 import { UserError } from './userError.ts'
 
@@ -25,7 +25,7 @@ const profile: ProfileConfig = {
 }
 const engine = { podman: false, userNamespaces: false }
 const spec = (more: Partial<Parameters<typeof containerSpec>[0]> = {}): ReturnType<typeof containerSpec> =>
-  containerSpec({ profile, mode: 'privileged', engine, kernelModules: true, env: {}, ...more })
+  containerSpec({ profile, mode: 'privileged', engine, kernelModules: true, env: {}, home: '/home/me/.minicube', ...more })
 
 test('the API is published on the loopback at the port that the profile keeps', () => {
   assert.deepEqual(spec().HostConfig.PortBindings, {
@@ -99,7 +99,7 @@ test("the engine's refusals", () => {
   assert.equal(taken.exitCode, 71)
   assert.match(taken.message, /\(8080\)/)
   const full = explainStartError(new Error('write /var/lib/docker: no space left on device'), profile)
-  assert.ok(full instanceof UserError && full.exitCode === 29)
+  assert.ok(full instanceof UserError && full.exitCode === 26)
   const other = new Error('anything')
   assert.equal(explainStartError(other, profile), other)
 })
@@ -119,4 +119,17 @@ test('a worker: a name, a volume and an address of its own, no published ports, 
 test('workers are named as minikube names them', () => {
   assert.deepEqual(workerNames({ name: 'dev' }), [])
   assert.deepEqual(workerNames({ name: 'dev', nodes: 3 }), ['dev-m02', 'dev-m03'])
+})
+
+test('a cluster of the same name that another folder knows of is left alone', () => {
+  const { Labels: labels = {} } = spec()
+  checkOwned({ labels }, 'dev', '/home/me/.minicube')
+  // Made before clusters told whose they are.
+  checkOwned({ labels: { 'io.minicube.profile': 'dev' } }, 'dev', '/home/me/.minicube')
+  assert.throws(() => checkOwned({ labels }, 'dev', '/root/.minicube'), {
+    exitCode: 81,
+    message: 'the engine has a cluster "dev" already, which /home/me/.minicube knows of',
+    hint: /--profile NAME.*MINICUBE_HOME=\/home\/me\/\.minicube/,
+  })
+  assert.throws(() => checkOwned({ labels: {} }, 'dev', '/root/.minicube'), { exitCode: 81, message: /is not minicube's$/ })
 })

@@ -8,11 +8,11 @@ import type { ExtraConfig } from '../api/componentOptions.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { EngineHttpError, engineGet } from './engine/address.ts'
 import type { EngineAddress } from './engine/address.ts'
-import { API_SERVER_PORT, containerName, MANAGED_LABEL, PROFILE_LABEL, volumeName, WORKER_LABEL } from './names.ts'
+import { API_SERVER_PORT, containerName, HOME_LABEL, MANAGED_LABEL, PROFILE_LABEL, volumeName, WORKER_LABEL } from './names.ts'
 import { addressesIn } from './network.ts'
 import { parsePublish } from './ports.ts'
 import type { ContainerMode, ProfileConfig } from './profile.ts'
-import { UserError } from './userError.ts'
+import { fullDiskError, saysDiskFull, UserError } from './userError.ts'
 
 /** Longer than init takes at most, so that the engine never has to kill it. */
 export const STOP_TIMEOUT_S = 35
@@ -123,6 +123,8 @@ export interface ContainerSpecOptions {
   /** Whether the engine's host has /lib/modules: a bind would make the folder there. */
   kernelModules: boolean
   env: NodeJS.ProcessEnv
+  /** minicube's folder on the host, which tells clusters of the same name apart. */
+  home: string
   /** For the container of such a node; the first one's unless given. */
   worker?: Worker
 }
@@ -131,11 +133,11 @@ export interface ContainerSpecOptions {
 type HostConfig = Docker.HostConfig & { CgroupnsMode?: 'private' | 'host' }
 
 export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCreateOptions & { HostConfig: HostConfig } {
-  const { profile, mode, engine, kernelModules, env, worker } = options
+  const { profile, mode, engine, kernelModules, env, home, worker } = options
   const nodeName = worker?.name ?? profile.name
   const nodeIP = worker?.nodeIP ?? profile.network.nodeIP
   const ports = worker ? {} : portBindings(profile)
-  const labels = { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name, ...(worker && { [WORKER_LABEL]: 'true' }) }
+  const labels = { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name, [HOME_LABEL]: home, ...(worker && { [WORKER_LABEL]: 'true' }) }
   return {
     name: containerName(nodeName),
     Hostname: nodeName,
@@ -219,15 +221,7 @@ export function explainStartError(error: unknown, profile: ProfileConfig): unkno
       cause: error,
     })
   }
-  if (/no space left on device/i.test(error.message)) {
-    return new UserError({
-      area: 'RESOURCE',
-      sort: 'UNAVAILABLE',
-      message: `the engine's disk is full: ${error.message}`,
-      hint: 'Make room, for example with docker system prune',
-      cause: error,
-    })
-  }
+  if (saysDiskFull(error.message)) return fullDiskError(error.message, error)
   return error
 }
 
@@ -268,14 +262,25 @@ export async function inspectNode(address: EngineAddress, profile: string, signa
   }
 }
 
-/** Refuses a container of that name that is not ours. */
-export function checkOwned(state: NodeState, profile: string): void {
-  if (state.labels[PROFILE_LABEL] === profile) return
+/** Refuses a container of that name that is not ours, or is the cluster of another folder: of another user of this engine. */
+export function checkOwned({ labels }: Pick<NodeState, 'labels'>, profile: string, home: string): void {
+  const owner = labels[HOME_LABEL]
+  const another = 'Choose another name: minicube start --profile NAME'
+  if (labels[PROFILE_LABEL] !== profile) {
+    throw new UserError({
+      area: 'GUEST',
+      sort: 'CONFLICT',
+      message: `the engine has a container named "${containerName(profile)}" that is not minicube's`,
+      hint: another,
+    })
+  }
+  // A folder that was lost and begun anew finds its clusters again.
+  if (owner === undefined || owner === home) return
   throw new UserError({
     area: 'GUEST',
     sort: 'CONFLICT',
-    message: `the engine has a container named "${containerName(profile)}" that is not minicube's`,
-    hint: 'Choose another name: minicube start --profile NAME',
+    message: `the engine has a cluster "${profile}" already, which ${owner} knows of`,
+    hint: `${another}. To work on that one: MINICUBE_HOME=${owner} minicube …`,
   })
 }
 

@@ -1,6 +1,7 @@
 /** The node container of a profile, for commands that need a running cluster. */
 import type Docker from 'dockerode'
-import { addressOf, type Engine, openEngine } from './engine/engine.ts'
+import { type EngineAddress, EngineHttpError, explainNoAnswer } from './engine/address.ts'
+import { addressOf, type Engine, engineAway, openEngine } from './engine/engine.ts'
 import { minicubeHome } from './home.ts'
 import { DEFAULT_PROFILE } from './names.ts'
 import { inspectNode, nodeContainer, type NodeState } from './nodeContainer.ts'
@@ -29,22 +30,26 @@ export async function openNode(
   const home = minicubeHome(env)
   const profile = await requireProfile(home, name)
   const address = await addressOf(profile.engineHost, env)
-  const state = await inspectNode(address, name, signal).catch((cause: unknown) => {
-    signal.throwIfAborted()
-    throw notRunning(name, cause)
-  })
+  const state = await inspectInEngine(address, name, signal)
   if (!state || (!state.running && !stopped)) throw notRunning(name)
   const engine = await openEngine(address)
   return { home, profile, engine, container: nodeContainer(engine, name), state }
 }
 
-function notRunning(name: string, cause?: unknown): UserError {
+/** As inspectNode; an engine that does not answer is a person's affair (exit code 53). */
+export function inspectInEngine(address: EngineAddress, name: string, signal: AbortSignal): Promise<NodeState | undefined> {
+  return inspectNode(address, name, signal).catch((cause: unknown) => {
+    signal.throwIfAborted()
+    throw cause instanceof EngineHttpError ? cause : engineAway(address.host, explainNoAnswer(cause), cause)
+  })
+}
+
+function notRunning(name: string): UserError {
   return new UserError({
     area: 'GUEST',
     sort: 'NOT_RUNNING',
     message: `the cluster "${name}" is not running`,
     hint: `To start it: minicube start${name === DEFAULT_PROFILE ? '' : ` --profile ${name}`}`,
-    cause,
   })
 }
 

@@ -2,8 +2,9 @@
 import { addressOf, openEngine } from './engine/engine.ts'
 import { withFileLock } from './fileLock.ts'
 import { minicubeHome, profilePaths } from './home.ts'
-import { inspectNode, nodeContainer, STOP_TIMEOUT_S } from './nodeContainer.ts'
+import { nodeContainer, STOP_TIMEOUT_S } from './nodeContainer.ts'
 import { requireProfile } from './profile.ts'
+import { inspectInEngine } from './runningNode.ts'
 
 export interface StopClusterOptions {
   profile: string
@@ -20,7 +21,7 @@ export async function stopCluster(options: StopClusterOptions): Promise<boolean>
   const onWait = (): void => options.onNotice(`Waiting: another minicube is working on profile "${name}"`)
   return withFileLock({ path: profilePaths(home, name).lock, signal, onWait }, async () => {
     const address = await addressOf(profile.engineHost, env)
-    const state = await inspectNode(address, name, signal)
+    const state = await inspectInEngine(address, name, signal)
     if (!state || (!state.running && state.status !== 'restarting')) return false
     const engine = await openEngine(address)
     const container = nodeContainer(engine, name)

@@ -63,6 +63,22 @@ export function usageError(message: string, hint?: string): UserError {
   return new UserError({ area: 'PROGRAM', sort: 'USAGE', message, ...(hint && { hint }) })
 }
 
+/** As programs that met it say so. */
+export const saysDiskFull = (text: string): boolean => /no space left on device|disk quota exceeded/i.test(text)
+
+/** With minikube's name and exit code for it. */
+export function fullDiskError(message: string, cause?: unknown): UserError {
+  return new UserError({
+    area: 'RESOURCE',
+    sort: 'UNAVAILABLE',
+    id: 'RSRC_INSUFFICIENT_STORAGE',
+    exitCode: 26,
+    message: `the disk is full: ${message}`,
+    hint: 'Make room (df -h, docker system df) and run the command again',
+    cause,
+  })
+}
+
 export function isErrorCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }

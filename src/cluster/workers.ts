@@ -54,6 +54,8 @@ export interface AddWorkersOptions {
   profile: ProfileConfig
   credentials: Credentials
   env: NodeJS.ProcessEnv
+  /** minicube's folder on the host. */
+  home: string
   onProgress(detail: string): void
   signal: AbortSignal
 }
@@ -72,7 +74,7 @@ export async function ensureWorkers(options: AddWorkersOptions): Promise<void> {
 async function ensureWorker(name: string, options: AddWorkersOptions): Promise<void> {
   const { engine, profile, signal } = options
   const state = await inspectNode(engine.address, name, signal)
-  if (state) checkOwned(state, profile.name)
+  if (state) checkOwned(state, profile.name, options.home)
   const isStale = state !== undefined && !state.running && state.image !== profile.image
   const container = engine.docker.getContainer(name)
   if (isStale) await container.remove({ force: true })
@@ -88,13 +90,13 @@ async function ensureWorker(name: string, options: AddWorkersOptions): Promise<v
   }
 }
 
-async function createWorker(name: string, { engine, info, profile, env, signal }: AddWorkersOptions): Promise<void> {
+async function createWorker(name: string, { engine, info, profile, env, home, signal }: AddWorkersOptions): Promise<void> {
   const taken = new Set([...(await otherNodeIPs(engine, '')), profile.network.nodeIP])
   const nodeIP = chooseNodeIP(profile.network.subnet, taken)
   const kernelModules = !info.local || existsSync('/lib/modules')
   const worker = { name, nodeIP, controlPlaneUrl: `https://${profile.network.nodeIP}:${API_SERVER_PORT}` }
   const container = await engine.docker.createContainer(
-    containerSpec({ profile, mode: profile.containerMode, engine: info, kernelModules, env, worker }),
+    containerSpec({ profile, mode: profile.containerMode, engine: info, kernelModules, env, home, worker }),
   )
   const text = await outputInNode(
     engine.docker.getContainer(profile.name),

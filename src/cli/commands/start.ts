@@ -4,7 +4,7 @@ import { parseMemory } from '../../cluster/ports.ts'
 import { startCluster } from '../../cluster/start/startCluster.ts'
 import type { StepReporter } from '../../cluster/start/steps.ts'
 import type { CliContext } from '../context.ts'
-import { explainFullDisk } from '../printError.ts'
+import { explainMachine } from '../printError.ts'
 import { bothReporters, cloudEvent, errorEvent, jsonReporter, plainReporter, spinnerReporter } from '../reporters.ts'
 
 export interface StartOptions {
@@ -47,7 +47,7 @@ export async function start(options: StartOptions, context: CliContext): Promise
     onEvent(cloudEvent('info', { message }))
     if (!inJson) context.stderr.write(`${message}\n${options.keepContext ? '' : `kubectl uses it now: kubectl get nodes\n`}`)
   } catch (error) {
-    events.push(errorEvent(explainFullDisk(error)))
+    events.push(errorEvent(explainMachine(error)))
     throw error
   } finally {
     // Why it could not be written is told by the start's own failure, if by anything.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { test, type TestContext } from 'node:test'
-import { engineGet, type EngineAddress } from './address.ts'
+import { engineGet, type EngineAddress, pingEngine } from './address.ts'
 
 async function answering(t: TestContext, code: number, body: string): Promise<EngineAddress> {
   const server = createServer((_request, response) => response.writeHead(code, { 'content-type': 'application/json' }).end(body))
@@ -22,3 +22,10 @@ test('what an engine answers', async (t) => {
 
 test('an answer that is no JSON is a failure of that request alone', async (t) =>
   assert.rejects(engineGet(await answering(t, 200, '<html>'), '/version', signal), /is no container engine$/))
+
+test('why an engine is not there, in words', async (t) => {
+  assert.equal(await pingEngine(await answering(t, 200, '{}'), signal), undefined)
+  assert.equal(await pingEngine(await answering(t, 503, '{"message":"draining"}'), signal), 'it answers HTTP 503: draining')
+  assert.equal(await pingEngine(await answering(t, 502, '""'), signal), 'it answers HTTP 502')
+  assert.equal(await pingEngine({ host: 'unix:///gone.sock', source: '' }, signal), 'no such socket')
+})

@@ -17,6 +17,8 @@ export interface EngineAddress {
   host: string
   /** Where the address came from, in words: "DOCKER_HOST", "docker context colima", "Docker Desktop's socket". */
   source: string
+  /** The user's own choice (a docker context), so that taking another engine is worth a word. */
+  chosen?: boolean
   tls?: EngineTls
 }
 
@@ -87,7 +89,7 @@ export function engineRequest(address: EngineAddress, method: 'GET' | 'POST', pa
       try {
         const body: unknown = response.headers['content-type']?.startsWith('application/json') ? JSON.parse(text) : text
         if (statusCode >= 200 && statusCode < 300) return resolve(body)
-        reject(new EngineHttpError(statusCode, (body as { message?: string } | null)?.message ?? text))
+        reject(new EngineHttpError(statusCode, (body as { message?: string } | null)?.message ?? (body === '' ? '' : text)))
       } catch (cause) {
         reject(new Error(`what answers ${path} at ${address.host} is no container engine`, { cause }))
       }
@@ -107,17 +109,28 @@ export async function pingEngine(address: EngineAddress, signal: AbortSignal): P
     return undefined
   } catch (error) {
     signal.throwIfAborted()
-    if (!(error instanceof Error)) return String(error)
-    if (error instanceof UserError) return error.message
-    if (error.name === 'TimeoutError' || (error.cause as Error | undefined)?.name === 'TimeoutError')
-      return `no answer within ${PING_TIMEOUT_MS / 1000} s`
-    const code = 'code' in error ? String(error.code) : ''
-    const reasons: Record<string, string> = {
-      ENOENT: 'no such socket',
-      ECONNREFUSED: 'nobody listens there',
-      EACCES: 'permission denied',
-      ABORT_ERR: `no answer within ${PING_TIMEOUT_MS / 1000} s`,
-    }
-    return reasons[code] ?? error.message
+    return explainNoAnswer(error)
   }
+}
+
+/** Why a request to an engine failed, in words. */
+export function explainNoAnswer(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof UserError) return error.message
+  if (error instanceof EngineHttpError) return `it answers HTTP ${error.statusCode}${error.message && `: ${error.message}`}`
+  const late = `no answer within ${PING_TIMEOUT_MS / 1000} s`
+  if (error.name === 'TimeoutError' || (error.cause as Error | undefined)?.name === 'TimeoutError') return late
+  const code = 'code' in error ? String(error.code) : ''
+  const reasons: Record<string, string> = {
+    ENOENT: 'no such socket',
+    ECONNREFUSED: 'nobody listens there',
+    EACCES: 'permission denied',
+    ABORT_ERR: late,
+    ENOTFOUND: 'its name is not known',
+    EAI_AGAIN: 'its name cannot be resolved',
+    ENETUNREACH: 'its network cannot be reached',
+    EHOSTUNREACH: 'the host cannot be reached',
+  }
+  // Of several addresses that all failed, the error has a code alone.
+  return reasons[code] ?? (error.message || code || error.name)
 }

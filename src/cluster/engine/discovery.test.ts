@@ -45,7 +45,7 @@ test('DOCKER_HOST is the only candidate', async () => {
 
 test('the current context comes first, then the usual sockets', async () => {
   const { addresses, exclusive } = await engineCandidates({ home, env: { XDG_RUNTIME_DIR: '/run/user/1' } })
-  assert.deepEqual(addresses[0], { host: 'unix:///colima.sock', source: 'docker context colima' })
+  assert.deepEqual(addresses[0], { host: 'unix:///colima.sock', source: 'docker context colima', chosen: true })
   assert.deepEqual(addresses[1]?.host, 'unix:///var/run/docker.sock')
   assert.ok(addresses.some((address) => address.host === `unix://${home}/.rd/docker.sock`))
   assert.ok(addresses.some((address) => address.host === 'unix:///run/user/1/podman/podman.sock'))
@@ -61,10 +61,8 @@ test('DOCKER_CONTEXT is the only candidate, with its certificates', async () => 
 })
 
 test('a context that does not exist is said, not replaced', async () => {
-  const { addresses } = await engineCandidates({ home, env: { DOCKER_CONTEXT: 'gone' } })
-  const { found, tried } = await findEngine({ addresses, exclusive: true }, signal)
-  assert.equal(found, undefined)
-  assert.match(describeTried(tried), /no such context: gone/)
+  const { addresses, exclusive } = await engineCandidates({ home, env: { DOCKER_CONTEXT: 'gone' } })
+  assert.deepEqual([addresses, exclusive], [[{ host: '', source: 'DOCKER_CONTEXT is "gone"' }], true])
 })
 
 test('the first candidate that answers is found, and the others are described', async () => {

@@ -47,12 +47,12 @@ export async function engineCandidates(options: Omit<DiscoveryOptions, 'signal'>
   const chosen = context ? await contextAddress(dockerConfig, context) : undefined
   if (env.DOCKER_CONTEXT && context) {
     return {
-      addresses: chosen ? [chosen] : [{ host: `context://${context}`, source: `DOCKER_CONTEXT (no such context: ${context})` }],
+      addresses: [chosen ?? { host: '', source: `DOCKER_CONTEXT is "${context}"` }],
       exclusive: true,
     }
   }
   const others = usualSockets(home, env).filter((address) => address.host !== chosen?.host)
-  return { addresses: chosen ? [chosen, ...others] : others, exclusive: false }
+  return { addresses: chosen ? [{ ...chosen, chosen: true }, ...others] : others, exclusive: false }
 }
 
 export interface Tried {

@@ -35,8 +35,13 @@ export async function findOrStartEngine(options: FindEngineOptions): Promise<Eng
   if (options.host) return requireEngine(options.host, options)
   const candidates = await engineCandidates({ ...(options.env && { env: options.env }) })
   if (!candidates.exclusive) candidates.addresses.push(OWN_ENGINE)
+  for (const address of candidates.exclusive ? candidates.addresses : []) checkAddress(address)
   const { found, tried } = await findEngine(candidates, signal)
-  if (found) return found
+  if (found) {
+    for (const { address, problem } of tried.filter((one) => one.address.chosen))
+      options.onNotice(`${address.source} (${address.host}) does not answer: ${problem}. Using ${found.source} at ${found.host}`)
+    return found
+  }
   const message = `no container engine answers:\n${describeTried(tried)}`
   if (candidates.exclusive) {
     throw new UserError({
@@ -67,6 +72,17 @@ export async function findOrStartEngine(options: FindEngineOptions): Promise<Eng
   return startOurs({ ...options, findStarted: async () => (await findEngine(candidates, signal)).found })
 }
 
+/** What can never answer is told as such. */
+function checkAddress(address: EngineAddress): void {
+  if (address.host !== '') return void engineConnection(address)
+  throw new UserError({
+    area: 'DRIVER',
+    sort: 'NOT_FOUND',
+    message: `${address.source}, and there is no such context`,
+    hint: 'To see the contexts: docker context ls. To let minicube choose an engine: unset DOCKER_CONTEXT',
+  })
+}
+
 /** Loaded only when it is started: most commands find it running. */
 async function startOurs(options: StartOwnEngineOptions): Promise<EngineAddress> {
   const { startOwnEngine } = await import('./ownEngine.ts')
@@ -79,11 +95,20 @@ async function requireEngine(host: string, options: FindEngineOptions): Promise<
   if (host === OWN_ENGINE.host && process.getuid?.() === 0) return startOurs(options)
   const problem = await pingEngine(address, options.signal)
   if (problem === undefined) return address
-  throw new UserError({
+  throw engineAway(host, problem)
+}
+
+/** The engine that an existing cluster lives in does not answer, for this reason. */
+export function engineAway(host: string, problem: string, cause?: unknown): UserError {
+  return new UserError({
     area: 'DRIVER',
     sort: 'NOT_RUNNING',
     message: `the container engine that this cluster lives in does not answer: ${host}: ${problem}`,
-    hint: 'Start that engine and try again; minicube delete forgets the cluster',
+    hint:
+      host === OWN_ENGINE.host
+        ? "It is minicube's own: minicube start starts it, as root"
+        : 'Start that engine and try again; minicube delete forgets the cluster',
+    cause,
   })
 }
 
@@ -99,6 +124,8 @@ export interface EngineInfo {
   architecture: string
   operatingSystem: string
   serverVersion: string
+  /** Of the engine's API, `1.45`. */
+  apiVersion: string
   cgroupVersion: string
   cpus: number
   memoryBytes: number
@@ -110,7 +137,8 @@ export interface EngineInfo {
 }
 
 export async function engineInfo(address: EngineAddress, signal: AbortSignal): Promise<EngineInfo> {
-  const info = (await engineGet(address, '/info', signal)) as {
+  const [told, version] = await Promise.all([engineGet(address, '/info', signal), engineGet(address, '/version', signal)])
+  const info = told as {
     Architecture: string
     OperatingSystem: string
     ServerVersion: string
@@ -127,6 +155,7 @@ export async function engineInfo(address: EngineAddress, signal: AbortSignal): P
     architecture: ({ x86_64: 'amd64', aarch64: 'arm64' } as Record<string, string>)[info.Architecture] ?? info.Architecture,
     operatingSystem: info.OperatingSystem,
     serverVersion: info.ServerVersion,
+    apiVersion: (version as { ApiVersion: string }).ApiVersion,
     cgroupVersion: info.CgroupVersion ?? '1',
     cpus: info.NCPU,
     memoryBytes: info.MemTotal,

@@ -7,7 +7,7 @@ import { isImageName } from '../names.ts'
 import { followProgress } from '../nodeImage/buildImage.ts'
 import { innerEngine } from '../nodeStream.ts'
 import { type ClusterOptions, openNode } from '../runningNode.ts'
-import { usageError, UserError } from '../userError.ts'
+import { fullDiskError, saysDiskFull, usageError, UserError } from '../userError.ts'
 import { parseDockerignore } from './dockerignore.ts'
 import { isFile } from './isFile.ts'
 import { spreadImages } from './loadImages.ts'
@@ -19,8 +19,6 @@ export interface BuildNodeImageOptions extends ClusterOptions {
   /** Relative to the folder; `Dockerfile` unless given. */
   dockerfile?: string
   buildArgs?: Record<string, string>
-  target?: string
-  noCache?: boolean
   /** What the builder says, as it says it. */
   onOutput(text: string): void
 }
@@ -54,12 +52,11 @@ export async function buildNodeImage(options: BuildNodeImageOptions): Promise<st
     // The engine inside has no bridge: what RUN lines fetch goes through the node.
     networkmode: 'host',
     ...(options.buildArgs && { buildargs: options.buildArgs }),
-    ...(options.target && { target: options.target }),
-    ...(options.noCache && { nocache: true }),
     abortSignal: signal,
   })
   let id = ''
   await followProgress(answer, (message: { stream?: string; status?: string; error?: string; aux?: { ID?: string } }) => {
+    if (message.error && saysDiskFull(message.error)) throw fullDiskError(`the image could not be built: ${message.error}`)
     if (message.error)
       throw new UserError({
         area: 'GUEST',

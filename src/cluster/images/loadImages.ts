@@ -12,7 +12,7 @@ import { imageId, saveImages } from '../nodeImage/nodeImage.ts'
 import { innerEngine } from '../nodeStream.ts'
 import type { ProfileConfig } from '../profile.ts'
 import { type ClusterOptions, openNode } from '../runningNode.ts'
-import { usageError, UserError } from '../userError.ts'
+import { fullDiskError, saysDiskFull, usageError, UserError } from '../userError.ts'
 import { listWorkers } from '../workers.ts'
 import { archiveWithout, chainsOfImages, filesToLeaveOut, presentChains, readImageArchive } from './imageLayers.ts'
 import { isFile } from './isFile.ts'
@@ -82,6 +82,7 @@ async function loadArchive(inner: Docker, archive: string | NodeJS.ReadableStrea
 }
 
 function notLoaded(reason: string): UserError {
+  if (saysDiskFull(reason)) return fullDiskError(`the node could not store the image: ${reason}`)
   return new UserError({
     area: 'GUEST',
     sort: 'CONFIG',
@@ -108,7 +109,7 @@ async function loadStream(inner: Docker, archive: NodeJS.ReadableStream, { signa
  * waits in a file until that is known.
  */
 async function loadFromEngine(engine: Engine, inner: Docker, names: readonly string[], options: LoadOptions): Promise<string[]> {
-  const archive = await saveImages(engine, [...names])
+  const archive = await saveImages(engine, [...names], options.signal)
   const [present, wanted] = await Promise.all([presentChains(inner), chainsOfImages(engine.docker, names)])
   if (!wanted.some((chain) => present.has(chain))) return loadStream(inner, archive, options)
   const folder = await mkdtemp(join(tmpdir(), 'minicube-image-'))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { parse } from 'yaml'
-import { type ClusterEntry, findCluster, KubeconfigSyntaxError, putCluster, removeCluster, setCurrentContext } from './document.ts'
+import { type ClusterEntry, findCluster, KubeconfigSyntaxError, putCluster, removeCluster } from './document.ts'
 
 const entry: ClusterEntry = {
   name: 'minicube',
@@ -78,7 +78,7 @@ test('--keep-context leaves the current context alone, even where there is none'
 
 test('an update replaces what is ours and keeps the namespace of the context', () => {
   const once = putCluster('', entry, { setCurrent: true })
-  const withNamespace = once.replace('      user: minicube\n', '      user: minicube\n      namespace: dev\n')
+  const withNamespace = once.replace('    user: minicube\n', '    user: minicube\n    namespace: dev\n')
   assert.notEqual(withNamespace, once)
   const config = parse(putCluster(withNamespace, { ...entry, server: 'https://127.0.0.1:1' }, { setCurrent: true })) as {
     clusters: { cluster: { server: string } }[]
@@ -115,10 +115,6 @@ test('a cluster without its user or context is not found', () => {
   assert.equal(findCluster('clusters:\n- name: minicube\n  cluster: {server: x}\n', 'minicube'), undefined)
 })
 
-test('setCurrentContext changes nothing else', () => {
-  assert.deepEqual(parse(setCurrentContext(FOREIGN, 'other')), { ...(parse(FOREIGN) as object), 'current-context': 'other' })
-})
-
 test('law: whatever clusters are put and removed in whatever order, the others are untouched', () => {
   const names = fc.constantFrom('a', 'b', 'c')
   const operation = fc.record({ name: names, put: fc.boolean() })
@@ -136,3 +132,20 @@ test('law: whatever clusters are put and removed in whatever order, the others a
     }),
   )
 })
+
+const styles: readonly [name: string, text: string][] = [
+  [
+    "kubectl's",
+    'clusters:\n# work\n- cluster: {server: https://a}\n  name: work\nusers:\n- name: me\n  user:\n    exec:\n      args: [a, b]\n',
+  ],
+  [
+    'an indented one',
+    'clusters:\n  # work\n  - cluster: { server: https://a }\n    name: work\nusers:\n  - name: me\n    user:\n      exec:\n        args: [ a, b ]\n',
+  ],
+]
+for (const [name, text] of styles)
+  test(`what others wrote looks as before: ${name} style`, () => {
+    const lines = putCluster(text, entry, { setCurrent: false }).split('\n')
+    for (const line of text.split('\n')) assert.ok(lines.includes(line), line)
+    assert.deepEqual(removeCluster(lines.join('\n'), entry.name).replace(/contexts: .*\n/, ''), text)
+  })

@@ -35,9 +35,12 @@ function parse(text: string): Document {
   return document
 }
 
-/** Long base64 lines must not be folded: some readers of kubeconfigs do not unfold them. */
-function print(document: Document): string {
-  return document.toString({ lineWidth: 0 })
+/** A list that is indented below its key; kubectl writes it at the key's own depth. */
+const INDENTED_LIST = /^( *)[\w-]+:[^\n]*\n(?: *#[^\n]*\n)*\1 +- /m
+
+/** Long base64 lines must not be folded: some readers of kubeconfigs do not unfold them. What stays looks as it did `before`. */
+function print(document: Document, before: string): string {
+  return document.toString({ lineWidth: 0, indentSeq: INDENTED_LIST.test(before), flowCollectionPadding: /[[{] \S/.test(before) })
 }
 
 const nameOf = (item: unknown): unknown => (isMap(item) ? item.get('name') : undefined)
@@ -67,7 +70,7 @@ export function putCluster(text: string, entry: ClusterEntry, options: { setCurr
   })
   putEntry(document, 'contexts', name, 'context', { cluster: name, ...namespaceOf(document, name), user: name })
   if (options.setCurrent) document.set('current-context', name)
-  return print(document)
+  return print(document, text)
 }
 
 function namespaceOf(document: Document, name: string): { namespace?: string } {
@@ -94,13 +97,7 @@ export function removeCluster(text: string, name: string): string {
     document.set('current-context', '')
     changed = true
   }
-  return changed ? print(document) : text
-}
-
-export function setCurrentContext(text: string, name: string): string {
-  const document = parse(text)
-  document.set('current-context', name)
-  return print(document)
+  return changed ? print(document, text) : text
 }
 
 export interface FoundCluster {

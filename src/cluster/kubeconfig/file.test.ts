@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { execFile, spawnSync } from 'node:child_process'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { parse } from 'yaml'
 import { UserError } from '../userError.ts'
 import type { ClusterEntry } from './document.ts'
-import { kubeconfigPath, lookUpKubeconfig, mergeKubeconfig, removeFromKubeconfig, useContext } from './file.ts'
+import { kubeconfigPath, lookUpKubeconfig, mergeKubeconfig, removeFromKubeconfig } from './file.ts'
 
 const entry: ClusterEntry = {
   name: 'minicube',
@@ -77,8 +77,6 @@ test('removal leaves other clusters, and a second one changes nothing', async ()
   assert.equal((parse(text) as { 'current-context': string })['current-context'], 'other')
   await removeFromKubeconfig('minicube', options)
   assert.equal(await readFile(path, 'utf8'), text)
-  await useContext('x', options)
-  assert.equal((parse(await readFile(path, 'utf8')) as { 'current-context': string })['current-context'], 'x')
 })
 
 test('writers in several processes lose nothing', async () => {
@@ -112,4 +110,52 @@ test('an abort ends the wait for a lock', async () => {
   const merged = mergeKubeconfig(entry, { env: { KUBECONFIG: path }, home, signal: controller.signal })
   controller.abort()
   await assert.rejects(merged, { name: 'AbortError' })
+})
+
+/** As a user whom modes hold. */
+function mergeAsNobody(path: string, check: 'checkKubeconfig' | 'mergeKubeconfig'): string {
+  const script = `
+    import { ${check} } from ${JSON.stringify(new URL('./file.ts', import.meta.url).href)}
+    process.setuid?.(65534)
+    const options = { env: { KUBECONFIG: ${JSON.stringify(path)} }, signal: AbortSignal.timeout(30000) }
+    await ${check === 'checkKubeconfig' ? 'checkKubeconfig(options)' : `mergeKubeconfig(${JSON.stringify(entry)}, options)`}.then(
+      () => console.log('written'),
+      (error) => console.log(error.id + ': ' + error.message),
+    )`
+  return spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).stdout.trim()
+}
+
+const isRoot = process.getuid?.() === 0
+
+test(
+  'one that its owner made read-only is refused before and after, and stays',
+  { skip: !isRoot && 'only root can act for somebody else' },
+  async () => {
+    const path = join(home, 'config')
+    await writeFile(path, 'kind: Config\n', { mode: 0o400 })
+    await chmod(home, 0o777)
+    await chown(path, 65_534, 65_534)
+    for (const check of ['checkKubeconfig', 'mergeKubeconfig'] as const)
+      assert.match(mergeAsNobody(path, check), /^HOST_PERMISSION: the kubeconfig .* cannot be used: EACCES/)
+    assert.equal(await readFile(path, 'utf8'), 'kind: Config\n')
+  },
+)
+
+test(
+  'a folder that cannot be written to is told before anything is made',
+  { skip: !isRoot && 'only root can act for somebody else' },
+  async () => {
+    await chmod(home, 0o755)
+    assert.match(mergeAsNobody(join(home, 'config'), 'checkKubeconfig'), /^HOST_PERMISSION: the kubeconfig .* cannot be used: EACCES/)
+    assert.match(mergeAsNobody(join(home, 'none', 'config'), 'checkKubeconfig'), /^HOST_PERMISSION: /)
+  },
+)
+
+test('what root writes for somebody stays theirs', { skip: !isRoot && 'only root can give files away' }, async () => {
+  const path = join(home, 'config')
+  await writeFile(path, 'kind: Config\n')
+  await chown(path, 65_534, 65_533)
+  await mergeKubeconfig(entry, { env: { KUBECONFIG: path }, home, signal })
+  const { uid, gid } = await stat(path)
+  assert.deepEqual([uid, gid], [65_534, 65_533])
 })

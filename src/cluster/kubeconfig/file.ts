@@ -2,22 +2,14 @@
  * The user's kubeconfig file: found as kubectl finds it, changed under kubectl's own lock (`<file>.lock`, made exclusively),
  * written as a whole or not at all, with mode 600.
  */
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { access, constants, readFile, realpath, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
 import { makePrivateDirectory, writeFileAtomic } from '../home.ts'
 import { isErrorCode, UserError } from '../userError.ts'
-import {
-  type ClusterEntry,
-  findCluster,
-  type FoundCluster,
-  KubeconfigSyntaxError,
-  putCluster,
-  removeCluster,
-  setCurrentContext,
-} from './document.ts'
+import { type ClusterEntry, findCluster, type FoundCluster, KubeconfigSyntaxError, putCluster, removeCluster } from './document.ts'
 
 const LOCK_TIMEOUT_MS = 10_000
 const LOCK_FIRST_WAIT_MS = 10
@@ -138,11 +130,22 @@ async function change(path: string, signal: AbortSignal, edit: (text: string) =>
     const before = await read(target)
     try {
       const after = edit(before)
-      if (after !== before) await writeFileAtomic(target, after)
+      if (after === before) return
+      await checkWritable(target)
+      await writeFileAtomic(target, after)
     } catch (error) {
       throw explain(error, path)
     }
   })
+}
+
+/** A file that is there is exchanged, which its folder decides; one that its owner made read-only is to stay as it is all the same. */
+async function checkWritable(path: string): Promise<void> {
+  try {
+    await access(path, constants.W_OK)
+  } catch (error) {
+    if (!isErrorCode(error, 'ENOENT')) throw error
+  }
 }
 
 /** Refuses a kubeconfig that could not be written to in the end. */
@@ -150,6 +153,10 @@ export async function checkKubeconfig(options: Omit<KubeconfigOptions, 'signal'>
   const path = await kubeconfigPath(options)
   try {
     findCluster(await read(path), '')
+    await makePrivateDirectory(dirname(path))
+    const target = await realpath(path).catch(() => path)
+    await checkWritable(target)
+    await access(dirname(target), constants.W_OK)
   } catch (error) {
     throw explain(error, path)
   }
@@ -174,12 +181,6 @@ export async function removeFromKubeconfig(name: string, options: KubeconfigOpti
     // Not ours to make, lock or complain about when nothing of ours is in it.
     if (text.includes(name)) await change(path, options.signal, (current) => removeCluster(current, name))
   }
-}
-
-export async function useContext(name: string, options: KubeconfigOptions): Promise<string> {
-  const path = await kubeconfigPath(options)
-  await change(path, options.signal, (text) => setCurrentContext(text, name))
-  return path
 }
 
 /** The cluster's entry in the first file that has one. A broken file has none. */

@@ -1,7 +1,7 @@
 /** Builds one image through the engine's API from a folder, plus files that exist in memory alone. */
 import type Docker from 'dockerode'
 import tar from 'tar-fs'
-import { UserError } from '../userError.ts'
+import { fullDiskError, saysDiskFull, UserError } from '../userError.ts'
 import { MANAGED_LABEL } from '../names.ts'
 
 export interface BuildImageOptions {
@@ -54,6 +54,7 @@ export async function buildImage(options: BuildImageOptions): Promise<void> {
       if (last.length > 10) last.shift()
       options.onProgress(text)
     }
+    if (message.error && saysDiskFull(message.error)) throw fullDiskError(`building the image ${tag} failed: ${message.error}`)
     if (message.error)
       throw new UserError({
         area: 'GUEST',

@@ -158,7 +158,7 @@ async function buildNodesImages(options: NodeImageOptions, base: string): Promis
       signal: options.signal,
     })
   }
-  const stream = await saveImages(options.engine, Object.values(images))
+  const stream = await saveImages(options.engine, Object.values(images), options.signal)
   const chunks: Buffer[] = []
   let sizeBytes = 0
   for await (const chunk of stream) {
@@ -170,7 +170,7 @@ async function buildNodesImages(options: NodeImageOptions, base: string): Promis
 }
 
 /** dockerode has no call of its own for saving several images into one tar. */
-export function saveImages(engine: Engine, names: string[]): Promise<NodeJS.ReadableStream> {
+export function saveImages(engine: Engine, names: string[], signal?: AbortSignal): Promise<NodeJS.ReadableStream> {
   const { promise, resolve, reject } = Promise.withResolvers<NodeJS.ReadableStream>()
   const modem = engine.docker.modem as { dial(options: object, callback: (error: Error | null, data: NodeJS.ReadableStream) => void): void }
   const request = {
@@ -178,6 +178,7 @@ export function saveImages(engine: Engine, names: string[]): Promise<NodeJS.Read
     method: 'GET',
     isStream: true,
     options: { names },
+    abortSignal: signal,
     statusCodes: { 200: true, 404: 'no such image', 500: 'server error' },
   }
   modem.dial(request, (error, data) => (error ? reject(error) : resolve(data)))

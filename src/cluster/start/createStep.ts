@@ -28,7 +28,7 @@ export const createStep: Step<StartContext> = {
     context.volumeExisted = await volumeExists(engine, profile.name, signal)
     const existing = await inspectNode(engine.address, profile.name, signal)
     if (existing) {
-      checkOwned(existing, profile.name)
+      checkOwned(existing, profile.name, context.home)
       if (existing.running || (before && existing.image === profile.image && !mustRecreate(before, profile))) return
       // All that lasts is in the volume.
       await nodeContainer(engine, profile.name).remove({ force: true })
@@ -59,7 +59,7 @@ export async function createContainer(context: StartContext, mode: ContainerMode
   context.profile = profile
   context.created = true
   const kernelModules = !info.local || existsSync('/lib/modules')
-  await engine.docker.createContainer(containerSpec({ profile, mode, engine: info, kernelModules, env: context.env }))
+  await engine.docker.createContainer(containerSpec({ profile, mode, engine: info, kernelModules, env: context.env, home: context.home }))
   context.reporter.onDetail(
     mode === 'privileged' ? 'node container: --privileged' : 'node container: every capability but SYS_RESOURCE, which this host lacks',
   )

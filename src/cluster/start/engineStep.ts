@@ -28,7 +28,18 @@ export const engineStep: Step<StartContext> = {
   },
 }
 
+/** Docker 20.10: containers with a cgroup namespace of their own. */
+const MIN_API_VERSION = '1.41'
+
 function checkEngine(info: EngineInfo, options: StartClusterOptions): void {
+  if (info.apiVersion.localeCompare(MIN_API_VERSION, 'en', { numeric: true }) < 0) {
+    throw new UserError({
+      area: 'DRIVER',
+      sort: 'UNSUPPORTED',
+      message: `this engine is too old: it is version ${info.serverVersion} with API ${info.apiVersion}, and a node needs API ${MIN_API_VERSION}`,
+      hint: 'Update it to Docker 20.10 or newer, or use another: DOCKER_HOST=unix:///… minicube start',
+    })
+  }
   if (info.rootless) {
     throw new UserError({
       area: 'DRIVER',

@@ -12,7 +12,7 @@ import { ipFamiliesOf } from '../network.ts'
 import { withFileLock } from '../fileLock.ts'
 import { makePrivateDirectory, minicubeHome, profilePaths, profilesDirectory } from '../home.ts'
 import { checkKubeconfig, kubeconfigPath, lookUpKubeconfig, mergeKubeconfig } from '../kubeconfig/file.ts'
-import { checkProfileName } from '../names.ts'
+import { checkProfileName, checkWorkerNames } from '../names.ts'
 import { checkOwned, inspectNode, type NodeState } from '../nodeContainer.ts'
 import { parsePublish } from '../ports.ts'
 import { type ProfileConfig, readProfile, setActiveProfile } from '../profile.ts'
@@ -44,9 +44,10 @@ export async function startCluster(options: StartClusterOptions): Promise<StartR
   return withFileLock({ path: profilePaths(home, name).lock, signal, onWait }, async () => {
     const profile = await readProfile(home, name)
     const state = profile && (await inspectNode(await addressOf(profile.engineHost, env), name, signal).catch(() => undefined))
-    if (state) checkOwned(state, name)
+    if (state) checkOwned(state, name, home)
     checkIpFamily(options, profile)
     const isComplete = options.nodes === undefined || options.nodes === (profile?.nodes ?? 1)
+    checkWorkerNames(name, options.nodes ?? 1)
     if (options.nodes !== undefined) checkNodeCount(options.nodes, profile)
     if (profile && isComplete && state?.running && !state.paused && (await isUsable(home, profile, signal)))
       return alreadyRunning(home, profile, options, env)

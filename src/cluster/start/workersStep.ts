@@ -14,13 +14,14 @@ export const workersStep: Step<StartContext> = {
     context.hadWorkers = (await listWorkers(engine, profile.name)).length > 0
     const credentials = await readCredentials(context.home, profile.name)
     if (!credentials) throw new Error('the credentials are not known yet')
-    const { env, info } = context
+    const { env, home, info } = context
     await ensureWorkers({
       engine,
       info: info as EngineInfo,
       profile,
       credentials,
       env,
+      home,
       onProgress: progress,
       signal: AbortSignal.any([signal, context.bootSignal ?? AbortSignal.timeout(context.timeoutMs)]),
     })
