@@ -38,6 +38,7 @@ test('a kubelet’s settings have the names of flags, or of the fields of its co
       'kubelet.imageGCHighThresholdPercent=90',
       'kubelet.image-gc-high-threshold=70',
       'kubelet.crashLoopBackOff.maxContainerRestartPeriod=20s',
+      'kubelet.shutdownGracePeriodByPodPriority=2000000000=5,-10=0,100=20',
     ]),
   )
   assert.deepEqual(kubelet, {
@@ -56,6 +57,11 @@ test('a kubelet’s settings have the names of flags, or of the fields of its co
     'seccomp-default': true,
     'image-gc-high-threshold': 70,
     'crashLoopBackOff.maxContainerRestartPeriod': 20_000,
+    shutdownGracePeriodByPodPriority: [
+      { priority: 2_000_000_000, seconds: 5 },
+      { priority: -10, seconds: 0 },
+      { priority: 100, seconds: 20 },
+    ],
   })
 })
 
@@ -80,6 +86,9 @@ test('mistakes are told with what may have been meant', () => {
     ['kubelet.eviction-soft-grace-period=memory.available=soon', /must be durations of eviction signals/, /upstream/],
     ['kubelet.eviction-minimum-reclaim=memory.available<1', /must be amounts of eviction signals/, /upstream/],
     ['kubelet.container-log-max-size=0', /must be a size such as 10Mi/, /upstream/],
+    ['kubelet.shutdownGracePeriod=100ms', /shutdownGracePeriod 0\.1s must be either zero or otherwise >= 1 sec/, /=30s/],
+    ['kubelet.shutdownGracePeriodCriticalPods=5s', /shutdownGracePeriodCriticalPods 5s must be <= shutdownGracePeriod 0s/, /=10s/],
+    ['kubelet.shutdownGracePeriodByPodPriority=high=5', /must be priorities of pods/, /upstream/],
     ['kubelet.seccomp-default=yes', /must be true or false/, /upstream/],
     ['kube-proxy.proxy-mode=ipvs', /nftables alone/, /Leave/],
     ['apiserver.authorization-mode=AlwaysAllow', /has the authorization modes Node and RBAC, not "AlwaysAllow"/, /Node,RBAC/],

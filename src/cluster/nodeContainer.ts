@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import type Docker from 'dockerode'
-import type { ExtraConfig } from '../api/componentOptions.ts'
+import { readComponentOptions, type ExtraConfig } from '../api/componentOptions.ts'
+import { shutdownSeconds } from '../api/shutdownPeriods.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { EngineHttpError, engineGet } from './engine/address.ts'
 import type { EngineAddress } from './engine/address.ts'
@@ -15,7 +16,9 @@ import type { ContainerMode, ProfileConfig } from './profile.ts'
 import { fullDiskError, saysDiskFull, UserError } from './userError.ts'
 
 /** Longer than init takes at most, so that the engine never has to kill it. */
-export const STOP_TIMEOUT_S = 35
+const STOP_TIMEOUT_S = 35
+/** What init gives the node process unless pods are to get longer. */
+const NODE_STOP_TIMEOUT_S = 20
 const LOG_OPTIONS = { 'max-size': '20m', 'max-file': '3' }
 const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']
 
@@ -66,6 +69,16 @@ export function nodeProcessConfig(profile: ProfileConfig, worker?: Worker): Node
     ...(profile.fakeNodes && { fakeNodes: profile.fakeNodes }),
     ...(profile.extraConfig && { extraConfig: profile.extraConfig }),
   }
+}
+
+/** What pods were given for a shutdown of their node. */
+function podSeconds({ extraConfig = {} }: Pick<ProfileConfig, 'extraConfig'>): number {
+  return shutdownSeconds(readComponentOptions(extraConfig).kubelet)
+}
+
+/** How long a node container may take to stop. */
+export function stopTimeoutSeconds(profile: Pick<ProfileConfig, 'extraConfig'>): number {
+  return STOP_TIMEOUT_S + podSeconds(profile)
 }
 
 function rights(mode: ContainerMode): Docker.HostConfig {
@@ -147,10 +160,11 @@ export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCr
       `MINICUBE_CONFIG=${JSON.stringify(nodeProcessConfig(profile, worker))}`,
       `MINICUBE_SERVICE_CLUSTER_IP_RANGE=${profile.serviceClusterIpRange}`,
       `MINICUBE_CLUSTER_DNS=${profile.clusterDns}`,
+      `MINICUBE_NODE_STOP_TIMEOUT_S=${NODE_STOP_TIMEOUT_S + podSeconds(profile)}`,
       ...proxyEnvironment(profile, env),
     ],
     ExposedPorts: Object.fromEntries(Object.keys(ports).map((port) => [port, {}])),
-    StopTimeout: STOP_TIMEOUT_S,
+    StopTimeout: stopTimeoutSeconds(profile),
     NetworkingConfig: {
       EndpointsConfig: { [profile.network.name]: nodeIP ? { IPAMConfig: addressesIn(profile.network, nodeIP) } : {} },
     },

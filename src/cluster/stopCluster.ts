@@ -2,7 +2,7 @@
 import { addressOf, openEngine } from './engine/engine.ts'
 import { withFileLock } from './fileLock.ts'
 import { minicubeHome, profilePaths } from './home.ts'
-import { nodeContainer, STOP_TIMEOUT_S } from './nodeContainer.ts'
+import { nodeContainer, stopTimeoutSeconds } from './nodeContainer.ts'
 import { requireProfile } from './profile.ts'
 import { inspectInEngine } from './runningNode.ts'
 
@@ -26,8 +26,9 @@ export async function stopCluster(options: StopClusterOptions): Promise<boolean>
     const engine = await openEngine(address)
     const container = nodeContainer(engine, name)
     if (state.paused) await container.unpause()
-    if ((profile.nodes ?? 1) > 1) await (await import('./workers.ts')).stopWorkers(engine, name, signal)
-    await container.stop({ t: STOP_TIMEOUT_S, abortSignal: signal } as object)
+    const order = { t: stopTimeoutSeconds(profile), abortSignal: signal }
+    if ((profile.nodes ?? 1) > 1) await (await import('./workers.ts')).stopWorkers(engine, name, order)
+    await container.stop(order)
     return true
   })
 }

@@ -14,7 +14,7 @@ import type { Credentials } from './credentials.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { API_SERVER_PORT, PROFILE_LABEL, WORKER_LABEL, workerNames } from './names.ts'
 import { chooseNodeIP, otherNodeIPs } from './network.ts'
-import { checkOwned, containerSpec, inspectNode, STOP_TIMEOUT_S } from './nodeContainer.ts'
+import { checkOwned, containerSpec, inspectNode } from './nodeContainer.ts'
 import { outputInNode } from './nodeStream.ts'
 import type { ProfileConfig } from './profile.ts'
 import { removeNode } from './removeNode.ts'
@@ -135,11 +135,9 @@ async function allowNodeComponents({ server, ca, cert, key }: Credentials, signa
 }
 
 /** In order, beside one another; the first node is stopped after them. */
-export async function stopWorkers(engine: Engine, profile: string, signal: AbortSignal): Promise<void> {
+export async function stopWorkers(engine: Engine, profile: string, order: { t: number; abortSignal: AbortSignal }): Promise<void> {
   const containers = await listWorkers(engine, profile)
-  await Promise.all(
-    containers.map((container) => container.stop({ t: STOP_TIMEOUT_S, abortSignal: signal } as object).catch(unlessStopped)),
-  )
+  await Promise.all(containers.map((container) => container.stop(order).catch(unlessStopped)))
 }
 
 function unlessStopped(error: unknown): void {

@@ -3,6 +3,8 @@
  * far as this kubelet does what they say. The defaults are upstream's but where a node that is one container of a laptop wants others.
  */
 import type { ComponentOptions } from '../api/componentOptions.ts'
+import type { PriorityPeriod } from '../api/componentOptionValues.ts'
+import { shutdownPeriods } from '../api/shutdownPeriods.ts'
 
 type Disk = 'nodefs' | 'imagefs' | 'containerfs'
 export type SignalName = 'memory.available' | `${Disk}.available` | `${Disk}.inodesFree` | 'pid.available'
@@ -38,6 +40,8 @@ export interface KubeletConfiguration {
   /** Limits of CPU time are kept. */
   cpuCfsQuota: boolean
   crashLoopMaxMs: number
+  /** What pods get when the node stops, the least important first. None: the node's own bound for all, and pods keep their place. */
+  shutdownPeriods: readonly PriorityPeriod[]
 }
 
 const MIB = 2 ** 20
@@ -63,6 +67,7 @@ export const KUBELET_DEFAULTS: KubeletConfiguration = {
   seccompDefault: false,
   cpuCfsQuota: true,
   crashLoopMaxMs: 300_000,
+  shutdownPeriods: [],
 }
 
 /** From the options that were set from outside, which have the names of flags. */
@@ -88,6 +93,7 @@ export function kubeletConfiguration(options: ComponentOptions['kubelet']): Kube
     seccompDefault: options['seccomp-default'],
     cpuCfsQuota: options['cpu-cfs-quota'],
     crashLoopMaxMs: options['crashLoopBackOff.maxContainerRestartPeriod'],
+    shutdownPeriods: shutdownPeriods(options),
   }
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
   return { ...KUBELET_DEFAULTS, ...(Object.fromEntries(set) as Partial<KubeletConfiguration>) }
@@ -122,6 +128,12 @@ export function configurationFields(of: KubeletConfiguration): object {
     ...(of.allowedUnsafeSysctls.length > 0 && { allowedUnsafeSysctls: of.allowedUnsafeSysctls }),
     seccompDefault: of.seccompDefault,
     cpuCFSQuota: of.cpuCfsQuota,
+    ...(of.shutdownPeriods.length > 0 && {
+      shutdownGracePeriodByPodPriority: of.shutdownPeriods.map(({ priority, seconds }) => ({
+        priority,
+        shutdownGracePeriodSeconds: seconds,
+      })),
+    }),
     crashLoopBackOff: { maxContainerRestartPeriod: duration(of.crashLoopMaxMs) },
   }
 }

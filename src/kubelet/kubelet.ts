@@ -25,11 +25,13 @@ import { allContainers, byPod } from './pods/podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './pods/podRuntimeStatus.ts'
 import type { Runtime, RuntimeListener } from './runtime/runtime.ts'
 import type { KubeletPods } from './server/pods.ts'
-import { mirroredHash } from './staticPods/manifests.ts'
+import { mirroredHash } from './pods/origin.ts'
 import { volumeStats, type VolumeUse } from './volumes/volumeStats.ts'
 
 export interface Kubelet {
   run(context: ComponentContext): Promise<void>
+  /** To be called before `run` ends, when the node is to stop: pods end within the time that they were given for it. */
+  shutDown(): Promise<void>
   /** To be called after `run` ended, before the node stops: ends every pod, none with more grace than this. */
   terminatePods(maxGraceSeconds: number, context: Pick<ComponentContext, 'signal' | 'log' | 'clock'>): Promise<void>
   /** Its runtime, the use of which is measured. */
@@ -129,7 +131,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
     const [listed] = await Promise.all([runtime.list(), own.node.register(), ofNode.synced(signal), informers.for(services).synced(signal)])
     const found = byPod(listed)
     own.observer.begin(found)
-    await own.statics?.begin()
+    await Promise.all([own.statics?.begin(), own.shutdown.begin()])
     const stop = ofNode.onChange((change) => onPodChange(own, change))
     try {
       const wanted = new Set([...ofNode.list().map((pod) => pod.metadata.uid), ...(own.statics?.uids ?? [])])
@@ -169,6 +171,7 @@ export function createKubelet(given: KubeletOptions): Kubelet {
     run,
     runtime: options.runtime,
     measures,
+    shutDown: async () => parts?.shutdown.run(),
     terminatePods: (maxGraceSeconds, context) =>
       terminatePods({ ...options, ...context, pods: podsOfNode(options).list(), maxGraceSeconds }),
     pods: podProvider(options, () => parts),

@@ -156,6 +156,95 @@ test('a node that stops ends its pods within its own bound; those that cannot ru
   assert.equal(w.pod('task').status?.reason, 'Terminated')
 })
 
+test('a node that cannot tell of its pods ends them in good order all the same', async (t) => {
+  const w = await world(t)
+  w.api.put(pods, newPod('task', { restartPolicy: 'Never', terminationGracePeriodSeconds: 3 }))
+  await w.until('running', () => phase(w, 'task') === 'Running')
+  w.api.failNext = { verb: 'patch', error: new Error('connection refused') }
+  await w.shutDown(10)
+  assert.deepEqual(
+    w.runtime.calls.filter((call) => call.startsWith('stop ')),
+    ['stop main 3'],
+  )
+  assert.equal(w.api.failNext, undefined)
+})
+
+test('pods that were given time for a shutdown end by priority within it and have failed; others are refused meanwhile', async (t) => {
+  const w = await world(t, {
+    shutdownPeriods: [
+      { priority: 0, seconds: 20 },
+      { priority: 1000, seconds: 5 },
+    ],
+  })
+  w.api.put(pods, newPod('low', { priority: 10, terminationGracePeriodSeconds: 30 }))
+  w.api.put(pods, newPod('high', { priority: 5000, terminationGracePeriodSeconds: 30 }))
+  w.api.put(pods, newPod('brief', { terminationGracePeriodSeconds: 3, containers: [{ ...main, name: 'brief' }] }))
+  await w.until('running', () => ['low', 'high', 'brief'].every((name) => phase(w, name) === 'Running'))
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
+  w.runtime.stopping = held
+  const over = w.endGracefully()
+  const failed = (name: string): boolean => phase(w, name) === 'Failed'
+  await w.until('told', () => failed('low') && failed('brief'))
+  const ready = () => w.api.get(nodes, '', NODE)?.status?.conditions?.find((condition) => condition.type === 'Ready')
+  await w.until('not ready', () => ready()?.status === 'False')
+  assert.equal(ready()?.message, 'node is shutting down')
+  w.api.put(pods, newPod('late'))
+  await w.until('refused', () => failed('late'))
+  assert.equal(w.pod('late').status?.reason, 'NodeShutdown')
+  assert.equal(phase(w, 'high'), 'Running')
+  letGo()
+  await over
+  assert.ok(failed('high'))
+  assert.deepEqual(
+    w.runtime.calls.filter((call) => call.startsWith('stop ')),
+    ['stop main 20', 'stop brief 3', 'stop main 5'],
+  )
+  const { reason, message, conditions } = w.pod('high').status ?? {}
+  assert.deepEqual([reason, message], ['Terminated', 'Pod was terminated in response to imminent node shutdown.'])
+  assert.equal(conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason, 'TerminationByKubelet')
+  assert.ok(w.events.includes(`Normal Shutdown ${NODE}: Shutdown manager detected shutdown event`))
+  const ended = w.metric('kubelet_graceful_shutdown_end_time_seconds')
+  assert.ok(ended !== undefined && ended > 0)
+  await w.restart()
+  await w.until('remembered', () => w.metric('kubelet_graceful_shutdown_end_time_seconds') === ended)
+})
+
+test('a critical pod that does not fit has others end for it, waits for them, and runs', async (t) => {
+  const w = await world(t)
+  const asking = (cpu: string, spec: Partial<PodSpec> = {}): Partial<PodSpec> => ({
+    ...spec,
+    containers: [{ ...main, resources: { requests: { cpu } } }],
+  })
+  w.api.put(pods, newPod('kept', asking('500m')))
+  w.api.put(pods, newPod('victim', asking('1200m')))
+  await w.until('running', () => phase(w, 'kept') === 'Running' && phase(w, 'victim') === 'Running')
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
+  w.runtime.stopping = held
+  w.api.put(pods, newPod('critical', asking('1', { priority: 2_000_000_000 })))
+  await w.until('preempted', () => phase(w, 'victim') === 'Failed')
+  const { reason, message, conditions } = w.pod('victim').status ?? {}
+  const disrupted = conditions?.find(({ type }) => type === 'DisruptionTarget')
+  assert.deepEqual([reason, message], ['Preempting', 'Preempted in order to admit critical pod'])
+  assert.equal(disrupted?.message, 'Pod was preempted by Kubelet to accommodate a critical pod.')
+  assert.ok(w.events.includes('Warning Preempting victim: Preempted in order to admit critical pod'))
+  w.api.put(pods, newPod('next', asking('1')))
+  await w.until('the room is taken', () => phase(w, 'next') === 'Failed')
+  assert.equal(w.pod('next').status?.reason, 'OutOfcpu')
+  assert.ok(!w.runtime.calls.some((call) => call.startsWith('createSandbox critical')))
+  letGo()
+  await w.until('running', () => phase(w, 'critical') === 'Running')
+  assert.equal(phase(w, 'kept'), 'Running')
+  assert.equal(w.metric('kubelet_preemptions'), 1)
+})
+
+test('pods that come together are not given the same room', async (t) => {
+  const w = await world(t)
+  const asking = { containers: [{ ...main, resources: { requests: { cpu: '1500m' } } }] }
+  for (const name of ['one', 'two']) w.api.put(pods, newPod(name, asking))
+  await w.until('judged', () => ['one', 'two'].every((name) => ['Running', 'Failed'].includes(phase(w, name) ?? '')))
+  assert.deepEqual(['one', 'two'].map((name) => phase(w, name)).sort(), ['Failed', 'Running'])
+})
+
 const manifest = (command: string): string => `
 apiVersion: v1
 kind: Pod

@@ -17,6 +17,7 @@ import type { KubeletMeasures } from './metrics/measures.ts'
 import { PodStartTimes } from './metrics/podStartTimes.ts'
 import { hasAppArmor } from './node/appArmor.ts'
 import { allocatableAmounts, maxPods, podsMemoryBytes, readCapacity, type NodeCapacity } from './node/capacity.ts'
+import { GracefulShutdown } from './node/gracefulShutdown.ts'
 import { NodeReporter } from './node/nodeReporter.ts'
 import { RealPodLife } from './podLife/podLife.ts'
 import { PodObjects } from './pods/podObjects.ts'
@@ -47,6 +48,7 @@ export interface KubeletParts {
   devices: DeviceManager
   drivers: DraDrivers
   claims: DynamicResources
+  shutdown: GracefulShutdown
 }
 
 /** What the node has, and what of it pods may ask for. */
@@ -115,7 +117,8 @@ export async function assemble(options: KubeletOptions, measures: KubeletMeasure
   })
   const node = nodeReporterOf(shared, { csi, devices })
   const [statics, eviction] = [staticsOf(shared, statuses), evictionOf(shared)]
-  made = { workers, observer, node, life, statics, eviction, probes, startTimes, images, plugins, csi, devices, drivers, claims }
+  const shutdown = shutdownOf(shared, statuses)
+  made = { workers, observer, node, life, statics, eviction, probes, startTimes, images, plugins, csi, devices, drivers, claims, shutdown }
   return made
 }
 
@@ -259,6 +262,7 @@ async function lifeOf(
     podsOfNode: () => podsOfNode(options).list(),
     knownNode: () => parts().node.node,
     pressures: () => parts().eviction.conditions,
+    isStopping: () => parts().shutdown.isUnderWay,
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     wake: (uid) => parts().workers.wake(uid),
     images: new ImagePuller({ runtime, events, clock, signal, measures, startTimes, onPulled }),
@@ -321,11 +325,7 @@ function evictionOf({ options, configuration, measures, clock, log, signal, part
       return workers.all().filter((pod) => workers.isSyncing(pod.metadata.uid))
     },
     observed: (uid) => parts().observer.last(uid),
-    evict(pod, why) {
-      const { life, workers } = parts()
-      life.evict(pod.metadata.uid, why)
-      workers.wake(pod.metadata.uid)
-    },
+    evict: (pod, why) => parts().life.evict(pod.metadata.uid, why),
     onConditions: (conditions) => parts().node.pressuresChanged(conditions),
     onEviction: (evictionSignal) => measures.count('kubelet_evictions', { eviction_signal: evictionSignal }),
     onNodeEvent: (reason, message) => parts().node.warn(reason, message),
@@ -333,6 +333,30 @@ function evictionOf({ options, configuration, measures, clock, log, signal, part
       const { workers, images } = parts()
       await removeDead(runtime, workers)
       await images.removeUnused()
+    },
+  })
+}
+
+function shutdownOf({ options, configuration, measures, clock, log, parts }: Shared, statuses: StatusManager): GracefulShutdown {
+  return new GracefulShutdown({
+    periods: configuration.shutdownPeriods,
+    rootDir: options.rootDir,
+    clock,
+    log,
+    measures,
+    onBegin: () => parts().node.stopping(),
+    pods() {
+      const { workers } = parts()
+      return workers.all().filter(({ metadata }) => !workers.isOver(metadata.uid))
+    },
+    end({ metadata: { uid } }, eviction) {
+      const { life, workers } = parts()
+      life.evict(uid, eviction)
+      workers.hurry(uid, eviction.graceSeconds)
+    },
+    async over({ metadata: { uid } }) {
+      await parts().workers.over(uid)
+      await statuses.flush(uid)
     },
   })
 }

@@ -155,6 +155,7 @@ async function bootControlPlane(config: NodeConfig, boot: Boot, cleanup: AsyncDi
   // Not when the boot has failed: pods outlive this process, and the next one finds them again.
   cleanup.defer(() => (stop.aborted ? agent?.terminatePods() : undefined))
   cleanup.defer(() => agents.stop())
+  cleanup.defer(() => (stop.aborted ? agent?.shutDown() : undefined))
   const agentStarted = agents.start(agent.component)
   const healthServer = await serveComponentHealth(HEALTH_SOCKET, health)
   cleanup.defer(() => void healthServer.close())

@@ -44,6 +44,8 @@ export interface NodeAgentOptions {
 
 export interface NodeAgent {
   component: Component
+  /** For a shutdown, before the component stops: pods end within the time that they were given for it, if any was. */
+  shutDown(): Promise<void>
   /** For a shutdown, after the component has stopped (it would start them again): ends every container within the node's own bound. */
   terminatePods(): Promise<void>
   /** The store's disk, which is that of the pods, is full. */
@@ -147,6 +149,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       },
     },
     diskFull: () => kubelet.diskFull(),
+    shutDown: () => kubelet.shutDown(),
     async terminatePods() {
       const signal = AbortSignal.timeout(SHUTDOWN_TIMEOUT_MS)
       const ended = kubelet.terminatePods(SHUTDOWN_GRACE_SECONDS, { signal, log, clock: systemClock })
@@ -174,7 +177,6 @@ function configurationInForce({ config, address, podCidrs }: NodeAgentOptions, s
     serializeImagePulls: false,
     failSwapOn: false,
     cgroupDriver: 'cgroupfs',
-    shutdownGracePeriod: `${SHUTDOWN_GRACE_SECONDS}s`,
   }
 }
 

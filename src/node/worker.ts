@@ -145,6 +145,7 @@ export async function bootWorker(config: NodeConfig, boot: Boot, cleanup: AsyncD
   // Not when the boot has failed: pods outlive this process, and the next one finds them again.
   cleanup.defer(() => (stop.aborted ? agent.terminatePods() : undefined))
   cleanup.defer(() => supervisor.stop())
+  cleanup.defer(() => (stop.aborted ? agent.shutDown() : undefined))
   const started = [...components, agent.component].map((component) => supervisor.start(component))
   const healthServer = await serveComponentHealth(HEALTH_SOCKET, health)
   cleanup.defer(() => void healthServer.close())

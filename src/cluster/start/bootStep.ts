@@ -1,6 +1,6 @@
 /** The node container runs. */
 import { followBoot } from '../bootLog.ts'
-import { explainStartError, inspectNode, lacksCapability, nodeContainer, STOP_TIMEOUT_S } from '../nodeContainer.ts'
+import { explainStartError, inspectNode, lacksCapability, nodeContainer, stopTimeoutSeconds } from '../nodeContainer.ts'
 import { writeProfile } from '../profile.ts'
 import { UserError } from '../userError.ts'
 import { createContainer } from './createStep.ts'
@@ -30,7 +30,7 @@ export const bootStep: Step<StartContext> = {
   async undo(context) {
     context.boot?.close()
     if (!context.before || context.stateBefore?.running) return
-    await nodeContainer(context.requireEngine(), context.options.profile).stop({ t: STOP_TIMEOUT_S })
+    await nodeContainer(context.requireEngine(), context.options.profile).stop({ t: stopTimeoutSeconds(context.before) })
   },
 }
 

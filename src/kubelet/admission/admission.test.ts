@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, Pod, PodSpec } from '../../api/kinds/core/v1.ts'
-import { whyRejected } from './admission.ts'
+import { judge, type AdmissionInput } from './admission.ts'
+import { podsToPreempt } from './preemption.ts'
+import { rejectionLabel } from './rejectionLabel.ts'
 import type { Rejection } from '../pods/rejection.ts'
+
+function whyRejected(input: AdmissionInput): Rejection | undefined {
+  const verdict = judge(input)
+  return 'rejection' in verdict ? verdict.rejection : undefined
+}
 
 const metadata = { namespace: 'default', creationTimestamp: '', resourceVersion: '' }
 const node: Node = {
@@ -70,6 +77,15 @@ const cases: [what: string, wanted: Pod, others: Pod[], expected: Rejection | un
     { reason: 'SysctlForbidden', message: 'forbidden sysctl: "kernel.msgmax" not allowlisted' },
   ],
   [
+    'another system by its label',
+    { ...pod({}), metadata: { ...metadata, name: 'p', uid: 'p', labels: { 'kubernetes.io/os': 'windows' } } },
+    [],
+    {
+      reason: 'PodOSSelectorNodeLabelDoesNotMatch',
+      message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+    },
+  ],
+  [
     'another system',
     pod({ os: { name: 'windows' } }),
     [],
@@ -100,4 +116,60 @@ test('admission: AppArmor profiles where the host has none', () => {
     [rejection(false, 'RuntimeDefault'), rejection(true, 'RuntimeDefault'), rejection(false, 'Unconfined')],
     [refused, undefined, undefined],
   )
+})
+
+const CRITICAL = 2_000_000_000
+
+test('admission: a critical pod is refused for what is not a matter of room alone', () => {
+  const verdict = (spec: Partial<PodSpec>): ReturnType<typeof judge> =>
+    judge({
+      pod: pod({ priority: CRITICAL, ...asking({ cpu: '600m', memory: '1Gi' }).spec, ...spec }),
+      node,
+      others: [asking({ cpu: '1500m' })],
+      allocatable,
+    })
+  assert.deepEqual(verdict({}), { needs: new Map([['cpu', 100]]), short: short('cpu', 600, 1500, 2000) })
+  assert.deepEqual(verdict({ nodeSelector: { zone: 'b' } }), { rejection: noMatch })
+})
+
+/** `be-…`, `bu-…` and `gu-…` are of these classes of service. */
+const named = (name: string, cpu: string, memory: string, spec: Partial<PodSpec> = {}): Pod => {
+  const amounts = { cpu, memory }
+  const resources = name.startsWith('be') ? {} : { requests: amounts, ...(name.startsWith('gu') && { limits: amounts }) }
+  return { ...pod({ containers: [{ name: 'main', resources }], ...spec }), metadata: { ...metadata, name, uid: name } }
+}
+const be = named('be', '0', '0')
+const [small, large] = [named('bu-small', '100m', '100Mi'), named('bu-large', '500m', '500Mi')]
+const [guSmall, guLarge] = [named('gu-small', '100m', '100Mi'), named('gu-large', '500m', '500Mi')]
+const everyone = [be, small, large, guSmall, guLarge]
+const MIB = 2 ** 20
+
+const preemptions: [what: string, others: Pod[], needs: [resource: string, amount: number][], expected: string[] | string][] = [
+  ['the one that is just enough', everyone, [['cpu', 50]], ['bu-small']],
+  ['one that is enough before two that are', everyone, [['cpu', 300]], ['bu-large']],
+  ['a place alone takes the least of all', everyone, [['pods', 1]], ['be']],
+  ['guaranteed pods only for what the others cannot give', everyone, [['memory', 650 * MIB]], ['bu-large', 'bu-small', 'gu-small']],
+  ['everybody', everyone, [['cpu', 1200]], ['bu-large', 'bu-small', 'gu-large', 'gu-small']],
+  [
+    'nobody who is critical, too',
+    [named('bu-critical', '1', '1Gi', { priority: CRITICAL })],
+    [
+      ['cpu', 200],
+      ['memory', MIB],
+    ],
+    'preemption: error finding a set of pods to preempt: no set of running pods found to reclaim resources: [(res: cpu, q: 200), (res: memory, q: 1048576), ]',
+  ],
+  ['one that is critical and less important', [named('bu-critical', '1', '1Gi', { priority: CRITICAL })], [['cpu', 200]], ['bu-critical']],
+]
+
+for (const [what, others, needs, expected] of preemptions) {
+  test(`preemption: ${what}`, () => {
+    const priority = what.endsWith('less important') ? CRITICAL + 1 : CRITICAL
+    const found = podsToPreempt(pod({ priority }), others, new Map(needs))
+    assert.deepEqual(typeof found === 'string' ? found : found.map(({ metadata: { name } }) => name), expected)
+  })
+}
+
+test('admission: refused pods are counted under few names', () => {
+  assert.deepEqual(['OutOfcpu', 'OutOfexample.com/gpu', 'NodePorts'].map(rejectionLabel), ['OutOfcpu', 'OutOfExtendedResources', 'Other'])
 })

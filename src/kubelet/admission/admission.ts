@@ -4,14 +4,15 @@
  */
 import type { Node, Pod } from '../../api/kinds/core/v1.ts'
 import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
-import { parseQuantity, quantityMilliValue, quantityValue } from '../../api/quantity.ts'
 import { tolerates } from '../../api/tolerations.ts'
+import { amountOf } from '../pods/amounts.ts'
 import { podAmounts } from '../resources/podResources.ts'
 import { podQosClass } from '../resources/qos.ts'
 import type { Condition } from '../eviction/pressure.ts'
-import { isCritical } from '../eviction/ranking.ts'
+import { isCritical } from '../pods/critical.ts'
 import { allSpecContainers } from '../pods/podSpec.ts'
 import type { Rejection } from '../pods/rejection.ts'
+import type { Needs } from './preemption.ts'
 
 export interface AdmissionInput {
   pod: Pod
@@ -26,6 +27,8 @@ export interface AdmissionInput {
   allowedUnsafeSysctls?: readonly string[]
   /** The kernel confines processes by AppArmor profiles. */
   hasAppArmor?: boolean
+  /** The node is about to stop. */
+  isStopping?: boolean
 }
 
 /** Namespaced, isolated and harmless: a pod may set these without the node's leave. */
@@ -76,29 +79,37 @@ function asksForAppArmor(pod: Pod): boolean {
 
 const predicate = (name: string, description: string): Rejection => ({ reason: name, message: `Predicate ${name} failed: ${description}` })
 
-/** Millicores, and whole units of everything else. */
-function amountOf(name: string, quantity: string | undefined): number {
-  const parsed = parseQuantity(quantity ?? '0')
-  return name === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed)
+interface Lack {
+  resource: string
+  requested: number
+  used: number
+  capacity: number
 }
 
-function insufficient({ pod, others, allocatable }: AdmissionInput): Rejection | undefined {
-  const lack = (resource: string, requested: number, used: number, capacity: number): Rejection => ({
-    reason: `OutOf${resource}`,
-    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
-  })
+/** Resources in the order in which they are told. */
+const FIRST_TOLD = ['cpu', 'memory', 'ephemeral-storage']
+
+function lacks({ pod, others, allocatable }: AdmissionInput): Lack[] {
   const maxPods = amountOf('pods', allocatable['pods'])
-  if (others.length + 1 > maxPods) return lack('pods', 1, others.length, maxPods)
+  const tooMany = others.length + 1 > maxPods ? [{ resource: 'pods', requested: 1, used: others.length, capacity: maxPods }] : []
   const requests = podAmounts(pod, 'requests')
   const taken = others.map((other) => podAmounts(other, 'requests'))
-  for (const [resource, capacityText] of Object.entries(allocatable)) {
+  const names = [...new Set([...FIRST_TOLD, ...Object.keys(allocatable)])].filter((name) => name in allocatable && name !== 'pods')
+  const short = names.flatMap((resource): Lack[] => {
     const requested = amountOf(resource, requests[resource])
-    if (requested === 0 || resource === 'pods') continue
+    if (requested === 0) return []
     const used = taken.reduce((sum, other) => sum + amountOf(resource, other[resource]), 0)
-    const capacity = amountOf(resource, capacityText)
-    if (requested > capacity - used) return lack(resource, requested, used, capacity)
+    const capacity = amountOf(resource, allocatable[resource])
+    return requested > capacity - used ? [{ resource, requested, used, capacity }] : []
+  })
+  return [...tooMany, ...short]
+}
+
+function insufficient({ resource, requested, used, capacity }: Lack): Rejection {
+  return {
+    reason: `OutOf${resource}`,
+    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
   }
-  return undefined
 }
 
 const ANY_ADDRESS = '0.0.0.0'
@@ -142,20 +153,54 @@ function underPressure(pod: Pod, pressures: readonly Condition[]): Rejection | u
   return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` }
 }
 
-/** What keeps the pod off the node, the most telling reason first; undefined when nothing does. */
-export function whyRejected(input: AdmissionInput): Rejection | undefined {
-  const { pod, node, others, pressures = [] } = input
-  const os = pod.spec?.os?.name
-  if (os && os !== 'linux') return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" }
-  const pressed = underPressure(pod, pressures)
-  if (pressed) return pressed
-  const lack = insufficient(input)
-  if (lack) return lack
+const OS = 'linux'
+const OS_LABEL = 'kubernetes.io/os'
+
+function wrongSystem({ metadata, spec }: Pod): Rejection | undefined {
+  const label = metadata.labels?.[OS_LABEL]
+  if (label !== undefined && label !== OS)
+    return {
+      reason: 'PodOSSelectorNodeLabelDoesNotMatch',
+      message: `Failed to admit pod as the \`${OS_LABEL}\` label doesn't match node label`,
+    }
+  const os = spec?.os?.name
+  if (os && os !== OS) return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" }
+  return undefined
+}
+
+/** What other pods' end would not change. */
+function misplaced({ pod, node, others }: AdmissionInput): Rejection | undefined {
   if (node && !matchesRequiredNodeAffinity(pod.spec, node))
     return predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector")
   if (portTaken(pod, others)) return predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
   if (node && isRepelled(pod, node)) return predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate")
-  if (input.hasAppArmor === false && asksForAppArmor(pod))
-    return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
-  return forbiddenSysctl(pod, input.allowedUnsafeSysctls)
+  return undefined
+}
+
+function unconfined({ pod, hasAppArmor }: AdmissionInput): Rejection | undefined {
+  return hasAppArmor === false && asksForAppArmor(pod)
+    ? { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' }
+    : undefined
+}
+
+function stopping({ isStopping }: AdmissionInput): Rejection | undefined {
+  return isStopping ? { reason: 'NodeShutdown', message: 'Pod was rejected as the node is shutting down.' } : undefined
+}
+
+/** Why the pod may not run; else what it lacks as long as others run, with the words for it. */
+export type Verdict = { rejection: Rejection } | { needs?: Needs; short?: Rejection }
+
+/** What is not a matter of room goes first where the pod is critical: room can be made for it. */
+export function judge(input: AdmissionInput): Verdict {
+  const { pod, pressures = [] } = input
+  const before = underPressure(pod, pressures) ?? forbiddenSysctl(pod, input.allowedUnsafeSysctls) ?? wrongSystem(pod)
+  if (before) return { rejection: before }
+  const short = lacks(input)
+  const [first] = short
+  if (first && !isCritical(pod)) return { rejection: insufficient(first) }
+  const after = misplaced(input) ?? unconfined(input) ?? stopping(input)
+  if (after) return { rejection: after }
+  if (!first) return {}
+  const needs = new Map(short.map(({ resource, requested, used, capacity }) => [resource, requested - (capacity - used)]))
+  return { needs, short: insufficient(first) }
 }

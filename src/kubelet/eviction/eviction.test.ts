@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import type { Pod, PodSpec } from '../../api/kinds/core/v1.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
-import { whyRejected } from '../admission/admission.ts'
+import { judge, type AdmissionInput } from '../admission/admission.ts'
 import { KUBELET_DEFAULTS, type KubeletConfiguration } from '../configuration.ts'
 import { EvictionManager, intervalMs } from './evictionManager.ts'
 import { exceededLimit, hasLocalLimits, type DiskUse } from './localLimits.ts'
@@ -290,9 +290,11 @@ describe("a pod's own limits", () => {
 })
 
 describe('a node under pressure', () => {
-  const why = (of: Pod, pressures: Parameters<typeof whyRejected>[0]['pressures']) =>
-    whyRejected({ pod: of, node: undefined, others: [], allocatable: { pods: '9', memory: '1Gi' }, ...(pressures && { pressures }) })
-      ?.message
+  const why = (of: Pod, pressures: AdmissionInput['pressures']): string | undefined => {
+    const input = { pod: of, node: undefined, others: [], allocatable: { pods: '9', memory: '1Gi' } }
+    const verdict = judge({ ...input, ...(pressures && { pressures }) })
+    return 'rejection' in verdict ? verdict.rejection.message : undefined
+  }
   const tolerant = pod('p', { tolerations: [{ key: 'node.kubernetes.io/memory-pressure', operator: 'Exists' }] })
   test('takes no pod that it would end first', () => {
     assert.deepEqual(

@@ -13,15 +13,10 @@ import type { PodRuntimeStatus } from '../pods/podRuntimeStatus.ts'
 import { exceededLimit, hasLocalLimits } from './localLimits.ts'
 import { diskUse, podUse, someRuns, type PodUseOptions } from './podUse.ts'
 import { Pressures, type Condition, type MetThreshold } from './pressure.ts'
-import { evictionMessage, isCritical, ranked } from './ranking.ts'
+import { isCritical } from '../pods/critical.ts'
+import type { Eviction } from '../pods/eviction.ts'
+import { evictionMessage, ranked } from './ranking.ts'
 import type { Signals } from './signals.ts'
-
-export interface Eviction {
-  reason: 'Evicted'
-  message: string
-  /** What the pod is given at most. */
-  graceSeconds: number
-}
 
 export interface EvictionManagerOptions extends PodUseOptions {
   configuration: KubeletConfiguration

@@ -5,7 +5,7 @@
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { quantityValue } from '../pods/amounts.ts'
 import { podAmounts } from '../resources/podResources.ts'
-import { isStaticPod } from '../staticPods/manifests.ts'
+import { isCritical } from '../pods/critical.ts'
 import type { MetThreshold, Threshold } from './pressure.ts'
 
 export interface ContainerUse {
@@ -23,13 +23,6 @@ export interface PodUse {
   volumeBytes: number
   /** Of the pod as a whole, what its dead containers left in volumes in memory included. */
   memoryBytes?: number
-}
-
-/** Pods of this priority and above are the node's own. */
-const CRITICAL_PRIORITY = 2_000_000_000
-
-export function isCritical(pod: Pod): boolean {
-  return isStaticPod(pod) || (pod.spec?.priority ?? 0) >= CRITICAL_PRIORITY
 }
 
 export function requestOf(pod: Pod, resource: string): number {

@@ -7,8 +7,10 @@ import { Distribution } from '../../client/metrics/tallies.ts'
 import type { Metric } from './exposition.ts'
 
 const COUNTERS = {
+  kubelet_admission_rejections_total: 'Cumulative number pod admission rejections by the Kubelet.',
   kubelet_evictions: 'Cumulative number of pod evictions by eviction signal',
   kubelet_http_requests_total: 'Number of the http requests received since the server started',
+  kubelet_preemptions: 'Cumulative number of pod preemptions by preemption resource',
   kubelet_run_podsandbox_errors_total: 'Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.',
   kubelet_runtime_operations_errors_total: 'Cumulative number of runtime operation errors by operation type.',
   kubelet_runtime_operations_total: 'Cumulative number of runtime operations by operation type.',
@@ -68,6 +70,8 @@ const GAUGES = {
   kubelet_first_network_pod_start_sli_duration_seconds:
     'Duration in seconds to start the first pod with a network of its own, excluding time to pull images and run init containers',
   volume_manager_total_volumes: 'Number of volumes in Volume Manager',
+  kubelet_graceful_shutdown_start_time_seconds: 'Last graceful shutdown start time since unix epoch in seconds',
+  kubelet_graceful_shutdown_end_time_seconds: 'Last graceful shutdown end time since unix epoch in seconds',
   kubelet_pleg_last_seen_seconds: 'Timestamp in seconds when containers were last read from the runtime.',
 } as const
 

@@ -70,6 +70,7 @@ export class NodeReporter {
   #lastRuntimeError: string | undefined
   #pressures: readonly Condition[] = []
   #isUnschedulable = false
+  #isStopping = false
   #pinging = false
   #cancelSoon: (() => void) | undefined
   #cancelDown: (() => void) | undefined
@@ -196,6 +197,14 @@ export class NodeReporter {
     }
   }
 
+  /** The node is about to stop: it takes no more pods, and says so. */
+  stopping(): void {
+    this.#isStopping = true
+    this.#record('Shutdown', 'Shutdown manager detected shutdown event')
+    this.#sendSoon(0, false)
+    this.#recordStatus('NodeNotReady')
+  }
+
   volumesChanged(): void {
     this.#sendSoon(0, false)
   }
@@ -246,7 +255,10 @@ export class NodeReporter {
       devices: this.#options.devices(),
       images: this.#images,
       info: this.#info as NodeSystemInfo,
-      runtimeError: this.#runtimeError,
+      errors: [
+        ...(this.#runtimeError === undefined ? [] : [`container runtime is down: ${this.#runtimeError}`]),
+        ...(this.#isStopping ? ['node is shutting down'] : []),
+      ],
       pressures: this.#pressures,
       volumesInUse: await volumesInUse(),
       before: this.#sent,

@@ -13,6 +13,7 @@ import type { KillOptions } from '../podLife/killPod.ts'
 import { allContainers, byPod } from '../pods/podRuntimeStatus.ts'
 import { isTerminalPhase } from '../pods/podSpec.ts'
 import { timestamp } from '../../api/meta.ts'
+import { SHUTDOWN_MESSAGE } from './gracefulShutdown.ts'
 
 export interface NodeShutdownOptions extends KillOptions {
   client: Client
@@ -23,8 +24,6 @@ export interface NodeShutdownOptions extends KillOptions {
   signal: AbortSignal
 }
 
-const MESSAGE = 'Pod was terminated in response to imminent node shutdown.'
-
 /** Whether the pod's work is lost by the shutdown. */
 export function endsForGood(pod: Pod): boolean {
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
@@ -33,9 +32,12 @@ export function endsForGood(pod: Pod): boolean {
 }
 
 async function tell({ client, clock, signal }: NodeShutdownOptions, { metadata }: Pod): Promise<void> {
-  const condition = { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: MESSAGE }
+  const condition = { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: SHUTDOWN_MESSAGE }
   const conditions = [{ ...condition, lastTransitionTime: timestamp(clock.now()) }]
-  const patch = { metadata: { uid: metadata.uid }, status: { phase: 'Failed', reason: 'Terminated', message: MESSAGE, conditions } }
+  const patch = {
+    metadata: { uid: metadata.uid },
+    status: { phase: 'Failed', reason: 'Terminated', message: SHUTDOWN_MESSAGE, conditions },
+  }
   const at = { namespace: metadata.namespace, name: metadata.name, subresource: 'status' as const, signal }
   await client.patch(pods, { ...at, type: 'application/strategic-merge-patch+json' }, patch).catch((error: unknown) => {
     if (!isNotFound(error)) throw error
@@ -50,8 +52,13 @@ export async function terminatePods(options: NodeShutdownOptions): Promise<void>
   const end = async (uid: string, observed: (typeof running)[number][1]): Promise<void> => {
     const metadata = { uid, name: uid, namespace: '', creationTimestamp: '', resourceVersion: '' }
     const pod = known.get(uid) ?? { metadata, spec: { containers: [] } }
-    if (known.has(uid) && endsForGood(pod)) await tell(options, pod)
-    await killPod(options, { pod, observed, grace: new Grace(Math.min(graceSecondsOf(pod), maxGraceSeconds), clock) })
+    const grace = new Grace(Math.min(graceSecondsOf(pod), maxGraceSeconds), clock)
+    // The control plane may be gone already, or hang: the pod ends in good order nevertheless.
+    const told = known.has(uid) && endsForGood(pod) ? tell(options, pod) : undefined
+    await Promise.all([
+      told?.catch((error: unknown) => log.warn('the end of a pod could not be told', { pod: pod.metadata.name, error: String(error) })),
+      killPod(options, { pod, observed, grace }),
+    ])
   }
   const ends = await Promise.allSettled(running.map(([uid, observed]) => end(uid, observed)))
   for (const outcome of ends) if (outcome.status === 'rejected') log.warn('a pod could not be ended', { error: String(outcome.reason) })

@@ -20,8 +20,8 @@ export interface NodeStatusInput {
   /** What somebody else wrote of the node's capacity: resources that no kubelet knows of can be had as well. */
   extended: Readonly<Record<string, string>>
   images: readonly Image[]
-  /** Undefined: the runtime works. */
-  runtimeError: string | undefined
+  /** Why the node is not ready. */
+  errors: readonly string[]
   pressures: readonly Condition[]
   /** The status reported last. */
   volumesInUse: readonly string[]
@@ -58,16 +58,21 @@ const PRESSURES: readonly PressureWords[] = [
   },
 ]
 
-function verdicts({ runtimeError, pressures }: NodeStatusInput): Verdict[] {
+function verdicts({ errors, pressures }: NodeStatusInput): Verdict[] {
   const fine = (type: string, reason: string, message: string): Verdict => ({ type, status: 'False', reason, message })
   return [
     ...PRESSURES.map(({ type, short, fine: enough }) => {
       const [reason, message] = pressures.includes(type) ? short : enough
       return pressures.includes(type) ? { type, status: 'True' as const, reason, message } : fine(type, reason, message)
     }),
-    runtimeError === undefined
+    errors.length === 0
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
-      : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: `container runtime is down: ${runtimeError}` },
+      : {
+          type: 'Ready',
+          status: 'False',
+          reason: 'KubeletNotReady',
+          message: errors.length > 1 ? `[${errors.join(', ')}]` : errors.join(),
+        },
   ]
 }
 

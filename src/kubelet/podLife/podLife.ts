@@ -11,12 +11,13 @@ import { applyResize, type ContainerResize } from '../resizes/applyResize.ts'
 import type { NodeLimits } from '../resources/resources.ts'
 import type { DeviceManager } from '../devices/deviceManager.ts'
 import type { DynamicResources } from '../dynamicResources/dynamicResources.ts'
-import type { Eviction } from '../eviction/evictionManager.ts'
+import type { Eviction } from '../pods/eviction.ts'
 import { Grace, graceSecondsOf, killContainer, killPod } from './killPod.ts'
 import type { KillOptions } from './killPod.ts'
 import { computePodActions } from './podActions.ts'
 import type { ContainerKill, PodActions } from './podActions.ts'
 import { PodAdmission } from '../admission/podAdmission.ts'
+import { rejectionLabel } from '../admission/rejectionLabel.ts'
 import type { PodAdmissionOptions } from '../admission/podAdmission.ts'
 import { removeOld } from './oldContainers.ts'
 import { PodLimits, type LimitPod } from '../resources/podLimits.ts'
@@ -41,7 +42,7 @@ import { isResizing } from '../resizes/resizeConditions.ts'
 import type { StatusManager } from '../status/statusManager.ts'
 import type { PinSubPath } from '../volumes/subPath.ts'
 
-export interface PodLifeOptions extends PodPreparationOptions, PodAdmissionOptions {
+export interface PodLifeOptions extends PodPreparationOptions, Omit<PodAdmissionOptions, 'evict' | 'onPreemption'> {
   /** The first of the node's. */
   nodeIp: string
   log: Logger
@@ -85,7 +86,12 @@ export class RealPodLife implements PodLife {
     this.#restarts = new PodRestarts(options)
     this.#limits = new PodLimits(options.limitPod, options.nodeLimits, options)
     const podsOfNode = (): Pod[] => options.podsOfNode().map((pod) => this.#resizes.allocated(pod))
-    this.#admission = new PodAdmission({ ...options, podsOfNode })
+    this.#admission = new PodAdmission({
+      ...options,
+      podsOfNode,
+      evict: (pod, eviction) => this.evict(pod.metadata.uid, eviction),
+      onPreemption: (resource) => options.measures.count('kubelet_preemptions', { preemption_signal: resource }),
+    })
     this.#resizes = new PodResizes({
       events: options.events,
       judge: (pod) => this.#admission.judge(pod),
@@ -102,9 +108,10 @@ export class RealPodLife implements PodLife {
     })
   }
 
-  /** The pod is to end, for what the node lacks or for what it takes; its next sync sees to it. */
+  /** The pod is to end though it might have gone on. */
   evict(podUid: string, eviction: Eviction): void {
     this.#state(podUid).eviction ??= eviction
+    this.#options.wake(podUid)
   }
 
   /** A probe has another result. A pod that is being stopped, which is one long step, tells at once: services send to none that is not ready. */
@@ -163,14 +170,16 @@ export class RealPodLife implements PodLife {
 
   #reject(pod: Pod, observed: PodRuntimeStatus, { reason, message }: Rejection): SyncOutcome {
     this.#options.events.record(pod, { type: 'Warning', reason, message })
+    this.#options.measures.count('kubelet_admission_rejections_total', { reason: rejectionLabel(reason) })
     this.#report(pod, observed, { evicted: { reason, message: `Pod was rejected: ${message}` } })
     return { terminal: true }
   }
 
-  #evict(pod: Pod, observed: PodRuntimeStatus, { reason, message, graceSeconds }: Eviction): SyncOutcome {
-    if (!isTerminalPhase(this.#options.statuses.current(pod).phase)) this.#options.events.record(pod, { type: 'Warning', reason, message })
-    this.#report(pod, observed, { evicted: { reason, message, disrupted: true } })
-    return { terminal: true, graceSeconds }
+  #evict(pod: Pod, observed: PodRuntimeStatus, { reason, message, disruption, graceSeconds, quiet }: Eviction): SyncOutcome {
+    if (!quiet && !isTerminalPhase(this.#options.statuses.current(pod).phase))
+      this.#options.events.record(pod, { type: 'Warning', reason, message })
+    this.#report(pod, observed, { evicted: { reason, message, disruption: disruption ?? message } })
+    return { terminal: true, ...(graceSeconds !== undefined && { graceSeconds }) }
   }
 
   async terminate(pod: Pod, { grace, report }: { grace: Grace; report: boolean }): Promise<void> {

@@ -54,6 +54,7 @@ interface Worker {
   abortSync: AbortController | undefined
   grace: Grace | undefined
   cancelWake: (() => void) | undefined
+  over: PromiseWithResolvers<void>
 }
 
 export interface PodWorkersOptions {
@@ -94,6 +95,16 @@ export class PodWorkers {
   isOver(podUid: string): boolean {
     const worker = this.#workers.get(podUid)
     return worker?.phase === 'Terminated' && worker.settled
+  }
+
+  /** Resolves once all has been said of the pod. */
+  async over(podUid: string): Promise<void> {
+    await this.#workers.get(podUid)?.over.promise
+  }
+
+  /** A pod that is being stopped gets no more grace than this. */
+  hurry(podUid: string, graceSeconds: number): void {
+    this.#workers.get(podUid)?.grace?.shorten(graceSeconds)
   }
 
   /** The pod as the API has it now. */
@@ -143,6 +154,7 @@ export class PodWorkers {
       abortSync: undefined,
       grace: undefined,
       cancelWake: undefined,
+      over: Promise.withResolvers(),
     }
     this.#workers.set(pod.metadata.uid, worker)
     return worker
@@ -234,6 +246,7 @@ export class PodWorkers {
     if (!worker.settled) {
       await life.terminated(worker.pod, { report: !worker.gone })
       worker.settled = true
+      worker.over.resolve()
     }
     if (worker.pod.metadata.deletionTimestamp && !worker.gone && !worker.finished) {
       await life.finish(worker.pod)

@@ -22,3 +22,8 @@ export function quantityMilli(quantity: string): number {
 export function quantityIn(amount: string, divisor: string): number {
   return dividedUp(parseQuantity(amount).nanos, parseQuantity(divisor).nanos || NANOS_PER_UNIT)
 }
+
+/** As nodes count it: millicores, and whole units of everything else. */
+export function amountOf(resource: string, quantity: string | undefined): number {
+  return resource === 'cpu' ? quantityMilli(quantity ?? '0') : quantityValue(quantity ?? '0')
+}

@@ -2,6 +2,7 @@
 import type { Container, Pod } from '../../api/kinds/core/v1.ts'
 import { compareQuantity, quantitySign } from '../../api/quantity.ts'
 import { quantityValue } from '../pods/amounts.ts'
+import { isCritical } from '../pods/critical.ts'
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort'
 
@@ -38,8 +39,7 @@ export function podCgroup(pod: Pod): string {
   return `${CGROUP_OF_CLASS[podQosClass(pod)]}/pod${pod.metadata.uid}`
 }
 
-/** Pods of this priority and above are the node's own. */
-const CRITICAL_PRIORITY = 2_000_000_000
+const NODE_CRITICAL = 'system-node-critical'
 
 const memoryRequest = ({ resources }: Container): number => quantityValue(resources?.requests?.memory ?? '0')
 
@@ -60,7 +60,7 @@ function unassignedBytes({ spec }: Pod): number {
 
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {
   const qos = podQosClass(pod)
-  if (qos === 'Guaranteed' || (pod.spec?.priority ?? 0) >= CRITICAL_PRIORITY) return GUARANTEED_OOM_SCORE_ADJ
+  if (qos === 'Guaranteed' || (isCritical(pod) && pod.spec?.priorityClassName === NODE_CRITICAL)) return GUARANTEED_OOM_SCORE_ADJ
   if (qos === 'BestEffort') return BEST_EFFORT_OOM_SCORE_ADJ
   const more = unassignedBytes(pod)
   const isSidecar = container.restartPolicy === 'Always' && pod.spec?.initContainers?.some(({ name }) => name === container.name)

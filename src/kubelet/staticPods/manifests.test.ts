@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { silentLogger } from '../../base/logger.ts'
-import { hashOf, isStaticPod, mirroredHash, mirrorPodOf, readManifests } from './manifests.ts'
+import { isStaticPod, mirroredHash } from '../pods/origin.ts'
+import { hashOf, mirrorPodOf, readManifests } from './manifests.ts'
 
 const options = { nodeName: 'node', nowMs: 0, log: silentLogger }
 const manifest = (name: string, image: string): string =>

@@ -8,30 +8,18 @@ import { decodeYaml } from '../../api/codec/yaml.ts'
 import { applyDefaults } from '../../api/defaulting/apply.ts'
 import type { Node, Pod } from '../../api/kinds/core/v1.ts'
 import { validatePod } from '../../api/validation/pod.ts'
+import { MIRROR_ANNOTATION, SOURCE_ANNOTATION } from '../pods/origin.ts'
 import { apiReferenceOf } from './apiReferences.ts'
 import type { Draft } from '../../api/resource.ts'
 import type { Logger } from '../../base/logger.ts'
 
-/** The hash of the static pod that a mirror pod shows. */
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror'
 const HASH_ANNOTATION = 'kubernetes.io/config.hash'
-const SOURCE_ANNOTATION = 'kubernetes.io/config.source'
 const SEEN_ANNOTATION = 'kubernetes.io/config.seen'
 const MAX_MANIFEST_BYTES = 10 * 1024 * 1024
 
 export interface ManifestContext {
   nodeName: string
   seenAtMs: number
-}
-
-/** Undefined for a pod that is no mirror. */
-export function mirroredHash({ metadata }: Pod): string | undefined {
-  return metadata.annotations?.[MIRROR_ANNOTATION]
-}
-
-export function isStaticPod({ metadata }: Pod): boolean {
-  const source = metadata.annotations?.[SOURCE_ANNOTATION]
-  return source !== undefined && source !== 'api' && metadata.annotations?.[MIRROR_ANNOTATION] === undefined
 }
 
 /** These become parts of paths. */

@@ -13,7 +13,8 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
 import type { Lister } from '../../client/informer.ts'
-import { hashOf, mirroredHash, mirrorPodOf, readManifests } from './manifests.ts'
+import { mirroredHash } from '../pods/origin.ts'
+import { hashOf, mirrorPodOf, readManifests } from './manifests.ts'
 
 /** Editors write in several steps. */
 const SETTLE_MS = 200

@@ -35,7 +35,7 @@ export interface PodStatusInput {
   /** Nothing will be started any more: the pod is being deleted or has ended. */
   terminal: boolean
   /** Set when the kubelet itself ends the pod, e.g. by its deadline. */
-  evicted?: { reason: string; message: string; disrupted?: boolean }
+  evicted?: { reason: string; message: string; disruption?: string }
 }
 
 type Spec = NonNullable<Pod['spec']>['containers'][number]
@@ -154,7 +154,9 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const begun = !isTerminalPhase(phase) || before.containerStatuses !== undefined || observed.sandboxes.length > 0
   const foreign = (pod.status?.conditions ?? []).filter((c) => !OWN_CONDITIONS.includes(c.type))
   const ended = isTerminalPhase(phase)
-  const disruption = evicted?.disrupted ? disruptionTarget(evicted.message, generation, nowMs) : before.conditions?.find(isOwnDisruption)
+  const disruption = evicted?.disruption
+    ? disruptionTarget(evicted.disruption, generation, nowMs)
+    : before.conditions?.find(isOwnDisruption)
   if (disruption && !foreign.some(({ type }) => type === disruption.type)) foreign.push(disruption)
   return {
     phase,

@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Client } from '../../client/client.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
-import { isStaticPod } from '../staticPods/manifests.ts'
+import { isStaticPod } from '../pods/origin.ts'
 import { isOwnDisruption, KUBELET_CONDITIONS } from './conditions.ts'
 import { RESIZE_CONDITIONS } from '../resizes/resizeConditions.ts'
 

@@ -35,6 +35,8 @@ export class FakeRuntime implements Runtime {
   readonly calls: string[] = []
   /** What a command answers; its exit code. */
   onExec: (containerId: string, command: readonly string[]) => number = () => 0
+  /** Stopping containers takes until then. */
+  stopping: Promise<void> | undefined
   /** Does a container ignore its stop signal for the whole grace period? */
   stubborn = false
   /** Ends a container as soon as it starts, with this exit code. */
@@ -151,6 +153,7 @@ export class FakeRuntime implements Runtime {
   async stopContainer(id: string, graceSeconds: number): Promise<void> {
     const container = this.containers.get(id)
     this.calls.push(`stop ${container?.name} ${graceSeconds}`)
+    await this.stopping
     if (this.stubborn) await this.#clock.sleep(graceSeconds * 1000)
     this.end(id, this.stubborn ? 137 : 0)
   }

@@ -10,6 +10,7 @@ import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { Client } from '../../client/client.ts'
 import { createInformers } from '../../client/sharedInformer.ts'
+import { KUBELET_DEFAULTS, type KubeletConfiguration } from '../configuration.ts'
 import { createKubelet } from '../kubelet.ts'
 import type { Kubelet } from '../kubelet.ts'
 import { FakeApi } from './fakeApi.ts'
@@ -24,6 +25,10 @@ export interface World {
   events: string[]
   memory: { availableBytes: number }
   rootDir: string
+  /** Ends pods within the time that they were given for a shutdown, while the kubelet runs. */
+  endGracefully(): Promise<void>
+  /** The kubelet's own. */
+  metric(name: string): number | undefined
   /** Stops the kubelet, then the pods. */
   shutDown(maxGraceSeconds: number): Promise<void>
   /** Stops the kubelet and starts another one. */
@@ -33,7 +38,7 @@ export interface World {
   pod(name: string): Pod
 }
 
-export async function world(t: TestContext): Promise<World> {
+export async function world(t: TestContext, configuration: Partial<KubeletConfiguration> = {}): Promise<World> {
   const clock = new FakeClock()
   const api = new FakeApi()
   const runtime = new FakeRuntime(clock)
@@ -64,6 +69,7 @@ export async function world(t: TestContext): Promise<World> {
         pids: { available: 30_000, capacity: 32_768 },
       }),
       pinSubPath: async () => {},
+      configuration: { ...KUBELET_DEFAULTS, ...configuration },
       manifestsDirectory: join(rootDir, 'manifests'),
       events: { record: (about, event) => void events.push(`${event.type} ${event.reason} ${about.metadata.name}: ${event.message}`) },
       capacity: async () => ({ cpuMilli: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 34, pods: 110, hugePages: [] }),
@@ -86,6 +92,8 @@ export async function world(t: TestContext): Promise<World> {
     events,
     memory,
     rootDir,
+    endGracefully: async () => kubelet?.shutDown(),
+    metric: (name) => kubelet?.measures.metrics().find((metric) => metric.name === name)?.samples[0]?.value,
     async shutDown(maxGraceSeconds) {
       await stop()
       await kubelet?.terminatePods(maxGraceSeconds, { signal: AbortSignal.timeout(5000), log: silentLogger, clock })
