@@ -100,7 +100,7 @@ test('mistakes are told with what may have been meant', () => {
     ['apiserver.disable-admission-plugins=NodeRestrictions', /no admission plugin "NodeRestrictions"/, /Did you mean NodeRestriction/],
     ['apiserver.oidc-client-id=k', /must be specified together/, /oidc-issuer-url/],
     ['apiserver.oidc-signing-algs=RS256,HS256', /"HS256" is no algorithm/, /RS256/],
-    ['apiserver.encryption-provider-config=f', /has no option "encryption-provider-config"/, /Did you mean/],
+    ['apiserver.encryption-provider-configs=f', /has no option "encryption-provider-configs"/, /Did you mean encryption-provider-config/],
   ]
   for (const [entry, message, hint] of cases)
     assert.throws(

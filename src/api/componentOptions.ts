@@ -26,6 +26,8 @@ const OPTIONS = {
     'default-unreachable-toleration-seconds': 'count',
     'disable-admission-plugins': 'list',
     'enable-admission-plugins': 'list',
+    'encryption-provider-config': 'text',
+    'encryption-provider-config-automatic-reload': 'boolean',
     'event-ttl': 'duration',
     'max-mutating-requests-inflight': 'count',
     'max-requests-inflight': 'count',

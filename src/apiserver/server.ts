@@ -94,6 +94,8 @@ export interface ApiServerOptions {
   flags?: Readonly<Record<string, string>>
   /** What is written down of requests; closed with the server. */
   audit?: Audit
+  /** What goes on as long as the server does. */
+  beside?: readonly ((signal: AbortSignal) => Promise<void>)[]
   /** Further paths of their own. */
   paths?: readonly PathHandler[]
   /** PEM of the front proxy's client: with it, APIServices lead to other servers. */
@@ -124,6 +126,7 @@ interface Server {
   objects: OwnObjects
   loopback: Loopback
   following: Following
+  beside: Promise<unknown>
   metrics: Metrics
   objectCounts: ObjectCounts
   health: HealthChecks
@@ -178,7 +181,8 @@ export async function createApiServer(given: ApiServerOptions): Promise<ApiServe
   const health = healthChecks(options, starting, leaving.signal)
   const address = { host: options.kubernetesService.address, port: 0 }
   const parts = { options, catalog, registry, authorization, authentication, customResources, objects, loopback, following }
-  const server: Server = { ...parts, metrics, objectCounts, health, starting, leaving, stop, address }
+  const going = Promise.all((options.beside ?? []).map((run) => run(stop.signal)))
+  const server: Server = { ...parts, beside: going, metrics, objectCounts, health, starting, leaving, stop, address }
   const filters = createFilters(server)
   starting.finish('serving')
   return {
@@ -320,7 +324,7 @@ async function shutDown(server: Server, listener: Listener, membership: Membersh
   await membership.leave().catch((error: unknown) => options.log.warn('the endpoints still lead here', { error: String(error) }))
   stop.abort()
   await listener.close()
-  await following.stopped()
+  await Promise.all([following.stopped(), server.beside])
   await options.audit?.close()
   await registry.close?.()
 }

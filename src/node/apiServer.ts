@@ -16,6 +16,8 @@ import type { Store } from '../storage/store.ts'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import { createAudit } from './audit.ts'
 import type { AuditSettings } from './audit.ts'
+import { isContents } from './followedFile.ts'
+import { openEncryption } from './encryption.ts'
 import { oidcOptions } from './oidc.ts'
 import type { Pki } from './pki.ts'
 import { parseTokenFile } from './staticTokens.ts'
@@ -87,6 +89,16 @@ function flagsOf({
     'audit-webhook-config-file': audit?.webhook?.configFile ?? '',
     'audit-webhook-mode': 'batch',
     'token-auth-file': tokenFile ?? '',
+    ...fileFlags(flags),
+  }
+}
+
+/** Files by their names; one that was given by its contents has none. */
+function fileFlags(flags: ComponentOptions['apiserver']): Record<string, string> {
+  const nameOf = (option: string | undefined): string => (option === undefined || isContents(option) ? '' : option)
+  return {
+    'encryption-provider-config': nameOf(flags['encryption-provider-config']),
+    'encryption-provider-config-automatic-reload': String(flags['encryption-provider-config-automatic-reload'] ?? false),
   }
 }
 
@@ -119,6 +131,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
   const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock, flags = {} } = options
   const log = options.log.child({ component: 'kube-apiserver' })
   const audit = options.audit && createAudit(options.audit, { log, clock })
+  const encrypted = await openEncryption(flags, { log, clock })
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: flags['service-node-port-range'] ?? NODE_PORTS })
   const issuers = flags['service-account-issuer'] ?? [issuerOf(clusterDomain)]
@@ -131,6 +144,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
         customKinds,
         strategies,
         store: storeMetrics.timed(store),
+        ...(encrypted && { transformation: encrypted.encryption }),
         clock,
         log,
         services,
@@ -161,6 +175,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     flags: flagsOf(options),
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
     ...(audit && { audit }),
+    ...(encrypted && { beside: [encrypted.follow] }),
     ...(options.tokenFile && { staticTokens: parseTokenFile(readFileSync(options.tokenFile, 'utf8')) }),
     paths: [new SnapshotPath(store)],
     askStore: () => store.revision(),
@@ -170,5 +185,6 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     clock,
   })
   storeMetrics.register(server.metrics.registry)
+  encrypted?.metrics.register(server.metrics.registry)
   return server
 }

@@ -11,6 +11,7 @@ import { aborted, orAbort } from '../base/abort.ts'
 import { systemClock } from '../base/clock.ts'
 import { Supervisor, type Component } from '../base/component.ts'
 import { createLogger, type Logger } from '../base/logger.ts'
+import { ConfigurationFileError } from '../apiserver/configuration/configurationFile.ts'
 import { Client } from '../client/client.ts'
 import { selectControllers, UnknownControllerError } from '../controllers/registry.ts'
 import { runFakeNodes } from '../fakenodes/fakeNodes.ts'
@@ -166,7 +167,9 @@ async function run(settings: Settings, signal: AbortSignal): Promise<void> {
 
 /** What the user can do something about needs no stack. */
 function explain(error: unknown): string {
-  const isUnderstood = [StoreUnavailableError, StatusError, PkiError, ConfigurationError].some((type) => error instanceof type)
+  const isUnderstood = [StoreUnavailableError, StatusError, PkiError, ConfigurationError, ConfigurationFileError].some(
+    (type) => error instanceof type,
+  )
   if (!(error instanceof Error)) return String(error)
   // What the system has refused: no such file, no permission, no room, an address in use.
   if (isUnderstood || 'syscall' in error) return error.message

@@ -59,6 +59,11 @@ export const USAGE = `Usage: minicube control-plane [flags]
                                   a kubeconfig: where to events are sent, too
                                   (--audit-webhook-batch-max-size and its like by
                                   upstream's names)
+  --encryption-provider-config <file>
+                                  how objects are encrypted in the store
+                                  (EncryptionConfiguration)
+  --encryption-provider-config-automatic-reload=true
+                                  the file is read again when it changes
   --token-auth-file <file>        static tokens: token,user,uid,"group1,group2"
   --extra-config <component.key=value>
                                   an option of a component by upstream's name,
@@ -193,7 +198,10 @@ function parseAudit(flags: AuditFlags, webhook: AuditSettings['webhook']): Audit
   }
 }
 
-const WEBHOOK_FLAGS = {
+/** These flags are options of the API server like those of --extra-config. */
+const API_SERVER_FLAGS = {
+  'encryption-provider-config': { type: 'string' },
+  'encryption-provider-config-automatic-reload': { type: 'string' },
   'audit-webhook-config-file': { type: 'string' },
   'audit-webhook-mode': { type: 'string' },
   'audit-webhook-initial-backoff': { type: 'string' },
@@ -205,9 +213,8 @@ const WEBHOOK_FLAGS = {
   'audit-webhook-batch-throttle-burst': { type: 'string' },
 } as const
 
-/** These flags are options of the API server like those of --extra-config. */
-function webhookEntries(values: { [flag in keyof typeof WEBHOOK_FLAGS]?: string | undefined }): string[] {
-  const given = (Object.keys(WEBHOOK_FLAGS) as (keyof typeof WEBHOOK_FLAGS)[]).filter((flag) => values[flag] !== undefined)
+function apiServerEntries(values: { [flag in keyof typeof API_SERVER_FLAGS]?: string | undefined }): string[] {
+  const given = (Object.keys(API_SERVER_FLAGS) as (keyof typeof API_SERVER_FLAGS)[]).filter((flag) => values[flag] !== undefined)
   return given.map((flag) => `apiserver.${flag}=${values[flag]}`)
 }
 
@@ -262,7 +269,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
       'audit-log-maxsize': { type: 'string' },
       'audit-log-maxbackup': { type: 'string' },
       'audit-log-maxage': { type: 'string' },
-      ...WEBHOOK_FLAGS,
+      ...API_SERVER_FLAGS,
       'token-auth-file': { type: 'string' },
       'extra-config': { type: 'string', multiple: true, default: [] },
       descriptions: { type: 'string' },
@@ -278,7 +285,7 @@ export function parseSettings(args: readonly string[]): Settings | 'help' {
   const datastore = parseDatastore(values)
   const fakeNodes = parseFakeNodes(values['fake-nodes'])
   const quotaBytes = parseQuota(values['quota-backend-bytes'])
-  const options = parseOptions([...values['extra-config'], ...webhookEntries(values)])
+  const options = parseOptions([...values['extra-config'], ...apiServerEntries(values)])
   const audit = parseAudit(values, parseWebhook(options))
   return {
     host: host || '0.0.0.0',

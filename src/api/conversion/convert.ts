@@ -1,12 +1,13 @@
 /**
  * Conversion between the versions of a kind that share their storage (upstream's pkg/apis conversions). Only two kinds have
- * versions that differ: HorizontalPodAutoscaler (autoscaling/v1 and v2) and Event (v1 and events.k8s.io/v1). Of all others
- * the versions have the same shape.
+ * served versions that differ: HorizontalPodAutoscaler (autoscaling/v1 and v2) and Event (v1 and events.k8s.io/v1), and one is
+ * stored by upstream as nobody is served it: CustomResourceDefinition. Of all others the versions have the same shape.
  */
 import type { CatalogResource } from '../catalog/catalog.ts'
 import { normalize } from '../codec/json.ts'
 import { apiVersionOf, type JsonObject, type KubeObject } from '../resource.ts'
 import { autoscalerToV1, autoscalerToV2 } from './autoscaler.ts'
+import { definitionToV1 } from './customResourceDefinition.ts'
 import { eventToCore, eventToEvents } from './event.ts'
 
 export type GroupVersion = Pick<CatalogResource, 'group' | 'version'>
@@ -17,6 +18,7 @@ export type ConversionTarget = Pick<CatalogResource, 'group' | 'version' | 'kind
 const CONVERSIONS: Readonly<Record<string, (object: JsonObject) => JsonObject>> = {
   'HorizontalPodAutoscaler autoscaling/v1 autoscaling/v2': autoscalerToV2,
   'HorizontalPodAutoscaler autoscaling/v2 autoscaling/v1': autoscalerToV1,
+  'CustomResourceDefinition apiextensions.k8s.io/v1beta1 apiextensions.k8s.io/v1': definitionToV1,
   'Event v1 events.k8s.io/v1': eventToEvents,
   'Event events.k8s.io/v1 v1': eventToCore,
 }

@@ -36,3 +36,9 @@ export function prefixOfKey(key: string): string | undefined {
   const second = key.indexOf('/', first + 1)
   return second < 0 ? undefined : key.slice(0, second + 1)
 }
+
+/** Of a custom resource: `/registry/example.com/widgets/`. */
+export function resourceOfPrefix(prefix: string): { group: string; resource: string } {
+  const [first = '', second = ''] = prefix.slice(ROOT.length).split('/')
+  return second ? { group: first, resource: second } : { group: '', resource: first }
+}

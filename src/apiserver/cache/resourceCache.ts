@@ -2,7 +2,8 @@
 import { SortedKeys } from './sortedKeys.ts'
 import { CacheChange } from './cacheChange.ts'
 import { CacheWatcher } from './cacheWatcher.ts'
-import { newExpired } from '../../api/status.ts'
+import { newExpired, newInternalError } from '../../api/status.ts'
+import type { Entry } from '../../storage/store.ts'
 import type { StoredObject } from './storedObject.ts'
 import type { WatchFilter } from './cacheWatcher.ts'
 
@@ -15,6 +16,8 @@ export class ResourceCache {
   readonly prefix: string
   readonly #byKey = new Map<string, StoredObject>()
   readonly #keys = new SortedKeys()
+  /** What the store has and nobody can read: whoever asks for it, or for all, is told so. */
+  readonly #hidden = new Map<string, { entry: Entry; error: Error }>()
   readonly #history: CacheChange[] = []
   #historyBytes = 0
   readonly #watchers = new Set<CacheWatcher>()
@@ -37,12 +40,16 @@ export class ResourceCache {
     return this.#lastChange
   }
 
+  /** Throws an internal error where the store has it and nobody can read it. */
   get(key: string): StoredObject | undefined {
-    return this.#byKey.get(key)
+    const found = this.#byKey.get(key)
+    if (!found && this.#hidden.size > 0) this.#assertReadable((hidden) => hidden === key)
+    return found
   }
 
-  /** In key order. */
+  /** In key order. Throws like `get`. */
   *under(prefix: string, after?: string): Iterable<StoredObject> {
+    if (this.#hidden.size > 0) this.#assertReadable((hidden) => hidden.startsWith(prefix))
     for (const key of this.#keys.under(prefix, after)) yield this.#byKey.get(key) as StoredObject
   }
 
@@ -54,21 +61,52 @@ export class ResourceCache {
     return this.#byKey.values()
   }
 
+  #assertReadable(isAsked: (key: string) => boolean): void {
+    for (const [key, { error }] of this.#hidden) if (isAsked(key)) throw newInternalError(error.message)
+  }
+
+  /** A value that cannot be read; watchers, who would not hear of it, have to start over, and are told then. */
+  hide(entry: Entry, error: Error): void {
+    this.#hidden.set(entry.key, { entry, error })
+    this.#byKey.delete(entry.key)
+    this.#keys.delete(entry.key)
+    this.#startOver(Math.max(this.#lastChange, entry.modRevision), newInternalError(error.message))
+  }
+
+  hidden(): readonly Entry[] {
+    return [...this.#hidden.values()].map(({ entry }) => entry)
+  }
+
+  /** A hidden value that can be read now, at the store's `revision`. */
+  show(object: StoredObject, revision: number): void {
+    this.#hidden.delete(object.key)
+    this.#byKey.set(object.key, object)
+    this.#keys.add(object.key)
+    this.#startOver(revision, newExpired('the watch cache was filled anew, list again'))
+  }
+
+  /** The past is forgotten. */
+  #startOver(revision: number, why: Error): void {
+    this.#history.length = 0
+    this.#historyBytes = 0
+    this.#historyStart = revision
+    this.#lastChange = revision
+    for (const watcher of [...this.#watchers]) watcher.end(why)
+  }
+
   /** Everything anew, after a gap in the store's watch: the past is forgotten, watchers have to start over. */
   replace(objects: readonly StoredObject[], revision: number): void {
     this.#byKey.clear()
     for (const object of objects) this.#byKey.set(object.key, object)
     this.#keys.replace(this.#byKey.keys())
-    this.#history.length = 0
-    this.#historyBytes = 0
-    this.#historyStart = revision
-    this.#lastChange = revision
-    for (const watcher of [...this.#watchers]) watcher.end(newExpired('the watch cache was filled anew, list again'))
+    this.#hidden.clear()
+    this.#startOver(revision, newExpired('the watch cache was filled anew, list again'))
   }
 
   /** Applies one change; watchers get it with the next `flush`. */
   apply(key: string, after: StoredObject | undefined, revision: number): CacheChange {
     const before = this.#byKey.get(key)
+    this.#hidden.delete(key)
     if (after) {
       this.#byKey.set(key, after)
       if (!before) this.#keys.add(key)
@@ -90,10 +128,11 @@ export class ResourceCache {
   }
 
   /**
-   * A watcher of the changes after `afterRevision`. It throws Expired where they are not all known any more.
+   * A watcher of the changes after `afterRevision`. It throws Expired where they are not all known any more, and like `get`.
    * Nothing is missed between the call and the first read.
    */
   watch(filter: WatchFilter, afterRevision: number): CacheWatcher {
+    if (this.#hidden.size > 0) this.#assertReadable(() => true)
     if (afterRevision < this.#historyStart) {
       throw newExpired(`too old resource version: ${afterRevision} (${this.#historyStart})`)
     }

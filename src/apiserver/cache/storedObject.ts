@@ -1,10 +1,7 @@
 /** One object at one revision, as the store gave it: parsed once, its JSON bytes spliced together on first use. */
-import { mayHoldLong, parseExactly } from '../../api/codec/longIntegers.ts'
 import { jsonText } from '../../api/codec/jsonText.ts'
-import { isJsonObject } from './json.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { CachedEvent, CachedObject } from '../request.ts'
-import type { Entry } from '../../storage/store.ts'
 
 const encoder = new TextEncoder()
 const METADATA_OPENING = Buffer.from('"metadata":{')
@@ -71,21 +68,38 @@ function spliceRevision(stored: Uint8Array, revision: number): Uint8Array | unde
   return json
 }
 
+/** What is known of an object's value in the store. */
+interface StoredForm {
+  /** Its JSON, without the revision. */
+  bytes?: Uint8Array
+  /** It would be written otherwise now. */
+  stale?: boolean
+}
+
 export class StoredObject implements CachedObject {
   readonly key: string
   readonly revision: number
   readonly object: KubeObject
   /** Of its bytes in the store; 0 for one that was not read from there. */
   readonly sizeBytes: number
+  /** Its value would be written otherwise now: a write that changes nothing is not spared. */
+  readonly stale: boolean
   #stored: Uint8Array | undefined
   #json: Uint8Array | undefined
 
-  constructor(key: string, revision: number, object: KubeObject, stored?: Uint8Array) {
+  /** `object` is without the revision, as the store has it. */
+  static at(key: string, revision: number, object: KubeObject, form: StoredForm): StoredObject {
+    const metadata = { ...object.metadata, resourceVersion: String(revision) }
+    return new StoredObject(key, revision, { ...object, metadata }, form)
+  }
+
+  constructor(key: string, revision: number, object: KubeObject, { bytes, stale = false }: StoredForm = {}) {
     this.key = key
     this.revision = revision
     this.object = object
-    this.sizeBytes = stored?.byteLength ?? 0
-    this.#stored = stored
+    this.sizeBytes = bytes?.byteLength ?? 0
+    this.stale = stale
+    this.#stored = bytes
   }
 
   get json(): Uint8Array {
@@ -97,32 +111,9 @@ export class StoredObject implements CachedObject {
   }
 }
 
-/**
- * Objects that this process has just encoded, by the bytes that it gave to the store: when the store's watch hands the same
- * bytes back they need not be parsed again.
- */
-export type ParsedBytes = WeakMap<Uint8Array, KubeObject>
-
-export function decodeEntry(entry: Entry, parsed: ParsedBytes): StoredObject {
-  const known = parsed.get(entry.value)
-  if (known) parsed.delete(entry.value)
-  const object = known ?? parseObject(entry)
-  const metadata = { ...object.metadata, resourceVersion: String(entry.modRevision) }
-  return new StoredObject(entry.key, entry.modRevision, { ...object, metadata }, entry.value)
-}
-
-function parseObject(entry: Entry): KubeObject {
-  const text = Buffer.from(entry.value.buffer, entry.value.byteOffset, entry.value.byteLength).toString('utf8')
-  const value: unknown = mayHoldLong(text) ? parseExactly(text) : JSON.parse(text)
-  if (!isJsonObject(value) || !isJsonObject(value['metadata']))
-    throw new Error(`the stored value of ${entry.key} is not an object with metadata`)
-  return value as unknown as KubeObject
-}
-
 /** The same object at a later revision, as watchers see it when it leaves. */
 export function atRevision(stored: StoredObject, revision: number): StoredObject {
-  const metadata = { ...stored.object.metadata, resourceVersion: String(revision) }
-  return new StoredObject(stored.key, revision, { ...stored.object, metadata })
+  return StoredObject.at(stored.key, revision, stored.object, {})
 }
 
 const LINE_END = encoder.encode('}\n')

@@ -10,15 +10,17 @@ import { isAbort } from '../../base/abort.ts'
 import { newServiceUnavailable } from '../../api/status.ts'
 import { ROOT, prefixOfKey } from './keys.ts'
 import { ResourceCache } from './resourceCache.ts'
-import { decodeEntry } from './storedObject.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { KubeObject } from '../../api/resource.ts'
-import { CompactedError, type Store, type StoreEvent } from '../../storage/store.ts'
-import type { ParsedBytes, StoredObject } from './storedObject.ts'
+import { CompactedError, type Entry, type Store, type StoreEvent } from '../../storage/store.ts'
+import { UnreadableValueError } from './storedValues.ts'
+import type { StoredValues } from './storedValues.ts'
+import type { StoredObject } from './storedObject.ts'
 
 export interface WatchCacheOptions {
   store: Store
+  values: StoredValues
   clock: Clock
   log: Logger
 }
@@ -30,17 +32,23 @@ export interface ObjectChange {
   after: KubeObject | undefined
 }
 
+interface UnreadableEntry {
+  prefix: string
+  entry: Entry
+  error: UnreadableValueError
+}
+
 /** How many changes from before its start a cache takes over. */
 const RECENT_REVISIONS = 1_000
 const RETRY_BACKOFF = { baseMs: 50, maxMs: 5_000 }
 
 export class WatchCache {
   readonly #store: Store
+  readonly #values: StoredValues
   readonly #clock: Clock
   readonly #log: Logger
   readonly #byPrefix = new Map<string, ResourceCache>()
   readonly #listeners = new Map<string, Set<(change: ObjectChange) => void>>()
-  readonly #parsed: ParsedBytes = new WeakMap()
   #waiting: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = []
   #revision = 0
   #startRevision = 0
@@ -49,6 +57,8 @@ export class WatchCache {
 
   constructor(options: WatchCacheOptions) {
     this.#store = options.store
+    this.#values = options.values
+    this.#values.onChange(() => this.#readAgain())
     this.#clock = options.clock
     this.#log = options.log
   }
@@ -95,11 +105,6 @@ export class WatchCache {
     return this.#byPrefix.values()
   }
 
-  /** Remembers what `bytes` say, for when the store's watch brings them back. */
-  remember(bytes: Uint8Array, object: KubeObject): void {
-    this.#parsed.set(bytes, object)
-  }
-
   /** Calls back for every change under `prefix`, first for everything there; the result ends it. */
   onChange(prefix: string, listener: (change: ObjectChange) => void): () => void {
     const listeners = this.#listeners.get(prefix) ?? new Set()
@@ -119,18 +124,25 @@ export class WatchCache {
     const { entries, revision } = await this.#store.list(ROOT, at === undefined ? {} : { revision: at })
     const before = new Map([...this.#byPrefix.values()].flatMap((cache) => [...cache.values()]).map((o) => [o.key, o.object]))
     const byPrefix = new Map<string, StoredObject[]>([...this.#byPrefix.keys()].map((prefix) => [prefix, []]))
+    const unreadable: UnreadableEntry[] = []
     for (const entry of entries) {
       const prefix = prefixOfKey(entry.key)
       if (!prefix) continue
-      const objects = byPrefix.get(prefix)
-      if (objects) objects.push(decodeEntry(entry, this.#parsed))
-      else byPrefix.set(prefix, [decodeEntry(entry, this.#parsed)])
+      const objects = byPrefix.get(prefix) ?? []
+      byPrefix.set(prefix, objects)
+      const stored = this.#decode(entry)
+      if (stored instanceof UnreadableValueError) unreadable.push({ prefix, entry, error: stored })
+      else objects.push(stored)
     }
     this.#startRevision = revision
     for (const [prefix, objects] of byPrefix) {
       this.resource(prefix).replace(objects, revision)
       for (const { key, object } of objects) this.#notify(prefix, { key, before: before.get(key), after: object })
       for (const { key } of objects) before.delete(key)
+    }
+    for (const { prefix, entry, error } of unreadable) {
+      before.delete(entry.key)
+      this.resource(prefix).hide(entry, error)
     }
     for (const [key, object] of before) this.#notify(prefixOfKey(key) as string, { key, before: object, after: undefined })
     this.#advance(revision)
@@ -166,7 +178,12 @@ export class WatchCache {
       const prefix = prefixOfKey(key)
       if (prefix && revision > this.#startRevision) {
         const cache = this.resource(prefix)
-        const after = event.type === 'put' ? decodeEntry(event.entry, this.#parsed) : undefined
+        const after = event.type === 'put' ? this.#decode(event.entry) : undefined
+        if (after instanceof UnreadableValueError) {
+          cache.hide((event as StoreEvent & { type: 'put' }).entry, after)
+          this.#revision = Math.max(this.#revision, revision)
+          continue
+        }
         const change = cache.apply(key, after, revision)
         touched.add(cache)
         this.#notify(prefix, { key, before: change.before?.object, after: after?.object })
@@ -175,6 +192,29 @@ export class WatchCache {
     }
     for (const cache of touched) cache.flush()
     this.#advance(this.#revision)
+  }
+
+  /** What nobody can read is kept from those who ask for it; all else goes on. */
+  #decode(entry: Entry): StoredObject | UnreadableValueError {
+    try {
+      return this.#values.decode(entry)
+    } catch (error) {
+      if (!(error instanceof UnreadableValueError)) throw error
+      this.#log.error('an object in the store cannot be read', error)
+      return error
+    }
+  }
+
+  /** Values that could not be read until now. */
+  #readAgain(): void {
+    for (const cache of this.#byPrefix.values()) {
+      for (const entry of cache.hidden()) {
+        const stored = this.#decode(entry)
+        if (stored instanceof UnreadableValueError) continue
+        cache.show(stored, this.#revision)
+        this.#notify(cache.prefix, { key: entry.key, before: undefined, after: stored.object })
+      }
+    }
   }
 
   #notify(prefix: string, change: ObjectChange): void {

@@ -1,7 +1,7 @@
 /** etcd_request_duration_seconds and its companions, of whichever store there is. */
 import type { Registry } from 'prom-client'
 import type { Store } from '../../storage/store.ts'
-import { prefixOfKey } from '../cache/keys.ts'
+import { prefixOfKey, resourceOfPrefix } from '../cache/keys.ts'
 import { TalliedCounter, TalliedHistogram } from '../../client/metrics/tallies.ts'
 import type { Distribution, Tally } from '../../client/metrics/tallies.ts'
 
@@ -12,13 +12,6 @@ const BUCKETS_SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1
 /** Keys that are no objects are counted by their first two folders. */
 function prefixOfAny(key: string): string {
   return prefixOfKey(key) ?? key.split('/', 3).join('/')
-}
-
-/** Of `/registry/pods/…`, or `/registry/<group>/<resource>/…`. */
-function kindOfPrefix(prefix: string): { group: string; resource: string } {
-  const parts = prefix.split('/').slice(2)
-  const [first = '', second = ''] = parts
-  return second ? { group: first, resource: second } : { group: '', resource: first }
 }
 
 /** What is counted of one operation on one kind of object. */
@@ -89,7 +82,7 @@ export class StoreMetrics {
   }
 
   #row(operation: string, prefix: string): StoreRow {
-    const labels = { operation, ...kindOfPrefix(prefix) }
+    const labels = { operation, ...resourceOfPrefix(prefix) }
     return { labels, duration: this.#duration.row(labels), requests: this.#requests.row(labels), errors: undefined }
   }
 }

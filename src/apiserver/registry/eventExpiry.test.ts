@@ -4,6 +4,8 @@ import type { KubeObject } from '../../api/resource.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { createMemoryStore } from '../../storage/memory/memoryStore.ts'
+import { loadCatalog } from '../../api/catalog/load.ts'
+import { StoredValues } from '../cache/storedValues.ts'
 import { WatchCache } from '../cache/watchCache.ts'
 import { expireEvents, planExpiry } from './eventExpiry.ts'
 
@@ -44,7 +46,7 @@ test('they go from the store, others stay', async () => {
   await store.create('/registry/events/n/old', bytes(event('old', 2 * TTL_MS)))
   await store.create('/registry/events/n/new', bytes(event('new', 0)))
   await store.create('/registry/pods/n/old', bytes(event('old', 2 * TTL_MS)))
-  const cache = new WatchCache({ store, clock, log: silentLogger })
+  const cache = new WatchCache({ store, values: new StoredValues({ catalog: loadCatalog() }), clock, log: silentLogger })
   await cache.start()
   const stop = expireEvents({ store, cache, clock, log: silentLogger, ttlMs: TTL_MS })
   const keys = async (): Promise<string[]> => (await store.list('/registry/')).entries.map(({ key }) => key)

@@ -1,13 +1,14 @@
 /** LIST: consistent or at a revision, whole or in pages, from the watch cache wherever it shows the revision asked for. */
-import { newBadRequest, newStatusError } from '../../api/status.ts'
+import { newBadRequest, newInternalError, newStatusError } from '../../api/status.ts'
 import { inTime } from '../../base/abort.ts'
 import { CompactedError } from '../../storage/store.ts'
-import { decodeEntry } from '../cache/storedObject.ts'
 import { decodeContinue, encodeContinue, parseRevision } from './continueToken.ts'
 import { invalidResourceVersion } from './options.ts'
 import { newTooLargeResourceVersion, translateStorageError } from './storageErrors.ts'
 import type { Clock } from '../../base/clock.ts'
-import type { Store } from '../../storage/store.ts'
+import type { Entry, Store } from '../../storage/store.ts'
+import { UnreadableValueError } from '../cache/storedValues.ts'
+import type { StoredValues } from '../cache/storedValues.ts'
 import type { WatchCache } from '../cache/watchCache.ts'
 import type { StoredObject } from '../cache/storedObject.ts'
 import type { ContinueToken } from './continueToken.ts'
@@ -28,6 +29,7 @@ export interface ListPage {
 
 export interface ListSource {
   store: Store
+  values: StoredValues
   cache: WatchCache
   clock: Clock
   /** Other API servers write to the same store: the newest state has to be asked for. */
@@ -88,11 +90,18 @@ function listCache(source: ListSource, request: ListRequest, { revision, after }
   return pageOf(request, items, revision, undefined)
 }
 
+function readEntry(values: StoredValues, entry: Entry): StoredObject {
+  try {
+    return values.decode(entry)
+  } catch (error) {
+    throw error instanceof UnreadableValueError ? newInternalError(error.message) : error
+  }
+}
+
 /** At a revision that the cache does not show any more. */
 async function listStore(source: ListSource, request: ListRequest, { revision, after }: ContinueToken): Promise<ListPage> {
   const { prefix, matches, options } = request
   const items: StoredObject[] = []
-  const nothingParsed = new WeakMap<Uint8Array, never>()
   let position = after
   for (;;) {
     const page = await source.store.list(prefix, {
@@ -101,7 +110,7 @@ async function listStore(source: ListSource, request: ListRequest, { revision, a
       ...(position && { after: position }),
     })
     for (const [index, entry] of page.entries.entries()) {
-      const stored = decodeEntry(entry, nothingParsed)
+      const stored = readEntry(source.values, entry)
       if (matches && !matches(stored)) continue
       if (options.limit > 0 && items.length === options.limit) {
         return pageOf(request, items, revision, page.entries.length - index + page.remaining)

@@ -4,7 +4,7 @@
  */
 import { newAlreadyExists, newInternalError, newNotFound, newStatusError } from '../../api/status.ts'
 import { RevisionMismatchError } from '../../storage/store.ts'
-import { StoredObject, encodeForStore } from '../cache/storedObject.ts'
+import { StoredObject } from '../cache/storedObject.ts'
 import { checkPreconditions, isDeletable, planDeletion } from './deletion.ts'
 import { deepEqual, timestamp } from '../../api/meta.ts'
 import { cloneJson } from '../../api/jsonValues.ts'
@@ -22,6 +22,7 @@ import type { ManagedFieldsEntry } from '../../api/kinds/meta/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Store } from '../../storage/store.ts'
+import type { StoredValues } from '../cache/storedValues.ts'
 import type { WatchCache } from '../cache/watchCache.ts'
 import type { StoredKind } from './kind.ts'
 import type { CheckedChange } from './objectChecks.ts'
@@ -45,6 +46,7 @@ function differsInTimes(next: ManagedFieldsEntry[] | undefined, old: ManagedFiel
 export interface ObjectStoreOptions {
   store: Store
   cache: WatchCache
+  values: StoredValues
   clock: Clock
   /** Where several servers share the store. */
   claims?: ServiceClaims
@@ -66,12 +68,14 @@ export interface WriteResult {
 export class ObjectStore {
   readonly #store: Store
   readonly #cache: WatchCache
+  readonly #values: StoredValues
   readonly #clock: Clock
   readonly #claims: ServiceClaims | undefined
 
   constructor(options: ObjectStoreOptions) {
     this.#store = options.store
     this.#cache = options.cache
+    this.#values = options.values
     this.#clock = options.clock
     this.#claims = options.claims
   }
@@ -186,8 +190,7 @@ export class ObjectStore {
     fields['apiVersion'] = kind.storageApiVersion
     const object = kind.custom ? approved : asRead(kind.storage, approved, this.#clock.now())
     const stored = kind.versions ? await kind.versions.toStorage(object) : object
-    const bytes = encodeForStore(stored)
-    this.#cache.remember(bytes, stored)
+    const { bytes, plain } = this.#values.encode(key, stored)
     const { modRevision } = await send(bytes)
     await this.#cache.observed(modRevision)
     const current = this.#cache.resource(kind.prefix).get(key)
@@ -195,8 +198,7 @@ export class ObjectStore {
       await kind.versions?.prepare([current])
       return kind.versions?.view(current) ?? current
     }
-    const metadata = { ...object.metadata, resourceVersion: String(modRevision) }
-    return new StoredObject(key, modRevision, { ...object, metadata }, stored === object ? bytes : undefined)
+    return StoredObject.at(key, modRevision, object, stored === object ? { bytes: plain } : {})
   }
 
   async update(
@@ -278,6 +280,7 @@ export class ObjectStore {
 
   /** Whether the write would change nothing: what is stored, that is, which may look different in this version. */
   async #isStored(kind: StoredKind, next: KubeObject, old: StoredObject): Promise<boolean> {
+    if (this.#cache.resource(kind.prefix).get(old.key)?.stale) return false
     const { resourceVersion: _, ...oldMeta } = old.object.metadata
     const { managedFields } = next.metadata
     const kept = differsInTimes(managedFields, oldMeta.managedFields) ? oldMeta.managedFields : managedFields

@@ -38,6 +38,8 @@ import { convertEvent, fromStorage, viewEvents } from './versions.ts'
 import { listKindOf } from '../../api/catalog/catalog.ts'
 import { watchObjects } from './watches.ts'
 import { createObject, updateObject } from './writes.ts'
+import { StoredValues } from '../cache/storedValues.ts'
+import type { Transformation } from '../cache/storedValues.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Catalog } from '../../api/catalog/catalog.ts'
@@ -55,6 +57,8 @@ import type { Tokens } from './tokens.ts'
 export interface RegistryOptions {
   catalog: Catalog
   store: Store
+  /** What values go through on their way into the store and back; they are kept as they are unless given. */
+  transformation?: Transformation
   clock: Clock
   log: Logger
   services: Services
@@ -86,12 +90,12 @@ export class ObjectRegistry implements Registry {
   readonly #webhooks: WebhookClient
   #observer: AdmissionObserver = noObserver
 
-  constructor(options: RegistryOptions, cache: WatchCache) {
+  constructor(options: RegistryOptions, cache: WatchCache, values: StoredValues) {
     const { store, clock, catalog, log, authorizer, tokens, services } = options
     const reader = createReader(cache)
     this.#virtual = options.virtualResources ?? new Map()
     const claims = store.shared ? new ServiceClaims({ store, cache, clock, log }) : undefined
-    const objects = new ObjectStore({ store, cache, clock, ...(claims && { claims }) })
+    const objects = new ObjectStore({ store, cache, values, clock, ...(claims && { claims }) })
     const kinds = new Kinds(catalog, options.customKinds, options.strategies)
     const quota = createResourceQuota(reader, createQuotaCharge({ catalog, clock, kinds, objects, reader, services }))
     this.#webhooks = new WebhookClient({ resolver: createServiceResolver(reader), clock })
@@ -108,6 +112,7 @@ export class ObjectRegistry implements Registry {
     this.#core = {
       catalog,
       store,
+      values,
       cache,
       clock,
       log,
@@ -267,8 +272,12 @@ export class ObjectRegistry implements Registry {
 
 /** Fills the cache and starts to serve. */
 export async function createRegistry(options: RegistryOptions): Promise<ObjectRegistry> {
-  const cache = new WatchCache(options)
+  const { catalog, store, transformation } = options
+  // Others who write to the store may write protobuf.
+  const protobuf = store.shared ? await import('../../api/codec/protobuf.ts') : undefined
+  const values = new StoredValues({ catalog, ...(transformation && { transformation }), ...(protobuf && { protobuf }) })
+  const cache = new WatchCache({ ...options, values })
   await cache.start()
   options.services.follow(cache)
-  return new ObjectRegistry(options, cache)
+  return new ObjectRegistry(options, cache, values)
 }

@@ -4,11 +4,16 @@ import { systemClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { createMemoryStore } from '../../storage/memory/memoryStore.ts'
 import type { AdmissionPlugin } from '../admission/admission.ts'
-import { createRegistry, type ObjectRegistry } from './registry.ts'
+import { createRegistry, type ObjectRegistry, type RegistryOptions } from './registry.ts'
 import { Services } from './services/services.ts'
 
-export function createTestRegistry(admission: readonly AdmissionPlugin[] = [], store = createMemoryStore()): Promise<ObjectRegistry> {
+export function createTestRegistry(
+  admission: readonly AdmissionPlugin[] = [],
+  store = createMemoryStore(),
+  more: Pick<RegistryOptions, 'transformation'> = {},
+): Promise<ObjectRegistry> {
   return createRegistry({
+    ...more,
     catalog: loadCatalog(),
     store,
     clock: systemClock,
