@@ -30,12 +30,12 @@ export function indexByOwner<T extends KubeObject>(informer: Informer<T>): void 
   informer.addIndex(ORPHANS, (object) => (controllerOf(object) ? [] : [object.metadata.namespace ?? '']))
 }
 
-export function ownedBy<T extends KubeObject>(informer: Informer<T>, owner: KubeObject): readonly T[] {
-  return informer.byIndex(BY_OWNER, owner.metadata.uid)
+export function ownedBy<T extends KubeObject>(informer: Informer<T>, ownerUid: string): readonly T[] {
+  return informer.byIndex(BY_OWNER, ownerUid)
 }
 
 export function ownedOrOrphaned<T extends KubeObject>(informer: Informer<T>, owner: KubeObject): T[] {
-  return [...ownedBy(informer, owner), ...informer.byIndex(ORPHANS, owner.metadata.namespace ?? '')]
+  return [...ownedBy(informer, owner.metadata.uid), ...informer.byIndex(ORPHANS, owner.metadata.namespace ?? '')]
 }
 
 /** Keys of the objects whose selector matches an orphan. */

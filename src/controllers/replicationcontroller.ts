@@ -10,7 +10,6 @@ const REPLICATION_CONTROLLER: ReplicaKind<ReplicationController> = {
   templateOf: (rc) => rc.spec.template,
   replicasOf: (rc) => rc.spec.replicas ?? 1,
   minReadySecondsOf: (rc) => rc.spec.minReadySeconds ?? 0,
-  statusOf: (rc) => rc.status,
   withStatus(rc, counted) {
     const { terminatingReplicas: _, ...status } = counted
     return { ...rc, status }

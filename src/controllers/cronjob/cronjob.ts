@@ -78,7 +78,7 @@ export function cronJobController(context: ControllerContext): Controller {
       if (!cronJob) return
       if (!jobWrites.seenBy(key, jobInformer) || !cronWrites.seenBy(key, cronInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const schedule = isDormant(cronJob) ? undefined : scheduleOf(cronJob)
-      const owned = ownedBy(jobInformer, cronJob)
+      const owned = ownedBy(jobInformer, cronJob.metadata.uid)
       const plan = planCronJob(cronJob, schedule, owned, clock.now())
       for (const { type, reason, message } of newsOfActive(cronJob, owned)) tell(cronJob, type, reason, message)
       if (plan.next.action === 'never') {

@@ -135,7 +135,7 @@ export function deploymentController(context: ControllerContext): Controller {
       const { metadata, spec } = deployment
       const rollback = metadata.deletionTimestamp === undefined && !spec.paused && planRollback(deployment, owned)
       if (rollback) return rollBack(rollback, key, signal)
-      const podsOfAll = owned.flatMap((rs) => ownedBy(podInformer, rs))
+      const podsOfAll = owned.flatMap((rs) => ownedBy(podInformer, rs.metadata.uid))
       const plan = planDeployment({ deployment, replicaSets: owned, pods: podsOfAll, nowMs: clock.now() })
       await apply(deployment, plan, key, signal)
       if (plan.recheckAfterMs !== undefined) return { requeueAfterMs: plan.recheckAfterMs }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import { planReplicas, planReplicaStatus, rankForDeletion } from './plan.ts'
+import { planReplicas, planReplicaStatus, rankForDeletion, type Replicated } from './plan.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 1)
 
@@ -38,20 +38,24 @@ function pod(name: string, facts: PodFacts = {}): Pod {
 }
 
 const ready = { readySince: '2026-01-01T00:00:00Z' }
+/** A set that wants so many replicas. */
+function set(replicas: number, owned: readonly Pod[], more: Partial<Replicated> = {}): Replicated {
+  const facts = { isLeaving: false, generation: 1, minReadySeconds: 0, templateLabels: {}, status: undefined }
+  return { ...facts, replicas, pods: owned, neighbours: () => owned, ...more }
+}
 const names = (pods: readonly Pod[]): string[] => pods.map((p) => p.metadata.name)
 
 test('finished and leaving pods are replaced, surplus ones removed', () => {
   const owned = [pod('a', ready), pod('b', { phase: 'Failed' }), pod('c', { deleting: true })]
-  assert.deepEqual(
-    planReplicas(3, owned, () => owned),
-    { create: 2, remove: [] },
-  )
-  assert.deepEqual(
-    planReplicas(1, owned, () => owned),
-    { create: 0, remove: [] },
-  )
-  assert.deepEqual(names(planReplicas(0, owned, () => owned).remove), ['a'])
-  assert.equal(planReplicas(10_000, [], () => []).create, 500)
+  assert.deepEqual(planReplicas(set(3, owned)), { create: 2, remove: [] })
+  assert.deepEqual(planReplicas(set(1, owned)), { create: 0, remove: [] })
+  assert.deepEqual(names(planReplicas(set(0, owned)).remove), ['a'])
+  assert.equal(planReplicas(set(10_000, [])).create, 500)
+})
+
+test('a set that is leaving makes and removes nothing', () => {
+  assert.deepEqual(planReplicas(set(3, [pod('a', ready)], { isLeaving: true })), { create: 0, remove: [] })
+  assert.deepEqual(planReplicas(set(0, [pod('a', ready)], { isLeaving: true })), { create: 0, remove: [] })
 })
 
 test('what is missed least goes first', () => {
@@ -81,16 +85,16 @@ test('the status counts, and says when the next pod becomes available', () => {
     pod('d', { deleting: true }),
     pod('e', { phase: 'Succeeded' }),
   ]
-  const of = { generation: 4, minReadySeconds: 30, templateLabels: { app: 'web' }, status: undefined }
-  assert.deepEqual(planReplicaStatus(of, owned, NOW), {
+  const of = set(3, owned, { generation: 4, minReadySeconds: 30, templateLabels: { app: 'web' } })
+  assert.deepEqual(planReplicaStatus(of, NOW), {
     status: { replicas: 3, fullyLabeledReplicas: 3, readyReplicas: 2, availableReplicas: 1, terminatingReplicas: 1, observedGeneration: 4 },
     recheckAfterMs: 20_000,
   })
 })
 
 test('a failure is told once and taken back', () => {
-  const of = { generation: 1, minReadySeconds: 0, templateLabels: {}, status: undefined }
-  const { status } = planReplicaStatus(of, [], NOW, { creating: true, message: 'exceeded quota' })
+  const of = set(1, [])
+  const { status } = planReplicaStatus(of, NOW, { creating: true, message: 'exceeded quota' })
   assert.deepEqual(status.conditions, [
     {
       type: 'ReplicaFailure',
@@ -100,5 +104,5 @@ test('a failure is told once and taken back', () => {
       lastTransitionTime: '2026-01-01T01:00:00Z',
     },
   ])
-  assert.equal(planReplicaStatus({ ...of, status }, [], NOW).status.conditions, undefined)
+  assert.equal(planReplicaStatus({ ...of, status }, NOW).status.conditions, undefined)
 })

@@ -13,10 +13,32 @@ export interface ReplicaPlan {
   remove: Pod[]
 }
 
-/** `neighbours` are the pods of related ReplicaSets (of the same Deployment), which shows how crowded each node is; asked for only where pods go. */
-export function planReplicas(wanted: number, owned: readonly Pod[], neighbours: () => readonly Pod[]): ReplicaPlan {
-  const active = owned.filter(isActive)
-  const missing = wanted - active.length
+/** What is known of a set. */
+export interface Replicated {
+  isLeaving: boolean
+  generation: number | undefined
+  /** How many it wants. */
+  replicas: number
+  minReadySeconds: number
+  templateLabels: Readonly<Record<string, string>>
+  status: ReplicaSetStatus | undefined
+  /** All that it owns. */
+  pods: readonly Pod[]
+  /** The pods of related sets (of the same Deployment), which show how crowded each node is; asked for only where pods go. */
+  neighbours(): readonly Pod[]
+}
+
+/** Why the last pods could not be made or removed. */
+export interface Failure {
+  creating: boolean
+  message: string
+}
+
+/** A set that is leaving keeps the pods that it has: they go with it, or stay behind. */
+export function planReplicas({ isLeaving, replicas, pods, neighbours }: Replicated): ReplicaPlan {
+  if (isLeaving) return { create: 0, remove: [] }
+  const active = pods.filter(isActive)
+  const missing = replicas - active.length
   if (missing >= 0) return { create: Math.min(missing, BURST_REPLICAS), remove: [] }
   return { create: 0, remove: rankForDeletion(active, neighbours()).slice(0, Math.min(-missing, BURST_REPLICAS)) }
 }
@@ -59,27 +81,14 @@ export function rankForDeletion(active: readonly Pod[], neighbours: readonly Pod
   })
 }
 
-export interface Replicated {
-  generation: number | undefined
-  minReadySeconds: number
-  templateLabels: Readonly<Record<string, string>>
-  status: ReplicaSetStatus | undefined
-}
-
 export interface ReplicaStatusPlan {
   status: ReplicaSetStatus
   /** When the next pod will have been ready long enough. */
   recheckAfterMs?: number
 }
 
-/** `failure` is why the last pods could not be made or removed. */
-export function planReplicaStatus(
-  of: Replicated,
-  owned: readonly Pod[],
-  nowMs: number,
-  failure?: { creating: boolean; message: string },
-): ReplicaStatusPlan {
-  const active = owned.filter(isActive)
+export function planReplicaStatus(of: Replicated, nowMs: number, failure?: Failure): ReplicaStatusPlan {
+  const active = of.pods.filter(isActive)
   const waits = active.map((pod) => availableInMs(pod, of.minReadySeconds, nowMs)).filter((ms) => ms !== undefined)
   const waiting = waits.filter((ms) => ms > 0)
   const status: ReplicaSetStatus = {
@@ -87,7 +96,7 @@ export function planReplicaStatus(
     ...counted('fullyLabeledReplicas', active.filter((pod) => selectsAll(of.templateLabels, pod.metadata.labels)).length),
     ...counted('readyReplicas', waits.length),
     ...counted('availableReplicas', waits.length - waiting.length),
-    terminatingReplicas: owned.filter(isTerminating).length,
+    terminatingReplicas: of.pods.filter(isTerminating).length,
     ...(of.generation !== undefined && { observedGeneration: of.generation }),
   }
   const conditions = failureConditions(of.status?.conditions, failure, nowMs)
@@ -102,7 +111,7 @@ function counted<K extends string>(name: K, count: number): { [P in K]?: number 
 
 function failureConditions(
   known: readonly ReplicaSetCondition[] | undefined,
-  failure: { creating: boolean; message: string } | undefined,
+  failure: Failure | undefined,
   nowMs: number,
 ): ReplicaSetCondition[] {
   if (!failure) return withoutCondition(known, 'ReplicaFailure')

@@ -10,7 +10,6 @@ const REPLICA_SET: ReplicaKind<ReplicaSet> = {
   templateOf: (rs) => rs.spec.template,
   replicasOf: (rs) => rs.spec.replicas ?? 1,
   minReadySecondsOf: (rs) => rs.spec.minReadySeconds ?? 0,
-  statusOf: (rs) => rs.status,
   withStatus: (rs, status) => ({ ...rs, status }),
 }
 
