@@ -2,18 +2,21 @@
  * The deployment controller: a Deployment's pods are those of its ReplicaSets, one for each template it has had. A rollout
  * moves replicas from the old ones to the new one within the bounds of the strategy (upstream's pkg/controller/deployment).
  */
+import type { Clock } from '../../base/clock.ts'
 import { deployments, replicasets, type Deployment, type ReplicaSet } from '../../api/kinds/apps/v1.ts'
-import { pods } from '../../api/kinds/core/v1.ts'
+import { pods, type Pod } from '../../api/kinds/core/v1.ts'
 import { controllerOf } from '../../api/meta.ts'
-import { splitKey, type Draft } from '../../api/resource.ts'
+import type { Draft } from '../../api/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../api/status.ts'
 import { hasFinished } from '../../api/pods.ts'
-import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
-import { isEmptySelector } from '../../api/validation/labels.ts'
-import { semanticallyEqual } from '../hash.ts'
-import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
-import { adopters, at, claim, indexByOwner, ownedBy, ownedOrOrphaned, ownerKey } from '../ownership.ts'
-import { planDeployment, type DeploymentPlan, type ReplicaSetUpdate } from './plan.ts'
+import type { Client } from '../../client/client.ts'
+import type { EventRecorder } from '../../client/events.ts'
+import type { Informer } from '../../client/informer.ts'
+import type { Controller, ControllerContext, Outcome, Watch } from '../../reconcile/controller.ts'
+import { Dependents } from '../dependents.ts'
+import { at, indexByOwner, ownedBy, ownerKey } from '../ownership.ts'
+import { recheck, selectingAll, workloadController, type Pass, type Workload } from '../workload.ts'
+import { planDeployment, type DeploymentInput, type DeploymentPlan, type ReplicaSetUpdate } from './plan.ts'
 import { replicasOf } from './replicaCounts.ts'
 import { findCurrent, planRollback, REVISION, type Rollback } from './revisions.ts'
 
@@ -22,123 +25,117 @@ const withRevision = (deployment: Deployment, revision: string): Deployment => (
   metadata: { ...deployment.metadata, annotations: { ...deployment.metadata.annotations, [REVISION]: revision } },
 })
 
-export function deploymentController(context: ControllerContext): Controller {
-  const { client, informers, events, clock } = context
-  const deploymentInformer = informers.for(deployments)
-  const replicaSetInformer = informers.for(replicasets)
-  const podInformer = informers.for(pods)
-  indexByOwner(replicaSetInformer)
-  indexByOwner(podInformer)
-  const writes = new OwnWrites()
-  const statusWrites = new OwnWrites()
+type Step = { rollback: Rollback } | { rollout: DeploymentPlan }
 
-  function replicaSetKeys(rs: ReplicaSet): string[] {
-    const owner = ownerKey(rs, deployments)
-    return owner ? [owner] : adopters(rs, deploymentInformer, (deployment) => deployment.spec.selector)
-  }
-
+class Deployments implements Workload<Deployment, DeploymentInput, Step> {
+  readonly name = 'deployment-controller'
+  readonly resource = deployments
+  readonly watches
+  readonly writesTo
+  readonly refusal = selectingAll('deployment')
+  readonly #client: Client
+  readonly #events: EventRecorder
+  readonly #clock: Clock
+  readonly #deployments: Informer<Deployment>
+  readonly #replicaSets: Dependents<Deployment, ReplicaSet>
+  readonly #pods: Informer<Pod>
   /** Recreate waits for the old pods to be gone: only their end matters here. */
-  const podEnds: Watch = {
-    start(_, enqueue) {
-      podInformer.onChange(({ before, after }) => {
+  readonly #podEnds: Watch = {
+    start: (_, enqueue) => {
+      this.#pods.onChange(({ before, after }) => {
         const name = before && (!after || hasFinished(after)) ? ownerKey(before, replicasets) : undefined
-        const rs = name && replicaSetInformer.get(name)
+        const rs = name && this.#replicaSets.informer.get(name)
         const key = rs && ownerKey(rs, deployments)
-        if (key && deploymentInformer.get(key)?.spec.strategy?.type === 'Recreate') enqueue(key)
+        if (key && this.#deployments.get(key)?.spec.strategy?.type === 'Recreate') enqueue(key)
       })
-      return podInformer
+      return this.#pods
     },
   }
 
-  async function create(deployment: Deployment, draft: Draft<ReplicaSet>, key: string, signal: AbortSignal): Promise<void> {
+  constructor(context: ControllerContext) {
+    this.#client = context.client
+    this.#events = context.events
+    this.#clock = context.clock
+    this.#deployments = context.informers.for(deployments)
+    this.#replicaSets = new Dependents(context, { owner: deployments, resource: replicasets, selectorOf: ({ spec }) => spec.selector })
+    this.#pods = context.informers.for(pods)
+    indexByOwner(this.#pods)
+    this.watches = [this.#replicaSets.watch, this.#podEnds]
+    this.writesTo = [this.#replicaSets]
+  }
+
+  async takeStock({ object, signal }: Pass<Deployment>): Promise<DeploymentInput> {
+    const replicaSets = await this.#replicaSets.claim(object, signal)
+    const podsOfAll = replicaSets.flatMap((rs) => ownedBy(this.#pods, rs.metadata.uid))
+    return { deployment: object, replicaSets, pods: podsOfAll, nowMs: this.#clock.now() }
+  }
+
+  plan(stock: DeploymentInput): Step {
+    const rollback = planRollback(stock.deployment, stock.replicaSets)
+    return rollback ? { rollback } : { rollout: planDeployment(stock) }
+  }
+
+  async apply(pass: Pass<Deployment>, step: Step): Promise<Outcome> {
+    if ('rollback' in step) return this.#rollBack(pass, step.rollback)
+    const { create, updates, revision, status, remove, recheckAfterMs } = step.rollout
+    if (create) await this.#create(pass, create)
+    await Promise.all(updates.map((change) => this.#update(pass, change)))
+    // The revision goes with the status: written like that it counts as no new generation.
+    const annotated = revision === undefined ? pass.object : withRevision(pass.object, revision)
+    await pass.report({ ...annotated, status })
+    for (const rs of remove) await this.#remove(rs, pass.signal)
+    return recheck([recheckAfterMs])
+  }
+
+  async #create({ key, object, signal, report }: Pass<Deployment>, draft: Draft<ReplicaSet>): Promise<void> {
     try {
-      const created = await client.create(replicasets, draft, { signal })
-      writes.wrote(key, created)
-      scaled(deployment, created.metadata.name, 0, replicasOf(created))
+      const created = await this.#client.create(replicasets, draft, { signal })
+      this.#replicaSets.wrote(key, created)
+      this.#scaled(object, created.metadata.name, 0, replicasOf(created))
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
-      const existing = await client.get(replicasets, { namespace: deployment.metadata.namespace, name: draft.metadata.name ?? '', signal })
-      if (controllerOf(existing)?.uid === deployment.metadata.uid && findCurrent(deployment, [existing])) return writes.wrote(key, existing)
+      const { namespace } = object.metadata
+      const existing = await this.#client.get(replicasets, { namespace, name: draft.metadata.name ?? '', signal })
+      const isOwn = controllerOf(existing)?.uid === object.metadata.uid && findCurrent(object, [existing])
+      if (isOwn) return this.#replicaSets.wrote(key, existing)
       // Another template has the same hash: the next one is salted with the count.
-      const status = { ...deployment.status, collisionCount: (deployment.status?.collisionCount ?? 0) + 1 }
-      await client.update(deployments, { ...deployment, status }, { subresource: 'status', signal })
+      await report({ ...object, status: { ...object.status, collisionCount: (object.status?.collisionCount ?? 0) + 1 } })
       throw error
     }
   }
 
-  function scaled(deployment: Deployment, name: string, from: number, to: number): void {
-    if (from === to) return
-    const message = `Scaled ${to > from ? 'up' : 'down'} replica set ${name} from ${from} to ${to}`
-    events.record(deployment, { type: 'Normal', reason: 'ScalingReplicaSet', message })
-  }
-
-  async function update(deployment: Deployment, change: ReplicaSetUpdate, key: string, signal: AbortSignal): Promise<void> {
+  async #update({ key, object, signal }: Pass<Deployment>, change: ReplicaSetUpdate): Promise<void> {
     const { replicaSet, replicas, annotations, minReadySeconds } = change
     const next: ReplicaSet = {
       ...replicaSet,
       metadata: { ...replicaSet.metadata, annotations },
       spec: { ...replicaSet.spec, replicas, minReadySeconds },
     }
-    writes.wrote(key, await client.update(replicasets, next, { signal }))
-    scaled(deployment, replicaSet.metadata.name, replicasOf(replicaSet), replicas)
+    this.#replicaSets.wrote(key, await this.#client.update(replicasets, next, { signal }))
+    this.#scaled(object, replicaSet.metadata.name, replicasOf(replicaSet), replicas)
   }
 
-  async function apply(deployment: Deployment, plan: DeploymentPlan, key: string, signal: AbortSignal): Promise<void> {
-    if (plan.create) await create(deployment, plan.create, key, signal)
-    await Promise.all(plan.updates.map((change) => update(deployment, change, key, signal)))
-    // The revision goes with the status: written like that it counts as no new generation.
-    const { revision, status } = plan
-    const annotated = revision === undefined ? deployment : withRevision(deployment, revision)
-    if (annotated !== deployment || !semanticallyEqual(status, deployment.status)) {
-      statusWrites.wrote(key, await client.update(deployments, { ...annotated, status }, { subresource: 'status', signal }))
-    }
-    for (const rs of plan.remove) {
-      await client.delete(replicasets, { ...at(rs), signal }, { preconditions: { uid: rs.metadata.uid } }).catch((error: unknown) => {
-        if (!isNotFound(error)) throw error
-      })
+  async #remove(rs: ReplicaSet, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#client.delete(replicasets, { ...at(rs), signal }, { preconditions: { uid: rs.metadata.uid } })
+    } catch (error) {
+      if (!isNotFound(error)) throw error
     }
   }
 
-  async function rollBack({ deployment, event }: Rollback, key: string, signal: AbortSignal): Promise<void> {
-    if (event.type === 'Warning') events.record(deployment, event)
-    statusWrites.wrote(key, await client.update(deployments, deployment, { signal }))
-    if (event.type === 'Normal') events.record(deployment, event)
+  #scaled(deployment: Deployment, name: string, from: number, to: number): void {
+    if (from === to) return
+    const message = `Scaled ${to > from ? 'up' : 'down'} replica set ${name} from ${from} to ${to}`
+    this.#events.record(deployment, { type: 'Normal', reason: 'ScalingReplicaSet', message })
   }
 
-  return {
-    name: 'deployment-controller',
-    watches: [
-      watch(deployments, (deployment) => [`${deployment.metadata.namespace}/${deployment.metadata.name}`]),
-      watch(replicasets, replicaSetKeys),
-      podEnds,
-    ],
-    async reconcile(key, signal): Promise<Outcome> {
-      const deployment = deploymentInformer.get(key)
-      if (!deployment) return
-      if (isEmptySelector(deployment.spec.selector)) {
-        const message = 'This deployment is selecting all pods. A non-empty selector is required.'
-        events.record(deployment, { type: 'Warning', reason: 'SelectingAll', message })
-        return
-      }
-      if (!writes.seenBy(key, replicaSetInformer) || !statusWrites.seenBy(key, deploymentInformer))
-        return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
-      const { namespace } = splitKey(key)
-      const owned = await claim({
-        client,
-        owner: deployment,
-        ownerResource: deployments,
-        resource: replicasets,
-        selector: deployment.spec.selector,
-        candidates: ownedOrOrphaned(replicaSetInformer, deployment).filter((rs) => rs.metadata.namespace === namespace),
-        signal,
-      })
-      const { metadata, spec } = deployment
-      const rollback = metadata.deletionTimestamp === undefined && !spec.paused && planRollback(deployment, owned)
-      if (rollback) return rollBack(rollback, key, signal)
-      const podsOfAll = owned.flatMap((rs) => ownedBy(podInformer, rs.metadata.uid))
-      const plan = planDeployment({ deployment, replicaSets: owned, pods: podsOfAll, nowMs: clock.now() })
-      await apply(deployment, plan, key, signal)
-      if (plan.recheckAfterMs !== undefined) return { requeueAfterMs: plan.recheckAfterMs }
-    },
+  async #rollBack({ update }: Pass<Deployment>, { deployment, event }: Rollback): Promise<void> {
+    if (event.type === 'Warning') this.#events.record(deployment, event)
+    await update(deployment)
+    if (event.type === 'Normal') this.#events.record(deployment, event)
   }
+}
+
+export function deploymentController(context: ControllerContext): Controller {
+  return workloadController<Deployment, DeploymentInput, Step>(context, new Deployments(context))
 }

@@ -286,6 +286,8 @@ test('rollback by annotation: the revision asked for, or the one before', () => 
     assert.equal(plan.deployment.metadata.annotations?.['own'], reason === 'DeploymentRollback' ? undefined : 'newer')
   }
   assert.equal(planRollback(ask('x'), world.sets), undefined)
+  const paused = ask('1')
+  assert.equal(planRollback({ ...paused, spec: { ...paused.spec, paused: true } }, world.sets), undefined)
   assert.equal(planRollback(world.d, world.sets), undefined)
   assert.equal(planRollback(ask('0'), world.sets.slice(-1))?.event.message, 'Unable to find last revision.')
 })

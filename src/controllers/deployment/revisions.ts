@@ -54,8 +54,12 @@ export interface Rollback {
   event: { type: 'Normal' | 'Warning'; reason: string; message: string }
 }
 
-/** Undefined where nobody asks. A request whose revision is not there, or is the current one, is told and forgotten. */
+/**
+ * Undefined where nobody asks, or it has to wait (a pause) or comes too late. A request whose revision is not there, or is the
+ * current one, is told and forgotten.
+ */
 export function planRollback(deployment: Deployment, replicaSets: readonly ReplicaSet[]): Rollback | undefined {
+  if (deployment.metadata.deletionTimestamp !== undefined || deployment.spec.paused) return undefined
   const { [ROLLBACK_TO]: request = '', ...annotations } = deployment.metadata.annotations ?? {}
   if (!/^[+-]?\d{1,19}$/.test(request)) return undefined
   const answered: Deployment = { ...deployment, metadata: { ...deployment.metadata, annotations } }
