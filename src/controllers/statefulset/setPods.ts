@@ -8,7 +8,7 @@ import type { EventRecorder } from '../../client/events.ts'
 import type { Lister } from '../../client/informer.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { templateOf } from '../history.ts'
-import type { OwnWrites } from '../ownWrites.ts'
+import type { Dependents } from '../dependents.ts'
 import { at } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
 import { claimName, claimOf, claimOwners, identityLabels, isStaleClaim, ordinalOf, podName, podOf } from './identity.ts'
@@ -17,9 +17,14 @@ export class SetPods {
   readonly #client: Client
   readonly #events: EventRecorder
   readonly #claims: Lister<PersistentVolumeClaim>
-  readonly #writes: OwnWrites
+  readonly #writes: Dependents<StatefulSet, Pod>
 
-  constructor(options: { client: Client; events: EventRecorder; claims: Lister<PersistentVolumeClaim>; writes: OwnWrites }) {
+  constructor(options: {
+    client: Client
+    events: EventRecorder
+    claims: Lister<PersistentVolumeClaim>
+    writes: Dependents<StatefulSet, Pod>
+  }) {
     this.#client = options.client
     this.#events = options.events
     this.#claims = options.claims

@@ -1,32 +1,25 @@
 /** The statefulset controller: pods with names, claims and an order (upstream's pkg/controller/statefulset). */
-import {
-  controllerrevisions,
-  statefulsets,
-  type ControllerRevision,
-  type StatefulSet,
-  type StatefulSetStatus,
-} from '../../api/kinds/apps/v1.ts'
-import { persistentvolumeclaims, pods, type Pod } from '../../api/kinds/core/v1.ts'
+import type { Clock } from '../../base/clock.ts'
+import { controllerrevisions, statefulsets, type ControllerRevision, type StatefulSet } from '../../api/kinds/apps/v1.ts'
+import { persistentvolumeclaims, pods, type PersistentVolumeClaim, type Pod } from '../../api/kinds/core/v1.ts'
 import { keyOf } from '../../api/resource.ts'
-import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
-import { isEmptySelector } from '../../api/validation/labels.ts'
-import { semanticallyEqual } from '../hash.ts'
+import type { Client } from '../../client/client.ts'
+import type { Informer } from '../../client/informer.ts'
+import type { Controller, ControllerContext, Outcome, Watch } from '../../reconcile/controller.ts'
+import { Dependents } from '../dependents.ts'
 import {
   applyHistory,
-  byRevision,
   expiredRevisions,
   HashCollision,
   planHistory,
   removeRevisions,
   REVISION_HASH,
   type HistoryOwner,
-  type HistoryPlan,
 } from '../history.ts'
-import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
-import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
 import { availableInMs, isActive } from '../podState.ts'
+import { recheck, selectingAll, workloadController, type Pass, type Workload } from '../workload.ts'
 import { holdsClaim, ordinalOf } from './identity.ts'
-import { planStatefulSet } from './plan.ts'
+import { planStatefulSet, type StatefulInput, type StatefulPlan } from './plan.ts'
 import { SetPods } from './setPods.ts'
 
 const HASH_LABEL = 'controller.kubernetes.io/hash'
@@ -40,146 +33,125 @@ const historyOwner = (set: StatefulSet): HistoryOwner => ({
   collisionCount: set.status?.collisionCount ?? 0,
 })
 
-export function statefulSetController(context: ControllerContext): Controller {
-  const { client, informers, events, clock } = context
-  const setInformer = informers.for(statefulsets)
-  const podInformer = informers.for(pods)
-  const claimInformer = informers.for(persistentvolumeclaims)
-  const revisionInformer = informers.for(controllerrevisions)
-  indexByOwner(podInformer)
-  indexByOwner(revisionInformer)
-  const podWrites = new OwnWrites()
-  const revisionWrites = new OwnWrites()
-  const statusWrites = new OwnWrites()
-  const setPods = new SetPods({ client, events, claims: claimInformer, writes: podWrites })
+interface Records {
+  all: readonly ControllerRevision[]
+  /** That pods are at, and that they go to. */
+  current: ControllerRevision
+  update: ControllerRevision
+}
 
-  function revisionsOf(set: StatefulSet, signal: AbortSignal): Promise<ControllerRevision[]> {
-    return claim({
-      client,
-      owner: set,
-      ownerResource: statefulsets,
-      resource: controllerrevisions,
-      selector: set.spec.selector,
-      candidates: ownedOrOrphaned(revisionInformer, set),
-      signal,
-    })
+/** Without records there is nothing to do but to report: the set is leaving, and so are they. */
+type Stock = StatefulInput & { records?: Records }
+
+function expired(set: StatefulSet, owned: readonly Pod[], { all, current, update }: Records): ControllerRevision[] {
+  const used = new Set([current.metadata.name, update.metadata.name, ...owned.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
+  return expiredRevisions(all, ({ metadata }) => used.has(metadata.name), set.spec.revisionHistoryLimit ?? 10)
+}
+
+class StatefulSets implements Workload<StatefulSet, Stock, StatefulPlan> {
+  readonly name = 'statefulset-controller'
+  readonly resource = statefulsets
+  readonly watches
+  readonly writesTo
+  readonly refusal = selectingAll('StatefulSet')
+  readonly plan = planStatefulSet
+  readonly #client: Client
+  readonly #clock: Clock
+  readonly #sets: Informer<StatefulSet>
+  readonly #pods: Dependents<StatefulSet, Pod>
+  readonly #revisions: Dependents<StatefulSet, ControllerRevision>
+  readonly #claims: Informer<PersistentVolumeClaim>
+  readonly #setPods: SetPods
+  /** A claim that is gone may be what a pod waits for, or be missed by one. */
+  readonly #claimEnds: Watch = {
+    start: (_, enqueue) => {
+      this.#claims.onChange(({ before, after }) => {
+        if (after || !before) return
+        for (const set of this.#sets.list(before.metadata.namespace)) if (holdsClaim(set, before.metadata.name)) enqueue(keyOf(set))
+      })
+      return this.#claims
+    },
   }
 
-  async function record(set: StatefulSet, history: HistoryPlan, signal: AbortSignal): Promise<ControllerRevision> {
+  constructor(context: ControllerContext) {
+    const { client, clock, informers, events } = context
+    const selectorOf = ({ spec }: StatefulSet) => spec.selector
+    this.#client = client
+    this.#clock = clock
+    this.#sets = informers.for(statefulsets)
+    this.#pods = new Dependents(context, { owner: statefulsets, resource: pods, selectorOf })
+    this.#revisions = new Dependents(context, { owner: statefulsets, resource: controllerrevisions, selectorOf })
+    this.#claims = informers.for(persistentvolumeclaims)
+    this.#setPods = new SetPods({ client, events, claims: this.#claims, writes: this.#pods })
+    this.watches = [this.#pods.watch, this.#claimEnds, this.#revisions.watch]
+    this.writesTo = [this.#pods, this.#revisions]
+  }
+
+  async takeStock(pass: Pass<StatefulSet>): Promise<Stock> {
+    const { object: set, signal } = pass
+    const revisions = await this.#revisions.claim(set, signal)
+    const owned = await this.#pods.claim(set, signal, (pod) => ordinalOf(set, pod.metadata.name) >= 0)
+    const records = await this.#record(pass, revisions)
+    const { currentRevision = '', updateRevision = '' } = set.status ?? {}
+    return {
+      set,
+      pods: owned,
+      currentRevision: records?.current.metadata.name ?? currentRevision,
+      updateRevision: records?.update.metadata.name ?? updateRevision,
+      nowMs: this.#clock.now(),
+      ...(records && { records }),
+    }
+  }
+
+  /** Claims first, then the pods' labels, then pods that are missing and pods that are too many; the status whatever comes of it. */
+  async apply(pass: Pass<StatefulSet>, plan: StatefulPlan, { pods: owned, records }: Stock): Promise<Outcome> {
+    const { object: set, signal } = pass
+    if (!records) return void (await pass.report({ ...set, status: plan.status }))
+    await this.#setPods.handOverClaims(set, owned, plan.condemned, signal)
+    const inUse = owned.filter((pod) => isActive(pod) && !plan.condemned.has(ordinalOf(set, pod.metadata.name)))
+    await Promise.all(inUse.map((pod) => this.#setPods.identify(set, pod, signal)))
     try {
-      const update = await applyHistory(client, history, signal)
-      revisionWrites.wrote(keyOf(set), update)
-      return update
+      await this.#changePods(set, plan, { owned, records }, signal)
+    } finally {
+      // What stands in the way of a pod must not hide what there is.
+      await pass.report({ ...set, status: plan.status })
+    }
+    await removeRevisions(this.#client, expired(set, owned, records), signal)
+    return recheck(owned.map((pod) => availableInMs(pod, set.spec.minReadySeconds ?? 0, this.#clock.now())))
+  }
+
+  /** The revision of the template is on record before its pods are. */
+  async #record({ key, object: set, signal, report }: Pass<StatefulSet>, known: ControllerRevision[]): Promise<Records | undefined> {
+    const history = planHistory(historyOwner(set), known)
+    // Deleted before its pods, the revision must not come back: the garbage collector would never be done.
+    if (set.metadata.deletionTimestamp !== undefined && history.action !== 'use') return undefined
+    try {
+      const update = await applyHistory(this.#client, history, signal)
+      this.#revisions.wrote(key, update)
+      const all = known.some(({ metadata }) => metadata.name === update.metadata.name) ? known : [...known, update]
+      const current = all.find(({ metadata }) => metadata.name === set.status?.currentRevision) ?? update
+      return { all, current, update }
     } catch (error) {
-      if (error instanceof HashCollision) {
-        const status = { replicas: 0, ...set.status, collisionCount: (set.status?.collisionCount ?? 0) + 1 }
-        await client.update(statefulsets, { ...set, status }, { subresource: 'status', signal })
-      }
+      if (error instanceof HashCollision)
+        await report({ ...set, status: { replicas: 0, ...set.status, collisionCount: (set.status?.collisionCount ?? 0) + 1 } })
       throw error
     }
   }
 
-  async function report(set: StatefulSet, status: StatefulSetStatus, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || semanticallyEqual(status, set.status)) return
-    statusWrites.wrote(keyOf(set), await client.update(statefulsets, { ...set, status }, { subresource: 'status', signal }))
-  }
-
-  /** Claims first, then the pods' labels, then pods that are missing and pods that are too many; the status whatever comes of it. */
-  async function bringAbout(
+  async #changePods(
     set: StatefulSet,
-    owned: readonly Pod[],
-    { update, current }: { update: ControllerRevision; current: ControllerRevision },
+    plan: StatefulPlan,
+    { owned, records: { current, update } }: { owned: readonly Pod[]; records: Records },
     signal: AbortSignal,
   ): Promise<void> {
-    const plan = planStatefulSet({
-      set,
-      pods: owned,
-      currentRevision: current.metadata.name,
-      updateRevision: update.metadata.name,
-      nowMs: clock.now(),
-    })
-    await setPods.handOverClaims(set, owned, plan.condemned, signal)
-    const inUse = owned.filter((pod) => isActive(pod) && !plan.condemned.has(ordinalOf(set, pod.metadata.name)))
-    await Promise.all(inUse.map((pod) => setPods.identify(set, pod, signal)))
     const revisionNamed = (name: string): ControllerRevision => (name === current.metadata.name ? current : update)
-    try {
-      for (const pod of owned.filter((candidate) => candidate.status?.phase === 'Pending' && isActive(candidate)))
-        await setPods.createClaims(set, ordinalOf(set, pod.metadata.name), signal)
-      await Promise.all(plan.create.map(({ ordinal, revision }) => setPods.createPod(set, ordinal, revisionNamed(revision), signal)))
-      await Promise.all(plan.remove.map((pod) => setPods.removePod(set, pod, signal)))
-    } finally {
-      // What stands in the way of a pod must not hide what there is.
-      await report(set, plan.status, signal)
-    }
+    for (const pod of owned.filter((candidate) => candidate.status?.phase === 'Pending' && isActive(candidate)))
+      await this.#setPods.createClaims(set, ordinalOf(set, pod.metadata.name), signal)
+    await Promise.all(plan.create.map(({ ordinal, revision }) => this.#setPods.createPod(set, ordinal, revisionNamed(revision), signal)))
+    await Promise.all(plan.remove.map((pod) => this.#setPods.removePod(set, pod, signal)))
   }
+}
 
-  /** A claim that is gone may be what a pod waits for, or be missed by one. */
-  const claimEnds: Watch = {
-    start(_, enqueue) {
-      claimInformer.onChange(({ before, after }) => {
-        if (after || !before) return
-        for (const set of setInformer.list(before.metadata.namespace)) if (holdsClaim(set, before.metadata.name)) enqueue(keyOf(set))
-      })
-      return claimInformer
-    },
-  }
-
-  return {
-    name: 'statefulset-controller',
-    watches: [
-      watch(statefulsets, (set) => [keyOf(set)]),
-      watch(pods, (pod) => {
-        const owner = ownerKey(pod, statefulsets)
-        return owner ? [owner] : adopters(pod, setInformer, (set) => set.spec.selector)
-      }),
-      claimEnds,
-      watch(controllerrevisions, (revision) => [ownerKey(revision, statefulsets) ?? []].flat()),
-    ],
-    async reconcile(key, signal): Promise<Outcome> {
-      const set = setInformer.get(key)
-      if (!set) return
-      if (isEmptySelector(set.spec.selector)) {
-        events.record(set, {
-          type: 'Warning',
-          reason: 'SelectingAll',
-          message: 'This StatefulSet is selecting all pods. A non-empty selector is required.',
-        })
-        return
-      }
-      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer) || !statusWrites.seenBy(key, setInformer))
-        return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
-      const revisions = await revisionsOf(set, signal)
-      const candidates = ownedOrOrphaned(podInformer, set).filter((pod) => ordinalOf(set, pod.metadata.name) >= 0)
-      const owned = await claim({
-        client,
-        owner: set,
-        ownerResource: statefulsets,
-        resource: pods,
-        selector: set.spec.selector,
-        candidates,
-        signal,
-      })
-      const history = planHistory(historyOwner(set), revisions)
-      if (set.metadata.deletionTimestamp !== undefined && history.action !== 'use') {
-        // Deleted before its pods, the revision must not come back: the garbage collector would never be done.
-        const { currentRevision = '', updateRevision = '' } = set.status ?? {}
-        return report(set, planStatefulSet({ set, pods: owned, currentRevision, updateRevision, nowMs: clock.now() }).status, signal)
-      }
-      const update = await record(set, history, signal)
-      const all = revisions.some((revision) => revision.metadata.name === update.metadata.name) ? revisions : [...revisions, update]
-      const current = all.find((revision) => revision.metadata.name === set.status?.currentRevision) ?? update
-      await bringAbout(set, owned, { update, current }, signal)
-      const used = new Set([current.metadata.name, update.metadata.name, ...owned.map((pod) => pod.metadata.labels?.[REVISION_HASH])])
-      const expired = expiredRevisions(
-        all.toSorted(byRevision),
-        (revision) => used.has(revision.metadata.name),
-        set.spec.revisionHistoryLimit ?? 10,
-      )
-      await removeRevisions(client, expired, signal)
-      const waits = owned
-        .map((pod) => availableInMs(pod, set.spec.minReadySeconds ?? 0, clock.now()))
-        .filter((ms) => ms !== undefined && ms > 0)
-      if (waits.length > 0) return { requeueAfterMs: Math.min(...(waits as number[])) }
-    },
-  }
+export function statefulSetController(context: ControllerContext): Controller {
+  return workloadController<StatefulSet, Stock, StatefulPlan>(context, new StatefulSets(context))
 }
