@@ -1,165 +1,136 @@
 /** The daemonset controller: one pod on every node that fits, placed by the scheduler (upstream's pkg/controller/daemon). */
-import { controllerrevisions, daemonsets, type DaemonSet } from '../../api/kinds/apps/v1.ts'
+import type { Clock } from '../../base/clock.ts'
+import { controllerrevisions, daemonsets, type ControllerRevision, type DaemonSet } from '../../api/kinds/apps/v1.ts'
 import { nodes, pods, type Node, type Pod } from '../../api/kinds/core/v1.ts'
 import { newControllerRef } from '../../api/meta.ts'
 import { keyOf } from '../../api/resource.ts'
-import { watch, type Controller, type ControllerContext, type Outcome, type Watch } from '../../reconcile/controller.ts'
-import { isEmptySelector } from '../../api/validation/labels.ts'
-import { canonicalJson, semanticallyEqual } from '../hash.ts'
+import type { Client } from '../../client/client.ts'
+import type { EventRecorder } from '../../client/events.ts'
+import type { Informer } from '../../client/informer.ts'
+import type { Controller, ControllerContext, Outcome, Watch } from '../../reconcile/controller.ts'
+import { Dependents } from '../dependents.ts'
+import { canonicalJson } from '../hash.ts'
 import { applyHistory, expiredOldRevisions, HashCollision, planHistory, removeRevisions, REVISION_HASH } from '../history.ts'
-import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
-import { adopters, claim, indexByOwner, ownedOrOrphaned, ownerKey } from '../ownership.ts'
-import { createPodControl, isNamespaceTerminating, slowStart } from '../podControl.ts'
+import { createPodControl, isNamespaceTerminating, slowStart, type PodControl } from '../podControl.ts'
 import { availableInMs, podFromTemplate } from '../podState.ts'
+import { recheck, selectingAll, workloadController, type Pass, type Workload } from '../workload.ts'
 import { FailedPodBackoff } from './failedPods.ts'
-import { nodeOf, planDaemonSet, templateFor, templateGeneration } from './plan.ts'
+import { nodeOf, planDaemonSet, templateFor, templateGeneration, type DaemonInput, type DaemonPlan } from './plan.ts'
 
 /** Only what decides where daemons run; a node's heartbeat does not. */
 function nodeFacts(node: Node): string {
   return canonicalJson([node.metadata.labels, node.spec?.taints, node.spec?.unschedulable])
 }
 
-export function daemonSetController(context: ControllerContext): Controller {
-  const { client, informers, events, clock } = context
-  const setInformer = informers.for(daemonsets)
-  const podInformer = informers.for(pods)
-  const nodeInformer = informers.for(nodes)
-  const revisionInformer = informers.for(controllerrevisions)
-  indexByOwner(podInformer)
-  indexByOwner(revisionInformer)
-  const podControl = createPodControl(context)
-  const podWrites = new OwnWrites()
-  const revisionWrites = new OwnWrites()
-  const statusWrites = new OwnWrites()
-  const failedBackoff = new FailedPodBackoff()
+type Stock = DaemonInput & { current: ControllerRevision; revisions: readonly ControllerRevision[] }
 
-  const nodeChanges: Watch = {
-    start(_, enqueue) {
-      nodeInformer.onChange(({ before, after }) => {
+/** Revisions beyond the limit that no pod has. */
+function expired({ ds, pods: owned, current, revisions }: Stock): ControllerRevision[] {
+  const used = new Set(owned.map((pod) => pod.metadata.labels?.[REVISION_HASH]))
+  const inUse = ({ metadata }: ControllerRevision): boolean => used.has(metadata.labels?.[REVISION_HASH])
+  return expiredOldRevisions(revisions, current, inUse, ds.spec.revisionHistoryLimit ?? 10)
+}
+
+class DaemonSets implements Workload<DaemonSet, Stock, DaemonPlan> {
+  readonly name = 'daemonset-controller'
+  readonly resource = daemonsets
+  readonly watches
+  readonly writesTo
+  readonly refusal = selectingAll('daemon set')
+  readonly plan = planDaemonSet
+  readonly #client: Client
+  readonly #events: EventRecorder
+  readonly #clock: Clock
+  readonly #sets: Informer<DaemonSet>
+  readonly #nodes: Informer<Node>
+  readonly #pods: Dependents<DaemonSet, Pod>
+  readonly #revisions: Dependents<DaemonSet, ControllerRevision>
+  readonly #podControl: PodControl
+  readonly #failedBackoff = new FailedPodBackoff()
+  readonly #nodeChanges: Watch = {
+    start: (_, enqueue) => {
+      this.#nodes.onChange(({ before, after }) => {
         if (before && after && nodeFacts(before) === nodeFacts(after)) return
-        for (const ds of setInformer.list()) enqueue(keyOf(ds))
+        for (const ds of this.#sets.list()) enqueue(keyOf(ds))
       })
-      return nodeInformer
+      return this.#nodes
     },
   }
 
-  /** The failed pods that are replaced now; the others wait. */
-  function replaceable(failed: readonly Pod[], key: string): { due: Set<Pod>; waitMs: number | undefined } {
-    const due = new Set<Pod>()
-    let waitMs: number | undefined
-    for (const pod of failed) {
-      const place = `${key}/${nodeOf(pod) ?? ''}`
-      const leftMs = failedBackoff.leftMs(place, clock.now())
-      if (leftMs > 0) {
-        waitMs = Math.min(waitMs ?? Infinity, leftMs)
-        continue
-      }
-      due.add(pod)
-      failedBackoff.replaced(place, clock.now())
-    }
-    return { due, waitMs }
+  constructor(context: ControllerContext) {
+    const selectorOf = ({ spec }: DaemonSet) => spec.selector
+    this.#client = context.client
+    this.#events = context.events
+    this.#clock = context.clock
+    this.#sets = context.informers.for(daemonsets)
+    this.#nodes = context.informers.for(nodes)
+    this.#pods = new Dependents(context, { owner: daemonsets, resource: pods, selectorOf })
+    this.#revisions = new Dependents(context, { owner: daemonsets, resource: controllerrevisions, selectorOf })
+    this.#podControl = createPodControl(context)
+    this.watches = [this.#pods.watch, this.#revisions.watch, this.#nodeChanges]
+    this.writesTo = [this.#pods, this.#revisions]
   }
 
-  async function currentRevision(ds: DaemonSet, key: string, signal: AbortSignal) {
-    const candidates = ownedOrOrphaned(revisionInformer, ds)
-    const revisions = await claim({
-      client,
-      owner: ds,
-      ownerResource: daemonsets,
-      resource: controllerrevisions,
-      selector: ds.spec.selector,
-      candidates,
-      signal,
-    })
-    const owner = {
-      object: ds,
-      resource: daemonsets,
-      template: ds.spec.template,
-      hashLabel: REVISION_HASH,
-      collisionCount: ds.status?.collisionCount,
-    }
+  async takeStock(pass: Pass<DaemonSet>): Promise<Stock | undefined> {
+    const { key, object: ds, signal } = pass
+    if (ds.metadata.deletionTimestamp !== undefined) return undefined
+    const revisions = await this.#revisions.claim(ds, signal)
+    const current = await this.#record(pass, revisions)
+    const owned = await this.#pods.claim(ds, signal)
+    const hash = current.metadata.labels?.[REVISION_HASH] ?? ''
+    const nowMs = this.#clock.now()
+    const failedWaitMs = (nodeName: string): number => this.#failedBackoff.leftMs(`${key}/${nodeName}`, nowMs)
+    return { ds, nodes: this.#nodes.list(), pods: owned, hash, nowMs, failedWaitMs, current, revisions }
+  }
+
+  async apply(pass: Pass<DaemonSet>, plan: DaemonPlan, stock: Stock): Promise<Outcome> {
+    const { key, object: ds, signal } = pass
+    for (const pod of plan.failed) this.#replaced(key, ds, pod)
+    await pass.report({ ...ds, status: plan.status })
+    await this.#create(pass, plan.create, stock.hash)
+    await Promise.all(plan.remove.map((pod) => this.#pods.track(key, this.#podControl.remove(ds, pod, signal))))
+    await removeRevisions(this.#client, expired(stock), signal)
+    const available = stock.pods.map((pod) => availableInMs(pod, ds.spec.minReadySeconds ?? 0, this.#clock.now()))
+    return recheck([plan.recheckAfterMs, ...available])
+  }
+
+  /** The revision of the template is on record before its pods are. */
+  async #record({ key, object: ds, signal, report }: Pass<DaemonSet>, known: readonly ControllerRevision[]): Promise<ControllerRevision> {
+    const { status, spec } = ds
+    const collisionCount = status?.collisionCount
+    const owner = { object: ds, resource: daemonsets, template: spec.template, hashLabel: REVISION_HASH, collisionCount }
     try {
-      const current = await applyHistory(client, planHistory(owner, revisions), signal)
-      revisionWrites.wrote(key, current)
-      return { current, revisions }
+      const current = await applyHistory(this.#client, planHistory(owner, known), signal)
+      this.#revisions.wrote(key, current)
+      return current
     } catch (error) {
-      if (error instanceof HashCollision && ds.status) {
-        const status = { ...ds.status, collisionCount: (ds.status.collisionCount ?? 0) + 1 }
-        await client.update(daemonsets, { ...ds, status }, { subresource: 'status', signal })
-      }
+      if (error instanceof HashCollision && status)
+        await report({ ...ds, status: { ...status, collisionCount: (collisionCount ?? 0) + 1 } })
       throw error
     }
   }
 
-  return {
-    name: 'daemonset-controller',
-    watches: [
-      watch(daemonsets, (ds) => [keyOf(ds)]),
-      watch(pods, (pod) => {
-        const owner = ownerKey(pod, daemonsets)
-        return owner ? [owner] : adopters(pod, setInformer, (ds) => ds.spec.selector)
-      }),
-      watch(controllerrevisions, (revision) => [ownerKey(revision, daemonsets) ?? []].flat()),
-      nodeChanges,
-    ],
-    async reconcile(key, signal): Promise<Outcome> {
-      const ds = setInformer.get(key)
-      if (!ds) return
-      if (isEmptySelector(ds.spec.selector)) {
-        events.record(ds, {
-          type: 'Warning',
-          reason: 'SelectingAll',
-          message: 'This daemon set is selecting all pods. A non-empty selector is required.',
-        })
-        return
-      }
-      if (ds.metadata.deletionTimestamp !== undefined) return
-      await podWrites.clearUp(key, () => client.list(pods, { namespace: ds.metadata.namespace, signal }))
-      if (!podWrites.seenBy(key, podInformer) || !revisionWrites.seenBy(key, revisionInformer) || !statusWrites.seenBy(key, setInformer))
-        return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
-      const { current, revisions } = await currentRevision(ds, key, signal)
-      const hash = current.metadata.labels?.[REVISION_HASH] ?? ''
-      const owned = await claim({
-        client,
-        owner: ds,
-        ownerResource: daemonsets,
-        resource: pods,
-        selector: ds.spec.selector,
-        candidates: ownedOrOrphaned(podInformer, ds),
-        signal,
+  #replaced(key: string, ds: DaemonSet, pod: Pod): void {
+    const nodeName = nodeOf(pod) ?? ''
+    const message = `Found failed daemon pod ${keyOf(pod)} on node ${nodeName}, will try to kill it`
+    this.#events.record(ds, { type: 'Warning', reason: 'FailedDaemonPod', message })
+    this.#failedBackoff.replaced(`${key}/${nodeName}`, this.#clock.now())
+  }
+
+  async #create({ key, object: ds, signal }: Pass<DaemonSet>, nodeNames: readonly string[], hash: string): Promise<void> {
+    const reference = newControllerRef(ds, daemonsets)
+    const missing = [...nodeNames]
+    try {
+      await slowStart(missing.length, async () => {
+        const template = templateFor(ds.spec.template, missing.shift() ?? '', hash, templateGeneration(ds))
+        await this.#pods.track(key, this.#podControl.create(ds, podFromTemplate(template, ds, reference), signal))
       })
-      const plan = planDaemonSet({ ds, nodes: nodeInformer.list(), pods: owned, hash, nowMs: clock.now() })
-      const { due, waitMs } = replaceable(plan.failed, key)
-      const failed = new Set(plan.failed)
-      const remove = plan.remove.filter((pod) => !failed.has(pod) || due.has(pod))
-      for (const pod of due) {
-        const message = `Found failed daemon pod ${keyOf(pod)} on node ${nodeOf(pod) ?? ''}, will try to kill it`
-        events.record(ds, { type: 'Warning', reason: 'FailedDaemonPod', message })
-      }
-      if (!semanticallyEqual(plan.status, ds.status)) {
-        statusWrites.wrote(key, await client.update(daemonsets, { ...ds, status: plan.status }, { subresource: 'status', signal }))
-      }
-      const reference = newControllerRef(ds, daemonsets)
-      const missing = [...plan.create]
-      try {
-        await slowStart(missing.length, async () => {
-          const nodeName = missing.shift() ?? ''
-          const draft = podFromTemplate(templateFor(ds.spec.template, nodeName, hash, templateGeneration(ds)), ds, reference)
-          await podWrites.track(key, podControl.create(ds, draft, signal))
-        })
-      } catch (error) {
-        if (!isNamespaceTerminating(error)) throw error
-      }
-      await Promise.all(remove.map((pod) => podWrites.track(key, podControl.remove(ds, pod, signal))))
-      const used = new Set(owned.map((pod) => pod.metadata.labels?.[REVISION_HASH]))
-      const inUse = ({ metadata }: (typeof revisions)[number]): boolean => used.has(metadata.labels?.[REVISION_HASH])
-      await removeRevisions(client, expiredOldRevisions(revisions, current, inUse, ds.spec.revisionHistoryLimit ?? 10), signal)
-      return recheck([waitMs, ...owned.map((pod) => availableInMs(pod, ds.spec.minReadySeconds ?? 0, clock.now()))])
-    },
+    } catch (error) {
+      if (!isNamespaceTerminating(error)) throw error
+    }
   }
 }
 
-function recheck(delaysMs: readonly (number | undefined)[]): Outcome {
-  const due = delaysMs.filter((ms) => ms !== undefined && ms > 0) as number[]
-  if (due.length > 0) return { requeueAfterMs: Math.min(...due) }
+export function daemonSetController(context: ControllerContext): Controller {
+  return workloadController<DaemonSet, Stock, DaemonPlan>(context, new DaemonSets(context))
 }

@@ -31,7 +31,7 @@ function daemonSet(rollingUpdate: RollingUpdateDaemonSet = {}, nodeSelector: Rec
 }
 
 const plan = (ds: DaemonSet, nodes: Node[], pods: Pod[]) => {
-  const { create, remove, status } = planDaemonSet({ ds, nodes, pods, hash: 'new', nowMs: Date.UTC(2026, 1, 1) })
+  const { create, remove, status } = planDaemonSet({ ds, nodes, pods, hash: 'new', nowMs: Date.UTC(2026, 1, 1), failedWaitMs: () => 0 })
   return { create, remove: remove.map((p) => p.metadata.name), status }
 }
 
@@ -58,6 +58,23 @@ test('one pod on every node that fits', () => {
     updatedNumberScheduled: 2,
     observedGeneration: 1,
   })
+})
+
+test('failed pods are replaced when their time has come', () => {
+  const failedWaitMs = (nodeName: string): number => (nodeName === 'b' ? 2_000 : 0)
+  const pods = [pod('1', 'a', { phase: 'Failed' }), pod('2', 'b', { phase: 'Failed' })]
+  const input = { ds: daemonSet(), nodes: [node('a'), node('b')], pods, hash: 'new', nowMs: 0, failedWaitMs }
+  const { create, remove, failed, recheckAfterMs } = planDaemonSet(input)
+  const names = (of: Pod[]): string[] => of.map((p) => p.metadata.name)
+  assert.deepEqual(
+    { create, remove: names(remove), failed: names(failed), recheckAfterMs },
+    {
+      create: [],
+      remove: ['1'],
+      failed: ['1'],
+      recheckAfterMs: 2_000,
+    },
+  )
 })
 
 test('the node selector decides', () => {

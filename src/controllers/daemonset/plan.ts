@@ -89,6 +89,8 @@ export interface DaemonInput {
   /** Of the current template. */
   hash: string
   nowMs: number
+  /** How long a failed pod on that node must wait before it is replaced; 0 when it may be. */
+  failedWaitMs(nodeName: string): number
 }
 
 export interface DaemonPlan {
@@ -98,6 +100,8 @@ export interface DaemonPlan {
   /** Finished pods among `remove`, which come again with backoff. */
   failed: Pod[]
   status: DaemonSetStatus
+  /** When the next failed pod may be replaced. */
+  recheckAfterMs?: number
 }
 
 function byNode(pods: readonly Pod[]): Map<string, Pod[]> {
@@ -213,20 +217,21 @@ function statusOf(input: DaemonInput, onNode: ReadonlyMap<string, Pod[]>): Daemo
 }
 
 export function planDaemonSet(input: DaemonInput): DaemonPlan {
-  const { ds, nodes, pods } = input
+  const { ds, nodes, pods, failedWaitMs } = input
   const onNode = byNode(pods)
-  const status = statusOf(input, onNode)
-  if (ds.metadata.deletionTimestamp !== undefined) return { create: [], remove: [], failed: [], status }
   const wanted = nodes.filter((node) => fits(ds, node).shouldRun)
   const rolling = ds.spec.updateStrategy?.type !== 'OnDelete'
   const { maxSurge } = bounds(ds, wanted.length)
   const plan = manage(input, onNode, rolling && maxSurge > 0)
   const replaced =
     rolling && plan.create.length === 0 && plan.remove.length === 0 ? update(input, onNode, wanted) : { create: [], remove: [] }
+  const waitMs = (pod: Pod): number => failedWaitMs(nodeOf(pod) ?? '')
+  const waiting = new Set(plan.failed.filter((pod) => waitMs(pod) > 0))
   return {
     create: [...plan.create, ...replaced.create].slice(0, BURST_REPLICAS),
-    remove: [...plan.remove, ...replaced.remove].slice(0, BURST_REPLICAS),
-    failed: plan.failed,
-    status,
+    remove: [...plan.remove, ...replaced.remove].slice(0, BURST_REPLICAS).filter((pod) => !waiting.has(pod)),
+    failed: plan.failed.filter((pod) => !waiting.has(pod)),
+    status: statusOf(input, onNode),
+    ...(waiting.size > 0 && { recheckAfterMs: Math.min(...[...waiting].map(waitMs)) }),
   }
 }
