@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CronJob, CronJobSpec, Job } from '../../api/kinds/batch/v1.ts'
-import { jobOf, newsOfActive, planCronJob } from './plan.ts'
+import { jobOf, planCronJob, type CronPlan } from './plan.ts'
 import { parseSchedule, ScheduleError } from './schedule.ts'
 
 const iso = (ms: number | undefined): string | undefined =>
@@ -46,9 +46,12 @@ function job(name: string, end?: 'Complete' | 'Failed'): Job {
 
 const inStatus = (...names: string[]): CronJob['status'] => ({ active: names.map((name) => ({ name, uid: name })) })
 
+const plan = (cron: CronJob, jobs: Job[], nowMs: number): CronPlan =>
+  planCronJob({ cronJob: cron, schedule: parseSchedule(cron.spec.schedule), jobs, nowMs })
+
 function next(spec: Partial<CronJobSpec>, owned: Job[] = [], status: CronJob['status'] = {}): string {
   const cron = cronJob(spec, status)
-  const { next: then } = planCronJob(cron, parseSchedule(cron.spec.schedule), owned, NOON + 30_000)
+  const { next: then } = plan(cron, owned, NOON + 30_000)
   const replace = then.action === 'start' && then.replace.length > 0 ? ` for ${then.replace.map((j) => j.metadata.name).join()}` : ''
   return 'scheduledMs' in then ? `${then.action} ${iso(then.scheduledMs)}${replace}` : then.action
 }
@@ -70,23 +73,18 @@ test('what is due', () => {
 
 test('the next look is at the next time', () => {
   const cron = cronJob()
-  assert.equal(planCronJob(cron, parseSchedule('0 * * * *'), [], NOON + 30_000).recheckAfterMs, 3_570_000)
+  assert.equal(plan(cron, [], NOON + 30_000).recheckAfterMs, 3_570_000)
 })
 
 test('after a long time away only the newest time counts', () => {
   const cron = cronJob({ schedule: '* * * * *' }, { lastScheduleTime: '2020-01-01T00:00:00Z' })
-  const { next: then } = planCronJob(cron, parseSchedule('* * * * *'), [], NOON + 30_000)
+  const { next: then } = plan(cron, [], NOON + 30_000)
   assert.equal(then.action === 'start' && iso(then.scheduledMs), '2026-01-01T12:00:00Z')
 })
 
 test('history keeps the newest of each kind', () => {
   const owned = [job('a', 'Complete'), job('bb', 'Complete'), job('ccc', 'Failed'), job('dddd', 'Failed'), job('eeeee')]
-  const { expired, status } = planCronJob(
-    cronJob({ successfulJobsHistoryLimit: 1, suspend: true }, inStatus('a', 'eeeee')),
-    parseSchedule('0 * * * *'),
-    owned,
-    NOON,
-  )
+  const { expired, status } = plan(cronJob({ successfulJobsHistoryLimit: 1, suspend: true }, inStatus('a', 'eeeee')), owned, NOON)
   assert.deepEqual(
     expired.map((j) => j.metadata.name),
     ['a', 'ccc'],
@@ -106,16 +104,16 @@ test('a Job is named after its time', () => {
 test('a time that was served is on record, even when the status could not be written at once', () => {
   const cron = cronJob({ successfulJobsHistoryLimit: 0 }, { lastScheduleTime: '2026-01-01T11:00:00Z' })
   const made = jobOf(cron, NOON).metadata.name ?? ''
-  const plan = planCronJob(cron, parseSchedule(cron.spec.schedule), [job(made, 'Complete')], NOON + 30_000)
-  assert.equal(plan.next.action, 'none')
-  assert.equal(plan.status.lastScheduleTime, '2026-01-01T12:00:00Z')
+  const { next: then, status } = plan(cron, [job(made, 'Complete')], NOON + 30_000)
+  assert.equal(then.action, 'none')
+  assert.equal(status.lastScheduleTime, '2026-01-01T12:00:00Z')
 })
 
 test('the time of a Job whose creation was not answered is on record while suspended, too', () => {
   const made = job('c-29454480', 'Complete')
   made.metadata.annotations = { 'batch.kubernetes.io/cronjob-scheduled-timestamp': '2026-01-01T21:00:00+09:00' }
   const recorded = (status: CronJob['status']): string | undefined =>
-    planCronJob(cronJob({ suspend: true }, status), parseSchedule('0 * * * *'), [made], NOON + 1).status.lastScheduleTime
+    plan(cronJob({ suspend: true }, status), [made], NOON + 1).status.lastScheduleTime
   assert.equal(recorded({}), '2026-01-01T12:00:00Z')
   assert.equal(recorded({ lastScheduleTime: '2026-01-01T13:00:00Z' }), '2026-01-01T13:00:00Z')
 })
@@ -123,14 +121,14 @@ test('the time of a Job whose creation was not answered is on record while suspe
 test('a Job whose creation was not answered is active', () => {
   const cron = cronJob({ concurrencyPolicy: 'Forbid' })
   const made = job(jobOf(cron, NOON).metadata.name ?? '')
-  const { next: then, status } = planCronJob(cron, parseSchedule(cron.spec.schedule), [made], NOON + 30_000)
+  const { next: then, status } = plan(cron, [made], NOON + 30_000)
   assert.equal(then.action, 'none')
   assert.deepEqual([status.active?.map(({ name }) => name), status.lastScheduleTime], [[made.metadata.name], '2026-01-01T12:00:00Z'])
 })
 
 test('what became of the active Jobs', () => {
   const owned = [job('a'), job('bb', 'Complete'), job('ccc', 'Failed'), job('ours'), job('ours-done', 'Complete')]
-  const news = newsOfActive(cronJob({}, inStatus('a', 'bb', 'ccc', 'dddd')), owned)
+  const { events: news } = plan(cronJob({ suspend: true }, inStatus('a', 'bb', 'ccc', 'dddd')), owned, NOON)
   assert.deepEqual(
     news.map(({ type, reason, message }) => [type, reason, message]),
     [
@@ -140,4 +138,13 @@ test('what became of the active Jobs', () => {
       ['Normal', 'MissingJob', 'Active job went missing: dddd'],
     ],
   )
+})
+
+test('what there is to tell of its times', () => {
+  const told = (spec: Partial<CronJobSpec>, status: CronJob['status'] = {}, owned: Job[] = []): string[] =>
+    plan(cronJob(spec, status), owned, NOON + 30_000).events.map(({ reason }) => reason)
+  assert.deepEqual(told({}), [])
+  assert.deepEqual(told({ schedule: '0 0 31 2 *' }), ['InvalidSchedule'])
+  assert.deepEqual(told({ concurrencyPolicy: 'Forbid' }, inStatus('x'), [job('x')]), ['JobAlreadyActive'])
+  assert.deepEqual(told({ schedule: '* * * * *' }, { lastScheduleTime: '2026-01-01T01:00:00Z' }), ['TooManyMissedTimes'])
 })

@@ -81,7 +81,8 @@ export interface CronPlan {
   expired: Job[]
   /** Without what `next` adds. */
   status: CronJobStatus
-  missed: number
+  /** What there is to tell. */
+  events: News[]
   recheckAfterMs?: number
 }
 
@@ -131,7 +132,7 @@ export interface News {
 }
 
 /** What became of the Jobs that the status names as active, and which others run. */
-export function newsOfActive(cronJob: CronJob, owned: readonly Job[]): News[] {
+function newsOfActive(cronJob: CronJob, owned: readonly Job[]): News[] {
   const active = cronJob.status?.active ?? []
   const ofOwned = owned.flatMap((job): News[] => {
     const { name, uid } = job.metadata
@@ -152,32 +153,63 @@ export function newsOfActive(cronJob: CronJob, owned: readonly Job[]): News[] {
 /** Then nothing starts, whatever the schedule says. */
 export const isDormant = ({ metadata, spec }: CronJob): boolean => metadata.deletionTimestamp !== undefined || spec.suspend === true
 
-/** Without a schedule only what has happened so far counts. */
-export function planCronJob(cronJob: CronJob, schedule: Schedule | undefined, owned: readonly Job[], nowMs: number): CronPlan {
-  const { spec } = cronJob
+/** What there is to tell of the times of its schedule. */
+function newsOfTimes({ spec }: CronJob, next: CronAction, missed: number): News[] {
+  const news: News[] = []
+  if (next.action === 'never') {
+    const message = `invalid schedule: ${spec.schedule} : time difference between two schedules is less than 1 second`
+    news.push({ type: 'Warning', reason: 'InvalidSchedule', message })
+  }
+  if (missed > MISSED_LIMIT) {
+    const message = 'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew'
+    news.push({ type: 'Warning', reason: 'TooManyMissedTimes', message })
+  }
+  if (next.action === 'tooLate') {
+    const time = new Date(next.scheduledMs).toUTCString().replace('GMT', '+0000')
+    news.push({ type: 'Warning', reason: 'MissSchedule', message: `Missed scheduled time to start a job: ${time}` })
+  }
+  if (next.action === 'forbidden') {
+    const message = 'Not starting job because prior execution is running and concurrency policy is Forbid'
+    news.push({ type: 'Normal', reason: 'JobAlreadyActive', message })
+  }
+  return news
+}
+
+export interface CronInput {
+  cronJob: CronJob
+  /** Without one only what has happened so far counts. */
+  schedule: Schedule | undefined
+  /** All that it owns. */
+  jobs: readonly Job[]
+  nowMs: number
+}
+
+/** What a time that is due comes to. */
+function actionAt({ cronJob: { spec }, nowMs }: CronInput, dueMs: number, active: readonly Job[]): CronAction {
+  if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs)
+    return { action: 'tooLate', scheduledMs: dueMs }
+  if (spec.concurrencyPolicy === 'Forbid' && active.length > 0) return { action: 'forbidden', scheduledMs: dueMs }
+  return { action: 'start', scheduledMs: dueMs, replace: spec.concurrencyPolicy === 'Replace' ? [...active] : [] }
+}
+
+export function planCronJob(input: CronInput): CronPlan {
+  const { cronJob, schedule, jobs, nowMs } = input
   const known = new Set(cronJob.status?.active?.map(({ uid }) => uid))
   // A Job that somebody else made in the CronJob's name neither stands in the way nor is replaced.
-  const active = owned.filter((job) => !isFinished(job) && known.has(job.metadata.uid))
-  const plan: CronPlan = {
-    next: { action: 'none' },
-    expired: expiredJobs(cronJob, owned),
-    status: statusOf(cronJob, active, owned),
-    missed: 0,
-  }
+  const active = jobs.filter((job) => !isFinished(job) && known.has(job.metadata.uid))
+  const status = statusOf(cronJob, active, jobs)
+  const plan: CronPlan = { next: { action: 'none' }, expired: expiredJobs(cronJob, jobs), status, events: newsOfActive(cronJob, jobs) }
   if (!schedule || isDormant(cronJob)) return plan
   const { dueMs, missed, nextMs } = dueTime(cronJob, schedule, nowMs)
-  plan.missed = missed
   if (nextMs !== undefined) plan.recheckAfterMs = nextMs - nowMs
-  else if (dueMs === undefined) plan.next = { action: 'never' }
-  if (dueMs === undefined) return plan
-  const served = owned.find((job) => job.metadata.name === jobName(cronJob, dueMs))
-  if (served) {
+  const served = dueMs === undefined ? undefined : jobs.find((job) => job.metadata.name === jobName(cronJob, dueMs))
+  if (dueMs === undefined) plan.next = { action: nextMs === undefined ? 'never' : 'none' }
+  else if (!served) plan.next = actionAt(input, dueMs, active)
+  else {
     // The Job was made, the status was not written: without the time on record a Job that history drops would run again.
-    plan.status.lastScheduleTime = timestamp(dueMs)
-    if (!isFinished(served) && !active.includes(served)) plan.status.active = [...(plan.status.active ?? []), referenceTo(served)]
-  } else if (spec.startingDeadlineSeconds !== undefined && dueMs + spec.startingDeadlineSeconds * 1_000 < nowMs)
-    plan.next = { action: 'tooLate', scheduledMs: dueMs }
-  else if (spec.concurrencyPolicy === 'Forbid' && active.length > 0) plan.next = { action: 'forbidden', scheduledMs: dueMs }
-  else plan.next = { action: 'start', scheduledMs: dueMs, replace: spec.concurrencyPolicy === 'Replace' ? active : [] }
+    status.lastScheduleTime = timestamp(dueMs)
+    if (!isFinished(served) && !active.includes(served)) status.active = [...(status.active ?? []), referenceTo(served)]
+  }
+  plan.events.push(...newsOfTimes(cronJob, plan.next, missed))
   return plan
 }

@@ -4,7 +4,7 @@ import type { Job, JobSpec } from '../../api/kinds/batch/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import { COMPLETION_INDEX, formatIndexes, indexOf, parseIndexes, TRACKING_FINALIZER } from './finishedPods.ts'
 import { JobBackoffs } from './backoff.ts'
-import { jobPod } from './job.ts'
+import { jobPod } from './jobPod.ts'
 import { planJob, type JobPlan } from './plan.ts'
 
 const START = Date.UTC(2026, 0, 1)
@@ -29,7 +29,7 @@ class World {
   }
 
   pass(): JobPlan {
-    const plan = planJob(this.job, this.pods, this.nowMs, this.#backoffs.note('ns/j', this.job, this.pods))
+    const plan = planJob({ job: this.job, pods: this.pods, nowMs: this.nowMs, ends: this.#backoffs.note('ns/j', this.job, this.pods) })
     this.job = { ...this.job, status: plan.status }
     this.pods = this.pods
       .filter((pod) => !plan.discard.includes(pod))
@@ -256,10 +256,10 @@ test('what failed and is gone delays the next pod all the same', () => {
     status: { phase: 'Failed', containerStatuses: [{ name: 'c', state: { terminated } }] },
   } as unknown as Pod
   backoffs.note('ns/j', of, [failed])
-  const plan = planJob(of, [], START + 1_000, backoffs.note('ns/j', of, []))
+  const plan = planJob({ job: of, pods: [], nowMs: START + 1_000, ends: backoffs.note('ns/j', of, []) })
   assert.deepEqual([plan.create, plan.recheckAfterMs], [[], 9_000])
   backoffs.forget('ns/j')
-  assert.equal(planJob(of, [], START + 1_000, backoffs.note('ns/j', of, [])).create.length, 1)
+  assert.equal(planJob({ job: of, pods: [], nowMs: START + 1_000, ends: backoffs.note('ns/j', of, []) }).create.length, 1)
 })
 
 const ended = (name: string, index: number, exitCode: number, annotations: Record<string, string> = {}): Pod =>
@@ -281,35 +281,35 @@ const ended = (name: string, index: number, exitCode: number, annotations: Recor
 test('an index that failed does not keep those beside it waiting, and holds its pod until there is another', () => {
   const of = job({ completionMode: 'Indexed', completions: 3, parallelism: 2, backoffLimitPerIndex: 3 })
   const failed = ended('a', 0, 1)
-  const plan = planJob(of, [failed], START + 1_000)
+  const plan = planJob({ job: of, pods: [failed], nowMs: START + 1_000, ends: [] })
   assert.deepEqual([plan.create.map(({ index }) => index), plan.recheckAfterMs], [[1], 9_000])
   assert.deepEqual([plan.untrack, plan.status.uncountedTerminatedPods], [[], {}])
-  const later = planJob(of, [failed], START + 10_000)
+  const later = planJob({ job: of, pods: [failed], nowMs: START + 10_000, ends: [] })
   assert.deepEqual(later.create[0], { index: 0, failures: { counted: 1, ignored: 0 } })
   const replaced = { ...failed, metadata: { ...failed.metadata, name: 'b', uid: 'b' }, status: { phase: 'Running' } }
-  const after = planJob(of, [failed, replaced], START + 11_000)
+  const after = planJob({ job: of, pods: [failed, replaced], nowMs: START + 11_000, ends: [] })
   assert.deepEqual([after.untrack, after.status.uncountedTerminatedPods], [[failed], { failed: ['a'] }])
 })
 
 test('failures of an index that a policy ignores are counted apart and use up no limit', () => {
   const rules = [{ action: 'Ignore', onExitCodes: { operator: 'In', values: [7] } }]
   const of = job({ completionMode: 'Indexed', backoffLimitPerIndex: 0, podFailurePolicy: { rules } })
-  const plan = planJob(of, [ended('a', 0, 7)], START + 10_000)
+  const plan = planJob({ job: of, pods: [ended('a', 0, 7)], nowMs: START + 10_000, ends: [] })
   assert.deepEqual([plan.create, plan.status.failedIndexes], [[{ index: 0, failures: { counted: 0, ignored: 1 } }], ''])
   const marks = { 'batch.kubernetes.io/job-index-failure-count': '0', 'batch.kubernetes.io/job-index-ignored-failure-count': '1' }
   const again = [ended('b', 0, 7, marks)]
-  assert.deepEqual(planJob(of, again, START + 10_000).recheckAfterMs, 10_000)
-  assert.deepEqual(planJob(of, again, START + 20_000).create[0]?.failures, { counted: 0, ignored: 2 })
-  assert.equal(planJob(of, [ended('c', 0, 1)], START).status.failedIndexes, '0')
+  assert.deepEqual(planJob({ job: of, pods: again, nowMs: START + 10_000, ends: [] }).recheckAfterMs, 10_000)
+  assert.deepEqual(planJob({ job: of, pods: again, nowMs: START + 20_000, ends: [] }).create[0]?.failures, { counted: 0, ignored: 2 })
+  assert.equal(planJob({ job: of, pods: [ended('c', 0, 1)], nowMs: START, ends: [] }).status.failedIndexes, '0')
 })
 
 test('indexes do not fail by the end of the Job', () => {
   const of = job({ completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 0, maxFailedIndexes: 0 })
   const running = { ...ended('b', 1, 0), status: { phase: 'Running' } }
-  const first = planJob(of, [ended('a', 0, 1), running], START)
+  const first = planJob({ job: of, pods: [ended('a', 0, 1), running], nowMs: START, ends: [] })
   assert.deepEqual([first.status.failedIndexes, first.remove], ['0', [running]])
   const leaving = { ...running, metadata: { ...running.metadata, deletionTimestamp: new Date(START).toISOString() } }
-  assert.equal(planJob({ ...of, status: first.status }, [leaving], START).status.failedIndexes, '0')
+  assert.equal(planJob({ job: { ...of, status: first.status }, pods: [leaving], nowMs: START, ends: [] }).status.failedIndexes, '0')
 })
 
 test('what a container says of JOB_COMPLETION_INDEX itself is kept', () => {
@@ -333,7 +333,7 @@ test('of too many indexed pods those go that are there twice, then the highest',
       status: { phase: 'Running' },
     }) as unknown as Pod
   const of = job({ completionMode: 'Indexed', completions: 3, parallelism: 2 })
-  const plan = planJob(of, [at('a', 0), at('b', 0), at('c', 1), at('d', 2)], START)
+  const plan = planJob({ job: of, pods: [at('a', 0), at('b', 0), at('c', 1), at('d', 2)], nowMs: START, ends: [] })
   assert.deepEqual(plan.discard.map(indexOf), [0, 2])
 })
 
@@ -344,6 +344,6 @@ test('once there is what the Job needs, pods that are sent away are not failures
     metadata: { name: 'p', uid: 'u', finalizers: [TRACKING_FINALIZER], deletionTimestamp: new Date(START).toISOString() },
     status: { phase: 'Running' },
   } as unknown as Pod
-  const plan = planJob(of, [leaving], START)
+  const plan = planJob({ job: of, pods: [leaving], nowMs: START, ends: [] })
   assert.deepEqual([plan.untrack, plan.status.failed], [[leaving], undefined])
 })

@@ -13,6 +13,15 @@ import { judgeFailure } from './policies.ts'
 /** At most so many pods are created or deleted in one pass. */
 const BURST_PODS = 500
 
+export interface JobInput {
+  job: Job
+  /** All that it owns. */
+  pods: readonly Pod[]
+  nowMs: number
+  /** How its pods ended, from which the next one's delay follows. */
+  ends: readonly PodEnd[]
+}
+
 export interface JobPlan {
   /** One for each pod; undefined where pods have no index. */
   create: { index: number | undefined; failures: IndexFailures }[]
@@ -148,7 +157,7 @@ function settle(
   }
 }
 
-export function planJob(job: Job, pods: readonly Pod[], nowMs: number, ends: readonly PodEnd[] = []): JobPlan {
+export function planJob({ job, pods, nowMs, ends }: JobInput): JobPlan {
   if (isFinished(job) || job.metadata.deletionTimestamp !== undefined) {
     return { create: [], remove: [], discard: [], untrack: pods.filter(isTracked), status: job.status ?? {} }
   }
