@@ -41,6 +41,7 @@ const POD_METRICS: Resource<ResourceMetrics> = {
   kind: 'PodMetrics',
   namespaced: true,
 }
+const FROM_CUSTOM = 'unable to fetch metrics from custom metrics API'
 const CUSTOM_GROUP = 'custom.metrics.k8s.io'
 /** The better one first. */
 const CUSTOM_VERSIONS = ['v1beta2', 'v1beta1']
@@ -73,6 +74,13 @@ export interface SampleRequest {
   signal: AbortSignal
 }
 
+/** Under which path a custom metric is: that of an object, and a metric in place of a subresource. */
+interface MetricPlace {
+  resource: string
+  name: string
+  subresource?: string
+}
+
 export type ReadSample = (metric: MetricSpec, request: SampleRequest) => Promise<Sample>
 
 function messageOf(error: unknown): string {
@@ -90,130 +98,140 @@ function selectorText(selector: LabelSelector | undefined): string {
   return selector ? formatLabelSelector(selector) : ''
 }
 
-export function sampleReader({ client, apiServices, resourceOf }: SamplesOptions): ReadSample {
-  async function resourceSample(resource: string, container: string | undefined, request: SampleRequest): Promise<Sample> {
-    const { namespace, selector, signal } = request
-    const from = 'unable to fetch metrics from resource metrics API'
-    const { items } = await client.list(POD_METRICS, { namespace, labelSelector: selector, signal }).catch((cause: unknown) => {
-      throw new MetricError(`${from}: ${whyNot(cause, 'pods.metrics.k8s.io')}`, { cause })
+async function resourceSample(
+  { client }: SamplesOptions,
+  resource: string,
+  container: string | undefined,
+  request: SampleRequest,
+): Promise<Sample> {
+  const { namespace, selector, signal } = request
+  const from = 'unable to fetch metrics from resource metrics API'
+  const { items } = await client.list(POD_METRICS, { namespace, labelSelector: selector, signal }).catch((cause: unknown) => {
+    throw new MetricError(`${from}: ${whyNot(cause, 'pods.metrics.k8s.io')}`, { cause })
+  })
+  if (items.length === 0) throw new MetricError('no metrics returned from resource metrics API')
+  const found = new Map<string, PodMetric>()
+  for (const item of items) {
+    const value = usageOf(item, resource, container)
+    if (value === undefined) continue
+    found.set(item.metadata.name, {
+      value,
+      timestampMs: Date.parse(item.timestamp) || 0,
+      windowMs: Number(parseDuration(item.window || '0s')) / 1e6,
     })
-    if (items.length === 0) throw new MetricError('no metrics returned from resource metrics API')
-    const found = new Map<string, PodMetric>()
-    for (const item of items) {
-      const value = usageOf(item, resource, container)
-      if (value === undefined) continue
-      found.set(item.metadata.name, {
-        value,
-        timestampMs: Date.parse(item.timestamp) || 0,
-        windowMs: Number(parseDuration(item.window || '0s')) / 1e6,
-      })
-    }
-    return { pods: found }
   }
+  return { pods: found }
+}
 
-  function customVersion(): string {
-    const served = apiServices.list().filter(({ spec }) => spec.group === CUSTOM_GROUP)
-    if (served.length === 0) throw new Error(`no custom metrics API (${CUSTOM_GROUP}) registered`)
-    const version = CUSTOM_VERSIONS.find((candidate) => served.some(({ spec }) => spec.version === candidate))
-    if (version === undefined) throw new Error('no known available metric versions found')
-    return version
+function customVersion({ apiServices }: SamplesOptions): string {
+  const served = apiServices.list().filter(({ spec }) => spec.group === CUSTOM_GROUP)
+  if (served.length === 0) throw new Error(`no custom metrics API (${CUSTOM_GROUP}) registered`)
+  const version = CUSTOM_VERSIONS.find((candidate) => served.some(({ spec }) => spec.version === candidate))
+  if (version === undefined) throw new Error('no known available metric versions found')
+  return version
+}
+
+async function customMetric(
+  options: SamplesOptions,
+  { resource, name, subresource }: MetricPlace,
+  { labelSelector, metricSelector }: { labelSelector?: string; metricSelector: string },
+  { namespace, signal }: SampleRequest,
+): Promise<MetricValueList> {
+  try {
+    const selectors = { ...(labelSelector && { labelSelector }), ...(metricSelector && { metricLabelSelector: metricSelector }) }
+    return (await options.client.transport.request({
+      verb: 'get',
+      resource: { group: CUSTOM_GROUP, version: customVersion(options), resource, kind: 'MetricValueList', namespaced: true },
+      namespace,
+      name,
+      // A metric stands where other resources have their subresources.
+      ...(subresource && { subresource: encodeURIComponent(subresource) as Subresource }),
+      options: selectors,
+      signal,
+    })) as MetricValueList
+  } catch (cause) {
+    throw new MetricError(`${FROM_CUSTOM}: ${messageOf(cause)}`, { cause })
   }
+}
 
-  async function customMetric(
-    { resource, name, subresource }: { resource: string; name: string; subresource?: string },
-    { labelSelector, metricSelector }: { labelSelector?: string; metricSelector: string },
-    { namespace, signal }: SampleRequest,
-  ): Promise<MetricValueList> {
-    try {
-      const options = { ...(labelSelector && { labelSelector }), ...(metricSelector && { metricLabelSelector: metricSelector }) }
-      return (await client.transport.request({
-        verb: 'get',
-        resource: { group: CUSTOM_GROUP, version: customVersion(), resource, kind: 'MetricValueList', namespaced: true },
-        namespace,
-        name,
-        // A metric stands where other resources have their subresources.
-        ...(subresource && { subresource: encodeURIComponent(subresource) as Subresource }),
-        options,
-        signal,
-      })) as MetricValueList
-    } catch (cause) {
-      throw new MetricError(`unable to fetch metrics from custom metrics API: ${messageOf(cause)}`, { cause })
-    }
+async function podsSample(options: SamplesOptions, name: string, metricSelector: string, request: SampleRequest): Promise<Sample> {
+  const { items } = await customMetric(
+    options,
+    { resource: 'pods', name: '*', subresource: name },
+    { labelSelector: request.selector, metricSelector },
+    request,
+  )
+  if (items.length === 0) throw new MetricError('no metrics returned from custom metrics API')
+  const found = new Map<string, PodMetric>()
+  for (const { describedObject, value, timestamp, windowSeconds, window } of items) {
+    const seconds = windowSeconds ?? window
+    const windowMs = seconds === undefined ? DEFAULT_WINDOW_MS : seconds * 1_000
+    found.set(describedObject.name, { value: quantityMilliValue(value), timestampMs: Date.parse(timestamp) || 0, windowMs })
   }
+  return { pods: found }
+}
 
-  async function podsSample(name: string, metricSelector: string, request: SampleRequest): Promise<Sample> {
-    const { items } = await customMetric(
-      { resource: 'pods', name: '*', subresource: name },
-      { labelSelector: request.selector, metricSelector },
-      request,
-    )
-    if (items.length === 0) throw new MetricError('no metrics returned from custom metrics API')
-    const found = new Map<string, PodMetric>()
-    for (const { describedObject, value, timestamp, windowSeconds, window } of items) {
-      const seconds = windowSeconds ?? window
-      const windowMs = seconds === undefined ? DEFAULT_WINDOW_MS : seconds * 1_000
-      found.set(describedObject.name, { value: quantityMilliValue(value), timestampMs: Date.parse(timestamp) || 0, windowMs })
-    }
-    return { pods: found }
+function placeOf({ resourceOf }: SamplesOptions, name: string, described: CrossVersionObjectReference): MetricPlace {
+  if (described.kind === 'Namespace' && (described.apiVersion ?? 'v1') === 'v1') return { resource: 'metrics', name }
+  try {
+    const { group, resource } = resourceOf(described)
+    return { resource: group ? `${resource}.${group}` : resource, name: described.name, subresource: name }
+  } catch (cause) {
+    const group = described.apiVersion?.includes('/') ? `.${described.apiVersion.split('/')[0]}` : ''
+    throw new MetricError(`${FROM_CUSTOM}: unable to map kind ${described.kind}${group} to resource: ${messageOf(cause)}`, { cause })
   }
+}
 
-  async function objectSample(
-    name: string,
-    metricSelector: string,
-    described: CrossVersionObjectReference,
-    request: SampleRequest,
-  ): Promise<Sample> {
-    const from = 'unable to fetch metrics from custom metrics API'
-    const ofNamespace = described.kind === 'Namespace' && (described.apiVersion ?? 'v1') === 'v1'
-    const place = (): { resource: string; name: string; subresource?: string } => {
-      if (ofNamespace) return { resource: 'metrics', name }
-      const { group, resource } = resourceOf(described)
-      return { resource: group ? `${resource}.${group}` : resource, name: described.name, subresource: name }
-    }
-    let target: { resource: string; name: string; subresource?: string }
-    try {
-      target = place()
-    } catch (cause) {
-      const group = described.apiVersion?.includes('/') ? `.${described.apiVersion.split('/')[0]}` : ''
-      throw new MetricError(`${from}: unable to map kind ${described.kind}${group} to resource: ${messageOf(cause)}`, { cause })
-    }
-    const { items } = await customMetric(target, { metricSelector }, request)
-    const [only] = items
-    if (!only || items.length > 1)
-      throw new MetricError(`${from}: the custom metrics API server returned ${items.length} results when we asked for exactly one`)
-    return { value: quantityMilliValue(only.value) }
+async function objectSample(
+  options: SamplesOptions,
+  name: string,
+  metricSelector: string,
+  described: CrossVersionObjectReference,
+  request: SampleRequest,
+): Promise<Sample> {
+  const { items } = await customMetric(options, placeOf(options, name, described), { metricSelector }, request)
+  const [only] = items
+  if (!only || items.length > 1)
+    throw new MetricError(`${FROM_CUSTOM}: the custom metrics API server returned ${items.length} results when we asked for exactly one`)
+  return { value: quantityMilliValue(only.value) }
+}
+
+async function externalSample(
+  { client }: SamplesOptions,
+  name: string,
+  metricSelector: string,
+  { namespace, signal }: SampleRequest,
+): Promise<Sample> {
+  const resource: Resource<KubeObject & { value: string }> = {
+    group: 'external.metrics.k8s.io',
+    version: 'v1beta1',
+    resource: encodeURIComponent(name),
+    kind: 'ExternalMetricValue',
+    namespaced: true,
   }
+  const options = { namespace, signal, ...(metricSelector && { labelSelector: metricSelector }) }
+  const { items } = await client.list(resource, options).catch((cause: unknown) => {
+    const why = whyNot(cause, `${name}.external.metrics.k8s.io`)
+    throw new MetricError(`unable to fetch metrics from external metrics API: ${why}`, { cause })
+  })
+  if (items.length === 0) throw new MetricError('no metrics returned from external metrics API')
+  return { value: items.reduce((total, item) => total + quantityMilliValue(item.value), 0) }
+}
 
-  async function externalSample(name: string, metricSelector: string, { namespace, signal }: SampleRequest): Promise<Sample> {
-    const resource: Resource<KubeObject & { value: string }> = {
-      group: 'external.metrics.k8s.io',
-      version: 'v1beta1',
-      resource: encodeURIComponent(name),
-      kind: 'ExternalMetricValue',
-      namespaced: true,
-    }
-    const options = { namespace, signal, ...(metricSelector && { labelSelector: metricSelector }) }
-    const { items } = await client.list(resource, options).catch((cause: unknown) => {
-      const why = whyNot(cause, `${name}.external.metrics.k8s.io`)
-      throw new MetricError(`unable to fetch metrics from external metrics API: ${why}`, { cause })
-    })
-    if (items.length === 0) throw new MetricError('no metrics returned from external metrics API')
-    return { value: items.reduce((total, item) => total + quantityMilliValue(item.value), 0) }
-  }
+function read(options: SamplesOptions, metric: MetricSpec, request: SampleRequest): Promise<Sample> {
+  const { resource, containerResource, pods, object, external } = metric
+  if (resource) return resourceSample(options, resource.name, undefined, request)
+  if (containerResource) return resourceSample(options, containerResource.name, containerResource.container, request)
+  if (pods) return podsSample(options, pods.metric.name, selectorText(pods.metric.selector), request)
+  if (object) return objectSample(options, object.metric.name, selectorText(object.metric.selector), object.describedObject, request)
+  if (external) return externalSample(options, external.metric.name, selectorText(external.metric.selector), request)
+  throw new MetricError(`unknown metric source type ${JSON.stringify(metric.type)}`)
+}
 
-  function read(metric: MetricSpec, request: SampleRequest): Promise<Sample> {
-    const { resource, containerResource, pods, object, external } = metric
-    if (resource) return resourceSample(resource.name, undefined, request)
-    if (containerResource) return resourceSample(containerResource.name, containerResource.container, request)
-    if (pods) return podsSample(pods.metric.name, selectorText(pods.metric.selector), request)
-    if (object) return objectSample(object.metric.name, selectorText(object.metric.selector), object.describedObject, request)
-    if (external) return externalSample(external.metric.name, selectorText(external.metric.selector), request)
-    throw new MetricError(`unknown metric source type ${JSON.stringify(metric.type)}`)
-  }
-
+export function sampleReader(options: SamplesOptions): ReadSample {
   return async (metric, request) => {
     try {
-      return await read(metric, request)
+      return await read(options, metric, request)
     } catch (error) {
       request.signal.throwIfAborted()
       return { error: messageOf(error) }
