@@ -46,7 +46,7 @@ function causes(error: unknown): string[] {
 export function explainMachine(error: unknown): unknown {
   if (error instanceof UserError) return error
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (isErrorCode(cause, 'ENOSPC', 'EDQUOT') || saysDiskFull(cause.message)) return fullDiskError(cause.message, error)
+    if (isErrorCode(cause, 'ENOSPC', 'EDQUOT') || saysDiskFull(cause.message)) return fullDiskError(cause.message, { cause: error })
     const { path } = cause as NodeJS.ErrnoException
     if (path !== undefined && isErrorCode(cause, 'EACCES', 'EPERM', 'EROFS')) return permissionError(path, cause)
   }

@@ -49,6 +49,19 @@ test('a failed boot fails at once, with the last lines', async () => {
   assert.equal(stopped, 1)
 })
 
+test('a boot that fails on a full disk says what to make room for', async () => {
+  for (const line of [
+    '{"event":"boot-failed","error":"not written: database or disk is full"}',
+    'mkdir: /var/x: No space left on device',
+  ]) {
+    const log = new BootLog(() => {})
+    const waiting = log.waitFor('ready', signal)
+    log.read(line)
+    log.ended()
+    await assert.rejects(waiting, { exitCode: 26, message: /^the disk is full: the node/, hint: /Docker Root Dir/ })
+  }
+})
+
 test('an abort ends the wait with its reason', async () => {
   const controller = new AbortController()
   const waiting = new BootLog(() => {}).waitFor('dns', controller.signal)

@@ -5,7 +5,7 @@
 import type Docker from 'dockerode'
 import { PassThrough } from 'node:stream'
 import { createInterface } from 'node:readline'
-import { UserError } from './userError.ts'
+import { fullDiskError, saysDiskFull, UserError } from './userError.ts'
 
 /** In the order in which they are reached; one may be left out by the node, and counts as reached with the next. */
 export const BOOT_PHASES = ['engine', 'api', 'node', 'dns', 'ready'] as const
@@ -89,6 +89,7 @@ export class BootLog {
   }
 
   #failure(message: string): UserError {
+    if (isFull(message) || this.#tail.some(isFull)) return fullDiskError(message, { hint: FULL_HINT })
     return new UserError({
       area: 'GUEST',
       sort: 'UNAVAILABLE',
@@ -97,6 +98,12 @@ export class BootLog {
     })
   }
 }
+
+/** The last one is SQLite's. */
+const isFull = (text: string): boolean => saysDiskFull(text) || /database or disk is full/.test(text)
+
+const FULL_HINT =
+  'Make room where the engine keeps its data, a few MiB at least (docker system df; docker info tells the folder as Docker Root Dir), and run the command again. The cluster frees images and volumes of its own once it runs'
 
 /** The message of a JSON line, other lines as they are. */
 function readable(line: string): string {

@@ -235,7 +235,7 @@ export function explainStartError(error: unknown, profile: ProfileConfig): unkno
       cause: error,
     })
   }
-  if (saysDiskFull(error.message)) return fullDiskError(error.message, error)
+  if (saysDiskFull(error.message)) return fullDiskError(error.message, { cause: error })
   return error
 }
 

@@ -67,14 +67,14 @@ export function usageError(message: string, hint?: string): UserError {
 export const saysDiskFull = (text: string): boolean => /no space left on device|disk quota exceeded/i.test(text)
 
 /** With minikube's name and exit code for it. */
-export function fullDiskError(message: string, cause?: unknown): UserError {
+export function fullDiskError(message: string, { cause, hint }: Pick<UserErrorOptions, 'cause' | 'hint'> = {}): UserError {
   return new UserError({
     area: 'RESOURCE',
     sort: 'UNAVAILABLE',
     id: 'RSRC_INSUFFICIENT_STORAGE',
     exitCode: 26,
     message: `the disk is full: ${message}`,
-    hint: 'Make room (df -h, docker system df) and run the command again',
+    hint: hint ?? 'Make room (df -h, docker system df) and run the command again',
     cause,
   })
 }

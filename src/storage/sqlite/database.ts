@@ -6,6 +6,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSy
 import { dirname } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { StoreUnavailableError } from '../store.ts'
+import { removeUnfinishedLog } from './keptLog.ts'
 
 /** "mcub", in SQLite's header. */
 const APPLICATION_ID = 0x6d637562
@@ -62,6 +63,7 @@ export function openDatabase(path: string, maxSizeBytes: number): DatabaseSync {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     assertNotLost(path)
+    removeUnfinishedLog(path)
     closeSync(openSync(path, 'a', 0o600))
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
     // Exclusive: a second server on the same file would give the same revisions to other changes.

@@ -61,7 +61,18 @@ for (const { key, modRevision } of entries) {
 await store.compact(await store.revision())
 await store.create('/again', value)
 await store.close()
+// Somebody else takes all the disk while the store is closed: the next one starts, and small changes are written.
+for (const size of [1_000_000, 4_096, 1]) {
+  assert.throws(
+    () => {
+      for (;;) appendFileSync(filler, Buffer.alloc(size))
+    },
+    { code: 'ENOSPC' },
+  )
+}
 const again = openSqliteStore({ path, clock: systemClock })
 assert.ok(await again.get('/again'))
+let lease = await again.create('/lease', new Uint8Array(400))
+for (let i = 0; i < 1_000; i++) lease = await again.update(lease.key, new Uint8Array(400), lease.modRevision)
 await again.close()
 console.log('recovered')

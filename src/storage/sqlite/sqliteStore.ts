@@ -26,6 +26,7 @@ import {
 import { WatchHub } from '../watchHub.ts'
 import { CompactionSchedule } from '../historyAge.ts'
 import { backupDatabase, freePages, isDiskFull, openDatabase, unavailable } from './database.ts'
+import { closeKeepingLog } from './keptLog.ts'
 import { RESERVE_PAGES, SpaceReserve } from './spaceReserve.ts'
 import { Statements } from './statements.ts'
 
@@ -66,6 +67,7 @@ class SqliteStore implements Store {
   readonly #statements: Statements
   readonly #log: Logger
   readonly #reserve: SpaceReserve
+  readonly #path: string
   readonly #hub: WatchHub
   readonly #schedule: CompactionSchedule
   #revision: number
@@ -83,6 +85,7 @@ class SqliteStore implements Store {
   constructor({ path, clock, log = silentLogger, maxSizeBytes = DATABASE_BYTES_MAX, onDiskFull = () => {} }: SqliteStoreOptions) {
     this.#log = log
     this.#onDiskFull = onDiskFull
+    this.#path = path
     this.#database = openDatabase(path, maxSizeBytes)
     try {
       this.#reserve = new SpaceReserve(this.#database, path, clock)
@@ -197,7 +200,7 @@ class SqliteStore implements Store {
     await this.#reserve.settled()
     this.#hub.close()
     await this.#compaction?.catch(() => {})
-    this.#database.close()
+    closeKeepingLog(this.#database, this.#path)
   }
 
   #assertOpen(): void {
