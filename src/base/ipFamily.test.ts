@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
 import { assert as check, bigInt, property } from 'fast-check'
-import { addressAt, familiesOf, formatIp, hostPort, IPV4, IPV6, offsetIn, parseIp, parseIpRange } from './ipFamily.ts'
+import {
+  addressAt,
+  canonicalAddress,
+  familiesOf,
+  formatIp,
+  hostPort,
+  IPV4,
+  IPV6,
+  isInRange,
+  offsetIn,
+  parseIp,
+  parseIpRange,
+} from './ipFamily.ts'
 
 test('addresses are written as RFC 5952 says', () => {
   for (const [given, wanted] of [
@@ -32,6 +44,10 @@ test('what is written is read again as the same', () => {
   check(property(bigInt({ min: 0n, max: (1n << 32n) - 1n }), (number) => parseIp(formatIp(IPV4, number)) === number))
 })
 
+test('one address has one text', () => {
+  assert.deepEqual(['FD00:0::1', '10.0.0.1', 'None', 'fd00::x'].map(canonicalAddress), ['fd00::1', '10.0.0.1', 'None', 'fd00::x'])
+})
+
 test('what is no address', () => {
   for (const text of ['', '10.96.0', '10.96.0.256', 'fd00::1::2', 'fe80::1%eth0', 'None', '1:2:3:4:5:6:7:8:9'])
     assert.equal(parseIp(text), undefined, text)
@@ -44,6 +60,9 @@ test('ranges of both families', () => {
     [offsetIn(range, 'fd00:10:96::ffff'), offsetIn(range, 'fd00:10:96::1:0'), offsetIn(range, '10.96.0.1')],
     [65_535, undefined, undefined],
   )
+  const holds = (cidr: string, ip: string): boolean => isInRange(parseIpRange(cidr), ip)
+  assert.ok(holds('fd00::/8', 'fdff::1') && holds('10.0.0.0/8', '10.255.0.1') && holds('::/0', 'fd00::1'))
+  assert.ok(!holds('fd00::/8', 'fe00::1') && !holds('10.0.0.0/8', '11.0.0.1') && !holds('::/0', '10.0.0.1') && !holds('10.0.0.0/8', 'x'))
   assert.equal(offsetIn(parseIpRange('10.96.3.4/16'), '10.96.1.0'), 256)
   assert.equal(parseIpRange('fd00::/8').size, Number.MAX_SAFE_INTEGER)
   for (const bad of ['10.0.0.0/33', 'fd00::/129', '10.0.0.0', 'fd00::', 'x/8', '10.0.0.0/8/8'])

@@ -88,6 +88,12 @@ export function formatIp(family: IpFamily, address: bigint): string {
   return `${text(words.slice(0, from))}::${text(words.slice(from + length))}`
 }
 
+/** One address has one text: what is looked up, or is a key in the kernel, is the address. What is none stays as it is. */
+export function canonicalAddress(text: string): string {
+  const address = text.includes(':') ? parseIp(text) : undefined
+  return address === undefined ? text : formatIp(IPV6, address)
+}
+
 export interface IpRange {
   readonly family: IpFamily
   readonly cidr: string
@@ -113,6 +119,12 @@ export function parseIpRange(cidr: string): IpRange {
     prefix,
     size: Math.min(2 ** (family.bits - prefix), Number.MAX_SAFE_INTEGER),
   }
+}
+
+export function isInRange({ family, first, prefix }: IpRange, address: string): boolean {
+  const number = familyOf(address) === family ? parseIp(address) : undefined
+  const hostBits = BigInt(family.bits - prefix)
+  return number !== undefined && number >> hostBits === first >> hostBits
 }
 
 /** The address `offset` places after the first of a range. */

@@ -2,7 +2,7 @@
  * The cluster zone as the Kubernetes DNS specification 1.1.0 defines it, answered purely from what is known of Services and
  * EndpointSlices: A, AAAA, SRV, PTR, CNAME and the version record.
  */
-import { familyOf, formatIp, parseIp } from '../base/ipFamily.ts'
+import { canonicalAddress, parseIp } from '../base/ipFamily.ts'
 import type { Service } from '../api/kinds/core/v1.ts'
 import type { Endpoint, EndpointSlice } from '../api/kinds/discovery/v1.ts'
 
@@ -45,12 +45,6 @@ interface Target {
   ip: string
   hostname: string
   ports: { name: string; protocol: string; port: number }[]
-}
-
-/** One address has one text: what is looked up is the address. */
-export function canonicalAddress(text: string): string {
-  const address = text.includes(':') ? parseIp(text) : undefined
-  return address === undefined ? text : formatIp(familyOf(text), address)
 }
 
 /** `10-244-0-5`, `fd00-10-244--5`. */

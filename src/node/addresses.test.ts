@@ -36,6 +36,12 @@ test('an address of each family, the link-local ones apart', () => {
   assert.throws(() => nodeAddress([IPV4, IPV6], { eth0: eth0.slice(0, 2) }), /no IPv4 and IPv6 address/)
 })
 
+test('an address of a load balancer is not the node’s, wherever it stands', () => {
+  const eth0 = [address('172.20.255.205', 32), address('172.20.0.2', 16), address('fd00:6d6b::a:1', 128), address('fd00:6d6b::a', 64)]
+  assert.deepEqual(nodeAddress([IPV4, IPV6], { eth0 }).ips, ['172.20.0.2', 'fd00:6d6b::a'])
+  assert.deepEqual(nodeAddress([IPV4], { eth0: eth0.slice(0, 1) }).ips, ['172.20.255.205'])
+})
+
 test('load balancers of both families', () => {
   const pool = loadBalancerPool({ cidrs: ['192.168.5.9/24', 'fd00:6d6b::a/64'] })
   assert.deepEqual([pool.length, pool[0], pool[50], pool.at(-1)], [100, '192.168.5.205', 'fd00:6d6b::a:1', 'fd00:6d6b::a:32'])

@@ -19,12 +19,16 @@ export const anyAddress = ({ ips }: Pick<NodeAddress, 'ips'>): string => (ips.le
 
 const LINK_LOCAL = parseIpRange('fe80::/10')
 
-/** Of one device that is neither loopback nor one of ours (pod links, guards): the first address of each family. */
+/**
+ * Of one device that is neither loopback nor one of ours (pod links, guards): the first address of each family. Load balancers'
+ * addresses are there as well, of ranges with nothing else in them: what an earlier process announced is not the node's own.
+ */
 export function nodeAddress(families: readonly IpFamily[] = [IPV4], interfaces = networkInterfaces()): NodeAddress {
   for (const [device, addresses] of Object.entries(interfaces)) {
     if (!/^(eth|en|wl)/.test(device)) continue
-    const found = families.flatMap(({ name }) => {
-      const one = addresses?.find(({ family, internal, address }) => family === name && !internal && !isLinkLocal(address))
+    const found = families.flatMap(({ name, bits }) => {
+      const all = addresses?.filter(({ family, internal, address }) => family === name && !internal && !isLinkLocal(address))
+      const one = all?.find(({ cidr }) => !cidr?.endsWith(`/${bits}`)) ?? all?.[0]
       return one?.cidr ? [{ ip: one.address, cidr: one.cidr }] : []
     })
     const [first] = found
@@ -64,6 +68,9 @@ function shareOf(cidr: string): number | undefined {
   return place > 0 && place < NODE_SHARE && range.size >= NODE_SHARE ** 2 ? place * NODE_SHARE + 1 : undefined
 }
 
+/** The kernel would take the newest address for the source of what the node and its pods send, and end that with the balancer. */
+const NO_SOURCE = ' nodad preferred_lft 0'
+
 /** Makes the node answer for exactly these addresses of the pool. */
 export function createAnnouncer(
   device: string,
@@ -78,7 +85,7 @@ export function createAnnouncer(
     if (added.length === 0 && removed.length === 0) return
     const batch = [
       ...removed.map((ip) => `addr del ${ip}/${bitsOf(ip)} dev ${device}`),
-      ...added.map((ip) => `addr replace ${ip}/${bitsOf(ip)} dev ${device}${isOfFamily(IPV4)(ip) ? '' : ' nodad'}`),
+      ...added.map((ip) => `addr replace ${ip}/${bitsOf(ip)} dev ${device}${isOfFamily(IPV4)(ip) ? '' : NO_SOURCE}`),
     ]
     await run('ip', ['-force', '-batch', '-'], { input: `${batch.join('\n')}\n`, signal })
     announced = [...addresses]

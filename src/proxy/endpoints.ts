@@ -3,7 +3,7 @@
  * that are terminating but still serve. A `Local` policy keeps to endpoints of this node; hints that the EndpointSlices carry
  * keep traffic on the node or in the zone, as long as all of them have one.
  */
-import type { IpFamily } from '../base/ipFamily.ts'
+import { canonicalAddress, type IpFamily } from '../base/ipFamily.ts'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Service, ServicePort } from '../api/kinds/core/v1.ts'
 
@@ -26,6 +26,8 @@ export interface PortEndpoints {
 /** Where this proxy runs. */
 export interface NodePlace {
   nodeName: string
+  /** Of the node itself, of all families. */
+  nodeIps?: readonly string[]
   /** topology.kubernetes.io/zone of the node. */
   zone?: string
 }
@@ -51,7 +53,7 @@ function candidates(port: ServicePort, slices: readonly EndpointSlice[], { nodeN
     if (!slicePort?.port) continue
     for (const { addresses, conditions, nodeName: on, hints } of slice.endpoints ?? []) {
       const ready = conditions?.ready ?? true
-      const serving = (conditions?.serving ?? ready) && (conditions?.terminating ?? false)
+      const serving = (conditions?.serving ?? true) && (conditions?.terminating ?? false)
       const forNodes = hints?.forNodes?.map(({ name }) => name)
       const forZones = hints?.forZones?.map(({ name }) => name)
       const shared = {
@@ -64,7 +66,7 @@ function candidates(port: ServicePort, slices: readonly EndpointSlice[], { nodeN
       }
       // All of an endpoint's addresses are said to be alike; every proxy takes the first.
       const [ip] = addresses
-      if (ip !== undefined) found.push({ ip, ...shared })
+      if (ip !== undefined) found.push({ ip: canonicalAddress(ip), ...shared })
     }
   }
   return found

@@ -149,14 +149,31 @@ test('only some sources may use a load balancer', () => {
     service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0.0/8', ' 192.0.2.0/24'] }, BALANCER),
     ready('10.244.0.5'),
   )
-  const guard = rules.elements.firewall_ips.get('172.20.0.2 . tcp . 80')
-  assert.deepEqual(rules.chains.get(guard?.replace('goto ', '') ?? ''), [
-    'ip saddr { 10.0.0.0/8, 192.0.2.0/24 } return',
-    'fib saddr type local return',
-    'drop',
-  ])
+  const guardOf = ({ elements, chains }: ServiceRules): readonly string[] | undefined =>
+    chains.get(elements.firewall_ips.get('172.20.0.2 . tcp . 80')?.replace('goto ', '') ?? '')
+  assert.deepEqual(guardOf(rules), ['ip saddr != { 10.0.0.0/8, 192.0.2.0/24 } drop'])
   const open = build(service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['0.0.0.0/0'] }, BALANCER), ready('10.244.0.5'))
   assert.equal(open.elements.firewall_ips.size, 0)
+  const ofNode = service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['172.20.0.0/16'] }, BALANCER)
+  const near = serviceRules(ofNode, [slice([ready('10.244.0.5')])], { ...CONTEXT, nodeIps: ['fd00::1', '172.20.0.9'] })
+  assert.deepEqual(guardOf(near), ['ip saddr != { 172.20.0.0/16, 172.20.0.2 } drop'], 'the node sends from the address that it announces')
+})
+
+test('an address has one text, in whichever it was given', () => {
+  const given = service(
+    { ...DUAL, clusterIPs: ['FD00:10:96::0:9'], type: 'LoadBalancer', externalIPs: ['2001:DB8:0::7'] },
+    { loadBalancer: { ingress: [{ ip: '2001:db8:0:0::8' }] } },
+  )
+  const { elements } = serviceRules(given, [v6Slice([ready('FD00:10:244:0::5')])], V6)
+  assert.deepEqual([...elements.service_ips.keys()], ['fd00:10:96::9 . tcp . 80', '2001:db8::7 . tcp . 80', '2001:db8::8 . tcp . 80'])
+  assert.deepEqual([...elements.hairpin.keys()], ['fd00:10:244::5 . fd00:10:244::5'])
+  assert.deepEqual([...elements.cluster_ips], [['fd00:10:96::9', 'goto refuse']])
+})
+
+test('an endpoint that does not say whether it serves does', () => {
+  const leaving: Endpoint = { addresses: ['10.244.0.7'], conditions: { ready: false, terminating: true }, nodeName: 'node-a' }
+  const rules = build(service({}), leaving)
+  assert.deepEqual(targets(rules, rules.elements.service_ips.get(CLUSTER_IP)), ['10.244.0.7:8080'])
 })
 
 test('session affinity remembers the endpoint of a client', () => {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { EndpointSlice } from '../api/kinds/discovery/v1.ts'
 import type { Service, ServicePort } from '../api/kinds/core/v1.ts'
-import { hostPort, isOfFamily, type IpFamily } from '../base/ipFamily.ts'
+import { canonicalAddress, hostPort, isInRange, isOfFamily, parseIpRange, type IpFamily } from '../base/ipFamily.ts'
 import { endpointsFor, type Endpoint, type PortEndpoints, type ProxyPlace } from './endpoints.ts'
 
 /** The shared maps and sets of a family's table, to which every service adds elements; `address` stands for the type of its addresses. */
@@ -16,6 +16,8 @@ const SHARED_MAPS = {
   /** Nobody answers there: refused, or dropped where another node's endpoints would answer. */
   no_endpoints: 'address . inet_proto . inet_service : verdict',
   no_endpoint_nodeports: 'inet_proto . inet_service : verdict',
+  /** Addresses of services: at other ports than theirs nobody answers. */
+  cluster_ips: 'address : verdict',
   /** Load balancer addresses that only some sources may use. */
   firewall_ips: 'address . inet_proto . inet_service : verdict',
   /** Pod addresses that may reach themselves through a service: such packets need a rewritten source. A map, for its owners. */
@@ -80,7 +82,7 @@ export function isProxied({ metadata: { labels }, spec }: Service, family: IpFam
 }
 
 function clusterIps({ clusterIPs, clusterIP = '' }: Service['spec']): string[] {
-  return (clusterIPs ?? [clusterIP]).filter((ip) => ip !== '' && ip !== 'None')
+  return (clusterIPs ?? [clusterIP]).filter((ip) => ip !== '' && ip !== 'None').map(canonicalAddress)
 }
 
 class ServiceRulesBuilder {
@@ -96,6 +98,7 @@ class ServiceRulesBuilder {
     service_nodeports: new Map<string, string>(),
     no_endpoints: new Map<string, string>(),
     no_endpoint_nodeports: new Map<string, string>(),
+    cluster_ips: new Map<string, string>(),
     firewall_ips: new Map<string, string>(),
     hairpin: new Map<string, string>(),
   }
@@ -119,13 +122,14 @@ class ServiceRulesBuilder {
     const inside = this.#balanced(`svc_${id}`, way, endpoints.internal, this.#fromOutside())
     if (endpoints.internal.length === 0 && none === DROP) this.withoutLocal.internal++
     const own = clusterIps(spec).filter(this.#isOurs)
+    for (const ip of own) this.elements.cluster_ips.set(ip, REFUSE)
     this.#direct(own, protocol, port.port, inside, inside ? undefined : none)
     this.#noteUdp(protocol, own, port.port, endpoints.internal)
 
     const balancers = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) =>
-      ip && this.#isOurs(ip) && ipMode !== 'Proxy' ? [ip] : [],
+      ip && this.#isOurs(ip) && ipMode !== 'Proxy' ? [canonicalAddress(ip)] : [],
     )
-    const externalIPs = (spec.externalIPs ?? []).filter(this.#isOurs)
+    const externalIPs = (spec.externalIPs ?? []).filter(this.#isOurs).map(canonicalAddress)
     const outside = [...externalIPs, ...balancers]
     if (outside.length === 0 && !port.nodePort) return
     const chain = this.#external(way, endpoints)
@@ -194,12 +198,18 @@ class ServiceRulesBuilder {
     return [`${family.nft} saddr != { ${podCidrs.filter(this.#isOurs).join(', ')} } ${REWRITE_SOURCE}`]
   }
 
-  /** loadBalancerSourceRanges: the others' packets to the load balancer's addresses are dropped. */
+  /**
+   * loadBalancerSourceRanges: the others' packets to the load balancer's addresses are dropped. A node that announces such an address
+   * sends from it, and is meant where its own is.
+   */
   #guard(id: string, protocol: string, port: number, addresses: readonly string[]): void {
     const ranges = (this.#service.spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter(this.#isOurs)
     if (ranges.length === 0 || addresses.length === 0 || ranges.some((range) => range.endsWith('/0'))) return
+    const { family, nodeIps = [] } = this.#context
+    const isNodeMeant = nodeIps.filter(this.#isOurs).some((ip) => ranges.some((range) => isInRange(parseIpRange(range), ip)))
+    const sources = isNodeMeant ? [...ranges, ...addresses] : ranges
     const chain = `fw_${id}`
-    this.chains.set(chain, [`${this.#context.family.nft} saddr { ${ranges.join(', ')} } return`, 'fib saddr type local return', 'drop'])
+    this.chains.set(chain, [`${family.nft} saddr != { ${sources.join(', ')} } drop`])
     for (const address of addresses) this.elements.firewall_ips.set(`${address} . ${protocol} . ${port}`, `goto ${chain}`)
   }
 

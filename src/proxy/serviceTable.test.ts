@@ -15,6 +15,7 @@ function rules(ip: string, endpoints: string[], options: { external?: string } =
       service_nodeports: new Map(),
       no_endpoints: new Map(endpoints.length > 0 ? [] : addresses.map((address) => [`${address} . tcp . 80`, 'goto refuse'])),
       no_endpoint_nodeports: new Map(),
+      cluster_ips: new Map([[ip, 'goto refuse']]),
       firewall_ips: new Map(),
       hairpin: new Map(endpoints.map((endpoint) => [`${endpoint} . ${endpoint}`, 'goto masquerade_it'])),
     },
@@ -74,6 +75,31 @@ test('a service that loses its endpoints moves from one map to the other', () =>
   const script = table.change(new Map([['a/x', rules('10.0.0.1', [])]]))
   assert.match(script, /delete element .* service_ips/)
   assert.match(script, /add element .* no_endpoints \{ 10\.0\.0\.1 \. tcp \. 80 : goto refuse \}/)
+})
+
+test('what is for no service, of the ranges that services have addresses of, is refused', () => {
+  const table = new ServiceTable(IPV4)
+  const web = new Map([['a/x', rules('10.0.0.1', ['1.1.1.1'])]])
+  const first = table.change(web, ['10.97.0.0/16', 'fd00:10:97::/112', '10.96.0.0/16'])
+  assert.match(first, /add element ip minicube_proxy service_ranges \{ 10\.96\.0\.0\/16, 10\.97\.0\.0\/16 \}\n/)
+  assert.match(first, /add element ip minicube_proxy cluster_ips \{ 10\.0\.0\.1 : goto refuse \}/)
+  assert.match(first, /ip daddr vmap @cluster_ips\n\s*ip daddr @service_ranges goto refuse\n/)
+  assert.equal(table.change(web, ['10.96.0.0/16', '10.97.0.0/16']), '')
+  assert.equal(
+    table.change(web, ['10.96.0.0/16']),
+    'flush set ip minicube_proxy service_ranges\nadd element ip minicube_proxy service_ranges { 10.96.0.0/16 }\n',
+  )
+  assert.equal(table.change(web), 'flush set ip minicube_proxy service_ranges\n')
+  table.change(web, ['10.96.0.0/16'])
+  table.reset()
+  assert.match(table.change(web, ['10.96.0.0/16']), /add element ip minicube_proxy service_ranges/)
+})
+
+test('whoever listens on loopback at a node port that nobody serves is left alone', () => {
+  assert.match(
+    new ServiceTable(IPV4).change(new Map()),
+    /fib daddr type local ip daddr != 127\.0\.0\.0\/8 meta l4proto \. th dport vmap @no_endpoint_nodeports/,
+  )
 })
 
 test('the table of the other family has its own name and types', () => {

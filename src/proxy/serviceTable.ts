@@ -4,16 +4,19 @@
  */
 import { tableChange } from '../base/nftables.ts'
 import type { NftMap, NftSet, NftTable } from '../base/nftables.ts'
-import type { IpFamily } from '../base/ipFamily.ts'
+import { isOfFamily, type IpFamily } from '../base/ipFamily.ts'
 import { REFUSE, sharedMaps, SOURCE_MARK } from './serviceRules.ts'
 import type { ServiceRules, SharedMap } from './serviceRules.ts'
+
+/** The ranges that services have their addresses of: what is for nobody there must not leave by a route for everything. */
+const RANGES = 'service_ranges'
 
 export const tableOf = ({ nft }: IpFamily): string => `${nft} minicube_proxy`
 
 /** The fixed part: maps, hooks and the order in which they look. Replaces whatever an earlier process left. */
 function baseScript(family: IpFamily): string {
   const table = tableOf(family)
-  const { nft, loopbackRange } = family
+  const { nft, nftAddress, loopbackRange } = family
   return `table ${table} {}
 delete table ${table}
 table ${table} {
@@ -26,11 +29,16 @@ ${sharedMaps(family)
   }
   chain ${REFUSE.replace('goto ', '')} { reject ; }
   chain masquerade_it { ct status dnat masquerade ; }
+  set ${RANGES} { type ${nftAddress} ; flags interval ; auto-merge ; }
   chain unanswered {
     ${nft} daddr . meta l4proto . th dport vmap @no_endpoints
-    fib daddr type local meta l4proto . th dport vmap @no_endpoint_nodeports
+    fib daddr type local ${nft} daddr != ${loopbackRange} meta l4proto . th dport vmap @no_endpoint_nodeports
+    ${nft} daddr vmap @cluster_ips
+    ${nft} daddr @${RANGES} ${REFUSE}
   }
-  chain firewall { type filter hook prerouting priority dstnat - 10 ; policy accept ; ct state new ${nft} daddr . meta l4proto . th dport vmap @firewall_ips ; }
+  chain firewall { ${nft} daddr . meta l4proto . th dport vmap @firewall_ips ; }
+  chain firewall_prerouting { type filter hook prerouting priority dstnat - 10 ; policy accept ; ct state new jump firewall ; }
+  chain firewall_output { type filter hook output priority -110 ; policy accept ; ct state new jump firewall ; }
   chain nat_prerouting { type nat hook prerouting priority dstnat ; policy accept ; jump services ; }
   chain nat_output { type nat hook output priority -100 ; policy accept ; jump services ; }
   chain nat_postrouting {
@@ -96,6 +104,7 @@ export class ServiceTable {
   readonly #rules = new Map<string, ServiceRules>()
   readonly #claims: Map<SharedMap, Claims>
   #isWritten = false
+  #ranges = ''
 
   constructor(family: IpFamily) {
     this.#family = family
@@ -116,8 +125,11 @@ export class ServiceTable {
     return this.#rules.get(service)
   }
 
-  /** Takes the new rules of services (undefined: gone) and answers the script that brings the kernel there; '' for nothing. */
-  change(changes: ReadonlyMap<string, ServiceRules | undefined>): string {
+  /**
+   * Takes the new rules of services (undefined: gone) and the ranges of their addresses, and answers the script that brings the kernel
+   * there; '' for nothing.
+   */
+  change(changes: ReadonlyMap<string, ServiceRules | undefined>, ranges: readonly string[] = []): string {
     const [before, after] = [emptyPart(this.#family), emptyPart(this.#family)]
     const touched = this.#touched(changes)
     this.#collect(touched, before)
@@ -128,10 +140,18 @@ export class ServiceTable {
       this.#replace(service, old, next)
     }
     this.#collect(touched, after)
-    const script = tableChange(tableOf(this.#family), before satisfies NftTable, after)
+    const script = tableChange(tableOf(this.#family), before satisfies NftTable, after) + this.#rangesChange(ranges)
     if (this.#isWritten) return script
     this.#isWritten = true
     return baseScript(this.#family) + script
+  }
+
+  #rangesChange(ranges: readonly string[]): string {
+    const wanted = ranges.filter(isOfFamily(this.#family)).toSorted().join(', ')
+    if (wanted === this.#ranges) return ''
+    this.#ranges = wanted
+    const set = `${tableOf(this.#family)} ${RANGES}`
+    return `flush set ${set}\n${wanted && `add element ${set} { ${wanted} }\n`}`
   }
 
   /** Forgets everything: what the kernel holds is not known, and the next change starts from nothing. */
@@ -139,6 +159,7 @@ export class ServiceTable {
     this.#rules.clear()
     for (const name of this.#names) this.#claims.set(name, new Claims())
     this.#isWritten = false
+    this.#ranges = ''
   }
 
   #touched(changes: ReadonlyMap<string, ServiceRules | undefined>): Map<SharedMap, Set<string>> {

@@ -147,6 +147,21 @@ describe('both IP families', { skip: noIpv6 ?? false }, () => {
     }
   })
 
+  test('a load balancer keeps its addresses and the node its own when the node’s process is killed', async () => {
+    const nodeIps = async (): Promise<unknown> =>
+      (await cluster.get<{ items: { status: { addresses: object } }[] }>('nodes')).items[0]?.status.addresses
+    const addresses = async (): Promise<unknown[]> => [(await serviceOf('web')).status, await nodeIps()]
+    const before = await addresses()
+    assert.match(JSON.stringify(before), /"ingress":\[.*:/)
+    const beats = async (): Promise<string> =>
+      (await cluster.get<{ spec: { renewTime: string } }>('lease', 'e2e-dual', '-n', 'kube-node-lease')).spec.renewTime
+    const last = await beats()
+    await cluster.minicube(['ssh', '--', 'sh', '-c', 'kill -9 $(cat /run/minicube/node.pid)'], { mayFail: true })
+    await eventually('the node to be back', async () => (await beats()) !== last)
+    await eventually('the service to answer', async () => (await ask('web')).startsWith('web-'))
+    assert.deepEqual(await addresses(), before)
+  })
+
   test('a network policy keeps out and lets in over IPv6', async () => {
     const [ipv6 = ''] = await addressesOf('solo')
     const reaches = async (): Promise<boolean> => (await ask(`[${ipv6}]`)).startsWith('solo-')

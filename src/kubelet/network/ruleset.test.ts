@@ -70,6 +70,20 @@ test('a port that two pods want stays with the first: nft refuses one key with t
   assert.doesNotMatch(script, /10\.244\.0\.6 \. 81/)
 })
 
+test('an address is one however it is written: nft would refuse it the second time', () => {
+  const at = (ip: string, hostIp: string): MappedPod => ({
+    ips: [ip],
+    portMappings: [{ hostPort: 80, containerPort: 80, protocol: 'TCP', hostIp }],
+  })
+  const script = hostPortScript(IPV6, [
+    at('fd00:10:244::5', '2001:DB8::7'),
+    at('fd00:10:244::6', '2001:db8:0::7'),
+    at('fd00:10:244::7', '0::0'),
+  ])
+  assert.match(script, /host_ports_at \{ 2001:db8::7 \. tcp \. 80 : fd00:10:244::5 \. 80 \}/)
+  assert.match(script, /host_ports \{ tcp \. 80 : fd00:10:244::7 \. 80 \}/)
+})
+
 test('the last pod with hostPorts leaves empty maps', () => {
   assert.doesNotMatch(hostPortScript(IPV4, []), /add element/)
 })

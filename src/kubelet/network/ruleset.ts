@@ -1,5 +1,5 @@
 /** The nftables rules of the pod network, in a table of their own for each IP family. Pure: text for `nft -f -`. */
-import { isOfFamily, type IpFamily } from '../../base/ipFamily.ts'
+import { canonicalAddress, isOfFamily, type IpFamily } from '../../base/ipFamily.ts'
 import type { PortMapping } from '../runtime/runtime.ts'
 import { LINK_PREFIX } from './links.ts'
 
@@ -100,7 +100,8 @@ function elementCommands(family: IpFamily, pods: readonly MappedPod[]): string {
   for (const { ips, portMappings } of pods) {
     const ip = ips.find(isOurs)
     if (ip === undefined) continue
-    for (const { hostIp, hostPort, containerPort, protocol } of portMappings) {
+    for (const { hostIp: givenIp = '', hostPort, containerPort, protocol } of portMappings) {
+      const hostIp = canonicalAddress(givenIp)
       // Without an address it is every one of every family.
       if (hostIp && !isOurs(hostIp)) continue
       const port = `${protocol.toLowerCase()} . ${hostPort}`
