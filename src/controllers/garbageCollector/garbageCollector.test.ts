@@ -5,6 +5,7 @@ import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { customresourcedefinitions, type CustomResourceDefinition } from '../../api/kinds/apiextensions/v1.ts'
 import { configmaps, type ConfigMap } from '../../api/kinds/core/v1.ts'
+import { priorityclasses } from '../../api/kinds/scheduling/v1.ts'
 import type { KubeObject } from '../../api/resource.ts'
 import { newNotFound } from '../../api/status.ts'
 import { Client, type WatchRequest } from '../../client/client.ts'
@@ -98,4 +99,70 @@ test('what an owner in a version that nobody serves owns is left alone, one in a
   ownedBy('unknown', 'nobody.io/v1', 'Thing')
   for (const uid of ['served', 'unserved', 'other-version', 'unknown']) await controller.reconcile(uid, signal)
   assert.deepEqual(deleted, ['served', 'other-version'])
+})
+
+test('an object without a namespace is not judged by an owner that has one, be it there, waiting or gone', async () => {
+  const informers = new HandFedInformers()
+  const client = new Client({
+    request: () => assert.fail('nothing is asked or deleted'),
+    watch: () => assert.fail('nothing is watched here'),
+  })
+  const { signal } = new AbortController()
+  const told: string[] = []
+  const events = { record: (_: unknown, { message }: { message: string }) => void told.push(message) }
+  const controller = garbageCollector({ client, informers, events, signal, log: silentLogger, clock: new FakeClock() })
+  for (const watch of controller.watches) watch.start(informers, () => {})
+  const owner: ConfigMap = { metadata: { ...META, name: 'o', namespace: 'ns', uid: 'o' } }
+  informers.set(configmaps, owner)
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: 'o' }]
+  informers.set(priorityclasses, { metadata: { ...META, name: 'p', uid: 'p', ownerReferences }, value: 1 })
+  await controller.reconcile('p', signal)
+  const waiting = { deletionTimestamp: META.creationTimestamp, finalizers: ['foregroundDeletion'] }
+  informers.set(configmaps, { metadata: { ...owner.metadata, ...waiting } })
+  await controller.reconcile('p', signal)
+  informers.delete(configmaps, 'ns/o')
+  await controller.reconcile('p', signal)
+  assert.deepEqual(told, ['ownerRef [v1/ConfigMap, namespace: , name: o, uid: o] does not exist in namespace ""'])
+})
+
+test('who names an owner of another namespace is told once, whichever of the two comes first', () => {
+  const informers = new HandFedInformers()
+  const client = new Client({ request: () => assert.fail('nothing is asked'), watch: () => assert.fail('nothing is watched here') })
+  const { signal } = new AbortController()
+  const told: string[] = []
+  const events = { record: ({ metadata }: KubeObject) => void told.push(metadata.name) }
+  const controller = garbageCollector({ client, informers, events, signal, log: silentLogger, clock: new FakeClock() })
+  for (const watch of controller.watches) watch.start(informers, () => {})
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: 'o' }]
+  const dependent = (name: string, namespace: string, labels = {}): void =>
+    informers.set(configmaps, { metadata: { ...META, name, namespace, uid: name, labels, ownerReferences } })
+  dependent('early', 'other')
+  dependent('at-home', 'ns')
+  informers.set(configmaps, { metadata: { ...META, name: 'o', namespace: 'ns', uid: 'o' } })
+  dependent('late', 'other')
+  dependent('late', 'other', { changed: 'yes' })
+  assert.deepEqual(told, ['early', 'late'])
+})
+
+test('who starts to wait for its dependents has all of them looked at first, those that do not hold it up as well', () => {
+  const informers = new HandFedInformers()
+  const client = new Client({ request: () => assert.fail('nothing is asked'), watch: () => assert.fail('nothing is watched here') })
+  const { signal } = new AbortController()
+  const controller = garbageCollector({
+    client,
+    informers,
+    events: { record: () => {} },
+    signal,
+    log: silentLogger,
+    clock: new FakeClock(),
+  })
+  const queued: string[] = []
+  for (const watch of controller.watches) watch.start(informers, (uid) => queued.push(uid))
+  const owner: ConfigMap = { metadata: { ...META, name: 'o', namespace: 'ns', uid: 'o' } }
+  informers.set(configmaps, owner)
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: 'o' }]
+  informers.set(configmaps, { metadata: { ...META, name: 'd', namespace: 'ns', uid: 'd', ownerReferences } })
+  const leaving = { ...owner.metadata, deletionTimestamp: META.creationTimestamp, finalizers: ['foregroundDeletion'] }
+  informers.set(configmaps, { metadata: leaving })
+  assert.deepEqual(queued, ['d', 'o'])
 })

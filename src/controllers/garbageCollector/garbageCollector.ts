@@ -33,6 +33,10 @@ export function garbageCollector(context: ControllerContext): Controller {
   function onChange(resource: Resource, { before, after }: Change<KubeObject>): void {
     if (after) {
       graph.put(resource, after)
+      owners.tellOfStrangers(after, before)
+      if (!before) owners.tellDependentsOf({ resource, object: after })
+      // Those that hold nobody up, too, and before it: it would be gone when their turn comes.
+      if (isWaiting(after) && !(before && isWaiting(before))) enqueueDependents(after)
       const ownerMissing = ownersOf(after).some((owner) => owners.isDoubtful(owner, after))
       if (ownerMissing || isWaiting(after) || mustOrphan(after)) enqueue(after.metadata.uid)
       tellWaitingOwners(after)
@@ -40,11 +44,15 @@ export function garbageCollector(context: ControllerContext): Controller {
       return
     }
     if (!before) return
-    const { uid } = before.metadata
+    const { uid, namespace } = before.metadata
     graph.remove(uid)
-    owners.rememberGone(apiVersionOf(resource), resource.kind, uid)
-    for (const dependent of graph.dependentsOf(uid)) enqueue(dependent.object.metadata.uid)
+    owners.rememberGone(apiVersionOf(resource), resource.kind, uid, namespace)
+    enqueueDependents(before)
     tellWaitingOwners(before)
+  }
+
+  function enqueueDependents({ metadata }: KubeObject): void {
+    for (const dependent of graph.dependentsOf(metadata.uid)) enqueue(dependent.object.metadata.uid)
   }
 
   async function patchMetadata({ resource, object }: GraphNode, metadata: object, signal: AbortSignal): Promise<void> {

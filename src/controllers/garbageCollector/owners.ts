@@ -5,7 +5,7 @@ import { isNotFound } from '../../api/status.ts'
 import type { ControllerContext } from '../../reconcile/controller.ts'
 import { resourceId } from '../deletableResources.ts'
 import type { FollowedResources } from './followed.ts'
-import type { GraphNode, OwnerGraph } from './graph.ts'
+import { ownersOf, type GraphNode, type OwnerGraph } from './graph.ts'
 import { isWaiting, type OwnerState } from './plan.ts'
 
 /** Owners known to be gone: spares asking for the owner of each of many dependents. */
@@ -17,7 +17,11 @@ function isMeant(owner: OwnerReference, { object, resource }: GraphNode, named: 
 }
 
 /** With the version: that an object is gone says nothing about what a version that nobody serves may have meant. */
-const goneId = (apiVersion: string, kind: string, uid: string): string => `${apiVersion}/${kind}/${uid}`
+const goneId = (apiVersion: string, kind: string, uid: string, namespace = ''): string => `${apiVersion}/${kind}/${namespace}/${uid}`
+
+/** Kept in a namespace that the dependent isn't in. One without a namespace is in none of them. */
+const isElsewhere = ({ resource, object }: GraphNode, { metadata }: KubeObject): boolean =>
+  resource.namespaced && object.metadata.namespace !== metadata.namespace
 
 export class Owners {
   readonly #context: ControllerContext
@@ -31,8 +35,8 @@ export class Owners {
     this.#followed = followed
   }
 
-  rememberGone(apiVersion: string, kind: string, uid: string): void {
-    this.#gone.add(goneId(apiVersion, kind, uid))
+  rememberGone(apiVersion: string, kind: string, uid: string, namespace: string | undefined): void {
+    this.#gone.add(goneId(apiVersion, kind, uid, namespace))
     if (this.#gone.size <= REMEMBERED_GONE_LIMIT) return
     for (const oldest of this.#gone) {
       this.#gone.delete(oldest)
@@ -41,30 +45,56 @@ export class Owners {
   }
 
   /** Not known, or known as something else or somewhere else. */
-  isDoubtful(owner: OwnerReference, { metadata }: KubeObject): boolean {
+  isDoubtful(owner: OwnerReference, dependent: KubeObject): boolean {
     const known = this.#graph.get(owner.uid)
     if (!known || !isMeant(owner, known, this.#followed.ofKind(owner.apiVersion, owner.kind))) return true
-    return metadata.namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== metadata.namespace
+    return isElsewhere(known, dependent)
   }
 
   async stateOf(owner: OwnerReference, dependent: KubeObject): Promise<OwnerState> {
     const known = this.#graph.get(owner.uid)
     const resource = this.#followed.ofKind(owner.apiVersion, owner.kind)
     const { namespace } = dependent.metadata
+    // An object without a namespace cannot say in which one its owner is: not ours to judge, also when one of that uid is gone.
+    if (resource?.namespaced && !namespace) return 'unknown'
     if (known && isMeant(owner, known, resource)) {
-      const elsewhere = namespace !== undefined && known.resource.namespaced && known.object.metadata.namespace !== namespace
-      if (!elsewhere) return isWaiting(known.object) ? 'waiting' : 'there'
-      this.#tellOfStranger(owner, dependent)
-    } else if (this.#gone.has(goneId(owner.apiVersion, owner.kind, owner.uid))) return 'gone'
-    // Of a kind that nobody serves in that version, or in a namespace that the dependent isn't in: not ours to judge.
-    if (!resource || (resource.namespaced && !namespace)) return 'unknown'
+      if (!isElsewhere(known, dependent)) return isWaiting(known.object) ? 'waiting' : 'there'
+    } else if (this.#isKnownGone(owner, namespace)) return 'gone'
+    // Of a kind that nobody serves in that version.
+    if (!resource) return 'unknown'
     const live = await this.#read(resource, owner.name, namespace)
     if (live?.metadata.uid === owner.uid) return isWaiting(live) ? 'waiting' : 'there'
-    this.rememberGone(owner.apiVersion, owner.kind, owner.uid)
+    this.rememberGone(owner.apiVersion, owner.kind, owner.uid, resource.namespaced ? namespace : undefined)
     return 'gone'
   }
 
-  /** An owner in another namespace owns nothing here; whoever wrote the reference is told so. */
+  /**
+   * An owner in another namespace owns nothing here; whoever wrote the reference is told so, of the first that is wrong among the
+   * references that are new.
+   */
+  tellOfStrangers(dependent: KubeObject, before: KubeObject | undefined): void {
+    const had = new Set(before && ownersOf(before).map(({ uid }) => uid))
+    for (const owner of ownersOf(dependent)) {
+      const known = had.has(owner.uid) ? undefined : this.#graph.get(owner.uid)
+      if (!known) continue
+      if (isElsewhere(known, dependent)) return this.#tellOfStranger(owner, dependent)
+      if (!isMeant(owner, known, this.#followed.ofKind(owner.apiVersion, owner.kind))) return
+    }
+  }
+
+  /** The same for those that had named this object as their owner before it was seen. */
+  tellDependentsOf(node: GraphNode): void {
+    const { uid } = node.object.metadata
+    for (const { object } of this.#graph.dependentsOf(uid)) {
+      const owner = isElsewhere(node, object) && ownersOf(object).find((reference) => reference.uid === uid)
+      if (owner) this.#tellOfStranger(owner, object)
+    }
+  }
+
+  #isKnownGone({ apiVersion, kind, uid }: OwnerReference, namespace: string | undefined): boolean {
+    return this.#gone.has(goneId(apiVersion, kind, uid)) || this.#gone.has(goneId(apiVersion, kind, uid, namespace))
+  }
+
   #tellOfStranger({ apiVersion, kind, name, uid }: OwnerReference, dependent: KubeObject): void {
     const { resourceVersion: _, ...metadata } = dependent.metadata
     const { namespace = '' } = metadata
