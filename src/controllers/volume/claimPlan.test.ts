@@ -65,7 +65,7 @@ const CASES: readonly (readonly [name: string, facts: Partial<ClaimFacts>, steps
   ['who provisions is named first', { storageClass: classOf('p.example') }, 'Pending, named p.example'],
   ['who provisions in another one’s place', { storageClass: classOf('kubernetes.io/gce-pd') }, 'Pending, named pd.csi.storage.gke.io'],
   ['somebody else provisions', { claim: by('p.example'), storageClass: classOf('p.example') }, 'Pending, ExternalProvisioning'],
-  ['nobody provisions', { claim: by('kubernetes.io/no-provisioner'), storageClass: classOf('kubernetes.io/no-provisioner') }, 'Pending'],
+  ['nobody provisions', { storageClass: classOf('kubernetes.io/no-provisioner') }, 'Pending, ProvisioningFailed'],
   ['we provision', { claim: by(PROVISIONER), storageClass: classOf(PROVISIONER) }, 'Pending, provision'],
   ['we do not here', { claim: by(PROVISIONER), storageClass: classOf(PROVISIONER), isProvisioner: false }, 'Pending, ExternalProvisioning'],
   [

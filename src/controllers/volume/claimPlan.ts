@@ -21,8 +21,8 @@ const SUCCESSORS: Readonly<Record<string, string>> = {
   'kubernetes.io/vsphere-volume': 'csi.vsphere.vmware.com',
 }
 
-/** Volumes of this class are made by hand. */
-const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
+/** Names below it were for what was built in; nobody else may provision by them. `kubernetes.io/no-provisioner` says that nobody does. */
+const BUILT_IN = 'kubernetes.io/'
 
 export interface ClaimFacts {
   claim: PersistentVolumeClaim
@@ -83,12 +83,12 @@ function waitingNews(waiting: readonly Pod[]): ClaimStep {
 
 function planProvisioning(storageClass: StorageClass, { claim, isProvisioner }: ClaimFacts): ClaimStep[] {
   const provisioner = SUCCESSORS[storageClass.provisioner] ?? storageClass.provisioner
+  if (provisioner.startsWith(BUILT_IN)) return [tell('Warning', 'ProvisioningFailed', `no volume plugin matched name: ${provisioner}`)]
   if (claim.metadata.annotations?.[STORAGE_PROVISIONER] !== provisioner) return [{ kind: 'nameProvisioner', provisioner }]
   if (provisioner === PROVISIONER && isProvisioner) {
     const why = refusal(claim)
     return [why ? tell('Warning', 'ProvisioningFailed', why) : { kind: 'provision', storageClass }]
   }
-  if (provisioner === NO_PROVISIONER) return []
   const message =
     `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. ` +
     'If volume creation is delayed, please verify that the provisioner is running and correctly registered.'
