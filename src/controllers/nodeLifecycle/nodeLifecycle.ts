@@ -11,7 +11,8 @@ import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { at } from '../ownership.ts'
 import { Heartbeats, LEASE_NAMESPACE, type Graces } from './heartbeats.ts'
-import { isEvicting, planLabels, planTaints, planUnknown, readiness } from './plan.ts'
+import { LostPods } from './lostPods.ts'
+import { isEvicting, planLabels, planTaints, planUnknown, readiness, readinessTaint } from './plan.ts'
 import { DEFAULT_EVICTION_RATES, EvictionZones, type EvictionRates } from './zones.ts'
 
 export const BY_NODE = 'nodeName'
@@ -33,12 +34,14 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
   podInformer.addIndex(BY_NODE, podsByNode)
   const heartbeats = new Heartbeats(informers.for(leases, { namespace: LEASE_NAMESPACE }), clock, options)
   const known = new Map<string, Node>()
+  const lostPods = new LostPods()
   const zones = new EvictionZones(options, clock)
 
-  async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
-    for (const pod of podInformer.byIndex(BY_NODE, node.metadata.name)) {
-      const ready = findCondition(pod.status?.conditions, 'Ready')
-      if (hasFinished(pod) || ready?.status !== 'True') continue
+  async function markPodsNotReady(node: Node, keys: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    for (const key of keys) {
+      const pod = podInformer.get(key)
+      const ready = findCondition(pod?.status?.conditions, 'Ready')
+      if (!pod || pod.spec.nodeName !== node.metadata.name || hasFinished(pod) || ready?.status !== 'True') continue
       const changed = { ...ready, status: 'False', lastTransitionTime: timestamp(clock.now()) }
       const conditions = (pod.status?.conditions ?? []).map((condition) => (condition === ready ? changed : condition))
       try {
@@ -48,6 +51,7 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
         if (!isNotFound(error)) throw error
       }
     }
+    lostPods.told(node.metadata.name)
   }
 
   /** A node's events tell of the node itself, whatever state it is in. */
@@ -65,7 +69,7 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
   /** Answers how long the node has to wait before it may drive its pods away; undefined where it needs not, or not for a time known. */
   async function setTaints(node: Node, signal: AbortSignal): Promise<number | undefined> {
     const { name, resourceVersion } = node.metadata
-    const needsTurn = readiness(node) !== 'True' && !zones.isDisrupted && !isEvicting(node)
+    const needsTurn = readinessTaint(node) !== undefined && !zones.isDisrupted && !isEvicting(node)
     if (!needsTurn) zones.leave(name)
     const waitMs = needsTurn ? zones.waitMs(name) : undefined
     const taints = planTaints(node, !zones.isDisrupted && (!needsTurn || waitMs === 0), clock.now())
@@ -91,7 +95,15 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
     watches: [
       watch(nodes, concerned),
       watch(leases, (lease) => [lease.metadata.name], { namespace: LEASE_NAMESPACE }),
-      watch(pods, () => []),
+      {
+        start(_, enqueue) {
+          podInformer.onChange((change) => {
+            const lost = lostPods.arrived(change, (name) => nodeInformer.get(name))
+            if (lost) enqueue(lost)
+          })
+          return podInformer
+        },
+      },
     ],
     async reconcile(name, signal): Promise<Outcome> {
       const node = nodeInformer.get(name)
@@ -99,6 +111,7 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
         const gone = known.get(name)
         if (gone) told(gone, 'RemovingNode', `event: Removing Node ${name} from Controller`)
         known.delete(name)
+        lostPods.told(name)
         heartbeats.forget(name)
         return
       }
@@ -107,14 +120,17 @@ export function nodeLifecycleController(context: ControllerContext, given: Parti
       const leftMs = heartbeats.leftMs(node)
       const unknown = leftMs <= 0 ? planUnknown(node, clock.now()) : undefined
       if (unknown) {
-        told(node, 'NodeNotReady', 'status is now: NodeNotReady')
+        if (readiness(node) === 'True') {
+          told(node, 'NodeNotReady', 'status is now: NodeNotReady')
+          lostPods.add(name, podInformer.byIndex(BY_NODE, name))
+        }
         await client.update(nodes, { ...node, status: { ...node.status, conditions: unknown } }, { subresource: 'status', signal })
         return
       }
       await setLabels(node, signal)
       const waitMs = await setTaints(node, signal)
-      // A kubelet that says that its node is not ready tells of its pods itself.
-      if (readiness(node) === 'Unknown') await markPodsNotReady(node, signal)
+      const toTell = lostPods.of(node)
+      if (toTell.size > 0) await markPodsNotReady(node, toTell, signal)
       const again = [leftMs, waitMs ?? 0].filter((ms) => ms > 0)
       if (again.length > 0) return { requeueAfterMs: Math.min(...again) }
     },

@@ -21,7 +21,7 @@ export function readiness(node: Node): 'True' | 'False' | 'Unknown' {
 }
 
 /** A node that never reported says nothing of its readiness, and is not tainted for it. */
-function readinessTaint(node: Node): string | undefined {
+export function readinessTaint(node: Node): string | undefined {
   const ready = findCondition(node.status?.conditions, 'Ready')
   if (!ready || ready.status === 'True') return undefined
   return ready.status === 'Unknown' ? UNREACHABLE : NOT_READY

@@ -28,10 +28,12 @@ function setUp() {
     watch: () => assert.fail('nothing is watched here'),
   })
   const { signal } = new AbortController()
-  const controller = taintEvictionController({ client, informers, events: { record: () => {} }, signal, log: silentLogger, clock })
+  const told: string[] = []
+  const events = { record: (_: unknown, { message }: { message: string }) => void told.push(message) }
+  const controller = taintEvictionController({ client, informers, events, signal, log: silentLogger, clock })
   const look = async () => controller.reconcile('ns/p', signal)
   informers.set(pods, POD)
-  return { clock, informers, deleted, look }
+  return { clock, informers, deleted, told, look }
 }
 
 test('a toleration for a while runs out, also for a taint without a time', async () => {
@@ -62,4 +64,34 @@ test('a pod that comes to a node tainted long ago has its whole time', async () 
   informers.set(nodes, nodeWith({ ...TAINT, timeAdded: new Date(clock.now() - 3_600_000).toISOString() }))
   assert.deepEqual(await look(), { requeueAfterMs: 60_000 })
   assert.deepEqual(deleted, [])
+})
+
+test('a pod that has ended leaves like any other', async () => {
+  const { informers, deleted, told, look } = setUp()
+  informers.set(nodes, nodeWith(TAINT))
+  informers.set(pods, { ...POD, spec: { ...POD.spec, tolerations: [] }, status: { phase: 'Succeeded' } })
+  await look()
+  assert.deepEqual(deleted, ['p'])
+  assert.deepEqual(told, ['Marking for deletion Pod ns/p'])
+})
+
+test('who was to leave later and need not, or cannot any more, is told so once', async () => {
+  const { informers, told, look } = setUp()
+  const cancelled = 'Cancelling deletion of Pod ns/p'
+  informers.set(nodes, nodeWith(TAINT))
+  await look()
+  informers.set(nodes, nodeWith())
+  await look()
+  await look()
+  assert.deepEqual(told.splice(0), [cancelled])
+  informers.set(nodes, nodeWith(TAINT))
+  await look()
+  informers.set(nodes, nodeWith(TAINT, { key: 'other', effect: 'NoExecute' }))
+  await look()
+  assert.deepEqual(told.splice(0), [cancelled, 'Marking for deletion Pod ns/p'])
+  informers.set(nodes, nodeWith(TAINT))
+  await look()
+  informers.delete(pods, 'ns/p')
+  await look()
+  assert.deepEqual(told, [cancelled])
 })

@@ -1,11 +1,12 @@
 /** The taint eviction controller: pods that don't tolerate a NoExecute taint of their node are deleted, at once or when their toleration runs out. */
 import { nodes, pods, type Pod, type Taint, type Toleration } from '../../api/kinds/core/v1.ts'
-import { keyOf } from '../../api/resource.ts'
+import { keyOf, splitKey, type KubeObject } from '../../api/resource.ts'
 import { tolerates } from '../../api/tolerations.ts'
-import { hasFinished } from '../../api/pods.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
 import { deleteDisrupted } from '../taintDeletion.ts'
 import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
+
+const REASON = 'TaintManagerEviction'
 
 /** How long the pod may stay once it was seen beside these taints; undefined for ever. Of several tolerations of a taint the first counts. */
 export function evictionAfterMs(tolerations: readonly Toleration[], taints: readonly Taint[]): number | undefined {
@@ -33,9 +34,18 @@ export function taintEvictionController(context: ControllerContext): Controller 
 
   async function evict(pod: Pod, signal: AbortSignal): Promise<void> {
     const key = keyOf(pod)
-    events.record(pod, { type: 'Normal', reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${key}` })
+    events.record(pod, { type: 'Normal', reason: REASON, message: `Marking for deletion Pod ${key}` })
     const why = { reason: 'DeletionByTaintManager', message: 'Taint manager: deleting due to NoExecute taint' }
     await deleteDisrupted({ client, clock }, pod, why, signal)
+    leaving.delete(key)
+  }
+
+  /** A pod that was to leave later stays, is gone already, or has to leave at once. */
+  function cancel(key: string): void {
+    const known = leaving.get(key)
+    if (!leaving.delete(key)) return
+    const about = { apiVersion: 'v1', kind: 'Pod', metadata: { ...splitKey(key), uid: known?.uid } } as KubeObject
+    events.record(about, { type: 'Normal', reason: REASON, message: `Cancelling deletion of Pod ${key}` })
   }
 
   return {
@@ -46,13 +56,11 @@ export function taintEvictionController(context: ControllerContext): Controller 
     ],
     async reconcile(key, signal): Promise<Outcome> {
       const pod = podInformer.get(key)
-      const stays = !pod?.spec.nodeName || pod.metadata.deletionTimestamp !== undefined || hasFinished(pod)
-      const taints = stays ? [] : (nodeInformer.get(pod.spec.nodeName ?? '')?.spec?.taints ?? [])
-      const afterMs = stays ? undefined : evictionAfterMs(pod.spec.tolerations ?? [], taints)
-      if (stays || afterMs === undefined) {
-        leaving.delete(key)
-        return
-      }
+      if (!pod?.spec.nodeName) return cancel(key)
+      if (pod.metadata.deletionTimestamp !== undefined) return
+      const afterMs = evictionAfterMs(pod.spec.tolerations ?? [], nodeInformer.get(pod.spec.nodeName)?.spec?.taints ?? [])
+      if (!afterMs) cancel(key)
+      if (afterMs === undefined) return
       const leftMs = afterMs === 0 ? 0 : leavesAtMs(key, pod, afterMs) - clock.now()
       if (leftMs > 0) return { requeueAfterMs: leftMs }
       await evict(pod, signal)
