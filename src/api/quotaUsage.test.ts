@@ -25,7 +25,6 @@ test('what a pod counts for', () => {
     'requests.cpu': '350m',
     'limits.cpu': '2',
     'requests.example.com/gpu': '0',
-    'limits.example.com/gpu': '2',
     memory: '0',
   })
   assert.deepEqual(used(podUsage(pod({ containers: [container('1')] }, 'Succeeded')), 'pods', 'count/pods', 'cpu'), {
@@ -33,6 +32,19 @@ test('what a pod counts for', () => {
     'count/pods': '1',
     cpu: '0',
   })
+})
+
+test('names that nothing counts by are not told', () => {
+  const counted = [
+    'pods',
+    'requests.a.b/c',
+    'requests.hugepages-2Mi',
+    'g.storageclass.storage.k8s.io/requests.storage',
+    'count/x.y',
+    'd.deviceclass.resource.k8s.io/devices',
+  ]
+  const strange = ['a.b/c', 'limits.a.b/c', 'requests.kubernetes.io/x', 'g.volumeattributesclass.storage.k8s.io/persistentvolumeclaims']
+  assert.deepEqual(Object.keys(used({}, ...counted, ...strange)).toSorted(), counted.toSorted())
 })
 
 test('init containers count where they need more, sidecars always', () => {

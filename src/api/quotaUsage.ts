@@ -63,6 +63,28 @@ function podResources(pod: Pod, kind: Kind): Usage {
   return addUsage(together, Object.fromEntries(overhead))
 }
 
+const COMPUTE = ['cpu', 'memory', 'ephemeral-storage']
+/** Names that any quota may limit. `count/` names stand for kinds; `requests.` before a name with a domain for an extended resource. */
+const PLAIN_NAMES: ReadonlySet<string> = new Set([
+  ...COMPUTE,
+  ...COMPUTE.flatMap((name) => [`requests.${name}`, `limits.${name}`]),
+  ...['pods', 'services', 'services.nodeports', 'services.loadbalancers', 'configmaps', 'secrets', 'replicationcontrollers'],
+  ...['resourcequotas', 'persistentvolumeclaims', 'requests.storage'],
+])
+const PREFIXES = ['count/', 'hugepages-', 'requests.hugepages-', 'requests.deviceclass.resource.kubernetes.io/']
+const SUFFIXES = [
+  '.storageclass.storage.k8s.io/requests.storage',
+  '.storageclass.storage.k8s.io/persistentvolumeclaims',
+  '.deviceclass.resource.k8s.io/devices',
+]
+
+/** Whether anything counts by that name. A quota may limit others, too; their use is not told then. */
+export function isQuotaName(name: string): boolean {
+  if (PLAIN_NAMES.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix))) return true
+  if (SUFFIXES.some((suffix) => name.endsWith(suffix))) return true
+  return name.startsWith('requests.') && name.includes('/') && !name.includes('kubernetes.io/')
+}
+
 export function podUsage(pod: Pod): Usage {
   const usage: Usage = { 'count/pods': newQuantity(1) }
   // Finished pods take up a place in the store, and nothing else.
@@ -72,7 +94,8 @@ export function podUsage(pod: Pod): Usage {
     usage[`requests.${name}`] = value
     if (!name.includes('/')) usage[name] = value
   }
-  for (const [name, value] of Object.entries(podResources(pod, 'limits'))) usage[`limits.${name}`] = value
+  for (const [name, value] of Object.entries(podResources(pod, 'limits')))
+    if (isQuotaName(`limits.${name}`)) usage[`limits.${name}`] = value
   return usage
 }
 
@@ -161,5 +184,6 @@ export function hasScopes({ spec }: ResourceQuota): boolean {
 /** The usage as the status shows it: for what the quota limits, and nothing else. */
 export function usedOf(quota: ResourceQuota, usage: Usage): Record<string, string> {
   const zero: Quantity = newQuantity(0)
-  return Object.fromEntries(Object.keys(quota.spec?.hard ?? {}).map((name) => [name, formatQuantity(usage[name] ?? zero)]))
+  const names = Object.keys(quota.spec?.hard ?? {}).filter(isQuotaName)
+  return Object.fromEntries(names.map((name) => [name, formatQuantity(usage[name] ?? zero)]))
 }
