@@ -30,7 +30,7 @@ export function planTokenSecret(secret: Secret, account: ServiceAccount | undefi
   const uid = secret.metadata.annotations?.[ACCOUNT_UID]
   if (!account || (uid && uid !== account.metadata.uid)) return 'delete'
   const { data = {} } = secret
-  const complete = uid && data['token'] && data['ca.crt'] === base64(rootCa) && data['namespace'] === base64(secret.metadata.namespace)
+  const complete = uid && data['token'] && data['namespace'] && data['ca.crt'] === base64(rootCa)
   return complete ? 'keep' : 'fill'
 }
 
@@ -48,8 +48,8 @@ export function serviceAccountTokenController({ client, informers }: ControllerC
   async function fill(secret: Secret, account: ServiceAccount, signal: AbortSignal): Promise<void> {
     const { name, namespace } = secret.metadata
     const claims = { namespace, serviceAccountName: account.metadata.name, serviceAccountUid: account.metadata.uid, secretName: name }
-    const token = secret.data?.['token'] ?? base64(await sign(claims))
-    const data = { ...secret.data, token, 'ca.crt': base64(rootCa), namespace: base64(namespace) }
+    const token = secret.data?.['token'] || base64(await sign(claims))
+    const data = { ...secret.data, token, 'ca.crt': base64(rootCa), namespace: secret.data?.['namespace'] || base64(namespace) }
     const annotations = { ...secret.metadata.annotations, [ACCOUNT_UID]: account.metadata.uid }
     await client.update(secrets, { ...secret, metadata: { ...secret.metadata, annotations }, data }, { signal })
   }
