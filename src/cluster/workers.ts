@@ -21,7 +21,7 @@ import { removeNode } from './removeNode.ts'
 
 const CREDENTIALS_FILE = 'node-credentials.json'
 const STATE_DIR = '/var/lib/minicube'
-const NODE_PROGRAM = '/usr/lib/minicube/node.mjs'
+const NODE_PROGRAM = '/usr/lib/minicube/node-process'
 /** Beside what kubelets and kube-proxy may do everywhere. */
 const FURTHER_RIGHTS = [
   {
@@ -98,11 +98,7 @@ async function createWorker(name: string, { engine, info, profile, env, home, si
   const container = await engine.docker.createContainer(
     containerSpec({ profile, mode: profile.containerMode, engine: info, kernelModules, env, home, worker }),
   )
-  const text = await outputInNode(
-    engine.docker.getContainer(profile.name),
-    ['node', NODE_PROGRAM, '--node-credentials', name, nodeIP],
-    signal,
-  )
+  const text = await outputInNode(engine.docker.getContainer(profile.name), [NODE_PROGRAM, '--node-credentials', name, nodeIP], signal)
   await putCredentials(container, text)
 }
 

@@ -50,7 +50,12 @@ export class Connection {
 
   #open(method: string, path: string, body: Uint8Array | undefined, contentType: string): ClientHttp2Stream {
     const stream = this.#session.request(
-      { ':method': method, ':path': path, accept: 'application/json', ...(body && { 'content-type': contentType }) },
+      {
+        ':method': method,
+        ':path': path,
+        accept: 'application/json',
+        ...(body && { 'content-type': contentType, 'content-length': body.length }),
+      },
       { endStream: body === undefined },
     )
     if (body) stream.end(body)

@@ -177,6 +177,7 @@ function parseKind(text: string): GroupVersionKind {
 }
 
 function resourceOf(row: ResourceRow, group: string, version: string, types: Types, kinds: CatalogData['kinds']): CatalogResource {
+  let type: TypeDef | undefined
   return {
     group,
     version,
@@ -189,7 +190,7 @@ function resourceOf(row: ResourceRow, group: string, version: string, types: Typ
     categories: row.c ?? [],
     subresources: (row.sub ?? []).map(([name, gvk, verbs]) => ({ name, kind: parseKind(gvk), verbs: verbs.split(',') })),
     get type() {
-      return types.get(kinds[`${group}/${version}/${row.k}`] as string) as TypeDef
+      return (type ??= types.get(kinds[`${group}/${version}/${row.k}`] as string) as TypeDef)
     },
   }
 }

@@ -30,6 +30,8 @@ export interface DeleteOptions {
 }
 
 const LONGEST_MANAGER = 128
+// oxlint-disable-next-line no-control-regex
+const ASCII = /^[\0-\x7f]*$/
 
 /** What strconv says of a text that is no number, or too large a one. */
 export function goParseError(fn: 'ParseInt' | 'ParseUint', text: string): string {
@@ -88,7 +90,9 @@ function parseWriteOptions(request: ApiRequest, kind: string, moreErrors: readon
 }
 
 function defaultManager(userAgent: string): string {
-  return Buffer.from(userAgent, 'latin1').toString().split('/')[0]?.slice(0, LONGEST_MANAGER) || 'unknown'
+  const text = ASCII.test(userAgent) ? userAgent : Buffer.from(userAgent, 'latin1').toString()
+  const slash = text.indexOf('/')
+  return text.slice(0, slash < 0 ? LONGEST_MANAGER : Math.min(slash, LONGEST_MANAGER)) || 'unknown'
 }
 
 export const parseCreateOptions = (request: ApiRequest): WriteOptions => parseWriteOptions(request, 'CreateOptions')

@@ -54,9 +54,17 @@ export function normalizeObject(resource: CatalogResource, object: KubeObject): 
   return normalize(object, resource.type)
 }
 
-/** A zero object of the kind. */
+const zeroObjects = new WeakMap<CatalogResource, KubeObject>()
+
+function zeroObject(resource: CatalogResource): KubeObject {
+  const { kind, type } = resource
+  const head = { kind, apiVersion: apiVersionOf(resource), metadata: {} }
+  return (type.name === '' ? head : { ...decodeValue({ metadata: {} }, type).object, ...head }) as unknown as KubeObject
+}
+
+/** A zero object of the kind. They share all but their metadata, so nobody may change the rest. */
 export function emptyObject(resource: CatalogResource): KubeObject {
-  if (resource.type.name === '') return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: {} } as KubeObject
-  const { object } = decodeValue({ metadata: {} }, resource.type)
-  return { ...object, kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: {} } as unknown as KubeObject
+  const known = zeroObjects.get(resource) ?? zeroObject(resource)
+  zeroObjects.set(resource, known)
+  return { ...known, metadata: {} as KubeObject['metadata'] }
 }

@@ -31,6 +31,17 @@ test('an empty body, and one that has been read already', async () => {
   assert.equal((await readBody(exchange(body))).length, 0)
 })
 
+test('a body of an announced length is whole with its last byte', async () => {
+  const body = new PassThrough()
+  const announced = exchange(body, { 'content-length': '7' })
+  const read = readBody(announced)
+  body.write('one ')
+  setImmediate(() => body.write('two'))
+  assert.equal(Buffer.from(await read).toString(), 'one two')
+  assert.equal(body.readableEnded, false)
+  assert.equal((await readBody(announced)).length, 0)
+})
+
 test('a body that is too large is refused and leaves the stream as it is', async () => {
   const body = new PassThrough()
   const read = readBody(exchange(body), 5)
@@ -58,19 +69,21 @@ test('an error of the stream', async () => {
   await assert.rejects(read, /reset/)
 })
 
-/** What a server answers with `respond`, until the stream is over on both sides. */
-async function answered(method: string, sent: string | undefined, body: string | undefined): Promise<string> {
+/** What a server answers with `respond`, until the stream is over on both sides. Where a length is announced it reads the body. */
+async function answered(method: string, sent: string | undefined, body: string | undefined, isAnnounced = false): Promise<string> {
   const server = createServer()
   const gone = Promise.withResolvers<void>()
-  server.on('stream', (stream: ServerHttp2Stream, headers, _flags: number, rawHeaders: string[]) => {
+  server.on('stream', async (stream: ServerHttp2Stream, headers, _flags: number, rawHeaders: string[]) => {
     const served = new Http2Exchange(stream, headers, rawHeaders)
     served.onGone(() => gone.resolve())
+    if (isAnnounced) assert.equal(Buffer.from(await readBody(served)).toString(), sent)
     served.respond(200, { 'content-type': 'text/plain' }, body)
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   try {
-    const stream = session.request({ ':method': method }, { endStream: sent === undefined })
+    const announced = isAnnounced ? { 'content-length': Buffer.byteLength(sent ?? '') } : {}
+    const stream = session.request({ ':method': method, ...announced }, { endStream: sent === undefined })
     if (sent !== undefined) stream.end(sent)
     let text = ''
     for await (const chunk of stream.setEncoding('utf8') as AsyncIterable<string>) text += chunk
@@ -90,6 +103,9 @@ test('every stream ends, with and without a body on either side', { timeout: 30_
   assert.equal(await answered('HEAD', undefined, 'answer'), '')
   assert.equal(await answered('DELETE', 'unread', 'answer'), 'answer')
   assert.equal(await answered('POST', large, large), large)
+  assert.equal(await answered('POST', 'read', 'answer', true), 'answer')
+  assert.equal(await answered('POST', large, large, true), large)
+  assert.equal(await answered('POST', large, undefined, true), '')
 })
 
 test('a request that names the server is for its path', () => {

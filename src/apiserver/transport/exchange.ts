@@ -25,6 +25,8 @@ export interface Exchange {
   readonly body: Readable
   /** Whether a body comes with the request, empty or not. */
   readonly hasBody: boolean
+  /** All bytes that the request has announced were read, and its stream was left at that. */
+  bodyIsWhole: boolean
   readonly remoteAddress: string
   /** Aborts when the client went away before the answer was complete. */
   readonly signal: AbortSignal
@@ -55,6 +57,7 @@ export abstract class BaseExchange {
   #onGone: (() => void)[] = []
   status = 0
   sentBytes = 0
+  bodyIsWhole = false
   audit: AuditEntry | undefined
 
   setHeader(name: string, value: string | string[]): void {
@@ -147,8 +150,8 @@ export class Http2Exchange extends BaseExchange implements Exchange {
       stream.respond(head)
       stream.end(body)
     }
-    // A body that nobody read would keep the stream open. Where none comes Node ends the stream by itself, after its last write.
-    if (this.hasBody && !stream.readableEnded) stream.resume()
+    // A body that nobody read would keep the stream open. Where no more comes Node ends the stream by itself, after its last write.
+    if (this.hasBody && !this.bodyIsWhole && !stream.readableEnded) stream.resume()
   }
 
   stream(status: number, headers: OutgoingHttpHeaders): Writable {
@@ -251,15 +254,27 @@ function newBodyBroken(): Error {
   return new DOMException('the request ended before its body', 'AbortError')
 }
 
-/** The whole body; 413 beyond the limit, of which no more than the limit was kept. */
-export function readBody({ headers, body }: Exchange, limitBytes = MAX_BODY_SIZE_BYTES): Promise<Uint8Array> {
+/**
+ * The whole body; 413 beyond the limit, of which no more than the limit was kept. Of a body whose length was announced the end is
+ * not waited for: Node destroys a stream that has been read to its end while the answer is being written, and makes an error, with
+ * its stack, for each (docs/adr/0009).
+ */
+export function readBody(exchange: Exchange, limitBytes = MAX_BODY_SIZE_BYTES): Promise<Uint8Array> {
+  const { headers, body } = exchange
+  const announcedBytes = Number(headers['content-length'] ?? 0)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let sizeBytes = 0
     const stop = (): void => void body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
     const onData = (chunk: Buffer): void => {
       sizeBytes += chunk.length
-      if (sizeBytes <= limitBytes) return void chunks.push(chunk)
+      if (sizeBytes <= limitBytes) {
+        chunks.push(chunk)
+        if (sizeBytes !== announcedBytes) return
+        exchange.bodyIsWhole = true
+        body.pause()
+        return onEnd()
+      }
       stop()
       // The answer still goes out on the stream.
       body.pause()
@@ -274,8 +289,8 @@ export function readBody({ headers, body }: Exchange, limitBytes = MAX_BODY_SIZE
       reject(error)
     }
     const onClose = (): void => onError(newBodyBroken())
-    if (Number(headers['content-length'] ?? 0) > limitBytes) reject(newBodyTooLarge())
-    else if (body.readableEnded) onEnd()
+    if (announcedBytes > limitBytes) reject(newBodyTooLarge())
+    else if (exchange.bodyIsWhole || body.readableEnded) onEnd()
     else if (body.destroyed) onClose()
     else body.on('error', onError).on('close', onClose).on('end', onEnd).on('data', onData)
   })

@@ -169,7 +169,10 @@ export function canonical(set: FieldSet): FieldSet {
   if (elements.length === 0 || (elements.length === 1 && set[SELF])) return LEAF
   const sorted: Record<string, FieldSet> = {}
   if (set[SELF]) sorted[SELF] = LEAF
-  for (const element of elements.sort(compareElements)) if (element !== SELF) sorted[element] = canonical(set[element] as FieldSet)
+  // Most sets are in order as they are, and sorting costs far more than a look.
+  const inOrder = elements.every((element, i) => i === 0 || compareElements(elements[i - 1] as string, element) <= 0)
+  if (!inOrder) elements.sort(compareElements)
+  for (const element of elements) if (element !== SELF) sorted[element] = canonical(set[element] as FieldSet)
   return sorted
 }
 
