@@ -103,12 +103,18 @@ function addClusterCommands(program: Command, context: CliContext): void {
   program
     .command('status')
     .description('say how the cluster is')
+    .option('-f, --format <template>', 'print fields of each node by a template, for example {{.Host}}')
+    .addOption(
+      new Option('-l, --layout <layout>', 'nodes: what runs; cluster: states with codes').choices(['nodes', 'cluster']).default('nodes'),
+    )
+    .option('-w, --watch [interval]', 'go on, and print what has changed; looks every second unless told otherwise', durationMs)
     .addOption(output('text', 'json').default('text'))
     .action(async (options) => (await import('./commands/status.ts')).status(options, context))
   program
     .command('tree')
     .description('show the containers in the container')
-    .action(async () => (await import('./commands/tree.ts')).tree(context))
+    .addOption(output('text', 'json').default('text'))
+    .action(async (options) => (await import('./commands/tree.ts')).tree(options, context))
   const profile = program.command('profile').description('the clusters of this machine')
   profile
     .command('list')
@@ -156,6 +162,7 @@ function addWorkCommands(program: Command, context: CliContext): void {
     .command('ip')
     .description('the address of the node')
     .option('--ipv6', 'its IPv6 address')
+    .addOption(output('text', 'json').default('text'))
     .action(async (options) => (await import('./commands/ip.ts')).ip(options, context))
 }
 
@@ -178,7 +185,8 @@ function addImageCommands(program: Command, context: CliContext): void {
     .command('ls')
     .alias('list')
     .description('list the images')
-    .option('--format <format>', 'short, table, json or yaml', 'short')
+    .option('--format <format>', 'short, table, json or yaml; --output is the same')
+    .addOption(output('short', 'table', 'json', 'yaml'))
     .action(async (options) => (await import('./commands/image.ts')).imageList(options, context))
   image
     .command('rm')

@@ -53,17 +53,8 @@ function notRunning(name: string): UserError {
   })
 }
 
-/** The node's address, as the engine gave it. */
-export async function getNodeIP({ ipv6 = false, ...options }: ClusterOptions & { ipv6?: boolean }): Promise<string> {
+/** The node's addresses, as the engine gave them; IPv6 is '' where it has none. */
+export async function getNodeAddresses(options: ClusterOptions): Promise<{ IP: string; IPv6: string }> {
   const { state, profile } = await openNode(options)
-  if (ipv6) {
-    if (state.nodeIPv6) return state.nodeIPv6
-    throw new UserError({
-      area: 'GUEST',
-      sort: 'UNSUPPORTED',
-      message: `the node of the cluster "${profile.name}" has no IPv6 address`,
-      hint: 'A cluster has one when it is made with: minicube start --ip-family dual',
-    })
-  }
-  return state.nodeIP || profile.network.nodeIP
+  return { IP: state.nodeIP || profile.network.nodeIP, IPv6: state.nodeIPv6 }
 }

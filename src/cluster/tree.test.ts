@@ -20,10 +20,10 @@ test('containers stand below their pods, others are left out', () => {
   const foreign = { ...listed('x', ''), Labels: {} }
   const trees = podTrees([listed('web', 'app', 'hello:dev'), listed('db', ''), foreign, listed('web', '')])
   assert.deepEqual(
-    trees.map(({ text, children }) => [text, ...children.map((c) => c.text)]),
+    trees.map(({ namespace, name, containers }) => [`${namespace}/${name}`, ...containers.map((c) => `${c.name} ${c.image} ${c.status}`)]),
     [
-      ['pod default/db', 'sandbox  x:1  Up 2 seconds'],
-      ['pod default/web', 'app  hello:dev  Up 2 seconds', 'sandbox  x:1  Up 2 seconds'],
+      ['default/db', 'sandbox x:1 Up 2 seconds'],
+      ['default/web', 'app hello:dev Up 2 seconds', 'sandbox x:1 Up 2 seconds'],
     ],
   )
 })

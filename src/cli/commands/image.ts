@@ -69,7 +69,8 @@ const FORMATS: Record<string, (images: readonly NodeImage[]) => string | Promise
     ),
 }
 
-export async function imageList({ format }: { format: string }, context: CliContext): Promise<void> {
+export async function imageList(options: { format?: string; output?: string }, context: CliContext): Promise<void> {
+  const format = options.output ?? options.format ?? 'short'
   const write = FORMATS[format]
   if (!write)
     throw usageError(

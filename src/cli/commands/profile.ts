@@ -4,9 +4,12 @@ import { activeProfile, listProfiles } from '../../cluster/profile.ts'
 import { UserError } from '../../cluster/userError.ts'
 import { getStatus } from '../../cluster/status.ts'
 import type { CliContext } from '../context.ts'
-import { formatTable } from '../table.ts'
+import { fitting, formatTable } from '../table.ts'
 
 const HEADER = ['PROFILE', 'DRIVER', 'RUNTIME', 'IP', 'VERSION', 'STATUS', 'NODES', 'ACTIVE PROFILE', 'ACTIVE KUBECONTEXT']
+
+/** On a narrow terminal; what every cluster has alike goes first. */
+const DISPENSABLE = ['DRIVER', 'RUNTIME', 'VERSION', 'NODES', 'IP']
 
 export async function profileList(options: { output: 'table' | 'json' }, { env, stdout, signal }: CliContext): Promise<void> {
   const home = minicubeHome(env)
@@ -45,5 +48,6 @@ export async function profileList(options: { output: 'table' | 'json' }, { env, 
     profile.name === active ? '*' : '',
     isContext ? '*' : '',
   ])
-  stdout.write(formatTable(HEADER, cells))
+  const table = fitting(HEADER, cells, { columns: stdout.columns, dispensable: DISPENSABLE })
+  stdout.write(formatTable(table.header, table.rows))
 }
