@@ -109,3 +109,8 @@ test('mistakes are told with what may have been meant', () => {
       entry,
     )
 })
+
+test('issuers of tokens are said by a file, or by options', () => {
+  const both = ['apiserver.authentication-config=f', 'apiserver.oidc-issuer-url=https://x', 'apiserver.oidc-client-id=k']
+  assert.throws(() => parseExtraConfig(both), /authentication-config file and oidc-\* flags are mutually exclusive/)
+})

@@ -21,6 +21,7 @@ const OPTIONS = {
     'anonymous-auth': 'boolean',
     'api-audiences': 'list',
     'audit-policy-file': 'text',
+    'authentication-config': 'text',
     'authorization-mode': 'list',
     'default-not-ready-toleration-seconds': 'count',
     'default-unreachable-toleration-seconds': 'count',
@@ -294,6 +295,11 @@ function checkShutdown({
 function checkProvider(options: OptionsOf<'apiserver'>): void {
   const { 'oidc-issuer-url': issuer, 'oidc-client-id': client } = options
   const isAsked = Object.keys(options).some((key) => key.startsWith('oidc-'))
+  if (isAsked && options['authentication-config'] !== undefined)
+    throw new ExtraConfigError(
+      'authentication-config file and oidc-* flags are mutually exclusive',
+      'Leave the oidc-* options out: the file describes issuers of tokens as well',
+    )
   const example =
     'For example: --extra-config=apiserver.oidc-issuer-url=https://dex.example.com --extra-config=apiserver.oidc-client-id=kubernetes'
   if (isAsked && (issuer === undefined || client === undefined))

@@ -13,7 +13,8 @@ import type { ProxyClient } from './aggregation/remoteServer.ts'
 import { RemoteTransport } from './aggregation/transport.ts'
 import type { Audit } from './audit/audit.ts'
 import { createAuthentication, tokenIssuer } from './authentication/authentication.ts'
-import type { OidcOptions } from './authentication/oidc.ts'
+import type { AnonymousAccess } from './authentication/authenticator.ts'
+import type { JwtTokens } from './authentication/jwtTokens.ts'
 import type { Authentication } from './authentication/authentication.ts'
 import { authenticationReviews } from './authentication/reviews.ts'
 import type { ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
@@ -73,10 +74,10 @@ export interface ApiServerOptions {
   kubeletClient: KubeletClient
   staticTokens?: ReadonlyMap<string, UserInfo>
   version: VersionInfo
-  /** A provider of users' tokens. */
-  oidc?: OidcOptions
-  /** Those without a credential are somebody; true unless given. */
-  anonymousAuth?: boolean
+  /** Tokens of others. */
+  jwt?: JwtTokens
+  /** Where those without a credential are somebody; everywhere unless given. */
+  anonymous?: AnonymousAccess
   requestTimeoutMs?: number
   /** Units of work at once. */
   serverSeats?: number

@@ -22,6 +22,7 @@ function contentsOf(option: string, path: string): string | undefined {
 const FILES = [
   ['scheduler', 'config'],
   ['apiserver', 'oidc-ca-file'],
+  ['apiserver', 'authentication-config'],
   ['apiserver', 'encryption-provider-config'],
 ] as const
 

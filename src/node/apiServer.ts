@@ -4,6 +4,7 @@ import { loadCatalog } from '../api/catalog/load.ts'
 import { KUBERNETES_VERSION } from '../api/kubernetesVersion.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import type { AnonymousAccess } from '../apiserver/authentication/authenticator.ts'
 import { admissionPlugins } from '../apiserver/admission/plugins.ts'
 import { TOLERATION_SECONDS, type TolerationSeconds } from '../apiserver/admission/podDefaults.ts'
 import { StoreMetrics } from '../apiserver/metrics/storeMetrics.ts'
@@ -18,7 +19,8 @@ import { createAudit } from './audit.ts'
 import type { AuditSettings } from './audit.ts'
 import { isContents } from './followedFile.ts'
 import { openEncryption } from './encryption.ts'
-import { oidcOptions } from './oidc.ts'
+import { outsideTokens } from './oidc.ts'
+import type { OutsideTokens } from './oidc.ts'
 import type { Pki } from './pki.ts'
 import { parseTokenFile } from './staticTokens.ts'
 
@@ -97,6 +99,7 @@ function flagsOf({
 function fileFlags(flags: ComponentOptions['apiserver']): Record<string, string> {
   const nameOf = (option: string | undefined): string => (option === undefined || isContents(option) ? '' : option)
   return {
+    'authentication-config': nameOf(flags['authentication-config']),
     'encryption-provider-config': nameOf(flags['encryption-provider-config']),
     'encryption-provider-config-automatic-reload': String(flags['encryption-provider-config-automatic-reload'] ?? false),
   }
@@ -115,16 +118,19 @@ function tolerationSecondsOf(flags: ComponentOptions['apiserver']): TolerationSe
 /** Of requests at once there is one number here: reads and writes share the seats. */
 function serverSettings(flags: ComponentOptions['apiserver']) {
   const { 'max-requests-inflight': reads, 'max-mutating-requests-inflight': writes } = flags
-  const oidc = oidcOptions(flags)
-  const { 'anonymous-auth': anonymousAuth, 'request-timeout': requestTimeoutMs, 'shutdown-delay-duration': shutdownDelayMs } = flags
+  const { 'request-timeout': requestTimeoutMs, 'shutdown-delay-duration': shutdownDelayMs } = flags
   const serverSeats = reads === undefined && writes === undefined ? 0 : (reads ?? READS_INFLIGHT) + (writes ?? WRITES_INFLIGHT)
   return {
     ...(serverSeats > 0 && { serverSeats }),
-    ...(oidc && { oidc }),
-    ...(anonymousAuth !== undefined && { anonymousAuth }),
     ...(requestTimeoutMs && { requestTimeoutMs }),
     ...(shutdownDelayMs && { shutdownDelayMs }),
   }
+}
+
+/** The file says it, or the flag does. */
+function anonymousAccess(flags: ComponentOptions['apiserver'], outside: OutsideTokens | undefined): AnonymousAccess {
+  const { enabled = false, conditions = [] } = outside?.anonymous ?? { enabled: flags['anonymous-auth'] ?? true }
+  return { enabled, paths: conditions.map(({ path = '' }) => path) }
 }
 
 export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
@@ -135,6 +141,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: flags['service-node-port-range'] ?? NODE_PORTS })
   const issuers = flags['service-account-issuer'] ?? [issuerOf(clusterDomain)]
+  const outside = outsideTokens(flags, issuers, { log, clock })
   const storeMetrics = new StoreMetrics()
   const server = await createApiServer({
     catalog,
@@ -165,6 +172,8 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       audiences: flags['api-audiences'] ?? issuers.slice(0, 1),
     },
     ...serverSettings(flags),
+    ...(outside && { jwt: outside.jwt }),
+    anonymous: anonymousAccess(flags, outside),
     kubeletClient: { ...pki.kubeletClient, ca: pki.ca.cert },
     version: {
       gitVersion: KUBERNETES_VERSION,
@@ -175,7 +184,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     flags: flagsOf(options),
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
     ...(audit && { audit }),
-    ...(encrypted && { beside: [encrypted.follow] }),
+    beside: [encrypted, outside].flatMap((each) => (each ? [each.follow] : [])),
     ...(options.tokenFile && { staticTokens: parseTokenFile(readFileSync(options.tokenFile, 'utf8')) }),
     paths: [new SnapshotPath(store)],
     askStore: () => store.revision(),
@@ -185,6 +194,6 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     clock,
   })
   storeMetrics.register(server.metrics.registry)
-  encrypted?.metrics.register(server.metrics.registry)
+  for (const each of [encrypted, outside]) each?.register(server.metrics.registry)
   return server
 }

@@ -59,6 +59,8 @@ export const USAGE = `Usage: minicube control-plane [flags]
                                   a kubeconfig: where to events are sent, too
                                   (--audit-webhook-batch-max-size and its like by
                                   upstream's names)
+  --authentication-config <file>  whose tokens are taken, and where anonymous
+                                  requests are (AuthenticationConfiguration)
   --encryption-provider-config <file>
                                   how objects are encrypted in the store
                                   (EncryptionConfiguration)
@@ -200,6 +202,7 @@ function parseAudit(flags: AuditFlags, webhook: AuditSettings['webhook']): Audit
 
 /** These flags are options of the API server like those of --extra-config. */
 const API_SERVER_FLAGS = {
+  'authentication-config': { type: 'string' },
   'encryption-provider-config': { type: 'string' },
   'encryption-provider-config-automatic-reload': { type: 'string' },
   'audit-webhook-config-file': { type: 'string' },

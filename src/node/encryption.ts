@@ -1,16 +1,15 @@
 /** Encryption of what is stored, as the API server's flags ask for it. Its ciphers are loaded by those alone who have it. */
-import { hostname } from 'node:os'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Encryption } from '../apiserver/encryption/encryption.ts'
-import { serverIdentity } from '../apiserver/membership/identityLease.ts'
+import type { Metrics } from '../apiserver/metrics/metrics.ts'
 import { EncryptionMetrics } from '../apiserver/metrics/encryptionMetrics.ts'
-import { contentsOf, followFile } from './followedFile.ts'
+import { FollowedFile } from './followedFile.ts'
 
 export interface StoreEncryption {
   encryption: Encryption
-  metrics: EncryptionMetrics
+  register(registry: Metrics['registry']): void
   /** Reads the file again where that was asked for, until the signal aborts. */
   follow(signal: AbortSignal): Promise<void>
 }
@@ -20,23 +19,18 @@ export async function openEncryption(
   flags: ComponentOptions['apiserver'],
   { log, clock }: { log: Logger; clock: Clock },
 ): Promise<StoreEncryption | undefined> {
-  const { 'encryption-provider-config': file, 'encryption-provider-config-automatic-reload': reloads } = flags
-  if (file === undefined) return undefined
+  const { 'encryption-provider-config': option, 'encryption-provider-config-automatic-reload': reloads = false } = flags
+  if (option === undefined) return undefined
   const { Encryption } = await import('../apiserver/encryption/encryption.ts')
-  const metrics = new EncryptionMetrics(serverIdentity(hostname()))
-  const encryption = new Encryption(contentsOf(file), metrics)
-  const take = (text: string): void => {
-    if (!encryption.replace(text)) return
-    metrics.reloaded('success', clock.now())
-    log.info('objects are encrypted by another configuration', { file })
-  }
-  const failed = (error: unknown): void => {
-    metrics.reloaded('failure', clock.now())
-    log.error(`error processing encryption config file ${file}`, error)
-  }
+  const file = new FollowedFile({ option, subject: 'encryption', log, clock })
+  const metrics = new EncryptionMetrics()
+  const encryption = new Encryption(file.text, metrics)
   return {
     encryption,
-    metrics,
-    follow: (signal) => (reloads ? followFile(file, { take, failed, clock, signal }) : Promise.resolve()),
+    register(registry) {
+      metrics.register(registry)
+      file.metrics.register(registry)
+    },
+    follow: (signal) => (reloads ? file.follow((text) => void encryption.replace(text), signal) : Promise.resolve()),
   }
 }

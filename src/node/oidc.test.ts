@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { oidcOptions } from './oidc.ts'
+import { oidcIssuer } from './oidc.ts'
 
 const given = { 'oidc-issuer-url': 'https://dex', 'oidc-client-id': 'k' }
 
@@ -12,11 +12,11 @@ test('names have the issuer in front unless they are addresses, or the prefix is
     [{ 'oidc-username-prefix': 'oidc:' }, 'oidc:'],
     [{ 'oidc-username-prefix': '-' }, ''],
   ]
-  for (const [flags, prefix] of cases) assert.equal(oidcOptions({ ...given, ...flags })?.usernamePrefix, prefix)
+  for (const [flags, prefix] of cases) assert.equal(oidcIssuer({ ...given, ...flags })?.claimMappings.username.prefix, prefix)
 })
 
 test('nothing said is no provider, and an authority may be given by its text', () => {
-  assert.equal(oidcOptions({}), undefined)
-  assert.equal(oidcOptions({ ...given, 'oidc-ca-file': 'PEM\n' })?.ca, 'PEM\n')
-  assert.throws(() => oidcOptions({ ...given, 'oidc-ca-file': '/none' }), { code: 'ENOENT' })
+  assert.equal(oidcIssuer({}), undefined)
+  assert.equal(oidcIssuer({ ...given, 'oidc-ca-file': 'PEM\n' })?.issuer.certificateAuthority, 'PEM\n')
+  assert.throws(() => oidcIssuer({ ...given, 'oidc-ca-file': '/none' }), { code: 'ENOENT' })
 })

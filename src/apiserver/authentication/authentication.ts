@@ -9,8 +9,8 @@ import type { OwnObjects } from '../ownObjects.ts'
 import type { Tokens } from '../registry/tokens.ts'
 import type { UserInfo } from '../request.ts'
 import { Authenticator } from './authenticator.ts'
-import { OidcTokens } from './oidc.ts'
-import type { OidcOptions } from './oidc.ts'
+import type { AnonymousAccess } from './authenticator.ts'
+import type { JwtTokens } from './jwtTokens.ts'
 import { LegacyTokens } from './legacyTokens.ts'
 import { ServiceAccountTokens } from './serviceAccountTokens.ts'
 import type { LookUp, ServiceAccountKeys } from './serviceAccountTokens.ts'
@@ -22,8 +22,8 @@ export interface AuthenticationOptions {
   requestHeaderAllowedNames?: readonly string[]
   serviceAccounts: ServiceAccountKeys
   staticTokens?: ReadonlyMap<string, UserInfo>
-  oidc?: OidcOptions
-  anonymousAuth?: boolean
+  jwt?: JwtTokens
+  anonymous?: AnonymousAccess
   clock: Clock
 }
 
@@ -36,7 +36,7 @@ export interface Authentication {
 const BOUND_KINDS: Readonly<Record<Parameters<LookUp>[0], Resource>> = { nodes, pods, secrets, serviceaccounts }
 
 export function createAuthentication(options: AuthenticationOptions, objects: OwnObjects): Authentication {
-  const { tls, requestHeaderAllowedNames = [], serviceAccounts: keys, staticTokens, oidc, anonymousAuth, clock } = options
+  const { tls, requestHeaderAllowedNames = [], serviceAccounts: keys, staticTokens, jwt, anonymous, clock } = options
   const lookUp: LookUp = (kind, namespace, name) => objects.get(BOUND_KINDS[kind], namespace, name)
   const serviceAccountTokens = new ServiceAccountTokens({ keys, lookUp, clock })
   const legacyTokens = new LegacyTokens({
@@ -54,8 +54,8 @@ export function createAuthentication(options: AuthenticationOptions, objects: Ow
     requestHeaderAllowedNames,
     serviceAccountTokens,
     ...(staticTokens && { staticTokens }),
-    ...(oidc && { oidc: new OidcTokens(oidc, clock) }),
-    ...(anonymousAuth !== undefined && { anonymousAuth }),
+    ...(jwt && { jwt }),
+    ...(anonymous && { anonymous }),
     getSecret: (namespace, name) => objects.secret(namespace, name),
     clock,
   })

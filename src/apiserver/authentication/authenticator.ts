@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { UserInfo } from '../request.ts'
 import { bootstrapUser } from './bootstrapTokens.ts'
 import type { LegacyTokens } from './legacyTokens.ts'
-import type { OidcTokens } from './oidc.ts'
+import type { JwtTokens } from './jwtTokens.ts'
 import { userOfHeaders } from './requestHeader.ts'
 import type { RawHeaders } from './requestHeader.ts'
 import { AudienceError, InvalidTokenError } from './serviceAccountTokens.ts'
@@ -21,7 +21,16 @@ import { ANONYMOUS, withAuthenticatedGroup } from './users.ts'
 import type { AuthenticationMetrics } from '../metrics/authenticationMetrics.ts'
 import { clientCertificate, isForClients, isSignedBy, parseCertificates, userOfCertificate } from './x509.ts'
 
+/** Who shows no credential is `system:anonymous`, or nobody. */
+export interface AnonymousAccess {
+  enabled: boolean
+  /** On these paths alone, where there are any. */
+  paths: readonly string[]
+}
+
 export interface Credentials {
+  /** As sent, with the query. */
+  target: string
   headers: IncomingHttpHeaders
   rawHeaders: RawHeaders
   socket: TLSSocket
@@ -40,10 +49,10 @@ export interface AuthenticatorOptions {
   /** Those of Secrets. */
   legacyTokens: LegacyTokens
   staticTokens?: ReadonlyMap<string, UserInfo>
-  /** A provider of users' tokens. */
-  oidc?: OidcTokens
-  /** False: who shows nothing is nobody. */
-  anonymousAuth?: boolean
+  /** Tokens of others. */
+  jwt?: JwtTokens
+  /** Where those who show nothing are somebody; everywhere unless given. */
+  anonymous?: AnonymousAccess
   getSecret: (namespace: string, name: string) => Promise<Secret | undefined>
   clock: Clock
 }
@@ -140,13 +149,18 @@ export class Authenticator {
       })
       return user
     }
-    if (facts.unknown || this.#options.anonymousAuth === false) throw newUnauthorized()
+    if (facts.unknown || !this.#allowsAnonymous(credentials)) throw newUnauthorized()
     return ANONYMOUS
+  }
+
+  #allowsAnonymous({ target }: Credentials): boolean {
+    const { enabled, paths } = this.#options.anonymous ?? { enabled: true, paths: [] }
+    return enabled && (paths.length === 0 || paths.includes(target.split('?', 1)[0] ?? ''))
   }
 
   /** The user of a bearer token, with `system:authenticated`. Throws InvalidTokenError or AudienceError. */
   async authenticateToken(token: string, audiences?: readonly string[]): Promise<Authenticated> {
-    const { serviceAccountTokens, legacyTokens, staticTokens, oidc, getSecret, clock } = this.#options
+    const { serviceAccountTokens, legacyTokens, staticTokens, jwt, getSecret, clock } = this.#options
     const ownAudiences = [...serviceAccountTokens.audiences]
     const fixed = staticTokens?.get(token)
     if (fixed) return forOwnAudiences(fixed, ownAudiences, audiences)
@@ -160,7 +174,8 @@ export class Authenticator {
     }
     const bootstrap = await bootstrapUser(token, (name) => getSecret('kube-system', name), clock.now())
     if (bootstrap) return forOwnAudiences(bootstrap, ownAudiences, audiences)
-    if (oidc?.isOurs(token)) return forOwnAudiences(await oidc.authenticate(token), ownAudiences, audiences)
+    const provider = jwt?.providerOf(token)
+    if (provider) return forOwnAudiences(await provider.authenticate(token), ownAudiences, audiences)
     throw new InvalidTokenError('invalid bearer token')
   }
 

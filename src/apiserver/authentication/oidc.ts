@@ -1,50 +1,64 @@
 /**
- * Tokens of an OpenID Connect provider (upstream's --oidc-* flags): whoever runs one, Dex or Keycloak say, has its users as the
- * cluster's. The provider is asked for its keys when the first of its tokens comes, and again for a key that is not known yet.
+ * Tokens of one OpenID Connect provider: whoever runs one, Dex or Keycloak say, has its users as the cluster's. The provider is
+ * asked for its keys when the first of its tokens comes, and again for a key that is not known yet.
  */
 import { request } from 'node:https'
-import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
+import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader } from 'jose'
 import type { JSONWebKeySet, JWTPayload } from 'jose'
 import type { Clock } from '../../base/clock.ts'
+import type { JwtMetrics } from '../metrics/jwtMetrics.ts'
 import type { UserInfo } from '../request.ts'
+import type { JwtIssuer } from './jwtConfiguration.ts'
+import { JwtUsers } from './jwtUser.ts'
 import { InvalidTokenError } from './serviceAccountTokens.ts'
-
-export interface OidcOptions {
-  issuerUrl: string
-  clientId: string
-  /** PEM of the provider's authority; the system's unless given. */
-  ca?: string
-  usernameClaim: string
-  /** Before each name. */
-  usernamePrefix: string
-  groupsClaim?: string
-  groupsPrefix: string
-  requiredClaims: Readonly<Record<string, string>>
-  signingAlgs: readonly string[]
-}
 
 const ANSWER_TIMEOUT_MS = 10_000
 const ANSWER_BYTES_MAX = 1024 * 1024
-/** Made-up key ids do not make the server ask all the time. */
-const KEYS_KEPT_MS = 10_000
-const CLOCK_SKEW_SECONDS = 10
+/** Made-up key ids do not make the server ask all the time, nor does a provider that is away. */
+const ASKED_AGAIN_MS = 10_000
+/** Go's zero moment, which is what a token without an end ends at. */
+const NEVER_SECONDS = Date.parse('0001-01-01T00:00:00Z') / 1000
+const NOT_BEFORE_LEEWAY_SECONDS = 60
 
 type Keys = ReturnType<typeof createLocalJWKSet>
 
+/** As Go prints a moment. */
+const goTime = (seconds: number): string =>
+  `${new Date(seconds * 1000)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, '')} +0000 UTC`
+const goList = (values: readonly string[]): string => `[${values.map((value) => JSON.stringify(value)).join(' ')}]`
+
+export interface OidcOptions {
+  issuer: JwtIssuer
+  signingAlgs: readonly string[]
+  metrics?: JwtMetrics
+  clock: Clock
+}
+
 export class OidcTokens {
-  readonly #options: OidcOptions
+  readonly #issuer: JwtIssuer['issuer']
+  readonly #users: JwtUsers
+  readonly #signingAlgs: readonly string[]
+  readonly #metrics: JwtMetrics | undefined
   readonly #clock: Clock
   #keys: { of: Keys; fetchedMs: number } | undefined
   #fetching: Promise<Keys> | undefined
+  #failure: { error: unknown; atMs: number } | undefined
 
-  constructor(options: OidcOptions, clock: Clock) {
-    this.#options = options
+  constructor({ issuer, signingAlgs, metrics, clock }: OidcOptions) {
+    this.#issuer = issuer.issuer
+    this.#users = new JwtUsers(issuer)
+    this.#signingAlgs = signingAlgs
+    this.#metrics = metrics
     this.#clock = clock
   }
 
   isOurs(token: string): boolean {
     try {
-      return decodeJwt(token).iss === this.#options.issuerUrl
+      const { iss } = decodeJwt(token)
+      return (iss === 'accounts.google.com' ? 'https://accounts.google.com' : iss) === this.#issuer.url
     } catch {
       return false
     }
@@ -52,77 +66,95 @@ export class OidcTokens {
 
   /** Throws InvalidTokenError. */
   async authenticate(token: string): Promise<UserInfo> {
+    const startMs = performance.now()
+    let result: 'success' | 'failure' = 'failure'
     try {
-      return userOf(await this.#verified(token), this.#options)
+      const claims = await this.#verified(token)
+      const user = this.#users.userOf(claims)
+      result = 'success'
+      return user
     } catch (cause) {
       throw new InvalidTokenError(`oidc: ${(cause as Error).message}`, { cause })
+    } finally {
+      this.#metrics?.authenticated(this.#issuer.url, result, (performance.now() - startMs) / 1000)
     }
   }
 
   async #verified(token: string): Promise<JWTPayload> {
-    const { issuerUrl, clientId, signingAlgs } = this.#options
-    const verify = async (keys: Keys): Promise<JWTPayload> => {
-      const { payload } = await jwtVerify(token, keys, {
-        issuer: issuerUrl,
-        audience: clientId,
-        algorithms: [...signingAlgs],
-        clockTolerance: CLOCK_SKEW_SECONDS,
-        currentDate: new Date(this.#clock.now()),
-        requiredClaims: ['exp'],
-      })
-      return payload
-    }
-    const known = this.#keys
-    if (!known) return verify(await this.#fetchKeys())
+    const keys = this.#keys?.of ?? (await this.#fetchKeys().catch(() => undefined))
+    if (!keys) throw new Error('authenticator not initialized')
     try {
-      return await verify(known.of)
-    } catch (error) {
-      const isUnknownKey = (error as { code?: string }).code === 'ERR_JWKS_NO_MATCHING_KEY'
-      if (!isUnknownKey || this.#clock.now() - known.fetchedMs < KEYS_KEPT_MS) throw error
-      return verify(await this.#fetchKeys())
+      const claims = decodeJwt(token)
+      this.#checkClaims(claims)
+      const { alg } = decodeProtectedHeader(token)
+      if (!this.#signingAlgs.includes(alg ?? ''))
+        throw new Error(
+          `oidc: id token signed with unsupported algorithm, expected ${goList(this.#signingAlgs)} got ${JSON.stringify(alg)}`,
+        )
+      await this.#checkSignature(token, keys)
+      return claims
+    } catch (cause) {
+      throw new Error(`verify token: ${(cause as Error).message}`, { cause })
+    }
+  }
+
+  #checkClaims({ sub = '', aud = [], exp = NEVER_SECONDS, nbf }: JWTPayload): void {
+    if (typeof sub !== 'string')
+      throw new Error(
+        `oidc: failed to unmarshal claims: json: cannot unmarshal ${typeof sub} into Go struct field idToken.sub of type string`,
+      )
+    const [given, wanted] = [[aud].flat(), this.#issuer.audiences]
+    if (!given.some((each) => wanted.includes(each)))
+      throw new Error(
+        `oidc: expected audience ${wanted.length > 1 ? `in ${goList(wanted)}` : JSON.stringify(wanted[0])} got ${goList(given)}`,
+      )
+    const nowSeconds = this.#clock.now() / 1000
+    if (exp < nowSeconds) throw new Error(`oidc: token is expired (Token Expiry: ${goTime(exp)})`)
+    if (nbf !== undefined && nowSeconds + NOT_BEFORE_LEEWAY_SECONDS < nbf)
+      throw new Error(`oidc: current time ${goTime(nowSeconds)} before the nbf (not before) time: ${goTime(nbf)}`)
+  }
+
+  async #checkSignature(token: string, keys: Keys): Promise<void> {
+    const verify = async (by: Keys): Promise<unknown> => compactVerify(token, by, { algorithms: [...this.#signingAlgs] })
+    try {
+      await verify(keys).catch(async (error: unknown) => {
+        const isUnknownKey = (error as { code?: string }).code === 'ERR_JWKS_NO_MATCHING_KEY'
+        if (!isUnknownKey || this.#clock.now() - (this.#keys?.fetchedMs ?? 0) < ASKED_AGAIN_MS) throw error
+        await verify(await this.#fetchKeys())
+      })
+    } catch (cause) {
+      const { code = '', message } = cause as { code?: string; message: string }
+      const why = code.startsWith('ERR_JW') ? 'failed to verify id token signature' : `fetching keys ${message}`
+      throw new Error(`failed to verify signature: ${why}`, { cause })
     }
   }
 
   #fetchKeys(): Promise<Keys> {
-    this.#fetching ??= this.#askProvider().finally(() => (this.#fetching = undefined))
+    const failed = this.#failure
+    if (failed && this.#clock.now() - failed.atMs < ASKED_AGAIN_MS) return Promise.reject(failed.error as Error)
+    this.#fetching ??= this.#askProvider()
+      .catch((error: unknown) => {
+        this.#failure = { error, atMs: this.#clock.now() }
+        throw error
+      })
+      .finally(() => (this.#fetching = undefined))
     return this.#fetching
   }
 
   async #askProvider(): Promise<Keys> {
-    const { issuerUrl, ca } = this.#options
-    const found = (await getJson(`${issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration`, ca)) as Record<string, unknown>
-    if (found['issuer'] !== issuerUrl) {
-      const [expected, got] = [JSON.stringify(issuerUrl), JSON.stringify(found['issuer'])]
-      throw new Error(`issuer did not match the issuer returned by provider, expected ${expected} got ${got}`)
+    const { url, discoveryURL, certificateAuthority: ca } = this.#issuer
+    const found = (await getJson(discoveryURL ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`, ca)) as Record<
+      string,
+      unknown
+    >
+    if (found['issuer'] !== url) {
+      const [expected, got] = [JSON.stringify(url), JSON.stringify(found['issuer'])]
+      throw new Error(`oidc: issuer did not match the issuer returned by provider, expected ${expected} got ${got}`)
     }
     const keys = createLocalJWKSet((await getJson(String(found['jwks_uri']), ca)) as JSONWebKeySet)
     this.#keys = { of: keys, fetchedMs: this.#clock.now() }
     return keys
   }
-}
-
-function userOf(claims: JWTPayload, options: OidcOptions): UserInfo {
-  const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix, requiredClaims } = options
-  const name = claims[usernameClaim]
-  if (typeof name !== 'string') throw new Error(`parse username claims ${JSON.stringify(usernameClaim)}: claim not present`)
-  if (usernameClaim === 'email' && 'email_verified' in claims && claims['email_verified'] !== true) throw new Error('email not verified')
-  for (const [claim, value] of Object.entries(requiredClaims)) {
-    if (claims[claim] === undefined) throw new Error(`required claim ${claim} not present in ID token`)
-    if (claims[claim] !== value)
-      throw new Error(`required claim ${claim} value does not match. Got = ${String(claims[claim])}, want = ${value}`)
-  }
-  return {
-    name: usernamePrefix + name,
-    groups: groupsClaim ? groupsOf(claims[groupsClaim], groupsClaim).map((group) => groupsPrefix + group) : [],
-    extra: typeof claims.jti === 'string' ? { 'authentication.kubernetes.io/credential-id': [`JTI=${claims.jti}`] } : {},
-  }
-}
-
-/** One name or several; a claim that is not there names none. */
-function groupsOf(claim: unknown, name: string): string[] {
-  const groups: unknown[] = claim === undefined || claim === null ? [] : [claim].flat()
-  if (groups.every((group) => typeof group === 'string')) return groups
-  throw new Error(`parse groups claim ${JSON.stringify(name)}: neither a string nor a list of strings`)
 }
 
 function getJson(url: string, ca: string | undefined): Promise<unknown> {

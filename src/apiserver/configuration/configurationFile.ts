@@ -15,6 +15,7 @@ export class ConfigurationFileError extends Error {
   override readonly name = 'ConfigurationFileError'
 }
 
+export const flag: Schema = { type: 'boolean' }
 export const text: Schema = { type: 'string' }
 export const whole: Schema = { type: 'int32' }
 export const duration: Schema = { type: 'duration' }

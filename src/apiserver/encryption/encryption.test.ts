@@ -16,7 +16,7 @@ const keys = (name: string, secret: string): object => ({ keys: [{ name, secret 
 const secrets = (...providers: object[]): string => file({ resources: ['secrets'], providers })
 const identity = { identity: {} }
 
-const opened = (document: string): Encryption => new Encryption(document, new EncryptionMetrics('server'))
+const opened = (document: string): Encryption => new Encryption(document, new EncryptionMetrics())
 const text = (bytes: Uint8Array, length = bytes.byteLength): string => Buffer.from(bytes).toString('latin1').slice(0, length)
 const PLAIN = Buffer.from('{"kind":"Secret"}')
 
@@ -100,20 +100,18 @@ describe('values in the store', () => {
   })
 
   test('is counted under upstream’s names', async () => {
-    const metrics = new EncryptionMetrics('server')
+    const metrics = new EncryptionMetrics()
     const registry = new Registry()
     metrics.register(registry)
     const encryption = new Encryption(secrets({ aescbc: keys('k', KEY_16) }, identity), metrics)
     encryption.fromStore(SECRETS, PLACE, encryption.toStore(SECRETS, PLACE, PLAIN))
     assert.throws(() => encryption.fromStore(SECRETS, PLACE, Buffer.from('k8s:enc:kms:v2:x:')))
-    metrics.reloaded('success', 5_000)
-    const lines = (await registry.metrics()).split('\n').filter((line) => /_operations_total\{|reloads_total\{/.test(line))
+    const lines = (await registry.metrics()).split('\n').filter((line) => /_operations_total\{/.test(line))
     const row = (type: string, prefix: string, status: string): string =>
       `apiserver_storage_transformation_operations_total{resource="secrets",transformation_type="${type}",transformer_prefix="${prefix}",status="${status}"} 1`
     for (const prefix of ['k8s:enc:aescbc:v1:', 'k:'])
       for (const type of ['to_storage', 'from_storage']) assert.ok(lines.includes(row(type, prefix, 'OK')), lines.join('\n'))
     assert.ok(lines.includes(row('from_storage', 'unknown', 'unknown-non-grpc')))
-    assert.match(lines.join('\n'), /automatic_reloads_total\{status="success",apiserver_id_hash="sha256:[0-9a-f]{64}"\} 1/)
   })
 })
 

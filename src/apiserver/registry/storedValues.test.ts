@@ -46,7 +46,7 @@ const written = (...names: string[]): string =>
     kind: 'EncryptionConfiguration',
     resources: [{ resources: ['secrets'], providers: names.map((name) => ({ aesgcm: { keys: [{ name, secret: key(name) }] } })) }],
   })
-const encryptionOf = (...names: string[]): Encryption => new Encryption(written(...names), new EncryptionMetrics('server'))
+const encryptionOf = (...names: string[]): Encryption => new Encryption(written(...names), new EncryptionMetrics())
 const secret = (name: string): JsonObject => ({ metadata: { name }, data: { a: 'Yg==' } })
 const storedText = async (store: Store, name: string): Promise<string> => {
   const entry = await store.get(`/registry/secrets/default/${name}`)
