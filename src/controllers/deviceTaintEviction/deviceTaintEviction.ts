@@ -8,7 +8,7 @@ import { resourceclaims, resourceslices, type ResourceClaim } from '../../api/ki
 import { hasFinished } from '../../api/pods.ts'
 import { keyOf } from '../../api/resource.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { deleteDisrupted } from '../taintDeletion.ts'
+import { deleteDisrupted } from '../disruptedPods.ts'
 import { claimEvictionMs } from './plan.ts'
 
 const BY_POOL = 'pool'

@@ -3,7 +3,7 @@ import { nodes, pods, type Pod, type Taint, type Toleration } from '../../api/ki
 import { keyOf, splitKey, type KubeObject } from '../../api/resource.ts'
 import { tolerates } from '../../api/tolerations.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
-import { deleteDisrupted } from '../taintDeletion.ts'
+import { deleteDisrupted } from '../disruptedPods.ts'
 import { BY_NODE, podsByNode } from './nodeLifecycle.ts'
 
 const REASON = 'TaintManagerEviction'
