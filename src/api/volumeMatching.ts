@@ -9,6 +9,10 @@ export function storageClassOf(object: PersistentVolume | PersistentVolumeClaim)
   return object.metadata.annotations?.[BETA_CLASS] ?? object.spec.storageClassName ?? ''
 }
 
+/** Whether the claim names a class, or says that it wants none. */
+export const hasStorageClass = ({ metadata, spec }: PersistentVolumeClaim): boolean =>
+  metadata.annotations?.[BETA_CLASS] !== undefined || spec.storageClassName !== undefined
+
 /** By name, and by uid where the reference has one. */
 export function isClaimedBy(reference: ObjectReference | undefined, claim: PersistentVolumeClaim): boolean {
   if (!reference) return false

@@ -1,4 +1,5 @@
 /** DefaultStorageClass, DefaultIngressClass, StorageObjectInUseProtection, PersistentVolumeClaimResize. */
+import { DEFAULT_STORAGE_CLASS, newestDefault } from '../../api/defaultClass.ts'
 import { persistentvolumeclaims } from '../../api/kinds/core/v1.ts'
 import { ingressclasses, ingresses } from '../../api/kinds/networking/v1.ts'
 import { storageclasses } from '../../api/kinds/storage/v1.ts'
@@ -6,11 +7,9 @@ import { nanosOf } from '../../api/validation/quantities.ts'
 import { forbid, isResource } from './admission.ts'
 import type { PersistentVolumeClaim } from '../../api/kinds/core/v1.ts'
 import type { Ingress } from '../../api/kinds/networking/v1.ts'
-import type { KubeObject } from '../../api/resource.ts'
 import type { ObjectReader } from '../registry/reader.ts'
 import type { AdmissionPlugin } from './admission.ts'
 
-const DEFAULT_STORAGE_CLASS = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class']
 const DEFAULT_INGRESS_CLASS = 'ingressclass.kubernetes.io/is-default-class'
 const OLD_CLAIM_CLASS = 'volume.beta.kubernetes.io/storage-class'
 const OLD_INGRESS_CLASS = 'kubernetes.io/ingress.class'
@@ -18,16 +17,6 @@ const PROTECTIONS: Readonly<Record<string, string>> = {
   '/persistentvolumeclaims': 'kubernetes.io/pvc-protection',
   '/persistentvolumes': 'kubernetes.io/pv-protection',
   'storage.k8s.io/volumeattributesclasses': 'kubernetes.io/vac-protection',
-}
-
-/** The youngest default; by name among those of one second. */
-function newestDefault<T extends KubeObject>(objects: readonly T[], annotations: readonly string[]): T | undefined {
-  return objects
-    .filter(({ metadata }) => annotations.some((annotation) => metadata.annotations?.[annotation] === 'true'))
-    .toSorted(
-      (a, b) =>
-        Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp) || (a.metadata.name < b.metadata.name ? -1 : 1),
-    )[0]
 }
 
 export function createDefaultStorageClass(reader: ObjectReader): AdmissionPlugin {

@@ -53,6 +53,22 @@ const CASES: readonly (readonly [name: string, facts: Partial<ClaimFacts>, steps
   ['no class', { claim: claim({ spec: { storageClassName: '' } }) }, 'Pending, FailedBinding'],
   ['a class that is not there', {}, 'Pending, ProvisioningFailed'],
 
+  [
+    'no class, before there was a default one',
+    { claim: claim({ spec: { storageClassName: undefined } }), defaultClass: classOf('p') },
+    'class k',
+  ],
+  [
+    'no class, and a volume without one',
+    {
+      claim: claim({ spec: { storageClassName: undefined } }),
+      defaultClass: classOf('p'),
+      volumes: [volume('v', { storageClassName: '' })],
+    },
+    'bind v',
+  ],
+  ['no class, on purpose', { claim: claim({ spec: { storageClassName: '' } }), defaultClass: classOf('p') }, 'Pending, FailedBinding'],
+
   ['its pod is to choose', { storageClass: classOf('p', LATE), volumes: [volume('v')] }, 'Pending, WaitForFirstConsumer'],
   ['its pod has not chosen yet', { storageClass: classOf('p', LATE), waiting: [pod('a'), pod('b')] }, 'Pending, WaitForPodScheduled'],
   ['its pod chose', { claim: claim(chosen), storageClass: classOf('p', LATE), volumes: [volume('v')] }, 'bind v'],
@@ -91,12 +107,21 @@ const CASES: readonly (readonly [name: string, facts: Partial<ClaimFacts>, steps
 
 for (const [name, given, expected] of CASES)
   test(`a claim: ${name}`, () => {
-    const nothing = { claim: claim(), named: undefined, volumes: [], storageClass: undefined, node: undefined, waiting: [] }
+    const nothing = {
+      claim: claim(),
+      named: undefined,
+      volumes: [],
+      storageClass: undefined,
+      defaultClass: undefined,
+      node: undefined,
+      waiting: [],
+    }
     const steps = planClaim({ ...nothing, isProvisioner: true, ...given })
     const shown = steps.map((step) => {
       if (step.kind === 'bind') return `bind ${step.volume.metadata.name}`
       if (step.kind === 'nameProvisioner') return `named ${step.provisioner}`
       if (step.kind === 'setPhase') return step.phase
+      if (step.kind === 'assignClass') return `class ${step.name}`
       return step.kind === 'tell' ? step.reason : step.kind
     })
     assert.equal(shown.join(', '), expected)

@@ -3,7 +3,7 @@ import { PROVISIONER } from '../../api/hostPathClass.ts'
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '../../api/kinds/core/v1.ts'
 import type { StorageClass } from '../../api/kinds/storage/v1.ts'
 import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
-import { freeVolumes, isClaimedBy, misfitOf, reservedVolume, storageClassOf } from '../../api/volumeMatching.ts'
+import { freeVolumes, hasStorageClass, isClaimedBy, misfitOf, reservedVolume, storageClassOf } from '../../api/volumeMatching.ts'
 import { BIND_COMPLETED } from './bindingWrites.ts'
 import { refusal } from './hostPathProvisioner.ts'
 
@@ -30,6 +30,8 @@ export interface ClaimFacts {
   named: PersistentVolume | undefined
   volumes: readonly PersistentVolume[]
   storageClass: StorageClass | undefined
+  /** What claims that name none are given. */
+  defaultClass: StorageClass | undefined
   /** Chosen by the scheduler for the claim's first pod. */
   node: Node | undefined
   /** Pods that mount the claim and have no node yet. */
@@ -45,6 +47,8 @@ export type ClaimStep =
   /** Names who is to make a volume; what is then seen of the claim leads on. */
   | { kind: 'nameProvisioner'; provisioner: string }
   | { kind: 'provision'; storageClass: StorageClass }
+  /** A claim that came before there was a default class gets it; what is then seen of the claim leads on. */
+  | { kind: 'assignClass'; name: string }
 
 const pending: ClaimStep = { kind: 'setPhase', phase: 'Pending' }
 const lost: ClaimStep = { kind: 'setPhase', phase: 'Lost' }
@@ -96,11 +100,12 @@ function planProvisioning(storageClass: StorageClass, { claim, isProvisioner }: 
 }
 
 function planUnbound(facts: ClaimFacts): ClaimStep[] {
-  const { claim, storageClass, waiting } = facts
+  const { claim, storageClass, defaultClass, waiting } = facts
   const isForItsPodToChoose = storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && !claim.metadata.annotations?.[SELECTED_NODE]
   const volumes = reachable(facts)
   const volume = reservedVolume(volumes, claim) ?? (isForItsPodToChoose ? undefined : freeVolumes(volumes, claim)[0])
   if (volume) return [{ kind: 'bind', volume }]
+  if (defaultClass && !hasStorageClass(claim)) return [{ kind: 'assignClass', name: defaultClass.metadata.name }]
   if (isForItsPodToChoose) return [pending, waitingNews(waiting)]
   if (storageClass) return [pending, ...planProvisioning(storageClass, facts)]
   const name = storageClassOf(claim)

@@ -2,6 +2,7 @@
  * The persistentvolume-binder controller: brings claims and volumes together, has volumes provisioned, and disposes of those
  * whose claim is gone (upstream's pkg/controller/volume/persistentvolume).
  */
+import { DEFAULT_STORAGE_CLASS, newestDefault } from '../../api/defaultClass.ts'
 import {
   nodes,
   persistentvolumeclaims,
@@ -55,6 +56,7 @@ class BinderView {
       named: volumeName ? (this.volumes.get(volumeName) ?? (await this.#liveVolume(volumeName, signal))) : undefined,
       volumes: this.volumes.list(),
       storageClass: this.classes.get(storageClassOf(claim)),
+      defaultClass: newestDefault(this.classes.list(), DEFAULT_STORAGE_CLASS),
       node: selected === undefined ? undefined : this.nodes.get(selected),
       waiting: this.#pods.byIndex(BY_CLAIM, keyOf(claim)).filter((pod) => !pod.spec.nodeName && !hasFinished(pod)),
       isProvisioner,
@@ -102,6 +104,8 @@ class ClaimSteps {
         return this.#nameProvisioner(claim, step.provisioner, signal)
       case 'provision':
         return this.#provision(claim, step.storageClass, signal)
+      case 'assignClass':
+        return this.#assignClass(claim, step.name, signal)
     }
   }
 
@@ -109,6 +113,10 @@ class ClaimSteps {
     await this.#client.create(storageclasses, defaultStorageClass(), { signal }).catch((error: unknown) => {
       if (!isAlreadyExists(error)) throw error
     })
+  }
+
+  async #assignClass(claim: PersistentVolumeClaim, storageClassName: string, signal: AbortSignal): Promise<void> {
+    await this.#client.update(persistentvolumeclaims, { ...claim, spec: { ...claim.spec, storageClassName } }, { signal })
   }
 
   async #nameProvisioner(claim: PersistentVolumeClaim, provisioner: string, signal: AbortSignal): Promise<void> {
