@@ -171,15 +171,31 @@ test('a rollout replaces the pods; the history stays', async () => {
 })
 
 test('a Service leads to the ready pods, in slices and in Endpoints', async () => {
-  await deploy('svc', 2)
+  const pinned = template('svc')
+  await client.create(deployments, {
+    metadata: { name: 'svc', namespace: 'default' },
+    spec: {
+      replicas: 2,
+      selector: selector('svc'),
+      template: { ...pinned, spec: { ...pinned.spec, containers: pinned.spec?.containers ?? [], nodeName: 'n0' } },
+    },
+  })
   await client.create(services, {
     metadata: { name: 'svc', namespace: 'default' },
     spec: { selector: { app: 'svc' }, ports: [{ port: 80, targetPort: 'http' }] },
   })
   const made = await eventually(async () => (await podsOf('svc')).length === 2 && podsOf('svc'))
   for (const pod of made) await running(pod)
+  const slicesOf = () => client.list(endpointslices, { namespace: 'default', labelSelector: 'kubernetes.io/service-name=svc' })
+  // Nobody can say where the pods are before there is their node.
+  await eventually(async () => {
+    const told = (await client.list(events, { namespace: 'default', fieldSelector: 'reason=FailedToUpdateEndpointSlices' })).items
+    return told.some(({ message }) => message?.includes('Node n0 Not Found'))
+  })
+  assert.equal((await slicesOf()).items[0]?.endpoints?.length ?? 0, 0)
+  await client.create(nodes, { metadata: { name: 'n0' }, spec: {} })
   const slice = await eventually(async () => {
-    const [only] = (await client.list(endpointslices, { namespace: 'default', labelSelector: 'kubernetes.io/service-name=svc' })).items
+    const [only] = (await slicesOf()).items
     return only?.endpoints?.filter((e) => e.conditions?.ready).length === 2 && only
   })
   assert.deepEqual(slice.ports, [{ name: '', port: 8080, protocol: 'TCP' }])
@@ -191,6 +207,7 @@ test('a Service leads to the ready pods, in slices and in Endpoints', async () =
   await client.delete(services, { namespace: 'default', name: 'svc' })
   await gone(endpoints, { namespace: 'default', name: 'svc' })
   await gone(endpointslices, { namespace: 'default', name: slice.metadata.name })
+  await client.delete(nodes, { name: 'n0' })
 })
 
 test('deleting a Deployment takes all that it owned, unless it is orphaned', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Pod, Service, ServiceSpec } from '../../api/kinds/core/v1.ts'
+import type { Node, Pod, Service, ServiceSpec } from '../../api/kinds/core/v1.ts'
 import type { EndpointSlice } from '../../api/kinds/discovery/v1.ts'
 import { planSubsets } from './endpoints.ts'
 import { planSlices, type SlicePlan } from './plan.ts'
@@ -33,7 +33,11 @@ function pod(n: number, facts: { ready?: boolean; deleting?: boolean; port?: num
   }
 }
 
-const zoneOf = (): string => 'z1'
+const node: Node = {
+  metadata: { name: 'node', uid: 'n', resourceVersion: '1', creationTimestamp: '', labels: { 'topology.kubernetes.io/zone': 'z1' } },
+  spec: {},
+}
+const nodeOf = (name: string): Node | undefined => (name === 'node' ? node : undefined)
 
 /** The slices after a plan was carried out. */
 function applied(slices: readonly EndpointSlice[], plan: SlicePlan): EndpointSlice[] {
@@ -46,10 +50,10 @@ function applied(slices: readonly EndpointSlice[], plan: SlicePlan): EndpointSli
   return [...kept, ...made]
 }
 
-const nothing: SlicePlan = { create: [], update: [], remove: [], problems: [] }
+const nothing: SlicePlan = { create: [], update: [], remove: [], problems: [], skipped: [] }
 
 test('one pod makes one slice with what is known of it', () => {
-  const { create } = planSlices({ service: service(), pods: [pod(1)], slices: [], zoneOf })
+  const { create } = planSlices({ service: service(), pods: [pod(1)], slices: [], nodeOf })
   assert.deepEqual(create, [
     {
       apiVersion: 'discovery.k8s.io/v1',
@@ -82,14 +86,14 @@ test('conditions', () => {
     [{ ready: false }, { publishNotReadyAddresses: true }, { ready: true, serving: false, terminating: false }],
   ]
   for (const [facts, spec, conditions] of cases) {
-    const { create } = planSlices({ service: service(spec), pods: [pod(1, facts)], slices: [], zoneOf })
+    const { create } = planSlices({ service: service(spec), pods: [pod(1, facts)], slices: [], nodeOf })
     assert.deepEqual(create[0]?.endpoints?.[0]?.conditions, conditions)
   }
 })
 
 test('traffic distribution becomes hints of the ready endpoints', () => {
   const hintsWith = (trafficDistribution: string, ready = true): unknown =>
-    planSlices({ service: service({ trafficDistribution }), pods: [pod(1, { ready })], slices: [], zoneOf }).create[0]?.endpoints?.[0]
+    planSlices({ service: service({ trafficDistribution }), pods: [pod(1, { ready })], slices: [], nodeOf }).create[0]?.endpoints?.[0]
       ?.hints
   const forZones = [{ name: 'z1' }]
   assert.deepEqual(hintsWith('PreferClose'), { forZones })
@@ -103,9 +107,9 @@ test('any change of the pods settles in one step, and endpoints stay in their sl
   let slices: EndpointSlice[] = []
   const sizes = (): number[] => slices.map((slice) => slice.endpoints?.length ?? 0)
   const go = (pods: readonly Pod[]): SlicePlan => {
-    const plan = planSlices({ service: service(), pods, slices, zoneOf })
+    const plan = planSlices({ service: service(), pods, slices, nodeOf })
     slices = applied(slices, plan)
-    assert.deepEqual(planSlices({ service: service(), pods, slices, zoneOf }), nothing)
+    assert.deepEqual(planSlices({ service: service(), pods, slices, nodeOf }), nothing)
     return plan
   }
   go([])
@@ -124,7 +128,7 @@ test('any change of the pods settles in one step, and endpoints stay in their sl
 
 test('pods with other ports, and other address families, get their own slices', () => {
   const pods = [pod(1), pod(2, { port: 9090 }), pod(3, { ips: ['10.0.0.3', 'fd00::3'] })]
-  const { create } = planSlices({ service: service({ ipFamilies: ['IPv4', 'IPv6'] }), pods, slices: [], zoneOf })
+  const { create } = planSlices({ service: service({ ipFamilies: ['IPv4', 'IPv6'] }), pods, slices: [], nodeOf })
   const summary = create.map((s) => `${s.addressType} ${s.ports?.[0]?.port} ${s.endpoints?.map((e) => e.addresses[0]).join(' ')}`)
   assert.deepEqual(summary, ['IPv4 8080 10.0.0.1 10.0.0.3', 'IPv4 9090 10.0.0.2', 'IPv6 8080 fd00::3'])
 })
@@ -137,4 +141,17 @@ test('Endpoints: ready and not ready addresses in one subset for the same ports,
     subsets.map((s) => [s.addresses?.map((a) => a.ip), s.notReadyAddresses?.map((a) => a.ip), s.ports]),
     [[['10.0.0.1', '10.0.0.2'], ['10.0.0.3'], [{ name: 'http', port: 8080, protocol: 'TCP' }]]],
   )
+})
+
+test('pods of nodes that are not there are left out, unless whatever there is is published', () => {
+  const stray = { ...pod(2), spec: { ...pod(2).spec, nodeName: 'gone' } }
+  const homeless = { ...pod(3), spec: { containers: pod(3).spec.containers } }
+  const pods = [pod(1), stray, homeless]
+  const addresses = (spec: Partial<ServiceSpec>) => {
+    const { create, skipped } = planSlices({ service: service(spec), pods, slices: [], nodeOf })
+    const names = create.flatMap(({ endpoints = [] }) => endpoints.map(({ targetRef }) => targetRef?.name))
+    return [names.toSorted(), skipped.map(({ metadata }) => metadata.name)]
+  }
+  assert.deepEqual(addresses({}), [['p1'], ['p2', 'p3']])
+  assert.deepEqual(addresses({ publishNotReadyAddresses: true }), [['p1', 'p2', 'p3'], []])
 })

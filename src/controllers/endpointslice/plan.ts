@@ -1,5 +1,5 @@
 /** The EndpointSlices of a Service, from its pods and the slices it has: endpoints stay where they are, slices hold up to 100. */
-import type { Pod, Service } from '../../api/kinds/core/v1.ts'
+import type { Node, Pod, Service } from '../../api/kinds/core/v1.ts'
 import { services } from '../../api/kinds/core/v1.ts'
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../api/kinds/discovery/v1.ts'
 import { newControllerRef } from '../../api/meta.ts'
@@ -13,6 +13,7 @@ export const SERVICE_NAME = 'kubernetes.io/service-name'
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by'
 export const CONTROLLER = 'endpointslice-controller.k8s.io'
 export const HEADLESS = 'service.kubernetes.io/headless'
+const ZONE = 'topology.kubernetes.io/zone'
 const SAME_NODE = 'PreferSameNode'
 const NEAR = new Set(['PreferClose', 'PreferSameZone', SAME_NODE])
 export const MAX_ENDPOINTS_PER_SLICE = 100
@@ -23,7 +24,7 @@ export interface SliceInput {
   pods: readonly Pod[]
   /** Its slices of this controller. */
   slices: readonly EndpointSlice[]
-  zoneOf: (nodeName: string) => string | undefined
+  nodeOf: (nodeName: string) => Node | undefined
   /** For Services that want topology aware routing. */
   shares?: ZoneShares
 }
@@ -34,14 +35,16 @@ export interface SlicePlan {
   remove: EndpointSlice[]
   /** Why there are no hints for zones, by address family. */
   problems: string[]
+  /** Pods whose nodes are not there: nobody can say that they are to be reached. */
+  skipped: Pod[]
 }
 
-function endpointOf(service: Service, pod: Pod, ip: string, zoneOf: SliceInput['zoneOf']): Endpoint {
+function endpointOf(service: Service, pod: Pod, ip: string, node: Node | undefined): Endpoint {
   const { nodeName } = pod.spec
   const serving = isReady(pod)
   const terminating = pod.metadata.deletionTimestamp !== undefined
   const hostname = hostnameOf(service, pod)
-  const zone = nodeName && zoneOf(nodeName)
+  const zone = node?.metadata.labels?.[ZONE]
   const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating)
   const hints = ready ? hintsOf(service, zone, nodeName) : undefined
   return {
@@ -91,7 +94,7 @@ interface Group {
   endpoints: Map<string, Endpoint>
 }
 
-function groupEndpoints({ service, pods, zoneOf }: SliceInput): Map<string, Group> {
+function groupEndpoints(service: Service, pods: readonly Pod[], nodeOf: SliceInput['nodeOf']): Map<string, Group> {
   const families = service.spec?.ipFamilies ?? ['IPv4']
   const groups = new Map<string, Group>()
   for (const pod of pods) {
@@ -102,7 +105,7 @@ function groupEndpoints({ service, pods, zoneOf }: SliceInput): Map<string, Grou
       const key = `${addressType} ${portsKey(ports)}`
       let group = groups.get(key)
       if (!group) groups.set(key, (group = { addressType, ports, endpoints: new Map() }))
-      group.endpoints.set(pod.metadata.uid, endpointOf(service, pod, ip, zoneOf))
+      group.endpoints.set(pod.metadata.uid, endpointOf(service, pod, ip, nodeOf(pod.spec.nodeName ?? '')))
     }
   }
   return groups
@@ -131,11 +134,14 @@ function setHints(service: Service, groups: ReadonlyMap<string, Group>, shares: 
 }
 
 export function planSlices(input: SliceInput): SlicePlan {
-  const { service, slices } = input
-  const plan: SlicePlan = { create: [], update: [], remove: [], problems: [] }
+  const { service, slices, nodeOf } = input
+  // Who publishes whatever there is publishes these, too.
+  const isReachable = (pod: Pod): boolean =>
+    service.spec?.publishNotReadyAddresses === true || nodeOf(pod.spec.nodeName ?? '') !== undefined
+  const plan: SlicePlan = { create: [], update: [], remove: [], problems: [], skipped: input.pods.filter((pod) => !isReachable(pod)) }
   const labels = labelsOf(service)
   const ownerReferences = [newControllerRef(service, services)]
-  const groups = groupEndpoints(input)
+  const groups = groupEndpoints(service, input.pods.filter(isReachable), nodeOf)
   if (wantsHints(service)) plan.problems.push(...setHints(service, groups, input.shares))
   const draft = (addressType: string, endpoints: Endpoint[], ports: EndpointPort[]): Draft<EndpointSlice> => ({
     apiVersion: 'discovery.k8s.io/v1',
