@@ -140,8 +140,7 @@ async function exchange(server: NameServer, question: Question, signal: AbortSig
   const id = randomInt(65_536)
   const query = encode({ type: 'query', id, flags: 0x0100, questions: [{ name: question.name, type: question.type as 'A', class: 'IN' }] })
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
-  const answer = await overUdp(server, query, limit)
-  const packet = answer && decodeAnswer(answer, id, question)
+  const packet = await overUdp(server, query, (bytes) => decodeAnswer(bytes, id, question), limit)
   if (!packet?.flag_tc) return packet
   const whole = limit.aborted ? undefined : await overTcp(server, query, limit)
   return whole && decodeAnswer(whole, id, question)
@@ -161,12 +160,21 @@ function decodeAnswer(bytes: Buffer, id: number, { name, type }: Question): Deco
   }
 }
 
-function overUdp(server: NameServer, query: Buffer, signal: AbortSignal): Promise<Buffer | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>()
+/** The first answer that `read` takes for one: what else comes meanwhile does not keep the right one from being heard. */
+function overUdp<T>(
+  server: NameServer,
+  query: Buffer,
+  read: (bytes: Buffer) => T | undefined,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<T | undefined>()
   const socket = createSocket(server.host.includes(':') ? 'udp6' : 'udp4')
   const give = (): void => resolve(undefined)
   signal.addEventListener('abort', give, { once: true })
-  socket.once('message', (message) => resolve(message))
+  socket.on('message', (message) => {
+    const answer = read(message)
+    if (answer !== undefined) resolve(answer)
+  })
   socket.on('error', give)
   socket.connect(server.port ?? DNS_PORT, server.host, () => socket.send(query))
   return promise.finally(() => {
