@@ -91,10 +91,7 @@ export function hasEmptyOnes(schema: Schema, value: JsonValue | undefined): bool
   if (value === undefined || value === null) return false
   switch (schema.type) {
     case 'object':
-      return schema.def.fields.some(({ schema: member, name }) => {
-        const given = (value as JsonObject)[name]
-        return member.type === 'bytes' ? given === '' : hasEmptyOnes(member, given)
-      })
+      return hasEmptyMembers(schema.def, value as JsonObject)
     case 'array':
       return isEmpty(value) || (value as JsonValue[]).some((item) => hasEmptyOnes(schema.items, item))
     case 'map':
@@ -102,6 +99,15 @@ export function hasEmptyOnes(schema: Schema, value: JsonValue | undefined): bool
     default:
       return false
   }
+}
+
+/** By what there is, not by what there may be: a type has many more fields than an object. */
+function hasEmptyMembers({ fieldByName }: TypeDef, object: JsonObject): boolean {
+  for (const name in object) {
+    const member = fieldByName.get(name)?.schema
+    if (member && (member.type === 'bytes' ? object[name] === '' : hasEmptyOnes(member, object[name]))) return true
+  }
+  return false
 }
 
 /** Sets `field` in `out` as Go would write it; `undefined` stands for nil or for never set. */

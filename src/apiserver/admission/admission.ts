@@ -34,8 +34,8 @@ export interface AdmissionRequest {
   readonly oldObject?: KubeObject
   /** CreateOptions, UpdateOptions or DeleteOptions. */
   readonly options: Readonly<Record<string, unknown>>
-  /** The same as the client sent them, with kind and apiVersion; none for CONNECT. */
-  readonly sentOptions?: JsonObject
+  /** The same as the client sent them, with kind and apiVersion; none for CONNECT. Asked for only where webhooks and policies are. */
+  sentOptions?(): JsonObject
   readonly dryRun: boolean
   readonly user: UserInfo
   readonly warnings: string[]

@@ -72,10 +72,7 @@ export function admissionRequest(
     ...(object && { object }),
     ...(oldObject && { oldObject }),
     options: options as unknown as Record<string, unknown>,
-    // Read by few: only where webhooks and policies are.
-    get sentOptions() {
-      return sentOptions(request, operation)
-    },
+    sentOptions: () => sentOptions(request, operation),
     dryRun: options.dryRun,
     user: request.user,
     warnings: request.warnings,

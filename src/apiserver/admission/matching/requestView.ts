@@ -25,7 +25,7 @@ export function requestView(request: AdmissionRequest, { resource, kind }: Match
       ...(Object.keys(user.extra).length > 0 && { extra: user.extra }),
     } as unknown as JsonObject,
     dryRun: request.dryRun,
-    options: request.sentOptions ?? null,
+    options: request.sentOptions?.() ?? null,
   }
 }
 
