@@ -6,7 +6,7 @@ import { nodes, pods, type Pod } from '../../src/api/kinds/core/v1.ts'
 import { timestamp, withoutCondition } from '../../src/api/meta.ts'
 import { hasFinished } from '../../src/api/pods.ts'
 import { keyOf } from '../../src/api/resource.ts'
-import { nodeOf } from '../../src/controllers/daemonset/plan.ts'
+import { nodeOf } from '../../src/controllers/daemonset/placement.ts'
 import type { World } from './world.ts'
 
 export interface PodLivesOptions {

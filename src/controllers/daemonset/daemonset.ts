@@ -15,12 +15,17 @@ import { createPodControl, isNamespaceTerminating, slowStart, type PodControl } 
 import { availableInMs, podFromTemplate } from '../podState.ts'
 import { recheck, selectingAll, workloadController, type Pass, type Workload } from '../workload.ts'
 import { FailedPodBackoff } from './failedPods.ts'
-import { nodeOf, planDaemonSet, templateFor, templateGeneration, type DaemonInput, type DaemonPlan } from './plan.ts'
+import { nodeOf, templateFor, templateGeneration } from './placement.ts'
+import { planDaemonSet, type DaemonInput, type DaemonPlan } from './plan.ts'
 
 /** Only what decides where daemons run; a node's heartbeat does not. */
 function nodeFacts(node: Node): string {
   return canonicalJson([node.metadata.labels, node.spec?.taints, node.spec?.unschedulable])
 }
+
+/** Where failed pods count together; a new template starts over. */
+const placeOf = ({ metadata, status }: DaemonSet, nodeName: string): string =>
+  `${metadata.uid}/${status?.observedGeneration ?? 0}/${nodeName}`
 
 type Stock = DaemonInput & { current: ControllerRevision; revisions: readonly ControllerRevision[] }
 
@@ -72,20 +77,20 @@ class DaemonSets implements Workload<DaemonSet, Stock, DaemonPlan> {
   }
 
   async takeStock(pass: Pass<DaemonSet>): Promise<Stock | undefined> {
-    const { key, object: ds, signal } = pass
+    const { object: ds, signal } = pass
     if (ds.metadata.deletionTimestamp !== undefined) return undefined
     const revisions = await this.#revisions.claim(ds, signal)
     const current = await this.#record(pass, revisions)
     const owned = await this.#pods.claim(ds, signal)
     const hash = current.metadata.labels?.[REVISION_HASH] ?? ''
     const nowMs = this.#clock.now()
-    const failedWaitMs = (nodeName: string): number => this.#failedBackoff.leftMs(`${key}/${nodeName}`, nowMs)
+    const failedWaitMs = (nodeName: string): number => this.#failedBackoff.leftMs(placeOf(ds, nodeName), nowMs)
     return { ds, nodes: this.#nodes.list(), pods: owned, hash, nowMs, failedWaitMs, current, revisions }
   }
 
   async apply(pass: Pass<DaemonSet>, plan: DaemonPlan, stock: Stock): Promise<Outcome> {
     const { key, object: ds, signal } = pass
-    for (const pod of plan.failed) this.#replaced(key, ds, pod)
+    this.#tellOfEnded(ds, plan)
     await pass.report({ ...ds, status: plan.status })
     await this.#create(pass, plan.create, stock.hash)
     await Promise.all(plan.remove.map((pod) => this.#pods.track(key, this.#podControl.remove(ds, pod, signal))))
@@ -110,11 +115,17 @@ class DaemonSets implements Workload<DaemonSet, Stock, DaemonPlan> {
     }
   }
 
-  #replaced(key: string, ds: DaemonSet, pod: Pod): void {
-    const nodeName = nodeOf(pod) ?? ''
-    const message = `Found failed daemon pod ${keyOf(pod)} on node ${nodeName}, will try to kill it`
-    this.#events.record(ds, { type: 'Warning', reason: 'FailedDaemonPod', message })
-    this.#failedBackoff.replaced(`${key}/${nodeName}`, this.#clock.now())
+  #tellOfEnded(ds: DaemonSet, { failed, succeeded }: DaemonPlan): void {
+    for (const pod of failed) {
+      const nodeName = nodeOf(pod) ?? ''
+      const message = `Found failed daemon pod ${keyOf(pod)} on node ${nodeName}, will try to kill it`
+      this.#events.record(ds, { type: 'Warning', reason: 'FailedDaemonPod', message })
+      this.#failedBackoff.replaced(placeOf(ds, nodeName), this.#clock.now())
+    }
+    for (const pod of succeeded) {
+      const message = `Found succeeded daemon pod ${keyOf(pod)} on node ${nodeOf(pod) ?? ''}, will try to delete it`
+      this.#events.record(ds, { type: 'Normal', reason: 'SucceededDaemonPod', message })
+    }
   }
 
   async #create({ key, object: ds, signal }: Pass<DaemonSet>, nodeNames: readonly string[], hash: string): Promise<void> {

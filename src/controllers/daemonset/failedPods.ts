@@ -10,7 +10,7 @@ interface Place {
   notBeforeMs: number
 }
 
-/** By place: a DaemonSet on a node. */
+/** By place: a DaemonSet's template on a node. */
 export class FailedPodBackoff {
   readonly #places = new Map<string, Place>()
 

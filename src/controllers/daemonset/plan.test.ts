@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DaemonSet, RollingUpdateDaemonSet } from '../../api/kinds/apps/v1.ts'
 import type { Node, Pod, Taint } from '../../api/kinds/core/v1.ts'
-import { nodeOf, planDaemonSet, templateFor, templateGeneration } from './plan.ts'
+import { nodeOf, templateFor, templateGeneration } from './placement.ts'
+import { planDaemonSet } from './plan.ts'
 
 const meta = (name: string) => ({ name, uid: name, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' })
 
@@ -10,10 +11,10 @@ function node(name: string, facts: { taints?: Taint[]; labels?: Record<string, s
   return { metadata: { ...meta(name), labels: facts.labels ?? {} }, spec: { taints: facts.taints ?? [] } }
 }
 
-function pod(name: string, on: string, facts: { hash?: string; ready?: boolean; phase?: string } = {}): Pod {
-  const { hash = 'new', ready = true, phase = 'Running' } = facts
+function pod(name: string, on: string, facts: { hash?: string; ready?: boolean; phase?: string; leaving?: boolean } = {}): Pod {
+  const { hash = 'new', ready = true, phase = 'Running', leaving } = facts
   return {
-    metadata: { ...meta(name), namespace: 'ns', labels: { 'controller-revision-hash': hash } },
+    metadata: { ...meta(name), namespace: 'ns', labels: { 'controller-revision-hash': hash }, ...(leaving && { deletionTimestamp: 'x' }) },
     spec: { containers: [], nodeName: on },
     status: { phase, conditions: [{ type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: '2026-01-01T00:00:00Z' }] },
   }
@@ -30,8 +31,15 @@ function daemonSet(rollingUpdate: RollingUpdateDaemonSet = {}, nodeSelector: Rec
   }
 }
 
-const plan = (ds: DaemonSet, nodes: Node[], pods: Pod[]) => {
-  const { create, remove, status } = planDaemonSet({ ds, nodes, pods, hash: 'new', nowMs: Date.UTC(2026, 1, 1), failedWaitMs: () => 0 })
+const plan = (ds: DaemonSet, nodes: Node[], pods: Pod[], failedWaitMs = 0) => {
+  const { create, remove, status } = planDaemonSet({
+    ds,
+    nodes,
+    pods,
+    hash: 'new',
+    nowMs: Date.UTC(2026, 1, 1),
+    failedWaitMs: () => failedWaitMs,
+  })
   return { create, remove: remove.map((p) => p.metadata.name), status }
 }
 
@@ -75,6 +83,29 @@ test('failed pods are replaced when their time has come', () => {
       recheckAfterMs: 2_000,
     },
   )
+})
+
+test('pods that have succeeded are replaced at once', () => {
+  const pods = [pod('1', 'a', { phase: 'Succeeded' })]
+  const input = { ds: daemonSet(), nodes: [node('a')], pods, hash: 'new', nowMs: 0, failedWaitMs: () => 1_000 }
+  const { remove, failed, succeeded } = planDaemonSet(input)
+  assert.deepEqual([remove, failed, succeeded], [pods, [], pods])
+})
+
+test('where nothing may be missing, a pod that is out of place stays until there are enough others', () => {
+  const nodes = [node('in'), node('out', { taints: [{ key: 'mine', effect: 'NoSchedule' }] })]
+  const of = (ready: boolean): string[] =>
+    plan(daemonSet({ maxSurge: 1, maxUnavailable: 0 }), nodes, [pod('1', 'out', { hash: 'old' }), pod('2', 'in', { ready })]).remove
+  assert.deepEqual([of(false), of(true)], [[], ['1']])
+})
+
+test('while an update surges the older pod tells how the node is served', () => {
+  const { status } = plan(
+    daemonSet({ maxSurge: 1, maxUnavailable: 0 }),
+    [node('a')],
+    [pod('1', 'a', { hash: 'old' }), pod('2', 'a', { ready: false })],
+  )
+  assert.deepEqual([status.numberReady, status.updatedNumberScheduled], [1, undefined])
 })
 
 test('the node selector decides', () => {
@@ -124,8 +155,42 @@ test('an update replaces what does nothing first, and as many more as may be una
       { create: [], remove: ['1'] },
     ],
   ]
+  const surge = { maxSurge: 1, maxUnavailable: 0 }
+  cases.push(
+    [
+      'the old one goes only once there is a new one',
+      surge,
+      [pod('1', 'a', { ...old, ready: false }), pod('2', 'b'), pod('3', 'c')],
+      { create: ['a'], remove: [] },
+    ],
+    [
+      'then it goes at once',
+      surge,
+      [pod('1', 'a', { ...old, ready: false }), pod('4', 'a', { ready: false }), pod('2', 'b'), pod('3', 'c')],
+      { create: [], remove: ['1'] },
+    ],
+    [
+      'one that leaves has a successor at once',
+      surge,
+      [pod('1', 'a', { leaving: true }), pod('2', 'b'), pod('3', 'c')],
+      { create: ['a'], remove: [] },
+    ],
+    ['one that leaves is waited for', {}, [pod('1', 'a', { leaving: true }), pod('2', 'b'), pod('3', 'c')], { create: [], remove: [] }],
+    [
+      'one that has ended is not',
+      {},
+      [pod('1', 'a', { leaving: true, phase: 'Failed' }), pod('2', 'b'), pod('3', 'c')],
+      { create: ['a'], remove: [] },
+    ],
+    [
+      'what waits for its time keeps no update from going on',
+      {},
+      [pod('1', 'a', { phase: 'Failed' }), pod('2', 'b', { ...old, ready: false }), pod('3', 'c')],
+      { create: [], remove: ['2'] },
+    ],
+  )
   for (const [name, strategy, pods, expected] of cases) {
-    const { create, remove } = plan(daemonSet(strategy), nodes, pods)
+    const { create, remove } = plan(daemonSet(strategy), nodes, pods, 1_000)
     assert.deepEqual({ create, remove }, expected, name)
   }
 })

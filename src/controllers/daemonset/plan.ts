@@ -1,85 +1,14 @@
-/** Which pods a DaemonSet needs on which nodes, what an update replaces next, and its status. No I/O. */
+/** Which pods a DaemonSet needs on which nodes, and its status. No I/O. */
 import type { DaemonSet, DaemonSetStatus } from '../../api/kinds/apps/v1.ts'
-import type { Node, Pod, PodSpec, PodTemplateSpec, Toleration } from '../../api/kinds/core/v1.ts'
-import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
+import type { Node, Pod } from '../../api/kinds/core/v1.ts'
 import { hasFinished } from '../../api/pods.ts'
-import { tolerates } from '../../api/tolerations.ts'
 import { REVISION_HASH } from '../history.ts'
-import { scaledValue } from '../intOrPercent.ts'
-import { isAvailable, isReady, isTerminating } from '../podState.ts'
-
-const NODE = 'node.kubernetes.io'
-/** Daemons run where other pods may not. */
-const DAEMON_TOLERATIONS: readonly Toleration[] = [
-  { key: `${NODE}/not-ready`, operator: 'Exists', effect: 'NoExecute' },
-  { key: `${NODE}/unreachable`, operator: 'Exists', effect: 'NoExecute' },
-  { key: `${NODE}/disk-pressure`, operator: 'Exists', effect: 'NoSchedule' },
-  { key: `${NODE}/memory-pressure`, operator: 'Exists', effect: 'NoSchedule' },
-  { key: `${NODE}/pid-pressure`, operator: 'Exists', effect: 'NoSchedule' },
-  { key: `${NODE}/unschedulable`, operator: 'Exists', effect: 'NoSchedule' },
-]
-const HOST_NETWORK_TOLERATION: Toleration = { key: `${NODE}/network-unavailable`, operator: 'Exists', effect: 'NoSchedule' }
+import { isAvailable, isReady } from '../podState.ts'
+import { fits, nodeOf } from './placement.ts'
+import { bounds, planRollout, type NodePods, type Rollout } from './rollout.ts'
 
 /** At most so many pods are created or deleted in one pass. */
 export const BURST_REPLICAS = 250
-
-function tolerationsOf(spec: PodSpec | undefined): Toleration[] {
-  const own = spec?.tolerations ?? []
-  const added = [...DAEMON_TOLERATIONS, ...(spec?.hostNetwork ? [HOST_NETWORK_TOLERATION] : [])]
-  const alike = (a: Toleration, b: Toleration): boolean =>
-    a.key === b.key && a.effect === b.effect && a.operator === b.operator && (a.value ?? '') === (b.value ?? '')
-  // One of the template's own that ends after a while would have the daemon evicted all the same.
-  return [
-    ...own.map((known) => added.find((extra) => alike(extra, known)) ?? known),
-    ...added.filter((extra) => !own.some((known) => alike(extra, known))),
-  ]
-}
-
-const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation'
-const TEMPLATE_GENERATION_LABEL = 'pod-template-generation'
-
-/** The number that older clients tell templates apart by, where the DaemonSet has one. */
-export function templateGeneration(ds: DaemonSet): string | undefined {
-  const generation = ds.metadata.annotations?.[TEMPLATE_GENERATION]
-  return generation !== undefined && /^-?\d+$/.test(generation) ? generation : undefined
-}
-
-/** The template with what binds a pod of it to one node, through the scheduler. */
-export function templateFor(template: PodTemplateSpec, nodeName: string, hash: string, generation?: string): PodTemplateSpec {
-  const affinity = template.spec?.affinity
-  // Whether the template's own terms allow the node was asked before: the name alone is left of them.
-  const nodeSelectorTerms = [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: [nodeName] }] }]
-  const labels = { ...template.metadata?.labels, ...(generation && { [TEMPLATE_GENERATION_LABEL]: generation }), [REVISION_HASH]: hash }
-  return {
-    metadata: { ...template.metadata, labels },
-    spec: {
-      ...(template.spec ?? { containers: [] }),
-      tolerations: tolerationsOf(template.spec),
-      affinity: {
-        ...affinity,
-        nodeAffinity: { ...affinity?.nodeAffinity, requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } },
-      },
-    },
-  }
-}
-
-/** The node that a daemon pod is on, or is meant for while it has none. */
-export function nodeOf(pod: Pod): string | undefined {
-  if (pod.spec.nodeName) return pod.spec.nodeName
-  const terms = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? []
-  return terms.flatMap((term) => term.matchFields ?? []).find((field) => field.key === 'metadata.name')?.values?.[0]
-}
-
-function fits(ds: DaemonSet, node: Node): { shouldRun: boolean; mayStay: boolean } {
-  const { spec } = ds.spec.template
-  const wanted = (!spec?.nodeName || spec.nodeName === node.metadata.name) && matchesRequiredNodeAffinity(spec, node)
-  if (!wanted) return { shouldRun: false, mayStay: false }
-  const tolerations = tolerationsOf(spec)
-  const refused = (node.spec?.taints ?? []).filter(
-    (taint) => taint.effect !== 'PreferNoSchedule' && !tolerations.some((toleration) => tolerates(toleration, taint)),
-  )
-  return { shouldRun: refused.length === 0, mayStay: refused.every((taint) => taint.effect !== 'NoExecute') }
-}
 
 export interface DaemonInput {
   ds: DaemonSet
@@ -97,109 +26,100 @@ export interface DaemonPlan {
   /** Nodes that get a pod. */
   create: string[]
   remove: Pod[]
-  /** Finished pods among `remove`, which come again with backoff. */
+  /** Pods among `remove` that have failed, and come again with backoff; and those that have succeeded. */
   failed: Pod[]
+  succeeded: Pod[]
   status: DaemonSetStatus
   /** When the next failed pod may be replaced. */
   recheckAfterMs?: number
 }
 
-function byNode(pods: readonly Pod[]): Map<string, Pod[]> {
-  return Map.groupBy(pods, (pod) => nodeOf(pod) ?? '')
-}
+type OnNodes = ReadonlyMap<string, readonly Pod[]>
+
+const isLeaving = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined
+const isNew = (pod: Pod, hash: string): boolean => pod.metadata.labels?.[REVISION_HASH] === hash
 
 /** Those that have a node come first: by them the node's state is told. */
 const oldestFirst = (a: Pod, b: Pod): number =>
   Number(Boolean(b.spec.nodeName)) - Number(Boolean(a.spec.nodeName)) ||
   Date.parse(a.metadata.creationTimestamp) - Date.parse(b.metadata.creationTimestamp) ||
   (a.metadata.name < b.metadata.name ? -1 : 1)
-const isNew = (pod: Pod, hash: string): boolean => pod.metadata.labels?.[REVISION_HASH] === hash
 
-function bounds(ds: DaemonSet, desired: number): { maxUnavailable: number; maxSurge: number } {
-  const { maxUnavailable = 1, maxSurge = 0 } = ds.spec.updateStrategy?.rollingUpdate ?? {}
-  const surge = scaledValue(maxSurge, desired, 'up')
-  const unavailable = scaledValue(maxUnavailable, desired, 'up')
-  return { maxSurge: surge, maxUnavailable: surge === 0 && unavailable === 0 ? 1 : unavailable }
+/** One that has finished and is being deleted is nobody's any more, whatever holds it back. */
+function byNode(pods: readonly Pod[]): OnNodes {
+  return Map.groupBy(
+    pods.filter((pod) => !(hasFinished(pod) && isLeaving(pod))),
+    (pod) => nodeOf(pod) ?? '',
+  )
 }
 
-/** What is missing and what is too much, before any update. */
-function manage(
-  input: DaemonInput,
-  onNode: ReadonlyMap<string, Pod[]>,
-  surging: boolean,
-): Pick<DaemonPlan, 'create' | 'remove' | 'failed'> {
-  const { ds, nodes, hash } = input
-  const plan: Pick<DaemonPlan, 'create' | 'remove' | 'failed'> = { create: [], remove: [], failed: [] }
-  for (const node of nodes) {
-    const here = onNode.get(node.metadata.name) ?? []
-    const { shouldRun, mayStay } = fits(ds, node)
-    if (!mayStay) plan.remove.push(...here.filter((pod) => !isTerminating(pod)))
-    else if (here.length === 0) {
-      if (shouldRun) plan.create.push(node.metadata.name)
-    } else {
-      const finished = here.filter((pod) => hasFinished(pod) && pod.metadata.deletionTimestamp === undefined)
-      plan.failed.push(...finished)
-      const running = here.filter((pod) => !hasFinished(pod) && !isTerminating(pod)).sort(oldestFirst)
-      const groups = surging ? [running.filter((pod) => isNew(pod, hash)), running.filter((pod) => !isNew(pod, hash))] : [running]
-      plan.remove.push(...finished, ...groups.flatMap((group) => group.slice(1)))
-    }
-  }
-  const known = new Set(nodes.map((node) => node.metadata.name))
-  for (const [name, pods] of onNode)
-    if (!known.has(name)) plan.remove.push(...pods.filter((pod) => !pod.spec.nodeName && !isTerminating(pod)))
+type Upkeep = Pick<DaemonPlan, 'create' | 'remove' | 'failed' | 'succeeded'> & { waitsMs: number[] }
+
+/** Of the running pods of a node, those that are one too many. While an update surges there are two, the old one as long as it serves. */
+function surplus(running: readonly Pod[], { hash, ds, nowMs }: DaemonInput, surging: boolean): Pod[] {
+  const inOrder = running.toSorted(oldestFirst)
+  if (!surging) return inOrder.slice(1)
+  const [young, ...moreYoung] = inOrder.filter((pod) => isNew(pod, hash))
+  const [old, ...moreOld] = inOrder.filter((pod) => !isNew(pod, hash))
+  const isReplaced = young && old && (!isReady(old) || isAvailable(young, ds.spec.minReadySeconds ?? 0, nowMs))
+  return [...moreYoung, ...moreOld, ...(isReplaced ? [old] : [])]
+}
+
+/** What is missing and what is too much on one node, before any update. */
+function keepUp(input: DaemonInput, node: Node, here: readonly Pod[], surging: boolean, plan: Upkeep): void {
+  const { name } = node.metadata
+  const { shouldRun, mayStay } = fits(input.ds, node)
+  const staying = here.filter((pod) => !isLeaving(pod))
+  if (!mayStay) return void plan.remove.push(...staying)
+  const succeeded = staying.filter((pod) => pod.status?.phase === 'Succeeded')
+  const failed = staying.filter((pod) => pod.status?.phase === 'Failed')
+  const running = staying.filter((pod) => !hasFinished(pod))
+  const waitMs = failed.length > 0 ? input.failedWaitMs(name) : 0
+  if (waitMs > 0) plan.waitsMs.push(waitMs)
+  const due = waitMs > 0 ? [] : failed
+  plan.succeeded.push(...succeeded)
+  plan.failed.push(...due)
+  plan.remove.push(...due, ...succeeded, ...surplus(running, input, surging))
+  // While updates surge, one that is leaving does not keep its successor from the node.
+  if (shouldRun && (surging ? running.length === 0 : here.length === 0)) plan.create.push(name)
+}
+
+function planUpkeep(input: DaemonInput, onNode: OnNodes, surging: boolean): Upkeep {
+  const plan: Upkeep = { create: [], remove: [], failed: [], succeeded: [], waitsMs: [] }
+  for (const node of input.nodes) keepUp(input, node, onNode.get(node.metadata.name) ?? [], surging, plan)
+  const known = new Set(input.nodes.map((node) => node.metadata.name))
+  for (const [name, pods] of onNode) if (!known.has(name)) plan.remove.push(...pods.filter((pod) => !pod.spec.nodeName && !isLeaving(pod)))
   return plan
 }
 
-/** The old pods that may go now, and with surge the nodes where a new one may join an old one. */
-function update(input: DaemonInput, onNode: ReadonlyMap<string, Pod[]>, wanted: readonly Node[]): Pick<DaemonPlan, 'create' | 'remove'> {
-  const { ds, hash, nowMs } = input
-  const { maxSurge, maxUnavailable } = bounds(ds, wanted.length)
-  const minReady = ds.spec.minReadySeconds ?? 0
-  const available = (pod: Pod | undefined): boolean => pod !== undefined && isAvailable(pod, minReady, nowMs)
-  const plan: Pick<DaemonPlan, 'create' | 'remove'> = { create: [], remove: [] }
-  const candidates: Pod[] = []
-  const surge: string[] = []
-  let unavailable = 0
-  let surging = 0
-  for (const node of wanted) {
-    const here = (onNode.get(node.metadata.name) ?? []).filter((pod) => !hasFinished(pod))
-    const live = here.filter((pod) => !isTerminating(pod))
-    const young = live.find((pod) => isNew(pod, hash))
-    const old = live.find((pod) => !isNew(pod, hash))
-    if (maxSurge > 0) {
-      if (young && old) surging++
-      if (old && (available(young) || !available(old))) plan.remove.push(old)
-      else if (old && !young) surge.push(node.metadata.name)
-      continue
-    }
-    if (!available(young) && !available(old)) {
-      unavailable++
-      // It does nothing for anyone: replacing it costs no availability.
-      if (old) plan.remove.push(old)
-    } else if (old) candidates.push(old)
-  }
-  plan.remove.push(...candidates.slice(0, Math.max(0, maxUnavailable - unavailable)))
-  plan.create.push(...surge.slice(0, Math.max(0, maxSurge - surging)))
-  return plan
+/** The nodes that an update looks at: those that should have a pod, and those that have one. */
+function nodePods({ ds, nodes, hash }: DaemonInput, onNode: OnNodes): NodePods[] {
+  return nodes.flatMap((node) => {
+    const here = onNode.get(node.metadata.name)
+    if (!here && !fits(ds, node).shouldRun) return []
+    const [young = [], old = []] = [true, false].map((fresh) => (here ?? []).filter((pod) => !isLeaving(pod) && isNew(pod, hash) === fresh))
+    return { node, young: young[0], old: old[0], crowded: young.length > 1 || old.length > 1 }
+  })
 }
 
-function statusOf(input: DaemonInput, onNode: ReadonlyMap<string, Pod[]>): DaemonSetStatus {
+function statusOf(input: DaemonInput, onNode: OnNodes): DaemonSetStatus {
   const { ds, nodes, hash, nowMs } = input
   const minReady = ds.spec.minReadySeconds ?? 0
   const counts = { desired: 0, current: 0, misscheduled: 0, ready: 0, available: 0, updated: 0 }
   for (const node of nodes) {
-    const here = (onNode.get(node.metadata.name) ?? []).toSorted(oldestFirst)
-    if (!fits(ds, node).shouldRun) {
-      if (here.length > 0) counts.misscheduled++
+    const [first] = (onNode.get(node.metadata.name) ?? []).toSorted(oldestFirst)
+    const { shouldRun } = fits(ds, node)
+    if (shouldRun) counts.desired++
+    if (!first) continue
+    if (!shouldRun) {
+      counts.misscheduled++
       continue
     }
-    counts.desired++
-    if (here.length === 0) continue
     counts.current++
-    // While an update surges there are two: the node is served by whichever is ready.
-    if (here.some((pod) => isReady(pod))) counts.ready++
-    if (here.some((pod) => isAvailable(pod, minReady, nowMs))) counts.available++
-    if (here.some((pod) => isNew(pod, hash))) counts.updated++
+    // While an update surges there are two: the older one tells how the node is served.
+    if (isReady(first)) counts.ready++
+    if (isAvailable(first, minReady, nowMs)) counts.available++
+    if (isNew(first, hash)) counts.updated++
   }
   const unavailable = counts.desired - counts.available
   return {
@@ -217,21 +137,19 @@ function statusOf(input: DaemonInput, onNode: ReadonlyMap<string, Pod[]>): Daemo
 }
 
 export function planDaemonSet(input: DaemonInput): DaemonPlan {
-  const { ds, nodes, pods, failedWaitMs } = input
+  const { ds, pods, nowMs } = input
   const onNode = byNode(pods)
-  const wanted = nodes.filter((node) => fits(ds, node).shouldRun)
   const rolling = ds.spec.updateStrategy?.type !== 'OnDelete'
-  const { maxSurge } = bounds(ds, wanted.length)
-  const plan = manage(input, onNode, rolling && maxSurge > 0)
-  const replaced =
-    rolling && plan.create.length === 0 && plan.remove.length === 0 ? update(input, onNode, wanted) : { create: [], remove: [] }
-  const waitMs = (pod: Pod): number => failedWaitMs(nodeOf(pod) ?? '')
-  const waiting = new Set(plan.failed.filter((pod) => waitMs(pod) > 0))
+  const surging = rolling && bounds(ds, 1).maxSurge > 0
+  const { waitsMs, ...upkeep } = planUpkeep(input, onNode, surging)
+  // First what is missing and what is too much, then the next step of an update.
+  const isKept = upkeep.create.length === 0 && upkeep.remove.length === 0
+  const rollout: Rollout = rolling && isKept ? planRollout({ ds, nodes: nodePods(input, onNode), nowMs }) : { create: [], remove: [] }
   return {
-    create: [...plan.create, ...replaced.create].slice(0, BURST_REPLICAS),
-    remove: [...plan.remove, ...replaced.remove].slice(0, BURST_REPLICAS).filter((pod) => !waiting.has(pod)),
-    failed: plan.failed.filter((pod) => !waiting.has(pod)),
+    ...upkeep,
+    create: [...upkeep.create, ...rollout.create].slice(0, BURST_REPLICAS),
+    remove: [...upkeep.remove, ...rollout.remove].slice(0, BURST_REPLICAS),
     status: statusOf(input, onNode),
-    ...(waiting.size > 0 && { recheckAfterMs: Math.min(...[...waiting].map(waitMs)) }),
+    ...(waitsMs.length > 0 && { recheckAfterMs: Math.min(...waitsMs) }),
   }
 }
