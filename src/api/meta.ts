@@ -1,6 +1,6 @@
 /** What can be asked of any object's metadata and conditions (k8s.io/apimachinery metav1 and api/meta). */
 import type { Condition, OwnerReference } from './kinds/meta/v1.ts'
-import { apiVersionOf, type KubeObject, type Resource } from './resource.ts'
+import { apiVersionOf, type Resource } from './resource.ts'
 
 type HasOwners = { metadata: { ownerReferences?: readonly OwnerReference[] } }
 
@@ -14,7 +14,7 @@ export function isControlledBy(object: HasOwners, owner: { metadata: { uid: stri
 }
 
 /** The reference by which `owner` manages an object. */
-export function newControllerRef(owner: KubeObject, resource: Resource): OwnerReference {
+export function newControllerRef(owner: { metadata: { name: string; uid: string } }, resource: Resource): OwnerReference {
   const { name, uid } = owner.metadata
   return { apiVersion: apiVersionOf(resource), kind: resource.kind, name, uid, controller: true, blockOwnerDeletion: true }
 }

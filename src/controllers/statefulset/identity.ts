@@ -69,6 +69,7 @@ export function podOf(set: StatefulSet, template: PodTemplateSpec, ordinal: numb
 
 export function claimOf(set: StatefulSet, template: PersistentVolumeClaim, ordinal: number): Draft<PersistentVolumeClaim> {
   const { labels, annotations } = template.metadata
+  const { whenDeleted } = set.spec.persistentVolumeClaimRetentionPolicy ?? {}
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
@@ -77,6 +78,7 @@ export function claimOf(set: StatefulSet, template: PersistentVolumeClaim, ordin
       namespace: set.metadata.namespace,
       labels: { ...labels, ...set.spec.selector.matchLabels },
       ...(annotations && { annotations }),
+      ...(whenDeleted === 'Delete' && { ownerReferences: [newControllerRef(set, statefulsets)] }),
     },
     spec: template.spec ?? {},
   }
@@ -88,12 +90,22 @@ export function isStaleClaim(set: StatefulSet, claim: PersistentVolumeClaim, pod
   return (claim.metadata.ownerReferences ?? []).some((owner) => owner.kind === 'Pod' && owner.name === podName)
 }
 
+/** A pod, or one that is about to be made (then its uid is ''). */
+export interface ClaimHolder {
+  metadata: { name: string; uid: string }
+}
+
 /**
  * Owner references of a claim by the retention policy: owned by the set it goes with the set, owned by the pod it goes when the
  * pod is scaled away. Undefined when they already are as they should be, and for a claim that belongs to a set or a pod of the
  * name which is gone: that one is the garbage collector's. Beside another controller there is no place for ours.
  */
-export function claimOwners(set: StatefulSet, claim: PersistentVolumeClaim, pod: Pod, condemned: boolean): OwnerReference[] | undefined {
+export function claimOwners(
+  set: StatefulSet,
+  claim: PersistentVolumeClaim,
+  pod: ClaimHolder,
+  condemned: boolean,
+): OwnerReference[] | undefined {
   const { whenDeleted = 'Retain', whenScaled = 'Retain' } = set.spec.persistentVolumeClaimRetentionPolicy ?? {}
   const known = claim.metadata.ownerReferences ?? []
   const bearsSetsName = ({ apiVersion, kind, name }: OwnerReference): boolean =>

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { StatefulSet, StatefulSetSpec } from '../../api/kinds/apps/v1.ts'
 import type { Pod } from '../../api/kinds/core/v1.ts'
 import type { OwnerReference } from '../../api/kinds/meta/v1.ts'
-import { claimOwners, holdsClaim, isStaleClaim, ordinalOf, podOf } from './identity.ts'
+import { claimOf, claimOwners, holdsClaim, isStaleClaim, ordinalOf, podOf } from './identity.ts'
 import { planStatefulSet } from './plan.ts'
 
 function set(spec: Partial<StatefulSetSpec> = {}, status: Partial<StatefulSet['status']> = {}): StatefulSet {
@@ -158,6 +158,17 @@ test('who a claim goes with', () => {
   assert.deepEqual(kinds({ whenDeleted: 'Delete' }, false), ['StatefulSet'])
   assert.deepEqual(kinds({ whenScaled: 'Delete' }, true), ['Pod'])
   assert.equal(kinds({ whenScaled: 'Delete' }, false), undefined)
+})
+
+test('a claim is made as its set wants it', () => {
+  const template = { metadata: { name: 'data' }, spec: {} } as never
+  const ownersOf = (policy: object) =>
+    claimOf(set({ persistentVolumeClaimRetentionPolicy: policy }), template, 2).metadata.ownerReferences?.map(({ kind, uid }) => [
+      kind,
+      uid,
+    ])
+  assert.deepEqual(ownersOf({ whenDeleted: 'Delete' }), [['StatefulSet', 's']])
+  assert.equal(ownersOf({ whenDeleted: 'Retain', whenScaled: 'Delete' }), undefined)
 })
 
 test('claims of others are left to them', () => {

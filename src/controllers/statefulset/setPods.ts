@@ -5,26 +5,24 @@ import { keyOf } from '../../api/resource.ts'
 import { isAlreadyExists } from '../../api/status.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
+import type { Dependents } from '../dependents.ts'
 import type { Lister } from '../../client/informer.ts'
 import { semanticallyEqual } from '../hash.ts'
 import { templateOf } from '../history.ts'
-import type { Dependents } from '../dependents.ts'
+
 import { at } from '../ownership.ts'
 import { isNamespaceTerminating } from '../podControl.ts'
-import { claimName, claimOf, claimOwners, identityLabels, isStaleClaim, ordinalOf, podName, podOf } from './identity.ts'
+import { claimName, claimOf, claimOwners, identityLabels, isStaleClaim, ordinalOf, podName, podOf, type ClaimHolder } from './identity.ts'
+
+type Writes = Pick<Dependents<StatefulSet, Pod>, 'wrote'>
 
 export class SetPods {
   readonly #client: Client
   readonly #events: EventRecorder
   readonly #claims: Lister<PersistentVolumeClaim>
-  readonly #writes: Dependents<StatefulSet, Pod>
+  readonly #writes: Writes
 
-  constructor(options: {
-    client: Client
-    events: EventRecorder
-    claims: Lister<PersistentVolumeClaim>
-    writes: Dependents<StatefulSet, Pod>
-  }) {
+  constructor(options: { client: Client; events: EventRecorder; claims: Lister<PersistentVolumeClaim>; writes: Writes }) {
     this.#client = options.client
     this.#events = options.events
     this.#claims = options.claims
@@ -55,6 +53,8 @@ export class SetPods {
     // The garbage collector takes a stale claim; its end brings the set back here.
     if (this.#claimsOf(set, ordinal).some((held) => isStaleClaim(set, held, name))) return
     try {
+      // Those that were there before; new ones are made as they should be.
+      await this.#handOver(set, { metadata: { name, uid: '' } }, false, signal)
       await this.createClaims(set, ordinal, signal)
       this.#writes.wrote(keyOf(set), await this.#client.create(pods, draft, { signal }))
       this.#told(set, 'Create', name)
@@ -88,17 +88,25 @@ export class SetPods {
     }
   }
 
-  /** Claims change hands before the pods that they go with are deleted. */
+  /** Claims change hands before the pods that they go with are deleted. What changes for a pod that stays is told as its update. */
   async handOverClaims(set: StatefulSet, owned: readonly Pod[], condemned: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
-    if (!set.spec.persistentVolumeClaimRetentionPolicy) return
     for (const pod of owned) {
-      const ordinal = ordinalOf(set, pod.metadata.name)
-      for (const held of this.#claimsOf(set, ordinal)) {
-        const ownerReferences = claimOwners(set, held, pod, condemned.has(ordinal))
-        if (ownerReferences)
-          await this.#client.update(persistentvolumeclaims, { ...held, metadata: { ...held.metadata, ownerReferences } }, { signal })
-      }
+      const isCondemned = condemned.has(ordinalOf(set, pod.metadata.name))
+      const isNews = await this.#handOver(set, pod, isCondemned, signal)
+      if (isNews && !isCondemned) this.#told(set, 'Update', pod.metadata.name)
     }
+  }
+
+  async #handOver(set: StatefulSet, pod: ClaimHolder, isCondemned: boolean, signal: AbortSignal): Promise<boolean> {
+    if (!set.spec.persistentVolumeClaimRetentionPolicy) return false
+    let isNews = false
+    for (const held of this.#claimsOf(set, ordinalOf(set, pod.metadata.name))) {
+      const ownerReferences = claimOwners(set, held, pod, isCondemned)
+      if (!ownerReferences) continue
+      await this.#client.update(persistentvolumeclaims, { ...held, metadata: { ...held.metadata, ownerReferences } }, { signal })
+      isNews = true
+    }
+    return isNews
   }
 
   /** Of a pod, or of a claim of it. */
