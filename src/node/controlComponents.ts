@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { Component } from '../base/component.ts'
 import { familiesOf } from '../base/ipFamily.ts'
+import type { Logger } from '../base/logger.ts'
 import { Client } from '../client/client.ts'
 import { cloudControllerFactories } from '../cloud/cloud.ts'
 import type { Instance } from '../cloud/provider.ts'
@@ -18,6 +19,7 @@ import type { Access } from './access.ts'
 import { componentUser } from './apiServer.ts'
 import type { NodeConfig } from './config.ts'
 import { controllerComponent } from './controllers.ts'
+import { candidacyOf, electedComponent, electionSettings } from './electedComponent.ts'
 import { hostNames } from './hostNames.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { runMetricsServer } from './metrics/metricsServer.ts'
@@ -36,13 +38,14 @@ export interface ControlOptions extends Access {
   server: ApiServer
   /** What was set from outside. */
   options: ComponentOptions
+  log: Logger
 }
 
 /** Workers are named after the cluster: `minicube-m02`. */
 const isWorkerOf = (clusterName: string, name: string): boolean => name.startsWith(`${clusterName}-m`) && /-m\d{2,}$/.test(name)
 
 /** In the order of their start. */
-export function controlComponents({ config, address, pki, server, client, informers, metrics, options }: ControlOptions): Component[] {
+export function controlComponents({ config, address, pki, server, client, informers, metrics, options, log }: ControlOptions): Component[] {
   const scheduling = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
   const instance = (name: string, roles: readonly string[]): Instance => ({
     providerId: `minicube://${config.clusterName}/${name}`,
@@ -66,7 +69,9 @@ export function controlComponents({ config, address, pki, server, client, inform
   const podCidrs = config.podCidr.split(',')
   const kube = kubeControllers({ pki, podCidr: config.podCidr, nodeName: config.nodeName, flags })
   const controllers = selectControllers(kube.keys(), flags.controllers ?? DEFAULT_CONTROLLERS)
-  const schedulerConfig = options.scheduler.config
+  const configuration = options.scheduler.config ? schedulerConfigurationOf(options.scheduler.config) : undefined
+  // One process needs no Lease; those who ask for one find it where other clusters have it.
+  const candidacy = candidacyOf(log, false)
   const clouds = cloudControllerFactories(cloud)
   const fakeNodes: Component[] = []
   if (config.fakeNodes > 0) {
@@ -74,21 +79,24 @@ export function controlComponents({ config, address, pki, server, client, inform
     fakeNodes.push({ name: 'fake-nodes', run: (context) => runFakeNodes(shape, context) })
   }
   return [
-    controllerComponent({
-      name: 'kube-controller-manager',
-      factories: kube,
-      controllers,
-      client,
-      informers,
-      metrics,
-      endpoint: endpointAt(CONTROLLER_MANAGER_PORT),
-    }),
-    schedulerComponent({
-      client: scheduling,
-      informers,
-      ...(schedulerConfig && { configuration: schedulerConfigurationOf(schedulerConfig) }),
-      endpoint: endpointAt(SCHEDULER_PORT),
-    }),
+    electedComponent(electionSettings('kube-controller-manager', flags), client, candidacy, (writing) =>
+      controllerComponent({
+        name: 'kube-controller-manager',
+        factories: kube,
+        controllers,
+        client: writing,
+        informers,
+        metrics,
+        endpoint: endpointAt(CONTROLLER_MANAGER_PORT),
+      }),
+    ),
+    electedComponent(
+      electionSettings('kube-scheduler', options.scheduler, configuration?.leaderElection),
+      scheduling,
+      candidacy,
+      (writing) =>
+        schedulerComponent({ client: writing, informers, ...(configuration && { configuration }), endpoint: endpointAt(SCHEDULER_PORT) }),
+    ),
     ...fakeNodes,
     controllerComponent({ name: 'cloud-controller-manager', factories: clouds, controllers: [...clouds.keys()], client, informers }),
     { name: 'node-routes', run: (context) => runNodeRoutes({ informers, nodeName: config.nodeName }, context) },

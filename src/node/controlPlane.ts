@@ -3,7 +3,7 @@
  * For tests of operators, for benchmarks, and for work on the control plane itself.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ExtraConfigError } from '../api/componentOptions.ts'
 import { StatusError } from '../api/status.ts'
@@ -26,7 +26,7 @@ import { assembleApiServer, componentUser } from './apiServer.ts'
 import { controllerComponent } from './controllers.ts'
 import { parseSettings, USAGE, UsageError, type Settings } from './controlPlaneSettings.ts'
 import { openDatastore } from './datastore.ts'
-import { electedComponent, electionSettings } from './electedComponent.ts'
+import { candidacyOf, electedComponent, electionSettings, flagsOfGuest, type Flags, type MakeComponent } from './electedComponent.ts'
 import { boundHeapGrowth } from './heap.ts'
 import { kubeControllers } from './kubeControllers.ts'
 import { ensurePki } from './pki.ts'
@@ -106,30 +106,29 @@ function componentsOf(settings: Settings, { server, store, pki }: Running, log: 
   const managerName = 'kube-controller-manager'
   const access = accessTo(server, componentUser('system:kube-controller-manager'), managerName, { log, signal: informing })
   const { informers, metrics } = access
-  const candidacy = { identity: `${hostname()}_${crypto.randomUUID()}`, isDefault: store.shared === true, log }
+  const candidacy = candidacyOf(log, store.shared === true)
   const forced = settings.leaderElect === undefined ? {} : { 'leader-elect': settings.leaderElect }
-  const elected = (name: string, own: Client, make: (client: Client) => Component, file?: LeaderElectionConfiguration): Component => {
-    const flags = name === 'kube-scheduler' ? settings.options.scheduler : settings.options['controller-manager']
-    return electedComponent(electionSettings(name, { ...flags, ...forced }, file), own, candidacy, make)
-  }
+  const { scheduler: schedulerFlags, 'controller-manager': managerFlags } = settings.options
+  const elected = (name: string, flags: Flags, own: Client, make: MakeComponent, file?: LeaderElectionConfiguration): Component =>
+    electedComponent(electionSettings(name, { ...flags, ...forced }, file), own, candidacy, make)
   const factories = kubeControllers({ pki, podCidr: POD_CIDR, flags: settings.options['controller-manager'] })
   const controllers = selectControllers(factories.keys(), settings.controllers)
   const manage = (client: Client): Component =>
     controllerComponent({ name: managerName, factories, controllers, client, informers, metrics })
-  const components = [elected(managerName, access.client, manage)]
+  const components = [elected(managerName, managerFlags, access.client, manage)]
   if (settings.scheduler) {
     const own = new Client(server.directTransport(componentUser('system:kube-scheduler'), 'kube-scheduler'))
     const file = settings.schedulerConfigFile ?? settings.options.scheduler.config
     const configuration = file ? schedulerConfigurationOf(file) : undefined
     const schedule = (client: Client): Component => schedulerComponent({ client, informers, ...(configuration && { configuration }) })
-    components.push(elected('kube-scheduler', own, schedule, configuration?.leaderElection))
+    components.push(elected('kube-scheduler', schedulerFlags, own, schedule, configuration?.leaderElection))
   }
   if (settings.fakeNodes > 0) {
     const fake = (client: Client): Component => ({
       name: 'fake-nodes',
       run: (context) => runFakeNodes({ client, informers, count: settings.fakeNodes, isTainted: false }, context),
     })
-    components.push(elected('fake-nodes', access.client, fake))
+    components.push(elected('fake-nodes', flagsOfGuest(managerFlags), access.client, fake))
   }
   return components
 }

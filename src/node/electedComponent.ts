@@ -1,4 +1,5 @@
 /** Components that run in one of several control planes at a time: whether they do, and by which Lease. */
+import { hostname } from 'node:os'
 import { ExtraConfigError, type ComponentOptions } from '../api/componentOptions.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Component } from '../base/component.ts'
@@ -14,7 +15,7 @@ export interface ElectionSettings extends LeaseTiming {
   lease: { namespace: string; name: string }
 }
 
-type Flags = ComponentOptions['controller-manager'] | ComponentOptions['scheduler']
+export type Flags = ComponentOptions['controller-manager'] | ComponentOptions['scheduler']
 
 function checkTimes(component: string, { leaseDurationMs, renewDeadlineMs, retryPeriodMs }: LeaseTiming): void {
   const rules: [boolean, string][] = [
@@ -29,6 +30,9 @@ function checkTimes(component: string, { leaseDurationMs, renewDeadlineMs, retry
       'Upstream has 15s, 10s and 2s as lease duration, renew deadline and retry period.',
     )
 }
+
+/** The flags as they are for a component that has none of its own: its Lease is another one. */
+export const flagsOfGuest = ({ 'leader-elect-resource-name': _, ...flags }: Flags): Flags => flags
 
 /** The component's flags (`--leader-elect…`, by upstream's names) count before its file. */
 export function electionSettings(component: string, flags: Flags, file?: ElectionSettings): ElectionSettings {
@@ -55,11 +59,18 @@ interface Candidacy {
   log: Logger
 }
 
+/** Makes the component with the client by which it writes. */
+export type MakeComponent = (client: Client) => Component
+
+export function candidacyOf(log: Logger, isDefault: boolean): Candidacy {
+  return { identity: `${hostname()}_${crypto.randomUUID()}`, isDefault, log }
+}
+
 export function electedComponent(
   { leaderElect, lease, ...timing }: ElectionSettings,
   client: Client,
   { identity, isDefault, log }: Candidacy,
-  make: (client: Client) => Component,
+  make: MakeComponent,
 ): Component {
   if (!(leaderElect ?? isDefault)) return make(client)
   const fence = new LeaseFence(systemMoment)
