@@ -182,7 +182,7 @@ test('while the driver is gone pods go on, new ones are told why they wait, and 
   await endDriver('KILL')
   assert.equal(await exec('writer', 'cat /d/file'), 'kept\n')
   await cluster.apply([mounting('late', ofClaim('data'))])
-  await told('late', /MountVolume\.SetUp failed for volume/)
+  await told('late', /MountVolume\.(SetUp|MountDevice) failed for volume/)
   await cluster.kubectl(['delete', 'pod', 'patient', '--wait=false'])
   await told('patient', /Stopping container shell/)
   await startDriver()

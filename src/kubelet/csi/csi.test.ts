@@ -162,7 +162,7 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
     status: { attached: true, attachmentMetadata: { device: '/dev/x' } },
   })
   failing.add('NodeStageVolume')
-  await assert.rejects(publish('a'), /^RpcError: rpc error: code = Internal desc = no space: 7 %$/)
+  await assert.rejects(publish('a'), { step: 'MountVolume.MountDevice failed', message: 'rpc error: code = Internal desc = no space: 7 %' })
   failing.clear()
   calls.length = 0
   const target = await publish('a')
@@ -201,7 +201,20 @@ test('a driver announces itself, stages and publishes a volume, and takes it awa
 
   await rm(join(registryDirectory, 'disks.sock'))
   await eventually('gone', () => api.get(csinodes, '', 'n')?.spec.drivers.length === 0)
-  assert.throws(() => plugins.driver('disks.example.com'), /not found in the list of registered CSI drivers/)
+  const missing = 'driver name disks.example.com not found in the list of registered CSI drivers'
+  assert.throws(() => plugins.driver('disks.example.com'), { message: missing })
+  await assert.rejects(publish('late', new CsiVolumes(options)), {
+    step: 'MountVolume.MountDevice failed',
+    message: `kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: ${missing}`,
+  })
+  await assert.rejects(volumes.publishPersistent(pod('late'), 'data', volume, { ...how, block: true }, abort.signal), {
+    step: 'MapVolume.SetUpDevice failed',
+    message: `kubernetes.io/csi: blockMapper.SetUpDevice failed to get CSI client: ${missing}`,
+  })
+  await assert.rejects(volumes.publishInline(pod('late'), { name: 'd', csi: { driver: 'disks.example.com' } }, abort.signal), {
+    step: 'MountVolume.SetUp failed',
+    message: `kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: ${missing}`,
+  })
 })
 
 test('a driver is told of tokens, gets devices and groups, is called again, and grows what was made larger', async (t) => {

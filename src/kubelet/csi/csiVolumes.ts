@@ -13,7 +13,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Client } from '../../client/client.ts'
 import { podDirectories, podsDirectory } from '../pods/podDirectories.ts'
 import type { Space } from '../volumes/space.ts'
-import { NotAttachedError } from '../volumes/volumeErrors.ts'
+import { inStep, NotAttachedError, VolumeStepError } from '../volumes/volumeErrors.ts'
 import { ServiceAccountTokens } from '../volumes/serviceAccountToken.ts'
 import { GET_VOLUME_STATS, STAGE_UNSTAGE_VOLUME, VOLUME_MOUNT_GROUP, type VolumeCall } from './driver.ts'
 import type { CsiPlugins } from './plugins.ts'
@@ -86,6 +86,23 @@ export function podInfo(pod: Pod, ephemeral: boolean): Map<string, string> {
   ])
 }
 
+/** A step towards a volume, as upstream's events call it, and what it says when the driver is not there. */
+interface Step {
+  name: string
+  noDriver: string
+}
+
+const STEPS: Record<'file' | 'block', Record<'stage' | 'publish', Step>> = {
+  file: {
+    stage: { name: 'MountVolume.MountDevice failed', noDriver: 'attacher.MountDevice failed to create newCsiDriverClient' },
+    publish: { name: 'MountVolume.SetUp failed', noDriver: 'mounter.SetUpAt failed to get CSI client' },
+  },
+  block: {
+    stage: { name: 'MapVolume.SetUpDevice failed', noDriver: 'blockMapper.SetUpDevice failed to get CSI client' },
+    publish: { name: 'MapVolume.MapPodDevice failed', noDriver: 'blockMapper.MapPodDevice failed to get CSI client' },
+  },
+}
+
 interface HowToPublish {
   readOnly: boolean
   /** Files are the pod's group's. */
@@ -103,11 +120,22 @@ export function ownedByGroup(settings: CSIDriver | undefined, fsType: string, ac
   return fsType !== '' && accessModes.some((mode) => mode === 'ReadWriteOnce' || mode === 'ReadWriteOncePod')
 }
 
+function checkedForEphemeral(driver: string, settings: CSIDriver | undefined): CSIDriver {
+  const modes = settings?.spec.volumeLifecycleModes ?? []
+  if (settings && modes.includes('Ephemeral')) return settings
+  const why = settings ? `only supports ${JSON.stringify(modes).replaceAll(',', ' ')}` : 'no CSIDriver object'
+  throw new Error(
+    `kubernetes.io/csi: mounter.SetupAt failed to check volume lifecycle mode: volume mode "Ephemeral" not supported by driver ${driver} (${why})`,
+  )
+}
+
 export class CsiVolumes {
   readonly #options: CsiVolumesOptions
   readonly #tokens: ServiceAccountTokens
   /** By the pods' targets: what this kubelet published and need not publish again. */
   readonly #published = new Map<string, PublishedVolume>()
+  /** Staging paths whose volumes are as far as they are to be before pods get them. */
+  readonly #staged = new Set<string>()
 
   constructor(options: CsiVolumesOptions) {
     this.#options = options
@@ -165,9 +193,8 @@ export class CsiVolumes {
 
   async publishInline(pod: Pod, { name, csi }: Volume, signal: AbortSignal): Promise<PublishedVolume> {
     const { driver = '', fsType = '', readOnly = false, volumeAttributes, nodePublishSecretRef } = csi ?? {}
-    const settings = await this.#settings(driver, signal)
-    if (!settings?.spec.volumeLifecycleModes?.includes('Ephemeral'))
-      throw new Error(`volume mode "Ephemeral" not supported by driver ${driver} (only supports ["Persistent"])`)
+    this.#driver(driver, STEPS.file.publish)
+    const settings = checkedForEphemeral(driver, await this.#settings(driver, signal))
     const target = this.#target(pod, name)
     const again = settings.spec.requiresRepublish === true
     const kept = this.#published.get(target)
@@ -185,6 +212,15 @@ export class CsiVolumes {
     }
     const ownership = !readOnly && ownedByGroup(settings, fsType, ['ReadWriteOnce'])
     return this.#publish(pod, target, driver, call, { readOnly, ownership, stageSecrets: undefined, again })
+  }
+
+  /** The driver, which a step cannot do without. */
+  #driver(name: string, step: Step): ReturnType<CsiPlugins['driver']> {
+    try {
+      return this.#options.plugins.driver(name)
+    } catch (error) {
+      throw new VolumeStepError(step.name, `kubernetes.io/csi: ${step.noDriver}: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 
   #target(pod: Pod, name: string): string {
@@ -227,9 +263,11 @@ export class CsiVolumes {
   }
 
   async #publish(pod: Pod, target: string, driverName: string, call: VolumeCall, how: HowToPublish): Promise<PublishedVolume> {
-    const { plugins, onInUse, clock } = this.#options
-    const driver = plugins.driver(driverName)
-    const capabilities = await driver.capabilities()
+    const { onInUse, clock } = this.#options
+    const steps = STEPS[call.block ? 'block' : 'file']
+    const first = how.stageSecrets && !this.#staged.has(call.stagingPath) ? steps.stage : steps.publish
+    const driver = this.#driver(driverName, first)
+    const capabilities = await inStep(first.name, () => driver.capabilities())
     const stagingPath = how.stageSecrets && capabilities.has(STAGE_UNSTAGE_VOLUME) ? call.stagingPath : ''
     const data: VolumeData = { driverName, volumeHandle: call.volumeId, stagingPath }
     const gid = pod.spec?.securityContext?.fsGroup
@@ -241,10 +279,12 @@ export class CsiVolumes {
     onInUse?.()
     if (stagingPath && how.stageSecrets) {
       await mkdir(stagingPath, { recursive: true, mode: 0o750 })
-      await driver.stage({ ...asked, secrets: await how.stageSecrets() })
+      const secrets = await how.stageSecrets()
+      await inStep(steps.stage.name, () => driver.stage({ ...asked, secrets }))
     }
+    if (how.stageSecrets) this.#staged.add(call.stagingPath)
     // The driver makes the target itself. Both calls may be repeated: it answers that all is done already.
-    await driver.publish(asked, target, how.readOnly)
+    await inStep(steps.publish.name, () => driver.publish(asked, target, how.readOnly))
     const published = { hostPath: target, toGroup: how.ownership && gid !== undefined && !byDriver }
     this.#published.set(target, { ...published, toGroup: false })
     return how.again ? { ...published, againAtMs: clock.now() + REPUBLISH_MS } : published
@@ -278,6 +318,7 @@ export class CsiVolumes {
       await driver.unpublish(data.volumeHandle, join(directory, 'mount'))
       await rm(join(directory, DATA_FILE), { force: true })
       if (data.stagingPath && !(await this.#isUsed(data.stagingPath))) {
+        this.#staged.delete(data.stagingPath)
         await driver.unstage(data.volumeHandle, data.stagingPath)
         await rmdir(data.stagingPath).catch(() => {})
         await rmdir(dirname(data.stagingPath)).catch(() => {})

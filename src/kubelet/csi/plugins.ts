@@ -32,7 +32,7 @@ export class CsiPlugins implements PluginKind {
   /** The driver of that name. Throws an Error in upstream's words when there is none. */
   driver(name: string): Socket {
     const found = this.#sockets.get(name)
-    if (!found) throw new Error(`kubernetes.io/csi: driver name ${name} not found in the list of registered CSI drivers`)
+    if (!found) throw new Error(`driver name ${name} not found in the list of registered CSI drivers`)
     return found
   }
 

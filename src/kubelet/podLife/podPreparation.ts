@@ -190,7 +190,7 @@ export class PodPreparation {
         if (clock.now() - sinceMs < PATIENCE_MS) throw error
         state.volumesPendingSinceMs = undefined
       }
-      if (error instanceof VolumeError) events.record(pod, { type: 'Warning', reason: 'FailedMount', message: error.message })
+      if (error instanceof VolumeError) events.record(pod, { type: 'Warning', reason: error.reason, message: error.message })
       throw error
     }
   }

@@ -4,6 +4,7 @@
  */
 import { mkdir, rmdir, stat } from 'node:fs/promises'
 import { ExecError, run } from '../../base/exec.ts'
+import { inStep } from './volumeErrors.ts'
 
 export interface LocalMount {
   path: string
@@ -63,7 +64,7 @@ async function format({ path, fsType, readOnly }: LocalMount, signal: AbortSigna
 }
 
 export async function mountLocal(local: LocalMount, directory: string, signal: AbortSignal): Promise<void> {
-  const kind = await localKind(local.path)
+  const kind = await inStep('MountVolume.NewMounter initialization failed', () => localKind(local.path))
   if (kind === 'device') await format(local, signal)
   await mkdir(directory, { recursive: true, mode: 0o750 })
   try {

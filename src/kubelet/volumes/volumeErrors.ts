@@ -1,9 +1,36 @@
-/** Why a pod's volumes cannot be had, in the words of upstream's FailedMount events. */
+/** Why a pod's volumes cannot be had, in the words of upstream's FailedMount and FailedMapVolume events. */
 
 /** The message is that of the event. */
 export class VolumeError extends Error {
   override readonly name = 'VolumeError'
+
+  /** Of the event. */
+  get reason(): 'FailedMount' | 'FailedMapVolume' {
+    return this.message.startsWith('MapVolume.') ? 'FailedMapVolume' : 'FailedMount'
+  }
 }
+
+/** What went wrong in another step than usual, by its name in upstream's events; which volume it was, others know. */
+export class VolumeStepError extends Error {
+  override readonly name = 'VolumeStepError'
+  readonly step: string
+
+  constructor(step: string, cause: unknown) {
+    super(messageOf(cause), { cause })
+    this.step = step
+  }
+}
+
+/** The result of a step; its failure under the step's name. */
+export async function inStep<T>(step: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw new VolumeStepError(step, error)
+  }
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** Nothing is wrong so far: somebody else has to do something first, and nobody is told before that takes long. */
 export class VolumePending extends VolumeError {}
@@ -23,8 +50,8 @@ const listed = (names: readonly string[]): string => `[${names.toSorted().join('
 const SET_UP = 'MountVolume.SetUp failed'
 
 /** What happened to one volume; `name` is the persistent volume's, or else the one in the pod's spec. */
-export function volumeError(name: string, cause: unknown, step = SET_UP): VolumeError {
-  return new VolumeError(`${step} for volume "${name}" : ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+export function volumeError(name: string, cause: unknown, step = cause instanceof VolumeStepError ? cause.step : SET_UP): VolumeError {
+  return new VolumeError(`${step} for volume "${name}" : ${messageOf(cause)}`, { cause })
 }
 
 /** What is told of a pod whose volumes failed, by their names in its spec; there is one at least. */

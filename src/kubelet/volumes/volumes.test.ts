@@ -12,8 +12,8 @@ import { applyFsGroup } from './ownership.ts'
 import { configMapPayload, downwardPayload } from './payload.ts'
 import type { Payload } from './payload.ts'
 import { projectedPayload } from './projected.ts'
-import { localMounts } from './localVolume.ts'
-import { ClaimError, NotAttachedError, podVolumesError, VolumePending, volumeError } from './volumeErrors.ts'
+import { localMounts, mountLocal } from './localVolume.ts'
+import { ClaimError, NotAttachedError, podVolumesError, VolumePending, volumeError, VolumeStepError } from './volumeErrors.ts'
 import { nfsOptions, nfsType } from './nfs.ts'
 import { openSubPath } from './subPath.ts'
 import { emptyDirMount, memoryVolumeBytes } from './emptyDir.ts'
@@ -271,6 +271,15 @@ test('files made from objects take their own part of the file system that they a
   assert.equal(inodesUsed, 5)
 })
 
+test('a local path that is not there is told as upstream does', () =>
+  assert.rejects(
+    mountLocal({ path: '/nowhere/at/all', fsType: '', readOnly: false, mountOptions: [] }, '/nowhere', AbortSignal.timeout(1_000)),
+    {
+      step: 'MountVolume.NewMounter initialization failed',
+      message: 'path "/nowhere/at/all" does not exist',
+    },
+  ))
+
 test('how a local volume is mounted', () => {
   const local = { path: '/mnt/d', fsType: '', readOnly: false, mountOptions: [] as string[] }
   const shown = (...given: Parameters<typeof localMounts>): string[] => localMounts(...given).map((command) => command.join(' '))
@@ -285,6 +294,11 @@ test('how a local volume is mounted', () => {
 
 test('what is told of volumes that cannot be had: what failed first, then whose claim leads nowhere, last who waits', () => {
   const broken = volumeError('v', new Error('no'))
+  const mapped = volumeError('v', new VolumeStepError('MapVolume.SetUpDevice failed', 'no'))
+  assert.deepEqual(
+    [broken.reason, mapped.reason, mapped.message],
+    ['FailedMount', 'FailedMapVolume', 'MapVolume.SetUpDevice failed for volume "v" : no'],
+  )
   const claim = new ClaimError('error processing PVC n/c: PVC is not bound')
   const waiting = new NotAttachedError('not yet')
   const said = (...errors: [string, unknown][]): string => String(podVolumesError(new Map(errors)))
