@@ -8,6 +8,8 @@ export const PROFILE_LABEL = 'io.minicube.profile'
 export const WORKER_LABEL = 'io.minicube.worker'
 /** The folder (home.ts) whose minicube made it. */
 export const HOME_LABEL = 'io.minicube.home'
+/** The host's port that the cluster's API server keeps, stopped or not. */
+export const API_PORT_LABEL = 'io.minicube.api-port'
 export const MANAGED_LABEL = 'io.minicube.managed'
 /** The port inside the node container. */
 export const API_SERVER_PORT = 6443

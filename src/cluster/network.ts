@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { addressAt, offsetIn, parseIpRange } from '../base/ipFamily.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { addressIn, freeSubnets, hostRanges, NETWORK_SUBNETS, parseCidr } from './engine/subnet.ts'
-import { MANAGED_LABEL, NETWORK_NAME, PROFILE_LABEL } from './names.ts'
+import { API_PORT_LABEL, MANAGED_LABEL, NETWORK_NAME, PROFILE_LABEL } from './names.ts'
 import { UserError } from './userError.ts'
 
 /** The engine's own bridge is masqueraded by this name where it is our engine. */
@@ -117,19 +117,28 @@ export function chooseNodeIP(subnet: string, taken: ReadonlySet<string>): string
   throw new UserError({ area: 'IF', sort: 'UNAVAILABLE', message: `the network ${subnet} has no address left for a node` })
 }
 
-/** Addresses that node containers keep, running or not, also those of other users' profiles. */
-export async function otherNodeIPs(engine: Engine, profile: string): Promise<string[]> {
-  const containers = await engine.docker.listContainers({ all: true, filters: { label: [PROFILE_LABEL] } })
-  return containers
-    .filter((container) => container.Labels[PROFILE_LABEL] !== profile)
-    .flatMap((container) => {
-      type Endpoint = { IPAddress?: string; IPAMConfig?: { IPv4Address?: string } | null } | undefined
-      return Object.values(NAMES).map((name) => {
-        const endpoint = container.NetworkSettings.Networks[name] as Endpoint
-        return endpoint?.IPAMConfig?.IPv4Address || endpoint?.IPAddress || ''
-      })
-    })
-    .filter((address) => address !== '')
+export interface KeptByOthers {
+  nodeIPs: readonly string[]
+  /** The host's ports of their API servers. */
+  apiPorts: readonly number[]
+}
+
+/** What containers of other clusters keep, running or not, also those of other users' profiles. */
+export async function keptByOthers(engine: Engine, profile: string): Promise<KeptByOthers> {
+  const containers = (await engine.docker.listContainers({ all: true, filters: { label: [PROFILE_LABEL] } })).filter(
+    ({ Labels }) => Labels[PROFILE_LABEL] !== profile,
+  )
+  type Endpoint = { IPAddress?: string; IPAMConfig?: { IPv4Address?: string } | null } | undefined
+  const nodeIPs = containers.flatMap(({ NetworkSettings }) =>
+    Object.values(NAMES).map((name) => {
+      const endpoint = NetworkSettings.Networks[name] as Endpoint
+      return endpoint?.IPAMConfig?.IPv4Address || endpoint?.IPAddress || ''
+    }),
+  )
+  return {
+    nodeIPs: nodeIPs.filter((address) => address !== ''),
+    apiPorts: containers.map(({ Labels }) => Number(Labels[API_PORT_LABEL])).filter((port) => port > 0),
+  }
 }
 
 /** Removes the networks, each if nothing uses it any more. */

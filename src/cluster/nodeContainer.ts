@@ -9,7 +9,16 @@ import { shutdownSeconds } from '../api/shutdownPeriods.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { EngineHttpError, engineGet } from './engine/address.ts'
 import type { EngineAddress } from './engine/address.ts'
-import { API_SERVER_PORT, containerName, HOME_LABEL, MANAGED_LABEL, PROFILE_LABEL, volumeName, WORKER_LABEL } from './names.ts'
+import {
+  API_PORT_LABEL,
+  API_SERVER_PORT,
+  containerName,
+  HOME_LABEL,
+  MANAGED_LABEL,
+  PROFILE_LABEL,
+  volumeName,
+  WORKER_LABEL,
+} from './names.ts'
 import { addressesIn } from './network.ts'
 import { parsePublish } from './ports.ts'
 import type { ContainerMode, ProfileConfig } from './profile.ts'
@@ -150,7 +159,12 @@ export function containerSpec(options: ContainerSpecOptions): Docker.ContainerCr
   const nodeName = worker?.name ?? profile.name
   const nodeIP = worker?.nodeIP ?? profile.network.nodeIP
   const ports = worker ? {} : portBindings(profile)
-  const labels = { [MANAGED_LABEL]: 'true', [PROFILE_LABEL]: profile.name, [HOME_LABEL]: home, ...(worker && { [WORKER_LABEL]: 'true' }) }
+  const labels = {
+    [MANAGED_LABEL]: 'true',
+    [PROFILE_LABEL]: profile.name,
+    [HOME_LABEL]: home,
+    ...(worker ? { [WORKER_LABEL]: 'true' } : { [API_PORT_LABEL]: String(profile.hostApiPort) }),
+  }
   return {
     name: containerName(nodeName),
     Hostname: nodeName,
@@ -231,7 +245,10 @@ export function explainStartError(error: unknown, profile: ProfileConfig): unkno
       area: 'IF',
       sort: 'CONFLICT',
       message: `a port that the cluster needs is taken on this host${number ? ` (${number})` : ''}: ${error.message}`,
-      hint: `Free it, or choose another with --publish; the API server's port is ${profile.hostApiPort}`,
+      hint:
+        number === String(profile.hostApiPort)
+          ? `It is the API server's, and stays the same for the life of the cluster. Who has it: ss -ltnp 'sport = :${number}'`
+          : 'Free it, or publish another one: --publish HOST:NODE',
       cause: error,
     })
   }

@@ -13,7 +13,7 @@ import { followBoot } from './bootLog.ts'
 import type { Credentials } from './credentials.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
 import { API_SERVER_PORT, PROFILE_LABEL, WORKER_LABEL, workerNames } from './names.ts'
-import { chooseNodeIP, otherNodeIPs } from './network.ts'
+import { chooseNodeIP, keptByOthers } from './network.ts'
 import { checkOwned, containerSpec, inspectNode } from './nodeContainer.ts'
 import { outputInNode } from './nodeStream.ts'
 import type { ProfileConfig } from './profile.ts'
@@ -91,7 +91,7 @@ async function ensureWorker(name: string, options: AddWorkersOptions): Promise<v
 }
 
 async function createWorker(name: string, { engine, info, profile, env, home, signal }: AddWorkersOptions): Promise<void> {
-  const taken = new Set([...(await otherNodeIPs(engine, '')), profile.network.nodeIP])
+  const taken = new Set([...(await keptByOthers(engine, '')).nodeIPs, profile.network.nodeIP])
   const nodeIP = chooseNodeIP(profile.network.subnet, taken)
   const kernelModules = !info.local || existsSync('/lib/modules')
   const worker = { name, nodeIP, controlPlaneUrl: `https://${profile.network.nodeIP}:${API_SERVER_PORT}` }

@@ -4,7 +4,7 @@ import { parseExtraConfig } from '../../api/componentOptions.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import { withFileContents } from '../extraConfigFiles.ts'
 import { withFileLock } from '../fileLock.ts'
-import { chooseNodeIP, ensureNetwork, type IpFamilies, ipFamiliesOf, otherNodeIPs, removeNetwork } from '../network.ts'
+import { chooseNodeIP, ensureNetwork, type IpFamilies, ipFamiliesOf, keptByOthers, removeNetwork } from '../network.ts'
 import { likelyMode } from '../nodeContainer.ts'
 import { kubernetesVersionOf } from '../nodeImage/nodeImage.ts'
 import { chooseApiPort } from '../ports.ts'
@@ -48,11 +48,13 @@ async function plan(context: StartContext, signal: AbortSignal): Promise<void> {
   const network = await ensureNetwork(engine, info, ipFamily)
   const others = (await listProfiles(home)).valid.filter((profile) => profile.name !== options.profile)
   const sameNetwork = before?.network.subnet === network.subnet
-  const taken = new Set([...others.map((profile) => profile.network.nodeIP), ...(await otherNodeIPs(engine, options.profile))])
+  const kept = await keptByOthers(engine, options.profile)
+  const taken = new Set([...others.map((profile) => profile.network.nodeIP), ...kept.nodeIPs])
+  const takenPorts = new Set([...others.map((profile) => profile.hostApiPort), ...kept.apiPorts])
   context.profile = {
     createdAt: new Date().toISOString(),
     containerMode: likelyMode(info),
-    hostApiPort: before?.hostApiPort ?? (await chooseApiPort(new Set(others.map((profile) => profile.hostApiPort)))),
+    hostApiPort: before?.hostApiPort ?? (await chooseApiPort(takenPorts)),
     publish: [],
     ...rangesOf(ipFamily),
     ...before,
