@@ -5,8 +5,10 @@
 import { familiesOf, IP_FAMILIES, isOfFamily, type IpFamily } from '../base/ipFamily.ts'
 import { services, type Service } from '../api/kinds/core/v1.ts'
 import { keyOf } from '../api/resource.ts'
+import { isNotFound } from '../api/status.ts'
 import { watch, type Controller, type ControllerContext } from '../reconcile/controller.ts'
 import { Announcers } from './announcers.ts'
+import { currentIps, planLoadBalancer, wantsLoadBalancer, type LoadBalancerStep } from './loadBalancerPlan.ts'
 import type { Cloud } from './provider.ts'
 
 export interface Assignment {
@@ -17,18 +19,13 @@ export interface Assignment {
 
 const familiesIn = ({ spec }: Service): readonly string[] => spec.ipFamilies ?? ['IPv4']
 
-const isOurs = ({ spec, metadata }: Service): boolean =>
-  spec.type === 'LoadBalancer' && !spec.loadBalancerClass && !metadata.deletionTimestamp
-
-const currentIps = (service: Service): string[] => service.status?.loadBalancer?.ingress?.flatMap(({ ip }) => ip ?? []) ?? []
-
 /** Who has which address of a family: those who have one keep it, wishes of the rest come first, then the lowest free address. */
 export function assignAddresses(all: readonly Service[], wholePool: readonly string[], family: IpFamily): Assignment[] {
   const pool = wholePool.filter(isOfFamily(family))
   const currentIp = (service: Service): string | undefined => currentIps(service).find(isOfFamily(family))
   const wishOf = ({ spec }: Service): string | undefined =>
     spec.loadBalancerIP && isOfFamily(family)(spec.loadBalancerIP) ? spec.loadBalancerIP : undefined
-  const isWanting = (service: Service): boolean => isOurs(service) && familiesIn(service).includes(family.name)
+  const isWanting = (service: Service): boolean => wantsLoadBalancer(service) && familiesIn(service).includes(family.name)
   const wanting = all.filter(isWanting).toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
   const taken = new Map<string, string>()
   const result = new Map<string, string | undefined>(wanting.map((service) => [keyOf(service), undefined]))
@@ -60,25 +57,34 @@ function addressesByKey(all: readonly Service[], assignments: readonly Assignmen
   )
 }
 
-const isSame = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((ip, i) => ip === b[i])
-
 const ALL = 'all'
 
 export function serviceLoadBalancerController(cloud: Cloud, { client, informers, events }: ControllerContext): Controller {
   const { pool, announce, nodeName } = cloud.loadBalancers
   const announcers = new Announcers(informers)
-  const setStatus = async (service: Service, ips: readonly string[], signal: AbortSignal): Promise<void> => {
-    const { name, namespace } = service.metadata
-    const ingress = ips.length > 0 ? ips.map((ip) => ({ ip, ipMode: 'VIP' })) : null
-    const at = { name, namespace, subresource: 'status' as const, type: 'application/merge-patch+json' as const, signal }
-    await client.patch(services, at, { status: { loadBalancer: { ingress } } })
+  const informer = informers.for(services)
+
+  async function apply(service: Service, step: LoadBalancerStep, signal: AbortSignal): Promise<void> {
+    const { name, namespace, resourceVersion } = service.metadata
+    const at = { name, namespace, type: 'application/merge-patch+json' as const, signal }
+    switch (step.kind) {
+      case 'tell':
+        return events.record(service, step)
+      case 'setFinalizers':
+        // Whole lists are written: not over somebody else's change.
+        return void (await client.patch(services, at, { metadata: { resourceVersion, finalizers: step.finalizers } }))
+      case 'setAddresses': {
+        const ingress = step.ips.length > 0 ? step.ips.map((ip) => ({ ip, ipMode: 'VIP' })) : null
+        return void (await client.patch(services, { ...at, subresource: 'status' }, { status: { loadBalancer: { ingress } } }))
+      }
+    }
   }
+
   return {
     name: 'service-lb-controller',
     workers: 1,
     watches: [watch(services, () => [ALL]), ...announcers.watches(ALL)],
     async reconcile(_key, signal) {
-      const informer = informers.for(services)
       const all = informer.list()
       const assignments = IP_FAMILIES.flatMap((family) => assignAddresses(all, pool, family))
       const own = assignments.filter(({ key }) => announcers.nodeOf(informer.get(key)) === nodeName)
@@ -87,22 +93,21 @@ export function serviceLoadBalancerController(cloud: Cloud, { client, informers,
         signal,
       )
       const byKey = addressesByKey(all, assignments)
+      const short = new Set(assignments.filter(({ ip }) => !ip).map(({ key }) => key))
       for (const service of all) {
-        const ips = byKey.get(keyOf(service)) ?? []
-        if (isSame(ips, currentIps(service))) continue
-        // Another provider's load balancer is not ours to clear.
-        if (ips.length === 0 && (service.spec.loadBalancerClass || !currentIps(service).some((ip) => pool.includes(ip)))) continue
-        await setStatus(service, ips, signal)
-        if (ips.length > 0) events.record(service, { type: 'Normal', reason: 'EnsuredLoadBalancer', message: 'Ensured load balancer' })
-      }
-      for (const { key, ip } of assignments) {
-        const service = informer.get(key)
-        if (ip || !service) continue
-        const message = service.spec.loadBalancerIP
-          ? `Error syncing load balancer: the address ${service.spec.loadBalancerIP} is taken or not in the pool ${pool[0]}-${pool.at(-1)}`
-          : `Error syncing load balancer: all ${pool.length} addresses are taken`
-        events.record(service, { type: 'Warning', reason: 'SyncLoadBalancerFailed', message })
+        const key = keyOf(service)
+        const steps = planLoadBalancer({ service, ips: byKey.get(key) ?? [], isShort: short.has(key), pool })
+        for (const step of steps) await ignoreGone(apply(service, step, signal))
       }
     },
+  }
+}
+
+/** Once nothing holds it any more, a Service that leaves is gone. */
+async function ignoreGone(work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (!isNotFound(error)) throw error
   }
 }

@@ -164,6 +164,7 @@ const EVENT_SOURCES: Readonly<Record<string, string>> = {
   'persistentvolume-expander-controller': 'volume_expand',
   'replicationcontroller-controller': 'replication-controller',
   'resourceclaim-controller': 'resource_claim',
+  'service-lb-controller': 'service-controller',
 }
 
 export const eventSourceOf = (controller: string): string => EVENT_SOURCES[controller] ?? controller
