@@ -22,6 +22,7 @@ const OPTIONS = {
     'api-audiences': 'list',
     'audit-policy-file': 'text',
     'authentication-config': 'text',
+    'authorization-config': 'text',
     'authorization-mode': 'list',
     'default-not-ready-toleration-seconds': 'count',
     'default-unreachable-toleration-seconds': 'count',
@@ -292,6 +293,14 @@ function checkShutdown({
     )
 }
 
+function checkAuthorizers(options: OptionsOf<'apiserver'>): void {
+  if (options['authorization-config'] !== undefined && options['authorization-mode'] !== undefined)
+    throw new ExtraConfigError(
+      '--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined',
+      'Leave apiserver.authorization-mode out: the file says who decides',
+    )
+}
+
 function checkProvider(options: OptionsOf<'apiserver'>): void {
   const { 'oidc-issuer-url': issuer, 'oidc-client-id': client } = options
   const isAsked = Object.keys(options).some((key) => key.startsWith('oidc-'))
@@ -325,6 +334,7 @@ export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
   checkSoftThresholds(options.kubelet)
   checkShutdown(options.kubelet)
   checkProvider(options.apiserver)
+  checkAuthorizers(options.apiserver)
   return parsed
 }
 

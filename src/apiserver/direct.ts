@@ -8,7 +8,7 @@ import { decodeValue } from '../api/codec/json.ts'
 import { inDoubles } from '../api/codec/longIntegers.ts'
 import { apiVersionOf } from '../api/resource.ts'
 import type { JsonObject, KubeList, KubeObject, Resource } from '../api/resource.ts'
-import { newNotFound } from '../api/status.ts'
+import { newNotFound, newInternalError } from '../api/status.ts'
 import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from '../client/client.ts'
 import { audited } from './audit/audit.ts'
 import type { Audit, AuditEntry } from './audit/audit.ts'
@@ -76,11 +76,11 @@ export class DirectTransport implements Transport {
   async #request(request: ResourceRequest, attributes: RequestAttributes, entry: AuditEntry | undefined): Promise<unknown> {
     const remote = this.#remote(request)
     if (remote) {
-      this.#authorize(attributes, entry)
+      await this.#authorize(attributes, entry)
       return remote.request(request)
     }
     const apiRequest = this.#apiRequest(request.verb, request.resource, request, queryOf({ ...request.options }))
-    this.#authorize(attributes, entry)
+    await this.#authorize(attributes, entry)
     const { subresource } = apiRequest
     if (request.verb === 'patch') {
       apiRequest.patch = { type: request.patchType ?? 'application/merge-patch+json', bytes: Buffer.from(JSON.stringify(request.body)) }
@@ -122,14 +122,14 @@ export class DirectTransport implements Transport {
   async *#watch(request: WatchRequest, attributes: RequestAttributes, entry: AuditEntry | undefined): AsyncGenerator<WatchEvent> {
     const remote = this.#remote(request)
     if (remote) {
-      this.#authorize(attributes, entry)
+      await this.#authorize(attributes, entry)
       entry?.started(200)
       return yield* remote.watch(request)
     }
     const { resource, labelSelector, fieldSelector, resourceVersion, signal } = request
     const query = queryOf({ watch: true, allowWatchBookmarks: true, resourceVersion, labelSelector, fieldSelector })
     const apiRequest = this.#apiRequest('watch', resource, { ...request, signal: AbortSignal.any([signal, this.#options.stopping]) }, query)
-    this.#authorize(attributes, entry)
+    await this.#authorize(attributes, entry)
     entry?.started(200)
     for await (const batch of this.#options.registry.watch(apiRequest)) {
       for (const { type, object } of batch) {
@@ -197,9 +197,10 @@ export class DirectTransport implements Transport {
     return this.#options.audit?.beginInProcess({ uri, userAgent: this.#options.userAgent, longRunning }, attributes)
   }
 
-  #authorize(attributes: RequestAttributes, entry: AuditEntry | undefined): void {
-    const { allowed, reason } = this.#options.authorizer.authorize(attributes)
+  async #authorize(attributes: RequestAttributes, entry: AuditEntry | undefined): Promise<void> {
+    const decided = this.#options.authorizer.authorize(attributes)
+    const { allowed, reason, error } = decided instanceof Promise ? await decided : decided
     entry?.decided(allowed, reason)
-    if (!allowed) throw newForbiddenFor(attributes, reason)
+    if (!allowed) throw error === undefined ? newForbiddenFor(attributes, reason) : newInternalError(error)
   }
 }

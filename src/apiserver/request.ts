@@ -96,9 +96,19 @@ export interface Registry {
   close?(): Promise<void>
 }
 
+export interface Decision {
+  allowed: boolean
+  /** Decided against, whoever else would allow it. */
+  denied?: boolean
+  /** May be shown to the user. */
+  reason: string
+  /** Why it could not be decided well: a request that is not allowed fails with it. */
+  error?: string
+}
+
 export interface Authorizer {
-  /** `reason` may be shown to the user. */
-  authorize(attributes: RequestAttributes): { allowed: boolean; reason: string }
+  /** At once, or later where somebody outside has to be asked. */
+  authorize(attributes: RequestAttributes): Decision | Promise<Decision>
   /**
    * Nobody may grant rights that they don't hold: upstream's text for the Forbidden where `user` does not hold all of `rules`
    * in `namespace` ('' for cluster roles), undefined where they do.

@@ -19,6 +19,7 @@ import type { Authentication } from './authentication/authentication.ts'
 import { authenticationReviews } from './authentication/reviews.ts'
 import type { ServiceAccountKeys } from './authentication/serviceAccountTokens.ts'
 import { Authorization } from './authorization/authorization.ts'
+import type { Link } from './authorization/authorization.ts'
 import { accessReviews } from './authorization/reviews.ts'
 import { Loopback, bootstrap, ensureSystemObjects } from './bootstrap/bootstrap.ts'
 import type { BootstrapOptions } from './bootstrap/bootstrap.ts'
@@ -32,6 +33,7 @@ import { IdentityLease } from './membership/identityLease.ts'
 import { MasterLeases } from './membership/masterLeases.ts'
 import type { LeaseStore } from './membership/masterLeases.ts'
 import { Membership } from './membership/membership.ts'
+import { AuthorizationMetrics } from './metrics/authorizationMetrics.ts'
 import { createAdmissionMetrics } from './metrics/admissionMetrics.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { aggregationMetrics, auditMetrics, buildMetrics } from './metrics/serverMetrics.ts'
@@ -78,6 +80,8 @@ export interface ApiServerOptions {
   jwt?: JwtTokens
   /** Where those without a credential are somebody; everywhere unless given. */
   anonymous?: AnonymousAccess
+  /** Who decides, if not the node authorizer and RBAC; `replace` is for others later on. */
+  authorizers?: (metrics: AuthorizationMetrics, replace: (chain: readonly Link[]) => void) => readonly Link[]
   requestTimeoutMs?: number
   /** Units of work at once. */
   serverSeats?: number
@@ -149,7 +153,10 @@ export async function createApiServer(given: ApiServerOptions): Promise<ApiServe
   const customResources = new CustomResources({ catalog: options.catalog, clock, log })
   const { catalog } = customResources
   const objects = new OwnObjects(log)
-  const authorization = new Authorization({ catalog, log, clock })
+  const authorizationMetrics = new AuthorizationMetrics()
+  const { authorizers } = options
+  const chain = authorizers?.(authorizationMetrics, (next) => authorization.replace(next))
+  const authorization: Authorization = new Authorization({ catalog, ...(chain && { chain }), metrics: authorizationMetrics, log, clock })
   const authentication = createAuthentication(options, objects)
   const registry = await options.createRegistry(registryAccess(options, { authorization, authentication, customResources }))
   const requestMetrics = new RequestMetrics('localhost')
@@ -178,7 +185,7 @@ export async function createApiServer(given: ApiServerOptions): Promise<ApiServe
   starting.finish('synced')
 
   const objectCounts = new ObjectCounts(catalog, registry.cache)
-  const metrics = serverMetrics({ options, objectCounts, following, authentication, requestMetrics, registry })
+  const metrics = serverMetrics({ options, authorizationMetrics, objectCounts, following, authentication, requestMetrics, registry })
   const health = healthChecks(options, starting, leaving.signal)
   const address = { host: options.kubernetesService.address, port: 0 }
   const parts = { options, catalog, registry, authorization, authentication, customResources, objects, loopback, following }
@@ -229,13 +236,17 @@ function bootstrapOptions(options: ApiServerOptions, registry: Registry, signal:
 }
 
 function serverMetrics(
-  counted: Pick<Server, 'options' | 'objectCounts' | 'following' | 'authentication' | 'registry'> & { requestMetrics: RequestMetrics },
+  counted: Pick<Server, 'options' | 'objectCounts' | 'following' | 'authentication' | 'registry'> & {
+    requestMetrics: RequestMetrics
+    authorizationMetrics: AuthorizationMetrics
+  },
 ): Metrics {
   const { options, objectCounts, following, authentication, registry, requestMetrics } = counted
   const metrics = new Metrics(objectCounts)
   following.queueMetrics.register(metrics.registry)
   requestMetrics.register(metrics.registry)
   authentication.metrics.register(metrics.registry)
+  counted.authorizationMetrics.register(metrics.registry)
   buildMetrics(metrics.registry, versionDocument(options.version))
   if (following.aggregation) aggregationMetrics(metrics.registry, following.aggregation)
   if (options.audit) auditMetrics(metrics.registry, options.audit)

@@ -23,6 +23,7 @@ const FILES = [
   ['scheduler', 'config'],
   ['apiserver', 'oidc-ca-file'],
   ['apiserver', 'authentication-config'],
+  ['apiserver', 'authorization-config'],
   ['apiserver', 'encryption-provider-config'],
 ] as const
 

@@ -15,6 +15,7 @@ import { SnapshotPath } from '../apiserver/transport/snapshotPath.ts'
 import type { UserInfo } from '../apiserver/request.ts'
 import type { Store } from '../storage/store.ts'
 import type { ComponentOptions } from '../api/componentOptions.ts'
+import { configuredAuthorizers } from './authorization.ts'
 import { createAudit } from './audit.ts'
 import type { AuditSettings } from './audit.ts'
 import { isContents } from './followedFile.ts'
@@ -99,6 +100,7 @@ function flagsOf({
 function fileFlags(flags: ComponentOptions['apiserver']): Record<string, string> {
   const nameOf = (option: string | undefined): string => (option === undefined || isContents(option) ? '' : option)
   return {
+    'authorization-config': nameOf(flags['authorization-config']),
     'authentication-config': nameOf(flags['authentication-config']),
     'encryption-provider-config': nameOf(flags['encryption-provider-config']),
     'encryption-provider-config-automatic-reload': String(flags['encryption-provider-config-automatic-reload'] ?? false),
@@ -141,6 +143,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: flags['service-node-port-range'] ?? NODE_PORTS })
   const issuers = flags['service-account-issuer'] ?? [issuerOf(clusterDomain)]
+  const authorizers = configuredAuthorizers(flags, { log, clock })
   const outside = outsideTokens(flags, issuers, { log, clock })
   const storeMetrics = new StoreMetrics()
   const server = await createApiServer({
@@ -172,6 +175,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
       audiences: flags['api-audiences'] ?? issuers.slice(0, 1),
     },
     ...serverSettings(flags),
+    ...(authorizers && { authorizers: authorizers.authorizers }),
     ...(outside && { jwt: outside.jwt }),
     anonymous: anonymousAccess(flags, outside),
     kubeletClient: { ...pki.kubeletClient, ca: pki.ca.cert },
@@ -184,7 +188,7 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     flags: flagsOf(options),
     ...(options.descriptionsFile && { descriptionsFile: options.descriptionsFile }),
     ...(audit && { audit }),
-    beside: [encrypted, outside].flatMap((each) => (each ? [each.follow] : [])),
+    beside: [encrypted, outside, authorizers].flatMap((each) => (each ? [each.follow] : [])),
     ...(options.tokenFile && { staticTokens: parseTokenFile(readFileSync(options.tokenFile, 'utf8')) }),
     paths: [new SnapshotPath(store)],
     askStore: () => store.revision(),
@@ -194,6 +198,6 @@ export async function assembleApiServer(options: AssembledApiServerOptions): Pro
     clock,
   })
   storeMetrics.register(server.metrics.registry)
-  for (const each of [encrypted, outside]) each?.register(server.metrics.registry)
+  for (const each of [encrypted, outside, authorizers]) each?.register(server.metrics.registry)
   return server
 }

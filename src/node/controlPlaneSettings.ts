@@ -61,6 +61,8 @@ export const USAGE = `Usage: minicube control-plane [flags]
                                   upstream's names)
   --authentication-config <file>  whose tokens are taken, and where anonymous
                                   requests are (AuthenticationConfiguration)
+  --authorization-config <file>   who decides what anybody may, webhooks among
+                                  them (AuthorizationConfiguration)
   --encryption-provider-config <file>
                                   how objects are encrypted in the store
                                   (EncryptionConfiguration)
@@ -203,6 +205,7 @@ function parseAudit(flags: AuditFlags, webhook: AuditSettings['webhook']): Audit
 /** These flags are options of the API server like those of --extra-config. */
 const API_SERVER_FLAGS = {
   'authentication-config': { type: 'string' },
+  'authorization-config': { type: 'string' },
   'encryption-provider-config': { type: 'string' },
   'encryption-provider-config-automatic-reload': { type: 'string' },
   'audit-webhook-config-file': { type: 'string' },

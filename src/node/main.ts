@@ -147,7 +147,7 @@ async function bootControlPlane(config: NodeConfig, boot: Boot, cleanup: AsyncDi
     ...setup,
     ...kubelet,
     tls: { kubelet: setup.pki.kubelet, clientCa: setup.pki.ca.cert },
-    authorize: (caller, access) => server.authorizer.authorize(nodeAttributes(caller, access, config.nodeName)).allowed,
+    authorize: async (caller, access) => (await server.authorizer.authorize(nodeAttributes(caller, access, config.nodeName))).allowed,
     podCidrs: firstNodePodCidrs(config.podCidr),
     engineSocket: ENGINE_SOCKET,
     images,

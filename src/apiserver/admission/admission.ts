@@ -54,7 +54,7 @@ export interface AdmissionPlugin {
   /** May change `request.object`. Throws a StatusError to refuse. */
   admit?(request: AdmissionRequest): void | Promise<void>
   /** Like `validate`, before the object's fields are: what others have made of it is known. */
-  inspect?(request: AdmissionRequest): void
+  inspect?(request: AdmissionRequest): void | Promise<void>
   /** Must not change anything. Throws a StatusError to refuse. */
   validate?(request: AdmissionRequest): void | Promise<void>
 }
@@ -78,7 +78,7 @@ export class AdmissionChain {
       await this.#admitOnce(request)
     }
     restoreManagedFields()
-    for (const plugin of this.#inspecting) plugin.inspect?.(request)
+    for (const plugin of this.#inspecting) await plugin.inspect?.(request)
   }
 
   async #admitOnce(request: AdmissionRequest): Promise<void> {

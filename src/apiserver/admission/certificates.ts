@@ -10,31 +10,21 @@ function isOn(request: AdmissionRequest, subresource: string): boolean {
 }
 
 /** The right on the signer itself, or on all signers of its domain. */
-function mayUseSigner(authorizer: Authorizer, request: AdmissionRequest, verb: string, signerName: string): boolean {
+async function mayUseSigner(authorizer: Authorizer, request: AdmissionRequest, verb: string, signerName: string): Promise<boolean> {
   const domain = signerName.split('/')[0] ?? ''
-  return [signerName, `${domain}/*`].some(
-    (name) =>
-      authorizer.authorize({
-        user: request.user,
-        verb,
-        group: certificatesigningrequests.group,
-        version: '*',
-        resource: 'signers',
-        subresource: '',
-        namespace: '',
-        name,
-        path: '',
-      }).allowed,
-  )
+  const { group } = certificatesigningrequests
+  const right = { user: request.user, verb, group, version: '*', resource: 'signers', subresource: '', namespace: '', path: '' }
+  for (const name of [signerName, `${domain}/*`]) if ((await authorizer.authorize({ ...right, name })).allowed) return true
+  return false
 }
 
 export function createCertificateApproval(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateApproval',
-    validate(request) {
+    async validate(request) {
       if (request.operation !== 'UPDATE' || !isOn(request, 'approval')) return
       const signerName = (request.oldObject as CertificateSigningRequest).spec.signerName
-      if (mayUseSigner(authorizer, request, 'approve', signerName)) return
+      if (await mayUseSigner(authorizer, request, 'approve', signerName)) return
       throw forbid(request, `user not permitted to approve requests with signerName ${JSON.stringify(signerName)}`)
     },
   }
@@ -43,12 +33,12 @@ export function createCertificateApproval(authorizer: Authorizer): AdmissionPlug
 export function createCertificateSigning(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateSigning',
-    validate(request) {
+    async validate(request) {
       if (request.operation !== 'UPDATE' || !isOn(request, 'status')) return
       const old = request.oldObject as CertificateSigningRequest
       const next = request.object as CertificateSigningRequest
       if (JSON.stringify(next.status) === JSON.stringify(old.status)) return
-      if (mayUseSigner(authorizer, request, 'sign', old.spec.signerName)) return
+      if (await mayUseSigner(authorizer, request, 'sign', old.spec.signerName)) return
       throw forbid(request, `user not permitted to sign requests with signerName ${JSON.stringify(old.spec.signerName)}`)
     },
   }

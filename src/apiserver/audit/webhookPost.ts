@@ -1,13 +1,25 @@
-/** Hands a batch of audit events to the server that wants them. */
+/** Posts JSON to a server that a kubeconfig leads to: batches of audit events to whoever wants them, reviews to who decides. */
 import { request as httpsRequest } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import type { WebhookEndpoint } from './webhookEndpoint.ts'
 
 const { request: httpRequest } = process.getBuiltinModule('node:http')
 const ANSWER_SHOWN_BYTES = 1024
+const ANSWER_BYTES_MAX = 1024 * 1024
 
 /** Rejects where the server cannot be reached or answers with anything but a success; redirects are none. */
 export async function postEvents(endpoint: WebhookEndpoint, body: Buffer, signal: AbortSignal): Promise<void> {
+  const { status, text } = await postJson(endpoint, 'kube-apiserver-audit', body, signal)
+  if (status < 200 || status > 299) throw new Error(`the audit webhook answered ${status}: ${text.slice(0, ANSWER_SHOWN_BYTES).trim()}`)
+}
+
+/** Rejects where the server cannot be reached, or answers without end. */
+export async function postJson(
+  endpoint: WebhookEndpoint,
+  userAgent: string,
+  body: Buffer,
+  signal: AbortSignal,
+): Promise<{ status: number; text: string }> {
   const { url, ca, cert, key, authorization, serverName, insecure } = endpoint
   const secure = url.startsWith('https:')
   const tls = {
@@ -21,7 +33,7 @@ export async function postEvents(endpoint: WebhookEndpoint, body: Buffer, signal
     accept: 'application/json, */*',
     'content-type': 'application/json',
     'content-length': body.length,
-    'user-agent': 'kube-apiserver-audit',
+    'user-agent': userAgent,
     ...(authorization && { authorization }),
   }
   const send = secure ? httpsRequest : httpRequest
@@ -29,8 +41,7 @@ export async function postEvents(endpoint: WebhookEndpoint, body: Buffer, signal
     const request = send(url, { method: 'POST', headers, signal, ...(secure && tls) })
     request.once('response', answered).on('error', failed).end(body)
   })
-  let shown = ''
-  for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) shown = (shown + chunk).slice(0, ANSWER_SHOWN_BYTES)
-  const status = response.statusCode ?? 0
-  if (status < 200 || status > 299) throw new Error(`the audit webhook answered ${status}: ${shown.trim()}`)
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) text = (text + chunk).slice(0, ANSWER_BYTES_MAX)
+  return { status: response.statusCode ?? 0, text }
 }

@@ -28,22 +28,23 @@ function allowing(...rights: string[]): Authorizer {
   }
 }
 
-const impersonate = (headers: string[], request: RequestAttributes, authorizer: Authorizer): Impersonation =>
+const impersonate = async (headers: string[], request: RequestAttributes, authorizer: Authorizer): Promise<Impersonation> =>
   new Impersonator(authorizer).impersonate(headers, request)
 
-test('what has worked last for a requestor is tried first', () => {
+test('what has worked last for a requestor is tried first', async () => {
   const impersonator = new Impersonator({ ...allowing(), authorize: () => ({ allowed: true, reason: '' }) })
-  const groupsOf = (...headers: string[]): readonly string[] => impersonator.impersonate(headers, REQUEST).user.groups
-  assert.deepEqual(groupsOf('Impersonate-User', 'system:node:n'), ['system:nodes', 'system:authenticated'])
-  groupsOf('Impersonate-User', 'jane', 'Impersonate-Group', 'system:masters')
-  assert.deepEqual(groupsOf('Impersonate-User', 'system:node:n'), ['system:authenticated'], 'the older verb adds no group')
+  const groupsOf = async (...headers: string[]): Promise<readonly string[]> =>
+    (await impersonator.impersonate(headers, REQUEST)).user.groups
+  assert.deepEqual(await groupsOf('Impersonate-User', 'system:node:n'), ['system:nodes', 'system:authenticated'])
+  await groupsOf('Impersonate-User', 'jane', 'Impersonate-Group', 'system:masters')
+  assert.deepEqual(await groupsOf('Impersonate-User', 'system:node:n'), ['system:authenticated'], 'the older verb adds no group')
 })
 
-test('who asks for nobody stays who they are', () => {
-  assert.equal(impersonate([], REQUEST, allowing()).user, REQUEST.user)
+test('who asks for nobody stays who they are', async () => {
+  assert.equal((await impersonate([], REQUEST, allowing())).user, REQUEST.user)
 })
 
-test('users, groups, uid and extra are asked for one by one', () => {
+test('users, groups, uid and extra are asked for one by one', async () => {
   const headers = [
     ...['Impersonate-User', 'jane', 'Impersonate-Group', 'cn=devs,ou=x', 'impersonate-group', 'qa', 'Impersonate-Uid', '7'],
     ...['Impersonate-Extra-Why%2fnot', 'test'],
@@ -55,53 +56,66 @@ test('users, groups, uid and extra are asked for one by one', () => {
     'impersonate uids 7',
     'impersonate userextras/why/not test',
   ]
-  assert.deepEqual(impersonate(headers, REQUEST, allowing(...all)).user, {
+  assert.deepEqual((await impersonate(headers, REQUEST, allowing(...all))).user, {
     name: 'jane',
     uid: '7',
     groups: ['cn=devs,ou=x', 'qa', 'system:authenticated'],
     extra: { 'why/not': ['test'] },
   })
   for (const missing of all)
-    assert.throws(
+    await assert.rejects(
       () => impersonate(headers, REQUEST, allowing(...all.filter((right) => right !== missing))),
       { name: 'StatusError' },
       missing,
     )
 })
 
-test('names are UTF-8, however the headers were read', () => {
+test('names are UTF-8, however the headers were read', async () => {
   const name = Buffer.from('zoë').toString('latin1')
-  assert.equal(impersonate(['impersonate-user', name], REQUEST, allowing('impersonate users zoë')).user.name, 'zoë')
+  assert.equal((await impersonate(['impersonate-user', name], REQUEST, allowing('impersonate users zoë'))).user.name, 'zoë')
 })
 
-test('a service account gets its groups', () => {
-  const { user } = impersonate(['impersonate-user', 'system:serviceaccount:a:bot'], REQUEST, allowing('impersonate serviceaccounts bot'))
+test('a service account gets its groups', async () => {
+  const { user } = await impersonate(
+    ['impersonate-user', 'system:serviceaccount:a:bot'],
+    REQUEST,
+    allowing('impersonate serviceaccounts bot'),
+  )
   assert.deepEqual(user.groups, ['system:serviceaccounts', 'system:serviceaccounts:a', 'system:authenticated'])
 })
 
-test('constrained impersonation is a right on the user and one on the deed', () => {
+test('constrained impersonation is a right on the user and one on the deed', async () => {
   const headers = ['impersonate-user', 'jane']
   const rights = ['impersonate-on:user-info:list pods ', 'impersonate:user-info users jane']
-  assert.deepEqual(impersonate(headers, REQUEST, allowing(...rights)), {
+  assert.deepEqual(await impersonate(headers, REQUEST, allowing(...rights)), {
     user: { name: 'jane', groups: ['system:authenticated'], extra: {} },
     constraint: 'impersonate:user-info',
   })
-  assert.throws(() => impersonate(headers, REQUEST, allowing(rights[1] as string)), /cannot impersonate-on:user-info:list resource "pods"/)
+  await assert.rejects(
+    () => impersonate(headers, REQUEST, allowing(rights[1] as string)),
+    /cannot impersonate-on:user-info:list resource "pods"/,
+  )
 })
 
-test('system:masters can be had only by the old right', () => {
+test('system:masters can be had only by the old right', async () => {
   const headers = ['impersonate-user', 'jane', 'impersonate-group', 'system:masters']
   const constrained = [
     'impersonate-on:user-info:list pods ',
     'impersonate:user-info users jane',
     'impersonate:user-info groups system:masters',
   ]
-  assert.throws(() => impersonate(headers, REQUEST, allowing(...constrained)), /impersonating the system:masters group is not allowed/)
-  assert.equal(impersonate(headers, REQUEST, allowing('impersonate users jane', 'impersonate groups system:masters')).user.name, 'jane')
+  await assert.rejects(
+    () => impersonate(headers, REQUEST, allowing(...constrained)),
+    /impersonating the system:masters group is not allowed/,
+  )
+  assert.equal(
+    (await impersonate(headers, REQUEST, allowing('impersonate users jane', 'impersonate groups system:masters'))).user.name,
+    'jane',
+  )
 })
 
-test('groups without a user are a bad request', () => {
-  assert.throws(
+test('groups without a user are a bad request', async () => {
+  await assert.rejects(
     () => impersonate(['impersonate-group', 'devs'], REQUEST, allowing()),
     /requested &user\.DefaultInfo\{Name:"", UID:"", Groups:\[\]string\{"devs"\}, Extra:map\[string\]\[\]string\(nil\)\} without impersonating a user name/,
   )

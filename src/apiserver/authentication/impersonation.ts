@@ -105,14 +105,14 @@ function requiredRights(mode: Mode, wanted: Wanted, request: RequestAttributes):
   return rights
 }
 
-function refusal(mode: Mode, wanted: Wanted, request: RequestAttributes, authorizer: Authorizer): Error | undefined {
+async function refusal(mode: Mode, wanted: Wanted, request: RequestAttributes, authorizer: Authorizer): Promise<Error | undefined> {
   for (const right of requiredRights(mode, wanted, request)) {
     if (mode !== 'legacy' && right.resource === 'groups' && (right.name === MASTERS_GROUP || right.name === '')) {
       const why =
         right.name === '' ? 'impersonating the empty string group is not allowed' : 'impersonating the system:masters group is not allowed'
       return newForbiddenFor(right, why)
     }
-    const { allowed, reason } = authorizer.authorize(right)
+    const { allowed, reason } = await authorizer.authorize(right)
     if (!allowed) return newForbiddenFor(right, reason)
   }
   return undefined
@@ -148,12 +148,15 @@ export class Impersonator {
   }
 
   /** The user to go on with: the one asked for, or the requestor where none is. Throws 400 or 403. */
-  impersonate(headers: RawHeaders, request: RequestAttributes): Impersonation {
+  impersonate(headers: RawHeaders, request: RequestAttributes): Impersonation | Promise<Impersonation> {
     const wanted = hasHeaderWith('impersonate-', headers) ? wantedUser(headers) : undefined
-    if (!wanted) return { user: request.user }
+    return wanted ? this.#asWanted(wanted, request) : { user: request.user }
+  }
+
+  async #asWanted(wanted: Wanted, request: RequestAttributes): Promise<Impersonation> {
     let first: Error | undefined
     for (const mode of this.#inOrder(request.user.name, modesFor(wanted, request.user))) {
-      const refused = refusal(mode, wanted, request, this.#authorizer)
+      const refused = await refusal(mode, wanted, request, this.#authorizer)
       if (!refused) {
         this.#remember(request.user.name, mode)
         return { user: impersonated(mode, wanted), ...(mode !== 'legacy' && { constraint: `impersonate:${mode}` }) }

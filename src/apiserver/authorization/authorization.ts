@@ -1,6 +1,7 @@
 /**
- * May they? `system:masters` may everything; then the node authorizer and RBAC are asked, and one that allows is enough.
- * All three decide at once, from the server's own view of the objects, never waiting for anything.
+ * May they? `system:masters` may everything; then the authorizers are asked in their order, the first that allows or denies
+ * decides: the node authorizer and RBAC unless configured otherwise. These two decide at once, from the server's own view of the
+ * objects; only where a webhook is asked does anybody wait.
  */
 import type { Catalog } from '../../api/catalog/catalog.ts'
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../api/kinds/core/v1.ts'
@@ -11,15 +12,44 @@ import type { KubeObject } from '../../api/resource.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import { MASTERS_GROUP } from '../authentication/users.ts'
-import type { Authorizer, Registry, RequestAttributes, UserInfo } from '../request.ts'
+import type { AuthorizationMetrics } from '../metrics/authorizationMetrics.ts'
+import type { Authorizer, Decision, Registry, RequestAttributes, UserInfo } from '../request.ts'
+import type { AuthorizerConfiguration } from './configuration.ts'
 import { LiveObjects } from './liveObjects.ts'
 import { NodeAuthorizer } from './node.ts'
 import { Rbac } from './rbac.ts'
+import type { Opinion } from './webhook.ts'
+
+/** One of those who are asked. */
+export interface Link {
+  type: AuthorizerConfiguration['type']
+  name: string
+  /** Of a webhook. */
+  ask?: (attributes: RequestAttributes) => Opinion | Promise<Opinion>
+}
 
 export interface AuthorizationOptions {
   catalog: Catalog
+  /** The node authorizer and RBAC unless given. */
+  chain?: readonly Link[]
+  metrics: AuthorizationMetrics
   log: Logger
   clock: Clock
+}
+
+/** As upstream names them where no file does. */
+export const DEFAULT_CHAIN: readonly Link[] = [
+  { type: 'Node', name: 'node' },
+  { type: 'RBAC', name: 'rbac' },
+]
+const NO_OPINION = { allowed: false, reason: '' }
+
+/** Nobody has allowed it. */
+function undecided(opinions: readonly Opinion[]): Decision {
+  const reason = opinions.flatMap((opinion) => opinion.reason || []).join('\n')
+  const errors = [...new Set(opinions.flatMap(({ error }) => error ?? []))]
+  if (errors.length === 0) return { allowed: false, reason }
+  return { allowed: false, reason, error: errors.length === 1 ? (errors[0] as string) : `[${errors.join(', ')}]` }
 }
 
 const RBAC_GROUP = 'rbac.authorization.k8s.io'
@@ -28,9 +58,13 @@ export class Authorization implements Authorizer {
   readonly rbac: Rbac
   readonly #node: NodeAuthorizer
   readonly #live: readonly LiveObjects<KubeObject>[]
+  readonly #metrics: AuthorizationMetrics
+  #chain: readonly Link[]
 
   constructor(options: AuthorizationOptions) {
-    const { catalog, ...rest } = options
+    const { catalog, chain = DEFAULT_CHAIN, metrics, ...rest } = options
+    this.#chain = chain
+    this.#metrics = metrics
     const follow = <T extends KubeObject>(
       group: string,
       name: string,
@@ -75,13 +109,52 @@ export class Authorization implements Authorizer {
     return { synced: Promise.all(this.#live.map((live) => live.synced)).then(() => {}), done }
   }
 
-  authorize(attributes: RequestAttributes): { allowed: boolean; reason: string } {
+  /** Others are asked from now on. */
+  replace(chain: readonly Link[]): void {
+    this.#chain = chain
+  }
+
+  /** Whose rules nobody can list. */
+  get asksOutside(): boolean {
+    return this.#chain.some(({ ask }) => ask)
+  }
+
+  authorize(attributes: RequestAttributes): Decision | Promise<Decision> {
     if (attributes.user.groups.includes(MASTERS_GROUP)) return { allowed: true, reason: '' }
-    const byNode = this.#node.authorize(attributes)
-    if (byNode?.allowed) return byNode
-    const byRbac = this.rbac.authorize(attributes)
-    if (byRbac.allowed || !byNode?.reason) return byRbac
-    return { allowed: false, reason: byRbac.reason ? `${byNode.reason}\n${byRbac.reason}` : byNode.reason }
+    return this.#askFrom(0, this.#chain, attributes, [])
+  }
+
+  #askFrom(first: number, chain: readonly Link[], attributes: RequestAttributes, opinions: Opinion[]): Decision | Promise<Decision> {
+    for (let i = first; i < chain.length; i++) {
+      const link = chain[i] as Link
+      const opinion = this.#opinion(link, attributes)
+      if (opinion instanceof Promise) return this.#goOn(opinion, i, chain, attributes, opinions)
+      const decided = this.#decided(link, opinion)
+      if (decided) return decided
+      opinions.push(opinion)
+    }
+    return undecided(opinions)
+  }
+
+  async #goOn(asked: Promise<Opinion>, i: number, ...rest: [readonly Link[], RequestAttributes, Opinion[]]): Promise<Decision> {
+    const [chain, attributes, opinions] = rest
+    const opinion = await asked
+    return this.#decided(chain[i] as Link, opinion) ?? this.#askFrom(i + 1, chain, attributes, [...opinions, opinion])
+  }
+
+  #opinion({ type, ask }: Link, attributes: RequestAttributes): Opinion | Promise<Opinion> {
+    if (ask) return ask(attributes)
+    if (type === 'AlwaysAllow') return { verdict: 'allow', reason: '' }
+    if (type === 'AlwaysDeny') return { verdict: 'no-opinion', reason: 'Everything is forbidden.' }
+    const { allowed, reason } = (type === 'Node' ? this.#node.authorize(attributes) : this.rbac.authorize(attributes)) ?? NO_OPINION
+    return { verdict: allowed ? 'allow' : 'no-opinion', reason }
+  }
+
+  #decided({ type, name }: Link, { verdict, reason, error }: Opinion): Decision | undefined {
+    if (verdict === 'no-opinion') return undefined
+    const allowed = verdict === 'allow'
+    this.#metrics.decided(type, name, allowed ? 'allowed' : 'denied')
+    return { allowed, reason, ...(!allowed && { denied: true }), ...(error !== undefined && { error }) }
   }
 
   escalation(user: UserInfo, namespace: string, rules: readonly PolicyRule[]): string | undefined {

@@ -29,7 +29,7 @@ function role(more: object = {}, metadata: object = {}): KubeObject {
   } as unknown as KubeObject
 }
 
-function outcome(authorizer: Authorizer, resource: string, object: KubeObject, oldObject?: KubeObject): string {
+async function outcome(authorizer: Authorizer, resource: string, object: KubeObject, oldObject?: KubeObject): Promise<string> {
   const request = {
     operation: oldObject ? 'UPDATE' : 'CREATE',
     resource: catalog.resource('rbac.authorization.k8s.io', 'v1', resource) as CatalogResource,
@@ -40,14 +40,14 @@ function outcome(authorizer: Authorizer, resource: string, object: KubeObject, o
     user: { name: 'u', groups: [], extra: {} },
   } as unknown as AdmissionRequest
   try {
-    void createEscalationCheck(authorizer).inspect?.(request)
+    await createEscalationCheck(authorizer).inspect?.(request)
     return 'allowed'
   } catch (error) {
     return (error as Error).message.replace(/^.* is forbidden: /, '')
   }
 }
 
-test('roles grant what their writer holds, or may escalate', () => {
+test('roles grant what their writer holds, or may escalate', async () => {
   const more = { rules: [{ ...RULE, verbs: ['delete'] }] }
   const aggregated = { aggregationRule: { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] } }
   const all = 'must have cluster-admin privileges to use the aggregationRule'
@@ -65,10 +65,10 @@ test('roles grant what their writer holds, or may escalate', () => {
     ['aggregation of nothing', authorizerOf(), role({ aggregationRule: {} }), undefined, 'allowed'],
   ]
   for (const [name, authorizer, object, old, expected] of cases)
-    assert.equal(outcome(authorizer, 'clusterroles', object, old), expected, name)
+    assert.equal(await outcome(authorizer, 'clusterroles', object, old), expected, name)
 })
 
-test('bindings grant what their writer holds, or may bind', () => {
+test('bindings grant what their writer holds, or may bind', async () => {
   const bound = { kind: 'ClusterRoleBinding', roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'x' } }
   const binding = (metadata: object = {}): KubeObject => role(bound, metadata)
   const cases: [Authorizer, KubeObject, KubeObject | undefined, string][] = [
@@ -80,5 +80,6 @@ test('bindings grant what their writer holds, or may bind', () => {
     [authorizerOf(), role({ roleRef: { kind: 'ClusterRole', name: '' } }), undefined, 'Name parameter required.'],
     [authorizerOf(), role({ roleRef: { kind: 'Group', name: 'x' } }), undefined, 'unsupported role reference kind: "Group"'],
   ]
-  for (const [authorizer, object, old, expected] of cases) assert.equal(outcome(authorizer, 'clusterrolebindings', object, old), expected)
+  for (const [authorizer, object, old, expected] of cases)
+    assert.equal(await outcome(authorizer, 'clusterrolebindings', object, old), expected)
 })

@@ -12,12 +12,12 @@ import type { Authorizer, RequestAttributes } from '../request.ts'
 
 const GROUP = 'rbac.authorization.k8s.io'
 
-function may(
+async function may(
   authorizer: Authorizer,
   { user, resource, namespace }: AdmissionRequest,
   verb: string,
   on: { resource: string; name: string },
-): boolean {
+): Promise<boolean> {
   const attributes: RequestAttributes = {
     user,
     verb,
@@ -29,7 +29,7 @@ function may(
     name: on.name,
     path: '',
   }
-  return authorizer.authorize(attributes).allowed
+  return (await authorizer.authorize(attributes)).allowed
 }
 
 /** An authorizer that cannot tell what anybody holds lets nobody grant anything. */
@@ -63,13 +63,13 @@ function aggregates(role: Role | ClusterRole | undefined): boolean {
   return role !== undefined && 'aggregationRule' in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0
 }
 
-function checkRole(authorizer: Authorizer, request: AdmissionRequest): void {
+async function checkRole(authorizer: Authorizer, request: AdmissionRequest): Promise<void> {
   const role = request.object as Role | ClusterRole
   const old = request.oldObject as Role | ClusterRole | undefined
   if (onlyForCollection(role, old)) return
   // A role that is yet to be made is none that a name in a rule could mean.
   const name = request.operation === 'CREATE' ? '' : request.name
-  if (may(authorizer, request, 'escalate', { resource: request.resource.resource, name })) return
+  if (await may(authorizer, request, 'escalate', { resource: request.resource.resource, name })) return
   const why = escalation(authorizer, request, role.rules ?? [])
   if (why) throw newForbidden(request.resource, nameOf(request), why)
   if ((aggregates(role) || aggregates(old)) && escalation(authorizer, request, EVERYTHING))
@@ -91,12 +91,12 @@ function resourceOf({ kind }: RoleRef): string {
   return kind === 'ClusterRole' ? 'clusterroles' : 'roles'
 }
 
-function checkBinding(authorizer: Authorizer, request: AdmissionRequest): void {
+async function checkBinding(authorizer: Authorizer, request: AdmissionRequest): Promise<void> {
   const binding = request.object as RoleBinding
   const old = request.oldObject as RoleBinding | undefined
   if (onlyForCollection(binding, old)) return
   const { roleRef } = binding
-  if (may(authorizer, request, 'bind', { resource: resourceOf(roleRef), name: roleRef.name })) return
+  if (await may(authorizer, request, 'bind', { resource: resourceOf(roleRef), name: roleRef.name })) return
   const why = escalation(authorizer, request, rulesOf(authorizer, request, roleRef))
   if (why) throw newForbidden(request.resource, nameOf(request), why)
 }
@@ -104,12 +104,12 @@ function checkBinding(authorizer: Authorizer, request: AdmissionRequest): void {
 export function createEscalationCheck(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'RBACEscalationCheck',
-    inspect(request) {
+    async inspect(request) {
       if (request.resource.group !== GROUP || request.operation === 'DELETE' || !request.object) return
       if (request.user.groups.includes('system:masters')) return
       const { resource } = request.resource
-      if (resource === 'roles' || resource === 'clusterroles') checkRole(authorizer, request)
-      else if (resource === 'rolebindings' || resource === 'clusterrolebindings') checkBinding(authorizer, request)
+      if (resource === 'roles' || resource === 'clusterroles') await checkRole(authorizer, request)
+      else if (resource === 'rolebindings' || resource === 'clusterrolebindings') await checkBinding(authorizer, request)
     },
   }
 }

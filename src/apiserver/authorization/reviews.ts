@@ -50,17 +50,18 @@ function attributesOf(spec: Spec, user: UserInfo): RequestAttributes {
   }
 }
 
-function statusOf(authorization: Authorization, spec: Spec, user: UserInfo): object {
-  const { allowed, reason } = authorization.authorize(attributesOf(spec, user))
+async function statusOf(authorization: Authorization, spec: Spec, user: UserInfo): Promise<object> {
+  const { allowed, denied = false, reason, error = '' } = await authorization.authorize(attributesOf(spec, user))
   const unread = spec.resourceAttributes ? evaluationError(spec.resourceAttributes) : ''
-  return { allowed, ...(reason && { reason }), ...(unread && { evaluationError: unread }) }
+  const why = unread || error
+  return { allowed, ...(denied && { denied }), ...(reason && { reason }), ...(why && { evaluationError: why }) }
 }
 
 function userOf(spec: SubjectAccessReview['spec']): UserInfo {
   return { name: spec.user ?? '', ...(spec.uid && { uid: spec.uid }), groups: spec.groups ?? [], extra: spec.extra ?? {} }
 }
 
-function rulesStatus(rules: readonly PolicyRule[], user: UserInfo): object {
+function rulesStatus(rules: readonly PolicyRule[], user: UserInfo, asksOutside: boolean): object {
   const resourceRules = compactRules(rules.filter((r) => (r.resources ?? []).length > 0)).map(
     ({ verbs, apiGroups, resources, resourceNames }) => ({
       verbs,
@@ -72,10 +73,11 @@ function rulesStatus(rules: readonly PolicyRule[], user: UserInfo): object {
   const nonResourceRules = rules
     .filter((r) => (r.nonResourceURLs ?? []).length > 0)
     .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs }))
-  // What the node authorizer lets a node do is in no rule.
-  const unsaid = nodeNameOf(user) !== undefined
-  const why = 'node authorizer does not support user rule resolution'
-  return { resourceRules, nonResourceRules, incomplete: unsaid, ...(unsaid && { evaluationError: why }) }
+  // What the node authorizer lets a node do, and what webhooks let anybody do, is in no rule.
+  const unsaid = [...(nodeNameOf(user) === undefined ? [] : ['node']), ...(asksOutside ? ['webhook'] : [])]
+  const whys = unsaid.map((each) => `${each} authorizer does not support user rule resolution`)
+  const why = whys.length > 1 ? `[${whys.join(', ')}]` : whys[0]
+  return { resourceRules, nonResourceRules, incomplete: unsaid.length > 0, ...(why && { evaluationError: why }) }
 }
 
 /** By `group/resource`, as the registry takes resources without storage. */
@@ -83,18 +85,18 @@ export function accessReviews(authorization: Authorization, clock: Clock): [stri
   const subjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SubjectAccessReview
     check([...specErrors(spec), ...subjectErrors(spec), ...metadataErrors(reviewMetadata(request, clock.now()), false)])
-    return reviewResult(request, statusOf(authorization, spec, userOf(spec)), clock.now())
+    return reviewResult(request, await statusOf(authorization, spec, userOf(spec)), clock.now())
   }
   const localSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as LocalSubjectAccessReview
     const metadata = metadataErrors(reviewMetadata(request, clock.now()), true)
     check([...specErrors(spec), ...subjectErrors(spec), ...metadata, ...localErrors(spec, request.namespace)])
-    return reviewResult(request, statusOf(authorization, spec, userOf(spec)), clock.now())
+    return reviewResult(request, await statusOf(authorization, spec, userOf(spec)), clock.now())
   }
   const selfSubjectAccessReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectAccessReview
     check([...specErrors(spec), ...metadataErrors(reviewMetadata(request, clock.now()), false)])
-    return reviewResult(request, statusOf(authorization, spec, request.user), clock.now())
+    return reviewResult(request, await statusOf(authorization, spec, request.user), clock.now())
   }
   const selfSubjectRulesReview: VirtualResource = async (request) => {
     const { spec = {} } = (request.body ?? {}) as unknown as SelfSubjectRulesReview
@@ -107,7 +109,7 @@ export function accessReviews(authorization: Authorization, clock: Clock): [stri
       apiVersion: 'authorization.k8s.io/v1',
       metadata: {},
       spec: {},
-      status: rulesStatus(rules, request.user),
+      status: rulesStatus(rules, request.user, authorization.asksOutside),
     }
     return { type: 'object', code: 201, object: object as unknown as JsonObject }
   }

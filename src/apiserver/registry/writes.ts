@@ -1,4 +1,5 @@
 /** CREATE and UPDATE, from the decoded body to the answer. */
+import { decisionsNow, withDecisions } from '../authorization/pending.ts'
 import { apiVersionOf } from '../../api/resource.ts'
 import { newBadRequest, newForbidden, newNotFound } from '../../api/status.ts'
 import { newForbiddenFor } from '../authorization/forbidden.ts'
@@ -31,9 +32,10 @@ export interface PartRules {
 export function strategyContext(core: RegistryCore, request: ApiRequest, dryRun: boolean): StrategyContext {
   const { user, verb, warnings, resource } = request
   const { group, version } = resource
+  const decide = decisionsNow(core.authorizer)
   const refusal: StrategyContext['refusal'] = (of) => {
     const attributes = { user, group, version, resource: resource.resource, path: '', ...of }
-    const { allowed, reason } = core.authorizer.authorize(attributes)
+    const { allowed, reason } = decide(attributes)
     return allowed ? undefined : newForbiddenFor(attributes, reason).message
   }
   const subresource = request.subresource?.name ?? ''
@@ -190,10 +192,10 @@ export interface ChangeRequest {
 }
 
 /** Who may update may not therefore create. */
-function authorizeCreate({ authorizer }: RegistryCore, { user, resource, namespace, name }: ApiRequest): void {
+async function authorizeCreate({ authorizer }: RegistryCore, { user, resource, namespace, name }: ApiRequest): Promise<void> {
   const { group, version } = resource
   const attributes = { user, verb: 'create', group, version, resource: resource.resource, subresource: '', namespace, name, path: '' }
-  const { allowed, reason } = authorizer.authorize(attributes)
+  const { allowed, reason } = await authorizer.authorize(attributes)
   if (!allowed) throw newForbiddenFor(attributes, reason)
 }
 
@@ -212,7 +214,7 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
     async change(old: StoredObject | undefined): Promise<KubeObject> {
       if (!old) {
         if (!change.allowCreate) throw newNotFound(request.resource, request.name)
-        authorizeCreate(core, request)
+        await authorizeCreate(core, request)
       }
       const oldObject = old && fromStorage(old, request.resource, kind).object
       const made = await withConversions(() => change.make(oldObject))
@@ -238,9 +240,8 @@ export async function changeObject(core: RegistryCore, kind: StoredKind, request
       await core.admission.validate(admission)
     },
   }
-  const { stored, created } = await core.objects.update(kind, steps, context, (object) =>
-    admitAndCreate(core, kind, request, object, options),
-  )
+  const create = (object: KubeObject): Promise<StoredObject> => admitAndCreate(core, kind, request, object, options)
+  const { stored, created } = await withDecisions(() => core.objects.update(kind, steps, context, create))
   return answer(stored, request, kind, created ? 201 : 200)
 }
 

@@ -143,7 +143,7 @@ export class Filters {
       )
       if (hasSpaceBeforeToken(exchange.headers)) exchange.setHeader('warning', `299 - "${SPACE_BEFORE_TOKEN}"`)
       const requested = attributesOf(info, requestor, query)
-      const { user, constraint } = this.#impersonated(exchange, requested)
+      const { user, constraint } = await this.#impersonated(exchange, requested)
       if (user !== requestor) exchange.audit?.impersonated(user, constraint)
       const entered = gate.enter(exchange, user, info, query)
       if (entered instanceof Promise) {
@@ -152,8 +152,10 @@ export class Filters {
         waitedMs = clock.now() - waitingMs
       } else pass = entered
       const attributes = user === requestor ? requested : { ...requested, user }
-      const { allowed, reason } = authorizer.authorize(attributes)
+      const decided = authorizer.authorize(attributes)
+      const { allowed, reason, error: undecided } = decided instanceof Promise ? await decided : decided
       exchange.audit?.decided(allowed, reason)
+      if (!allowed && undecided !== undefined) return this.#broken(exchange, undecided)
       if (!allowed) throw forbidden(exchange, newForbiddenFor(attributes, reason))
       const signal = deadline?.signal ?? AbortSignal.any([exchange.signal, this.#options.stopping])
       await this.#dispatch({ exchange, path: info.isResourceRequest ? path : info.path, query, info, user, signal, begun: pass?.release })
@@ -170,9 +172,9 @@ export class Filters {
     }
   }
 
-  #impersonated(exchange: Exchange, requested: RequestAttributes): Impersonation {
+  async #impersonated(exchange: Exchange, requested: RequestAttributes): Promise<Impersonation> {
     try {
-      return this.#impersonator.impersonate(exchange.rawHeaders, requested)
+      return await this.#impersonator.impersonate(exchange.rawHeaders, requested)
     } catch (error) {
       throw error instanceof StatusError ? forbidden(exchange, error) : error
     }
@@ -296,7 +298,11 @@ export class Filters {
   }
 
   #undetermined(exchange: Exchange, { path }: RequestInfo): void {
-    const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path}`
+    this.#broken(exchange, `failed to create RequestInfo: unable to determine kind and namespace from url, ${path}`)
+  }
+
+  /** Before anybody knows how to put it. */
+  #broken(exchange: Exchange, why: string): void {
     const headers = { 'content-type': TEXT, 'x-content-type-options': 'nosniff' }
     exchange.respond(500, headers, `Internal Server Error: ${quote(exchange.target)}: ${why}\n`)
   }

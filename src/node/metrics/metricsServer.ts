@@ -124,7 +124,7 @@ class MetricsApi {
     const asked = askedBy(pathname)
     if (!asked) throw newNotFound({ group: '', resource: '' }, '')
     if (request.method !== 'GET') throw newMethodNotAllowed()
-    this.#authorize(user, asked, pathname)
+    await this.#authorize(user, asked, pathname)
     const items = await this.#items(asked, searchParams)
     if (TABLE.test(accept)) return metricsTable(items, totalOf)
     const [only] = items
@@ -137,12 +137,12 @@ class MetricsApi {
     return only
   }
 
-  #authorize(user: UserInfo, asked: Asked, path: string): void {
+  async #authorize(user: UserInfo, asked: Asked, path: string): Promise<void> {
     const { namespace = '', name = '' } = asked
     const verb = asked.name === undefined ? 'list' : 'get'
     const resource = resourceOf(asked)
     const access = { user, verb, group: METRICS_GROUP, version: METRICS_VERSION, resource, subresource: '', namespace, name, path }
-    if (this.#options.authorizer.authorize(access).allowed) return
+    if ((await this.#options.authorizer.authorize(access)).allowed) return
     const where = namespace ? ` in the namespace "${namespace}"` : ' at the cluster scope'
     const why = `User "${user.name}" cannot ${verb} resource "${resource}" in API group "${METRICS_GROUP}"${where}`
     throw newForbidden({ group: METRICS_GROUP, resource }, name, why)

@@ -3,6 +3,7 @@ import type { Namespace } from '../../../api/kinds/core/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
 import { CostExceededError, EvaluationError } from '../../../cel/program.ts'
 import type { AuthorizerQuery, Authorizer as CelAuthorizer, CostBudget, Program } from '../../../cel/program.ts'
+import { decisionsNow } from '../../authorization/pending.ts'
 import type { Authorizer, RequestAttributes } from '../../request.ts'
 import type { AdmissionRequest } from '../admission.ts'
 import { namespaceOf } from '../matching/rules.ts'
@@ -65,10 +66,11 @@ function namespaceView({ metadata, spec, status }: Namespace): object {
 
 function authorizerOf(request: AdmissionRequest, match: Match, authorizer: Authorizer): CelAuthorizer {
   const { user, subresource, name } = request
+  const decide = decisionsNow(authorizer)
   const { group, resource } = match.resource
   return {
     requestResource: { group, resource, subresource, namespace: namespaceOf(request), name },
-    check: (query) => authorizer.authorize(attributesOf(query, user)),
+    check: (query) => decide(attributesOf(query, user)),
   }
 }
 

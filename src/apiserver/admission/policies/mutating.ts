@@ -3,6 +3,7 @@
  * on the request as it came; each then sees what those before it made. With reinvocationPolicy IfNeeded a policy works once
  * more on what others have changed after it.
  */
+import { withDecisions } from '../../authorization/pending.ts'
 import { mutatingadmissionpolicies, mutatingadmissionpolicybindings } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding } from '../../../api/kinds/admissionregistration/v1.ts'
 import { DecodeError } from '../../../api/codec/json.ts'
@@ -82,7 +83,8 @@ class Dispatch {
     const key = keyOf(invocation)
     const request = this.#request
     const mutator = mutatorOf(policy)
-    const { matches, error } = mutator.decide(await this.#input(invocation))
+    const input = await this.#input(invocation)
+    const { matches, error } = await withDecisions(() => mutator.decide(input))
     if (error !== undefined) this.#fail(policy, binding, error, true)
     if (!matches) {
       if (error === undefined) {
@@ -114,11 +116,9 @@ class Dispatch {
     const startedMs = now()
     const check = { kind: 'mutating', policy: policy.metadata.name, binding: binding.metadata.name } as const
     try {
-      const changed = await this.#objects.replace(
-        mutator.mutate(index, object, type, await this.#input(invocation)),
-        match,
-        mutator.isStrict(index),
-      )
+      const input = await this.#input(invocation)
+      const mutated = await withDecisions(() => mutator.mutate(index, object, type, input))
+      const changed = await this.#objects.replace(mutated, match, mutator.isStrict(index))
       observer().policyChecked({ ...check, enforcement: 'allow', errorType: 'no_error', seconds: (now() - startedMs) / 1_000 })
       return changed
     } catch (error) {

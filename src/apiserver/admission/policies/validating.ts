@@ -1,4 +1,5 @@
 /** ValidatingAdmissionPolicy: what the expressions of all bound policies say to a request, by their bindings' actions. */
+import { withDecisions } from '../../authorization/pending.ts'
 import { validatingadmissionpolicies, validatingadmissionpolicybindings } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { StatusError, StatusReason } from '../../../api/status.ts'
@@ -87,7 +88,8 @@ class Dispatch {
       this.#misconfigured(policy, binding, misconfigured(binding, error))
       return undefined
     }
-    return validatorOf(policy).validate(inputOf(invocation, view, this.#request, this.#options))
+    const input = inputOf(invocation, view, this.#request, this.#options)
+    return withDecisions(() => validatorOf(policy).validate(input))
   }
 
   #enforce(

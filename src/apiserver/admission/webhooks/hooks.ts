@@ -1,4 +1,5 @@
 /** Webhooks of all configurations in the order in which they are asked, each ready to be matched. */
+import { withDecisions } from '../../authorization/pending.ts'
 import type { MutatingWebhook, ValidatingWebhook } from '../../../api/kinds/admissionregistration/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
 import { newForbidden, newInternalError } from '../../../api/status.ts'
@@ -87,7 +88,9 @@ export async function matchHook(
   const view = await objects.view(match).catch((error: unknown) => {
     throw newInternalError(error instanceof Error ? error.message : String(error))
   })
-  const { matches, error } = hook.conditions.decide(expressionInput({ request, match, view, authorizer: context.authorizer }))
+  const { conditions } = hook
+  const input = expressionInput({ request, match, view, authorizer: context.authorizer })
+  const { matches, error } = await withDecisions(() => conditions.decide(input))
   if (error !== undefined) throw newForbidden(request.requested, request.name, error)
   if (matches) return match
   observed.observer.matchConditionExcluded(hook.webhook.name, 'webhook', observed.type, request.operation)
