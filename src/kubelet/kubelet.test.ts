@@ -342,6 +342,14 @@ test('a claim bound to a hostPath volume is mounted; one that is not bound holds
   })
 })
 
+test('a pod whose bandwidth cannot be had is told why it has no sandbox', async (t) => {
+  const w = await world(t)
+  const pod = newPod('narrow', { containers: [main] })
+  w.api.put(pods, { ...pod, metadata: { ...pod.metadata, annotations: { 'kubernetes.io/ingress-bandwidth': '1' } } })
+  const told = 'Warning FailedCreatePodSandBox narrow: Failed to create pod sandbox: resource is unreasonably small (< 1kbit)'
+  await w.until('the event', () => w.events.includes(told))
+})
+
 test('a volume of a kind that this node cannot make is named', async (t) => {
   const w = await world(t)
   w.api.put(

@@ -79,11 +79,11 @@ export class PodPreparation {
   async createSandbox(pod: Pod, attempt: number, signal: AbortSignal): Promise<Sandbox> {
     const { runtime, events, nodeName, rootDir, files, signal: lifetime } = this.#options
     await this.#prepareClaims(pod, signal)
-    const config = sandboxConfig({ pod, attempt, clusterDomain: files.clusterDomain, nodeName, rootDir })
     const { measures } = this.#options
     measures.count('kubelet_started_pods_total')
     try {
       if (pod.spec?.hostUsers === false) throw new Error(NO_USER_NAMESPACES)
+      const config = sandboxConfig({ pod, attempt, clusterDomain: files.clusterDomain, nodeName, rootDir })
       const sandbox = await runtime.createSandbox(config, lifetime)
       signal.throwIfAborted()
       return sandbox

@@ -36,6 +36,16 @@ export interface PodStartsOptions extends Pick<StartOptions, 'rootDir' | 'nodeLi
   report(pod: Pod, observed: PodRuntimeStatus): void
 }
 
+/** A failure comes out once `other` has ended as well: the next try must not meet what this one still does. */
+async function endingAfter<T>(other: Promise<unknown>, result: Promise<T>): Promise<T> {
+  try {
+    return await result
+  } catch (error) {
+    await other.catch(() => {})
+    throw error
+  }
+}
+
 export class PodStarts {
   readonly #options: PodStartsOptions
 
@@ -53,7 +63,7 @@ export class PodStarts {
     for (const promise of [preparing, ...images.values()]) promise.catch(() => {})
     const { preparation, limits } = this.#options
     const [sandbox] = plan.createSandbox
-      ? await Promise.all([preparation.createSandbox(pod, plan.sandboxAttempt, signal), limits.settle(pod)])
+      ? await endingAfter(preparing, Promise.all([preparation.createSandbox(pod, plan.sandboxAttempt, signal), limits.settle(pod)]))
       : [readySandbox(observed)]
     if (!sandbox) throw new Error(`${describePod(pod)} has no sandbox`)
     const slow = await this.#reportIfSlow(pod, plan, sandbox, [preparing, ...images.values()])
