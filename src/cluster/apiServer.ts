@@ -1,5 +1,6 @@
 /** Plain GETs to a cluster's API server from the host, for what must be quick: is it there, and how is its node. */
 import https from 'node:https'
+import { bodyOf } from './bodyOf.ts'
 import type { Credentials } from './credentials.ts'
 
 export interface ApiAnswer {
@@ -15,17 +16,10 @@ export function apiGet(credentials: Credentials, path: string, signal: AbortSign
   const request = https.get(
     `${server}${path}`,
     { ca, cert, key, signal, agent: false, headers: { accept: 'application/json' } },
-    (response) => {
-      const chunks: Buffer[] = []
-      let sizeBytes = 0
-      response.on('error', reject)
-      response.on('data', (chunk: Buffer) => {
-        chunks.push(chunk)
-        sizeBytes += chunk.length
-        if (sizeBytes > BODY_LIMIT_BYTES) response.destroy(new Error(`the API server's answer to ${path} is too large`))
-      })
-      response.on('end', () => resolve({ statusCode: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }))
-    },
+    (response) =>
+      void bodyOf(response, BODY_LIMIT_BYTES, `the API server's answer to ${path} is too large`)
+        .then((body) => ({ statusCode: response.statusCode ?? 0, body }))
+        .then(resolve, reject),
   )
   request.on('error', reject)
   return promise

@@ -1,5 +1,7 @@
 /** Where an engine's API is, and one plain request to it: for what must not wait for dockerode to load (70 ms and more). */
+import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
+import { bodyOf } from '../bodyOf.ts'
 import { UserError } from '../userError.ts'
 
 /** Importing it reads each of its exports, and one of them is a getter that loads fetch and WebSocket: 30 ms. */
@@ -75,28 +77,23 @@ export function engineRequest(address: EngineAddress, method: 'GET' | 'POST', pa
   const request = protocol === 'https' ? https.request({ ...options, ...address.tls }) : http.request(options)
   request.on('error', reject)
   request.on('response', (response) => {
-    const chunks: Buffer[] = []
-    let sizeBytes = 0
-    response.on('error', reject)
-    response.on('data', (chunk: Buffer) => {
-      chunks.push(chunk)
-      sizeBytes += chunk.length
-      if (sizeBytes > BODY_LIMIT_BYTES) response.destroy(new Error(`the engine's answer to ${path} is too large`))
-    })
-    response.on('end', () => {
-      const text = Buffer.concat(chunks).toString()
-      const statusCode = response.statusCode ?? 0
-      try {
-        const body: unknown = response.headers['content-type']?.startsWith('application/json') ? JSON.parse(text) : text
-        if (statusCode >= 200 && statusCode < 300) return resolve(body)
-        reject(new EngineHttpError(statusCode, (body as { message?: string } | null)?.message ?? (body === '' ? '' : text)))
-      } catch (cause) {
-        reject(new Error(`what answers ${path} at ${address.host} is no container engine`, { cause }))
-      }
-    })
+    bodyOf(response, BODY_LIMIT_BYTES, `the engine's answer to ${path} is too large`)
+      .then((text) => answerOf(response, text, `what answers ${path} at ${address.host} is no container engine`))
+      .then(resolve, reject)
   })
   request.end()
   return promise
+}
+
+function answerOf({ statusCode = 0, headers }: IncomingMessage, text: string, noEngine: string): unknown {
+  let body: unknown = text
+  try {
+    if (headers['content-type']?.startsWith('application/json')) body = JSON.parse(text)
+  } catch (cause) {
+    throw new Error(noEngine, { cause })
+  }
+  if (statusCode >= 200 && statusCode < 300) return body
+  throw new EngineHttpError(statusCode, (body as { message?: string } | null)?.message ?? (body === '' ? '' : text))
 }
 
 /** A socket that exists but whose engine hangs must not hang us. */
