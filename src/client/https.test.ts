@@ -6,7 +6,8 @@ import { deployments } from '../api/kinds/apps/v1.ts'
 import { configmaps } from '../api/kinds/core/v1.ts'
 import { isExpired, isNotFound, newExpired, newNotFound, reasonOf } from '../api/status.ts'
 import { Client } from './client.ts'
-import { createHttpsTransport, watchEvents } from './https.ts'
+import { watchEvents } from './answers.ts'
+import { HttpsTransport } from './https.ts'
 
 type Answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, body: string) => void
 
@@ -20,7 +21,7 @@ async function setUp(t: TestContext, answer: Answer) {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const transport = createHttpsTransport({ server: `http://127.0.0.1:${port}`, ca: '', token: 'secret', userAgent: 'tester/1' })
+  const transport = new HttpsTransport({ server: `http://127.0.0.1:${port}`, ca: '', token: 'secret', userAgent: 'tester/1' })
   t.after(() => {
     transport.close()
     server.close()

@@ -8,7 +8,7 @@ import tar from 'tar-stream'
 import { clusterrolebindings, clusterroles } from '../api/kinds/rbac/v1.ts'
 import { isAlreadyExists } from '../api/status.ts'
 import { Client } from '../client/client.ts'
-import { createHttpsTransport } from '../client/https.ts'
+import { HttpsTransport } from '../client/https.ts'
 import { followBoot } from './bootLog.ts'
 import type { Credentials } from './credentials.ts'
 import type { Engine, EngineInfo } from './engine/engine.ts'
@@ -112,7 +112,7 @@ async function putCredentials(container: Docker.Container, text: string): Promis
 }
 
 async function allowNodeComponents({ server, ca, cert, key }: Credentials, signal: AbortSignal): Promise<void> {
-  const transport = createHttpsTransport({ server, ca, cert, key, userAgent: 'minicube' })
+  const transport = new HttpsTransport({ server, ca, cert, key, userAgent: 'minicube' })
   const client = new Client(transport)
   const unlessThere = (error: unknown): void => {
     if (!isAlreadyExists(error)) throw error

@@ -14,7 +14,7 @@ import { Supervisor, type Component, type ComponentHealth } from '../base/compon
 import { familiesOf } from '../base/ipFamily.ts'
 import { createLogger, type Logger } from '../base/logger.ts'
 import { Client } from '../client/client.ts'
-import { createHttpsTransport } from '../client/https.ts'
+import { HttpsTransport } from '../client/https.ts'
 import type { Informers } from '../client/informer.ts'
 import { createInformers } from '../client/sharedInformer.ts'
 import { loadBalancerAddresses } from '../cloud/announcers.ts'
@@ -53,7 +53,7 @@ interface ControlPlane {
 }
 
 function accessAs(identity: KeyPair, userAgent: string, { server, ca, log, signal }: ControlPlane): Access {
-  const client = new Client(createHttpsTransport({ server, ca, ...identity, userAgent }))
+  const client = new Client(new HttpsTransport({ server, ca, ...identity, userAgent }))
   return { client, informers: createInformers({ client, signal, log, clock: systemClock }) }
 }
 

@@ -7,7 +7,7 @@ import type { Pod } from '../../src/api/kinds/core/v1.ts'
 import { pods, services } from '../../src/api/kinds/core/v1.ts'
 import type { Draft } from '../../src/api/resource.ts'
 import { Client } from '../../src/client/client.ts'
-import { createHttpsTransport } from '../../src/client/https.ts'
+import { HttpsTransport } from '../../src/client/https.ts'
 import { readCredentials } from '../../src/cluster/credentials.ts'
 import { startedCluster } from '../e2e/minicube.ts'
 import { BareEngine, type Shape } from './bareEngine.ts'
@@ -148,7 +148,7 @@ const cluster = await startedCluster('bench-pods')
 const watching = new AbortController()
 const credentials = await readCredentials(cluster.env['MINICUBE_HOME'] ?? '', cluster.profile)
 if (!credentials) throw new Error('the started cluster has no credentials')
-const transport = createHttpsTransport({ ...credentials, userAgent: 'bench' })
+const transport = new HttpsTransport({ ...credentials, userAgent: 'bench' })
 try {
   const client = new Client(transport)
   const follower = new PodFollower()

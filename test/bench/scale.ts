@@ -17,7 +17,7 @@ import { configmaps, namespaces, nodes, pods, resourcequotas, services, type Nam
 import type { Draft, KubeObject, Resource } from '../../src/api/resource.ts'
 import { isNotFound } from '../../src/api/status.ts'
 import { Client } from '../../src/client/client.ts'
-import { createHttpsTransport, type HttpsTransport } from '../../src/client/https.ts'
+import { HttpsTransport } from '../../src/client/https.ts'
 import { atEnd } from '../ending.ts'
 import { readTarget } from './apiLoad.ts'
 
@@ -76,7 +76,7 @@ async function startControlPlane(fakeNodes: number, folder: string, more: readon
     child.once('exit', (code) => reject(new Error(`the control plane ended with ${code ?? 'a signal'}`)))
   })
   const { url, ...identity } = readTarget(kubeconfig)
-  const transport = createHttpsTransport({ server: url, ...identity, userAgent: 'bench-scale' })
+  const transport = new HttpsTransport({ server: url, ...identity, userAgent: 'bench-scale' })
   return {
     client: new Client(transport),
     transport,

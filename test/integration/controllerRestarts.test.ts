@@ -12,7 +12,7 @@ import { jobs } from '../../src/api/kinds/batch/v1.ts'
 import { nodes, pods, type Pod } from '../../src/api/kinds/core/v1.ts'
 import { isConditionTrue } from '../../src/api/meta.ts'
 import { Client } from '../../src/client/client.ts'
-import { createHttpsTransport } from '../../src/client/https.ts'
+import { HttpsTransport } from '../../src/client/https.ts'
 import { Random } from '../fuzz/random.ts'
 import { ControlPlaneProcess } from './controlPlaneProcess.ts'
 
@@ -93,7 +93,7 @@ async function killAtRandom(seed: number): Promise<void> {
   ])
   await server.start()
   const { url, ca, cert, key } = server.target
-  const transport = createHttpsTransport({ server: url, ca, cert, key, userAgent: 'test' })
+  const transport = new HttpsTransport({ server: url, ca, cert, key, userAgent: 'test' })
   const client = new Client(transport)
   /** By application: the uids of all pods that there ever were, and how many of them are gone. */
   const ever = new Map<string, Set<string>>()

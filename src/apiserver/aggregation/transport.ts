@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../api/resource.ts'
 import { newServiceUnavailable, newStatusError, StatusError } from '../../api/status.ts'
 import type { DiscoveredResource, ResourceRequest, Transport, WatchEvent, WatchRequest } from '../../client/client.ts'
-import { errorOf, listOf, watchEvents } from '../../client/https.ts'
+import { errorOf, listOf, watchEvents } from '../../client/answers.ts'
 import { METHODS, requestPath, watchPath } from '../../client/paths.ts'
 import type { UserInfo } from '../request.ts'
 import { isAvailable } from './apiServices.ts'
