@@ -1,8 +1,10 @@
 /** What upstream's flags of the controller manager mean to the controllers. */
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { ControllerFactory } from '../reconcile/controller.ts'
+import type { EndpointSliceOptions } from './endpointslice/endpointslice.ts'
 import type { NodeLifecycleOptions } from './nodeLifecycle/nodeLifecycle.ts'
 import type { AutoscalerOptions } from './podautoscaler/plan.ts'
+import type { ResourceQuotaOptions } from './resourceQuota/resourceQuota.ts'
 
 type Flags = ComponentOptions['controller-manager']
 
@@ -58,12 +60,25 @@ export const nodeLifecycleOptions = (flags: Flags): Partial<NodeLifecycleOptions
     unhealthyShare: flags['unhealthy-zone-threshold'],
   })
 
+export const endpointSliceOptions = (flags: Flags): Partial<EndpointSliceOptions> =>
+  present<EndpointSliceOptions>({ maxEndpoints: flags['max-endpoints-per-slice'], batchMs: flags['endpointslice-updates-batch-period'] })
+
+export const mirroringOptions = (flags: Flags): Partial<EndpointSliceOptions> =>
+  present<EndpointSliceOptions>({
+    maxEndpoints: flags['mirroring-max-endpoints-per-subset'],
+    batchMs: flags['mirroring-endpointslice-updates-batch-period'],
+  })
+
+export const quotaOptions = (flags: Flags): Partial<ResourceQuotaOptions> =>
+  present<ResourceQuotaOptions>({ resyncMs: flags['resource-quota-sync-period'] })
+
 /** The names that `--controllers` took before each was called a controller; they are still understood. */
 const FORMER_NAMES: Readonly<Record<string, string>> = {
   attachdetach: 'persistentvolume-attach-detach-controller',
   bootstrapsigner: 'bootstrap-signer-controller',
   'clusterrole-aggregation': 'clusterrole-aggregation-controller',
   cronjob: 'cronjob-controller',
+  'cloud-node-lifecycle': 'cloud-node-lifecycle-controller',
   csrapproving: 'certificatesigningrequest-approving-controller',
   csrcleaner: 'certificatesigningrequest-cleaner-controller',
   csrsigning: 'certificatesigningrequest-signing-controller',
@@ -91,9 +106,13 @@ const FORMER_NAMES: Readonly<Record<string, string>> = {
   'resource-claim-controller': 'resourceclaim-controller',
   resourcequota: 'resourcequota-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
+  route: 'node-route-controller',
+  service: 'service-lb-controller',
   serviceaccount: 'serviceaccount-controller',
   'serviceaccount-token': 'serviceaccount-token-controller',
   statefulset: 'statefulset-controller',
+  svm: 'storage-version-migrator-controller',
+  'storage-version-gc': 'storageversion-garbage-collector-controller',
   tokencleaner: 'token-cleaner-controller',
   ttl: 'ttl-controller',
   'ttl-after-finished': 'ttl-after-finished-controller',

@@ -14,6 +14,14 @@ test('which controllers a flag leaves', () => {
   assert.throws(() => selectControllers(known, ['*', '-x']), UnknownControllerError)
 })
 
+test('a flag may leave out what upstream has and is not here, by its former name as well, but not ask for it', () => {
+  assert.deepEqual(selectControllers(['a'], ['*', '-service-lb-controller', '-route', '-selinux-warning-controller']), ['a'])
+  assert.throws(() => selectControllers(['a'], ['*', 'selinux-warning-controller']), {
+    name: 'UnknownControllerError',
+    message: '"selinux-warning-controller" cannot be run here: leave it out of the list of controllers',
+  })
+})
+
 test('tokens are made only where they can be signed', () => {
   const name = 'serviceaccount-token-controller'
   assert.equal(controllerFactories({ rootCa: '' }).has(name), false)

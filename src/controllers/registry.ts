@@ -26,7 +26,15 @@ import { nodeIpamController, type NodeIpamOptions } from './nodeIpam.ts'
 import { nodeLifecycleController } from './nodeLifecycle/nodeLifecycle.ts'
 import { taintEvictionController } from './nodeLifecycle/taintEviction.ts'
 import { horizontalPodAutoscalerController } from './podautoscaler/horizontal.ts'
-import { autoscalerOptions, canonicalName, nodeLifecycleOptions, withWorkers } from './options.ts'
+import {
+  autoscalerOptions,
+  canonicalName,
+  endpointSliceOptions,
+  mirroringOptions,
+  nodeLifecycleOptions,
+  quotaOptions,
+  withWorkers,
+} from './options.ts'
 import { podGcController } from './podGc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { replicationControllerController } from './replicationcontroller.ts'
@@ -79,16 +87,16 @@ export function controllerFactories(options: ControllerOptions): Map<string, Con
     ['job-controller', jobController],
     ['cronjob-controller', cronJobController],
     ['ttl-after-finished-controller', ttlAfterFinishedController],
-    ['endpointslice-controller', endpointSliceController],
-    ['endpoints-controller', endpointsController],
+    ['endpointslice-controller', (context) => endpointSliceController(context, endpointSliceOptions(flags))],
+    ['endpoints-controller', (context) => endpointsController(context, flags['endpoint-updates-batch-period'])],
     ['garbage-collector-controller', garbageCollector],
     ['node-lifecycle-controller', (context) => nodeLifecycleController(context, nodeLifecycleOptions(flags))],
     ['taint-eviction-controller', taintEvictionController],
     ['pod-garbage-collector-controller', (context) => podGcController(context, flags['terminated-pod-gc-threshold'])],
-    ['endpointslice-mirroring-controller', endpointSliceMirroringController],
+    ['endpointslice-mirroring-controller', (context) => endpointSliceMirroringController(context, mirroringOptions(flags))],
     ['clusterrole-aggregation-controller', clusterRoleAggregationController],
     ['disruption-controller', disruptionController],
-    ['resourcequota-controller', resourceQuotaController],
+    ['resourcequota-controller', (context) => resourceQuotaController(context, quotaOptions(flags))],
     ['resourceclaim-controller', resourceClaimController],
     ['persistentvolume-binder-controller', (context) => persistentVolumeBinder(context, hostPathVolumes)],
     ['persistentvolumeclaim-protection-controller', pvcProtectionController],
@@ -128,6 +136,23 @@ export class UnknownControllerError extends Error {
 /** Those that run only where they are named. */
 const OFF_BY_DEFAULT = new Set(['bootstrap-signer-controller', 'token-cleaner-controller'])
 
+/**
+ * What upstream's manager has besides, for a cloud or for a feature that is off by default: leaving them out is what happens anyway,
+ * so that a list of upstream's may say it.
+ */
+const NOT_HERE = new Set([
+  'cloud-node-lifecycle-controller',
+  'kube-apiserver-serving-clustertrustbundle-publisher-controller',
+  'node-route-controller',
+  'podcertificaterequest-cleaner-controller',
+  'podgroup-protection-controller',
+  'resourcepoolstatusrequest-controller',
+  'selinux-warning-controller',
+  'service-lb-controller',
+  'storage-version-migrator-controller',
+  'storageversion-garbage-collector-controller',
+])
+
 /** The controllers of a cluster unless told otherwise: kubeadm's choice. */
 export const DEFAULT_CONTROLLERS: readonly string[] = ['*', ...OFF_BY_DEFAULT]
 
@@ -144,7 +169,9 @@ export function selectControllers(
   const words = flag.map((entry) =>
     entry.startsWith('-') ? { name: canonicalName(entry.slice(1)), on: false } : { name: canonicalName(entry), on: true },
   )
-  const strange = words.find(({ name }) => name !== '*' && !names.includes(name))
+  const strange = words.find(({ name, on }) => name !== '*' && !names.includes(name) && (on || !NOT_HERE.has(name)))
+  if (strange && NOT_HERE.has(strange.name))
+    throw new UnknownControllerError(`"${strange.name}" cannot be run here: leave it out of the list of controllers`)
   if (strange) throw new UnknownControllerError(`"${strange.name}" is not in the list of known controllers`)
   return names.filter((name) => words.find((word) => word.name === name)?.on ?? (flag.includes('*') && !offByDefault.has(name)))
 }

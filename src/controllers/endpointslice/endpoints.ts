@@ -97,12 +97,12 @@ function desired(
   }
 }
 
-export function endpointsController(context: ControllerContext): Controller {
+export function endpointsController(context: ControllerContext, batchMs = BATCH_WINDOW_MS): Controller {
   const { client, informers, clock } = context
   const serviceInformer = informers.for(services)
   const podInformer = informers.for(pods)
   const endpointsInformer = informers.for(endpoints)
-  const window = new GrowingWindow(BATCH_WINDOW_MS)
+  const window = new GrowingWindow(batchMs)
   const triggers = new TriggerTimes()
 
   async function remove(key: string, signal: AbortSignal): Promise<void> {

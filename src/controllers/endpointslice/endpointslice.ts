@@ -39,7 +39,14 @@ function serviceKey(slice: EndpointSlice): string[] {
   return labels?.[MANAGED_BY] === CONTROLLER && labels[SERVICE_NAME] ? [`${namespace}/${labels[SERVICE_NAME]}`] : []
 }
 
-export function endpointSliceController(context: ControllerContext): Controller {
+export interface EndpointSliceOptions {
+  maxEndpoints: number
+  /** For how long changes are taken together. */
+  batchMs: number
+}
+
+export function endpointSliceController(context: ControllerContext, options: Partial<EndpointSliceOptions> = {}): Controller {
+  const { maxEndpoints, batchMs = BATCH_WINDOW_MS } = options
   const { client, informers, events, clock } = context
   const serviceInformer = informers.for(services)
   const podInformer = informers.for(pods)
@@ -47,7 +54,7 @@ export function endpointSliceController(context: ControllerContext): Controller 
   const sliceInformer = informers.for(endpointslices)
   sliceInformer.addIndex(BY_SERVICE, serviceKey)
   const writes = new OwnWrites()
-  const window = new GrowingWindow(BATCH_WINDOW_MS)
+  const window = new GrowingWindow(batchMs)
   const triggers = new TriggerTimes()
   const hinted = new Set<string>()
   /** Names of nodes that are not there though a Service's pods are on them, by the Service's key. */
@@ -88,6 +95,7 @@ export function endpointSliceController(context: ControllerContext): Controller 
       pods: selected,
       slices: sliceInformer.byIndex(BY_SERVICE, keyOf(service)).filter((slice) => slice.metadata.deletionTimestamp === undefined),
       nodeOf: (name) => nodeInformer.get(name),
+      ...(maxEndpoints && { maxEndpoints }),
       ...(wantsHints(service) && { shares: zoneShares(nodeInformer.list()) }),
     })
   }

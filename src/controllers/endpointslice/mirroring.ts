@@ -5,9 +5,11 @@ import { newControllerRef } from '../../api/meta.ts'
 import { keyOf, type Draft } from '../../api/resource.ts'
 import { isNotFound } from '../../api/status.ts'
 import { watch, type Controller, type ControllerContext, type Outcome } from '../../reconcile/controller.ts'
+import { coalesce } from '../coalesce.ts'
 import { canonicalJson, semanticallyEqual } from '../hash.ts'
 import { CACHE_LAG_RECHECK_MS, OwnWrites } from '../ownWrites.ts'
 import { at } from '../ownership.ts'
+import type { EndpointSliceOptions } from './endpointslice.ts'
 import { MANAGED_BY, SERVICE_NAME } from './plan.ts'
 import { familyOf, hasSelector } from './podEndpoints.ts'
 import { TRIGGER_TIME } from './triggerTimes.ts'
@@ -21,14 +23,14 @@ const BY_SERVICE = 'mirrored'
 
 type SliceBody = Pick<EndpointSlice, 'addressType' | 'endpoints' | 'ports'>
 
-function endpointsOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset, addressType: string): Endpoint[] {
+function endpointsOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset, addressType: string, max: number): Endpoint[] {
   const all = [
     ...addresses.map((address) => ({ address, ready: true })),
     ...notReadyAddresses.map((address) => ({ address, ready: false })),
   ]
   return all
     .filter(({ address }) => familyOf(address.ip) === addressType)
-    .slice(0, MAX_ENDPOINTS_PER_SUBSET)
+    .slice(0, max)
     .map(({ address: { ip, hostname, nodeName, targetRef }, ready }) => ({
       addresses: [ip],
       conditions: { ready },
@@ -39,7 +41,7 @@ function endpointsOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset,
 }
 
 /** One slice for each subset and address family. */
-export function mirroredSlices(object: Endpoints): SliceBody[] {
+export function mirroredSlices(object: Endpoints, max = MAX_ENDPOINTS_PER_SUBSET): SliceBody[] {
   const slices: SliceBody[] = []
   for (const subset of object.subsets ?? []) {
     const ports: EndpointPort[] = (subset.ports ?? []).map(({ name = '', port, protocol = 'TCP', appProtocol }) => ({
@@ -49,7 +51,7 @@ export function mirroredSlices(object: Endpoints): SliceBody[] {
       ...(appProtocol && { appProtocol }),
     }))
     for (const addressType of ['IPv4', 'IPv6']) {
-      const list = endpointsOf(subset, addressType)
+      const list = endpointsOf(subset, addressType, max)
       if (list.length > 0) slices.push({ addressType, endpoints: list, ports })
     }
   }
@@ -83,12 +85,14 @@ function serviceKey(slice: EndpointSlice): string[] {
 }
 
 /** How many addresses are too many for the slices. */
-export function skippedAddresses(object: Endpoints): number {
+export function skippedAddresses(object: Endpoints, max = MAX_ENDPOINTS_PER_SUBSET): number {
   const counts = (object.subsets ?? []).map(({ addresses = [], notReadyAddresses = [] }) => addresses.length + notReadyAddresses.length)
-  return counts.reduce((sum, count) => sum + Math.max(0, count - MAX_ENDPOINTS_PER_SUBSET), 0)
+  return counts.reduce((sum, count) => sum + Math.max(0, count - max), 0)
 }
 
-export function endpointSliceMirroringController({ client, informers, events }: ControllerContext): Controller {
+export function endpointSliceMirroringController(context: ControllerContext, options: Partial<EndpointSliceOptions> = {}): Controller {
+  const { client, informers, events, clock } = context
+  const { maxEndpoints = MAX_ENDPOINTS_PER_SUBSET, batchMs = 0 } = options
   const serviceInformer = informers.for(services)
   const endpointsInformer = informers.for(endpoints)
   const sliceInformer = informers.for(endpointslices)
@@ -106,20 +110,20 @@ export function endpointSliceMirroringController({ client, informers, events }: 
   return {
     name: 'endpointslice-mirroring-controller',
     watches: [
-      watch(endpoints, (object) => [keyOf(object)]),
+      { start: (all, enqueue) => watch(endpoints, (object) => [keyOf(object)]).start(all, coalesce(enqueue, clock, batchMs)) },
       watch(services, (service) => [keyOf(service)]),
       watch(endpointslices, serviceKey),
     ],
     async reconcile(key, signal): Promise<Outcome> {
       if (!writes.seenBy(key, sliceInformer)) return { requeueAfterMs: CACHE_LAG_RECHECK_MS }
       const object = wanted(key)
-      const skipped = object ? skippedAddresses(object) : 0
+      const skipped = object ? skippedAddresses(object, maxEndpoints) : 0
       if (object && skipped > 0) {
-        const limit = `A max of ${MAX_ENDPOINTS_PER_SUBSET} addresses can be mirrored to EndpointSlices per Endpoints subset.`
+        const limit = `A max of ${maxEndpoints} addresses can be mirrored to EndpointSlices per Endpoints subset.`
         const message = `${limit} ${skipped} addresses were skipped`
         events.record(object, { type: 'Warning', reason: 'TooManyAddressesToMirror', message })
       }
-      const mirrored = object ? mirroredSlices(object).map((body) => ({ object, body })) : []
+      const mirrored = object ? mirroredSlices(object, maxEndpoints).map((body) => ({ object, body })) : []
       const spare = [...sliceInformer.byIndex(BY_SERVICE, key)]
       const take = (fits: (slice: EndpointSlice) => boolean): EndpointSlice | undefined => {
         const found = spare.findIndex(fits)

@@ -155,3 +155,12 @@ test('pods of nodes that are not there are left out, unless whatever there is is
   assert.deepEqual(addresses({}), [['p1'], ['p2', 'p3']])
   assert.deepEqual(addresses({ publishNotReadyAddresses: true }), [['p1', 'p2', 'p3'], []])
 })
+
+test('how many endpoints a slice holds can be set', () => {
+  const pods = [1, 2, 3, 4, 5].map((n) => pod(n))
+  const { create } = planSlices({ service: service(), pods, slices: [], nodeOf, maxEndpoints: 2 })
+  assert.deepEqual(
+    create.map(({ endpoints }) => endpoints?.length),
+    [2, 2, 1],
+  )
+})

@@ -16,7 +16,7 @@ export const HEADLESS = 'service.kubernetes.io/headless'
 const ZONE = 'topology.kubernetes.io/zone'
 const SAME_NODE = 'PreferSameNode'
 const NEAR = new Set(['PreferClose', 'PreferSameZone', SAME_NODE])
-export const MAX_ENDPOINTS_PER_SLICE = 100
+const MAX_ENDPOINTS_PER_SLICE = 100
 
 export interface SliceInput {
   service: Service
@@ -27,6 +27,8 @@ export interface SliceInput {
   nodeOf: (nodeName: string) => Node | undefined
   /** For Services that want topology aware routing. */
   shares?: ZoneShares
+  /** How many endpoints a slice may hold. */
+  maxEndpoints?: number
 }
 
 export interface SlicePlan {
@@ -134,7 +136,7 @@ function setHints(service: Service, groups: ReadonlyMap<string, Group>, shares: 
 }
 
 export function planSlices(input: SliceInput): SlicePlan {
-  const { service, slices, nodeOf } = input
+  const { service, slices, nodeOf, maxEndpoints = MAX_ENDPOINTS_PER_SLICE } = input
   // Who publishes whatever there is publishes these, too.
   const isReachable = (pod: Pod): boolean =>
     service.spec?.publishNotReadyAddresses === true || nodeOf(pod.spec.nodeName ?? '') !== undefined
@@ -162,7 +164,7 @@ export function planSlices(input: SliceInput): SlicePlan {
     const kept = (byKey.get(key) ?? []).map((slice) => ({ slice, endpoints: keepEndpoints(slice, left) }))
     for (const one of kept) {
       for (const [uid, endpoint] of left) {
-        if (one.endpoints.length >= MAX_ENDPOINTS_PER_SLICE) break
+        if (one.endpoints.length >= maxEndpoints) break
         one.endpoints.push(endpoint)
         left.delete(uid)
       }
@@ -170,8 +172,8 @@ export function planSlices(input: SliceInput): SlicePlan {
       else update(one.slice, one.endpoints)
     }
     const rest = [...left.values()]
-    for (let at = 0; at < rest.length; at += MAX_ENDPOINTS_PER_SLICE) {
-      const part = rest.slice(at, at + MAX_ENDPOINTS_PER_SLICE)
+    for (let at = 0; at < rest.length; at += maxEndpoints) {
+      const part = rest.slice(at, at + maxEndpoints)
       // A slice that would go away can take the new ports instead.
       const spare = unused.findIndex((slice) => slice.addressType === addressType)
       const [reused] = spare < 0 ? [] : unused.splice(spare, 1)
