@@ -99,6 +99,7 @@ test('mistakes are told with what may have been meant', () => {
     ],
     ['apiserver.disable-admission-plugins=NodeRestrictions', /no admission plugin "NodeRestrictions"/, /Did you mean NodeRestriction/],
     ['apiserver.oidc-client-id=k', /must be specified together/, /oidc-issuer-url/],
+    ['apiserver.audit-log-truncate-max-batch-size=5', /max batch size 5, must be greater than max event size \(102400\)/, /batch-size/],
     ['apiserver.oidc-signing-algs=RS256,HS256', /"HS256" is no algorithm/, /RS256/],
     ['apiserver.encryption-provider-configs=f', /has no option "encryption-provider-configs"/, /Did you mean encryption-provider-config/],
   ]
@@ -113,4 +114,9 @@ test('mistakes are told with what may have been meant', () => {
 test('issuers of tokens are said by a file, or by options', () => {
   const both = ['apiserver.authentication-config=f', 'apiserver.oidc-issuer-url=https://x', 'apiserver.oidc-client-id=k']
   assert.throws(() => parseExtraConfig(both), /authentication-config file and oidc-\* flags are mutually exclusive/)
+})
+
+test('who decides is said by a file, or by modes', () => {
+  const both = ['apiserver.authorization-config=f', 'apiserver.authorization-mode=Node,RBAC']
+  assert.throws(() => parseExtraConfig(both), /--authorization-config can not be specified when --authorization-mode/)
 })

@@ -50,6 +50,12 @@ const OPTIONS = {
     'audit-log-maxsize': 'count',
     'audit-log-maxbackup': 'count',
     'audit-log-maxage': 'count',
+    'audit-log-truncate-enabled': 'boolean',
+    'audit-log-truncate-max-batch-size': 'positive',
+    'audit-log-truncate-max-event-size': 'positive',
+    'audit-webhook-truncate-enabled': 'boolean',
+    'audit-webhook-truncate-max-batch-size': 'positive',
+    'audit-webhook-truncate-max-event-size': 'positive',
     'audit-webhook-config-file': 'text',
     'audit-webhook-mode': 'text',
     'audit-webhook-initial-backoff': 'duration',
@@ -299,6 +305,22 @@ function checkShutdown({
     )
 }
 
+/** Upstream's defaults of how large an audit event, and a batch of them, may be where events are truncated. */
+export const AUDIT_EVENT_SIZE_BYTES = 102_400
+const AUDIT_BATCH_SIZE_BYTES = 10 * 1024 * 1024
+
+function checkTruncation(options: OptionsOf<'apiserver'>): void {
+  for (const place of ['log', 'webhook'] as const) {
+    const eventBytes = options[`audit-${place}-truncate-max-event-size`] ?? AUDIT_EVENT_SIZE_BYTES
+    const batchBytes = options[`audit-${place}-truncate-max-batch-size`] ?? AUDIT_BATCH_SIZE_BYTES
+    if (batchBytes < eventBytes)
+      throw new ExtraConfigError(
+        `invalid audit truncate ${place} max batch size ${batchBytes}, must be greater than max event size (${eventBytes})`,
+        `Set apiserver.audit-${place}-truncate-max-batch-size`,
+      )
+  }
+}
+
 function checkAuthorizers(options: OptionsOf<'apiserver'>): void {
   if (options['authorization-config'] !== undefined && options['authorization-mode'] !== undefined)
     throw new ExtraConfigError(
@@ -341,6 +363,7 @@ export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
   checkShutdown(options.kubelet)
   checkProvider(options.apiserver)
   checkAuthorizers(options.apiserver)
+  checkTruncation(options.apiserver)
   return parsed
 }
 

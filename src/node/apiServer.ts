@@ -138,7 +138,7 @@ function anonymousAccess(flags: ComponentOptions['apiserver'], outside: OutsideT
 export async function assembleApiServer(options: AssembledApiServerOptions): Promise<ApiServer> {
   const { store, pki, serviceClusterIpRange, advertiseAddress, clusterDomain, clock, flags = {} } = options
   const log = options.log.child({ component: 'kube-apiserver' })
-  const audit = options.audit && createAudit(options.audit, { log, clock })
+  const audit = options.audit && createAudit(options.audit, flags, { log, clock })
   const encrypted = await openEncryption(flags, { log, clock })
   const catalog = loadCatalog()
   const services = new Services({ serviceClusterIpRange, nodePortRange: flags['service-node-port-range'] ?? NODE_PORTS })

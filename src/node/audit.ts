@@ -1,6 +1,7 @@
 /** The audit of an API server as its flags ask for it, by upstream's names. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { AUDIT_EVENT_SIZE_BYTES } from '../api/componentOptions.ts'
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -8,6 +9,7 @@ import { Audit } from '../apiserver/audit/audit.ts'
 import type { AuditSink } from '../apiserver/audit/audit.ts'
 import { AuditLog } from '../apiserver/audit/log.ts'
 import { parseAuditPolicy } from '../apiserver/audit/policy.ts'
+import { TruncatingSink } from '../apiserver/audit/truncation.ts'
 import { AuditWebhook } from '../apiserver/audit/webhook.ts'
 import type { BatchLimits } from '../apiserver/audit/webhook.ts'
 import { parseWebhookConfig } from '../apiserver/audit/webhookEndpoint.ts'
@@ -47,8 +49,18 @@ export function webhookSettings(flags: ComponentOptions['apiserver']): WebhookSe
   return { configFile: resolve(configFile), limits: Object.fromEntries(given) as Partial<BatchLimits> }
 }
 
+/** How large an event may be on its way to a place; undefined where nothing bounds it. */
+function eventLimit(flags: ComponentOptions['apiserver'], place: 'log' | 'webhook'): number | undefined {
+  const eventBytes = flags[`audit-${place}-truncate-max-event-size`] ?? AUDIT_EVENT_SIZE_BYTES
+  return flags[`audit-${place}-truncate-enabled`] ? eventBytes : undefined
+}
+
 /** Without a policy or without a place to send events to nothing is written down. Throws where the policy or a kubeconfig is wrong. */
-export function createAudit(settings: AuditSettings, { log, clock }: { log: Logger; clock: Clock }): Audit | undefined {
+export function createAudit(
+  settings: AuditSettings,
+  flags: ComponentOptions['apiserver'],
+  { log, clock }: { log: Logger; clock: Clock },
+): Audit | undefined {
   const { policyFile, logPath, webhook, ...limits } = settings
   if (!policyFile || (!logPath && !webhook)) {
     if (policyFile || logPath || webhook) log.warn('audit needs a policy file and a log path or a webhook: nothing is written down')
@@ -56,11 +68,15 @@ export function createAudit(settings: AuditSettings, { log, clock }: { log: Logg
   }
   const policy = parseAuditPolicy(readFileSync(policyFile, 'utf8'))
   const sinks: AuditSink[] = []
-  if (logPath) sinks.push(new AuditLog({ path: logPath, ...limits, log, clock }))
+  const add = (sink: AuditSink): void => {
+    const limit = eventLimit(flags, sink.plugin)
+    sinks.push(limit === undefined ? sink : new TruncatingSink(sink, limit))
+  }
+  if (logPath) add(new AuditLog({ path: logPath, ...limits, log, clock }))
   if (webhook) {
     const read = (path: string): string => readFileSync(path, 'utf8')
     const endpoint = parseWebhookConfig(read(webhook.configFile), webhook.configFile, read)
-    sinks.push(new AuditWebhook({ post: (body, signal) => postEvents(endpoint, body, signal), limits: webhook.limits, log, clock }))
+    add(new AuditWebhook({ post: (body, signal) => postEvents(endpoint, body, signal), limits: webhook.limits, log, clock }))
   }
   return new Audit({ policy, sinks, clock })
 }

@@ -55,6 +55,11 @@ export const USAGE = `Usage: minicube control-plane [flags]
                                   aside (default 100)
   --audit-log-maxbackup <number>  how many of those are kept (default all)
   --audit-log-maxage <days>       for how long (default for ever)
+  --audit-log-truncate-enabled=true
+                                  events of more than 100 KiB
+                                  (--audit-log-truncate-max-event-size) go without
+                                  their objects; --audit-webhook-truncate-enabled
+                                  likewise
   --audit-webhook-config-file <file>
                                   a kubeconfig: where to events are sent, too
                                   (--audit-webhook-batch-max-size and its like by
@@ -208,6 +213,12 @@ const API_SERVER_FLAGS = {
   'authorization-config': { type: 'string' },
   'encryption-provider-config': { type: 'string' },
   'encryption-provider-config-automatic-reload': { type: 'string' },
+  'audit-log-truncate-enabled': { type: 'string' },
+  'audit-log-truncate-max-batch-size': { type: 'string' },
+  'audit-log-truncate-max-event-size': { type: 'string' },
+  'audit-webhook-truncate-enabled': { type: 'string' },
+  'audit-webhook-truncate-max-batch-size': { type: 'string' },
+  'audit-webhook-truncate-max-event-size': { type: 'string' },
   'audit-webhook-config-file': { type: 'string' },
   'audit-webhook-mode': { type: 'string' },
   'audit-webhook-initial-backoff': { type: 'string' },
