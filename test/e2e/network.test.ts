@@ -61,6 +61,21 @@ test('a service that nobody serves is refused at once', async () => {
   assert.match(await inPod('wget -qO- -T 5 http://nobody/'), /refused|unreachable/i)
 })
 
+test('what is for nobody in a further range of services is refused on the node', async () => {
+  // Without the rule it would get lost there; it never leaves.
+  await cluster.minicube(['ssh', '--', 'ip', 'route', 'replace', '10.98.0.0/16', 'dev', 'mk-guard0'])
+  await cluster.apply([
+    { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR', metadata: { name: 'further' }, spec: { cidrs: ['10.98.0.0/16'] } },
+  ])
+  await cluster.kubectl(['wait', 'servicecidr/further', '--for=condition=Ready', '--timeout=30s'])
+  const service = webService('further') as { spec: object }
+  await cluster.apply({ ...service, spec: { ...service.spec, clusterIP: '10.98.0.5', selector: { app: 'web' } } })
+  await eventually('the service to answer', async () => (await inPod('wget -qO- -T 2 http://10.98.0.5/cgi-bin/who')).startsWith('web-'))
+  for (const host of ['10.98.0.5:81', '10.98.0.77'])
+    assert.match(await inPod(`wget -qO- -T 5 http://${host}/`), /refused|unreachable/i, host)
+  await cluster.kubectl(['delete', 'service/further', 'servicecidr/further'])
+})
+
 test('a network policy lets in whom it names, and leaves DNS to an isolated client', async () => {
   const reach = (): Promise<string> => inPod('wget -qO- -T 2 http://solo/cgi-bin/who')
   const policy = (name: string, spec: object): object => ({

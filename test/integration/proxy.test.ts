@@ -91,6 +91,23 @@ for (const family of [IPV4, IPV6]) {
   })
 }
 
+test('one address in two spellings, and ranges that overlap, are no reason for the kernel to refuse', { skip }, async () => {
+  const table = new ServiceTable(IPV6)
+  const services = ['2001:DB8::9', '2001:db8:0::9'].map((external, i): [string, ServiceRules] => {
+    const spec = { clusterIP: `fd00:10:96::${i + 1}`, clusterIPs: [`fd00:10:96::${i + 1}`], externalIPs: [external], ports: [{ port: 80 }] }
+    const endpoints = [{ addresses: ['FD00:10:244::5', 'fd00:10:244:0::5'][i] ?? '' }].map(({ addresses }) => ({ addresses: [addresses] }))
+    const slice = { metadata: { ...META, name: 'x' }, addressType: 'IPv6', endpoints, ports: [{ name: '', port: 8080, protocol: 'TCP' }] }
+    const context = { nodeName: 'a', podCidrs: POD_RANGES, family: IPV6 }
+    return [`default/${i}`, serviceRules({ metadata: { ...META, name: String(i) }, spec }, [slice], context)]
+  })
+  await nft(['-f', '-'], table.change(new Map(services), ['fd00:10:96::/112', 'fd00:10:96::/108']))
+  await nft(['-f', '-'], table.change(new Map([['default/0', undefined]]), ['fd00:10:96::/108']))
+  const { stdout } = await nft(['list', 'table', 'ip6', 'minicube_proxy'])
+  assert.match(stdout, /2001:db8::9 \. tcp \. 80 : goto ext_/)
+  assert.match(stdout, /fd00:10:96::2 : goto refuse/)
+  await nft(['-f', '-'], table.change(new Map([['default/1', undefined]])))
+})
+
 test('starting over replaces what an earlier process left', { skip }, async () => {
   await nft(['-f', '-'], new ServiceTable(IPV4).change(cluster(IPV4, 4, 2)))
   await nft(['-f', '-'], new ServiceTable(IPV4).change(cluster(IPV4, 1, 1)))
