@@ -62,7 +62,9 @@ export class PodLives {
     const at = timestamp(this.#world.clock.now())
     const condition = { type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: at }
     return this.report(pod, (status) =>
-      hasEnded(status) ? status : { ...status, phase: 'Running', conditions: [...withoutCondition(status.conditions, 'Ready'), condition] },
+      hasEnded(status)
+        ? status
+        : { startTime: at, ...status, phase: 'Running', conditions: [...withoutCondition(status.conditions, 'Ready'), condition] },
     )
   }
 

@@ -20,6 +20,7 @@ import { daemonSetController } from '../../src/controllers/daemonset/daemonset.t
 import { deploymentController } from '../../src/controllers/deployment/deployment.ts'
 import { disruptionController } from '../../src/controllers/disruption/disruption.ts'
 import { garbageCollector } from '../../src/controllers/garbageCollector/garbageCollector.ts'
+import { horizontalPodAutoscalerController } from '../../src/controllers/podautoscaler/horizontal.ts'
 import { jobController } from '../../src/controllers/job/job.ts'
 import { replicaSetController } from '../../src/controllers/replicaset/replicaset.ts'
 import { replicationControllerController } from '../../src/controllers/replicationcontroller.ts'
@@ -52,6 +53,7 @@ const FACTORIES: Readonly<Record<string, ControllerFactory>> = {
   'cronjob-controller': cronJobController,
   'disruption-controller': disruptionController,
   'garbage-collector-controller': garbageCollector,
+  'horizontal-pod-autoscaler-controller': (context) => horizontalPodAutoscalerController(context),
   'persistentvolumeclaim-protection-controller': pvcProtectionController,
   'ttl-after-finished-controller': ttlAfterFinishedController,
 }
@@ -67,6 +69,8 @@ export interface WorldOptions {
   /** The controllers are killed after each write that took effect. */
   killAfterWrite: boolean
 }
+
+export type OtherServer = (request: ResourceRequest) => unknown
 
 export interface ControllerProcess {
   /** What these controllers believe. */
@@ -92,9 +96,16 @@ export class World {
   #rates: FaultRates
   #killAfterWrite: boolean
   #process: ControllerProcess | undefined
+  readonly #others: Map<string, OtherServer>
   writes = 0
 
-  constructor(options: WorldOptions, clock: FakeClock, random: Random, transport: Transport, stop: AbortController) {
+  constructor(options: WorldOptions, clock: FakeClock, random: Random, direct: Transport, stop: AbortController) {
+    const others = new Map<string, OtherServer>()
+    const transport: Transport = {
+      request: async (request) => (others.get(request.resource.group) ?? ((it) => direct.request(it)))(request),
+      watch: (request) => direct.watch(request),
+    }
+    this.#others = others
     this.#options = options
     this.#transport = transport
     this.#stop = stop
@@ -105,6 +116,11 @@ export class World {
     this.client = new Client(transport)
     const log = createLogger({ level: 'error', write: (line) => this.failures.push(new Error(line)) })
     this.truth = createInformers({ client: this.client, signal: stop.signal, log, clock })
+  }
+
+  /** Another API server answers for that group. */
+  serve(group: string, answer: OtherServer): void {
+    this.#others.set(group, answer)
   }
 
   /** A line of the run's report. */
