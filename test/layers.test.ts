@@ -58,6 +58,7 @@ const OWNERS: Record<string, readonly string[]> = {
   protobufjs: ['api/codec/'],
   'dns-packet': ['dns/'],
   croner: ['controllers/'],
+  tweetnacl: ['apiserver/encryption/'],
   'prom-client': ['apiserver/metrics/', 'client/metrics/', 'scheduler/metrics.ts'],
   '@grpc/grpc-js': ['storage/etcd/', 'kubelet/csi/csi.test.ts'],
 }

@@ -3,6 +3,7 @@
  * the same keys. Each answers the bytes behind its prefix and takes them again.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import nacl from 'tweetnacl'
 
 export interface Cipher {
   /** `place` is the key that the value is kept under: a value that was moved elsewhere is not read, where the cipher can tell. */
@@ -61,6 +62,27 @@ export function aesGcm(key: Uint8Array): Cipher {
       } catch (cause) {
         throw new Error('cipher: message authentication failed', { cause })
       }
+    },
+  }
+}
+
+/** NaCl's secretbox (XSalsa20 and Poly1305): a nonce, then the box. */
+export function secretbox(key: Uint8Array): Cipher {
+  const { nonceLength, overheadLength } = nacl.secretbox
+  // The library takes Uint8Arrays alone, no Buffers.
+  const secret = Uint8Array.from(key)
+  return {
+    encrypt(plain) {
+      const nonce = nacl.randomBytes(nonceLength)
+      return Buffer.concat([nonce, nacl.secretbox(Uint8Array.from(plain), nonce, secret)])
+    },
+    decrypt(stored) {
+      if (stored.byteLength < nonceLength + overheadLength) throw new Error(TOO_SHORT)
+      const bytes = Uint8Array.from(stored)
+      const plain = nacl.secretbox.open(bytes.subarray(nonceLength), bytes.subarray(0, nonceLength), secret)
+      // Upstream's words for a box that does not open.
+      if (!plain) throw new Error('output array was not large enough for encryption')
+      return plain
     },
   }
 }

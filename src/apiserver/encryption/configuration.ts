@@ -59,7 +59,7 @@ const KIND = configurationKind('EncryptionConfiguration', ['v1'], {
 })
 
 /** Key sizes in bytes. */
-const KEY_SIZES = { aesgcm: [16, 24, 32], aescbc: [16, 24, 32] } as const
+const KEY_SIZES = { aesgcm: [16, 24, 32], aescbc: [16, 24, 32], secretbox: [32] } as const
 const PROVIDERS = ['kms', 'aesgcm', 'aescbc', 'secretbox', 'identity'] as const
 /** Kept in the store without being served. */
 const UNSERVED = ['apiserveripinfo', 'serviceipallocations', 'servicenodeportallocations']
@@ -132,7 +132,7 @@ function providerErrors(provider: Provider, at: string): FieldError[] {
     return [invalid(at, given, 'more than one provider specified in a single element, should split into different list elements')]
   const name = given[0] as (typeof PROVIDERS)[number]
   if (name === 'identity') return []
-  if (name === 'kms' || name === 'secretbox') return [invalid(`${at}.${name}`, name, 'this provider is not there: use aesgcm or aescbc')]
+  if (name === 'kms') return [invalid(`${at}.kms`, 'kms', 'key management services are not there: use secretbox, aesgcm or aescbc')]
   return keyErrors(provider[name]?.keys ?? [], `${at}.${name}.keys`, KEY_SIZES[name])
 }
 

@@ -26,6 +26,7 @@ describe('values in the store', () => {
     ['aescbc', KEY_32, 'k8s:enc:aescbc:v1:k:'],
     ['aesgcm', KEY_16, 'k8s:enc:aesgcm:v1:k:'],
     ['aesgcm', KEY_32, 'k8s:enc:aesgcm:v1:k:'],
+    ['secretbox', KEY_32, 'k8s:enc:secretbox:v1:k:'],
   ]
   for (const [provider, secret, prefix] of ciphers)
     test(`${provider} with ${Buffer.from(secret, 'base64').length} bytes`, () => {
@@ -160,7 +161,7 @@ describe('the file', () => {
     [
       'a key management service',
       one({ providers: [{ kms: { name: 'k', endpoint: 'unix:///x' } }] }),
-      /providers\[0\].kms: .*use aesgcm or aescbc/,
+      /providers\[0\].kms: .*use secretbox, aesgcm or aescbc/,
     ],
   ]
   for (const [name, document, expected] of cases)

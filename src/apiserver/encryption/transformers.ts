@@ -1,5 +1,5 @@
 /** What providers make of values: prefixes that say who wrote a value, and among several who reads it. */
-import { aesCbc, aesGcm } from './ciphers.ts'
+import { aesCbc, aesGcm, secretbox } from './ciphers.ts'
 import type { Cipher } from './ciphers.ts'
 import type { Key, Provider } from './configuration.ts'
 
@@ -93,6 +93,7 @@ function byPrefix(all: readonly Prefixed[], nobody: string, observe: Observer): 
 const CIPHERS = {
   aesgcm: { cipher: aesGcm, prefix: 'k8s:enc:aesgcm:v1:', name: 'AES' },
   aescbc: { cipher: aesCbc, prefix: 'k8s:enc:aescbc:v1:', name: 'AES' },
+  secretbox: { cipher: secretbox, prefix: 'k8s:enc:secretbox:v1:', name: 'Secretbox' },
 } as const
 
 function prefixedOf(provider: Provider, observe: Observer): Prefixed {
