@@ -59,7 +59,7 @@ test('a pod whose binding fails is tried again after its backoff', async (t) => 
   fed.set(pods, POD)
   await clock.advance(0)
   bindings[0]?.answer.reject(newConflict(pods, 'p', 'changed'))
-  await clock.advance(999)
+  await clock.advance(1_999)
   assert.equal(bindings.length, 1)
   await clock.advance(1)
   assert.equal(bindings.length, 2)

@@ -76,7 +76,7 @@ export class Bindings {
     const { name, namespace, uid } = pod.metadata
     cache.finishBinding(uid)
     metrics.attempt('scheduled', profile.schedulerName, (performance.now() - startMs) / 1_000)
-    metrics.scheduled(queued.attempts, (context.clock.now() - queued.addedMs) / 1_000)
+    metrics.scheduled(queued.attempts, (context.clock.now() - (queued.firstTriedMs ?? queued.addedMs)) / 1_000)
     const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`
     recorderOf(profile).record(pod, { type: 'Normal', reason: 'Scheduled', action: 'Binding', message })
   }

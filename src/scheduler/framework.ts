@@ -137,7 +137,7 @@ export interface Plugin {
 /** What an order of waiting pods may look at. */
 export interface Waiting {
   readonly info: PodInfo
-  /** When the pod came to wait. */
+  /** When the pod came to wait, or came back from its last attempt. */
   readonly addedMs: number
   readonly sequence: number
 }

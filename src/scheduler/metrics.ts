@@ -12,6 +12,9 @@ export interface SchedulerMetricsSource {
 
 const exponential = (start: number, factor: number, count: number): number[] => Array.from({ length: count }, (_, i) => start * factor ** i)
 
+/** From here on attempts are not told apart. */
+const MANY_ATTEMPTS = 15
+
 export class SchedulerMetrics {
   readonly registry = new Registry()
   readonly #attempts: Counter
@@ -112,7 +115,7 @@ export class SchedulerMetrics {
 
   scheduled(attempts: number, seconds: number): void {
     this.#podAttempts.observe(attempts)
-    this.#sliSeconds.observe({ attempts: String(Math.min(attempts, 16)) }, seconds)
+    this.#sliSeconds.observe({ attempts: attempts < MANY_ATTEMPTS ? String(attempts) : `${MANY_ATTEMPTS}+` }, seconds)
   }
 
   preemption(what: 'attempt' | { victims: number }): void {

@@ -47,6 +47,8 @@ function setUp(hint?: EventHint['mayHelp']) {
   return { clock, queue, next, fail }
 }
 
+const nameOf = ({ info }: QueuedPod): string => info.pod.metadata.name
+
 const lengths = (more: Partial<SchedulingQueue['lengths']>): SchedulingQueue['lengths'] => ({
   active: 0,
   backoff: 0,
@@ -73,7 +75,36 @@ test('a refused pod waits for a change that its plugin cares for, and its backof
   assert.deepEqual(queue.lengths, lengths({ unschedulable: 1 }))
   queue.moved(NODE_ADDED)
   assert.deepEqual(queue.lengths, lengths({ backoff: 1 }))
-  return clock.advance(1_000).then(() => assert.deepEqual(queue.lengths, lengths({ active: 1 })))
+  return clock.advance(2_000).then(() => assert.deepEqual(queue.lengths, lengths({ active: 1 })))
+})
+
+test('a pod that was tried comes after those of its priority that wait already', async () => {
+  const { clock, queue, next } = setUp()
+  queue.add(pod('tried'))
+  const tried = next()
+  queue.add(pod('waits'))
+  queue.moved(NODE_ADDED)
+  queue.failed(tried, tried.info.pod, FIT)
+  await clock.advance(2_000)
+  assert.deepEqual([next(), next()].map(nameOf), ['waits', 'tried'])
+})
+
+test('backoffs that end in the same second end together, the most important pod first', async () => {
+  const { clock, queue, next } = setUp()
+  await clock.advance(100)
+  const all = ['low', 'high'].map((name) => pod(name, { priority: name === 'high' ? 10 : 0 }))
+  for (const one of all) {
+    queue.add(one)
+    const queued = next()
+    queue.moved(NODE_ADDED)
+    queue.failed(queued, one, FIT)
+    await clock.advance(800)
+  }
+  await clock.advance(299)
+  assert.deepEqual(queue.lengths, lengths({ backoff: 2 }))
+  assert.equal(nameOf(next()), 'high')
+  await clock.advance(1)
+  assert.deepEqual(queue.lengths, lengths({ active: 1 }))
 })
 
 test('a hint may say that a change does not help after all', () => {
@@ -116,7 +147,7 @@ test('backoff doubles from one second to ten', async () => {
     const queued = next()
     queue.retry(queued, queued.info.pod)
     waits.push(queued.backoffUntilMs - clock.now())
-    await clock.advance(10_000)
+    await clock.advance(11_000)
   }
   assert.deepEqual(waits, [1_000, 2_000, 4_000, 8_000, 10_000, 10_000])
 })

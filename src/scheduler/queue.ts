@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
+import { BackoffQueue, type BackingOff } from './backoffQueue.ts'
 import { concerns, partsOf, podActions, type ClusterEvent, type EventHint } from './events.ts'
 import type { Waiting } from './framework.ts'
 import { KeyedHeap } from './heap.ts'
@@ -36,7 +37,7 @@ export interface QueueOptions {
 }
 
 /** One pod that waits, through all its attempts. */
-export interface QueuedPod extends Waiting {
+export interface QueuedPod extends Waiting, BackingOff {
   info: PodInfo
   attempts: number
   /** When it was tried first; undefined before. */
@@ -44,42 +45,36 @@ export interface QueuedPod extends Waiting {
   /** Refusals and failures in a row, each with its own backoff. */
   refusals: number
   errors: number
-  /** Plugins that refused it at its last attempt; none after an error. */
   refusedBy: ReadonlySet<string>
   gatedBy: string | undefined
-  /** Not to be tried again before. */
   backoffUntilMs: number
-  unschedulableSinceMs: number
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-const BY_BACKOFF = (a: QueuedPod, b: QueuedPod): boolean => a.backoffUntilMs < b.backoffUntilMs
-
 export class SchedulingQueue {
   readonly #clock: Clock
   readonly #hooks: QueueHooks
-  readonly #initialBackoffMs: number
-  readonly #maxBackoffMs: number
-  readonly #active: KeyedHeap<QueuedPod>
-  /** Refused pods: they may be tried early while nothing else is to do. */
-  readonly #backoff = new KeyedHeap<QueuedPod>(BY_BACKOFF)
-  /** Pods whose attempt ended in an error: they wait their backoff in any case. */
-  readonly #errorBackoff = new KeyedHeap<QueuedPod>(BY_BACKOFF)
-  readonly #unschedulable = new UnschedulablePods<QueuedPod>()
+  readonly #active: KeyedHeap<Mutable<QueuedPod>>
+  readonly #backoff: BackoffQueue<Mutable<QueuedPod>>
+  readonly #unschedulable = new UnschedulablePods<Mutable<QueuedPod>>()
   readonly #inFlight = new InFlightEvents()
   #sequence = 0
   #wake: PromiseWithResolvers<void> | undefined
-  #cancelTimer: (() => void) | undefined
-  #timerMs = Infinity
   #cancelFlush: (() => void) | undefined
 
   constructor({ clock, hooks, initialBackoffMs = 1_000, maxBackoffMs = 10_000 }: QueueOptions) {
     this.#clock = clock
     this.#hooks = hooks
-    this.#initialBackoffMs = initialBackoffMs
-    this.#maxBackoffMs = maxBackoffMs
-    this.#active = new KeyedHeap((a, b) => hooks.isBefore(a, b))
+    const isBefore = (a: QueuedPod, b: QueuedPod): boolean => hooks.isBefore(a, b)
+    this.#active = new KeyedHeap(isBefore)
+    this.#backoff = new BackoffQueue({
+      clock,
+      initialMs: initialBackoffMs,
+      maxMs: maxBackoffMs,
+      isBefore,
+      onOver: (queued) => this.#activate(queued, 'BackoffComplete'),
+    })
   }
 
   /** How many pods wait, by queue. */
@@ -87,7 +82,7 @@ export class SchedulingQueue {
     const { gated } = this.#unschedulable
     return {
       active: this.#active.size,
-      backoff: this.#backoff.size + this.#errorBackoff.size,
+      backoff: this.#backoff.size,
       unschedulable: this.#unschedulable.size - gated,
       gated,
     }
@@ -114,10 +109,9 @@ export class SchedulingQueue {
   add(pod: Pod): void {
     const { uid } = pod.metadata
     this.#take(uid)
-    const nowMs = this.#clock.now()
     const queued: QueuedPod = {
       info: newPodInfo(pod),
-      addedMs: nowMs,
+      addedMs: this.#clock.now(),
       sequence: this.#sequence++,
       attempts: 0,
       firstTriedMs: undefined,
@@ -126,7 +120,6 @@ export class SchedulingQueue {
       refusedBy: new Set(),
       gatedBy: undefined,
       backoffUntilMs: 0,
-      unschedulableSinceMs: nowMs,
     }
     this.#activate(queued, 'UnschedulablePodAdd')
   }
@@ -192,32 +185,36 @@ export class SchedulingQueue {
    * The pod (its newest object) could not be placed. It waits for a change that one of the plugins cares for, or for its backoff
    * where one came meanwhile.
    */
-  failed(queued: QueuedPod, pod: Pod, refusedBy: ReadonlySet<string>): void {
-    const { uid } = pod.metadata
-    const meanwhile = this.#inFlight.since(uid)
-    this.done(uid)
-    if (this.has(uid)) return
-    if (pod !== queued.info.pod) queued.info = newPodInfo(pod)
+  failed(queued: Mutable<QueuedPod>, pod: Pod, refusedBy: ReadonlySet<string>): void {
+    const meanwhile = this.#inFlight.since(pod.metadata.uid)
+    if (!this.#comesBack(queued, pod)) return
     queued.refusals++
     queued.errors = 0
     queued.refusedBy = refusedBy
-    queued.unschedulableSinceMs = this.#clock.now()
-    this.#startBackoff(queued, queued.refusals)
+    queued.backoffUntilMs = this.#backoff.until(queued.refusals)
     const helped = meanwhile === undefined || meanwhile.some((event) => this.#isWorthTrying(queued, event))
     if (refusedBy.size === 0 || helped) this.#backOff(queued, 'ScheduleAttemptFailure')
     else this.#park(queued, 'ScheduleAttemptFailure')
   }
 
   /** The attempt ended in an error: the pod is tried again after its backoff, whatever happens meanwhile. */
-  retry(queued: QueuedPod, pod: Pod): void {
-    const { uid } = pod.metadata
-    this.done(uid)
-    if (this.has(uid)) return
-    if (pod !== queued.info.pod) queued.info = newPodInfo(pod)
+  retry(queued: Mutable<QueuedPod>, pod: Pod): void {
+    if (!this.#comesBack(queued, pod)) return
     queued.errors++
     queued.refusedBy = new Set()
-    this.#startBackoff(queued, queued.errors)
+    queued.backoffUntilMs = this.#backoff.until(queued.errors)
     this.#backOff(queued, 'ScheduleAttemptFailure')
+  }
+
+  /** After an attempt, as the last of those of its priority. False: it is there already, as another came meanwhile. */
+  #comesBack(queued: Mutable<QueuedPod>, pod: Pod): boolean {
+    const { uid } = pod.metadata
+    this.done(uid)
+    if (this.has(uid)) return false
+    if (pod !== queued.info.pod) queued.info = newPodInfo(pod)
+    queued.addedMs = this.#clock.now()
+    queued.sequence = this.#sequence++
+    return true
   }
 
   /** Something changed: the unschedulable pods that it may help are tried again once their backoff is over. */
@@ -235,7 +232,7 @@ export class SchedulingQueue {
 
   /** Tries these pods again now (a preemption that failed midway). */
   activate(uid: string): void {
-    const queued = this.#unschedulable.get(uid) ?? this.#backoff.get(uid) ?? this.#errorBackoff.get(uid)
+    const queued = this.#unschedulable.get(uid) ?? this.#backoff.get(uid)
     if (!queued) return
     this.#take(uid)
     queued.backoffUntilMs = 0
@@ -257,14 +254,14 @@ export class SchedulingQueue {
     this.#cancelFlush = this.#clock.after(FLUSH_PERIOD_MS, again)
     return () => {
       this.#cancelFlush?.()
-      this.#cancelTimer?.()
+      this.#backoff.stop()
     }
   }
 
   #flush(): void {
     const nowMs = this.#clock.now()
     for (const queued of this.#unschedulable.all()) {
-      if (nowMs - queued.unschedulableSinceMs <= LONGEST_UNSCHEDULABLE_MS) continue
+      if (nowMs - queued.addedMs <= LONGEST_UNSCHEDULABLE_MS) continue
       this.#hooks.flushed?.()
       this.#requeue(queued, 'UnschedulableTimeout')
     }
@@ -272,14 +269,9 @@ export class SchedulingQueue {
 
   /** While nothing is to do, a refused pod need not wait for its backoff to end. */
   #early(): QueuedPod | undefined {
-    const queued = this.#backoff.pop()
+    const queued = this.#backoff.popEarly()
     if (queued) this.#hooks.incoming?.('active', 'PopFromBackoffQ')
     return queued
-  }
-
-  #startBackoff(queued: QueuedPod, count: number): void {
-    const waitMs = Math.min(this.#maxBackoffMs, this.#initialBackoffMs * 2 ** Math.min(count - 1, 30))
-    queued.backoffUntilMs = this.#clock.now() + waitMs
   }
 
   #isWorthTrying({ info, refusedBy, gatedBy }: QueuedPod, event: ClusterEvent): boolean {
@@ -296,7 +288,7 @@ export class SchedulingQueue {
   /** From unschedulable to active, or to backoff while that lasts. */
   #requeue(queued: QueuedPod, event: string): void {
     this.#take(queued.info.pod.metadata.uid)
-    if (queued.gatedBy === undefined && queued.backoffUntilMs > this.#clock.now()) this.#backOff(queued, event)
+    if (queued.gatedBy === undefined && !this.#backoff.isOver(queued)) this.#backOff(queued, event)
     else this.#activate(queued, event)
   }
 
@@ -316,10 +308,8 @@ export class SchedulingQueue {
       queued.gatedBy = gate.plugin
       return this.#park(queued, event)
     }
-    const heap = queued.refusedBy.size > 0 ? this.#backoff : this.#errorBackoff
-    heap.push(queued.info.pod.metadata.uid, queued)
+    this.#backoff.push(queued.info.pod.metadata.uid, queued)
     this.#hooks.incoming?.('backoff', event)
-    this.#setTimer()
     this.#wakeUp()
   }
 
@@ -328,33 +318,17 @@ export class SchedulingQueue {
     this.#hooks.incoming?.('unschedulable', event)
   }
 
-  #setTimer(): void {
-    const dueMs = Math.min(this.#backoff.peek()?.backoffUntilMs ?? Infinity, this.#errorBackoff.peek()?.backoffUntilMs ?? Infinity)
-    if (dueMs >= this.#timerMs) return
-    this.#cancelTimer?.()
-    this.#timerMs = dueMs
-    this.#cancelTimer = this.#clock.after(dueMs - this.#clock.now(), () => this.#backoffsOver())
-  }
-
-  #backoffsOver(): void {
-    this.#timerMs = Infinity
-    const nowMs = this.#clock.now()
-    for (const heap of [this.#backoff, this.#errorBackoff])
-      while ((heap.peek()?.backoffUntilMs ?? Infinity) <= nowMs) this.#activate(heap.pop() as QueuedPod, 'BackoffComplete')
-    if (this.#backoff.size + this.#errorBackoff.size > 0) this.#setTimer()
-  }
-
   #wakeUp(): void {
     this.#wake?.resolve()
     this.#wake = undefined
   }
 
   #find(uid: string): Mutable<QueuedPod> | undefined {
-    return this.#active.get(uid) ?? this.#backoff.get(uid) ?? this.#errorBackoff.get(uid) ?? this.#unschedulable.get(uid)
+    return this.#active.get(uid) ?? this.#backoff.get(uid) ?? this.#unschedulable.get(uid)
   }
 
   #take(uid: string): void {
-    if (this.#active.delete(uid) ?? this.#backoff.delete(uid) ?? this.#errorBackoff.delete(uid)) return
+    if (this.#active.delete(uid) ?? this.#backoff.delete(uid)) return
     this.#unschedulable.delete(uid)
   }
 }
