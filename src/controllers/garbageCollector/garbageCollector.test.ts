@@ -166,3 +166,31 @@ test('who starts to wait for its dependents has all of them looked at first, tho
   informers.set(configmaps, { metadata: leaving })
   assert.deepEqual(queued, ['d', 'o'])
 })
+
+test('beside an owner of a kind that nobody serves no owner is forgotten, also when its uid is known', async () => {
+  const informers = new HandFedInformers()
+  const client = new Client({
+    async request({ verb, name = '' }) {
+      assert.equal(verb, 'get')
+      throw newNotFound({ group: '', resource: 'configmaps' }, name)
+    },
+    watch: () => assert.fail('nothing is watched here'),
+  })
+  const { signal } = new AbortController()
+  const controller = garbageCollector({
+    client,
+    informers,
+    events: { record: () => {} },
+    signal,
+    log: silentLogger,
+    clock: new FakeClock(),
+  })
+  for (const watch of controller.watches) watch.start(informers, () => {})
+  informers.set(configmaps, { metadata: { ...META, name: 'o', namespace: 'ns', uid: 'o' } })
+  const ownerReferences = [
+    { apiVersion: 'v1', kind: 'ConfigMap', name: 'gone', uid: 'gone' },
+    { apiVersion: 'nobody.io/v1', kind: 'Thing', name: 'o', uid: 'o' },
+  ]
+  informers.set(configmaps, { metadata: { ...META, name: 'd', namespace: 'ns', uid: 'd', ownerReferences } })
+  await controller.reconcile('d', signal)
+})

@@ -11,9 +11,9 @@ import { isWaiting, type OwnerState } from './plan.ts'
 /** Owners known to be gone: spares asking for the owner of each of many dependents. */
 const REMEMBERED_GONE_LIMIT = 10_000
 
-/** Whether the object of that uid is what the reference says that it is. */
+/** Whether the object of that uid is what the reference says that it is; in a version that nobody serves it is nothing. */
 function isMeant(owner: OwnerReference, { object, resource }: GraphNode, named: Resource | undefined): boolean {
-  return owner.name === object.metadata.name && (!named || resourceId(named) === resourceId(resource))
+  return owner.name === object.metadata.name && named !== undefined && resourceId(named) === resourceId(resource)
 }
 
 /** With the version: that an object is gone says nothing about what a version that nobody serves may have meant. */
