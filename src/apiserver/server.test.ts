@@ -148,6 +148,23 @@ test('the range of the services is there, and ready', async () => {
   )
 })
 
+test('an address that somebody else has taken is no Service’s until it is given back', async () => {
+  const path = '/apis/networking.k8s.io/v1/ipaddresses'
+  const range = JSON.parse((await ask(admin, 'GET', '/apis/networking.k8s.io/v1/servicecidrs/kubernetes')).body) as ServiceCIDR
+  const name = (range.spec?.cidrs?.[0] ?? '').replace(/0\/\d+$/, '77')
+  const parentRef = { group: 'gateway.networking.k8s.io', resource: 'gateways', namespace: 'default', name: 'g' }
+  const taken = { apiVersion: 'networking.k8s.io/v1', kind: 'IPAddress', metadata: { name }, spec: { parentRef } }
+  assert.equal((await ask(admin, 'POST', path, { body: JSON.stringify(taken) })).status, 201)
+  const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'wants' }, spec: { clusterIP: name, ports: [{ port: 80 }] } }
+  const create = () => ask(admin, 'POST', '/api/v1/namespaces/default/services', { body: JSON.stringify(service) })
+  const refused = await create()
+  assert.equal(refused.status, 422)
+  assert.match(refused.body, /failed to allocate IP [0-9.]+: provided IP is already allocated/)
+  assert.equal((await ask(admin, 'DELETE', `${path}/${name}`)).status, 200)
+  assert.equal((await create()).status, 201)
+  assert.equal((await ask(admin, 'DELETE', '/api/v1/namespaces/default/services/wants')).status, 200)
+})
+
 test('the steps of the start are checks', async () => {
   for (const path of ['/healthz', '/livez', '/readyz']) {
     const { status, body } = await ask(admin, 'GET', `${path}?verbose=1`)

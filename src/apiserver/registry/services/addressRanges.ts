@@ -4,13 +4,14 @@
  */
 import { addressAt, familyOf, offsetIn, parseIpRange, type IpFamilyName, type IpRange } from '../../../base/ipFamily.ts'
 import { services as serviceResource } from '../../../api/kinds/core/v1.ts'
-import { servicecidrs as rangeResource } from '../../../api/kinds/networking/v1.ts'
+import { ipaddresses as addressResource, servicecidrs as rangeResource } from '../../../api/kinds/networking/v1.ts'
 import { findCondition } from '../../../api/meta.ts'
 import { prefixOf } from '../../cache/keys.ts'
 import { holdings } from './holdings.ts'
+import { isOfServices } from './ipAddresses.ts'
 import { Pool } from './pool.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
-import type { ServiceCIDR } from '../../../api/kinds/networking/v1.ts'
+import type { IPAddress, ServiceCIDR } from '../../../api/kinds/networking/v1.ts'
 import type { WatchCache } from '../../cache/watchCache.ts'
 
 const STATIC_ADDRESSES = { min: 16, max: 256, divisor: 16 }
@@ -115,6 +116,12 @@ export class AddressRanges {
       const has = holdings(after as Service | undefined).addresses
       for (const address of has) this.#hold(address, key)
       for (const address of had) if (!has.includes(address)) this.#letGo(address, key)
+    })
+    // Others take addresses with objects of their own; those of Services follow them.
+    cache.onChange(prefixOf(addressResource, false), ({ key, before, after }) => {
+      const { metadata } = (after ?? before) as IPAddress
+      if (after && !isOfServices(after as IPAddress)) this.#hold(metadata.name, key)
+      else this.#letGo(metadata.name, key)
     })
     cache.onChange(prefixOf(rangeResource, false), ({ key, before, after }) => {
       const next = after as ServiceCIDR | undefined

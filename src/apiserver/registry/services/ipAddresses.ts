@@ -30,6 +30,9 @@ export interface IpAddressesOptions extends OwnWritesOptions {
   log: Logger
 }
 
+/** Made for a Service, by whoever allocates for them. */
+export const isOfServices = ({ metadata }: IPAddress): boolean => metadata.labels?.[MANAGED_BY] === ALLOCATOR
+
 function addressesOf(service: Service | undefined): string[] {
   return (service?.spec?.clusterIPs ?? []).filter((address) => address !== 'None' && address !== '')
 }
@@ -91,8 +94,8 @@ export function followServices(cache: WatchCache, options: IpAddressesOptions): 
   })
   const stopAddresses = cache.onChange(prefixOf(addressResource, false), ({ before, after }) => {
     const address = (after ?? before) as IPAddress
-    const { name, labels, creationTimestamp } = address.metadata
-    if (labels?.[MANAGED_BY] !== ALLOCATOR) return
+    const { name, creationTimestamp } = address.metadata
+    if (!isOfServices(address)) return
     const holder = holders.get(name)
     if (!after) {
       if (holder) enqueue(name, async () => void (holders.get(name) === holder && (await take(name, holder))))
