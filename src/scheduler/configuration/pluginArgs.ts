@@ -2,7 +2,7 @@
 import type { NodeAffinity, NodeSelectorTerm } from '../../api/kinds/core/v1.ts'
 import { isQualifiedName } from '../../api/validation/names.ts'
 import { DEFAULT_RESOURCES, type ScoringStrategy, type WeightedResource } from '../plugins/allocationScores.ts'
-import { SYSTEM_DEFAULTS, type DefaultConstraint } from '../plugins/topologySpread.ts'
+import { SYSTEM_DEFAULTS, type DefaultConstraint } from '../plugins/spreadConstraints.ts'
 import { ConfigurationError } from '../pluginPoints.ts'
 import { aggregate, Findings, Reader } from './reader.ts'
 

@@ -1,88 +1,17 @@
 /** PodTopologySpread: pods of one kind spread evenly over zones, nodes or any other label of the nodes. */
-import type { Node, Pod, TopologySpreadConstraint } from '../../api/kinds/core/v1.ts'
+import type { Node, Pod } from '../../api/kinds/core/v1.ts'
 import { deepEqual } from '../../api/meta.ts'
-import { matchesRequiredNodeAffinity } from '../../api/nodeSelector.ts'
-import { labelMatcher, type Labels } from '../../api/selectors.ts'
 import { ADD, DELETE, UPDATE_NODE_LABEL, UPDATE_NODE_TAINT, UPDATE_POD_LABEL, UPDATE_POD_TOLERATION, type ClusterEvent } from '../events.ts'
 import { FITS, MAX_NODE_SCORE, refuses, type Plugin, type Prepared, type Scoring, type View } from '../framework.ts'
 import type { NodeInfo } from '../nodeInfo.ts'
 import type { PodGroup } from '../podGroup.ts'
 import type { PodInfo } from '../podInfo.ts'
 import { NO_DOMAIN, type Topology } from '../topologies.ts'
-import { toleratesHardTaints } from './taints.ts'
+import { constraintsOf, hasAllKeys, type Constraint, type TopologySpreadArgs } from './spreadConstraints.ts'
 
 const REASON = "node(s) didn't match pod topology spread constraints"
 const MISSING_LABEL = `${REASON} (missing required label)`
 const HOSTNAME = 'kubernetes.io/hostname'
-
-/** What of a constraint a configuration may give to pods that have none. */
-export type DefaultConstraint = Pick<TopologySpreadConstraint, 'maxSkew' | 'topologyKey' | 'whenUnsatisfiable'>
-
-export const SYSTEM_DEFAULTS: readonly DefaultConstraint[] = [
-  { topologyKey: HOSTNAME, whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 3 },
-  { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 5 },
-]
-
-export interface TopologySpreadArgs {
-  defaultConstraints: readonly DefaultConstraint[]
-  /** The defaults are the system's: nodes without a zone count for what they have. */
-  isSystemDefaulted: boolean
-  /** Which pods are of one kind with a pod, by the services and controllers that select it; undefined where none does. */
-  selectorOf(pod: Pod): ((labels: Labels) => boolean) | undefined
-}
-
-interface Constraint {
-  readonly topologyKey: string
-  readonly maxSkew: number
-  readonly minDomains: number
-  readonly matches: (labels: Labels) => boolean
-  /** A selector without requirements counts no pods that are there, though it matches all. */
-  readonly isEmpty: boolean
-  /** Whether nodes with taints that keep the pod away are left out. */
-  readonly honorsTaints: boolean
-  /** Nodes whose pods count; all of them where it is undefined. */
-  readonly isEligible?: (node: Node) => boolean
-}
-
-const isEmptySelector = (selector: TopologySpreadConstraint['labelSelector']): boolean =>
-  selector !== undefined && Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0
-
-const isChoosy = ({ spec }: Pod): boolean => spec.nodeSelector !== undefined || spec.affinity?.nodeAffinity !== undefined
-
-function ownConstraint(constraint: TopologySpreadConstraint, pod: Pod): Constraint {
-  const selects = labelMatcher(constraint.labelSelector)
-  const own = (constraint.matchLabelKeys ?? []).filter((key) => pod.metadata.labels?.[key] !== undefined)
-  const honorsAffinity = constraint.nodeAffinityPolicy !== 'Ignore' && isChoosy(pod)
-  const honorsTaints = constraint.nodeTaintsPolicy === 'Honor'
-  const isEligible = (node: Node): boolean =>
-    (!honorsAffinity || matchesRequiredNodeAffinity(pod.spec, node)) && (!honorsTaints || toleratesHardTaints(pod, node))
-  return {
-    topologyKey: constraint.topologyKey,
-    maxSkew: constraint.maxSkew,
-    minDomains: constraint.minDomains ?? 1,
-    matches: (labels) => selects(labels) && own.every((key) => labels?.[key] === pod.metadata.labels?.[key]),
-    isEmpty: own.length === 0 && isEmptySelector(constraint.labelSelector),
-    honorsTaints,
-    ...((honorsAffinity || honorsTaints) && { isEligible }),
-  }
-}
-
-function constraintsOf(pod: Pod, when: string, args: TopologySpreadArgs): Constraint[] {
-  const own = pod.spec.topologySpreadConstraints ?? []
-  if (own.length > 0) return own.filter((c) => c.whenUnsatisfiable === when).map((c) => ownConstraint(c, pod))
-  const defaults = args.defaultConstraints.filter((c) => c.whenUnsatisfiable === when)
-  const matches = defaults.length > 0 ? args.selectorOf(pod) : undefined
-  if (!matches) return []
-  return defaults.map(({ topologyKey, maxSkew }) => ({
-    topologyKey,
-    maxSkew,
-    minDomains: 1,
-    matches,
-    isEmpty: false,
-    honorsTaints: false,
-    ...(isChoosy(pod) && { isEligible: (node: Node) => matchesRequiredNodeAffinity(pod.spec, node) }),
-  }))
-}
 
 function selectedGroups({ matches, isEmpty }: Constraint, namespace: string, view: View): readonly PodGroup[] {
   if (isEmpty) return []
@@ -102,9 +31,6 @@ function countByNode(groups: readonly PodGroup[]): ReadonlyMap<NodeInfo, number>
   for (const { nodes } of groups) for (const [node, count] of nodes) counts.set(node, (counts.get(node) ?? 0) + count)
   return counts
 }
-
-const hasAllKeys = ({ metadata }: Node, constraints: readonly Constraint[]): boolean =>
-  constraints.every(({ topologyKey }) => metadata.labels?.[topologyKey] !== undefined)
 
 /** Pods of a kind by value of a constraint's topology key, and the lowest of these counts. */
 class Domains {
