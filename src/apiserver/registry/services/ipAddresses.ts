@@ -10,6 +10,7 @@ import { ipaddresses as addressResource } from '../../../api/kinds/networking/v1
 import { isAlreadyExists, isNotFound } from '../../../api/status.ts'
 import { prefixOf } from '../../cache/keys.ts'
 import { ownWriteContext, type OwnWritesOptions } from '../ownWrites.ts'
+import { ALLOCATED_LABELS, isOfServices } from './allocatedAddress.ts'
 import type { Service } from '../../../api/kinds/core/v1.ts'
 import type { IPAddress } from '../../../api/kinds/networking/v1.ts'
 import type { KubeObject } from '../../../api/resource.ts'
@@ -20,8 +21,6 @@ import type { Kinds } from '../kinds.ts'
 import type { StrategyContext } from '../strategy.ts'
 
 const FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family'
-const MANAGED_BY = 'ipaddress.kubernetes.io/managed-by'
-const ALLOCATOR = 'ipallocator.k8s.io'
 /** An address without its Service that is older was left by a server that died; a younger one may be on its way. */
 const ABANDONED_MS = 60_000
 
@@ -29,9 +28,6 @@ export interface IpAddressesOptions extends OwnWritesOptions {
   kinds: Kinds
   log: Logger
 }
-
-/** Made for a Service, by whoever allocates for them. */
-export const isOfServices = ({ metadata }: IPAddress): boolean => metadata.labels?.[MANAGED_BY] === ALLOCATOR
 
 function addressesOf(service: Service | undefined): string[] {
   return (service?.spec?.clusterIPs ?? []).filter((address) => address !== 'None' && address !== '')
@@ -50,7 +46,7 @@ export function followServices(cache: WatchCache, options: IpAddressesOptions): 
     const object = {
       kind: 'IPAddress',
       apiVersion: 'networking.k8s.io/v1',
-      metadata: { name: address, labels: { [FAMILY_LABEL]: familyOf(address).name, [MANAGED_BY]: ALLOCATOR } },
+      metadata: { name: address, labels: { [FAMILY_LABEL]: familyOf(address).name, ...ALLOCATED_LABELS } },
       spec: { parentRef },
     }
     const existing = objects.find(kind, '', address)?.object as IPAddress | undefined
