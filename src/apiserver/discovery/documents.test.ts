@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadCatalog } from '../../api/catalog/load.ts'
-import { apiResourceList } from './documents.ts'
+import { apiGroupDiscoveryList, apiResourceList } from './documents.ts'
 
 const catalog = loadCatalog()
 
@@ -21,4 +21,17 @@ test('what is not stored has no hash', () => {
   assert.equal(hashOf('', 'v1', 'componentstatuses'), undefined)
   assert.equal(hashOf('', 'v1', 'pods/status'), undefined)
   assert.equal(hashOf('authorization.k8s.io', 'v1', 'subjectaccessreviews'), undefined)
+})
+
+test('aggregated discovery leaves the group of a built-in kind to the reader, and tells the one of a custom resource', () => {
+  const responseKindOf = (group: string, version: string, custom: boolean): unknown => {
+    const [first] = catalog.resources(group, version)
+    const served = { groups: catalog.groups, resources: () => [{ ...first, ...(custom && { custom: {} }) }] } as unknown as typeof catalog
+    const list = apiGroupDiscoveryList(served, [{ name: group, versions: [{ version }] }] as never, false) as {
+      items: { versions: { resources: { responseKind: unknown }[] }[] }[]
+    }
+    return list.items[0]?.versions[0]?.resources[0]?.responseKind
+  }
+  assert.deepEqual(responseKindOf('apps', 'v1', false), { group: '', version: '', kind: 'ControllerRevision' })
+  assert.deepEqual(responseKindOf('apps', 'v1', true), { group: 'apps', version: 'v1', kind: 'ControllerRevision' })
 })

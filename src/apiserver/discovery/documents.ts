@@ -74,9 +74,9 @@ export function apiResourceList(catalog: Catalog, group: string, version: string
   return { kind: 'APIResourceList', ...(group !== '' && { apiVersion: 'v1' }), groupVersion: groupVersionOf(group, version), resources }
 }
 
-/** Upstream leaves group and version of a built-in resource's own kind empty, and clients fill them in. */
+/** Upstream leaves group and version of a built-in resource's own kind empty, and clients fill them in; a custom resource's are told. */
 function responseKind(resource: CatalogResource, kind: { group: string; version: string; kind: string }): object {
-  const own = kind.group === resource.group && kind.version === resource.version
+  const own = !resource.custom && kind.group === resource.group && kind.version === resource.version
   return own ? { group: '', version: '', kind: kind.kind } : { group: kind.group, version: kind.version, kind: kind.kind }
 }
 
