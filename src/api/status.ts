@@ -125,14 +125,17 @@ export interface FieldError {
   message: string
 }
 
-/** 422 with one cause for each field error; `kind` is the Kind (not the resource). */
+/** All of them as one text: what is found twice is told once. */
+export function aggregated(errors: readonly Pick<FieldError, 'field' | 'message'>[]): string {
+  const texts = [...new Set(errors.map(({ field, message }) => (field ? `${field}: ${message}` : message)))]
+  return texts.length === 1 ? (texts[0] as string) : `[${texts.join(', ')}]`
+}
+
+/** 422 with one cause for each field error, those found twice twice; `kind` is the Kind (not the resource). */
 export function newInvalid(kind: { group: string; kind: string }, name: string, errors: readonly FieldError[]): StatusError {
-  // What is found twice is told once, and stands among the causes twice.
-  const texts = [...new Set(errors.map((e) => `${e.field}: ${e.message}`))]
-  const aggregated = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`
   const subject = kind.group ? `${kind.kind}.${kind.group}` : kind.kind
   const causes: StatusCause[] = errors.map((e) => ({ reason: e.type, message: e.message, field: e.field }))
-  return newStatusError(422, 'Invalid', `${subject} ${quote(name)} is invalid: ${aggregated}`, {
+  return newStatusError(422, 'Invalid', `${subject} ${quote(name)} is invalid: ${aggregated(errors)}`, {
     ...(name && { name }),
     ...(kind.group && { group: kind.group }),
     ...(kind.kind && { kind: kind.kind }),

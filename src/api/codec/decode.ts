@@ -217,19 +217,27 @@ export class Decoder {
     return node as JsonValue
   }
 
-  /** The unions inside JSONSchemaProps; `owner` is that struct, which they contain again. */
-  #schemaOr(definition: string, node: Node, owner: TypeDef): JsonValue | undefined {
-    const isObject = typeof node === 'object' && !Array.isArray(node) && !(node instanceof NumberText)
-    if (isObject) return this.#lenient(owner, node as Entries)
-    if (definition === 'JSONSchemaPropsOrBool') return typeof node === 'boolean' ? node : this.#fail('boolean or JSON schema expected')
-    if (definition === 'JSONSchemaPropsOrStringArray')
-      return this.#array({ type: 'string' }, 'string', this.#expectArray(node, '[]string'), owner)
-    const items = this.#expectArray(node, '[]v1.JSONSchemaProps')
-    return items.map((item) => (item === null ? {} : this.#lenient(owner, item as Entries)))
+  /**
+   * The unions inside JSONSchemaProps; `owner` is that struct, which they contain again. They decode themselves: of several type
+   * errors inside the first one ends the decoding, and what is of none of their shapes is nothing at all.
+   */
+  #schemaOr(definition: string, node: Node & {}, owner: TypeDef): JsonValue | undefined {
+    const before = this.#firstError
+    this.#firstError = undefined
+    const value = this.#union(definition, node, owner)
+    if (this.#firstError !== undefined) throw new DecodeError(this.#firstError)
+    this.#firstError = before
+    return value
   }
 
-  #expectArray(node: Node, goType: string): Node[] {
-    return Array.isArray(node) ? node : this.#fail(this.#fromTree ? this.#typeErrorText(kindOf(node), goType) : '')
+  #union(definition: string, node: Node & {}, owner: TypeDef): JsonValue | undefined {
+    const shape = kindOf(node)
+    if (shape === 'object') return this.#lenient(owner, node)
+    if (definition === 'JSONSchemaPropsOrBool') return typeof node === 'boolean' ? node : this.#fail('boolean or JSON schema expected')
+    if (!Array.isArray(node)) return undefined
+    if (definition === 'JSONSchemaPropsOrStringArray') return this.#array({ type: 'string' }, 'string', node, owner)
+    const schemas = node.map((item) => (item === null ? {} : this.#lenient(owner, item)))
+    return schemas.length > 0 ? schemas : undefined
   }
 
   /** Those types decode themselves with plain encoding/json: unknown fields inside are dropped without a word. */

@@ -209,6 +209,24 @@ test('__proto__ is a key like any other', () => {
   })
 })
 
+test('unions inside a schema: what is of no shape of theirs is nothing, and what is wrong inside ends the decoding', () => {
+  const def = typeOf('apiextensions.k8s.io', 'CustomResourceDefinition')
+  const decode = (schema: string): unknown => {
+    const { object } = decodeJson(`{"spec":{"versions":[{"name":"v1","schema":{"openAPIV3Schema":${schema}}}]}}`, def)
+    const { versions } = (object as unknown as { spec: { versions: { schema: { openAPIV3Schema: unknown } }[] } }).spec
+    return versions[0]?.schema.openAPIV3Schema
+  }
+  assert.deepEqual(decode('{"type":"array","items":"x"}'), { type: 'array' })
+  assert.deepEqual(decode('{"dependencies":{"a":1}}'), { dependencies: { a: null } })
+  assert.deepEqual(decode('{"additionalProperties":false}'), { additionalProperties: false })
+  assert.throws(() => decode('{"additionalProperties":1}'), { message: 'boolean or JSON schema expected' })
+  const at = 'Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema'
+  assert.throws(() => decode('{"type":1,"items":{"required":"x","type":2}}'), {
+    message: `json: cannot unmarshal string into ${at}.items.required of type []string`,
+  })
+  assert.throws(() => decode('{"type":1,"items":"x"}'), { message: `json: cannot unmarshal number into ${at}.type of type string` })
+})
+
 test('a schema inside a CustomResourceDefinition keeps what it knows', () => {
   const def = typeOf('apiextensions.k8s.io', 'CustomResourceDefinition')
   const schema = {

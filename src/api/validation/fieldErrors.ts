@@ -80,11 +80,19 @@ export function internalError(field: string, detail: string): FieldError {
 }
 
 export function tooLong(field: string, maxBytes: number): FieldError {
-  return { type: 'FieldValueTooLong', field, message: `Too long: may not be more than ${maxBytes} ${maxBytes === 1 ? 'byte' : 'bytes'}` }
+  return {
+    type: 'FieldValueTooLong',
+    field,
+    message: `Too long: ${maxBytes < 0 ? 'value is too long' : `may not be more than ${maxBytes} ${maxBytes === 1 ? 'byte' : 'bytes'}`}`,
+  }
 }
 
 export function tooMany(field: string, actual: number, max: number): FieldError {
-  return { type: 'FieldValueTooMany', field, message: `Too many: ${actual}: must have at most ${max} ${max === 1 ? 'item' : 'items'}` }
+  return {
+    type: 'FieldValueTooMany',
+    field,
+    message: `Too many: ${actual}: ${max < 0 ? 'has too many items' : `must have at most ${max} ${max === 1 ? 'item' : 'items'}`}`,
+  }
 }
 
 export const IMMUTABLE = 'field is immutable'

@@ -6,6 +6,7 @@ import { decodeYaml } from '../../api/codec/yaml.ts'
 import type { Field, Schema, TypeDef } from '../../api/catalog/schema.ts'
 import { parseGroupVersion } from '../../api/resource.ts'
 import type { JsonObject } from '../../api/resource.ts'
+import { aggregated } from '../../api/status.ts'
 import type { FieldError } from '../../api/status.ts'
 
 const GROUP = 'apiserver.config.k8s.io'
@@ -68,6 +69,5 @@ export function readConfiguration(document: string, { kind, versions, shape }: C
 
 /** Throws all that rules have found as one ConfigurationFileError. */
 export function throwFieldErrors(errors: readonly FieldError[]): void {
-  const texts = [...new Set(errors.map(({ field, message }) => (field ? `${field}: ${message}` : message)))]
-  if (texts.length > 0) throw new ConfigurationFileError(texts.length === 1 ? (texts[0] as string) : `[${texts.join(', ')}]`)
+  if (errors.length > 0) throw new ConfigurationFileError(aggregated(errors))
 }

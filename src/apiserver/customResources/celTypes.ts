@@ -1,5 +1,6 @@
 /** A structural schema as a declared type of expressions (k8s.io/apiserver/pkg/cel/common's SchemaDeclType). */
 import type { CelType } from '../../cel/program.ts'
+import { limitOf } from './jsonSchema.ts'
 import type { JsonSchema } from './jsonSchema.ts'
 
 const STRING: CelType = { kind: 'string' }
@@ -31,7 +32,7 @@ const below = (schema: JsonSchema, name: string): CelType | undefined =>
   declare(schema, schema['x-kubernetes-embedded-resource'] === true, name)
 
 function declare(schema: JsonSchema, isResource: boolean, name: string): CelType | undefined {
-  const { maxLength } = schema
+  const maxLength = limitOf(schema.maxLength)
   if (schema['x-kubernetes-int-or-string']) return { kind: 'dyn', ...(maxLength !== undefined && { maxLength }) }
   switch (schema.type) {
     case 'array':
@@ -51,8 +52,9 @@ function declare(schema: JsonSchema, isResource: boolean, name: string): CelType
   }
 }
 
-function declareString({ format, maxLength, enum: values }: JsonSchema): CelType {
-  const bound = maxLength === undefined ? {} : { maxLength: Math.max(0, maxLength) }
+function declareString({ format, maxLength: given, enum: values }: JsonSchema): CelType {
+  const maxLength = limitOf(given)
+  const bound = maxLength === undefined ? {} : { maxLength }
   switch (format) {
     case 'byte':
       return { kind: 'bytes', ...bound }
@@ -71,24 +73,26 @@ function declareString({ format, maxLength, enum: values }: JsonSchema): CelType
 }
 
 function declareList(schema: JsonSchema, name: string): CelType | undefined {
-  const { items, maxItems } = schema
+  const { items } = schema
+  const maxItems = limitOf(schema.maxItems)
   const of = items && below(items, `${name}.@idx`)
   if (!of) return undefined
   const listType = schema['x-kubernetes-list-type']
   return {
     kind: 'list',
     of,
-    ...(maxItems !== undefined && { maxItems: Math.max(0, maxItems) }),
+    ...(maxItems !== undefined && { maxItems }),
     ...((listType === 'set' || listType === 'map') && { listType }),
     ...(listType === 'map' && { mapKeys: schema['x-kubernetes-list-map-keys'] ?? [] }),
   }
 }
 
 function declareObject(schema: JsonSchema, isResource: boolean, name: string): CelType | undefined {
-  const { additionalProperties, maxProperties, properties = {}, required = [] } = schema
+  const { additionalProperties, properties = {}, required = [] } = schema
   if (typeof additionalProperties === 'object') {
     const of = below(additionalProperties, `${name}.@elem`)
-    return of && { kind: 'map', of, ...(maxProperties !== undefined && { maxProperties: Math.max(0, maxProperties) }) }
+    const maxProperties = limitOf(schema.maxProperties)
+    return of && { kind: 'map', of, ...(maxProperties !== undefined && { maxProperties }) }
   }
   const seen: Readonly<Record<string, JsonSchema>> = isResource
     ? { ...properties, apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: METADATA }

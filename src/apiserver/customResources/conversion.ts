@@ -7,7 +7,7 @@ import type { CustomResourceDefinition, WebhookConversion } from '../../api/kind
 import { sortedKeys } from '../../api/jsonValues.ts'
 import { deepEqual } from '../../api/meta.ts'
 import type { JsonValue, KubeObject } from '../../api/resource.ts'
-import { StatusError } from '../../api/status.ts'
+import { aggregated, StatusError } from '../../api/status.ts'
 import type { FieldError } from '../../api/status.ts'
 import { validateAnnotations, validateLabels } from '../../api/validation/objectMeta.ts'
 import { goJsonKind } from '../../merge/jsonValue.ts'
@@ -155,8 +155,7 @@ function withKept(before: Json, answered: Json, fail: Fail): Json {
     const odd = Object.keys(value).find((key) => typeof value[key] !== 'string')
     if (odd !== undefined) throw invalid(`metadata.${name}[${odd}] must be a string, but is ${goTypeOf(value[odd])} in converted object`)
     const errors = deepEqual(value, before[name]) ? [] : validateTexts(name, value as Record<string, string>)
-    const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))]
-    if (texts.length > 0) throw invalid(texts.length === 1 ? (texts[0] as string) : `[${texts.join(', ')}]`)
+    if (errors.length > 0) throw invalid(aggregated(errors))
     kept[name] = value
   }
   return kept

@@ -14,7 +14,7 @@ import { isDns1035Label, isDns1123Subdomain } from '../../api/validation/names.t
 import { validateApproval } from './approval.ts'
 import { validateDefaults } from './defaultValidation.ts'
 import { isEstablished, schemaOf, sharedParts } from './definitions.ts'
-import { shownSchema, shownVersions } from './internalForm.ts'
+import { SCHEMA_MEMBERS, shownSchema, shownVersions } from './internalForm.ts'
 import { someSchema } from './jsonSchema.ts'
 import type { JsonSchema } from './jsonSchema.ts'
 import { hasInvalidType, hasNonAtomicSet, mapKeys, validateSchemaRules } from './schemaRules.ts'
@@ -87,13 +87,12 @@ export function validateStatus({ spec, status }: CustomResourceDefinition): Fiel
   const errors = status?.acceptedNames ? validateNames(status.acceptedNames, 'status.acceptedNames') : []
   const path = 'status.storedVersions'
   if (stored.length === 0) return [...errors, invalid(path, null, 'must have at least one stored version')]
-  const names = new Set((spec.versions ?? []).map((version) => version.name))
+  const missing = new Map(stored.map((name, i) => [name, i]))
   for (const version of spec.versions ?? []) {
-    if (version.storage && !stored.includes(version.name))
-      errors.push(invalid(path, stored, `must have the storage version ${version.name}`))
+    if (version.storage && !missing.has(version.name)) errors.push(invalid(path, stored, `must have the storage version ${version.name}`))
+    missing.delete(version.name)
   }
-  for (const [i, name] of stored.entries()) {
-    if (names.has(name)) continue
+  for (const [name, i] of missing) {
     const why = `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`
     errors.push(invalid(`${path}[${i}]`, name, why))
   }
@@ -244,7 +243,7 @@ function statusRoot(schema: JsonSchema, path: string): FieldError[] {
   const why = 'of the schema if the status subresource is enabled'
   if (schema.type !== undefined && schema.type !== 'object')
     return [invalid(`${path}.type`, schema.type, `only "object" is allowed as the type at the root ${why}`)]
-  const others = Object.keys(schema).some((name) => !AT_ROOT.has(name))
+  const others = SCHEMA_MEMBERS.some((name) => !AT_ROOT.has(name) && asGiven(schema, name) !== undefined)
   return others ? [invalid(path, shownSchema(schema), `only ${AT_ROOT_SHOWN} fields are allowed at the root ${why}`)] : []
 }
 

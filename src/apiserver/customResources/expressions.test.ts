@@ -140,6 +140,11 @@ describe('a definition may hold expressions', () => {
     assert.match(check(expensive)[0] ?? '', /Forbidden: estimated rule cost exceeds budget by factor of more than 100x \(try simplifying/)
     const bounded = spec({ a: { type: 'array', maxItems: 10, items: { type: 'string', maxLength: 10, ...rule("self.contains('x')") } } })
     assert.deepEqual(check(bounded), [])
+    const huge = (2n ** 63n - 1n) as unknown as number
+    const endless = spec({
+      a: { type: 'array', maxItems: huge, items: { type: 'string', maxLength: huge, ...rule("self.contains('x')") } },
+    })
+    assert.match(check(endless)[0] ?? '', /Forbidden: estimated rule cost exceeds budget by factor of more than 100x/)
   })
 
   test('about old values only where there is one to be found', () => {

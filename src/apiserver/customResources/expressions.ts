@@ -14,7 +14,7 @@ import { celTypeOf } from './celTypes.ts'
 import type { Correlated } from './correlation.ts'
 import type { CompiledRules } from './customResourceStrategy.ts'
 import type { ExpressionRules } from './definitionValidation.ts'
-import { additionalOf, childPath, isMap, keyPath, propertyOf, someSchema } from './jsonSchema.ts'
+import { additionalOf, childPath, isMap, keyPath, limitOf, propertyOf, someSchema } from './jsonSchema.ts'
 import type { Json, JsonSchema } from './jsonSchema.ts'
 import { shownRule } from './internalForm.ts'
 import type { RuleContext } from './schemaRules.ts'
@@ -139,8 +139,8 @@ class SchemaContext implements RuleContext {
 
   #elements(): number | undefined {
     const { type, additionalProperties, maxProperties, maxItems } = this.#schema
-    if (type === 'object') return additionalProperties === undefined ? 1 : maxProperties && Math.max(0, maxProperties)
-    return type === 'array' ? maxItems && Math.max(0, maxItems) : 1
+    if (type === 'object') return additionalProperties === undefined ? 1 : limitOf(maxProperties)
+    return type === 'array' ? limitOf(maxItems) : 1
   }
 
   check(schema: JsonSchema, path: string, uncorrelatable: string | undefined): FieldError[] {

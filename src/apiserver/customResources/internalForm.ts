@@ -5,6 +5,7 @@ import type {
   CustomResourceSubresources,
   ValidationRule,
 } from '../../api/kinds/apiextensions/v1.ts'
+import { asGiven } from '../../api/codec/goShape.ts'
 import { sortedKeys } from '../../api/jsonValues.ts'
 import { sharedParts } from './definitions.ts'
 import type { JsonSchema } from './jsonSchema.ts'
@@ -36,44 +37,64 @@ const NAMES: readonly (readonly [keyof JsonSchema, string])[] = [
   ['x-kubernetes-validations', 'XValidations'],
 ]
 
+export const SCHEMA_MEMBERS: readonly (keyof JsonSchema)[] = NAMES.map(([name]) => name)
+
 function capitals(names: string): (readonly [keyof JsonSchema, string])[] {
   return names.split(' ').map((name) => [name as keyof JsonSchema, name.charAt(0).toUpperCase() + name.slice(1)] as const)
 }
 
 export function shownSchema(schema: JsonSchema): object {
   const nothing = (name: string): unknown => (TEXTS.has(name) ? '' : SWITCHES.has(name) ? false : null)
-  return Object.fromEntries(NAMES.map(([name, shown]) => [shown, schema[name] === undefined ? nothing(name) : shownPart(schema, name)]))
+  return Object.fromEntries(
+    NAMES.map(([name, shown]) => [shown, asGiven(schema, name) === undefined ? nothing(name) : shownPart(schema, name)]),
+  )
 }
 
 function shownPart(schema: JsonSchema, name: keyof JsonSchema): unknown {
-  const { items, additionalProperties, properties, not, externalDocs } = schema
+  const { items, not, externalDocs } = schema
   switch (name) {
     case 'items':
       return items && { Schema: shownSchema(items), JSONSchemas: null }
-    case 'additionalProperties': {
-      const inner = typeof additionalProperties === 'object' ? shownSchema(additionalProperties) : null
-      return { Allows: additionalProperties !== false, Schema: inner }
-    }
+    case 'additionalProperties':
+    case 'additionalItems':
+      return shownOrBool(schema[name] as JsonSchema | boolean)
     case 'properties':
-      return Object.fromEntries(
-        Object.keys(properties ?? {})
-          .sort()
-          .map((key) => [key, shownSchema(properties?.[key] as JsonSchema)]),
-      )
+    case 'patternProperties':
+    case 'definitions':
+      return byName(asGiven(schema, name) as Schemas, shownSchema)
+    case 'dependencies':
+      return byName(asGiven(schema, name) as Readonly<Record<string, JsonSchema | string[]>>, shownDependency)
     case 'allOf':
     case 'oneOf':
     case 'anyOf':
-      return schema[name]?.map(shownSchema)
+      return asGiven(schema, name)?.map(shownSchema)
     case 'not':
       return not && shownSchema(not)
     case 'externalDocs':
       return { Description: externalDocs?.description ?? '', URL: externalDocs?.url ?? '' }
     case 'x-kubernetes-validations':
-      return schema[name]?.map(shownRule)
+      return asGiven(schema, name)?.map(shownRule)
     default:
-      return sortedKeys(schema[name])
+      return sortedKeys(asGiven(schema, name))
   }
 }
+
+type Schemas = Readonly<Record<string, JsonSchema>>
+
+const byName = <T>(members: Readonly<Record<string, T>> = {}, show: (member: T) => unknown): object =>
+  Object.fromEntries(sortedNames(members).map((name) => [name, show(members[name] as T)]))
+
+const sortedNames = (members: object): string[] => Object.keys(members).sort()
+
+const shownOrBool = (value: JsonSchema | boolean): object => ({
+  Allows: value !== false,
+  Schema: typeof value === 'object' ? shownSchema(value) : null,
+})
+
+const shownDependency = (value: JsonSchema | string[] | null): object => ({
+  Schema: value && !Array.isArray(value) ? shownSchema(value) : null,
+  Property: Array.isArray(value) && value.length > 0 ? value : null,
+})
 
 export function shownRule({ rule, message = '', messageExpression = '', reason, fieldPath = '', optionalOldSelf }: ValidationRule): object {
   return {

@@ -36,6 +36,11 @@ export function additionalOf(schema: JsonSchema): JsonSchema | undefined {
   return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined
 }
 
+/** How much there may be, as estimates count: numbers beyond those that a double holds are bigints in an object. */
+export function limitOf(limit: number | undefined): number | undefined {
+  return limit === undefined ? undefined : Math.max(0, Number(limit))
+}
+
 /** Calls back for the schema and everything in it, until `visit` answers true. */
 export function someSchema(schema: JsonSchema | undefined, visit: (schema: JsonSchema) => boolean): boolean {
   if (!schema) return false

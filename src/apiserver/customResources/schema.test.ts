@@ -13,6 +13,7 @@ import { coerceMetadata, dropNulls, prune } from './pruning.ts'
 import { publishedSchema } from './publishedSchema.ts'
 import { schemaPath, shownPath } from './schemaPaths.ts'
 import { validateSchemaRules } from './schemaRules.ts'
+import { shownSchema } from './internalForm.ts'
 import { validateEmbedded } from './embeddedValidation.ts'
 import { validateStructural } from './structural.ts'
 import { typeOfSchema } from './types.ts'
@@ -302,6 +303,54 @@ describe('schemas', () => {
     assert.deepEqual(check({ type: 'string', enum: ['a'], default: 'b' }), [
       'schema.properties[spec].default: Unsupported value: "b": supported values: "a"',
     ])
+  })
+
+  test('a default is shown as it stands there, and limits below zero are no numbers of anything', () => {
+    const rules = { metaType, requirePruned: false }
+    assert.deepEqual(texts(validateDefaults(inSpec({ type: 'string', enum: ['a'], default: [{ v: 1 }] }), at, rules)), [
+      'schema.properties[spec].default: Invalid value: "array":  in body must be of type string: "array"',
+      'schema.properties[spec].default: Unsupported value: [{"v":1}]: supported values: "a"',
+    ])
+    assert.deepEqual(texts(validateValue('x', { type: 'string', maxLength: -1 })), ['<nil>: Too long: value is too long'])
+    assert.deepEqual(texts(validateValue([], { type: 'array', maxItems: -1 }, 'a')), ['a: Too many: 0: has too many items'])
+  })
+
+  test('a default inside of metadata has to make metadata', () => {
+    const check = (properties: object) => {
+      const embedded = { type: 'object', 'x-kubernetes-embedded-resource': true, properties }
+      const errors = texts(validateDefaults(inSpec(embedded), at, { metaType, requirePruned: true }))
+      return errors.map((text) => text.replace('schema.properties[spec].properties', ''))
+    }
+    const of = 'must result in valid metadata:'
+    assert.deepEqual(check({ kind: { type: 'string', default: 'Pod' }, metadata: { type: 'object', default: { name: 'a' } } }), [])
+    assert.deepEqual(check({ kind: { type: 'string', default: 1 }, apiVersion: { type: 'string', default: 'a/b/c' } }), [
+      `[kind].default: Invalid value: 1: ${of} kind: Invalid value: 1: must be a string`,
+      `[apiVersion].default: Invalid value: "a/b/c": ${of} apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c`,
+    ])
+    assert.deepEqual(check({ metadata: { type: 'object', default: -1 } }), [
+      `[metadata].default: Invalid value: -1: ${of} metadata: Invalid value: -1: json: cannot unmarshal number into Go value of type v1.ObjectMeta`,
+    ])
+    const labels = { type: 'object', default: { 'a b': '' } }
+    const syntax = /metadata\.labels: Invalid value: "a b"/
+    assert.match(check({ metadata: { type: 'object', properties: { labels } } }).join(), syntax)
+  })
+
+  test('a list type that is empty is one', () => {
+    const errors = texts(validateStructural(inSpec({ type: 'object', not: { 'x-kubernetes-list-type': '' } }), at))
+    assert.deepEqual(errors, ['schema.properties[spec].not.x-kubernetes-list-type: Forbidden: must be undefined to be structural'])
+  })
+
+  test('a schema is shown with all that it has', () => {
+    const shown = shownSchema({
+      patternProperties: { a: {} },
+      additionalItems: true,
+      dependencies: { a: ['b'], c: {}, d: null },
+    } as unknown as JsonSchema) as Record<string, unknown>
+    const none = shownSchema({})
+    assert.deepEqual(shown['PatternProperties'], { a: none })
+    assert.deepEqual(shown['AdditionalItems'], { Allows: true, Schema: null })
+    const dependencies = { a: { Schema: null, Property: ['b'] }, c: { Schema: none, Property: null }, d: { Schema: null, Property: null } }
+    assert.deepEqual(shown['Dependencies'], dependencies)
   })
 
   test('finalizers of embedded objects need no domain, only the syntax', () => {

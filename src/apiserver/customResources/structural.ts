@@ -143,8 +143,14 @@ const SHAPES: readonly (readonly [keyof JsonSchema, string])[] = [
   ['x-kubernetes-validations', 'must be empty to be structural'],
 ]
 
-const isSet = (value: unknown): boolean =>
-  value !== undefined && value !== '' && value !== false && !(Array.isArray(value) && value.length === 0)
+/** Pointers upstream: set to the empty text they are set. */
+const POINTERS: ReadonlySet<string> = new Set(['x-kubernetes-list-type', 'x-kubernetes-map-type', 'default'])
+
+function isSet(schema: JsonSchema, name: keyof JsonSchema): boolean {
+  const value = schema[name]
+  if (POINTERS.has(name)) return value !== undefined
+  return value !== undefined && value !== '' && value !== false && !(Array.isArray(value) && value.length === 0)
+}
 
 function nested(schema: JsonSchema, path: string, skipAnyOf: boolean): FieldError[] {
   const errors = alternatives(schema, path, skipAnyOf, false)
@@ -152,7 +158,7 @@ function nested(schema: JsonSchema, path: string, skipAnyOf: boolean): FieldErro
   for (const [key, property] of Object.entries(schema.properties ?? {}))
     errors.push(...nested(property, keyPath(`${path}.properties`, key), false))
   for (const [name, why] of SHAPES) {
-    if (name === 'default' ? schema.default !== undefined : isSet(schema[name])) errors.push(forbidden(`${path}.${name}`, why))
+    if (isSet(schema, name)) errors.push(forbidden(`${path}.${name}`, why))
   }
   if (propertyOf(schema, 'metadata'))
     errors.push(forbidden(keyPath(`${path}.properties`, 'metadata'), 'must not be specified in a nested context'))
