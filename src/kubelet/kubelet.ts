@@ -102,7 +102,10 @@ async function followRuntime({ runtime }: KubeletOptions, parts: KubeletParts, {
       observer.onEvent(event)
       workers.wake(event.podUid)
     },
-    onImagesChanged: () => node.imagesChanged(),
+    onImagesChanged(loaded) {
+      node.imagesChanged()
+      if (loaded !== undefined) void parts.images.broughtByHand(loaded)
+    },
   }
   while (!signal.aborted) {
     try {

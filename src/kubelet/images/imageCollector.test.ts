@@ -7,28 +7,31 @@ import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { KUBELET_DEFAULTS } from '../configuration.ts'
 import type { Container, Image } from '../runtime/runtime.ts'
-import { ImageCollector, imagesToRemove } from './imageCollector.ts'
+import { ImageCollector, removalOrder } from './imageCollector.ts'
 
-test('the least recently used first, until there is enough; what is new stays', () => {
+test('the least recently used first; what is new stays', () => {
   const image = (id: string, lastUsedMs: number, detectedMs = 0) => ({ id, sizeBytes: 10, lastUsedMs, detectedMs })
-  const chosen = imagesToRemove([image('recent', 500), image('old', 100), image('new', 0, 950), image('never', 0)], 15, 1000, 100)
+  const order = removalOrder([image('recent', 500), image('old', 100), image('new', 0, 950), image('never', 0)], 1000, 100)
   assert.deepEqual(
-    chosen.map(({ id }) => id),
-    ['never', 'old'],
+    order.map(({ id }) => id),
+    ['never', 'old', 'recent'],
   )
 })
 
-test('only what the kubelet pulled goes, when the disk is full and nothing uses it, and a new kubelet knows it still', async (t) => {
+test('only what the kubelet pulled and nobody loaded since goes, when the disk is full and nothing uses it, and a new kubelet knows it still', async (t) => {
   const rootDir = await mkdtemp(join(tmpdir(), 'images-'))
   t.after(() => rm(rootDir, { recursive: true }))
   const clock = new FakeClock()
   const image = (id: string): Image => ({ id, repoTags: [id], repoDigests: [], sizeBytes: 100 })
-  let there = ['pulled', 'used', 'loaded'].map(image)
+  let there = ['stuck', 'pulled', 'spared', 'used', 'loaded', 'pulled and loaded'].map(image)
   const disk = { availableBytes: 100, capacityBytes: 1000 }
   const runtime = {
     images: async () => there,
     list: async () => ({ sandboxes: [], containers: [{ imageId: 'used' } as Container] }),
-    removeImage: async (id: string) => void (there = there.filter((one) => one.id !== id)),
+    async removeImage(id: string) {
+      if (id === 'stuck') throw new Error('conflict')
+      there = there.filter((one) => one.id !== id)
+    },
   }
   const start = () =>
     new ImageCollector({
@@ -41,16 +44,18 @@ test('only what the kubelet pulled goes, when the disk is full and nothing uses 
       disk: async () => disk,
     })
   const first = start()
-  for (const id of ['pulled', 'used']) await first.pulled(image(id))
+  for (const id of ['stuck', 'pulled', 'spared', 'used', 'pulled and loaded']) await first.pulled(image(id))
+  await first.broughtByHand('pulled and loaded')
   const names = () => there.map(({ id }) => id)
+  const all = names()
   const collector = start()
   await collector.collect()
-  assert.deepEqual(names(), ['pulled', 'used', 'loaded'], 'too new')
+  assert.deepEqual(names(), all, 'too new')
   await clock.advance(3 * 60_000)
   disk.availableBytes = 200
   await collector.collect()
-  assert.deepEqual(names(), ['pulled', 'used', 'loaded'], 'not full')
+  assert.deepEqual(names(), all, 'not full')
   disk.availableBytes = 100
   await collector.collect()
-  assert.deepEqual(names(), ['used', 'loaded'])
+  assert.deepEqual(names(), ['stuck', 'spared', 'used', 'loaded', 'pulled and loaded'], 'one that cannot be removed keeps no other')
 })

@@ -35,17 +35,10 @@ export interface ImageUse {
   detectedMs: number
 }
 
-/** What to remove so that `toFreeBytes` come free, in that order; those too new are left out. Pure. */
-export function imagesToRemove(candidates: readonly ImageUse[], toFreeBytes: number, nowMs: number, minAgeMs: number): ImageUse[] {
+/** In the order in which they go; those too new are left out: a pod may be about to use what it just pulled. Pure. */
+export function removalOrder(candidates: readonly ImageUse[], nowMs: number, minAgeMs: number): ImageUse[] {
   const old = candidates.filter(({ detectedMs, lastUsedMs }) => nowMs - detectedMs >= minAgeMs && lastUsedMs < nowMs)
-  const chosen: ImageUse[] = []
-  let freed = 0
-  for (const image of old.toSorted((a, b) => a.lastUsedMs - b.lastUsedMs || a.detectedMs - b.detectedMs)) {
-    if (freed >= toFreeBytes) break
-    chosen.push(image)
-    freed += image.sizeBytes
-  }
-  return chosen
+  return old.toSorted((a, b) => a.lastUsedMs - b.lastUsedMs || a.detectedMs - b.detectedMs)
 }
 
 export class ImageCollector {
@@ -75,6 +68,12 @@ export class ImageCollector {
     await this.#save(known)
   }
 
+  /** A person loaded it: whether or not it was pulled before, it could not be had again. */
+  async broughtByHand(id: string): Promise<void> {
+    const known = await this.#known()
+    if (known.delete(id)) await this.#save(known)
+  }
+
   #save(known: ReadonlySet<string>): Promise<void> {
     const { recordFile } = this.#options
     this.#saving = this.#saving
@@ -101,7 +100,6 @@ export class ImageCollector {
     const candidates = await this.#unused()
     const usedBytes = capacityBytes - availableBytes
     if (capacityBytes === 0 || (usedBytes / capacityBytes) * 100 < high) return
-    // A pod may be about to use what it just pulled.
     await this.#remove(candidates, usedBytes - (capacityBytes * low) / 100, imageMinimumGcAgeMs)
   }
 
@@ -113,9 +111,18 @@ export class ImageCollector {
   async #remove(candidates: readonly ImageUse[], toFreeBytes: number, minAgeMs: number): Promise<void> {
     const { runtime, clock, log } = this.#options
     const known = await this.#known()
-    for (const { id, sizeBytes } of imagesToRemove(candidates, toFreeBytes, clock.now(), minAgeMs)) {
+    let freedBytes = 0
+    for (const { id, sizeBytes } of removalOrder(candidates, clock.now(), minAgeMs)) {
+      if (freedBytes >= toFreeBytes) break
       log.info('removing an unused image to free its disk space', { image: id, sizeBytes })
-      await runtime.removeImage(id)
+      try {
+        await runtime.removeImage(id)
+      } catch (error) {
+        // The others may still go.
+        log.warn('an unused image could not be removed', { image: id, error: String(error) })
+        continue
+      }
+      freedBytes += sizeBytes
       known.delete(id)
       this.#seen.delete(id)
     }

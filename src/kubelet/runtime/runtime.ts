@@ -164,8 +164,8 @@ export interface RuntimeListener {
   /** The runtime is followed from now on; anything may have changed before. */
   onConnected(): void
   onEvent(event: RuntimeEvent): void
-  /** An image came or went, whoever brought or took it. */
-  onImagesChanged(): void
+  /** An image came or went, whoever brought or took it; `loaded` is the id of one that a person brought. */
+  onImagesChanged(loaded?: string): void
 }
 
 export interface LogOptions {

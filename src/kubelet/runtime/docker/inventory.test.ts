@@ -95,7 +95,12 @@ describe('events', () => {
     assert.deepEqual(parseEvent(line('die', { 'io.minicube.pod.uid': 'u' })), { type: 'Died', podUid: 'u', containerId: 'c' }))
   test('of images', () => {
     const image = (Action: string) => parseEvent(JSON.stringify({ Type: 'image', Action, Actor: { ID: 'sha256:1', Attributes: {} } }))
-    assert.deepEqual(['load', 'tag', 'delete', 'save'].map(image), ['images', 'images', 'images', undefined])
+    assert.deepEqual(['load', 'tag', 'delete', 'save'].map(image), [
+      { images: { loaded: 'sha256:1' } },
+      { images: {} },
+      { images: {} },
+      undefined,
+    ])
   })
   test('of others, and of no interest', () => {
     assert.deepEqual(
