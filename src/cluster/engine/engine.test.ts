@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { withFakeCluster } from '../testing/fakeEngine.ts'
@@ -41,11 +41,10 @@ test("another engine in place of the current context's is told", async () => {
     await mkdir(meta, { recursive: true })
     await writeFile(join(meta, 'meta.json'), JSON.stringify({ Name: 'colima', Endpoints: { docker: { Host: 'unix:///gone.sock' } } }))
     await writeFile(join(config, 'config.json'), JSON.stringify({ currentContext: 'colima' }))
-    await mkdir(join(home, 'docker'))
     const notices: string[] = []
-    const socket = (env['DOCKER_HOST'] ?? '').slice('unix://'.length)
-    // Found as a rootless Docker's.
-    const found = await find({ DOCKER_CONFIG: config, XDG_RUNTIME_DIR: join(socket, '..') }, (text) => notices.push(text))
+    await symlink((env['DOCKER_HOST'] ?? '').slice('unix://'.length), join(home, 'docker.sock'))
+    // Found as a rootless Docker's, unless this machine has one that comes before it.
+    const found = await find({ DOCKER_CONFIG: config, XDG_RUNTIME_DIR: home }, (text) => notices.push(text))
     assert.ok(found)
     assert.match(notices.join(), /^docker context colima \(unix:\/\/\/gone\.sock\) does not answer: no such socket\. Using /)
   })

@@ -37,11 +37,12 @@ export async function findOrStartEngine(options: FindEngineOptions): Promise<Eng
   if (!candidates.exclusive) candidates.addresses.push(OWN_ENGINE)
   for (const address of candidates.exclusive ? candidates.addresses : []) checkAddress(address)
   const { found, tried } = await findEngine(candidates, signal)
-  if (found) {
+  const tellInstead = (used: EngineAddress): EngineAddress => {
     for (const { address, problem } of tried.filter((one) => one.address.chosen))
-      options.onNotice(`${address.source} (${address.host}) does not answer: ${problem}. Using ${found.source} at ${found.host}`)
-    return found
+      options.onNotice(`${address.source} (${address.host}) does not answer: ${problem}. Using ${used.source} at ${used.host}`)
+    return used
   }
+  if (found) return tellInstead(found)
   const message = `no container engine answers:\n${describeTried(tried)}`
   if (candidates.exclusive) {
     throw new UserError({
@@ -69,7 +70,7 @@ export async function findOrStartEngine(options: FindEngineOptions): Promise<Eng
         : 'Install Docker (https://docs.docker.com/engine/install), or run minicube as root to let it run an engine of its own',
     })
   }
-  return startOurs({ ...options, findStarted: async () => (await findEngine(candidates, signal)).found })
+  return tellInstead(await startOurs({ ...options, findStarted: async () => (await findEngine(candidates, signal)).found }))
 }
 
 /** What can never answer is told as such. */
