@@ -9,7 +9,7 @@ import type { PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '../..
 import { isControlledBy } from '../../api/meta.ts'
 import { matchesNodeSelectorTerms } from '../../api/nodeSelector.ts'
 import type { Client } from '../../client/client.ts'
-import type { CsiVolumes } from '../csi/csiVolumes.ts'
+import type { DriverVolumes } from './driverVolumes.ts'
 import { prepareHostPath } from './hostPath.ts'
 import { mountLocal } from './localVolume.ts'
 import { mountNfs } from './nfs.ts'
@@ -30,7 +30,7 @@ export interface WantedClaim {
 export interface ClaimedVolumesOptions {
   client: Client
   nodeName: string
-  csi?: CsiVolumes
+  csi?: DriverVolumes
   /** Where a volume of the kind is, or is to be, mounted for the pod. */
   directory(pod: Pod, plugin: string, volume: string): string
   isMounted(pod: Pod, directory: string): Promise<boolean>

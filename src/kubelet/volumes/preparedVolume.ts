@@ -1,6 +1,6 @@
 /** A volume that is there for a pod. */
 import type { Pod } from '../../api/kinds/core/v1.ts'
-import type { PublishedVolume } from '../csi/csiVolumes.ts'
+import type { PublishedVolume } from './driverVolumes.ts'
 import { adoptForPod } from './ownership.ts'
 
 /** A volume that a container can mount. */

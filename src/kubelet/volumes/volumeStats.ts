@@ -5,9 +5,9 @@
 import { join } from 'node:path'
 import type { Pod, Volume } from '../../api/kinds/core/v1.ts'
 import { claimNameOf } from '../../api/pods.ts'
-import type { CsiVolumes } from '../csi/csiVolumes.ts'
 import { emptyDirUse } from '../eviction/podUse.ts'
 import { podDirectories } from '../pods/podDirectories.ts'
+import type { DriverVolumes } from './driverVolumes.ts'
 import { fileSystemSpace, type Space } from './space.ts'
 import { fileKindOf, fileVolumeSpace, pluginOf } from './fileVolumes.ts'
 import { mountsBelow } from './mounts.ts'
@@ -23,7 +23,7 @@ export interface VolumeUse {
 
 export interface VolumeStatsOptions {
   rootDir: string
-  csi?: Pick<CsiVolumes, 'space'>
+  csi?: Pick<DriverVolumes, 'space'>
 }
 
 const STATS_TIMEOUT_MS = 10_000

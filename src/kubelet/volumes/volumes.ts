@@ -8,7 +8,6 @@ import type { Pod, Volume } from '../../api/kinds/core/v1.ts'
 import type { Clock } from '../../base/clock.ts'
 import { run } from '../../base/exec.ts'
 import type { Client } from '../../client/client.ts'
-import type { CsiVolumes } from '../csi/csiVolumes.ts'
 import type { PodFacts } from '../pods/fieldRef.ts'
 import { podDirectories } from '../pods/podDirectories.ts'
 import type { ObjectReference, PodObjects } from '../pods/podObjects.ts'
@@ -26,6 +25,7 @@ import { projectedPayload } from './projected.ts'
 import type { ProjectedSources } from './projected.ts'
 import { ServiceAccountTokens } from './serviceAccountToken.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
+import type { DriverVolumes } from './driverVolumes.ts'
 import { VolumeMeasures } from './volumeMeasures.ts'
 import { ClaimError, NotAttachedError, podVolumesError, VolumeError, volumeError } from './volumeErrors.ts'
 
@@ -40,7 +40,7 @@ export interface VolumesOptions {
   runtime: Pick<Runtime, 'mountImage'>
   /** What all pods together may have: no volume in memory is larger. */
   memoryBytes: number
-  csi?: CsiVolumes
+  csi?: DriverVolumes
   measures?: KubeletMeasures
 }
 
