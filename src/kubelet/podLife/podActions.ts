@@ -1,6 +1,6 @@
 /**
  * The plan of one sync: from a pod's spec and what the runtime has of it to what must be killed, made and started.
- * Pure; `syncPod.ts` applies it. The rules are those of upstream's kuberuntime `computePodActions`.
+ * Pure; `podLife.ts` applies it. The rules are those of upstream's kuberuntime `computePodActions`.
  */
 import type { Container as SpecContainer, Pod, ResourceRequirements } from '../../api/kinds/core/v1.ts'
 import { containerHash } from '../containers/containerHash.ts'
