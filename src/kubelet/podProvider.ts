@@ -1,7 +1,7 @@
 /** What the kubelet's own server knows of the pods: those of the API with what was observed of them. */
 import type { KubeletOptions } from './kubeletOptions.ts'
 import { podsOfNode } from './kubeletOptions.ts'
-import type { KubeletParts } from './kubeletParts.ts'
+import type { KubeletParts } from './parts/kubeletParts.ts'
 import { readySandbox } from './pods/podRuntimeStatus.ts'
 import type { PodRuntimeStatus } from './pods/podRuntimeStatus.ts'
 import type { KubeletPods } from './server/pods.ts'

@@ -124,11 +124,6 @@ export function allocatablePatch(sent: NodeStatus | undefined, status: NodeStatu
   return { ...status.allocatable, ...Object.fromEntries(gone.map((name) => [name, null])) }
 }
 
-/** Whether there is news apart from the heartbeat. */
-export function withoutHeartbeats(status: NodeStatus): NodeStatus {
-  return { ...status, conditions: (status.conditions ?? []).map((condition) => ({ ...condition, lastHeartbeatTime: '' })) }
-}
-
 export function nodeLabels(nodeName: string, architecture: string, more: Readonly<Record<string, string>>): Record<string, string> {
   return {
     'beta.kubernetes.io/arch': architecture,
