@@ -89,6 +89,8 @@ test('mistakes are told with what may have been meant', () => {
     ['kubelet.shutdownGracePeriod=100ms', /shutdownGracePeriod 0\.1s must be either zero or otherwise >= 1 sec/, /=30s/],
     ['kubelet.shutdownGracePeriodCriticalPods=5s', /shutdownGracePeriodCriticalPods 5s must be <= shutdownGracePeriod 0s/, /=10s/],
     ['kubelet.shutdownGracePeriodByPodPriority=high=5', /must be priorities of pods/, /upstream/],
+    ['kubelet.imagePullCredentialsVerificationPolicy=Sometimes', /option "Sometimes" specified .* "NeverVerifyPreloadedImages"/, /=Never/],
+    ['kubelet.preloadedImagesVerificationAllowlist=a/b', /can't set `preloadedImagesVerificationAllowlist`/, /^Add --extra-config/],
     ['kubelet.seccomp-default=yes', /must be true or false/, /upstream/],
     ['kube-proxy.proxy-mode=ipvs', /nftables alone/, /Leave/],
     ['apiserver.authorization-mode=AlwaysAllow', /has the authorization modes Node and RBAC, not "AlwaysAllow"/, /Node,RBAC/],

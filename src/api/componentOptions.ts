@@ -4,6 +4,7 @@
  * again in the node.
  */
 import { ADMISSION_PLUGINS, OTHER_ADMISSION_PLUGINS } from './admissionPluginNames.ts'
+import { imageOptionsProblem } from './kubeletImageOptions.ts'
 import { parseValue, WANTED, type Kind, type Values } from './componentOptionValues.ts'
 
 /** Whose leader is one of several processes. */
@@ -129,12 +130,14 @@ const OPTIONS = {
     'eviction-soft-grace-period': 'signalDurations',
     'image-gc-high-threshold': 'percent',
     'image-gc-low-threshold': 'percent',
+    imagePullCredentialsVerificationPolicy: 'text',
     'kube-reserved': 'reserved',
     'max-pods': 'positive',
     'minimum-image-ttl-duration': 'duration',
     'node-labels': 'labels',
     'pod-max-pids': 'positive',
     'pods-per-core': 'count',
+    preloadedImagesVerificationAllowlist: 'list',
     'seccomp-default': 'boolean',
     shutdownGracePeriod: 'duration',
     shutdownGracePeriodByPodPriority: 'periods',
@@ -278,6 +281,11 @@ function checkSoftThresholds({ 'eviction-soft': soft, 'eviction-soft-grace-perio
       )
 }
 
+function checkImages(options: OptionsOf<'kubelet'>): void {
+  const problem = imageOptionsProblem(options)
+  if (problem) throw new ExtraConfigError(problem.message, problem.hint)
+}
+
 /** Upstream's texts. */
 function checkShutdown({
   shutdownGracePeriod: wholeMs = 0,
@@ -361,6 +369,7 @@ export function parseExtraConfig(entries: readonly string[]): ExtraConfig {
   const options = readComponentOptions(parsed)
   checkSoftThresholds(options.kubelet)
   checkShutdown(options.kubelet)
+  checkImages(options.kubelet)
   checkProvider(options.apiserver)
   checkAuthorizers(options.apiserver)
   checkTruncation(options.apiserver)

@@ -4,6 +4,7 @@
  */
 import type { ComponentOptions } from '../api/componentOptions.ts'
 import type { PriorityPeriod } from '../api/componentOptionValues.ts'
+import type { CredentialsVerificationPolicy } from '../api/kubeletImageOptions.ts'
 import { shutdownPeriods } from '../api/shutdownPeriods.ts'
 
 type Disk = 'nodefs' | 'imagefs' | 'containerfs'
@@ -32,6 +33,10 @@ export interface KubeletConfiguration {
   imageGcHighThresholdPercent: number
   imageGcLowThresholdPercent: number
   imageMinimumGcAgeMs: number
+  /** Which images need proof that a pod could have pulled them. */
+  imagePullCredentialsVerificationPolicy: CredentialsVerificationPolicy
+  /** Of NeverVerifyAllowlistedImages. */
+  preloadedImagesVerificationAllowlist: readonly string[]
   containerLogMaxSizeBytes: number
   containerLogMaxFiles: number
   allowedUnsafeSysctls: readonly string[]
@@ -61,6 +66,8 @@ export const KUBELET_DEFAULTS: KubeletConfiguration = {
   imageGcHighThresholdPercent: 85,
   imageGcLowThresholdPercent: 80,
   imageMinimumGcAgeMs: 2 * 60_000,
+  imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
+  preloadedImagesVerificationAllowlist: [],
   containerLogMaxSizeBytes: 10 * MIB,
   containerLogMaxFiles: 5,
   allowedUnsafeSysctls: [],
@@ -87,6 +94,8 @@ export function kubeletConfiguration(options: ComponentOptions['kubelet']): Kube
     imageGcHighThresholdPercent: options['image-gc-high-threshold'],
     imageGcLowThresholdPercent: options['image-gc-low-threshold'],
     imageMinimumGcAgeMs: options['minimum-image-ttl-duration'],
+    imagePullCredentialsVerificationPolicy: options.imagePullCredentialsVerificationPolicy as CredentialsVerificationPolicy | undefined,
+    preloadedImagesVerificationAllowlist: options.preloadedImagesVerificationAllowlist,
     containerLogMaxSizeBytes: options['container-log-max-size'],
     containerLogMaxFiles: options['container-log-max-files'],
     allowedUnsafeSysctls: options['allowed-unsafe-sysctls'],
@@ -123,6 +132,10 @@ export function configurationFields(of: KubeletConfiguration): object {
     imageMinimumGCAge: duration(of.imageMinimumGcAgeMs),
     imageGCHighThresholdPercent: of.imageGcHighThresholdPercent,
     imageGCLowThresholdPercent: of.imageGcLowThresholdPercent,
+    imagePullCredentialsVerificationPolicy: of.imagePullCredentialsVerificationPolicy,
+    ...(of.preloadedImagesVerificationAllowlist.length > 0 && {
+      preloadedImagesVerificationAllowlist: of.preloadedImagesVerificationAllowlist,
+    }),
     containerLogMaxSize: String(of.containerLogMaxSizeBytes),
     containerLogMaxFiles: of.containerLogMaxFiles,
     ...(of.allowedUnsafeSysctls.length > 0 && { allowedUnsafeSysctls: of.allowedUnsafeSysctls }),

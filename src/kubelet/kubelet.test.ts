@@ -101,36 +101,6 @@ test('at the end the hooks of all containers run at once; sidecars are stopped a
   assert.deepEqual(calls.slice(3), ['stop main 9', 'stop second 9', 'stop first 9'])
 })
 
-test('a missing image is shown as ErrImagePull, then ImagePullBackOff, and pulled once it is there', async (t) => {
-  const w = await world(t)
-  w.api.put(pods, newPod('pull', { containers: [{ name: 'main', image: 'registry.test/app:1' }] }))
-  await w.until('pull error', () => waitingReason(w, 'pull') === 'ErrImagePull')
-  await w.clock.advance(3000)
-  await w.until('back off', () => waitingReason(w, 'pull') === 'ImagePullBackOff')
-  w.runtime.pullable.set('registry.test/app:1', {
-    id: 'sha256:app',
-    repoTags: ['registry.test/app:1'],
-    repoDigests: ['registry.test/app@sha256:1'],
-    sizeBytes: 9,
-  })
-  await w.clock.advance(8000)
-  await w.until('running', () => phase(w, 'pull') === 'Running')
-  assert.equal(w.pod('pull').status?.containerStatuses?.[0]?.imageID, 'registry.test/app@sha256:1')
-  assert.equal(w.runtime.calls.filter((c) => c === 'pull registry.test/app:1').length, 2)
-})
-
-test('pull secrets that are not there are told of', async (t) => {
-  const w = await world(t)
-  const imagePullSecrets = [{ name: 'gone' }, { name: '' }, { name: 'lost' }]
-  w.api.put(pods, newPod('pull', { imagePullSecrets, containers: [{ name: 'main', image: 'registry.test/app:1' }] }))
-  await w.until('pull error', () => waitingReason(w, 'pull') === 'ErrImagePull')
-  assert.ok(
-    w.events.includes(
-      'Warning FailedToRetrieveImagePullSecret pull: Unable to retrieve some image pull secrets (gone, lost); attempting to pull the image may not succeed.',
-    ),
-  )
-})
-
 test('a restarted kubelet finds its containers and starts none anew', async (t) => {
   const w = await world(t)
   w.api.put(pods, newPod('stay'))

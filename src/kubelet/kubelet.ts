@@ -105,7 +105,7 @@ async function followRuntime({ runtime }: KubeletOptions, parts: KubeletParts, {
     },
     onImagesChanged(loaded) {
       node.imagesChanged()
-      if (loaded !== undefined) void parts.images.broughtByHand(loaded)
+      if (loaded !== undefined) void parts.pulledImages.broughtByHand(loaded)
     },
   }
   while (!signal.aborted) {

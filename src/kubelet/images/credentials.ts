@@ -1,6 +1,15 @@
-/** Registry credentials from image pull secrets (`.dockerconfigjson`, `.dockercfg`). */
+/** Registry credentials from image pull secrets (`.dockerconfigjson`, `.dockercfg`), and where they are from. */
+import { createHash } from 'node:crypto'
 import type { Secret } from '../../api/kinds/core/v1.ts'
 import type { RegistryAuth } from '../runtime/runtime.ts'
+import { DEFAULT_REGISTRY, repositoryOf } from './imageNames.ts'
+import type { PullSecret } from './pullRecords.ts'
+
+export interface Credentials {
+  auth: RegistryAuth
+  /** Undefined for those of the node: each of its pods has them. */
+  secret?: PullSecret
+}
 
 interface AuthEntry {
   username?: string
@@ -8,21 +17,7 @@ interface AuthEntry {
   auth?: string
 }
 
-const DEFAULT_REGISTRY = 'docker.io'
 const DEFAULT_REGISTRY_NAMES: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
-
-/** The registry host of an image name; `docker.io` where it names none. */
-export function registryOf(image: string): string {
-  const first = image.split('/')[0] ?? ''
-  const namesHost = image.includes('/') && (first.includes('.') || first.includes(':') || first === 'localhost')
-  return namesHost ? first : DEFAULT_REGISTRY
-}
-
-function repositoryOf(image: string): string {
-  const registry = registryOf(image)
-  const rest = image.startsWith(`${registry}/`) ? image.slice(registry.length + 1) : image
-  return `${registry}/${rest.replace(/@.*$/, '').replace(/:[^/]*$/, '')}`
-}
 
 function entriesOf(secret: Secret): Record<string, AuthEntry> {
   const modern = secret.data?.['.dockerconfigjson']
@@ -73,13 +68,23 @@ function matches(server: string, repository: string): boolean {
   return hostMatches(pattern, host) && (prefix === '' || inPath === prefix || inPath.startsWith(`${prefix}/`))
 }
 
+/** As upstream makes it: of what is said, not of the registry it is said to. */
+function hashOf({ username, password }: RegistryAuth): string {
+  return createHash('sha256')
+    .update(JSON.stringify({ username, ...(password && { password }) }))
+    .digest('hex')
+}
+
 /** Those that fit the image, the most specific first. */
-export function credentialsFor(image: string, secrets: readonly Secret[]): RegistryAuth[] {
+export function credentialsFor(image: string, secrets: readonly Secret[]): Credentials[] {
   const repository = repositoryOf(image)
   return secrets
-    .flatMap((secret) => Object.entries(entriesOf(secret)))
-    .map(([server, entry]) => ({ server: normalizeServer(server), entry }))
+    .flatMap((secret) => Object.entries(entriesOf(secret)).map(([server, entry]) => ({ secret, server: normalizeServer(server), entry })))
     .filter(({ server }) => matches(server, repository))
     .toSorted((a, b) => b.server.length - a.server.length)
-    .flatMap(({ server, entry }) => toAuth(server, entry) ?? [])
+    .flatMap(({ secret: { metadata }, server, entry }) => {
+      const auth = toAuth(server, entry)
+      const { namespace = '', name, uid } = metadata
+      return auth ? [{ auth, secret: { namespace, name, uid, credentialHash: hashOf(auth) } }] : []
+    })
 }

@@ -7,6 +7,8 @@ import { FakeClock } from '../../base/clock.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { KUBELET_DEFAULTS } from '../configuration.ts'
 import type { Container, Image } from '../runtime/runtime.ts'
+import { PulledImages } from './pulledImages.ts'
+import { KubeletMeasures } from '../metrics/measures.ts'
 import { ImageCollector, removalOrder } from './imageCollector.ts'
 
 test('the least recently used first; what is new stays', () => {
@@ -33,6 +35,21 @@ test('only what the kubelet pulled and nobody loaded since goes, when the disk i
       there = there.filter((one) => one.id !== id)
     },
   }
+  const records = () =>
+    new PulledImages({
+      directory: join(rootDir, 'image_manager'),
+      policy: KUBELET_DEFAULTS,
+      runtime: { imageStatus: async () => undefined },
+      measures: new KubeletMeasures(clock),
+      clock,
+      log: silentLogger,
+    })
+  const first = records()
+  for (const id of ['stuck', 'pulled', 'spared', 'used', 'pulled and loaded'])
+    await (
+      await first.begin(id)
+    )({ image: image(id), secret: undefined })
+  await first.broughtByHand('pulled and loaded')
   const start = () =>
     new ImageCollector({
       configuration: KUBELET_DEFAULTS,
@@ -40,12 +57,9 @@ test('only what the kubelet pulled and nobody loaded since goes, when the disk i
       clock,
       log: silentLogger,
       rootDir,
-      recordFile: join(rootDir, 'pulled.json'),
+      pulledImages: records(),
       disk: async () => disk,
     })
-  const first = start()
-  for (const id of ['stuck', 'pulled', 'spared', 'used', 'pulled and loaded']) await first.pulled(image(id))
-  await first.broughtByHand('pulled and loaded')
   const names = () => there.map(({ id }) => id)
   const all = names()
   const collector = start()

@@ -3,13 +3,12 @@
  * on until it is below the low one, least recently used first. It takes only what the kubelet itself pulled: what a person
  * loaded by hand, or what came with the node, could not be had again. Upstream's image garbage collection.
  */
-import { mkdir, readFile, statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { statfs } from 'node:fs/promises'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
-import { replaceFile } from '../../base/replaceFile.ts'
 import type { KubeletConfiguration } from '../configuration.ts'
-import type { Image, Runtime } from '../runtime/runtime.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { PulledImages } from './pulledImages.ts'
 
 const INTERVAL_MS = 5 * 60_000
 
@@ -18,8 +17,7 @@ export interface ImageCollectorOptions {
   configuration: Pick<KubeletConfiguration, 'imageGcHighThresholdPercent' | 'imageGcLowThresholdPercent' | 'imageMinimumGcAgeMs'>
   clock: Clock
   log: Logger
-  /** Where it is kept which images were pulled. */
-  recordFile: string
+  pulledImages: Pick<PulledImages, 'canBePulled' | 'forget' | 'forgetAllBut'>
   /** The file system that images are on. */
   disk?: () => Promise<{ availableBytes: number; capacityBytes: number }>
   rootDir: string
@@ -44,45 +42,9 @@ export function removalOrder(candidates: readonly ImageUse[], nowMs: number, min
 export class ImageCollector {
   readonly #options: ImageCollectorOptions
   readonly #seen = new Map<string, { detectedMs: number; lastUsedMs: number }>()
-  /** Images that the kubelet pulled, by id. */
-  #pulled: Promise<Set<string>> | undefined
-  #saving: Promise<void> = Promise.resolve()
 
   constructor(options: ImageCollectorOptions) {
     this.#options = options
-  }
-
-  #known(): Promise<Set<string>> {
-    this.#pulled ??= readFile(this.#options.recordFile, 'utf8').then(
-      (text) => new Set(JSON.parse(text) as string[]),
-      () => new Set<string>(),
-    )
-    return this.#pulled
-  }
-
-  /** The kubelet pulled it: it can be had again. */
-  async pulled({ id }: Image): Promise<void> {
-    const known = await this.#known()
-    if (known.has(id)) return
-    known.add(id)
-    await this.#save(known)
-  }
-
-  /** A person loaded it: whether or not it was pulled before, it could not be had again. */
-  async broughtByHand(id: string): Promise<void> {
-    const known = await this.#known()
-    if (known.delete(id)) await this.#save(known)
-  }
-
-  #save(known: ReadonlySet<string>): Promise<void> {
-    const { recordFile } = this.#options
-    this.#saving = this.#saving
-      .then(async () => {
-        await mkdir(dirname(recordFile), { recursive: true, mode: 0o750 })
-        await replaceFile(recordFile, JSON.stringify([...known]))
-      })
-      .catch((error: unknown) => this.#options.log.warn('pulled images could not be noted', { error: String(error) }))
-    return this.#saving
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -109,8 +71,7 @@ export class ImageCollector {
   }
 
   async #remove(candidates: readonly ImageUse[], toFreeBytes: number, minAgeMs: number): Promise<void> {
-    const { runtime, clock, log } = this.#options
-    const known = await this.#known()
+    const { runtime, clock, log, pulledImages } = this.#options
     let freedBytes = 0
     for (const { id, sizeBytes } of removalOrder(candidates, clock.now(), minAgeMs)) {
       if (freedBytes >= toFreeBytes) break
@@ -123,10 +84,9 @@ export class ImageCollector {
         continue
       }
       freedBytes += sizeBytes
-      known.delete(id)
       this.#seen.delete(id)
+      await pulledImages.forget(id)
     }
-    await this.#save(known)
   }
 
   async #disk(): Promise<{ availableBytes: number; capacityBytes: number }> {
@@ -138,17 +98,20 @@ export class ImageCollector {
 
   /** Pulled ones that no container has. */
   async #unused(): Promise<ImageUse[]> {
-    const { runtime, clock } = this.#options
-    const [images, { containers }, pulled] = await Promise.all([runtime.images(), runtime.list(), this.#known()])
+    const { runtime, clock, pulledImages } = this.#options
     const nowMs = clock.now()
+    const [images, { containers }] = await Promise.all([runtime.images(), runtime.list()])
     const used = new Set([...containers.map(({ imageId }) => imageId), ...(this.#options.alsoUsed?.() ?? [])])
     const there = new Set(images.map(({ id }) => id))
     for (const id of this.#seen.keys()) if (!there.has(id)) this.#seen.delete(id)
-    return images.flatMap(({ id, sizeBytes }) => {
+    await pulledImages.forgetAllBut(there, nowMs)
+    const unused: ImageUse[] = []
+    for (const { id, sizeBytes } of images) {
       const seen = this.#seen.get(id) ?? { detectedMs: nowMs, lastUsedMs: 0 }
       this.#seen.set(id, seen)
       if (used.has(id)) seen.lastUsedMs = nowMs
-      return used.has(id) || !pulled.has(id) ? [] : [{ id, sizeBytes, ...seen }]
-    })
+      else if (await pulledImages.canBePulled(id)) unused.push({ id, sizeBytes, ...seen })
+    }
+    return unused
   }
 }

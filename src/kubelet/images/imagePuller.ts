@@ -3,21 +3,20 @@
  * failures, and tells of it in upstream's events.
  */
 import type { Container, Pod, Secret } from '../../api/kinds/core/v1.ts'
-import { orAbort } from '../../base/abort.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
 import type { PodStartTimes } from '../metrics/podStartTimes.ts'
 import { fieldPathOf } from '../pods/podSpec.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
-import type { Image, RegistryAuth, Runtime } from '../runtime/runtime.ts'
-import { credentialsFor } from './credentials.ts'
+import type { Image, Runtime } from '../runtime/runtime.ts'
+import { credentialsFor, type Credentials } from './credentials.ts'
+import type { EndOfPull, PulledImages } from './pulledImages.ts'
+import type { PullSecret } from './pullRecords.ts'
+import { SharedPulls, type PullResult } from './sharedPulls.ts'
 
 const BACKOFF_BASE_MS = 10_000
 const BACKOFF_MAX_MS = 300_000
-const MAX_PARALLEL_PULLS = 4
-/** A pull that takes longer gives its place to the next: one that never ends holds up no other. */
-const SLOW_PULL_MS = 10_000
 
 /** The image is not there; `reason` is the container's waiting reason. */
 export class ImageUnavailableError extends Error {
@@ -40,8 +39,9 @@ export interface ImagePullerOptions {
   signal: AbortSignal
   measures: KubeletMeasures
   startTimes: Pick<PodStartTimes, 'pulling'>
+  pulledImages: Pick<PulledImages, 'begin' | 'mayUse'>
   /** An image is new on the node. */
-  onPulled(image: Image): void
+  onPulled(): void
 }
 
 export interface ImageRequest {
@@ -49,6 +49,11 @@ export interface ImageRequest {
   container: Container
   pullSecrets(): Promise<Secret[]>
   signal: AbortSignal
+}
+
+function once<T>(get: () => Promise<T>): () => Promise<T> {
+  let got: Promise<T> | undefined
+  return () => (got ??= get())
 }
 
 interface Failure {
@@ -87,28 +92,14 @@ const SIZE_RANGES: readonly (readonly [fromBytes: number, name: string])[] = [
 /** Upstream's names of how large an image is. */
 const sizeRange = (bytes: number): string => SIZE_RANGES.find(([from]) => bytes >= from)?.[1] ?? '0-10MB'
 
-interface SharedPull {
-  image: Promise<Image>
-  /** To be used once no pod waits for it any more. */
-  abort: AbortController
-  waiting: number
-}
-
 export class ImagePuller {
   readonly #options: ImagePullerOptions
-  readonly #pulling = new Map<string, SharedPull>()
+  readonly #pulls: SharedPulls
   readonly #failures = new Map<string, Failure>()
-  #running = 0
-  readonly #queue: (() => void)[] = []
 
   constructor(options: ImagePullerOptions) {
     this.#options = options
-  }
-
-  /** Whether the image can be used without pulling it first. */
-  async isPresent(container: Container): Promise<boolean> {
-    if (pullPolicy(container) === 'Always') return false
-    return (await this.#options.runtime.imageStatus(container.image ?? '')) !== undefined
+    this.#pulls = new SharedPulls(options)
   }
 
   async ensure(request: ImageRequest): Promise<Image> {
@@ -131,20 +122,46 @@ export class ImagePuller {
         `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`,
       )
     }
-    const policy = pullPolicy(container)
-    const present = policy === 'Always' ? undefined : await this.#options.runtime.imageStatus(image)
-    if (present) {
-      this.#event(request, 'Normal', 'Pulled', `Container image "${image}" already present on machine and can be accessed by the pod`)
-      return present
-    }
-    if (policy === 'Never') {
-      const message = `Container image "${image}" is not present with pull policy of Never`
-      this.#event(request, 'Warning', 'ErrImageNeverPull', message)
-      throw new ImageUnavailableError('ErrImageNeverPull', message)
-    }
+    const credentials = once(async () => credentialsFor(image, await request.pullSecrets()))
+    const present = await this.#present(request, image, credentials)
+    if (present) return present
     const key = `${pod.metadata.uid}_${image}`
     this.#refuseWhileBackingOff(request, key, image)
-    return this.#pull(request, key, image)
+    return this.#pull(request, key, image, credentials)
+  }
+
+  /** The image where it is there and the pod may have it; undefined where it is to be pulled. */
+  async #present(request: ImageRequest, image: string, credentials: () => Promise<readonly Credentials[]>): Promise<Image | undefined> {
+    const { pulledImages, measures } = this.#options
+    const policy = pullPolicy(request.container)
+    const found = policy === 'Always' ? undefined : await this.#inspect(request, image)
+    const secrets = async (): Promise<PullSecret[]> => (await credentials()).flatMap(({ secret }) => secret ?? [])
+    const isUsable = found !== undefined && (await pulledImages.mayUse(found, image, secrets))
+    measures.count('kubelet_image_manager_ensure_image_requests_total', {
+      pull_policy: policy.toLowerCase(),
+      present_locally: policy === 'Always' ? 'unknown' : String(found !== undefined),
+      // Where there is none and none is to be pulled, the question does not arise.
+      pull_required: policy === 'Never' && !found ? 'unknown' : String(!isUsable),
+    })
+    if (isUsable) {
+      this.#event(request, 'Normal', 'Pulled', `Container image "${image}" already present on machine and can be accessed by the pod`)
+      return found
+    }
+    if (policy !== 'Never') return undefined
+    // An image that the pod may not have is told as none.
+    const message = `Container image "${image}" is not present with pull policy of Never`
+    this.#event(request, 'Warning', 'ErrImageNeverPull', message)
+    throw new ImageUnavailableError('ErrImageNeverPull', message)
+  }
+
+  async #inspect(request: ImageRequest, image: string): Promise<Image | undefined> {
+    try {
+      return await this.#options.runtime.imageStatus(image)
+    } catch (error) {
+      const message = `Failed to inspect image "": ${error instanceof Error ? error.message : String(error)}`
+      this.#event(request, 'Warning', 'InspectFailed', message)
+      throw new ImageUnavailableError('ImageInspectError', message, undefined, error)
+    }
   }
 
   forget(podUid: string): void {
@@ -160,18 +177,17 @@ export class ImagePuller {
     throw new ImageUnavailableError('ImagePullBackOff', `${message}: ${failure.message}`, failure.untilMs)
   }
 
-  async #pull(request: ImageRequest, key: string, image: string): Promise<Image> {
+  async #pull(request: ImageRequest, key: string, image: string, credentials: () => Promise<readonly Credentials[]>): Promise<Image> {
     const { clock, measures, startTimes } = this.#options
     const startedMs = clock.now()
     const pulledFor = startTimes.pulling(request.pod.metadata.uid)
     this.#event(request, 'Normal', 'Pulling', `Pulling image "${image}"`)
     try {
-      const auths = credentialsFor(image, await request.pullSecrets())
-      const { pulled, pullMs } = await this.#pullOnce(image, auths, request.signal)
+      const { image: pulled, pullMs } = await this.#pullAndNote(image, await credentials(), request.signal)
       const inAll = seconds(clock.now() - startedMs)
       measures.observe('kubelet_image_pull_duration_seconds', pullMs / 1000, { image_size_in_bytes: sizeRange(pulled.sizeBytes) })
       this.#failures.delete(key)
-      this.#options.onPulled(pulled)
+      this.#options.onPulled()
       this.#event(
         request,
         'Normal',
@@ -187,6 +203,18 @@ export class ImagePuller {
     }
   }
 
+  async #pullAndNote(image: string, credentials: readonly Credentials[], signal: AbortSignal): Promise<PullResult> {
+    const end = await this.#options.pulledImages.begin(image)
+    let outcome: Parameters<EndOfPull>[0]
+    try {
+      const result = await this.#pulls.pull(image, credentials, signal)
+      outcome = { image: result.image, secret: result.used?.secret }
+      return result
+    } finally {
+      await end(outcome)
+    }
+  }
+
   #failed(request: ImageRequest, key: string, image: string, error: unknown): ImageUnavailableError {
     const reason = error instanceof ImagePullError ? error.reason : 'ErrImagePull'
     const text = error instanceof Error ? error.message : String(error)
@@ -197,86 +225,6 @@ export class ImagePuller {
     this.#event(request, 'Warning', 'Failed', `Failed to pull image "${image}": ${text}`)
     this.#event(request, 'Warning', 'Failed', `Error: ${reason}`)
     return new ImageUnavailableError(reason, text, untilMs, error)
-  }
-
-  /** Pods that want the same image with the same credentials share one pull, which ends when none of them is left. */
-  async #pullOnce(image: string, auths: readonly RegistryAuth[], signal: AbortSignal): Promise<{ pulled: Image; pullMs: number }> {
-    signal.throwIfAborted()
-    const startedMs = this.#options.clock.now()
-    const key = JSON.stringify([image, auths.map((auth) => [auth.serverAddress, auth.username, auth.password])])
-    const pull = this.#pulling.get(key) ?? this.#startPull(key, image, auths)
-    pull.waiting++
-    try {
-      return { pulled: await orAbort(pull.image, signal), pullMs: this.#options.clock.now() - startedMs }
-    } finally {
-      if (--pull.waiting === 0) {
-        this.#pulling.delete(key)
-        pull.abort.abort()
-      }
-    }
-  }
-
-  #startPull(key: string, image: string, auths: readonly RegistryAuth[]): SharedPull {
-    const abort = new AbortController()
-    const signal = AbortSignal.any([this.#options.signal, abort.signal])
-    const pull = { image: this.#withSlot(() => this.#tryEach(image, auths, signal), signal), abort, waiting: 0 }
-    this.#pulling.set(key, pull)
-    return pull
-  }
-
-  async #tryEach(image: string, auths: readonly RegistryAuth[], signal: AbortSignal): Promise<Image> {
-    const { runtime } = this.#options
-    let failure: unknown
-    for (const auth of auths.length > 0 ? auths : [undefined]) {
-      signal.throwIfAborted()
-      try {
-        return await runtime.pullImage(image, auth, signal)
-      } catch (error) {
-        failure = error
-      }
-    }
-    throw failure
-  }
-
-  async #withSlot<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    await this.#takeSlot(signal)
-    const give = this.#oneGiver()
-    const cancel = this.#options.clock.after(SLOW_PULL_MS, give)
-    try {
-      return await work()
-    } finally {
-      cancel()
-      give()
-    }
-  }
-
-  async #takeSlot(signal: AbortSignal): Promise<void> {
-    if (this.#running < MAX_PARALLEL_PULLS) return void this.#running++
-    const turn = Promise.withResolvers<void>()
-    this.#queue.push(turn.resolve)
-    try {
-      // Whoever gives a place up counts for the one who gets it.
-      await orAbort(turn.promise, signal)
-    } catch (error) {
-      const at = this.#queue.indexOf(turn.resolve)
-      if (at >= 0) this.#queue.splice(at, 1)
-      else this.#giveSlot()
-      throw error
-    }
-  }
-
-  #giveSlot(): void {
-    const next = this.#queue.shift()
-    if (next) next()
-    else this.#running--
-  }
-
-  #oneGiver(): () => void {
-    let given = false
-    return () => {
-      if (!given) this.#giveSlot()
-      given = true
-    }
   }
 
   #event({ pod, container }: ImageRequest, type: 'Normal' | 'Warning', reason: string, message: string): void {

@@ -5,11 +5,15 @@ import type { Pod, Secret } from '../../api/kinds/core/v1.ts'
 import { FakeClock } from '../../base/clock.ts'
 import { KubeletMeasures } from '../metrics/measures.ts'
 import { FakeRuntime } from '../testing/fakeRuntime.ts'
-import { credentialsFor, registryOf } from './credentials.ts'
+import { credentialsFor } from './credentials.ts'
+import { registryOf, repositoryOf } from './imageNames.ts'
 import { ImagePuller, pullPolicy } from './imagePuller.ts'
 
 const secret = (auths: object): Secret =>
-  ({ data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') } }) as unknown as Secret
+  ({
+    metadata: { name: 's', namespace: 'n', uid: 'u' },
+    data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') },
+  }) as unknown as Secret
 
 const registries: [string, string][] = [
   ['busybox', 'docker.io'],
@@ -19,6 +23,14 @@ const registries: [string, string][] = [
   ['localhost/x', 'localhost'],
 ]
 for (const [image, want] of registries) test(`the registry of ${image} is ${want}`, () => assert.equal(registryOf(image), want))
+
+const repositories: [string, string][] = [
+  ['busybox:1', 'docker.io/library/busybox'],
+  ['docker.io/library/busybox@sha256:00', 'docker.io/library/busybox'],
+  ['a/b', 'docker.io/a/b'],
+  ['localhost:5000/x:1@sha256:00', 'localhost:5000/x'],
+]
+for (const [image, want] of repositories) test(`${image} is of ${want}`, () => assert.equal(repositoryOf(image), want))
 
 test('credentials fit by host and path, the most specific first', () => {
   const auth = Buffer.from('u:p:q').toString('base64')
@@ -31,18 +43,18 @@ test('credentials fit by host and path, the most specific first', () => {
     }),
   ]
   assert.deepEqual(
-    credentialsFor('ghcr.io/team/app:1', secrets).map((c) => [c.username, c.password]),
+    credentialsFor('ghcr.io/team/app:1', secrets).map(({ auth: { username, password } }) => [username, password]),
     [
       ['u', 'p:q'],
       ['a', 'b'],
     ],
   )
   assert.deepEqual(
-    credentialsFor('my.azurecr.io/app', secrets).map((c) => c.username),
+    credentialsFor('my.azurecr.io/app', secrets).map((c) => c.auth.username),
     ['z'],
   )
   assert.deepEqual(
-    credentialsFor('busybox', [secret({ 'https://index.docker.io/v1/': { username: 'hub' } })]).map((c) => c.username),
+    credentialsFor('busybox', [secret({ 'https://index.docker.io/v1/': { username: 'hub' } })]).map((c) => c.auth.username),
     ['hub'],
   )
   assert.deepEqual(credentialsFor('busybox', [{ data: { '.dockerconfigjson': 'bm90IGpzb24=' } } as unknown as Secret]), [])
@@ -72,6 +84,7 @@ function setUp() {
     measures: new KubeletMeasures(clock),
     startTimes: { pulling: () => () => {} },
     onPulled: () => {},
+    pulledImages: { begin: async () => async () => {}, mayUse: async () => true },
     events: { record: (_, { reason, message }) => void events.push(`${reason}: ${message}`) },
   })
   const ensure = (image: string, uid = 'u', policy = 'IfNotPresent', signal = new AbortController().signal) =>

@@ -10,6 +10,9 @@ const COUNTERS = {
   kubelet_admission_rejections_total: 'Cumulative number pod admission rejections by the Kubelet.',
   kubelet_evictions: 'Cumulative number of pod evictions by eviction signal',
   kubelet_http_requests_total: 'Number of the http requests received since the server started',
+  kubelet_image_manager_ensure_image_requests_total: 'Number of ensure-image requests processed by the kubelet.',
+  kubelet_imagemanager_image_mustpull_checks_total:
+    'Counter for how many times kubelet checked whether credentials need to be re-verified to access an image',
   kubelet_preemptions: 'Cumulative number of pod preemptions by preemption resource',
   kubelet_run_podsandbox_errors_total: 'Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.',
   kubelet_runtime_operations_errors_total: 'Cumulative number of runtime operation errors by operation type.',
@@ -65,6 +68,8 @@ const HISTOGRAMS = {
 } as const satisfies Record<string, readonly [help: string, bounds: readonly number[]]>
 
 const GAUGES = {
+  kubelet_imagemanager_ondisk_pulledrecords: 'Number of ImagePulledRecords stored on disk.',
+  kubelet_imagemanager_ondisk_pullintents: 'Number of ImagePullIntents stored on disk.',
   dra_resource_claims_in_use:
     'The number of ResourceClaims that are currently in use on the node, by driver name; <any> stands for all of them.',
   kubelet_first_network_pod_start_sli_duration_seconds:

@@ -39,11 +39,12 @@ export async function assemble(options: KubeletOptions, measures: KubeletMeasure
   const storage = storageOf(shared)
   const life = await lifeOf(shared, { observer, probes, statuses, devices, claims, ...storage })
   const workers = new PodWorkers({ life, clock, log, signal, measures, onGone: (uid) => parts().statics?.podGone(uid) })
-  const { csi, images } = storage
+  const { csi, images, pulledImages } = storage
   const plugins = pluginsOf(shared, { [CSI_PLUGIN_TYPE]: storage.csiPlugins, [DRA_PLUGIN_TYPE]: drivers })
   const node = nodeReporterOf(shared, { csi, devices })
   const [statics, eviction] = [staticsOf(shared, statuses), evictionOf(shared)]
   const shutdown = shutdownOf(shared, statuses)
-  made = { workers, observer, node, life, statics, eviction, probes, startTimes, images, plugins, csi, devices, drivers, claims, shutdown }
+  const ended = { eviction, shutdown, statics }
+  made = { workers, observer, node, life, probes, startTimes, images, pulledImages, plugins, csi, devices, drivers, claims, ...ended }
   return made
 }

@@ -6,6 +6,7 @@ import type { DraDrivers } from '../dynamicResources/draDrivers.ts'
 import type { DynamicResources } from '../dynamicResources/dynamicResources.ts'
 import type { EvictionManager } from '../eviction/evictionManager.ts'
 import type { ImageCollector } from '../images/imageCollector.ts'
+import type { PulledImages } from '../images/pulledImages.ts'
 import type { KubeletOptions } from '../kubeletOptions.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
 import type { PodStartTimes } from '../metrics/podStartTimes.ts'
@@ -29,6 +30,7 @@ export interface KubeletParts {
   probes: PodProbes
   startTimes: PodStartTimes
   images: ImageCollector
+  pulledImages: PulledImages
   plugins: PluginRegistry
   csi: CsiVolumes
   devices: DeviceManager

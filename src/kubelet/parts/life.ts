@@ -4,7 +4,6 @@ import { ImagePuller } from '../images/imagePuller.ts'
 import { podsOfNode } from '../kubeletOptions.ts'
 import { hasAppArmor } from '../node/appArmor.ts'
 import { RealPodLife } from '../podLife/podLife.ts'
-import type { Image } from '../runtime/runtime.ts'
 import type { StatusManager } from '../status/statusManager.ts'
 import type { KubeletParts, Shared } from './kubeletParts.ts'
 import type { Storage } from './storage.ts'
@@ -15,10 +14,8 @@ export async function lifeOf(
 ): Promise<RealPodLife> {
   const { client, informers, events, runtime, nodeName, nodeIp, rootDir, clusterDns, clusterDomain } = options
   const serviceInformer = informers.for(services)
-  const onPulled = (image: Image): void => {
-    parts().node.imagesChanged()
-    void made.images.pulled(image)
-  }
+  const { pulledImages } = made
+  const onPulled = (): void => parts().node.imagesChanged()
   return new RealPodLife({
     ...made,
     runtime,
@@ -47,6 +44,6 @@ export async function lifeOf(
     isStopping: () => parts().shutdown.isUnderWay,
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     wake: (uid) => parts().workers.wake(uid),
-    images: new ImagePuller({ runtime, events, clock, signal, measures, startTimes, onPulled }),
+    images: new ImagePuller({ runtime, events, clock, signal, measures, startTimes, pulledImages, onPulled }),
   })
 }

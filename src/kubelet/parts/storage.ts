@@ -4,12 +4,13 @@ import { secrets } from '../../api/kinds/core/v1.ts'
 import { CsiVolumes } from '../csi/csiVolumes.ts'
 import { CsiPlugins } from '../csi/plugins.ts'
 import { ImageCollector } from '../images/imageCollector.ts'
+import { PulledImages } from '../images/pulledImages.ts'
 import { podsMemoryBytes } from '../node/capacity.ts'
 import { PodObjects } from '../pods/podObjects.ts'
 import { Volumes } from '../volumes/volumes.ts'
 import type { KubeletParts, Shared } from './kubeletParts.ts'
 
-export interface Storage extends Pick<KubeletParts, 'images' | 'csi'> {
+export interface Storage extends Pick<KubeletParts, 'images' | 'pulledImages' | 'csi'> {
   csiPlugins: CsiPlugins
   objects: PodObjects
   volumes: Volumes
@@ -54,14 +55,16 @@ export function storageOf({ options, configuration, amounts, measures, clock, lo
     measures,
     ...(memoryDir && { memoryDir }),
   })
+  const directory = join(rootDir, 'image_manager')
+  const pulledImages = new PulledImages({ directory, policy: configuration, runtime, measures, clock, log })
   const images = new ImageCollector({
     configuration,
     runtime,
     clock,
     log,
     rootDir,
-    recordFile: join(rootDir, 'pulled-images.json'),
+    pulledImages,
     alsoUsed: () => volumes.imagesInUse(),
   })
-  return { objects, csiPlugins, csi, volumes, images }
+  return { objects, csiPlugins, csi, volumes, images, pulledImages }
 }

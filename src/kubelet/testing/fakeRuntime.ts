@@ -7,6 +7,7 @@ import type { GroupStats } from '../runtime/cgroupStats.ts'
 import { groupStats } from './groupStats.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type {
+  RegistryAuth,
   Attached,
   Container,
   ContainerConfig,
@@ -29,6 +30,8 @@ export class FakeRuntime implements Runtime {
   readonly configs = new Map<string, ContainerConfig>()
   readonly present = new Map<string, Image>()
   readonly pullable = new Map<string, Image>()
+  /** Those that want a password. */
+  readonly guarded = new Map<string, string>()
   /** Pulls of these never end by themselves. */
   readonly endless = new Set<string>()
   readonly pulling = new Set<string>()
@@ -194,14 +197,15 @@ export class FakeRuntime implements Runtime {
     return this.present.get(name) ?? [...this.present.values()].find((image) => image.id === name)
   }
 
-  async pullImage(name: string, _auth?: unknown, signal?: AbortSignal): Promise<Image> {
+  async pullImage(name: string, auth?: RegistryAuth, signal?: AbortSignal): Promise<Image> {
     this.calls.push(`pull ${name}`)
     if (this.endless.has(name)) {
       this.pulling.add(name)
       await orAbort(new Promise(() => {}), signal ?? new AbortController().signal).finally(() => this.pulling.delete(name))
     }
     const image = this.pullable.get(name)
-    if (!image) throw new ImagePullError('ErrImagePull', `pull access denied for ${name}`)
+    if (!image || this.guarded.get(name) !== (this.guarded.has(name) ? auth?.password : undefined))
+      throw new ImagePullError('ErrImagePull', `pull access denied for ${name}`)
     this.present.set(name, image)
     return image
   }

@@ -12,18 +12,9 @@ import { endpointOf, whyUnreachable } from './registry.ts'
 /** A pull that says nothing for this long has failed: the kubelet's image pull progress deadline. */
 const PULL_STALLED_AFTER_MS = 60_000
 
-interface SharedPull {
-  image: Promise<Image>
-  /** To be used once nobody waits any more. */
-  abort: AbortController
-  waiting: number
-}
-
 export class Images {
   readonly #engine: Engine
   readonly #clock: Clock
-  /** Pulls by name: pods that start together share one. */
-  readonly #pulls = new Map<string, SharedPull>()
   #goesThroughOthers: Promise<(registry: string) => boolean> | undefined
 
   constructor(engine: Engine, clock: Clock) {
@@ -62,23 +53,7 @@ export class Images {
         `Failed to apply default image tag "${name}": couldn't parse image name "${name}": ${parsed}`,
       )
     }
-    const full = formatImageName(parsed)
-    const key = `${full} ${auth ? `${auth.serverAddress} ${auth.username}` : ''}`
-    let pull = this.#pulls.get(key)
-    if (!pull) {
-      const abort = new AbortController()
-      pull = { image: this.#pull(full, parsed.registry, auth, abort.signal), abort, waiting: 0 }
-      this.#pulls.set(key, pull)
-    }
-    pull.waiting++
-    try {
-      return await orAbort(pull.image, signal)
-    } finally {
-      if (--pull.waiting === 0) {
-        pull.abort.abort()
-        this.#pulls.delete(key)
-      }
-    }
+    return orAbort(this.#pull(formatImageName(parsed), parsed.registry, auth, signal), signal)
   }
 
   async #pull(full: string, registry: string, auth: RegistryAuth | undefined, signal: AbortSignal): Promise<Image> {
