@@ -39,7 +39,7 @@ test('only what the kubelet pulled and nobody loaded since goes, when the disk i
     new PulledImages({
       directory: join(rootDir, 'image_manager'),
       policy: KUBELET_DEFAULTS,
-      runtime: { imageStatus: async () => undefined },
+      runtime: { images: async () => [], imageStatus: async () => undefined },
       measures: new KubeletMeasures(clock),
       clock,
       log: silentLogger,

@@ -33,8 +33,8 @@ export interface PulledRecord {
 
 export interface PullIntent {
   image: string
-  /** Id of the image that was brought under this name before the pull. */
-  preloaded?: string
+  /** Ids of the images that were there before, and not by a pull. */
+  preloaded?: readonly string[]
 }
 
 interface Records {

@@ -56,6 +56,7 @@ async function setUp(t: TestContext): Promise<Setup> {
   const clock = new FakeClock()
   const measures = new KubeletMeasures(clock)
   const runtime = {
+    images: async () => [...there.values()].map(image),
     async imageStatus(name: string) {
       const id = there.get(name)
       return id === undefined ? undefined : image(id)
@@ -125,8 +126,10 @@ test('an image that was brought is everybody’s and stays, pulled before, since
   await images.broughtByHand('sha256:before')
   there.set('r.test/since', 'sha256:since')
   await pull(images, 'r.test/since', 'sha256:since', secret('own'))
+  there.set('mine:dev', 'sha256:same')
+  await pull(images, 'r.test/same', 'sha256:same', secret('own'))
   for (const each of [images, start()])
-    for (const which of ['before', 'since', 'never']) {
+    for (const which of ['before', 'since', 'same', 'never']) {
       assert.ok(await may(each, `r.test/${which}`, `sha256:${which}`), which)
       assert.ok(!(await each.canBePulled(`sha256:${which}`)), which)
     }
@@ -134,6 +137,22 @@ test('an image that was brought is everybody’s and stays, pulled before, since
   assert.ok(!(await may(strict, 'r.test/since', 'sha256:since')))
   assert.ok(await may(strict, 'r.test/since', 'sha256:since', secret('own')))
   assert.ok(!(await may(strict, 'r.test/never', 'sha256:never', secret('own'))))
+})
+
+test('what a pull brought is not what was there before another one that began meanwhile; what was loaded meanwhile is', async (t) => {
+  const { start, there } = await setUp(t)
+  const images = start()
+  const first = await images.begin('r.test/a')
+  there.set('r.test/a', 'sha256:a').set('r.test/b', 'sha256:b')
+  const second = await images.begin('r.test/again')
+  await images.broughtByHand('sha256:b')
+  await second({ image: image('sha256:a'), secret: secret('other') })
+  await first({ image: image('sha256:a'), secret: secret('own') })
+  assert.ok(await images.canBePulled('sha256:a'))
+  await (
+    await images.begin('r.test/b')
+  )({ image: image('sha256:b'), secret: undefined })
+  assert.ok(!(await images.canBePulled('sha256:b')))
 })
 
 test('an image that was brought, removed and then pulled is a pulled one', async (t) => {
@@ -150,9 +169,9 @@ test('an image that was brought, removed and then pulled is a pulled one', async
 test('an image is nobody’s while it is pulled, and after a pull that nobody saw ending', async (t) => {
   const { start, there, directory, pull } = await setUp(t)
   const images = start()
+  there.set('r.test/brought', 'sha256:brought')
   for (const name of ['r.test/came', 'r.test/failed']) await images.begin(name)
   const gone = await images.begin('r.test/gone')
-  there.set('r.test/brought', 'sha256:brought')
   await images.begin('r.test/brought')
   there.set('r.test/came', 'sha256:came').set('r.test/gone', 'sha256:gone')
   assert.ok(!(await may(images, 'r.test/came', 'sha256:came')))

@@ -8,7 +8,7 @@ import type { Logger } from '../../base/logger.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 import { repositoryOf } from './imageNames.ts'
-import { recordName, PullRecords, type PullCredentials, type PulledRecord, type PullSecret } from './pullRecords.ts'
+import { recordName, PullRecords, type PullCredentials, type PulledRecord, type PullIntent, type PullSecret } from './pullRecords.ts'
 import { mustVerify, type VerificationPolicy } from './verificationPolicy.ts'
 
 /** More secrets that fit an image as well need not be noted. */
@@ -18,7 +18,7 @@ export interface PulledImagesOptions {
   /** Where it is kept. */
   directory: string
   policy: VerificationPolicy
-  runtime: Pick<Runtime, 'imageStatus'>
+  runtime: Pick<Runtime, 'images' | 'imageStatus'>
   measures: Pick<KubeletMeasures, 'count' | 'set'>
   clock: Pick<Clock, 'now'>
   log: Logger
@@ -31,6 +31,8 @@ interface Known {
   pulled: Map<string, PulledRecord | undefined>
   /** How many pulls of a name are under way. */
   pulling: Map<string, number>
+  /** Ids of images that were there, and not by a pull, before those pulls began. */
+  brought?: Promise<Set<string>> | undefined
 }
 
 /** To be called when the pull is over, with what came of it unless it failed. */
@@ -77,28 +79,35 @@ export class PulledImages {
   /** Throws where it cannot be noted: an image that came from nowhere would be everybody's. */
   async begin(image: string): Promise<EndOfPull> {
     const known = await this.#read()
-    const before = await this.#options.runtime.imageStatus(image).catch(() => undefined)
-    const wasBrought = before !== undefined && !this.#wasPulled(known, image, before.id)
     this.#underWay(known, image, 1)
     try {
-      await this.#records.write('pulling', { image, ...(wasBrought && { preloaded: before.id }) })
+      known.brought ??= this.#listBrought(known)
+      const brought = await known.brought
+      await this.#records.write('pulling', { image, preloaded: [...brought] })
+      this.#measure(known)
+      return (outcome) => this.#end(known, image, brought, outcome)
     } catch (error) {
       this.#underWay(known, image, -1)
       throw new Error(`Failed to record image pull intent for container image "${image}": ${String(error)}`, { cause: error })
     }
-    this.#measure(known)
-    return async (outcome) => {
-      try {
-        if (outcome) await this.#note(known, image, outcome, { id: before?.id, wasBrought })
-        // A pull that nobody waited for any more may have brought the image all the same.
-        else await this.#noteStray(known, image, before?.id)
-        if (this.#underWay(known, image, -1) === 0) await this.#records.remove('pulling', recordName(image))
-        this.#measure(known)
-      } catch (error) {
-        // It stays under way: the image remains one of which proof is wanted.
-        this.#options.log.warn('a pull could not be noted', { image, error: String(error) })
-      }
+  }
+
+  async #end(known: Known, image: string, brought: ReadonlySet<string>, outcome?: Outcome): Promise<void> {
+    try {
+      if (outcome) await this.#note(known, image, outcome, brought)
+      // A pull that nobody waited for any more may have brought the image all the same.
+      else await this.#noteStray(known, image, brought)
+      if (this.#underWay(known, image, -1) === 0) await this.#records.remove('pulling', recordName(image))
+      this.#measure(known)
+    } catch (error) {
+      // It stays under way: the image remains one of which proof is wanted.
+      this.#tell(error)
     }
+  }
+
+  async #listBrought({ pulled }: Known): Promise<Set<string>> {
+    const ids = (await this.#options.runtime.images()).map(({ id }) => id)
+    return new Set(ids.filter((id) => pulled.get(recordName(id))?.preloaded ?? !pulled.has(recordName(id))))
   }
 
   /** Whether a pod may use an image that is there. `secrets`: those it could pull it with; asked for only if that matters. */
@@ -114,7 +123,7 @@ export class PulledImages {
       log.warn('records of pulled images cannot be read', { error: String(error) }),
     )
     if (!known) return 'error'
-    if (!mustVerify(policy, image, this.#wasPulled(known, image, id))) return 'credentialPolicyAllowed'
+    if (!mustVerify(policy, image, await this.#wasPulled(known, image, id))) return 'credentialPolicyAllowed'
     const record = known.pulled.get(recordName(id))
     const allowed = record?.credentialMapping[repositoryOf(image)]
     if (allowed?.nodePodsAccessible) return 'credentialRecordFound'
@@ -128,17 +137,20 @@ export class PulledImages {
     return 'credentialRecordFound'
   }
 
-  #wasPulled({ pulled, pulling }: Known, image: string, id: string): boolean {
+  async #wasPulled({ pulled, pulling, brought }: Known, image: string, id: string): Promise<boolean> {
     const name = recordName(id)
-    return pulled.has(name) ? !pulled.get(name)?.preloaded : pulling.has(recordName(image))
+    if (pulled.has(name)) return !pulled.get(name)?.preloaded
+    return pulling.has(recordName(image)) && !(await brought?.catch(() => undefined))?.has(id)
   }
 
   /** Answers how many pulls of the name are under way now. */
-  #underWay({ pulling }: Known, image: string, more: 1 | -1): number {
+  #underWay(known: Known, image: string, more: 1 | -1): number {
+    const { pulling } = known
     const name = recordName(image)
     const count = Math.max(0, (pulling.get(name) ?? 0) + more)
     if (count > 0) pulling.set(name, count)
     else pulling.delete(name)
+    if (![...pulling.values()].some((one) => one > 0)) known.brought = undefined
     return count
   }
 
@@ -147,6 +159,7 @@ export class PulledImages {
     try {
       const known = await this.#read()
       const name = recordName(id)
+      known.brought?.then((ids) => ids.add(id)).catch(() => {})
       if (known.pulled.has(name)) await this.#write(known, { ...(known.pulled.get(name) ?? emptyRecord(id)), preloaded: true })
     } catch (error) {
       this.#tell(error)
@@ -169,15 +182,9 @@ export class PulledImages {
     this.#measure(known)
   }
 
-  async #note(
-    known: Known,
-    image: string,
-    { image: { id }, secret }: Outcome,
-    before: { id: string | undefined; wasBrought: boolean },
-  ): Promise<void> {
-    const { preloaded, ...record } = known.pulled.get(recordName(id)) ?? emptyRecord(id)
-    const wasBrought = before.id === id && (before.wasBrought || preloaded)
-    await this.#write(known, { ...allowing(record, image, secret), ...(wasBrought && { preloaded: true }) })
+  async #note(known: Known, image: string, { image: { id }, secret }: Outcome, brought: ReadonlySet<string>): Promise<void> {
+    const { preloaded: _, ...record } = known.pulled.get(recordName(id)) ?? emptyRecord(id)
+    await this.#write(known, { ...allowing(record, image, secret), ...(brought.has(id) && { preloaded: true }) })
   }
 
   readonly #tell = (error: unknown): void =>
@@ -215,15 +222,15 @@ export class PulledImages {
   }
 
   /** A pull that no kubelet saw ending: if it brought the image, it was pulled, nobody knows by whom. */
-  async #settle(known: Known, name: string, { image, preloaded }: { image: string; preloaded?: string }): Promise<void> {
-    await this.#noteStray(known, image, preloaded)
+  async #settle(known: Known, name: string, { image, preloaded = [] }: PullIntent): Promise<void> {
+    await this.#noteStray(known, image, new Set(preloaded))
     known.pulling.delete(name)
     await this.#records.remove('pulling', name)
   }
 
-  async #noteStray(known: Known, image: string, before: string | undefined): Promise<void> {
+  async #noteStray(known: Known, image: string, brought: ReadonlySet<string>): Promise<void> {
     const found = await this.#options.runtime.imageStatus(image)
-    if (found && found.id !== before && !known.pulled.has(recordName(found.id))) await this.#write(known, emptyRecord(found.id))
+    if (found && !brought.has(found.id) && !known.pulled.has(recordName(found.id))) await this.#write(known, emptyRecord(found.id))
   }
 
   #measure({ pulled, pulling }: Known): void {
