@@ -130,6 +130,7 @@ const OPTIONS = {
     'eviction-soft-grace-period': 'signalDurations',
     'image-gc-high-threshold': 'percent',
     'image-gc-low-threshold': 'percent',
+    imageMaximumGCAge: 'duration',
     imagePullCredentialsVerificationPolicy: 'text',
     'kube-reserved': 'reserved',
     'max-pods': 'positive',

@@ -3,7 +3,14 @@
 export const VERIFICATION_POLICIES = ['NeverVerify', 'NeverVerifyPreloadedImages', 'NeverVerifyAllowlistedImages', 'AlwaysVerify'] as const
 export type CredentialsVerificationPolicy = (typeof VERIFICATION_POLICIES)[number]
 
+/** Upstream's defaults. */
+const DEFAULTS = { highPercent: 85, lowPercent: 80, minimumAgeMs: 120_000 }
+
 interface ImageOptions {
+  'image-gc-high-threshold'?: number
+  'image-gc-low-threshold'?: number
+  'minimum-image-ttl-duration'?: number
+  imageMaximumGCAge?: number
   imagePullCredentialsVerificationPolicy?: string
   preloadedImagesVerificationAllowlist?: readonly string[]
 }
@@ -25,7 +32,7 @@ function patternProblem(pattern: string): string | undefined {
   return /@|:[^/]*$/.test(plain) ? `neither tag nor digest is accepted in an image reference: ${pattern}` : undefined
 }
 
-export function imageOptionsProblem(options: ImageOptions): Problem | undefined {
+function verificationProblem(options: ImageOptions): Problem | undefined {
   const { imagePullCredentialsVerificationPolicy: policy = 'NeverVerifyPreloadedImages', preloadedImagesVerificationAllowlist: list = [] } =
     options
   const policies: readonly string[] = VERIFICATION_POLICIES
@@ -47,4 +54,25 @@ export function imageOptionsProblem(options: ImageOptions): Problem | undefined 
         message: `invalid configuration: invalid image pattern in \`preloadedImagesVerificationAllowlist\`: ${wrong}`,
         hint: 'For example: registry.example.com/team/* or registry.example.com/app',
       }
+}
+
+function collectionProblem(options: ImageOptions): Problem | undefined {
+  const high = options['image-gc-high-threshold'] ?? DEFAULTS.highPercent
+  const low = options['image-gc-low-threshold'] ?? DEFAULTS.lowPercent
+  if (low >= high)
+    return {
+      message: `invalid configuration: imageGCLowThresholdPercent (--image-gc-low-threshold) ${low} must be less than imageGCHighThresholdPercent (--image-gc-high-threshold) ${high}`,
+      hint: 'Images are removed from the high threshold on until the disk is below the low one; set both',
+    }
+  const minimumMs = options['minimum-image-ttl-duration'] ?? DEFAULTS.minimumAgeMs
+  const { imageMaximumGCAge: maximumMs = 0 } = options
+  if (maximumMs === 0 || maximumMs > minimumMs) return undefined
+  return {
+    message: `invalid configuration: imageMaximumGCAge ${maximumMs / 1000}s must be greater than imageMinimumGCAge ${minimumMs / 1000}s`,
+    hint: 'For example: --extra-config=kubelet.imageMaximumGCAge=24h',
+  }
+}
+
+export function imageOptionsProblem(options: ImageOptions): Problem | undefined {
+  return verificationProblem(options) ?? collectionProblem(options)
 }

@@ -33,6 +33,8 @@ export interface KubeletConfiguration {
   imageGcHighThresholdPercent: number
   imageGcLowThresholdPercent: number
   imageMinimumGcAgeMs: number
+  /** Images that nothing has used for longer go; 0: none for that. */
+  imageMaximumGcAgeMs: number
   /** Which images need proof that a pod could have pulled them. */
   imagePullCredentialsVerificationPolicy: CredentialsVerificationPolicy
   /** Of NeverVerifyAllowlistedImages. */
@@ -66,6 +68,7 @@ export const KUBELET_DEFAULTS: KubeletConfiguration = {
   imageGcHighThresholdPercent: 85,
   imageGcLowThresholdPercent: 80,
   imageMinimumGcAgeMs: 2 * 60_000,
+  imageMaximumGcAgeMs: 0,
   imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
   preloadedImagesVerificationAllowlist: [],
   containerLogMaxSizeBytes: 10 * MIB,
@@ -94,6 +97,7 @@ export function kubeletConfiguration(options: ComponentOptions['kubelet']): Kube
     imageGcHighThresholdPercent: options['image-gc-high-threshold'],
     imageGcLowThresholdPercent: options['image-gc-low-threshold'],
     imageMinimumGcAgeMs: options['minimum-image-ttl-duration'],
+    imageMaximumGcAgeMs: options.imageMaximumGCAge,
     imagePullCredentialsVerificationPolicy: options.imagePullCredentialsVerificationPolicy as CredentialsVerificationPolicy | undefined,
     preloadedImagesVerificationAllowlist: options.preloadedImagesVerificationAllowlist,
     containerLogMaxSizeBytes: options['container-log-max-size'],
@@ -130,6 +134,7 @@ export function configurationFields(of: KubeletConfiguration): object {
     ...(of.evictionMaxPodGraceSeconds > 0 && { evictionMaxPodGracePeriod: of.evictionMaxPodGraceSeconds }),
     evictionPressureTransitionPeriod: duration(of.evictionPressureTransitionMs),
     imageMinimumGCAge: duration(of.imageMinimumGcAgeMs),
+    imageMaximumGCAge: duration(of.imageMaximumGcAgeMs),
     imageGCHighThresholdPercent: of.imageGcHighThresholdPercent,
     imageGCLowThresholdPercent: of.imageGcLowThresholdPercent,
     imagePullCredentialsVerificationPolicy: of.imagePullCredentialsVerificationPolicy,

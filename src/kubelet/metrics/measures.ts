@@ -10,6 +10,8 @@ const COUNTERS = {
   kubelet_admission_rejections_total: 'Cumulative number pod admission rejections by the Kubelet.',
   kubelet_evictions: 'Cumulative number of pod evictions by eviction signal',
   kubelet_http_requests_total: 'Number of the http requests received since the server started',
+  kubelet_image_garbage_collected_total:
+    'Total number of images garbage collected by the kubelet, whether through disk usage or image age.',
   kubelet_image_manager_ensure_image_requests_total: 'Number of ensure-image requests processed by the kubelet.',
   kubelet_imagemanager_image_mustpull_checks_total:
     'Counter for how many times kubelet checked whether credentials need to be re-verified to access an image',

@@ -63,7 +63,9 @@ export function storageOf({ options, configuration, amounts, measures, clock, lo
     clock,
     log,
     rootDir,
+    measures,
     pulledImages,
+    onNodeEvent: (reason, message) => parts().node.warn(reason, message),
     alsoUsed: () => volumes.imagesInUse(),
   })
   return { objects, csiPlugins, csi, volumes, images, pulledImages }
