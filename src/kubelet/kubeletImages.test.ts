@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { pods, secrets } from '../api/kinds/core/v1.ts'
 import type { Pod } from '../api/kinds/core/v1.ts'
@@ -68,6 +70,18 @@ test('with NeverVerify an image is everybody’s once it is there', async (t) =>
   w.api.put(pods, podWith('first', 'Always'))
   await w.until('running', () => phase(w, 'first') === 'Running')
   w.runtime.guarded.set(PRIVATE, 'secret')
+  w.api.put(pods, podWith('second', 'Never'))
+  await w.until('running', () => phase(w, 'second') === 'Running')
+})
+
+test('what the node’s own credentials brought is every pod’s of the node', async (t) => {
+  const w = await world(t)
+  w.runtime.pullable.set(PRIVATE, { id: 'sha256:private', repoTags: [PRIVATE], repoDigests: [], sizeBytes: 9 })
+  w.runtime.guarded.set(PRIVATE, 'secret')
+  await writeFile(join(w.rootDir, 'config.json'), JSON.stringify({ auths: { 'registry.test': { username: 'node', password: 'secret' } } }))
+  w.api.put(pods, podWith('first', 'Always'))
+  await w.until('running', () => phase(w, 'first') === 'Running')
+  await rm(join(w.rootDir, 'config.json'))
   w.api.put(pods, podWith('second', 'Never'))
   await w.until('running', () => phase(w, 'second') === 'Running')
 })

@@ -1,4 +1,4 @@
-/** Registry credentials from image pull secrets (`.dockerconfigjson`, `.dockercfg`), and where they are from. */
+/** Registry credentials from image pull secrets and from the node's own files (as docker writes them, and as it did), and where they are from. */
 import { createHash } from 'node:crypto'
 import type { Secret } from '../../api/kinds/core/v1.ts'
 import type { RegistryAuth } from '../runtime/runtime.ts'
@@ -19,26 +19,32 @@ interface AuthEntry {
 
 const DEFAULT_REGISTRY_NAMES: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
 
-function entriesOf(secret: Secret): Record<string, AuthEntry> {
+/** Credentials by the registry or the part of one that they are for. */
+export type AuthEntries = Readonly<Record<string, AuthEntry>>
+
+/** What a file of docker's says; `legacy` as `.dockercfg` did. Throws where it is no JSON. */
+export function parseEntries(text: string, legacy: boolean): AuthEntries {
+  const parsed = JSON.parse(text) as { auths?: AuthEntries } & AuthEntries
+  return (legacy ? parsed : parsed.auths) ?? {}
+}
+
+function entriesOf(secret: Secret): AuthEntries {
   const modern = secret.data?.['.dockerconfigjson']
-  const legacy = secret.data?.['.dockercfg']
-  const encoded = modern ?? legacy
+  const encoded = modern ?? secret.data?.['.dockercfg']
   if (!encoded) return {}
   try {
-    const parsed = JSON.parse(Buffer.from(encoded, 'base64').toString()) as { auths?: Record<string, AuthEntry> } & Record<
-      string,
-      AuthEntry
-    >
-    return (modern ? parsed.auths : parsed) ?? {}
+    return parseEntries(Buffer.from(encoded, 'base64').toString(), !modern)
   } catch {
     return {}
   }
 }
 
-function toAuth(serverAddress: string, entry: AuthEntry): RegistryAuth | undefined {
-  if (entry.username) return { username: entry.username, password: entry.password ?? '', serverAddress }
-  if (!entry.auth) return undefined
-  const decoded = Buffer.from(entry.auth, 'base64').toString()
+/** Undefined where it is not what it should be: whoever may write a secret may write anything. */
+function toAuth(serverAddress: string, entry: AuthEntry | null): RegistryAuth | undefined {
+  const { username, password, auth } = entry ?? {}
+  if (username && typeof username === 'string') return { username, password: typeof password === 'string' ? password : '', serverAddress }
+  if (!auth || typeof auth !== 'string') return undefined
+  const decoded = Buffer.from(auth, 'base64').toString()
   const colon = decoded.indexOf(':')
   return colon < 0 ? undefined : { username: decoded.slice(0, colon), password: decoded.slice(colon + 1), serverAddress }
 }
@@ -75,16 +81,24 @@ function hashOf({ username, password }: RegistryAuth): string {
     .digest('hex')
 }
 
-/** Those that fit the image, the most specific first. */
-export function credentialsFor(image: string, secrets: readonly Secret[]): Credentials[] {
+/** Those that fit the image, the most specific first; those of secrets before the node's. */
+export function credentialsFor(image: string, secrets: readonly Secret[], ofNode: AuthEntries = {}): Credentials[] {
+  const ofSecrets = secrets.flatMap((secret) => Object.entries(entriesOf(secret)).map(([server, entry]) => ({ secret, server, entry })))
+  const others = Object.entries(ofNode).map(([server, entry]) => ({ server, entry }))
+  return [...fitting(image, ofSecrets), ...fitting(image, others)]
+}
+
+function fitting(image: string, all: readonly { server: string; entry: AuthEntry; secret?: Secret }[]): Credentials[] {
   const repository = repositoryOf(image)
-  return secrets
-    .flatMap((secret) => Object.entries(entriesOf(secret)).map(([server, entry]) => ({ secret, server: normalizeServer(server), entry })))
+  return all
+    .map((one) => ({ ...one, server: normalizeServer(one.server) }))
     .filter(({ server }) => matches(server, repository))
     .toSorted((a, b) => b.server.length - a.server.length)
-    .flatMap(({ secret: { metadata }, server, entry }) => {
+    .flatMap(({ secret, server, entry }) => {
       const auth = toAuth(server, entry)
-      const { namespace = '', name, uid } = metadata
-      return auth ? [{ auth, secret: { namespace, name, uid, credentialHash: hashOf(auth) } }] : []
+      if (!auth) return []
+      if (!secret) return [{ auth }]
+      const { namespace = '', name, uid } = secret.metadata
+      return [{ auth, secret: { namespace, name, uid, credentialHash: hashOf(auth) } }]
     })
 }

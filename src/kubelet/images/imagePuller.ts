@@ -10,7 +10,7 @@ import type { PodStartTimes } from '../metrics/podStartTimes.ts'
 import { fieldPathOf } from '../pods/podSpec.ts'
 import { ImagePullError } from '../runtime/runtime.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
-import { credentialsFor, type Credentials } from './credentials.ts'
+import { credentialsFor, type AuthEntries, type Credentials } from './credentials.ts'
 import type { EndOfPull, PulledImages } from './pulledImages.ts'
 import type { PullSecret } from './pullRecords.ts'
 import { SharedPulls, type PullResult } from './sharedPulls.ts'
@@ -39,6 +39,8 @@ export interface ImagePullerOptions {
   signal: AbortSignal
   measures: KubeletMeasures
   startTimes: Pick<PodStartTimes, 'pulling'>
+  /** Those that every pod has. */
+  nodeCredentials(): Promise<AuthEntries>
   pulledImages: Pick<PulledImages, 'begin' | 'mayUse'>
   /** An image is new on the node. */
   onPulled(): void
@@ -122,7 +124,8 @@ export class ImagePuller {
         `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`,
       )
     }
-    const credentials = once(async () => credentialsFor(image, await request.pullSecrets()))
+    const { nodeCredentials } = this.#options
+    const credentials = once(async () => credentialsFor(image, await request.pullSecrets(), await nodeCredentials()))
     const present = await this.#present(request, image, credentials)
     if (present) return present
     const key = `${pod.metadata.uid}_${image}`

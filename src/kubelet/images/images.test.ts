@@ -57,7 +57,28 @@ test('credentials fit by host and path, the most specific first', () => {
     credentialsFor('busybox', [secret({ 'https://index.docker.io/v1/': { username: 'hub' } })]).map((c) => c.auth.username),
     ['hub'],
   )
+  for (const auths of [null, 7, { 'ghcr.io': null }, { 'ghcr.io': { username: 7 } }, { 'ghcr.io': { auth: {} } }])
+    assert.deepEqual(credentialsFor('ghcr.io/app', [secret(auths as object)]), [])
   assert.deepEqual(credentialsFor('busybox', [{ data: { '.dockerconfigjson': 'bm90IGpzb24=' } } as unknown as Secret]), [])
+})
+
+test('the node’s credentials come after those of secrets, and are nobody’s secret', () => {
+  const ofNode = { 'ghcr.io/team': { username: 'node', password: 'x' }, 'quay.io': { username: 'other' } }
+  const found = credentialsFor('ghcr.io/team/app', [secret({ 'ghcr.io': { username: 'a', password: 'b' } })], ofNode)
+  assert.deepEqual(
+    found.map(({ auth, secret: from }) => [auth.username, from?.uid]),
+    [
+      ['a', 'u'],
+      ['node', undefined],
+    ],
+  )
+})
+
+test('equal credentials have equal hashes, wherever they are used', () => {
+  const hash = (auths: object) => credentialsFor('ghcr.io/app', [secret(auths)])[0]?.secret?.credentialHash
+  const own = hash({ 'ghcr.io': { username: 'a', password: 'b' } })
+  assert.equal(hash({ 'https://ghcr.io/v2/': { auth: Buffer.from('a:b').toString('base64') } }), own)
+  assert.notEqual(hash({ 'ghcr.io': { username: 'a', password: 'c' } }), own)
 })
 
 const policies: [string, string | undefined, string][] = [
@@ -84,6 +105,7 @@ function setUp() {
     measures: new KubeletMeasures(clock),
     startTimes: { pulling: () => () => {} },
     onPulled: () => {},
+    nodeCredentials: async () => ({}),
     pulledImages: { begin: async () => async () => {}, mayUse: async () => true },
     events: { record: (_, { reason, message }) => void events.push(`${reason}: ${message}`) },
   })

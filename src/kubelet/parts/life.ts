@@ -1,6 +1,7 @@
 /** What leads the pods' lives. */
 import { nodes, services } from '../../api/kinds/core/v1.ts'
 import { ImagePuller } from '../images/imagePuller.ts'
+import { nodeCredentials } from '../images/nodeCredentials.ts'
 import { podsOfNode } from '../kubeletOptions.ts'
 import { hasAppArmor } from '../node/appArmor.ts'
 import { RealPodLife } from '../podLife/podLife.ts'
@@ -44,6 +45,16 @@ export async function lifeOf(
     isStopping: () => parts().shutdown.isUnderWay,
     currentNode: (until) => client.get(nodes, { name: nodeName, signal: until }),
     wake: (uid) => parts().workers.wake(uid),
-    images: new ImagePuller({ runtime, events, clock, signal, measures, startTimes, pulledImages, onPulled }),
+    images: new ImagePuller({
+      runtime,
+      events,
+      clock,
+      signal,
+      measures,
+      startTimes,
+      pulledImages,
+      nodeCredentials: nodeCredentials({ rootDir, log }),
+      onPulled,
+    }),
   })
 }
