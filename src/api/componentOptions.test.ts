@@ -94,6 +94,7 @@ test('mistakes are told with what may have been meant', () => {
     ['kubelet.shutdownGracePeriodCriticalPods=5s', /shutdownGracePeriodCriticalPods 5s must be <= shutdownGracePeriod 0s/, /=10s/],
     ['kubelet.shutdownGracePeriodByPodPriority=high=5', /must be priorities of pods/, /upstream/],
     ['kubelet.imageGCHighThresholdPercent=80', /imageGCLowThresholdPercent .* 80 must be less than imageGCHigh.* 80$/, /set both/],
+    ['kubelet.maxParallelImagePulls=0', /must be a whole number above 0/, /upstream/],
     ['kubelet.imageMaximumGCAge=2m', /imageMaximumGCAge 120s must be greater than imageMinimumGCAge 120s/, /=24h/],
     ['kubelet.imagePullCredentialsVerificationPolicy=Sometimes', /option "Sometimes" specified .* "NeverVerifyPreloadedImages"/, /=Never/],
     ['kubelet.preloadedImagesVerificationAllowlist=a/b', /can't set `preloadedImagesVerificationAllowlist`/, /^Add --extra-config/],

@@ -134,12 +134,14 @@ const OPTIONS = {
     imagePullCredentialsVerificationPolicy: 'text',
     'kube-reserved': 'reserved',
     'max-pods': 'positive',
+    maxParallelImagePulls: 'positive',
     'minimum-image-ttl-duration': 'duration',
     'node-labels': 'labels',
     'pod-max-pids': 'positive',
     'pods-per-core': 'count',
     preloadedImagesVerificationAllowlist: 'list',
     'seccomp-default': 'boolean',
+    'serialize-image-pulls': 'boolean',
     shutdownGracePeriod: 'duration',
     shutdownGracePeriodByPodPriority: 'periods',
     shutdownGracePeriodCriticalPods: 'duration',
@@ -170,6 +172,7 @@ const KUBELET_FIELDS: Readonly<Record<string, string>> = {
   podPidsLimit: 'pod-max-pids',
   podsPerCore: 'pods-per-core',
   seccompDefault: 'seccomp-default',
+  serializeImagePulls: 'serialize-image-pulls',
   systemReserved: 'system-reserved',
 }
 

@@ -22,3 +22,10 @@ for (const [pattern, want] of patterns)
     if (want) assert.match(problem?.message ?? '', want)
     else assert.equal(problem, undefined)
   })
+
+test('pulls one by one are not several at once', () => {
+  const problem = (oneByOne: boolean, most: number) =>
+    imageOptionsProblem({ 'serialize-image-pulls': oneByOne, maxParallelImagePulls: most })?.message
+  assert.match(problem(true, 2) ?? '', /^invalid configuration: maxParallelImagePulls cannot be larger than 1/)
+  assert.deepEqual([problem(true, 1), problem(false, 5)], [undefined, undefined])
+})

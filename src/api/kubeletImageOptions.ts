@@ -11,6 +11,8 @@ interface ImageOptions {
   'image-gc-low-threshold'?: number
   'minimum-image-ttl-duration'?: number
   imageMaximumGCAge?: number
+  'serialize-image-pulls'?: boolean
+  maxParallelImagePulls?: number
   imagePullCredentialsVerificationPolicy?: string
   preloadedImagesVerificationAllowlist?: readonly string[]
 }
@@ -73,6 +75,15 @@ function collectionProblem(options: ImageOptions): Problem | undefined {
   }
 }
 
+function pullsProblem({ 'serialize-image-pulls': oneByOne = false, maxParallelImagePulls: most = 1 }: ImageOptions): Problem | undefined {
+  if (!oneByOne || most === 1) return undefined
+  return {
+    message:
+      'invalid configuration: maxParallelImagePulls cannot be larger than 1 unless SerializeImagePulls (--serialize-image-pulls) is set to false',
+    hint: 'Leave kubelet.serializeImagePulls out',
+  }
+}
+
 export function imageOptionsProblem(options: ImageOptions): Problem | undefined {
-  return verificationProblem(options) ?? collectionProblem(options)
+  return verificationProblem(options) ?? collectionProblem(options) ?? pullsProblem(options)
 }

@@ -39,6 +39,8 @@ export interface KubeletConfiguration {
   imagePullCredentialsVerificationPolicy: CredentialsVerificationPolicy
   /** Of NeverVerifyAllowlistedImages. */
   preloadedImagesVerificationAllowlist: readonly string[]
+  /** Undefined: some at once, and one that takes long holds up no other. */
+  maxParallelImagePulls: number | undefined
   containerLogMaxSizeBytes: number
   containerLogMaxFiles: number
   allowedUnsafeSysctls: readonly string[]
@@ -71,6 +73,7 @@ export const KUBELET_DEFAULTS: KubeletConfiguration = {
   imageMaximumGcAgeMs: 0,
   imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
   preloadedImagesVerificationAllowlist: [],
+  maxParallelImagePulls: undefined,
   containerLogMaxSizeBytes: 10 * MIB,
   containerLogMaxFiles: 5,
   allowedUnsafeSysctls: [],
@@ -100,6 +103,7 @@ export function kubeletConfiguration(options: ComponentOptions['kubelet']): Kube
     imageMaximumGcAgeMs: options.imageMaximumGCAge,
     imagePullCredentialsVerificationPolicy: options.imagePullCredentialsVerificationPolicy as CredentialsVerificationPolicy | undefined,
     preloadedImagesVerificationAllowlist: options.preloadedImagesVerificationAllowlist,
+    maxParallelImagePulls: options['serialize-image-pulls'] ? 1 : options.maxParallelImagePulls,
     containerLogMaxSizeBytes: options['container-log-max-size'],
     containerLogMaxFiles: options['container-log-max-files'],
     allowedUnsafeSysctls: options['allowed-unsafe-sysctls'],
@@ -141,6 +145,8 @@ export function configurationFields(of: KubeletConfiguration): object {
     ...(of.preloadedImagesVerificationAllowlist.length > 0 && {
       preloadedImagesVerificationAllowlist: of.preloadedImagesVerificationAllowlist,
     }),
+    serializeImagePulls: of.maxParallelImagePulls === 1,
+    ...(of.maxParallelImagePulls !== undefined && { maxParallelImagePulls: of.maxParallelImagePulls }),
     containerLogMaxSize: String(of.containerLogMaxSizeBytes),
     containerLogMaxFiles: of.containerLogMaxFiles,
     ...(of.allowedUnsafeSysctls.length > 0 && { allowedUnsafeSysctls: of.allowedUnsafeSysctls }),

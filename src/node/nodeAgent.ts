@@ -174,7 +174,6 @@ function configurationInForce({ config, address, podCidrs }: NodeAgentOptions, s
     resolvConf: POD_RESOLV_CONF,
     podCIDR: podCidrs.join(','),
     ...configurationFields(settings),
-    serializeImagePulls: false,
     failSwapOn: false,
     cgroupDriver: 'cgroupfs',
   }

@@ -3,6 +3,7 @@
  * failures, and tells of it in upstream's events.
  */
 import type { Container, Pod, Secret } from '../../api/kinds/core/v1.ts'
+import { formatDuration } from '../../api/codec/goTime.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { KubeletMeasures } from '../metrics/measures.ts'
@@ -39,6 +40,8 @@ export interface ImagePullerOptions {
   signal: AbortSignal
   measures: KubeletMeasures
   startTimes: Pick<PodStartTimes, 'pulling'>
+  /** How many pulls there are at once; undefined for some, of which one that takes long holds up no other. */
+  maxParallel: number | undefined
   /** Those that every pod has. */
   nodeCredentials(): Promise<AuthEntries>
   pulledImages: Pick<PulledImages, 'begin' | 'mayUse'>
@@ -73,9 +76,7 @@ export function pullPolicy(container: Container): string {
   return tag === undefined || tag === 'latest' ? 'Always' : 'IfNotPresent'
 }
 
-function seconds(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(3).replace(/\.?0+$/, '')}s`
-}
+const inSeconds = (ms: number): string => formatDuration(BigInt(Math.round(ms)) * 1_000_000n)
 
 const SIZE_RANGES: readonly (readonly [fromBytes: number, name: string])[] = [
   [100 * 2 ** 30, 'GT100GB'],
@@ -187,15 +188,15 @@ export class ImagePuller {
     this.#event(request, 'Normal', 'Pulling', `Pulling image "${image}"`)
     try {
       const { image: pulled, pullMs } = await this.#pullAndNote(image, await credentials(), request.signal)
-      const inAll = seconds(clock.now() - startedMs)
-      measures.observe('kubelet_image_pull_duration_seconds', pullMs / 1000, { image_size_in_bytes: sizeRange(pulled.sizeBytes) })
+      const inAllMs = clock.now() - startedMs
+      measures.observe('kubelet_image_pull_duration_seconds', inAllMs / 1000, { image_size_in_bytes: sizeRange(pulled.sizeBytes) })
       this.#failures.delete(key)
       this.#options.onPulled()
       this.#event(
         request,
         'Normal',
         'Pulled',
-        `Successfully pulled image "${image}" in ${seconds(pullMs)} (${inAll} including waiting). Image size: ${pulled.sizeBytes} bytes.`,
+        `Successfully pulled image "${image}" in ${inSeconds(Math.min(pullMs, inAllMs))} (${inSeconds(inAllMs)} including waiting). Image size: ${pulled.sizeBytes} bytes.`,
       )
       return pulled
     } catch (error) {

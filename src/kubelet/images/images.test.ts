@@ -94,7 +94,7 @@ for (const [image, policy, want] of policies) {
     assert.equal(pullPolicy({ name: 'c', image, ...(policy && { imagePullPolicy: policy }) }), want))
 }
 
-function setUp() {
+function setUp(maxParallel?: number) {
   const clock = new FakeClock()
   const runtime = new FakeRuntime(clock)
   const events: string[] = []
@@ -105,6 +105,7 @@ function setUp() {
     measures: new KubeletMeasures(clock),
     startTimes: { pulling: () => () => {} },
     onPulled: () => {},
+    maxParallel,
     nodeCredentials: async () => ({}),
     pulledImages: { begin: async () => async () => {}, mayUse: async () => true },
     events: { record: (_, { reason, message }) => void events.push(`${reason}: ${message}`) },
@@ -160,6 +161,22 @@ test('pulls that do not end give their place to others', async () => {
     gone.abort()
     await assert.rejects(pull, { name: 'AbortError' })
   }
+})
+
+test('no more pulls than were allowed, however long they take; how long one waited is told', async () => {
+  const { clock, runtime, events, ensure } = setUp(1)
+  runtime.endless.add('a:1')
+  runtime.pullable.set('x:1', { id: 'sha256:x', repoTags: ['x:1'], repoDigests: [], sizeBytes: 7 })
+  const gone = new AbortController()
+  const first = ensure('a:1', 'a', 'Always', gone.signal)
+  await setImmediate()
+  const second = ensure('x:1')
+  await clock.advance(65_000)
+  assert.deepEqual(runtime.calls, ['pull a:1'])
+  gone.abort()
+  await assert.rejects(first, { name: 'AbortError' })
+  await second
+  assert.equal(events.at(-1), 'Pulled: Successfully pulled image "x:1" in 0s (1m5s including waiting). Image size: 7 bytes.')
 })
 
 test('after a failure there is a pause that doubles', async () => {

@@ -4,22 +4,20 @@ import type { Clock } from '../../base/clock.ts'
 import type { Image, Runtime } from '../runtime/runtime.ts'
 import type { Credentials } from './credentials.ts'
 
-const MAX_PARALLEL_PULLS = 4
-/** A pull that takes longer gives its place to the next: one that never ends holds up no other. */
+const USUAL_PARALLEL_PULLS = 4
+/** Unless their number is set, a pull that takes longer gives its place to the next: one that never ends holds up no other. */
 const SLOW_PULL_MS = 10_000
 
-interface Pulled {
+export interface PullResult {
   image: Image
   /** The credentials that the registry took. */
   used: Credentials | undefined
-}
-
-export interface PullResult extends Pulled {
+  /** Without waiting for a place. */
   pullMs: number
 }
 
 interface SharedPull {
-  done: Promise<Pulled>
+  done: Promise<PullResult>
   /** To be used once no pod waits for it any more. */
   abort: AbortController
   waiting: number
@@ -30,6 +28,8 @@ interface SharedPullsOptions {
   clock: Clock
   /** Ends pulls when the kubelet ends. */
   signal: AbortSignal
+  /** So many at once and no more; undefined for some. */
+  maxParallel: number | undefined
 }
 
 export class SharedPulls {
@@ -45,12 +45,11 @@ export class SharedPulls {
   /** Pods that want the same image with the same credentials share one pull, which ends when none of them is left. */
   async pull(image: string, credentials: readonly Credentials[], signal: AbortSignal): Promise<PullResult> {
     signal.throwIfAborted()
-    const startedMs = this.#options.clock.now()
     const key = JSON.stringify([image, credentials])
     const pull = this.#pulling.get(key) ?? this.#start(key, image, credentials)
     pull.waiting++
     try {
-      return { ...(await orAbort(pull.done, signal)), pullMs: this.#options.clock.now() - startedMs }
+      return await orAbort(pull.done, signal)
     } finally {
       if (--pull.waiting === 0) {
         this.#pulling.delete(key)
@@ -67,13 +66,15 @@ export class SharedPulls {
     return pull
   }
 
-  async #tryEach(image: string, credentials: readonly Credentials[], signal: AbortSignal): Promise<Pulled> {
-    const { runtime } = this.#options
+  async #tryEach(image: string, credentials: readonly Credentials[], signal: AbortSignal): Promise<PullResult> {
+    const { runtime, clock } = this.#options
+    const startedMs = clock.now()
     let failure: unknown
     for (const used of credentials.length > 0 ? credentials : [undefined]) {
       signal.throwIfAborted()
       try {
-        return { image: await runtime.pullImage(image, used?.auth, signal), used }
+        const pulled = await runtime.pullImage(image, used?.auth, signal)
+        return { image: pulled, used, pullMs: clock.now() - startedMs }
       } catch (error) {
         failure = error
       }
@@ -84,7 +85,8 @@ export class SharedPulls {
   async #withSlot<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     await this.#takeSlot(signal)
     const give = this.#oneGiver()
-    const cancel = this.#options.clock.after(SLOW_PULL_MS, give)
+    const { clock, maxParallel } = this.#options
+    const cancel = maxParallel === undefined ? clock.after(SLOW_PULL_MS, give) : () => {}
     try {
       return await work()
     } finally {
@@ -94,7 +96,7 @@ export class SharedPulls {
   }
 
   async #takeSlot(signal: AbortSignal): Promise<void> {
-    if (this.#running < MAX_PARALLEL_PULLS) return void this.#running++
+    if (this.#running < (this.#options.maxParallel ?? USUAL_PARALLEL_PULLS)) return void this.#running++
     const turn = Promise.withResolvers<void>()
     this.#queue.push(turn.resolve)
     try {

@@ -53,6 +53,7 @@ export async function lifeOf(
       measures,
       startTimes,
       pulledImages,
+      maxParallel: configuration.maxParallelImagePulls,
       nodeCredentials: nodeCredentials({ rootDir, log }),
       onPulled,
     }),
