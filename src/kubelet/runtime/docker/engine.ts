@@ -25,7 +25,8 @@ export function engineMessage(error: unknown): string {
     const said = error.json as { message?: string } | undefined
     if (said?.message) return said.message
   }
-  return error instanceof Error ? error.message : String(error)
+  // Where the answer was to be a stream, the client has put its status before what the engine said.
+  return error instanceof Error ? error.message.replace(/^\(HTTP code \d+\) [a-z ]+ - /, '').trim() : String(error)
 }
 
 /** Undefined where the thing is gone. */

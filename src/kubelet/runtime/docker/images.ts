@@ -128,10 +128,14 @@ interface EngineDetours {
   RegistryConfig?: { Mirrors?: readonly string[] | null }
 }
 
-function pullMessage(error: unknown, full: string): string {
+/** In containerd's words where it has any: people look for them. */
+export function pullMessage(error: unknown, full: string): string {
   const message = engineMessage(error)
-  const missing = statusCodeOf(error) === 404 || /manifest unknown|not found/i.test(message)
-  return missing ? `failed to resolve reference "${full}": ${full}: not found` : message
+  const unresolved = `failed to resolve reference "${full}"`
+  if (/pull access denied|no basic auth credentials|unauthorized/i.test(message))
+    return `${unresolved}: pull access denied, repository does not exist or may require authorization: authorization failed: ${message}`
+  const isMissing = statusCodeOf(error) === 404 || /manifest unknown|not found/i.test(message)
+  return isMissing ? `${unresolved}: ${full}: not found` : message
 }
 
 function realNames(names: readonly string[] | null | undefined): string[] {
